@@ -1,0 +1,16 @@
+//! One module per subcommand: each states its intent and shows the result.
+
+use anyhow::Result;
+
+use crate::cli::Command;
+use crate::context::Context;
+
+/// Runs one subcommand.
+///
+/// # Errors
+/// Whatever the subcommand reports; [`crate::exit`] derives the exit code.
+pub fn run(_context: &Context, command: Command) -> Result<()> {
+    match command {
+        Command::Doctor(_options) => Ok(()),
+    }
+}

@@ -1,0 +1,50 @@
+//! The root a run works on: a repository, a release bundle or a test fixture.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+
+use crate::cli::Global;
+use crate::exit::refused;
+
+/// What every command needs to know of its surroundings.
+#[derive(Debug, Clone)]
+pub struct Context {
+    /// Absolute path of the tree that is worked on.
+    pub root: PathBuf,
+    /// Results as JSON on stdout.
+    pub json: bool,
+}
+
+impl Context {
+    /// # Errors
+    /// When no root is given and no folder from the current one upwards looks like one.
+    pub fn new(global: &Global) -> Result<Self> {
+        let root = match &global.root {
+            Some(root) => root
+                .canonicalize()
+                .map_err(|error| refused(format!("--root {}: {error}; give a folder that exists", root.display())))?,
+            None => find_root(&std::env::current_dir()?).ok_or_else(|| {
+                refused(
+                    "no Flowship tree here: expected a folder with ops/environments in it or above it; \
+                     change into one or pass --root DIR",
+                )
+            })?,
+        };
+        Ok(Self { root, json: global.json })
+    }
+
+    /// Running state of this checkout: data folders, sockets, journals. Ignored by git, survives `cargo clean`.
+    pub fn state(&self) -> PathBuf {
+        self.root.join(".flowship")
+    }
+
+    /// An absolute path below the root.
+    pub fn path(&self, relative: impl AsRef<Path>) -> PathBuf {
+        self.root.join(relative)
+    }
+}
+
+fn find_root(start: &Path) -> Option<PathBuf> {
+    start.ancestors().find(|folder| folder.join("ops/environments").is_dir()).map(Path::to_path_buf)
+}

@@ -1,0 +1,21 @@
+//! Flowship's one program: parse, build the context, dispatch, print the error. Nothing else.
+
+mod artifacts;
+mod checks;
+mod cli;
+mod commands;
+mod context;
+mod engines;
+mod exit;
+mod plan;
+mod platform;
+mod site;
+mod tools;
+
+use clap::Parser as _;
+
+fn main() -> std::process::ExitCode {
+    let cli = cli::Cli::parse();
+    let outcome = context::Context::new(&cli.global).and_then(|context| commands::run(&context, cli.command));
+    exit::report(outcome)
+}

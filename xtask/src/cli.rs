@@ -31,7 +31,9 @@ pub enum Command {
 }
 
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  cargo xtask doctor\n  cargo xtask doctor --json\n  cargo xtask doctor --install")]
+#[command(
+    after_help = "Examples:\n  cargo xtask doctor\n  cargo xtask doctor --json\n  cargo xtask doctor --install"
+)]
 pub struct Doctor {
     /// Install what is missing and pinned
     #[arg(long)]

@@ -1,5 +1,7 @@
 //! One module per subcommand: each states its intent and shows the result.
 
+mod generate;
+
 use anyhow::Result;
 
 use crate::cli::Command;
@@ -9,8 +11,9 @@ use crate::context::Context;
 ///
 /// # Errors
 /// Whatever the subcommand reports; [`crate::exit`] derives the exit code.
-pub fn run(_context: &Context, command: Command) -> Result<()> {
+pub fn run(context: &Context, command: Command) -> Result<()> {
     match command {
+        Command::Generate(options) => generate::run(context, &options),
         Command::Doctor(_options) => Ok(()),
     }
 }

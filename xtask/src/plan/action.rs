@@ -22,7 +22,7 @@ pub enum Action {
 
 impl Default for Action {
     fn default() -> Self {
-        Self::Native(Native { name: String::new(), parameters: serde_json::Value::Null })
+        Self::Native(Native::default())
     }
 }
 
@@ -79,12 +79,6 @@ pub struct Http {
     /// The statuses that are a success [default: any 2xx].
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub expect: Vec<u16>,
-}
-
-impl Default for Arg {
-    fn default() -> Self {
-        Self::Literal(String::new())
-    }
 }
 
 /// Puts a file in place: written beside, then renamed. Missing parent folders are made.
@@ -156,9 +150,13 @@ pub enum ServiceRequest {
 }
 
 /// A call of a function that the command hands to the runner, for what has no program.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Native {
     pub name: String,
+    #[serde(default, skip_serializing_if = "serde_json::Value::is_null")]
     pub parameters: serde_json::Value,
+    /// Outputs and secrets that the function needs, by the names it knows them by.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub args: BTreeMap<String, Arg>,
 }

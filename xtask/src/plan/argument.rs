@@ -62,6 +62,12 @@ impl Arg {
     }
 }
 
+impl Default for Arg {
+    fn default() -> Self {
+        Self::Literal(String::new())
+    }
+}
+
 impl From<&str> for Arg {
     fn from(text: &str) -> Self {
         Self::Literal(text.to_owned())

@@ -6,5 +6,9 @@
 
 pub mod action;
 pub mod argument;
+pub mod interrupt;
+pub mod mask;
+pub mod processes;
 pub mod service;
 pub mod step;
+pub mod validate;

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::action::{Probe, User};
 use super::argument::{Arg, Secret};
+use super::validate::is_name;
 
 /// Names a supervised process: `[a-z0-9._-]+`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -78,6 +79,35 @@ impl Default for ProcessSpec {
             after: Vec::new(),
             watch: Vec::new(),
         }
+    }
+}
+
+impl ProcessSpec {
+    /// Everything that is wrong with it; empty when it can be started.
+    pub fn validate(&self) -> Vec<String> {
+        let mut problems = Vec::new();
+        let mut expect = |good: bool, problem: &str| {
+            if !good {
+                problems.push(format!("service `{}`: {problem}", self.name));
+            }
+        };
+        expect(is_name(&self.name.0), "the name is not of lower-case letters, digits, `.`, `_`, `-`");
+        expect(!self.argv.is_empty(), "no program");
+        expect(self.cwd.is_absolute(), "the working folder is not absolute");
+        expect(self.log.path.is_absolute(), "the path of the log is not absolute");
+        expect(self.log.max_bytes > 0, "the log may hold 0 bytes");
+        expect(!self.after.contains(&self.name), "it is stopped before itself");
+        if let Some(health) = &self.health {
+            let supervised = matches!(health.probe, Probe::Supervised { .. });
+            expect(!supervised, "its probe asks the supervisor about itself");
+            expect(health.interval_ms > 0 && health.start_interval_ms > 0, "its probe has an interval of 0");
+            expect(health.timeout_ms > 0 && health.retries > 0, "its probe has no time or no tries");
+        }
+        for watch in &self.watch {
+            expect(!watch.paths.is_empty() && !watch.actions.is_empty(), "a watch without paths or actions");
+            expect(watch.paths.iter().all(|path| path.is_absolute()), "a watched path is not absolute");
+        }
+        problems
     }
 }
 

@@ -28,10 +28,16 @@ pub struct Global {
 pub enum Command {
     /// Show each external program: found, version, where, what it is for, how to get it
     Doctor(Doctor),
+    /// Show and check what the environments' files say
+    Environment(crate::commands::environment::Options),
+    /// Judge files without running anything
+    Check(crate::commands::check::Options),
 }
 
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  cargo xtask doctor\n  cargo xtask doctor --json\n  cargo xtask doctor --install")]
+#[command(
+    after_help = "Examples:\n  cargo xtask doctor\n  cargo xtask doctor --json\n  cargo xtask doctor --install"
+)]
 pub struct Doctor {
     /// Install what is missing and pinned
     #[arg(long)]

@@ -1,5 +1,8 @@
 //! One module per subcommand: each states its intent and shows the result.
 
+pub mod check;
+pub mod environment;
+
 use anyhow::Result;
 
 use crate::cli::Command;
@@ -9,8 +12,10 @@ use crate::context::Context;
 ///
 /// # Errors
 /// Whatever the subcommand reports; [`crate::exit`] derives the exit code.
-pub fn run(_context: &Context, command: Command) -> Result<()> {
+pub fn run(context: &Context, command: Command) -> Result<()> {
     match command {
         Command::Doctor(_options) => Ok(()),
+        Command::Environment(options) => environment::run(context, options),
+        Command::Check(options) => check::run(context, options),
     }
 }

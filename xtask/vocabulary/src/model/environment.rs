@@ -19,8 +19,10 @@ pub struct Environment {
     /// At least one; their names and addresses differ.
     pub hosts: Vec<Host>,
     /// Overrides of the platform's sizes, by service id.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub sizes: BTreeMap<String, Size>,
     /// Explicit ports: service id -> port name -> port. Empty anywhere but in development on the process engine.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub ports: BTreeMap<String, BTreeMap<String, u16>>,
     /// `None` only where nobody is on call, that is outside production.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -29,6 +31,7 @@ pub struct Environment {
     /// `None` means the local stand-in, which only development has.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub llm: Option<LlmProvider>,
+    #[serde(skip_serializing_if = "Tls::is_self_signed")]
     pub tls: Tls,
     pub objectives: Objectives,
 }
@@ -175,6 +178,12 @@ pub enum Tls {
     Acme { acme_contact: String },
     /// Files on the host, PEM: the certificate with its chain, and its key.
     Files { certificate_file: String, key_file: String },
+}
+
+impl Tls {
+    pub fn is_self_signed(&self) -> bool {
+        *self == Self::SelfSigned
+    }
 }
 
 /// What a recovery must achieve; drills are measured against it.

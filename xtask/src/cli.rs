@@ -30,6 +30,10 @@ pub enum Command {
     Generate(Generate),
     /// Show each external program: found, version, where, what it is for, how to get it
     Doctor(Doctor),
+    /// Show and check what the environments' files say
+    Environment(crate::commands::environment::Options),
+    /// Judge files without running anything
+    Check(crate::commands::check::Options),
 }
 
 #[derive(Debug, Args)]

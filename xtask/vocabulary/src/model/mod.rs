@@ -3,6 +3,7 @@
 
 mod alert;
 mod edge;
+pub mod environment;
 mod gate;
 mod health;
 mod image;

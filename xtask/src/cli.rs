@@ -27,7 +27,7 @@ pub struct Global {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Write the files that derive from the platform
-    Generate(Generate),
+    Generate(crate::commands::generate::Options),
     /// Show each external program: found, version, where, what it is for, how to get it
     Doctor(Doctor),
     /// Show and check what the environments' files say
@@ -44,24 +44,4 @@ pub struct Doctor {
     /// Install what is missing and pinned
     #[arg(long)]
     pub install: bool,
-}
-
-#[derive(Debug, Args)]
-#[command(
-    after_help = "Examples:\n  cargo xtask generate\n  cargo xtask generate --check\n  cargo xtask generate --diff \
-                        --only workflows"
-)]
-pub struct Generate {
-    /// Write nothing; fail and show the differences when a file is missing, stale, hand-edited or an orphan
-    #[arg(long, conflicts_with = "list")]
-    pub check: bool,
-    /// Write nothing; show what would change
-    #[arg(long, conflicts_with = "list")]
-    pub diff: bool,
-    /// Only this family of files; may be given several times
-    #[arg(long, value_name = "FAMILY")]
-    pub only: Vec<String>,
-    /// List the families
-    #[arg(long)]
-    pub list: bool,
 }

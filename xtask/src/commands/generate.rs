@@ -4,12 +4,31 @@ use anyhow::Result;
 use serde_json::json;
 
 use crate::artifacts::{self, Difference, FAMILIES, State};
-use crate::cli::Generate;
 use crate::context::Context;
 use crate::exit::{Reported, refused};
 use crate::platform::platform;
 
-pub fn run(context: &Context, options: &Generate) -> Result<()> {
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Examples:\n  cargo xtask generate\n  cargo xtask generate --check\n  cargo xtask generate --diff \
+                        --only workflows"
+)]
+pub struct Options {
+    /// Write nothing; fail and show the differences when a file is missing, stale, hand-edited or an orphan
+    #[arg(long, conflicts_with = "list")]
+    pub check: bool,
+    /// Write nothing; show what would change
+    #[arg(long, conflicts_with = "list")]
+    pub diff: bool,
+    /// Only this family of files; may be given several times
+    #[arg(long, value_name = "FAMILY")]
+    pub only: Vec<String>,
+    /// List the families
+    #[arg(long)]
+    pub list: bool,
+}
+
+pub fn run(context: &Context, options: &Options) -> Result<()> {
     if options.list {
         return list(context);
     }
@@ -64,7 +83,7 @@ fn list(context: &Context) -> Result<()> {
 
 fn show(
     context: &Context,
-    options: &Generate,
+    options: &Options,
     differences: &[Difference],
     total: usize,
     writes: bool,

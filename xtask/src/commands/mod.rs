@@ -1,6 +1,8 @@
 //! One module per subcommand: each states its intent and shows the result.
 
-mod generate;
+pub mod check;
+pub mod environment;
+pub mod generate;
 
 use anyhow::Result;
 
@@ -15,5 +17,7 @@ pub fn run(context: &Context, command: Command) -> Result<()> {
     match command {
         Command::Generate(options) => generate::run(context, &options),
         Command::Doctor(_options) => Ok(()),
+        Command::Environment(options) => environment::run(context, options),
+        Command::Check(options) => check::run(context, options),
     }
 }

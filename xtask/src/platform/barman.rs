@@ -1,8 +1,8 @@
 //! Barman: base backups and synchronous WAL streaming.
 
 use vocabulary::model::{
-    Command, Destination, Edge, Health, Image, Lifetime, Need, Port, Resources, SecretUse, Service,
-    ServiceId, Stop, Value, Volume,
+    Command, Destination, Edge, Health, Image, Lifetime, Need, Resources, SecretUse, Service, ServiceId,
+    Stop, Value, Volume,
 };
 
 use super::{postgres, secrets};

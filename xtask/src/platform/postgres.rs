@@ -11,9 +11,7 @@ pub const ID: ServiceId = ServiceId("postgres");
 pub const SQL: PortRef = PortRef { service: ID, name: "sql" };
 pub const DATA: VolumeRef = VolumeRef { service: ID, name: "data" };
 
-/// The database and the role that makes all others.
 pub const DATABASE: &str = "flowship";
-pub const SUPERUSER: &str = "postgres";
 
 pub fn service() -> Service {
     Service {

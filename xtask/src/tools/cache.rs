@@ -27,7 +27,9 @@ pub fn folder(variable: impl Fn(&str) -> Option<PathBuf>) -> Option<PathBuf> {
 /// Refused when no variable tells one.
 pub fn found() -> Result<PathBuf> {
     let folder = folder(|name| std::env::var_os(name).map(PathBuf::from)).ok_or_else(|| {
-        refused("no place for installed tools: HOME is not set; set it or FLOWSHIP_CACHE to an absolute folder")
+        refused(
+            "no place for installed tools: HOME is not set; set it or FLOWSHIP_CACHE to an absolute folder",
+        )
     })?;
     Ok(std::path::absolute(folder)?)
 }
@@ -68,8 +70,9 @@ impl Entry {
         for found in fs::read_dir(&shelf)? {
             let found = found?;
             if found.file_name().to_string_lossy().starts_with(&prefix) {
-                fs::remove_dir_all(found.path())
-                    .with_context(|| format!("{}: left by a killed run, cannot be removed", found.path().display()))?;
+                fs::remove_dir_all(found.path()).with_context(|| {
+                    format!("{}: left by a killed run, cannot be removed", found.path().display())
+                })?;
             }
         }
         let stage = tempfile::Builder::new().prefix(&prefix).suffix(".part").tempdir_in(&shelf)?;
@@ -150,8 +153,9 @@ mod tests {
             (&[("XDG_CACHE_HOME", "b"), ("HOME", "/c")], Some("/c/.cache/flowship")),
             (&[], None),
         ] {
-            let variable =
-                |name: &str| set.iter().find(|(known, _)| *known == name).map(|(_, value)| PathBuf::from(value));
+            let variable = |name: &str| {
+                set.iter().find(|(known, _)| *known == name).map(|(_, value)| PathBuf::from(value))
+            };
             assert_eq!(folder(variable), expected.map(PathBuf::from), "{set:?}");
         }
     }

@@ -67,9 +67,17 @@ pub fn failure(log: &str) -> Failure {
     let any = |signs: &[&str]| signs.iter().any(|sign| log.contains(sign));
     if any(&["EINTEGRITY"]) {
         Failure::AnotherFile
-    } else if any(&["ENOTFOUND", "EAI_AGAIN", "ECONNREFUSED", "ECONNRESET", "ETIMEDOUT", "ENETUNREACH", "EHOSTUNREACH",
-        "SELF_SIGNED_CERT", "UNABLE_TO_"])
-    {
+    } else if any(&[
+        "ENOTFOUND",
+        "EAI_AGAIN",
+        "ECONNREFUSED",
+        "ECONNRESET",
+        "ETIMEDOUT",
+        "ENETUNREACH",
+        "EHOSTUNREACH",
+        "SELF_SIGNED_CERT",
+        "UNABLE_TO_",
+    ]) {
         Failure::NotReached
     } else if any(&["ETARGET", "E404"]) {
         Failure::NotOffered

@@ -52,8 +52,9 @@ impl Toolbox {
     /// place for the cache.
     pub fn open(context: &Context) -> Result<Self> {
         const LOCK: &str = "ops/ci/requirements.txt";
-        let text = fs::read_to_string(context.path(LOCK))
-            .map_err(|error| refused(format!("{LOCK}: {error}; expected the locked wheels of the pinned programs")))?;
+        let text = fs::read_to_string(context.path(LOCK)).map_err(|error| {
+            refused(format!("{LOCK}: {error}; expected the locked wheels of the pinned programs"))
+        })?;
         let requirements = Requirements::parse(&text).map_err(|problems| {
             refused(problems.iter().map(|problem| format!("{LOCK}:{problem}")).collect::<Vec<_>>().join("\n"))
         })?;
@@ -121,7 +122,9 @@ impl Toolbox {
     pub fn invocation(&self, program: Program) -> Result<Invocation> {
         let path = self.path(program)?;
         Ok(match program.location().interpreter {
-            Some(interpreter) => Invocation { program: self.path(interpreter)?, args: vec![path.into_os_string()] },
+            Some(interpreter) => {
+                Invocation { program: self.path(interpreter)?, args: vec![path.into_os_string()] }
+            }
             None => Invocation { program: path, args: Vec::new() },
         })
     }
@@ -141,7 +144,12 @@ impl Toolbox {
             .with_context(|| format!("{} cannot be run", argv[0].display()))?;
         let text = String::from_utf8_lossy(&output.stdout);
         if !output.status.success() {
-            bail!("{}: {}: {}", argv[0].display(), output.status, text.lines().next().unwrap_or("it says nothing"));
+            bail!(
+                "{}: {}: {}",
+                argv[0].display(),
+                output.status,
+                text.lines().next().unwrap_or("it says nothing")
+            );
         }
         Ok(version::printed(&text).map(str::to_owned))
     }
@@ -177,7 +185,8 @@ impl Toolbox {
     /// Refused when it is not locked.
     pub fn wheel_folder(&self, tool: Tool) -> Result<PathBuf> {
         let closure = self.closure(tool)?;
-        let key = requirements::key(&closure, std::env::consts::ARCH).expect("a closure begins with the tool itself");
+        let key = requirements::key(&closure, std::env::consts::ARCH)
+            .expect("a closure begins with the tool itself");
         Ok(self.cache.join("tools").join(key))
     }
 
@@ -205,7 +214,8 @@ impl Toolbox {
     fn modules_folder(&self, project: NpmProject<'_>) -> Result<PathBuf> {
         let read = |name: &str| {
             let path = project.folder.join(name);
-            fs::read(&path).map_err(|error| refused(format!("{}: {error}; npm installs by it", path.display())))
+            fs::read(&path)
+                .map_err(|error| refused(format!("{}: {error}; npm installs by it", path.display())))
         };
         let (manifest, lock) = (read("package.json")?, read("package-lock.json")?);
         let key = npm::key(&manifest, &lock, self.locked_version(Tool::Node)?, std::env::consts::ARCH);
@@ -227,7 +237,8 @@ fn together(problems: Vec<anyhow::Error>) -> Result<()> {
         (None, _) => Ok(()),
         (Some(only), 0) => Err(only),
         (Some(first), _) => {
-            let all: Vec<_> = std::iter::once(first).chain(problems).map(|problem| format!("{problem:#}")).collect();
+            let all: Vec<_> =
+                std::iter::once(first).chain(problems).map(|problem| format!("{problem:#}")).collect();
             bail!("{} tools cannot be had\n{}", all.len(), all.join("\n"))
         }
     }

@@ -3,8 +3,8 @@
 use serde::Serialize;
 
 use super::{
-    Edge, Gate, Label, Metric, MetricRef, Port, PortRef, QueuePolicy, Secret, SecretRef, Service, ServiceId,
-    SmokeSuite,
+    Edge, Gate, Label, LlmEndpoint, Metric, MetricRef, Port, PortRef, QueuePolicy, Secret, SecretRef,
+    Service, ServiceId, SmokeSuite,
 };
 
 /// Everything that is shipped, and how it is judged.
@@ -14,6 +14,7 @@ pub struct Platform {
     pub services: Vec<Service>,
     pub secrets: Vec<Secret>,
     pub labels: Vec<Label>,
+    pub llm: LlmEndpoint,
     pub queue: QueuePolicy,
     pub smoke: SmokeSuite,
     pub gates: Vec<Gate>,

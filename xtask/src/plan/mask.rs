@@ -105,8 +105,14 @@ impl Mask {
             Arg::Output(from) => {
                 let of_step = outputs.get(&from.step);
                 let value = of_step.and_then(|of_step| of_step.get(&from.key)).with_context(|| {
-                    let there: Vec<_> = of_step.into_iter().flat_map(|of_step| of_step.keys()).cloned().collect();
-                    format!("step {} put out no `{}`; it put out: [{}]", from.step, from.key, there.join(", "))
+                    let there: Vec<_> =
+                        of_step.into_iter().flat_map(|of_step| of_step.keys()).cloned().collect();
+                    format!(
+                        "step {} put out no `{}`; it put out: [{}]",
+                        from.step,
+                        from.key,
+                        there.join(", ")
+                    )
                 })?;
                 Ok(Resolved { value: value.clone(), shown: self.hide(value).into_owned() })
             }
@@ -163,7 +169,10 @@ mod tests {
     fn missing_things_are_named() {
         let mask = Mask::default();
         let error = mask.resolve(&Arg::secret("api-key", "/nowhere/key"), &BTreeMap::new()).unwrap_err();
-        assert_eq!(format!("{error:#}").split(": No such").next(), Some("cannot read secret api-key from /nowhere/key"));
+        assert_eq!(
+            format!("{error:#}").split(": No such").next(),
+            Some("cannot read secret api-key from /nowhere/key")
+        );
         let outputs = BTreeMap::from([(StepId::from("a"), Outputs::from([("port".into(), "1".into())]))]);
         let error = mask.resolve(&Arg::output("a", "pid"), &outputs).unwrap_err();
         assert_eq!(error.to_string(), "step a put out no `pid`; it put out: [port]");

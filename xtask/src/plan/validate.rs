@@ -11,19 +11,25 @@ impl Plan {
     pub fn validate(&self) -> Vec<String> {
         let mut problems = Vec::new();
         if !is_name(&self.target) {
-            problems.push(format!("target `{}`: expected lower-case letters, digits, `.`, `_`, `-`", self.target));
+            problems.push(format!(
+                "target `{}`: expected lower-case letters, digits, `.`, `_`, `-`",
+                self.target
+            ));
         }
         let mut steps: BTreeMap<&StepId, &Step> = BTreeMap::new();
         for step in &self.steps {
             if !is_name(&step.id.0) {
-                problems.push(format!("step `{}`: expected lower-case letters, digits, `.`, `_`, `-`", step.id));
+                problems
+                    .push(format!("step `{}`: expected lower-case letters, digits, `.`, `_`, `-`", step.id));
             }
             if steps.insert(&step.id, step).is_some() {
                 problems.push(format!("step {}: another step has the same id", step.id));
             }
         }
         for step in &self.steps {
-            problems.extend(of_step(step, &steps).into_iter().map(|problem| format!("step {}: {problem}", step.id)));
+            problems.extend(
+                of_step(step, &steps).into_iter().map(|problem| format!("step {}: {problem}", step.id)),
+            );
         }
         problems.extend(self.cycle(&steps).map(|cycle| {
             let names: Vec<_> = cycle.iter().map(|id| id.0.as_str()).collect();
@@ -63,7 +69,9 @@ fn visit<'a>(
 pub fn is_name(text: &str) -> bool {
     !text.is_empty()
         && !text.starts_with('.')
-        && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"._-".contains(&byte))
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"._-".contains(&byte))
 }
 
 fn of_step(step: &Step, steps: &BTreeMap<&StepId, &Step>) -> Vec<String> {
@@ -95,7 +103,9 @@ fn of_step(step: &Step, steps: &BTreeMap<&StepId, &Step>) -> Vec<String> {
             Some(_) => {}
         }
     }
-    for (what, action) in std::iter::once(("action", &step.action)).chain(step.undo.iter().map(|undo| ("undo", undo))) {
+    for (what, action) in
+        std::iter::once(("action", &step.action)).chain(step.undo.iter().map(|undo| ("undo", undo)))
+    {
         problems.extend(of_action(action).into_iter().map(|problem| format!("{what}: {problem}")));
     }
     problems
@@ -114,7 +124,9 @@ fn all_needs(step: &Step, steps: &BTreeMap<&StepId, &Step>) -> BTreeSet<StepId> 
 
 fn nearest<'a>(wanted: &str, names: impl Iterator<Item = &'a str>) -> String {
     let best = names.map(|name| (strsim::damerau_levenshtein(wanted, name), name)).min();
-    best.filter(|(distance, _)| *distance <= 3).map(|(_, name)| format!("; did you mean `{name}`?")).unwrap_or_default()
+    best.filter(|(distance, _)| *distance <= 3)
+        .map(|(_, name)| format!("; did you mean `{name}`?"))
+        .unwrap_or_default()
 }
 
 fn of_action(action: &Action) -> Vec<String> {
@@ -127,7 +139,10 @@ fn of_action(action: &Action) -> Vec<String> {
     match action {
         Action::Exec(exec) => {
             expect(!exec.program.is_empty(), "no program");
-            expect(exec.cwd.as_ref().is_none_or(|cwd| cwd.is_absolute()), "the working folder is not absolute");
+            expect(
+                exec.cwd.as_ref().is_none_or(|cwd| cwd.is_absolute()),
+                "the working folder is not absolute",
+            );
         }
         Action::Http(http) => expect(!http.method.is_empty(), "no method"),
         Action::Write(write) => {
@@ -151,13 +166,18 @@ impl Action {
     pub fn args(&self) -> Vec<&Arg> {
         match self {
             Self::Exec(exec) => exec.args.iter().chain(exec.env.values()).chain(&exec.stdin).collect(),
-            Self::Http(http) => {
-                [&http.url].into_iter().chain(&http.bearer).chain(http.headers.values()).chain(&http.body).collect()
-            }
+            Self::Http(http) => [&http.url]
+                .into_iter()
+                .chain(&http.bearer)
+                .chain(http.headers.values())
+                .chain(&http.body)
+                .collect(),
             Self::Write(write) => vec![&write.contents],
             Self::WaitFor(wait) => match &wait.probe {
                 Probe::Exec { argv, env, .. } => argv.iter().chain(env.values()).collect(),
-                Probe::Tcp { .. } | Probe::Http { .. } | Probe::File { .. } | Probe::Supervised { .. } => Vec::new(),
+                Probe::Tcp { .. } | Probe::Http { .. } | Probe::File { .. } | Probe::Supervised { .. } => {
+                    Vec::new()
+                }
             },
             Self::Supervise(supervise) => match &supervise.request {
                 ServiceRequest::Start(spec) => spec.argv.iter().chain(spec.env.values()).collect(),
@@ -207,7 +227,10 @@ mod tests {
     #[test]
     fn every_problem_is_found_in_one_go() {
         let mut uses = step("uses", &[]);
-        uses.action = Action::Exec(Exec { args: vec![Arg::output("a", "k"), Arg::output("no", "k")], ..Exec::default() });
+        uses.action = Action::Exec(Exec {
+            args: vec![Arg::output("a", "k"), Arg::output("no", "k")],
+            ..Exec::default()
+        });
         let mut untitled = step("untitled", &["secretive"]);
         untitled.title = String::new();
         untitled.time_limit_ms = 0;
@@ -217,10 +240,20 @@ mod tests {
             ..Exec::default()
         }));
         let secretive = Step { sensitive: true, journaled: Journaled::Kept, ..step("secretive", &[]) };
-        let found = Plan { target: "../up".into(), ..plan(vec![
-            step("a", &["b"]), step("b", &["c"]), step("c", &["a"]), step("a", &[]), step("Bad id", &["bb"]),
-            uses, untitled, secretive,
-        ]) }.validate();
+        let found = Plan {
+            target: "../up".into(),
+            ..plan(vec![
+                step("a", &["b"]),
+                step("b", &["c"]),
+                step("c", &["a"]),
+                step("a", &[]),
+                step("Bad id", &["bb"]),
+                uses,
+                untitled,
+                secretive,
+            ])
+        }
+        .validate();
         let expected = [
             "target `../up`: expected lower-case letters, digits, `.`, `_`, `-`",
             "step a: another step has the same id",
@@ -235,14 +268,18 @@ mod tests {
         ];
         for line in expected {
             let near = line.replace("did you mean `a`?", "did you mean `b`?");
-            assert!(found.iter().any(|problem| problem == line || *problem == near), "{line}\nnot in {found:#?}");
+            assert!(
+                found.iter().any(|problem| problem == line || *problem == near),
+                "{line}\nnot in {found:#?}"
+            );
         }
         assert_eq!(found.len(), expected.len(), "{found:#?}");
     }
 
     #[test]
     fn a_cycle_is_shown_whole() {
-        let found = plan(vec![step("x", &["a"]), step("a", &["b"]), step("b", &["c"]), step("c", &["a"])]).validate();
+        let found =
+            plan(vec![step("x", &["a"]), step("a", &["b"]), step("b", &["c"]), step("c", &["a"])]).validate();
         assert_eq!(found, ["these steps wait for each other: a -> b -> c -> a"]);
     }
 }

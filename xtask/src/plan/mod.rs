@@ -6,9 +6,26 @@
 
 pub mod action;
 pub mod argument;
+pub mod audit;
+pub mod child;
+pub mod clock;
+pub mod fingerprint;
+pub mod http;
 pub mod interrupt;
+pub mod journal;
+pub mod lock;
+pub mod log;
 pub mod mask;
+pub mod perform;
+pub mod print;
+pub mod probe;
 pub mod processes;
+pub mod report;
+pub mod runner;
 pub mod service;
+pub mod show;
 pub mod step;
 pub mod validate;
+
+#[cfg(test)]
+mod runner_test;

@@ -108,6 +108,11 @@ pub fn signal_group(group: u32, signal: Signal) -> bool {
     pid_of(group).is_some_and(|group| rustix::process::kill_process_group(group, signal).is_ok())
 }
 
+/// Whether the group has a process, ended but unreaped ones included.
+pub fn group_exists(group: u32) -> bool {
+    pid_of(group).is_some_and(|group| rustix::process::test_kill_process_group(group).is_ok())
+}
+
 /// Sends `signal` to one process; false when it does not exist.
 pub fn signal_process(pid: u32, signal: Signal) -> bool {
     pid_of(pid).is_some_and(|pid| rustix::process::kill_process(pid, signal).is_ok())

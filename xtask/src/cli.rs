@@ -31,9 +31,11 @@ pub enum Command {
 }
 
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  cargo xtask doctor\n  cargo xtask doctor --json\n  cargo xtask doctor --install")]
+#[command(
+    after_help = "Examples:\n  cargo xtask doctor\n  cargo xtask doctor --json\n  cargo xtask doctor --install\n  cargo xtask doctor --install zizmor dbmate"
+)]
 pub struct Doctor {
-    /// Install what is missing and pinned
-    #[arg(long)]
-    pub install: bool,
+    /// Install what is pinned and missing: all of it, or only the named programs (`modules`: the npm modules)
+    #[arg(long, value_name = "PROGRAM", num_args = 0..)]
+    pub install: Option<Vec<String>>,
 }

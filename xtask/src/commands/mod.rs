@@ -1,5 +1,7 @@
 //! One module per subcommand: each states its intent and shows the result.
 
+mod doctor;
+
 use anyhow::Result;
 
 use crate::cli::Command;
@@ -9,8 +11,8 @@ use crate::context::Context;
 ///
 /// # Errors
 /// Whatever the subcommand reports; [`crate::exit`] derives the exit code.
-pub fn run(_context: &Context, command: Command) -> Result<()> {
+pub fn run(context: &Context, command: Command) -> Result<()> {
     match command {
-        Command::Doctor(_options) => Ok(()),
+        Command::Doctor(options) => doctor::run(context, &options),
     }
 }

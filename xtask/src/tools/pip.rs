@@ -22,7 +22,8 @@ os.execv(sys.argv[2], sys.argv[2:])
 
 /// `python3 ARGV`: runs the command for as long as the process `parent` lives.
 pub fn leashed(parent: u32, command: &[OsString]) -> Vec<OsString> {
-    let mut argv: Vec<OsString> = vec!["-I".into(), "-S".into(), "-c".into(), LEASH.into(), parent.to_string().into()];
+    let mut argv: Vec<OsString> =
+        vec!["-I".into(), "-S".into(), "-c".into(), LEASH.into(), parent.to_string().into()];
     argv.extend_from_slice(command);
     argv
 }
@@ -109,7 +110,8 @@ pub fn failure(log: &str) -> Failure {
 
 /// The last lines of a log, without progress, for the end of an error.
 pub fn tail(log: &str, lines: usize) -> String {
-    let told: Vec<_> = log.lines().filter(|line| progress(line).is_none() && !line.trim().is_empty()).collect();
+    let told: Vec<_> =
+        log.lines().filter(|line| progress(line).is_none() && !line.trim().is_empty()).collect();
     told[told.len().saturating_sub(lines)..].iter().map(|line| format!("    {line}\n")).collect()
 }
 
@@ -130,7 +132,10 @@ mod tests {
              -r /s/locked.txt"
         );
         let fetching = text(fetch("26.3", Path::new("/s/made"), &["aa".into(), "bb".into()]));
-        assert!(fetching.starts_with("-I -c ") && fetching.ends_with(" fetch 26.3 /s/made aa bb"), "{fetching}");
+        assert!(
+            fetching.starts_with("-I -c ") && fetching.ends_with(" fetch 26.3 /s/made aa bb"),
+            "{fetching}"
+        );
         assert!(text(index()).ends_with(" index"));
         assert!(text(leashed(7, &["/bin/x".into(), "y".into()])).ends_with(" 7 /bin/x y"));
     }
@@ -151,7 +156,10 @@ mod tests {
     #[test]
     fn failures_are_told_apart() {
         for (log, expected) in [
-            ("ERROR: THESE PACKAGES DO NOT MATCH THE HASHES FROM THE REQUIREMENTS FILE.", Failure::AnotherFile),
+            (
+                "ERROR: THESE PACKAGES DO NOT MATCH THE HASHES FROM THE REQUIREMENTS FILE.",
+                Failure::AnotherFile,
+            ),
             ("x.whl: its SHA-256 is aa, which is not among the locked ones", Failure::AnotherFile),
             (
                 "WARNING: Retrying (Retry(total=4)) after ... : /simple/x/\nERROR: No matching distribution found for x",

@@ -51,10 +51,14 @@ impl Requirements {
                         Some(_) => problems.push(format!("{number}: {part}: expected 64 hexadecimal digits")),
                         None => problems.push(format!("{number}: a hash before the first NAME==VERSION")),
                     }
-                } else if let Some((name, version)) = part.split_once("==").filter(|(name, version)| named(name, version)) {
+                } else if let Some((name, version)) =
+                    part.split_once("==").filter(|(name, version)| named(name, version))
+                {
                     let name = normalised(name);
                     if let Some((first, _)) = blocks.iter().find(|(_, locked)| locked.name == name) {
-                        problems.push(format!("{number}: {name} is locked already on line {first}; keep one of them"));
+                        problems.push(format!(
+                            "{number}: {name} is locked already on line {first}; keep one of them"
+                        ));
                     }
                     let (hashes, via) = (Vec::new(), Vec::new());
                     blocks.push((number, Locked { name, version: version.to_owned(), hashes, via }));
@@ -65,7 +69,10 @@ impl Requirements {
         }
         for (number, locked) in &blocks {
             if locked.hashes.is_empty() {
-                problems.push(format!("{number}: {} has no --hash=sha256:HEX, so nothing could be verified", locked.name));
+                problems.push(format!(
+                    "{number}: {} has no --hash=sha256:HEX, so nothing could be verified",
+                    locked.name
+                ));
             }
         }
         if problems.is_empty() {
@@ -167,7 +174,8 @@ mod tests {
 
     #[test]
     fn a_tool_brings_what_it_needs_and_no_more() {
-        let names = |tool| locked().closure(tool).iter().map(|locked| locked.name.clone()).collect::<Vec<_>>();
+        let names =
+            |tool| locked().closure(tool).iter().map(|locked| locked.name.clone()).collect::<Vec<_>>();
         assert_eq!(names("yaml.lint"), ["yaml-lint", "pathspec", "deep"]);
         assert_eq!(names("other"), ["other", "deep"]);
         assert_eq!(names("nothing"), [""; 0]);
@@ -187,7 +195,10 @@ mod tests {
         let all = locked();
         let wheels = all.closure("yaml-lint");
         let first = key(&wheels, "x86_64").unwrap();
-        assert!(first.starts_with("yaml-lint-1.2.3-") && first.len() == "yaml-lint-1.2.3-".len() + 12, "{first}");
+        assert!(
+            first.starts_with("yaml-lint-1.2.3-") && first.len() == "yaml-lint-1.2.3-".len() + 12,
+            "{first}"
+        );
         assert_ne!(Some(&first), key(&wheels[..1], "x86_64").as_ref());
         assert_ne!(Some(&first), key(&wheels, "aarch64").as_ref());
         assert_eq!(key(&[], "x86_64"), None);
@@ -195,7 +206,9 @@ mod tests {
 
     #[test]
     fn every_problem_is_told_with_its_line() {
-        let text = format!("--hash=sha256:{A}\na==1 --hash=sha256:zz\nb>=2\nc==1 --hash=sha256:{A}\nC==2 --hash=sha256:{A}");
+        let text = format!(
+            "--hash=sha256:{A}\na==1 --hash=sha256:zz\nb>=2\nc==1 --hash=sha256:{A}\nC==2 --hash=sha256:{A}"
+        );
         let problems = Requirements::parse(&text).unwrap_err();
         for (part, line) in [
             ("before the first", "1:"),

@@ -52,8 +52,9 @@ impl Toolbox {
     /// place for the cache.
     pub fn open(context: &Context) -> Result<Self> {
         const LOCK: &str = "ops/ci/requirements.txt";
-        let text = fs::read_to_string(context.path(LOCK))
-            .map_err(|error| refused(format!("{LOCK}: {error}; expected the locked wheels of the pinned programs")))?;
+        let text = fs::read_to_string(context.path(LOCK)).map_err(|error| {
+            refused(format!("{LOCK}: {error}; expected the locked wheels of the pinned programs"))
+        })?;
         let requirements = Requirements::parse(&text).map_err(|problems| {
             refused(problems.iter().map(|problem| format!("{LOCK}:{problem}")).collect::<Vec<_>>().join("\n"))
         })?;
@@ -121,7 +122,9 @@ impl Toolbox {
     pub fn invocation(&self, program: Program) -> Result<Invocation> {
         let path = self.path(program)?;
         Ok(match program.location().interpreter {
-            Some(interpreter) => Invocation { program: self.path(interpreter)?, args: vec![path.into_os_string()] },
+            Some(interpreter) => {
+                Invocation { program: self.path(interpreter)?, args: vec![path.into_os_string()] }
+            }
             None => Invocation { program: path, args: Vec::new() },
         })
     }
@@ -135,13 +138,18 @@ impl Toolbox {
         let output = duct::cmd(&argv[0], &argv[1..])
             .stdin_null()
             .stdout_capture()
-            .stderr_to_stdout()
+            .stderr_capture()
             .unchecked()
             .run()
             .with_context(|| format!("{} cannot be run", argv[0].display()))?;
         let text = String::from_utf8_lossy(&output.stdout);
         if !output.status.success() {
-            bail!("{}: {}: {}", argv[0].display(), output.status, text.lines().next().unwrap_or("it says nothing"));
+            bail!(
+                "{}: {}: {}",
+                argv[0].display(),
+                output.status,
+                text.lines().next().unwrap_or("it says nothing")
+            );
         }
         Ok(version::printed(&text).map(str::to_owned))
     }
@@ -153,7 +161,7 @@ impl Toolbox {
     /// The project has no lock, the modules cannot be had, or a real `node_modules` folder with something in it
     /// is in the way.
     pub fn npm_modules(&self, project: NpmProject<'_>, progress: &dyn Progress) -> Result<PathBuf> {
-        let folder = self.modules_folder(project)?;
+        let folder = self.npm_folder(project)?;
         let modules = folder.join("node_modules");
         if !folder.is_dir() {
             self.ensure(&[Tool::Node], progress)?;
@@ -163,21 +171,14 @@ impl Toolbox {
         Ok(modules)
     }
 
-    /// Whether the project's modules are in the cache. Looks only.
-    ///
-    /// # Errors
-    /// The project has no lock.
-    pub fn has_npm_modules(&self, project: NpmProject<'_>) -> Result<bool> {
-        Ok(self.modules_folder(project)?.is_dir())
-    }
-
     /// Where a pinned tool is, or will be, installed.
     ///
     /// # Errors
     /// Refused when it is not locked.
     pub fn wheel_folder(&self, tool: Tool) -> Result<PathBuf> {
         let closure = self.closure(tool)?;
-        let key = requirements::key(&closure, std::env::consts::ARCH).expect("a closure begins with the tool itself");
+        let key = requirements::key(&closure, std::env::consts::ARCH)
+            .expect("a closure begins with the tool itself");
         Ok(self.cache.join("tools").join(key))
     }
 
@@ -202,10 +203,15 @@ impl Toolbox {
         Ok(closure)
     }
 
-    fn modules_folder(&self, project: NpmProject<'_>) -> Result<PathBuf> {
+    /// Where a project's modules are, or will be, installed: a folder with `node_modules` in it.
+    ///
+    /// # Errors
+    /// Refused when the project has no lock.
+    pub fn npm_folder(&self, project: NpmProject<'_>) -> Result<PathBuf> {
         let read = |name: &str| {
             let path = project.folder.join(name);
-            fs::read(&path).map_err(|error| refused(format!("{}: {error}; npm installs by it", path.display())))
+            fs::read(&path)
+                .map_err(|error| refused(format!("{}: {error}; npm installs by it", path.display())))
         };
         let (manifest, lock) = (read("package.json")?, read("package-lock.json")?);
         let key = npm::key(&manifest, &lock, self.locked_version(Tool::Node)?, std::env::consts::ARCH);
@@ -227,7 +233,8 @@ fn together(problems: Vec<anyhow::Error>) -> Result<()> {
         (None, _) => Ok(()),
         (Some(only), 0) => Err(only),
         (Some(first), _) => {
-            let all: Vec<_> = std::iter::once(first).chain(problems).map(|problem| format!("{problem:#}")).collect();
+            let all: Vec<_> =
+                std::iter::once(first).chain(problems).map(|problem| format!("{problem:#}")).collect();
             bail!("{} tools cannot be had\n{}", all.len(), all.join("\n"))
         }
     }

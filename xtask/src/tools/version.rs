@@ -7,7 +7,9 @@ pub fn printed(output: &str) -> Option<&str> {
         let number = word.trim_start_matches(['v', 'V']);
         let sound = number.starts_with(|first: char| first.is_ascii_digit())
             && number.contains('.')
-            && number.chars().all(|character| character.is_ascii_alphanumeric() || "._+-~".contains(character));
+            && number
+                .chars()
+                .all(|character| character.is_ascii_alphanumeric() || "._+-~".contains(character));
         sound.then_some(number)
     })
 }

@@ -255,7 +255,7 @@ fn told(
             asked()
         ),
         Failure::NotOffered => anyhow!(
-            "{what} cannot be installed: {} does not offer it for this machine ({}). Set {remedy}\n{tail}",
+            "{what} cannot be installed: {} offers no such wheel for this machine ({}), or does not answer. Set {remedy}\n{tail}",
             asked(),
             std::env::consts::ARCH
         ),

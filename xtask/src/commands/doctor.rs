@@ -131,7 +131,15 @@ fn finding(toolbox: &Toolbox, tool: Tool) -> Result<Finding> {
     };
     Ok(match there {
         None => finding(absent, wanted, get),
-        Some(Err(error)) => finding(State::Broken, None, format!("{error:#}")),
+        Some(Err(error)) => {
+            let remedy = match entry.source {
+                Source::Wheel { .. } => {
+                    format!("; remove {} and install it again", toolbox.wheel_folder(tool)?.display())
+                }
+                Source::Host { .. } => String::new(),
+            };
+            finding(State::Broken, None, format!("{error:#}{remedy}"))
+        }
         Some(Ok(found)) => {
             let old = minimum.is_some_and(|least| !version::at_least(found.as_deref().unwrap_or(""), least));
             let get = if old { format!("needs {}: {get}", minimum.unwrap_or_default()) } else { get };

@@ -46,7 +46,7 @@ pub struct Entry {
 
 impl Entry {
     /// Waits for the right to make `shelf/key`, shown as the subject, sweeps what killed makers left, and gives a fresh stage; none
-    /// when the entry is there already.
+    /// when the entry is there already and `whole`.
     ///
     /// # Errors
     /// The cache cannot be written, or the wait was cancelled.
@@ -55,11 +55,12 @@ impl Entry {
         shelf: &str,
         key: &str,
         subject: &str,
+        whole: impl Fn(&Path) -> bool,
         progress: &dyn Progress,
     ) -> Result<Option<Self>> {
         let shelf = cache.join(shelf);
         let destination = shelf.join(key);
-        if destination.is_dir() {
+        if whole(&destination) {
             return Ok(None);
         }
         let locks = cache.join("locks");
@@ -69,7 +70,7 @@ impl Entry {
             })?;
         }
         let (lock, waited) = take(&locks.join(format!("{key}.lock")), subject, progress)?;
-        if destination.is_dir() {
+        if whole(&destination) {
             if waited {
                 progress.finished(subject, "installed by the other run");
             }
@@ -78,9 +79,10 @@ impl Entry {
         let prefix = format!(".{key}.");
         for found in fs::read_dir(&shelf)? {
             let found = found?;
-            if found.file_name().to_string_lossy().starts_with(&prefix) {
+            // The entry itself is here when something was deleted from it, as cleaners of caches do.
+            if found.file_name() == *key || found.file_name().to_string_lossy().starts_with(&prefix) {
                 fs::remove_dir_all(found.path()).with_context(|| {
-                    format!("{}: left by a killed run, cannot be removed", found.path().display())
+                    format!("{}: not whole, and cannot be removed", found.path().display())
                 })?;
             }
         }
@@ -174,13 +176,13 @@ mod tests {
         let cache = tempfile::tempdir().unwrap();
         let shelf = cache.path().join("tools");
         fs::create_dir_all(shelf.join(".a-1.killed.part/half")).unwrap();
-        let entry = Entry::begin(cache.path(), "tools", "a-1", "a", &Lines).unwrap().unwrap();
+        let entry = Entry::begin(cache.path(), "tools", "a-1", "a", Path::is_dir, &Lines).unwrap().unwrap();
         let made = entry.stage().join("made");
         fs::create_dir(&made).unwrap();
         assert!(!shelf.join("a-1").exists());
         entry.finish(&made).unwrap();
         let names: Vec<_> = fs::read_dir(&shelf).unwrap().map(|found| found.unwrap().file_name()).collect();
         assert_eq!(names, ["a-1"]);
-        assert!(Entry::begin(cache.path(), "tools", "a-1", "a", &Lines).unwrap().is_none());
+        assert!(Entry::begin(cache.path(), "tools", "a-1", "a", Path::is_dir, &Lines).unwrap().is_none());
     }
 }

@@ -56,7 +56,9 @@ pub fn modules(
 ) -> Result<()> {
     const SUBJECT: &str = "npm modules";
     let key = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let Some(entry) = Entry::begin(&toolbox.cache, "npm", &key, SUBJECT, progress)? else { return Ok(()) };
+    let Some(entry) = Entry::begin(&toolbox.cache, "npm", &key, SUBJECT, whole_modules, progress)? else {
+        return Ok(());
+    };
     let made = entry.stage().join("made");
     fs::create_dir(&made)?;
     for name in ["package.json", "package-lock.json"] {
@@ -90,6 +92,21 @@ pub fn modules(
     })?;
     entry.finish(&made)?;
     Ok(())
+}
+
+/// Whether a folder has every program of a tool.
+pub fn whole(tool: Tool, folder: &Path) -> bool {
+    Program::ALL.iter().filter(|program| program.tool() == tool).all(|program| there(folder, *program))
+}
+
+/// Whether a folder of the cache has the modules of a project.
+pub fn whole_modules(folder: &Path) -> bool {
+    folder.join("node_modules").is_dir()
+}
+
+/// An empty file is what a power cut leaves of one that was not yet on the disk.
+fn there(folder: &Path, program: Program) -> bool {
+    fs::metadata(folder.join(program.location().file)).is_ok_and(|file| file.is_file() && file.len() > 0)
 }
 
 /// Makes `link` a symbolic link to `modules`, at once and whatever link or empty folder was there.
@@ -172,7 +189,11 @@ fn make(
     let folder = toolbox.wheel_folder(tool)?;
     let key = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let subject = format!("{} {}", tool.entry().name, wheels[0].version);
-    let Some(entry) = Entry::begin(&toolbox.cache, "tools", &key, &subject, progress)? else { return Ok(()) };
+    let Some(entry) =
+        Entry::begin(&toolbox.cache, "tools", &key, &subject, |folder| whole(tool, folder), progress)?
+    else {
+        return Ok(());
+    };
     let made = entry.stage().join("made");
     announced(&subject, "installing", &made, progress, || {
         if let Err(log) = install(&entry, &made, &subject)? {
@@ -186,7 +207,7 @@ fn make(
             return Err(told(pip::failure(&log), &log, &what, index, &remedy));
         }
         for program in Program::ALL.iter().filter(|program| program.tool() == tool) {
-            if !made.join(program.location().file).is_file() {
+            if !there(&made, *program) {
                 bail!(
                     "{subject}: its wheel holds no {}; correct xtask/src/tools/catalogue.rs",
                     program.location().file

@@ -72,7 +72,7 @@ impl Toolbox {
         for tool in tools {
             match tool.entry().source {
                 Source::Wheel { .. } => {
-                    if !self.wheel_folder(*tool)?.is_dir() && !missing.contains(tool) {
+                    if !install::whole(*tool, &self.wheel_folder(*tool)?) && !missing.contains(tool) {
                         missing.push(*tool);
                     }
                 }
@@ -163,7 +163,7 @@ impl Toolbox {
     pub fn npm_modules(&self, project: NpmProject<'_>, progress: &dyn Progress) -> Result<PathBuf> {
         let folder = self.npm_folder(project)?;
         let modules = folder.join("node_modules");
-        if !folder.is_dir() {
+        if !install::whole_modules(&folder) {
             self.ensure(&[Tool::Node], progress)?;
             install::modules(self, project, &folder, progress)?;
         }

@@ -131,6 +131,18 @@ fn what_is_installed_needs_no_network() {
 }
 
 #[test]
+fn what_lost_a_file_is_installed_again() {
+    let fixture = Fixture::new();
+    assert!(fixture.install(&["zizmor"]).output().unwrap().status.success());
+    let name = fixture.tools().into_iter().find(|name| name.starts_with("zizmor-")).unwrap();
+    let program = fixture.cache().join("tools").join(name).join("bin/zizmor");
+    std::fs::write(&program, "").unwrap();
+    let (code, _, errors) = ended(&fixture.install(&["zizmor"]).output().unwrap());
+    assert_eq!(code, Some(0), "{errors}");
+    assert!(std::fs::read_to_string(program).unwrap().contains("1.0.1"));
+}
+
+#[test]
 fn a_folder_of_wheels_serves_instead_of_an_index() {
     let fixture = Fixture::new();
     let output = fixture

@@ -45,15 +45,22 @@ pub struct Entry {
 }
 
 impl Entry {
-    /// Waits for the right to make `shelf/key`, sweeps what killed makers left, and gives a fresh stage; none
-    /// when the entry is there already.
+    /// Waits for the right to make `shelf/key`, shown as the subject, sweeps what killed makers left, and gives a fresh stage; none
+    /// when the entry is there already and `whole`.
     ///
     /// # Errors
     /// The cache cannot be written, or the wait was cancelled.
-    pub fn begin(cache: &Path, shelf: &str, key: &str, progress: &dyn Progress) -> Result<Option<Self>> {
+    pub fn begin(
+        cache: &Path,
+        shelf: &str,
+        key: &str,
+        subject: &str,
+        whole: impl Fn(&Path) -> bool,
+        progress: &dyn Progress,
+    ) -> Result<Option<Self>> {
         let shelf = cache.join(shelf);
         let destination = shelf.join(key);
-        if destination.is_dir() {
+        if whole(&destination) {
             return Ok(None);
         }
         let locks = cache.join("locks");
@@ -62,16 +69,20 @@ impl Entry {
                 format!("{}: cannot be made; set FLOWSHIP_CACHE to a folder you can write", folder.display())
             })?;
         }
-        let lock = take(&locks.join(format!("{key}.lock")), key, progress)?;
-        if destination.is_dir() {
+        let (lock, waited) = take(&locks.join(format!("{key}.lock")), subject, progress)?;
+        if whole(&destination) {
+            if waited {
+                progress.finished(subject, "installed by the other run");
+            }
             return Ok(None);
         }
         let prefix = format!(".{key}.");
         for found in fs::read_dir(&shelf)? {
             let found = found?;
-            if found.file_name().to_string_lossy().starts_with(&prefix) {
+            // The entry itself is here when something was deleted from it, as cleaners of caches do.
+            if found.file_name() == *key || found.file_name().to_string_lossy().starts_with(&prefix) {
                 fs::remove_dir_all(found.path()).with_context(|| {
-                    format!("{}: left by a killed run, cannot be removed", found.path().display())
+                    format!("{}: not whole, and cannot be removed", found.path().display())
                 })?;
             }
         }
@@ -96,7 +107,7 @@ impl Entry {
     }
 }
 
-fn take(path: &Path, key: &str, progress: &dyn Progress) -> Result<File> {
+fn take(path: &Path, subject: &str, progress: &dyn Progress) -> Result<(File, bool)> {
     let mut file = OpenOptions::new()
         .create(true)
         .truncate(false)
@@ -111,14 +122,14 @@ fn take(path: &Path, key: &str, progress: &dyn Progress) -> Result<File> {
             Err(TryLockError::Error(error)) => {
                 return Err(error).with_context(|| format!("{}: cannot be locked", path.display()));
             }
-            Err(TryLockError::WouldBlock) if progress.cancelled() => bail!("{key}: cancelled"),
+            Err(TryLockError::WouldBlock) if progress.cancelled() => bail!("{subject}: cancelled"),
             Err(TryLockError::WouldBlock) => {}
         }
         if !told {
             let mut holder = String::new();
             file.rewind()?;
             file.read_to_string(&mut holder)?;
-            progress.waiting(key, &format!("waiting for another cargo xtask (pid {})", holder.trim()));
+            progress.waiting(subject, &format!("waiting for another cargo xtask (pid {})", holder.trim()));
             told = true;
         }
         // Not a blocking lock: that could not be cancelled.
@@ -127,7 +138,7 @@ fn take(path: &Path, key: &str, progress: &dyn Progress) -> Result<File> {
     file.set_len(0)?;
     file.rewind()?;
     write!(file, "{}", std::process::id())?;
-    Ok(file)
+    Ok((file, told))
 }
 
 /// The bytes of all files below a folder.
@@ -165,13 +176,13 @@ mod tests {
         let cache = tempfile::tempdir().unwrap();
         let shelf = cache.path().join("tools");
         fs::create_dir_all(shelf.join(".a-1.killed.part/half")).unwrap();
-        let entry = Entry::begin(cache.path(), "tools", "a-1", &Lines).unwrap().unwrap();
+        let entry = Entry::begin(cache.path(), "tools", "a-1", "a", Path::is_dir, &Lines).unwrap().unwrap();
         let made = entry.stage().join("made");
         fs::create_dir(&made).unwrap();
         assert!(!shelf.join("a-1").exists());
         entry.finish(&made).unwrap();
         let names: Vec<_> = fs::read_dir(&shelf).unwrap().map(|found| found.unwrap().file_name()).collect();
         assert_eq!(names, ["a-1"]);
-        assert!(Entry::begin(cache.path(), "tools", "a-1", &Lines).unwrap().is_none());
+        assert!(Entry::begin(cache.path(), "tools", "a-1", "a", Path::is_dir, &Lines).unwrap().is_none());
     }
 }

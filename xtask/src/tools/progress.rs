@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
-/// Receives what happens to a subject (a tool's key, or `npm modules`). Called from several threads.
+/// Receives what happens to a subject (`zizmor 1.32.0`, `npm modules`). Called from several threads.
 pub trait Progress: Sync {
     /// Work on the subject begins.
     fn started(&self, subject: &str, text: &str);

@@ -72,7 +72,7 @@ impl Toolbox {
         for tool in tools {
             match tool.entry().source {
                 Source::Wheel { .. } => {
-                    if !self.wheel_folder(*tool)?.is_dir() && !missing.contains(tool) {
+                    if !install::whole(*tool, &self.wheel_folder(*tool)?) && !missing.contains(tool) {
                         missing.push(*tool);
                     }
                 }
@@ -138,7 +138,7 @@ impl Toolbox {
         let output = duct::cmd(&argv[0], &argv[1..])
             .stdin_null()
             .stdout_capture()
-            .stderr_to_stdout()
+            .stderr_capture()
             .unchecked()
             .run()
             .with_context(|| format!("{} cannot be run", argv[0].display()))?;
@@ -161,22 +161,14 @@ impl Toolbox {
     /// The project has no lock, the modules cannot be had, or a real `node_modules` folder with something in it
     /// is in the way.
     pub fn npm_modules(&self, project: NpmProject<'_>, progress: &dyn Progress) -> Result<PathBuf> {
-        let folder = self.modules_folder(project)?;
+        let folder = self.npm_folder(project)?;
         let modules = folder.join("node_modules");
-        if !folder.is_dir() {
+        if !install::whole_modules(&folder) {
             self.ensure(&[Tool::Node], progress)?;
             install::modules(self, project, &folder, progress)?;
         }
         install::link(&project.folder.join("node_modules"), &modules)?;
         Ok(modules)
-    }
-
-    /// Whether the project's modules are in the cache. Looks only.
-    ///
-    /// # Errors
-    /// The project has no lock.
-    pub fn has_npm_modules(&self, project: NpmProject<'_>) -> Result<bool> {
-        Ok(self.modules_folder(project)?.is_dir())
     }
 
     /// Where a pinned tool is, or will be, installed.
@@ -211,7 +203,11 @@ impl Toolbox {
         Ok(closure)
     }
 
-    fn modules_folder(&self, project: NpmProject<'_>) -> Result<PathBuf> {
+    /// Where a project's modules are, or will be, installed: a folder with `node_modules` in it.
+    ///
+    /// # Errors
+    /// Refused when the project has no lock.
+    pub fn npm_folder(&self, project: NpmProject<'_>) -> Result<PathBuf> {
         let read = |name: &str| {
             let path = project.folder.join(name);
             fs::read(&path)

@@ -1,0 +1,256 @@
+//! `cargo xtask doctor`: each external program, whether it is there, and how to get it.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use serde::Serialize;
+
+use crate::cli::Doctor;
+use crate::context::Context;
+use crate::exit::{Reported, refused};
+use crate::tools::catalogue::Source;
+use crate::tools::toolbox::how_to_get;
+use crate::tools::{NpmProject, Tool, Toolbox, progress, version};
+
+/// The name under which `--install` takes the npm modules.
+const MODULES: &str = "modules";
+
+/// What is known of one program.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+struct Finding {
+    program: String,
+    state: State,
+    /// Whether the platform cannot be developed without it.
+    required: bool,
+    /// The version found, else the version that would be installed.
+    version: Option<String>,
+    path: Option<PathBuf>,
+    purpose: &'static str,
+    /// What to do to get it; of a broken one, what is wrong with it.
+    get: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+enum State {
+    Found,
+    /// Pinned, and installed on first need.
+    NotYet,
+    Missing,
+    TooOld,
+    /// It is there and does not run.
+    Broken,
+}
+
+/// Installs when asked to, then shows each program.
+///
+/// # Errors
+/// Refused when a name to install or the lock is not understood; reported when an installation failed, or a
+/// required program is missing, too old or broken.
+pub fn run(context: &Context, options: &Doctor) -> Result<()> {
+    let toolbox = Toolbox::open(context)?;
+    let flows = context.path("flows");
+    let project = flows.join("package-lock.json").is_file().then_some(NpmProject { folder: &flows });
+    if let Some(names) = &options.install {
+        let (tools, modules) = chosen(names)?;
+        let progress = progress::on_stderr();
+        toolbox.ensure(&tools, progress.as_ref())?;
+        if let Some(project) = project.filter(|_| modules) {
+            toolbox.npm_modules(project, progress.as_ref())?;
+        }
+    }
+    let mut findings = look(&toolbox)?;
+    if let Some(project) = project {
+        findings.push(modules(&toolbox, project)?);
+    }
+    if context.json {
+        println!("{}", serde_json::to_string_pretty(&findings)?);
+    } else {
+        print!("{}", table(&findings));
+    }
+    if failing(&findings) { Err(Reported.into()) } else { Ok(()) }
+}
+
+/// The pinned tools of these names, all for none, and whether the npm modules are among them. Pure.
+fn chosen(names: &[String]) -> Result<(Vec<Tool>, bool)> {
+    if names.is_empty() {
+        return Ok((Tool::pinned().collect(), true));
+    }
+    let known = || Tool::pinned().map(|tool| tool.program().command()).chain([MODULES]);
+    let mut problems = Vec::new();
+    for name in names.iter().filter(|name| !known().any(|known| known == *name)) {
+        let nearest = known().max_by(|a, b| strsim::jaro(a, name).total_cmp(&strsim::jaro(b, name)));
+        problems.push(format!(
+            "--install {name}: not a pinned program; did you mean {}? Known are {}",
+            nearest.unwrap_or(MODULES),
+            known().collect::<Vec<_>>().join(", ")
+        ));
+    }
+    if !problems.is_empty() {
+        return Err(refused(problems.join("\n")));
+    }
+    let named = |name: &str| names.iter().any(|given| given == name);
+    Ok((Tool::pinned().filter(|tool| named(tool.program().command())).collect(), named(MODULES)))
+}
+
+/// Looks at every tool of the catalogue, all at once: some take a second to tell their version.
+fn look(toolbox: &Toolbox) -> Result<Vec<Finding>> {
+    std::thread::scope(|scope| {
+        let looks: Vec<_> = Tool::ALL.iter().map(|tool| scope.spawn(|| finding(toolbox, *tool))).collect();
+        looks.into_iter().map(|look| look.join().expect("looking does not panic")).collect()
+    })
+}
+
+fn finding(toolbox: &Toolbox, tool: Tool) -> Result<Finding> {
+    let (entry, program) = (tool.entry(), tool.program());
+    let path = toolbox.path(program).ok();
+    let there = path.is_some().then(|| toolbox.version(program));
+    let (required, minimum, get, absent, wanted) = match entry.source {
+        Source::Wheel { .. } => {
+            let locked = toolbox.locked_version(tool)?.to_owned();
+            let get = "cargo xtask doctor --install, or by itself on first need".to_owned();
+            (true, None, get, State::NotYet, Some(locked))
+        }
+        Source::Host { needed, minimum, debian, fedora } => (
+            needed,
+            minimum,
+            how_to_get(debian, fedora),
+            State::Missing,
+            minimum.map(|least| format!(">= {least}")),
+        ),
+    };
+    let program = program.command().to_owned();
+    let finding = |state, version, get| Finding {
+        program,
+        state,
+        required,
+        version,
+        path,
+        purpose: entry.purpose,
+        get,
+    };
+    Ok(match there {
+        None => finding(absent, wanted, get),
+        Some(Err(error)) => {
+            let remedy = match entry.source {
+                Source::Wheel { .. } => {
+                    format!("; remove {} and install it again", toolbox.wheel_folder(tool)?.display())
+                }
+                Source::Host { .. } => String::new(),
+            };
+            finding(State::Broken, None, format!("{error:#}{remedy}"))
+        }
+        Some(Ok(found)) => {
+            let old = minimum.is_some_and(|least| !version::at_least(found.as_deref().unwrap_or(""), least));
+            let get = if old { format!("needs {}: {get}", minimum.unwrap_or_default()) } else { get };
+            finding(if old { State::TooOld } else { State::Found }, found, get)
+        }
+    })
+}
+
+fn modules(toolbox: &Toolbox, project: NpmProject<'_>) -> Result<Finding> {
+    let folder = toolbox.npm_folder(project)?;
+    let there = folder.is_dir();
+    Ok(Finding {
+        program: MODULES.to_owned(),
+        state: if there { State::Found } else { State::NotYet },
+        required: true,
+        version: None,
+        path: there.then_some(folder),
+        purpose: "run and test the flows",
+        get: "cargo xtask doctor --install, or by itself on first need".to_owned(),
+    })
+}
+
+/// Whether work is impossible: what installs itself on first need is not missed. Pure.
+fn failing(findings: &[Finding]) -> bool {
+    findings.iter().any(|finding| finding.required && !matches!(finding.state, State::Found | State::NotYet))
+}
+
+/// A row each; how to get it only where something is to be got. Pure.
+fn table(findings: &[Finding]) -> String {
+    let header = ["PROGRAM", "STATE", "VERSION", "FOR", "WHERE, OR HOW TO GET IT"].map(str::to_owned);
+    let rows = findings.iter().map(|finding| {
+        let state = match (finding.state, finding.required) {
+            (State::Found, _) => "found",
+            (State::NotYet, _) => "not yet",
+            (State::Missing, true) => "MISSING",
+            (State::Missing, false) => "optional",
+            (State::TooOld, _) => "TOO OLD",
+            (State::Broken, _) => "BROKEN",
+        };
+        let place = match (&finding.path, finding.state) {
+            (Some(path), State::Found) => path.display().to_string(),
+            (Some(path), _) => format!("{}: {}", path.display(), finding.get),
+            (None, _) => finding.get.clone(),
+        };
+        let version = finding.version.clone().unwrap_or_else(|| "-".to_owned());
+        [finding.program.clone(), state.to_owned(), version, finding.purpose.to_owned(), place]
+    });
+    let rows: Vec<_> = std::iter::once(header).chain(rows).collect();
+    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
+    let widths: [usize; 4] = std::array::from_fn(width);
+    rows.iter().fold(String::new(), |mut text, row| {
+        for (cell, width) in row.iter().zip(widths) {
+            text.push_str(&format!("{cell:width$}  "));
+        }
+        text + &row[4] + "\n"
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(state: State, required: bool) -> Finding {
+        Finding {
+            program: "git".into(),
+            state,
+            required,
+            version: Some("2.39".into()),
+            path: (state != State::Missing).then(|| "/bin/git".into()),
+            purpose: "tell",
+            get: "install git".into(),
+        }
+    }
+
+    #[test]
+    fn only_what_stops_work_fails() {
+        for (state, required, expected) in [
+            (State::Found, true, false),
+            (State::NotYet, true, false),
+            (State::Missing, true, true),
+            (State::Missing, false, false),
+            (State::TooOld, true, true),
+            (State::Broken, true, true),
+            (State::Broken, false, false),
+        ] {
+            assert_eq!(
+                failing(&[row(State::Found, true), row(state, required)]),
+                expected,
+                "{state:?} {required}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_table_lines_up() {
+        assert_eq!(
+            table(&[row(State::Found, true), row(State::Missing, true), row(State::TooOld, true)]),
+            "PROGRAM  STATE    VERSION  FOR   WHERE, OR HOW TO GET IT\n\
+             git      found    2.39     tell  /bin/git\n\
+             git      MISSING  2.39     tell  install git\n\
+             git      TOO OLD  2.39     tell  /bin/git: install git\n"
+        );
+    }
+
+    #[test]
+    fn names_to_install_are_checked_all_at_once() {
+        let names = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+        assert_eq!(chosen(&[]).unwrap().0.len(), Tool::pinned().count());
+        assert_eq!(chosen(&names("zizmor modules")).unwrap(), (vec![Tool::Zizmor], true));
+        let problem = chosen(&names("zizmr git")).unwrap_err().to_string();
+        assert!(problem.contains("zizmr: not a pinned program; did you mean zizmor?"), "{problem}");
+        assert!(problem.contains("--install git:"), "{problem}");
+    }
+}

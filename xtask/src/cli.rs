@@ -29,19 +29,9 @@ pub enum Command {
     /// Write the files that derive from the platform
     Generate(crate::commands::generate::Options),
     /// Show each external program: found, version, where, what it is for, how to get it
-    Doctor(Doctor),
+    Doctor(crate::commands::doctor::Options),
     /// Show and check what the environments' files say
     Environment(crate::commands::environment::Options),
     /// Judge files without running anything
     Check(crate::commands::check::Options),
-}
-
-#[derive(Debug, Args)]
-#[command(
-    after_help = "Examples:\n  cargo xtask doctor\n  cargo xtask doctor --json\n  cargo xtask doctor --install"
-)]
-pub struct Doctor {
-    /// Install what is missing and pinned
-    #[arg(long)]
-    pub install: bool,
 }

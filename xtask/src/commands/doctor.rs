@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use anyhow::Result;
 use serde::Serialize;
 
-use crate::cli::Doctor;
 use crate::context::Context;
 use crate::exit::{Reported, refused};
 use crate::tools::catalogue::Source;
@@ -42,12 +41,23 @@ enum State {
     Broken,
 }
 
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Examples:\n  cargo xtask doctor\n  cargo xtask doctor --json\n  cargo xtask doctor --install\n  \
+                        cargo xtask doctor --install zizmor dbmate"
+)]
+pub struct Options {
+    /// Install what is pinned and missing: all of it, or only the named programs (`modules`: the npm modules)
+    #[arg(long, value_name = "PROGRAM", num_args = 0..)]
+    install: Option<Vec<String>>,
+}
+
 /// Installs when asked to, then shows each program.
 ///
 /// # Errors
 /// Refused when a name to install or the lock is not understood; reported when an installation failed, or a
 /// required program is missing, too old or broken.
-pub fn run(context: &Context, options: &Doctor) -> Result<()> {
+pub fn run(context: &Context, options: &Options) -> Result<()> {
     let toolbox = Toolbox::open(context)?;
     let flows = context.path("flows");
     let project = flows.join("package-lock.json").is_file().then_some(NpmProject { folder: &flows });

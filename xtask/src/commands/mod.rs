@@ -1,6 +1,7 @@
 //! One module per subcommand: each states its intent and shows the result.
 
 pub mod check;
+pub mod doctor;
 pub mod environment;
 pub mod generate;
 
@@ -16,7 +17,7 @@ use crate::context::Context;
 pub fn run(context: &Context, command: Command) -> Result<()> {
     match command {
         Command::Generate(options) => generate::run(context, &options),
-        Command::Doctor(_options) => Ok(()),
+        Command::Doctor(options) => doctor::run(context, &options),
         Command::Environment(options) => environment::run(context, options),
         Command::Check(options) => check::run(context, options),
     }

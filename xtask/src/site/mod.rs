@@ -16,8 +16,9 @@ use anyhow::{Context as _, Result};
 use vocabulary::model::environment::Environment;
 
 use crate::exit::refused;
+use crate::nearest::nearest;
 
-pub use problem::{Problem, listing, nearest};
+pub use problem::{Problem, listing};
 pub use settings::{SettingDoc, settings};
 
 /// Where the environments are, below the root.

@@ -107,9 +107,15 @@ pub fn read<'a>(sources: &[Source<'a>], findings: &mut Vec<Finding>) -> Flows<'a
     for source in sources {
         match serde_json::from_str::<Vec<&RawValue>>(source.text) {
             Ok(elements) => {
-                nodes.extend(elements.iter().enumerate().filter_map(|(index, raw)| {
-                    node(source, index, raw.get()).map_err(|found| findings.push(found)).ok()
-                }));
+                let mut lines = Lines { text: source.text, offset: 0, line: 1 };
+                for (index, raw) in elements.iter().enumerate() {
+                    match node(source, &mut lines, index, raw.get()) {
+                        Ok(node) => nodes.push(node),
+                        Err((line, message)) => {
+                            findings.push(whole_file(source.name, line, Rule::Shape, message))
+                        }
+                    }
+                }
             }
             Err(error) => findings.push(unreadable(source, &error)),
         }
@@ -134,29 +140,46 @@ fn unreadable(source: &Source<'_>, error: &serde_json::Error) -> Finding {
     whole_file(source.name, line, Rule::Json, message)
 }
 
-fn node<'a>(source: &Source<'a>, index: usize, raw: &str) -> Result<Node<'a>, Finding> {
+/// Line numbers of ever later offsets, so that a file is counted through only once.
+struct Lines<'a> {
+    text: &'a str,
+    offset: usize,
+    line: usize,
+}
+
+impl Lines<'_> {
+    fn at(&mut self, offset: usize) -> usize {
+        let passed = &self.text.as_bytes()[self.offset..offset.max(self.offset)];
+        self.line += passed.iter().filter(|byte| **byte == b'\n').count();
+        self.offset = self.offset.max(offset);
+        self.line
+    }
+}
+
+/// # Errors
+/// The line and what is wrong there.
+fn node<'a>(
+    source: &Source<'a>,
+    lines: &mut Lines<'_>,
+    index: usize,
+    raw: &str,
+) -> Result<Node<'a>, (usize, String)> {
+    let expected = "expected an object with id and type; correct or remove it";
     // The element is a slice of the text.
     let start = raw.as_ptr() as usize - source.text.as_ptr() as usize;
-    let line_at =
-        |offset: usize| source.text.as_bytes()[..offset].iter().filter(|byte| **byte == b'\n').count() + 1;
+    let first_line = lines.at(start);
     let mut fields: Map<String, Value> = serde_json::from_str(raw).map_err(|error| {
-        let line = line_at(start) + error.line().saturating_sub(1);
-        let message = format!(
-            "element {index} is no node: {error}; expected an object with id and type; correct or remove it"
-        );
-        whole_file(source.name, line, Rule::Shape, message)
+        (
+            first_line + error.line().saturating_sub(1),
+            format!("element {index} is no node: {error}; {expected}"),
+        )
     })?;
     let mut take = |field: &str| match fields.remove(field) {
         Some(Value::String(text)) if !text.is_empty() => Ok(text),
-        _ => {
-            let message = format!(
-                "element {index} has no {field}; expected an object with id and type; correct or remove it"
-            );
-            Err(whole_file(source.name, line_at(start), Rule::Shape, message))
-        }
+        _ => Err((first_line, format!("element {index} has no {field}; {expected}"))),
     };
     let (id, kind) = (take("id")?, take("type")?);
-    let line = line_at(start + id_offset(raw, &id));
+    let line = lines.at(start + id_offset(raw, &id));
     Ok(Node { file: source.name, line, id, kind, fields })
 }
 

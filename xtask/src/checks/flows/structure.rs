@@ -90,7 +90,7 @@ fn container(flows: &Flows<'_>, index: usize, add: Add<'_>) {
 fn group(flows: &Flows<'_>, index: usize, add: Add<'_>) {
     let node = &flows.nodes[index];
     if let Some(id) = node.text("g")
-        && !flows.get(id).is_some_and(|group| group.kind == "group")
+        && flows.get(id).is_none_or(|group| group.kind != "group")
     {
         add(Rule::Group, format!("it is in group {id}, which is not there; remove g, or restore the group"));
     }

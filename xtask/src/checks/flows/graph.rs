@@ -4,7 +4,6 @@
 //! A call (link call, subflow instance) is entered to see what it contains, but left only by its summary: whether what
 //! it calls comes back. Only where a walk began inside a called part may it leave by every caller.
 
-use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
 
 use super::document::{Flows, Node};
@@ -21,10 +20,10 @@ pub struct Graph<'f, 'a> {
     instances: HashMap<&'f str, Vec<usize>>,
     link_calls: Vec<usize>,
     link_ins: Vec<usize>,
-    /// Whether a link in's messages come to a returning link out; `false` while it is being found out.
-    returns: RefCell<HashMap<usize, bool>>,
-    /// The outputs that a subflow's messages come to; none while it is being found out.
-    outputs: RefCell<HashMap<usize, HashSet<usize>>>,
+    /// The called link ins whose messages come to a returning link out.
+    returning: HashSet<usize>,
+    /// Subflow -> the outputs that its messages come to.
+    outputs: HashMap<usize, HashSet<usize>>,
 }
 
 /// How a walk treats the ends of a called part.
@@ -49,8 +48,8 @@ impl<'f, 'a> Graph<'f, 'a> {
             instances: HashMap::new(),
             link_calls: Vec::new(),
             link_ins: Vec::new(),
-            returns: RefCell::default(),
-            outputs: RefCell::default(),
+            returning: HashSet::new(),
+            outputs: HashMap::new(),
         };
         for (index, node) in flows.nodes.iter().enumerate().filter(|(index, _)| graph.enabled[*index]) {
             let named = |field| node.ids(field).filter_map(|id| flows.index(id));
@@ -77,7 +76,27 @@ impl<'f, 'a> Graph<'f, 'a> {
                 }
             }
         }
+        graph.summarise();
         graph
+    }
+
+    /// Finds out what comes back from each call. Calls may call each other in circles: what is known of one can show
+    /// more of another, so it goes on until nothing is added.
+    fn summarise(&mut self) {
+        let called: HashSet<usize> =
+            self.link_calls.iter().flat_map(|&call| self.called(&self.flows.nodes[call])).collect();
+        let subflows: Vec<usize> = self.instances.keys().filter_map(|id| self.flows.index(id)).collect();
+        loop {
+            let returning: HashSet<usize> =
+                called.iter().copied().filter(|&target| self.comes_back(target)).collect();
+            let outputs: HashMap<usize, HashSet<usize>> =
+                subflows.iter().map(|&subflow| (subflow, self.outputs_reached(subflow))).collect();
+            let known = returning == self.returning && outputs == self.outputs;
+            (self.returning, self.outputs) = (returning, outputs);
+            if known {
+                return;
+            }
+        }
     }
 
     pub fn is_enabled(&self, index: usize) -> bool {
@@ -116,7 +135,7 @@ impl<'f, 'a> Graph<'f, 'a> {
                 if how != Walk::Level {
                     go(&called, Walk::Called);
                 }
-                if called.iter().any(|&target| self.returns(target)) {
+                if called.iter().any(|&target| self.returning.contains(&target)) {
                     go(&self.wired(index, None), how);
                 }
             }
@@ -125,7 +144,7 @@ impl<'f, 'a> Graph<'f, 'a> {
                     if how != Walk::Level {
                         go(&self.entry(subflow), Walk::Called);
                     }
-                    for output in self.outputs(subflow) {
+                    for &output in self.outputs.get(&subflow).into_iter().flatten() {
                         go(&self.wired(index, Some(output)), how);
                     }
                 }
@@ -162,32 +181,20 @@ impl<'f, 'a> Graph<'f, 'a> {
         port_targets(&self.flows.nodes[subflow], "in").filter_map(|(_, id)| self.flows.index(id)).collect()
     }
 
-    fn returns(&self, link_in: usize) -> bool {
-        if let Some(&known) = self.returns.borrow().get(&link_in) {
-            return known;
-        }
-        self.returns.borrow_mut().insert(link_in, false);
-        let found = self.walk(&[link_in], Walk::Level).into_iter().any(|index| {
+    fn comes_back(&self, link_in: usize) -> bool {
+        self.walk(&[link_in], Walk::Level).into_iter().any(|index| {
             let node = &self.flows.nodes[index];
             node.kind == "link out" && node.text("mode") == Some("return")
-        });
-        self.returns.borrow_mut().insert(link_in, found);
-        found
+        })
     }
 
-    fn outputs(&self, subflow: usize) -> HashSet<usize> {
-        if let Some(known) = self.outputs.borrow().get(&subflow) {
-            return known.clone();
-        }
-        self.outputs.borrow_mut().insert(subflow, HashSet::new());
+    fn outputs_reached(&self, subflow: usize) -> HashSet<usize> {
         let reached = self.walk(&self.entry(subflow), Walk::Level);
-        let found: HashSet<usize> = port_targets(&self.flows.nodes[subflow], "out")
+        port_targets(&self.flows.nodes[subflow], "out")
             .filter_map(|(output, id)| self.flows.index(id).map(|index| (output, index)))
             // An output may be wired straight to the subflow's input.
             .filter(|(_, index)| *index == subflow || reached.contains(index))
             .map(|(output, _)| output)
-            .collect();
-        self.outputs.borrow_mut().insert(subflow, found.clone());
-        found
+            .collect()
     }
 }

@@ -341,6 +341,18 @@ fn requests_are_answered() {
             },
             &[(Rule::NoResponse, "other")],
         ),
+        (
+            "calls in circles, each of which comes back only by way of the other",
+            |n| {
+                at(n, "work")["wires"] = json!([["again", "return"]]);
+                n.push(json!({"id": "again", "type": "link call", "z": "shared", "links": ["second"], "x": 1, "y": 1, "wires": [[]]}));
+                n.push(json!({"id": "second", "type": "link in", "z": "shared", "links": [], "x": 1, "y": 1, "wires": [["back"]]}));
+                n.push(json!({"id": "back", "type": "link call", "z": "shared", "links": ["called"], "x": 1, "y": 1, "wires": [["return"]]}));
+                at(n, "call")["links"] = json!(["second"]);
+                at(n, "shared-caught")["scope"] = Value::Null;
+            },
+            &[],
+        ),
         ("no catch", |n| without(n, "caught"), &[(Rule::NoCatch, "in")]),
         ("no catch on a tab on the way", |n| without(n, "shared-caught"), &[(Rule::NoCatch, "in")]),
         ("a disabled catch", |n| at(n, "caught")["d"] = json!(true), &[(Rule::NoCatch, "in")]),

@@ -7,6 +7,7 @@ mod commands;
 mod context;
 mod engines;
 mod exit;
+mod nearest;
 mod plan;
 mod platform;
 mod site;

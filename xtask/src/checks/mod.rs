@@ -1,1 +1,3 @@
+//! Pure judgements on artifacts and flows.
 
+pub mod flows;

@@ -64,7 +64,7 @@ impl Kind {
     /// The kind in words: for documentation and for errors, after "expected".
     pub fn words(&self) -> String {
         match self {
-            Self::Integer { min, max, unit } if unit.is_empty() => {
+            Self::Integer { min, max, unit: "" } => {
                 format!("a whole number from {min} to {max}")
             }
             Self::Integer { min, max, unit } => format!("a whole number of {unit} from {min} to {max}"),

@@ -12,12 +12,13 @@ mod settings;
 use std::fs;
 use std::path::Path;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use vocabulary::model::environment::Environment;
 
 use crate::exit::refused;
+use crate::nearest::nearest;
 
-pub use problem::{Problem, listing, nearest};
+pub use problem::{Problem, listing};
 pub use settings::{SettingDoc, settings};
 
 /// Where the environments are, below the root.
@@ -52,7 +53,7 @@ impl SiteFile {
 /// Reads every `ops/environments/*.toml`, in the order of their names.
 ///
 /// # Errors
-/// Refused when there is none; otherwise what the file system says.
+/// Refused when there is none, or one that cannot be read.
 pub fn files(root: &Path) -> Result<Vec<SiteFile>> {
     let folder = root.join(FOLDER);
     let entries = fs::read_dir(&folder).map_err(|error| {
@@ -75,7 +76,9 @@ pub fn files(root: &Path) -> Result<Vec<SiteFile>> {
         .into_iter()
         .map(|name| {
             let path = format!("{FOLDER}/{name}");
-            let bytes = fs::read(folder.join(&name)).with_context(|| path.clone())?;
+            let bytes = fs::read(folder.join(&name)).map_err(|error| {
+                refused(format!("{path}: {error}; expected a TOML file that can be read"))
+            })?;
             Ok(SiteFile { path, bytes })
         })
         .collect()

@@ -7,8 +7,10 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 use vocabulary::model::environment::{EngineKind, Environment, Host, Tier};
 
+use crate::nearest::nearest;
+
 use super::kind::{Kind, Text, article};
-use super::problem::{Problem, Problems, nearest, position};
+use super::problem::{Problem, Problems, position};
 use super::rules;
 use super::settings::{Captured, Needed, SETTINGS, Setting};
 use super::{KnownService, SiteFile};

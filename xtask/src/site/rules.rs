@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use vocabulary::model::environment::{EngineKind, Host, Tier};
 
-use super::problem::nearest;
+use crate::nearest::nearest;
+
 use super::read::Reading;
 
 /// Adds every impossible combination. A rule is silent about values whose own type is already wrong.
@@ -176,6 +177,7 @@ fn tls(reading: &mut Reading<'_>) {
     let given = |key: &str| reading.seen.contains_key(key);
     let (acme, certificate, key) =
         (given("tls.acme_contact"), given("tls.certificate_file"), given("tls.key_file"));
+    let domain_told = reading.sound("domain") || reading.tier() == Some(Tier::Development);
     let pair = "both tls.certificate_file and tls.key_file";
     if acme && (certificate || key) {
         let wrong = "tls: an ACME contact and files at once";
@@ -184,7 +186,7 @@ fn tls(reading: &mut Reading<'_>) {
         refuse(reading, "tls.certificate_file", "tls.certificate_file: without its key", pair);
     } else if key && !certificate {
         refuse(reading, "tls.key_file", "tls.key_file: without its certificate", pair);
-    } else if acme && !reading.environment.domain.contains('.') {
+    } else if acme && domain_told && !reading.environment.domain.contains('.') {
         let wrong = format!("tls.acme_contact: no authority certifies \"{}\"", reading.environment.domain);
         refuse(reading, "tls.acme_contact", wrong, "a domain that the authority can reach, or no tls");
     } else if is_production(reading) && !acme && !certificate {

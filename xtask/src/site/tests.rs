@@ -251,8 +251,8 @@ fn each_fault_is_told_with_place_expectation_and_nearest_name() {
             &[
                 "dev.toml:3:1: hosts: 2 hosts are given; expected at most one on the process engine; compose and \
                  kubernetes use others",
-                "dev.toml:3:56: hosts[1].name: \"a\" is already the name of hosts[0]; expected another name for each host",
-                "dev.toml:3:71: hosts[1].address: \"10.0.0.1\" is already the address of hosts[0]; expected another address \
+                "dev.toml:3:57: hosts[1].name: \"a\" is already the name of hosts[0]; expected another name for each host",
+                "dev.toml:3:72: hosts[1].address: \"10.0.0.1\" is already the address of hosts[0]; expected another address \
                  for each host",
             ],
         ),

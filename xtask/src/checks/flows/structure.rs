@@ -1,0 +1,285 @@
+//! What holds the files together: ids, tabs, wires, links, types, positions.
+
+use std::collections::{HashMap, HashSet};
+
+use serde_json::Value;
+
+use crate::nearest::nearest;
+
+use super::document::{Flows, Node};
+use super::{Finding, Rule, finding};
+
+/// Judges every node by itself and by what it refers to.
+pub fn check(
+    flows: &Flows<'_>,
+    types: Option<&HashSet<String>>,
+    platform: &str,
+    findings: &mut Vec<Finding>,
+) {
+    let rules = [duplicate_id, container, group, wires, subflow_ports, links, position];
+    for (index, node) in flows.nodes.iter().enumerate() {
+        let mut add = |rule, message: String| findings.push(finding(flows, node, rule, message));
+        for rule in rules {
+            rule(flows, index, &mut add);
+        }
+        if let Some(types) = types {
+            known_type(flows, node, types, &mut add);
+        }
+        if node.file == platform && node.kind.starts_with("smoke") {
+            let message = format!(
+                "{} belongs to the smoke flow; move it to test-smoke.json, which is generated",
+                node.kind
+            );
+            add(Rule::Smoke, message);
+        }
+    }
+    subflow_cycles(flows, findings);
+}
+
+type Add<'a> = &'a mut dyn FnMut(Rule, String);
+
+fn duplicate_id(flows: &Flows<'_>, index: usize, add: Add<'_>) {
+    let node = &flows.nodes[index];
+    if let Some(first) = flows.get(&node.id).filter(|_| flows.index(&node.id) != Some(index)) {
+        let message = format!(
+            "its id is already that of \"{}\" ({}:{}); give it an id of its own",
+            first.title(),
+            first.file,
+            first.line
+        );
+        add(Rule::DuplicateId, message);
+    }
+}
+
+fn container(flows: &Flows<'_>, index: usize, add: Add<'_>) {
+    let node = &flows.nodes[index];
+    if node.is_container() {
+        return;
+    }
+    match node.z().map(|z| (z, flows.get(z))) {
+        None if node.fields.contains_key("wires") || node.kind == "group" => {
+            add(
+                Rule::Container,
+                "it is on no tab; set z to the id of a tab or subflow, or remove it".to_owned(),
+            );
+        }
+        None => {}
+        Some((z, None)) => {
+            let message = format!(
+                "it is on tab {z}, which is not there; set z to the id of a tab or subflow, or remove it"
+            );
+            add(Rule::Container, message);
+        }
+        Some((z, Some(other))) if !other.is_container() => {
+            let message =
+                format!("its z is {z}, a node of type {}; set z to the id of a tab or subflow", other.kind);
+            add(Rule::Container, message);
+        }
+        Some((_, Some(tab))) if tab.file != node.file => {
+            let message = format!(
+                "its tab \"{}\" is in {}: the editor would save it there; put both into the same file",
+                tab.title(),
+                tab.file
+            );
+            add(Rule::Container, message);
+        }
+        Some(_) => {}
+    }
+}
+
+fn group(flows: &Flows<'_>, index: usize, add: Add<'_>) {
+    let node = &flows.nodes[index];
+    if let Some(id) = node.text("g")
+        && flows.get(id).is_none_or(|group| group.kind != "group")
+    {
+        add(Rule::Group, format!("it is in group {id}, which is not there; remove g, or restore the group"));
+    }
+    if node.kind == "group" {
+        for id in node.ids("nodes").filter(|id| flows.get(id).is_none()) {
+            add(Rule::Group, format!("its member {id} is not there; remove it from the group's nodes"));
+        }
+    }
+}
+
+fn wires(flows: &Flows<'_>, index: usize, add: Add<'_>) {
+    let node = &flows.nodes[index];
+    let Some(wires) = node.fields.get("wires") else { return };
+    let lists_of_ids = wires.as_array().is_some_and(|outputs| {
+        outputs.iter().all(|targets| targets.as_array().is_some_and(|ids| ids.iter().all(Value::is_string)))
+    });
+    if !lists_of_ids {
+        let message = "its wires are not a list of lists of ids; expected one list for each output, such as [[\"id\"], []]";
+        return add(Rule::Wire, message.to_owned());
+    }
+    for (output, targets) in node.wires().enumerate() {
+        for id in targets {
+            if let Some(fault) = wire_fault(flows, node.z(), id) {
+                add(Rule::Wire, format!("output {} {fault}", output + 1));
+            }
+        }
+    }
+}
+
+fn wire_fault(flows: &Flows<'_>, z: Option<&str>, id: &str) -> Option<String> {
+    match flows.get(id) {
+        None => Some(format!("is wired to {id}, which is not there; remove the wire, or restore the node")),
+        Some(target) if !target.fields.contains_key("wires") => Some(format!(
+            "is wired to \"{}\" ({id}), a {}, which takes no messages; remove the wire",
+            target.title(),
+            target.kind
+        )),
+        Some(target) if target.z() != z => Some(format!(
+            "is wired to \"{}\" ({id}) on another tab; use a link out and a link in",
+            target.title()
+        )),
+        Some(_) => None,
+    }
+}
+
+/// Wires of a subflow's own inputs, outputs and status.
+fn subflow_ports(flows: &Flows<'_>, index: usize, add: Add<'_>) {
+    let node = &flows.nodes[index];
+    if node.kind != "subflow" {
+        return;
+    }
+    for (what, ports) in [("input", "in"), ("output", "out"), ("status", "status")] {
+        for id in port_targets(node, ports).map(|(_, id)| id).filter(|id| *id != node.id) {
+            if let Some(fault) = wire_fault(flows, Some(&node.id), id) {
+                add(Rule::Wire, format!("its {what} {fault}"));
+            }
+        }
+    }
+}
+
+/// The nodes that a subflow's `in`, `out` or `status` is wired to, each with the number of the port.
+pub fn port_targets<'n>(subflow: &'n Node<'_>, ports: &str) -> impl Iterator<Item = (usize, &'n str)> {
+    let ports = match subflow.fields.get(ports) {
+        Some(Value::Array(list)) => list.as_slice(),
+        Some(single) => std::slice::from_ref(single),
+        None => &[],
+    };
+    ports.iter().enumerate().flat_map(|(port, value)| {
+        let wires = value.get("wires").and_then(Value::as_array).into_iter().flatten();
+        wires.filter_map(move |wire| wire.get("id").and_then(Value::as_str).map(|id| (port, id)))
+    })
+}
+
+fn links(flows: &Flows<'_>, index: usize, add: Add<'_>) {
+    let node = &flows.nodes[index];
+    let (partner, returning, dynamic) = match node.kind.as_str() {
+        "link in" => ("link out", false, false),
+        "link out" => ("link in", node.text("mode") == Some("return"), false),
+        "link call" => ("link in", false, node.text("linkType") == Some("dynamic")),
+        _ => return,
+    };
+    for id in node.ids("links") {
+        match flows.get(id) {
+            None => add(
+                Rule::Link,
+                format!("its partner {id} is not there; remove the link, or restore the {partner}"),
+            ),
+            Some(other)
+                if other.kind != partner && !(node.kind == "link in" && other.kind == "link call") =>
+            {
+                let message = format!(
+                    "its partner \"{}\" ({id}) is a {}; expected a {partner}",
+                    other.title(),
+                    other.kind
+                );
+                add(Rule::Link, message);
+            }
+            Some(other) if node.kind != "link in" && flows.enabled(node) && !flows.enabled(other) => {
+                let message = format!(
+                    "its partner \"{}\" ({id}) is disabled, so messages are lost; enable it, or disable both",
+                    other.title()
+                );
+                add(Rule::Link, message);
+            }
+            Some(_) => {}
+        }
+    }
+    let alone = node.ids("links").next().is_none() && !named_by_a_partner(flows, node);
+    if node.kind != "link in" && alone && !returning && !dynamic && flows.enabled(node) {
+        add(
+            Rule::Link,
+            format!("it has no partner, so messages are lost; connect it to a {partner}, or disable it"),
+        );
+    }
+}
+
+/// Node-RED joins a link out with a link in when either names the other.
+fn named_by_a_partner(flows: &Flows<'_>, node: &Node<'_>) -> bool {
+    node.kind == "link out"
+        && flows
+            .nodes
+            .iter()
+            .any(|other| other.kind == "link in" && other.ids("links").any(|id| id == node.id))
+}
+
+fn position(flows: &Flows<'_>, index: usize, add: Add<'_>) {
+    let node = &flows.nodes[index];
+    let number = |field: &str| node.fields.get(field).is_some_and(Value::is_number);
+    let (x, y) = (number("x"), number("y"));
+    let placed = node.fields.contains_key("wires")
+        || node.kind == "group"
+        || node.fields.contains_key("x") != node.fields.contains_key("y");
+    if placed && !node.is_container() && !(x && y) {
+        let missing = [("x", x), ("y", y)]
+            .iter()
+            .filter(|(_, there)| !there)
+            .map(|(name, _)| *name)
+            .collect::<Vec<_>>();
+        let message = format!(
+            "it has no {}: Node-RED would take it for a configuration node and never run it; place it in the editor",
+            missing.join(" and ")
+        );
+        add(Rule::Position, message);
+    }
+}
+
+fn known_type(flows: &Flows<'_>, node: &Node<'_>, types: &HashSet<String>, add: Add<'_>) {
+    if node.is_structure() || types.contains(&node.kind) {
+        return;
+    }
+    let message = match node.instance_of() {
+        Some(id) if flows.get(id).is_some_and(|subflow| subflow.kind == "subflow") => return,
+        Some(id) => format!(
+            "it is an instance of subflow {id}, which is not there; restore the subflow, or remove the node"
+        ),
+        None => {
+            let mut known: Vec<&str> = types.iter().map(String::as_str).collect();
+            known.sort_unstable();
+            let hint = nearest(&node.kind, known)
+                .map(|near| format!(" (did you mean \"{near}\"?)"))
+                .unwrap_or_default();
+            format!(
+                "the image has no node type \"{}\"{hint}, and one such node, even on a disabled tab, keeps every flow from \
+                 starting; correct the type, add its package to flows/package.json, or remove the node",
+                node.kind
+            )
+        }
+    };
+    add(Rule::UnknownType, message);
+}
+
+/// Node-RED would unfold such a subflow without end.
+fn subflow_cycles(flows: &Flows<'_>, findings: &mut Vec<Finding>) {
+    let mut inner: HashMap<&str, Vec<&str>> = HashMap::new();
+    for node in &flows.nodes {
+        if let (Some(outer), Some(id)) = (node.z(), node.instance_of()) {
+            inner.entry(outer).or_default().push(id);
+        }
+    }
+    for node in flows.nodes.iter().filter(|node| node.instance_of().is_some()) {
+        let (Some(outer), Some(start)) = (node.z(), node.instance_of()) else { continue };
+        let mut seen = HashSet::from([start]);
+        let mut open = vec![start];
+        while let Some(id) = open.pop() {
+            open.extend(inner.get(id).into_iter().flatten().filter(|next| seen.insert(next)));
+        }
+        if seen.contains(outer) {
+            let message = "it makes its subflow contain itself without end; remove it".to_owned();
+            findings.push(finding(flows, node, Rule::SubflowCycle, message));
+        }
+    }
+}

@@ -1,0 +1,544 @@
+use serde_json::{Value, json};
+
+use super::*;
+
+const CATALOGUE: &str = r#"{
+    "catch": {"module": "node-red", "version": "5.0.7"}, "change": {}, "complete": {}, "debug": {}, "function": {},
+    "http in": {}, "http response": {}, "http request": {}, "junction": {}, "link call": {}, "link in": {}, "link out": {},
+    "smoke-in": {}, "smoke-out": {}, "sql-query": {}, "flowship-postgres": {}, "tls-config": {}
+}"#;
+
+const EDITOR: &str = "RED.nodes.registerType('sql-query', { defaults: { database: { value: '', type: 'flowship-postgres', \
+                      required: true } } })";
+
+/// Good flows with one of everything: an answered and caught request, a link, a call that returns, a subflow, a group,
+/// a configuration node, and leftovers on a disabled tab.
+fn platform() -> Vec<Value> {
+    let node = |id: &str, kind: &str, z: &str, wires: Value| json!({"id": id, "type": kind, "z": z, "name": format!("the {id}"), "x": 1, "y": 2, "wires": wires});
+    let with = |mut node: Value, field: &str, value: Value| {
+        node[field] = value;
+        node
+    };
+    vec![
+        json!({"id": "api", "type": "tab", "label": "API"}),
+        json!({"id": "shared", "type": "tab", "label": "Shared"}),
+        json!({"id": "old", "type": "tab", "label": "Old", "disabled": true}),
+        json!({"id": "sub", "type": "subflow", "name": "Sub", "in": [{"x": 1, "y": 1, "wires": [{"id": "inner"}]}],
+               "out": [{"x": 1, "y": 1, "wires": [{"id": "inner", "port": 0}]}]}),
+        json!({"id": "db", "type": "flowship-postgres", "name": "PostgreSQL"}),
+        json!({"id": "group", "type": "group", "z": "api", "name": "Group", "nodes": ["query"], "x": 1, "y": 1, "w": 9, "h": 9}),
+        node("in", "http in", "api", json!([["query"]])),
+        with(
+            with(node("query", "sql-query", "api", json!([["call"]])), "database", json!("db")),
+            "g",
+            json!("group"),
+        ),
+        with(node("call", "link call", "api", json!([["instance"]])), "links", json!(["called"])),
+        node("instance", "subflow:sub", "api", json!([["out"]])),
+        with(node("out", "link out", "api", json!([])), "links", json!(["answer-in"])),
+        with(node("caught", "catch", "api", json!([["caught-out"]])), "scope", Value::Null),
+        with(node("caught-out", "link out", "api", json!([])), "links", json!(["answer-in"])),
+        with(
+            node("answer-in", "link in", "shared", json!([["answer"]])),
+            "links",
+            json!(["out", "caught-out"]),
+        ),
+        node("answer", "http response", "shared", json!([])),
+        with(node("called", "link in", "shared", json!([["work"]])), "links", json!([])),
+        node("work", "function", "shared", json!([["return"]])),
+        with(
+            with(node("return", "link out", "shared", json!([])), "links", json!([])),
+            "mode",
+            json!("return"),
+        ),
+        with(node("shared-caught", "catch", "shared", json!([["answer"]])), "scope", json!(["work"])),
+        node("inner", "function", "sub", json!([[]])),
+        node("leftover-in", "http in", "old", json!([["leftover"]])),
+        node("leftover", "function", "old", json!([[]])),
+        with(node("leftover-out", "link out", "old", json!([])), "links", json!([])),
+    ]
+}
+
+fn smoke() -> Vec<Value> {
+    vec![
+        json!({"id": "smoke", "type": "tab", "label": "Smoke"}),
+        json!({"id": "smoke-1", "type": "smoke-in", "z": "smoke", "x": 1, "y": 1, "wires": [["smoke-2"]]}),
+        json!({"id": "smoke-2", "type": "smoke-out", "z": "smoke", "x": 1, "y": 1, "wires": []}),
+    ]
+}
+
+fn text(nodes: &[Value]) -> String {
+    serde_json::to_string_pretty(nodes).unwrap()
+}
+
+fn judged(platform: &str, smoke: &str, catalogue: &str) -> Vec<Finding> {
+    judge(&Input {
+        platform: Source { name: "flows.json", text: platform },
+        smoke: Source { name: "test-smoke.json", text: smoke },
+        catalogue: Source { name: "catalogue.json", text: catalogue },
+        editor: &[Source { name: "sql-query.html", text: EDITOR }],
+        credential_files: &[],
+    })
+}
+
+fn listing(findings: &[Finding]) -> String {
+    findings.iter().map(|finding| format!("{finding}\n")).collect()
+}
+
+fn at<'n>(nodes: &'n mut [Value], id: &str) -> &'n mut Value {
+    nodes.iter_mut().find(|node| node["id"] == id).unwrap_or_else(|| panic!("{id}"))
+}
+
+fn without(nodes: &mut Vec<Value>, id: &str) {
+    let before = nodes.len();
+    nodes.retain(|node| node["id"] != id);
+    assert_ne!(nodes.len(), before, "{id}");
+}
+
+type Row = (&'static str, fn(&mut Vec<Value>), &'static [(Rule, &'static str)]);
+
+/// Changes the good flows and compares rule and node of each finding.
+fn compare(rows: &[Row]) {
+    for (what, change, expected) in rows {
+        let mut nodes = platform();
+        change(&mut nodes);
+        let findings = judged(&text(&nodes), &text(&smoke()), CATALOGUE);
+        let found: Vec<(Rule, &str)> =
+            findings.iter().map(|finding| (finding.rule, finding.id.as_str())).collect();
+        assert_eq!(found, *expected, "{what}\n{}", listing(&findings));
+    }
+}
+
+#[test]
+fn good_flows_are_good() {
+    let findings = judged(&text(&platform()), &text(&smoke()), CATALOGUE);
+    assert!(findings.is_empty(), "{}", listing(&findings));
+    let nested = format!("{{\"node_red\": \"5.0.7\", \"types\": {CATALOGUE}}}");
+    assert!(judged(&text(&platform()), &text(&smoke()), &nested).is_empty());
+}
+
+#[test]
+fn files_that_cannot_be_read() {
+    let good = text(&platform());
+    let table: &[(&str, String, Rule, usize, &str)] = &[
+        (
+            "truncated",
+            good[..good.len() - 20].to_owned(),
+            Rule::Json,
+            good.lines().count() - 2,
+            "ends too early",
+        ),
+        ("empty", String::new(), Rule::Json, 1, "ends too early"),
+        ("a comma too many", "[\n  {\"id\": \"a\",}\n]".to_owned(), Rule::Json, 2, "not JSON at column 14"),
+        ("an object", "{}".to_owned(), Rule::Shape, 1, "not an array"),
+        ("no object inside", "[\n1\n]".to_owned(), Rule::Shape, 2, "element 0 is no node"),
+        ("no id", "[\n{\"type\": \"tab\"}]".to_owned(), Rule::Shape, 2, "element 0 has no id"),
+        ("no type", "[{\"id\": \"a\", \"type\": 1}]".to_owned(), Rule::Shape, 1, "element 0 has no type"),
+    ];
+    for (what, text_, rule, line, message) in table {
+        let findings = judged(text_, "[]", CATALOGUE);
+        assert_eq!(findings.len(), 1, "{what}: {}", listing(&findings));
+        assert_eq!((findings[0].rule, findings[0].line), (*rule, *line), "{what}: {}", findings[0]);
+        assert!(findings[0].message.contains(message), "{what}: {}", findings[0]);
+    }
+    for catalogue in ["", "[]", "{}", "{\"types\": {}}"] {
+        let findings = judged(&good, "[]", catalogue);
+        let rules: Vec<Rule> = findings.iter().map(|finding| finding.rule).collect();
+        assert_eq!(rules, [Rule::Catalogue], "{catalogue}: {}", listing(&findings));
+    }
+}
+
+#[test]
+fn structure_holds_together() {
+    compare(&[
+        (
+            "an id twice",
+            |n| n.push(json!({"id": "db", "type": "flowship-postgres"})),
+            &[(Rule::DuplicateId, "db")],
+        ),
+        ("a wire to nothing", |n| at(n, "in")["wires"] = json!([["query", "gone"]]), &[(Rule::Wire, "in")]),
+        ("a wire to another tab", |n| at(n, "inner")["wires"] = json!([["work"]]), &[(Rule::Wire, "inner")]),
+        (
+            "a wire to a configuration node",
+            |n| at(n, "in")["wires"] = json!([["query", "db"]]),
+            &[(Rule::Wire, "in")],
+        ),
+        (
+            "wires of another shape",
+            |n| at(n, "leftover")["wires"] = json!(["in"]),
+            &[(Rule::Wire, "leftover")],
+        ),
+        (
+            "a subflow's output from nothing",
+            |n| at(n, "sub")["out"][0]["wires"] = json!([{"id": "inner"}, {"id": "gone"}]),
+            &[(Rule::Wire, "sub")],
+        ),
+        (
+            "no such tab",
+            |n| at(n, "leftover")["z"] = json!("gone"),
+            &[(Rule::Wire, "leftover-in"), (Rule::Container, "leftover")],
+        ),
+        (
+            "no tab",
+            |n| n.push(json!({"id": "a", "type": "debug", "x": 1, "y": 1, "wires": []})),
+            &[(Rule::Container, "a")],
+        ),
+        (
+            "z of a node",
+            |n| n.push(json!({"id": "a", "type": "debug", "z": "in", "x": 1, "y": 1, "wires": []})),
+            &[(Rule::Container, "a")],
+        ),
+        (
+            "on the smoke tab",
+            |n| n.push(json!({"id": "a", "type": "debug", "z": "smoke", "x": 1, "y": 1, "wires": []})),
+            &[(Rule::Container, "a")],
+        ),
+        (
+            "a configuration node on a tab",
+            |n| n.push(json!({"id": "a", "type": "tls-config", "z": "api"})),
+            &[],
+        ),
+        ("no such group", |n| at(n, "work")["g"] = json!("gone"), &[(Rule::Group, "work")]),
+        ("no such member", |n| at(n, "group")["nodes"] = json!(["query", "gone"]), &[(Rule::Group, "group")]),
+        ("an unknown type", |n| at(n, "work")["type"] = json!("functoin"), &[(Rule::UnknownType, "work")]),
+        (
+            "an unknown type on a disabled tab",
+            |n| at(n, "leftover")["type"] = json!("x"),
+            &[(Rule::UnknownType, "leftover")],
+        ),
+        (
+            "no such subflow",
+            |n| n.push(json!({"id": "a", "type": "subflow:gone", "z": "old", "x": 1, "y": 1, "wires": []})),
+            &[(Rule::UnknownType, "a")],
+        ),
+        (
+            "without x",
+            |n| drop(at(n, "work").as_object_mut().unwrap().remove("x")),
+            &[(Rule::Position, "work")],
+        ),
+        ("x is text", |n| at(n, "work")["x"] = json!("1"), &[(Rule::Position, "work")]),
+        ("only y, on a configuration node", |n| at(n, "db")["y"] = json!(1), &[(Rule::Position, "db")]),
+        ("a link to nothing", |n| at(n, "return")["links"] = json!(["gone"]), &[(Rule::Link, "return")]),
+        ("a link to another type", |n| at(n, "called")["links"] = json!(["work"]), &[(Rule::Link, "called")]),
+        ("a link call may be a link in's partner", |n| at(n, "called")["links"] = json!(["call"]), &[]),
+        ("a link named by the other side alone", |n| at(n, "out")["links"] = json!([]), &[]),
+        (
+            "a link with no partner",
+            |n| {
+                n.push(json!({"id": "a", "type": "link out", "z": "api", "links": [], "x": 1, "y": 1, "wires": []}))
+            },
+            &[(Rule::Link, "a")],
+        ),
+        (
+            "a partner that is disabled",
+            |n| {
+                n.push(json!({"id": "a", "type": "link out", "z": "api", "links": ["b"], "x": 1, "y": 1, "wires": []}));
+                n.push(json!({"id": "b", "type": "link in", "z": "old", "links": [], "x": 1, "y": 1, "wires": []}));
+            },
+            &[(Rule::Link, "a")],
+        ),
+        (
+            "no such configuration node",
+            |n| at(n, "query")["database"] = json!("gone"),
+            &[(Rule::ConfigReference, "query")],
+        ),
+        (
+            "not the right one",
+            |n| at(n, "query")["database"] = json!("work"),
+            &[(Rule::ConfigReference, "query")],
+        ),
+        (
+            "none where one is needed",
+            |n| at(n, "query")["database"] = json!(""),
+            &[(Rule::ConfigReference, "query")],
+        ),
+        ("a disabled one", |n| at(n, "db")["d"] = json!(true), &[(Rule::ConfigReference, "query")]),
+        (
+            "Node-RED's own reference",
+            |n| {
+                n.push(json!({"id": "a", "type": "http request", "z": "old", "tls": "gone", "x": 1, "y": 1, "wires": []}))
+            },
+            &[(Rule::ConfigReference, "a")],
+        ),
+        (
+            "none where none is needed",
+            |n| {
+                n.push(json!({"id": "a", "type": "http request", "z": "old", "tls": "", "x": 1, "y": 1, "wires": []}))
+            },
+            &[],
+        ),
+        (
+            "a subflow in itself",
+            |n| n.push(json!({"id": "a", "type": "subflow:sub", "z": "sub", "x": 1, "y": 1, "wires": []})),
+            &[(Rule::SubflowCycle, "a")],
+        ),
+        (
+            "the smoke flow in flows.json",
+            |n| n.push(json!({"id": "a", "type": "smoke-in", "z": "api", "x": 1, "y": 1, "wires": []})),
+            &[(Rule::Smoke, "a")],
+        ),
+    ]);
+}
+
+#[test]
+fn requests_are_answered() {
+    compare(&[
+        (
+            "no response",
+            |n| at(n, "answer-in")["wires"] = json!([[]]),
+            &[(Rule::NoResponse, "in"), (Rule::NoCatch, "in")],
+        ),
+        (
+            "a disabled response",
+            |n| at(n, "answer")["d"] = json!(true),
+            &[(Rule::NoResponse, "in"), (Rule::NoCatch, "in")],
+        ),
+        (
+            "what is called does not return",
+            |n| at(n, "work")["wires"] = json!([[]]),
+            &[(Rule::NoResponse, "in")],
+        ),
+        (
+            "the subflow does not come out",
+            |n| at(n, "sub")["out"][0]["wires"] = json!([]),
+            &[(Rule::NoResponse, "in")],
+        ),
+        ("a disabled node on the way", |n| at(n, "instance")["d"] = json!(true), &[(Rule::NoResponse, "in")]),
+        (
+            "a disabled http in",
+            |n| {
+                at(n, "in")["d"] = json!(true);
+                at(n, "in")["wires"] = json!([[]]);
+            },
+            &[],
+        ),
+        (
+            "straight through a subflow",
+            |n| at(n, "sub")["out"][0]["wires"] = json!([{"id": "sub", "port": 0}]),
+            &[],
+        ),
+        (
+            "a dynamic call may come to any",
+            |n| {
+                at(n, "call")["linkType"] = json!("dynamic");
+                at(n, "call")["links"] = json!([]);
+            },
+            &[],
+        ),
+        (
+            "an answer by way of a complete node",
+            |n| {
+                at(n, "instance")["wires"] = json!([[]]);
+                n.push(json!({"id": "done", "type": "complete", "z": "api", "scope": ["instance"], "x": 1, "y": 1, "wires": [["out"]]}));
+            },
+            &[],
+        ),
+        (
+            "what another caller gets back is no answer here",
+            |n| {
+                n.push(json!({"id": "other", "type": "http in", "z": "api", "x": 1, "y": 1, "wires": [["other-call"]]}));
+                n.push(json!({"id": "other-call", "type": "link call", "z": "api", "links": ["called"], "x": 1, "y": 1, "wires": [[]]}));
+            },
+            &[(Rule::NoResponse, "other")],
+        ),
+        (
+            "calls in circles, each of which comes back only by way of the other",
+            |n| {
+                at(n, "work")["wires"] = json!([["again", "return"]]);
+                n.push(json!({"id": "again", "type": "link call", "z": "shared", "links": ["second"], "x": 1, "y": 1, "wires": [[]]}));
+                n.push(json!({"id": "second", "type": "link in", "z": "shared", "links": [], "x": 1, "y": 1, "wires": [["back"]]}));
+                n.push(json!({"id": "back", "type": "link call", "z": "shared", "links": ["called"], "x": 1, "y": 1, "wires": [["return"]]}));
+                at(n, "call")["links"] = json!(["second"]);
+                at(n, "shared-caught")["scope"] = Value::Null;
+            },
+            &[],
+        ),
+        ("no catch", |n| without(n, "caught"), &[(Rule::NoCatch, "in")]),
+        ("no catch on a tab on the way", |n| without(n, "shared-caught"), &[(Rule::NoCatch, "in")]),
+        ("a disabled catch", |n| at(n, "caught")["d"] = json!(true), &[(Rule::NoCatch, "in")]),
+        (
+            "a catch that does not answer",
+            |n| at(n, "caught")["wires"] = json!([[]]),
+            &[(Rule::NoCatch, "in")],
+        ),
+        ("a catch of others", |n| at(n, "caught")["scope"] = json!(["call"]), &[(Rule::NoCatch, "in")]),
+        ("a catch of each", |n| at(n, "caught")["scope"] = json!(["call", "query", "instance"]), &[]),
+        (
+            "a catch of a group",
+            |n| {
+                at(n, "caught")["scope"] = json!("group");
+                at(n, "caught")["g"] = json!("group");
+            },
+            &[(Rule::NoCatch, "in")],
+        ),
+        (
+            "a catch inside the subflow that ends there",
+            |n| {
+                n.push(json!({"id": "a", "type": "catch", "z": "sub", "scope": null, "x": 1, "y": 1, "wires": [[]]}))
+            },
+            &[(Rule::NoCatch, "in")],
+        ),
+        (
+            "a catch inside the subflow that comes out",
+            |n| {
+                n.push(json!({"id": "a", "type": "catch", "z": "sub", "scope": null, "x": 1, "y": 1, "wires": [["b"]]}));
+                n.push(json!({"id": "b", "type": "change", "z": "sub", "x": 1, "y": 1, "wires": [[]]}));
+                at(n, "sub")["out"][0]["wires"] = json!([{"id": "inner", "port": 0}, {"id": "b", "port": 0}]);
+            },
+            &[],
+        ),
+        (
+            "a catch of the uncaught behind one that swallows",
+            |n| {
+                at(n, "caught")["uncaught"] = json!(true);
+                n.push(json!({"id": "a", "type": "catch", "z": "api", "scope": ["call"], "x": 1, "y": 1, "wires": [[]]}));
+            },
+            &[(Rule::NoCatch, "in")],
+        ),
+    ]);
+}
+
+#[test]
+fn secrets_are_found_and_never_repeated() {
+    // Put together here, so that no scanner takes this file for a leak.
+    let key = format!("{}-{}", "sk", "abcDEF0123456789abcDEF01");
+    let web_token = format!("{}.{}.{}", "eyJhbGciOiJI", "eyJzdWIiOiIxMjM0", "sig-1234567890");
+    let secret = [
+        ("func", json!(format!("const k = '{key}';"))),
+        ("func", json!(format!("msg.headers = {{ Authorization: 'Bearer {web_token}' }};"))),
+        ("func", json!("msg.authorization = `Bearer abcdefgh12345678`;")),
+        ("func", json!("const password = 'hunter2hunter2';")),
+        ("func", json!("const a = { apiKey: \"abcd-efgh\" }")),
+        ("template", json!("{\"client_secret\": \"abcdefgh\"}")),
+        ("func", json!(format!("-----BEGIN RSA {} KEY-----\\nabc", "PRIVATE"))),
+        ("url", json!("postgres://flowship:hunter2@db/flowship")),
+        ("password", json!("hunter2")),
+        ("apiKey", json!("abc")),
+        ("credentials", json!({"user": "a"})),
+        (
+            "rules",
+            json!([{"t": "set", "p": "headers.authorization", "pt": "msg", "to": "abc", "tot": "str"}]),
+        ),
+        ("props", json!([{"p": "payload.password", "v": "hunter2", "vt": "str"}])),
+        (
+            "headers",
+            json!([{"keyType": "other", "keyValue": "X-Api-Key", "valueType": "other", "valueValue": "abc"}]),
+        ),
+        ("env", json!([{"name": "DB_PASSWORD", "type": "str", "value": "hunter2"}])),
+        ("info", json!(format!("call it with {key}"))),
+    ];
+    let harmless = [
+        ("func", json!("const token = msg.token; if (password === 'missing') {}")),
+        ("func", json!("const password = env.get('DB_PASSWORD_FILE');")),
+        ("func", json!("msg.headers.Authorization = 'Bearer ' + token;")),
+        (
+            "func",
+            json!(
+                "node.warn('the Bearer authentication scheme is required: Basic authentication is not enough');"
+            ),
+        ),
+        ("func", json!("const key = `task-skill-abcdefghijklmnopqrstuvwxyz`;")),
+        ("url", json!("postgres://flowship:${PASSWORD}@db/flowship")),
+        ("url", json!("http://user@example.com:8080/a")),
+        ("password", json!("${DB_PASSWORD}")),
+        ("password", json!("")),
+        ("passwordFile", json!("/run/secrets/password")),
+        ("tokenType", json!("bearer")),
+        ("secretName", json!("llm-api-key")),
+        ("credentials", json!({})),
+        ("rules", json!([{"t": "set", "p": "token", "pt": "msg", "to": "req.token", "tot": "msg"}])),
+        ("env", json!([{"name": "DB_PASSWORD", "type": "env", "value": "DB_PASSWORD"}])),
+        ("info", json!("Set password: \"whatever\" in your client.")),
+        ("max_tokens", json!("100")),
+    ];
+    let run = |field: &str, value: &Value| {
+        let mut nodes = platform();
+        at(&mut nodes, "leftover")[field] = value.clone();
+        judged(&text(&nodes), &text(&smoke()), CATALOGUE)
+    };
+    for (field, value) in &secret {
+        let findings = run(field, value);
+        assert_eq!(findings.len(), 1, "{field}: {value}\n{}", listing(&findings));
+        assert_eq!((findings[0].rule, findings[0].id.as_str()), (Rule::Secret, "leftover"));
+        for part in ["hunter2", "abcdefgh", "abcDEF", "eyJ"] {
+            assert!(!findings[0].to_string().contains(part), "{}", findings[0]);
+        }
+    }
+    for (field, value) in &harmless {
+        let findings = run(field, value);
+        assert!(findings.is_empty(), "{field}: {value}\n{}", listing(&findings));
+    }
+}
+
+#[test]
+fn a_credential_file_is_refused() {
+    let findings = judge(&Input {
+        platform: Source { name: "flows.json", text: "[]" },
+        smoke: Source { name: "test-smoke.json", text: "[]" },
+        catalogue: Source { name: "catalogue.json", text: CATALOGUE },
+        editor: &[],
+        credential_files: &["flows/flows_cred.json".to_owned()],
+    });
+    assert_eq!(findings.len(), 1);
+    assert!(
+        findings[0].to_string().starts_with("flows/flows_cred.json:1: [secret] Node-RED's credential file")
+    );
+}
+
+#[test]
+fn an_id_in_both_files_is_found() {
+    let mut more = smoke();
+    more.push(json!({"id": "db", "type": "flowship-postgres"}));
+    let findings = judged(&text(&platform()), &text(&more), CATALOGUE);
+    let found: Vec<_> = findings.iter().map(|finding| (finding.file.as_str(), finding.rule)).collect();
+    assert_eq!(found, [("test-smoke.json", Rule::DuplicateId)], "{}", listing(&findings));
+}
+
+#[test]
+fn a_finding_names_place_rule_and_node() {
+    let mut nodes = platform();
+    at(&mut nodes, "work")["type"] = json!("functoin");
+    let text = text(&nodes);
+    let findings = judged(&text, "[]", CATALOGUE);
+    let line = 1 + text.lines().position(|line| line.contains("\"id\": \"work\"")).unwrap();
+    let expected = format!(
+        "flows.json:{line}: [unknown-type] node \"the work\" (work) on \"Shared\": the image has no node type \"functoin\" \
+         (did you mean \"function\"?)"
+    );
+    assert!(findings[0].to_string().starts_with(&expected), "{}", findings[0]);
+}
+
+/// Cuts the files anywhere, and gives each field of each node values of other shapes and other nodes' ids: judging
+/// ends, and each finding's line is inside its file.
+#[test]
+fn damaged_flows_never_panic() {
+    let good = text(&platform());
+    for cut in (0..good.len()).step_by(29) {
+        judged(&good[..cut], &good[cut..], CATALOGUE);
+    }
+    let odd = [
+        Value::Null,
+        json!(true),
+        json!(-1.5),
+        json!("called"),
+        json!("sub"),
+        json!("subflow:sub"),
+        json!([]),
+        json!([["in", 1], "call", {}]),
+        json!({"id": []}),
+    ];
+    let nodes = platform();
+    for index in 0..nodes.len() {
+        for field in nodes[index].as_object().unwrap().keys() {
+            for value in &odd {
+                let mut nodes = nodes.clone();
+                nodes[index][field] = value.clone();
+                let text = text(&nodes);
+                let lines = text.lines().count();
+                for finding in judged(&text, "[]", CATALOGUE) {
+                    assert!((1..=lines).contains(&finding.line), "{finding}");
+                }
+            }
+        }
+    }
+}

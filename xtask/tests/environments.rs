@@ -1,0 +1,107 @@
+//! `cargo xtask environment` as its users run it.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output};
+
+use tempfile::TempDir;
+
+const GOOD: &str = "tier = 'development'\nengine = 'process'\n";
+
+fn tree(files: &[(&str, &str)]) -> TempDir {
+    let root = tempfile::tempdir().unwrap();
+    fs::create_dir_all(root.path().join("ops/environments")).unwrap();
+    for (name, text) in files {
+        fs::write(root.path().join("ops/environments").join(name), text).unwrap();
+    }
+    root
+}
+
+fn run(root: &Path, arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_xtask")).arg("--root").arg(root).args(arguments).output().unwrap()
+}
+
+fn repository() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
+}
+
+fn stdout(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+#[test]
+fn the_repositorys_environments_are_good() {
+    let output = run(repository(), &["environment", "check"]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    let list = run(repository(), &["environment", "list", "--json"]);
+    let list: serde_json::Value = serde_json::from_slice(&list.stdout).unwrap();
+    let names: Vec<&str> = list.as_array().unwrap().iter().map(|one| one["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["dev", "production", "staging"]);
+}
+
+#[test]
+fn check_tells_every_fault_of_every_file_and_ends_with_2() {
+    let files =
+        [("dev.toml", "tier = 'develop'\nengin = 'process'\n"), ("fine.toml", GOOD), ("x.toml", "a = [\n")];
+    let root = tree(&files);
+    let output = run(root.path(), &["environment", "check"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(output.stdout.is_empty());
+    let text = stderr(&output);
+    for expected in [
+        "error: 4 problems in the environments\n",
+        "\nops/environments/dev.toml:1:1: missing engine; expected one of",
+        "\nops/environments/dev.toml:1:8: tier: \"develop\"; expected one of \"development\", \"staging\", \"production\"; \
+         did you mean \"development\"?\n",
+        "\nops/environments/dev.toml:2:1: unknown key \"engin\"; expected one of",
+        "\nops/environments/x.toml:",
+    ] {
+        assert!(text.contains(expected), "{expected}\n{text}");
+    }
+    assert!(!text.contains("fine.toml"));
+
+    let output = run(root.path(), &["environment", "check", "--json"]);
+    assert_eq!(output.status.code(), Some(2));
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(report["problems"].as_array().unwrap().len(), 4);
+    assert_eq!(report["problems"][1]["nearest"], "development");
+}
+
+#[test]
+fn show_fills_in_defaults_and_minds_only_its_own_file() {
+    let root = tree(&[("dev.toml", GOOD), ("broken.toml", "=")]);
+    let output = run(root.path(), &["environment", "show", "dev"]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert!(stdout(&output).contains("domain = \"localhost\"\n"), "{}", stdout(&output));
+
+    let again = tree(&[("dev.toml", &stdout(&output))]);
+    let shown = run(again.path(), &["environment", "show", "dev"]);
+    assert_eq!(stdout(&shown), stdout(&output), "what is shown can be saved");
+
+    let output = run(root.path(), &["environment", "show", "deb"]);
+    assert_eq!(output.status.code(), Some(2));
+    let expected = "error: no environment \"deb\"; expected one of broken, dev (the files in ops/environments); \
+                    did you mean \"dev\"?\n";
+    assert_eq!(stderr(&output), expected);
+}
+
+#[test]
+fn a_tree_without_environments_is_refused() {
+    let root = tree(&[]);
+    let output = run(root.path(), &["environment", "list"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(stderr(&output).contains("ops/environments: no environment; expected at least one TOML file"));
+}
+
+#[test]
+fn settings_are_listed() {
+    let output = run(repository(), &["environment", "settings", "--json"]);
+    let settings: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let logs = settings.as_array().unwrap().iter().find(|one| one["key"] == "retention.logs_days").unwrap();
+    assert_eq!(logs["default"], "7");
+    assert_eq!(logs["type"], "a whole number of days from 1 to 3650");
+}

@@ -129,6 +129,24 @@ impl Toolbox {
         })
     }
 
+    /// How a program is, or will be, started once it is installed. Looks at nothing: for plans.
+    ///
+    /// # Errors
+    /// Refused when a pinned one is not locked; one of the user's own must be on PATH.
+    pub fn planned(&self, program: Program) -> Result<Invocation> {
+        let location = program.location();
+        let path = match location.tool.entry().source {
+            Source::Wheel { .. } => self.wheel_folder(location.tool)?.join(location.file),
+            Source::Host { .. } => self.path(program)?,
+        };
+        Ok(match location.interpreter {
+            Some(interpreter) => {
+                Invocation { program: self.planned(interpreter)?.program, args: vec![path.into_os_string()] }
+            }
+            None => Invocation { program: path, args: Vec::new() },
+        })
+    }
+
     /// The version that a program prints; none when it prints none that is understood.
     ///
     /// # Errors

@@ -5,3 +5,4 @@ pub mod lower;
 mod port_holder;
 pub mod ports;
 pub mod resolve;
+pub mod secret_files;

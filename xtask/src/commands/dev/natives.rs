@@ -1,0 +1,101 @@
+//! What the steps of a plan cannot say as a program: done here, in this process.
+
+use std::fs;
+use std::io::Write as _;
+
+use anyhow::{Result, bail};
+
+use super::opened::Opened;
+use super::programs::tools;
+use crate::checks;
+use crate::engines::process::lower::native;
+use crate::engines::process::secret_files;
+use crate::plan::mask::Outputs;
+use crate::plan::perform::Call;
+use crate::plan::show::Show;
+use crate::tools::{NpmProject, Progress};
+
+/// Carries one native step out.
+///
+/// # Errors
+/// As the step's own work says.
+pub fn perform(opened: &Opened, show: &Show, call: &Call<'_>) -> Result<Outputs> {
+    let progress = Shown { show, call };
+    match call.name {
+        native::CHECK_FLOWS => {
+            let findings = checks::flows::judge_tree(&opened.instance.root)?;
+            if !findings.is_empty() {
+                let lines: Vec<_> = findings.iter().map(|finding| format!("\n  {finding}")).collect();
+                bail!("the flows would not run as they are:{}", lines.concat());
+            }
+        }
+        native::INSTALL_TOOLS => opened.toolbox.ensure(&tools(opened.program_names())?, &progress)?,
+        native::INSTALL_MODULES => {
+            let folder = opened.instance.root.join("flows");
+            opened.toolbox.npm_modules(NpmProject { folder: &folder }, &progress)?;
+        }
+        native::MAKE_SECRETS => {
+            let units = opened.units();
+            for secret in secret_files::ensure(&opened.resolver(&units))? {
+                call.desk.log.line(&format!("made {secret}"));
+            }
+        }
+        native::RECORD => record(opened)?,
+        other => bail!("no native step is called {other}"),
+    }
+    Ok(Outputs::new())
+}
+
+/// Writes where everything is, and makes the data folders.
+fn record(opened: &Opened) -> Result<()> {
+    let folder = &opened.instance.folder;
+    for unit in opened.units() {
+        for volume in &unit.service.volumes {
+            let path = folder.join("data").join(unit.name()).join(volume.name);
+            // A folder that is initialised is made by that, whole or not at all.
+            let initialised = unit.service.process.as_ref().and_then(|process| process.initialise.as_ref());
+            let made_by_itself = initialised.is_some_and(|made| made.volume.name == volume.name);
+            fs::create_dir_all(if made_by_itself { path.parent().unwrap_or(&path) } else { &path })?;
+        }
+    }
+    let mut beside = tempfile::NamedTempFile::new_in(folder)?;
+    beside.write_all(serde_json::to_string_pretty(&opened.record())?.as_bytes())?;
+    beside.persist(opened.instance.record())?;
+    Ok(())
+}
+
+/// Installing, shown as lines of its step.
+struct Shown<'a> {
+    show: &'a Show,
+    call: &'a Call<'a>,
+}
+
+impl Progress for Shown<'_> {
+    fn started(&self, subject: &str, text: &str) {
+        self.call.desk.log.line(&format!("{subject}: {text}"));
+        self.show.say(&format!("  {subject}: {text}"));
+    }
+
+    fn advanced(&self, subject: &str, done: u64, total: u64) {
+        self.show.advanced(subject, done, total);
+    }
+
+    fn waiting(&self, subject: &str, text: &str) {
+        self.show.say(&format!("  {subject}: {text}"));
+    }
+
+    fn finished(&self, subject: &str, text: &str) {
+        self.show.settled(subject);
+        self.call.desk.log.line(&format!("{subject}: {text}"));
+        self.show.say(&format!("  {subject}: {text}"));
+    }
+
+    fn failed(&self, subject: &str) {
+        self.show.settled(subject);
+        self.call.desk.log.line(&format!("{subject}: failed"));
+    }
+
+    fn cancelled(&self) -> bool {
+        (self.call.desk.stop)()
+    }
+}

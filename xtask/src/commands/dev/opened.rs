@@ -1,0 +1,155 @@
+//! A platform of this tree, opened: its values, its place on this machine, its programs.
+
+use std::fs;
+use std::io::ErrorKind;
+use std::path::PathBuf;
+
+use anyhow::{Context as _, Result};
+use vocabulary::model::environment::{EngineKind, Environment};
+use vocabulary::model::{Command, Health, Platform, PortRef};
+
+use super::programs::{Programs, programs};
+use crate::context::Context;
+use crate::engines::process::instance::{Instance, Ports, Record, Socket, Unit, record_of, sockets, units};
+use crate::engines::process::lower::{Surroundings, bring_up};
+use crate::engines::process::ports;
+use crate::engines::process::resolve::Resolver;
+use crate::exit::refused;
+use crate::plan::step::Plan;
+use crate::platform::{node_red, platform};
+use crate::site;
+use crate::tools::Toolbox;
+
+/// Everything that is needed to bring a platform up.
+pub struct Opened {
+    pub platform: Platform,
+    pub environment: Environment,
+    pub toolbox: Toolbox,
+    pub programs: Programs,
+    pub instance: Instance,
+    /// Names the plan's lock and the folder below the state folder.
+    pub target: String,
+}
+
+/// What the caller wants of it.
+pub struct Wish<'a> {
+    pub environment: &'a str,
+    /// The environment's own name for the one that stays; another for one that lives for one run only.
+    pub target: &'a str,
+    /// Any free ports instead of those of this checkout.
+    pub any_ports: bool,
+    pub inspect: Option<u16>,
+}
+
+/// The key of the debugger's port.
+const INSPECT: &str = "inspect";
+
+impl Opened {
+    /// # Errors
+    /// Refused when the environment is wrong or runs on another engine; otherwise when no port or program can be
+    /// had.
+    pub fn open(context: &Context, wish: &Wish<'_>, running: Option<&Record>) -> Result<Self> {
+        let platform = platform();
+        let environment = site::load(&context.root, wish.environment, &site::known_services(&platform))?;
+        if environment.engine != EngineKind::Process {
+            return Err(refused(format!(
+                "ops/environments/{}.toml: engine = \"{}\"; expected \"process\": only that runs from here so far",
+                environment.name, environment.engine
+            )));
+        }
+        let toolbox = Toolbox::open(context)?;
+        let units = units(&platform, &environment);
+        let programs = programs(&toolbox, &context.root, names(&units))?;
+        let mut wanted = sockets(&units, &environment);
+        wanted.push(Socket {
+            key: INSPECT.to_owned(),
+            fixed: wish.inspect.filter(|port| *port != 0),
+            setting: PortRef { service: node_red::ID, name: INSPECT },
+        });
+        let ports = match running {
+            Some(record) if covers(&record.ports, &wanted) => record.ports.clone(),
+            _ if wish.any_ports => ports::any_free(&wanted)?,
+            _ => ports::per_checkout(&context.root, &wanted)?,
+        };
+        let folder = context.state().join(wish.target);
+        let instance = Instance { root: context.root.clone(), folder, ports };
+        drop(units);
+        Ok(Self { platform, environment, toolbox, programs, instance, target: wish.target.to_owned() })
+    }
+
+    pub fn units(&self) -> Vec<Unit<'_>> {
+        units(&self.platform, &self.environment)
+    }
+
+    pub fn resolver<'a>(&'a self, units: &'a [Unit<'a>]) -> Resolver<'a> {
+        Resolver {
+            platform: &self.platform,
+            environment: &self.environment,
+            instance: &self.instance,
+            units,
+        }
+    }
+
+    /// The plan that brings it up.
+    pub fn plan(&self, watches: bool, inspects: bool) -> Plan {
+        let units = self.units();
+        let path = std::env::var("PATH").unwrap_or_else(|_| "/usr/local/bin:/usr/bin:/bin".to_owned());
+        bring_up(&Surroundings {
+            resolver: self.resolver(&units),
+            programs: &self.programs,
+            path: &path,
+            caller_is_root: rustix::process::geteuid().is_root(),
+            watches,
+            inspect: inspects.then(|| self.instance.ports[INSPECT]),
+            target: &self.target,
+        })
+    }
+
+    /// The names of all programs that its services run or call.
+    pub fn program_names(&self) -> Vec<&'static str> {
+        names(&self.units())
+    }
+
+    pub fn record(&self) -> Record {
+        Record { environment: self.environment.name.clone(), ports: self.instance.ports.clone() }
+    }
+}
+
+fn names(units: &[Unit<'_>]) -> Vec<&'static str> {
+    let commands = units.iter().flat_map(|unit| {
+        let process = unit.service.process.as_ref();
+        let own = process.into_iter().flat_map(|process| &process.commands);
+        let initialise = process.and_then(|process| process.initialise.as_ref()).map(|made| &made.command);
+        let health = match &unit.service.health {
+            Some(Health::Command(command)) => Some(command),
+            _ => None,
+        };
+        own.chain(initialise).chain(health)
+    });
+    commands.flat_map(|command: &Command| [command.program].into_iter().chain(command.calls.iter().copied())).collect()
+}
+
+/// A change of the platform may need sockets that the running one does not have.
+fn covers(ports: &Ports, wanted: &[Socket]) -> bool {
+    wanted.iter().all(|socket| match (ports.get(&socket.key), socket.fixed) {
+        (Some(_), None) => true,
+        (Some(has), Some(fixed)) => *has == fixed,
+        (None, _) => false,
+    })
+}
+
+/// What was recorded of the platform in this folder; none when there is none.
+///
+/// # Errors
+/// When the record cannot be read.
+pub fn recorded(context: &Context, target: &str) -> Result<Option<(PathBuf, Record)>> {
+    let folder = context.state().join(target);
+    let path = record_of(&folder);
+    let text = match fs::read_to_string(&path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error).with_context(|| path.display().to_string()),
+    };
+    // One that another version wrote is made anew when the platform is brought up.
+    Ok(serde_json::from_str(&text).ok().map(|record| (folder, record)))
+}

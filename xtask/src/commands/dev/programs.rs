@@ -1,0 +1,79 @@
+//! The programs that services and gates name, and how each is started.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use anyhow::{Result, anyhow};
+
+use crate::tools::{Program, Tool, Toolbox};
+
+/// A command line up to the caller's own arguments, by the program's name.
+pub type Programs = BTreeMap<&'static str, Vec<String>>;
+
+/// Programs that are part of the npm modules: their name, and their file below the modules' folder.
+const IN_MODULES: [(&str, &str); 1] = [("nrlint", "nrlint/bin/nrlint.js")];
+
+/// Programs that every system has.
+const OF_THE_SYSTEM: [&str; 1] = ["sh"];
+
+/// The name by which plans call this very program.
+pub const XTASK: &str = "xtask";
+
+/// How each of the named programs is, or will be, started.
+///
+/// # Errors
+/// A name is unknown, or one of the user's own programs is not on PATH.
+pub fn programs<'a>(
+    toolbox: &Toolbox,
+    root: &Path,
+    names: impl IntoIterator<Item = &'a str>,
+) -> Result<Programs> {
+    let mut programs = Programs::new();
+    let xtask = std::env::current_exe()?.display().to_string();
+    // A rebuild replaces the running program; the kernel then says so behind its path.
+    let xtask = xtask.strip_suffix(" (deleted)").unwrap_or(&xtask).to_owned();
+    programs.insert(XTASK, vec![xtask]);
+    for name in names.into_iter().collect::<BTreeSet<_>>() {
+        if name == XTASK || OF_THE_SYSTEM.contains(&name) {
+            continue;
+        }
+        if let Some((known, file)) = IN_MODULES.iter().find(|(known, _)| *known == name) {
+            let mut argv = argv(toolbox, Program::Node)?;
+            argv.push(root.join("flows/node_modules").join(file).display().to_string());
+            programs.insert(known, argv);
+            continue;
+        }
+        let program = named(name)?;
+        programs.insert(program.command(), argv(toolbox, program)?);
+    }
+    Ok(programs)
+}
+
+/// The tools that bring the named programs.
+///
+/// # Errors
+/// A name is unknown.
+pub fn tools<'a>(names: impl IntoIterator<Item = &'a str>) -> Result<Vec<Tool>> {
+    let mut tools = BTreeSet::new();
+    for name in names {
+        if IN_MODULES.iter().any(|(known, _)| *known == name) {
+            tools.insert(Tool::Node);
+        } else if name != XTASK && !OF_THE_SYSTEM.contains(&name) {
+            tools.insert(named(name)?.tool());
+        }
+    }
+    Ok(tools.into_iter().collect())
+}
+
+fn named(name: &str) -> Result<Program> {
+    Program::ALL
+        .iter()
+        .copied()
+        .find(|program| program.command() == name)
+        .ok_or_else(|| anyhow!("no program of the catalogue (xtask/src/tools/catalogue.rs) is called {name}"))
+}
+
+fn argv(toolbox: &Toolbox, program: Program) -> Result<Vec<String>> {
+    let invocation = toolbox.planned(program)?;
+    Ok(invocation.argv([] as [&str; 0]).iter().map(|part| part.to_string_lossy().into_owned()).collect())
+}

@@ -3,20 +3,29 @@
 
 const { ProjectError, STRUCTURE } = require('./project');
 
+// A deployment stops nodes before it starts others. That is no failure, unless it does not end.
+const DEPLOYMENT_LIMIT_MS = 10000;
+
 class ReloadError extends Error {}
 
 function createDeployment({ RED, storage, log }) {
-  const state = { startedOnce: false, stopped: null };
+  const state = { startedOnce: false, stopped: null, deployingSince: null };
   const { flows: engine } = internals(RED);
 
+  RED.events.on('flows:stopping', () => {
+    state.deployingSince = Date.now();
+  });
   RED.events.on('flows:started', () => {
-    state.startedOnce = true;
-    state.stopped = null;
+    Object.assign(state, { startedOnce: true, stopped: null, deployingSince: null });
   });
   // Node-RED tells of flows that it refuses to run (unknown types, missing modules, safe mode) only here.
   RED.events.on('runtime-event', ({ id, payload }) => {
     if (id === 'runtime-state' && payload?.error) state.stopped = payload.error;
   });
+
+  function isDeploying() {
+    return state.deployingSince !== null && Date.now() - state.deployingSince < DEPLOYMENT_LIMIT_MS;
+  }
 
   function running() {
     return engine.getFlows()?.flows ?? [];
@@ -79,7 +88,8 @@ function createDeployment({ RED, storage, log }) {
     running,
     missingNodes,
     runningRev: () => engine.getFlows()?.rev ?? null,
-    isStarted: () => state.startedOnce && state.stopped === null && engine.state() === 'start',
+    isStarted: () => state.startedOnce && state.stopped === null && (isDeploying() || engine.state() === 'start'),
+    isDeploying,
     reload() {
       const mine = queue.then(reload);
       queue = mine.catch(() => {});

@@ -3,6 +3,7 @@
 // drains it asks clients to leave the connection.
 
 const http = require('node:http');
+const { close } = require('./listening');
 const { sendProblem } = require('./problem');
 
 // Longer than the edge keeps an idle connection: the side that reuses connections must close first.
@@ -10,14 +11,18 @@ const KEEP_ALIVE_MS = 75000;
 const UNMATCHED = 'unmatched';
 
 function createFlowsListener({ handler, lifecycle, metrics, log, now = process.hrtime.bigint }) {
-  let inFlight = 0;
+  const answering = new Set();
+  let idle = null;
   metrics.set('flowship_http_requests_in_flight', {}, 0);
 
   function account(req, res) {
     const startedAt = now();
-    metrics.set('flowship_http_requests_in_flight', {}, ++inFlight);
+    answering.add(res);
+    metrics.set('flowship_http_requests_in_flight', {}, answering.size);
     res.once('close', () => {
-      metrics.set('flowship_http_requests_in_flight', {}, --inFlight);
+      answering.delete(res);
+      metrics.set('flowship_http_requests_in_flight', {}, answering.size);
+      if (answering.size === 0) idle?.();
       const route = req.route?.path ? String(req.route.path) : UNMATCHED;
       const status = res.writableFinished ? String(res.statusCode) : 'aborted';
       metrics.increment('flowship_http_requests_total', { method: req.method, route, status });
@@ -42,7 +47,22 @@ function createFlowsListener({ handler, lifecycle, metrics, log, now = process.h
   server.keepAliveTimeout = KEEP_ALIVE_MS;
   server.headersTimeout = KEEP_ALIVE_MS + 5000;
 
-  return { server, inFlight: () => inFlight };
+  return {
+    server,
+    // Ends when the last answer is out. What a client has not begun to ask by then is not waited for,
+    // since Node would keep an idle or silent connection open and the close with it.
+    async finish() {
+      for (const res of answering) if (!res.headersSent) res.setHeader('connection', 'close');
+      const closed = close(server);
+      if (answering.size > 0) {
+        await new Promise((resolve) => {
+          idle = resolve;
+        });
+      }
+      server.closeAllConnections();
+      await closed;
+    },
+  };
 }
 
 module.exports = { createFlowsListener };

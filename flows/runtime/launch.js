@@ -2,7 +2,6 @@
 // Puts the parts together, starts them in order and stops them in order.
 
 const fs = require('node:fs');
-const http = require('node:http');
 const path = require('node:path');
 const RED = require('node-red');
 
@@ -159,7 +158,7 @@ function collectState({ metrics, ready, config }) {
 
 // The nodes' pools must outlive the requests in flight, and the answers about health outlive both.
 function drainStages({ lifecycle, flows, ready, ops, editor }) {
-  lifecycle.addStage(() => [['requests in flight', () => close(flows.server)], ...lifecycle.hooks()]);
+  lifecycle.addStage(() => [['requests in flight', flows.finish], ...lifecycle.hooks()]);
   lifecycle.addStage(() => [['Node-RED', () => RED.stop()]]);
   lifecycle.addStage(() =>
     [ready.server, ops.server, editor?.server].filter(Boolean).map((server, index) => [`listener ${index}`, () => closeNow(server)]),
@@ -168,7 +167,7 @@ function drainStages({ lifecycle, flows, ready, ops, editor }) {
 
 async function closeNow(server) {
   const closed = close(server);
-  if (server instanceof http.Server) server.closeAllConnections();
+  server.closeAllConnections();
   await closed;
 }
 

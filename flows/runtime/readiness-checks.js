@@ -25,7 +25,7 @@ function registerChecks({ readiness, config, storage, deployment, lifecycle, eve
     if (!deployment.isStarted()) throw new Error(`Node-RED does not run the flows${deployment.state.stopped ? `: ${deployment.state.stopped}` : ''}`);
   });
   readiness.register('nodes_started', () => {
-    if (!deployment.isStarted()) return;
+    if (!deployment.isStarted() || deployment.isDeploying()) return;
     const missing = deployment.missingNodes();
     if (missing.length > 0) throw new Error(`nodes that could not be started (see the log): ${missing.map((node) => `${node.id} (${node.type})`).join(', ')}`);
   });

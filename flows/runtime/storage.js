@@ -12,12 +12,24 @@ function createStorage({ flowsDir, log, writable }) {
     Object.assign(state, { problem: null, fileRev: rev, liveRev: rev, nodes: all, smoke });
   }
 
+  // A save from the editor must not bury what somebody else wrote, nor a file that could not be read.
+  function unchangedFile(file) {
+    if (state.problem) throw new Error(`the flow files are broken, repair them first: ${state.problem.message}`);
+    const problems = [];
+    const previous = readArray(file, problems);
+    if (problems.length > 0 || revision([...previous, ...state.smoke]) !== state.fileRev) {
+      throw new Error('flows.json was changed on disk since it was loaded: reload it (POST /reload), then save again');
+    }
+    return previous;
+  }
+
   // Settings of the runtime live as long as the process: a replica starts from its image alone.
   let settings = {};
 
   const module = {
     init: async (_settings, runtime) => {
-      isNodeType = (type) => Boolean(runtime.nodes.getType(type));
+      // Node-RED registers the placeholder "unknown" as if it were a type.
+      isNodeType = (type) => type !== 'unknown' && Boolean(runtime.nodes.getType(type));
     },
     // Broken files must not run in part, and Node-RED would go on as if nothing were: it gets no
     // flows at all, and readiness tells why.
@@ -35,8 +47,7 @@ function createStorage({ flowsDir, log, writable }) {
       if (state.adopted !== null && state.adopted === JSON.stringify(flows)) return;
       if (!writable) throw new Error('the flows of this environment are read-only: change them in dev and release them');
       const file = projectFiles(flowsDir).flows;
-      const previous = state.problem === null ? readArray(file, []) : [];
-      const platform = withoutSmoke(flows, state.smoke, previous);
+      const platform = withoutSmoke(flows, state.smoke, unchangedFile(file));
       writeFlows(file, platform);
       const all = [...platform, ...state.smoke];
       Object.assign(state, { problem: null, fileRev: revision(all), liveRev: revision(flows), nodes: all });

@@ -1,0 +1,5 @@
+// The facts that the flows share with the rest of the platform; never repeated here.
+
+'use strict';
+
+module.exports = Object.freeze(require('../../platform.json'));

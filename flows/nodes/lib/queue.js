@@ -1,0 +1,143 @@
+// pg-boss for all nodes of the process: started as soon as the database answers, never the end of it.
+
+'use strict';
+
+const { setTimeout: pause } = require('node:timers/promises');
+const { PgBoss } = require('pg-boss');
+const { databaseFailure } = require('./database.js');
+const { Failure } = require('./failure.js');
+const { queues } = require('./platform.js');
+
+function queueOptions() {
+  return {
+    retryLimit: queues.retry_limit,
+    retryDelay: queues.retry_delay_seconds,
+    retryDelayMax: queues.retry_delay_max_seconds,
+    retryBackoff: queues.retry_backoff,
+    expireInSeconds: queues.expire_seconds,
+    heartbeatSeconds: queues.heartbeat_seconds,
+    retentionSeconds: queues.retention_seconds,
+    deleteAfterSeconds: queues.delete_after_seconds,
+    notify: true,
+  };
+}
+
+class Queue {
+  #stopping = new AbortController();
+  #started = false;
+
+  constructor({ settings, log, onUnavailable = () => {} }) {
+    this.log = log;
+    this.boss = new PgBoss({
+      ...settings,
+      max: 4,
+      migrate: false,
+      createSchema: false,
+      schedule: false,
+      useListenNotify: true,
+      superviseIntervalSeconds: queues.monitor_seconds,
+      monitorIntervalSeconds: queues.monitor_seconds,
+      // Rebuilding an index needs its owner; the application is not.
+      reindex: false,
+    });
+    this.boss.on('error', (error) => {
+      onUnavailable(error);
+      this.log.warn({ queue_error: error.message }, 'the queue reports an error and goes on');
+    });
+    this.boss.on('warning', (warning) => this.log.warn({ queue_warning: warning.message }, 'the queue reports a warning'));
+    this.ready = this.#start();
+    this.ready.catch(() => {});
+  }
+
+  async #start() {
+    let complained = '';
+    for (;;) {
+      try {
+        await this.boss.start();
+        await this.#ensureQueues();
+        this.#started = true;
+        return;
+      } catch (error) {
+        if (error.message !== complained) {
+          complained = error.message;
+          this.log.warn({ queue_error: error.message }, 'the queue cannot start yet and will be tried again');
+        }
+        await pause(500, undefined, { signal: this.#stopping.signal });
+      }
+    }
+  }
+
+  async #ensureQueues() {
+    const forever = { retentionSeconds: queues.retention_seconds, deleteAfterSeconds: queues.delete_after_seconds };
+    await this.#ensureQueue(queues.dead_letter, forever);
+    await this.#ensureQueue(queues.task, { ...queueOptions(), deadLetter: queues.dead_letter });
+  }
+
+  async #ensureQueue(name, options) {
+    if (await this.boss.getQueue(name) === null) await this.boss.createQueue(name, options);
+    await this.boss.updateQueue(name, options);
+  }
+
+  get started() {
+    return this.#started;
+  }
+
+  assertStarted() {
+    if (!this.#started) {
+      throw new Failure('the queue has not started: PostgreSQL has not answered yet, or its migrations have not run', {
+        code: 'database_unavailable', unavailable: 'database',
+      });
+    }
+  }
+
+  async send(name, data, client, id) {
+    this.assertStarted();
+    try {
+      await this.boss.send(name, data, { id, db: inTransaction(client) });
+    } catch (error) {
+      throw databaseFailure(error);
+    }
+  }
+
+  // A smoke run answers for this replica alone and at once: its queue has no second attempt.
+  async createSmokeQueue(name) {
+    this.assertStarted();
+    try {
+      await this.boss.createQueue(name, { ...queueOptions(), retryLimit: 0 });
+    } catch (error) {
+      throw databaseFailure(error);
+    }
+  }
+
+  async removeSmokeQueue(name) {
+    await this.boss.deleteQueue(name);
+  }
+
+  async work(name, concurrency, handler) {
+    const seconds = queues.poll_ms / 1000;
+    await this.boss.work(name, {
+      includeMetadata: true,
+      batchSize: 1,
+      localConcurrency: concurrency,
+      pollingIntervalSeconds: seconds,
+      notifyPollingIntervalSeconds: seconds * 4,
+      perJobResults: true,
+    }, async ([job]) => [await handler(job)]);
+  }
+
+  async offWork(name, options) {
+    await this.boss.offWork(name, options);
+  }
+
+  async close(timeoutMs = 5000) {
+    this.#stopping.abort();
+    await this.ready.catch(() => {});
+    await this.boss.stop({ graceful: true, timeout: timeoutMs });
+  }
+}
+
+function inTransaction(client) {
+  return { executeSql: (text, values) => client.query(text, values) };
+}
+
+module.exports = { Queue, inTransaction, queueOptions };

@@ -15,7 +15,7 @@ module.exports = (RED) => {
         send(answerProblem(message, status, fillTemplate(definition.detail, message)));
       } else {
         const { status: found, detail } = problemOfFailure(message.failure);
-        const fields = { reason: message.error?.message, source: message.error?.source?.type, status: found };
+        const fields = { reason: message.failure?.message ?? message.error?.message, source: message.error?.source?.type, status: found };
         if (found === 500) log.error({ ...fields, stack: message.error?.stack }, 'a request failed');
         else log.warn(fields, 'a request could not be answered');
         send(answerProblem(message, found, detail));

@@ -14,7 +14,8 @@ module.exports = (RED) => {
     this.on('input', (message, _send, done) => {
       const { run_id: runId, check } = message.smoke;
       const broken = rules.find((rule) => !holds(rule, message));
-      const error = message.error?.message ?? (broken === undefined ? null : explain(broken, message));
+      const caught = message.failure?.message ?? message.error?.message;
+      const error = caught ?? (broken === undefined ? null : explain(broken, message));
       launcher.smoke.result(runId, check, { error, detail: error === null ? propertyOf(message, definition.detail || 'payload') : null });
       done();
     });

@@ -19,7 +19,7 @@ module.exports = (RED) => {
 
     // The queue settles the job by what this returns; the result is stored before, whatever becomes of the job.
     const work = async (job) => {
-      const attempt = labels.run({ task_id: job.data.task_id, workflow_id: job.data.workflow_id }, () => runAttempt(job));
+      const attempt = labels.run({ node_id: this.id, task_id: job.data.task_id, workflow_id: job.data.workflow_id }, () => runAttempt(job));
       inFlight.add(attempt);
       try {
         return await attempt;
@@ -58,6 +58,7 @@ module.exports = (RED) => {
       ), job.signal);
       if (failure === undefined) {
         count(job, task, 'completed', (await finish('completed', result)).rows[0].stored);
+        log.info({ queue: job.name, attempt: job.retryCount + 1 }, 'the task is completed');
         return { id: job.id, status: 'completed' };
       }
       const error = { code: failure.code, message: failure.message, attempt: job.retryCount + 1 };
@@ -118,10 +119,11 @@ module.exports = (RED) => {
     };
 
     postgres.workers.add(this);
-    lifecycle.onDrain(`task-worker ${this.id}`, stop);
+    const leaveDrain = lifecycle.onDrain(`task-worker ${this.id}`, stop);
     control();
     this.on('close', async (done) => {
       postgres.workers.delete(this);
+      leaveDrain?.();
       const patience = new Promise((resolve) => { setTimeout(resolve, 10_000).unref(); });
       await Promise.race([stop(), patience]);
       done();

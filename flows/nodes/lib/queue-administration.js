@@ -26,7 +26,7 @@ async function queueState(database, name) {
 // A stored result stays what it is. To retry a failed task is to submit its input as a new task that names
 // the old one; a constraint lets that happen once.
 async function retryFailed({ database, queue }, name) {
-  queue.assertStarted();
+  await queue.started();
   return database.transaction(async (client) => {
     const db = inTransaction(client);
     const letters = await queue.boss.findJobs(queues.dead_letter, { queued: true, limit: BATCH, db }).catch((error) => { throw databaseFailure(error); });

@@ -8,6 +8,8 @@ const { databaseFailure } = require('./database.js');
 const { Failure } = require('./failure.js');
 const { queues } = require('./platform.js');
 
+const START_PATIENCE_MS = 3000;
+
 function queueOptions() {
   return {
     retryLimit: queues.retry_limit,
@@ -25,6 +27,7 @@ function queueOptions() {
 class Queue {
   #stopping = new AbortController();
   #started = false;
+  #startFailure;
 
   constructor({ settings, log, onUnavailable = () => {} }) {
     this.log = log;
@@ -58,6 +61,7 @@ class Queue {
         this.#started = true;
         return;
       } catch (error) {
+        this.#startFailure = error;
         if (error.message !== complained) {
           complained = error.message;
           this.log.warn({ queue_error: error.message }, 'the queue cannot start yet and will be tried again');
@@ -78,20 +82,19 @@ class Queue {
     await this.boss.updateQueue(name, options);
   }
 
-  get started() {
-    return this.#started;
-  }
-
-  assertStarted() {
-    if (!this.#started) {
-      throw new Failure('the queue has not started: PostgreSQL has not answered yet, or its migrations have not run', {
-        code: 'database_unavailable', unavailable: 'database',
-      });
+  // A replica is ready before its queue: the first requests wait for it, unless it is known not to start.
+  async started() {
+    if (this.#started) return;
+    if (this.#startFailure === undefined) {
+      await Promise.race([this.ready, pause(START_PATIENCE_MS, undefined, { ref: false })]).catch(() => {});
+      if (this.#started) return;
     }
+    throw new Failure(`the queue has not started: ${this.#startFailure?.message || 'PostgreSQL does not answer'}`, {
+      code: 'database_unavailable', unavailable: 'database', cause: this.#startFailure,
+    });
   }
 
   async send(name, data, client, id) {
-    this.assertStarted();
     try {
       await this.boss.send(name, data, { id, db: inTransaction(client) });
     } catch (error) {
@@ -101,7 +104,7 @@ class Queue {
 
   // A smoke run answers for this replica alone and at once: its queue has no second attempt.
   async createSmokeQueue(name) {
-    this.assertStarted();
+    await this.started();
     try {
       await this.boss.createQueue(name, { ...queueOptions(), retryLimit: 0 });
     } catch (error) {

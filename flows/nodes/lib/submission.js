@@ -6,7 +6,7 @@ const crypto = require('node:crypto');
 const { isDeepStrictEqual } = require('node:util');
 
 async function submitTask({ database, queue }, { workflowId, input, queueName, apiKey, idempotencyKey = null }) {
-  queue.assertStarted();
+  await queue.started();
   return database.transaction(async (client) => {
     const taskId = crypto.randomUUID();
     const inserted = await client.query(

@@ -110,11 +110,12 @@ function start(t, made, overrides = {}) {
     const { port } = await running.log((line) => line.message === 'listening' && line.listener === listener, `listening ${listener}`);
     return `http://127.0.0.1:${port}${where}`;
   };
-  running.get = async (listener, where) => answerOf(await fetch(await running.url(listener, where)));
+  running.get = async (listener, where) => answerOf(await fetch(await running.url(listener, where), { signal: AbortSignal.timeout(LIMIT_MS) }));
   running.post = async (listener, where, body, headers = {}) =>
     answerOf(
       await fetch(await running.url(listener, where), {
         method: 'POST',
+        signal: AbortSignal.timeout(LIMIT_MS),
         headers: { 'content-type': 'application/json', ...headers },
         body: body === undefined ? undefined : JSON.stringify(body),
       }),

@@ -54,7 +54,7 @@ async function launch(initialConfig) {
   const storage = createStorage({ flowsDir: config.flowsDir, log, writable: config.editor !== null });
 
   const flows = createFlowsListener({ handler: (req, res, next) => RED.httpNode(req, res, next), lifecycle, metrics, log });
-  const editor = config.editor && createEditorListener();
+  const editor = config.editor && createEditorListener(config.editor);
   const ready = createReadyListener({ readiness, dependencies, lifecycle, storage, config });
 
   let stopping = null;

@@ -3,6 +3,8 @@
 
 const assert = require('node:assert/strict');
 const fs = require('node:fs');
+const http = require('node:http');
+const { once } = require('node:events');
 const { test } = require('node:test');
 const { project, launched, DEV } = require('./launcher');
 const { endpoint, fn, node, tab } = require('./flow');
@@ -72,4 +74,27 @@ test('the editor is served under /admin, on its own listener alone', async (t) =
   assert.match(page.body, /<title>Flowship<\/title>/);
   assert.equal((await running.get('flows', '/admin/')).status, 404);
   assert.equal((await running.get('editor', '/one')).status, 404);
+});
+
+test('the editor hears what happens over its socket', async (t) => {
+  const running = await launched(t, project(t, { flows: FLOWS }), DEV);
+  const socket = new WebSocket((await running.url('editor', '/admin/comms')).replace('http:', 'ws:'));
+  t.after(() => socket.close());
+  await once(socket, 'open');
+});
+
+test('a page that merely points its name to this machine is refused', async (t) => {
+  const running = await launched(t, project(t, { flows: FLOWS }), DEV);
+  const { hostname, port } = new URL(await running.url('editor', '/'));
+  const ask = async (headers) => {
+    const [res] = await once(http.get({ hostname, port, path: '/admin/flows', headers }), 'response');
+    res.resume();
+    return res.statusCode;
+  };
+  assert.equal(await ask({ host: `localhost:${port}` }), 200);
+  assert.equal(await ask({ host: `[::1]:${port}` }), 200);
+  assert.equal(await ask({ host: `rebound.example:${port}` }), 403);
+  assert.equal(await ask({ host: `127.0.0.1.example:${port}` }), 403);
+  const socket = http.get({ hostname, port, path: '/admin/comms', headers: { host: 'rebound.example', connection: 'upgrade', upgrade: 'websocket', 'sec-websocket-version': '13', 'sec-websocket-key': 'AAAAAAAAAAAAAAAAAAAAAA==' } });
+  await once(socket, 'error');
 });

@@ -80,6 +80,18 @@ test('a replica that started with broken flows is healed by a reload', async (t)
   assert.equal((await running.get('ready', '/readyz')).status, 200);
 });
 
+test('a request in flight on nodes that did not change completes', async (t) => {
+  const slow = endpoint('slow', 'get', '/slow', [fn('wait', 'slow', "node.log('accepted'); setTimeout(() => { msg.payload = 'done'; node.send(msg); }, 600);")]);
+  const made = project(t, { flows: [...greeting('one', 'hello'), ...slow] });
+  const running = await launched(t, made, DEV_ONLY);
+  const answer = running.get('flows', '/slow');
+  await running.log((line) => line.message === 'accepted');
+  made.write('flows.json', [...greeting('one', 'changed'), ...slow]);
+  assert.equal((await running.operate('/reload')).status, 200);
+  assert.equal((await running.get('flows', '/one')).body, 'changed');
+  assert.equal((await answer).body, 'done');
+});
+
 test('it needs the token, and exists in dev only', async (t) => {
   const made = project(t, { flows: greeting('one', 'hello') });
   const production = await launched(t, made);

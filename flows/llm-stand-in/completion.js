@@ -1,6 +1,5 @@
-// The stand-in's answer to a chat completion request: deterministic, and it says which prompt it saw.
-
 'use strict';
+// The stand-in's answer to a chat completion request: deterministic, and it says which prompt it saw.
 
 const crypto = require('node:crypto');
 

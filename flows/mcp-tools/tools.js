@@ -1,6 +1,5 @@
-// The tools that the platform's own MCP server offers. Pure: what they answer depends on the arguments alone.
-
 'use strict';
+// The tools that the platform's own MCP server offers. Pure: what they answer depends on the arguments alone.
 
 const z = require('zod');
 

@@ -1,9 +1,9 @@
 'use strict';
 
-const { launcherOf } = require('./lib/launcher.js');
-const { bearerOf, enterBootstrapKey, holderOf, sameSecret } = require('./lib/api-keys.js');
-const { answerProblem } = require('./lib/problem.js');
-const { failMessage } = require('./lib/failure.js');
+const { launcherOf } = require('./lib/launcher');
+const { bearerOf, enterBootstrapKey, holderOf, sameSecret } = require('./lib/api-keys');
+const { answerProblem } = require('./lib/problem');
+const { failMessage } = require('./lib/failure');
 
 module.exports = (RED) => {
   RED.nodes.registerType('api-auth', function ApiAuth(definition) {

@@ -1,8 +1,8 @@
 'use strict';
 
-const { launcherOf } = require('./lib/launcher.js');
-const { answerProblem } = require('./lib/problem.js');
-const { readJsonBody } = require('./lib/json-body.js');
+const { launcherOf } = require('./lib/launcher');
+const { answerProblem } = require('./lib/problem');
+const { readJsonBody } = require('./lib/json-body');
 
 // An http-in node parses bodies before any other node sees the request and answers 500 to what is wrong with
 // them. This reads the body first and keeps the finding for the node; it must be in place before any route.

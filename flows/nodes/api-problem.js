@@ -1,8 +1,8 @@
 'use strict';
 
-const { launcherOf } = require('./lib/launcher.js');
-const { answerProblem, problemOfFailure } = require('./lib/problem.js');
-const { fillTemplate } = require('./lib/template.js');
+const { launcherOf } = require('./lib/launcher');
+const { answerProblem, problemOfFailure } = require('./lib/problem');
+const { fillTemplate } = require('./lib/template');
 
 module.exports = (RED) => {
   RED.nodes.registerType('api-problem', function ApiProblem(definition) {

@@ -1,11 +1,11 @@
 'use strict';
 
-const { launcherOf } = require('./lib/launcher.js');
-const { Attempts } = require('./lib/attempts.js');
-const { Database, connectionSettings } = require('./lib/database.js');
-const { Queue } = require('./lib/queue.js');
-const { BOOTSTRAP, enterBootstrapKey, holderOf } = require('./lib/api-keys.js');
-const { NAMES, queueState } = require('./lib/queue-administration.js');
+const { launcherOf } = require('./lib/launcher');
+const { Attempts } = require('./lib/attempts');
+const { Database, connectionSettings } = require('./lib/database');
+const { Queue } = require('./lib/queue');
+const { BOOTSTRAP, enterBootstrapKey, holderOf } = require('./lib/api-keys');
+const { NAMES, queueState } = require('./lib/queue-administration');
 
 module.exports = (RED) => {
   RED.nodes.registerType('flowship-postgres', function FlowshipPostgres(definition) {

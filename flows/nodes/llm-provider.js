@@ -1,7 +1,7 @@
 'use strict';
 
-const { launcherOf } = require('./lib/launcher.js');
-const { probeProvider } = require('./lib/chat-completion.js');
+const { launcherOf } = require('./lib/launcher');
+const { probeProvider } = require('./lib/chat-completion');
 
 module.exports = (RED) => {
   RED.nodes.registerType('llm-provider', function LlmProvider(definition) {

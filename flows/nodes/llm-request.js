@@ -1,9 +1,9 @@
 'use strict';
 
-const { launcherOf } = require('./lib/launcher.js');
-const { chatCompletion } = require('./lib/chat-completion.js');
-const { failMessage } = require('./lib/failure.js');
-const { fillTemplate, templateProblem } = require('./lib/template.js');
+const { launcherOf } = require('./lib/launcher');
+const { chatCompletion } = require('./lib/chat-completion');
+const { failMessage } = require('./lib/failure');
+const { fillTemplate, templateProblem } = require('./lib/template');
 
 function numberOr(value, fallback) {
   return value === undefined || value === null || value === '' ? fallback : Number(value);

@@ -1,8 +1,8 @@
 'use strict';
 
-const { launcherOf } = require('./lib/launcher.js');
-const { problemsOf } = require('./lib/rules.js');
-const { route } = require('./lib/routing.js');
+const { launcherOf } = require('./lib/launcher');
+const { problemsOf } = require('./lib/rules');
+const { route } = require('./lib/routing');
 
 module.exports = (RED) => {
   RED.nodes.registerType('mcp-router', function McpRouter(definition) {

@@ -1,7 +1,7 @@
 'use strict';
 
-const { launcherOf } = require('./lib/launcher.js');
-const { McpClients } = require('./lib/mcp-clients.js');
+const { launcherOf } = require('./lib/launcher');
+const { McpClients } = require('./lib/mcp-clients');
 
 module.exports = (RED) => {
   RED.nodes.registerType('mcp-servers', function McpServers(definition) {

@@ -1,11 +1,11 @@
 'use strict';
 
 const { setTimeout: pause } = require('node:timers/promises');
-const { launcherOf } = require('./lib/launcher.js');
-const { answerProblem } = require('./lib/problem.js');
-const { failMessage } = require('./lib/failure.js');
-const { queues } = require('./lib/platform.js');
-const { NAMES, queueState, retryFailed, setDraining } = require('./lib/queue-administration.js');
+const { launcherOf } = require('./lib/launcher');
+const { answerProblem } = require('./lib/problem');
+const { failMessage } = require('./lib/failure');
+const { queues } = require('./lib/platform');
+const { NAMES, queueState, retryFailed, setDraining } = require('./lib/queue-administration');
 
 const LONGEST_WAIT_SECONDS = 20;
 

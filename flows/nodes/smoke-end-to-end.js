@@ -1,10 +1,10 @@
 'use strict';
 
 const { setTimeout: pause } = require('node:timers/promises');
-const { launcherOf } = require('./lib/launcher.js');
-const { databaseFailure } = require('./lib/database.js');
-const { Failure, failMessage } = require('./lib/failure.js');
-const { withSmokeQueue } = require('./lib/smoke-queue.js');
+const { launcherOf } = require('./lib/launcher');
+const { databaseFailure } = require('./lib/database');
+const { Failure, failMessage } = require('./lib/failure');
+const { withSmokeQueue } = require('./lib/smoke-queue');
 
 async function answerOf(response) {
   const body = await response.json().catch(() => ({}));

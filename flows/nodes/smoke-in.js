@@ -1,7 +1,7 @@
 'use strict';
 
-const { launcherOf } = require('./lib/launcher.js');
-const { smoke } = require('./lib/platform.js');
+const { launcherOf } = require('./lib/launcher');
+const { smoke } = require('./lib/platform');
 
 module.exports = (RED) => {
   RED.nodes.registerType('smoke-in', function SmokeIn(definition) {

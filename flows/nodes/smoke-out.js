@@ -1,7 +1,7 @@
 'use strict';
 
-const { launcherOf } = require('./lib/launcher.js');
-const { explain, holds, problemsOf, propertyOf } = require('./lib/rules.js');
+const { launcherOf } = require('./lib/launcher');
+const { explain, holds, problemsOf, propertyOf } = require('./lib/rules');
 
 module.exports = (RED) => {
   RED.nodes.registerType('smoke-out', function SmokeOut(definition) {

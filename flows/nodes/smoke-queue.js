@@ -1,9 +1,9 @@
 'use strict';
 
-const { launcherOf } = require('./lib/launcher.js');
-const { databaseFailure } = require('./lib/database.js');
-const { failMessage } = require('./lib/failure.js');
-const { withSmokeQueue } = require('./lib/smoke-queue.js');
+const { launcherOf } = require('./lib/launcher');
+const { databaseFailure } = require('./lib/database');
+const { failMessage } = require('./lib/failure');
+const { withSmokeQueue } = require('./lib/smoke-queue');
 
 module.exports = (RED) => {
   RED.nodes.registerType('smoke-queue', function SmokeQueue(definition) {

@@ -1,8 +1,8 @@
 'use strict';
 
-const { launcherOf } = require('./lib/launcher.js');
-const { failMessage } = require('./lib/failure.js');
-const { propertyOf } = require('./lib/rules.js');
+const { launcherOf } = require('./lib/launcher');
+const { failMessage } = require('./lib/failure');
+const { propertyOf } = require('./lib/rules');
 
 module.exports = (RED) => {
   RED.nodes.registerType('sql-query', function SqlQuery(definition) {

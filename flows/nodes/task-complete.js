@@ -1,7 +1,7 @@
 'use strict';
 
-const { launcherOf } = require('./lib/launcher.js');
-const { propertyOf } = require('./lib/rules.js');
+const { launcherOf } = require('./lib/launcher');
+const { propertyOf } = require('./lib/rules');
 
 module.exports = (RED) => {
   RED.nodes.registerType('task-complete', function TaskComplete(definition) {

@@ -1,12 +1,12 @@
 'use strict';
 
-const { launcherOf } = require('./lib/launcher.js');
-const { sameSecret } = require('./lib/api-keys.js');
-const { answerProblem } = require('./lib/problem.js');
-const { failMessage } = require('./lib/failure.js');
-const { queues } = require('./lib/platform.js');
-const { submitTask } = require('./lib/submission.js');
-const { inputProblems, knownWorkflows } = require('./lib/workflows.js');
+const { launcherOf } = require('./lib/launcher');
+const { sameSecret } = require('./lib/api-keys');
+const { answerProblem } = require('./lib/problem');
+const { failMessage } = require('./lib/failure');
+const { queues } = require('./lib/platform');
+const { submitTask } = require('./lib/submission');
+const { inputProblems, knownWorkflows } = require('./lib/workflows');
 
 const IDEMPOTENCY_KEY = /^[\x21-\x7e]{1,255}$/;
 

@@ -1,6 +1,6 @@
 'use strict';
 
-const { launcherOf } = require('./lib/launcher.js');
+const { launcherOf } = require('./lib/launcher');
 
 module.exports = (RED) => {
   RED.nodes.registerType('task-fail', function TaskFail(definition) {

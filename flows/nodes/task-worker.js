@@ -1,9 +1,9 @@
 'use strict';
 
-const { launcherOf } = require('./lib/launcher.js');
-const { untilDatabaseAnswers } = require('./lib/database.js');
-const { queues } = require('./lib/platform.js');
-const { concludeAbandoned, drainingQueues } = require('./lib/queue-administration.js');
+const { launcherOf } = require('./lib/launcher');
+const { untilDatabaseAnswers } = require('./lib/database');
+const { queues } = require('./lib/platform');
+const { concludeAbandoned, drainingQueues } = require('./lib/queue-administration');
 
 module.exports = (RED) => {
   RED.nodes.registerType('task-worker', function TaskWorker(definition) {

@@ -1,7 +1,7 @@
 'use strict';
 
-const { launcherOf } = require('./lib/launcher.js');
-const { compileSchema } = require('./lib/workflows.js');
+const { launcherOf } = require('./lib/launcher');
+const { compileSchema } = require('./lib/workflows');
 
 module.exports = (RED) => {
   RED.nodes.registerType('workflow', function Workflow(definition) {

@@ -1,7 +1,6 @@
+'use strict';
 // API keys are stored as SHA-256 only. The platform's own key comes from a file and is entered by name, so
 // that a changed file replaces the former key.
-
-'use strict';
 
 const crypto = require('node:crypto');
 

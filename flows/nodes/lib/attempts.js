@@ -1,7 +1,6 @@
+'use strict';
 // The attempts that this process works on. A flow gets the attempt's key on the message, never the job, and
 // settles it by the key: once, whatever the flow does.
-
-'use strict';
 
 const crypto = require('node:crypto');
 

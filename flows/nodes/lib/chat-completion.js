@@ -1,10 +1,9 @@
+'use strict';
 // A chat completion from any OpenAI-compatible endpoint: bounded in time, repeated with backoff where that can
 // help, never where it cannot.
 
-'use strict';
-
 const { default: got, HTTPError, TimeoutError } = require('got');
-const { Failure } = require('./failure.js');
+const { Failure } = require('./failure');
 
 // Those that the same request cannot overcome. A wrong key can: it is replaced while tasks wait.
 const PERMANENT = new Set([400, 404, 413, 422]);

@@ -1,10 +1,9 @@
+'use strict';
 // One pool for all nodes of the process. It outlives the server: what it throws says whether the database
 // is away (try again) or the statement is wrong (do not).
 
-'use strict';
-
 const pg = require('pg');
-const { Failure } = require('./failure.js');
+const { Failure } = require('./failure');
 
 const AWAY = new Set([
   'ECONNREFUSED', 'ECONNRESET', 'ENOTFOUND', 'EAI_AGAIN', 'EPIPE', 'ETIMEDOUT', 'EHOSTUNREACH', 'ENETUNREACH',

@@ -1,6 +1,5 @@
-// What a Catch node receives loses the error object; what the flows must know of it travels on the message.
-
 'use strict';
+// What a Catch node receives loses the error object; what the flows must know of it travels on the message.
 
 class Failure extends Error {
   constructor(message, { code, permanent = false, unavailable, cause } = {}) {

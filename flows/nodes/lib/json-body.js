@@ -1,6 +1,5 @@
-// Node-RED's own parser answers 500 to what a client got wrong; the API says what it was.
-
 'use strict';
+// Node-RED's own parser answers 500 to what a client got wrong; the API says what it was.
 
 const bodyParser = require('body-parser');
 

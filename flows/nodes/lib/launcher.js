@@ -1,6 +1,5 @@
-// The nodes live inside the platform's launcher: addresses, secrets, metrics and labels come from it.
-
 'use strict';
+// The nodes live inside the platform's launcher: addresses, secrets, metrics and labels come from it.
 
 function launcherOf(RED, type) {
   const launcher = RED.settings.flowship;

@@ -1,11 +1,10 @@
-// Connections to the MCP servers, and which of them offers which tool.
-
 'use strict';
+// Connections to the MCP servers, and which of them offers which tool.
 
 const { Client } = require('@modelcontextprotocol/sdk/client/index.js');
 const { StreamableHTTPClientTransport } = require('@modelcontextprotocol/sdk/client/streamableHttp.js');
 const { McpError, ErrorCode } = require('@modelcontextprotocol/sdk/types.js');
-const { Failure } = require('./failure.js');
+const { Failure } = require('./failure');
 
 class McpClients {
   #connections = new Map();

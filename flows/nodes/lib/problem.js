@@ -1,6 +1,5 @@
-// Errors of the API, as RFC 9457 problem details.
-
 'use strict';
+// Errors of the API, as RFC 9457 problem details.
 
 const RETRY_AFTER_SECONDS = 2;
 

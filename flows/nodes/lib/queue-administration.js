@@ -1,11 +1,10 @@
+'use strict';
 // What an operator sees of a queue and may do to it.
 
-'use strict';
-
 const crypto = require('node:crypto');
-const { inTransaction } = require('./queue.js');
-const { databaseFailure } = require('./database.js');
-const { queues } = require('./platform.js');
+const { inTransaction } = require('./queue');
+const { databaseFailure } = require('./database');
+const { queues } = require('./platform');
 
 const BATCH = 1000;
 const NAMES = [queues.task];

@@ -1,12 +1,11 @@
-// pg-boss for all nodes of the process: started as soon as the database answers, never the end of it.
-
 'use strict';
+// pg-boss for all nodes of the process: started as soon as the database answers, never the end of it.
 
 const { setTimeout: pause } = require('node:timers/promises');
 const { PgBoss } = require('pg-boss');
-const { databaseFailure } = require('./database.js');
-const { Failure } = require('./failure.js');
-const { queues } = require('./platform.js');
+const { databaseFailure } = require('./database');
+const { Failure } = require('./failure');
+const { queues } = require('./platform');
 
 const START_PATIENCE_MS = 3000;
 

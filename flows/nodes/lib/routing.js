@@ -1,8 +1,7 @@
+'use strict';
 // The first rule that holds names the output; what no rule wants leaves by the fallback, always the last.
 
-'use strict';
-
-const { holds } = require('./rules.js');
+const { holds } = require('./rules');
 
 const FALLBACK = 'fallback';
 

@@ -1,6 +1,5 @@
-// Rules on the properties of a message: the router's choice and the smoke checks' expectations.
-
 'use strict';
+// Rules on the properties of a message: the router's choice and the smoke checks' expectations.
 
 const OPERATORS = {
   equals: (actual, wanted) => actual === wanted || (actual !== undefined && actual !== null && String(actual) === String(wanted)),

@@ -1,10 +1,9 @@
+'use strict';
 // A smoke run has a queue of its own, so that a replica answers for itself; the queue ends with the run.
 
-'use strict';
-
 const crypto = require('node:crypto');
-const { Failure } = require('./failure.js');
-const { queues, smoke } = require('./platform.js');
+const { Failure } = require('./failure');
+const { queues, smoke } = require('./platform');
 
 async function withSmokeQueue(queue, { runId, log, limitMs = smoke.time_limit_ms - 1500 }, work) {
   const name = `${queues.smoke_prefix}${runId}-${crypto.randomBytes(3).toString('hex')}`;

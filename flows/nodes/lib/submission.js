@@ -1,6 +1,5 @@
-// A task and its job are written in one transaction: there is never one without the other.
-
 'use strict';
+// A task and its job are written in one transaction: there is never one without the other.
 
 const crypto = require('node:crypto');
 const { isDeepStrictEqual } = require('node:util');

@@ -1,6 +1,5 @@
-// Mustache for prompts and error texts: values go in as they are, objects as JSON.
-
 'use strict';
+// Mustache for prompts and error texts: values go in as they are, objects as JSON.
 
 const Mustache = require('mustache');
 

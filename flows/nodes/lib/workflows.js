@@ -1,6 +1,5 @@
-// The workflows that a task may ask for: the `workflow` nodes of the flows that run.
-
 'use strict';
+// The workflows that a task may ask for: the `workflow` nodes of the flows that run.
 
 const Ajv = require('ajv');
 

@@ -84,6 +84,12 @@ module.exports = (RED) => {
       metrics.observe('flowship_task_duration_seconds', { workflow_id, status }, (Date.now() - task.created_at.getTime()) / 1000);
     }
 
+    let shown;
+    const show = (fill, text) => {
+      if (shown !== text) this.status({ fill, shape: 'dot', text });
+      shown = text;
+    };
+
     // Follows what the operator decided about the queue, and looks after tasks that no attempt answers for.
     const control = async () => {
       try {
@@ -100,9 +106,9 @@ module.exports = (RED) => {
           metrics.increment('flowship_tasks_finished_total', { workflow_id: task.workflow_id, status: 'failed' });
           log.error({ abandoned_task: task.task_id }, 'every attempt at the task ended without an answer: it is stored as failed');
         }
-        this.status(fetching ? { fill: 'green', shape: 'dot', text: 'working' } : { fill: 'grey', shape: 'ring', text: 'draining' });
+        show(fetching ? 'green' : 'grey', fetching ? 'working' : 'draining');
       } catch (error) {
-        if (!stopped) this.status({ fill: 'red', shape: 'ring', text: error.message.slice(0, 60) });
+        if (!stopped) show('red', error.message.slice(0, 60));
       }
       if (!stopped) controlTimer = setTimeout(control, queues.control_poll_ms);
     };

@@ -2,7 +2,7 @@
 // A chat completion from any OpenAI-compatible endpoint: bounded in time, repeated with backoff where that can
 // help, never where it cannot.
 
-const { default: got, HTTPError, TimeoutError } = require('got');
+const { default: got, HTTPError, ParseError, TimeoutError } = require('got');
 const { Failure } = require('./failure');
 
 // Those that the same request cannot overcome. A wrong key can: it is replaced while tasks wait.
@@ -83,6 +83,9 @@ function llmFailure(error, baseUrl) {
     return new Failure(`the LLM provider at ${baseUrl} answered ${status}`, {
       code: 'llm_error', permanent: PERMANENT.has(status), cause: error,
     });
+  }
+  if (error instanceof ParseError) {
+    return new Failure(`the LLM provider at ${baseUrl} answered something that is not JSON`, { code: 'llm_answer_invalid', cause: error });
   }
   if (error instanceof TimeoutError) {
     return new Failure(`the LLM provider at ${baseUrl} did not answer in time`, { code: 'llm_timeout', unavailable: 'llm_provider', cause: error });

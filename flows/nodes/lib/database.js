@@ -46,7 +46,7 @@ class Database {
     this.report = report;
     this.onQuery = onQuery;
     this.pool = new pg.Pool({
-      max: 10, idleTimeoutMillis: 30_000, statement_timeout: 10_000, query_timeout: 12_000, ...settings,
+      max: 10, idleTimeoutMillis: 30_000, statement_timeout: 5000, query_timeout: 6000, ...settings,
     });
     // An idle connection that breaks is replaced by the pool; unheard, the event would end the process.
     this.pool.on('error', (error) => this.report(error));

@@ -33,6 +33,8 @@ class Queue {
     this.boss = new PgBoss({
       ...settings,
       max: 4,
+      // A server that hangs must not hold a worker for ever.
+      query_timeout: 30_000,
       migrate: false,
       createSchema: false,
       schedule: false,

@@ -1,0 +1,40 @@
+'use strict';
+// Errors of the API, as RFC 9457 problem details.
+
+const RETRY_AFTER_SECONDS = 2;
+
+const TITLES = {
+  400: 'The request is not understood',
+  401: 'An API key is needed',
+  403: 'The caller may not do this',
+  404: 'There is no such thing',
+  409: 'The request contradicts the present state',
+  413: 'The request is too large',
+  415: 'The request has the wrong media type',
+  422: 'The request is understood and wrong',
+  500: 'The platform has made a mistake',
+  503: 'The platform cannot answer at present',
+};
+
+function problem(status, detail, extra = {}) {
+  return { type: 'about:blank', title: TITLES[status] ?? TITLES[500], status, detail, ...extra };
+}
+
+function answerProblem(message, status, detail, extra) {
+  message.statusCode = status;
+  message.headers = { 'Content-Type': 'application/problem+json' };
+  if (status === 401) message.headers['WWW-Authenticate'] = 'Bearer';
+  if (status === 503) message.headers['Retry-After'] = String(RETRY_AFTER_SECONDS);
+  message.payload = problem(status, detail, extra);
+  return message;
+}
+
+// A caller must not learn of a defect more than that there is one; the log has the rest.
+function problemOfFailure(failure) {
+  if (failure?.unavailable) {
+    return { status: 503, detail: `The ${failure.unavailable} does not answer; nothing was changed that was not acknowledged. Try again.` };
+  }
+  return { status: 500, detail: 'The request failed; the log of the platform says why.' };
+}
+
+module.exports = { RETRY_AFTER_SECONDS, problem, answerProblem, problemOfFailure };

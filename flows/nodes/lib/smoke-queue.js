@@ -1,0 +1,29 @@
+'use strict';
+// A smoke run has a queue of its own, so that a replica answers for itself; the queue ends with the run.
+
+const crypto = require('node:crypto');
+const { Failure } = require('./failure');
+const { queues, smoke } = require('./platform');
+
+async function withSmokeQueue(queue, { runId, log, limitMs = smoke.time_limit_ms - 1500 }, work) {
+  const name = `${queues.smoke_prefix}${runId}-${crypto.randomBytes(3).toString('hex')}`;
+  await queue.createSmokeQueue(name);
+  let timer;
+  const deadline = new Promise((_resolve, reject) => {
+    timer = setTimeout(() => reject(new Failure(`no end after ${limitMs} ms`, { code: 'smoke_timeout' })), limitMs);
+  });
+  deadline.catch(() => {});
+  try {
+    return await work(name, deadline);
+  } finally {
+    clearTimeout(timer);
+    await remove(queue, name).catch((error) => log.warn({ queue: name, reason: error.message }, 'the queue of a smoke run could not be removed'));
+  }
+}
+
+async function remove(queue, name) {
+  await queue.offWork(name, { wait: true });
+  await queue.removeSmokeQueue(name);
+}
+
+module.exports = { withSmokeQueue };

@@ -1,0 +1,23 @@
+'use strict';
+
+const { launcherOf } = require('./lib/launcher');
+
+module.exports = (RED) => {
+  RED.nodes.registerType('task-fail', function TaskFail(definition) {
+    RED.nodes.createNode(this, definition);
+    const { log } = launcherOf(RED, 'task-fail');
+    const { attempts } = RED.nodes.getNode(definition.database);
+
+    this.on('input', (message, _send, done) => {
+      const failure = message.failure ?? {
+        code: 'flow_error',
+        message: message.error?.message ?? 'a flow sent the task here without saying why',
+        permanent: false,
+      };
+      if (!attempts.settle(message.task?.key, { failure })) {
+        log.warn({ attempt_key: message.task?.key, reason: failure.message }, 'the attempt was settled before: this failure changes nothing');
+      }
+      done();
+    });
+  });
+};

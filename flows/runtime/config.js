@@ -1,0 +1,102 @@
+'use strict';
+// The environment of the Node-RED process, as one frozen value.
+
+const fs = require('node:fs');
+const path = require('node:path');
+const { EnvironmentError, readEnvironment, text, oneOf, integer, port, httpUrl, namedUrls, secretFile, optional } = require('./environment');
+
+const HOST = text('a host name or address to listen on');
+
+const VARIABLES = {
+  FLOWSHIP_ENVIRONMENT: oneOf('dev', 'staging', 'production'),
+  FLOWSHIP_COMPONENT: text('the name of this component, node-red'),
+  FLOWSHIP_REPLICA: oneOf('a', 'b'),
+  FLOWS_HOST: HOST,
+  FLOWS_PORT: port(),
+  READY_HOST: HOST,
+  READY_PORT: port(),
+  OPS_HOST: HOST,
+  OPS_PORT: port(),
+  EDITOR_HOST: optional(HOST),
+  EDITOR_PORT: optional(port()),
+  USER_DIR: text('a writable scratch folder'),
+  FLOWS_DIR: optional(text('the folder that holds flows.json, test-smoke.json and nodes/'), path.dirname(__dirname)),
+  LOG_LEVEL: optional(oneOf('debug', 'info', 'warn', 'error'), 'info'),
+  DRAIN_DELAY_MS: optional(integer(0, 600000), 800),
+  DRAIN_TIMEOUT_MS: optional(integer(1, 3600000), 25000),
+  POSTGRES_HOST: text('the host of PostgreSQL'),
+  POSTGRES_PORT: port(),
+  POSTGRES_DB: text('the name of the database'),
+  POSTGRES_USER: text('the name of the database role'),
+  POSTGRES_PASSWORD_FILE: secretFile(),
+  LLM_BASE_URL: httpUrl('an http(s) URL that ends in /v1', (url) => url.pathname.endsWith('/v1')),
+  LLM_MODEL: text('the name of a model'),
+  LLM_API_KEY_FILE: secretFile(),
+  MCP_SERVERS: namedUrls('name=url[,name=url], as tools=http://127.0.0.1:4100/mcp'),
+  OPS_TOKEN_FILE: secretFile(),
+  API_KEY_FILE: secretFile(),
+};
+
+function editorProblems(v) {
+  const given = v.EDITOR_HOST !== undefined || v.EDITOR_PORT !== undefined;
+  if (!given) return [];
+  if (v.EDITOR_HOST === undefined || v.EDITOR_PORT === undefined) return ['EDITOR_HOST and EDITOR_PORT belong together: set both, or neither'];
+  if (v.FLOWSHIP_ENVIRONMENT !== 'dev') {
+    return [`EDITOR_PORT is set, but FLOWSHIP_ENVIRONMENT is ${v.FLOWSHIP_ENVIRONMENT}: the editor exists only in dev; unset EDITOR_HOST and EDITOR_PORT`];
+  }
+  return [];
+}
+
+function userDirProblems(v) {
+  if (v.USER_DIR === undefined) return [];
+  try {
+    if (!fs.statSync(v.USER_DIR).isDirectory()) return [`USER_DIR=${v.USER_DIR} is not a folder: point it to a writable scratch folder`];
+    fs.accessSync(v.USER_DIR, fs.constants.W_OK | fs.constants.X_OK);
+    return [];
+  } catch (error) {
+    return [`USER_DIR=${v.USER_DIR} cannot be used (${error.code}): create it, writable for this user`];
+  }
+}
+
+function readConfig(env) {
+  const { values: v, problems } = readEnvironment(env, VARIABLES);
+  problems.push(...editorProblems(v), ...userDirProblems(v));
+  if (problems.length > 0) throw new EnvironmentError(problems);
+
+  return deepFreeze({
+    environment: v.FLOWSHIP_ENVIRONMENT,
+    component: v.FLOWSHIP_COMPONENT,
+    replica: v.FLOWSHIP_REPLICA,
+    flows: { host: v.FLOWS_HOST, port: v.FLOWS_PORT },
+    ready: { host: v.READY_HOST, port: v.READY_PORT },
+    ops: { host: v.OPS_HOST, port: v.OPS_PORT },
+    editor: v.EDITOR_PORT === undefined ? null : { host: v.EDITOR_HOST, port: v.EDITOR_PORT },
+    userDir: path.resolve(v.USER_DIR),
+    flowsDir: path.resolve(v.FLOWS_DIR),
+    logLevel: v.LOG_LEVEL,
+    drain: { delayMs: v.DRAIN_DELAY_MS, timeoutMs: v.DRAIN_TIMEOUT_MS },
+    postgres: {
+      host: v.POSTGRES_HOST,
+      port: v.POSTGRES_PORT,
+      database: v.POSTGRES_DB,
+      user: v.POSTGRES_USER,
+      passwordFile: v.POSTGRES_PASSWORD_FILE,
+    },
+    llm: { baseUrl: v.LLM_BASE_URL, model: v.LLM_MODEL, apiKeyFile: v.LLM_API_KEY_FILE },
+    mcp: { servers: v.MCP_SERVERS },
+    opsTokenFile: v.OPS_TOKEN_FILE,
+    apiKeyFile: v.API_KEY_FILE,
+  });
+}
+
+// A listener that was given port 0 knows its port only once it listens.
+function withFlowsPort(config, flowsPort) {
+  return deepFreeze({ ...config, flows: { ...config.flows, port: flowsPort } });
+}
+
+function deepFreeze(value) {
+  for (const inner of Object.values(value)) if (inner && typeof inner === 'object') deepFreeze(inner);
+  return Object.freeze(value);
+}
+
+module.exports = { readConfig, withFlowsPort, VARIABLES };

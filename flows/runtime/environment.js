@@ -1,0 +1,101 @@
+'use strict';
+// Reads environment variables by a table and collects every problem before anybody acts on one,
+// so that an operator repairs a broken environment in one go.
+
+const { readSecret } = require('./secrets');
+
+class EnvironmentError extends Error {
+  constructor(problems) {
+    super(problems.join('\n'));
+    this.name = 'EnvironmentError';
+    this.problems = problems;
+  }
+}
+
+function text(expected) {
+  return { expected, parse: (value) => value };
+}
+
+function oneOf(...choices) {
+  return {
+    expected: `one of ${choices.join(', ')}`,
+    parse: (value) => (choices.includes(value) ? value : undefined),
+  };
+}
+
+function integer(smallest, largest) {
+  return {
+    expected: `a whole number from ${smallest} to ${largest}`,
+    parse: (value) => {
+      const number = /^\d{1,9}$/.test(value) ? Number(value) : NaN;
+      return number >= smallest && number <= largest ? number : undefined;
+    },
+  };
+}
+
+// Port 0 lets the kernel choose; the launcher logs what it got.
+function port() {
+  return { ...integer(0, 65535), expected: 'a port number' };
+}
+
+function httpUrl(expected, accept = () => true) {
+  return {
+    expected,
+    parse: (value) => {
+      const url = URL.parse(value);
+      return url && /^https?:$/.test(url.protocol) && accept(url) ? value : undefined;
+    },
+  };
+}
+
+function namedUrls(expected) {
+  return {
+    expected,
+    parse: (value) => {
+      const servers = {};
+      for (const pair of value.split(',')) {
+        const [, name, address] = /^\s*([A-Za-z0-9_-]+)=(\S+)\s*$/.exec(pair) ?? [];
+        if (!name || name in servers || !/^https?:$/.test(URL.parse(address)?.protocol ?? '')) return undefined;
+        servers[name] = address;
+      }
+      return Object.freeze(servers);
+    },
+  };
+}
+
+// The value of the variable is a path; the content is read only where it is used (rotation).
+function secretFile() {
+  return {
+    expected: 'the path of a readable, non-empty file that holds the value',
+    parse: (value) => {
+      readSecret(value);
+      return value;
+    },
+  };
+}
+
+function optional(kind, fallback) {
+  return { ...kind, optional: true, fallback };
+}
+
+function readEnvironment(env, table) {
+  const values = {};
+  const problems = [];
+  for (const [name, kind] of Object.entries(table)) {
+    const raw = env[name];
+    if (raw === undefined || raw === '') {
+      if (kind.optional) values[name] = kind.fallback;
+      else problems.push(`${name} is ${raw === '' ? 'empty' : 'not set'}: expected ${kind.expected}; set it in the environment of this process`);
+      continue;
+    }
+    try {
+      values[name] = kind.parse(raw);
+      if (values[name] === undefined) problems.push(`${name}=${raw}: expected ${kind.expected}; correct it in the environment of this process`);
+    } catch (error) {
+      problems.push(`${name}: ${error.message}; expected ${kind.expected}`);
+    }
+  }
+  return { values, problems };
+}
+
+module.exports = { EnvironmentError, readEnvironment, text, oneOf, integer, port, httpUrl, namedUrls, secretFile, optional };

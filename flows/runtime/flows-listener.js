@@ -1,0 +1,68 @@
+'use strict';
+// The http-in nodes' listener, behind the edge. It counts what is in flight, and while the replica
+// drains it asks clients to leave the connection.
+
+const http = require('node:http');
+const { close } = require('./listening');
+const { sendProblem } = require('./problem');
+
+// Longer than the edge keeps an idle connection: the side that reuses connections must close first.
+const KEEP_ALIVE_MS = 75000;
+const UNMATCHED = 'unmatched';
+
+function createFlowsListener({ handler, lifecycle, metrics, log, now = process.hrtime.bigint }) {
+  const answering = new Set();
+  let idle = null;
+  metrics.set('flowship_http_requests_in_flight', {}, 0);
+
+  function account(req, res) {
+    const startedAt = now();
+    answering.add(res);
+    metrics.set('flowship_http_requests_in_flight', {}, answering.size);
+    res.once('close', () => {
+      answering.delete(res);
+      metrics.set('flowship_http_requests_in_flight', {}, answering.size);
+      if (answering.size === 0) idle?.();
+      const route = req.route?.path ? String(req.route.path) : UNMATCHED;
+      const status = res.writableFinished ? String(res.statusCode) : 'aborted';
+      metrics.increment('flowship_http_requests_total', { method: req.method, route, status });
+      metrics.observe('flowship_http_request_duration_seconds', { method: req.method, route }, Number(now() - startedAt) / 1e9);
+    });
+  }
+
+  const server = http.createServer((req, res) => {
+    account(req, res);
+    if (lifecycle.draining()) res.setHeader('connection', 'close');
+    if (!lifecycle.started()) {
+      sendProblem(res, 503, 'this replica is still starting', { 'retry-after': '1' });
+      return;
+    }
+    handler(req, res, (error) => {
+      if (!error) return sendProblem(res, 404, `no flow answers ${req.method} ${req.url.split('?')[0]}`);
+      const status = error.status >= 400 && error.status < 500 ? error.status : 500;
+      if (status === 500) log.error({ error }, 'a request failed outside the flows');
+      return sendProblem(res, status, status === 500 ? 'this request could not be answered' : error.message);
+    });
+  });
+  server.keepAliveTimeout = KEEP_ALIVE_MS;
+  server.headersTimeout = KEEP_ALIVE_MS + 5000;
+
+  return {
+    server,
+    // Ends when the last answer is out. What a client has not begun to ask by then is not waited for,
+    // since Node would keep an idle or silent connection open and the close with it.
+    async finish() {
+      for (const res of answering) if (!res.headersSent) res.setHeader('connection', 'close');
+      const closed = close(server);
+      if (answering.size > 0) {
+        await new Promise((resolve) => {
+          idle = resolve;
+        });
+      }
+      server.closeAllConnections();
+      await closed;
+    },
+  };
+}
+
+module.exports = { createFlowsListener };

@@ -1,0 +1,79 @@
+'use strict';
+// From start to stop. A stop is: not ready -> wait until the edge has seen it -> stop taking new
+// work and finish what was taken -> close.
+
+const { setTimeout: delay } = require('node:timers/promises');
+
+function createLifecycle({ drain, log, metrics }) {
+  const state = { started: false, draining: null };
+  const hooks = new Map();
+  const steps = [];
+
+  async function within(limitMs, work) {
+    let timer;
+    const limit = new Promise((resolve) => {
+      timer = setTimeout(resolve, limitMs, 'late');
+    });
+    try {
+      return await Promise.race([work.then(() => 'done'), limit]);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  // Returns the names of what did not end in time or failed.
+  async function runAll(entries, deadline) {
+    const left = new Set(entries.map(([name]) => name));
+    const work = Promise.all(
+      entries.map(async ([name, fn]) => {
+        try {
+          await fn();
+          left.delete(name);
+        } catch (error) {
+          log.error({ step: name, error }, `drain: ${name} failed`);
+        }
+      }),
+    );
+    await within(Math.max(0, deadline - Date.now()), work);
+    return [...left];
+  }
+
+  async function drainAll(reason) {
+    log.info({ reason, delay_ms: drain.delayMs, timeout_ms: drain.timeoutMs }, 'draining');
+    metrics.set('flowship_draining', {}, 1);
+    const deadline = Date.now() + drain.delayMs + drain.timeoutMs;
+    await delay(drain.delayMs);
+    const left = [];
+    for (const stage of steps) left.push(...(await runAll(stage(), deadline)));
+    if (left.length > 0) log.error({ left }, `drain: not finished within ${drain.timeoutMs} ms: ${left.join(', ')}`);
+    else log.info({}, 'drained');
+    return { clean: left.length === 0, left };
+  }
+
+  metrics.set('flowship_draining', {}, 0);
+  return Object.freeze({
+    started: () => state.started,
+    markStarted() {
+      state.started = true;
+    },
+    draining: () => state.draining !== null,
+    // For the nodes: stop fetching new work, then finish what is in hand. Returns what unregisters it.
+    onDrain(name, fn) {
+      hooks.set(name, fn);
+      return () => {
+        if (hooks.get(name) === fn) hooks.delete(name);
+      };
+    },
+    hooks: () => [...hooks],
+    // Stages run one after the other, the parts of a stage at once.
+    addStage(parts) {
+      steps.push(parts);
+    },
+    drain(reason) {
+      state.draining ??= drainAll(reason);
+      return state.draining;
+    },
+  });
+}
+
+module.exports = { createLifecycle };

@@ -1,0 +1,39 @@
+'use strict';
+// One JSON object per line on stdout, with the five labels on each, whoever logs.
+
+const util = require('node:util');
+const pino = require('pino');
+
+function createLog({ labelNames, labels, base, level, onLine, destination = pino.destination({ fd: 1, sync: true }) }) {
+  const unknown = Object.fromEntries(labelNames.map((name) => [name, '']));
+  return pino(
+    {
+      level,
+      base: null,
+      messageKey: 'message',
+      errorKey: 'error',
+      timestamp: pino.stdTimeFunctions.isoTime,
+      formatters: { level: (label) => ({ level: label }) },
+      mixin: () => ({ ...unknown, ...base, ...labels.current() }),
+      serializers: { error: (error) => (error instanceof Error ? pino.stdSerializers.err(error) : error) },
+      redact: ['authorization', 'password', 'token', 'headers.authorization', 'req.headers.authorization'],
+      hooks: {
+        logMethod(args, method, number) {
+          onLine?.(this.levels.labels[number]);
+          method.apply(this, args);
+        },
+      },
+    },
+    destination,
+  );
+}
+
+// Libraries that print would break the one-object-per-line promise of stdout.
+function captureConsole(log) {
+  for (const [name, level] of [['log', 'info'], ['info', 'info'], ['debug', 'debug'], ['trace', 'debug'], ['warn', 'warn'], ['error', 'error']]) {
+    console[name] = (...values) => log[level]({ source: 'console' }, util.format(...values));
+  }
+  process.on('warning', (warning) => log.warn({ source: 'node', error: warning }, warning.message));
+}
+
+module.exports = { createLog, captureConsole };

@@ -1,0 +1,64 @@
+'use strict';
+// /metrics for Prometheus; /smoke, /reload and /drain for the operator, behind a bearer token.
+
+const http = require('node:http');
+const express = require('express');
+const { requireBearer } = require('./bearer');
+const { ReloadError } = require('./deployment');
+const { sendJson, sendProblem } = require('./problem');
+const { UnknownCheckError } = require('./smoke');
+
+function createOpsListener({ config, metrics, smoke, deployment, log, requestDrain }) {
+  const bearer = requireBearer(config.opsTokenFile);
+  const app = express();
+  app.disable('x-powered-by');
+
+  app.get('/metrics', async (_req, res) => {
+    const { contentType, body } = await metrics.exposition();
+    res.set('content-type', contentType).send(body);
+  });
+
+  app.post('/smoke', bearer, express.json({ limit: '16kb' }), async (req, res) => {
+    try {
+      const answer = await smoke.run(req.body?.checks);
+      sendJson(res, answer.status === 'passed' ? 200 : 503, answer);
+    } catch (error) {
+      if (!(error instanceof UnknownCheckError)) throw error;
+      sendProblem(res, 400, error.message);
+    }
+  });
+
+  app.post('/reload', bearer, async (_req, res) => {
+    if (config.environment !== 'dev') {
+      sendProblem(res, 403, `flows are reloaded in dev only, this is ${config.environment}: roll out a release`);
+      return;
+    }
+    try {
+      const answer = await deployment.reload();
+      metrics.increment('flowship_reloads_total', { outcome: answer.changed.length > 0 ? 'changed' : 'unchanged' });
+      sendJson(res, 200, answer);
+    } catch (error) {
+      metrics.increment('flowship_reloads_total', { outcome: 'refused' });
+      if (!(error instanceof ReloadError)) throw error;
+      log.warn({ reason: error.message }, 'the reload was refused, the previous flows run on');
+      sendProblem(res, 422, error.message);
+    }
+  });
+
+  // The same as SIGTERM: the process ends when it is drained.
+  app.post('/drain', bearer, (_req, res) => {
+    sendJson(res, 202, { status: 'draining' });
+    requestDrain('POST /drain');
+  });
+
+  app.use((req, res) => sendProblem(res, 404, `${req.method} ${req.path} does not exist here: GET /metrics, POST /smoke, /reload, /drain`));
+  // Express knows an error handler by its four parameters.
+  app.use((error, _req, res, _next) => {
+    const status = error.status >= 400 && error.status < 500 ? error.status : 500;
+    if (status === 500) log.error({ error }, 'an operation failed');
+    sendProblem(res, status, status === 500 ? 'the operation failed: see the log' : error.message);
+  });
+  return { server: http.createServer(app) };
+}
+
+module.exports = { createOpsListener };

@@ -1,0 +1,175 @@
+'use strict';
+// The API as its users meet it, on the whole platform.
+
+const assert = require('node:assert/strict');
+const { after, before, describe, test } = require('node:test');
+const { startPlatform, until } = require('../platform.js');
+
+let platform;
+before(async () => { platform = await startPlatform(); });
+after(() => platform?.stop());
+
+const UNKNOWN_ID = '00000000-0000-4000-8000-000000000000';
+
+function assertProblem(answer, status, detail) {
+  assert.equal(answer.status, status, JSON.stringify(answer.body));
+  assert.match(answer.headers.get('content-type'), /^application\/problem\+json/);
+  assert.equal(answer.body.status, status);
+  assert.match(answer.body.detail, detail);
+}
+
+describe('tasks', () => {
+  test('a task is routed, its tool called, the model asked and the result stored', async () => {
+    const answer = await platform.submit('describe-text', { text: 'One two three. Four.' });
+    assert.equal(answer.status, 202);
+    assert.equal(answer.headers.get('location'), `/api/v1/tasks/${answer.body.task_id}`);
+    assert.equal(answer.body.status, 'queued');
+    const task = await platform.ended(answer.body.task_id);
+    assert.equal(task.status, 'completed');
+    assert.equal(task.result.route, 'text');
+    assert.deepEqual(task.result.tool, { server: 'tools', tool: 'text_statistics', output: { characters: 20, words: 4, sentences: 2 } });
+    assert.match(task.result.answer, /"words":4/);
+    assert.ok(task.result.model.tokens.prompt > 0 && task.result.model.tokens.completion > 0);
+    assert.deepEqual(task.transitions.map(({ status }) => status), ['queued', 'running', 'completed']);
+  });
+
+  test('the rules choose another tool, and the fallback none', async () => {
+    const numbers = await platform.submit('describe-numbers', { numbers: [1, 2, 6] });
+    const question = await platform.submit('answer-question', { question: 'What is shipped?' });
+    const [counted, answered] = await Promise.all([platform.ended(numbers.body.task_id), platform.ended(question.body.task_id)]);
+    assert.equal(counted.result.route, 'numbers');
+    assert.deepEqual(counted.result.tool.output, { count: 3, sum: 9, smallest: 1, largest: 6, mean: 3 });
+    assert.equal(answered.result.route, 'fallback');
+    assert.equal(answered.result.tool, null);
+    assert.match(answered.result.answer, /What is shipped\?/);
+  });
+
+  test('the external calls of a task carry its id, and every log line of it too', async () => {
+    const { body: { task_id: taskId } } = await platform.submit('describe-text', { text: 'Who was it?' });
+    await platform.ended(taskId);
+    await platform.mcp.child.said('the tool call names the task', (line) => line.task_id === taskId);
+    const lines = platform.replicas[0].child.lines.filter((line) => line.task_id === taskId);
+    assert.deepEqual(new Set(lines.map((line) => line.workflow_id)), new Set(['describe-text']));
+    assert.ok(lines.some((line) => line.message === 'the task is completed' && line.node_id === 'worker-tasks'));
+  });
+
+  test('an idempotency key repeated at once and later gives one task', async () => {
+    const headers = { 'idempotency-key': 'once-only' };
+    const answers = await Promise.all(Array.from({ length: 8 }, () => platform.submit('describe-text', { text: 'Once.' }, { headers })));
+    assert.deepEqual(new Set(answers.map(({ status }) => status)), new Set([202]));
+    const ids = new Set(answers.map(({ body }) => body.task_id));
+    assert.equal(ids.size, 1);
+    const [taskId] = ids;
+    await platform.ended(taskId);
+    const later = await platform.submit('describe-text', { text: 'Once.' }, { headers });
+    assert.equal(later.body.task_id, taskId);
+    assert.equal(later.body.status, 'completed');
+    assertProblem(await platform.submit('describe-text', { text: 'Another.' }, { headers }), 409, new RegExp(taskId));
+    assertProblem(await platform.submit('describe-text', { text: 'Once.' }, { headers: { 'idempotency-key': 'with space' } }), 400, /Idempotency-Key/);
+  });
+
+  test('what is not known is not found', async () => {
+    assertProblem(await platform.submit('no-such-workflow', {}), 404, /no-such-workflow.*answer-question, describe-numbers, describe-text/);
+    assertProblem(await platform.request('GET', `/api/v1/tasks/${UNKNOWN_ID}`), 404, new RegExp(UNKNOWN_ID));
+    assertProblem(await platform.request('GET', '/api/v1/tasks/not-an-id'), 404, /not-an-id/);
+  });
+
+  test('a body that is wrong is refused, with what is wrong', async () => {
+    const where = '/api/v1/workflows/describe-text/tasks';
+    const json = { 'content-type': 'application/json' };
+    assertProblem(await platform.request('POST', where, { raw: '{"input":', headers: json }), 400, /not valid JSON/);
+    assertProblem(await platform.request('POST', where), 400, /no body/);
+    assertProblem(await platform.request('POST', where, { body: [] }), 400, /JSON object/);
+    assertProblem(await platform.request('POST', where, { body: { inputs: {} } }), 400, /inputs/);
+    assertProblem(await platform.request('POST', where, { raw: 'input=1', headers: { 'content-type': 'application/x-www-form-urlencoded' } }), 415, /application\/json/);
+    assertProblem(await platform.request('POST', where, { raw: 'x', headers: { ...json, 'content-encoding': 'br-not' } }), 415, /encoding/);
+    assertProblem(await platform.submit('describe-text', { text: 'x'.repeat(300_000) }), 413, /256kb/);
+    const unfit = await platform.submit('describe-text', { text: 7, more: true });
+    assertProblem(unfit, 422, /does not fit/);
+    assert.deepEqual(unfit.body.errors.map(({ pointer }) => pointer).sort(), ['/input', '/input/text']);
+  });
+});
+
+describe('keys', () => {
+  test('no key, a wrong key and a revoked key are refused', async () => {
+    for (const where of ['/api/v1/queues', `/api/v1/tasks/${UNKNOWN_ID}`, '/api/v1/queues/tasks']) {
+      const without = await platform.request('GET', where, { key: null });
+      assertProblem(without, 401, /Authorization: Bearer/);
+      assert.equal(without.headers.get('www-authenticate'), 'Bearer');
+      assertProblem(await platform.request('GET', where, { key: 'wrong' }), 401, /not known/);
+    }
+    assertProblem(await platform.submit('describe-text', { text: 'x' }, { key: 'wrong' }), 401, /not known/);
+    await platform.postgres.query("INSERT INTO flowship.api_keys (name, key_sha256, revoked_at) VALUES ('old', encode(sha256('old-key'), 'hex'), now())");
+    assertProblem(await platform.request('GET', '/api/v1/queues', { key: 'old-key' }), 401, /revoked/);
+  });
+
+  test('a rotated key file replaces the former key without a restart', async () => {
+    platform.writeSecret('api', 'rotated-key');
+    try {
+      assert.equal((await platform.request('GET', '/api/v1/queues', { key: 'rotated-key' })).status, 200);
+      assert.equal((await platform.request('GET', '/api/v1/queues')).status, 401);
+    } finally {
+      platform.writeSecret('api', 'api-key-of-the-test');
+      assert.equal((await platform.request('GET', '/api/v1/queues')).status, 200);
+    }
+    const stored = await platform.postgres.query('SELECT key_sha256 FROM flowship.api_keys');
+    assert.ok(stored.every(({ key_sha256: hash }) => /^[0-9a-f]{64}$/.test(hash)));
+  });
+
+  test('only the operator may choose a queue, and only a smoke queue', async () => {
+    const headers = { 'flowship-queue': 'smoke-of-a-stranger' };
+    assertProblem(await platform.submit('describe-text', { text: 'x' }, { headers }), 403, /operator/);
+    assertProblem(await platform.submit('describe-text', { text: 'x' }, { headers: { ...headers, 'flowship-queue-proof': 'guess' } }), 403, /operator/);
+    const proven = { 'flowship-queue': 'tasks-dead-letter', 'flowship-queue-proof': 'ops-token-of-the-test' };
+    assertProblem(await platform.submit('describe-text', { text: 'x' }, { headers: proven }), 403, /operator/);
+  });
+});
+
+describe('queues', () => {
+  test('the queue is listed and shown', async () => {
+    const { body: { queues } } = await platform.request('GET', '/api/v1/queues');
+    assert.deepEqual(queues.map(({ name }) => name), ['tasks']);
+    const { status, body } = await platform.request('GET', '/api/v1/queues/tasks');
+    assert.equal(status, 200);
+    assert.deepEqual(Object.keys(body).sort(), ['active', 'dead_letter', 'draining', 'failed', 'name', 'oldest_seconds', 'queued']);
+    assertProblem(await platform.request('GET', '/api/v1/queues/other'), 404, /known are tasks/);
+    assertProblem(await platform.request('POST', '/api/v1/queues/other/retry-failed'), 404, /known are tasks/);
+    assertProblem(await platform.request('POST', '/api/v1/queues/other/drain'), 404, /known are tasks/);
+  });
+
+  test('a drained queue accepts and keeps tasks, hands out none, and goes on when resumed', async () => {
+    const drained = await platform.request('POST', '/api/v1/queues/tasks/drain');
+    assert.equal(drained.status, 200);
+    assert.equal(drained.body.draining, true);
+    assert.equal(drained.body.drained, true);
+    const { status, body: { task_id: taskId } } = await platform.submit('describe-text', { text: 'Later.' });
+    assert.equal(status, 202);
+    const again = await platform.request('POST', '/api/v1/queues/tasks/drain', { body: { wait_seconds: 0 } });
+    assert.equal(again.body.queued, 1);
+    assert.equal((await platform.task(taskId)).status, 'queued');
+    assertProblem(await platform.request('POST', '/api/v1/queues/tasks/drain', { body: { wait_seconds: 999 } }), 400, /0 to 20/);
+    const resumed = await platform.request('POST', '/api/v1/queues/tasks/drain', { body: { resume: true } });
+    assert.equal(resumed.body.draining, false);
+    assert.equal((await platform.ended(taskId)).status, 'completed');
+  });
+});
+
+test('the metrics tell of tasks, tokens, tools and queues, never of a task id', async () => {
+  const { body: { task_id: taskId } } = await platform.submit('describe-text', { text: 'Count me.' });
+  await platform.ended(taskId);
+  const metrics = await until('the finished task is counted', async () => {
+    const text = await platform.metrics();
+    return /flowship_tasks_in_flight 0/.test(text) && text;
+  });
+  for (const expected of [
+    /flowship_tasks_finished_total\{workflow_id="describe-text",status="completed"\} [1-9]/,
+    /flowship_llm_tokens_total\{model="stand-in",kind="completion"\} [1-9]/,
+    /flowship_mcp_calls_total\{server="tools",tool="text_statistics",outcome="ok"\} [1-9]/,
+    /flowship_routed_messages_total\{router="which tool\?",output="fallback"\} [1-9]/,
+    /flowship_queue_jobs\{queue="tasks",state="queued"\} 0/,
+    /flowship_dependency_up\{dependency="database"\} 1/,
+    /flowship_dependency_up\{dependency="llm_provider"\} 1/,
+    /flowship_dependency_up\{dependency="mcp_tools"\} 1/,
+  ]) assert.match(metrics, expected);
+  assert.doesNotMatch(metrics, new RegExp(taskId));
+});

@@ -1,0 +1,120 @@
+'use strict';
+// The small pieces that the nodes are made of.
+
+const assert = require('node:assert/strict');
+const { test } = require('node:test');
+const { Attempts } = require('../../nodes/lib/attempts');
+const { bearerOf, keyHash, sameSecret } = require('../../nodes/lib/api-keys');
+const { databaseFailure, isAway, untilDatabaseAnswers } = require('../../nodes/lib/database');
+const { describe: describeFailure, Failure, failMessage } = require('../../nodes/lib/failure');
+const { isJson } = require('../../nodes/lib/json-body');
+const { launcherOf } = require('../../nodes/lib/launcher');
+const { answerProblem, problemOfFailure } = require('../../nodes/lib/problem');
+const { fillTemplate, templateProblem } = require('../../nodes/lib/template');
+const { compileSchema, inputProblems, knownWorkflows } = require('../../nodes/lib/workflows');
+const { numberStatistics, textStatistics } = require('../../mcp-tools/tools');
+const { completion } = require('../../llm-stand-in/completion');
+
+test('an attempt is settled once, by its key, or by the queue that takes it away', async () => {
+  const attempts = new Attempts();
+  const first = attempts.begin();
+  assert.equal(attempts.size, 1);
+  assert.equal(attempts.settle(first.key, { result: 1 }), true);
+  assert.equal(attempts.settle(first.key, { result: 2 }), false);
+  assert.equal(attempts.settle('unknown', {}), false);
+  assert.deepEqual(await first.outcome, { result: 1 });
+  const taken = new AbortController();
+  const second = attempts.begin(taken.signal);
+  taken.abort();
+  assert.equal((await second.outcome).failure.code, 'expired');
+  assert.equal((await attempts.begin(taken.signal).outcome).failure.code, 'expired');
+  assert.equal(attempts.size, 0);
+});
+
+test('bearer keys', () => {
+  assert.equal(bearerOf('Bearer abc'), 'abc');
+  assert.equal(bearerOf('bearer  abc'), 'abc');
+  for (const header of [undefined, '', 'Bearer', 'Bearer ', 'Basic abc', 'Bearer a b', 'Bearer ä']) assert.equal(bearerOf(header), undefined, header);
+  assert.equal(keyHash('abc'), 'ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad');
+  assert.equal(sameSecret('abc', 'abc'), true);
+  assert.equal(sameSecret('abc', 'abcd'), false);
+});
+
+test('a database that is away is told from a statement that is wrong', () => {
+  for (const error of [{ code: 'ECONNREFUSED' }, { code: '57P01' }, { code: '57P03' }, { code: '08006' }, { message: 'Connection terminated unexpectedly' }, { message: 'timeout exceeded when trying to connect' }]) {
+    assert.equal(isAway(error), true, JSON.stringify(error));
+    assert.equal(databaseFailure(Object.assign(new Error(error.message ?? ''), error)).unavailable, 'database');
+  }
+  for (const error of [{ code: '42601', message: 'syntax error' }, { code: '23505' }, new Error('Connection to the moon')]) assert.equal(isAway(error), false);
+});
+
+test('what must not be lost is tried until the database answers, and no longer than wanted', async () => {
+  let calls = 0;
+  const away = () => { calls += 1; if (calls < 3) throw Object.assign(new Error(), { code: 'ECONNREFUSED' }); return 'stored'; };
+  assert.equal(await untilDatabaseAnswers(away, undefined, 1), 'stored');
+  await assert.rejects(untilDatabaseAnswers(() => { throw Object.assign(new Error('wrong'), { code: '42601' }); }, undefined, 1), /wrong/);
+  const given = new AbortController();
+  const trying = untilDatabaseAnswers(() => { throw Object.assign(new Error('away'), { code: 'ECONNREFUSED' }); }, given.signal, 60_000);
+  given.abort();
+  await assert.rejects(trying, /away/);
+});
+
+test('a failure travels on the message', () => {
+  const message = {};
+  let reported;
+  failMessage(message, new Failure('no', { code: 'x', permanent: true, unavailable: 'mcp' }), (error) => { reported = error; });
+  assert.deepEqual(message.failure, { message: 'no', code: 'x', permanent: true, unavailable: 'mcp' });
+  assert.equal(reported.message, 'no');
+  assert.deepEqual(describeFailure(new Error('plain')), { message: 'plain', code: 'error', permanent: false, unavailable: null });
+});
+
+test('problems tell the status and what to do, never the inside', () => {
+  const unavailable = problemOfFailure({ unavailable: 'database', message: 'secret detail' });
+  assert.equal(unavailable.status, 503);
+  assert.doesNotMatch(unavailable.detail, /secret/);
+  assert.equal(problemOfFailure(undefined).status, 500);
+  const message = answerProblem({}, 503, 'later');
+  assert.ok(Number(message.headers['Retry-After']) > 0);
+  assert.equal(answerProblem({}, 401, 'key').headers['WWW-Authenticate'], 'Bearer');
+});
+
+test('media types', () => {
+  for (const type of ['application/json', 'application/json; charset=utf-8', 'Application/JSON', 'application/vnd.x+json']) assert.equal(isJson(type), true, type);
+  for (const type of [undefined, '', 'text/json', 'application/jsonp', 'application/x-www-form-urlencoded']) assert.equal(isJson(type), false, type);
+});
+
+test('templates put text in as it is and objects as JSON', () => {
+  assert.equal(fillTemplate('{{a}} & {{b}} {{c}}', { a: '<x>', b: { n: 1 } }), '<x> & {"n":1} ');
+  assert.equal(fillTemplate(undefined, {}), '');
+  assert.equal(templateProblem('{{a}}'), undefined);
+  assert.match(templateProblem('{{#a}}'), /Unclosed section/);
+});
+
+test('workflows are the nodes that are not disabled, and judge their input', () => {
+  const schema = '{"type":"object","properties":{"n":{"type":"number"}},"required":["n"]}';
+  const nodes = [{ type: 'workflow', workflow_id: 'one', schema }, { type: 'workflow', workflow_id: 'off', schema, d: true }, { type: 'tab' }];
+  const known = knownWorkflows({ nodes: { eachNode: (visit) => nodes.forEach(visit) } });
+  assert.deepEqual([...known.keys()], ['one']);
+  assert.deepEqual(inputProblems(known.get('one'), { n: 1 }), []);
+  assert.deepEqual(inputProblems(known.get('one'), { n: 'x' }), [{ pointer: '/input/n', detail: 'must be number' }]);
+  assert.throws(() => compileSchema('w', '{'), /workflow w is not valid JSON/);
+  assert.throws(() => compileSchema('w', '{"type":"nothing"}'), /workflow w is not a JSON Schema/);
+});
+
+test('a node outside the launcher says where it belongs', () => {
+  assert.throws(() => launcherOf({ settings: {} }, 'llm-request'), /'llm-request' works only inside the Flowship launcher.*node runtime\/main\.js/);
+});
+
+test('the tools count', () => {
+  assert.deepEqual(textStatistics('Hi there. 👩‍🚀!'), { characters: 12, words: 2, sentences: 2 });
+  assert.deepEqual(numberStatistics([3, -1]), { count: 2, sum: 2, smallest: -1, largest: 3, mean: 1 });
+});
+
+test('the stand-in answers the same to the same, and counts tokens', () => {
+  const request = { model: 'm', messages: [{ role: 'system', content: 'Be brief.' }, { role: 'user', content: [{ type: 'text', text: 'Well?' }] }] };
+  const answer = completion(request);
+  assert.deepEqual(completion(request), answer);
+  assert.match(answer.content, /Well\?$/);
+  assert.notEqual(completion({ ...request, messages: [{ role: 'user', content: 'Other' }] }).content, answer.content);
+  assert.equal(answer.usage.total_tokens, answer.usage.prompt_tokens + answer.usage.completion_tokens);
+});

@@ -1,0 +1,73 @@
+'use strict';
+// A wrong environment is refused before anything starts, with everything that is wrong at once.
+
+const assert = require('node:assert/strict');
+const fs = require('node:fs');
+const { test } = require('node:test');
+const { project, start, DEV } = require('./launcher');
+
+async function refusal(t, made, overrides) {
+  const running = start(t, made, overrides);
+  const ended = await running.exit;
+  assert.deepEqual(ended, { code: 2, signal: null }, running.stderr);
+  assert.deepEqual(running.lines, []);
+  return running.stderr.trimEnd().split('\n');
+}
+
+test('every missing or wrong variable is named in one run', async (t) => {
+  const made = project(t);
+  fs.writeFileSync(made.secret('llm'), '\n');
+  const lines = await refusal(t, made, {
+    FLOWSHIP_ENVIRONMENT: 'prod',
+    FLOWS_PORT: undefined,
+    OPS_PORT: '70000',
+    POSTGRES_HOST: '',
+    LLM_BASE_URL: 'http://127.0.0.1:1/v2',
+    MCP_SERVERS: 'tools',
+    POSTGRES_PASSWORD_FILE: made.secret('absent'),
+    DRAIN_TIMEOUT_MS: 'soon',
+    USER_DIR: `${made.folder}/absent`,
+  });
+  const expected = [
+    /FLOWSHIP_ENVIRONMENT=prod: expected one of dev, staging, production/,
+    /FLOWS_PORT is not set: expected a port number; set it/,
+    /OPS_PORT=70000: expected a port number/,
+    /POSTGRES_HOST is empty/,
+    /LLM_BASE_URL=.*: expected an http\(s\) URL that ends in \/v1/,
+    /MCP_SERVERS=tools: expected name=url/,
+    /POSTGRES_PASSWORD_FILE: secret file .*absent cannot be read \(ENOENT\): create it/,
+    /LLM_API_KEY_FILE: secret file .*llm is empty: write the value/,
+    /DRAIN_TIMEOUT_MS=soon: expected a whole number/,
+    /USER_DIR=.*absent cannot be used \(ENOENT\): create it/,
+  ];
+  assert.equal(lines.length, expected.length, lines.join('\n'));
+  for (const pattern of expected) assert.ok(lines.some((line) => line.startsWith('flowship: ') && pattern.test(line)), `${pattern} in\n${lines.join('\n')}`);
+});
+
+test('no secret value is ever printed', async (t) => {
+  const made = project(t);
+  const [line, ...more] = await refusal(t, made, { OPS_PORT: undefined });
+  assert.deepEqual(more, []);
+  assert.doesNotMatch(line, /ops-token-of-the-test|llm-key|postgres-password/);
+});
+
+test('the editor exists only in dev, and needs host and port', async (t) => {
+  const made = project(t);
+  assert.match((await refusal(t, made, { ...DEV, FLOWSHIP_ENVIRONMENT: 'production' })).join(), /EDITOR_PORT is set, but FLOWSHIP_ENVIRONMENT is production/);
+  assert.match((await refusal(t, made, { ...DEV, EDITOR_HOST: undefined })).join(), /EDITOR_HOST and EDITOR_PORT belong together/);
+});
+
+test('a credentials file of Node-RED is refused, whatever it holds', async (t) => {
+  const made = project(t);
+  made.write('flows_cred.json', {});
+  assert.match((await refusal(t, made)).join(), /flows_cred\.json exists: credentials are named file references .*delete it/);
+});
+
+test('a port that is taken is named with the listener', async (t) => {
+  const made = project(t);
+  const first = start(t, made);
+  const port = new URL(await first.url('ready', '/')).port;
+  const second = start(t, made, { READY_PORT: port });
+  assert.deepEqual(await second.exit, { code: 1, signal: null });
+  assert.match(second.lines.at(-1).message, new RegExp(`ready: cannot listen on 127\\.0\\.0\\.1:${port} \\(EADDRINUSE\\): free the port`));
+});

@@ -26,8 +26,14 @@ pub struct Global {
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Write the files that derive from the platform
+    Generate(crate::commands::generate::Options),
     /// Show each external program: found, version, where, what it is for, how to get it
     Doctor(Doctor),
+    /// Show and check what the environments' files say
+    Environment(crate::commands::environment::Options),
+    /// Judge files without running anything
+    Check(crate::commands::check::Options),
 }
 
 #[derive(Debug, Args)]

@@ -21,9 +21,9 @@ impl Context {
     /// When no root is given and no folder from the current one upwards looks like one.
     pub fn new(global: &Global) -> Result<Self> {
         let root = match &global.root {
-            Some(root) => root
-                .canonicalize()
-                .map_err(|error| refused(format!("--root {}: {error}; give a folder that exists", root.display())))?,
+            Some(root) => root.canonicalize().map_err(|error| {
+                refused(format!("--root {}: {error}; give a folder that exists", root.display()))
+            })?,
             None => find_root(&std::env::current_dir()?).ok_or_else(|| {
                 refused(
                     "no Flowship tree here: expected a folder with ops/environments in it or above it; \

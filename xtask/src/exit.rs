@@ -28,6 +28,24 @@ impl fmt::Display for Reported {
 
 impl std::error::Error for Reported {}
 
+/// A signal ended the run, and everything it had started (exit code 128 + the signal's number, as shells have it).
+#[derive(Debug)]
+pub struct Interrupted {
+    pub signal: i32,
+}
+
+impl fmt::Display for Interrupted {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            out,
+            "interrupted by {}",
+            signal_hook::low_level::signal_name(self.signal).unwrap_or("a signal")
+        )
+    }
+}
+
+impl std::error::Error for Interrupted {}
+
 /// Shorthand for an [`anyhow::Error`] that ends the run with exit code 2.
 pub fn refused(text: impl Into<String>) -> anyhow::Error {
     Refused(text.into()).into()
@@ -35,12 +53,17 @@ pub fn refused(text: impl Into<String>) -> anyhow::Error {
 
 /// Prints the error, if there is one, and derives the exit code from its type.
 pub fn report(outcome: anyhow::Result<()>) -> ExitCode {
-    match outcome {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) if error.downcast_ref::<Reported>().is_some() => ExitCode::from(1),
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            ExitCode::from(if error.downcast_ref::<Refused>().is_some() { 2 } else { 1 })
-        }
+    let Err(error) = outcome else { return ExitCode::SUCCESS };
+    if error.downcast_ref::<Reported>().is_none() {
+        eprintln!("error: {error:#}");
     }
+    ExitCode::from(code(&error))
+}
+
+/// The exit code of a run that ended with `error`.
+pub fn code(error: &anyhow::Error) -> u8 {
+    if let Some(Interrupted { signal }) = error.downcast_ref() {
+        return u8::try_from(128 + signal).unwrap_or(1);
+    }
+    if error.downcast_ref::<Refused>().is_some() { 2 } else { 1 }
 }

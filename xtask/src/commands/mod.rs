@@ -1,6 +1,9 @@
 //! One module per subcommand: each states its intent and shows the result.
 
-mod doctor;
+pub mod check;
+pub mod doctor;
+pub mod environment;
+pub mod generate;
 
 use anyhow::Result;
 
@@ -13,6 +16,9 @@ use crate::context::Context;
 /// Whatever the subcommand reports; [`crate::exit`] derives the exit code.
 pub fn run(context: &Context, command: Command) -> Result<()> {
     match command {
+        Command::Generate(options) => generate::run(context, &options),
         Command::Doctor(options) => doctor::run(context, &options),
+        Command::Environment(options) => environment::run(context, options),
+        Command::Check(options) => check::run(context, options),
     }
 }

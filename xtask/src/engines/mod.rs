@@ -1,0 +1,3 @@
+//! Engines: each lowers the same intents to plans of its own.
+
+pub mod process;

@@ -1,0 +1,73 @@
+//! This platform, spelled out in the model's types: what an adopter edits. One file per service.
+
+mod alertmanager;
+mod barman;
+mod edge;
+pub mod gates;
+mod grafana;
+mod labels;
+mod llm;
+mod mcp_tools;
+mod migrate;
+mod node_exporter;
+pub mod node_red;
+mod node_red_metrics;
+mod openbao;
+mod otel_collector;
+pub mod pins;
+mod postgres;
+mod postgres_exporter;
+mod prometheus;
+mod queue;
+pub mod secrets;
+pub mod smoke;
+mod victoria_logs;
+
+use vocabulary::model::{Fact, Platform, ServiceId, Value, Variable};
+
+/// The platform that is shipped.
+pub fn platform() -> Platform {
+    Platform {
+        name: "flowship",
+        services: vec![
+            edge::service(),
+            node_red::service(),
+            postgres::service(),
+            migrate::service(),
+            mcp_tools::service(),
+            llm::service(),
+            prometheus::service(),
+            alertmanager::service(),
+            grafana::service(),
+            node_exporter::service(),
+            postgres_exporter::service(),
+            victoria_logs::service(),
+            otel_collector::service(),
+            openbao::service(),
+            barman::service(),
+        ],
+        secrets: secrets::secrets(),
+        labels: labels::labels(),
+        llm: llm::endpoint(),
+        queue: queue::queue(),
+        smoke: smoke::smoke(),
+        gates: gates::gates(),
+    }
+}
+
+/// What every program of ours is told of itself.
+fn component(id: ServiceId) -> Vec<Variable> {
+    vec![
+        Variable { name: "FLOWSHIP_ENVIRONMENT", value: Value::Fact(Fact::Environment) },
+        Variable { name: "FLOWSHIP_COMPONENT", value: Value::Text(id.0) },
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_shipped_platform_is_valid() {
+        let violations = super::platform().validate();
+        assert!(violations.is_empty(), "{violations:#?}");
+    }
+}

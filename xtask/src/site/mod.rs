@@ -1,0 +1,127 @@
+//! `ops/environments/*.toml` -> [`Environment`]: what a site edits, judged as a whole.
+//!
+//! [`settings`] is the one table of keys, types, defaults and meanings; [`read`] walks a file along it; [`rules`]
+//! refuses what cannot go together; [`problem`] says where and what to do.
+
+mod kind;
+mod problem;
+mod read;
+mod rules;
+mod settings;
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context as _, Result};
+use vocabulary::model::environment::Environment;
+
+use crate::exit::refused;
+
+pub use problem::{Problem, listing, nearest};
+pub use settings::{SettingDoc, settings};
+
+/// Where the environments are, below the root.
+pub const FOLDER: &str = "ops/environments";
+
+/// A service that `sizes` and `ports` may name.
+#[derive(Debug, Clone, Copy)]
+pub struct KnownService<'a> {
+    pub id: &'a str,
+    /// The names of its ports.
+    pub ports: &'a [&'a str],
+    /// Whether a site may choose how many of it run.
+    pub scales: bool,
+}
+
+/// One environment file as it was found.
+#[derive(Debug, Clone)]
+pub struct SiteFile {
+    /// Relative to the root, with `/`.
+    pub path: String,
+    pub bytes: Vec<u8>,
+}
+
+impl SiteFile {
+    /// The environment's name: the file's stem.
+    pub fn stem(&self) -> &str {
+        let name = self.path.rsplit('/').next().unwrap_or(&self.path);
+        name.strip_suffix(".toml").unwrap_or(name)
+    }
+}
+
+/// Reads every `ops/environments/*.toml`, in the order of their names.
+///
+/// # Errors
+/// Refused when there is none; otherwise what the file system says.
+pub fn files(root: &Path) -> Result<Vec<SiteFile>> {
+    let folder = root.join(FOLDER);
+    let entries = fs::read_dir(&folder).map_err(|error| {
+        refused(format!("{FOLDER}: {error}; expected a folder with one TOML file per environment"))
+    })?;
+    let mut names = Vec::new();
+    for entry in entries {
+        let name = entry?.file_name().to_string_lossy().into_owned();
+        if name.ends_with(".toml") && !name.starts_with('.') {
+            names.push(name);
+        }
+    }
+    if names.is_empty() {
+        return Err(refused(format!(
+            "{FOLDER}: no environment; expected at least one TOML file, such as dev.toml"
+        )));
+    }
+    names.sort();
+    names
+        .into_iter()
+        .map(|name| {
+            let path = format!("{FOLDER}/{name}");
+            let bytes = fs::read(folder.join(&name)).with_context(|| path.clone())?;
+            Ok(SiteFile { path, bytes })
+        })
+        .collect()
+}
+
+/// Judges files and turns them into environments. Pure.
+///
+/// # Errors
+/// Every problem of every file, in the order of files and lines.
+pub fn judge(files: &[SiteFile], known: &[KnownService<'_>]) -> Result<Vec<Environment>, Vec<Problem>> {
+    let mut environments = Vec::new();
+    let mut problems = Vec::new();
+    for file in files {
+        match read::environment(file, known) {
+            Ok(environment) => environments.push(environment),
+            Err(more) => problems.extend(more),
+        }
+    }
+    if problems.is_empty() { Ok(environments) } else { Err(problems) }
+}
+
+/// All environments of a tree.
+///
+/// # Errors
+/// Refused (exit code 2) with every problem of every file.
+pub fn load_all(root: &Path, known: &[KnownService<'_>]) -> Result<Vec<Environment>> {
+    judge(&files(root)?, known).map_err(|problems| refused(listing(&problems)))
+}
+
+/// One environment; faults of the others do not matter.
+///
+/// # Errors
+/// Refused (exit code 2) when there is none of that name, or with every problem of its file.
+pub fn load(root: &Path, name: &str, known: &[KnownService<'_>]) -> Result<Environment> {
+    let files = files(root)?;
+    let Some(file) = files.iter().find(|file| file.stem() == name) else {
+        let names: Vec<&str> = files.iter().map(SiteFile::stem).collect();
+        let hint = nearest(name, names.iter().copied()).map(|near| format!("; did you mean \"{near}\"?"));
+        return Err(refused(format!(
+            "no environment \"{name}\"; expected one of {} (the files in {FOLDER}){}",
+            names.join(", "),
+            hint.unwrap_or_default()
+        )));
+    };
+    read::environment(file, known).map_err(|problems| refused(listing(&problems)))
+}
+
+#[cfg(test)]
+mod tests;

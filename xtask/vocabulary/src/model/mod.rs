@@ -1,0 +1,43 @@
+//! What a platform is: services, ports, edges, secrets, metrics, alerts, gates and smoke checks, and the
+//! invariants that hold between them ([`Platform::validate`]).
+
+mod alert;
+mod edge;
+pub mod environment;
+mod gate;
+mod health;
+mod image;
+mod label;
+mod llm;
+mod metric;
+mod names;
+mod platform;
+mod port;
+mod process;
+mod queue;
+mod resources;
+mod secret;
+mod service;
+mod smoke;
+mod validate;
+mod value;
+
+pub use alert::{Alert, Severity};
+pub use edge::{Destination, Edge, Need};
+pub use gate::{Gate, GateCommand};
+pub use health::Health;
+pub use image::Image;
+pub use label::Label;
+pub use llm::LlmEndpoint;
+pub use metric::{Metric, MetricKind, Scrape};
+pub use names::{MetricRef, PortRef, SecretRef, ServiceId, VolumeRef};
+pub use platform::Platform;
+pub use port::{Exposure, Port, Protocol};
+pub use process::{Command, Identity, Initialise, OnChange, Process, Reaction};
+pub use queue::QueuePolicy;
+pub use resources::Resources;
+pub use secret::{Secret, SecretSource, SecretUse};
+pub use service::{Lifetime, Replica, Service, Stop, Volume};
+pub use smoke::{Condition, RouteRule, SmokeCheck, SmokeStep, SmokeSuite, Test};
+pub use validate::Violation;
+pub use value::{Fact, Value, Variable};

@@ -1,0 +1,39 @@
+//! `ops/secrets/*.env.example`: for each service that reads secrets, the variables that name their files.
+
+use vocabulary::formats::dotenv::{Line, write};
+use vocabulary::model::{Platform, Service};
+
+use super::artifact::{Artifact, Family, banner};
+
+pub const FAMILY: Family = Family {
+    name: "environment-examples",
+    what: "ops/secrets/*.env.example: where each service looks for its secrets; paths, never values",
+    generate,
+};
+
+/// Where secrets are mounted in a container (the convention of Docker and Compose).
+const MOUNTED_UNDER: &str = "/run/secrets";
+
+fn generate(platform: &Platform) -> Vec<Artifact> {
+    platform.services.iter().filter_map(|service| example(platform, service)).collect()
+}
+
+fn example(platform: &Platform, service: &Service) -> Option<Artifact> {
+    let handed: Vec<_> =
+        service.secrets.iter().filter_map(|used| used.variable.map(|name| (name, used.secret))).collect();
+    if handed.is_empty() {
+        return None;
+    }
+    let mut lines: Vec<_> =
+        banner("xtask/src/platform (the services' secrets)").into_iter().map(Line::Comment).collect();
+    lines
+        .push(Line::Comment("Each variable names a file; the file holds the value and nothing else.".into()));
+    for (variable, secret) in handed {
+        lines.push(Line::Blank);
+        if let Some(defined) = platform.secret(secret) {
+            lines.push(Line::Comment(defined.purpose.to_owned()));
+        }
+        lines.push(Line::Variable { name: variable.to_owned(), value: format!("{MOUNTED_UNDER}/{secret}") });
+    }
+    Some(Artifact::file(format!("ops/secrets/{}.env.example", service.id), write(&lines)))
+}

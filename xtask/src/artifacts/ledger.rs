@@ -1,0 +1,41 @@
+//! The ledger of generated files: which this tree's last generation owned, and with what contents.
+//!
+//! It tells a stale file from a hand-edited one, and finds files that no family makes any more. The format is that
+//! of `sha256sum`, so that `sha256sum -c ops/generated.sha256` judges it too.
+
+use std::collections::BTreeMap;
+
+use sha2::{Digest as _, Sha256};
+
+use super::artifact::Artifact;
+
+pub const PATH: &str = "ops/generated.sha256";
+
+/// Path below the root -> lower-case hexadecimal SHA-256 of the contents.
+pub type Ledger = BTreeMap<String, String>;
+
+pub fn sha256(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Lines that are none of `sha256sum`'s are left out: a broken ledger costs only the distinction it makes.
+pub fn parse(text: &str) -> Ledger {
+    text.lines()
+        .filter_map(|line| line.split_once("  "))
+        .filter(|(hash, _)| hash.len() == 64)
+        .map(|(hash, path)| (path.to_owned(), hash.to_owned()))
+        .collect()
+}
+
+pub fn write(ledger: &Ledger) -> String {
+    ledger.iter().map(|(path, hash)| format!("{hash}  {path}\n")).collect()
+}
+
+/// The ledger as an artifact like any other, after these artifacts were written.
+pub fn artifact(artifacts: &[Artifact], kept: &Ledger) -> Artifact {
+    let mut ledger = kept.clone();
+    ledger.extend(
+        artifacts.iter().map(|artifact| (artifact.path.clone(), sha256(artifact.contents.as_bytes()))),
+    );
+    Artifact::file(PATH, write(&ledger))
+}

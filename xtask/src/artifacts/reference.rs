@@ -1,0 +1,303 @@
+//! `docs/reference/*.md`: the platform's tables for people.
+
+use vocabulary::formats::markdown::{Block, code, write};
+use vocabulary::model::{
+    Destination, Exposure, Health, Image, Lifetime, MetricKind, Need, Platform, SecretSource, Service,
+    Severity,
+};
+
+use super::artifact::{Artifact, Family, banner};
+
+pub const FAMILY: Family =
+    Family { name: "reference", what: "docs/reference: tables of the platform's parts", generate };
+
+struct Page {
+    name: &'static str,
+    title: &'static str,
+    about: &'static str,
+    source: &'static str,
+    headers: Vec<&'static str>,
+    rows: fn(&Platform) -> Vec<Vec<String>>,
+}
+
+fn pages() -> Vec<Page> {
+    vec![
+        Page {
+            name: "services",
+            title: "Services",
+            about: "What the platform consists of. Limits are those of one replica.",
+            source: "xtask/src/platform",
+            headers: vec!["service", "what", "runs", "image", "health", "memory MiB", "CPU", "pids"],
+            rows: services,
+        },
+        Page {
+            name: "ports",
+            title: "Ports",
+            about: "Where services listen, and who may reach them. On the process engine the numbers differ for each \
+                    checkout: `cargo xtask status` shows them.",
+            source: "xtask/src/platform",
+            headers: vec!["port", "number", "protocol", "exposure", "reached by", "what"],
+            rows: ports,
+        },
+        Page {
+            name: "edges",
+            title: "Edges",
+            about: "Who may talk to whom. What is not listed is not allowed.",
+            source: "xtask/src/platform",
+            headers: vec!["from", "to", "needed to", "why"],
+            rows: edges,
+        },
+        Page {
+            name: "secrets",
+            title: "Secrets",
+            about: "Every secret, who makes it, who reads it. Services get files, never values.",
+            source: "xtask/src/platform/secrets.rs",
+            headers: vec!["secret", "what for", "made by", "read by", "replaced after"],
+            rows: secrets,
+        },
+        Page {
+            name: "labels",
+            title: "Log labels",
+            about: "The labels on every log line.",
+            source: "xtask/src/platform/labels.rs",
+            headers: vec!["label", "what", "example", "values"],
+            rows: labels,
+        },
+        Page {
+            name: "metrics",
+            title: "Metrics",
+            about: "What the services export, as far as alerts or our own code rely on it.",
+            source: "xtask/src/platform",
+            headers: vec!["metric", "kind", "exported by", "labels", "what"],
+            rows: metrics,
+        },
+        Page {
+            name: "alerts",
+            title: "Alerts",
+            about: "Who is told what, and the first thing to do.",
+            source: "xtask/src/platform",
+            headers: vec!["alert", "severity", "about", "after", "means", "first"],
+            rows: alerts,
+        },
+        Page {
+            name: "smoke",
+            title: "Smoke checks",
+            about: "What `cargo xtask smoke` proves, in this order, always all of them.",
+            source: "xtask/src/platform/smoke.rs",
+            headers: vec!["check", "proves that", "relies on"],
+            rows: smoke,
+        },
+        Page {
+            name: "gates",
+            title: "Gates",
+            about: "What `cargo xtask ci` judges.",
+            source: "xtask/src/platform/gates.rs",
+            headers: vec!["gate", "holds when", "waits for", "limit", "when it fails"],
+            rows: gates,
+        },
+    ]
+}
+
+fn generate(platform: &Platform) -> Vec<Artifact> {
+    pages().into_iter().map(|page| artifact(&page, platform)).collect()
+}
+
+fn artifact(page: &Page, platform: &Platform) -> Artifact {
+    let mut blocks: Vec<_> = banner(page.source).into_iter().map(Block::Comment).collect();
+    blocks.push(Block::Heading(1, page.title.to_owned()));
+    blocks.push(Block::Paragraph(page.about.to_owned()));
+    blocks.push(Block::Table { headers: page.headers.clone(), rows: (page.rows)(platform) });
+    Artifact::file(format!("docs/reference/{}.md", page.name), write(&blocks))
+}
+
+fn services(platform: &Platform) -> Vec<Vec<String>> {
+    platform
+        .services
+        .iter()
+        .map(|service| {
+            vec![
+                code(service.id.0),
+                service.purpose.to_owned(),
+                lifetime(service),
+                image(&service.image),
+                service.health.as_ref().map_or("its exit code".to_owned(), health),
+                service.resources.memory_mib.to_string(),
+                format!("{:.2}", f64::from(service.resources.cpu_millis) / 1000.0),
+                service.resources.pids.to_string(),
+            ]
+        })
+        .collect()
+}
+
+fn lifetime(service: &Service) -> String {
+    match &service.lifetime {
+        Lifetime::OneShot => "once, before its dependents".to_owned(),
+        Lifetime::StandIn => "only in development".to_owned(),
+        Lifetime::LongRunning { replicas } if replicas.len() == 1 => "always".to_owned(),
+        Lifetime::LongRunning { replicas } => format!("always, as {}", replicas.join(" and ")),
+    }
+}
+
+fn image(image: &Image) -> String {
+    match image {
+        Image::Pinned { reference, .. } => code(reference),
+        Image::Built { dockerfile, target } => format!("built: {} ({target})", code(dockerfile)),
+        Image::Pending { reason } => format!("pending: {reason}"),
+        Image::None => "none".to_owned(),
+    }
+}
+
+fn health(health: &Health) -> String {
+    match health {
+        Health::Http { port, path } => format!("GET {} on {}", code(path), code(&port.to_string())),
+        Health::Tcp { port } => format!("{} accepts", code(&port.to_string())),
+        Health::Command(command) => format!("{} exits with 0", code(command.program)),
+    }
+}
+
+fn ports(platform: &Platform) -> Vec<Vec<String>> {
+    platform
+        .ports()
+        .map(|(reference, port)| {
+            let clients: Vec<_> = platform
+                .edges()
+                .filter(|(_, edge)| edge.to == Destination::Port(reference))
+                .map(|(client, _)| code(client.0))
+                .collect();
+            let exposure = match port.exposure {
+                Exposure::Internal => "internal",
+                Exposure::Operator => "operator, from the host",
+                Exposure::Development => "developer, only in development",
+                Exposure::Public => "public",
+            };
+            vec![
+                code(&reference.to_string()),
+                port.number.to_string(),
+                port.protocol.scheme().to_owned(),
+                exposure.to_owned(),
+                clients.join(", "),
+                port.purpose.to_owned(),
+            ]
+        })
+        .collect()
+}
+
+fn edges(platform: &Platform) -> Vec<Vec<String>> {
+    platform
+        .edges()
+        .map(|(client, edge)| {
+            let to = match edge.to {
+                Destination::Port(port) => code(&port.to_string()),
+                Destination::Internet => "the internet".to_owned(),
+            };
+            let need = match edge.need {
+                Need::Start => "start",
+                Need::Run => "run in full",
+            };
+            vec![code(client.0), to, need.to_owned(), edge.why.to_owned()]
+        })
+        .collect()
+}
+
+fn secrets(platform: &Platform) -> Vec<Vec<String>> {
+    platform
+        .secrets
+        .iter()
+        .map(|secret| {
+            let source = match secret.source {
+                SecretSource::Generated { bytes } => format!("Flowship: {bytes} random bytes"),
+                SecretSource::Provided { by } => by.to_owned(),
+            };
+            let readers: Vec<_> = platform.readers(secret.name).map(|reader| code(reader.0)).collect();
+            vec![
+                code(secret.name.0),
+                secret.purpose.to_owned(),
+                source,
+                readers.join(", "),
+                format!("{} days", secret.rotate_after_days),
+            ]
+        })
+        .collect()
+}
+
+fn labels(platform: &Platform) -> Vec<Vec<String>> {
+    platform
+        .labels
+        .iter()
+        .map(|label| {
+            let values = if label.unbounded { "unbounded: never a metric's label" } else { "few" };
+            vec![code(label.name), label.purpose.to_owned(), code(label.example), values.to_owned()]
+        })
+        .collect()
+}
+
+fn metrics(platform: &Platform) -> Vec<Vec<String>> {
+    platform
+        .metrics()
+        .map(|(service, metric)| {
+            let kind = match metric.kind {
+                MetricKind::Counter => "counter",
+                MetricKind::Gauge => "gauge",
+                MetricKind::Histogram { .. } => "histogram",
+            };
+            let labels: Vec<_> = metric.labels.iter().map(|label| code(label)).collect();
+            vec![
+                code(metric.name.0),
+                kind.to_owned(),
+                code(service.0),
+                labels.join(", "),
+                metric.help.to_owned(),
+            ]
+        })
+        .collect()
+}
+
+fn alerts(platform: &Platform) -> Vec<Vec<String>> {
+    platform
+        .services
+        .iter()
+        .flat_map(|service| service.alerts.iter().map(move |alert| (service, alert)))
+        .map(|(service, alert)| {
+            let severity = match alert.severity {
+                Severity::Critical => "critical",
+                Severity::Warning => "warning",
+            };
+            vec![
+                code(alert.name),
+                severity.to_owned(),
+                code(service.id.0),
+                format!("{} min", alert.for_minutes),
+                alert.summary.to_owned(),
+                alert.remedy.to_owned(),
+            ]
+        })
+        .collect()
+}
+
+fn smoke(platform: &Platform) -> Vec<Vec<String>> {
+    platform
+        .smoke
+        .checks
+        .iter()
+        .map(|check| {
+            let services: Vec<_> = check.relies_on.iter().map(|service| code(service.0)).collect();
+            vec![code(check.name), check.purpose.to_owned(), services.join(", ")]
+        })
+        .collect()
+}
+
+fn gates(platform: &Platform) -> Vec<Vec<String>> {
+    platform
+        .gates
+        .iter()
+        .map(|gate| {
+            vec![
+                code(gate.id),
+                gate.checks.to_owned(),
+                gate.after.join(", "),
+                format!("{} s", gate.limit_seconds),
+                gate.remedy.to_owned(),
+            ]
+        })
+        .collect()
+}

@@ -1,0 +1,137 @@
+//! Reads the tree's generated files, and brings them to what they should be.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{ErrorKind, Read as _, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+
+use anyhow::{Context as _, Result};
+use walkdir::WalkDir;
+
+use super::artifact::{Artifact, MARK};
+use super::compare::{Difference, State};
+use super::ledger::{self, Ledger};
+
+/// The files that this program has to do with: those that should be there, those that the ledger lists and those
+/// that carry the mark.
+#[derive(Debug, Default)]
+pub struct Observed {
+    pub ledger: Ledger,
+    /// By path below the root.
+    pub files: BTreeMap<String, File>,
+}
+
+/// A file as it lies in the tree.
+#[derive(Debug)]
+pub struct File {
+    /// Bytes that are no UTF-8 are replaced: then it differs in any case.
+    pub contents: String,
+    pub mode: u32,
+}
+
+/// Folders that hold no source: builds, running state, what package managers bring.
+const SKIPPED: [&str; 5] = [".git", "target", ".flowship", "rendered", "node_modules"];
+
+/// How far into a file the mark is looked for, in bytes.
+const MARK_WITHIN: u64 = 512;
+
+/// # Errors
+/// When a file cannot be read for another reason than that it does not exist.
+pub fn observe(root: &Path, artifacts: &[Artifact]) -> Result<Observed> {
+    let ledger = read(root, ledger::PATH)?.map(|file| ledger::parse(&file.contents)).unwrap_or_default();
+    let mut paths: Vec<String> = artifacts.iter().map(|artifact| artifact.path.clone()).collect();
+    paths.extend(ledger.keys().cloned());
+    paths.extend(marked(root)?);
+    let mut files = BTreeMap::new();
+    for path in paths {
+        if let Some(file) = read(root, &path)? {
+            files.insert(path, file);
+        }
+    }
+    Ok(Observed { ledger, files })
+}
+
+fn read(root: &Path, path: &str) -> Result<Option<File>> {
+    let full = root.join(path);
+    let bytes = match fs::read(&full) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error).with_context(|| format!("reading {}", full.display())),
+    };
+    let mode = fs::metadata(&full)?.permissions().mode() & 0o7777;
+    Ok(Some(File { contents: String::from_utf8_lossy(&bytes).into_owned(), mode }))
+}
+
+fn marked(root: &Path) -> Result<Vec<String>> {
+    let mut found = Vec::new();
+    let mut start = Vec::new();
+    let entries = WalkDir::new(root)
+        .into_iter()
+        .filter_entry(|entry| !SKIPPED.iter().any(|skipped| entry.file_name() == *skipped));
+    for entry in entries {
+        let entry = entry.context("walking the tree")?;
+        if !entry.file_type().is_file() {
+            continue;
+        }
+        start.clear();
+        let opened = fs::File::open(entry.path());
+        if opened.and_then(|file| file.take(MARK_WITHIN).read_to_end(&mut start)).is_err() {
+            continue;
+        }
+        let path = entry.path().strip_prefix(root).expect("an entry lies below the root").to_string_lossy();
+        if carries_mark(&start) {
+            found.push(path.into_owned());
+        }
+    }
+    Ok(found)
+}
+
+/// The mark stands at the start of a comment on one of the first lines: sources that speak of it do not count.
+fn carries_mark(start: &[u8]) -> bool {
+    String::from_utf8_lossy(start)
+        .lines()
+        .take(3)
+        .any(|line| line.trim_start_matches(['#', '/', '<', '!', '-', '"', ' ', '*']).starts_with(MARK))
+}
+
+/// Writes, beside and then renamed, what differs; removes orphans; brings the ledger up to date.
+///
+/// # Errors
+/// When a file cannot be written; those before it are.
+pub fn apply(
+    root: &Path,
+    artifacts: &[Artifact],
+    observed: &Observed,
+    differences: &[Difference],
+) -> Result<()> {
+    for difference in differences {
+        match artifacts.iter().find(|artifact| artifact.path == difference.path) {
+            Some(artifact) => put(root, artifact)?,
+            None => {
+                fs::remove_file(root.join(&difference.path))
+                    .with_context(|| format!("removing {}", difference.path))?;
+            }
+        }
+    }
+    let orphan = |path: &str| {
+        differences.iter().any(|difference| difference.path == path && difference.state == State::Orphan)
+    };
+    let kept = observed.ledger.iter().filter(|(path, _)| !orphan(path) && observed.files.contains_key(*path));
+    let kept = kept.map(|(path, hash)| (path.clone(), hash.clone())).collect();
+    put(root, &ledger::artifact(artifacts, &kept))
+}
+
+fn put(root: &Path, artifact: &Artifact) -> Result<()> {
+    let path = root.join(&artifact.path);
+    let folder = path.parent().expect("an artifact lies below the root");
+    let act = || -> Result<()> {
+        fs::create_dir_all(folder)?;
+        let mut beside = tempfile::NamedTempFile::new_in(folder)?;
+        beside.write_all(artifact.contents.as_bytes())?;
+        beside.as_file().set_permissions(fs::Permissions::from_mode(artifact.mode))?;
+        beside.persist(&path)?;
+        Ok(())
+    };
+    act().with_context(|| format!("writing {}", path.display()))
+}

@@ -1,0 +1,147 @@
+//! `cargo xtask environment`: what the environments' files say, checked and with every default filled in.
+
+use std::io::{self, Write as _};
+
+use anyhow::{Context as _, Result};
+use clap::{Args, Subcommand};
+use serde_json::json;
+
+use crate::context::Context;
+use crate::exit::Refused;
+use crate::site::{self, KnownService, Problem, SettingDoc};
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  cargo xtask environment list\n  cargo xtask environment show production --json\n  \
+                        cargo xtask environment check\n  cargo xtask environment settings"
+)]
+pub struct Options {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    /// List the environments
+    List,
+    /// Show one environment with every default filled in, as TOML
+    Show {
+        /// The stem of a file in ops/environments
+        #[arg(value_name = "ENV")]
+        name: String,
+    },
+    /// Check every environment's file; exit 2 with all that is wrong
+    Check,
+    /// List everything that can be set: key, type, default, when it is needed, what it is
+    Settings,
+}
+
+/// # Errors
+/// Refused when a file that is asked for is wrong.
+pub fn run(context: &Context, options: Options) -> Result<()> {
+    let known = known_services();
+    match options.what {
+        What::List => list(context, &known),
+        What::Show { name } => show(context, &name, &known),
+        What::Check => check(context, &known),
+        What::Settings => settings(context),
+    }
+}
+
+/// The services and ports that a site may name.
+fn known_services() -> Vec<KnownService<'static>> {
+    let service = |id, ports: &'static [&'static str]| KnownService { id, ports, scales: id == "node-red" };
+    vec![
+        service("edge", &["http", "https"]),
+        service("node-red", &["flows", "ready", "ops", "editor"]),
+        service("postgres", &["sql"]),
+        service("migrate", &[]),
+        service("mcp-tools", &["mcp"]),
+        service("llm", &["api"]),
+        service("prometheus", &["http"]),
+        service("alertmanager", &["http"]),
+        service("grafana", &["http"]),
+        service("node-exporter", &["metrics"]),
+        service("postgres-exporter", &["metrics"]),
+        service("victoria-logs", &["http"]),
+        service("otel-collector", &["otlp"]),
+        service("openbao", &["api"]),
+        service("barman", &[]),
+    ]
+}
+
+fn list(context: &Context, known: &[KnownService<'_>]) -> Result<()> {
+    let environments = site::load_all(&context.root, known)?;
+    if context.json {
+        return print_json(&environments);
+    }
+    let mut rows = vec![["NAME", "TIER", "ENGINE", "HOSTS", "DOMAIN"].map(str::to_owned)];
+    rows.extend(environments.iter().map(|environment| {
+        [
+            environment.name.clone(),
+            environment.tier.to_string(),
+            environment.engine.to_string(),
+            environment.hosts.len().to_string(),
+            environment.domain.clone(),
+        ]
+    }));
+    print(&table(&rows))
+}
+
+fn show(context: &Context, name: &str, known: &[KnownService<'_>]) -> Result<()> {
+    let environment = site::load(&context.root, name, known)?;
+    if context.json {
+        return print_json(&environment);
+    }
+    print(&toml::to_string(&environment).context("an environment as TOML")?)
+}
+
+fn check(context: &Context, known: &[KnownService<'_>]) -> Result<()> {
+    let files = site::files(&context.root)?;
+    let problems: Vec<Problem> = site::judge(&files, known).err().unwrap_or_default();
+    if context.json {
+        print_json(&json!({ "files": files.len(), "problems": problems }))?;
+    }
+    if !problems.is_empty() {
+        return Err(Refused(site::listing(&problems)).into());
+    }
+    if !context.json {
+        print(&format!("{} environments are good\n", files.len()))?;
+    }
+    Ok(())
+}
+
+fn settings(context: &Context) -> Result<()> {
+    let settings = site::settings();
+    if context.json {
+        return print_json(&settings);
+    }
+    let text: String = settings.iter().map(paragraph).collect();
+    print(&text)
+}
+
+fn paragraph(setting: &SettingDoc) -> String {
+    let default = if setting.default.is_empty() { String::new() } else { format!(" [{}]", setting.default) };
+    format!("{}{default}  ({})\n    {}\n    {}\n", setting.key, setting.needed, setting.kind, setting.what)
+}
+
+/// Columns as wide as their widest cell, two spaces between.
+fn table<const N: usize>(rows: &[[String; N]]) -> String {
+    let widths: [usize; N] =
+        std::array::from_fn(|column| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0));
+    rows.iter()
+        .map(|row| {
+            let cells: Vec<String> =
+                row.iter().zip(widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
+            format!("{}\n", cells.join("  ").trim_end())
+        })
+        .collect()
+}
+
+fn print_json(value: &impl serde::Serialize) -> Result<()> {
+    print(&format!("{}\n", serde_json::to_string_pretty(value)?))
+}
+
+fn print(text: &str) -> Result<()> {
+    io::stdout().lock().write_all(text.as_bytes()).context("stdout")
+}

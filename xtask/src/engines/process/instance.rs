@@ -1,0 +1,146 @@
+//! One running platform on this machine: where its folders are, and which ports it has. Data, and pure questions.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use vocabulary::model::environment::{Environment, Tier};
+use vocabulary::model::{Exposure, Lifetime, Platform, PortRef, Replica, SecretRef, Service, VolumeRef};
+
+/// Where a platform lives. Several can live beside each other.
+#[derive(Debug, Clone)]
+pub struct Instance {
+    /// The tree whose platform it is.
+    pub root: PathBuf,
+    /// Everything it writes is below this folder.
+    pub folder: PathBuf,
+    pub ports: Ports,
+}
+
+/// Port numbers by [`socket`].
+pub type Ports = BTreeMap<String, u16>;
+
+/// One service of the platform as it runs here, once for each replica.
+#[derive(Debug, Clone, Copy)]
+pub struct Unit<'a> {
+    pub service: &'a Service,
+    pub replica: Replica,
+}
+
+/// What a client needs to find a running platform; written when it is brought up.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Record {
+    pub environment: String,
+    pub ports: Ports,
+}
+
+/// All sockets are bound here: nothing of a process platform can be reached from another machine.
+pub const ADDRESS: &str = "127.0.0.1";
+
+impl Unit<'_> {
+    /// `postgres`, or `node-red-a` where there are several.
+    pub fn name(&self) -> String {
+        if self.replica.is_empty() {
+            self.service.id.to_string()
+        } else {
+            format!("{}-{}", self.service.id, self.replica)
+        }
+    }
+}
+
+/// The services that run as processes in this environment, in the platform's order. In development one replica is
+/// enough unless the site asks for more; the model's stand-in runs where the site names no provider.
+pub fn units<'a>(platform: &'a Platform, environment: &Environment) -> Vec<Unit<'a>> {
+    let runs = |service: &&Service| {
+        service.process.is_some() && (service.lifetime != Lifetime::StandIn || environment.llm.is_none())
+    };
+    platform
+        .services
+        .iter()
+        .filter(runs)
+        .flat_map(|service| {
+            let wanted = match environment.size(service.id.0).replicas {
+                Some(wanted) => wanted as usize,
+                None if environment.tier == Tier::Development => 1,
+                None => service.replicas().len(),
+            };
+            service.replicas().iter().take(wanted.max(1)).map(move |replica| Unit { service, replica })
+        })
+        .collect()
+}
+
+/// Whether a port is opened at all in this environment.
+pub fn is_open(exposure: Exposure, environment: &Environment) -> bool {
+    exposure != Exposure::Development || environment.tier == Tier::Development
+}
+
+/// The key of a port: `postgres.sql`, or `node-red-a.flows` where there are several replicas.
+pub fn socket(unit: &Unit<'_>, port: &str) -> String {
+    format!("{}.{port}", unit.name())
+}
+
+/// The sockets of a platform in a fixed order: their places in a block of ports.
+pub fn sockets(units: &[Unit<'_>], environment: &Environment) -> Vec<Socket> {
+    units
+        .iter()
+        .flat_map(|unit| {
+            let open = unit.service.ports.iter().filter(|port| is_open(port.exposure, environment));
+            open.map(|port| Socket {
+                key: socket(unit, port.name),
+                // A site names `service.port`; with several replicas that is the first one's.
+                fixed: (unit.replica == unit.service.replicas()[0])
+                    .then(|| environment.port(unit.service.id.0, port.name))
+                    .flatten(),
+                setting: PortRef { service: unit.service.id, name: port.name },
+            })
+        })
+        .collect()
+}
+
+/// A socket that needs a number.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Socket {
+    pub key: String,
+    /// The number that the site fixed.
+    pub fixed: Option<u16>,
+    /// What the site calls it.
+    pub setting: PortRef,
+}
+
+impl Instance {
+    pub fn secret(&self, secret: SecretRef) -> PathBuf {
+        self.folder.join("secrets").join(secret.0)
+    }
+
+    /// The data folder of one unit's volume.
+    pub fn volume(&self, unit: &Unit<'_>, volume: VolumeRef) -> PathBuf {
+        self.folder.join("data").join(unit.name()).join(volume.name)
+    }
+
+    pub fn log(&self, unit: &str) -> PathBuf {
+        self.folder.join("log").join(format!("{unit}.log"))
+    }
+
+    /// The supervisor's own folder.
+    pub fn supervisor(&self) -> PathBuf {
+        supervisor_of(&self.folder)
+    }
+
+    pub fn record(&self) -> PathBuf {
+        record_of(&self.folder)
+    }
+
+    /// A port as any client on this machine finds it: the first replica's.
+    pub fn port(&self, port: PortRef, units: &[Unit<'_>]) -> Option<u16> {
+        let unit = units.iter().find(|unit| unit.service.id == port.service)?;
+        self.ports.get(&socket(unit, port.name)).copied()
+    }
+}
+
+pub fn supervisor_of(folder: &Path) -> PathBuf {
+    folder.join("supervisor")
+}
+
+pub fn record_of(folder: &Path) -> PathBuf {
+    folder.join("instance.json")
+}

@@ -1,0 +1,451 @@
+//! Intents as plans of this engine. Pure: the same intent on the same instance gives the same plan.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde_json::json;
+use vocabulary::model::{
+    Command, Destination, Health, Identity, Initialise, Lifetime, Need, OnChange, Process, Reaction,
+    ServiceId,
+};
+
+use super::instance::Unit;
+use super::resolve::Resolver;
+use crate::plan::action::{Action, Exec, Native, Probe, ServiceRequest, Supervise, WaitFor};
+use crate::plan::argument::{Arg, Secret};
+use crate::plan::service::{
+    Health as Checked, LogFile, ProcessSpec, Restart, RestartPolicy, ServiceName, Stop, StopSignal, Watch,
+    WatchAction,
+};
+use crate::plan::step::{Condition, Plan, Step, StepId};
+
+/// Calls of ours that steps name; the command that runs the plan carries them out.
+pub mod native {
+    pub const INSTALL_TOOLS: &str = "install-tools";
+    pub const INSTALL_MODULES: &str = "install-modules";
+    pub const MAKE_SECRETS: &str = "make-secrets";
+    pub const CHECK_FLOWS: &str = "check-flows";
+    pub const RECORD: &str = "record-instance";
+}
+
+/// What the lowering has to know besides the model.
+pub struct Surroundings<'a> {
+    pub resolver: Resolver<'a>,
+    /// How each program of the catalogue is started: its path and leading arguments.
+    pub programs: &'a BTreeMap<&'static str, Vec<String>>,
+    /// `PATH` of the caller.
+    pub path: &'a str,
+    pub caller_is_root: bool,
+    /// Whether sources are watched.
+    pub watches: bool,
+    /// Whether the Node debugger is opened, and on which port.
+    pub inspect: Option<u16>,
+    /// `target` of the plan: names its lock and its journal.
+    pub target: &'a str,
+}
+
+const READY_LIMIT_MS: u64 = 60_000;
+const QUIET_MS: u64 = 150;
+
+/// Everything that brings the platform up, or brings what already runs up to date.
+pub fn bring_up(around: &Surroundings<'_>) -> Plan {
+    let units = around.resolver.units;
+    let mut steps = preparation();
+    for unit in units {
+        match unit.service.lifetime {
+            Lifetime::OneShot => steps.push(one_shot(around, unit)),
+            Lifetime::LongRunning { .. } | Lifetime::StandIn => steps.extend(long_running(around, unit)),
+        }
+    }
+    Plan {
+        intent: format!("bring up {}", around.resolver.environment.name),
+        target: around.target.to_owned(),
+        steps,
+        ..empty_plan()
+    }
+}
+
+/// Ends everything, in reverse order, and the supervisor too.
+pub fn bring_down(target: &str, supervisor: PathBuf) -> Plan {
+    let step = Step {
+        id: "shutdown".into(),
+        title: "stop every service".to_owned(),
+        action: Action::Supervise(Supervise { state: supervisor, request: ServiceRequest::Shutdown }),
+        ..Step::default()
+    };
+    Plan {
+        intent: format!("bring down {target}"),
+        target: target.to_owned(),
+        steps: vec![step],
+        ..empty_plan()
+    }
+}
+
+fn empty_plan() -> Plan {
+    Plan {
+        intent: String::new(),
+        target: String::new(),
+        on_failure: crate::plan::step::OnFailure::Keep,
+        steps: Vec::new(),
+    }
+}
+
+fn preparation() -> Vec<Step> {
+    let call = |name: &str, title: &str, needs: Vec<StepId>, remedy: &str| Step {
+        id: name.into(),
+        title: title.to_owned(),
+        action: Action::Native(Native {
+            name: name.to_owned(),
+            args: BTreeMap::new(),
+            parameters: json!({}),
+        }),
+        needs,
+        remedy: Some(remedy.to_owned()),
+        ..Step::default()
+    };
+    vec![
+        call(
+            native::CHECK_FLOWS,
+            "judge the flows",
+            vec![],
+            "mend what is named in the flow files; `cargo xtask check flows` judges them again",
+        ),
+        call(native::INSTALL_TOOLS, "have the pinned programs", vec![], "see `cargo xtask doctor`"),
+        call(
+            native::INSTALL_MODULES,
+            "have the npm packages",
+            vec![native::INSTALL_TOOLS.into()],
+            "see `cargo xtask doctor`",
+        ),
+        call(native::MAKE_SECRETS, "have the secrets", vec![], "look at the permissions of the state folder"),
+        call(
+            native::RECORD,
+            "record where everything is",
+            vec![],
+            "look at the permissions of the state folder",
+        ),
+    ]
+}
+
+fn long_running(around: &Surroundings<'_>, unit: &Unit<'_>) -> Vec<Step> {
+    let name = unit.name();
+    let process = process_of(unit);
+    let mut steps = Vec::new();
+    let mut needs = needs(around, unit);
+    if let Some(initialise) = &process.initialise {
+        steps.extend(initialisation(around, unit, process, initialise));
+        needs.push(format!("{name}.adopt").into());
+    }
+    steps.push(Step {
+        id: format!("{name}.start").into(),
+        title: format!("start {name}"),
+        action: Action::Supervise(Supervise {
+            state: around.resolver.instance.supervisor(),
+            request: ServiceRequest::Start(Box::new(spec(around, unit))),
+        }),
+        needs,
+        remedy: Some(format!("read `cargo xtask logs {name}`")),
+        ..Step::default()
+    });
+    steps.push(Step {
+        id: format!("{name}.ready").into(),
+        title: format!("{name} is healthy"),
+        action: Action::WaitFor(WaitFor {
+            probe: Probe::Supervised {
+                state: around.resolver.instance.supervisor(),
+                service: ServiceName(name.clone()),
+            },
+            time_limit_ms: READY_LIMIT_MS,
+            interval_ms: 20,
+        }),
+        needs: vec![format!("{name}.start").into()],
+        time_limit_ms: READY_LIMIT_MS + 5_000,
+        remedy: Some(format!("read `cargo xtask logs {name}`")),
+        ..Step::default()
+    });
+    steps
+}
+
+/// A data folder is made beside its place and renamed, so that one that was half made is never taken for whole.
+fn initialisation(
+    around: &Surroundings<'_>,
+    unit: &Unit<'_>,
+    process: &Process,
+    initialise: &Initialise,
+) -> Vec<Step> {
+    let name = unit.name();
+    let folder = around.resolver.folder(unit, initialise.volume);
+    let partial = folder.with_extension("partial");
+    let exists = Condition::Exists(folder.join(initialise.creates));
+    let place = |text: String| text.replace(&folder.display().to_string(), &partial.display().to_string());
+    let mut argv = vec!["-c".to_owned(), "rm -rf -- \"$0\" && mkdir -p -- \"$0\" && exec \"$@\"".to_owned()];
+    argv.push(partial.display().to_string());
+    argv.extend(argv_of(around, unit, &initialise.command, process.identity).into_iter().map(place));
+    let made = Step {
+        id: format!("{name}.initialise").into(),
+        title: format!("initialise {name}"),
+        action: Action::Exec(Exec {
+            program: "sh".to_owned(),
+            args: argv.into_iter().map(Arg::from).collect(),
+            env: environment(around, unit, &initialise.command),
+            ..Exec::default()
+        }),
+        needs: needs(around, unit),
+        skip_when: Some(exists.clone()),
+        remedy: Some("look at its log; `cargo xtask reset` starts with empty data".to_owned()),
+        ..Step::default()
+    };
+    let adopted = Step {
+        id: format!("{name}.adopt").into(),
+        title: format!("put the data of {name} in place"),
+        action: Action::Exec(Exec {
+            program: "mv".to_owned(),
+            args: ["-T", "--"]
+                .into_iter()
+                .map(Arg::from)
+                .chain([partial, folder].map(|path| Arg::from(path.display().to_string())))
+                .collect(),
+            ..Exec::default()
+        }),
+        needs: vec![made.id.clone()],
+        skip_when: Some(exists),
+        ..Step::default()
+    };
+    vec![made, adopted]
+}
+
+fn one_shot(around: &Surroundings<'_>, unit: &Unit<'_>) -> Step {
+    let name = unit.name();
+    let process = process_of(unit);
+    let command = &process.commands[0];
+    let argv = argv_of(around, unit, command, process.identity);
+    let (program, arguments) = argv.split_first().expect("a command has a program");
+    Step {
+        id: format!("{name}.run").into(),
+        title: format!("run {name}"),
+        action: Action::Exec(Exec {
+            program: program.clone(),
+            args: arguments.iter().cloned().map(Arg::from).collect(),
+            env: environment(around, unit, command),
+            cwd: Some(around.resolver.instance.root.clone()),
+            ..Exec::default()
+        }),
+        needs: needs(around, unit),
+        remedy: Some("mend what its log names, then run the command again".to_owned()),
+        ..Step::default()
+    }
+}
+
+fn process_of<'a>(unit: &Unit<'a>) -> &'a Process {
+    unit.service.process.as_ref().expect("only services with a process are units")
+}
+
+/// The steps that must be done before a unit can start.
+fn needs(around: &Surroundings<'_>, unit: &Unit<'_>) -> Vec<StepId> {
+    let mut needs: Vec<StepId> = [
+        native::CHECK_FLOWS,
+        native::INSTALL_TOOLS,
+        native::INSTALL_MODULES,
+        native::MAKE_SECRETS,
+        native::RECORD,
+    ]
+    .map(StepId::from)
+    .into();
+    let step_of = |id: ServiceId, ending: &'static str| {
+        let found = around.resolver.units.iter().filter(move |other| other.service.id == id);
+        found.map(move |other| StepId(format!("{}.{ending}", other.name())))
+    };
+    for edge in unit.service.edges.iter().filter(|edge| edge.need == Need::Start) {
+        if let Destination::Port(to) = edge.to {
+            needs.extend(step_of(to.service, "ready"));
+        }
+    }
+    for earlier in &unit.service.starts_after {
+        needs.extend(step_of(*earlier, "run"));
+    }
+    needs
+}
+
+fn spec(around: &Surroundings<'_>, unit: &Unit<'_>) -> ProcessSpec {
+    let process = process_of(unit);
+    let command = &process.commands[0];
+    let name = unit.name();
+    let mut argv = argv_of(around, unit, command, process.identity);
+    let mut ports: BTreeMap<String, u16> = unit
+        .service
+        .ports
+        .iter()
+        .filter_map(|port| {
+            let reference = vocabulary::model::PortRef { service: unit.service.id, name: port.name };
+            Some((port.name.to_owned(), around.resolver.own_port(unit, reference)?))
+        })
+        .collect();
+    let debugged =
+        unit.service.id == crate::platform::node_red::ID && unit.replica == unit.service.replicas()[0];
+    if let (Some(port), true) = (around.inspect, debugged) {
+        argv.insert(1, format!("--inspect={}:{port}", super::instance::ADDRESS));
+        ports.insert("inspect".to_owned(), port);
+    }
+    let after = unit.service.edges.iter().filter_map(|edge| match edge.to {
+        Destination::Port(to) => Some(to.service),
+        Destination::Internet => None,
+    });
+    let after = after.flat_map(|id| around.resolver.units.iter().filter(move |other| other.service.id == id));
+    ProcessSpec {
+        name: ServiceName(name.clone()),
+        argv: argv.into_iter().map(Arg::from).collect(),
+        env: environment(around, unit, command),
+        cwd: around.resolver.instance.root.join("flows"),
+        health: unit
+            .service
+            .health
+            .as_ref()
+            .and_then(|health| checked(around, unit, health))
+            .map(Checked::of),
+        restart: Restart { policy: RestartPolicy::Always, ..Restart::default() },
+        stop: Stop {
+            signal: match unit.service.stop.signal {
+                "SIGINT" => StopSignal::Int,
+                "SIGQUIT" => StopSignal::Quit,
+                _ => StopSignal::Term,
+            },
+            grace_ms: u64::from(unit.service.stop.grace_seconds) * 1000,
+        },
+        log: LogFile { path: around.resolver.instance.log(&name), ..LogFile::default() },
+        ports,
+        after: after.map(|other| ServiceName(other.name())).collect(),
+        watch: if around.watches { watches(around, unit) } else { vec![] },
+        ..ProcessSpec::default()
+    }
+}
+
+fn checked(around: &Surroundings<'_>, unit: &Unit<'_>, health: &Health) -> Option<Probe> {
+    Some(match health {
+        Health::Http { port, path } => {
+            let number = around.resolver.own_port(unit, *port)?;
+            let scheme = around.resolver.platform.port(*port)?.protocol.scheme();
+            Probe::Http {
+                url: format!("{scheme}://{}:{number}{path}", super::instance::ADDRESS),
+                status: 200,
+            }
+        }
+        Health::Tcp { port } => {
+            let number = around.resolver.own_port(unit, *port)?;
+            Probe::Tcp { address: format!("{}:{number}", super::instance::ADDRESS) }
+        }
+        Health::Command(command) => Probe::Exec {
+            argv: argv_of(around, unit, command, Identity::Caller).into_iter().map(Arg::from).collect(),
+            env: BTreeMap::new(),
+            user: None,
+        },
+    })
+}
+
+/// What is watched for a unit: its own sources, and those of the one-shot services that it starts after.
+fn watches(around: &Surroundings<'_>, unit: &Unit<'_>) -> Vec<Watch> {
+    let own = process_of(unit).on_change.iter().map(|change| watch(around, unit, unit, change));
+    let earlier = around
+        .resolver
+        .units
+        .iter()
+        .filter(|other| unit.service.starts_after.contains(&other.service.id) && is_first(around, unit));
+    let earlier = earlier.flat_map(|other| {
+        process_of(other)
+            .on_change
+            .iter()
+            .map(|change| watch(around, unit, other, change))
+            .collect::<Vec<_>>()
+    });
+    own.chain(earlier).collect()
+}
+
+fn is_first(around: &Surroundings<'_>, unit: &Unit<'_>) -> bool {
+    around
+        .resolver
+        .units
+        .iter()
+        .find(|other| other.service.id == unit.service.id)
+        .is_some_and(|first| first.replica == unit.replica)
+}
+
+fn watch(around: &Surroundings<'_>, watcher: &Unit<'_>, changed: &Unit<'_>, change: &OnChange) -> Watch {
+    let root = &around.resolver.instance.root;
+    let xtask = around.programs["xtask"].clone();
+    let actions = match &change.reaction {
+        Reaction::Restart => vec![WatchAction::Restart { service: ServiceName(changed.name()) }],
+        Reaction::ReloadFlows { port, path, token } => {
+            let number = around.resolver.own_port(watcher, *port).unwrap_or_default();
+            let mut judge = xtask;
+            judge.extend([
+                "--root".to_owned(),
+                root.display().to_string(),
+                "check".to_owned(),
+                "flows".to_owned(),
+            ]);
+            vec![
+                exec(around, judge, BTreeMap::new(), "check-flows"),
+                WatchAction::Http {
+                    method: "POST".to_owned(),
+                    url: format!("http://{}:{number}{path}", super::instance::ADDRESS),
+                    bearer: Some(Secret {
+                        name: token.to_string(),
+                        file: around.resolver.secret_file(*token),
+                    }),
+                },
+            ]
+        }
+        Reaction::RunAgain => {
+            let process = process_of(changed);
+            let command = &process.commands[0];
+            let argv = argv_of(around, changed, command, process.identity);
+            vec![exec(around, argv, environment(around, changed, command), &changed.name())]
+        }
+    };
+    Watch {
+        paths: change.paths.iter().map(|path| root.join(path)).collect(),
+        ignore: ["node_modules", "*.swp", "*.swx", "*~", "*.tmp", ".#*", "4913"].map(str::to_owned).into(),
+        debounce_ms: QUIET_MS,
+        actions,
+    }
+}
+
+fn exec(around: &Surroundings<'_>, argv: Vec<String>, env: BTreeMap<String, Arg>, log: &str) -> WatchAction {
+    WatchAction::Exec {
+        argv: argv.into_iter().map(Arg::from).collect(),
+        env,
+        cwd: around.resolver.instance.root.clone(),
+        log: around.resolver.instance.log(log),
+        time_limit_ms: 60_000,
+    }
+}
+
+/// The whole command line. PostgreSQL refuses root: where the caller is root, it runs in a user namespace in which
+/// the caller is somebody else, so that it may still enter every folder that the caller may enter.
+fn argv_of(around: &Surroundings<'_>, unit: &Unit<'_>, command: &Command, identity: Identity) -> Vec<String> {
+    let mut argv: Vec<String> = Vec::new();
+    if identity == Identity::NotRoot && around.caller_is_root {
+        argv.extend(["unshare", "--user", "--map-user=1000", "--map-group=1000", "--"].map(str::to_owned));
+    }
+    match around.programs.get(command.program) {
+        Some(start) => argv.extend(start.iter().cloned()),
+        None => argv.push(command.program.to_owned()),
+    }
+    argv.extend(command.arguments.iter().filter_map(|argument| around.resolver.value(unit, argument)));
+    argv
+}
+
+fn environment(around: &Surroundings<'_>, unit: &Unit<'_>, command: &Command) -> BTreeMap<String, Arg> {
+    let variables = around.resolver.variables(unit, command);
+    let mut env: BTreeMap<String, Arg> =
+        variables.into_iter().map(|(name, value)| (name, Arg::from(value))).collect();
+    let folders: Vec<String> = command
+        .calls
+        .iter()
+        .filter_map(|called| around.programs.get(called)?.first())
+        .filter_map(|path| Some(PathBuf::from(path).parent()?.display().to_string()))
+        .collect();
+    if !folders.is_empty() {
+        env.insert("PATH".to_owned(), Arg::from(format!("{}:{}", folders.join(":"), around.path)));
+    }
+    env
+}

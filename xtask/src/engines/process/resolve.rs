@@ -1,0 +1,89 @@
+//! Values of the model as this engine places them. Pure.
+
+use std::path::PathBuf;
+
+use vocabulary::model::environment::Environment;
+use vocabulary::model::{Command, Fact, Platform, PortRef, SecretRef, Value, VolumeRef};
+
+use super::instance::{ADDRESS, Instance, Unit, is_open, socket};
+
+/// Everything that a value can depend on.
+pub struct Resolver<'a> {
+    pub platform: &'a Platform,
+    pub environment: &'a Environment,
+    pub instance: &'a Instance,
+    pub units: &'a [Unit<'a>],
+}
+
+impl Resolver<'_> {
+    /// None where it depends on a port that is not opened in this environment.
+    pub fn value(&self, unit: &Unit<'_>, value: &Value) -> Option<String> {
+        Some(match value {
+            Value::Text(text) => (*text).to_owned(),
+            Value::BindAddress(port) => {
+                self.own_port(unit, *port)?;
+                ADDRESS.to_owned()
+            }
+            Value::BindPort(port) => self.own_port(unit, *port)?.to_string(),
+            Value::Host(_) => ADDRESS.to_owned(),
+            Value::Number(port) => self.instance.port(*port, self.units)?.to_string(),
+            Value::Url { port, path } => self.url(*port, path)?,
+            Value::Folder(volume) => self.folder(unit, *volume).display().to_string(),
+            Value::SecretFile(secret) => self.secret_file(*secret).display().to_string(),
+            Value::Tree(path) => self.instance.root.join(path).display().to_string(),
+            Value::Fact(fact) => self.fact(unit, *fact)?,
+            Value::Joined(parts) => {
+                parts.iter().map(|part| self.value(unit, part)).collect::<Option<Vec<_>>>()?.concat()
+            }
+        })
+    }
+
+    pub fn own_port(&self, unit: &Unit<'_>, port: PortRef) -> Option<u16> {
+        let exposure = self.platform.port(port)?.exposure;
+        if !is_open(exposure, self.environment) {
+            return None;
+        }
+        self.instance.ports.get(&socket(unit, port.name)).copied()
+    }
+
+    pub fn url(&self, port: PortRef, path: &str) -> Option<String> {
+        let number = self.instance.port(port, self.units)?;
+        let scheme = self.platform.port(port)?.protocol.scheme();
+        Some(format!("{scheme}://{ADDRESS}:{number}{path}"))
+    }
+
+    pub fn folder(&self, unit: &Unit<'_>, volume: VolumeRef) -> PathBuf {
+        self.instance.volume(unit, volume)
+    }
+
+    /// A provider's key lies where the site says; everything else in this instance's own folder.
+    pub fn secret_file(&self, secret: SecretRef) -> PathBuf {
+        match &self.environment.llm {
+            Some(llm) if secret == self.platform.llm.key => self.instance.root.join(&llm.api_key_file),
+            _ => self.instance.secret(secret),
+        }
+    }
+
+    /// The variables of a unit: what it is told, and where its secrets lie.
+    pub fn variables(&self, unit: &Unit<'_>, command: &Command) -> Vec<(String, String)> {
+        let told = unit.service.variables.iter().chain(&command.variables);
+        let told =
+            told.filter_map(|variable| Some((variable.name.to_owned(), self.value(unit, &variable.value)?)));
+        let secrets = unit.service.secrets.iter().filter_map(|used| {
+            let path = self.secret_file(used.secret);
+            Some((used.variable?.to_owned(), path.display().to_string()))
+        });
+        told.chain(secrets).collect()
+    }
+
+    fn fact(&self, unit: &Unit<'_>, fact: Fact) -> Option<String> {
+        Some(match (fact, &self.environment.llm) {
+            (Fact::Environment, _) => self.environment.name.clone(),
+            (Fact::Replica, _) => unit.replica.to_owned(),
+            (Fact::LlmBaseUrl, Some(llm)) => llm.base_url.clone(),
+            (Fact::LlmModel, Some(llm)) => llm.model.clone(),
+            (Fact::LlmBaseUrl, None) => self.url(self.platform.llm.stand_in, self.platform.llm.path)?,
+            (Fact::LlmModel, None) => self.platform.llm.model.to_owned(),
+        })
+    }
+}

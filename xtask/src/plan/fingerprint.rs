@@ -1,0 +1,67 @@
+//! SHA-256 of what a step would do: equal fingerprints, equal work.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result};
+use serde::Serialize;
+use sha2::{Digest as _, Sha256};
+
+use super::mask::Outputs;
+use super::step::{Plan, Step, StepId};
+
+/// Fingerprint of a whole plan, as data.
+pub fn of_plan(plan: &Plan) -> String {
+    let mut hash = Sha256::new();
+    add(&mut hash, plan);
+    hex(hash)
+}
+
+/// Fingerprint of a step that is about to run: its action, the outputs it uses, the contents of what it reads, and
+/// `needed`, the fingerprints of the journaled steps it needs. Secrets count by name and file, not by value.
+///
+/// # Errors
+/// When something it reads cannot be read. What is missing counts as missing.
+pub fn of_step(step: &Step, outputs: &BTreeMap<StepId, Outputs>, needed: &[&str]) -> Result<String> {
+    let mut hash = Sha256::new();
+    add(&mut hash, &step.action);
+    for from in step.action.outputs() {
+        add(&mut hash, &outputs.get(&from.step).and_then(|of_step| of_step.get(&from.key)));
+    }
+    for path in &step.reads {
+        for file in files_below(path)? {
+            add(&mut hash, &file);
+            let contents = fs::read(&file).with_context(|| format!("cannot read {}", file.display()))?;
+            hash.update((contents.len() as u64).to_le_bytes());
+            hash.update(contents);
+        }
+    }
+    add(&mut hash, &needed);
+    Ok(hex(hash))
+}
+
+fn files_below(path: &Path) -> Result<Vec<PathBuf>> {
+    if !path.exists() {
+        return Ok(Vec::new());
+    }
+    let mut files = Vec::new();
+    for entry in walkdir::WalkDir::new(path).sort_by_file_name() {
+        let entry = entry.with_context(|| format!("cannot list {}", path.display()))?;
+        if entry.path().is_file() {
+            files.push(entry.into_path());
+        }
+    }
+    Ok(files)
+}
+
+fn add(hash: &mut Sha256, value: &impl Serialize) {
+    // Plans are made of strings, numbers and lists: they always serialise.
+    let text = serde_json::to_vec(value).unwrap_or_default();
+    hash.update((text.len() as u64).to_le_bytes());
+    hash.update(text);
+}
+
+fn hex(hash: Sha256) -> String {
+    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+}

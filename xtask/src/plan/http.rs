@@ -1,0 +1,81 @@
+//! One HTTP request, with a time limit that a stop can cut short.
+
+use std::collections::BTreeMap;
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, anyhow, bail};
+use ureq::http;
+
+use super::mask::Resolved;
+
+/// A body longer than this many bytes is an error.
+const LONGEST_BODY: u64 = 1024 * 1024;
+
+/// A request, every word known.
+#[derive(Debug, Clone)]
+pub struct Request {
+    pub method: String,
+    pub url: Resolved,
+    pub bearer: Option<Resolved>,
+    pub headers: BTreeMap<String, Resolved>,
+    pub body: Option<Resolved>,
+}
+
+/// What came back. Redirects are answers, not followed.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    pub status: u16,
+    pub body: String,
+}
+
+impl Request {
+    /// Sends it and waits for the whole answer.
+    ///
+    /// # Errors
+    /// When the request cannot be made, no answer comes before `deadline`, or `stop` holds first.
+    pub fn send(&self, deadline: Instant, stop: &dyn Fn() -> bool) -> Result<Answer> {
+        let (sender, answered) = channel();
+        let request = self.clone();
+        std::thread::Builder::new().name("http".into()).spawn(move || {
+            let limit = deadline.saturating_duration_since(Instant::now());
+            let _ = sender.send(request.exchange(limit.max(Duration::from_millis(1))));
+        })?;
+        loop {
+            match answered.recv_timeout(Duration::from_millis(30)) {
+                Ok(answer) => return answer.with_context(|| format!("{} {}", self.method, self.url)),
+                Err(RecvTimeoutError::Disconnected) => bail!("{} {}: no answer", self.method, self.url),
+                Err(RecvTimeoutError::Timeout) if stop() => bail!("{} {}: stopped", self.method, self.url),
+                Err(RecvTimeoutError::Timeout) => {}
+            }
+        }
+    }
+
+    fn exchange(&self, limit: Duration) -> Result<Answer> {
+        let uri: http::Uri = self.url.expose().parse().map_err(|error| anyhow!("not a URL: {error}"))?;
+        let local = uri.host().is_some_and(|host| {
+            host == "localhost" || host.starts_with("127.") || host == "[::1]" || host == "::1"
+        });
+        let config = ureq::Agent::config_builder()
+            .timeout_global(Some(limit))
+            .http_status_as_error(false)
+            .max_redirects(0)
+            .max_redirects_will_error(false);
+        // What runs on this machine is not behind a proxy.
+        let agent = if local { config.proxy(None) } else { config }.build().new_agent();
+        let mut request = http::Request::builder().method(self.method.as_str()).uri(uri);
+        for (name, value) in &self.headers {
+            request = request.header(name, value.expose());
+        }
+        if let Some(bearer) = &self.bearer {
+            request = request.header("authorization", format!("Bearer {}", bearer.expose()));
+        }
+        let answer = match &self.body {
+            Some(body) => agent.run(request.body(body.expose().to_owned())?),
+            None => agent.run(request.body(())?),
+        };
+        let mut answer = answer?;
+        let body = answer.body_mut().with_config().limit(LONGEST_BODY).lossy_utf8(true).read_to_string()?;
+        Ok(Answer { status: answer.status().as_u16(), body })
+    }
+}

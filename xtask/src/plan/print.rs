@@ -1,0 +1,205 @@
+//! A plan as text, for `--dry-run` and runbooks. Secrets appear by name.
+
+use std::fmt::Write as _;
+
+use super::action::{Action, Probe, ServiceRequest};
+use super::argument::Arg;
+use super::step::{Condition, Journaled, OnFailure, Plan, Step};
+
+impl Plan {
+    /// Every step in an order in which they can run, with what it needs and what undoes it.
+    pub fn text(&self) -> String {
+        let mut text = format!("{} (target {}, {} steps)\n", self.intent, self.target, self.steps.len());
+        if self.on_failure == OnFailure::Undo {
+            text.push_str("if a step fails, what was done is undone\n");
+        }
+        for (index, step) in self.in_order().into_iter().enumerate() {
+            text.push('\n');
+            write_step(&mut text, index + 1, step);
+        }
+        text
+    }
+
+    /// The steps, each after those it needs, otherwise as written. Steps of a cycle come last.
+    pub fn in_order(&self) -> Vec<&Step> {
+        let mut ordered: Vec<&Step> = Vec::new();
+        let mut open: Vec<&Step> = self.steps.iter().collect();
+        while let Some(next) = open
+            .iter()
+            .position(|step| step.needs.iter().all(|need| ordered.iter().any(|done| done.id == *need)))
+        {
+            ordered.push(open.remove(next));
+        }
+        ordered.append(&mut open);
+        ordered
+    }
+}
+
+fn write_step(text: &mut String, number: usize, step: &Step) {
+    let mut line = |label: &str, value: String| {
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "{label}{value}");
+    };
+    line(&format!("{number:>3}. "), format!("{} [{}]", step.title, step.id));
+    line("     does   ", step.action.text());
+    if !step.needs.is_empty() {
+        line("     needs  ", step.needs.iter().map(|need| need.0.as_str()).collect::<Vec<_>>().join(", "));
+    }
+    if let Some(condition) = &step.skip_when {
+        line("     unless ", condition_text(condition));
+    }
+    match step.journaled {
+        Journaled::No => {}
+        Journaled::UntilFinished => line("     once   ", "until the plan has finished".to_owned()),
+        Journaled::Kept => line("     once   ", "until what it does changes".to_owned()),
+    }
+    if let Some(undo) = &step.undo {
+        line("     undo   ", undo.text());
+    }
+}
+
+fn condition_text(condition: &Condition) -> String {
+    let list = |parts: &[Condition], word: &str| {
+        parts.iter().map(condition_text).collect::<Vec<_>>().join(&format!(" {word} "))
+    };
+    match condition {
+        Condition::Exists(path) => format!("{} exists", path.display()),
+        Condition::Contains { path, .. } => format!("{} is as wanted", path.display()),
+        Condition::All(parts) => list(parts, "and"),
+        Condition::Any(parts) => list(parts, "or"),
+        Condition::Not(part) => format!("not ({})", condition_text(part)),
+    }
+}
+
+impl Action {
+    /// One line: what it does, in the words of a shell where there is such a thing.
+    pub fn text(&self) -> String {
+        match self {
+            Self::Exec(exec) => {
+                let env =
+                    exec.env.iter().map(|(name, value)| format!("{name}={}", quoted(&value.to_string())));
+                let words = std::iter::once(quoted(&exec.program)).chain(exec.args.iter().map(quoted_arg));
+                let mut text = env.chain(words).collect::<Vec<_>>().join(" ");
+                if let Some(cwd) = &exec.cwd {
+                    text = format!("(cd {} && {text})", cwd.display());
+                }
+                if let Some(stdin) = &exec.stdin {
+                    text.push_str(&format!(" <<< {}", quoted_arg(stdin)));
+                }
+                text
+            }
+            Self::Http(http) => format!("{} {}", http.method, http.url),
+            Self::Write(write) => format!("write {} (mode {:04o})", write.path.display(), write.mode),
+            Self::WaitFor(wait) => {
+                format!(
+                    "wait until {}, at most {} s",
+                    probe_text(&wait.probe),
+                    wait.time_limit_ms.div_ceil(1000)
+                )
+            }
+            Self::Supervise(supervise) => match &supervise.request {
+                ServiceRequest::Start(spec) => {
+                    let words: Vec<_> = spec.argv.iter().map(quoted_arg).collect();
+                    format!("start service {}: {}", spec.name, words.join(" "))
+                }
+                ServiceRequest::Stop(name) => format!("stop service {name}"),
+                ServiceRequest::Restart(name) => format!("restart service {name}"),
+                ServiceRequest::Remove(name) => format!("remove service {name}"),
+                ServiceRequest::Shutdown => "stop every service and their supervisor".to_owned(),
+            },
+            Self::Native(native) if native.parameters.is_null() => native.name.clone(),
+            Self::Native(native) => format!("{} {}", native.name, native.parameters),
+        }
+    }
+}
+
+fn probe_text(probe: &Probe) -> String {
+    match probe {
+        Probe::Tcp { address } => format!("{address} accepts connections"),
+        Probe::Http { url, status } => format!("GET {url} answers {status}"),
+        Probe::File { path } => format!("{} exists", path.display()),
+        Probe::Supervised { service, .. } => format!("service {service} is healthy"),
+        Probe::Exec { argv, .. } => {
+            format!("`{}` succeeds", argv.iter().map(quoted_arg).collect::<Vec<_>>().join(" "))
+        }
+    }
+}
+
+fn quoted_arg(arg: &Arg) -> String {
+    quoted(&arg.to_string())
+}
+
+fn quoted(word: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_./:=@%+,".contains(&byte);
+    if !word.is_empty() && word.bytes().all(plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::action::{Exec, Write};
+    use super::*;
+
+    #[test]
+    fn a_dry_run_reads_well_and_shows_no_secret() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("password");
+        std::fs::write(&file, "hunter2hunter2").unwrap();
+        let plan = Plan {
+            intent: "bring up dev".into(),
+            target: "dev".into(),
+            on_failure: OnFailure::Undo,
+            steps: vec![
+                Step {
+                    id: "migrate".into(),
+                    title: "migrate the database".into(),
+                    action: Action::Exec(Exec {
+                        program: "dbmate".into(),
+                        args: vec!["up".into(), "it's".into()],
+                        env: [("PGPASSWORD".to_owned(), Arg::secret("postgres-password", &file))].into(),
+                        ..Exec::default()
+                    }),
+                    needs: vec!["conf".into()],
+                    journaled: Journaled::UntilFinished,
+                    ..Step::default()
+                },
+                Step {
+                    id: "conf".into(),
+                    title: "configure".into(),
+                    action: Action::Write(Write {
+                        path: "/x/conf".into(),
+                        contents: "a".into(),
+                        mode: 0o600,
+                    }),
+                    skip_when: Some(Condition::Exists("/x/conf".into())),
+                    undo: Some(Action::Exec(Exec {
+                        program: "rm".into(),
+                        args: vec!["/x/conf".into()],
+                        ..Exec::default()
+                    })),
+                    ..Step::default()
+                },
+            ],
+        };
+        let expected = r"bring up dev (target dev, 2 steps)
+if a step fails, what was done is undone
+
+  1. configure [conf]
+     does   write /x/conf (mode 0600)
+     unless /x/conf exists
+     undo   rm /x/conf
+
+  2. migrate the database [migrate]
+     does   PGPASSWORD='<secret postgres-password>' dbmate up 'it'\''s'
+     needs  conf
+     once   until the plan has finished
+";
+        assert_eq!(plan.text(), expected);
+        let json = serde_json::to_string_pretty(&plan).unwrap();
+        assert!(!json.contains("hunter2") && !format!("{plan:?}").contains("hunter2"));
+        assert_eq!(serde_json::from_str::<Plan>(&json).unwrap(), plan, "a plan survives its JSON");
+    }
+}

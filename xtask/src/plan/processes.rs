@@ -1,0 +1,157 @@
+//! What the system says about processes, and signals to their groups.
+//!
+//! A process is named by its id, its start time (field 22 of `/proc/PID/stat`, in clock ticks since boot) and the boot
+//! it belongs to: the three together are never used twice.
+
+use std::fs;
+use std::io;
+
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions};
+use serde::{Deserialize, Serialize};
+
+/// One process of one boot.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProcessIdentity {
+    pub pid: u32,
+    /// Clock ticks between boot and the start of the process.
+    pub start_ticks: u64,
+    /// `/proc/sys/kernel/random/boot_id`.
+    pub boot: String,
+}
+
+/// Observes the process `pid`; `None` when there is none, or only one that has ended and waits to be reaped.
+pub fn identify(pid: u32) -> Option<ProcessIdentity> {
+    let stat = Stat::read(pid)?;
+    (!stat.ended()).then(|| ProcessIdentity { pid, start_ticks: stat.start_ticks, boot: boot_id() })
+}
+
+/// This process.
+pub fn this_process() -> ProcessIdentity {
+    let pid = std::process::id();
+    identify(pid).unwrap_or(ProcessIdentity { pid, start_ticks: 0, boot: boot_id() })
+}
+
+/// Whether exactly this process still runs.
+pub fn is_alive(process: &ProcessIdentity) -> bool {
+    identify(process.pid).as_ref() == Some(process)
+}
+
+/// Names this boot of the machine.
+pub fn boot_id() -> String {
+    read_trimmed("/proc/sys/kernel/random/boot_id")
+}
+
+/// The machine's name.
+pub fn host_name() -> String {
+    read_trimmed("/proc/sys/kernel/hostname")
+}
+
+fn read_trimmed(path: &str) -> String {
+    fs::read_to_string(path).map(|text| text.trim().to_owned()).unwrap_or_default()
+}
+
+/// Ids of the running processes of the group `group`.
+pub fn members(group: u32) -> Vec<u32> {
+    every_process()
+        .into_iter()
+        .filter(|pid| Stat::read(*pid).is_some_and(|stat| stat.group == group && !stat.ended()))
+        .collect()
+}
+
+/// Ids of the running processes whose first environment holds exactly `entry` (`NAME=value`). Processes that
+/// have overwritten their environment, or belong to others, are not seen.
+pub fn with_environment(entry: &str) -> Vec<u32> {
+    every_process()
+        .into_iter()
+        .filter(|pid| {
+            fs::read(format!("/proc/{pid}/environ"))
+                .is_ok_and(|environ| environ.split(|byte| *byte == 0).any(|word| word == entry.as_bytes()))
+                && Stat::read(*pid).is_some_and(|stat| !stat.ended())
+        })
+        .collect()
+}
+
+fn every_process() -> Vec<u32> {
+    let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
+    entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect()
+}
+
+/// What the system's line about a process says.
+#[derive(Debug, PartialEq, Eq)]
+struct Stat {
+    state: char,
+    group: u32,
+    start_ticks: u64,
+}
+
+impl Stat {
+    fn read(pid: u32) -> Option<Self> {
+        Self::parse(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
+    }
+
+    /// The name in parentheses may itself hold spaces and parentheses, so fields count from the last one.
+    fn parse(line: &str) -> Option<Self> {
+        let mut fields = line.rsplit_once(')')?.1.split_whitespace();
+        let state = fields.next()?.chars().next()?;
+        let group = fields.nth(1)?.parse().ok()?;
+        let start_ticks = fields.nth(16)?.parse().ok()?;
+        Some(Self { state, group, start_ticks })
+    }
+
+    fn ended(&self) -> bool {
+        matches!(self.state, 'Z' | 'X' | 'x')
+    }
+}
+
+/// Sends `signal` to every process of the group; false when the group is empty.
+pub fn signal_group(group: u32, signal: Signal) -> bool {
+    pid_of(group).is_some_and(|group| rustix::process::kill_process_group(group, signal).is_ok())
+}
+
+/// Whether the group has a process, ended but unreaped ones included.
+pub fn group_exists(group: u32) -> bool {
+    pid_of(group).is_some_and(|group| rustix::process::test_kill_process_group(group).is_ok())
+}
+
+/// Sends `signal` to one process; false when it does not exist.
+pub fn signal_process(pid: u32, signal: Signal) -> bool {
+    pid_of(pid).is_some_and(|pid| rustix::process::kill_process(pid, signal).is_ok())
+}
+
+/// Blocks until the child `pid` has ended, and leaves it unreaped: until then neither its id nor its group's id
+/// can belong to another, so the rest of the group can be signalled safely.
+pub fn await_end(pid: u32) -> io::Result<()> {
+    let pid = pid_of(pid).ok_or_else(|| io::Error::other("no such process"))?;
+    loop {
+        match rustix::process::waitid(WaitId::Pid(pid), WaitIdOptions::EXITED | WaitIdOptions::NOWAIT) {
+            Ok(_) => return Ok(()),
+            Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+fn pid_of(pid: u32) -> Option<Pid> {
+    Pid::from_raw(i32::try_from(pid).ok()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_with_parentheses_does_not_shift_the_fields() {
+        let line = "42 (a) b) (c)) S 1 41 40 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 98765 0 0";
+        assert_eq!(Stat::parse(line), Some(Stat { state: 'S', group: 41, start_ticks: 98765 }));
+        assert_eq!(Stat::parse("42 (x) S 1"), None);
+    }
+
+    #[test]
+    fn this_process_is_alive_and_its_id_with_another_start_is_not() {
+        let me = this_process();
+        assert!(me.start_ticks > 0 && !me.boot.is_empty());
+        assert!(is_alive(&me));
+        assert!(!is_alive(&ProcessIdentity { start_ticks: me.start_ticks + 1, ..me.clone() }));
+        assert!(!is_alive(&ProcessIdentity { boot: "another".into(), ..me }));
+    }
+}

@@ -1,0 +1,166 @@
+//! What a run shows while it goes: a live line per running step on a terminal, groups on GitHub, plain lines elsewhere.
+
+use std::collections::BTreeMap;
+use std::io::{IsTerminal as _, Write};
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+
+use super::clock::spell;
+use super::report::{Status, StepReport};
+use super::step::{Step, StepId};
+
+/// On GitHub a step's log is shown folded up to this many lines.
+const FOLDED_LINES: usize = 500;
+
+/// The kind of reader.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Look {
+    Terminal,
+    GitHub,
+    Plain,
+}
+
+impl Look {
+    /// From the environment and from what standard error is.
+    pub fn detect() -> Self {
+        if std::env::var_os("GITHUB_ACTIONS").is_some_and(|value| value == "true") {
+            Self::GitHub
+        } else if std::io::stderr().is_terminal() {
+            Self::Terminal
+        } else {
+            Self::Plain
+        }
+    }
+}
+
+/// Shows a run; clones write to the same place.
+#[derive(Clone)]
+pub struct Show {
+    look: Look,
+    live: MultiProgress,
+    bars: Arc<Mutex<BTreeMap<StepId, ProgressBar>>>,
+    out: Arc<Mutex<Box<dyn Write + Send>>>,
+}
+
+impl Show {
+    /// Shows on standard error.
+    pub fn on_stderr() -> Self {
+        Self::to(Look::detect(), Box::new(std::io::stderr()))
+    }
+
+    /// Shows to `out`; the live lines of [`Look::Terminal`] go to standard error.
+    pub fn to(look: Look, out: Box<dyn Write + Send>) -> Self {
+        Self {
+            look,
+            live: MultiProgress::new(),
+            bars: Arc::new(Mutex::new(BTreeMap::new())),
+            out: Arc::new(Mutex::new(out)),
+        }
+    }
+
+    /// One line for people, above the live ones.
+    pub fn say(&self, text: &str) {
+        if self.look == Look::Terminal && self.live.println(text).is_ok() && !self.live.is_hidden() {
+            return;
+        }
+        if let Ok(mut out) = self.out.lock() {
+            // Nobody may be reading any more; the run goes on.
+            let _ = writeln!(out, "{text}");
+            let _ = out.flush();
+        }
+    }
+
+    /// A step has started.
+    pub fn started(&self, step: &Step) {
+        if self.look != Look::Terminal {
+            return;
+        }
+        let style = ProgressStyle::with_template("{spinner} {prefix} {elapsed:.dim} {wide_msg:.dim}");
+        let bar = self.live.add(ProgressBar::new_spinner());
+        bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
+        bar.set_prefix(step.title.clone());
+        bar.enable_steady_tick(Duration::from_millis(120));
+        if let Ok(mut bars) = self.bars.lock() {
+            bars.insert(step.id.clone(), bar);
+        }
+    }
+
+    /// A running step has written a line.
+    pub fn line(&self, step: &StepId, text: &str) {
+        if self.look == Look::Terminal
+            && let Ok(bars) = self.bars.lock()
+            && let Some(bar) = bars.get(step)
+        {
+            bar.set_message(text.chars().filter(|letter| !letter.is_control()).take(200).collect::<String>());
+        }
+    }
+
+    /// A step has ended: one line when it is good, the tail of its log and what to do when it failed.
+    pub fn ended(&self, step: &Step, report: &StepReport, tail: &[String]) {
+        if let Ok(mut bars) = self.bars.lock()
+            && let Some(bar) = bars.remove(&step.id)
+        {
+            bar.finish_and_clear();
+            self.live.remove(&bar);
+        }
+        if self.look == Look::GitHub && matches!(report.status, Status::Done | Status::Failed) {
+            self.say_folded(step, report);
+        } else {
+            self.say(&headline(&step.title, report));
+        }
+        if report.status == Status::Failed {
+            self.say(&failure(step, report, tail));
+            if self.look == Look::GitHub {
+                let error =
+                    report.error.as_deref().unwrap_or("failed").replace('%', "%25").replace('\n', "%0A");
+                self.say(&format!("::error title={}::{error}", step.title));
+            }
+        }
+    }
+
+    fn say_folded(&self, step: &Step, report: &StepReport) {
+        let text = report.log.as_deref().map(|path| last_lines(path, FOLDED_LINES)).unwrap_or_default();
+        let end = if text.is_empty() || text.ends_with('\n') { "" } else { "\n" };
+        self.say(&format!("::group::{}\n{text}{end}::endgroup::", headline(&step.title, report)));
+    }
+}
+
+fn last_lines(path: &Path, count: usize) -> String {
+    let text = std::fs::read_to_string(path).unwrap_or_default();
+    let lines: Vec<_> = text.lines().collect();
+    // A line of a log must not be taken for a command of the workflow.
+    let lines = lines[lines.len().saturating_sub(count)..].iter().map(|line| line.replacen("::", ": :", 1));
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+fn headline(title: &str, report: &StepReport) -> String {
+    let time = spell(Duration::from_millis(report.duration_ms));
+    match report.status {
+        Status::Done => format!("✓ {title} {time}"),
+        Status::AlreadyThere | Status::AlreadyDone => format!("✓ {title} ({})", report.status.words()),
+        Status::Failed => format!("✗ {title} {time}"),
+        Status::Interrupted | Status::NotStarted => format!("- {title} ({})", report.status.words()),
+    }
+}
+
+fn failure(step: &Step, report: &StepReport, tail: &[String]) -> String {
+    let mut text = String::new();
+    let mut add = |label: &str, value: &str| {
+        text.push_str(&format!("    {label}{value}\n"));
+    };
+    tail.iter().for_each(|line| add("| ", line));
+    if let Some(error) = &report.error {
+        add("error: ", error);
+    }
+    if let Some(log) = &report.log {
+        add("log: ", &log.display().to_string());
+    }
+    if let Some(remedy) = &step.remedy {
+        add("to do: ", remedy);
+    }
+    text.truncate(text.trim_end().len());
+    text
+}

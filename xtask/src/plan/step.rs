@@ -1,0 +1,144 @@
+//! Plan and Step: what is to be done, in which order, and what undoes it.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use super::action::Action;
+
+/// Names a step within its plan: `[a-z0-9._-]+`, because it also names the step's log file.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct StepId(pub String);
+
+impl From<&str> for StepId {
+    fn from(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+}
+
+impl From<String> for StepId {
+    fn from(text: String) -> Self {
+        Self(text)
+    }
+}
+
+impl fmt::Display for StepId {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(&self.0)
+    }
+}
+
+/// A lowered intent: a graph of steps on one target.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Plan {
+    /// What the user asked for, in words: `bring up dev`.
+    pub intent: String,
+    /// What is changed; names the lock, the journal and the logs: `dev`. One path component.
+    pub target: String,
+    /// What becomes of finished steps when another fails or the run is interrupted.
+    #[serde(default)]
+    pub on_failure: OnFailure,
+    pub steps: Vec<Step>,
+}
+
+/// What becomes of what was done, when the plan cannot be finished.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnFailure {
+    /// It stays; a rerun goes on from there.
+    #[default]
+    Keep,
+    /// Steps that finished, failed half way or were interrupted are undone, last started first.
+    Undo,
+}
+
+/// One step. Write `Step { id: .., title: .., action: .., ..Step::default() }`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Step {
+    pub id: StepId,
+    /// One line for people: `create the database cluster`.
+    pub title: String,
+    pub action: Action,
+    /// Steps that must have succeeded, or been skipped, before this one starts.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub needs: Vec<StepId>,
+    /// Takes back what the action did, whole or half; must be harmless when there is nothing to take back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub undo: Option<Action>,
+    /// The step is skipped as "already there" when this holds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub skip_when: Option<Condition>,
+    /// Whether a rerun may skip the step as "already done".
+    #[serde(default)]
+    pub journaled: Journaled,
+    /// Files and folders the action reads. Their contents are part of the step's fingerprint.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reads: Vec<PathBuf>,
+    /// Files and folders the action makes. A journaled step runs again when one of them is missing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub makes: Vec<PathBuf>,
+    /// Milliseconds until the action is ended and the step has failed.
+    pub time_limit_ms: u64,
+    /// What the user can do when the step fails.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub remedy: Option<String>,
+    /// What the step puts out is secret: its outputs stay in memory and are masked, its log is withheld.
+    #[serde(default)]
+    pub sensitive: bool,
+}
+
+/// How long the journal remembers that a step is done. A step is remembered by its fingerprint: the action with the
+/// outputs it uses (not the values of secrets), the contents of `reads`, and the fingerprints of the journaled
+/// steps it needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Journaled {
+    /// It runs in every run.
+    #[default]
+    No,
+    /// Until a run of the target's plan succeeds as a whole: a rerun after a failure or a kill skips it.
+    UntilFinished,
+    /// Across runs, until its fingerprint changes or what it `makes` is missing.
+    Kept,
+}
+
+/// Something that can be seen without changing anything.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Condition {
+    /// A file or folder of that path exists.
+    Exists(PathBuf),
+    /// A file with exactly these contents exists.
+    Contains {
+        path: PathBuf,
+        contents: String,
+    },
+    All(Vec<Condition>),
+    Any(Vec<Condition>),
+    Not(Box<Condition>),
+}
+
+impl Default for Step {
+    /// No needs, runs every time, ten minutes. `id`, `title` and `action` must be given: `validate` refuses
+    /// these empty ones.
+    fn default() -> Self {
+        Self {
+            id: StepId(String::new()),
+            title: String::new(),
+            action: Action::default(),
+            needs: Vec::new(),
+            undo: None,
+            skip_when: None,
+            journaled: Journaled::No,
+            reads: Vec::new(),
+            makes: Vec::new(),
+            time_limit_ms: 600_000,
+            remedy: None,
+            sensitive: false,
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! Alertmanager: groups alerts and sends them to people.
+
+use vocabulary::model::{
+    Alert, Destination, Edge, Exposure, Health, Lifetime, Metric, MetricKind, MetricRef, Need, Port, PortRef,
+    Protocol, Resources, Scrape, SecretUse, Service, ServiceId, Severity, Stop, Volume,
+};
+
+use super::{pins, secrets};
+
+pub const ID: ServiceId = ServiceId("alertmanager");
+pub const WEB: PortRef = PortRef { service: ID, name: "web" };
+pub const ALERTMANAGER_NOTIFICATIONS_FAILED_TOTAL: MetricRef =
+    MetricRef("alertmanager_notifications_failed_total");
+
+pub fn service() -> Service {
+    Service {
+        id: ID,
+        purpose: "Alertmanager: delivers alerts to PagerDuty, Slack and e-mail",
+        lifetime: Lifetime::LongRunning { replicas: vec![""] },
+        image: pins::ALERTMANAGER,
+        ports: vec![Port {
+            name: "web",
+            number: 9093,
+            protocol: Protocol::Http,
+            exposure: Exposure::Operator,
+            purpose: "alerts and silences",
+        }],
+        edges: vec![Edge {
+            to: Destination::Internet,
+            need: Need::Run,
+            why: "delivers to PagerDuty, Slack and e-mail",
+        }],
+        starts_after: vec![],
+        variables: vec![],
+        secrets: vec![
+            SecretUse { secret: secrets::PAGERDUTY_ROUTING_KEY, variable: None },
+            SecretUse { secret: secrets::SLACK_WEBHOOK_URL, variable: None },
+            SecretUse { secret: secrets::SMTP_PASSWORD, variable: None },
+        ],
+        health: Some(Health::Http { port: WEB, path: "/-/healthy" }),
+        stop: Stop { signal: "SIGTERM", grace_seconds: 15 },
+        resources: Resources { memory_mib: 128, cpu_millis: 250, pids: 64 },
+        volumes: vec![Volume { name: "data", purpose: "silences and what was sent", precious: false }],
+        scrape: Some(Scrape { port: WEB, path: "/metrics", every_seconds: 15 }),
+        metrics: vec![Metric {
+            name: ALERTMANAGER_NOTIFICATIONS_FAILED_TOTAL,
+            kind: MetricKind::Counter,
+            help: "Notifications that could not be delivered",
+            labels: vec!["integration"],
+            ours: false,
+        }],
+        alerts: vec![Alert {
+            name: "NotificationsFail",
+            severity: Severity::Warning,
+            expression: "rate(alertmanager_notifications_failed_total[10m]) > 0",
+            reads: vec![ALERTMANAGER_NOTIFICATIONS_FAILED_TOTAL],
+            for_minutes: 5,
+            summary: "Alerts are not delivered through one of the channels.",
+            remedy: "Check the secret of the integration that the label names, and the way out to it.",
+        }],
+        process: None,
+    }
+}

@@ -1,0 +1,44 @@
+//! Barman: base backups and synchronous WAL streaming.
+
+use vocabulary::model::{
+    Command, Destination, Edge, Health, Image, Lifetime, Need, Resources, SecretUse, Service, ServiceId,
+    Stop, Value, Volume,
+};
+
+use super::{postgres, secrets};
+
+pub const ID: ServiceId = ServiceId("barman");
+
+pub fn service() -> Service {
+    Service {
+        id: ID,
+        purpose: "Barman: backups of PostgreSQL",
+        lifetime: Lifetime::LongRunning { replicas: vec![""] },
+        image: Image::Built { dockerfile: "ops/docker/prod/Dockerfile", target: "barman" },
+        ports: vec![],
+        edges: vec![Edge {
+            to: Destination::Port(postgres::SQL),
+            need: Need::Start,
+            why: "copies and streams the database",
+        }],
+        starts_after: vec![],
+        variables: vec![],
+        secrets: vec![SecretUse {
+            secret: secrets::POSTGRES_BARMAN_PASSWORD,
+            variable: Some("POSTGRES_BARMAN_PASSWORD_FILE"),
+        }],
+        health: Some(Health::Command(Command {
+            program: "barman",
+            arguments: vec![Value::Text("check"), Value::Text("flowship")],
+            calls: vec![],
+            variables: vec![],
+        })),
+        stop: Stop { signal: "SIGTERM", grace_seconds: 30 },
+        resources: Resources { memory_mib: 512, cpu_millis: 1000, pids: 64 },
+        volumes: vec![Volume { name: "backups", purpose: "base backups and WAL", precious: true }],
+        scrape: None,
+        metrics: vec![],
+        alerts: vec![],
+        process: None,
+    }
+}

@@ -1,0 +1,106 @@
+//! The quality gates of `cargo xtask ci`, in the order in which they are shown.
+
+use vocabulary::model::{Gate, GateCommand};
+
+pub fn gates() -> Vec<Gate> {
+    vec![
+        Gate {
+            id: "format",
+            checks: "Rust sources are formatted",
+            commands: vec![cargo(&["fmt", "--all", "--check"])],
+            after: vec![],
+            remedy: "run `cargo fmt --all`",
+            limit_seconds: 120,
+        },
+        Gate {
+            id: "generated",
+            checks: "generated files are what the platform says, and the platform and its environments are valid",
+            commands: vec![xtask(&["generate", "--check"]), xtask(&["environment", "check"])],
+            after: vec![],
+            remedy: "run `cargo xtask generate`; it shows what it changes with --diff",
+            limit_seconds: 60,
+        },
+        Gate {
+            id: "flows",
+            checks: "the flows would start and answer: the offline gate, and nrlint",
+            commands: vec![
+                xtask(&["check", "flows"]),
+                GateCommand {
+                    program: "nrlint",
+                    arguments: vec!["--config", ".nrlintrc.js", "flows.json"],
+                    folder: "flows",
+                },
+            ],
+            after: vec![],
+            remedy: "mend the node that the finding names, in the editor (`cargo xtask dev`) or in the file",
+            limit_seconds: 120,
+        },
+        Gate {
+            id: "workflows",
+            checks: "GitHub workflows: actionlint and zizmor find nothing",
+            commands: vec![
+                GateCommand { program: "actionlint", arguments: vec!["-color=false"], folder: "." },
+                GateCommand {
+                    program: "zizmor",
+                    arguments: vec!["--offline", "--persona=auditor", "--no-progress", ".github/workflows"],
+                    folder: ".",
+                },
+            ],
+            after: vec![],
+            remedy: "change the workflow's definition under xtask/src/platform/, then `cargo xtask generate`",
+            limit_seconds: 120,
+        },
+        Gate {
+            id: "clippy",
+            checks: "clippy finds nothing in the Rust sources",
+            commands: vec![cargo(&[
+                "clippy",
+                "--workspace",
+                "--all-targets",
+                "--quiet",
+                "--",
+                "-D",
+                "warnings",
+            ])],
+            after: vec!["format"],
+            remedy: "mend what clippy names",
+            limit_seconds: 900,
+        },
+        Gate {
+            id: "tests",
+            checks: "the Rust tests: the model, the formats, and the program as users run it",
+            commands: vec![cargo(&["test", "--workspace", "--no-fail-fast"])],
+            after: vec!["clippy"],
+            remedy: "run the failing test alone: `cargo test -p xtask NAME`",
+            limit_seconds: 1800,
+        },
+        Gate {
+            id: "node",
+            checks: "the JavaScript tests: nodes, launcher and flows in a real Node-RED with a real PostgreSQL",
+            commands: vec![GateCommand {
+                program: "npm",
+                arguments: vec!["test", "--silent"],
+                folder: "flows",
+            }],
+            after: vec!["tests"],
+            remedy: "run the failing file alone: `cargo xtask ci node` prints its name and its log",
+            limit_seconds: 900,
+        },
+        Gate {
+            id: "smoke",
+            checks: "a private platform comes up on free ports and its five smoke checks pass",
+            commands: vec![xtask(&["smoke", "--private"])],
+            after: vec!["node"],
+            remedy: "run `cargo xtask dev`, then `cargo xtask smoke`, and read `cargo xtask logs`",
+            limit_seconds: 300,
+        },
+    ]
+}
+
+fn cargo(arguments: &[&'static str]) -> GateCommand {
+    GateCommand { program: "cargo", arguments: arguments.to_vec(), folder: "." }
+}
+
+fn xtask(arguments: &[&'static str]) -> GateCommand {
+    GateCommand { program: "xtask", arguments: arguments.to_vec(), folder: "." }
+}

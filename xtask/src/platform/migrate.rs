@@ -1,0 +1,75 @@
+//! The one shot that brings the database to the release: roles with their passwords, then the migrations.
+
+use vocabulary::model::{
+    Command, Destination, Edge, Identity, Image, Lifetime, Need, OnChange, Process, Reaction, Resources,
+    SecretUse, Service, ServiceId, Stop, Value, Variable,
+};
+
+use super::{postgres, secrets};
+
+pub const ID: ServiceId = ServiceId("migrate");
+
+pub fn service() -> Service {
+    Service {
+        id: ID,
+        purpose: "makes the database's roles and runs the migrations, the queue's schema too",
+        lifetime: Lifetime::OneShot,
+        image: Image::Built { dockerfile: "ops/docker/prod/Dockerfile", target: "migrate" },
+        ports: vec![],
+        edges: vec![Edge {
+            to: Destination::Port(postgres::SQL),
+            need: Need::Start,
+            why: "changes the schema",
+        }],
+        starts_after: vec![],
+        variables: vec![
+            Variable { name: "POSTGRES_HOST", value: Value::Host(postgres::SQL) },
+            Variable { name: "POSTGRES_PORT", value: Value::Number(postgres::SQL) },
+            Variable { name: "POSTGRES_DB", value: Value::Text(postgres::DATABASE) },
+            Variable { name: "MIGRATIONS_DIR", value: Value::Tree("flows/migrations") },
+        ],
+        secrets: vec![
+            SecretUse {
+                secret: secrets::POSTGRES_SUPERUSER_PASSWORD,
+                variable: Some("POSTGRES_SUPERUSER_PASSWORD_FILE"),
+            },
+            SecretUse {
+                secret: secrets::POSTGRES_OWNER_PASSWORD,
+                variable: Some("POSTGRES_OWNER_PASSWORD_FILE"),
+            },
+            SecretUse {
+                secret: secrets::POSTGRES_APP_PASSWORD,
+                variable: Some("POSTGRES_APP_PASSWORD_FILE"),
+            },
+            SecretUse {
+                secret: secrets::POSTGRES_EXPORTER_PASSWORD,
+                variable: Some("POSTGRES_EXPORTER_PASSWORD_FILE"),
+            },
+            SecretUse {
+                secret: secrets::POSTGRES_BARMAN_PASSWORD,
+                variable: Some("POSTGRES_BARMAN_PASSWORD_FILE"),
+            },
+        ],
+        health: None,
+        stop: Stop { signal: "SIGTERM", grace_seconds: 30 },
+        resources: Resources { memory_mib: 128, cpu_millis: 500, pids: 32 },
+        volumes: vec![],
+        scrape: None,
+        metrics: vec![],
+        alerts: vec![],
+        process: Some(Process {
+            initialise: None,
+            commands: vec![Command {
+                program: "sh",
+                arguments: vec![Value::Tree("ops/scripts/migrate.sh")],
+                calls: vec!["psql", "dbmate"],
+                variables: vec![],
+            }],
+            identity: Identity::Caller,
+            on_change: vec![OnChange {
+                paths: vec!["flows/migrations", "ops/scripts/migrate.sh", "ops/scripts/roles.sql"],
+                reaction: Reaction::RunAgain,
+            }],
+        }),
+    }
+}

@@ -1,0 +1,206 @@
+//! Node-RED: two replicas that take tasks over HTTP and work on them. Flows are baked in and read-only.
+
+use vocabulary::model::{
+    Alert, Command, Destination, Edge, Exposure, Fact, Health, Identity, Image, Lifetime, Need, OnChange,
+    Port, PortRef, Process, Protocol, Reaction, Resources, Scrape, SecretUse, Service, ServiceId, Severity,
+    Stop, Value, Variable, Volume, VolumeRef,
+};
+
+use super::{component, llm, mcp_tools, migrate, node_red_metrics as metrics, postgres, secrets};
+
+pub const ID: ServiceId = ServiceId("node-red");
+pub const FLOWS: PortRef = PortRef { service: ID, name: "flows" };
+pub const READY: PortRef = PortRef { service: ID, name: "ready" };
+pub const OPS: PortRef = PortRef { service: ID, name: "ops" };
+pub const EDITOR: PortRef = PortRef { service: ID, name: "editor" };
+pub const USER: VolumeRef = VolumeRef { service: ID, name: "user" };
+
+/// Between "not ready" and the end of listening: longer than the edge needs to notice (200 ms between its
+/// health checks, three of them), so that no request is sent to a replica that leaves.
+const DRAIN_DELAY_MS: &str = "800";
+/// What is in flight gets this long before the replica leaves all the same.
+const DRAIN_LIMIT_MS: &str = "25000";
+
+pub fn service() -> Service {
+    Service {
+        id: ID,
+        purpose: "Node-RED: the API and the workers, flows baked in",
+        lifetime: Lifetime::LongRunning { replicas: vec!["a", "b"] },
+        image: Image::Built { dockerfile: "ops/docker/prod/Dockerfile", target: "node-red" },
+        ports: ports(),
+        edges: vec![
+            Edge {
+                to: Destination::Port(postgres::SQL),
+                need: Need::Run,
+                why: "stores tasks and results, sends and fetches jobs",
+            },
+            Edge { to: Destination::Port(mcp_tools::MCP), need: Need::Run, why: "calls tools" },
+            Edge { to: Destination::Port(llm::API), need: Need::Run, why: "calls the model's stand-in" },
+            Edge { to: Destination::Internet, need: Need::Run, why: "calls the model's provider" },
+        ],
+        starts_after: vec![migrate::ID],
+        variables: variables(),
+        secrets: vec![
+            SecretUse { secret: secrets::POSTGRES_APP_PASSWORD, variable: Some("POSTGRES_PASSWORD_FILE") },
+            SecretUse { secret: secrets::LLM_API_KEY, variable: Some("LLM_API_KEY_FILE") },
+            SecretUse { secret: secrets::OPS_TOKEN, variable: Some("OPS_TOKEN_FILE") },
+            SecretUse { secret: secrets::API_KEY, variable: Some("API_KEY_FILE") },
+        ],
+        health: Some(Health::Http { port: READY, path: "/readyz" }),
+        // Longer than the drain's delay and limit together.
+        stop: Stop { signal: "SIGTERM", grace_seconds: 30 },
+        resources: Resources { memory_mib: 512, cpu_millis: 1000, pids: 128 },
+        volumes: vec![Volume {
+            name: "user",
+            purpose: "Node-RED's scratch folder; nothing in it matters",
+            precious: false,
+        }],
+        scrape: Some(Scrape { port: OPS, path: "/metrics", every_seconds: 15 }),
+        metrics: metrics::metrics(),
+        alerts: alerts(),
+        process: Some(Process {
+            initialise: None,
+            commands: vec![Command {
+                program: "node",
+                arguments: vec![Value::Tree("flows/runtime/main.js")],
+                calls: vec![],
+                variables: vec![],
+            }],
+            identity: Identity::Caller,
+            on_change: vec![
+                OnChange {
+                    paths: vec!["flows/flows.json", "flows/test-smoke.json"],
+                    reaction: Reaction::ReloadFlows { port: OPS, path: "/reload", token: secrets::OPS_TOKEN },
+                },
+                OnChange {
+                    paths: vec![
+                        "flows/nodes",
+                        "flows/runtime",
+                        "flows/settings.js",
+                        "flows/platform.json",
+                        "flows/catalogue.json",
+                    ],
+                    reaction: Reaction::Restart,
+                },
+            ],
+        }),
+    }
+}
+
+fn ports() -> Vec<Port> {
+    vec![
+        Port {
+            name: "flows",
+            number: 1881,
+            protocol: Protocol::Http,
+            exposure: Exposure::Internal,
+            purpose: "the API: what the flows' http-in nodes answer",
+        },
+        Port {
+            name: "ready",
+            number: 1882,
+            protocol: Protocol::Http,
+            exposure: Exposure::Internal,
+            purpose: "/livez and /readyz, for the edge and the engine",
+        },
+        Port {
+            name: "ops",
+            number: 1883,
+            protocol: Protocol::Http,
+            exposure: Exposure::Operator,
+            purpose: "/metrics for Prometheus; /smoke and /drain for the operator, with a token",
+        },
+        Port {
+            name: "editor",
+            number: 1880,
+            protocol: Protocol::Http,
+            exposure: Exposure::Development,
+            purpose: "the flow editor and the admin API under /admin",
+        },
+    ]
+}
+
+fn variables() -> Vec<Variable> {
+    [
+        component(ID),
+        vec![
+            Variable { name: "FLOWSHIP_REPLICA", value: Value::Fact(Fact::Replica) },
+            Variable { name: "FLOWS_HOST", value: Value::BindAddress(FLOWS) },
+            Variable { name: "FLOWS_PORT", value: Value::BindPort(FLOWS) },
+            Variable { name: "READY_HOST", value: Value::BindAddress(READY) },
+            Variable { name: "READY_PORT", value: Value::BindPort(READY) },
+            Variable { name: "OPS_HOST", value: Value::BindAddress(OPS) },
+            Variable { name: "OPS_PORT", value: Value::BindPort(OPS) },
+            Variable { name: "EDITOR_HOST", value: Value::BindAddress(EDITOR) },
+            Variable { name: "EDITOR_PORT", value: Value::BindPort(EDITOR) },
+            Variable { name: "USER_DIR", value: Value::Folder(USER) },
+            Variable { name: "DRAIN_DELAY_MS", value: Value::Text(DRAIN_DELAY_MS) },
+            Variable { name: "DRAIN_TIMEOUT_MS", value: Value::Text(DRAIN_LIMIT_MS) },
+            Variable { name: "POSTGRES_HOST", value: Value::Host(postgres::SQL) },
+            Variable { name: "POSTGRES_PORT", value: Value::Number(postgres::SQL) },
+            Variable { name: "POSTGRES_DB", value: Value::Text(postgres::DATABASE) },
+            Variable { name: "POSTGRES_USER", value: Value::Text("flowship_app") },
+            Variable { name: "LLM_BASE_URL", value: Value::Fact(Fact::LlmBaseUrl) },
+            Variable { name: "LLM_MODEL", value: Value::Fact(Fact::LlmModel) },
+            Variable {
+                name: "MCP_SERVERS",
+                value: Value::Joined(vec![
+                    Value::Text("tools="),
+                    Value::Url { port: mcp_tools::MCP, path: mcp_tools::MCP_PATH },
+                ]),
+            },
+        ],
+    ]
+    .concat()
+}
+
+fn alerts() -> Vec<Alert> {
+    vec![
+        Alert {
+            name: "ReplicaNotReady",
+            severity: Severity::Critical,
+            expression: "flowship_ready == 0",
+            reads: vec![metrics::READY],
+            for_minutes: 2,
+            summary: "A Node-RED replica has not been ready for two minutes.",
+            remedy: "Ask its /readyz which check fails; its body names it.",
+        },
+        Alert {
+            name: "DependencyDown",
+            severity: Severity::Critical,
+            expression: "flowship_dependency_up == 0",
+            reads: vec![metrics::DEPENDENCY_UP],
+            for_minutes: 2,
+            summary: "A replica cannot reach the database, the model or an MCP server.",
+            remedy: "Look at the dependency that the label names; the replicas recover by themselves when it is back.",
+        },
+        Alert {
+            name: "SmokeFailed",
+            severity: Severity::Critical,
+            expression: "flowship_smoke_check_passed == 0",
+            reads: vec![metrics::SMOKE_CHECK_PASSED],
+            for_minutes: 0,
+            summary: "A smoke check failed in the last run.",
+            remedy: "Run `cargo xtask smoke` for the error of the check that the label names.",
+        },
+        Alert {
+            name: "TasksFail",
+            severity: Severity::Warning,
+            expression: "sum by (workflow_id) (rate(flowship_tasks_finished_total{status=\"failed\"}[10m])) > 0.1 * \
+                         sum by (workflow_id) (rate(flowship_tasks_finished_total[10m]))",
+            reads: vec![metrics::TASKS_FINISHED_TOTAL],
+            for_minutes: 10,
+            summary: "More than a tenth of a workflow's tasks fail for good.",
+            remedy: "Read the errors under GET /api/v1/queues/tasks-dead-letter, mend the cause, then retry-failed.",
+        },
+        Alert {
+            name: "QueueOld",
+            severity: Severity::Warning,
+            expression: "flowship_queue_oldest_job_age_seconds > 300",
+            reads: vec![metrics::QUEUE_OLDEST_JOB_AGE_SECONDS],
+            for_minutes: 5,
+            summary: "A task has waited for more than five minutes.",
+            remedy: "Compare flowship_tasks_in_flight with the workers' concurrency; add a replica or find what is slow.",
+        },
+    ]
+}

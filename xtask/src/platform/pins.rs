@@ -1,0 +1,74 @@
+//! Every pin, one constant each. `MACHINES` of the project's ground documents names where the digests were seen.
+
+use vocabulary::model::Image;
+
+pub const NODE: Image = Image::Pinned {
+    reference: "node:24-bookworm-slim",
+    digest: "sha256:6f7b03f7c2c8e2e784dcf9295400527b9b1270fd37b7e9a7285cf83b6951452d",
+};
+pub const POSTGRES: Image = Image::Pinned {
+    reference: "postgres:18-bookworm",
+    digest: "sha256:1961f96e6029a02c3812d7cb329a3b03a3ac2bb067058dec17b0f5596aca9296",
+};
+pub const HAPROXY: Image = Image::Pinned {
+    reference: "haproxy:3.4.5-alpine3.24",
+    digest: "sha256:7ffdd3845020aa4c97ffaa56c8cab3ad473ecae0b8ea5e55d2378d663755e092",
+};
+pub const PROMETHEUS: Image = Image::Pinned {
+    reference: "prom/prometheus:v3.13.0",
+    digest: "sha256:c6b27ea434f8389bfe233fbc7be381cf50587c286e871bc842008f5a1b1908a7",
+};
+pub const ALERTMANAGER: Image = Image::Pinned {
+    reference: "prom/alertmanager:v0.33.0",
+    digest: "sha256:af26fbe4dd1886ac0efd7bd55cd9027da262e105b137a376522b7c14c3626e4a",
+};
+pub const NODE_EXPORTER: Image = Image::Pinned {
+    reference: "prom/node-exporter:v1.11.1",
+    digest: "sha256:fbd8062b4529e166e902bd62cd93de2f48b36d50af942620d419657265bc20b1",
+};
+pub const POSTGRES_EXPORTER: Image =
+    Image::Pending { reason: "no digest of prometheuscommunity/postgres-exporter has been seen yet" };
+pub const GRAFANA: Image = Image::Pinned {
+    reference: "grafana/grafana:13.1.0",
+    digest: "sha256:121a7a9ece6dc10b969f1f96eed64b4f07dfac0d0b8abc070f7cb83bbde86f63",
+};
+pub const VICTORIA_LOGS: Image = Image::Pinned {
+    reference: "victoriametrics/victoria-logs:v1.52.0",
+    digest: "sha256:47b820890d64c4575a2a0a46415dcd8a4fd59a0f1fcd6a377693d7aea639442e",
+};
+pub const OTEL_COLLECTOR: Image = Image::Pinned {
+    reference: "otel/opentelemetry-collector-contrib:0.153.0",
+    digest: "sha256:93aad750175cbf1a973ae1c5886c3371f4d800f61be25cdd26870b8441ffe9fa",
+};
+pub const OPENBAO: Image = Image::Pinned {
+    reference: "ghcr.io/openbao/openbao:2.5.3",
+    digest: "sha256:fdc6da21ca6963560c32336fd7feb9cf2d5e52668f1a1647205a4b41171f0806",
+};
+
+/// A GitHub action: `uses` takes the commit, the version stands beside it as a comment.
+pub struct Action {
+    pub name: &'static str,
+    pub version: &'static str,
+    pub commit: &'static str,
+}
+
+pub const CHECKOUT: Action = Action {
+    name: "actions/checkout",
+    version: "v7.0.1",
+    commit: "3d3c42e5aac5ba805825da76410c181273ba90b1",
+};
+pub const SETUP_PYTHON: Action = Action {
+    name: "actions/setup-python",
+    version: "v7.0.0",
+    commit: "5fda3b95a4ea91299a34e894583c3862153e4b97",
+};
+pub const UPLOAD_ARTIFACT: Action = Action {
+    name: "actions/upload-artifact",
+    version: "v7.0.0",
+    commit: "bbbca2ddaa5d8feaa63e36b76fdaad77386f024f",
+};
+pub const RUST_CACHE: Action = Action {
+    name: "Swatinem/rust-cache",
+    version: "v2.9.2",
+    commit: "6323deb102c322ba6fcbdcafc7e3dddab59af2b6",
+};

@@ -1,0 +1,95 @@
+//! PostgreSQL: data and queue in one place, so that both share one recovery point.
+
+use vocabulary::model::{
+    Command, Exposure, Health, Identity, Initialise, Lifetime, Port, PortRef, Process, Protocol, Resources,
+    SecretUse, Service, ServiceId, Stop, Value, Volume, VolumeRef,
+};
+
+use super::{pins, secrets};
+
+pub const ID: ServiceId = ServiceId("postgres");
+pub const SQL: PortRef = PortRef { service: ID, name: "sql" };
+pub const DATA: VolumeRef = VolumeRef { service: ID, name: "data" };
+
+pub const DATABASE: &str = "flowship";
+
+pub fn service() -> Service {
+    Service {
+        id: ID,
+        purpose: "PostgreSQL: tasks, results and the queue",
+        lifetime: Lifetime::LongRunning { replicas: vec![""] },
+        image: pins::POSTGRES,
+        ports: vec![Port {
+            name: "sql",
+            number: 5432,
+            protocol: Protocol::Tcp,
+            exposure: Exposure::Internal,
+            purpose: "the PostgreSQL protocol",
+        }],
+        edges: vec![],
+        starts_after: vec![],
+        variables: vec![],
+        secrets: vec![SecretUse {
+            secret: secrets::POSTGRES_SUPERUSER_PASSWORD,
+            variable: Some("POSTGRES_PASSWORD_FILE"),
+        }],
+        health: Some(Health::Command(Command {
+            program: "pg_isready",
+            arguments: vec![
+                Value::Text("--quiet"),
+                Value::Joined(vec![Value::Text("--host="), Value::BindAddress(SQL)]),
+                Value::Joined(vec![Value::Text("--port="), Value::BindPort(SQL)]),
+                Value::Text("--username=postgres"),
+            ],
+            calls: vec![],
+            variables: vec![],
+        })),
+        // SIGINT is the fast shutdown: sessions are ended, nothing is recovered at the next start.
+        stop: Stop { signal: "SIGINT", grace_seconds: 60 },
+        resources: Resources { memory_mib: 1024, cpu_millis: 2000, pids: 256 },
+        volumes: vec![Volume { name: "data", purpose: "the database cluster", precious: true }],
+        scrape: None,
+        metrics: vec![],
+        alerts: vec![],
+        process: Some(Process {
+            initialise: Some(Initialise {
+                volume: DATA,
+                creates: "PG_VERSION",
+                command: Command {
+                    program: "initdb",
+                    arguments: vec![
+                        Value::Joined(vec![Value::Text("--pgdata="), Value::Folder(DATA)]),
+                        Value::Text("--username=postgres"),
+                        Value::Joined(vec![
+                            Value::Text("--pwfile="),
+                            Value::SecretFile(secrets::POSTGRES_SUPERUSER_PASSWORD),
+                        ]),
+                        Value::Text("--auth=scram-sha-256"),
+                        Value::Text("--encoding=UTF8"),
+                        Value::Text("--locale=C.UTF-8"),
+                    ],
+                    calls: vec![],
+                    variables: vec![],
+                },
+            }),
+            commands: vec![Command {
+                program: "postgres",
+                arguments: vec![
+                    Value::Text("-D"),
+                    Value::Folder(DATA),
+                    Value::Text("-c"),
+                    Value::Joined(vec![Value::Text("listen_addresses="), Value::BindAddress(SQL)]),
+                    Value::Text("-c"),
+                    Value::Joined(vec![Value::Text("port="), Value::BindPort(SQL)]),
+                    // Without a socket no path can be too long for one.
+                    Value::Text("-c"),
+                    Value::Text("unix_socket_directories="),
+                ],
+                calls: vec![],
+                variables: vec![],
+            }],
+            identity: Identity::NotRoot,
+            on_change: vec![],
+        }),
+    }
+}

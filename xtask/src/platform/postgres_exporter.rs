@@ -1,0 +1,67 @@
+//! PostgreSQL's statistics as metrics.
+
+use vocabulary::model::{
+    Alert, Destination, Edge, Exposure, Health, Lifetime, Metric, MetricKind, MetricRef, Need, Port, PortRef,
+    Protocol, Resources, Scrape, SecretUse, Service, ServiceId, Severity, Stop,
+};
+
+use super::{pins, postgres, secrets};
+
+pub const ID: ServiceId = ServiceId("postgres-exporter");
+pub const METRICS: PortRef = PortRef { service: ID, name: "metrics" };
+pub const PG_UP: MetricRef = MetricRef("pg_up");
+pub const PG_STAT_REPLICATION_PG_WAL_LSN_DIFF: MetricRef = MetricRef("pg_stat_replication_pg_wal_lsn_diff");
+
+pub fn service() -> Service {
+    Service {
+        id: ID,
+        purpose: "postgres-exporter: metrics of PostgreSQL",
+        lifetime: Lifetime::LongRunning { replicas: vec![""] },
+        image: pins::POSTGRES_EXPORTER,
+        ports: vec![Port {
+            name: "metrics",
+            number: 9187,
+            protocol: Protocol::Http,
+            exposure: Exposure::Internal,
+            purpose: "/metrics",
+        }],
+        edges: vec![Edge { to: Destination::Port(postgres::SQL), need: Need::Run, why: "reads statistics" }],
+        starts_after: vec![],
+        variables: vec![],
+        secrets: vec![SecretUse {
+            secret: secrets::POSTGRES_EXPORTER_PASSWORD,
+            variable: Some("DATA_SOURCE_PASS_FILE"),
+        }],
+        health: Some(Health::Http { port: METRICS, path: "/" }),
+        stop: Stop { signal: "SIGTERM", grace_seconds: 15 },
+        resources: Resources { memory_mib: 64, cpu_millis: 250, pids: 32 },
+        volumes: vec![],
+        scrape: Some(Scrape { port: METRICS, path: "/metrics", every_seconds: 15 }),
+        metrics: vec![
+            Metric {
+                name: PG_UP,
+                kind: MetricKind::Gauge,
+                help: "1 when PostgreSQL answered the exporter",
+                labels: vec![],
+                ours: false,
+            },
+            Metric {
+                name: PG_STAT_REPLICATION_PG_WAL_LSN_DIFF,
+                kind: MetricKind::Gauge,
+                help: "Bytes of WAL that a receiver is behind",
+                labels: vec!["application_name"],
+                ours: false,
+            },
+        ],
+        alerts: vec![Alert {
+            name: "PostgresDown",
+            severity: Severity::Critical,
+            expression: "pg_up == 0",
+            reads: vec![PG_UP],
+            for_minutes: 1,
+            summary: "PostgreSQL does not answer: tasks are refused with 503.",
+            remedy: "Look at the log of postgres; the replicas reconnect by themselves when it is back.",
+        }],
+        process: None,
+    }
+}

@@ -1,0 +1,22 @@
+//! The task queue: pg-boss in PostgreSQL, so that tasks and results share one recovery point.
+
+use vocabulary::model::QueuePolicy;
+
+const DAY_SECONDS: u32 = 24 * 60 * 60;
+
+pub fn queue() -> QueuePolicy {
+    QueuePolicy {
+        task: "tasks",
+        dead_letter: "tasks-dead-letter",
+        smoke_prefix: "smoke-",
+        retry_limit: 3,
+        retry_delay_seconds: 1,
+        retry_delay_max_seconds: 30,
+        retry_backoff: true,
+        expire_seconds: 120,
+        retention_seconds: 14 * DAY_SECONDS,
+        delete_after_seconds: 7 * DAY_SECONDS,
+        poll_ms: 500,
+        concurrency: 4,
+    }
+}

@@ -1,0 +1,376 @@
+//! The one table of what a site can set. Reading, defaults, errors and documentation all follow it.
+//!
+//! A key is a path: `<service>` and `<port>` stand for names of the platform, `[]` for each table of an array.
+
+use serde::Serialize;
+use vocabulary::model::environment::{EngineKind, Environment, Host, LlmProvider, Size, Tier, Tls};
+
+use super::kind::{Kind, Text, Value};
+
+/// When a file must say it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Needed {
+    Never,
+    /// Always; within an array, in each of its tables.
+    Always,
+    /// In these tiers, whatever else the file says.
+    In(&'static [Tier]),
+    /// In these tiers, and wherever the file has the table that it is part of.
+    InOrBeside(&'static [Tier]),
+}
+
+/// The names that stood for `<service>` and `<port>`, and the index that stood for `[]`.
+#[derive(Debug, Clone, Default)]
+pub struct Captured<'a> {
+    pub service: &'a str,
+    pub port: &'a str,
+    pub index: usize,
+}
+
+/// One thing that a site can set.
+pub struct Setting {
+    pub key: &'static str,
+    pub kind: Kind,
+    /// As the file would say it. `None`: unset.
+    pub default: Option<&'static str>,
+    pub needed: Needed,
+    pub what: &'static str,
+    /// Puts an accepted value into the environment.
+    pub set: fn(&mut Environment, &Captured<'_>, &Value),
+}
+
+/// One row of the reference.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct SettingDoc {
+    pub key: &'static str,
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// As the file would say it; empty when there is none.
+    pub default: &'static str,
+    /// When a file must say it, in words.
+    pub needed: String,
+    pub what: &'static str,
+}
+
+/// The reference of all settings, in the order of the table.
+pub fn settings() -> Vec<SettingDoc> {
+    SETTINGS
+        .iter()
+        .map(|setting| SettingDoc {
+            key: setting.key,
+            kind: setting.kind.words(),
+            default: setting.default.unwrap_or_default(),
+            needed: needed_words(setting),
+            what: setting.what,
+        })
+        .collect()
+}
+
+fn needed_words(setting: &Setting) -> String {
+    let tiers = |tiers: &[Tier]| tiers.iter().map(|tier| tier.name()).collect::<Vec<_>>().join(" and ");
+    let table = setting.key.rsplit_once('.').map_or("", |(table, _)| table);
+    match setting.needed {
+        Needed::Never => "optional".to_owned(),
+        Needed::Always if table.is_empty() => "always".to_owned(),
+        Needed::Always => format!("in each of {}", table.trim_end_matches("[]")),
+        Needed::In(list) => format!("in {}", tiers(list)),
+        Needed::InOrBeside(list) => format!("in {}, and with the rest of {table}", tiers(list)),
+    }
+}
+
+const TIERS: &[&str] = &[Tier::Development.name(), Tier::Staging.name(), Tier::Production.name()];
+const ENGINES: &[&str] =
+    &[EngineKind::Process.name(), EngineKind::Compose.name(), EngineKind::Kubernetes.name()];
+const PRODUCTION: &[Tier] = &[Tier::Production];
+const SHARED: &[Tier] = &[Tier::Staging, Tier::Production];
+
+const fn days(min: i64) -> Kind {
+    Kind::Integer { min, max: 3650, unit: "days" }
+}
+
+pub static SETTINGS: &[Setting] = &[
+    Setting {
+        key: "name",
+        kind: Kind::Text(Text::Label),
+        default: None,
+        needed: Needed::Never,
+        what: "The environment's name. It is the file's stem; saying it here only guards against a copied file.",
+        set: |environment, _, value| environment.name = value.text(),
+    },
+    Setting {
+        key: "tier",
+        kind: Kind::Choice(TIERS),
+        default: None,
+        needed: Needed::Always,
+        what: "How much the environment matters: production refuses what is unsafe, development needs next to nothing.",
+        set: |environment, _, value| environment.tier = named(&Tier::ALL, Tier::name, value),
+    },
+    Setting {
+        key: "engine",
+        kind: Kind::Choice(ENGINES),
+        default: None,
+        needed: Needed::Always,
+        what: "What runs the services: processes on this machine, containers on one host, or Kubernetes on several.",
+        set: |environment, _, value| environment.engine = named(&EngineKind::ALL, EngineKind::name, value),
+    },
+    Setting {
+        key: "domain",
+        kind: Kind::Text(Text::DnsName),
+        default: Some("\"localhost\""),
+        needed: Needed::In(SHARED),
+        what: "The DNS name under which the edge serves the platform.",
+        set: |environment, _, value| environment.domain = value.text(),
+    },
+    Setting {
+        key: "hosts[].name",
+        kind: Kind::Text(Text::Label),
+        default: None,
+        needed: Needed::Always,
+        what: "The host's name. Without any host, development runs on this machine.",
+        set: |environment, at, value| host(environment, at).name = value.text(),
+    },
+    Setting {
+        key: "hosts[].address",
+        kind: Kind::Text(Text::Address),
+        default: None,
+        needed: Needed::Always,
+        what: "Where the host is reached.",
+        set: |environment, at, value| host(environment, at).address = value.text(),
+    },
+    Setting {
+        key: "hosts[].ssh_user",
+        kind: Kind::Text(Text::Login),
+        default: Some("\"flowship\""),
+        needed: Needed::Never,
+        what: "Who an operator logs in as on the host.",
+        set: |environment, at, value| host(environment, at).ssh_user = value.text(),
+    },
+    Setting {
+        key: "sizes.<service>.memory_mib",
+        kind: Kind::Integer { min: 16, max: 1_048_576, unit: "MiB" },
+        default: None,
+        needed: Needed::Never,
+        what: "Memory limit of the service, instead of the platform's.",
+        set: |environment, at, value| size(environment, at).memory_mib = Some(value.integer()),
+    },
+    Setting {
+        key: "sizes.<service>.cpu_millis",
+        kind: Kind::Integer { min: 10, max: 256_000, unit: "thousandths of a core" },
+        default: None,
+        needed: Needed::Never,
+        what: "CPU limit of the service, instead of the platform's.",
+        set: |environment, at, value| size(environment, at).cpu_millis = Some(value.integer()),
+    },
+    Setting {
+        key: "sizes.<service>.pids",
+        kind: Kind::Integer { min: 8, max: 65_536, unit: "processes and threads" },
+        default: None,
+        needed: Needed::Never,
+        what: "Limit of the service's processes and threads, instead of the platform's.",
+        set: |environment, at, value| size(environment, at).pids = Some(value.integer()),
+    },
+    Setting {
+        key: "sizes.<service>.replicas",
+        kind: Kind::Integer { min: 1, max: 32, unit: "replicas" },
+        default: None,
+        needed: Needed::Never,
+        what: "How many of the service run, instead of the platform's number; only for services that scale.",
+        set: |environment, at, value| size(environment, at).replicas = Some(value.integer()),
+    },
+    Setting {
+        key: "contacts.on_call",
+        kind: Kind::Text(Text::Words),
+        default: None,
+        needed: Needed::InOrBeside(PRODUCTION),
+        what: "The team or person on call, as runbooks and alerts name it.",
+        set: |environment, _, value| environment.contacts.get_or_insert_default().on_call = value.text(),
+    },
+    Setting {
+        key: "contacts.email",
+        kind: Kind::Text(Text::Email),
+        default: None,
+        needed: Needed::InOrBeside(PRODUCTION),
+        what: "Where alerts are mailed.",
+        set: |environment, _, value| environment.contacts.get_or_insert_default().email = value.text(),
+    },
+    Setting {
+        key: "contacts.slack_channel",
+        kind: Kind::Text(Text::SlackChannel),
+        default: None,
+        needed: Needed::Never,
+        what: "Where warnings are posted.",
+        set: |environment, _, value| {
+            environment.contacts.get_or_insert_default().slack_channel = Some(value.text());
+        },
+    },
+    Setting {
+        key: "contacts.pagerduty_service",
+        kind: Kind::Text(Text::Words),
+        default: None,
+        needed: Needed::Never,
+        what: "The PagerDuty service that pages; its key is a secret and not set here.",
+        set: |environment, _, value| {
+            environment.contacts.get_or_insert_default().pagerduty_service = Some(value.text());
+        },
+    },
+    Setting {
+        key: "retention.logs_days",
+        kind: days(1),
+        default: Some("7"),
+        needed: Needed::In(PRODUCTION),
+        what: "How long logs are kept.",
+        set: |environment, _, value| environment.retention.logs_days = value.integer(),
+    },
+    Setting {
+        key: "retention.metrics_days",
+        kind: days(1),
+        default: Some("7"),
+        needed: Needed::In(PRODUCTION),
+        what: "How long metrics are kept.",
+        set: |environment, _, value| environment.retention.metrics_days = value.integer(),
+    },
+    Setting {
+        key: "retention.backups_days",
+        kind: days(0),
+        default: Some("7"),
+        needed: Needed::In(PRODUCTION),
+        what: "How long backups, and with them recovery to any point in time, are kept; 0 keeps none (not in production).",
+        set: |environment, _, value| environment.retention.backups_days = value.integer(),
+    },
+    Setting {
+        key: "llm.base_url",
+        kind: Kind::Text(Text::LlmUrl),
+        default: None,
+        needed: Needed::InOrBeside(SHARED),
+        what: "An OpenAI-compatible endpoint. Without llm, development uses the local stand-in.",
+        set: |environment, _, value| llm(environment).base_url = value.text(),
+    },
+    Setting {
+        key: "llm.model",
+        kind: Kind::Text(Text::Words),
+        default: None,
+        needed: Needed::InOrBeside(SHARED),
+        what: "The model to ask for.",
+        set: |environment, _, value| llm(environment).model = value.text(),
+    },
+    Setting {
+        key: "llm.api_key_file",
+        kind: Kind::Text(Text::Path),
+        default: None,
+        needed: Needed::InOrBeside(SHARED),
+        what: "The file with the provider's key; the key itself is never a setting.",
+        set: |environment, _, value| llm(environment).api_key_file = value.text(),
+    },
+    Setting {
+        key: "ports.<service>.<port>",
+        kind: Kind::Integer { min: 1, max: 65_535, unit: "" },
+        default: None,
+        needed: Needed::Never,
+        what: "A port to use instead of the checkout's own choice; only in development on the process engine.",
+        set: |environment, at, value| {
+            let ports = environment.ports.entry(at.service.to_owned()).or_default();
+            ports.insert(at.port.to_owned(), u16::try_from(value.integer()).unwrap_or_default());
+        },
+    },
+    Setting {
+        key: "tls.acme_contact",
+        kind: Kind::Text(Text::Email),
+        default: None,
+        needed: Needed::Never,
+        what: "Who the ACME authority writes to; setting it turns ACME on. Without tls the certificate is our own.",
+        set: |environment, _, value| environment.tls = Tls::Acme { acme_contact: value.text() },
+    },
+    Setting {
+        key: "tls.certificate_file",
+        kind: Kind::Text(Text::Path),
+        default: None,
+        needed: Needed::Never,
+        what: "The edge's certificate with its chain (PEM), instead of ACME; needs tls.key_file.",
+        set: |environment, _, value| {
+            let (_, key_file) = tls_files(environment);
+            environment.tls = Tls::Files { certificate_file: value.text(), key_file };
+        },
+    },
+    Setting {
+        key: "tls.key_file",
+        kind: Kind::Text(Text::Path),
+        default: None,
+        needed: Needed::Never,
+        what: "The key of tls.certificate_file (PEM).",
+        set: |environment, _, value| {
+            let (certificate_file, _) = tls_files(environment);
+            environment.tls = Tls::Files { certificate_file, key_file: value.text() };
+        },
+    },
+    Setting {
+        key: "objectives.rpo_seconds",
+        kind: Kind::Integer { min: 0, max: 86_400, unit: "seconds" },
+        default: Some("0"),
+        needed: Needed::Never,
+        what: "Recovery point: at most this much of acknowledged work may be lost; drills are measured against it.",
+        set: |environment, _, value| environment.objectives.rpo_seconds = value.integer(),
+    },
+    Setting {
+        key: "objectives.rto_seconds",
+        kind: Kind::Integer { min: 1, max: 86_400, unit: "seconds" },
+        default: Some("60"),
+        needed: Needed::Never,
+        what: "Recovery time: the platform serves again within it; drills are measured against it.",
+        set: |environment, _, value| environment.objectives.rto_seconds = value.integer(),
+    },
+];
+
+fn named<T: Copy + Default>(all: &[T], name: fn(T) -> &'static str, value: &Value) -> T {
+    all.iter().copied().find(|&one| name(one) == value.text()).unwrap_or_default()
+}
+
+fn host<'a>(environment: &'a mut Environment, at: &Captured<'_>) -> &'a mut Host {
+    if environment.hosts.len() <= at.index {
+        environment.hosts.resize_with(at.index + 1, Host::default);
+    }
+    &mut environment.hosts[at.index]
+}
+
+fn size<'a>(environment: &'a mut Environment, at: &Captured<'_>) -> &'a mut Size {
+    environment.sizes.entry(at.service.to_owned()).or_default()
+}
+
+fn llm(environment: &mut Environment) -> &mut LlmProvider {
+    environment.llm.get_or_insert_default()
+}
+
+fn tls_files(environment: &Environment) -> (String, String) {
+    match &environment.tls {
+        Tls::Files { certificate_file, key_file } => (certificate_file.clone(), key_file.clone()),
+        Tls::SelfSigned | Tls::Acme { .. } => Default::default(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_unique_and_each_default_is_of_its_kind() {
+        for (index, setting) in SETTINGS.iter().enumerate() {
+            assert!(SETTINGS[..index].iter().all(|earlier| earlier.key != setting.key), "{}", setting.key);
+            if let Some(default) = setting.default {
+                let value = toml::de::DeValue::parse(default).expect(setting.key);
+                setting.kind.accept(value.get_ref()).expect(setting.key);
+                assert_ne!(setting.needed, Needed::Always, "{}: needed always, so no default", setting.key);
+            }
+        }
+    }
+
+    #[test]
+    fn the_reference_tells_type_default_and_need() {
+        let docs = settings();
+        let row = |key: &str| docs.iter().find(|row| row.key == key).unwrap_or_else(|| panic!("{key}"));
+        assert_eq!(row("retention.logs_days").kind, "a whole number of days from 1 to 3650");
+        assert_eq!(row("retention.logs_days").default, "7");
+        assert_eq!(row("tier").needed, "always");
+        assert_eq!(row("hosts[].name").needed, "in each of hosts");
+        assert_eq!(row("llm.model").needed, "in staging and production, and with the rest of llm");
+        assert_eq!(row("domain").needed, "in staging and production");
+    }
+}

@@ -1,0 +1,32 @@
+//! Who may talk to whom. Networks, policies, socket bindings and the reachability matrix derive from these.
+
+use serde::Serialize;
+
+use super::PortRef;
+
+/// A directed permission: the service that holds it may open connections to the destination.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Edge {
+    pub to: Destination,
+    pub need: Need,
+    pub why: &'static str,
+}
+
+/// The far end of an edge.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Destination {
+    Port(PortRef),
+    /// Addresses outside the platform, over TLS.
+    Internet,
+}
+
+/// What the client does without the destination.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Need {
+    /// It cannot start: engines start the destination first and wait for its health.
+    Start,
+    /// It starts and runs degraded.
+    Run,
+}

@@ -1,0 +1,196 @@
+//! One environment: what a site decides about where and how the platform runs.
+//!
+//! Serialised, an environment has the very keys of `ops/environments/NAME.toml`, so that what is shown can be saved.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::Serialize;
+
+/// One environment with every default filled in.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Environment {
+    /// The stem of its file: lower-case letters, digits and dashes.
+    pub name: String,
+    pub tier: Tier,
+    pub engine: EngineKind,
+    /// DNS name under which the edge serves the platform.
+    pub domain: String,
+    /// At least one; their names and addresses differ.
+    pub hosts: Vec<Host>,
+    /// Overrides of the platform's sizes, by service id.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub sizes: BTreeMap<String, Size>,
+    /// Explicit ports: service id -> port name -> port. Empty anywhere but in development on the process engine.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub ports: BTreeMap<String, BTreeMap<String, u16>>,
+    /// `None` only where nobody is on call, that is outside production.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub contacts: Option<Contacts>,
+    pub retention: Retention,
+    /// `None` means the local stand-in, which only development has.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub llm: Option<LlmProvider>,
+    #[serde(skip_serializing_if = "Tls::is_self_signed")]
+    pub tls: Tls,
+    pub objectives: Objectives,
+}
+
+impl Environment {
+    /// The port that the site fixed for `service.port`, if it did.
+    pub fn port(&self, service: &str, port: &str) -> Option<u16> {
+        self.ports.get(service)?.get(port).copied()
+    }
+
+    /// The site's overrides for a service; all `None` when there are none.
+    pub fn size(&self, service: &str) -> Size {
+        self.sizes.get(service).copied().unwrap_or_default()
+    }
+}
+
+/// How much an environment matters, and so how strict its rules are.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Tier {
+    #[default]
+    Development,
+    Staging,
+    Production,
+}
+
+impl Tier {
+    pub const ALL: [Self; 3] = [Self::Development, Self::Staging, Self::Production];
+
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Development => "development",
+            Self::Staging => "staging",
+            Self::Production => "production",
+        }
+    }
+}
+
+impl fmt::Display for Tier {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(self.name())
+    }
+}
+
+/// What runs the services.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum EngineKind {
+    /// Plain processes under our own supervisor, on this machine.
+    #[default]
+    Process,
+    /// Containers on exactly one host.
+    Compose,
+    /// Containers on more than one host.
+    Kubernetes,
+}
+
+impl EngineKind {
+    pub const ALL: [Self; 3] = [Self::Process, Self::Compose, Self::Kubernetes];
+
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Process => "process",
+            Self::Compose => "compose",
+            Self::Kubernetes => "kubernetes",
+        }
+    }
+}
+
+impl fmt::Display for EngineKind {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(self.name())
+    }
+}
+
+/// A machine that runs services.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Host {
+    pub name: String,
+    /// IP address or DNS name.
+    pub address: String,
+    /// Who an operator logs in as.
+    pub ssh_user: String,
+}
+
+/// Overrides of one service's size; `None` keeps what the platform says.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Size {
+    /// Memory limit in MiB.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memory_mib: Option<u32>,
+    /// CPU limit in thousandths of a core.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cpu_millis: Option<u32>,
+    /// Limit of processes and threads.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pids: Option<u32>,
+    /// How many of it run; only for services that scale.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub replicas: Option<u32>,
+}
+
+/// Who is told when something is wrong.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Contacts {
+    /// The team or person on call, as runbooks and alerts name it.
+    pub on_call: String,
+    pub email: String,
+    /// With its leading `#`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub slack_channel: Option<String>,
+    /// Name of the PagerDuty service; its key is a secret and not here.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pagerduty_service: Option<String>,
+}
+
+/// How long data is kept, in days.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Retention {
+    pub logs_days: u32,
+    pub metrics_days: u32,
+    /// 0: no backups are kept.
+    pub backups_days: u32,
+}
+
+/// An OpenAI-compatible endpoint.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct LlmProvider {
+    /// Ends in `/v1`.
+    pub base_url: String,
+    pub model: String,
+    /// Path of the file with the key; the key itself is never a setting.
+    pub api_key_file: String,
+}
+
+/// Where the edge's certificate comes from.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+pub enum Tls {
+    /// A certificate of our own making, for development.
+    #[default]
+    SelfSigned,
+    /// An ACME authority; the e-mail address is the account's contact.
+    Acme { acme_contact: String },
+    /// Files on the host, PEM: the certificate with its chain, and its key.
+    Files { certificate_file: String, key_file: String },
+}
+
+impl Tls {
+    pub fn is_self_signed(&self) -> bool {
+        *self == Self::SelfSigned
+    }
+}
+
+/// What a recovery must achieve; drills are measured against it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Objectives {
+    /// At most this much of acknowledged work is lost, in seconds.
+    pub rpo_seconds: u32,
+    /// The platform serves again within this time, in seconds.
+    pub rto_seconds: u32,
+}

@@ -1,0 +1,29 @@
+//! Quality gates: what must hold before a change lands.
+
+use serde::Serialize;
+
+/// One gate of `cargo xtask ci`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Gate {
+    /// As typed on the command line.
+    pub id: &'static str,
+    pub checks: &'static str,
+    /// Run in order; the first that fails ends the gate.
+    pub commands: Vec<GateCommand>,
+    /// Gates that must have ended before this one starts, because they use the same scarce thing.
+    pub after: Vec<&'static str>,
+    /// What to do when it fails.
+    pub remedy: &'static str,
+    /// Seconds after which it is stopped and has failed.
+    pub limit_seconds: u32,
+}
+
+/// One program of a gate.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct GateCommand {
+    /// Name in the catalogue of programs, or `xtask` for this very program.
+    pub program: &'static str,
+    pub arguments: Vec<&'static str>,
+    /// Folder below the root in which it runs.
+    pub folder: &'static str,
+}

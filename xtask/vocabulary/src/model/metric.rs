@@ -1,0 +1,37 @@
+//! Metrics that a service exports.
+
+use serde::Serialize;
+
+use super::{MetricRef, PortRef};
+
+/// One metric. Task ids are never labels: their number has no bound.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Metric {
+    pub name: MetricRef,
+    pub kind: MetricKind,
+    pub help: &'static str,
+    pub labels: Vec<&'static str>,
+    /// Whether this code exports it (its definition is then handed to the code), or the program itself does.
+    pub ours: bool,
+}
+
+/// Kinds of Prometheus metrics.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum MetricKind {
+    Counter,
+    Gauge,
+    /// Upper bounds of the buckets, in seconds, rising.
+    Histogram {
+        buckets: Vec<f64>,
+    },
+}
+
+/// Where Prometheus reads a service's metrics.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Scrape {
+    pub port: PortRef,
+    pub path: &'static str,
+    /// Seconds between two reads.
+    pub every_seconds: u16,
+}

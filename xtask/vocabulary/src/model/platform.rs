@@ -1,0 +1,70 @@
+//! The platform as one value.
+
+use serde::Serialize;
+
+use super::{
+    Edge, Gate, Label, LlmEndpoint, Metric, MetricRef, Port, PortRef, QueuePolicy, Secret, SecretRef,
+    Service, ServiceId, SmokeSuite,
+};
+
+/// Everything that is shipped, and how it is judged.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Platform {
+    pub name: &'static str,
+    pub services: Vec<Service>,
+    pub secrets: Vec<Secret>,
+    pub labels: Vec<Label>,
+    pub llm: LlmEndpoint,
+    pub queue: QueuePolicy,
+    pub smoke: SmokeSuite,
+    pub gates: Vec<Gate>,
+}
+
+impl Platform {
+    #[must_use]
+    pub fn service(&self, id: ServiceId) -> Option<&Service> {
+        self.services.iter().find(|service| service.id == id)
+    }
+
+    #[must_use]
+    pub fn port(&self, port: PortRef) -> Option<&Port> {
+        self.service(port.service)?.ports.iter().find(|candidate| candidate.name == port.name)
+    }
+
+    #[must_use]
+    pub fn secret(&self, name: SecretRef) -> Option<&Secret> {
+        self.secrets.iter().find(|secret| secret.name == name)
+    }
+
+    #[must_use]
+    pub fn metric(&self, name: MetricRef) -> Option<&Metric> {
+        self.metrics().map(|(_, metric)| metric).find(|metric| metric.name == name)
+    }
+
+    /// All ports with the services that listen on them.
+    pub fn ports(&self) -> impl Iterator<Item = (PortRef, &Port)> {
+        self.services.iter().flat_map(|service| {
+            service.ports.iter().map(|port| (PortRef { service: service.id, name: port.name }, port))
+        })
+    }
+
+    /// All edges with the services that hold them.
+    pub fn edges(&self) -> impl Iterator<Item = (ServiceId, &Edge)> {
+        self.services.iter().flat_map(|service| service.edges.iter().map(move |edge| (service.id, edge)))
+    }
+
+    /// All metrics with the services that export them.
+    pub fn metrics(&self) -> impl Iterator<Item = (ServiceId, &Metric)> {
+        self.services
+            .iter()
+            .flat_map(|service| service.metrics.iter().map(move |metric| (service.id, metric)))
+    }
+
+    /// The services that read a secret.
+    pub fn readers(&self, secret: SecretRef) -> impl Iterator<Item = ServiceId> {
+        self.services
+            .iter()
+            .filter(move |service| service.secrets.iter().any(|read| read.secret == secret))
+            .map(|service| service.id)
+    }
+}

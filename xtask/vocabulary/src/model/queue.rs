@@ -1,0 +1,29 @@
+//! The queue that tasks wait in.
+
+use serde::Serialize;
+
+/// How tasks are queued, retried and forgotten. The code of the flows reads these, it does not repeat them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct QueuePolicy {
+    pub task: &'static str,
+    /// Where a task goes whose retries are used up.
+    pub dead_letter: &'static str,
+    /// Prefix of the queue that each smoke run makes and removes.
+    pub smoke_prefix: &'static str,
+    /// Attempts after the first.
+    pub retry_limit: u16,
+    pub retry_delay_seconds: u32,
+    pub retry_delay_max_seconds: u32,
+    /// Whether the delay doubles with each attempt.
+    pub retry_backoff: bool,
+    /// A worker that has not finished an attempt by then is taken for dead.
+    pub expire_seconds: u32,
+    /// A job that nobody fetched by then is dropped.
+    pub retention_seconds: u32,
+    /// A finished job is removed after this.
+    pub delete_after_seconds: u32,
+    /// How often a worker asks for work.
+    pub poll_ms: u32,
+    /// Tasks that one replica works on at once.
+    pub concurrency: u16,
+}

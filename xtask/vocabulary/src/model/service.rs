@@ -1,0 +1,77 @@
+//! Services: the parts that a platform consists of.
+
+use serde::Serialize;
+
+use super::{
+    Alert, Edge, Health, Image, Metric, Port, Process, Resources, Scrape, SecretUse, ServiceId, Variable,
+};
+
+/// One part of the platform, with everything that is known of it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Service {
+    pub id: ServiceId,
+    pub purpose: &'static str,
+    pub lifetime: Lifetime,
+    pub image: Image,
+    pub ports: Vec<Port>,
+    /// To whom it may talk.
+    pub edges: Vec<Edge>,
+    /// One-shot services that must have succeeded before it starts.
+    pub starts_after: Vec<ServiceId>,
+    pub variables: Vec<Variable>,
+    pub secrets: Vec<SecretUse>,
+    /// None only for a one-shot service, whose exit code tells.
+    pub health: Option<Health>,
+    pub stop: Stop,
+    pub resources: Resources,
+    pub volumes: Vec<Volume>,
+    pub scrape: Option<Scrape>,
+    pub metrics: Vec<Metric>,
+    pub alerts: Vec<Alert>,
+    /// None where it runs only in containers.
+    pub process: Option<Process>,
+}
+
+/// How long a service lives.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Lifetime {
+    /// Runs to its end before its dependents start.
+    OneShot,
+    /// Runs until stopped.
+    LongRunning { replicas: Vec<Replica> },
+    /// Stands in, in development only, for something outside the platform.
+    StandIn,
+}
+
+/// The name of one of several equal instances; a service with a single one calls it by an empty name.
+pub type Replica = &'static str;
+
+/// How a service is asked to end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Stop {
+    /// Such as `SIGTERM`.
+    pub signal: &'static str,
+    /// Seconds it is given before it is killed.
+    pub grace_seconds: u16,
+}
+
+/// A data folder that outlives its service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Volume {
+    pub name: &'static str,
+    pub purpose: &'static str,
+    /// Whether losing it loses something that nothing else holds.
+    pub precious: bool,
+}
+
+impl Service {
+    /// The names of its instances; at least one.
+    #[must_use]
+    pub fn replicas(&self) -> &[Replica] {
+        match &self.lifetime {
+            Lifetime::LongRunning { replicas } => replicas,
+            Lifetime::OneShot | Lifetime::StandIn => &[""],
+        }
+    }
+}

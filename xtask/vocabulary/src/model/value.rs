@@ -1,0 +1,64 @@
+//! Values that are known only when an engine places the platform: addresses, paths, facts of the environment.
+
+use serde::Serialize;
+
+use super::{PortRef, SecretRef, VolumeRef};
+
+/// An environment variable of a service. Secrets are not among them: see [`super::SecretUse`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Variable {
+    pub name: &'static str,
+    pub value: Value,
+}
+
+/// A text that an engine resolves.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Value {
+    Text(&'static str),
+    /// The address on which a service's own port is bound.
+    BindAddress(PortRef),
+    /// The number on which a service's own port is bound.
+    BindPort(PortRef),
+    /// The host under which a client finds a port.
+    Host(PortRef),
+    /// The number under which a client finds a port.
+    Number(PortRef),
+    /// `scheme://host:number/path` as a client sees it.
+    Url {
+        port: PortRef,
+        path: &'static str,
+    },
+    /// Absolute path of a data folder.
+    Folder(VolumeRef),
+    /// Absolute path of a secret's file.
+    SecretFile(SecretRef),
+    /// Absolute path of a file of the repository, where it lies inside the service.
+    Tree(&'static str),
+    Fact(Fact),
+    /// All parts, one after the other.
+    Joined(Vec<Value>),
+}
+
+/// What the environment, not the platform, decides.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Fact {
+    /// The environment's name.
+    Environment,
+    /// The name of this replica.
+    Replica,
+    /// Base URL of the OpenAI-compatible endpoint, ending in `/v1`.
+    LlmBaseUrl,
+    LlmModel,
+}
+
+impl Value {
+    /// Every value in it, itself included.
+    pub fn walk(&self) -> Box<dyn Iterator<Item = &Value> + '_> {
+        match self {
+            Value::Joined(parts) => Box::new(std::iter::once(self).chain(parts.iter().flat_map(Value::walk))),
+            _ => Box::new(std::iter::once(self)),
+        }
+    }
+}

@@ -34,4 +34,7 @@ pub enum Command {
     Environment(crate::commands::environment::Options),
     /// Judge files without running anything
     Check(crate::commands::check::Options),
+    /// Own the processes of the process engine; started by the commands that need it
+    #[command(hide = true)]
+    Supervise(crate::commands::supervise::Options),
 }

@@ -4,6 +4,7 @@ pub mod check;
 pub mod doctor;
 pub mod environment;
 pub mod generate;
+pub mod supervise;
 
 use anyhow::Result;
 
@@ -20,5 +21,6 @@ pub fn run(context: &Context, command: Command) -> Result<()> {
         Command::Doctor(options) => doctor::run(context, &options),
         Command::Environment(options) => environment::run(context, options),
         Command::Check(options) => check::run(context, options),
+        Command::Supervise(options) => supervise::run(&options),
     }
 }

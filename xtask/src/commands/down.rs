@@ -23,7 +23,8 @@ pub struct Options {
 /// When it cannot be stopped. Nothing running is fine.
 pub fn run(context: &Context, options: &Options) -> Result<()> {
     if options.dry_run {
-        let plan = lower::bring_down(&options.environment, running::supervisor(context, &options.environment));
+        let plan =
+            lower::bring_down(&options.environment, running::supervisor(context, &options.environment));
         let text = if context.json { serde_json::to_string_pretty(&plan)? } else { plan.text() };
         println!("{}", text.trim_end());
         return Ok(());

@@ -16,8 +16,10 @@ use crate::nearest::nearest;
 use crate::plan::interrupt::Interrupt;
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  cargo xtask logs\n  cargo xtask logs node-red-a -f\n  cargo xtask logs postgres -n 200\n  cargo xtask \
-                        logs --json node-red-a | jq 'select(.level == \"error\")'")]
+#[command(
+    after_help = "Examples:\n  cargo xtask logs\n  cargo xtask logs node-red-a -f\n  cargo xtask logs postgres -n 200\n  cargo xtask \
+                        logs --json node-red-a | jq 'select(.level == \"error\")'"
+)]
 pub struct Options {
     /// The service, as `cargo xtask status` names it [default: all]
     service: Option<String>,
@@ -43,25 +45,23 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
     let single = logs.len() == 1;
     let gone = Mutex::new(false);
     let stop = || interrupt.raised() || gone.lock().is_ok_and(|gone| *gone);
+    let work = |name: &str, path: &PathBuf| {
+        tail(path, options.lines, options.follow, &stop, &mut |line| {
+            let text = if context.json { line.to_owned() } else { short(line) };
+            let text = if single || context.json { text } else { format!("{name:<width$} {text}") };
+            // The reader of a pipe may leave.
+            if writeln!(std::io::stdout().lock(), "{text}").is_err()
+                && let Ok(mut gone) = gone.lock()
+            {
+                *gone = true;
+            }
+        })
+    };
+    if !options.follow {
+        return logs.iter().try_for_each(|(name, path)| work(name, path));
+    }
     thread::scope(|scope| {
-        let work = |name: &str, path: &PathBuf| {
-            tail(path, options.lines, options.follow, &stop, &mut |line| {
-                let text = if context.json { line.to_owned() } else { short(line) };
-                let text = if single || context.json { text } else { format!("{name:<width$} {text}") };
-                // The reader of a pipe may leave.
-                if writeln!(std::io::stdout().lock(), "{text}").is_err()
-                    && let Ok(mut gone) = gone.lock()
-                {
-                    *gone = true;
-                }
-            })
-        };
-        if !options.follow {
-            return logs.iter().try_for_each(|(name, path)| work(name, path));
-        }
-        let work = &work;
-        let threads: Vec<_> =
-            logs.iter().map(|(name, path)| scope.spawn(move || work(name, path))).collect();
+        let threads: Vec<_> = logs.iter().map(|(name, path)| scope.spawn(|| work(name, path))).collect();
         threads.into_iter().try_for_each(|thread| thread.join().expect("following does not panic"))
     })
 }

@@ -4,12 +4,14 @@ use anyhow::Result;
 
 use super::dev::{DEFAULT, running};
 use crate::context::Context;
-use crate::exit::Reported;
 use crate::engines::process::supervisor::protocol::{HealthState, ServiceStatus};
+use crate::exit::Reported;
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  cargo xtask status\n  cargo xtask status --json\n\nExit code 1 when a service is not healthy, 2 \
-                        when nothing runs.")]
+#[command(
+    after_help = "Examples:\n  cargo xtask status\n  cargo xtask status --json\n\nExit code 1 when a service is not healthy, 2 \
+                        when nothing runs."
+)]
 pub struct Options {
     /// The environment
     #[arg(value_name = "ENV", default_value = DEFAULT)]
@@ -31,7 +33,8 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
 
 fn table(services: &[ServiceStatus]) -> String {
     let word = |value: serde_json::Value| value.as_str().unwrap_or_default().replace('_', " ");
-    let mut out = format!("{:<16} {:<12} {:<10} {:>8} {:>8}  PORTS\n", "SERVICE", "STATE", "HEALTH", "PID", "RESTARTS");
+    let mut out =
+        format!("{:<16} {:<12} {:<10} {:>8} {:>8}  PORTS\n", "SERVICE", "STATE", "HEALTH", "PID", "RESTARTS");
     for service in services {
         let ports: Vec<_> = service.ports.iter().map(|(name, port)| format!("{name}={port}")).collect();
         let state = word(serde_json::json!(service.state));

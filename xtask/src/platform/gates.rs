@@ -40,7 +40,12 @@ pub fn gates() -> Vec<Gate> {
             id: "workflows",
             checks: "GitHub workflows: actionlint and zizmor find nothing",
             commands: vec![
-                GateCommand { program: "actionlint", arguments: vec!["-no-color"], calls: vec![], folder: "." },
+                GateCommand {
+                    program: "actionlint",
+                    arguments: vec!["-no-color"],
+                    calls: vec![],
+                    folder: ".",
+                },
                 GateCommand {
                     program: "zizmor",
                     arguments: vec!["--offline", "--persona=auditor", "--no-progress", ".github/workflows"],

@@ -21,8 +21,10 @@ use crate::platform::platform;
 use crate::tools::{NpmProject, Toolbox, progress};
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  cargo xtask ci                     every gate\n  cargo xtask ci format flows        only these\n  \
-                        cargo xtask ci --keep-going        all of them, whatever fails\n  cargo xtask ci --list")]
+#[command(
+    after_help = "Examples:\n  cargo xtask ci                     every gate\n  cargo xtask ci format flows        only these\n  \
+                        cargo xtask ci --keep-going        all of them, whatever fails\n  cargo xtask ci --list"
+)]
 pub struct Options {
     /// Only these gates [default: all]
     #[arg(value_name = "GATE")]
@@ -111,7 +113,10 @@ fn chosen<'a>(platform: &'a Platform, names: &[String]) -> Result<Vec<&'a Gate>>
         .filter(|name| !known.contains(&name.as_str()))
         .map(|name| {
             let hint = nearest(name, known.iter().copied());
-            format!("no gate is called {name}{}", hint.map_or(String::new(), |hint| format!("; did you mean {hint}?")))
+            format!(
+                "no gate is called {name}{}",
+                hint.map_or(String::new(), |hint| format!("; did you mean {hint}?"))
+            )
         })
         .collect();
     if !problems.is_empty() {

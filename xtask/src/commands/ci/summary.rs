@@ -40,7 +40,9 @@ fn row(gate: &Gate, report: &Report) -> Row {
     let failed = steps.iter().find(|step| step.status == Status::Failed);
     let result = match failed {
         Some(_) => GateResult::Failed,
-        None if steps.len() == ids.len() && steps.iter().all(|step| step.status.is_good()) => GateResult::Passed,
+        None if steps.len() == ids.len() && steps.iter().all(|step| step.status.is_good()) => {
+            GateResult::Passed
+        }
         None => GateResult::NotRun,
     };
     Row {
@@ -53,7 +55,8 @@ fn row(gate: &Gate, report: &Report) -> Row {
 }
 
 pub fn table(rows: &[Row], duration_ms: u64) -> String {
-    let seconds = |milliseconds: u64| format!("{:.1} s", std::time::Duration::from_millis(milliseconds).as_secs_f64());
+    let seconds =
+        |milliseconds: u64| format!("{:.1} s", std::time::Duration::from_millis(milliseconds).as_secs_f64());
     let mut out = format!("{:<12} {:<8} {:>9}\n", "GATE", "RESULT", "TIME");
     for row in rows {
         let (word, time) = match row.result {

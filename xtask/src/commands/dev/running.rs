@@ -74,7 +74,8 @@ pub fn bring_up(
     let hands = Hands { native: &native, supervision: &Link };
     let report = runner(context, show, interrupt, hands).run(plan)?;
     if let Some(client) = Client::connect(&supervisor(context, &opened.target))? {
-        let wanted: Vec<_> = opened.units().iter().map(crate::engines::process::instance::Unit::name).collect();
+        let wanted: Vec<_> =
+            opened.units().iter().map(crate::engines::process::instance::Unit::name).collect();
         for service in client.status()?.0 {
             if !wanted.contains(&service.name.0) {
                 show.say(&format!("{} is no longer part of the platform: stopped", service.name));

@@ -39,19 +39,28 @@ impl Answer {
     pub fn read(status: u16, body: &str, names: &[&str]) -> Result<Self> {
         match status {
             200 | 503 => {}
-            401 | 403 => bail!("the platform refuses the operations token (status {status}); is it this platform's?"),
-            other => bail!("the platform answered with status {other} instead of a smoke run: {}", start(body)),
+            401 | 403 => {
+                bail!("the platform refuses the operations token (status {status}); is it this platform's?")
+            }
+            other => {
+                bail!("the platform answered with status {other} instead of a smoke run: {}", start(body))
+            }
         }
         let answer: Answer = serde_json::from_str(body)
             .map_err(|error| anyhow!("the answer is none of a smoke run ({error}): {}", start(body)))?;
         let checks: Vec<_> = names
             .iter()
             .map(|name| {
-                answer.checks.iter().find(|check| check.name == *name).cloned().unwrap_or_else(|| missing(name))
+                answer
+                    .checks
+                    .iter()
+                    .find(|check| check.name == *name)
+                    .cloned()
+                    .unwrap_or_else(|| missing(name))
             })
             .collect();
-        let passed = answer.status == Status::Passed
-            && checks.iter().all(|check| check.status == Status::Passed);
+        let passed =
+            answer.status == Status::Passed && checks.iter().all(|check| check.status == Status::Passed);
         let status = if passed { Status::Passed } else { Status::Failed };
         Ok(Self { checks, status, ..answer })
     }
@@ -71,7 +80,11 @@ impl Answer {
             out.push('\n');
         }
         let good = self.checks.iter().filter(|check| check.status == Status::Passed).count();
-        out.push_str(&format!("{good} of {} checks passed in {:.0} ms\n", self.checks.len(), self.duration_ms));
+        out.push_str(&format!(
+            "{good} of {} checks passed in {:.0} ms\n",
+            self.checks.len(),
+            self.duration_ms
+        ));
         out
     }
 }
@@ -133,9 +146,11 @@ mod tests {
 
     #[test]
     fn other_answers_are_errors() {
-        for (status, body, words) in
-            [(401, "", "refuses the operations token"), (404, "x", "status 404"), (200, "[]", "none of a smoke run")]
-        {
+        for (status, body, words) in [
+            (401, "", "refuses the operations token"),
+            (404, "x", "status 404"),
+            (200, "[]", "none of a smoke run"),
+        ] {
             let error = Answer::read(status, body, &NAMES).unwrap_err().to_string();
             assert!(error.contains(words), "{error}");
         }

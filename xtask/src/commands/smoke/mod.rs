@@ -23,10 +23,12 @@ use crate::site;
 use answer::Answer;
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  cargo xtask smoke                      the platform that `cargo xtask dev` runs\n  cargo xtask smoke \
+#[command(
+    after_help = "Examples:\n  cargo xtask smoke                      the platform that `cargo xtask dev` runs\n  cargo xtask smoke \
                         --private            a platform of its own on free ports, gone afterwards\n  cargo xtask smoke --json | jq \
                         .status\n  cargo xtask smoke --url https://ops.example.com --token-file ops-token\n\nExit code 0 when every check \
-                        passed, 1 when one failed or is missing, 2 when nothing can be asked.")]
+                        passed, 1 when one failed or is missing, 2 when nothing can be asked."
+)]
 pub struct Options {
     /// The environment whose platform runs here
     #[arg(value_name = "ENV", default_value = DEFAULT, conflicts_with_all = ["url", "private"])]
@@ -57,7 +59,8 @@ struct Target {
 pub fn run(context: &Context, options: &Options) -> Result<()> {
     let platform = platform();
     let interrupt = Interrupt::listen()?;
-    let limit = options.limit.map_or(Duration::from_millis(platform.smoke.run_limit_ms.into()), Duration::from_secs);
+    let limit =
+        options.limit.map_or(Duration::from_millis(platform.smoke.run_limit_ms.into()), Duration::from_secs);
     if options.private {
         return private::run(context, &interrupt, &|target| {
             ask(context, &platform, target, limit, &interrupt)

@@ -61,7 +61,7 @@ pub fn bring_up(around: &Surroundings<'_>) -> Plan {
         intent: format!("bring up {}", around.resolver.environment.name),
         target: around.target.to_owned(),
         steps,
-        ..empty_plan()
+        ..Plan::default()
     }
 }
 
@@ -77,16 +77,7 @@ pub fn bring_down(target: &str, supervisor: PathBuf) -> Plan {
         intent: format!("bring down {target}"),
         target: target.to_owned(),
         steps: vec![step],
-        ..empty_plan()
-    }
-}
-
-fn empty_plan() -> Plan {
-    Plan {
-        intent: String::new(),
-        target: String::new(),
-        on_failure: crate::plan::step::OnFailure::Keep,
-        steps: Vec::new(),
+        ..Plan::default()
     }
 }
 

@@ -7,7 +7,6 @@ pub mod doctor;
 pub mod down;
 pub mod environment;
 pub mod generate;
-mod log_lines;
 pub mod logs;
 pub mod reset;
 pub mod smoke;

@@ -5,7 +5,7 @@ use std::thread;
 use anyhow::Result;
 
 use super::opened::Opened;
-use crate::commands::log_lines;
+use crate::engines::process::log_lines;
 use crate::engines::process::supervisor::{Client, tail};
 use crate::plan::interrupt::Interrupt;
 use crate::plan::show::Show;

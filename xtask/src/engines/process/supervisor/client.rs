@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, anyhow, bail};
 
+use super::super::log_lines::short;
 use super::control;
 use super::protocol::{Event, EventKind, HealthState, Reply, Request, ServiceStatus, State, VERSION};
 use super::tail::last_lines;
@@ -258,7 +259,7 @@ impl Client {
 
 fn failure(status: &ServiceStatus, text: &str) -> anyhow::Error {
     let lines: Vec<_> =
-        last_lines(&status.log, SHOWN_LINES).iter().map(|line| format!("\n  | {line}")).collect();
+        last_lines(&status.log, SHOWN_LINES).iter().map(|line| format!("\n  | {}", short(line))).collect();
     anyhow!("{text}{}\n  log: {}", lines.concat(), status.log.display())
 }
 

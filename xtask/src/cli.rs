@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
-    check, ci, dev, doctor, down, environment, generate, logs, reset, smoke, status, supervise,
+    bench, check, ci, dev, doctor, down, environment, generate, logs, reset, smoke, status, supervise,
 };
 
 /// Develop, check, release, deploy and watch the Flowship platform.
@@ -44,6 +44,8 @@ pub enum Command {
     Reset(reset::Options),
     /// Run the quality gates
     Ci(ci::Options),
+    /// Measure the figures of docs/performance.md
+    Bench(bench::Options),
     /// Write the files that derive from the platform
     Generate(generate::Options),
     /// Judge files without running anything

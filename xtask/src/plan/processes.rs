@@ -111,7 +111,8 @@ pub fn signal_group(group: u32, signal: Signal) -> bool {
 /// Whether the group has a running process. Ended ones do not count: where the machine's first process is slow to
 /// reap orphans, or never does, they stay for long.
 pub fn group_runs(group: u32) -> bool {
-    pid_of(group).is_some_and(|pid| rustix::process::test_kill_process_group(pid).is_ok()) && !members(group).is_empty()
+    pid_of(group).is_some_and(|pid| rustix::process::test_kill_process_group(pid).is_ok())
+        && !members(group).is_empty()
 }
 
 /// Sends `signal` to one process; false when it does not exist.

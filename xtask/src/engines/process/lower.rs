@@ -28,6 +28,9 @@ pub mod native {
     pub const RECORD: &str = "record-instance";
 }
 
+/// The parameter of [`native::INSTALL_TOOLS`]: the names of the programs to have.
+pub const PROGRAMS: &str = "programs";
+
 /// What the lowering has to know besides the model.
 pub struct Surroundings<'a> {
     pub resolver: Resolver<'a>,
@@ -52,7 +55,7 @@ const QUIET_MS: u64 = 150;
 /// Everything that brings the platform up, or brings what already runs up to date.
 pub fn bring_up(around: &Surroundings<'_>) -> Plan {
     let units = around.resolver.units;
-    let mut steps = preparation();
+    let mut steps = preparation(around);
     for unit in units {
         match unit.service.lifetime {
             Lifetime::OneShot => steps.push(one_shot(around, unit)),
@@ -83,15 +86,11 @@ pub fn bring_down(target: &str, supervisor: PathBuf) -> Plan {
     }
 }
 
-fn preparation() -> Vec<Step> {
+fn preparation(around: &Surroundings<'_>) -> Vec<Step> {
     let call = |name: &str, title: &str, needs: Vec<StepId>, remedy: &str| Step {
         id: name.into(),
         title: title.to_owned(),
-        action: Action::Native(Native {
-            name: name.to_owned(),
-            args: BTreeMap::new(),
-            parameters: json!({}),
-        }),
+        action: Action::Native(Native { name: name.to_owned(), ..Native::default() }),
         needs,
         remedy: Some(remedy.to_owned()),
         ..Step::default()
@@ -103,7 +102,14 @@ fn preparation() -> Vec<Step> {
             vec![],
             "mend what is named in the flow files; `cargo xtask check flows` judges them again",
         ),
-        call(native::INSTALL_TOOLS, "have the pinned programs", vec![], "see `cargo xtask doctor`"),
+        Step {
+            action: Action::Native(Native {
+                name: native::INSTALL_TOOLS.to_owned(),
+                parameters: json!({ PROGRAMS: around.programs.keys().collect::<Vec<_>>() }),
+                ..Native::default()
+            }),
+            ..call(native::INSTALL_TOOLS, "have the pinned programs", vec![], "see `cargo xtask doctor`")
+        },
         call(
             native::INSTALL_MODULES,
             "have the npm packages",

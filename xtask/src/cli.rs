@@ -10,7 +10,13 @@ use crate::commands::{
 
 /// Develop, check, release, deploy and watch the Flowship platform.
 #[derive(Debug, Parser)]
-#[command(name = "cargo xtask", version, max_term_width = 100, arg_required_else_help = true)]
+#[command(
+    name = "xtask",
+    bin_name = "cargo xtask",
+    version,
+    max_term_width = 100,
+    arg_required_else_help = true
+)]
 pub struct Cli {
     #[command(flatten)]
     pub global: Global,

@@ -54,7 +54,7 @@ pub fn gates() -> Vec<Gate> {
                 },
             ],
             after: vec![],
-            remedy: "change the workflow's definition under xtask/src/platform/, then `cargo xtask generate`",
+            remedy: "change the workflow's definition in xtask/src/artifacts/workflows.rs, then `cargo xtask generate`",
             limit_seconds: 120,
         },
         Gate {

@@ -95,7 +95,7 @@ fn of_step(step: &Step, steps: &BTreeMap<&StepId, &Step>) -> Vec<String> {
     for (from, undoing) in step.action.outputs().into_iter().map(|from| (from, false)).chain(undo_outputs) {
         match steps.get(&from.step) {
             None => problems.push(format!("uses `{}` of `{}`, which is not a step", from.key, from.step)),
-            Some(_) if !before.contains(&from.step) && !(undoing && from.step == step.id) => {
+            Some(_) if !(before.contains(&from.step) || (undoing && from.step == step.id)) => {
                 problems.push(format!("uses `{}` of {} but does not need it", from.key, from.step));
             }
             Some(source) if source.sensitive && source.journaled != Journaled::No => problems.push(format!(

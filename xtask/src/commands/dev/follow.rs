@@ -38,7 +38,8 @@ pub fn until_interrupted(opened: &Opened, show: &Show, interrupt: &Interrupt) ->
         }
         let followed = client.events(since, true, &|| interrupt.raised(), &mut |event| {
             let name = event.service.map_or_else(|| "flowship".to_owned(), |service| service.0);
-            show.say(&format!("{name:<width$} {}", event.text));
+            let text = event.text.replace('\n', &format!("\n{:width$} ", ""));
+            show.say(&format!("{name:<width$} {text}"));
             true
         });
         ended.store(true, std::sync::atomic::Ordering::Relaxed);

@@ -15,7 +15,7 @@ use super::dev::opened::{Opened, recorded};
 use super::dev::{DEFAULT, running};
 use crate::context::Context;
 use crate::engines::process::instance::{ADDRESS, Record, socket, units};
-use crate::exit::{Reported, refused};
+use crate::exit::{Reported, print, refused};
 use crate::plan::argument::Arg;
 use crate::plan::http::Request;
 use crate::plan::interrupt::Interrupt;
@@ -119,9 +119,9 @@ fn ask(
 ) -> Result<()> {
     let answer = answer_of(platform, target, limit, interrupt)?;
     if context.json {
-        println!("{}", serde_json::to_string_pretty(&answer)?);
+        print(&serde_json::to_string_pretty(&answer)?);
     } else {
-        print!("{}", answer.table());
+        print(&answer.table());
     }
     if answer.passed() { Ok(()) } else { Err(Reported.into()) }
 }

@@ -120,7 +120,7 @@ fn preparation(around: &Surroundings<'_>) -> Vec<Step> {
         call(
             native::RECORD,
             "record where everything is",
-            vec![],
+            vec![native::CHECK_FLOWS.into()],
             "look at the permissions of the state folder",
         ),
     ]
@@ -242,13 +242,12 @@ fn process_of<'a>(unit: &Unit<'a>) -> &'a Process {
 /// The steps that must be done before a unit can start.
 fn needs(around: &Surroundings<'_>, unit: &Unit<'_>) -> Vec<StepId> {
     let mut needs: Vec<StepId> =
-        [native::INSTALL_TOOLS, native::MAKE_SECRETS, native::RECORD].map(StepId::from).into();
+        [native::CHECK_FLOWS, native::INSTALL_TOOLS, native::MAKE_SECRETS, native::RECORD]
+            .map(StepId::from)
+            .into();
     let process = process_of(unit);
     if process.commands.iter().any(|command| command.program == NODE) {
         needs.push(native::INSTALL_MODULES.into());
-    }
-    if process.on_change.iter().any(|change| matches!(change.reaction, Reaction::ReloadFlows { .. })) {
-        needs.push(native::CHECK_FLOWS.into());
     }
     let step_of = |id: ServiceId, ending: &'static str| {
         let found = around.resolver.units.iter().filter(move |other| other.service.id == id);

@@ -25,6 +25,8 @@ module.exports = {
                     console: 'readonly',
                     setInterval: 'readonly',
                     setTimeout: 'readonly',
+                    URL: 'readonly',
+                    URLSearchParams: 'readonly',
                     util: 'readonly',
                 },
                 parserOptions: { ecmaVersion: 2022 },

@@ -23,11 +23,7 @@ pub fn gates() -> Vec<Gate> {
         Gate {
             id: "flows",
             checks: "the flows would start and answer: the offline gate, and nrlint",
-            commands: vec![
-                xtask(&["check", "flows"]),
-                nrlint("flows.json"),
-                nrlint("test-smoke.json"),
-            ],
+            commands: vec![xtask(&["check", "flows"]), nrlint("flows.json"), nrlint("test-smoke.json")],
             after: vec![],
             remedy: "mend the node that the finding names, in the editor (`cargo xtask dev`) or in the file",
             limit_seconds: 120,

@@ -35,7 +35,11 @@ fn judge(kind: Kind, log: &str) -> Result<u64, String> {
             log.lines().filter_map(|line| line.strip_prefix("ℹ pass ")?.trim().parse::<u64>().ok()).sum()
         }
     };
-    if passed == 0 { Err("no test passed: none was found, or all were skipped".to_owned()) } else { Ok(passed) }
+    if passed == 0 {
+        Err("no test passed: none was found, or all were skipped".to_owned())
+    } else {
+        Ok(passed)
+    }
 }
 
 /// `test result: ok. 3 passed; 0 failed; ..` of one test program.
@@ -59,7 +63,8 @@ mod tests {
         let cargo = "$ cargo test\nrunning 2 tests\ntest a ... ok\ntest result: ok. 2 passed; 0 failed; 0 ignored\n\n\
                      test result: ok. 0 passed; 0 failed\ntest result: FAILED. 40 passed; 1 failed\n";
         assert_eq!(judge(Kind::Cargo, cargo), Ok(42));
-        let node = "✔ answers (12.1ms)\n▶ rules\n  ✔ first.test.js is read (1ms)\nℹ tests 2\nℹ pass 2\nℹ fail 0\n";
+        let node =
+            "✔ answers (12.1ms)\n▶ rules\n  ✔ first.test.js is read (1ms)\nℹ tests 2\nℹ pass 2\nℹ fail 0\n";
         assert_eq!(judge(Kind::Node, node), Ok(2));
     }
 

@@ -58,7 +58,12 @@ pub fn plan(gates: &[&Gate], programs: &Programs, place: &Place) -> Plan {
         steps.extend(of_gate(gate, gates, programs, place));
     }
     let names: Vec<_> = gates.iter().map(|gate| gate.id).collect();
-    Plan { intent: format!("judge {}", names.join(", ")), target: TARGET.to_owned(), steps, ..Plan::default() }
+    Plan {
+        intent: format!("judge {}", names.join(", ")),
+        target: TARGET.to_owned(),
+        steps,
+        ..Plan::default()
+    }
 }
 
 fn install(name: &str, title: &str, needs: Vec<StepId>) -> Step {

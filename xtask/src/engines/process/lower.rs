@@ -41,10 +41,18 @@ pub struct Surroundings<'a> {
     pub caller_is_root: bool,
     /// Whether sources are watched.
     pub watches: bool,
-    /// Whether the Node debugger is opened, and on which port.
-    pub inspect: Option<u16>,
+    /// Whether the Node debugger is opened.
+    pub inspect: Option<Inspect>,
     /// `target` of the plan: names its lock and its journal.
     pub target: &'a str,
+}
+
+/// The Node debugger of the first replica of a service.
+#[derive(Debug, Clone, Copy)]
+pub struct Inspect {
+    pub service: ServiceId,
+    /// On the loopback address.
+    pub port: u16,
 }
 
 /// The program whose scripts need the npm packages.
@@ -278,9 +286,9 @@ fn spec(around: &Surroundings<'_>, unit: &Unit<'_>) -> ProcessSpec {
             Some((port.name.to_owned(), around.resolver.own_port(unit, reference)?))
         })
         .collect();
-    let debugged =
-        unit.service.id == crate::platform::node_red::ID && unit.replica == unit.service.replicas()[0];
-    if let (Some(port), true) = (around.inspect, debugged) {
+    let is_first = unit.replica == unit.service.replicas()[0];
+    let inspect = around.inspect.filter(|inspect| is_first && inspect.service == unit.service.id);
+    if let Some(Inspect { port, .. }) = inspect {
         argv.insert(1, format!("--inspect={}:{port}", super::instance::ADDRESS));
         ports.insert("inspect".to_owned(), port);
     }

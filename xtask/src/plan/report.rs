@@ -1,12 +1,10 @@
 //! How a run went, for the summary, for `--json` and for the exit code.
 
 use std::path::PathBuf;
-use std::time::Duration;
 
 use anyhow::Result;
 use serde::Serialize;
 
-use super::clock::spell;
 use super::mask::Outputs;
 use super::step::StepId;
 use crate::exit::{Interrupted, Reported};

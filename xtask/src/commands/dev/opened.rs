@@ -11,7 +11,7 @@ use vocabulary::model::{Command, Health, Platform, PortRef};
 use super::programs::{Programs, programs};
 use crate::context::Context;
 use crate::engines::process::instance::{Instance, Record, Socket, Unit, record_of, sockets, units};
-use crate::engines::process::lower::{Surroundings, bring_up};
+use crate::engines::process::lower::{Inspect, Surroundings, bring_up};
 use crate::engines::process::ports;
 use crate::engines::process::resolve::Resolver;
 use crate::exit::refused;
@@ -97,7 +97,7 @@ impl Opened {
             path: &path,
             caller_is_root: rustix::process::geteuid().is_root(),
             watches,
-            inspect: inspects.then(|| self.instance.ports[INSPECT]),
+            inspect: inspects.then(|| Inspect { service: node_red::ID, port: self.instance.ports[INSPECT] }),
             target: &self.target,
         })
     }

@@ -328,17 +328,19 @@ fn health_changes_are_events() {
 }
 
 #[test]
-fn a_stop_ends_the_whole_group_also_when_it_resists() {
+fn a_stop_ends_the_whole_group_when_it_resists_and_what_has_left_it() {
     let place = Place::new();
     let client = place.client();
     let mut spec = place.sh(
         "stubborn",
-        "trap '' TERM; sh -c \"trap '' TERM; sleep 1000\" & echo $$ $! > pids; while :; do sleep 1; done",
+        "trap '' TERM; sh -c \"trap '' TERM; sleep 1000\" & echo $$ $! > pids; setsid sh -c 'echo $$ > away; exec sleep 1000' & while :; do sleep 1; done",
     );
     spec.stop.grace_ms = 100;
     client.start(&spec).unwrap();
-    let pids = pids(&place.await_file("pids"));
-    assert!(pids.iter().all(|pid| alive(*pid)));
+    let mut pids = pids(&place.await_file("pids"));
+    await_that("what left the group runs", || place.text("away").ends_with('\n'));
+    pids.extend(self::pids(&place.text("away")));
+    assert!(pids.len() == 3 && pids.iter().all(|pid| alive(*pid)));
     client.stop(&spec.name).unwrap();
     assert!(pids.iter().all(|pid| !alive(*pid)));
     assert!(await_event(&client, 0, "stubborn", EventKind::Stopped).text.contains("was killed"));
@@ -609,11 +611,18 @@ fn a_changed_file_is_acted_upon_however_it_is_saved() {
     assert!(place.text("log/assemble.log").starts_with("two"));
     assert!(server.join().unwrap().iter().all(|request| request.contains("Bearer letmein-please")));
 
+    // In a folder that appeared after the watch began.
+    fs::write(place.path("nodes/llm.js"), "y").unwrap();
+    let event = await_event(&client, event.id, "web", EventKind::ReloadFailed);
+    assert!(event.text.starts_with("llm.js changed: ran sh ("), "{}", event.text);
+
     // In place, and the first action fails.
     fs::write(place.path("break"), "").unwrap();
     fs::write(place.path("flows.json"), "four").unwrap();
     let event = await_event(&client, event.id, "web", EventKind::ReloadFailed);
     assert!(event.text.starts_with("flows.json changed: FAILED: sh: exit code 1"), "{}", event.text);
+
+    assert_eq!(place.text("starts").lines().count(), 3, "nothing was done after a failure");
 
     // What is stopped is not watched.
     client.stop(&spec.name).unwrap();

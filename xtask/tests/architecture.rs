@@ -27,7 +27,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ),
     // An engine gets the platform as a value: what it knows of services is the vocabulary's, so that it serves any.
     ("engines", &["exit", "plan", "tools"]),
-    ("plan", &["exit"]),
+    ("plan", &["exit", "nearest"]),
     ("tools", &["context", "exit"]),
     ("artifacts", &["platform", "site"]),
     ("checks", &["nearest"]),

@@ -456,6 +456,18 @@ fn a_place_that_cannot_be_written_is_named_and_nothing_has_changed() {
 }
 
 #[test]
+fn what_a_killed_generation_left_beside_is_found_and_removed() {
+    let tree = Tree::new();
+    let clean = tree.files();
+    tree.write("docs/reference/.generate-Xy3zQ1", "{ half");
+    let output = tree.generate(&["--check"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(headlines(&output), ["orphan with hand edits docs/reference/.generate-Xy3zQ1"]);
+    assert_eq!(tree.generate(&[]).status.code(), Some(0));
+    assert_eq!(tree.files(), clean);
+}
+
+#[test]
 fn a_folder_in_the_place_of_a_file_is_named() {
     let tree = Tree::new();
     fs::remove_file(tree.path(SETTINGS)).unwrap();

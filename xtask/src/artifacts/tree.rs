@@ -14,8 +14,8 @@ use super::artifact::{Artifact, MARK};
 use super::compare::Difference;
 use super::ledger::{self, Ledger};
 
-/// The files that this program has to do with: those that should be there, those that the ledger lists and those
-/// that carry the mark.
+/// The files that this program has to do with: those that should be there, those that the ledger lists, those that
+/// carry the mark and those that a killed run has left beside.
 #[derive(Debug, Default)]
 pub struct Observed {
     pub ledger: Ledger,
@@ -33,6 +33,9 @@ pub struct File {
 
 /// Folders that hold no source: builds, running state, what package managers bring.
 const SKIPPED: [&str; 5] = [".git", "target", ".flowship", "rendered", "node_modules"];
+
+/// What the names of files begin with that are not in their place yet. A run that was killed leaves them behind.
+const BESIDE: &str = ".generate-";
 
 /// How far into a file the mark is looked for, in bytes.
 const MARK_WITHIN: u64 = 512;
@@ -76,12 +79,16 @@ fn marked(root: &Path) -> Result<Vec<String>> {
         if !entry.file_type().is_file() {
             continue;
         }
+        let path = entry.path().strip_prefix(root).expect("an entry lies below the root").to_string_lossy();
+        if entry.file_name().to_string_lossy().starts_with(BESIDE) {
+            found.push(path.into_owned());
+            continue;
+        }
         start.clear();
         let opened = fs::File::open(entry.path());
         if opened.and_then(|file| file.take(MARK_WITHIN).read_to_end(&mut start)).is_err() {
             continue;
         }
-        let path = entry.path().strip_prefix(root).expect("an entry lies below the root").to_string_lossy();
         if carries_mark(&start) {
             found.push(path.into_owned());
         }
@@ -155,7 +162,7 @@ fn stage(root: &Path, artifact: &Artifact) -> Result<Staged> {
     let folder = path.parent().expect("an artifact lies below the root");
     let act = || -> Result<NamedTempFile> {
         fs::create_dir_all(folder)?;
-        let mut beside = NamedTempFile::new_in(folder)?;
+        let mut beside = tempfile::Builder::new().prefix(BESIDE).tempfile_in(folder)?;
         beside.write_all(artifact.contents.as_bytes())?;
         beside.as_file().set_permissions(fs::Permissions::from_mode(artifact.mode))?;
         Ok(beside)

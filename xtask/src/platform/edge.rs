@@ -23,21 +23,21 @@ pub fn service() -> Service {
         image: pins::HAPROXY,
         ports: vec![
             Port {
-                name: "http",
+                name: HTTP.name,
                 number: 8080,
                 protocol: Protocol::Http,
                 exposure: Exposure::Public,
                 purpose: "redirects to https and answers ACME challenges",
             },
             Port {
-                name: "https",
+                name: HTTPS.name,
                 number: 8443,
                 protocol: Protocol::Https,
                 exposure: Exposure::Public,
                 purpose: "the API over TLS",
             },
             Port {
-                name: "stats",
+                name: STATS.name,
                 number: 8404,
                 protocol: Protocol::Http,
                 exposure: Exposure::Internal,

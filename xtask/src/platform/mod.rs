@@ -2,9 +2,10 @@
 
 mod alertmanager;
 mod barman;
-mod edge;
+pub mod edge;
 pub mod gates;
 mod grafana;
+pub mod images;
 mod labels;
 mod llm;
 mod mcp_tools;
@@ -50,6 +51,9 @@ pub fn platform() -> Platform {
         labels: labels::labels(),
         llm: llm::endpoint(),
         queue: queue::queue(),
+        containers: images::policy(),
+        draining: node_red::DRAINING,
+        edge: edge::POLICY,
         smoke: smoke::smoke(),
         gates: gates::gates(),
     }

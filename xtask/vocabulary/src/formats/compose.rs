@@ -210,7 +210,9 @@ impl Text {
     pub fn write(&self) -> String {
         let part = |part: &Part| match part {
             Part::Literal(text) => text.replace('$', "$$"),
-            Part::Variable { name, otherwise: Otherwise::Default(text) } => format!("${{{name}:-{}}}", text.write()),
+            Part::Variable { name, otherwise: Otherwise::Default(text) } => {
+                format!("${{{name}:-{}}}", text.write())
+            }
             Part::Variable { name, otherwise: Otherwise::Refuse(why) } => format!("${{{name}:?{why}}}"),
         };
         self.0.iter().map(part).collect()
@@ -289,8 +291,14 @@ impl Project {
             entries.put("name", text(name));
         }
         entries.some("include", self.include.iter().map(|path| Yaml::text(*path)));
-        entries.named("services", self.services.iter().map(|(name, service)| (name.clone(), service_yaml(service))));
-        entries.named("networks", self.networks.iter().map(|(name, network)| (name.clone(), network_yaml(network))));
+        entries.named(
+            "services",
+            self.services.iter().map(|(name, service)| (name.clone(), service_yaml(service))),
+        );
+        entries.named(
+            "networks",
+            self.networks.iter().map(|(name, network)| (name.clone(), network_yaml(network))),
+        );
         entries.named("volumes", self.volumes.iter().map(|name| (name.clone(), Yaml::Mapping(vec![]))));
         entries.named(
             "secrets",
@@ -356,7 +364,10 @@ fn service_yaml(service: &Service) -> Yaml {
             ]),
         );
     }
-    out.some("entrypoint", service.entrypoint.iter().map(|word| Yaml::text(Text::literal(word.as_str()).write())));
+    out.some(
+        "entrypoint",
+        service.entrypoint.iter().map(|word| Yaml::text(Text::literal(word.as_str()).write())),
+    );
     out.some("command", service.command.iter().map(text));
     out.text("user", &service.user);
     out.put("init", Yaml::Boolean(true));
@@ -473,7 +484,8 @@ fn mount_yaml(mount: &Mount) -> Yaml {
 
 fn tmpfs_yaml(tmpfs: &Tmpfs) -> Yaml {
     let size = format!(":size={}m,mode=0700,noexec,nosuid,nodev,uid=", tmpfs.mib);
-    let options = [Text::literal(tmpfs.path.as_str()).then(size), tmpfs.uid.clone().then(",gid="), tmpfs.gid.clone()];
+    let options =
+        [Text::literal(tmpfs.path.as_str()).then(size), tmpfs.uid.clone().then(",gid="), tmpfs.gid.clone()];
     text(&Text::concat(options))
 }
 
@@ -492,10 +504,16 @@ fn network_yaml(network: &Network) -> Yaml {
     let mut out = Entries::default();
     out.put("driver", Yaml::text("bridge"));
     if !network.host {
-        out.put("driver_opts", Yaml::mapping([("com.docker.network.bridge.inhibit_ipv4", Yaml::text("true"))]));
+        out.put(
+            "driver_opts",
+            Yaml::mapping([("com.docker.network.bridge.inhibit_ipv4", Yaml::text("true"))]),
+        );
     }
     out.put("internal", Yaml::Boolean(network.internal));
-    out.put("ipam", Yaml::mapping([("config", Yaml::Sequence(vec![Yaml::mapping([("subnet", text(&network.subnet))])]))]));
+    out.put(
+        "ipam",
+        Yaml::mapping([("config", Yaml::Sequence(vec![Yaml::mapping([("subnet", text(&network.subnet))])]))]),
+    );
     Yaml::Mapping(out.0)
 }
 

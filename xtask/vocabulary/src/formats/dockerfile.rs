@@ -107,7 +107,8 @@ impl Dockerfile {
         for base in &self.bases {
             let digits = base.digest.strip_prefix("sha256:").unwrap_or_default();
             if digits.len() != 64 || !digits.chars().all(|c| c.is_ascii_hexdigit()) {
-                problems.push(format!("base {}: {} is not pinned by a digest", base.argument, base.reference));
+                problems
+                    .push(format!("base {}: {} is not pinned by a digest", base.argument, base.reference));
             }
         }
         for (position, stage) in self.stages.iter().enumerate() {
@@ -118,7 +119,9 @@ impl Dockerfile {
                 add("the name is taken twice".to_owned());
             }
             match &stage.from {
-                From::Stage(from) if !known(from) => add(format!("starts from {}, which no stage before it is", from.0)),
+                From::Stage(from) if !known(from) => {
+                    add(format!("starts from {}, which no stage before it is", from.0))
+                }
                 From::Base(argument) if !self.bases.iter().any(|base| base.argument == *argument) => {
                     add(format!("starts from {argument}, which is no base"));
                 }
@@ -271,11 +274,13 @@ impl Instruction {
                 format!("EXPOSE {}", ports.join(" "))
             }
             Instruction::StopSignal(signal) => format!("STOPSIGNAL {signal}"),
-            Instruction::HealthCheck { every_seconds, limit_seconds, start_seconds, failures, command } => format!(
-                "HEALTHCHECK --interval={every_seconds}s --timeout={limit_seconds}s --start-period={start_seconds}s \
+            Instruction::HealthCheck { every_seconds, limit_seconds, start_seconds, failures, command } => {
+                format!(
+                    "HEALTHCHECK --interval={every_seconds}s --timeout={limit_seconds}s --start-period={start_seconds}s \
                  --retries={failures} \\\n    CMD {}",
-                exec(command)
-            ),
+                    exec(command)
+                )
+            }
             Instruction::NoHealthCheck => "HEALTHCHECK NONE".to_owned(),
             Instruction::EntryPoint(command) => format!("ENTRYPOINT {}", exec(command)),
             Instruction::Command(command) => format!("CMD {}", exec(command)),
@@ -333,7 +338,8 @@ mod tests {
             to: "/b/".to_owned(),
         }];
         instructions.extend(runnable());
-        let text = file(vec![build, stage("app", From::Scratch, true, instructions)]).write(&["head".to_owned()]);
+        let text =
+            file(vec![build, stage("app", From::Scratch, true, instructions)]).write(&["head".to_owned()]);
         let digest = "a".repeat(64);
         assert_eq!(
             text,
@@ -354,7 +360,9 @@ mod tests {
 
     #[test]
     fn finds_what_must_not_be_written() {
-        let with = |more: Vec<Instruction>| file(vec![stage("app", From::Base("NODE"), true, [runnable(), more].concat())]);
+        let with = |more: Vec<Instruction>| {
+            file(vec![stage("app", From::Base("NODE"), true, [runnable(), more].concat())])
+        };
         let text = |text: &str| vec![text.to_owned()];
         let mut unpinned = with(vec![]);
         unpinned.bases[0].digest = "latest".to_owned();
@@ -369,7 +377,10 @@ mod tests {
                 with(vec![Instruction::Copy { from: None, sources: text("../x"), to: "/".to_owned() }]),
                 "lies outside",
             ),
-            (with(vec![Instruction::Copy { from: None, sources: text("."), to: "/".to_owned() }]), "whole tree"),
+            (
+                with(vec![Instruction::Copy { from: None, sources: text("."), to: "/".to_owned() }]),
+                "whole tree",
+            ),
             (
                 with(vec![Instruction::Copy {
                     from: Some(StageRef("later")),
@@ -378,7 +389,10 @@ mod tests {
                 }]),
                 "copies from later",
             ),
-            (with(vec![Instruction::Environment(vec![("DB_PASSWORD", "x".to_owned())])]), "would hold a secret"),
+            (
+                with(vec![Instruction::Environment(vec![("DB_PASSWORD", "x".to_owned())])]),
+                "would hold a secret",
+            ),
             (with(vec![Instruction::Environment(vec![("DB_PASSWORD_FILE", "/x".to_owned())])]), ""),
             (with(vec![Instruction::Run(vec![])]), "runs nothing"),
         ] {

@@ -62,14 +62,30 @@ pub struct Tls {
 /// Something that is done to a request or its response.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Rule {
-    RedirectToHttps { unless: Option<Condition> },
-    Deny { status: u16, when: Condition },
-    Answer { status: u16, when: Condition },
+    RedirectToHttps {
+        unless: Option<Condition>,
+    },
+    Deny {
+        status: u16,
+        when: Condition,
+    },
+    Answer {
+        status: u16,
+        when: Condition,
+    },
     /// Metrics for Prometheus.
-    Metrics { when: Condition },
+    Metrics {
+        when: Condition,
+    },
     RemoveRequestHeader(&'static str),
-    SetRequestHeader { name: &'static str, format: &'static str },
-    SetResponseHeader { name: &'static str, format: &'static str },
+    SetRequestHeader {
+        name: &'static str,
+        format: &'static str,
+    },
+    SetResponseHeader {
+        name: &'static str,
+        format: &'static str,
+    },
     RemoveResponseHeader(&'static str),
 }
 
@@ -153,8 +169,7 @@ impl Configuration {
     pub fn validate(&self) -> Vec<String> {
         let mut problems = Vec::new();
         let mut names = BTreeSet::new();
-        for name in
-            self.frontends.iter().map(|one| one.name).chain(self.backends.iter().map(|one| one.name))
+        for name in self.frontends.iter().map(|one| one.name).chain(self.backends.iter().map(|one| one.name))
         {
             if !names.insert(name) {
                 problems.push(format!("{name}: the name is taken twice"));
@@ -186,7 +201,12 @@ impl Configuration {
         section(&mut out, "", "global", self.global.iter().flat_map(setting));
         section(&mut out, "", "defaults", self.defaults.iter().flat_map(setting));
         for frontend in &self.frontends {
-            section(&mut out, frontend.about, &format!("frontend {}", frontend.name), frontend_lines(frontend));
+            section(
+                &mut out,
+                frontend.about,
+                &format!("frontend {}", frontend.name),
+                frontend_lines(frontend),
+            );
         }
         for backend in &self.backends {
             section(&mut out, backend.about, &format!("backend {}", backend.name), backend_lines(backend));
@@ -197,7 +217,11 @@ impl Configuration {
     /// The environment variables that it reads.
     #[must_use]
     pub fn variables(&self) -> BTreeSet<&'static str> {
-        let settings = self.global.iter().chain(&self.defaults).chain(self.backends.iter().flat_map(|one| &one.settings));
+        let settings = self
+            .global
+            .iter()
+            .chain(&self.defaults)
+            .chain(self.backends.iter().flat_map(|one| &one.settings));
         let in_settings = settings.flat_map(|setting| &setting.words).flat_map(|word| match word {
             Word::Plain(_) => vec![],
             Word::Variable(name) => vec![*name],
@@ -272,12 +296,16 @@ fn rule(rule: &Rule) -> String {
         Rule::Deny { status, when } => {
             format!("http-request deny deny_status {status} if {}", condition(when))
         }
-        Rule::Answer { status, when } => format!("http-request return status {status} if {}", condition(when)),
+        Rule::Answer { status, when } => {
+            format!("http-request return status {status} if {}", condition(when))
+        }
         Rule::Metrics { when } => {
             format!("http-request use-service prometheus-exporter if {}", condition(when))
         }
         Rule::RemoveRequestHeader(name) => format!("http-request del-header {name}"),
-        Rule::SetRequestHeader { name, format } => format!("http-request set-header {name} {}", plain(format)),
+        Rule::SetRequestHeader { name, format } => {
+            format!("http-request set-header {name} {}", plain(format))
+        }
         Rule::SetResponseHeader { name, format } => {
             format!("http-response set-header {name} {}", plain(format))
         }
@@ -301,17 +329,27 @@ fn backend_lines(backend: &Backend) -> Vec<String> {
         "option httpchk".to_owned(),
         format!("http-check send meth GET uri {}", check.path),
         "http-check expect status 200".to_owned(),
-        format!("default-server check inter {}ms fall {} rise {}", check.every_ms, check.failures, check.successes),
+        format!(
+            "default-server check inter {}ms fall {} rise {}",
+            check.every_ms, check.failures, check.successes
+        ),
     ]);
     lines.extend(backend.servers.iter().map(|server| {
-        format!("server {} {} port \"${{{}}}\"", server.name, socket(server.host, server.port), server.check_port)
+        format!(
+            "server {} {} port \"${{{}}}\"",
+            server.name,
+            socket(server.host, server.port),
+            server.check_port
+        )
     }));
     lines
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Backend, BackendRef, Bind, Check, Condition, Configuration, Ending, Frontend, Rule, Server, Setting};
+    use super::{
+        Backend, BackendRef, Bind, Check, Condition, Configuration, Ending, Frontend, Rule, Server, Setting,
+    };
 
     fn configuration() -> Configuration {
         let backend = Backend {
@@ -346,7 +384,10 @@ mod tests {
              /readyz\n    http-check expect status 200\n    default-server check inter 200ms fall 3 rise 2\n    server a \
              \"${A}:${A_PORT}\" port \"${A_READY}\"\n"
         );
-        assert_eq!(configuration().variables().into_iter().collect::<Vec<_>>(), ["A", "A_PORT", "A_READY", "H", "P"]);
+        assert_eq!(
+            configuration().variables().into_iter().collect::<Vec<_>>(),
+            ["A", "A_PORT", "A_READY", "H", "P"]
+        );
     }
 
     #[test]

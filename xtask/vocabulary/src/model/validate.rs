@@ -5,6 +5,8 @@ use std::fmt;
 
 use serde::Serialize;
 
+use super::validate_containers::{container, together};
+
 use super::{
     Command, Destination, Exposure, Fact, Health, Image, Lifetime, Metric, MetricKind, Need, Platform,
     PortRef, Reaction, Scrape, SecretRef, Service, ServiceId, Value, VolumeRef,
@@ -42,6 +44,7 @@ impl Platform {
             metrics(self, service, &mut report);
             alerts(self, service, &mut report);
             process(self, service, &mut report);
+            container(self, service, &mut report);
         }
         unique("service", self.services.iter().map(|service| service.id.0), &mut report);
         unique("secret", self.secrets.iter().map(|secret| secret.name.0), &mut report);
@@ -55,21 +58,22 @@ impl Platform {
         unreached_ports(self, &mut report);
         unread_secrets(self, &mut report);
         start_cycles(self, &mut report);
+        together(self, &mut report);
         smoke(self, &mut report);
         gates(self, &mut report);
         report.0
     }
 }
 
-struct Report(Vec<Violation>);
+pub(super) struct Report(Vec<Violation>);
 
 impl Report {
-    fn add(&mut self, subject: impl Into<String>, problem: impl Into<String>) {
+    pub(super) fn add(&mut self, subject: impl Into<String>, problem: impl Into<String>) {
         self.0.push(Violation { subject: subject.into(), problem: problem.into() });
     }
 }
 
-fn subject(service: &Service) -> String {
+pub(super) fn subject(service: &Service) -> String {
     format!("service {}", service.id)
 }
 
@@ -248,7 +252,11 @@ fn values(platform: &Platform, service: &Service, report: &mut Report) {
     let in_commands = commands.chain(health).flat_map(|command: &Command| {
         command.arguments.iter().chain(command.variables.iter().map(|variable| &variable.value))
     });
-    let all = service.variables.iter().map(|variable| &variable.value).chain(in_commands);
+    let in_container =
+        service.container.shape().into_iter().flat_map(|shape| {
+            shape.command.iter().chain(shape.variables.iter().map(|variable| &variable.value))
+        });
+    let all = service.variables.iter().map(|variable| &variable.value).chain(in_commands).chain(in_container);
     for value in all.flat_map(Value::walk) {
         match value {
             Value::BindAddress(port) | Value::BindPort(port) => {
@@ -262,7 +270,19 @@ fn values(platform: &Platform, service: &Service, report: &mut Report) {
             Value::Fact(Fact::Replica) if service.replicas() == [""] => {
                 report.add(subject(service), "it asks for its replica's name and has a single, nameless one");
             }
-            Value::Text(_) | Value::Tree(_) | Value::Fact(_) | Value::Joined(_) => {}
+            Value::HostOf { port, replica } | Value::NumberOf { port, replica } => {
+                reaches(platform, service, *port, report);
+                let known = platform.service(port.service).is_some_and(|to| to.replicas().contains(replica));
+                if !known {
+                    report.add(
+                        subject(service),
+                        format!(
+                            "it is told the address of replica {replica} of {port}, which does not exist"
+                        ),
+                    );
+                }
+            }
+            Value::Text(_) | Value::Whole(_) | Value::Tree(_) | Value::Fact(_) | Value::Joined(_) => {}
         }
     }
 }

@@ -1,9 +1,9 @@
 //! The edge: HAProxy terminates TLS, limits, routes and drains.
 
 use vocabulary::model::{
-    Alert, ConfigurationFile, Container, Destination, Edge, EdgePolicy, Exposure, Folder, Health, Lifetime,
-    Metric, MetricKind, MetricRef, Need, Port, PortRef, Probe, Protocol, Resources, Scrape, SecretUse,
-    Service, ServiceId, Severity, Shape, Stop, Storage, User, Value, Variable, Volume,
+    Alert, ConfigurationFile, Container, Destination, Edge, EdgePolicy, Exposure, Fact, Folder, Health,
+    Lifetime, Metric, MetricKind, MetricRef, Need, Port, PortRef, Probe, Protocol, Resources, Scrape,
+    SecretUse, Service, ServiceId, Severity, Shape, Stop, Storage, User, Value, Variable, Volume,
 };
 
 use super::{images, node_red, pins, secrets};
@@ -139,6 +139,7 @@ pub fn service() -> Service {
 /// Its configuration reads every place from a variable, so that one file serves every engine.
 fn variables() -> Vec<Variable> {
     vec![
+        Variable { name: "FLOWSHIP_ENVIRONMENT", value: Value::Fact(Fact::Environment) },
         Variable { name: "EDGE_HTTP_HOST", value: Value::BindAddress(HTTP) },
         Variable { name: "EDGE_HTTP_PORT", value: Value::BindPort(HTTP) },
         Variable { name: "EDGE_HTTPS_HOST", value: Value::BindAddress(HTTPS) },

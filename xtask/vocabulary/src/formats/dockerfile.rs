@@ -201,6 +201,20 @@ impl Dockerfile {
         out
     }
 
+    /// What it copies from the tree that it builds from.
+    #[must_use]
+    pub fn sources(&self) -> BTreeSet<&str> {
+        let instructions = self.stages.iter().flat_map(|stage| &stage.instructions);
+        instructions
+            .filter_map(|instruction| match instruction {
+                Instruction::Copy { from: None, sources, .. } => Some(sources),
+                _ => None,
+            })
+            .flatten()
+            .map(String::as_str)
+            .collect()
+    }
+
     /// The images that it makes.
     pub fn images(&self) -> impl Iterator<Item = &'static str> {
         self.stages.iter().filter(|stage| stage.runs).map(|stage| stage.name)

@@ -62,9 +62,6 @@ pub struct Tls {
 /// Something that is done to a request or its response.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Rule {
-    RedirectToHttps {
-        unless: Option<Condition>,
-    },
     Deny {
         status: u16,
         when: Condition,
@@ -80,11 +77,11 @@ pub enum Rule {
     RemoveRequestHeader(&'static str),
     SetRequestHeader {
         name: &'static str,
-        format: &'static str,
+        format: String,
     },
     SetResponseHeader {
         name: &'static str,
-        format: &'static str,
+        format: String,
     },
     RemoveResponseHeader(&'static str),
 }
@@ -105,6 +102,7 @@ pub enum Condition {
 pub enum Ending {
     Backend(BackendRef),
     Deny(u16),
+    RedirectToHttps,
 }
 
 /// A handle on a backend.
@@ -283,16 +281,13 @@ fn frontend_lines(frontend: &Frontend) -> Vec<String> {
     lines.push(match &frontend.otherwise {
         Ending::Backend(to) => format!("default_backend {}", to.0),
         Ending::Deny(status) => format!("http-request deny deny_status {status}"),
+        Ending::RedirectToHttps => "http-request redirect scheme https code 308".to_owned(),
     });
     lines
 }
 
 fn rule(rule: &Rule) -> String {
     match rule {
-        Rule::RedirectToHttps { unless } => {
-            let unless = unless.as_ref().map_or(String::new(), |one| format!(" unless {}", condition(one)));
-            format!("http-request redirect scheme https code 308{unless}")
-        }
         Rule::Deny { status, when } => {
             format!("http-request deny deny_status {status} if {}", condition(when))
         }

@@ -2,6 +2,7 @@
 
 pub mod compose;
 pub mod dockerfile;
+pub mod dockerignore;
 pub mod dotenv;
 pub mod gitattributes;
 pub mod github;

@@ -97,7 +97,7 @@ async function finished(child, what) {
 
 class Postgres {
   constructor(folder) {
-    this.bin = required('FLOWSHIP_POSTGRES_BIN');
+    this.bin = path.dirname(required('FLOWSHIP_POSTGRES'));
     this.dbmate = required('FLOWSHIP_DBMATE');
     this.data = path.join(folder, 'data');
     this.folder = folder;
@@ -320,4 +320,4 @@ async function startPlatform(options = {}) {
   }
 }
 
-module.exports = { startPlatform, until, freePort, Child, Postgres, Service };
+module.exports = { FLOWS, startPlatform, until, freePort, Child, Postgres, Service };

@@ -11,6 +11,7 @@ mod nearest;
 mod plan;
 mod platform;
 mod site;
+mod stdout;
 mod tools;
 
 use clap::Parser as _;

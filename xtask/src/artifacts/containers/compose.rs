@@ -4,6 +4,7 @@
 //! development is `compose.yaml`; development includes that, and the override beside it adds the rest.
 
 use vocabulary::formats::compose::{Project, Text};
+use vocabulary::formats::dotenv::{self, Line};
 use vocabulary::formats::yaml::{Yaml, write};
 use vocabulary::model::Platform;
 use vocabulary::model::Storage;
@@ -25,6 +26,7 @@ pub const BASE: &str = "ops/docker/compose.yaml";
 pub const DEVELOPMENT: &str = "ops/docker/dev/compose.yaml";
 pub const OVERRIDE: &str = "ops/docker/dev/docker-compose.override.yml";
 pub const PRODUCTION: &str = "ops/docker/prod/compose.prod.yaml";
+pub const EXAMPLE: &str = "ops/docker/compose.env.example";
 pub const REHEARSAL: &str = "ops/docker/prod/compose.rehearsal.yaml";
 
 const SOURCE: &str = "xtask/src/platform and xtask/src/artifacts/containers";
@@ -45,7 +47,11 @@ fn generate(platform: &Platform) -> Vec<Artifact> {
         include: vec!["../compose.yaml"],
         ..Project::default()
     };
+    let mut example: Vec<_> = banner(SOURCE).into_iter().map(Line::Comment).collect();
+    example.push(Line::Comment("What the Compose files of production ask a site for.".to_owned()));
+    example.extend(site::example(platform));
     vec![
+        Artifact::file(EXAMPLE, dotenv::write(&example)),
         file(
             BASE,
             &["The services: what development and production have in common. Not run by itself."],

@@ -4,7 +4,6 @@
 //! from `ops/environments/NAME.toml`, from a file given by `--env-file`.
 
 use std::collections::BTreeMap;
-use std::net::Ipv4Addr;
 use std::path::Path;
 
 use vocabulary::formats::compose::{Otherwise, Text};
@@ -18,16 +17,30 @@ use vocabulary::model::{Image, Platform, ServiceId};
 pub struct Required {
     pub name: &'static str,
     pub what: &'static str,
+    /// A value of the right shape, for the example and for judges.
+    pub example: &'static str,
 }
 
-pub const ENVIRONMENT: Required = Required { name: "FLOWSHIP_ENVIRONMENT", what: "name of the environment" };
-pub const LLM_BASE_URL: Required =
-    Required { name: "FLOWSHIP_LLM_BASE_URL", what: "base URL of the model, ending in /v1" };
-pub const LLM_MODEL: Required = Required { name: "FLOWSHIP_LLM_MODEL", what: "name of the model" };
-pub const SECRETS: Required =
-    Required { name: "FLOWSHIP_SECRETS", what: "absolute path of the folder with the files of the secrets" };
-pub const PUBLIC_ADDRESS: Required =
-    Required { name: "FLOWSHIP_PUBLIC_ADDRESS", what: "address of the interface that serves the public" };
+pub const ENVIRONMENT: Required =
+    Required { name: "FLOWSHIP_ENVIRONMENT", what: "name of the environment", example: "staging" };
+pub const LLM_BASE_URL: Required = Required {
+    name: "FLOWSHIP_LLM_BASE_URL",
+    what: "base URL of the model, ending in /v1",
+    example: "https://llm.example.com/v1",
+};
+pub const LLM_MODEL: Required =
+    Required { name: "FLOWSHIP_LLM_MODEL", what: "name of the model", example: "small-chat" };
+pub const SECRETS: Required = Required {
+    name: "FLOWSHIP_SECRETS",
+    what: "absolute path of the folder with the files of the secrets",
+    example: "/etc/flowship/secrets",
+};
+pub const PUBLIC_ADDRESS: Required = Required {
+    name: "FLOWSHIP_PUBLIC_ADDRESS",
+    what: "address of the interface that serves the public",
+    example: "192.0.2.10",
+};
+const REQUIRED: [Required; 5] = [ENVIRONMENT, SECRETS, PUBLIC_ADDRESS, LLM_BASE_URL, LLM_MODEL];
 /// The file of the model's key, where it does not lie with the other secrets.
 pub const LLM_API_KEY_FILE: &str = "FLOWSHIP_LLM_API_KEY_FILE";
 pub const NETWORK_PREFIX: &str = "FLOWSHIP_NETWORK_PREFIX";
@@ -111,7 +124,7 @@ pub struct Placement<'a> {
     /// read them, people do not.
     pub secrets: &'a Path,
     /// Of the interface that serves the public.
-    pub public_address: Ipv4Addr,
+    pub public_address: &'a str,
     /// First two numbers of the networks' addresses, where the platform's own are taken.
     pub network_prefix: Option<&'a str>,
     pub scope: Scope,
@@ -123,7 +136,7 @@ pub fn values(platform: &Platform, environment: &Environment, placement: &Placem
     let mut put = |name: &str, value: String| lines.push(Line::Variable { name: name.to_owned(), value });
     put(ENVIRONMENT.name, environment.name.clone());
     put(SECRETS.name, placement.secrets.display().to_string());
-    put(PUBLIC_ADDRESS.name, placement.public_address.to_string());
+    put(PUBLIC_ADDRESS.name, placement.public_address.to_owned());
     if let Some(prefix) = placement.network_prefix {
         put(NETWORK_PREFIX, prefix.to_owned());
     }
@@ -178,4 +191,30 @@ pub fn image(service: ServiceId, image: &Image, scope: Scope) -> Text {
             ),
         ),
     }
+}
+
+/// Every variable without a default, with an example; the others as comments.
+pub fn example(platform: &Platform) -> Vec<Line> {
+    let comment = |text: String| Line::Comment(text);
+    let variable = |name: String, value: String| Line::Variable { name, value };
+    let mut lines = Vec::new();
+    for required in REQUIRED {
+        lines.extend([Line::Blank, comment(required.what.to_owned())]);
+        lines.push(variable(required.name.to_owned(), required.example.to_owned()));
+    }
+    lines.extend([Line::Blank, comment("Images of ours, from the lock of a release.".to_owned())]);
+    let composed = || platform.services.iter().filter(|service| service.container.shape().is_some());
+    for service in composed().filter(|service| matches!(service.image, Image::Built { .. })) {
+        lines.push(variable(image_variable(service.id), format!("flowship/{}:unreleased", service.id)));
+    }
+    lines.extend([Line::Blank, comment("With a default, and so not needed:".to_owned())]);
+    lines.push(comment(format!("{NETWORK_PREFIX}: first two numbers of the addresses of the networks")));
+    lines.push(comment(format!(
+        "{LLM_API_KEY_FILE}: file of the model's key, where it does not lie with the others"
+    )));
+    for service in composed() {
+        let limits = [Limit::MemoryMib, Limit::Cpus, Limit::Pids].map(|limit| limit.variable(service.id));
+        lines.push(comment(format!("{}: limits of {}", limits.join(", "), service.id)));
+    }
+    lines
 }

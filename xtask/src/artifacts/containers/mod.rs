@@ -8,6 +8,8 @@ mod resolve;
 mod services;
 pub mod site;
 mod split;
+#[cfg(test)]
+mod tests;
 
 pub use compose::FAMILY as COMPOSE;
 pub use dockerfiles::FAMILY as IMAGES;

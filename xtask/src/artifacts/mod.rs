@@ -4,6 +4,7 @@
 
 mod artifact;
 mod compare;
+pub mod containers;
 mod environment_examples;
 mod flow_facts;
 mod gitattributes;
@@ -27,6 +28,9 @@ pub const FAMILIES: &[Family] = &[
     flow_facts::FAMILY,
     smoke_flow::FAMILY,
     environment_examples::FAMILY,
+    containers::IMAGES,
+    containers::COMPOSE,
+    containers::EDGE,
     workflows::FAMILY,
     reference::FAMILY,
     model::FAMILY,

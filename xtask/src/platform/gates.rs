@@ -2,6 +2,8 @@
 
 use vocabulary::model::{Evidence, Gate, GateCommand};
 
+use super::images;
+
 pub fn gates() -> Vec<Gate> {
     vec![
         Gate {
@@ -50,6 +52,44 @@ pub fn gates() -> Vec<Gate> {
             ],
             after: vec![],
             remedy: "change the workflow's definition in xtask/src/artifacts/workflows.rs, then `cargo xtask generate`",
+            limit_seconds: 120,
+        },
+        Gate {
+            id: "containers",
+            checks: "hadolint finds nothing in the Dockerfiles, and Compose understands each of its projects",
+            commands: vec![
+                GateCommand {
+                    program: "hadolint",
+                    // No finding is too small, and none can be switched off in a file.
+                    arguments: vec![
+                        "--no-color",
+                        "--disable-ignore-pragma",
+                        "--failure-threshold=style",
+                        images::PRODUCTION,
+                        images::DEVELOPMENT,
+                    ],
+                    calls: vec![],
+                    folder: ".",
+                    evidence: Evidence::ExitCode,
+                },
+                compose("ops/docker/dev", &["--env-file=../compose.env.example", "config", "--quiet"]),
+                compose(
+                    "ops/docker",
+                    &["--env-file=compose.env.example", "-f=prod/compose.prod.yaml", "config", "--quiet"],
+                ),
+                compose(
+                    "ops/docker",
+                    &[
+                        "--env-file=compose.env.example",
+                        "-f=prod/compose.prod.yaml",
+                        "-f=prod/compose.rehearsal.yaml",
+                        "config",
+                        "--quiet",
+                    ],
+                ),
+            ],
+            after: vec![],
+            remedy: "change xtask/src/platform or xtask/src/artifacts/containers, then `cargo xtask generate`",
             limit_seconds: 120,
         },
         Gate {
@@ -120,6 +160,16 @@ fn nrlint(file: &'static str) -> GateCommand {
 fn command(program: &'static str, arguments: &[&'static str], folder: &'static str) -> GateCommand {
     GateCommand {
         program,
+        arguments: arguments.to_vec(),
+        calls: vec![],
+        folder,
+        evidence: Evidence::ExitCode,
+    }
+}
+
+fn compose(folder: &'static str, arguments: &[&'static str]) -> GateCommand {
+    GateCommand {
+        program: "docker-compose",
         arguments: arguments.to_vec(),
         calls: vec![],
         folder,

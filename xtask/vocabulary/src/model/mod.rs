@@ -2,6 +2,7 @@
 //! invariants that hold between them ([`Platform::validate`]).
 
 mod alert;
+mod container;
 mod edge;
 pub mod environment;
 mod gate;
@@ -19,10 +20,16 @@ mod resources;
 mod secret;
 mod service;
 mod smoke;
+pub mod topology;
 mod validate;
+mod validate_containers;
 mod value;
 
 pub use alert::{Alert, Severity};
+pub use container::{
+    CheckTimes, ConfigurationFile, Container, ContainerPolicy, Draining, EdgePolicy, Folder, Probe, Scratch,
+    Shape, Storage, User,
+};
 pub use edge::{Destination, Edge, Need};
 pub use gate::{Evidence, Gate, GateCommand};
 pub use health::Health;

@@ -1,11 +1,12 @@
 //! Every invariant of a platform: what breaks it is found, named and, when there is more than one, found with the rest.
 
 use vocabulary::model::{
-    Alert, Command, Condition, Destination, Edge, Evidence, Exposure, Fact, Gate, GateCommand, Health,
-    Identity, Image, Initialise, Label, Lifetime, LlmEndpoint, Metric, MetricKind, MetricRef, Need, OnChange,
-    Platform, Port, PortRef, Process, Protocol, QueuePolicy, Reaction, Resources, RouteRule, Scrape, Secret,
-    SecretRef, SecretSource, SecretUse, Service, ServiceId, Severity, SmokeCheck, SmokeStep, SmokeSuite,
-    Stop, Test, Value, Variable, Volume, VolumeRef,
+    Alert, CheckTimes, Command, Condition, ConfigurationFile, Container, ContainerPolicy, Destination,
+    Draining, Edge, EdgePolicy, Evidence, Exposure, Fact, Folder, Gate, GateCommand, Health, Identity, Image,
+    Initialise, Label, Lifetime, LlmEndpoint, Metric, MetricKind, MetricRef, Need, OnChange, Platform, Port,
+    PortRef, Probe, Process, Protocol, QueuePolicy, Reaction, Resources, RouteRule, Scrape, Scratch, Secret,
+    SecretRef, SecretSource, SecretUse, Service, ServiceId, Severity, Shape, SmokeCheck, SmokeStep,
+    SmokeSuite, Stop, Storage, Test, User, Value, Variable, Volume, VolumeRef,
 };
 
 const WEB: ServiceId = ServiceId("web");
@@ -61,6 +62,7 @@ fn service(id: ServiceId, lifetime: Lifetime) -> Service {
         metrics: vec![],
         alerts: vec![],
         process: Some(process(vec![command(vec![])])),
+        container: Container::Later { with: "the next parts" },
     }
 }
 
@@ -157,6 +159,7 @@ fn model() -> Service {
     Service {
         ports: vec![port("ask", 8000, Exposure::Internal)],
         health: Some(Health::Command(command(vec![Value::BindPort(ASK)]))),
+        stop: Stop { signal: "SIGTERM", grace_seconds: 8 },
         ..service(MODEL, Lifetime::StandIn)
     }
 }
@@ -213,6 +216,29 @@ fn platform() -> Platform {
             control_poll_ms: 1,
             concurrency: 1,
         },
+        containers: ContainerPolicy {
+            root: "/srv",
+            secrets: "/run/secrets",
+            probe: "probe.bash",
+            restart_attempts: 5,
+            check: CheckTimes { every_seconds: 3, limit_seconds: 3, start_seconds: 60, failures: 3 },
+            log_file_mib: 10,
+            log_files: 5,
+            network_prefix: "10.203",
+        },
+        draining: Draining { service: MODEL, delay_ms: 800, limit_ms: 5_000 },
+        edge: EdgePolicy {
+            service: WEB,
+            serves: ASK,
+            path: "/api",
+            max_connections: 100,
+            check_every_ms: 200,
+            check_failures: 3,
+            check_successes: 1,
+            head_limit_seconds: 5,
+            idle_limit_seconds: 60,
+            strict_transport_seconds: 1,
+        },
         smoke: SmokeSuite {
             checks: vec![SmokeCheck {
                 name: "end_to_end",
@@ -243,6 +269,28 @@ fn at(platform: &mut Platform, id: ServiceId) -> &mut Service {
 
 fn process_at(platform: &mut Platform, id: ServiceId) -> &mut Process {
     at(platform, id).process.as_mut().unwrap()
+}
+
+/// A container that is right for the service, but for what a row breaks.
+fn shape() -> Shape {
+    Shape {
+        in_development: true,
+        user: User { uid: 10_001, gid: 10_001 },
+        sources: vec![],
+        command: vec![],
+        variables: vec![],
+        folders: vec![],
+        scratch: vec![],
+        configuration: vec![],
+        probe: Probe::Wget,
+        shared_memory_mib: None,
+        open_files: None,
+        debugger: None,
+    }
+}
+
+fn contain(platform: &mut Platform, id: ServiceId, shape: Shape) {
+    at(platform, id).container = Container::Runs(Box::new(shape));
 }
 
 type Change = fn(&mut Platform);
@@ -661,6 +709,15 @@ const RULES: &[(Change, &[&str])] = &[
         |p| p.gates[0].after.push("tests"),
         &["gate format: it waits for tests, which is no gate listed before it"],
     ),
+    // Containers.
+    (
+        |p| {
+            at(p, WEB).edges.clear();
+            at(p, WEB).variables.remove(1);
+            contain(p, WEB, Shape { user: User { uid: 0, gid: 1 }, ..shape() });
+        },
+        &["service web: its container would run as root; give it a user and a group above 0"],
+    ),
 ];
 
 fn found(platform: &Platform) -> Vec<String> {
@@ -712,7 +769,11 @@ fn what_is_broken_together_is_reported_together() {
 /// Each place that reports is reached by a row above: a new rule needs a row.
 #[test]
 fn every_reporting_place_has_its_row() {
-    let sources = [include_str!("../src/model/validate.rs"), include_str!("../src/model/validate/whole.rs")];
+    let sources = [
+        include_str!("../src/model/validate.rs"),
+        include_str!("../src/model/validate/whole.rs"),
+        include_str!("../src/model/validate/containers.rs"),
+    ];
     let words = |text: &str| -> Vec<String> { text.split('"').map(str::to_owned).collect::<Vec<_>>() };
     let told: String =
         RULES.iter().flat_map(|(_, expected)| *expected).map(|text| format!("{text}\n")).collect();

@@ -22,7 +22,6 @@ mod service;
 mod smoke;
 pub mod topology;
 mod validate;
-mod validate_containers;
 mod value;
 
 pub use alert::{Alert, Severity};

@@ -1,5 +1,6 @@
 //! The invariants that types cannot hold. One call finds every violation.
 
+mod containers;
 mod whole;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -44,6 +45,7 @@ impl Platform {
             metrics(self, service, &mut report);
             alerts(self, service, &mut report);
             process(self, service, &mut report);
+            containers::container(self, service, &mut report);
         }
         unique("service", self.services.iter().map(|service| service.id.0), &mut report);
         unique("secret", self.secrets.iter().map(|secret| secret.name.0), &mut report);
@@ -55,6 +57,7 @@ impl Platform {
             &mut report,
         );
         whole::judge(self, &mut report);
+        containers::together(self, &mut report);
         report.0
     }
 }
@@ -291,7 +294,11 @@ fn values(platform: &Platform, service: &Service, report: &mut Report) {
     let in_commands = commands.chain(health).flat_map(|command: &Command| {
         command.arguments.iter().chain(command.variables.iter().map(|variable| &variable.value))
     });
-    let all = service.variables.iter().map(|variable| &variable.value).chain(in_commands);
+    let in_container =
+        service.container.shape().into_iter().flat_map(|shape| {
+            shape.command.iter().chain(shape.variables.iter().map(|variable| &variable.value))
+        });
+    let all = service.variables.iter().map(|variable| &variable.value).chain(in_commands).chain(in_container);
     for value in all.flat_map(Value::walk) {
         match value {
             Value::BindAddress(port) | Value::BindPort(port) => {
@@ -305,7 +312,19 @@ fn values(platform: &Platform, service: &Service, report: &mut Report) {
             Value::Fact(Fact::Replica) if service.replicas() == [""] => {
                 report.add(subject(service), "it asks for its replica's name and has a single, nameless one");
             }
-            Value::Text(_) | Value::Tree(_) | Value::Fact(_) | Value::Joined(_) => {}
+            Value::HostOf { port, replica } | Value::NumberOf { port, replica } => {
+                reaches(platform, service, *port, report);
+                let known = platform.service(port.service).is_some_and(|to| to.replicas().contains(replica));
+                if !known {
+                    report.add(
+                        subject(service),
+                        format!(
+                            "it is told the address of replica {replica} of {port}, which does not exist"
+                        ),
+                    );
+                }
+            }
+            Value::Text(_) | Value::Whole(_) | Value::Tree(_) | Value::Fact(_) | Value::Joined(_) => {}
         }
     }
 }

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use super::topology::{Scope, Topology};
-use super::validate::{Report, subject};
-use super::{Container, Destination, Health, Image, Need, Platform, Probe, Service, Shape};
+use super::{Report, subject};
+use crate::model::topology::{Scope, Topology};
+use crate::model::{Container, Destination, Health, Image, Need, Platform, Probe, Service, Shape};
 
-pub fn container(platform: &Platform, service: &Service, report: &mut Report) {
+pub(super) fn container(platform: &Platform, service: &Service, report: &mut Report) {
     let Container::Runs(shape) = &service.container else { return };
     let mut add = |problem: String| report.add(subject(service), problem);
     if shape.user.uid == 0 || shape.user.gid == 0 {
@@ -63,7 +63,7 @@ fn folders(service: &Service, shape: &Shape, add: &mut impl FnMut(String)) {
 }
 
 /// What holds between services.
-pub fn together(platform: &Platform, report: &mut Report) {
+pub(super) fn together(platform: &Platform, report: &mut Report) {
     let policy = &platform.containers;
     for (what, number) in [
         ("restart_attempts", policy.restart_attempts),

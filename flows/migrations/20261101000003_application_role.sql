@@ -5,9 +5,10 @@
 -- migrate:up
 DO $$
 BEGIN
-    CREATE ROLE flowship_app NOLOGIN;
-EXCEPTION WHEN duplicate_object OR unique_violation THEN
-    NULL;
+    -- Asked first: an owner who may not make roles would be refused even where the role is there.
+    IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'flowship_app') THEN
+        CREATE ROLE flowship_app NOLOGIN;
+    END IF;
 END
 $$;
 

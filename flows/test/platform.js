@@ -320,4 +320,4 @@ async function startPlatform(options = {}) {
   }
 }
 
-module.exports = { startPlatform, until, freePort, Child, Postgres, Service };
+module.exports = { FLOWS, startPlatform, until, freePort, Child, Postgres, Service };

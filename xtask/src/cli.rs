@@ -4,6 +4,10 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::commands::{
+    check, ci, dev, doctor, down, environment, generate, logs, reset, smoke, status, supervise,
+};
+
 /// Develop, check, release, deploy and watch the Flowship platform.
 #[derive(Debug, Parser)]
 #[command(name = "cargo xtask", version, max_term_width = 100, arg_required_else_help = true)]
@@ -26,12 +30,29 @@ pub struct Global {
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Bring the platform up on this machine, with hot reload
+    Dev(dev::Options),
+    /// Show what runs here
+    Status(status::Options),
+    /// Show what the services wrote
+    Logs(logs::Options),
+    /// Have a platform prove itself: five checks
+    Smoke(smoke::Options),
+    /// Stop the platform; its data stay
+    Down(down::Options),
+    /// Stop the platform and remove its data, secrets and logs
+    Reset(reset::Options),
+    /// Run the quality gates
+    Ci(ci::Options),
     /// Write the files that derive from the platform
-    Generate(crate::commands::generate::Options),
-    /// Show each external program: found, version, where, what it is for, how to get it
-    Doctor(crate::commands::doctor::Options),
-    /// Show and check what the environments' files say
-    Environment(crate::commands::environment::Options),
+    Generate(generate::Options),
     /// Judge files without running anything
-    Check(crate::commands::check::Options),
+    Check(check::Options),
+    /// Show and check what the environments' files say
+    Environment(environment::Options),
+    /// Show each external program: found, version, where, what it is for, how to get it
+    Doctor(doctor::Options),
+    /// Own the processes of the process engine; started by the commands that need it
+    #[command(hide = true)]
+    Supervise(supervise::Options),
 }

@@ -12,6 +12,7 @@ use crate::exit::refused;
 pub struct Context {
     /// Absolute path of the tree that is worked on.
     pub root: PathBuf,
+    state: PathBuf,
     /// Results as JSON on stdout.
     pub json: bool,
 }
@@ -31,12 +32,13 @@ impl Context {
                 )
             })?,
         };
-        Ok(Self { root, json: global.json })
+        let state = root.join(".flowship");
+        Ok(Self { root, state, json: global.json })
     }
 
     /// Running state of this checkout: data folders, sockets, journals. Ignored by git, survives `cargo clean`.
-    pub fn state(&self) -> PathBuf {
-        self.root.join(".flowship")
+    pub fn state(&self) -> &Path {
+        &self.state
     }
 
     /// An absolute path below the root.

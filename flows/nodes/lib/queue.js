@@ -117,16 +117,25 @@ class Queue {
     await this.boss.deleteQueue(name);
   }
 
+  // A worker of pg-boss pauses after each job; while there is work, ours looks again at once.
   async work(name, concurrency, handler) {
     const seconds = queues.poll_ms / 1000;
-    await this.boss.work(name, {
+    const options = {
       includeMetadata: true,
       batchSize: 1,
-      localConcurrency: concurrency,
       pollingIntervalSeconds: seconds,
       notifyPollingIntervalSeconds: seconds * 4,
       perJobResults: true,
-    }, async ([job]) => [await handler(job)]);
+    };
+    for (let count = 0; count < concurrency; count += 1) {
+      const worker = await this.boss.work(name, options, async ([job]) => {
+        try {
+          return [await handler(job)];
+        } finally {
+          this.boss.notifyWorker(worker);
+        }
+      });
+    }
   }
 
   async offWork(name, options) {

@@ -154,6 +154,14 @@ describe('queues', () => {
   });
 });
 
+test('a backlog is worked off without a pause between tasks', async () => {
+  await platform.request('POST', '/api/v1/queues/tasks/drain', { body: { wait_seconds: 3 } });
+  const answers = await Promise.all(Array.from({ length: 40 }, (_, number) => platform.submit('describe-text', { text: `Number ${number}.` })));
+  await platform.request('POST', '/api/v1/queues/tasks/drain', { body: { resume: true } });
+  // A pause of the polling interval after each task would take twice as long.
+  await Promise.all(answers.map(({ body }) => platform.ended(body.task_id, 10_000)));
+});
+
 test('the metrics tell of tasks, tokens, tools and queues, never of a task id', async () => {
   const { body: { task_id: taskId } } = await platform.submit('describe-text', { text: 'Count me.' });
   await platform.ended(taskId);

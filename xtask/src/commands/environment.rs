@@ -8,6 +8,7 @@ use serde_json::json;
 
 use crate::context::Context;
 use crate::exit::Refused;
+use crate::platform::platform;
 use crate::site::{self, KnownService, Problem, SettingDoc};
 
 #[derive(Debug, Args)]
@@ -39,7 +40,7 @@ enum What {
 /// # Errors
 /// Refused when a file that is asked for is wrong.
 pub fn run(context: &Context, options: Options) -> Result<()> {
-    let known = known_services();
+    let known = site::known_services(&platform());
     match options.what {
         What::List => list(context, &known),
         What::Show { name } => show(context, &name, &known),
@@ -48,29 +49,7 @@ pub fn run(context: &Context, options: Options) -> Result<()> {
     }
 }
 
-/// The services and ports that a site may name.
-fn known_services() -> Vec<KnownService<'static>> {
-    let service = |id, ports: &'static [&'static str]| KnownService { id, ports, scales: id == "node-red" };
-    vec![
-        service("edge", &["http", "https"]),
-        service("node-red", &["flows", "ready", "ops", "editor"]),
-        service("postgres", &["sql"]),
-        service("migrate", &[]),
-        service("mcp-tools", &["mcp"]),
-        service("llm", &["api"]),
-        service("prometheus", &["http"]),
-        service("alertmanager", &["http"]),
-        service("grafana", &["http"]),
-        service("node-exporter", &["metrics"]),
-        service("postgres-exporter", &["metrics"]),
-        service("victoria-logs", &["http"]),
-        service("otel-collector", &["otlp"]),
-        service("openbao", &["api"]),
-        service("barman", &[]),
-    ]
-}
-
-fn list(context: &Context, known: &[KnownService<'_>]) -> Result<()> {
+fn list(context: &Context, known: &[KnownService]) -> Result<()> {
     let environments = site::load_all(&context.root, known)?;
     if context.json {
         return print_json(&environments);
@@ -88,7 +67,7 @@ fn list(context: &Context, known: &[KnownService<'_>]) -> Result<()> {
     print(&table(&rows))
 }
 
-fn show(context: &Context, name: &str, known: &[KnownService<'_>]) -> Result<()> {
+fn show(context: &Context, name: &str, known: &[KnownService]) -> Result<()> {
     let environment = site::load(&context.root, name, known)?;
     if context.json {
         return print_json(&environment);
@@ -96,7 +75,7 @@ fn show(context: &Context, name: &str, known: &[KnownService<'_>]) -> Result<()>
     print(&toml::to_string(&environment).context("an environment as TOML")?)
 }
 
-fn check(context: &Context, known: &[KnownService<'_>]) -> Result<()> {
+fn check(context: &Context, known: &[KnownService]) -> Result<()> {
     let files = site::files(&context.root)?;
     let problems: Vec<Problem> = site::judge(&files, known).err().unwrap_or_default();
     if context.json {

@@ -1,9 +1,18 @@
 //! One module per subcommand: each states its intent and shows the result.
 
 pub mod check;
+pub mod ci;
+pub mod dev;
 pub mod doctor;
+pub mod down;
 pub mod environment;
 pub mod generate;
+mod log_lines;
+pub mod logs;
+pub mod reset;
+pub mod smoke;
+pub mod status;
+pub mod supervise;
 
 use anyhow::Result;
 
@@ -16,9 +25,17 @@ use crate::context::Context;
 /// Whatever the subcommand reports; [`crate::exit`] derives the exit code.
 pub fn run(context: &Context, command: Command) -> Result<()> {
     match command {
+        Command::Dev(options) => dev::run(context, &options),
+        Command::Status(options) => status::run(context, &options),
+        Command::Logs(options) => logs::run(context, &options),
+        Command::Smoke(options) => smoke::run(context, &options),
+        Command::Down(options) => down::run(context, &options),
+        Command::Reset(options) => reset::run(context, &options),
+        Command::Ci(options) => ci::run(context, &options),
         Command::Generate(options) => generate::run(context, &options),
-        Command::Doctor(options) => doctor::run(context, &options),
-        Command::Environment(options) => environment::run(context, options),
         Command::Check(options) => check::run(context, options),
+        Command::Environment(options) => environment::run(context, options),
+        Command::Doctor(options) => doctor::run(context, &options),
+        Command::Supervise(options) => supervise::run(&options),
     }
 }

@@ -21,6 +21,8 @@ use super::processes;
 const LOOK: Duration = Duration::from_millis(30);
 /// How long output may still arrive after the child and its group have ended.
 const DRAIN: Duration = Duration::from_millis(500);
+/// A process that is still there so long after KILL hangs in the kernel: waiting longer would not end it.
+const UNKILLABLE: Duration = Duration::from_secs(10);
 /// A line longer than this many bytes is cut into several.
 const LONGEST_LINE: usize = 64 * 1024;
 
@@ -171,9 +173,9 @@ impl Child {
         let ended = self.wait(Duration::ZERO);
         processes::signal_group(self.pid, if ended { Signal::TERM } else { Signal::KILL });
         let status = self.handle.wait().context("cannot wait for a child")?.status;
-        let killed_at = Instant::now() + grace;
-        while processes::group_exists(self.pid) {
-            if Instant::now() >= killed_at {
+        let kill_at = Instant::now() + grace;
+        while processes::group_runs(self.pid) && Instant::now() < kill_at + UNKILLABLE {
+            if Instant::now() >= kill_at {
                 processes::signal_group(self.pid, Signal::KILL);
             }
             thread::sleep(Duration::from_millis(5));

@@ -45,6 +45,9 @@ fn write_step(text: &mut String, number: usize, step: &Step) {
     if !step.needs.is_empty() {
         line("     needs  ", step.needs.iter().map(|need| need.0.as_str()).collect::<Vec<_>>().join(", "));
     }
+    if !step.after.is_empty() {
+        line("     after  ", step.after.iter().map(|other| other.0.as_str()).collect::<Vec<_>>().join(", "));
+    }
     if let Some(condition) = &step.skip_when {
         line("     unless ", condition_text(condition));
     }

@@ -108,9 +108,11 @@ pub fn signal_group(group: u32, signal: Signal) -> bool {
     pid_of(group).is_some_and(|group| rustix::process::kill_process_group(group, signal).is_ok())
 }
 
-/// Whether the group has a process, ended but unreaped ones included.
-pub fn group_exists(group: u32) -> bool {
-    pid_of(group).is_some_and(|group| rustix::process::test_kill_process_group(group).is_ok())
+/// Whether the group has a running process. Ended ones do not count: where the machine's first process is slow to
+/// reap orphans, or never does, they stay for long.
+pub fn group_runs(group: u32) -> bool {
+    pid_of(group).is_some_and(|pid| rustix::process::test_kill_process_group(pid).is_ok())
+        && !members(group).is_empty()
 }
 
 /// Sends `signal` to one process; false when it does not exist.

@@ -374,7 +374,24 @@ impl<'a> Run<'a> {
     fn next_ready(&self) -> Option<usize> {
         let good =
             |need: &StepId| self.reports.iter().any(|report| report.id == *need && report.status.is_good());
-        self.waiting.iter().copied().find(|index| self.plan.steps[*index].needs.iter().all(good))
+        let ready = |index: &usize| {
+            let step = &self.plan.steps[*index];
+            step.needs.iter().all(good) && !step.after.iter().any(|earlier| self.is_open(earlier))
+        };
+        self.waiting.iter().copied().find(ready)
+    }
+
+    /// Whether a step runs, or may still start.
+    fn is_open(&self, id: &StepId) -> bool {
+        let Some(index) = self.plan.steps.iter().position(|step| step.id == *id) else { return false };
+        if self.running.contains(&index) {
+            return true;
+        }
+        let needs_fail = |need: &StepId| {
+            !self.is_open(need)
+                && self.reports.iter().any(|report| report.id == *need && !report.status.is_good())
+        };
+        self.waiting.contains(&index) && !self.plan.steps[index].needs.iter().any(needs_fail)
     }
 
     fn fail_unstarted(&mut self, index: usize, error: &anyhow::Error, show: &Show) {

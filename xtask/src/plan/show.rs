@@ -98,6 +98,33 @@ impl Show {
         }
     }
 
+    /// Bytes of something that a step brings, on a terminal only.
+    pub fn advanced(&self, subject: &str, done: u64, total: u64) {
+        if self.look != Look::Terminal {
+            return;
+        }
+        let Ok(mut bars) = self.bars.lock() else { return };
+        let bar = bars.entry(StepId(subject.to_owned())).or_insert_with(|| {
+            let style = ProgressStyle::with_template("  {prefix} {wide_bar} {bytes}/{total_bytes} {eta}");
+            let bar = self.live.add(ProgressBar::new(total));
+            bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+            bar.set_prefix(subject.to_owned());
+            bar
+        });
+        bar.set_length(total);
+        bar.set_position(done);
+    }
+
+    /// What [`Show::advanced`] told of is there.
+    pub fn settled(&self, subject: &str) {
+        if let Ok(mut bars) = self.bars.lock()
+            && let Some(bar) = bars.remove(&StepId(subject.to_owned()))
+        {
+            bar.finish_and_clear();
+            self.live.remove(&bar);
+        }
+    }
+
     /// A step has ended: one line when it is good, the tail of its log and what to do when it failed.
     pub fn ended(&self, step: &Step, report: &StepReport, tail: &[String]) {
         if let Ok(mut bars) = self.bars.lock()

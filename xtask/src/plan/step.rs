@@ -31,7 +31,7 @@ impl fmt::Display for StepId {
 }
 
 /// A lowered intent: a graph of steps on one target.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Plan {
     /// What the user asked for, in words: `bring up dev`.
@@ -66,6 +66,9 @@ pub struct Step {
     /// Steps that must have succeeded, or been skipped, before this one starts.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub needs: Vec<StepId>,
+    /// Steps that must have ended, well or not, or cannot start any more, before this one starts.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub after: Vec<StepId>,
     /// Takes back what the action did, whole or half; must be harmless when there is nothing to take back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub undo: Option<Action>,
@@ -131,6 +134,7 @@ impl Default for Step {
             title: String::new(),
             action: Action::default(),
             needs: Vec::new(),
+            after: Vec::new(),
             undo: None,
             skip_when: None,
             journaled: Journaled::No,

@@ -58,8 +58,8 @@ fn visit<'a>(
         return Some(path[start..].iter().copied().chain([id]).collect());
     }
     path.push(id);
-    let needs = steps.get(id).map(|step| step.needs.as_slice()).unwrap_or_default();
-    let found = needs.iter().find_map(|need| visit(need, steps, clear, path));
+    let mut earlier = steps.get(id).into_iter().flat_map(|step| step.needs.iter().chain(&step.after));
+    let found = earlier.find_map(|need| visit(need, steps, clear, path));
     path.pop();
     clear.insert(id);
     found
@@ -82,7 +82,7 @@ fn of_step(step: &Step, steps: &BTreeMap<&StepId, &Step>) -> Vec<String> {
     if step.time_limit_ms == 0 {
         problems.push("has a time limit of 0".to_owned());
     }
-    for need in &step.needs {
+    for need in step.needs.iter().chain(&step.after) {
         if !steps.contains_key(need) {
             let near = nearest(&need.0, steps.keys().map(|id| id.0.as_str()));
             problems.push(format!("needs `{need}`, which is not a step{near}"));

@@ -28,6 +28,7 @@ pub fn gates() -> Vec<Gate> {
                 GateCommand {
                     program: "nrlint",
                     arguments: vec!["--config", ".nrlintrc.js", "flows.json"],
+                    calls: vec![],
                     folder: "flows",
                 },
             ],
@@ -39,10 +40,16 @@ pub fn gates() -> Vec<Gate> {
             id: "workflows",
             checks: "GitHub workflows: actionlint and zizmor find nothing",
             commands: vec![
-                GateCommand { program: "actionlint", arguments: vec!["-color=false"], folder: "." },
+                GateCommand {
+                    program: "actionlint",
+                    arguments: vec!["-no-color"],
+                    calls: vec![],
+                    folder: ".",
+                },
                 GateCommand {
                     program: "zizmor",
                     arguments: vec!["--offline", "--persona=auditor", "--no-progress", ".github/workflows"],
+                    calls: vec![],
                     folder: ".",
                 },
             ],
@@ -80,6 +87,7 @@ pub fn gates() -> Vec<Gate> {
             commands: vec![GateCommand {
                 program: "npm",
                 arguments: vec!["test", "--silent"],
+                calls: vec!["node", "postgres", "dbmate"],
                 folder: "flows",
             }],
             after: vec!["tests"],
@@ -98,9 +106,9 @@ pub fn gates() -> Vec<Gate> {
 }
 
 fn cargo(arguments: &[&'static str]) -> GateCommand {
-    GateCommand { program: "cargo", arguments: arguments.to_vec(), folder: "." }
+    GateCommand { program: "cargo", arguments: arguments.to_vec(), calls: vec![], folder: "." }
 }
 
 fn xtask(arguments: &[&'static str]) -> GateCommand {
-    GateCommand { program: "xtask", arguments: arguments.to_vec(), folder: "." }
+    GateCommand { program: "xtask", arguments: arguments.to_vec(), calls: vec![], folder: "." }
 }

@@ -14,9 +14,12 @@ pub fn queue() -> QueuePolicy {
         retry_delay_max_seconds: 30,
         retry_backoff: true,
         expire_seconds: 120,
+        heartbeat_seconds: 10,
+        monitor_seconds: 5,
         retention_seconds: 14 * DAY_SECONDS,
         delete_after_seconds: 7 * DAY_SECONDS,
         poll_ms: 500,
+        control_poll_ms: 1_000,
         concurrency: 4,
     }
 }

@@ -9,11 +9,13 @@ mod read;
 mod rules;
 mod settings;
 
+use std::borrow::Cow;
 use std::fs;
 use std::path::Path;
 
 use anyhow::Result;
 use vocabulary::model::environment::Environment;
+use vocabulary::model::{Platform, Service};
 
 use crate::exit::refused;
 use crate::nearest::nearest;
@@ -25,13 +27,23 @@ pub use settings::{SettingDoc, settings};
 pub const FOLDER: &str = "ops/environments";
 
 /// A service that `sizes` and `ports` may name.
-#[derive(Debug, Clone, Copy)]
-pub struct KnownService<'a> {
-    pub id: &'a str,
+#[derive(Debug, Clone)]
+pub struct KnownService {
+    pub id: &'static str,
     /// The names of its ports.
-    pub ports: &'a [&'a str],
+    pub ports: Cow<'static, [&'static str]>,
     /// Whether a site may choose how many of it run.
     pub scales: bool,
+}
+
+/// The services and ports of a platform that a site may name.
+pub fn known_services(platform: &Platform) -> Vec<KnownService> {
+    let known = |service: &Service| KnownService {
+        id: service.id.0,
+        ports: service.ports.iter().map(|port| port.name).collect(),
+        scales: service.replicas().len() > 1,
+    };
+    platform.services.iter().map(known).collect()
 }
 
 /// One environment file as it was found.
@@ -88,7 +100,7 @@ pub fn files(root: &Path) -> Result<Vec<SiteFile>> {
 ///
 /// # Errors
 /// Every problem of every file, in the order of files and lines.
-pub fn judge(files: &[SiteFile], known: &[KnownService<'_>]) -> Result<Vec<Environment>, Vec<Problem>> {
+pub fn judge(files: &[SiteFile], known: &[KnownService]) -> Result<Vec<Environment>, Vec<Problem>> {
     let mut environments = Vec::new();
     let mut problems = Vec::new();
     for file in files {
@@ -104,7 +116,7 @@ pub fn judge(files: &[SiteFile], known: &[KnownService<'_>]) -> Result<Vec<Envir
 ///
 /// # Errors
 /// Refused (exit code 2) with every problem of every file.
-pub fn load_all(root: &Path, known: &[KnownService<'_>]) -> Result<Vec<Environment>> {
+pub fn load_all(root: &Path, known: &[KnownService]) -> Result<Vec<Environment>> {
     judge(&files(root)?, known).map_err(|problems| refused(listing(&problems)))
 }
 
@@ -112,7 +124,7 @@ pub fn load_all(root: &Path, known: &[KnownService<'_>]) -> Result<Vec<Environme
 ///
 /// # Errors
 /// Refused (exit code 2) when there is none of that name, or with every problem of its file.
-pub fn load(root: &Path, name: &str, known: &[KnownService<'_>]) -> Result<Environment> {
+pub fn load(root: &Path, name: &str, known: &[KnownService]) -> Result<Environment> {
     let files = files(root)?;
     let Some(file) = files.iter().find(|file| file.stem() == name) else {
         let names: Vec<&str> = files.iter().map(SiteFile::stem).collect();

@@ -26,7 +26,7 @@ pub struct Seen {
 #[derive(Debug)]
 pub struct Reading<'a> {
     pub stem: &'a str,
-    pub known: &'a [KnownService<'a>],
+    pub known: &'a [KnownService],
     pub environment: Environment,
     /// By key with names and indices filled in, such as `hosts[0].name`; tables too.
     pub seen: BTreeMap<String, Seen>,
@@ -37,7 +37,7 @@ pub struct Reading<'a> {
 ///
 /// # Errors
 /// Every problem, in the order of the lines.
-pub fn environment(file: &SiteFile, known: &[KnownService<'_>]) -> Result<Environment, Vec<Problem>> {
+pub fn environment(file: &SiteFile, known: &[KnownService]) -> Result<Environment, Vec<Problem>> {
     let text = match std::str::from_utf8(&file.bytes) {
         Ok(text) => text,
         Err(error) => {

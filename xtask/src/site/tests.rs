@@ -1,10 +1,12 @@
+use std::borrow::Cow;
+
 use super::*;
 use vocabulary::model::environment::{EngineKind, Tier, Tls};
 
-const KNOWN: &[KnownService<'_>] = &[
-    KnownService { id: "node-red", ports: &["flows", "ready"], scales: true },
-    KnownService { id: "postgres", ports: &["sql"], scales: false },
-    KnownService { id: "migrate", ports: &[], scales: false },
+const KNOWN: &[KnownService] = &[
+    KnownService { id: "node-red", ports: Cow::Borrowed(&["flows", "ready"]), scales: true },
+    KnownService { id: "postgres", ports: Cow::Borrowed(&["sql"]), scales: false },
+    KnownService { id: "migrate", ports: Cow::Borrowed(&[]), scales: false },
 ];
 
 const DEVELOPMENT: &str = "tier = 'development'\nengine = 'process'\n";

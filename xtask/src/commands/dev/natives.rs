@@ -7,7 +7,7 @@ use anyhow::{Result, bail};
 
 use super::opened::Opened;
 use super::programs::tools;
-use crate::checks;
+use crate::commands::check::judge_flows;
 use crate::engines::process::lower::native;
 use crate::engines::process::secret_files;
 use crate::plan::mask::Outputs;
@@ -23,7 +23,7 @@ pub fn perform(opened: &Opened, show: &Show, call: &Call<'_>) -> Result<Outputs>
     let progress = Shown { show, call };
     match call.name {
         native::CHECK_FLOWS => {
-            let findings = checks::flows::judge_tree(&opened.instance.root)?;
+            let findings = judge_flows(&opened.instance.root)?;
             if !findings.is_empty() {
                 let lines: Vec<_> = findings.iter().map(|finding| format!("\n  {finding}")).collect();
                 bail!("the flows would not run as they are:{}", lines.concat());

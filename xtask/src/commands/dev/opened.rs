@@ -82,12 +82,7 @@ impl Opened {
     }
 
     pub fn resolver<'a>(&'a self, units: &'a [Unit<'a>]) -> Resolver<'a> {
-        Resolver {
-            platform: &self.platform,
-            environment: &self.environment,
-            instance: &self.instance,
-            units,
-        }
+        Resolver { platform: &self.platform, environment: &self.environment, instance: &self.instance, units }
     }
 
     /// The plan that brings it up.
@@ -126,7 +121,9 @@ fn names(units: &[Unit<'_>]) -> Vec<&'static str> {
         };
         own.chain(initialise).chain(health)
     });
-    commands.flat_map(|command: &Command| [command.program].into_iter().chain(command.calls.iter().copied())).collect()
+    commands
+        .flat_map(|command: &Command| [command.program].into_iter().chain(command.calls.iter().copied()))
+        .collect()
 }
 
 /// A change of the platform may need sockets that the running one does not have.

@@ -34,6 +34,9 @@ pub struct Record {
     pub ports: Ports,
 }
 
+/// The folder of the services' logs; those of a plan's steps lie elsewhere.
+pub const LOGS: &str = "services";
+
 /// All sockets are bound here: nothing of a process platform can be reached from another machine.
 pub const ADDRESS: &str = "127.0.0.1";
 
@@ -118,7 +121,7 @@ impl Instance {
     }
 
     pub fn log(&self, unit: &str) -> PathBuf {
-        self.folder.join("log").join(format!("{unit}.log"))
+        self.folder.join(LOGS).join(format!("{unit}.log"))
     }
 
     /// The supervisor's own folder.

@@ -44,6 +44,8 @@ pub struct Surroundings<'a> {
     pub target: &'a str,
 }
 
+/// The program whose scripts need the npm packages.
+const NODE: &str = "node";
 const READY_LIMIT_MS: u64 = 60_000;
 const QUIET_MS: u64 = 150;
 
@@ -61,7 +63,7 @@ pub fn bring_up(around: &Surroundings<'_>) -> Plan {
         intent: format!("bring up {}", around.resolver.environment.name),
         target: around.target.to_owned(),
         steps,
-        ..empty_plan()
+        ..Plan::default()
     }
 }
 
@@ -77,16 +79,7 @@ pub fn bring_down(target: &str, supervisor: PathBuf) -> Plan {
         intent: format!("bring down {target}"),
         target: target.to_owned(),
         steps: vec![step],
-        ..empty_plan()
-    }
-}
-
-fn empty_plan() -> Plan {
-    Plan {
-        intent: String::new(),
-        target: String::new(),
-        on_failure: crate::plan::step::OnFailure::Keep,
-        steps: Vec::new(),
+        ..Plan::default()
     }
 }
 
@@ -242,15 +235,15 @@ fn process_of<'a>(unit: &Unit<'a>) -> &'a Process {
 
 /// The steps that must be done before a unit can start.
 fn needs(around: &Surroundings<'_>, unit: &Unit<'_>) -> Vec<StepId> {
-    let mut needs: Vec<StepId> = [
-        native::CHECK_FLOWS,
-        native::INSTALL_TOOLS,
-        native::INSTALL_MODULES,
-        native::MAKE_SECRETS,
-        native::RECORD,
-    ]
-    .map(StepId::from)
-    .into();
+    let mut needs: Vec<StepId> =
+        [native::INSTALL_TOOLS, native::MAKE_SECRETS, native::RECORD].map(StepId::from).into();
+    let process = process_of(unit);
+    if process.commands.iter().any(|command| command.program == NODE) {
+        needs.push(native::INSTALL_MODULES.into());
+    }
+    if process.on_change.iter().any(|change| matches!(change.reaction, Reaction::ReloadFlows { .. })) {
+        needs.push(native::CHECK_FLOWS.into());
+    }
     let step_of = |id: ServiceId, ending: &'static str| {
         let found = around.resolver.units.iter().filter(move |other| other.service.id == id);
         found.map(move |other| StepId(format!("{}.{ending}", other.name())))

@@ -6,3 +6,4 @@ mod port_holder;
 pub mod ports;
 pub mod resolve;
 pub mod secret_files;
+pub mod supervisor;

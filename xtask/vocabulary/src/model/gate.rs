@@ -10,7 +10,7 @@ pub struct Gate {
     pub checks: &'static str,
     /// Run in order; the first that fails ends the gate.
     pub commands: Vec<GateCommand>,
-    /// Gates that must have ended before this one starts, because they use the same scarce thing.
+    /// Gates that must have ended, well or not, before this one starts: they use the same scarce thing.
     pub after: Vec<&'static str>,
     /// What to do when it fails.
     pub remedy: &'static str,
@@ -24,6 +24,8 @@ pub struct GateCommand {
     /// Name in the catalogue of programs, or `xtask` for this very program.
     pub program: &'static str,
     pub arguments: Vec<&'static str>,
+    /// Programs of the catalogue that it calls by name: they are put on its PATH.
+    pub calls: Vec<&'static str>,
     /// Folder below the root in which it runs.
     pub folder: &'static str,
 }

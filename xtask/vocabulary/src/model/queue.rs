@@ -16,14 +16,20 @@ pub struct QueuePolicy {
     pub retry_delay_max_seconds: u32,
     /// Whether the delay doubles with each attempt.
     pub retry_backoff: bool,
-    /// A worker that has not finished an attempt by then is taken for dead.
+    /// An attempt that has not finished by then has failed.
     pub expire_seconds: u32,
+    /// A worker that has not given a sign of life for so long is taken for dead.
+    pub heartbeat_seconds: u32,
+    /// How often the states of queues are counted.
+    pub monitor_seconds: u32,
     /// A job that nobody fetched by then is dropped.
     pub retention_seconds: u32,
     /// A finished job is removed after this.
     pub delete_after_seconds: u32,
     /// How often a worker asks for work.
     pub poll_ms: u32,
+    /// How often a worker asks whether its queue is drained.
+    pub control_poll_ms: u32,
     /// Tasks that one replica works on at once.
     pub concurrency: u16,
 }

@@ -1,0 +1,88 @@
+//! `cargo xtask dev`: brings the platform up, follows it, and takes it down again.
+
+mod follow;
+mod natives;
+pub mod opened;
+mod panel;
+pub mod programs;
+pub mod running;
+
+use anyhow::Result;
+use serde_json::json;
+
+use crate::context::Context;
+use crate::plan::interrupt::Interrupt;
+use crate::plan::report::Outcome;
+use crate::plan::show::Show;
+use opened::{Opened, Wish};
+
+/// The environment that is meant when none is named.
+pub const DEFAULT: &str = "dev";
+
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Examples:\n  cargo xtask dev                 bring it up; Ctrl-C stops everything\n  cargo xtask dev -d              \
+                        bring it up and leave it running; `cargo xtask down` stops it\n  cargo xtask dev --inspect       also open the \
+                        Node.js debugger on loopback\n  cargo xtask dev --dry-run       show the plan, do nothing\n\nA real provider \
+                        instead of the local stand-in: set base_url, model and api_key_file under [llm] in\nops/environments/dev.toml."
+)]
+pub struct Options {
+    /// The environment, one on the process engine
+    #[arg(value_name = "ENV", default_value = DEFAULT)]
+    environment: String,
+    /// Leave it running and return
+    #[arg(short, long)]
+    detach: bool,
+    /// Open the Node.js debugger of Node-RED on loopback [default port: one of this checkout]
+    #[arg(long, value_name = "PORT", num_args = 0..=1, default_missing_value = "0")]
+    inspect: Option<u16>,
+    /// Do not react to changes of sources
+    #[arg(long)]
+    no_watch: bool,
+    /// Show the plan and do nothing
+    #[arg(long)]
+    dry_run: bool,
+}
+
+/// # Errors
+/// Refused when the environment is wrong; otherwise when it cannot be brought up.
+pub fn run(context: &Context, options: &Options) -> Result<()> {
+    let show = Show::on_stderr();
+    if !options.dry_run {
+        running::recover(context, &options.environment, &show)?;
+    }
+    let record = running::record(context, &options.environment)?;
+    let was_running = record.is_some();
+    let wish = Wish {
+        environment: &options.environment,
+        target: &options.environment,
+        any_ports: false,
+        inspect: options.inspect,
+    };
+    let opened = Opened::open(context, &wish, record.as_ref())?;
+    let plan = opened.plan(!options.no_watch, options.inspect.is_some());
+    if options.dry_run {
+        let text = if context.json { serde_json::to_string_pretty(&plan)? } else { plan.text() };
+        println!("{}", text.trim_end());
+        return Ok(());
+    }
+    let interrupt = Interrupt::listen()?;
+    let report = running::bring_up(context, &opened, &plan, &show, &interrupt)?;
+    if report.outcome != Outcome::Done {
+        if !was_running {
+            running::bring_down(context, &options.environment, &show, &interrupt.heeded())?;
+        }
+        return report.into_result();
+    }
+    if context.json {
+        let record = json!({ "record": opened.record(), "report": report });
+        println!("{}", serde_json::to_string_pretty(&record)?);
+    } else {
+        print!("{}", panel::text(&opened, report.duration_ms, options.detach));
+    }
+    if options.detach {
+        return Ok(());
+    }
+    follow::until_interrupted(&opened, &show, &interrupt)?;
+    running::bring_down(context, &options.environment, &show, &interrupt.heeded())
+}

@@ -1,0 +1,53 @@
+//! What is shown once a platform is up: where everything is, and what to try.
+
+use vocabulary::model::{Exposure, Protocol};
+
+use super::opened::Opened;
+use crate::engines::process::instance::{ADDRESS, is_open, socket};
+use crate::platform::{node_red, secrets};
+
+/// Several lines for people.
+pub fn text(opened: &Opened, duration_ms: u64, detached: bool) -> String {
+    let seconds = std::time::Duration::from_millis(duration_ms).as_secs_f64();
+    let mut out = format!("\nFlowship {} is up ({seconds:.1} s)\n\n", opened.environment.name);
+    for unit in opened.units() {
+        for port in unit.service.ports.iter().filter(|port| is_open(port.exposure, &opened.environment)) {
+            let Some(number) = opened.instance.ports.get(&socket(&unit, port.name)) else { continue };
+            let address = match port.protocol {
+                Protocol::Tcp => format!("{ADDRESS}:{number}"),
+                web => format!("{}://{ADDRESS}:{number}", web.scheme()),
+            };
+            let path = if port.exposure == Exposure::Development { "/admin" } else { "" };
+            out.push_str(&format!(
+                "  {:<20} {:<32} {}\n",
+                format!("{}.{}", unit.name(), port.name),
+                format!("{address}{path}"),
+                port.purpose
+            ));
+        }
+    }
+    let folder = relative(opened, &opened.instance.folder);
+    let provider = match &opened.environment.llm {
+        Some(llm) => format!("{} at {}", llm.model, llm.base_url),
+        None => "the local stand-in; [llm] in ops/environments names a real one".to_owned(),
+    };
+    let key = relative(opened, &opened.instance.secret(secrets::API_KEY));
+    let units = opened.units();
+    let api = opened.instance.port(node_red::FLOWS, &units).unwrap_or_default();
+    out.push_str(&format!("\n  model      {provider}\n  state      {folder} (data, secrets, logs)\n"));
+    out.push_str(&format!(
+        "\n  try it     curl -H \"Authorization: Bearer $(cat {key})\" -H 'Content-Type: application/json' \\\n               \
+         -d '{{\"text\":\"Flowship ships this.\"}}' http://{ADDRESS}:{api}/api/v1/workflows/describe-text/tasks\n"
+    ));
+    out.push_str("  prove it   cargo xtask smoke\n  look       cargo xtask status | logs [SERVICE] -f\n");
+    out.push_str(if detached {
+        "  stop       cargo xtask down\n"
+    } else {
+        "  stop       Ctrl-C\n\nFlows, nodes and migrations take effect when you save them.\n\n"
+    });
+    out
+}
+
+fn relative(opened: &Opened, path: &std::path::Path) -> String {
+    path.strip_prefix(&opened.instance.root).unwrap_or(path).display().to_string()
+}

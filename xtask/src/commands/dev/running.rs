@@ -1,0 +1,117 @@
+//! Bringing a platform up and down, and finding the one that runs.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+
+use super::natives;
+use super::opened::{Opened, recorded};
+use crate::context::Context;
+use crate::engines::process::instance::{Record, supervisor_of};
+use crate::engines::process::lower;
+use crate::engines::process::supervisor::{Client, Link, Recovered, recover as recover_supervisor};
+use crate::exit::refused;
+use crate::plan::interrupt::Interrupt;
+use crate::plan::perform::{Hands, NoHands};
+use crate::plan::report::Report;
+use crate::plan::runner::{Runner, cores};
+use crate::plan::show::Show;
+use crate::plan::step::Plan;
+
+/// Milliseconds that the programs of a plan's steps are given to end.
+const GRACE_MS: u64 = 5_000;
+
+/// The folder of the supervisor of a target.
+pub fn supervisor(context: &Context, target: &str) -> PathBuf {
+    supervisor_of(&context.state().join(target))
+}
+
+/// Ends what a killed supervisor has left, and says so.
+///
+/// # Errors
+/// When something cannot be ended.
+pub fn recover(context: &Context, target: &str, show: &Show) -> Result<()> {
+    if let Recovered::Ended(names) = recover_supervisor(&supervisor(context, target))? {
+        show.say(&format!("an earlier run was killed; ended what it left: {}", names.join(", ")));
+    }
+    Ok(())
+}
+
+/// The record of the platform that runs under a target; none when none runs.
+///
+/// # Errors
+/// When the supervisor cannot be asked.
+pub fn record(context: &Context, target: &str) -> Result<Option<Record>> {
+    if Client::connect(&supervisor(context, target))?.is_none() {
+        return Ok(None);
+    }
+    Ok(recorded(context, target)?.map(|(_, record)| record))
+}
+
+/// The way to the supervisor of a target that must be running.
+///
+/// # Errors
+/// Refused when none runs, with the command that starts one.
+pub fn client(context: &Context, target: &str) -> Result<Client> {
+    Client::connect(&supervisor(context, target))?.ok_or_else(|| {
+        let environment = if target == super::DEFAULT { String::new() } else { format!(" {target}") };
+        refused(format!("{target} does not run here; start it with `cargo xtask dev{environment}`"))
+    })
+}
+
+/// Carries out a plan of [`Opened::plan`], then removes services that the platform has no more.
+///
+/// # Errors
+/// When the target is locked or its folder cannot be used.
+pub fn bring_up(
+    context: &Context,
+    opened: &Opened,
+    plan: &Plan,
+    show: &Show,
+    interrupt: &Interrupt,
+) -> Result<Report> {
+    let native = |call: &crate::plan::perform::Call<'_>| natives::perform(opened, show, call);
+    let hands = Hands { native: &native, supervision: &Link };
+    let report = runner(context, show, interrupt, hands).run(plan)?;
+    if let Some(client) = Client::connect(&supervisor(context, &opened.target))? {
+        let wanted: Vec<_> =
+            opened.units().iter().map(crate::engines::process::instance::Unit::name).collect();
+        for service in client.status()?.0 {
+            if !wanted.contains(&service.name.0) {
+                show.say(&format!("{} is no longer part of the platform: stopped", service.name));
+                client.remove(&service.name)?;
+            }
+        }
+    }
+    Ok(report)
+}
+
+/// Ends a platform; nothing happens when none runs.
+///
+/// # Errors
+/// When it cannot be ended.
+pub fn bring_down(context: &Context, target: &str, show: &Show, interrupt: &Interrupt) -> Result<()> {
+    let plan = lower::bring_down(target, supervisor(context, target));
+    let hands = Hands { supervision: &Link, ..NoHands::hands() };
+    runner(context, show, interrupt, hands).run(&plan)?.into_result()
+}
+
+fn runner<'a>(context: &'a Context, show: &Show, interrupt: &Interrupt, hands: Hands<'a>) -> Runner<'a> {
+    Runner {
+        state: context.state(),
+        command: command_line(),
+        // Most steps of a plan wait for something else than a processor.
+        jobs: cores().max(4),
+        keep_going: false,
+        grace_ms: GRACE_MS,
+        interrupt: interrupt.clone(),
+        show: show.clone(),
+        hands,
+    }
+}
+
+/// The command as typed, for locks and the audit log.
+pub fn command_line() -> String {
+    let arguments = std::env::args().skip(1);
+    std::iter::once("cargo xtask".to_owned()).chain(arguments).collect::<Vec<_>>().join(" ")
+}

@@ -1,0 +1,35 @@
+//! `cargo xtask down`: stops the platform; its data stay.
+
+use anyhow::Result;
+
+use super::dev::{DEFAULT, running};
+use crate::context::Context;
+use crate::engines::process::lower;
+use crate::plan::interrupt::Interrupt;
+use crate::plan::show::Show;
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  cargo xtask down\n  cargo xtask down --dry-run")]
+pub struct Options {
+    /// The environment
+    #[arg(value_name = "ENV", default_value = DEFAULT)]
+    environment: String,
+    /// Show the plan and do nothing
+    #[arg(long)]
+    dry_run: bool,
+}
+
+/// # Errors
+/// When it cannot be stopped. Nothing running is fine.
+pub fn run(context: &Context, options: &Options) -> Result<()> {
+    if options.dry_run {
+        let plan =
+            lower::bring_down(&options.environment, running::supervisor(context, &options.environment));
+        let text = if context.json { serde_json::to_string_pretty(&plan)? } else { plan.text() };
+        println!("{}", text.trim_end());
+        return Ok(());
+    }
+    let show = Show::on_stderr();
+    running::recover(context, &options.environment, &show)?;
+    running::bring_down(context, &options.environment, &show, &Interrupt::listen()?)
+}

@@ -1,0 +1,93 @@
+//! `cargo xtask logs`: what the services wrote.
+
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::sync::Mutex;
+use std::thread;
+
+use anyhow::Result;
+
+use super::dev::DEFAULT;
+use super::log_lines::short;
+use crate::context::Context;
+use crate::engines::process::supervisor::tail;
+use crate::exit::refused;
+use crate::nearest::nearest;
+use crate::plan::interrupt::Interrupt;
+
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Examples:\n  cargo xtask logs\n  cargo xtask logs node-red-a -f\n  cargo xtask logs postgres -n 200\n  cargo xtask \
+                        logs --json node-red-a | jq 'select(.level == \"error\")'"
+)]
+pub struct Options {
+    /// The service, as `cargo xtask status` names it [default: all]
+    service: Option<String>,
+    /// Go on with what comes, until Ctrl-C
+    #[arg(short, long)]
+    follow: bool,
+    /// So many last lines of each service
+    #[arg(short = 'n', long, default_value_t = 50)]
+    lines: usize,
+    /// The environment
+    #[arg(long, value_name = "ENV", default_value = DEFAULT)]
+    environment: String,
+}
+
+/// With `--json` lines are given as they were written.
+///
+/// # Errors
+/// Refused when no such service has a log here.
+pub fn run(context: &Context, options: &Options) -> Result<()> {
+    let logs = chosen(context, options)?;
+    let interrupt = Interrupt::listen()?;
+    let width = logs.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
+    let single = logs.len() == 1;
+    let gone = Mutex::new(false);
+    let stop = || interrupt.raised() || gone.lock().is_ok_and(|gone| *gone);
+    let work = |name: &str, path: &PathBuf| {
+        tail(path, options.lines, options.follow, &stop, &mut |line| {
+            let text = if context.json { line.to_owned() } else { short(line) };
+            let text = if single || context.json { text } else { format!("{name:<width$} {text}") };
+            // The reader of a pipe may leave.
+            if writeln!(std::io::stdout().lock(), "{text}").is_err()
+                && let Ok(mut gone) = gone.lock()
+            {
+                *gone = true;
+            }
+        })
+    };
+    if !options.follow {
+        return logs.iter().try_for_each(|(name, path)| work(name, path));
+    }
+    thread::scope(|scope| {
+        let threads: Vec<_> = logs.iter().map(|(name, path)| scope.spawn(|| work(name, path))).collect();
+        threads.into_iter().try_for_each(|thread| thread.join().expect("following does not panic"))
+    })
+}
+
+fn chosen(context: &Context, options: &Options) -> Result<Vec<(String, PathBuf)>> {
+    let folder = context.state().join(&options.environment).join(crate::engines::process::instance::LOGS);
+    let mut logs: Vec<(String, PathBuf)> = std::fs::read_dir(&folder)
+        .map_err(|_| {
+            refused(format!("{} has no logs here; start it with `cargo xtask dev`", options.environment))
+        })?
+        .flatten()
+        .filter_map(|entry| {
+            let name = entry.file_name().to_str()?.strip_suffix(".log")?.to_owned();
+            Some((name, entry.path()))
+        })
+        .collect();
+    logs.sort();
+    let Some(wanted) = &options.service else { return Ok(logs) };
+    let names: Vec<&str> = logs.iter().map(|(name, _)| name.as_str()).collect();
+    let found = logs.iter().find(|(name, _)| name == wanted).cloned();
+    let of_replicas = logs.iter().filter(|(name, _)| name.starts_with(&format!("{wanted}-"))).cloned();
+    let matching: Vec<_> = found.into_iter().chain(of_replicas).collect();
+    if matching.is_empty() {
+        let hint = nearest(wanted, names.iter().copied())
+            .map_or(String::new(), |name| format!("; did you mean {name}?"));
+        return Err(refused(format!("no log of {wanted}: expected one of {}{hint}", names.join(", "))));
+    }
+    Ok(matching)
+}

@@ -1,0 +1,141 @@
+//! `cargo xtask smoke`: has a platform prove itself, check by check.
+
+mod answer;
+mod private;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result};
+use vocabulary::model::Platform;
+
+use super::dev::opened::recorded;
+use super::dev::{DEFAULT, running};
+use crate::context::Context;
+use crate::engines::process::instance::{ADDRESS, Record, socket, units};
+use crate::exit::{Reported, refused};
+use crate::plan::http::Request;
+use crate::plan::interrupt::Interrupt;
+use crate::plan::mask::Mask;
+use crate::platform::{node_red, platform, secrets};
+use crate::site;
+use answer::Answer;
+
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Examples:\n  cargo xtask smoke                      the platform that `cargo xtask dev` runs\n  cargo xtask smoke \
+                        --private            a platform of its own on free ports, gone afterwards\n  cargo xtask smoke --json | jq \
+                        .status\n  cargo xtask smoke --url https://ops.example.com --token-file ops-token\n\nExit code 0 when every check \
+                        passed, 1 when one failed or is missing, 2 when nothing can be asked."
+)]
+pub struct Options {
+    /// The environment whose platform runs here
+    #[arg(value_name = "ENV", default_value = DEFAULT, conflicts_with_all = ["url", "private"])]
+    environment: String,
+    /// The operations address of any platform
+    #[arg(long, requires = "token_file", conflicts_with = "private")]
+    url: Option<String>,
+    /// The file with the operations token of that platform
+    #[arg(long, value_name = "FILE", env = "OPS_TOKEN_FILE")]
+    token_file: Option<PathBuf>,
+    /// Bring up a platform of its own on free ports, ask it, and take it down
+    #[arg(long)]
+    private: bool,
+    /// Give up after so many seconds [default: what the platform's definition says]
+    #[arg(long, value_name = "SECONDS")]
+    limit: Option<u64>,
+}
+
+/// Whom to ask.
+struct Target {
+    /// Base address of the operations port.
+    url: String,
+    token_file: PathBuf,
+}
+
+/// # Errors
+/// Reported when a check failed or is missing; refused when there is nothing to ask.
+pub fn run(context: &Context, options: &Options) -> Result<()> {
+    let platform = platform();
+    let interrupt = Interrupt::listen()?;
+    let limit =
+        options.limit.map_or(Duration::from_millis(platform.smoke.run_limit_ms.into()), Duration::from_secs);
+    if options.private {
+        return private::run(context, &interrupt, &|target| {
+            ask(context, &platform, target, limit, &interrupt)
+        });
+    }
+    let target = match (&options.url, &options.token_file) {
+        (Some(url), Some(token_file)) => {
+            Target { url: url.trim_end_matches('/').to_owned(), token_file: token_file.clone() }
+        }
+        _ => local(context, &platform, &options.environment)?,
+    };
+    ask(context, &platform, &target, limit, &interrupt)
+}
+
+/// The platform that runs here.
+fn local(context: &Context, platform: &Platform, environment: &str) -> Result<Target> {
+    running::client(context, environment)?;
+    let (folder, record) = recorded(context, environment)?
+        .ok_or_else(|| refused(format!("{environment} was never brought up here; run `cargo xtask dev`")))?;
+    target(context, platform, &folder, &record)
+}
+
+fn target(context: &Context, platform: &Platform, folder: &Path, record: &Record) -> Result<Target> {
+    let environment = site::load(&context.root, &record.environment, &site::known_services(platform))?;
+    let units = units(platform, &environment);
+    let port = units
+        .iter()
+        .find(|unit| unit.service.id == node_red::ID)
+        .and_then(|unit| record.ports.get(&socket(unit, node_red::OPS.name)))
+        .context("the record of the running platform has no operations port; run `cargo xtask dev` again")?;
+    Ok(Target {
+        url: format!("http://{ADDRESS}:{port}"),
+        token_file: folder.join("secrets").join(secrets::OPS_TOKEN.0),
+    })
+}
+
+fn ask(
+    context: &Context,
+    platform: &Platform,
+    target: &Target,
+    limit: Duration,
+    interrupt: &Interrupt,
+) -> Result<()> {
+    let mask = Mask::default();
+    if !target.token_file.is_file() {
+        return Err(refused(format!(
+            "{}: no such file; expected the operations token of the platform",
+            target.token_file.display()
+        )));
+    }
+    let secret = |name: &str, file: &Path| {
+        mask.read(&crate::plan::argument::Secret { name: name.to_owned(), file: file.to_owned() })
+    };
+    let request = Request {
+        method: "POST".to_owned(),
+        url: mask.resolve(&format!("{}/smoke", target.url).into(), &std::collections::BTreeMap::new())?,
+        bearer: Some(secret(secrets::OPS_TOKEN.0, &target.token_file)?),
+        headers: std::collections::BTreeMap::new(),
+        body: None,
+    };
+    let stop = || interrupt.raised();
+    let got = request.send(Instant::now() + limit, &stop).with_context(|| {
+        format!("the platform did not answer within {} s; see `cargo xtask status`", limit.as_secs())
+    })?;
+    let names: Vec<_> = platform.smoke.checks.iter().map(|check| check.name).collect();
+    let answer = Answer::read(got.status, &got.body, &names)?;
+    if context.json {
+        println!("{}", serde_json::to_string_pretty(&answer)?);
+    } else {
+        print!("{}", answer.table());
+    }
+    if answer.passed() { Ok(()) } else { Err(Reported.into()) }
+}
+
+/// Removes a folder, whatever is left in it.
+fn remove(folder: &Path) -> Result<()> {
+    fs::remove_dir_all(folder).with_context(|| format!("removing {}", folder.display()))
+}

@@ -1,0 +1,344 @@
+//! Does what is to be done when files change, and says so.
+//!
+//! The kernel's notices only wake it up; what changed is found by comparing contents. So it does not matter how an
+//! editor saves: in place, by renaming another file over it, or by replacing the whole folder.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Mutex, Weak};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, bail};
+use notify::{RecursiveMode, Watcher as _};
+use sha2::{Digest as _, Sha256};
+
+use super::office::Office;
+use super::protocol::EventKind;
+use super::rotate::RotatingLog;
+use crate::plan::child::{Command, End, Inherits, Sink, describe};
+use crate::plan::clock::spell;
+use crate::plan::http::Request;
+use crate::plan::mask::Mask;
+use crate::plan::service::{LogFile, ProcessSpec, ServiceName, Watch, WatchAction};
+
+/// How often contents are compared where the kernel gives no notices.
+const POLL: Duration = Duration::from_secs(1);
+/// How long a restarted service may take to be healthy, and an HTTP request to be answered.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// From TERM to KILL for a program that is run.
+const GRACE: Duration = Duration::from_secs(2);
+/// So many changed files are named.
+const NAMED: usize = 3;
+
+/// A watch that is on until it is dropped.
+pub struct Watching {
+    wake: Sender<Wake>,
+    /// Also ends what is being done.
+    left: Arc<AtomicBool>,
+}
+
+enum Wake {
+    Changed,
+    Leave,
+}
+
+impl Drop for Watching {
+    fn drop(&mut self) {
+        self.left.store(true, Ordering::SeqCst);
+        let _ = self.wake.send(Wake::Leave);
+    }
+}
+
+/// Watches everything that the spec wants watched, from now on: changes after this returns are seen.
+///
+/// # Errors
+/// When the system refuses a thread.
+pub fn begin(spec: &ProcessSpec, office: &Arc<Office>) -> Result<Vec<Watching>> {
+    spec.watch.iter().map(|watch| begin_one(&spec.name, watch.clone(), office)).collect()
+}
+
+fn begin_one(service: &ServiceName, watch: Watch, office: &Arc<Office>) -> Result<Watching> {
+    let (wake, wakes) = channel();
+    let left = Arc::new(AtomicBool::new(false));
+    let mut rule = Rule {
+        service: service.clone(),
+        armed: arm(&watch, &wake),
+        seen: snapshot(&watch),
+        watch,
+        office: Arc::downgrade(office),
+        wake: wake.clone(),
+        left: Arc::clone(&left),
+    };
+    thread::Builder::new()
+        .name(format!("watch for {service}"))
+        .spawn(move || rule.work(&wakes))
+        .context("cannot start a thread")?;
+    Ok(Watching { wake, left })
+}
+
+struct Rule {
+    service: ServiceName,
+    watch: Watch,
+    office: Weak<Office>,
+    wake: Sender<Wake>,
+    armed: Option<notify::RecommendedWatcher>,
+    seen: BTreeMap<PathBuf, Stamp>,
+    left: Arc<AtomicBool>,
+}
+
+/// What tells two contents apart.
+type Stamp = [u8; 32];
+
+impl Rule {
+    fn work(&mut self, wakes: &Receiver<Wake>) {
+        loop {
+            let woken = if self.armed.is_some() {
+                wakes.recv().map_err(|_| RecvTimeoutError::Disconnected)
+            } else {
+                wakes.recv_timeout(POLL)
+            };
+            match woken {
+                Ok(Wake::Changed) => {
+                    if !self.quiet(wakes) {
+                        return;
+                    }
+                }
+                Err(RecvTimeoutError::Timeout) => {}
+                Ok(Wake::Leave) | Err(RecvTimeoutError::Disconnected) => return,
+            }
+            // Anew each time: folders may have been replaced, and their notices with them.
+            self.armed = arm(&self.watch, &self.wake);
+            let now = snapshot(&self.watch);
+            let changed = difference(&self.seen, &now);
+            self.seen = now;
+            if !changed.is_empty() {
+                self.act(&changed);
+            }
+        }
+    }
+
+    /// Waits until nothing has changed for the debounce time, at most ten times as long; false when told to leave.
+    fn quiet(&self, wakes: &Receiver<Wake>) -> bool {
+        let debounce = Duration::from_millis(self.watch.debounce_ms.max(1));
+        let at_most = Instant::now() + debounce * 10;
+        while Instant::now() < at_most {
+            match wakes.recv_timeout(debounce) {
+                Ok(Wake::Changed) => {}
+                Err(RecvTimeoutError::Timeout) => return true,
+                Ok(Wake::Leave) | Err(RecvTimeoutError::Disconnected) => return false,
+            }
+        }
+        true
+    }
+
+    fn act(&self, changed: &[PathBuf]) {
+        let Some(office) = self.office.upgrade() else { return };
+        let names = name_changed(changed);
+        let mut done = Vec::new();
+        for action in &self.watch.actions {
+            if self.left.load(Ordering::SeqCst) {
+                return;
+            }
+            let begun = Instant::now();
+            match carry_out(action, changed, &office, &|| self.left.load(Ordering::SeqCst)) {
+                Ok(text) => done.push(format!("{text} ({})", spell(begun.elapsed()))),
+                Err(error) => {
+                    let before =
+                        if done.is_empty() { String::new() } else { format!("{}; then ", done.join(", ")) };
+                    let text = format!("{names} changed: {before}FAILED: {error:#}");
+                    office.events.note(Some(&self.service), EventKind::ReloadFailed, text);
+                    return;
+                }
+            }
+        }
+        let text = format!("{names} changed: {}", done.join(", "));
+        office.events.note(Some(&self.service), EventKind::Reloaded, text);
+    }
+}
+
+fn carry_out(
+    action: &WatchAction,
+    changed: &[PathBuf],
+    office: &Office,
+    stop: &dyn Fn() -> bool,
+) -> Result<String> {
+    let mask = Mask::default();
+    let none = BTreeMap::new();
+    match action {
+        WatchAction::Restart { service } => {
+            office.restart(service)?;
+            office.await_healthy(service, PATIENCE, stop)?;
+            Ok(format!("restarted {service}"))
+        }
+        WatchAction::Exec { argv, env, cwd, log, time_limit_ms } => {
+            let mut resolved = BTreeMap::new();
+            for (name, arg) in env {
+                resolved.insert(name.clone(), mask.resolve(arg, &none)?);
+            }
+            let list: Vec<_> = changed.iter().map(|path| path.to_string_lossy()).collect();
+            resolved.insert("FLOWSHIP_CHANGED".to_owned(), mask.resolve(&list.join("\n").into(), &none)?);
+            let argv: Vec<_> = argv.iter().map(|arg| mask.resolve(arg, &none)).collect::<Result<_>>()?;
+            let program = argv.first().map(ToString::to_string).unwrap_or_default();
+            let program = Path::new(&program).file_name().map(|name| name.to_string_lossy().into_owned());
+            let program = program.unwrap_or_default();
+            let file = LogFile { path: log.clone(), ..LogFile::default() };
+            let open = Mutex::new((RotatingLog::open(&file).context("cannot write its log")?, String::new()));
+            let lines = Arc::new(open);
+            let (written, masked) = (Arc::clone(&lines), mask.clone());
+            let sink: Sink = Arc::new(move |line| {
+                if let Ok(mut open) = written.lock() {
+                    let line = masked.hide(line).into_owned();
+                    let _ = open.0.line(&line);
+                    open.1 = line;
+                }
+            });
+            let command = Command {
+                argv,
+                env: resolved,
+                inherits: Inherits::Everything,
+                cwd: Some(cwd.clone()),
+                stdin: None,
+                user: None,
+            };
+            let deadline = Instant::now() + Duration::from_millis(*time_limit_ms);
+            let end = command.start(&sink, None)?.finish(deadline, stop, GRACE)?;
+            let last = lines.lock().map(|open| open.1.clone()).unwrap_or_default();
+            match end {
+                End::Exited(status) if status.success() => Ok(format!("ran {program}")),
+                End::Exited(status) => {
+                    bail!("{program}: {}: {last} (log: {})", describe(status), log.display())
+                }
+                End::TimedOut => bail!("{program}: not done at its time limit (log: {})", log.display()),
+                End::Stopped => bail!("{program}: stopped"),
+            }
+        }
+        WatchAction::Http { method, url, bearer } => {
+            let request = Request {
+                method: method.clone(),
+                url: mask.resolve(&url.as_str().into(), &none)?,
+                bearer: bearer.as_ref().map(|secret| mask.read(secret)).transpose()?,
+                headers: BTreeMap::new(),
+                body: None,
+            };
+            let answer = request.send(Instant::now() + PATIENCE, stop)?;
+            if !(200..300).contains(&answer.status) {
+                let said = mask.hide(answer.body.lines().next().unwrap_or_default()).into_owned();
+                bail!("{method} {url} answered {}: {said}", answer.status);
+            }
+            Ok(format!("{method} {url}: {}", answer.status))
+        }
+    }
+}
+
+/// Asks the kernel for notices about everything that is watched; `None` where it gives none.
+fn arm(watch: &Watch, wake: &Sender<Wake>) -> Option<notify::RecommendedWatcher> {
+    let wake = wake.clone();
+    let mut watcher = notify::recommended_watcher(move |notice: notify::Result<notify::Event>| {
+        // Reading is not a change; this program itself reads to compare.
+        if !notice.is_ok_and(|notice| notice.kind.is_access()) {
+            let _ = wake.send(Wake::Changed);
+        }
+    })
+    .ok()?;
+    for folder in folders(watch) {
+        watcher.watch(&folder, RecursiveMode::NonRecursive).ok()?;
+    }
+    Some(watcher)
+}
+
+/// Every folder in which a change can matter: those below the paths, and the nearest that exists above each.
+fn folders(watch: &Watch) -> BTreeSet<PathBuf> {
+    let mut found = BTreeSet::new();
+    for path in &watch.paths {
+        found.extend(path.ancestors().skip(1).find(|above| above.is_dir()).map(Path::to_path_buf));
+        if path.is_dir() {
+            found.extend(below(path, &watch.ignore).filter(|entry| entry.is_dir()));
+        }
+    }
+    found
+}
+
+fn below<'a>(path: &Path, ignore: &'a [String]) -> impl Iterator<Item = PathBuf> + 'a {
+    let entries = walkdir::WalkDir::new(path).into_iter();
+    let counts = |entry: &walkdir::DirEntry| {
+        entry.depth() == 0 || !ignored(&entry.file_name().to_string_lossy(), ignore)
+    };
+    entries.filter_entry(counts).filter_map(Result::ok).map(walkdir::DirEntry::into_path)
+}
+
+fn ignored(name: &str, ignore: &[String]) -> bool {
+    ignore.iter().any(|rule| match rule.strip_prefix('*') {
+        Some(ending) => name.ends_with(ending),
+        None => name == rule,
+    })
+}
+
+fn snapshot(watch: &Watch) -> BTreeMap<PathBuf, Stamp> {
+    let all = watch.paths.iter().flat_map(|path| below(path, &watch.ignore));
+    all.filter_map(|path| Some((path.clone(), stamp(&path)?))).collect()
+}
+
+fn stamp(path: &Path) -> Option<Stamp> {
+    if !path.is_file() {
+        return None;
+    }
+    Some(Sha256::digest(std::fs::read(path).ok()?).into())
+}
+
+/// What is new, gone or different.
+fn difference(before: &BTreeMap<PathBuf, Stamp>, now: &BTreeMap<PathBuf, Stamp>) -> Vec<PathBuf> {
+    let all: BTreeSet<_> = before.keys().chain(now.keys()).collect();
+    all.into_iter().filter(|path| before.get(*path) != now.get(*path)).cloned().collect()
+}
+
+fn name_changed(changed: &[PathBuf]) -> String {
+    let names = changed.iter().take(NAMED).map(|path| {
+        path.file_name()
+            .map_or_else(|| path.display().to_string(), |name| name.to_string_lossy().into_owned())
+    });
+    let named = names.collect::<Vec<_>>().join(", ");
+    match changed.len().saturating_sub(NAMED) {
+        0 => named,
+        more => format!("{named} and {more} more"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_contents_count_and_ignored_names_do_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        std::fs::create_dir_all(path("nodes/node_modules/deep")).unwrap();
+        std::fs::write(path("nodes/a.js"), "1").unwrap();
+        std::fs::write(path("nodes/node_modules/deep/b.js"), "1").unwrap();
+        let watch = Watch {
+            paths: vec![path("nodes"), path("flows.json")],
+            ignore: vec!["node_modules".into(), "*.swp".into()],
+            debounce_ms: 10,
+            actions: Vec::new(),
+        };
+        assert_eq!(folders(&watch), BTreeSet::from([folder.path().to_owned(), path("nodes")]));
+        let before = snapshot(&watch);
+        std::fs::write(path("nodes/a.js"), "1").unwrap();
+        std::fs::write(path("nodes/.a.js.swp"), "1").unwrap();
+        std::fs::write(path("nodes/node_modules/deep/b.js"), "2").unwrap();
+        assert_eq!(difference(&before, &snapshot(&watch)), Vec::<PathBuf>::new());
+        std::fs::write(path("new"), "[]").unwrap();
+        std::fs::rename(path("new"), path("flows.json")).unwrap();
+        std::fs::remove_file(path("nodes/a.js")).unwrap();
+        assert_eq!(difference(&before, &snapshot(&watch)), [path("flows.json"), path("nodes/a.js")]);
+    }
+
+    #[test]
+    fn a_few_changed_files_are_named() {
+        let many: Vec<PathBuf> = (0..5).map(|number| format!("/x/{number}.js").into()).collect();
+        assert_eq!(name_changed(&many[..2]), "0.js, 1.js");
+        assert_eq!(name_changed(&many), "0.js, 1.js, 2.js and 2 more");
+    }
+}

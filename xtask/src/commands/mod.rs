@@ -7,6 +7,7 @@ pub mod doctor;
 pub mod down;
 pub mod environment;
 pub mod generate;
+pub mod image;
 mod log_lines;
 pub mod logs;
 pub mod reset;
@@ -34,6 +35,7 @@ pub fn run(context: &Context, command: Command) -> Result<()> {
         Command::Ci(options) => ci::run(context, &options),
         Command::Generate(options) => generate::run(context, &options),
         Command::Check(options) => check::run(context, options),
+        Command::Image(options) => image::run(context, &options),
         Command::Environment(options) => environment::run(context, options),
         Command::Doctor(options) => doctor::run(context, &options),
         Command::Supervise(options) => supervise::run(&options),

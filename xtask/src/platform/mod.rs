@@ -5,6 +5,7 @@ mod barman;
 mod edge;
 pub mod gates;
 mod grafana;
+pub mod images;
 mod labels;
 mod llm;
 mod mcp_tools;

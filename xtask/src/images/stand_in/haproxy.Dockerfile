@@ -1,10 +1,10 @@
 # Stands in for haproxy: runs as haproxy (99), reads /usr/local/etc/haproxy/haproxy.cfg, SIGUSR1 ends it gently.
 ARG DEBIAN
 FROM ${DEBIAN}
-RUN groupadd --system --gid 99 haproxy \
-    && useradd --system --uid 99 --gid haproxy --home-dir /var/lib/haproxy --no-create-home haproxy \
-    && apt-get update \
+RUN apt-get update \
     && apt-get install --yes --no-install-recommends haproxy \
+    && groupmod --gid 99 haproxy \
+    && usermod --uid 99 --gid 99 haproxy \
     && rm -rf /var/lib/apt/lists/* /var/log/apt /var/log/dpkg.log \
     && mkdir -p /usr/local/etc/haproxy /usr/local/sbin /var/lib/haproxy \
     && chown haproxy:haproxy /var/lib/haproxy \

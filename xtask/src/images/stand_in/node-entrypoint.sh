@@ -3,6 +3,10 @@
 set -e
 case "${1-}" in
 -*) set -- node "$@" ;;
-*) command -v -- "${1-}" >/dev/null || set -- node "$@" ;;
+*)
+    if ! command -v -- "${1-}" >/dev/null || { [ -f "$1" ] && [ ! -x "$1" ]; }; then
+        set -- node "$@"
+    fi
+    ;;
 esac
 exec "$@"

@@ -1,6 +1,7 @@
 //! Building, listing, verifying, saving and scanning with a real engine.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 
 use crate::fixture::{CONTENTS, DOCKERFILE, Remove, Tree, docker, engine};
@@ -87,10 +88,12 @@ fn a_scan_finds_what_was_planted_and_says_what_it_did_not_do() {
     let key = format!("-----BEGIN RSA {}-----\n{}\n-----END RSA {}-----\n", "PRIVATE KEY", "MIIEpAIBAAKCAQEA0Z3VS5JJcds3xfn/ygWyF8PbnGy0AHB7MhgHcTz6sE2I2yPB".repeat(6), "PRIVATE KEY");
     tree.write("key.pem", &key);
     tree.write("none.pem", "");
+    tree.write("curl", "#!/bin/sh\n");
+    fs::set_permissions(tree.path("curl"), fs::Permissions::from_mode(0o4755)).unwrap();
     let planted = CONTENTS.replace(
         "COPY flows/main.js /app/tools.js\nUSER 1000:1000\n",
         // A later layer hides the key; the layer below still has it.
-        "COPY key.pem /app/key.pem\nCOPY none.pem /app/key.pem\nCOPY --chmod=4755 flows/main.js /bin/curl\n\
+        "COPY key.pem /app/key.pem\nCOPY none.pem /app/key.pem\nCOPY curl /bin/curl\n\
          COPY --chmod=666 flows/main.js /app/tools.js\nENV API_TOKEN=abcdef\nUSER root\n",
     );
     assert_ne!(planted, CONTENTS);

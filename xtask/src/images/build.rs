@@ -9,7 +9,7 @@ use vocabulary::model::{Image, Platform};
 
 use super::dockerfile;
 use super::engine::Engine;
-use super::locks::StandIns;
+use super::locks::{BuiltImage, StandIns};
 use crate::plan::action::{Action, Native};
 use crate::plan::argument::Arg;
 use crate::plan::step::{OnFailure, Plan, Step, StepId};
@@ -84,6 +84,44 @@ pub fn substituted(text: &str, lock: &StandIns) -> Result<Vec<(String, String, S
         problems.push(format!("FROM {base}: is written out; expected an ARG above the first FROM that a stand-in can replace"));
     }
     if problems.is_empty() { Ok(found) } else { Err(problems) }
+}
+
+/// What Compose files take their images from: `FLOWSHIP_IMAGE_NODE_RED=...` for each service. Official images are
+/// not in it, because they are what Compose files name themselves.
+pub fn references(platform: &Platform, built: &[BuiltImage], stand_ins: &StandIns) -> BTreeMap<String, String> {
+    let on_stand_ins = built.iter().any(|image| !image.stand_ins.is_empty());
+    let of = |image: &Image| match image {
+        Image::Built { target, .. } => {
+            built.iter().find(|built| built.target == *target).map(|built| built.tag.clone())
+        }
+        Image::Pinned { reference, .. } if on_stand_ins => {
+            stand_ins.stand_ins.iter().find(|locked| locked.stands_for == *reference).map(|locked| locked.tag.clone())
+        }
+        _ => None,
+    };
+    platform
+        .services
+        .iter()
+        .filter_map(|service| {
+            let name = service.id.0.to_uppercase().replace('-', "_");
+            Some((format!("FLOWSHIP_IMAGE_{name}"), of(&service.image)?))
+        })
+        .collect()
+}
+
+/// The arguments by which an image is told what it is, those that the Dockerfile asks for.
+pub fn told(text: &str, version: &str, revision: Option<&str>) -> Vec<(String, String)> {
+    let asks = |name: &str| {
+        text.lines().any(|line| {
+            let given = line.trim().strip_prefix("ARG ").unwrap_or_default();
+            given.trim().split('=').next() == Some(name)
+        })
+    };
+    [("VERSION", Some(version)), ("REVISION", revision)]
+        .into_iter()
+        .filter(|(name, _)| asks(name))
+        .filter_map(|(name, value)| Some((name.to_owned(), value?.to_owned())))
+        .collect()
 }
 
 /// # Errors
@@ -174,6 +212,34 @@ mod tests {
         assert_eq!(found[0].1, "flowship.local/stand-in/node:1");
         let problems = substituted(&format!("{TEXT}FROM alpine:3\n"), &lock("node:22")).unwrap_err();
         assert_eq!(problems.len(), 2, "all at once: {problems:?}");
+    }
+
+    #[test]
+    fn compose_gets_what_was_built_and_stand_ins_only_with_it() {
+        let platform = crate::platform::platform();
+        let mut image = BuiltImage {
+            target: "node-red".into(),
+            dockerfile: "x".into(),
+            tag: "flowship/node-red:local".into(),
+            image_id: String::new(),
+            content_digest: String::new(),
+            bytes: 0,
+            layers: 1,
+            stand_ins: vec![],
+        };
+        let lock = lock("postgres:18-bookworm");
+        let official = references(&platform, &[image.clone()], &lock);
+        assert_eq!(official, [("FLOWSHIP_IMAGE_NODE_RED".to_owned(), "flowship/node-red:local".to_owned())].into());
+        image.stand_ins.push("node:24-bookworm-slim".into());
+        let found = references(&platform, &[image], &lock);
+        assert_eq!(found["FLOWSHIP_IMAGE_POSTGRES"], "flowship.local/stand-in/node:1");
+    }
+
+    #[test]
+    fn an_image_is_told_what_its_dockerfile_asks_for() {
+        let text = "FROM a AS b\nARG VERSION=unreleased\nARG VERSIONS\n";
+        assert_eq!(told(text, "1.2", Some("abc")), [("VERSION".to_owned(), "1.2".to_owned())]);
+        assert_eq!(told("FROM a\nARG REVISION\n", "1", None), []);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! What was made here, as files of the state folder: the stand-ins, and the images that were built.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::{ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
@@ -74,6 +75,18 @@ pub fn built_file(state: &Path) -> PathBuf {
     folder(state).join("built.json")
 }
 
+/// The images for Compose: `docker compose --env-file`.
+pub fn env_file(state: &Path) -> PathBuf {
+    folder(state).join("images.env")
+}
+
+/// # Errors
+/// The file cannot be written.
+pub fn write_env(file: &Path, variables: &BTreeMap<String, String>) -> Result<()> {
+    let lines: String = variables.iter().map(|(name, value)| format!("{name}={value}\n")).collect();
+    put(file, &lines)
+}
+
 /// What the file says; the default when there is none.
 ///
 /// # Errors
@@ -91,10 +104,14 @@ pub fn read<T: DeserializeOwned + Default>(file: &Path) -> Result<T> {
 /// # Errors
 /// The file cannot be written.
 pub fn write<T: Serialize>(file: &Path, value: &T) -> Result<()> {
+    put(file, &(serde_json::to_string_pretty(value)? + "\n"))
+}
+
+fn put(file: &Path, text: &str) -> Result<()> {
     let folder = file.parent().unwrap_or(Path::new("."));
     fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
     let mut beside = tempfile::NamedTempFile::new_in(folder)?;
-    writeln!(beside, "{}", serde_json::to_string_pretty(value)?)?;
+    beside.write_all(text.as_bytes())?;
     beside.persist(file).with_context(|| file.display().to_string())?;
     Ok(())
 }

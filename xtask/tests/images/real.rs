@@ -40,6 +40,8 @@ fn what_is_built_is_listed_verified_and_saved_the_same_every_time() {
         built["images"].as_array().unwrap().iter().find(|image| image["target"] == "node-red").unwrap().clone()
     };
     assert_eq!(of(&first)["stand_ins"], serde_json::json!(["node:24-bookworm-slim"]));
+    let env = fs::read_to_string(tree.path(".flowship/images/images.env")).unwrap();
+    assert!(env.contains(&format!("FLOWSHIP_IMAGE_NODE_RED={node_red}\n")), "{env}");
     tree.image(&["verify"]).expect(0, &["good  flowship/node-red", "STAND-INS"]);
     tree.image(&["save", "--output", &tree.path("one").display().to_string()]).expect(0, &["node-red.oci.tar", "STAND-INS"]);
 

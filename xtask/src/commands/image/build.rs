@@ -128,16 +128,36 @@ fn builds(context: &Context, options: &Options) -> Result<(Vec<Build>, Vec<Wante
         let lines: Vec<_> = absent.iter().map(|absent| format!("{}: no stage is called {}", absent.dockerfile, absent.target)).collect();
         return Err(refused(lines.join("\n")));
     }
+    let revision = revision(&context.root);
     let builds = there.into_iter().map(|wanted| {
         let found: &[_] = substituted.get(wanted.dockerfile).map(Vec::as_slice).unwrap_or_default();
         Build {
             wanted: *wanted,
             tag: build::tag(platform.name, wanted.target, &options.tag),
-            arguments: found.iter().map(|(name, value, _)| (name.clone(), value.clone())).collect(),
+            arguments: found
+                .iter()
+                .map(|(name, value, _)| (name.clone(), value.clone()))
+                .chain(build::told(
+                    texts.get(wanted.dockerfile).and_then(Option::as_deref).unwrap_or_default(),
+                    &options.tag,
+                    revision.as_deref(),
+                ))
+                .collect(),
             stand_ins: found.iter().map(|(_, _, stands_for)| stands_for.clone()).collect(),
         }
     });
     Ok((builds.collect(), absent.into_iter().copied().collect()))
+}
+
+/// The commit of the tree, marked when files differ from it; none outside a repository.
+fn revision(root: &Path) -> Option<String> {
+    let git = |arguments: &[&str]| {
+        let output = std::process::Command::new("git").arg("-C").arg(root).args(arguments).output().ok()?;
+        output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
+    };
+    let commit = git(&["rev-parse", "HEAD"])?;
+    let clean = git(&["status", "--porcelain", "--untracked-files=no"])?.is_empty();
+    Some(if clean { commit } else { format!("{commit}-dirty") })
 }
 
 fn perform(context: &Context, engine: &Engine, call: &Call<'_>) -> Result<Outputs> {
@@ -181,11 +201,15 @@ fn record(context: &Context, call: &Call<'_>) -> Result<()> {
             stand_ins: serde_json::from_value(image["stand_ins"].clone())?,
             target,
         };
-        lock.images.retain(|known| known.tag != made.tag);
+        // The latest build of a target is the one that counts.
+        lock.images.retain(|known| known.target != made.target);
         lock.images.push(made);
     }
+    let stand_ins: StandIns = locks::read(&locks::stand_ins_file(context.state()))?;
+    let references = build::references(&platform(), &lock.images, &stand_ins);
     lock.images.sort_by(|one, other| one.tag.cmp(&other.tag));
-    locks::write(&file, &lock)
+    locks::write(&file, &lock)?;
+    locks::write_env(&locks::env_file(context.state()), &references)
 }
 
 /// The image as the engine saves it; the folder vanishes with the value.

@@ -97,7 +97,7 @@ async function finished(child, what) {
 
 class Postgres {
   constructor(folder) {
-    this.bin = required('FLOWSHIP_POSTGRES_BIN');
+    this.bin = path.dirname(required('FLOWSHIP_POSTGRES'));
     this.dbmate = required('FLOWSHIP_DBMATE');
     this.data = path.join(folder, 'data');
     this.folder = folder;

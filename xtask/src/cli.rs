@@ -5,12 +5,18 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
-    check, ci, dev, doctor, down, environment, generate, image, logs, reset, smoke, status, supervise,
+    bench, check, ci, dev, doctor, down, environment, generate, image, logs, reset, smoke, status, supervise,
 };
 
 /// Develop, check, release, deploy and watch the Flowship platform.
 #[derive(Debug, Parser)]
-#[command(name = "cargo xtask", version, max_term_width = 100, arg_required_else_help = true)]
+#[command(
+    name = "xtask",
+    bin_name = "cargo xtask",
+    version,
+    max_term_width = 100,
+    arg_required_else_help = true
+)]
 pub struct Cli {
     #[command(flatten)]
     pub global: Global,
@@ -44,6 +50,8 @@ pub enum Command {
     Reset(reset::Options),
     /// Run the quality gates
     Ci(ci::Options),
+    /// Measure the figures of docs/performance.md
+    Bench(bench::Options),
     /// Write the files that derive from the platform
     Generate(generate::Options),
     /// Judge files without running anything

@@ -12,6 +12,7 @@ mod nearest;
 mod plan;
 mod platform;
 mod site;
+mod stdout;
 mod tools;
 
 use clap::Parser as _;

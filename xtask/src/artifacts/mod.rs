@@ -12,6 +12,8 @@ mod model;
 mod node_red_settings;
 mod reference;
 mod smoke_flow;
+#[cfg(test)]
+mod tests;
 mod tree;
 mod workflows;
 

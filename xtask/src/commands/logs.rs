@@ -8,8 +8,8 @@ use std::thread;
 use anyhow::Result;
 
 use super::dev::DEFAULT;
-use super::log_lines::short;
 use crate::context::Context;
+use crate::engines::process::log_lines::short;
 use crate::engines::process::supervisor::tail;
 use crate::exit::refused;
 use crate::nearest::nearest;

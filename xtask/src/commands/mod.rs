@@ -1,5 +1,6 @@
 //! One module per subcommand: each states its intent and shows the result.
 
+pub mod bench;
 pub mod check;
 pub mod ci;
 pub mod dev;
@@ -8,7 +9,6 @@ pub mod down;
 pub mod environment;
 pub mod generate;
 pub mod image;
-mod log_lines;
 pub mod logs;
 pub mod reset;
 pub mod smoke;
@@ -33,6 +33,7 @@ pub fn run(context: &Context, command: Command) -> Result<()> {
         Command::Down(options) => down::run(context, &options),
         Command::Reset(options) => reset::run(context, &options),
         Command::Ci(options) => ci::run(context, &options),
+        Command::Bench(options) => bench::run(context, &options),
         Command::Generate(options) => generate::run(context, &options),
         Command::Check(options) => check::run(context, options),
         Command::Image(options) => image::run(context, &options),

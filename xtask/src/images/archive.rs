@@ -31,7 +31,10 @@ pub struct SavedImage {
 
 #[derive(Debug, Clone)]
 enum Member {
-    At { offset: u64, size: u64 },
+    At {
+        offset: u64,
+        size: u64,
+    },
     /// Docker writes a layer that it has written before as a link.
     Link(String),
 }
@@ -52,12 +55,16 @@ impl Archive {
         let file = File::open(path).with_context(|| path.display().to_string())?;
         let mut members = BTreeMap::new();
         let mut tar = tar::Archive::new(BufReader::new(file));
-        let no_archive = || format!("{}: not an image archive; expected what `docker save` writes", path.display());
+        let no_archive =
+            || format!("{}: not an image archive; expected what `docker save` writes", path.display());
         for entry in tar.entries_with_seek().with_context(no_archive)? {
             let entry = entry.with_context(no_archive)?;
             let name = plain(&entry.path()?.to_string_lossy());
             if let Some(link) = entry.link_name()? {
-                members.insert(name.clone(), Member::Link(target(&name, &link.to_string_lossy(), entry.header())));
+                members.insert(
+                    name.clone(),
+                    Member::Link(target(&name, &link.to_string_lossy(), entry.header())),
+                );
             } else {
                 members.insert(name, Member::At { offset: entry.raw_file_position(), size: entry.size() });
             }

@@ -67,7 +67,8 @@ pub fn context(folder: &Path, stand_in: &StandIn) -> PathBuf {
 /// # Errors
 /// The engine cannot build.
 pub fn plan(wanted: &Wanted<'_>) -> Result<Plan> {
-    let missing: Vec<&Chosen> = wanted.chosen.iter().filter(|chosen| wanted.refresh || !chosen.present).collect();
+    let missing: Vec<&Chosen> =
+        wanted.chosen.iter().filter(|chosen| wanted.refresh || !chosen.present).collect();
     let mut steps = Vec::new();
     if !missing.is_empty() && (wanted.refresh || !wanted.root_present) {
         steps.extend(root_steps(wanted));
@@ -127,10 +128,11 @@ fn root_steps(wanted: &Wanted<'_>) -> Vec<Step> {
     let there = || (!wanted.refresh).then(|| Condition::Exists(wanted.root_tar.to_owned()));
     let clear = || native(native::CLEAR, json!({ "folder": made }), BTreeMap::new());
     // In a name space of its own, so that what it mounts is gone however it ends.
-    let debootstrap = ["--mount", "--propagation", "private", &text(wanted.debootstrap), "--variant=minbase", SUITE]
-        .map(str::to_owned)
-        .into_iter()
-        .chain([text(&made), wanted.mirror.to_owned()]);
+    let debootstrap =
+        ["--mount", "--propagation", "private", &text(wanted.debootstrap), "--variant=minbase", SUITE]
+            .map(str::to_owned)
+            .into_iter()
+            .chain([text(&made), wanted.mirror.to_owned()]);
     let tar = ["--sort=name", "--numeric-owner", "--mtime=@0", "--format=pax"]
         .map(str::to_owned)
         .into_iter()
@@ -209,8 +211,13 @@ fn stand_in_steps(wanted: &Wanted<'_>, chosen: &Chosen, root: &[StepId]) -> Resu
     let refresh = wanted.refresh.then_some("--no-cache");
     build.args.extend(refresh.map(Arg::from));
     build.args.extend(
-        ["--build-arg".to_owned(), format!("DEBIAN={}", wanted.root_tag), "--tag".to_owned(), chosen.tag.clone()]
-            .map(Arg::from),
+        [
+            "--build-arg".to_owned(),
+            format!("DEBIAN={}", wanted.root_tag),
+            "--tag".to_owned(),
+            chosen.tag.clone(),
+        ]
+        .map(Arg::from),
     );
     build.args.push(context.display().to_string().into());
     Ok([
@@ -262,7 +269,8 @@ pub fn choose(
                 root_tag,
                 &format!("{:?}", stand_in.wheel),
             ]);
-            let made_of = [Some(format!("Debian {}", stand_in::SUITE)), wheel.map(|wheel| format!("wheel {wheel}"))];
+            let made_of =
+                [Some(format!("Debian {}", stand_in::SUITE)), wheel.map(|wheel| format!("wheel {wheel}"))];
             let certificates = ca.map(|_| "a bundle of certificates given with --ca".to_owned());
             Ok(Chosen {
                 stand_in,
@@ -328,7 +336,9 @@ mod tests {
                      flowship.local/stand-in/node:";
         assert!(text.contains(build), "{text}");
         assert!(text.contains("needs  root-import, gather-node"), "{text}");
-        assert!(text.contains("unshare --mount --propagation private /usr/sbin/debootstrap --variant=minbase bookworm"));
+        assert!(text.contains(
+            "unshare --mount --propagation private /usr/sbin/debootstrap --variant=minbase bookworm"
+        ));
     }
 
     #[test]

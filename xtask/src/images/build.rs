@@ -75,28 +75,39 @@ pub fn substituted(text: &str, lock: &StandIns) -> Result<Vec<(String, String, S
         match locked {
             Some(locked) => found.push((argument.name, locked.tag.clone(), locked.stands_for.clone())),
             None if dockerfile::pinned(&argument.default) => {
-                problems.push(format!("ARG {}={}: no stand-in for it is locked", argument.name, argument.default));
+                problems.push(format!(
+                    "ARG {}={}: no stand-in for it is locked",
+                    argument.name, argument.default
+                ));
             }
             None => {}
         }
     }
     for base in dockerfile::fixed_bases(text) {
-        problems.push(format!("FROM {base}: is written out; expected an ARG above the first FROM that a stand-in can replace"));
+        problems.push(format!(
+            "FROM {base}: is written out; expected an ARG above the first FROM that a stand-in can replace"
+        ));
     }
     if problems.is_empty() { Ok(found) } else { Err(problems) }
 }
 
 /// What Compose files take their images from: `FLOWSHIP_IMAGE_NODE_RED=...` for each service. Official images are
 /// not in it, because they are what Compose files name themselves.
-pub fn references(platform: &Platform, built: &[BuiltImage], stand_ins: &StandIns) -> BTreeMap<String, String> {
+pub fn references(
+    platform: &Platform,
+    built: &[BuiltImage],
+    stand_ins: &StandIns,
+) -> BTreeMap<String, String> {
     let on_stand_ins = built.iter().any(|image| !image.stand_ins.is_empty());
     let of = |image: &Image| match image {
         Image::Built { target, .. } => {
             built.iter().find(|built| built.target == *target).map(|built| built.tag.clone())
         }
-        Image::Pinned { reference, .. } if on_stand_ins => {
-            stand_ins.stand_ins.iter().find(|locked| locked.stands_for == *reference).map(|locked| locked.tag.clone())
-        }
+        Image::Pinned { reference, .. } if on_stand_ins => stand_ins
+            .stand_ins
+            .iter()
+            .find(|locked| locked.stands_for == *reference)
+            .map(|locked| locked.tag.clone()),
         _ => None,
     };
     platform
@@ -141,7 +152,10 @@ pub fn plan(engine: &Engine, root: &Path, builds: &[Build], no_cache: bool) -> R
             exec.args.extend(["--build-arg".to_owned(), format!("{name}={value}")].map(Arg::from));
         }
         if !build.stand_ins.is_empty() {
-            exec.args.extend(["--label".to_owned(), format!("{ON_STAND_INS}={}", build.stand_ins.join(" "))].map(Arg::from));
+            exec.args.extend(
+                ["--label".to_owned(), format!("{ON_STAND_INS}={}", build.stand_ins.join(" "))]
+                    .map(Arg::from),
+            );
         }
         exec.args.extend(["--tag", &build.tag, &root.display().to_string()].map(Arg::from));
         steps.push(Step {
@@ -178,11 +192,20 @@ pub fn plan(engine: &Engine, root: &Path, builds: &[Build], no_cache: bool) -> R
     steps.push(Step {
         id: "record".into(),
         title: "write down what was built".into(),
-        action: Action::Native(Native { name: native::RECORD.into(), parameters: json!({ "images": images }), args: measured }),
+        action: Action::Native(Native {
+            name: native::RECORD.into(),
+            parameters: json!({ "images": images }),
+            args: measured,
+        }),
         needs: builds.iter().map(|build| StepId(format!("measure-{}", build.wanted.target))).collect(),
         ..Step::default()
     });
-    Ok(Plan { intent: "build images".into(), target: super::bases::TARGET.into(), on_failure: OnFailure::Keep, steps })
+    Ok(Plan {
+        intent: "build images".into(),
+        target: super::bases::TARGET.into(),
+        on_failure: OnFailure::Keep,
+        steps,
+    })
 }
 
 #[cfg(test)]
@@ -191,7 +214,8 @@ mod tests {
     use super::super::locks::LockedStandIn;
     use super::*;
 
-    const TEXT: &str = "ARG NODE=node:24-bookworm-slim@sha256:ab\nFROM ${NODE} AS deps\nFROM scratch AS node-red\n";
+    const TEXT: &str =
+        "ARG NODE=node:24-bookworm-slim@sha256:ab\nFROM ${NODE} AS deps\nFROM scratch AS node-red\n";
 
     fn lock(stands_for: &str) -> StandIns {
         let stand_in = LockedStandIn {
@@ -229,7 +253,10 @@ mod tests {
         };
         let lock = lock("postgres:18-bookworm");
         let official = references(&platform, &[image.clone()], &lock);
-        assert_eq!(official, [("FLOWSHIP_IMAGE_NODE_RED".to_owned(), "flowship/node-red:local".to_owned())].into());
+        assert_eq!(
+            official,
+            [("FLOWSHIP_IMAGE_NODE_RED".to_owned(), "flowship/node-red:local".to_owned())].into()
+        );
         image.stand_ins.push("node:24-bookworm-slim".into());
         let found = references(&platform, &[image], &lock);
         assert_eq!(found["FLOWSHIP_IMAGE_POSTGRES"], "flowship.local/stand-in/node:1");
@@ -244,7 +271,8 @@ mod tests {
 
     #[test]
     fn the_shipped_platform_builds_each_image_once() {
-        let targets: Vec<_> = wanted(&crate::platform::platform()).iter().map(|wanted| wanted.target).collect();
+        let targets: Vec<_> =
+            wanted(&crate::platform::platform()).iter().map(|wanted| wanted.target).collect();
         assert_eq!(targets, ["barman", "mcp-tools", "migrate", "node-red"]);
     }
 

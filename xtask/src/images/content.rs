@@ -18,8 +18,18 @@ use super::archive::{Archive, SavedImage, copy_hashed, hex, plain};
 
 /// The parts of the configuration that count.
 pub const CONFIGURATION: &[&str] = &[
-    "User", "ExposedPorts", "Env", "Entrypoint", "Cmd", "Volumes", "WorkingDir", "Labels", "StopSignal", "Healthcheck",
-    "Shell", "OnBuild",
+    "User",
+    "ExposedPorts",
+    "Env",
+    "Entrypoint",
+    "Cmd",
+    "Volumes",
+    "WorkingDir",
+    "Labels",
+    "StopSignal",
+    "Healthcheck",
+    "Shell",
+    "OnBuild",
 ];
 
 /// The time of the build, as a label.
@@ -103,7 +113,11 @@ fn apply(tree: &mut Tree, layer: impl Read) -> Result<()> {
             tar::EntryType::Link => {
                 let to = plain(&of(entry.link_name()?));
                 let below = || tree.get(&to).map(|node| node.kind.clone());
-                files.get(&to).cloned().or_else(below).with_context(|| format!("{path}: links to a missing {to}"))?
+                files
+                    .get(&to)
+                    .cloned()
+                    .or_else(below)
+                    .with_context(|| format!("{path}: links to a missing {to}"))?
             }
             tar::EntryType::Char => device(true)?,
             tar::EntryType::Block => device(false)?,
@@ -131,8 +145,12 @@ fn apply(tree: &mut Tree, layer: impl Read) -> Result<()> {
 
 fn remove_below(tree: &mut Tree, folder: &str) {
     let prefix = if folder.is_empty() { String::new() } else { format!("{folder}/") };
-    let below: Vec<String> =
-        tree.range(prefix.clone()..).map(|(path, _)| path).take_while(|path| path.starts_with(&prefix)).cloned().collect();
+    let below: Vec<String> = tree
+        .range(prefix.clone()..)
+        .map(|(path, _)| path)
+        .take_while(|path| path.starts_with(&prefix))
+        .cloned()
+        .collect();
     for path in below {
         tree.remove(&path);
     }
@@ -245,7 +263,8 @@ mod tests {
 
     #[test]
     fn whiteouts_remove_what_is_below_and_nothing_of_their_own_layer() {
-        let below: &[_] = &[("a/", "", 0o755, 1), ("a/one", "1", 0o644, 1), ("a/two", "2", 0o644, 1), ("b", "b", 0o644, 1)];
+        let below: &[_] =
+            &[("a/", "", 0o755, 1), ("a/one", "1", 0o644, 1), ("a/two", "2", 0o644, 1), ("b", "b", 0o644, 1)];
         let names = |tree: &Tree| tree.keys().cloned().collect::<Vec<_>>();
         assert_eq!(names(&merged(&[below, &[("a/.wh.one", "", 0o644, 1)]])), ["a", "a/two", "b"]);
         let opaque: &[_] = &[("a/new", "n", 0o644, 1), ("a/.wh..wh..opq", "", 0o644, 1)];
@@ -280,7 +299,12 @@ mod tests {
         let other = merged(&[&[("a", "x", 0o644, 1), ("b", "2", 0o755, 1), ("d", "3", 0o644, 1)]]);
         assert_eq!(
             differences(&one, &other),
-            ["a: contents differ", "b: mode, owner or attributes differ", "c: only in the first", "d: only in the second"]
+            [
+                "a: contents differ",
+                "b: mode, owner or attributes differ",
+                "c: only in the first",
+                "d: only in the second"
+            ]
         );
     }
 }

@@ -10,7 +10,8 @@ use crate::plan::action::Exec;
 use crate::plan::argument::Arg;
 
 /// How to start an engine where there is none; printed by every error that says there is none.
-const REMEDY: &str = "start one (as root on Debian: ops/scripts/start-engine.sh), or point DOCKER_HOST at one";
+const REMEDY: &str =
+    "start one (as root on Debian: ops/scripts/start-engine.sh), or point DOCKER_HOST at one";
 
 /// An engine that answers, seen through the best client on PATH.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -50,10 +51,13 @@ impl Engine {
     pub fn find() -> Result<Self> {
         let candidates: Vec<PathBuf> = which::which_all("docker").into_iter().flatten().collect();
         if candidates.is_empty() {
-            bail!("no container engine: there is no docker on PATH; install Docker Engine (Debian: docker.io), then {REMEDY}");
+            bail!(
+                "no container engine: there is no docker on PATH; install Docker Engine (Debian: docker.io), then {REMEDY}"
+            );
         }
         let clients: Vec<Client> = candidates.iter().filter_map(|path| look(path)).collect();
-        let Some(client) = clients.iter().find(|client| client.builder.is_some()).or_else(|| clients.first()) else {
+        let Some(client) = clients.iter().find(|client| client.builder.is_some()).or_else(|| clients.first())
+        else {
             bail!("no container engine: {} cannot be run", candidates[0].display());
         };
         let asked = ask(&client.path, &["info", "--format", "{{.ServerVersion}}\t{{.Driver}}"])?;
@@ -77,14 +81,19 @@ impl Engine {
     /// # Errors
     /// When no client can build with BuildKit; with what to do.
     pub fn build(&self) -> Result<Exec> {
-        let (words, env): (Vec<Arg>, _) = match self.builder.as_ref().ok_or_else(|| self.without_buildkit())? {
-            Builder::Integrated => (vec!["build".into()], vec![("DOCKER_BUILDKIT".to_owned(), Arg::from("1"))]),
-            Builder::Buildx { builder } => (
-                ["buildx", "build", "--load", "--provenance=false", "--builder", builder].map(Arg::from).into(),
-                // BuildKit then gives the image, and the files that it makes, this time.
-                vec![("SOURCE_DATE_EPOCH".to_owned(), Arg::from("0"))],
-            ),
-        };
+        let (words, env): (Vec<Arg>, _) =
+            match self.builder.as_ref().ok_or_else(|| self.without_buildkit())? {
+                Builder::Integrated => {
+                    (vec!["build".into()], vec![("DOCKER_BUILDKIT".to_owned(), Arg::from("1"))])
+                }
+                Builder::Buildx { builder } => (
+                    ["buildx", "build", "--load", "--provenance=false", "--builder", builder]
+                        .map(Arg::from)
+                        .into(),
+                    // BuildKit then gives the image, and the files that it makes, this time.
+                    vec![("SOURCE_DATE_EPOCH".to_owned(), Arg::from("0"))],
+                ),
+            };
         Ok(Exec {
             program: self.client.display().to_string(),
             args: words.into_iter().chain(["--progress=plain".into()]).collect(),
@@ -186,12 +195,14 @@ fn look(path: &Path) -> Option<Client> {
     // `docker version` asks the engine too and fails without one; this does not.
     let said = ask(path, &["--version"]).ok().filter(|answer| answer.success)?.stdout;
     let version = said.split_whitespace().find_map(|word| {
-        word.starts_with(|letter: char| letter.is_ascii_digit()).then(|| word.trim_end_matches(',').to_owned())
+        word.starts_with(|letter: char| letter.is_ascii_digit())
+            .then(|| word.trim_end_matches(',').to_owned())
     })?;
     let builder = if ask(path, &["buildx", "version"]).is_ok_and(|answer| answer.success) {
         // The builder that is named as the context is the engine itself.
         let context = ask(path, &["context", "show"]).ok().filter(|answer| answer.success);
-        let builder = context.map(|answer| answer.stdout.trim().to_owned()).unwrap_or_else(|| "default".to_owned());
+        let builder =
+            context.map(|answer| answer.stdout.trim().to_owned()).unwrap_or_else(|| "default".to_owned());
         Some(Builder::Buildx { builder })
     } else if integrated(&version) {
         Some(Builder::Integrated)
@@ -216,7 +227,9 @@ mod tests {
 
     #[test]
     fn only_clients_of_some_years_have_buildkit_in_them() {
-        for (version, expected) in [("20.10.24+dfsg1", true), ("19.03.1", true), ("23.0.0", false), ("28.2.2", false)] {
+        for (version, expected) in
+            [("20.10.24+dfsg1", true), ("19.03.1", true), ("23.0.0", false), ("28.2.2", false)]
+        {
             assert_eq!(integrated(version), expected, "{version}");
         }
     }
@@ -225,8 +238,11 @@ mod tests {
     fn a_client_without_plugins_is_told_how_to_get_them() {
         let folder = tempfile::tempdir().unwrap();
         let client = folder.path().join("docker");
-        std::fs::write(&client, "#!/bin/sh\n[ \"$1\" = --version ] && echo 'Docker version 28.2.2, build x' && exit 0\nexit 1\n")
-            .unwrap();
+        std::fs::write(
+            &client,
+            "#!/bin/sh\n[ \"$1\" = --version ] && echo 'Docker version 28.2.2, build x' && exit 0\nexit 1\n",
+        )
+        .unwrap();
         std::fs::set_permissions(&client, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
         let found = look(&client).unwrap();
         assert_eq!((found.version.as_str(), &found.builder), ("28.2.2", &None));

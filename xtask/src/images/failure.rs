@@ -8,20 +8,39 @@ const KNOWN: &[(&[&str], &str)] = &[
          then run this again, what is done is kept",
     ),
     (
-        &["x509: certificate", "certificate signed by unknown authority", "self-signed certificate in certificate chain",
-          "UNABLE_TO_GET_ISSUER_CERT_LOCALLY", "SELF_SIGNED_CERT_IN_CHAIN"],
+        &[
+            "x509: certificate",
+            "certificate signed by unknown authority",
+            "self-signed certificate in certificate chain",
+            "UNABLE_TO_GET_ISSUER_CERT_LOCALLY",
+            "SELF_SIGNED_CERT_IN_CHAIN",
+        ],
         "a certificate is not trusted: behind a private CA, give the engine the CA for pulling, and make stand-ins with \
          `cargo xtask image bases --from-packages --ca FILE`",
     ),
     (
-        &["failed to resolve source metadata", "pull access denied", "manifest unknown", "manifest for",
-          "failed to load metadata for", "toomanyrequests", "error getting credentials"],
+        &[
+            "failed to resolve source metadata",
+            "pull access denied",
+            "manifest unknown",
+            "manifest for",
+            "failed to load metadata for",
+            "toomanyrequests",
+            "error getting credentials",
+        ],
         "a base image cannot be pulled: make the registry reachable for the engine, or make stand-ins with \
          `cargo xtask image bases --from-packages` and build with --stand-ins",
     ),
     (
-        &["failed to do request", "i/o timeout", "no such host", "Temporary failure resolving",
-          "Could not resolve host", "Unable to fetch some archives", "EAI_AGAIN"],
+        &[
+            "failed to do request",
+            "i/o timeout",
+            "no such host",
+            "Temporary failure resolving",
+            "Could not resolve host",
+            "Unable to fetch some archives",
+            "EAI_AGAIN",
+        ],
         "the network was not reached: see that containers of this engine have a way out (NAT, DNS, \
          proxy), then run this again",
     ),

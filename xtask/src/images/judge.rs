@@ -57,7 +57,12 @@ pub fn judge(config: &Value, tree: &Tree, limits: &ImageLimits) -> Vec<Finding> 
     .concat()
 }
 
-fn finding(rule: Rule, place: impl Into<String>, what: impl Into<String>, remedy: impl Into<String>) -> Finding {
+fn finding(
+    rule: Rule,
+    place: impl Into<String>,
+    what: impl Into<String>,
+    remedy: impl Into<String>,
+) -> Finding {
     Finding { rule, place: place.into(), what: what.into(), remedy: remedy.into() }
 }
 
@@ -71,7 +76,12 @@ fn user(config: &Value) -> Vec<Finding> {
         Err(_) if name == "root" => "is root",
         Err(_) => "is a name: only of a number can an engine tell that it is not root",
     };
-    vec![finding(Rule::User, format!("USER {user}"), problem, "end the target with USER and a number, such as USER 1000:1000")]
+    vec![finding(
+        Rule::User,
+        format!("USER {user}"),
+        problem,
+        "end the target with USER and a number, such as USER 1000:1000",
+    )]
 }
 
 fn privileges(tree: &Tree) -> Vec<Finding> {
@@ -85,7 +95,12 @@ fn privileges(tree: &Tree) -> Vec<Finding> {
                 _ if node.attributes.contains_key("security.capability") => "has capabilities",
                 _ => return None,
             };
-            Some(finding(Rule::Privileges, format!("/{path}"), what, "leave it out, or `chmod a-s` it where it is made"))
+            Some(finding(
+                Rule::Privileges,
+                format!("/{path}"),
+                what,
+                "leave it out, or `chmod a-s` it where it is made",
+            ))
         })
         .collect()
 }
@@ -100,21 +115,37 @@ fn writable(tree: &Tree) -> Vec<Finding> {
         })
         .map(|(path, node)| {
             let what = format!("is writable for everyone (mode {:04o})", node.mode);
-            finding(Rule::Writable, format!("/{path}"), what, "`chmod o-w` it, or give a folder the sticky bit")
+            finding(
+                Rule::Writable,
+                format!("/{path}"),
+                what,
+                "`chmod o-w` it, or give a folder the sticky bit",
+            )
         })
         .collect()
 }
 
 /// Parts of names that hold secrets; a name that ends with `_FILE` holds a path.
-const SECRET_NAMES: &[&str] =
-    &["PASSWORD", "PASSWD", "SECRET", "TOKEN", "API_KEY", "APIKEY", "PRIVATE_KEY", "CREDENTIAL", "ACCESS_KEY"];
+const SECRET_NAMES: &[&str] = &[
+    "PASSWORD",
+    "PASSWD",
+    "SECRET",
+    "TOKEN",
+    "API_KEY",
+    "APIKEY",
+    "PRIVATE_KEY",
+    "CREDENTIAL",
+    "ACCESS_KEY",
+];
 /// Names that look like it and hold none.
 const PUBLIC_NAMES: &[&str] = &["GPG_KEY", "NPM_CONFIG_", "NPM_TOKEN_FILE"];
 /// File names that hold secrets.
-const SECRET_FILES: &[&str] = &[".npmrc", ".pgpass", ".netrc", ".git-credentials", ".env", "id_rsa", "id_ed25519", "id_ecdsa"];
+const SECRET_FILES: &[&str] =
+    &[".npmrc", ".pgpass", ".netrc", ".git-credentials", ".env", "id_rsa", "id_ed25519", "id_ecdsa"];
 
 fn secrets(config: &Value, tree: &Tree) -> Vec<Finding> {
-    let remedy = "hand secrets over as files when the container runs, and to a build with RUN --mount=type=secret";
+    let remedy =
+        "hand secrets over as files when the container runs, and to a build with RUN --mount=type=secret";
     let mut findings = Vec::new();
     let variables = config["config"]["Env"].as_array().into_iter().flatten().filter_map(Value::as_str);
     for variable in variables {
@@ -129,13 +160,23 @@ fn secrets(config: &Value, tree: &Tree) -> Vec<Finding> {
         let is_env = text.trim_start_matches("/bin/sh -c #(nop)").trim_start().starts_with("ENV ");
         let found = text.split(['|', ' ', '\t', '&', ';', '"', '\'']).find_map(assigned_secret);
         if let Some(name) = found.filter(|_| !is_env) {
-            findings.push(finding(Rule::Secrets, format!("history, line {}", index + 1), format!("gives {name} a value"), remedy));
+            findings.push(finding(
+                Rule::Secrets,
+                format!("history, line {}", index + 1),
+                format!("gives {name} a value"),
+                remedy,
+            ));
         }
     }
     for (path, node) in tree {
         let name = path.rsplit('/').next().unwrap_or(path);
         if matches!(node.kind, Kind::File { size, .. } if size > 0) && SECRET_FILES.contains(&name) {
-            findings.push(finding(Rule::Secrets, format!("/{path}"), "is a file in which secrets are kept", remedy));
+            findings.push(finding(
+                Rule::Secrets,
+                format!("/{path}"),
+                "is a file in which secrets are kept",
+                remedy,
+            ));
         }
     }
     findings
@@ -154,7 +195,10 @@ fn assigned_secret(word: &str) -> Option<&str> {
     }
     let by_name = SECRET_NAMES.iter().any(|part| upper.contains(part));
     let in_url = value.split_once("://").is_some_and(|(_, rest)| {
-        rest.split('/').next().and_then(|host| host.split_once('@')).is_some_and(|(user, _)| user.contains(':'))
+        rest.split('/')
+            .next()
+            .and_then(|host| host.split_once('@'))
+            .is_some_and(|(user, _)| user.contains(':'))
     });
     (by_name || in_url || value.contains("PRIVATE KEY-----")).then_some(name)
 }
@@ -173,11 +217,17 @@ fn size(tree: &Tree, limits: &ImageLimits) -> Vec<Finding> {
     }
     let mut folders: Vec<_> = folders.into_iter().collect();
     folders.sort_by_key(|(_, size)| std::cmp::Reverse(*size));
-    let most: Vec<_> = folders.iter().take(3).map(|(path, size)| format!("/{path} {} MiB", size >> 20)).collect();
+    let most: Vec<_> =
+        folders.iter().take(3).map(|(path, size)| format!("/{path} {} MiB", size >> 20)).collect();
     vec![finding(
         Rule::Size,
         "size",
-        format!("{} MiB; at most {} MiB; most is in {}", bytes.div_ceil(1 << 20), limits.mebibytes, most.join(", ")),
+        format!(
+            "{} MiB; at most {} MiB; most is in {}",
+            bytes.div_ceil(1 << 20),
+            limits.mebibytes,
+            most.join(", ")
+        ),
         "leave out what does not run, or raise the limit in xtask/src/platform/images.rs",
     )]
 }
@@ -189,12 +239,14 @@ fn tools(tree: &Tree, limits: &ImageLimits) -> Vec<Finding> {
             let (folder, name) = path.rsplit_once('/')?;
             let program = matches!(node.kind, Kind::File { .. } | Kind::Link(_)) && FOLDERS.contains(&folder);
             // `python3.11`, `x86_64-linux-gnu-gcc-12`: the same tools under other names.
-            let stem = name.trim_end_matches(|letter: char| letter.is_ascii_digit() || letter == '.' || letter == '-');
+            let stem = name
+                .trim_end_matches(|letter: char| letter.is_ascii_digit() || letter == '.' || letter == '-');
             let known = |tool: &&&str| **tool == name || (!stem.is_empty() && **tool == stem);
             let tool = TOOLS.iter().find(known).filter(|_| program)?;
             let allowed = limits.tools.contains(&name) || limits.tools.contains(tool);
             (!allowed).then(|| {
-                let remedy = "leave it out, or name it in xtask/src/platform/images.rs if the image needs it to run";
+                let remedy =
+                    "leave it out, or name it in xtask/src/platform/images.rs if the image needs it to run";
                 finding(Rule::Tools, format!("/{path}"), "is a tool that serves an intruder", remedy)
             })
         })
@@ -236,7 +288,8 @@ mod tests {
 
     #[test]
     fn each_planted_fault_is_found() {
-        let capable = Node { attributes: [("security.capability".to_owned(), vec![1])].into(), ..node(file(1), 0o755) };
+        let capable =
+            Node { attributes: [("security.capability".to_owned(), vec![1])].into(), ..node(file(1), 0o755) };
         for (path, planted, rule) in [
             ("usr/bin/pw", node(file(1), 0o4755), Rule::Privileges),
             ("usr/bin/pg", node(file(1), 0o2755), Rule::Privileges),
@@ -250,15 +303,25 @@ mod tests {
             ("usr/local/bin/npx", node(Kind::Link("../npx".into()), 0o777), Rule::Tools),
         ] {
             let found = judge(&good_config(), &[(path.to_owned(), planted)].into(), &LIMITS);
-            assert_eq!(found.iter().map(|finding| finding.rule).collect::<Vec<_>>(), [rule], "{path}: {found:?}");
+            assert_eq!(
+                found.iter().map(|finding| finding.rule).collect::<Vec<_>>(),
+                [rule],
+                "{path}: {found:?}"
+            );
         }
     }
 
     #[test]
     fn users_are_told_apart() {
-        for (user, good) in
-            [("", false), ("root", false), ("0", false), ("0:1000", false), ("node", false), ("1000", true), ("99:99", true)]
-        {
+        for (user, good) in [
+            ("", false),
+            ("root", false),
+            ("0", false),
+            ("0:1000", false),
+            ("node", false),
+            ("1000", true),
+            ("99:99", true),
+        ] {
             let config = serde_json::json!({ "config": { "User": user } });
             assert_eq!(judge(&config, &Tree::new(), &LIMITS).is_empty(), good, "{user:?}");
         }

@@ -97,8 +97,9 @@ pub fn read<T: DeserializeOwned + Default>(file: &Path) -> Result<T> {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(T::default()),
         Err(error) => return Err(error).with_context(|| file.display().to_string()),
     };
-    serde_json::from_str(&text)
-        .map_err(|error| refused(format!("{}: {error}; remove the file and make the images again", file.display())))
+    serde_json::from_str(&text).map_err(|error| {
+        refused(format!("{}: {error}; remove the file and make the images again", file.display()))
+    })
 }
 
 /// # Errors

@@ -56,8 +56,11 @@ pub fn places(folder: &Path, target: &str) -> Places {
 
 /// The step that lints a Dockerfile: its output `stdout` is hadolint's report.
 pub fn lint_step(dockerfile: &str) -> StepId {
-    let name: String =
-        dockerfile.to_lowercase().chars().map(|letter| if letter.is_ascii_alphanumeric() { letter } else { '-' }).collect();
+    let name: String = dockerfile
+        .to_lowercase()
+        .chars()
+        .map(|letter| if letter.is_ascii_alphanumeric() { letter } else { '-' })
+        .collect();
     format!("lint-{name}").into()
 }
 
@@ -73,11 +76,23 @@ pub fn plan(engine: &Engine, scanners: &Scanners, root: &Path, folder: &Path, im
     for dockerfile in dockerfiles {
         let file = root.join(dockerfile).display().to_string();
         // No ignores: neither from a configuration file nor from comments.
-        let options = ["--no-fail", "--no-color", "--format", "json", "--disable-ignore-pragma", "--config", "/dev/null", &file];
+        let options = [
+            "--no-fail",
+            "--no-color",
+            "--format",
+            "json",
+            "--disable-ignore-pragma",
+            "--config",
+            "/dev/null",
+            &file,
+        ];
         steps.push(Step {
             id: lint_step(dockerfile),
             title: format!("lint {dockerfile}"),
-            action: Action::Exec(Exec { capture_stdout: true, ..run(&scanners.hadolint, &options, BTreeMap::new()) }),
+            action: Action::Exec(Exec {
+                capture_stdout: true,
+                ..run(&scanners.hadolint, &options, BTreeMap::new())
+            }),
             needs: vec!["tools".into()],
             ..Step::default()
         });
@@ -85,7 +100,12 @@ pub fn plan(engine: &Engine, scanners: &Scanners, root: &Path, folder: &Path, im
     for image in images {
         steps.extend(image_steps(engine, scanners, folder, image));
     }
-    Plan { intent: "scan images".into(), target: super::bases::TARGET.into(), on_failure: OnFailure::Keep, steps }
+    Plan {
+        intent: "scan images".into(),
+        target: super::bases::TARGET.into(),
+        on_failure: OnFailure::Keep,
+        steps,
+    }
 }
 
 fn image_steps(engine: &Engine, scanners: &Scanners, folder: &Path, image: &BuiltImage) -> Vec<Step> {
@@ -102,7 +122,13 @@ fn image_steps(engine: &Engine, scanners: &Scanners, folder: &Path, image: &Buil
         Step {
             id: id("save"),
             title: format!("save {target}"),
-            action: Action::Exec(engine.exec(["image", "save", "--output", &text(&places.archive), &image.tag])),
+            action: Action::Exec(engine.exec([
+                "image",
+                "save",
+                "--output",
+                &text(&places.archive),
+                &image.tag,
+            ])),
             needs: vec![id("clear")],
             ..Step::default()
         },
@@ -119,8 +145,15 @@ fn image_steps(engine: &Engine, scanners: &Scanners, folder: &Path, image: &Buil
             action: Action::Exec(run(
                 &scanners.gitleaks,
                 &[
-                    "dir", "--no-banner", "--no-color", "--redact=100", "--exit-code=0", "--report-format=json",
-                    "--report-path", &text(&places.secrets), &text(&places.layers),
+                    "dir",
+                    "--no-banner",
+                    "--no-color",
+                    "--redact=100",
+                    "--exit-code=0",
+                    "--report-format=json",
+                    "--report-path",
+                    &text(&places.secrets),
+                    &text(&places.layers),
                 ],
                 BTreeMap::new(),
             )),
@@ -150,9 +183,15 @@ fn image_steps(engine: &Engine, scanners: &Scanners, folder: &Path, image: &Buil
             title: format!("look for known vulnerabilities in {target}"),
             action: Action::Exec(Exec {
                 program: text(grype),
-                args: ["--output", "json", "--file", &text(&places.vulnerabilities), &format!("sbom:{}", text(&places.sbom))]
-                    .map(Arg::from)
-                    .into(),
+                args: [
+                    "--output",
+                    "json",
+                    "--file",
+                    &text(&places.vulnerabilities),
+                    &format!("sbom:{}", text(&places.sbom)),
+                ]
+                .map(Arg::from)
+                .into(),
                 env: [
                     ("GRYPE_CHECK_FOR_APP_UPDATE".to_owned(), Arg::from("false")),
                     ("GRYPE_DB_AUTO_UPDATE".to_owned(), Arg::from("false")),
@@ -255,7 +294,11 @@ pub fn vulnerability_findings(report: &Value) -> Vec<String> {
             let fixed: Vec<_> = list(&of["fix"]["versions"]).iter().filter_map(Value::as_str).collect();
             format!(
                 "{} {} in {} {}; mended in {}",
-                text(of, "severity"), text(of, "id"), text(package, "name"), text(package, "version"), fixed.join(", ")
+                text(of, "severity"),
+                text(of, "id"),
+                text(package, "name"),
+                text(package, "version"),
+                fixed.join(", ")
             )
         })
         .collect()

@@ -11,8 +11,7 @@ use crate::platform::pins;
 use crate::tools::Tool;
 
 /// The first words of everything that shows or records a stand-in.
-pub const WARNING: &str =
-    "STAND-INS made from packages, not the official images: a result on them says nothing of the official ones";
+pub const WARNING: &str = "STAND-INS made from packages, not the official images: a result on them says nothing of the official ones";
 
 /// The label that every stand-in carries, and every image that is built on one inherits. Its value is the reference
 /// that it stands for.

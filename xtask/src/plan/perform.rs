@@ -65,6 +65,7 @@ pub struct Hands<'a> {
 pub struct Call<'a> {
     pub name: &'a str,
     pub parameters: &'a serde_json::Value,
+    #[cfg_attr(not(test), expect(dead_code, reason = "no native step takes a secret yet"))]
     pub args: BTreeMap<String, Resolved>,
     pub desk: &'a Desk<'a>,
 }
@@ -193,11 +194,11 @@ fn run_program(exec: &Exec, desk: &Desk) -> Result<Outputs> {
         let (captured, log) = (Arc::clone(&captured), Arc::clone(&desk.log));
         let sink: Sink = Arc::new(move |line| {
             log.line(line);
-            if let Ok(mut captured) = captured.lock().map(|text| text) {
-                if captured.len() <= LONGEST_OUTPUT {
-                    captured.push_str(line);
-                    captured.push('\n');
-                }
+            if let Ok(mut captured) = captured.lock()
+                && captured.len() <= LONGEST_OUTPUT
+            {
+                captured.push_str(line);
+                captured.push('\n');
             }
         });
         sink

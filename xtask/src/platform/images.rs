@@ -25,9 +25,13 @@ pub const STRICTEST: ImageLimits = ImageLimits { target: "", mebibytes: 260, too
 /// user or another host. An image holds only those that its limits name.
 pub const TOOLS: &[&str] = &[
     "sh", "bash", "dash", "ash", "zsh", "busybox", // shells
-    "perl", "python", "python2", "python3", "ruby", "lua", "tclsh", "awk", "gawk", "mawk", // interpreters
-    "curl", "wget", "ftp", "nc", "ncat", "netcat", "socat", "telnet", "ssh", "scp", "rsync", // other hosts
+    "perl", "python", "python2", "python3", "ruby", "lua", "tclsh", "awk", "gawk",
+    "mawk", // interpreters
+    "curl", "wget", "ftp", "nc", "ncat", "netcat", "socat", "telnet", "ssh", "scp",
+    "rsync", // other hosts
     "gcc", "cc", "g++", "clang", "make", "ld", "as", "gdb", "strace", // compilers and debuggers
-    "apt", "apt-get", "dpkg", "apk", "yum", "dnf", "rpm", "pip", "pip3", "npm", "npx", "yarn", "corepack", // packages
-    "su", "sudo", "mount", "umount", "passwd", "chsh", "newgrp", "nsenter", "unshare", "chroot", // other users
+    "apt", "apt-get", "dpkg", "apk", "yum", "dnf", "rpm", "pip", "pip3", "npm", "npx", "yarn",
+    "corepack", // packages
+    "su", "sudo", "mount", "umount", "passwd", "chsh", "newgrp", "nsenter", "unshare",
+    "chroot", // other users
 ];

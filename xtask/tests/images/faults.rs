@@ -33,7 +33,8 @@ fn no_engine() {
         "case $1 in --version) echo 'Docker version 20.10.24, build 1' ;; \
          *) echo 'Cannot connect to the Docker daemon at unix:///x.' >&2; exit 1 ;; esac",
     );
-    tree.image(&["build"]).expect(1, &["no container engine", "Cannot connect to the Docker daemon", "start-engine.sh"]);
+    tree.image(&["build"])
+        .expect(1, &["no container engine", "Cannot connect to the Docker daemon", "start-engine.sh"]);
     tree.image(&["bases", "--from-packages"]).expect(1, &["no container engine"]);
 }
 
@@ -63,7 +64,9 @@ fn a_target_without_a_stage_is_told_and_refused_by_name() {
 fn stand_ins_that_are_not_there_are_all_told() {
     let tree = with_build("");
     tree.write(DOCKERFILE, "ARG A=node:24-bookworm-slim@sha256:aa\nARG B=postgres:18-bookworm@sha256:bb\nFROM alpine:3 AS node-red\n");
-    let ran = tree.image(&["build", "--stand-ins"]).expect(2, &["ARG A=", "ARG B=", "FROM alpine:3", "image bases --from-packages"]);
+    let ran = tree
+        .image(&["build", "--stand-ins"])
+        .expect(2, &["ARG A=", "ARG B=", "FROM alpine:3", "image bases --from-packages"]);
     assert_eq!(ran.err.matches("no stand-in for it is locked").count(), 2, "{ran:#?}");
 }
 
@@ -84,7 +87,9 @@ fn a_bad_bundle_of_certificates_is_refused() {
     let tree = with_build("");
     tree.write("empty.pem", "nothing\n");
     tree.write("key.pem", "-----BEGIN CERTIFICATE-----\n-----BEGIN PRIVATE KEY-----\n");
-    for (file, said) in [("none.pem", "expected a bundle"), ("empty.pem", "holds no certificate"), ("key.pem", "private key")] {
+    for (file, said) in
+        [("none.pem", "expected a bundle"), ("empty.pem", "holds no certificate"), ("key.pem", "private key")]
+    {
         let path = tree.path(file).display().to_string();
         tree.image(&["bases", "--from-packages", "--ca", &path]).expect(2, &[file, said]);
     }
@@ -102,9 +107,10 @@ fn nothing_was_built() {
 #[test]
 fn a_plan_can_be_seen_and_says_stand_in() {
     let tree = with_build("");
-    let ran = tree
-        .image(&["bases", "--from-packages", "--dry-run"])
-        .expect(0, &["STAND-INS", "debootstrap --variant=minbase bookworm", "write the lock of the stand-ins"]);
+    let ran = tree.image(&["bases", "--from-packages", "--dry-run"]).expect(
+        0,
+        &["STAND-INS", "debootstrap --variant=minbase bookworm", "write the lock of the stand-ins"],
+    );
     assert!(!tree.path(".flowship/images").exists(), "{ran:#?}");
     tree.image(&["bases"]).expect(0, &["node:24-bookworm-slim@sha256:", "no stand-in"]);
 }

@@ -33,12 +33,21 @@ fn the_contract_holds() {
     let tree = Tree::new();
     let made = tree.image(&["bases", "--from-packages", "--json"]).expect(0, &["STAND-INS"]).json();
     let tag = |name: &str| {
-        let locked = made["lock"]["stand_ins"].as_array().unwrap().iter().find(|locked| locked["name"] == name).unwrap();
+        let locked = made["lock"]["stand_ins"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|locked| locked["name"] == name)
+            .unwrap();
         assert!(locked["image_id"].as_str().unwrap().starts_with("sha256:"), "{locked}");
         locked["tag"].as_str().unwrap().to_owned()
     };
     let again = tree.image(&["bases", "--from-packages", "--json"]).expect(0, &[]).json();
-    let built = again["report"]["steps"].as_array().unwrap().iter().any(|step| step["id"].as_str().unwrap().starts_with("build"));
+    let built = again["report"]["steps"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .any(|step| step["id"].as_str().unwrap().starts_with("build"));
     assert!(!built, "what is there is not made again: {again:#}");
 
     node(&client, &tag("node"));
@@ -47,7 +56,8 @@ fn the_contract_holds() {
 }
 
 fn node(client: &Path, image: &str) {
-    let run = |arguments: &[&str]| docker(client, &[&["run", "--rm", "--network=none", image], arguments].concat());
+    let run =
+        |arguments: &[&str]| docker(client, &[&["run", "--rm", "--network=none", image], arguments].concat());
     assert!(run(&["--version"]).starts_with("v24."));
     assert_eq!(run(&["node", "-p", "6*7"]), "42");
     assert!(run(&["npm", "--version"]).starts_with(|letter: char| letter.is_ascii_digit()));
@@ -64,13 +74,21 @@ fn haproxy(client: &Path, tree: &Tree, image: &str) {
     );
     let mount = format!("{}:/usr/local/etc/haproxy:ro", tree.path("haproxy").display());
     fs::set_permissions(tree.folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
-    docker(client, &["run", "--detach", "--name", &name, "--read-only", "--cap-drop=ALL", "--volume", &mount, image]);
-    until("haproxy runs", || succeeds(client, &["exec", &name, "haproxy", "-c", "-q", "-f", "/usr/local/etc/haproxy/haproxy.cfg"]));
+    docker(
+        client,
+        &["run", "--detach", "--name", &name, "--read-only", "--cap-drop=ALL", "--volume", &mount, image],
+    );
+    until("haproxy runs", || {
+        succeeds(client, &["exec", &name, "haproxy", "-c", "-q", "-f", "/usr/local/etc/haproxy/haproxy.cfg"])
+    });
     assert_eq!(docker(client, &["exec", &name, "id", "-u"]), "99");
     let words = docker(client, &["exec", &name, "sh", "-c", "tr '\\0' ' ' </proc/1/cmdline"]);
     assert_eq!(words, "haproxy -W -db -f /usr/local/etc/haproxy/haproxy.cfg");
     docker(client, &["stop", "--time", "20", &name]);
-    assert_eq!(docker(client, &["inspect", "--format", "{{.State.ExitCode}} {{.Config.StopSignal}}", &name]), "0 SIGUSR1");
+    assert_eq!(
+        docker(client, &["inspect", "--format", "{{.State.ExitCode}} {{.Config.StopSignal}}", &name]),
+        "0 SIGUSR1"
+    );
 }
 
 fn postgres(client: &Path, tree: &Tree, image: &str) {
@@ -88,18 +106,53 @@ fn postgres(client: &Path, tree: &Tree, image: &str) {
     let secrets = format!("{}:/run/secrets:ro", tree.path("secrets").display());
     let init = format!("{}:/docker-entrypoint-initdb.d:ro", tree.path("init").display());
     let data = format!("{name}:/var/lib/postgresql");
-    docker(client, &[
-        "run", "--detach", "--name", &name, "--volume", &data, "--volume", &secrets, "--volume", &init,
-        "--env", "POSTGRES_PASSWORD_FILE=/run/secrets/password", "--env", "POSTGRES_DB=flowship", image,
-        "postgres", "-c", "max_connections=17",
-    ]);
+    docker(
+        client,
+        &[
+            "run",
+            "--detach",
+            "--name",
+            &name,
+            "--volume",
+            &data,
+            "--volume",
+            &secrets,
+            "--volume",
+            &init,
+            "--env",
+            "POSTGRES_PASSWORD_FILE=/run/secrets/password",
+            "--env",
+            "POSTGRES_DB=flowship",
+            image,
+            "postgres",
+            "-c",
+            "max_connections=17",
+        ],
+    );
     let address = docker(client, &["inspect", "--format", "{{.NetworkSettings.IPAddress}}", &name]);
-    until("postgres is ready", || succeeds(client, &["exec", &name, "pg_isready", "--quiet", "--host", &address]));
+    until("postgres is ready", || {
+        succeeds(client, &["exec", &name, "pg_isready", "--quiet", "--host", &address])
+    });
     let ask = |password: &str, query: &str| {
         let password = format!("PGPASSWORD={password}");
         // Over its own address: the loopback is trusted, as in the official image.
         Command::new(client)
-            .args(["exec", "--env", &password, &name, "psql", "--no-psqlrc", "-h", &address, "-U", "postgres", "-d", "flowship", "-Atc", query])
+            .args([
+                "exec",
+                "--env",
+                &password,
+                &name,
+                "psql",
+                "--no-psqlrc",
+                "-h",
+                &address,
+                "-U",
+                "postgres",
+                "-d",
+                "flowship",
+                "-Atc",
+                query,
+            ])
             .output()
             .unwrap()
     };
@@ -108,15 +161,29 @@ fn postgres(client: &Path, tree: &Tree, image: &str) {
     assert_eq!(answer("SELECT to_regclass('made_at_first_start')::text"), "made_at_first_start");
     assert!(answer("SHOW server_version").starts_with("18."));
     assert!(!ask("wrong", "SELECT 1").status.success(), "a wrong password is refused");
-    let status = docker(client, &["exec", &name, "sh", "-c", "head -n 1 /proc/1/status; sed -n 's/^Uid:\\t\\([0-9]*\\).*/\\1/p' /proc/1/status"]);
+    let status = docker(
+        client,
+        &[
+            "exec",
+            &name,
+            "sh",
+            "-c",
+            "head -n 1 /proc/1/status; sed -n 's/^Uid:\\t\\([0-9]*\\).*/\\1/p' /proc/1/status",
+        ],
+    );
     assert_eq!(status, "Name:\tpostgres\n999");
 
     // The fast shutdown ends sessions and leaves a clean cluster, which the next start takes as it is.
     docker(client, &["stop", "--time", "30", &name]);
-    assert_eq!(docker(client, &["inspect", "--format", "{{.State.ExitCode}} {{.Config.StopSignal}}", &name]), "0 SIGINT");
+    assert_eq!(
+        docker(client, &["inspect", "--format", "{{.State.ExitCode}} {{.Config.StopSignal}}", &name]),
+        "0 SIGINT"
+    );
     docker(client, &["start", &name]);
     let address = docker(client, &["inspect", "--format", "{{.NetworkSettings.IPAddress}}", &name]);
-    until("postgres is ready again", || succeeds(client, &["exec", &name, "pg_isready", "--quiet", "--host", &address]));
+    until("postgres is ready again", || {
+        succeeds(client, &["exec", &name, "pg_isready", "--quiet", "--host", &address])
+    });
 }
 
 fn remove_container(client: &Path, name: &str) -> Remove {

@@ -66,8 +66,15 @@ pub fn table(rows: &[Row], duration_ms: u64) -> String {
         };
         out.push_str(&format!("{:<12} {word:<8} {time:>9}\n", row.gate));
     }
-    let passed = rows.iter().filter(|row| row.result == GateResult::Passed).count();
-    out.push_str(&format!("{passed} of {} gates passed in {}\n", rows.len(), seconds(duration_ms)));
+    let count = |result: GateResult| rows.iter().filter(|row| row.result == result).count();
+    let not_run = count(GateResult::NotRun);
+    out.push_str(&format!("\nin {}\n", seconds(duration_ms)));
+    out.push_str(&format!(
+        "gates: {} passed, {} failed",
+        count(GateResult::Passed),
+        count(GateResult::Failed)
+    ));
+    out.push_str(&if not_run > 0 { format!(", {not_run} skipped\n") } else { "\n".to_owned() });
     out
 }
 

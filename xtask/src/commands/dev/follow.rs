@@ -5,7 +5,7 @@ use std::thread;
 use anyhow::Result;
 
 use super::opened::Opened;
-use crate::commands::log_lines;
+use crate::engines::process::log_lines;
 use crate::engines::process::supervisor::{Client, tail};
 use crate::plan::interrupt::Interrupt;
 use crate::plan::show::Show;
@@ -38,7 +38,8 @@ pub fn until_interrupted(opened: &Opened, show: &Show, interrupt: &Interrupt) ->
         }
         let followed = client.events(since, true, &|| interrupt.raised(), &mut |event| {
             let name = event.service.map_or_else(|| "flowship".to_owned(), |service| service.0);
-            show.say(&format!("{name:<width$} {}", event.text));
+            let text = event.text.replace('\n', &format!("\n{:width$} ", ""));
+            show.say(&format!("{name:<width$} {text}"));
             true
         });
         ended.store(true, std::sync::atomic::Ordering::Relaxed);

@@ -37,7 +37,7 @@ pub fn text(opened: &Opened, duration_ms: u64, detached: bool) -> String {
     out.push_str(&format!("\n  model      {provider}\n  state      {folder} (data, secrets, logs)\n"));
     out.push_str(&format!(
         "\n  try it     curl -H \"Authorization: Bearer $(cat {key})\" -H 'Content-Type: application/json' \\\n               \
-         -d '{{\"text\":\"Flowship ships this.\"}}' http://{ADDRESS}:{api}/api/v1/workflows/describe-text/tasks\n"
+         -d '{{\"input\":{{\"text\":\"Flowship ships this.\"}}}}' http://{ADDRESS}:{api}/api/v1/workflows/describe-text/tasks\n"
     ));
     out.push_str("  prove it   cargo xtask smoke\n  look       cargo xtask status | logs [SERVICE] -f\n");
     out.push_str(if detached {

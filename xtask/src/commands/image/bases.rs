@@ -21,6 +21,7 @@ use crate::plan::mask::Outputs;
 use crate::plan::perform::Call;
 use crate::plan::runner::cores;
 use crate::plan::show::Show;
+use crate::stdout;
 use crate::tools::{Tool, Toolbox};
 
 #[derive(Debug, clap::Args)]
@@ -62,7 +63,8 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
     for stand_in in &stand_ins {
         if let Some(wheel) = stand_in.wheel {
             let folder = toolbox.wheel_folder(wheel.tool)?;
-            wheels.insert(stand_in.name, folder.file_name().unwrap_or_default().to_string_lossy().into_owned());
+            wheels
+                .insert(stand_in.name, folder.file_name().unwrap_or_default().to_string_lossy().into_owned());
         }
     }
     let digest = ca.as_ref().map(|(_, digest)| digest.as_str());
@@ -73,7 +75,8 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
     let root_tar = toolbox.cache.join("images").join(format!("debian-{}-{key}.tar", stand_in::SUITE));
     let all_there = chosen.iter().all(|chosen| chosen.present);
     let makes_root = options.refresh || !(all_there || root_present || root_tar.is_file());
-    let debootstrap = if makes_root && !options.dry_run { able_to_bootstrap()? } else { "debootstrap".into() };
+    let debootstrap =
+        if makes_root && !options.dry_run { able_to_bootstrap()? } else { "debootstrap".into() };
     let plan = bases::plan(&Wanted {
         engine: &engine,
         chosen: &chosen,
@@ -95,9 +98,9 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
     let report = carry::carry_out(context, &plan, cores(), &native)?;
     let lock: StandIns = locks::read(&locks::stand_ins_file(context.state()))?;
     if context.json {
-        println!("{}", serde_json::to_string_pretty(&json!({ "lock": lock, "report": report }))?);
+        stdout::json(&json!({ "lock": lock, "report": report }))?;
     } else if report.steps.iter().all(|step| step.status.is_good()) {
-        print!("{}", text(&lock));
+        stdout::text(&text(&lock))?;
     }
     report.into_result()
 }
@@ -107,19 +110,26 @@ fn named(names: &[String]) -> Result<Vec<&'static StandIn>> {
     let known: Vec<_> = STAND_INS.iter().map(|stand_in| stand_in.name).collect();
     let unknown: Vec<_> = names.iter().filter(|name| !known.contains(&name.as_str())).collect();
     if !unknown.is_empty() {
-        let lines: Vec<_> = unknown.iter().map(|name| format!("--only {name}: there is no such stand-in")).collect();
+        let lines: Vec<_> =
+            unknown.iter().map(|name| format!("--only {name}: there is no such stand-in")).collect();
         return Err(refused(format!("{}; there are {}", lines.join("\n"), known.join(", "))));
     }
-    Ok(STAND_INS.iter().filter(|known| names.is_empty() || names.iter().any(|name| name == known.name)).collect())
+    Ok(STAND_INS
+        .iter()
+        .filter(|known| names.is_empty() || names.iter().any(|name| name == known.name))
+        .collect())
 }
 
 /// The bundle's absolute path and the SHA-256 of its contents.
 fn read_ca(path: &Path) -> Result<(PathBuf, String)> {
     let name = path.display();
-    let text = fs::read_to_string(path)
-        .map_err(|error| refused(format!("--ca {name}: {error}; expected a bundle of certificates in PEM")))?;
+    let text = fs::read_to_string(path).map_err(|error| {
+        refused(format!("--ca {name}: {error}; expected a bundle of certificates in PEM"))
+    })?;
     if !text.contains("-----BEGIN CERTIFICATE-----") {
-        return Err(refused(format!("--ca {name}: holds no certificate; expected -----BEGIN CERTIFICATE----- (PEM)")));
+        return Err(refused(format!(
+            "--ca {name}: holds no certificate; expected -----BEGIN CERTIFICATE----- (PEM)"
+        )));
     }
     if text.contains("PRIVATE KEY-----") {
         return Err(refused(format!("--ca {name}: holds a private key; expected certificates only")));
@@ -139,10 +149,9 @@ fn able_to_bootstrap() -> Result<PathBuf> {
     if !rustix::process::geteuid().is_root() {
         problems.push("debootstrap needs root: run this command as root; what it makes is kept for every user of the engine");
     }
-    for (program, problem) in [
-        ("unshare", "unshare is missing: install util-linux"),
-        ("tar", "tar is missing: install tar"),
-    ] {
+    for (program, problem) in
+        [("unshare", "unshare is missing: install util-linux"), ("tar", "tar is missing: install tar")]
+    {
         if which::which(program).is_err() {
             problems.push(problem);
         }
@@ -153,9 +162,18 @@ fn able_to_bootstrap() -> Result<PathBuf> {
     Ok(found?)
 }
 
-fn perform(context: &Context, toolbox: &Toolbox, chosen: &[Chosen], show: &Show, call: &Call<'_>) -> Result<Outputs> {
+fn perform(
+    context: &Context,
+    toolbox: &Toolbox,
+    chosen: &[Chosen],
+    show: &Show,
+    call: &Call<'_>,
+) -> Result<Outputs> {
     let path = |name: &str| {
-        call.parameters[name].as_str().map(PathBuf::from).with_context(|| format!("{} misses {name}", call.name))
+        call.parameters[name]
+            .as_str()
+            .map(PathBuf::from)
+            .with_context(|| format!("{} misses {name}", call.name))
     };
     match call.name {
         native::INSTALL_TOOLS => {
@@ -265,19 +283,21 @@ fn show(context: &Context, stand_ins: &[&StandIn]) -> Result<()> {
     let mut lock: StandIns = locks::read(&locks::stand_ins_file(context.state()))?;
     lock.stand_ins.retain(|locked| stand_ins.iter().any(|stand_in| stand_in.name == locked.name));
     if context.json {
-        println!("{}", serde_json::to_string_pretty(&lock)?);
+        stdout::json(&lock)?;
         return Ok(());
     }
     for stand_in in stand_ins {
         let vocabulary::model::Image::Pinned { reference, digest } = stand_in.stands_for else { continue };
-        println!("{:<9} {reference}@{digest}", stand_in.name);
-        match lock.stand_ins.iter().find(|locked| locked.name == stand_in.name) {
-            Some(locked) => println!("          stand-in {}", locked.tag),
-            None => println!("          no stand-in; cargo xtask image bases --from-packages makes one"),
-        }
+        stdout::text(&format!("{:<9} {reference}@{digest}\n", stand_in.name))?;
+        let locked = lock.stand_ins.iter().find(|locked| locked.name == stand_in.name);
+        let line = locked.map_or_else(
+            || "no stand-in; cargo xtask image bases --from-packages makes one".to_owned(),
+            |locked| format!("stand-in {}", locked.tag),
+        );
+        stdout::text(&format!("          {line}\n"))?;
     }
     if !lock.stand_ins.is_empty() {
-        println!("{WARNING}");
+        stdout::text(&format!("{WARNING}\n"))?;
     }
     Ok(())
 }
@@ -285,7 +305,8 @@ fn show(context: &Context, stand_ins: &[&StandIn]) -> Result<()> {
 fn text(lock: &StandIns) -> String {
     let mut text = String::new();
     for locked in &lock.stand_ins {
-        text += &format!("{} stands in for {}\n  image   {}\n", locked.tag, locked.stands_for, locked.image_id);
+        text +=
+            &format!("{} stands in for {}\n  image   {}\n", locked.tag, locked.stands_for, locked.image_id);
         text += &format!("  made of {}\n", locked.made_of.join(", "));
         locked.differs.iter().for_each(|differs| text += &format!("  differs {differs}\n"));
     }

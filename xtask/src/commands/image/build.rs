@@ -21,6 +21,7 @@ use crate::plan::perform::Call;
 use crate::plan::runner::cores;
 use crate::plan::show::Show;
 use crate::platform::platform;
+use crate::stdout;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  cargo xtask image build\n  cargo xtask image build --stand-ins\n  \
@@ -64,17 +65,24 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
     let report = carry::carry_out(context, &plan, options.jobs.unwrap_or_else(cores), &native)?;
     if report.steps.iter().all(|step| step.status.is_good()) {
         let lock: Built = locks::read(&locks::built_file(context.state()))?;
-        let made: Vec<_> = lock.images.iter().filter(|image| builds.iter().any(|build| build.tag == image.tag)).collect();
+        let made: Vec<_> =
+            lock.images.iter().filter(|image| builds.iter().any(|build| build.tag == image.tag)).collect();
         if context.json {
-            println!("{}", serde_json::to_string_pretty(&json!({ "images": made, "report": report }))?);
+            stdout::json(&json!({ "images": made, "report": report }))?;
         } else {
             for image in made {
                 let on = if image.stand_ins.is_empty() { "" } else { "  ON STAND-INS" };
-                println!("{}  {} MiB  {} layers  content {}{on}", image.tag, image.bytes >> 20, image.layers, image.content_digest);
+                stdout::text(&format!(
+                    "{}  {} MiB  {} layers  content {}{on}\n",
+                    image.tag,
+                    image.bytes >> 20,
+                    image.layers,
+                    image.content_digest
+                ))?;
             }
         }
     } else if context.json {
-        println!("{}", serde_json::to_string_pretty(&json!({ "images": [], "report": report }))?);
+        stdout::json(&json!({ "images": [], "report": report }))?;
     }
     report.into_result()
 }
@@ -95,11 +103,14 @@ fn builds(context: &Context, options: &Options) -> Result<(Vec<Build>, Vec<Wante
         .collect();
     let mut texts: BTreeMap<&str, Option<String>> = BTreeMap::new();
     for wanted in &wanted {
-        texts.entry(wanted.dockerfile).or_insert_with(|| match fs::read_to_string(context.path(wanted.dockerfile)) {
-            Ok(text) => Some(text),
-            Err(error) => {
-                problems.push(format!("{}: {error}; `cargo xtask generate` writes it", wanted.dockerfile));
-                None
+        texts.entry(wanted.dockerfile).or_insert_with(|| {
+            match fs::read_to_string(context.path(wanted.dockerfile)) {
+                Ok(text) => Some(text),
+                Err(error) => {
+                    problems
+                        .push(format!("{}: {error}; `cargo xtask generate` writes it", wanted.dockerfile));
+                    None
+                }
             }
         });
     }
@@ -116,16 +127,19 @@ fn builds(context: &Context, options: &Options) -> Result<(Vec<Build>, Vec<Wante
     if !problems.is_empty() {
         return Err(refused(problems.join("\n")));
     }
-    let chosen = wanted.iter().filter(|wanted| {
-        options.only.is_empty() || options.only.iter().any(|name| name == wanted.target)
-    });
+    let chosen = wanted
+        .iter()
+        .filter(|wanted| options.only.is_empty() || options.only.iter().any(|name| name == wanted.target));
     let has_stage = |wanted: &&Wanted| {
         let text = texts.get(wanted.dockerfile).and_then(Option::as_deref).unwrap_or_default();
         dockerfile::stages(text).iter().any(|stage| stage == wanted.target)
     };
     let (there, absent): (Vec<&Wanted>, Vec<&Wanted>) = chosen.partition(has_stage);
     if there.is_empty() || (!options.only.is_empty() && !absent.is_empty()) {
-        let lines: Vec<_> = absent.iter().map(|absent| format!("{}: no stage is called {}", absent.dockerfile, absent.target)).collect();
+        let lines: Vec<_> = absent
+            .iter()
+            .map(|absent| format!("{}: no stage is called {}", absent.dockerfile, absent.target))
+            .collect();
         return Err(refused(lines.join("\n")));
     }
     let revision = revision(&context.root);
@@ -189,8 +203,12 @@ fn record(context: &Context, call: &Call<'_>) -> Result<()> {
     for image in call.parameters["images"].as_array().into_iter().flatten() {
         let text = |key: &str| image[key].as_str().unwrap_or_default().to_owned();
         let target = text("target");
-        let measured =
-            |key: &str| call.args.get(&format!("{target}.{key}")).map(|value| value.expose().to_owned()).unwrap_or_default();
+        let measured = |key: &str| {
+            call.args
+                .get(&format!("{target}.{key}"))
+                .map(|value| value.expose().to_owned())
+                .unwrap_or_default()
+        };
         let made = BuiltImage {
             dockerfile: text("dockerfile"),
             tag: text("tag"),
@@ -233,7 +251,8 @@ pub fn save(engine: &Engine, image: &str, to: &Path) -> Result<()> {
     let answer = engine.ask(&["image", "save", "--output", &to.display().to_string(), image])?;
     if !answer.success {
         let why = answer.stderr.trim();
-        let remedy = crate::images::failure::explain(why).map(|remedy| format!("; {remedy}")).unwrap_or_default();
+        let remedy =
+            crate::images::failure::explain(why).map(|remedy| format!("; {remedy}")).unwrap_or_default();
         bail!("{image} cannot be saved: {why}{remedy}");
     }
     Ok(())

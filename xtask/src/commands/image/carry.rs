@@ -14,6 +14,7 @@ use crate::plan::report::Report;
 use crate::plan::runner::Runner;
 use crate::plan::show::Show;
 use crate::plan::step::Plan;
+use crate::stdout;
 
 /// Milliseconds from TERM to KILL: a build client tells the engine to stop.
 const GRACE_MS: u64 = 10_000;
@@ -24,9 +25,9 @@ const GRACE_MS: u64 = 10_000;
 /// It cannot be serialised.
 pub fn show_plan(context: &Context, plan: &Plan) -> Result<()> {
     if context.json {
-        println!("{}", serde_json::to_string_pretty(plan)?);
+        stdout::json(plan)?;
     } else {
-        print!("{}", plan.text());
+        stdout::text(&plan.text())?;
     }
     Ok(())
 }

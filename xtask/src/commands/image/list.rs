@@ -10,6 +10,7 @@ use crate::images::engine::Engine;
 use crate::images::locks::{self, Built, StandIns};
 use crate::images::stand_in::WARNING;
 use crate::platform::platform;
+use crate::stdout;
 
 /// One image.
 #[derive(Debug, Serialize)]
@@ -43,10 +44,13 @@ pub fn run(context: &Context) -> Result<()> {
     }
     let rows = rows(context, engine.ok().as_ref())?;
     if context.json {
-        println!("{}", serde_json::to_string_pretty(&rows)?);
+        stdout::json(&rows)?;
         return Ok(());
     }
-    println!("{:<8} {:<44} {:>9} {:>6} {:<20} SERVICES", "ORIGIN", "IMAGE", "SIZE", "LAYERS", "ID");
+    stdout::text(&format!(
+        "{:<8} {:<44} {:>9} {:>6} {:<20} SERVICES\n",
+        "ORIGIN", "IMAGE", "SIZE", "LAYERS", "ID"
+    ))?;
     for row in &rows {
         let (size, layers, id) = match &row.here {
             Some(here) => (
@@ -56,13 +60,18 @@ pub fn run(context: &Context) -> Result<()> {
             ),
             None => ("-".to_owned(), "-".to_owned(), "not here".to_owned()),
         };
-        println!("{:<8} {:<44} {size:>9} {layers:>6} {id:<20} {}", row.origin, row.reference, row.services.join(", "));
+        stdout::text(&format!(
+            "{:<8} {:<44} {size:>9} {layers:>6} {id:<20} {}\n",
+            row.origin,
+            row.reference,
+            row.services.join(", ")
+        ))?;
         if !row.note.is_empty() {
-            println!("         {}", row.note);
+            stdout::text(&format!("         {}\n", row.note))?;
         }
     }
     if rows.iter().any(|row| row.here.as_ref().is_some_and(|here| here.stand_in)) {
-        println!("{WARNING}");
+        stdout::text(&format!("{WARNING}\n"))?;
     }
     Ok(())
 }
@@ -91,7 +100,8 @@ fn rows(context: &Context, engine: Option<&Engine>) -> Result<Vec<Row>> {
                     (None, Some(locked)) => here(&locked.tag, true)?,
                     _ => None,
                 };
-                let note = stand_in.as_ref().map(|found| format!("stand-in {}", found.tag)).unwrap_or_default();
+                let note =
+                    stand_in.as_ref().map(|found| format!("stand-in {}", found.tag)).unwrap_or_default();
                 Row {
                     services: Vec::new(),
                     origin: "pinned",
@@ -105,8 +115,11 @@ fn rows(context: &Context, engine: Option<&Engine>) -> Result<Vec<Row>> {
                 let tag = tag(platform.name, target, "local");
                 let locked = built.images.iter().find(|image| image.tag == tag);
                 let on: &[String] = locked.map(|locked| locked.stand_ins.as_slice()).unwrap_or_default();
-                let on_stand_ins =
-                    if on.is_empty() { String::new() } else { format!(", on stand-ins for {}", on.join(" and ")) };
+                let on_stand_ins = if on.is_empty() {
+                    String::new()
+                } else {
+                    format!(", on stand-ins for {}", on.join(" and "))
+                };
                 Row {
                     services: Vec::new(),
                     origin: "built",

@@ -9,10 +9,11 @@ use serde_json::json;
 
 use super::build;
 use crate::context::Context;
+use crate::exit::refused;
 use crate::images::engine::Engine;
 use crate::images::locks::{self, Built, BuiltImage};
 use crate::images::{oci, stand_in::WARNING};
-use crate::exit::refused;
+use crate::stdout;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  cargo xtask image save --output images\n  \
@@ -73,11 +74,11 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
         }));
         if !context.json {
             let digest = digest.map(|digest| format!("  {digest}")).unwrap_or_default();
-            println!("{}  {} MiB{digest}", file.display(), bytes >> 20);
+            stdout::text(&format!("{}  {} MiB{digest}\n", file.display(), bytes >> 20))?;
         }
     }
     if context.json {
-        println!("{}", serde_json::to_string_pretty(&written)?);
+        stdout::json(&written)?;
     }
     warn(&images);
     Ok(())

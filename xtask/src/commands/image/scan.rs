@@ -11,23 +11,26 @@ use crate::commands::dev::natives::Shown;
 use crate::context::Context;
 use crate::exit::Reported;
 use crate::images::archive::Archive;
+use crate::images::content;
 use crate::images::engine::Engine;
 use crate::images::judge::{self, Rule};
 use crate::images::locks::{self, BuiltImage};
 use crate::images::scan::{self, LARGEST_TEXT, Places, Row, Scanners, Verdict, native};
-use crate::images::content;
 use crate::plan::mask::Outputs;
 use crate::plan::perform::Call;
 use crate::plan::report::Report;
 use crate::plan::runner::cores;
 use crate::plan::show::Show;
 use crate::platform::images::{LIMITS, STRICTEST};
+use crate::stdout;
 use crate::tools::{Program, Tool, Toolbox};
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  cargo xtask image scan\n  cargo xtask image scan --only node-red --json\n  \
+#[command(
+    after_help = "Examples:\n  cargo xtask image scan\n  cargo xtask image scan --only node-red --json\n  \
                         cargo xtask image scan --require-all\n\nKnown vulnerabilities are looked for with grype, when it \
-                        is on PATH and has a database (`grype db update`).")]
+                        is on PATH and has a database (`grype db update`)."
+)]
 pub struct Options {
     /// Only this target; may be given several times
     #[arg(long, value_name = "TARGET")]
@@ -37,8 +40,7 @@ pub struct Options {
     require_all: bool,
 }
 
-const NO_DATABASE: &str =
-    "no vulnerability database: grype is not on PATH, or `grype db status` finds no valid one; known vulnerabilities were NOT looked for";
+const NO_DATABASE: &str = "no vulnerability database: grype is not on PATH, or `grype db status` finds no valid one; known vulnerabilities were NOT looked for";
 
 pub fn run(context: &Context, options: &Options) -> Result<()> {
     let images = save::chosen(context, &options.only)?;
@@ -73,12 +75,14 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
         let _ = fs::remove_file(&places.archive);
         let _ = fs::remove_dir_all(&places.layers);
     }
-    let bad = |row: &Row| row.verdict == Verdict::Failed || (options.require_all && row.verdict == Verdict::NotRun);
+    let bad =
+        |row: &Row| row.verdict == Verdict::Failed || (options.require_all && row.verdict == Verdict::NotRun);
     if context.json {
-        let stand_ins: Vec<_> = images.iter().filter(|image| !image.stand_ins.is_empty()).map(|image| &image.tag).collect();
-        println!("{}", serde_json::to_string_pretty(&json!({ "checks": rows, "built_on_stand_ins": stand_ins }))?);
+        let stand_ins: Vec<_> =
+            images.iter().filter(|image| !image.stand_ins.is_empty()).map(|image| &image.tag).collect();
+        stdout::json(&json!({ "checks": rows, "built_on_stand_ins": stand_ins }))?;
     } else {
-        print!("{}", table(&rows));
+        stdout::text(&table(&rows))?;
     }
     save::warn(&images);
     if rows.iter().any(bad) { Err(Reported.into()) } else { Ok(()) }
@@ -92,7 +96,10 @@ fn grype_with_database() -> Option<PathBuf> {
 
 fn perform(toolbox: &Toolbox, show: &Show, call: &Call<'_>) -> Result<Outputs> {
     let path = |name: &str| {
-        call.parameters[name].as_str().map(PathBuf::from).with_context(|| format!("{} misses {name}", call.name))
+        call.parameters[name]
+            .as_str()
+            .map(PathBuf::from)
+            .with_context(|| format!("{} misses {name}", call.name))
     };
     match call.name {
         native::INSTALL_TOOLS => {
@@ -158,7 +165,12 @@ fn failed(subject: &str, check: &str) -> Row {
     Row::of(subject, check, String::new(), vec![what])
 }
 
-fn image_rows(folder: &Path, image: &BuiltImage, report: &Report, looks_for_vulnerabilities: bool) -> Result<Vec<Row>> {
+fn image_rows(
+    folder: &Path,
+    image: &BuiltImage,
+    report: &Report,
+    looks_for_vulnerabilities: bool,
+) -> Result<Vec<Row>> {
     let tag = image.tag.as_str();
     let places = scan::places(folder, &image.target);
     let good = |part: &str| {
@@ -178,9 +190,12 @@ fn image_rows(folder: &Path, image: &BuiltImage, report: &Report, looks_for_vuln
     });
     const SBOM: &str = "SBOM (CycloneDX)";
     rows.push(match read(&places.sbom).filter(|_| good("sbom")) {
-        Some(sbom) => {
-            Row::of(tag, SBOM, format!("{} packages: {}", scan::packages(&sbom), places.sbom.display()), Vec::new())
-        }
+        Some(sbom) => Row::of(
+            tag,
+            SBOM,
+            format!("{} packages: {}", scan::packages(&sbom), places.sbom.display()),
+            Vec::new(),
+        ),
         None => failed(tag, SBOM),
     });
     const VULNERABILITIES: &str = "known vulnerabilities";
@@ -208,9 +223,15 @@ fn own_rows(image: &BuiltImage, places: &Places) -> Result<Vec<Row>> {
         .iter()
         .map(|rule| {
             let of_rule = findings.iter().filter(|finding| finding.rule == *rule);
-            let lines = of_rule.map(|finding| format!("{} {}; to do: {}", finding.place, finding.what, finding.remedy));
+            let lines = of_rule
+                .map(|finding| format!("{} {}; to do: {}", finding.place, finding.what, finding.remedy));
             let note = match rule {
-                Rule::Size => format!("{} of {} MiB, {} layers", content::bytes(&tree) >> 20, limits.mebibytes, saved.layers.len()),
+                Rule::Size => format!(
+                    "{} of {} MiB, {} layers",
+                    content::bytes(&tree) >> 20,
+                    limits.mebibytes,
+                    saved.layers.len()
+                ),
                 _ => String::new(),
             };
             Row::of(&image.tag, rule.words(), note, lines.collect())

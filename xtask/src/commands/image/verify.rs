@@ -12,11 +12,14 @@ use crate::images::archive::{Archive, SavedImage};
 use crate::images::content;
 use crate::images::engine::Engine;
 use crate::images::locks::BuiltImage;
+use crate::stdout;
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  cargo xtask image verify\n  cargo xtask image verify images/node-red.oci.tar\n\n\
+#[command(
+    after_help = "Examples:\n  cargo xtask image verify\n  cargo xtask image verify images/node-red.oci.tar\n\n\
                         Compared is the content digest: what a container sees. File times, the order and the packing of \
-                        layers, the image's history and its time of creation do not count; docs of `image save` say the same.")]
+                        layers, the image's history and its time of creation do not count; docs of `image save` say the same."
+)]
 pub struct Options {
     /// Files of images [default: the built images in the engine]
     #[arg(value_name = "FILE")]
@@ -44,7 +47,11 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
         let engine = Engine::find()?;
         for image in &known {
             if engine.inspect(&image.tag)?.is_none() {
-                verdicts.push(bad("engine", &image.tag, "is not in the engine any more: cargo xtask image build"));
+                verdicts.push(bad(
+                    "engine",
+                    &image.tag,
+                    "is not in the engine any more: cargo xtask image build",
+                ));
                 continue;
             }
             let (archive, _folder) = build::saved(context, &engine, &image.tag)?;
@@ -72,11 +79,16 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
         }
     }
     if context.json {
-        println!("{}", serde_json::to_string_pretty(&verdicts)?);
+        stdout::json(&verdicts)?;
     } else {
         for verdict in &verdicts {
             let word = if verdict.good { "good " } else { "WRONG" };
-            println!("{word} {} ({}){}", verdict.tag, verdict.place, verdict.notes.iter().map(|note| format!("\n      {note}")).collect::<String>());
+            stdout::text(&format!(
+                "{word} {} ({}){}\n",
+                verdict.tag,
+                verdict.place,
+                verdict.notes.iter().map(|note| format!("\n      {note}")).collect::<String>()
+            ))?;
         }
     }
     save::warn(&known);

@@ -3,18 +3,20 @@
 mod answer;
 mod private;
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, anyhow};
 use vocabulary::model::Platform;
 
-use super::dev::opened::recorded;
+use super::dev::opened::{Opened, recorded};
 use super::dev::{DEFAULT, running};
 use crate::context::Context;
 use crate::engines::process::instance::{ADDRESS, Record, socket, units};
-use crate::exit::{Reported, refused};
+use crate::exit::{Reported, print, refused};
+use crate::plan::argument::Arg;
 use crate::plan::http::Request;
 use crate::plan::interrupt::Interrupt;
 use crate::plan::mask::Mask;
@@ -97,6 +99,17 @@ fn target(context: &Context, platform: &Platform, folder: &Path, record: &Record
     })
 }
 
+/// Runs every check of a platform that is up, and shows nothing.
+///
+/// # Errors
+/// When one did not pass.
+pub fn prove(context: &Context, opened: &Opened, interrupt: &Interrupt) -> Result<()> {
+    let target = target(context, &opened.platform, &opened.instance.folder, &opened.record())?;
+    let limit = Duration::from_millis(opened.platform.smoke.run_limit_ms.into());
+    let answer = answer_of(&opened.platform, &target, limit, interrupt)?;
+    if answer.passed() { Ok(()) } else { Err(anyhow!("smoke failed:\n{}", answer.table())) }
+}
+
 fn ask(
     context: &Context,
     platform: &Platform,
@@ -104,6 +117,16 @@ fn ask(
     limit: Duration,
     interrupt: &Interrupt,
 ) -> Result<()> {
+    let answer = answer_of(platform, target, limit, interrupt)?;
+    if context.json {
+        print(&serde_json::to_string_pretty(&answer)?);
+    } else {
+        print(&answer.table());
+    }
+    if answer.passed() { Ok(()) } else { Err(Reported.into()) }
+}
+
+fn answer_of(platform: &Platform, target: &Target, limit: Duration, interrupt: &Interrupt) -> Result<Answer> {
     let mask = Mask::default();
     if !target.token_file.is_file() {
         return Err(refused(format!(
@@ -111,14 +134,12 @@ fn ask(
             target.token_file.display()
         )));
     }
-    let secret = |name: &str, file: &Path| {
-        mask.read(&crate::plan::argument::Secret { name: name.to_owned(), file: file.to_owned() })
-    };
+    let known = |word: &Arg| mask.resolve(word, &BTreeMap::new());
     let request = Request {
         method: "POST".to_owned(),
-        url: mask.resolve(&format!("{}/smoke", target.url).into(), &std::collections::BTreeMap::new())?,
-        bearer: Some(secret(secrets::OPS_TOKEN.0, &target.token_file)?),
-        headers: std::collections::BTreeMap::new(),
+        url: known(&format!("{}/smoke", target.url).into())?,
+        bearer: Some(known(&Arg::secret(secrets::OPS_TOKEN.0, &target.token_file))?),
+        headers: BTreeMap::new(),
         body: None,
     };
     let stop = || interrupt.raised();
@@ -126,13 +147,7 @@ fn ask(
         format!("the platform did not answer within {} s; see `cargo xtask status`", limit.as_secs())
     })?;
     let names: Vec<_> = platform.smoke.checks.iter().map(|check| check.name).collect();
-    let answer = Answer::read(got.status, &got.body, &names)?;
-    if context.json {
-        println!("{}", serde_json::to_string_pretty(&answer)?);
-    } else {
-        print!("{}", answer.table());
-    }
-    if answer.passed() { Ok(()) } else { Err(Reported.into()) }
+    Answer::read(got.status, &got.body, &names)
 }
 
 /// Removes a folder, whatever is left in it.

@@ -1,6 +1,7 @@
 //! The process engine: services as plain processes of this machine, under a supervisor of ours.
 
 pub mod instance;
+pub mod log_lines;
 pub mod lower;
 mod port_holder;
 pub mod ports;

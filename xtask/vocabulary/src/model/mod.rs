@@ -24,7 +24,7 @@ mod value;
 
 pub use alert::{Alert, Severity};
 pub use edge::{Destination, Edge, Need};
-pub use gate::{Gate, GateCommand};
+pub use gate::{Evidence, Gate, GateCommand};
 pub use health::Health;
 pub use image::Image;
 pub use label::Label;

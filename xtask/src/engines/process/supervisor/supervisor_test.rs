@@ -132,6 +132,16 @@ impl Place {
     }
 }
 
+/// A child of the test itself.
+struct Killed(std::process::Child);
+
+impl Drop for Killed {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
 fn await_that(what: &str, holds: impl Fn() -> bool) {
     let give_up = Instant::now() + LIMIT;
     while !holds() {
@@ -200,6 +210,7 @@ fn a_service_is_started_looked_after_restarted_and_stopped() {
         (State::Running, HealthState::Healthy, Some(first))
     );
     assert_eq!(healthy.ports["flows"], 1880);
+    await_that("its output is in its log", || place.text("log/web.log").lines().count() == 2);
     assert_eq!(place.text("log/web.log"), "hello key=*** from web\n***\n");
     assert_eq!(client.start(&spec).unwrap().pid, Some(first), "the same spec changes nothing");
 
@@ -386,9 +397,9 @@ fn what_a_killed_supervisor_left_is_ended_and_nothing_else() {
     assert!(Client::connect(&place.state).unwrap().is_none());
 
     // A process that has the id of a recorded one, but started at another time.
-    let mut bystander = Command::new("sleep").arg("1000").spawn().unwrap();
+    let bystander = Killed(Command::new("sleep").arg("1000").spawn().unwrap());
     let mut record = children::read(&place.state).unwrap().unwrap();
-    let reused = ProcessIdentity { start_ticks: 1, ..processes::identify(bystander.id()).unwrap() };
+    let reused = ProcessIdentity { start_ticks: 1, ..processes::identify(bystander.0.id()).unwrap() };
     let mut stop = Stop::default();
     for child in record.children.values_mut() {
         child.stop.grace_ms = 100;
@@ -402,9 +413,7 @@ fn what_a_killed_supervisor_left_is_ended_and_nothing_else() {
     assert!(names[0].starts_with("a (process ") && names[1].starts_with("b (process "), "{names:?}");
     left.retain(|pid| alive(*pid));
     assert_eq!(left, Vec::<u32>::new());
-    assert!(alive(bystander.id()), "a reused id is not touched");
-    bystander.kill().unwrap();
-    bystander.wait().unwrap();
+    assert!(alive(bystander.0.id()), "a reused id is not touched");
     assert_eq!(recover(&place.state).unwrap(), Recovered::Clean, "once");
 }
 
@@ -443,18 +452,21 @@ fn a_killed_client_takes_nothing_with_it() {
     let place = Place::new();
     let spec = place.sh("a", "echo up; exec sleep 1000");
     fs::write(place.path("spec.json"), serde_json::to_string(&spec).unwrap()).unwrap();
-    let mut client = supervisor(&place.state)
+    let client = supervisor(&place.state)
         .env(SPEC, place.path("spec.json"))
         .process_group(0)
         .stdout(Stdio::null())
+        .stderr(Stdio::null())
         .spawn()
         .unwrap();
-    await_that("the service runs", || place.text("log/a.log") == "up\n");
+    let mut client = Killed(client);
+    await_that("the supervisor listens", || matches!(Client::connect(&place.state), Ok(Some(_))));
+    await_event(&place.client(), 0, "a", EventKind::Started);
     let (supervisor, pid) = (place.supervisor_pid(), status(&place.client(), "a").pid.unwrap());
     // Ctrl-C reaches the whole group of the client; the kill is for the client itself.
-    processes::signal_group(client.id(), Signal::INT);
-    client.kill().unwrap();
-    client.wait().unwrap();
+    processes::signal_group(client.0.id(), Signal::INT);
+    client.0.kill().unwrap();
+    client.0.wait().unwrap();
     assert!(alive(supervisor) && alive(pid));
     assert_eq!(status(&place.client(), "a").pid, Some(pid));
     assert_eq!(place.supervisor_pid(), supervisor);
@@ -577,7 +589,7 @@ fn a_changed_file_is_acted_upon_however_it_is_saved() {
             "{}",
             event.text
         );
-        assert_eq!(place.text("starts").lines().count(), round + 2);
+        await_that("it has restarted", || place.text("starts").lines().count() == round + 2);
         last = event.id;
     }
     // The same contents again are no change; the next real one, in a folder that was not there, is the next event.

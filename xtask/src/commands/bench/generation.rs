@@ -1,0 +1,21 @@
+//! How long it takes to know that every generated file is what the platform says.
+
+use anyhow::Result;
+
+use super::sample::{Figure, figure, times};
+use crate::artifacts;
+use crate::context::Context;
+use crate::plan::interrupt::Interrupt;
+use crate::platform::platform;
+
+pub fn measure(context: &Context, runs: usize, _interrupt: &Interrupt) -> Result<Vec<Figure>> {
+    let check = times(runs, &mut || {
+        let platform = platform();
+        let _ = platform.validate();
+        let artifacts = artifacts::generate(&platform, &[]);
+        let observed = artifacts::observe(&context.root, &artifacts)?;
+        let _ = artifacts::compare(&artifacts, &observed, true);
+        Ok(())
+    })?;
+    Ok(vec![figure("generate --check, in process", &check, None)])
+}

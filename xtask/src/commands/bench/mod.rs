@@ -1,0 +1,92 @@
+//! `cargo xtask bench`: the figures of docs/performance.md, each beside a peer or a limit in the same run.
+//!
+//! Nothing here judges: machines are noisy, and a figure that is gated is soon a figure that is faked.
+
+mod builds;
+mod first_smoke;
+mod generation;
+mod sample;
+mod warm_start;
+
+use anyhow::Result;
+use serde_json::json;
+
+use crate::context::Context;
+use crate::exit::refused;
+use crate::nearest::nearest;
+use crate::plan::interrupt::Interrupt;
+use sample::Figure;
+
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Examples:\n  cargo xtask bench                     every figure, about two minutes\n  cargo xtask bench first-smoke\n  \
+                        cargo xtask bench --runs 9 --json\n  cargo xtask bench --list"
+)]
+pub struct Options {
+    /// Only these figures [default: all]
+    #[arg(value_name = "FIGURE")]
+    figures: Vec<String>,
+    /// Counted runs of each command, after one that is not counted
+    #[arg(long, default_value_t = 5)]
+    runs: usize,
+    /// List the figures
+    #[arg(long)]
+    list: bool,
+}
+
+struct Bench {
+    name: &'static str,
+    what: &'static str,
+    measure: fn(&Context, usize, &Interrupt) -> Result<Vec<Figure>>,
+}
+
+const BENCHES: [Bench; 4] = [
+    Bench {
+        name: "generate",
+        what: "generate --check of all families, in process",
+        measure: generation::measure,
+    },
+    Bench { name: "warm-start", what: "cargo xtask beside the bare program", measure: warm_start::measure },
+    Bench {
+        name: "first-smoke",
+        what: "from nothing running to five passed checks, beside bare Node-RED to its first 200",
+        measure: first_smoke::measure,
+    },
+    Bench {
+        name: "builds",
+        what: "cold debug build of this program: dependencies, ours, after an edit of platform/",
+        measure: builds::measure,
+    },
+];
+
+/// # Errors
+/// Refused when a figure is unknown; otherwise when something cannot be measured.
+pub fn run(context: &Context, options: &Options) -> Result<()> {
+    if options.list {
+        BENCHES.iter().for_each(|bench| println!("{:<12} {}", bench.name, bench.what));
+        return Ok(());
+    }
+    let known: Vec<_> = BENCHES.iter().map(|bench| bench.name).collect();
+    if let Some(unknown) = options.figures.iter().find(|name| !known.contains(&name.as_str())) {
+        let hint = nearest(unknown, known.iter().copied())
+            .map_or(String::new(), |name| format!("; did you mean {name}?"));
+        return Err(refused(format!(
+            "no figure is called {unknown}: expected one of {}{hint}",
+            known.join(", ")
+        )));
+    }
+    let interrupt = Interrupt::listen()?;
+    let wanted =
+        |bench: &&Bench| options.figures.is_empty() || options.figures.iter().any(|name| name == bench.name);
+    let mut figures = Vec::new();
+    for bench in BENCHES.iter().filter(wanted) {
+        eprintln!("measuring {}", bench.what);
+        figures.extend((bench.measure)(context, options.runs.max(1), &interrupt)?);
+    }
+    if context.json {
+        println!("{}", serde_json::to_string_pretty(&json!({ "runs": options.runs, "figures": figures }))?);
+    } else {
+        print!("{}", sample::table(&figures));
+    }
+    Ok(())
+}

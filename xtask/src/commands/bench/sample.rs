@@ -1,0 +1,91 @@
+//! Measured times: minimum, median and maximum, and the ratio to a peer.
+
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use serde::Serialize;
+
+/// One figure of several runs.
+#[derive(Debug, Clone, Serialize)]
+pub struct Figure {
+    pub what: String,
+    /// Seconds.
+    pub minimum: f64,
+    pub median: f64,
+    pub maximum: f64,
+    /// The peer it was measured beside, and how many times the peer's median this median is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub beside: Option<(String, f64)>,
+}
+
+/// Runs it once uncounted, then so often.
+///
+/// # Errors
+/// As the work says.
+pub fn times(runs: usize, work: &mut dyn FnMut() -> Result<()>) -> Result<Vec<Duration>> {
+    work()?;
+    (0..runs).map(|_| timed(work)).collect()
+}
+
+/// How long it takes.
+///
+/// # Errors
+/// As the work says.
+pub fn timed(work: &mut dyn FnMut() -> Result<()>) -> Result<Duration> {
+    let begun = Instant::now();
+    work()?;
+    Ok(begun.elapsed())
+}
+
+/// # Panics
+/// When there is no time.
+pub fn figure(what: &str, times: &[Duration], beside: Option<&Figure>) -> Figure {
+    let mut seconds: Vec<f64> = times.iter().map(Duration::as_secs_f64).collect();
+    seconds.sort_by(f64::total_cmp);
+    let median = seconds[seconds.len() / 2];
+    Figure {
+        what: what.to_owned(),
+        minimum: seconds[0],
+        median,
+        maximum: seconds[seconds.len() - 1],
+        beside: beside.map(|peer| (peer.what.clone(), median / peer.median)),
+    }
+}
+
+pub fn table(figures: &[Figure]) -> String {
+    let width = figures.iter().map(|figure| figure.what.chars().count()).max().unwrap_or(0);
+    let mut out = format!("{:<width$} {:>9} {:>9} {:>9}  BESIDE\n", "FIGURE", "MIN", "MEDIAN", "MAX");
+    for figure in figures {
+        let beside =
+            figure.beside.as_ref().map_or(String::new(), |(peer, ratio)| format!("{ratio:.2} times {peer}"));
+        let row = format!(
+            "{:<width$} {:>9} {:>9} {:>9}  {beside}",
+            figure.what,
+            seconds(figure.minimum),
+            seconds(figure.median),
+            seconds(figure.maximum)
+        );
+        out.push_str(row.trim_end());
+        out.push('\n');
+    }
+    out
+}
+
+fn seconds(value: f64) -> String {
+    if value < 1.0 { format!("{:.1} ms", value * 1000.0) } else { format!("{value:.2} s") }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::figure;
+
+    #[test]
+    fn compares_medians() {
+        let peer = figure("peer", &[10, 30, 20].map(Duration::from_millis), None);
+        let ours = figure("ours", &[30, 10, 31].map(Duration::from_millis), Some(&peer));
+        assert!((peer.median - 0.02).abs() < 1e-9 && (peer.minimum - 0.01).abs() < 1e-9);
+        assert!((ours.beside.unwrap().1 - 1.5).abs() < 1e-9);
+    }
+}

@@ -139,7 +139,6 @@ pub fn told(text: &str, version: &str, revision: Option<&str>) -> Vec<(String, S
 /// The engine cannot build.
 pub fn plan(engine: &Engine, root: &Path, builds: &[Build], no_cache: bool) -> Result<Plan> {
     let mut steps = Vec::new();
-    let mut measured = BTreeMap::new();
     for build in builds {
         let target = build.wanted.target;
         let build_id = StepId(format!("build-{target}"));
@@ -176,30 +175,21 @@ pub fn plan(engine: &Engine, root: &Path, builds: &[Build], no_cache: bool) -> R
             needs: vec![build_id],
             ..Step::default()
         });
-        for key in MEASURED {
-            measured.insert(format!("{target}.{key}"), Arg::output(measure_id.clone(), key));
-        }
+        steps.push(Step {
+            id: StepId(format!("record-{target}")),
+            title: format!("write down {}", build.tag),
+            action: Action::Native(Native {
+                name: native::RECORD.into(),
+                parameters: json!({
+                    "target": target, "dockerfile": build.wanted.dockerfile, "tag": build.tag,
+                    "stand_ins": build.stand_ins,
+                }),
+                args: MEASURED.map(|key| (key.to_owned(), Arg::output(measure_id.clone(), key))).into(),
+            }),
+            needs: vec![measure_id],
+            ..Step::default()
+        });
     }
-    let images: Vec<_> = builds
-        .iter()
-        .map(|build| {
-            json!({
-                "target": build.wanted.target, "dockerfile": build.wanted.dockerfile, "tag": build.tag,
-                "stand_ins": build.stand_ins,
-            })
-        })
-        .collect();
-    steps.push(Step {
-        id: "record".into(),
-        title: "write down what was built".into(),
-        action: Action::Native(Native {
-            name: native::RECORD.into(),
-            parameters: json!({ "images": images }),
-            args: measured,
-        }),
-        needs: builds.iter().map(|build| StepId(format!("measure-{}", build.wanted.target))).collect(),
-        ..Step::default()
-    });
     Ok(Plan {
         intent: "build images".into(),
         target: super::bases::TARGET.into(),

@@ -65,6 +65,10 @@ fn what_is_built_is_listed_verified_and_saved_the_same_every_time() {
     let bytes = |folder: &str| fs::read(tree.path(folder).join("node-red.oci.tar")).unwrap();
     assert!(bytes("one") == bytes("two"), "equal contents, equal bytes");
     let file = tree.path("two/node-red.oci.tar").display().to_string();
+    let one = tree.path("one/node-red.oci.tar").display().to_string();
+    tree.image(&["verify", &file, "--against", &one]).expect(0, &["equal in content"]);
+    let other = tree.path("one/mcp-tools.oci.tar").display().to_string();
+    tree.image(&["verify", &file, "--against", &other]).expect(1, &["app/main.js: only in the first"]);
     tree.image(&["verify", &file]).expect(0, &["good  flowship/node-red"]);
     docker(&client, &["image", "load", "--input", &file]);
     tree.image(&["verify", "--only", "node-red"]).expect(0, &["good  flowship/node-red"]);

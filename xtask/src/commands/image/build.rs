@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context as _, Result, bail};
 use serde_json::json;
@@ -63,26 +64,21 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
     }
     let native = |call: &Call<'_>, _: &Show| perform(context, &engine, call);
     let report = carry::carry_out(context, &plan, options.jobs.unwrap_or_else(cores), &native)?;
-    if report.steps.iter().all(|step| step.status.is_good()) {
-        let lock: Built = locks::read(&locks::built_file(context.state()))?;
-        let made: Vec<_> =
-            lock.images.iter().filter(|image| builds.iter().any(|build| build.tag == image.tag)).collect();
-        if context.json {
-            stdout::json(&json!({ "images": made, "report": report }))?;
-        } else {
-            for image in made {
-                let on = if image.stand_ins.is_empty() { "" } else { "  ON STAND-INS" };
-                stdout::text(&format!(
-                    "{}  {} MiB  {} layers  content {}{on}\n",
-                    image.tag,
-                    image.bytes >> 20,
-                    image.layers,
-                    image.content_digest
-                ))?;
-            }
+    let recorded = |build: &&Build| {
+        let id = format!("record-{}", build.wanted.target);
+        report.steps.iter().any(|step| step.id.0 == id && step.status.is_good())
+    };
+    let made: Vec<&str> = builds.iter().filter(recorded).map(|build| build.tag.as_str()).collect();
+    let mut lock: Built = locks::read(&locks::built_file(context.state()))?;
+    lock.images.retain(|image| made.contains(&image.tag.as_str()));
+    if context.json {
+        stdout::json(&json!({ "images": lock.images, "report": report }))?;
+    } else {
+        for image in lock.images {
+            let on = if image.stand_ins.is_empty() { "" } else { "  ON STAND-INS" };
+            let size = format!("{} MiB  {} layers", image.bytes >> 20, image.layers);
+            stdout::text(&format!("{}  {size}  content {}{on}\n", image.tag, image.content_digest))?;
         }
-    } else if context.json {
-        stdout::json(&json!({ "images": [], "report": report }))?;
     }
     report.into_result()
 }
@@ -118,7 +114,9 @@ fn builds(context: &Context, options: &Options) -> Result<(Vec<Build>, Vec<Wante
     for (file, text) in &texts {
         let Some(text) = text.as_ref().filter(|_| options.stand_ins) else { continue };
         match build::substituted(text, &lock) {
-            Ok(found) => drop(substituted.insert(*file, found)),
+            Ok(found) => {
+                substituted.insert(*file, found);
+            }
             Err(found) => problems.extend(found.into_iter().map(|problem| {
                 format!("{file}: {problem}; `cargo xtask image bases --from-packages` makes and locks them")
             })),
@@ -197,32 +195,27 @@ fn perform(context: &Context, engine: &Engine, call: &Call<'_>) -> Result<Output
     }
 }
 
+/// One image at a time: each is a line of the same file.
 fn record(context: &Context, call: &Call<'_>) -> Result<()> {
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+    let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     let file = locks::built_file(context.state());
     let mut lock: Built = locks::read(&file)?;
-    for image in call.parameters["images"].as_array().into_iter().flatten() {
-        let text = |key: &str| image[key].as_str().unwrap_or_default().to_owned();
-        let target = text("target");
-        let measured = |key: &str| {
-            call.args
-                .get(&format!("{target}.{key}"))
-                .map(|value| value.expose().to_owned())
-                .unwrap_or_default()
-        };
-        let made = BuiltImage {
-            dockerfile: text("dockerfile"),
-            tag: text("tag"),
-            image_id: measured("image_id"),
-            content_digest: measured("content_digest"),
-            bytes: measured("bytes").parse().context("the size is a number")?,
-            layers: measured("layers").parse().context("the layers are a number")?,
-            stand_ins: serde_json::from_value(image["stand_ins"].clone())?,
-            target,
-        };
-        // The latest build of a target is the one that counts.
-        lock.images.retain(|known| known.target != made.target);
-        lock.images.push(made);
-    }
+    let text = |key: &str| call.parameters[key].as_str().unwrap_or_default().to_owned();
+    let measured = |key: &str| call.args.get(key).map(|value| value.expose().to_owned()).unwrap_or_default();
+    let made = BuiltImage {
+        target: text("target"),
+        dockerfile: text("dockerfile"),
+        tag: text("tag"),
+        image_id: measured("image_id"),
+        content_digest: measured("content_digest"),
+        bytes: measured("bytes").parse().context("the size is a number")?,
+        layers: measured("layers").parse().context("the layers are a number")?,
+        stand_ins: serde_json::from_value(call.parameters["stand_ins"].clone())?,
+    };
+    // The latest build of a target is the one that counts.
+    lock.images.retain(|known| known.target != made.target);
+    lock.images.push(made);
     let stand_ins: StandIns = locks::read(&locks::stand_ins_file(context.state()))?;
     let references = build::references(&platform(), &lock.images, &stand_ins);
     lock.images.sort_by(|one, other| one.tag.cmp(&other.tag));

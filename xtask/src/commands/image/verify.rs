@@ -1,13 +1,13 @@
 //! `cargo xtask image verify`: that images, in the engine or in files, are what was built.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use serde::Serialize;
 
 use super::{build, save};
 use crate::context::Context;
-use crate::exit::Reported;
+use crate::exit::{Reported, refused};
 use crate::images::archive::{Archive, SavedImage};
 use crate::images::content;
 use crate::images::engine::Engine;
@@ -16,7 +16,8 @@ use crate::stdout;
 
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  cargo xtask image verify\n  cargo xtask image verify images/node-red.oci.tar\n\n\
+    after_help = "Examples:\n  cargo xtask image verify\n  cargo xtask image verify images/node-red.oci.tar\n  \
+                        cargo xtask image verify one.tar --against two.tar\n\n\
                         Compared is the content digest: what a container sees. File times, the order and the packing of \
                         layers, the image's history and its time of creation do not count; docs of `image save` say the same."
 )]
@@ -24,6 +25,9 @@ pub struct Options {
     /// Files of images [default: the built images in the engine]
     #[arg(value_name = "FILE")]
     files: Vec<PathBuf>,
+    /// Compare the one FILE with this one instead, and name the paths that differ
+    #[arg(long, value_name = "OTHER", requires = "files")]
+    against: Option<PathBuf>,
     /// Only this target; may be given several times
     #[arg(long, value_name = "TARGET", conflicts_with = "files")]
     only: Vec<String>,
@@ -41,6 +45,9 @@ struct Verdict {
 }
 
 pub fn run(context: &Context, options: &Options) -> Result<()> {
+    if let Some(other) = &options.against {
+        return against(context, &options.files, other);
+    }
     let known = save::chosen(context, &options.only)?;
     let mut verdicts = Vec::new();
     if options.files.is_empty() {
@@ -93,6 +100,27 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
     }
     save::warn(&known);
     if verdicts.iter().all(|verdict| verdict.good) { Ok(()) } else { Err(Reported.into()) }
+}
+
+/// Names the paths at which two images differ: the way to what is not reproducible.
+fn against(context: &Context, files: &[PathBuf], other: &Path) -> Result<()> {
+    let [file] = files else {
+        return Err(refused("--against: compares two files; expected one FILE besides it"));
+    };
+    let (left, right) = (Archive::open(file)?, Archive::open(other)?);
+    let (one, two) = (left.only()?, right.only()?);
+    let mut differences = content::differences(&content::tree(&left, one)?, &content::tree(&right, two)?);
+    if content::configuration(&one.config) != content::configuration(&two.config) {
+        differences.insert(0, "the configuration that a container gets differs".to_owned());
+    }
+    if context.json {
+        stdout::json(&differences)?;
+    } else if differences.is_empty() {
+        stdout::text("equal in content\n")?;
+    } else {
+        stdout::text(&differences.iter().map(|line| format!("{line}\n")).collect::<String>())?;
+    }
+    if differences.is_empty() { Ok(()) } else { Err(Reported.into()) }
 }
 
 fn bad(place: &str, tag: &str, why: &str) -> Verdict {

@@ -1,6 +1,7 @@
 //! A checkout of its own for one test: what git lists of the tree, below a folder that others cannot enter.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::OnceLock;
@@ -27,8 +28,9 @@ pub struct Ended {
 
 impl Checkout {
     pub fn new() -> Self {
-        // Made with mode 0700: for root this is the checkout that others cannot reach.
-        let checkout = Self { folder: tempfile::tempdir().unwrap() };
+        // For root this is the checkout that others cannot reach.
+        let private = fs::Permissions::from_mode(0o700);
+        let checkout = Self { folder: tempfile::Builder::new().permissions(private).tempdir().unwrap() };
         copy_tree(&checkout.root());
         checkout
     }

@@ -14,6 +14,7 @@ fn dev(checkout: &Checkout) -> Background {
 fn however_it_ends_nothing_is_left_or_lost() {
     let checkout = Checkout::new();
     interrupted_while_it_comes_up(&checkout);
+    killed_while_it_initialises(&checkout);
 
     let mut first = dev(&checkout);
     first.await_line(0, &["Flows, nodes and migrations take effect when you save them."]);
@@ -42,6 +43,28 @@ fn interrupted_while_it_comes_up(checkout: &Checkout) {
     early.await_line(0, &["start mcp-tools"]);
     early.interrupt();
     assert_eq!(early.code(), Some(130), "{:#?}", early.printed());
+    checkout.nothing_runs();
+}
+
+/// What it has left at work does not spoil the next one's data folder.
+fn killed_while_it_initialises(checkout: &Checkout) {
+    checkout.done(&["reset", "--yes"]);
+    let mut early = dev(checkout);
+    let initdb = || checkout.processes().iter().any(|process| process.contains("initdb"));
+    until("PostgreSQL is initialised", || initdb().then_some(()));
+    early.pid().signal(Signal::KILL);
+    assert_eq!(early.code(), None);
+    checkout.up();
+    assert_eq!(checkout.failed_checks(), [""; 0]);
+    taken_down_by_another_command(checkout);
+}
+
+fn taken_down_by_another_command(checkout: &Checkout) {
+    let mut watching = dev(checkout);
+    watching.await_line(0, &["stop", "Ctrl-C"]);
+    checkout.done(&["down"]);
+    assert_eq!(watching.code(), Some(0), "{:#?}", watching.printed());
+    watching.await_line(0, &["another command took it down"]);
     checkout.nothing_runs();
 }
 

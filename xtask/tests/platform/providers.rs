@@ -46,4 +46,13 @@ fn a_real_provider(checkout: &Checkout) {
 
     fs::write(checkout.path("provider-key"), "another-key\n").unwrap();
     assert_eq!(checkout.failed_checks(), ["llm_provider", "end_to_end"]);
+    a_hard_time_limit(checkout, &provider);
+}
+
+/// A platform that takes longer than it may is a failed smoke run, not a run without end.
+fn a_hard_time_limit(checkout: &Checkout, provider: &Provider) {
+    provider.hang();
+    let late = checkout.run(&["smoke", "--limit", "1"]);
+    assert_eq!(late.code, Some(1), "{late:#?}");
+    late.says(&["within 1 s", "cargo xtask status"]);
 }

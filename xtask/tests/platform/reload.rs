@@ -6,7 +6,7 @@ use crate::background::Background;
 use crate::checkout::Checkout;
 use crate::flow_files::{FLOWS, endpoint};
 use crate::until;
-use crate::web::get;
+use crate::web::{ask, get};
 
 #[test]
 fn edits_take_effect_without_a_restart_of_the_rest() {
@@ -30,6 +30,7 @@ fn edits_take_effect_without_a_restart_of_the_rest() {
     seen = dev.printed().len();
     checkout.edit_flows(|nodes| nodes.extend(endpoint("slow", "at last", 3)));
     dev.await_line(seen, &["node-red-a", "flows.json changed"]);
+    the_editor_deploys(&checkout, &mut dev);
     a_node_is_edited(&checkout, &mut dev);
     migrations(&checkout, &mut dev);
     a_request_in_flight_outlives_sigterm(&checkout);
@@ -58,6 +59,26 @@ fn broken_flows_are_refused(checkout: &Checkout, dev: &mut Background, seen: usi
     let seen = dev.printed().len();
     checkout.write(FLOWS, &good);
     dev.await_line(seen, &["node-red-a", "flows.json changed"]);
+}
+
+/// Node-RED writes the file then, and what is watched is what it wrote: nothing is done twice, nothing goes wrong.
+fn the_editor_deploys(checkout: &Checkout, dev: &mut Background) {
+    let (before, seen) = (checkout.pids(), dev.printed().len());
+    let smoke: Vec<serde_json::Value> =
+        serde_json::from_str(&checkout.read("flows/test-smoke.json")).unwrap();
+    let all = [checkout.flows(), smoke, endpoint("deployed", "from the editor", 0)].concat();
+    let editor = checkout.url("node-red-a", "editor", "/admin/flows");
+    let answer = ask("POST", &editor, None, Some(&serde_json::to_string(&all).unwrap())).unwrap();
+    assert!((200..300).contains(&answer.status), "{answer:?}");
+    dev.await_line(seen, &["node-red-a", "flows.json changed"]);
+    assert_eq!(get(&checkout.url("node-red-a", "flows", "/deployed")).unwrap().body, "from the editor");
+    let text = checkout.read(FLOWS);
+    assert!(
+        text.contains("test-deployed-say") && !text.contains("smoke-in"),
+        "smoke tabs stay in their file"
+    );
+    assert!(dev.printed()[seen..].iter().all(|line| !line.contains("FAILED")), "{:#?}", dev.printed());
+    assert_eq!(checkout.pids(), before);
 }
 
 fn only_node_red_is_new(before: &[(String, Option<i64>)], now: &[(String, Option<i64>)]) {

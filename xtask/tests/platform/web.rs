@@ -3,7 +3,7 @@
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -50,6 +50,7 @@ pub fn ask(method: &str, url: &str, bearer: Option<&str>, body: Option<&str>) ->
 pub struct Provider {
     pub port: u16,
     answered: Arc<AtomicUsize>,
+    hangs: Arc<AtomicBool>,
 }
 
 impl Provider {
@@ -57,14 +58,25 @@ impl Provider {
         let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
         let port = listener.local_addr().unwrap().port();
         let answered = Arc::new(AtomicUsize::new(0));
-        let (expected, count) = (format!("bearer {key}"), Arc::clone(&answered));
+        let hangs = Arc::new(AtomicBool::new(false));
+        let (expected, count, hanging) = (format!("bearer {key}"), Arc::clone(&answered), Arc::clone(&hangs));
         std::thread::spawn(move || {
+            let mut held = Vec::new();
             for stream in listener.incoming().flatten() {
+                if hanging.load(Ordering::SeqCst) {
+                    held.push(stream);
+                    continue;
+                }
                 // A client that leaves is its own affair.
                 let _ = complete(stream, &expected, &count);
             }
         });
-        Self { port, answered }
+        Self { port, answered, hangs }
+    }
+
+    /// From now on nobody gets an answer.
+    pub fn hang(&self) {
+        self.hangs.store(true, Ordering::SeqCst);
     }
 
     /// How many requests had the key.

@@ -180,3 +180,111 @@ fn environment(command: &GateCommand, programs: &Programs, path: &str) -> BTreeM
     }
     env
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use super::*;
+    use crate::commands::ci::summary::{self, GateResult};
+    use crate::plan::interrupt::Interrupt;
+    use crate::plan::mask::Outputs;
+    use crate::plan::perform::{Call, Hands, NoHands};
+    use crate::plan::report::Report;
+    use crate::plan::runner::Runner;
+    use crate::plan::show::Show;
+    use crate::platform::gates::gates;
+
+    fn gate(id: &'static str, scripts: &[&'static str], after: &[&'static str]) -> Gate {
+        let command = |script: &&'static str| GateCommand {
+            program: "sh",
+            arguments: vec!["-c", script],
+            calls: vec![],
+            folder: ".",
+            evidence: Evidence::ExitCode,
+        };
+        Gate {
+            id,
+            checks: "something",
+            commands: scripts.iter().map(command).collect(),
+            after: after.to_vec(),
+            remedy: "mend it",
+            limit_seconds: 1,
+        }
+    }
+
+    fn run(root: &Path, gates: &[&Gate]) -> Report {
+        let state = root.join("state");
+        let path = std::env::var("PATH").unwrap();
+        let plan = plan(gates, &Programs::new(), &Place { root, state: &state, path: &path });
+        assert_eq!(plan.validate(), [""; 0]);
+        let native = |_: &Call<'_>| Ok(Outputs::new());
+        let runner = Runner {
+            state: &state,
+            command: "cargo xtask ci".into(),
+            jobs: 4,
+            keep_going: true,
+            grace_ms: 200,
+            interrupt: Interrupt::default(),
+            show: Show::to(crate::plan::show::Look::Plain, Box::new(std::io::sink())),
+            hands: Hands { native: &native, ..NoHands::hands() },
+        };
+        runner.run(&plan).unwrap()
+    }
+
+    #[test]
+    fn a_gate_that_exceeds_its_limit_is_ended_with_all_it_started() {
+        let root = tempfile::tempdir().unwrap();
+        let slow = gate("slow", &["trap '' TERM; sleep 600 & echo $! $$ > pids; wait; wait"], &[]);
+        let quick = gate("quick", &["true", "true"], &["slow"]);
+        let begun = Instant::now();
+        let gates = [&slow, &quick];
+        let report = run(root.path(), &gates);
+        assert!(begun.elapsed().as_secs() < 60);
+        let rows = summary::rows(&gates, &report);
+        assert_eq!(rows[0].result, GateResult::Failed);
+        assert_eq!(rows[0].error.as_deref(), Some("sh: not done at its time limit"));
+        assert_eq!(rows[1].result, GateResult::Passed, "what only waits for it runs all the same");
+        for pid in std::fs::read_to_string(root.path().join("pids")).unwrap().split_whitespace() {
+            let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+            assert!(stat.is_empty() || stat.contains(") Z "), "{stat}");
+        }
+    }
+
+    #[test]
+    fn the_first_command_that_fails_ends_its_gate() {
+        let root = tempfile::tempdir().unwrap();
+        let broken = gate("broken", &["exit 3", "touch second"], &[]);
+        let gates = [&broken];
+        let rows = summary::rows(&gates, &run(root.path(), &gates));
+        assert_eq!(rows[0].result, GateResult::Failed);
+        assert_eq!(rows[0].error.as_deref(), Some("sh: exit code 3"));
+        assert!(!root.path().join("second").exists());
+    }
+
+    #[test]
+    fn the_real_gates_make_a_valid_plan_whichever_are_chosen() {
+        let all = gates();
+        let place = Place { root: Path::new("/tree"), state: Path::new("/tree/.flowship"), path: "/bin" };
+        for count in 1..=all.len() {
+            for chosen in all.windows(count) {
+                let chosen: Vec<_> = chosen.iter().collect();
+                let plan = plan(&chosen, &Programs::new(), &place);
+                assert_eq!(plan.validate(), [""; 0]);
+                let steps: usize = chosen.iter().map(|gate| step_ids(gate).len()).sum();
+                let installs = plan.steps.iter().filter(|step| step.id.0.starts_with("install-")).count();
+                assert_eq!(plan.steps.len(), steps + installs);
+            }
+        }
+    }
+
+    #[test]
+    fn every_run_of_tests_must_show_tests() {
+        for gate in gates() {
+            for command in &gate.commands {
+                let tests = command.arguments.first() == Some(&"test");
+                assert_eq!(kind(command).is_some(), tests, "{}: {:?}", gate.id, command.arguments);
+            }
+        }
+    }
+}

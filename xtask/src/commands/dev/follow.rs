@@ -43,7 +43,10 @@ pub fn until_interrupted(opened: &Opened, show: &Show, interrupt: &Interrupt) ->
             true
         });
         ended.store(true, std::sync::atomic::Ordering::Relaxed);
-        if let Err(error) = followed {
+        // A supervisor that is gone is told by the caller, who finds out why.
+        if let Err(error) = followed
+            && matches!(Client::connect(&opened.instance.supervisor()), Ok(Some(_)))
+        {
             show.say(&format!("{error:#}"));
         }
     });

@@ -93,10 +93,11 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
         return running::bring_down(context, &options.environment, &show, &interrupt.heeded());
     }
     match running::recover(context, &options.environment, &show)? {
-        Recovered::Ended(_) => Err(Reported.into()),
-        Recovered::Clean => Ok(show.say("another command took it down")),
+        Recovered::Ended(_) => return Err(Reported.into()),
+        Recovered::Clean => show.say("another command took it down"),
         Recovered::Running => {
-            Ok(show.say("another command took it down and brought it up again: that one goes on"))
+            show.say("another command took it down and brought it up again: that one goes on")
         }
     }
+    Ok(())
 }

@@ -185,7 +185,9 @@ fn initialisation(
     let partial = folder.with_extension("partial");
     let exists = Condition::Exists(folder.join(initialise.creates));
     let place = |text: String| text.replace(&folder.display().to_string(), &partial.display().to_string());
-    let mut argv = vec!["-c".to_owned(), "rm -rf -- \"$0\" && mkdir -p -- \"$0\" && exec \"$@\"".to_owned()];
+    // A run that was killed may have left its program at work in the folder: that holds the lock until it ends.
+    let script = "exec 9>\"$0.lock\" && flock 9 && rm -rf -- \"$0\" && mkdir -p -- \"$0\" && exec \"$@\"";
+    let mut argv = vec!["-c".to_owned(), script.to_owned()];
     argv.push(partial.display().to_string());
     argv.extend(argv_of(around, unit, &initialise.command, process.identity).into_iter().map(place));
     let made = Step {

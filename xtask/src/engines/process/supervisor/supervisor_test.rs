@@ -328,17 +328,19 @@ fn health_changes_are_events() {
 }
 
 #[test]
-fn a_stop_ends_the_whole_group_also_when_it_resists() {
+fn a_stop_ends_the_whole_group_when_it_resists_and_what_has_left_it() {
     let place = Place::new();
     let client = place.client();
     let mut spec = place.sh(
         "stubborn",
-        "trap '' TERM; sh -c \"trap '' TERM; sleep 1000\" & echo $$ $! > pids; while :; do sleep 1; done",
+        "trap '' TERM; sh -c \"trap '' TERM; sleep 1000\" & echo $$ $! > pids; setsid sh -c 'echo $$ > away; exec sleep 1000' & while :; do sleep 1; done",
     );
     spec.stop.grace_ms = 100;
     client.start(&spec).unwrap();
-    let pids = pids(&place.await_file("pids"));
-    assert!(pids.iter().all(|pid| alive(*pid)));
+    let mut pids = pids(&place.await_file("pids"));
+    await_that("what left the group runs", || place.text("away").ends_with('\n'));
+    pids.extend(self::pids(&place.text("away")));
+    assert!(pids.len() == 3 && pids.iter().all(|pid| alive(*pid)));
     client.stop(&spec.name).unwrap();
     assert!(pids.iter().all(|pid| !alive(*pid)));
     assert!(await_event(&client, 0, "stubborn", EventKind::Stopped).text.contains("was killed"));
@@ -550,10 +552,11 @@ fn a_changed_file_is_acted_upon_however_it_is_saved() {
         }
         requests
     });
+    fs::create_dir(place.path("src")).unwrap();
     let mut spec = place.sh("web", "echo started >> starts; exec sleep 1000");
     let secret = |file: PathBuf| crate::plan::argument::Secret { name: "key".into(), file };
     spec.watch = vec![Watch {
-        paths: vec![place.path("flows.json"), place.path("nodes")],
+        paths: vec![place.path("flows.json"), place.path("src/nodes")],
         ignore: vec!["node_modules".into()],
         debounce_ms: 50,
         actions: vec![
@@ -583,7 +586,7 @@ fn a_changed_file_is_acted_upon_however_it_is_saved() {
     for (round, text) in ["two", "three"].into_iter().enumerate() {
         save(text);
         let event = await_event(&client, last, "web", EventKind::Reloaded);
-        assert!(event.text.starts_with("flows.json changed: ran sh ("), "{}", event.text);
+        assert!(event.text.starts_with("flows.json changed: ran assemble ("), "{}", event.text);
         assert!(
             event.text.contains("/flows: 204 (") && event.text.contains("restarted web ("),
             "{}",
@@ -594,11 +597,11 @@ fn a_changed_file_is_acted_upon_however_it_is_saved() {
     }
     // The same contents again are no change; the next real one, in a folder that was not there, is the next event.
     save("three");
-    fs::create_dir_all(place.path("nodes/node_modules")).unwrap();
-    fs::write(place.path("nodes/node_modules/x.js"), "x").unwrap();
-    fs::write(place.path("nodes/llm.js"), "x").unwrap();
+    fs::create_dir_all(place.path("src/nodes/node_modules")).unwrap();
+    fs::write(place.path("src/nodes/node_modules/x.js"), "x").unwrap();
+    fs::write(place.path("src/nodes/llm.js"), "x").unwrap();
     let event = await_event(&client, last, "web", EventKind::ReloadFailed);
-    assert!(event.text.starts_with("llm.js changed: ran sh ("), "{}", event.text);
+    assert!(event.text.starts_with("llm.js changed: ran assemble ("), "{}", event.text);
     assert!(
         event.text.contains("; then FAILED: POST ") && event.text.ends_with("/flows answered 500: "),
         "{}",
@@ -609,11 +612,20 @@ fn a_changed_file_is_acted_upon_however_it_is_saved() {
     assert!(place.text("log/assemble.log").starts_with("two"));
     assert!(server.join().unwrap().iter().all(|request| request.contains("Bearer letmein-please")));
 
+    // In a folder that appeared after the watch began. Nothing tells that the watch has done with the notices of the
+    // changes before; once it has, only a notice of this one can wake it.
+    std::thread::sleep(Duration::from_millis(600));
+    fs::write(place.path("src/nodes/llm.js"), "y").unwrap();
+    let event = await_event(&client, event.id, "web", EventKind::ReloadFailed);
+    assert!(event.text.starts_with("llm.js changed: ran assemble ("), "{}", event.text);
+
     // In place, and the first action fails.
     fs::write(place.path("break"), "").unwrap();
     fs::write(place.path("flows.json"), "four").unwrap();
     let event = await_event(&client, event.id, "web", EventKind::ReloadFailed);
-    assert!(event.text.starts_with("flows.json changed: FAILED: sh: exit code 1"), "{}", event.text);
+    assert!(event.text.starts_with("flows.json changed: FAILED: assemble: exit code 1"), "{}", event.text);
+
+    assert_eq!(place.text("starts").lines().count(), 3, "nothing was done after a failure");
 
     // What is stopped is not watched.
     client.stop(&spec.name).unwrap();

@@ -15,6 +15,7 @@ use anyhow::{Context as _, Result, bail};
 use notify::{RecursiveMode, Watcher as _};
 use sha2::{Digest as _, Sha256};
 
+use super::children::MARK;
 use super::office::Office;
 use super::protocol::EventKind;
 use super::rotate::RotatingLog;
@@ -145,7 +146,7 @@ impl Rule {
                 return;
             }
             let begun = Instant::now();
-            match carry_out(action, changed, &office, &|| self.left.load(Ordering::SeqCst)) {
+            match carry_out(action, changed, &office, &self.service, &|| self.left.load(Ordering::SeqCst)) {
                 Ok(text) => done.push(format!("{text} ({})", spell(begun.elapsed()))),
                 Err(error) => {
                     let before =
@@ -165,15 +166,16 @@ fn carry_out(
     action: &WatchAction,
     changed: &[PathBuf],
     office: &Office,
+    service: &ServiceName,
     stop: &dyn Fn() -> bool,
 ) -> Result<String> {
     let mask = Mask::default();
     let none = BTreeMap::new();
     match action {
-        WatchAction::Restart { service } => {
-            office.restart(service)?;
-            office.await_healthy(service, PATIENCE, stop)?;
-            Ok(format!("restarted {service}"))
+        WatchAction::Restart { service: other } => {
+            office.restart(other)?;
+            office.await_healthy(other, PATIENCE, stop)?;
+            Ok(format!("restarted {other}"))
         }
         WatchAction::Exec { argv, env, cwd, log, time_limit_ms } => {
             let mut resolved = BTreeMap::new();
@@ -182,6 +184,9 @@ fn carry_out(
             }
             let list: Vec<_> = changed.iter().map(|path| path.to_string_lossy()).collect();
             resolved.insert("FLOWSHIP_CHANGED".to_owned(), mask.resolve(&list.join("\n").into(), &none)?);
+            // Not the service's own mark: the program outlives a restart of the service.
+            let mark = format!("{}/watch", office.mark_of(service)?);
+            resolved.insert(MARK.to_owned(), mask.resolve(&mark.into(), &none)?);
             let argv: Vec<_> = argv.iter().map(|arg| mask.resolve(arg, &none)).collect::<Result<_>>()?;
             // The program may be a shell or this one: what it does is named by its log.
             let task = log.file_stem().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();

@@ -22,6 +22,7 @@ const KNOWN: &[(&[&str], &str)] = &[
         &[
             "failed to resolve source metadata",
             "pull access denied",
+            "/manifests/",
             "manifest unknown",
             "manifest for",
             "failed to load metadata for",
@@ -74,6 +75,10 @@ mod tests {
             ),
             (
                 "ERROR [internal] load metadata for docker.io/library/node:24\nfailed to load metadata for docker.io",
+                Some("a base image cannot be pulled"),
+            ),
+            (
+                "failed to do request: Head \"https://registry-1.docker.io/v2/library/node/manifests/sha256:6f\": dial tcp",
                 Some("a base image cannot be pulled"),
             ),
             ("E: Temporary failure resolving 'deb.debian.org'", Some("the network was not reached")),

@@ -81,6 +81,9 @@ fn haproxy(client: &Path, tree: &Tree, image: &str) {
     until("haproxy runs", || {
         succeeds(client, &["exec", &name, "haproxy", "-c", "-q", "-f", "/usr/local/etc/haproxy/haproxy.cfg"])
     });
+    until("its health can be asked as in the official image", || {
+        succeeds(client, &["exec", &name, "wget", "-q", "-O", "-", "http://127.0.0.1:8404/healthz"])
+    });
     assert_eq!(docker(client, &["exec", &name, "id", "-u"]), "99");
     let words = docker(client, &["exec", &name, "sh", "-c", "tr '\\0' ' ' </proc/1/cmdline"]);
     assert_eq!(words, "haproxy -W -db -f /usr/local/etc/haproxy/haproxy.cfg");

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
-    bench, check, ci, dev, doctor, down, environment, generate, logs, reset, smoke, status, supervise,
+    bench, check, ci, dev, doctor, down, environment, generate, image, logs, reset, smoke, status, supervise,
 };
 
 /// Develop, check, release, deploy and watch the Flowship platform.
@@ -56,6 +56,8 @@ pub enum Command {
     Generate(generate::Options),
     /// Judge files without running anything
     Check(check::Options),
+    /// Build, list, scan, save and verify the container images
+    Image(image::Options),
     /// Show and check what the environments' files say
     Environment(environment::Options),
     /// Show each external program: found, version, where, what it is for, how to get it

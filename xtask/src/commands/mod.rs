@@ -8,6 +8,7 @@ pub mod doctor;
 pub mod down;
 pub mod environment;
 pub mod generate;
+pub mod image;
 pub mod logs;
 pub mod reset;
 pub mod smoke;
@@ -35,6 +36,7 @@ pub fn run(context: &Context, command: Command) -> Result<()> {
         Command::Bench(options) => bench::run(context, &options),
         Command::Generate(options) => generate::run(context, &options),
         Command::Check(options) => check::run(context, options),
+        Command::Image(options) => image::run(context, &options),
         Command::Environment(options) => environment::run(context, options),
         Command::Doctor(options) => doctor::run(context, &options),
         Command::Supervise(options) => supervise::run(&options),

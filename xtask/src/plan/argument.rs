@@ -44,7 +44,6 @@ pub enum Arg {
 
 impl Arg {
     /// The output `key` of the step `step`.
-    #[cfg_attr(not(test), expect(dead_code, reason = "no plan hands an output on yet"))]
     pub fn output(step: impl Into<StepId>, key: impl Into<String>) -> Self {
         Self::Output(OutputRef { step: step.into(), key: key.into() })
     }

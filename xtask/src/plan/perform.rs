@@ -65,7 +65,6 @@ pub struct Hands<'a> {
 pub struct Call<'a> {
     pub name: &'a str,
     pub parameters: &'a serde_json::Value,
-    #[cfg_attr(not(test), expect(dead_code, reason = "no native step takes a secret yet"))]
     pub args: BTreeMap<String, Resolved>,
     pub desk: &'a Desk<'a>,
 }

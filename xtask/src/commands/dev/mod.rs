@@ -1,7 +1,7 @@
 //! `cargo xtask dev`: brings the platform up, follows it, and takes it down again.
 
 mod follow;
-mod natives;
+pub mod natives;
 pub mod opened;
 mod panel;
 pub mod programs;

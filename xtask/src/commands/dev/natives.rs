@@ -69,9 +69,9 @@ fn record(opened: &Opened) -> Result<()> {
 }
 
 /// Installing, shown as lines of its step.
-struct Shown<'a> {
-    show: &'a Show,
-    call: &'a Call<'a>,
+pub struct Shown<'a> {
+    pub show: &'a Show,
+    pub call: &'a Call<'a>,
 }
 
 impl Progress for Shown<'_> {

@@ -17,6 +17,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "context",
             "engines",
             "exit",
+            "images",
             "nearest",
             "plan",
             "platform",
@@ -27,6 +28,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ),
     // An engine gets the platform as a value: what it knows of services is the vocabulary's, so that it serves any.
     ("engines", &["exit", "plan", "tools"]),
+    ("images", &["exit", "plan", "platform", "tools"]),
     ("plan", &["exit", "nearest"]),
     ("tools", &["context", "exit"]),
     ("artifacts", &["platform", "site"]),

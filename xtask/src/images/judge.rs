@@ -4,7 +4,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::content::{self, Kind, Tree};
-use crate::platform::images::{ImageLimits, TOOLS};
+use crate::platform::image_limits::{ImageLimits, TOOLS};
 
 /// Something that a security reviewer would send back.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

@@ -5,6 +5,7 @@ mod barman;
 pub mod edge;
 pub mod gates;
 mod grafana;
+pub mod image_limits;
 pub mod images;
 mod labels;
 pub mod llm;

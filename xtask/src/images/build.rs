@@ -263,7 +263,7 @@ mod tests {
     fn the_shipped_platform_builds_each_image_once() {
         let targets: Vec<_> =
             wanted(&crate::platform::platform()).iter().map(|wanted| wanted.target).collect();
-        assert_eq!(targets, ["barman", "mcp-tools", "migrate", "node-red"]);
+        assert_eq!(targets, ["llm-stand-in", "barman", "mcp-tools", "migrate", "node-red"]);
     }
 
     #[test]

@@ -65,7 +65,7 @@ pub fn bring_up(around: &Surroundings<'_>) -> Plan {
     steps.push(Step {
         id: "up".into(),
         title: "start the containers, in order, until they are healthy".to_owned(),
-        action: Action::Exec(up(around)),
+        action: Action::Exec(up(around.project)),
         needs: built
             .into_iter()
             .chain(["env", native::MAKE_SECRETS, native::RECORD, native::INSTALL_TOOLS].map(StepId::from))
@@ -151,15 +151,15 @@ fn preparation(around: &Surroundings<'_>) -> Vec<Step> {
 }
 
 /// When it fails, the last lines of the containers tell why: Compose itself names only the container.
-fn up(around: &Surroundings<'_>) -> Exec {
+pub fn up(project: &Project) -> Exec {
     let limit = UP_LIMIT_SECONDS.to_string();
     let script = "\"$@\" up --detach --wait --wait-timeout \"$0\" --no-build --remove-orphans && exit; code=$?; \
                   \"$@\" logs --no-color --tail 8; exit $code";
-    let argv = ["-c".to_owned(), script.to_owned(), limit].into_iter().chain(around.project.argv(&[]));
+    let argv = ["-c".to_owned(), script.to_owned(), limit].into_iter().chain(project.argv(&[]));
     Exec {
         program: "sh".to_owned(),
         args: argv.map(Arg::from).collect(),
-        cwd: Some(around.project.folder.clone()),
+        cwd: Some(project.folder.clone()),
         ..Exec::default()
     }
 }

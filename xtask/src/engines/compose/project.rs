@@ -36,10 +36,6 @@ impl Project {
         argv
     }
 
-    pub fn exec(&self, words: &[&str]) -> Exec {
-        exec(self.argv(words), Some(self.folder.clone()))
-    }
-
     /// Removes containers and networks of the project, known by their labels: its files may have changed or gone.
     pub fn down(&self, volumes: bool) -> Exec {
         let mut argv = self.compose.clone();

@@ -84,7 +84,7 @@ fn read<'a>(resolver: &'a Resolver<'_>) -> impl Iterator<Item = &'a Secret> {
 }
 
 /// Whether it was made; one that is there stays as it is.
-fn make(path: &Path, secret: &Secret) -> Result<bool> {
+pub fn make(path: &Path, secret: &Secret) -> Result<bool> {
     if path.exists() {
         return Ok(false);
     }

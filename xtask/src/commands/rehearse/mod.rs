@@ -116,9 +116,18 @@ fn judged(problems: &[String], good: Vec<String>) -> Result<Vec<String>> {
 
 /// What a program printed, when it ended well.
 fn said(argv: &[&str]) -> Result<String> {
+    said_to(argv, "")
+}
+
+/// The same of a program that reads a text first.
+fn said_to(argv: &[&str], text: &str) -> Result<String> {
     let (program, arguments) = argv.split_first().context("no program")?;
+    let mut file = tempfile::tempfile()?;
+    std::io::Write::write_all(&mut file, text.as_bytes())?;
+    std::io::Seek::rewind(&mut file)?;
     let output = std::process::Command::new(program)
         .args(arguments)
+        .stdin(file)
         .output()
         .with_context(|| format!("{program} cannot be run"))?;
     if !output.status.success() {

@@ -7,10 +7,10 @@ use serde_json::Value;
 use vocabulary::model::topology::{Topology, Unit};
 
 use super::stage::{Stage, runs_on};
-use super::{judged, said};
+use super::{judged, said, said_to};
 
 /// Seconds after which a port that neither accepts nor refuses counts as closed.
-const LIMIT: u32 = 1;
+const LIMIT: u32 = 2;
 
 /// One cell that was measured: from whom, to which port, and whether anybody accepted.
 pub type Measured = BTreeMap<(String, String), bool>;
@@ -60,31 +60,72 @@ fn held(stage: &Stage, unit: &Unit<'_>, extra: &mut Vec<String>) -> Result<Value
     found.pop().with_context(|| name.clone())
 }
 
+/// Who accepts is asked of the server: where a container has a way out, a proxy on the way to nowhere may accept
+/// anything. A connection counts when the server's own kernel shows it, from no other container.
+const SCRIPT: &str = r#"
+look() {
+    exec 3<>"/dev/tcp/$2/$3" || exit
+    for _ in 1 2 3 4 5; do
+        cat "/proc/$4/net/tcp" "/proc/$4/net/tcp6" 2>/dev/null | awk -v local="$5" -v others="$6" '
+            BEGIN { count = split(others, list, ",") }
+            substr($2, length($2) - 12) == local && $4 == "01" {
+                remote = substr($3, length($3) - 12, 8); other = 0
+                for (i = 1; i <= count; i++) if (list[i] == remote) other = 1
+                if (!other) found = 1
+            }
+            END { exit !found }' && echo "$1" && exit
+        sleep 0.1
+    done
+}
+export -f look
+while read -r line; do
+    # Word by word on purpose.
+    (timeout "$LIMIT" bash -c 'look $1' look "$line") 2>/dev/null &
+done
+wait
+"#;
+
 fn measure(topology: &Topology<'_>, seen: &BTreeMap<String, Value>) -> Result<Measured> {
     let mut measured = Measured::new();
     for from in &topology.units {
-        let pid = seen[&from.name()]["State"]["Pid"].to_string();
-        let mut asked = Vec::new();
+        let others: Vec<String> = seen
+            .iter()
+            .filter(|(name, _)| **name != from.name())
+            .flat_map(|(_, found)| addresses(found))
+            .filter_map(|address| hexadecimal(&address))
+            .collect();
+        let mut asked = String::new();
         for to in topology.units.iter().filter(|to| to.name() != from.name()) {
+            let server = &seen[&to.name()]["State"]["Pid"];
             for port in &to.service.ports {
                 let cell = format!("{}.{}", to.name(), port.name);
                 measured.insert((from.name(), cell.clone()), false);
                 for address in addresses(&seen[&to.name()]) {
-                    asked.push(format!("{cell} {address} {}", port.number));
+                    let local = hexadecimal(&address).context("an address of IPv4")?;
+                    asked.push_str(&format!(
+                        "{cell} {address} {} {server} {local}:{:04X} {}\n",
+                        port.number,
+                        port.number,
+                        others.join(",")
+                    ));
                 }
             }
         }
-        let script = format!(
-            "while read -r cell address port; do (timeout {LIMIT} bash -c \"exec 3<>/dev/tcp/$address/$port\" && echo \
-             \"$cell\") 2>/dev/null & done <<< \"$1\"; wait"
-        );
-        let list = asked.join("\n");
-        let said = said(&["nsenter", "--target", &pid, "--net", "bash", "-c", &script, "reach", &list])?;
+        let pid = seen[&from.name()]["State"]["Pid"].to_string();
+        let script = format!("LIMIT={LIMIT}\n{SCRIPT}");
+        let said = said_to(&["nsenter", "--target", &pid, "--net", "bash", "-c", &script], &asked)?;
         for cell in said.lines() {
             measured.insert((from.name(), cell.to_owned()), true);
         }
     }
     Ok(measured)
+}
+
+/// As the kernel writes an address in `/proc/net/tcp`: `10.0.0.1` is `0100000A`.
+fn hexadecimal(address: &str) -> Option<String> {
+    let address: std::net::Ipv4Addr = address.parse().ok()?;
+    let [first, second, third, fourth] = address.octets();
+    Some(format!("{fourth:02X}{third:02X}{second:02X}{first:02X}"))
 }
 
 /// Every address that a container has.

@@ -10,6 +10,7 @@ pub mod environment;
 pub mod generate;
 pub mod image;
 pub mod logs;
+pub mod rehearse;
 pub mod reset;
 pub mod smoke;
 pub mod status;
@@ -31,6 +32,7 @@ pub fn run(context: &Context, command: Command) -> Result<()> {
         Command::Logs(options) => logs::run(context, &options),
         Command::Smoke(options) => smoke::run(context, &options),
         Command::Down(options) => down::run(context, &options),
+        Command::Rehearse(options) => rehearse::run(context, &options),
         Command::Reset(options) => reset::run(context, &options),
         Command::Ci(options) => ci::run(context, &options),
         Command::Bench(options) => bench::run(context, &options),

@@ -131,7 +131,6 @@ pub struct Placement<'a> {
 }
 
 /// The variables of the Compose files for one environment: the contents of the file for `--env-file`.
-#[cfg_attr(not(test), expect(dead_code, reason = "the compose engine will render it"))]
 pub fn values(platform: &Platform, environment: &Environment, placement: &Placement<'_>) -> Vec<Line> {
     let mut lines = Vec::new();
     let mut put = |name: &str, value: String| lines.push(Line::Variable { name: name.to_owned(), value });

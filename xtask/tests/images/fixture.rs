@@ -30,7 +30,13 @@ USER 1000:1000
 CMD [\"/app/migrate.js\"]
 ";
 
-/// A tree with a Dockerfile.
+/// The Dockerfile of what runs only while developing.
+const DEVELOPMENT: (&str, &str) = (
+    "ops/docker/dev/Dockerfile",
+    "FROM scratch AS llm-stand-in\nCOPY flows/main.js /app/model.js\nUSER 1000:1000\nCMD [\"/app/model.js\"]\n",
+);
+
+/// A tree with its Dockerfiles.
 pub struct Tree {
     pub folder: TempDir,
     /// Instead of the caller's PATH.
@@ -43,6 +49,7 @@ impl Tree {
         let lock = Path::new(env!("CARGO_MANIFEST_DIR")).join("../ops/ci/requirements.txt");
         tree.write("ops/ci/requirements.txt", &fs::read_to_string(lock).unwrap());
         tree.write(DOCKERFILE, CONTENTS);
+        tree.write(DEVELOPMENT.0, DEVELOPMENT.1);
         tree.write("flows/main.js", "console.log('hello')\n");
         tree
     }

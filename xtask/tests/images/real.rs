@@ -36,7 +36,7 @@ fn what_is_built_is_listed_verified_and_saved_the_same_every_time() {
         .expect(0, &["STAND-INS", "not built", "barman"])
         .json();
     let images = first["images"].as_array().unwrap();
-    assert_eq!(images.len(), 3, "{first:#}");
+    assert_eq!(images.len(), 4, "{first:#}");
     let of = |built: &serde_json::Value| {
         built["images"]
             .as_array()

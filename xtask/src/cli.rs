@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
-    bench, check, ci, dev, doctor, down, environment, generate, image, logs, rehearse, reset, smoke, status, supervise,
+    bench, check, ci, dev, doctor, down, environment, generate, image, logs, rehearse, reset, smoke, status,
+    supervise,
 };
 
 /// Develop, check, release, deploy and watch the Flowship platform.

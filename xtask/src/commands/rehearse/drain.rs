@@ -90,7 +90,15 @@ pub fn check(stage: &Stage) -> Result<Vec<String>> {
     let grace = Duration::from_secs(replica.service.stop.grace_seconds.into());
     expect(took < grace, format!("{container} took {took:?} of its {grace:?}: it was killed"));
     let (good, bad) = others;
-    expect(bad.is_empty(), format!("{} of {} requests through the edge failed: {}", bad.len(), good as usize + bad.len(), bad.join(", ")));
+    expect(
+        bad.is_empty(),
+        format!(
+            "{} of {} requests through the edge failed: {}",
+            bad.len(),
+            good as usize + bad.len(),
+            bad.join(", ")
+        ),
+    );
     expect(good > 0, "no request came through the edge while it stopped".to_owned());
     judged(
         &problems,

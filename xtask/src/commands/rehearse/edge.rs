@@ -48,7 +48,10 @@ pub fn check(stage: &Stage) -> Result<Vec<String>> {
             problems.push(format!("{} publishes {} ports; expected {public}", unit.name(), bindings.len()));
         }
     }
-    judged(&problems, vec![format!("{https}{QUEUES} answers with this run's certificate, and nothing else does")])
+    judged(
+        &problems,
+        vec![format!("{https}{QUEUES} answers with this run's certificate, and nothing else does")],
+    )
 }
 
 /// A client that trusts this run's certificate alone.

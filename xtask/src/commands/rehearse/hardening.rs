@@ -116,7 +116,8 @@ fn unlike(status: &str, unit: &Unit<'_>) -> Vec<String> {
     ]
     .into_iter()
     .filter_map(|(name, wanted)| {
-        let found = status.lines().find_map(|line| line.strip_prefix(&format!("{name}:"))).unwrap_or_default();
+        let found =
+            status.lines().find_map(|line| line.strip_prefix(&format!("{name}:"))).unwrap_or_default();
         let found = found.trim();
         (found != wanted).then(|| format!("the kernel says {name} {found}; expected {wanted}"))
     })

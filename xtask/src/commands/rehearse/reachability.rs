@@ -181,7 +181,11 @@ mod tests {
                 }
             }
         }
-        assert_eq!(differences(&topology, &measured), [""; 0], "what the networks do is what the edges allow");
+        assert_eq!(
+            differences(&topology, &measured),
+            [""; 0],
+            "what the networks do is what the edges allow"
+        );
         measured.insert(("edge".into(), "postgres.sql".into()), true);
         measured.insert(("node-red-a".into(), "postgres.sql".into()), false);
         measured.remove(&("llm".to_owned(), "edge.https".to_owned()));

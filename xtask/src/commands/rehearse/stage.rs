@@ -56,7 +56,9 @@ impl Stage {
         let mut problems = Vec::new();
         for program in ["openssl", "nsenter", "bash"] {
             if which::which(program).is_err() {
-                problems.push(format!("{program} is not on PATH: install it (Debian: openssl, util-linux, bash)"));
+                problems.push(format!(
+                    "{program} is not on PATH: install it (Debian: openssl, util-linux, bash)"
+                ));
             }
         }
         if !rustix::process::geteuid().is_root() {
@@ -156,8 +158,20 @@ impl Stage {
              basicConstraints=critical,CA:FALSE\nsubjectAltName=DNS:localhost,IP:127.0.0.1\n",
         )?;
         said(&[
-            "openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-config", &config, "-keyout",
-            &key, "-out", &certificate,
+            "openssl",
+            "req",
+            "-x509",
+            "-newkey",
+            "rsa:2048",
+            "-nodes",
+            "-days",
+            "2",
+            "-config",
+            &config,
+            "-keyout",
+            &key,
+            "-out",
+            &certificate,
         ])?;
         let pem = fs::read_to_string(&certificate)? + &fs::read_to_string(&key)?;
         fs::write(place(secrets::EDGE_TLS_PEM.0), pem)?;
@@ -205,10 +219,11 @@ impl Stage {
         let name = format!("{}-but-one", self.project.name);
         let prefix = free_prefix(&self.engine, &name)?;
         let env_file = self.project.env_file.with_file_name("but-one.env");
-        let env = self
-            .env
-            .replace(&self.secrets.display().to_string(), &partial.display().to_string())
-            .replace(&format!("{}={}\n", site::NETWORK_PREFIX, self.prefix), &format!("{}={prefix}\n", site::NETWORK_PREFIX));
+        let env =
+            self.env.replace(&self.secrets.display().to_string(), &partial.display().to_string()).replace(
+                &format!("{}={}\n", site::NETWORK_PREFIX, self.prefix),
+                &format!("{}={prefix}\n", site::NETWORK_PREFIX),
+            );
         fs::write(&env_file, env)?;
         let project = Project { name, env_file: env_file.clone(), ..self.project.clone() };
         let run = |argv: Vec<String>| {

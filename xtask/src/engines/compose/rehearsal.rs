@@ -43,7 +43,11 @@ pub fn chosen(names: &[String]) -> Result<Vec<(&'static str, &'static str)>> {
     let known: Vec<_> = CHECKS.iter().map(|(name, _)| *name).collect();
     let unknown: Vec<_> = names.iter().filter(|name| !known.contains(&name.as_str())).cloned().collect();
     if !unknown.is_empty() {
-        return Err(refused(format!("no check is called {}; there are {}", unknown.join(", "), known.join(", "))));
+        return Err(refused(format!(
+            "no check is called {}; there are {}",
+            unknown.join(", "),
+            known.join(", ")
+        )));
     }
     let wanted = |name: &str| names.is_empty() || names.iter().any(|one| one == name);
     Ok(CHECKS.into_iter().filter(|(name, _)| wanted(name)).collect())
@@ -133,7 +137,10 @@ mod tests {
         assert_eq!(whole.validate(), [""; 0]);
         assert_eq!(whole.steps.last().unwrap().after.len(), whole.steps.len() - 1);
         let text = whole.text();
-        assert!(text.contains("--project-name flowship-rehearsal-1 down --remove-orphans --volumes"), "{text}");
+        assert!(
+            text.contains("--project-name flowship-rehearsal-1 down --remove-orphans --volumes"),
+            "{text}"
+        );
         let kept = plan(&project, "A=1\n", &[], &chosen(&["edge".into()]).unwrap(), true);
         assert!(kept.steps.iter().all(|step| step.id.0 != "down" && step.undo.is_none()));
         assert!(chosen(&["edges".into()]).unwrap_err().to_string().contains("reachability"));

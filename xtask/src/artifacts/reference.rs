@@ -67,6 +67,21 @@ fn pages() -> Vec<Page> {
             rows: engine_limits,
         },
         Page {
+            name: "reachability",
+            title: "Reachability",
+            about: "Who reaches which port in containers, in a rehearsal of production (production and the stand-ins). \
+                    `cargo xtask rehearse compose` measures every cell from inside each container's network, and fails \
+                    on a difference.",
+            source: "xtask/src/platform (the edges)",
+            headers: vec![
+                "port",
+                "reached, as an edge allows",
+                "reached, though no edge allows it",
+                "not reached",
+            ],
+            rows: reachability,
+        },
+        Page {
             name: "secrets",
             title: "Secrets",
             about: "Every secret, who makes it, who reads it. Services get files, never values.",
@@ -120,7 +135,7 @@ fn pages() -> Vec<Page> {
             title: "Gates",
             about: "What `cargo xtask ci` judges.",
             source: "xtask/src/platform/gates.rs",
-            headers: vec!["gate", "holds when", "waits for", "limit", "when it fails"],
+            headers: vec!["gate", "holds when", "waits for", "elsewhere", "limit", "when it fails"],
             rows: gates,
         },
     ]
@@ -344,6 +359,27 @@ fn settings() -> Vec<Vec<String>> {
         .collect()
 }
 
+fn reachability(platform: &Platform) -> Vec<Vec<String>> {
+    let topology = Topology::of(platform, Scope::Rehearsal);
+    let mut rows = Vec::new();
+    for to in &topology.units {
+        for port in &to.service.ports {
+            let (mut allowed, mut limits, mut closed) = (vec![], vec![], vec![]);
+            for from in topology.units.iter().filter(|from| from.name() != to.name()) {
+                let column = match (topology.reaches(from, to, port), topology.allows(from, to, port)) {
+                    (true, true) => &mut allowed,
+                    (true, false) => &mut limits,
+                    (false, _) => &mut closed,
+                };
+                column.push(code(&from.name()));
+            }
+            let cell = code(&format!("{}.{}", to.name(), port.name));
+            rows.push(vec![cell, allowed.join(", "), limits.join(", "), closed.join(", ")]);
+        }
+    }
+    rows
+}
+
 fn gates(platform: &Platform) -> Vec<Vec<String>> {
     platform
         .gates
@@ -353,6 +389,11 @@ fn gates(platform: &Platform) -> Vec<Vec<String>> {
                 code(gate.id),
                 gate.checks.to_owned(),
                 gate.after.join(", "),
+                gate.requires
+                    .iter()
+                    .map(|one| format!("not run: {}", one.absent()))
+                    .collect::<Vec<_>>()
+                    .join("; "),
                 format!("{} s", gate.limit_seconds),
                 gate.remedy.to_owned(),
             ]

@@ -1,6 +1,6 @@
 //! The quality gates of `cargo xtask ci`, in the order in which they are shown.
 
-use vocabulary::model::{Evidence, Gate, GateCommand};
+use vocabulary::model::{Evidence, Gate, GateCommand, Requirement};
 
 use super::images;
 
@@ -11,6 +11,7 @@ pub fn gates() -> Vec<Gate> {
             checks: "Rust sources are formatted",
             commands: vec![cargo(&["fmt", "--all", "--check"])],
             after: vec![],
+            requires: vec![],
             remedy: "run `cargo fmt --all`",
             limit_seconds: 120,
         },
@@ -19,6 +20,7 @@ pub fn gates() -> Vec<Gate> {
             checks: "generated files are what the platform says, and the platform and its environments are valid",
             commands: vec![xtask(&["generate", "--check"]), xtask(&["environment", "check"])],
             after: vec![],
+            requires: vec![],
             remedy: "run `cargo xtask generate`; it shows what it changes with --diff",
             limit_seconds: 60,
         },
@@ -27,6 +29,7 @@ pub fn gates() -> Vec<Gate> {
             checks: "the flows would start and answer: the offline gate, and nrlint",
             commands: vec![xtask(&["check", "flows"]), nrlint("flows.json"), nrlint("test-smoke.json")],
             after: vec![],
+            requires: vec![],
             remedy: "mend the node that the finding names, in the editor (`cargo xtask dev`) or in the file",
             limit_seconds: 120,
         },
@@ -51,6 +54,7 @@ pub fn gates() -> Vec<Gate> {
                 },
             ],
             after: vec![],
+            requires: vec![],
             remedy: "change the workflow's definition in xtask/src/artifacts/workflows.rs, then `cargo xtask generate`",
             limit_seconds: 120,
         },
@@ -89,6 +93,7 @@ pub fn gates() -> Vec<Gate> {
                 ),
             ],
             after: vec![],
+            requires: vec![],
             remedy: "change xtask/src/platform or xtask/src/artifacts/containers, then `cargo xtask generate`",
             limit_seconds: 120,
         },
@@ -105,6 +110,7 @@ pub fn gates() -> Vec<Gate> {
                 "warnings",
             ])],
             after: vec!["format"],
+            requires: vec![],
             remedy: "mend what clippy names",
             limit_seconds: 900,
         },
@@ -116,6 +122,7 @@ pub fn gates() -> Vec<Gate> {
                 ..cargo(&["test", "--workspace", "--no-fail-fast"])
             }],
             after: vec!["clippy"],
+            requires: vec![],
             remedy: "run the failing test alone: `cargo test -p xtask NAME`",
             limit_seconds: 1800,
         },
@@ -130,6 +137,7 @@ pub fn gates() -> Vec<Gate> {
                 evidence: Evidence::NodeTests,
             }],
             after: vec!["tests"],
+            requires: vec![],
             remedy: "run the failing file alone: `cargo xtask ci node` prints its name and its log",
             limit_seconds: 900,
         },
@@ -138,8 +146,22 @@ pub fn gates() -> Vec<Gate> {
             checks: "a private platform comes up on free ports and its five smoke checks pass",
             commands: vec![xtask(&["smoke", "--private"])],
             after: vec!["node"],
+            requires: vec![],
             remedy: "run `cargo xtask dev`, then `cargo xtask smoke`, and read `cargo xtask logs`",
             limit_seconds: 300,
+        },
+        Gate {
+            id: "rehearsal",
+            checks: "production on Compose, built here: it comes up, passes smoke, shows every hardening claim, reaches \
+                     what the edges allow, drains",
+            commands: vec![
+                xtask(&["image", "build", "--stand-ins-if-locked"]),
+                xtask(&["rehearse", "compose"]),
+            ],
+            after: vec!["smoke"],
+            requires: vec![Requirement::ContainerEngine, Requirement::Root],
+            remedy: "run `cargo xtask rehearse compose --keep`, then look at the containers with docker",
+            limit_seconds: 1800,
         },
     ]
 }

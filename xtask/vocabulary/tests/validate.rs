@@ -220,6 +220,7 @@ fn gate(id: &'static str, after: Vec<&'static str>) -> Gate {
             evidence: Evidence::ExitCode,
         }],
         after,
+        requires: vec![],
         remedy: "mend it",
         limit_seconds: 60,
     }

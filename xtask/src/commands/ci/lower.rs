@@ -208,6 +208,7 @@ mod tests {
             checks: "something",
             commands: scripts.iter().map(command).collect(),
             after: after.to_vec(),
+            requires: vec![],
             remedy: "mend it",
             limit_seconds: 1,
         }

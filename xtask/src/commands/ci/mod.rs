@@ -2,6 +2,7 @@
 
 mod evidence;
 mod lower;
+mod requirements;
 mod summary;
 
 use anyhow::Result;
@@ -25,7 +26,7 @@ use crate::tools::{NpmProject, Toolbox, progress};
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  cargo xtask ci                     every gate\n  cargo xtask ci format flows        only these\n  \
-                        cargo xtask ci --keep-going        all of them, whatever fails\n  cargo xtask ci --list"
+                        cargo xtask ci --keep-going        all of them, whatever fails\n  cargo xtask ci --require-all       a gate that cannot run here fails\n  cargo xtask ci --list"
 )]
 pub struct Options {
     /// Only these gates [default: all]
@@ -37,6 +38,9 @@ pub struct Options {
     /// After a failure, run the other gates all the same
     #[arg(long)]
     keep_going: bool,
+    /// A gate that this machine cannot run counts as failed
+    #[arg(long)]
+    require_all: bool,
     /// Show the plan and do nothing
     #[arg(long)]
     dry_run: bool,
@@ -52,7 +56,10 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
     if options.list {
         return list(context, &platform);
     }
-    let gates = chosen(&platform, &options.gates)?;
+    let asked = chosen(&platform, &options.gates)?;
+    let absent = requirements::absent(asked.iter().flat_map(|gate| gate.requires.iter().copied()));
+    let (gates, unable): (Vec<&Gate>, Vec<&Gate>) =
+        asked.iter().partition(|gate| !gate.requires.iter().any(|one| absent.contains_key(one.absent())));
     let toolbox = Toolbox::open(context)?;
     let names: Vec<_> = gates
         .iter()
@@ -88,13 +95,22 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
         hands: Hands { native: &native, ..NoHands::hands() },
     };
     let report = runner.run(&plan)?;
-    let rows = summary::rows(&gates, &report);
+    let not_able = |gate: &&Gate| {
+        let found = gate.requires.iter().find_map(|one| absent.get_key_value(one.absent()));
+        found.map(|(reason, why)| summary::not_run(gate, reason, why))
+    };
+    let mut rows = summary::rows(&gates, &report);
+    rows.extend(unable.iter().filter_map(not_able));
+    if options.require_all && !unable.is_empty() {
+        eprintln!("--require-all: every gate has to be run");
+    }
     if context.json {
         stdout::json(&summary::json(&rows, &report))?;
     } else {
         stdout::text(&summary::table(&rows, report.duration_ms))?;
     }
     match report.outcome {
+        Outcome::Done if options.require_all && !unable.is_empty() => Err(Reported.into()),
         Outcome::Done => Ok(()),
         Outcome::Failed => Err(Reported.into()),
         Outcome::Interrupted(_) => report.into_result(),

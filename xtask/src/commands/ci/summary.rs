@@ -17,6 +17,9 @@ pub struct Row {
     pub duration_ms: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
+    /// Why this machine cannot run it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
     /// Of the command that failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub log: Option<PathBuf>,
@@ -50,7 +53,20 @@ fn row(gate: &Gate, report: &Report) -> Row {
         result,
         duration_ms: steps.iter().map(|step| step.duration_ms).sum(),
         error: failed.and_then(|step| step.error.clone()),
+        reason: None,
         log: failed.and_then(|step| step.log.clone()),
+    }
+}
+
+/// The row of a gate that this machine cannot run.
+pub fn not_run(gate: &Gate, reason: &str, why: &str) -> Row {
+    Row {
+        gate: gate.id,
+        result: GateResult::NotRun,
+        duration_ms: 0,
+        error: Some(why.to_owned()),
+        reason: Some(reason.to_owned()),
+        log: None,
     }
 }
 
@@ -64,7 +80,10 @@ pub fn table(rows: &[Row], duration_ms: u64) -> String {
             GateResult::Failed => ("FAILED", seconds(row.duration_ms)),
             GateResult::NotRun => ("not run", "-".to_owned()),
         };
-        out.push_str(&format!("{:<12} {word:<8} {time:>9}\n", row.gate));
+        match &row.reason {
+            Some(reason) => out.push_str(&format!("{:<12} not run: {reason}\n", row.gate)),
+            None => out.push_str(&format!("{:<12} {word:<8} {time:>9}\n", row.gate)),
+        }
     }
     let count = |result: GateResult| rows.iter().filter(|row| row.result == result).count();
     let not_run = count(GateResult::NotRun);

@@ -31,6 +31,9 @@ pub struct Options {
     /// Build on the stand-ins of `image bases --from-packages` instead of the pinned images
     #[arg(long)]
     stand_ins: bool,
+    /// Build on stand-ins where some are locked here, else on the pinned images
+    #[arg(long, conflicts_with = "stand_ins")]
+    stand_ins_if_locked: bool,
     /// Only this target; may be given several times
     #[arg(long, value_name = "TARGET")]
     only: Vec<String>,
@@ -49,11 +52,14 @@ pub struct Options {
 }
 
 pub fn run(context: &Context, options: &Options) -> Result<()> {
-    let (builds, left_out) = builds(context, options)?;
+    let on_stand_ins = options.stand_ins
+        || (options.stand_ins_if_locked
+            && !locks::read::<StandIns>(&locks::stand_ins_file(context.state()))?.stand_ins.is_empty());
+    let (builds, left_out) = builds(context, options, on_stand_ins)?;
     let engine = Engine::find()?;
     engine.build()?;
     let plan = build::plan(&engine, &context.root, &builds, options.no_cache)?;
-    if options.stand_ins {
+    if on_stand_ins {
         eprintln!("{WARNING}");
     }
     for target in &left_out {
@@ -84,7 +90,7 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
 }
 
 /// What is to be built, and the targets whose stage does not exist yet.
-fn builds(context: &Context, options: &Options) -> Result<(Vec<Build>, Vec<Wanted>)> {
+fn builds(context: &Context, options: &Options, on_stand_ins: bool) -> Result<(Vec<Build>, Vec<Wanted>)> {
     let platform = platform();
     let wanted = build::wanted(&platform);
     let lock: StandIns = locks::read(&locks::stand_ins_file(context.state()))?;
@@ -112,7 +118,7 @@ fn builds(context: &Context, options: &Options) -> Result<(Vec<Build>, Vec<Wante
     }
     let mut substituted = BTreeMap::new();
     for (file, text) in &texts {
-        let Some(text) = text.as_ref().filter(|_| options.stand_ins) else { continue };
+        let Some(text) = text.as_ref().filter(|_| on_stand_ins) else { continue };
         match build::substituted(text, &lock) {
             Ok(found) => {
                 substituted.insert(*file, found);

@@ -12,10 +12,33 @@ pub struct Gate {
     pub commands: Vec<GateCommand>,
     /// Gates that must have ended, well or not, before this one starts: they use the same scarce thing.
     pub after: Vec<&'static str>,
+    /// What the machine must have; without it the gate is not run, which the summary says with the reason.
+    pub requires: Vec<Requirement>,
     /// What to do when it fails.
     pub remedy: &'static str,
     /// Seconds after which it is stopped and has failed.
     pub limit_seconds: u32,
+}
+
+/// What no program of the catalogue can bring.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Requirement {
+    /// One that answers and can build.
+    ContainerEngine,
+    /// The caller is root.
+    Root,
+}
+
+impl Requirement {
+    /// Why a gate is not run without it.
+    #[must_use]
+    pub fn absent(self) -> &'static str {
+        match self {
+            Self::ContainerEngine => "no container engine",
+            Self::Root => "the caller is not root",
+        }
+    }
 }
 
 /// One program of a gate.

@@ -1,0 +1,31 @@
+//! What gates ask of the machine and it does not have. Observes.
+
+use std::collections::BTreeMap;
+
+use vocabulary::model::Requirement;
+
+use crate::images::engine::Engine;
+
+/// Why a gate is not run, in a few words, and what exactly was found.
+pub type Absent = BTreeMap<&'static str, String>;
+
+/// Those of the requirements that are not met; each is looked at once.
+pub fn absent(asked: impl IntoIterator<Item = Requirement>) -> Absent {
+    let mut absent = Absent::new();
+    let mut seen = Vec::new();
+    for requirement in asked {
+        if seen.contains(&requirement) {
+            continue;
+        }
+        seen.push(requirement);
+        let found = match requirement {
+            Requirement::ContainerEngine => Engine::find().and_then(|engine| engine.build().map(|_| ())),
+            Requirement::Root if rustix::process::geteuid().is_root() => Ok(()),
+            Requirement::Root => Err(anyhow::anyhow!("run it as root to judge everything")),
+        };
+        if let Err(error) = found {
+            absent.insert(requirement.absent(), format!("{error:#}"));
+        }
+    }
+    absent
+}

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
-    bench, check, ci, dev, doctor, down, environment, generate, logs, reset, smoke, status, supervise,
+    bench, check, ci, dev, doctor, down, environment, generate, impact, logs, reset, smoke, status,
+    supervise, why,
 };
 
 /// Develop, check, release, deploy and watch the Flowship platform.
@@ -48,6 +49,10 @@ pub enum Command {
     Bench(bench::Options),
     /// Write the files that derive from the platform
     Generate(generate::Options),
+    /// Tell which values of the platform make a line of a generated file
+    Why(why::Options),
+    /// Tell which files and lines a value of the platform makes
+    Impact(impact::Options),
     /// Judge files without running anything
     Check(check::Options),
     /// Show and check what the environments' files say

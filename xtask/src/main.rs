@@ -10,6 +10,7 @@ mod exit;
 mod nearest;
 mod plan;
 mod platform;
+mod review;
 mod site;
 mod tools;
 

@@ -1,9 +1,9 @@
 //! Quality gates: what must hold before a change lands.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// One gate of `cargo xtask ci`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Gate {
     /// As typed on the command line.
     pub id: &'static str,
@@ -19,7 +19,7 @@ pub struct Gate {
 }
 
 /// One program of a gate.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GateCommand {
     /// Name in the catalogue of programs, or `xtask` for this very program.
     pub program: &'static str,

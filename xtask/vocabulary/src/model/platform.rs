@@ -1,14 +1,14 @@
 //! The platform as one value.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{
-    Edge, Gate, Label, LlmEndpoint, Metric, MetricRef, Port, PortRef, QueuePolicy, Secret, SecretRef,
+    Edge, Gate, Label, LlmEndpoint, Metric, MetricRef, Port, PortRef, QueuePolicy, Review, Secret, SecretRef,
     Service, ServiceId, SmokeSuite,
 };
 
 /// Everything that is shipped, and how it is judged.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Platform {
     pub name: &'static str,
     pub services: Vec<Service>,
@@ -18,6 +18,7 @@ pub struct Platform {
     pub queue: QueuePolicy,
     pub smoke: SmokeSuite,
     pub gates: Vec<Gate>,
+    pub review: Review,
 }
 
 impl Platform {

@@ -1,13 +1,13 @@
 //! Services: the parts that a platform consists of.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{
     Alert, Edge, Health, Image, Metric, Port, Process, Resources, Scrape, SecretUse, ServiceId, Variable,
 };
 
 /// One part of the platform, with everything that is known of it.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Service {
     pub id: ServiceId,
     pub purpose: &'static str,
@@ -33,8 +33,9 @@ pub struct Service {
 }
 
 /// How long a service lives.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[serde(bound(deserialize = "'de: 'static"))]
 pub enum Lifetime {
     /// Runs to its end before its dependents start.
     OneShot,
@@ -48,7 +49,7 @@ pub enum Lifetime {
 pub type Replica = &'static str;
 
 /// How a service is asked to end.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stop {
     /// Such as `SIGTERM`.
     pub signal: &'static str,
@@ -57,7 +58,7 @@ pub struct Stop {
 }
 
 /// A data folder that outlives its service.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Volume {
     pub name: &'static str,
     pub purpose: &'static str,

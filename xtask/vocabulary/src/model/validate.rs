@@ -6,8 +6,8 @@ use std::fmt;
 use serde::Serialize;
 
 use super::{
-    Command, Destination, Exposure, Fact, Health, Image, Lifetime, Metric, MetricKind, Need, Platform,
-    PortRef, Reaction, Scrape, SecretRef, Service, ServiceId, Value, VolumeRef,
+    ChangeClass, Command, Destination, Exposure, Fact, Health, Image, Lifetime, Metric, MetricKind, Need,
+    Platform, PortRef, Reaction, Scrape, SecretRef, Service, ServiceId, Value, VolumeRef,
 };
 
 /// One broken invariant.
@@ -57,6 +57,7 @@ impl Platform {
         start_cycles(self, &mut report);
         smoke(self, &mut report);
         gates(self, &mut report);
+        review(self, &mut report);
         report.0
     }
 }
@@ -491,5 +492,14 @@ fn gates(platform: &Platform, report: &mut Report) {
                 report.add(&subject, format!("it waits for {other}, which is no gate listed before it"));
             }
         }
+    }
+}
+
+fn review(platform: &Platform, report: &mut Report) {
+    if platform.review.label.trim().is_empty() {
+        report.add("review", "its label is empty; name the label that a reviewer sets");
+    }
+    if platform.review.asked_for.contains(&ChangeClass::Neutral) {
+        report.add("review", "it asks for the label on neutral changes too; leave them out");
     }
 }

@@ -65,22 +65,18 @@ impl Model {
 /// The platform without a part, and how that was brought about. None for what can only go with what it belongs to,
 /// such as `service/edge/resources`: its own parts can be changed.
 pub fn without(model: &Model, part: &Part) -> Option<(Way, Platform)> {
-    let read = |edit| Platform::deserialize(Edited::new(model.root.value, &part.steps, edit)).ok();
-    let edits: &[(Way, Edit)] = match part.value {
-        _ if part.is_item() => &[(Way::LeftOut, Edit::LeaveOut)],
-        Value::Null => &[],
-        Value::Array(items) if items.is_empty() => &[],
-        Value::Array(_) => &[(Way::LeftOut, Edit::None), (Way::Emptied, Edit::Empty)],
-        _ => &[(Way::LeftOut, Edit::None)],
+    let none = Cell::new(false);
+    let read = |edit| Platform::deserialize(Edited::new(model.root.value, &part.steps, edit, &none)).ok();
+    let (way, edit, tries): (_, fn(usize) -> Edit, _) = match part.value {
+        _ if part.is_item() => (Way::LeftOut, |_| Edit::LeaveOut, 1),
+        Value::Null => return None,
+        Value::Array(items) if items.is_empty() => return None,
+        Value::Array(_) => (Way::Emptied, |_| Edit::Empty, 1),
+        Value::Object(_) => (Way::Changed, Edit::Change, 1),
+        _ => (Way::Changed, Edit::Change, TRIES),
     };
-    let left_out = || edits.iter().find_map(|(way, edit)| read(*edit).map(|without| (*way, without)));
-    let changed = || {
-        let scalar =
-            !part.is_item() && !matches!(part.value, Value::Array(_) | Value::Object(_) | Value::Null);
-        let tries = if scalar { TRIES } else { 0 };
-        (0..tries).find_map(|tried| read(Edit::Another(tried))).map(|other| (Way::Changed, other))
-    };
-    left_out().or_else(changed)
+    let other = (0..tries).find_map(|tried| read(edit(tried)))?;
+    Some((if none.get() { Way::LeftOut } else { way }, other))
 }
 
 /// The artifacts of a family, or none when it cannot make any of such a platform: families may rely on what

@@ -1,5 +1,7 @@
 //! Reads a value back from its serialisation with one part of it changed on the way. Pure.
 
+use std::cell::Cell;
+
 use serde::Deserializer;
 use serde::de::value::{BorrowedStrDeserializer, MapAccessDeserializer, MapDeserializer, SeqDeserializer};
 use serde::de::{Error as _, IntoDeserializer, Visitor};
@@ -13,12 +15,11 @@ use super::part::Step;
 pub enum Edit {
     /// It is left out of its list.
     LeaveOut,
-    /// It becomes what an `Option` calls none.
-    None,
     /// The list becomes empty.
     Empty,
-    /// Another value of the same shape; the number counts the tries, from 0.
-    Another(usize),
+    /// It becomes none where it may be, and else another value of the same shape; the number counts the tries,
+    /// from 0.
+    Change(usize),
 }
 
 /// A serialised value, read with an edit somewhere in it.
@@ -27,11 +28,14 @@ pub struct Edited<'a> {
     value: &'static Value,
     /// The way to the edited part; none when that is not in here.
     edit: Option<(&'a [Step], Edit)>,
+    /// Set when the part became none.
+    none: &'a Cell<bool>,
 }
 
 impl<'a> Edited<'a> {
-    pub fn new(value: &'static Value, steps: &'a [Step], edit: Edit) -> Self {
-        Self { value, edit: Some((steps, edit)) }
+    /// `none` is set when the part becomes none.
+    pub fn new(value: &'static Value, steps: &'a [Step], edit: Edit, none: &'a Cell<bool>) -> Self {
+        Self { value, edit: Some((steps, edit)), none }
     }
 
     /// The edit, if it is of this very value.
@@ -44,7 +48,7 @@ impl<'a> Edited<'a> {
             let (first, rest) = steps.split_first()?;
             (*first == step).then_some((rest, edit))
         });
-        Self { value, edit: inside }
+        Self { value, edit: inside, none: self.none }
     }
 
     fn fields(self) -> impl Iterator<Item = (BorrowedStrDeserializer<'static, Error>, Edited<'a>)> + use<'a> {
@@ -78,28 +82,30 @@ impl Deserializer<'static> for Edited<'_> {
             (None, Value::Array(_)) => SeqDeserializer::new(self.items()).deserialize_any(visitor),
             (None, Value::Object(_)) => MapDeserializer::new(self.fields()).deserialize_any(visitor),
             (None, other) => other.deserialize_any(visitor),
-            (Some(Edit::None), _) => visitor.visit_unit(),
             (Some(Edit::Empty), _) => {
                 SeqDeserializer::new(std::iter::empty::<Edited<'_>>()).deserialize_any(visitor)
             }
-            (Some(Edit::Another(tried)), Value::Bool(value)) if tried == 0 => visitor.visit_bool(!value),
-            (Some(Edit::Another(tried)), Value::String(text)) if tried == 0 => {
+            (Some(Edit::Change(tried)), Value::Bool(value)) if tried == 0 => visitor.visit_bool(!value),
+            (Some(Edit::Change(tried)), Value::String(text)) if tried == 0 => {
                 // The model's texts live as long as the program: a few bytes for each question asked.
                 visitor.visit_borrowed_str(Box::leak(another_text(text).into_boxed_str()))
             }
-            (Some(Edit::Another(tried)), Value::Number(number)) => match another_number(number, tried) {
+            (Some(Edit::Change(tried)), Value::Number(number)) => match another_number(number, tried) {
                 Some(Value::Number(number)) => number.deserialize_any(visitor),
                 _ => Err(exhausted()),
             },
-            (Some(Edit::Another(_) | Edit::LeaveOut), _) => Err(exhausted()),
+            (Some(Edit::Change(_) | Edit::LeaveOut), _) => Err(exhausted()),
         }
     }
 
     fn deserialize_option<V: Visitor<'static>>(self, visitor: V) -> Result<V::Value, Error> {
-        if self.value.is_null() || self.here() == Some(Edit::None) {
-            visitor.visit_none()
-        } else {
-            visitor.visit_some(self)
+        match self.here() {
+            Some(Edit::Change(_) | Edit::Empty) => {
+                self.none.set(true);
+                visitor.visit_none()
+            }
+            _ if self.value.is_null() => visitor.visit_none(),
+            _ => visitor.visit_some(self),
         }
     }
 
@@ -110,7 +116,7 @@ impl Deserializer<'static> for Edited<'_> {
         visitor: V,
     ) -> Result<V::Value, Error> {
         match (self.here(), self.value) {
-            (Some(Edit::Another(tried)), Value::String(text)) => {
+            (Some(Edit::Change(tried)), Value::String(text)) => {
                 let mut others = variants.iter().copied().filter(|variant| variant != text);
                 let other = others.nth(tried).ok_or_else(exhausted)?;
                 visitor.visit_enum(IntoDeserializer::<Error>::into_deserializer(other))
@@ -173,6 +179,8 @@ fn another_number(number: &serde_json::Number, tried: usize) -> Option<Value> {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
+
     use serde::Deserialize;
     use serde_json::{Value, json};
 
@@ -204,7 +212,8 @@ mod tests {
     }
 
     fn read(steps: &[Step], edit: Edit) -> Result<Thing, String> {
-        Thing::deserialize(Edited::new(value(), steps, edit)).map_err(|error| error.to_string())
+        Thing::deserialize(Edited::new(value(), steps, edit, &Cell::new(false)))
+            .map_err(|error| error.to_string())
     }
 
     #[test]
@@ -212,11 +221,11 @@ mod tests {
         use Step::{Field, Item};
         let whole = || Thing::deserialize(value()).unwrap();
         for (steps, edit, expected) in [
-            (&[Field("name")][..], Edit::Another(0), Ok(Thing { name: "a0", ..whole() })),
-            (&[Field("small")], Edit::Another(0), Err("invalid value: integer `401`, expected u8")),
-            (&[Field("small")], Edit::Another(1), Ok(Thing { small: 201, ..whole() })),
-            (&[Field("on")], Edit::Another(0), Ok(Thing { on: false, ..whole() })),
-            (&[Field("maybe")], Edit::None, Ok(Thing { maybe: None, ..whole() })),
+            (&[Field("name")][..], Edit::Change(0), Ok(Thing { name: "a0", ..whole() })),
+            (&[Field("small")], Edit::Change(0), Err("invalid value: integer `401`, expected u8")),
+            (&[Field("small")], Edit::Change(1), Ok(Thing { small: 201, ..whole() })),
+            (&[Field("on")], Edit::Change(0), Ok(Thing { on: false, ..whole() })),
+            (&[Field("maybe")], Edit::Change(0), Ok(Thing { maybe: None, ..whole() })),
             (&[Field("list")], Edit::Empty, Ok(Thing { list: vec![], ..whole() })),
             (
                 &[Field("list"), Item(0)],
@@ -225,21 +234,20 @@ mod tests {
             ),
             (
                 &[Field("list"), Item(1), Field("sized"), Field("width")],
-                Edit::Another(0),
+                Edit::Change(0),
                 Ok(Thing { list: vec![Shape::Point, Shape::Sized { width: 4.0 }], ..whole() }),
             ),
             (
                 &[Field("list"), Item(0)],
-                Edit::Another(1),
+                Edit::Change(1),
                 Ok(Thing { list: vec![Shape::Other, Shape::Sized { width: 1.5 }], ..whole() }),
             ),
-            (&[Field("list"), Item(0)], Edit::Another(2), Err("no other value is left to try")),
+            (&[Field("list"), Item(0)], Edit::Change(2), Err("no other value is left to try")),
         ] {
             assert_eq!(read(steps, edit), expected.map_err(str::to_owned), "{steps:?} {edit:?}");
         }
-        assert!(read(&[Field("name")], Edit::None).is_err(), "only what may be none becomes none");
         assert!(
-            read(&[Field("list"), Item(0)], Edit::Another(0)).is_err(),
+            read(&[Field("list"), Item(0)], Edit::Change(0)).is_err(),
             "a variant with data has none to give"
         );
     }

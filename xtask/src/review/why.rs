@@ -119,6 +119,7 @@ impl Search<'_> {
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
+    use std::thread;
 
     use vocabulary::model::Platform;
 
@@ -194,22 +195,26 @@ mod tests {
     #[test]
     fn every_line_of_every_generated_file_has_an_answer() {
         let model = Model::new(platform());
-        for family in FAMILIES {
-            let fixed = (family.generate)(&bare());
-            for artifact in (family.generate)(&model.platform) {
-                let all = why(&model, family, &artifact.path, &artifact.contents, None);
-                assert!(all.relied_on.is_empty(), "{}: {:?}", artifact.path, all.relied_on);
-                let fixed = fixed.iter().find(|other| other.path == artifact.path);
-                let fixed: Vec<_> = fixed.map_or(vec![], |artifact| artifact.contents.lines().collect());
-                for (line, text) in artifact.contents.lines().enumerate() {
-                    let told = all.of_line(line);
-                    assert!(
-                        !told.causes.is_empty() || fixed.contains(&text),
-                        "{}:{}: {text:?} is not made by the family alone",
-                        artifact.path,
-                        line + 1
-                    );
-                }
+        thread::scope(|scope| {
+            FAMILIES.iter().for_each(|family| drop(scope.spawn(|| every_line_has_an_answer(&model, family))));
+        });
+    }
+
+    fn every_line_has_an_answer(model: &Model, family: &Family) {
+        let fixed = (family.generate)(&bare());
+        for artifact in (family.generate)(&model.platform) {
+            let all = why(model, family, &artifact.path, &artifact.contents, None);
+            assert!(all.relied_on.is_empty(), "{}: {:?}", artifact.path, all.relied_on);
+            let fixed = fixed.iter().find(|other| other.path == artifact.path);
+            let fixed: Vec<_> = fixed.map_or(vec![], |artifact| artifact.contents.lines().collect());
+            for (line, text) in artifact.contents.lines().enumerate() {
+                let told = all.of_line(line);
+                assert!(
+                    !told.causes.is_empty() || fixed.contains(&text),
+                    "{}:{}: {text:?} is not made by the family alone",
+                    artifact.path,
+                    line + 1
+                );
             }
         }
     }
@@ -218,7 +223,9 @@ mod tests {
     fn one_line_is_answered_as_it_is_among_all() {
         let model = Model::new(platform());
         let family = FAMILIES.iter().find(|family| family.name == "reference").unwrap();
-        for artifact in (family.generate)(&model.platform) {
+        let pages = ["docs/reference/ports.md", "docs/reference/gates.md"];
+        let artifacts = (family.generate)(&model.platform);
+        for artifact in artifacts.iter().filter(|artifact| pages.contains(&artifact.path.as_str())) {
             let all = why(&model, family, &artifact.path, &artifact.contents, None);
             let last = artifact.contents.lines().count() - 1;
             for line in [0, last / 2, last] {

@@ -1,10 +1,8 @@
 //! `cargo xtask impact`: which files and lines a value of the platform makes.
 
-use std::io::Write as _;
-
 use anyhow::Result;
 
-use super::why::existing;
+use super::why::{existing, write, write_json};
 use crate::context::Context;
 use crate::exit::refused;
 use crate::platform::platform;
@@ -41,29 +39,21 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
     })?;
     let impacts = impact(&model, part);
     if context.json {
-        println!("{}", serde_json::to_string_pretty(&impacts)?);
-        return Ok(());
+        return write_json(&impacts);
     }
-    impacts.iter().for_each(|impact| show(context, impact));
     if impacts.is_empty() {
-        println!("{} is empty: nothing of it can be left out", part.address);
+        return write(&format!("{} is empty: nothing of it can be left out\n", part.address));
     }
-    Ok(())
+    write(&impacts.iter().map(|impact| shown(context, impact)).collect::<String>())
 }
 
 fn list(context: &Context, model: &Model) -> Result<()> {
     let addresses: Vec<_> =
         model.root.walk().map(|part| part.address.as_str()).filter(|address| !address.is_empty()).collect();
-    if context.json {
-        println!("{}", serde_json::to_string_pretty(&addresses)?);
-    } else {
-        // Who reads only the first lines closes the pipe.
-        let _ = writeln!(std::io::stdout(), "{}", addresses.join("\n"));
-    }
-    Ok(())
+    if context.json { write_json(&addresses) } else { write(&format!("{}\n", addresses.join("\n"))) }
 }
 
-fn show(context: &Context, impact: &Impact) {
+fn shown(context: &Context, impact: &Impact) -> String {
     let way = match impact.way {
         Way::LeftOut => "left out",
         Way::Emptied => "emptied",
@@ -72,7 +62,11 @@ fn show(context: &Context, impact: &Impact) {
     let source = existing(&context.root, source::of_value(&impact.names));
     let source = source.map_or_else(String::new, |path| format!(" ({path})"));
     let lines: usize = impact.files.iter().map(|file| file.removed + file.added).sum();
-    println!("{}, {way}{source}: {} files, {lines} lines", impact.address, impact.files.len());
+    let files = match impact.files.len() {
+        1 => "1 file".to_owned(),
+        count => format!("{count} files"),
+    };
+    let mut out = format!("{}, {way}{source}: {files}, {lines} lines\n", impact.address);
     let width = impact.files.iter().map(|file| file.path.len()).max().unwrap_or(0);
     for Change { path, family, effect, removed, added } in &impact.files {
         let effect = match effect {
@@ -80,13 +74,11 @@ fn show(context: &Context, impact: &Impact) {
             Effect::Vanishes => ", vanishes",
             Effect::Appears => ", appears",
         };
-        println!(
-            "  {path:width$}  {:>5} {:>5}  {family}{effect}",
-            format!("-{removed}"),
-            format!("+{added}")
-        );
+        let (removed, added) = (format!("-{removed}"), format!("+{added}"));
+        out += &format!("  {path:width$}  {removed:>5} {added:>5}  {family}{effect}\n");
     }
     for family in &impact.relied_on_by {
-        println!("  the family {family} makes nothing without it");
+        out += &format!("  the family {family} makes nothing without it\n");
     }
+    out
 }

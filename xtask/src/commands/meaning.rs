@@ -72,7 +72,7 @@ fn recorded_in(context: &Context, reference: &str) -> Result<String> {
         .run()
         .context("git could not be started; `cargo xtask doctor` tells how to get it")?;
     if !output.status.success() {
-        let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+        let said = String::from_utf8_lossy(&output.stderr).trim().trim_end_matches('.').to_owned();
         return Err(refused(format!(
             "--against {reference}: {said}; expected a commit, branch or tag of this repository that has {RECORD} \
              (in a shallow clone fetch it first: git fetch --depth=1 origin {reference})"

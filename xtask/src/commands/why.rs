@@ -1,9 +1,10 @@
 //! `cargo xtask why`: which values of the platform make a line of a generated file.
 
 use std::fs;
+use std::io::{self, Write as _};
 use std::path::Path;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use serde_json::json;
 
 use crate::artifacts::{self, Artifact, FAMILIES, Family, LEDGER};
@@ -101,50 +102,45 @@ fn same_in_tree(context: &Context, artifact: &Artifact) -> Result<()> {
 fn ledger(context: &Context, ledger: &Artifact, line: usize) -> Result<()> {
     let text = line_of(ledger, line)?;
     let of = text.split_once("  ").map_or("", |(_, path)| path);
+    let place = format!("{LEDGER}:{line}");
     if context.json {
-        let value = json!({ "place": format!("{LEDGER}:{line}"), "text": text, "hash_of": of });
-        println!("{}", serde_json::to_string_pretty(&value)?);
-    } else {
-        println!("{LEDGER}:{line}\n  {text}\nthe ledger of `cargo xtask generate`: the SHA-256 of {of}");
-        println!("ask for a line of that file: cargo xtask why {of}:LINE");
+        return write_json(&json!({ "place": place, "text": text, "hash_of": of }));
     }
-    Ok(())
+    write(&format!(
+        "{place}\n  {text}\nthe ledger of `cargo xtask generate`: the SHA-256 of {of}\nask for a line of that file: \
+         cargo xtask why {of}:LINE\n"
+    ))
 }
 
 fn show(context: &Context, family: &Family, place: &str, text: &str, answer: &Answer) -> Result<()> {
     let from = existing(&context.root, source::of_family(family.name));
     if context.json {
-        let value = json!({
+        return write_json(&json!({
             "place": place,
             "text": text,
             "family": family.name,
             "family_source": from,
             "causes": answer.causes.iter().map(|cause| as_json(&context.root, cause)).collect::<Vec<_>>(),
             "relied_on": answer.relied_on,
-        });
-        println!("{}", serde_json::to_string_pretty(&value)?);
-        return Ok(());
+        }));
     }
     let from = from.map_or_else(String::new, |path| format!(" ({path})"));
-    println!("{place}\n  {text}");
+    let mut out = format!("{place}\n  {text}\nwritten by the family {}", family.name);
     if answer.causes.is_empty() && answer.relied_on.is_empty() {
-        println!("written by the family {} itself{from}, whatever the platform is", family.name);
+        out += &format!(" itself{from}, whatever the platform is\n");
     } else if answer.causes.is_empty() {
-        println!(
-            "written by the family {}{from}; it makes nothing without these, so more cannot be told:",
-            family.name
-        );
-        answer.relied_on.iter().for_each(|address| println!("  {address}"));
+        out += &format!("{from}; it makes nothing without these, so more cannot be told:\n");
+        answer.relied_on.iter().for_each(|address| out += &format!("  {address}\n"));
     } else {
-        println!("written by the family {}{from}; it is gone or another", family.name);
+        out += &format!("{from}; the line is gone or another\n");
         let mut rows = Vec::new();
         collect(&context.root, &answer.causes, 1, &mut rows);
         let width = rows.iter().map(|(address, ..)| address.len()).max().unwrap_or(0);
         for (address, way, source) in rows {
-            println!("{}", format!("{address:width$}  {way:26}  {source}").trim_end());
+            out += &format!("{}\n", format!("{address:width$}  {way:20}  {source}").trim_end());
         }
     }
-    Ok(())
+    write(&out)
 }
 
 type Row = (String, &'static str, String);
@@ -177,4 +173,13 @@ fn as_json(root: &Path, cause: &Cause) -> serde_json::Value {
 /// The first of the candidates that is a file of the tree.
 pub fn existing(root: &Path, candidates: Vec<String>) -> Option<String> {
     candidates.into_iter().find(|path| root.join(path).is_file())
+}
+
+pub fn write_json(value: &impl serde::Serialize) -> Result<()> {
+    write(&format!("{}\n", serde_json::to_string_pretty(value)?))
+}
+
+/// In one piece, so that a reader who leaves early is an error and no panic.
+pub fn write(text: &str) -> Result<()> {
+    io::stdout().lock().write_all(text.as_bytes()).context("stdout")
 }

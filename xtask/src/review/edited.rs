@@ -85,8 +85,8 @@ impl Deserializer<'static> for Edited<'_> {
             (Some(Edit::Empty), _) => {
                 SeqDeserializer::new(std::iter::empty::<Edited<'_>>()).deserialize_any(visitor)
             }
-            (Some(Edit::Change(tried)), Value::Bool(value)) if tried == 0 => visitor.visit_bool(!value),
-            (Some(Edit::Change(tried)), Value::String(text)) if tried == 0 => {
+            (Some(Edit::Change(0)), Value::Bool(value)) => visitor.visit_bool(!value),
+            (Some(Edit::Change(0)), Value::String(text)) => {
                 // The model's texts live as long as the program: a few bytes for each question asked.
                 visitor.visit_borrowed_str(Box::leak(another_text(text).into_boxed_str()))
             }

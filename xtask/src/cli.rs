@@ -5,13 +5,19 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
-    bench, check, ci, dev, doctor, down, environment, generate, impact, logs, reset, smoke, status,
+    bench, check, ci, dev, doctor, down, environment, generate, image, impact, logs, reset, smoke, status,
     supervise, why,
 };
 
 /// Develop, check, release, deploy and watch the Flowship platform.
 #[derive(Debug, Parser)]
-#[command(name = "cargo xtask", version, max_term_width = 100, arg_required_else_help = true)]
+#[command(
+    name = "xtask",
+    bin_name = "cargo xtask",
+    version,
+    max_term_width = 100,
+    arg_required_else_help = true
+)]
 pub struct Cli {
     #[command(flatten)]
     pub global: Global,
@@ -55,6 +61,8 @@ pub enum Command {
     Impact(impact::Options),
     /// Judge files without running anything
     Check(check::Options),
+    /// Build, list, scan, save and verify the container images
+    Image(image::Options),
     /// Show and check what the environments' files say
     Environment(environment::Options),
     /// Show each external program: found, version, where, what it is for, how to get it

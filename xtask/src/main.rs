@@ -7,11 +7,13 @@ mod commands;
 mod context;
 mod engines;
 mod exit;
+mod images;
 mod nearest;
 mod plan;
 mod platform;
 mod review;
 mod site;
+mod stdout;
 mod tools;
 
 use clap::Parser as _;

@@ -102,6 +102,18 @@ fn why_answers_for_the_ledger_too() {
 }
 
 #[test]
+fn why_tells_of_a_listed_file_what_makes_it_be_there() {
+    let place = format!(".gitattributes:{}", line(".gitattributes", "/ops/secrets/postgres.env.example "));
+    let output = run(repository(), &["why", &place]);
+    let shown = text(&output.stdout);
+    assert!(
+        shown.contains("lists ops/secrets/postgres.env.example, which is written by the family"),
+        "{shown}"
+    );
+    assert!(shown.contains("service/postgres/secret/postgres-superuser-password/variable"), "{shown}");
+}
+
+#[test]
 fn why_refuses_what_it_cannot_answer() {
     for (place, expected) in [
         ("docs/reference/port.md:3", "is no generated file; did you mean docs/reference/ports.md?"),

@@ -6,7 +6,7 @@ use serde::Serialize;
 use similar::TextDiff;
 
 use super::artifact::Artifact;
-use super::ledger::{Ledger, sha256};
+use super::ledger::{self, Ledger, sha256};
 use super::tree::Observed;
 
 /// How a file differs from what the platform says.
@@ -23,6 +23,19 @@ pub enum State {
     Mode,
     /// No family makes it any more.
     Orphan,
+    /// The same, and somebody has changed it since it was generated.
+    EditedOrphan,
+}
+
+impl State {
+    /// Whether bringing the file in line loses what somebody typed.
+    pub fn holds_hand_edits(self) -> bool {
+        matches!(self, Self::HandEdited | Self::EditedOrphan)
+    }
+
+    fn is_orphan(self) -> bool {
+        matches!(self, Self::Orphan | Self::EditedOrphan)
+    }
 }
 
 /// One file that differs.
@@ -34,19 +47,32 @@ pub struct Difference {
     pub diff: String,
 }
 
+impl Difference {
+    /// Whether the file is to be removed.
+    pub fn is_orphan(&self) -> bool {
+        self.state.is_orphan()
+    }
+}
+
 /// Every difference, sorted by path. `whole` tells that `artifacts` are those of all families, so that what is not
-/// among them is an orphan.
+/// among them is an orphan, and that the ledger must list them and nothing else.
 pub fn compare(artifacts: &[Artifact], observed: &Observed, whole: bool) -> Vec<Difference> {
     let mut differences: Vec<_> =
         artifacts.iter().filter_map(|artifact| difference(artifact, observed)).collect();
     if whole {
         let made: BTreeMap<_, _> = artifacts.iter().map(|artifact| (artifact.path.as_str(), ())).collect();
-        let orphans = observed.files.iter().filter(|(path, _)| !made.contains_key(path.as_str()));
+        let owned = |path: &str| made.contains_key(path) || path == ledger::PATH;
+        let orphans = observed.files.iter().filter(|(path, _)| !owned(path));
         differences.extend(orphans.map(|(path, file)| Difference {
             path: path.clone(),
-            state: State::Orphan,
+            state: if untouched(path, &file.contents, &observed.ledger) {
+                State::Orphan
+            } else {
+                State::EditedOrphan
+            },
             diff: unified(path, &file.contents, ""),
         }));
+        differences.extend(ledger_difference(artifacts, observed));
     }
     differences.sort_by(|left, right| left.path.cmp(&right.path));
     differences
@@ -59,7 +85,8 @@ fn difference(artifact: &Artifact, observed: &Observed) -> Option<Difference> {
     };
     if file.contents != artifact.contents {
         let diff = unified(&artifact.path, &file.contents, &artifact.contents);
-        let state = if edited(&artifact.path, &file.contents, &observed.ledger) {
+        let listed = observed.ledger.contains_key(&artifact.path);
+        let state = if listed && !untouched(&artifact.path, &file.contents, &observed.ledger) {
             State::HandEdited
         } else {
             State::Stale
@@ -73,8 +100,14 @@ fn difference(artifact: &Artifact, observed: &Observed) -> Option<Difference> {
     })
 }
 
-fn edited(path: &str, contents: &str, ledger: &Ledger) -> bool {
-    ledger.get(path).is_some_and(|hash| *hash != sha256(contents.as_bytes()))
+/// The ledger counts as edited by nobody: who merges two branches edits it rightly.
+fn ledger_difference(artifacts: &[Artifact], observed: &Observed) -> Option<Difference> {
+    difference(&ledger::artifact(artifacts, &Ledger::new()), observed)
+}
+
+/// Whether the file is as it was generated.
+fn untouched(path: &str, contents: &str, ledger: &Ledger) -> bool {
+    ledger.get(path).is_some_and(|hash| *hash == sha256(contents.as_bytes()))
 }
 
 fn unified(path: &str, from: &str, to: &str) -> String {

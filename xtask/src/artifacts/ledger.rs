@@ -4,6 +4,7 @@
 //! of `sha256sum`, so that `sha256sum -c ops/generated.sha256` judges it too.
 
 use std::collections::BTreeMap;
+use std::path::{Component, Path};
 
 use sha2::{Digest as _, Sha256};
 
@@ -18,13 +19,18 @@ pub fn sha256(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Lines that are none of `sha256sum`'s are left out: a broken ledger costs only the distinction it makes.
+/// Lines that are none of `sha256sum`'s, or whose path leads out of the tree, are left out: a broken ledger costs only
+/// the distinction it makes.
 pub fn parse(text: &str) -> Ledger {
     text.lines()
         .filter_map(|line| line.split_once("  "))
-        .filter(|(hash, _)| hash.len() == 64)
+        .filter(|(hash, path)| hash.len() == 64 && stays_below(path))
         .map(|(hash, path)| (path.to_owned(), hash.to_owned()))
         .collect()
+}
+
+fn stays_below(path: &str) -> bool {
+    !path.is_empty() && Path::new(path).components().all(|part| matches!(part, Component::Normal(_)))
 }
 
 pub fn write(ledger: &Ledger) -> String {

@@ -4,6 +4,7 @@
 
 mod artifact;
 mod compare;
+pub mod containers;
 mod environment_examples;
 mod flow_facts;
 mod gitattributes;
@@ -12,11 +13,14 @@ mod model;
 mod node_red_settings;
 mod reference;
 mod smoke_flow;
+#[cfg(test)]
+mod tests;
 mod tree;
 mod workflows;
 
 pub use artifact::{Artifact, Family};
 pub use compare::{Difference, State, compare};
+pub use gitattributes::PATH as GIT_ATTRIBUTES;
 pub use ledger::PATH as LEDGER;
 pub use tree::{apply, observe};
 
@@ -26,6 +30,9 @@ pub const FAMILIES: &[Family] = &[
     flow_facts::FAMILY,
     smoke_flow::FAMILY,
     environment_examples::FAMILY,
+    containers::IMAGES,
+    containers::COMPOSE,
+    containers::EDGE,
     workflows::FAMILY,
     reference::FAMILY,
     model::FAMILY,

@@ -7,9 +7,14 @@ use vocabulary::model::{
 };
 
 use super::artifact::{Artifact, Family, banner};
+use crate::site;
 
-pub const FAMILY: Family =
-    Family { name: "reference", what: "docs/reference: tables of the platform's parts", generate };
+pub const FAMILY: Family = Family {
+    name: "reference",
+    what: "docs/reference: tables of the platform's parts",
+    source: file!(),
+    generate,
+};
 
 struct Page {
     name: &'static str,
@@ -86,6 +91,15 @@ fn pages() -> Vec<Page> {
             source: "xtask/src/platform/smoke.rs",
             headers: vec!["check", "proves that", "relies on"],
             rows: smoke,
+        },
+        Page {
+            name: "settings",
+            title: "Settings of an environment",
+            about: "What a site decides, in `ops/environments/NAME.toml`. `cargo xtask environment check` judges the \
+                    files, `cargo xtask environment show NAME` shows one with every default filled in.",
+            source: "xtask/src/site/settings.rs",
+            headers: vec!["setting", "what", "value", "default", "needed"],
+            rows: |_| settings(),
         },
         Page {
             name: "gates",
@@ -282,6 +296,16 @@ fn smoke(platform: &Platform) -> Vec<Vec<String>> {
         .map(|check| {
             let services: Vec<_> = check.relies_on.iter().map(|service| code(service.0)).collect();
             vec![code(check.name), check.purpose.to_owned(), services.join(", ")]
+        })
+        .collect()
+}
+
+fn settings() -> Vec<Vec<String>> {
+    site::settings()
+        .into_iter()
+        .map(|setting| {
+            let default = if setting.default.is_empty() { String::new() } else { code(setting.default) };
+            vec![code(setting.key), setting.what.to_owned(), setting.kind, default, setting.needed]
         })
         .collect()
 }

@@ -4,17 +4,18 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, anyhow};
+use tempfile::NamedTempFile;
 use walkdir::WalkDir;
 
 use super::artifact::{Artifact, MARK};
-use super::compare::{Difference, State};
+use super::compare::Difference;
 use super::ledger::{self, Ledger};
 
-/// The files that this program has to do with: those that should be there, those that the ledger lists and those
-/// that carry the mark.
+/// The files that this program has to do with: those that should be there, those that the ledger lists, those that
+/// carry the mark and those that a killed run has left beside.
 #[derive(Debug, Default)]
 pub struct Observed {
     pub ledger: Ledger,
@@ -33,6 +34,9 @@ pub struct File {
 /// Folders that hold no source: builds, running state, what package managers bring.
 const SKIPPED: [&str; 5] = [".git", "target", ".flowship", "rendered", "node_modules"];
 
+/// What the names of files begin with that are not in their place yet. A run that was killed leaves them behind.
+const BESIDE: &str = ".generate-";
+
 /// How far into a file the mark is looked for, in bytes.
 const MARK_WITHIN: u64 = 512;
 
@@ -41,6 +45,7 @@ const MARK_WITHIN: u64 = 512;
 pub fn observe(root: &Path, artifacts: &[Artifact]) -> Result<Observed> {
     let ledger = read(root, ledger::PATH)?.map(|file| ledger::parse(&file.contents)).unwrap_or_default();
     let mut paths: Vec<String> = artifacts.iter().map(|artifact| artifact.path.clone()).collect();
+    paths.push(ledger::PATH.to_owned());
     paths.extend(ledger.keys().cloned());
     paths.extend(marked(root)?);
     let mut files = BTreeMap::new();
@@ -57,7 +62,7 @@ fn read(root: &Path, path: &str) -> Result<Option<File>> {
     let bytes = match fs::read(&full) {
         Ok(bytes) => bytes,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(error).with_context(|| format!("reading {}", full.display())),
+        Err(error) => return Err(error).with_context(|| format!("cannot read {}", full.display())),
     };
     let mode = fs::metadata(&full)?.permissions().mode() & 0o7777;
     Ok(Some(File { contents: String::from_utf8_lossy(&bytes).into_owned(), mode }))
@@ -70,8 +75,13 @@ fn marked(root: &Path) -> Result<Vec<String>> {
         .into_iter()
         .filter_entry(|entry| !SKIPPED.iter().any(|skipped| entry.file_name() == *skipped));
     for entry in entries {
-        let entry = entry.context("walking the tree")?;
+        let entry = entry.context("cannot walk the tree")?;
         if !entry.file_type().is_file() {
+            continue;
+        }
+        let path = entry.path().strip_prefix(root).expect("an entry lies below the root").to_string_lossy();
+        if entry.file_name().to_string_lossy().starts_with(BESIDE) {
+            found.push(path.into_owned());
             continue;
         }
         start.clear();
@@ -79,7 +89,6 @@ fn marked(root: &Path) -> Result<Vec<String>> {
         if opened.and_then(|file| file.take(MARK_WITHIN).read_to_end(&mut start)).is_err() {
             continue;
         }
-        let path = entry.path().strip_prefix(root).expect("an entry lies below the root").to_string_lossy();
         if carries_mark(&start) {
             found.push(path.into_owned());
         }
@@ -95,43 +104,69 @@ fn carries_mark(start: &[u8]) -> bool {
         .any(|line| line.trim_start_matches(['#', '/', '<', '!', '-', '"', ' ', '*']).starts_with(MARK))
 }
 
-/// Writes, beside and then renamed, what differs; removes orphans; brings the ledger up to date.
+/// Writes what differs, removes orphans, brings the ledger up to date. Everything is written beside before the first
+/// file is removed or renamed into place: when one cannot be written, nothing has changed.
 ///
 /// # Errors
-/// When a file cannot be written; those before it are.
+/// When a file cannot be written or removed.
 pub fn apply(
     root: &Path,
     artifacts: &[Artifact],
     observed: &Observed,
     differences: &[Difference],
 ) -> Result<()> {
-    for difference in differences {
-        match artifacts.iter().find(|artifact| artifact.path == difference.path) {
-            Some(artifact) => put(root, artifact)?,
-            None => {
-                fs::remove_file(root.join(&difference.path))
-                    .with_context(|| format!("removing {}", difference.path))?;
-            }
-        }
-    }
-    let orphan = |path: &str| {
-        differences.iter().any(|difference| difference.path == path && difference.state == State::Orphan)
-    };
+    let orphan =
+        |path: &str| differences.iter().any(|difference| difference.is_orphan() && difference.path == path);
     let kept = observed.ledger.iter().filter(|(path, _)| !orphan(path) && observed.files.contains_key(*path));
-    let kept = kept.map(|(path, hash)| (path.clone(), hash.clone())).collect();
-    put(root, &ledger::artifact(artifacts, &kept))
+    let ledger =
+        ledger::artifact(artifacts, &kept.map(|(path, hash)| (path.clone(), hash.clone())).collect());
+    let differs = |artifact: &&Artifact| {
+        observed
+            .files
+            .get(&artifact.path)
+            .is_none_or(|file| file.contents != artifact.contents || file.mode != artifact.mode)
+    };
+    let staged: Vec<_> =
+        artifacts.iter().chain([&ledger]).filter(differs).map(|artifact| stage(root, artifact)).collect();
+    let (staged, failed): (Vec<_>, Vec<_>) = staged.into_iter().partition(Result::is_ok);
+    together(failed.into_iter().filter_map(Result::err))?;
+    let removed = differences.iter().filter(|difference| difference.is_orphan()).map(|difference| {
+        fs::remove_file(root.join(&difference.path))
+            .with_context(|| format!("cannot remove {}", difference.path))
+    });
+    together(removed.filter_map(Result::err))?;
+    staged.into_iter().flatten().try_for_each(Staged::put)
 }
 
-fn put(root: &Path, artifact: &Artifact) -> Result<()> {
+/// All errors as one.
+fn together(errors: impl Iterator<Item = anyhow::Error>) -> Result<()> {
+    let lines: Vec<_> = errors.map(|error| format!("{error:#}")).collect();
+    if lines.is_empty() { Ok(()) } else { Err(anyhow!(lines.join("\n"))) }
+}
+
+/// A file that is whole and lies beside its place.
+struct Staged {
+    beside: NamedTempFile,
+    path: PathBuf,
+}
+
+impl Staged {
+    fn put(self) -> Result<()> {
+        self.beside.persist(&self.path).with_context(|| format!("cannot write {}", self.path.display()))?;
+        Ok(())
+    }
+}
+
+fn stage(root: &Path, artifact: &Artifact) -> Result<Staged> {
     let path = root.join(&artifact.path);
     let folder = path.parent().expect("an artifact lies below the root");
-    let act = || -> Result<()> {
+    let act = || -> Result<NamedTempFile> {
         fs::create_dir_all(folder)?;
-        let mut beside = tempfile::NamedTempFile::new_in(folder)?;
+        let mut beside = tempfile::Builder::new().prefix(BESIDE).tempfile_in(folder)?;
         beside.write_all(artifact.contents.as_bytes())?;
         beside.as_file().set_permissions(fs::Permissions::from_mode(artifact.mode))?;
-        beside.persist(&path)?;
-        Ok(())
+        Ok(beside)
     };
-    act().with_context(|| format!("writing {}", path.display()))
+    let beside = act().with_context(|| format!("cannot write {}", path.display()))?;
+    Ok(Staged { beside, path })
 }

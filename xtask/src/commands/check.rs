@@ -1,7 +1,7 @@
 //! `cargo xtask check`: offline judgements.
 
 use std::fs;
-use std::io::{self, ErrorKind, Write as _};
+use std::io::ErrorKind;
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
@@ -11,6 +11,7 @@ use serde_json::json;
 use crate::checks::flows::{self, Finding, Input, Source};
 use crate::context::Context;
 use crate::exit::{Reported, refused};
+use crate::stdout;
 
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  cargo xtask check flows\n  cargo xtask check flows --json")]
@@ -44,14 +45,13 @@ pub fn run(context: &Context, options: Options) -> Result<()> {
 
 fn check_flows(context: &Context) -> Result<()> {
     let findings = judge_flows(&context.root)?;
-    let text = if context.json {
-        format!("{}\n", serde_json::to_string_pretty(&json!({ "findings": findings }))?)
+    if context.json {
+        stdout::json(&json!({ "findings": findings }))?;
     } else if findings.is_empty() {
-        "the flows are good\n".to_owned()
+        stdout::text("the flows are good\n")?;
     } else {
-        findings.iter().map(|finding| format!("{finding}\n")).collect()
-    };
-    io::stdout().lock().write_all(text.as_bytes()).context("stdout")?;
+        stdout::text(&findings.iter().map(|finding| format!("{finding}\n")).collect::<String>())?;
+    }
     match findings.len() {
         0 => Ok(()),
         count => {

@@ -5,6 +5,7 @@ use anyhow::Result;
 use super::dev::{DEFAULT, running};
 use crate::context::Context;
 use crate::engines::process::lower;
+use crate::exit::print;
 use crate::plan::interrupt::Interrupt;
 use crate::plan::show::Show;
 
@@ -26,7 +27,7 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
         let plan =
             lower::bring_down(&options.environment, running::supervisor(context, &options.environment));
         let text = if context.json { serde_json::to_string_pretty(&plan)? } else { plan.text() };
-        println!("{}", text.trim_end());
+        print(text.trim_end());
         return Ok(());
     }
     let show = Show::on_stderr();

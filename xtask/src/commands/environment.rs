@@ -1,7 +1,5 @@
 //! `cargo xtask environment`: what the environments' files say, checked and with every default filled in.
 
-use std::io::{self, Write as _};
-
 use anyhow::{Context as _, Result};
 use clap::{Args, Subcommand};
 use serde_json::json;
@@ -10,6 +8,7 @@ use crate::context::Context;
 use crate::exit::Refused;
 use crate::platform::platform;
 use crate::site::{self, KnownService, Problem, SettingDoc};
+use crate::stdout;
 
 #[derive(Debug, Args)]
 #[command(
@@ -52,7 +51,7 @@ pub fn run(context: &Context, options: Options) -> Result<()> {
 fn list(context: &Context, known: &[KnownService]) -> Result<()> {
     let environments = site::load_all(&context.root, known)?;
     if context.json {
-        return print_json(&environments);
+        return stdout::json(&environments);
     }
     let mut rows = vec![["NAME", "TIER", "ENGINE", "HOSTS", "DOMAIN"].map(str::to_owned)];
     rows.extend(environments.iter().map(|environment| {
@@ -64,28 +63,28 @@ fn list(context: &Context, known: &[KnownService]) -> Result<()> {
             environment.domain.clone(),
         ]
     }));
-    print(&table(&rows))
+    stdout::text(&table(&rows))
 }
 
 fn show(context: &Context, name: &str, known: &[KnownService]) -> Result<()> {
     let environment = site::load(&context.root, name, known)?;
     if context.json {
-        return print_json(&environment);
+        return stdout::json(&environment);
     }
-    print(&toml::to_string(&environment).context("an environment as TOML")?)
+    stdout::text(&toml::to_string(&environment).context("an environment as TOML")?)
 }
 
 fn check(context: &Context, known: &[KnownService]) -> Result<()> {
     let files = site::files(&context.root)?;
     let problems: Vec<Problem> = site::judge(&files, known).err().unwrap_or_default();
     if context.json {
-        print_json(&json!({ "files": files.len(), "problems": problems }))?;
+        stdout::json(&json!({ "files": files.len(), "problems": problems }))?;
     }
     if !problems.is_empty() {
         return Err(Refused(site::listing(&problems)).into());
     }
     if !context.json {
-        print(&format!("{} environments are good\n", files.len()))?;
+        stdout::text(&format!("{} environments are good\n", files.len()))?;
     }
     Ok(())
 }
@@ -93,10 +92,10 @@ fn check(context: &Context, known: &[KnownService]) -> Result<()> {
 fn settings(context: &Context) -> Result<()> {
     let settings = site::settings();
     if context.json {
-        return print_json(&settings);
+        return stdout::json(&settings);
     }
     let text: String = settings.iter().map(paragraph).collect();
-    print(&text)
+    stdout::text(&text)
 }
 
 fn paragraph(setting: &SettingDoc) -> String {
@@ -115,12 +114,4 @@ fn table<const N: usize>(rows: &[[String; N]]) -> String {
             format!("{}\n", cells.join("  ").trim_end())
         })
         .collect()
-}
-
-fn print_json(value: &impl serde::Serialize) -> Result<()> {
-    print(&format!("{}\n", serde_json::to_string_pretty(value)?))
-}
-
-fn print(text: &str) -> Result<()> {
-    io::stdout().lock().write_all(text.as_bytes()).context("stdout")
 }

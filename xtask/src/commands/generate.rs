@@ -4,10 +4,12 @@ use anyhow::Result;
 use serde_json::json;
 
 use super::meaning;
-use crate::artifacts::{self, Difference, FAMILIES, State};
+use crate::artifacts::{self, Difference, FAMILIES, Family, State};
 use crate::context::Context;
 use crate::exit::{Reported, refused};
+use crate::nearest::nearest;
 use crate::platform::platform;
+use crate::stdout;
 
 #[derive(Debug, clap::Args)]
 #[command(
@@ -31,6 +33,8 @@ pub struct Options {
     meaning: meaning::Meaning,
 }
 
+/// # Errors
+/// Reported when `--check` finds a difference; refused when the platform is invalid or a family unknown.
 pub fn run(context: &Context, options: &Options) -> Result<()> {
     if options.list {
         return list(context);
@@ -62,29 +66,25 @@ fn known_families(only: &[String]) -> Result<()> {
         .iter()
         .filter(|name| !known.contains(&name.as_str()))
         .map(|name| {
-            let nearest = known
-                .iter()
-                .max_by(|left, right| strsim::jaro(left, name).total_cmp(&strsim::jaro(right, name)));
-            format!("--only {name}: no such family; did you mean {}?", nearest.expect("there are families"))
+            let hint = nearest(name, known.iter().copied());
+            let hint = hint.map_or(String::new(), |hint| format!("; did you mean {hint}?"));
+            format!("--only {name}: no family is called so{hint}")
         })
         .collect();
     if problems.is_empty() {
         return Ok(());
     }
-    Err(refused(format!("{}; the families are {}", problems.join("; "), known.join(", "))))
+    Err(refused(format!("{}\nthe families are {}", problems.join("\n"), known.join(", "))))
 }
 
 fn list(context: &Context) -> Result<()> {
     if context.json {
         let families: Vec<_> =
             FAMILIES.iter().map(|family| json!({ "name": family.name, "what": family.what })).collect();
-        println!("{}", serde_json::to_string_pretty(&families)?);
-    } else {
-        for family in FAMILIES {
-            println!("{:22} {}", family.name, family.what);
-        }
+        return stdout::json(&families);
     }
-    Ok(())
+    let line = |family: &Family| format!("{:22} {}\n", family.name, family.what);
+    stdout::text(&FAMILIES.iter().map(line).collect::<String>())
 }
 
 fn show(
@@ -95,36 +95,42 @@ fn show(
     writes: bool,
 ) -> Result<()> {
     if context.json {
-        println!("{}", serde_json::to_string_pretty(&json!({ "files": total, "differences": differences }))?);
-        return Ok(());
+        return stdout::json(&json!({ "files": total, "differences": differences }));
     }
+    let mut text = String::new();
     for difference in differences {
-        let word = match (difference.state, writes) {
-            (State::Missing, false) => "missing",
-            (State::Missing, true) => "wrote",
-            (State::Stale, false) => "stale",
-            (State::Stale | State::Mode, true) => "updated",
-            (State::HandEdited, false) => "hand-edited",
-            (State::HandEdited, true) => "overwrote hand edits in",
-            (State::Mode, false) => "wrong mode",
-            (State::Orphan, false) => "orphan",
-            (State::Orphan, true) => "removed",
-        };
-        println!("{word} {}", difference.path);
+        text.push_str(&format!("{} {}\n", word(difference.state, writes), difference.path));
         // What somebody typed must not vanish without having been shown.
-        let shows_diff = options.diff || options.check || difference.state == State::HandEdited;
-        if shows_diff {
-            print!("{}", difference.diff);
+        if !writes || difference.state.holds_hand_edits() {
+            text.push_str(&difference.diff);
         }
     }
+    stdout::text(&text)?;
     match (differences.len(), writes) {
         (0, _) => eprintln!("{total} generated files are up to date"),
-        (count, true) => eprintln!("{count} of {total} generated files changed"),
+        (1, true) => eprintln!("1 generated file changed"),
+        (count, true) => eprintln!("{count} generated files changed"),
         (count, false) => {
-            eprintln!(
-                "{count} generated files differ from the platform; to fix them run: cargo xtask generate"
-            );
+            let files = if count == 1 { "1 file differs" } else { &format!("{count} files differ") };
+            let only: String = options.only.iter().map(|name| format!(" --only {name}")).collect();
+            eprintln!("{files} from what the platform says; to fix that run: cargo xtask generate{only}");
         }
     }
     Ok(())
+}
+
+fn word(state: State, writes: bool) -> &'static str {
+    match (state, writes) {
+        (State::Missing, false) => "missing",
+        (State::Missing, true) => "wrote",
+        (State::Stale, false) => "stale",
+        (State::Stale | State::Mode, true) => "updated",
+        (State::HandEdited, false) => "hand-edited",
+        (State::HandEdited, true) => "overwrote hand edits in",
+        (State::Mode, false) => "wrong mode",
+        (State::Orphan, false) => "orphan",
+        (State::Orphan, true) => "removed",
+        (State::EditedOrphan, false) => "orphan with hand edits",
+        (State::EditedOrphan, true) => "removed, with hand edits,",
+    }
 }

@@ -2,13 +2,14 @@
 
 use anyhow::Result;
 
-use super::why::{existing, write, write_json};
+use super::why::existing;
 use crate::context::Context;
 use crate::exit::refused;
 use crate::platform::platform;
 use crate::review::ablation::{Model, Way};
 use crate::review::impact::{Change, Effect, Impact, impact};
 use crate::review::source;
+use crate::stdout;
 
 #[derive(Debug, clap::Args)]
 #[command(
@@ -39,18 +40,18 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
     })?;
     let impacts = impact(&model, part);
     if context.json {
-        return write_json(&impacts);
+        return stdout::json(&impacts);
     }
     if impacts.is_empty() {
-        return write(&format!("{} is empty: nothing of it can be left out\n", part.address));
+        return stdout::text(&format!("{} is empty: nothing of it can be left out\n", part.address));
     }
-    write(&impacts.iter().map(|impact| shown(context, impact)).collect::<String>())
+    stdout::text(&impacts.iter().map(|impact| shown(context, impact)).collect::<String>())
 }
 
 fn list(context: &Context, model: &Model) -> Result<()> {
     let addresses: Vec<_> =
         model.root.walk().map(|part| part.address.as_str()).filter(|address| !address.is_empty()).collect();
-    if context.json { write_json(&addresses) } else { write(&format!("{}\n", addresses.join("\n"))) }
+    if context.json { stdout::json(&addresses) } else { stdout::text(&format!("{}\n", addresses.join("\n"))) }
 }
 
 fn shown(context: &Context, impact: &Impact) -> String {

@@ -11,6 +11,7 @@ use vocabulary::model::Platform;
 use crate::context::Context;
 use crate::exit::refused;
 use crate::review::meaning::{Sentence, needs_label, page, sentences};
+use crate::stdout;
 
 /// Where the platform is kept as data.
 const RECORD: &str = "docs/reference/platform.json";
@@ -87,12 +88,10 @@ fn show(context: &Context, platform: &Platform, against: &str, changes: &[Senten
     if context.json {
         let label = json!({ "name": review.label, "needed": needed });
         let value = json!({ "against": against, "label": label, "changes": changes });
-        println!("{}", serde_json::to_string_pretty(&value)?);
-        return Ok(());
+        return stdout::json(&value);
     }
-    for change in changes {
-        println!("{:16} {}", change.class.words(), change.text);
-    }
+    let line = |change: &Sentence| format!("{:16} {}\n", change.class.words(), change.text);
+    stdout::text(&changes.iter().map(line).collect::<String>())?;
     let label = if needed { format!("; the label {} is needed", review.label) } else { String::new() };
     match changes.len() {
         0 => eprintln!("the platform is that of {against}"),

@@ -8,6 +8,7 @@ pub mod doctor;
 pub mod down;
 pub mod environment;
 pub mod generate;
+pub mod image;
 pub mod impact;
 pub mod logs;
 mod meaning;
@@ -40,6 +41,7 @@ pub fn run(context: &Context, command: Command) -> Result<()> {
         Command::Why(options) => why::run(context, &options),
         Command::Impact(options) => impact::run(context, &options),
         Command::Check(options) => check::run(context, options),
+        Command::Image(options) => image::run(context, &options),
         Command::Environment(options) => environment::run(context, options),
         Command::Doctor(options) => doctor::run(context, &options),
         Command::Supervise(options) => supervise::run(&options),

@@ -5,7 +5,7 @@ use anyhow::Result;
 use super::dev::{DEFAULT, running};
 use crate::context::Context;
 use crate::engines::process::supervisor::protocol::{HealthState, ServiceStatus};
-use crate::exit::Reported;
+use crate::exit::{Reported, print};
 
 #[derive(Debug, clap::Args)]
 #[command(
@@ -23,9 +23,9 @@ pub struct Options {
 pub fn run(context: &Context, options: &Options) -> Result<()> {
     let (services, _) = running::client(context, &options.environment)?.status()?;
     if context.json {
-        println!("{}", serde_json::to_string_pretty(&services)?);
+        print(&serde_json::to_string_pretty(&services)?);
     } else {
-        print!("{}", table(&services));
+        print(&table(&services));
     }
     let well = services.iter().all(|service| service.health == HealthState::Healthy);
     if well { Ok(()) } else { Err(Reported.into()) }

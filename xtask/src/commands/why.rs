@@ -1,20 +1,20 @@
 //! `cargo xtask why`: which values of the platform make a line of a generated file.
 
 use std::fs;
-use std::io::{self, Write as _};
 use std::path::Path;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use serde_json::json;
 
-use crate::artifacts::{self, Artifact, FAMILIES, Family, LEDGER};
+use crate::artifacts::{self, Artifact, FAMILIES, Family, GIT_ATTRIBUTES, LEDGER};
 use crate::context::Context;
 use crate::exit::refused;
 use crate::nearest::nearest;
 use crate::platform::platform;
 use crate::review::ablation::{Model, Way};
 use crate::review::source;
-use crate::review::why::{Answer, Cause, why};
+use crate::review::why::{Answer, Cause, why, why_there};
+use crate::stdout;
 
 #[derive(Debug, clap::Args)]
 #[command(
@@ -28,10 +28,13 @@ pub struct Options {
     place: String,
 }
 
+/// So many values that a family relies on are shown.
+const SHOWN: usize = 5;
+
 /// # Errors
 /// Refused when the place is none in a generated file, or the file in the tree is not what the platform says.
 pub fn run(context: &Context, options: &Options) -> Result<()> {
-    let (typed, line) = place(&options.place)?;
+    let (typed, line) = parse(&options.place)?;
     let path = below_root(context, typed);
     let all: Vec<(&Family, Artifact)> = made();
     let known = || all.iter().map(|(_, artifact)| artifact.path.as_str());
@@ -50,9 +53,18 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
     };
     let text = line_of(artifact, line)?;
     same_in_tree(context, artifact)?;
-    let answer =
-        why(&Model::new(platform()), family, &path, &artifact.contents, Some(line - 1)).of_line(line - 1);
-    show(context, family, &format!("{path}:{line}"), text, &answer)
+    if path == GIT_ATTRIBUTES
+        && let Some((family, file)) =
+            all.iter().find(|(_, file)| text.starts_with(&format!("/{} ", file.path)))
+    {
+        // This family asks all others, which takes its time; the line hangs on one file of one of them.
+        let answer = why_there(&Model::new(platform()), family, file);
+        let lists = format!("lists {}, which is ", file.path);
+        return show(context, family, &place(&path, line), text, &lists, &answer);
+    }
+    let answer = why(&Model::new(platform()), family, std::slice::from_ref(artifact), Some(line - 1))
+        .of_line(line - 1);
+    show(context, family, &place(&path, line), text, "", &answer)
 }
 
 fn made() -> Vec<(&'static Family, Artifact)> {
@@ -63,7 +75,11 @@ fn made() -> Vec<(&'static Family, Artifact)> {
         .collect()
 }
 
-fn place(typed: &str) -> Result<(&str, usize)> {
+fn place(path: &str, line: usize) -> String {
+    format!("{path}:{line}")
+}
+
+fn parse(typed: &str) -> Result<(&str, usize)> {
     let wrong = || refused(format!("{typed}: expected FILE:LINE, such as docs/reference/ports.md:12"));
     let (path, line) = typed.rsplit_once(':').ok_or_else(wrong)?;
     match line.parse() {
@@ -102,20 +118,28 @@ fn same_in_tree(context: &Context, artifact: &Artifact) -> Result<()> {
 fn ledger(context: &Context, ledger: &Artifact, line: usize) -> Result<()> {
     let text = line_of(ledger, line)?;
     let of = text.split_once("  ").map_or("", |(_, path)| path);
-    let place = format!("{LEDGER}:{line}");
+    let place = place(LEDGER, line);
     if context.json {
-        return write_json(&json!({ "place": place, "text": text, "hash_of": of }));
+        return stdout::json(&json!({ "place": place, "text": text, "hash_of": of }));
     }
-    write(&format!(
+    stdout::text(&format!(
         "{place}\n  {text}\nthe ledger of `cargo xtask generate`: the SHA-256 of {of}\nask for a line of that file: \
          cargo xtask why {of}:LINE\n"
     ))
 }
 
-fn show(context: &Context, family: &Family, place: &str, text: &str, answer: &Answer) -> Result<()> {
-    let from = existing(&context.root, source::of_family(family.name));
+/// `lists` is what the line does, when it is not its family that is asked.
+fn show(
+    context: &Context,
+    family: &Family,
+    place: &str,
+    text: &str,
+    lists: &str,
+    answer: &Answer,
+) -> Result<()> {
+    let from = existing(&context.root, vec![family.source.to_owned()]);
     if context.json {
-        return write_json(&json!({
+        return stdout::json(&json!({
             "place": place,
             "text": text,
             "family": family.name,
@@ -125,12 +149,16 @@ fn show(context: &Context, family: &Family, place: &str, text: &str, answer: &An
         }));
     }
     let from = from.map_or_else(String::new, |path| format!(" ({path})"));
-    let mut out = format!("{place}\n  {text}\nwritten by the family {}", family.name);
+    let mut out = format!("{place}\n  {text}\n{lists}written by the family {}", family.name);
     if answer.causes.is_empty() && answer.relied_on.is_empty() {
         out += &format!(" itself{from}, whatever the platform is\n");
     } else if answer.causes.is_empty() {
-        out += &format!("{from}; it makes nothing without these, so more cannot be told:\n");
-        answer.relied_on.iter().for_each(|address| out += &format!("  {address}\n"));
+        out += &format!(" itself{from}: no value that can go makes it\n");
+        out += "of these it cannot be told, the family makes nothing without them:\n";
+        answer.relied_on.iter().take(SHOWN).for_each(|address| out += &format!("  {address}\n"));
+        if answer.relied_on.len() > SHOWN {
+            out += &format!("  and {} more; --json lists all\n", answer.relied_on.len() - SHOWN);
+        }
     } else {
         out += &format!("{from}; the line is gone or another\n");
         let mut rows = Vec::new();
@@ -140,7 +168,7 @@ fn show(context: &Context, family: &Family, place: &str, text: &str, answer: &An
             out += &format!("{}\n", format!("{address:width$}  {way:20}  {source}").trim_end());
         }
     }
-    write(&out)
+    stdout::text(&out)
 }
 
 type Row = (String, &'static str, String);
@@ -173,13 +201,4 @@ fn as_json(root: &Path, cause: &Cause) -> serde_json::Value {
 /// The first of the candidates that is a file of the tree.
 pub fn existing(root: &Path, candidates: Vec<String>) -> Option<String> {
     candidates.into_iter().find(|path| root.join(path).is_file())
-}
-
-pub fn write_json(value: &impl serde::Serialize) -> Result<()> {
-    write(&format!("{}\n", serde_json::to_string_pretty(value)?))
-}
-
-/// In one piece, so that a reader who leaves early is an error and no panic.
-pub fn write(text: &str) -> Result<()> {
-    io::stdout().lock().write_all(text.as_bytes()).context("stdout")
 }

@@ -56,6 +56,7 @@ pub struct Child {
     handle: duct::Handle,
     /// Its process id, which is its group's id too.
     pub pid: u32,
+    /// Its other end is dropped when the child has ended; nothing is ever sent.
     ended: Receiver<()>,
     drained: Vec<Receiver<()>>,
 }
@@ -105,10 +106,10 @@ impl Command {
             format!("cannot start {name}{place}")
         })?;
         let pid = handle.pids().first().copied().context("the child has no process id")?;
-        let (sender, ended) = channel();
+        let (running, ended) = channel();
         thread::Builder::new().name(format!("wait {pid}")).spawn(move || {
             let _ = processes::await_end(pid);
-            let _ = sender.send(());
+            drop(running);
         })?;
         Ok(Child { handle, pid, ended, drained })
     }
@@ -136,7 +137,7 @@ pub enum End {
 impl Child {
     /// Waits at most `limit` for the child itself to end; it stays unreaped. Whether it has ended.
     pub fn wait(&self, limit: Duration) -> bool {
-        !matches!(self.ended.recv_timeout(limit), Err(RecvTimeoutError::Timeout))
+        self.ended.recv_timeout(limit) == Err(RecvTimeoutError::Disconnected)
     }
 
     /// Waits until the child ends, or ends it at `deadline` or once `stop` holds. Nothing of its group remains.

@@ -1,8 +1,7 @@
 //! Ctrl-C and SIGTERM as a value that the rest of the program can look at.
 
 use std::sync::atomic::{AtomicI32, AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex, OnceLock};
-use std::time::Duration;
+use std::sync::{Arc, OnceLock};
 
 use anyhow::{Context as _, Result};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
@@ -19,8 +18,6 @@ pub struct Interrupt {
 struct Seen {
     count: AtomicUsize,
     first: AtomicI32,
-    gate: Mutex<()>,
-    changed: Condvar,
 }
 
 impl Interrupt {
@@ -47,9 +44,7 @@ impl Interrupt {
     /// As if `signal` had been caught.
     pub fn raise(&self, signal: i32) {
         let _ = self.seen.first.compare_exchange(0, signal, Ordering::SeqCst, Ordering::SeqCst);
-        let _gate = self.seen.gate.lock();
         self.seen.count.fetch_add(1, Ordering::SeqCst);
-        self.seen.changed.notify_all();
     }
 
     /// The first signal that was caught, once there is one that is not heeded yet.
@@ -66,13 +61,6 @@ impl Interrupt {
     pub fn heeded(&self) -> Self {
         Self { seen: Arc::clone(&self.seen), heeded: self.seen.count.load(Ordering::SeqCst) }
     }
-
-    /// Waits at most `limit` for a signal; whether one was caught.
-    pub fn wait(&self, limit: Duration) -> bool {
-        let Ok(gate) = self.seen.gate.lock() else { return self.raised() };
-        let _ = self.seen.changed.wait_timeout_while(gate, limit, |()| !self.raised());
-        self.raised()
-    }
 }
 
 #[cfg(test)]
@@ -87,9 +75,8 @@ mod tests {
         assert_eq!(interrupt.signal(), Some(SIGTERM));
         let undoing = interrupt.heeded();
         assert!(!undoing.raised());
-        assert!(!undoing.wait(Duration::ZERO));
         interrupt.raise(SIGINT);
-        assert!(undoing.wait(Duration::from_secs(60)));
+        assert!(undoing.raised());
         assert_eq!(undoing.signal(), Some(SIGTERM), "the exit code tells of the first signal");
     }
 }

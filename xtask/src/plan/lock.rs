@@ -10,13 +10,13 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, anyhow, bail};
+use anyhow::{Context as _, Result, bail};
 use serde::{Deserialize, Serialize};
 
 use super::clock::utc;
 use super::processes::{ProcessIdentity, host_name, is_alive, this_process};
 
-/// How long a contender waits for the winner's name to appear in the file.
+/// How long a contender waits for the winner's name to appear in the file, or for a killed holder to be gone.
 const NAMING: Duration = Duration::from_secs(1);
 
 /// Who holds a lock.
@@ -82,13 +82,7 @@ impl Lock {
     /// what this program writes.
     pub fn take(path: &Path, holder: &Holder) -> Result<Self> {
         let mut file = open(path)?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(held_by_another(path)),
-            Err(TryLockError::Error(error)) => {
-                return Err(anyhow!(error).context(format!("cannot lock {}", path.display())));
-            }
-        }
+        lock(&file, path)?;
         let before = read(&mut file, path)?;
         if let Some(living) =
             before.as_ref().filter(|before| before.is_alive() && before.process != holder.process)
@@ -162,22 +156,27 @@ fn read(file: &mut File, path: &Path) -> Result<Option<Holder>> {
     Ok(Some(holder))
 }
 
-fn held_by_another(path: &Path) -> anyhow::Error {
+/// Takes the kernel's lock. A living holder is an error at once; one without a living name gets a moment: it has just
+/// won and not written its name yet, or was killed and is not quite gone.
+fn lock(file: &File, path: &Path) -> Result<()> {
     let give_up = Instant::now() + NAMING;
     loop {
-        match holder(path) {
-            Ok(Some(holder)) => {
-                return anyhow!("{} is held by {holder}; wait for it or end it", path.display());
+        match file.try_lock() {
+            Ok(()) => return Ok(()),
+            Err(TryLockError::WouldBlock) => {}
+            Err(TryLockError::Error(error)) => {
+                return Err(error).with_context(|| format!("cannot lock {}", path.display()));
             }
-            Err(error) if Instant::now() >= give_up => return error,
-            Ok(None) if Instant::now() >= give_up => {
-                return anyhow!(
-                    "{} is held by a process that has not named itself; try again",
-                    path.display()
-                );
-            }
-            Ok(None) | Err(_) => std::thread::sleep(Duration::from_millis(10)),
         }
+        let named = holder(path);
+        if let Ok(Some(holder)) = &named {
+            bail!("{} is held by {holder}; wait for it or end it", path.display());
+        }
+        if Instant::now() >= give_up {
+            named?;
+            bail!("{} is held by a process that has not named itself; try again", path.display());
+        }
+        std::thread::sleep(Duration::from_millis(10));
     }
 }
 

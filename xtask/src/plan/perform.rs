@@ -193,11 +193,11 @@ fn run_program(exec: &Exec, desk: &Desk) -> Result<Outputs> {
         let (captured, log) = (Arc::clone(&captured), Arc::clone(&desk.log));
         let sink: Sink = Arc::new(move |line| {
             log.line(line);
-            if let Ok(mut captured) = captured.lock().map(|text| text) {
-                if captured.len() <= LONGEST_OUTPUT {
-                    captured.push_str(line);
-                    captured.push('\n');
-                }
+            if let Ok(mut captured) = captured.lock()
+                && captured.len() <= LONGEST_OUTPUT
+            {
+                captured.push_str(line);
+                captured.push('\n');
             }
         });
         sink

@@ -58,14 +58,15 @@ pub fn members(group: u32) -> Vec<u32> {
         .collect()
 }
 
-/// Ids of the running processes whose first environment holds exactly `entry` (`NAME=value`). Processes that
-/// have overwritten their environment, or belong to others, are not seen.
-pub fn with_environment(entry: &str) -> Vec<u32> {
+/// Ids of the running processes, but this one, with a variable in their first environment for whose `NAME=value` `holds`
+/// holds. Processes that have overwritten their environment, or belong to others, are not seen.
+pub fn with_environment(holds: impl Fn(&[u8]) -> bool) -> Vec<u32> {
     every_process()
         .into_iter()
         .filter(|pid| {
-            fs::read(format!("/proc/{pid}/environ"))
-                .is_ok_and(|environ| environ.split(|byte| *byte == 0).any(|word| word == entry.as_bytes()))
+            *pid != std::process::id()
+                && fs::read(format!("/proc/{pid}/environ"))
+                    .is_ok_and(|environ| environ.split(|byte| *byte == 0).any(&holds))
                 && Stat::read(*pid).is_some_and(|stat| !stat.ended())
         })
         .collect()

@@ -1,12 +1,10 @@
 //! How a run went, for the summary, for `--json` and for the exit code.
 
 use std::path::PathBuf;
-use std::time::Duration;
 
 use anyhow::Result;
 use serde::Serialize;
 
-use super::clock::spell;
 use super::mask::Outputs;
 use super::step::StepId;
 use crate::exit::{Interrupted, Reported};
@@ -87,21 +85,6 @@ impl Status {
 }
 
 impl Report {
-    /// One row a step: title, how it ended, time.
-    pub fn table(&self) -> String {
-        let width = self.steps.iter().map(|step| step.title.chars().count()).max().unwrap_or(0);
-        let rows = self.steps.iter().map(|step| {
-            let time = spell(Duration::from_millis(step.duration_ms));
-            let undone = match step.undone {
-                Some(true) => "  undone",
-                Some(false) => "  UNDO FAILED",
-                None => "",
-            };
-            format!("{:<width$}  {:<13}  {time:>7}{undone}\n", step.title, step.status.words())
-        });
-        rows.collect()
-    }
-
     /// What the command returns when the report has been shown.
     ///
     /// # Errors

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::action::{Action, Probe, ServiceRequest};
 use super::argument::{Arg, OutputRef};
 use super::step::{Journaled, Plan, Step, StepId};
+use crate::nearest::nearest;
 
 impl Plan {
     /// Every problem, in the order of the steps; empty when the plan can be run.
@@ -58,8 +59,8 @@ fn visit<'a>(
         return Some(path[start..].iter().copied().chain([id]).collect());
     }
     path.push(id);
-    let mut earlier = steps.get(id).into_iter().flat_map(|step| step.needs.iter().chain(&step.after));
-    let found = earlier.find_map(|need| visit(need, steps, clear, path));
+    let needs = steps.get(id).map(|step| step.needs.as_slice()).unwrap_or_default();
+    let found = needs.iter().find_map(|need| visit(need, steps, clear, path));
     path.pop();
     clear.insert(id);
     found
@@ -82,9 +83,10 @@ fn of_step(step: &Step, steps: &BTreeMap<&StepId, &Step>) -> Vec<String> {
     if step.time_limit_ms == 0 {
         problems.push("has a time limit of 0".to_owned());
     }
-    for need in step.needs.iter().chain(&step.after) {
+    for need in &step.needs {
         if !steps.contains_key(need) {
             let near = nearest(&need.0, steps.keys().map(|id| id.0.as_str()));
+            let near = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
             problems.push(format!("needs `{need}`, which is not a step{near}"));
         }
     }
@@ -93,7 +95,7 @@ fn of_step(step: &Step, steps: &BTreeMap<&StepId, &Step>) -> Vec<String> {
     for (from, undoing) in step.action.outputs().into_iter().map(|from| (from, false)).chain(undo_outputs) {
         match steps.get(&from.step) {
             None => problems.push(format!("uses `{}` of `{}`, which is not a step", from.key, from.step)),
-            Some(_) if !before.contains(&from.step) && !(undoing && from.step == step.id) => {
+            Some(_) if !(before.contains(&from.step) || (undoing && from.step == step.id)) => {
                 problems.push(format!("uses `{}` of {} but does not need it", from.key, from.step));
             }
             Some(source) if source.sensitive && source.journaled != Journaled::No => problems.push(format!(
@@ -120,13 +122,6 @@ fn all_needs(step: &Step, steps: &BTreeMap<&StepId, &Step>) -> BTreeSet<StepId> 
         }
     }
     found
-}
-
-fn nearest<'a>(wanted: &str, names: impl Iterator<Item = &'a str>) -> String {
-    let best = names.map(|name| (strsim::damerau_levenshtein(wanted, name), name)).min();
-    best.filter(|(distance, _)| *distance <= 3)
-        .map(|(_, name)| format!("; did you mean `{name}`?"))
-        .unwrap_or_default()
 }
 
 fn of_action(action: &Action) -> Vec<String> {

@@ -1,8 +1,8 @@
 //! Alertmanager: groups alerts and sends them to people.
 
 use vocabulary::model::{
-    Alert, Destination, Edge, Exposure, Health, Lifetime, Metric, MetricKind, MetricRef, Need, Port, PortRef,
-    Protocol, Resources, Scrape, SecretUse, Service, ServiceId, Severity, Stop, Volume,
+    Alert, Container, Destination, Edge, Exposure, Health, Lifetime, Metric, MetricKind, MetricRef, Need,
+    Port, PortRef, Protocol, Resources, Scrape, SecretUse, Service, ServiceId, Severity, Stop, Volume,
 };
 
 use super::{pins, secrets};
@@ -59,5 +59,6 @@ pub fn service() -> Service {
             remedy: "Check the secret of the integration that the label names, and the way out to it.",
         }],
         process: None,
+        container: Container::Later { with: "monitoring" },
     }
 }

@@ -1,11 +1,11 @@
 //! Barman: base backups and synchronous WAL streaming.
 
 use vocabulary::model::{
-    Command, Destination, Edge, Health, Image, Lifetime, Need, Resources, SecretUse, Service, ServiceId,
-    Stop, Value, Volume,
+    Command, Container, Destination, Edge, Health, Image, Lifetime, Need, Resources, SecretUse, Service,
+    ServiceId, Stop, Value, Volume,
 };
 
-use super::{postgres, secrets};
+use super::{images, postgres, secrets};
 
 pub const ID: ServiceId = ServiceId("barman");
 
@@ -14,7 +14,7 @@ pub fn service() -> Service {
         id: ID,
         purpose: "Barman: backups of PostgreSQL",
         lifetime: Lifetime::LongRunning { replicas: vec![""] },
-        image: Image::Built { dockerfile: "ops/docker/prod/Dockerfile", target: "barman" },
+        image: Image::Built { dockerfile: images::PRODUCTION, target: "barman" },
         ports: vec![],
         edges: vec![Edge {
             to: Destination::Port(postgres::SQL),
@@ -40,5 +40,6 @@ pub fn service() -> Service {
         metrics: vec![],
         alerts: vec![],
         process: None,
+        container: Container::Later { with: "backups" },
     }
 }

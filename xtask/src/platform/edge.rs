@@ -1,11 +1,12 @@
 //! The edge: HAProxy terminates TLS, limits, routes and drains.
 
 use vocabulary::model::{
-    Alert, Destination, Edge, Exposure, Health, Lifetime, Metric, MetricKind, MetricRef, Need, Port, PortRef,
-    Protocol, Resources, Scrape, SecretUse, Service, ServiceId, Severity, Stop, Volume,
+    Alert, ConfigurationFile, Container, Destination, Edge, EdgePolicy, Exposure, Fact, Folder, Health,
+    Lifetime, Metric, MetricKind, MetricRef, Need, Port, PortRef, Probe, Protocol, Resources, Scrape,
+    SecretUse, Service, ServiceId, Severity, Shape, Stop, Storage, User, Value, Variable, Volume,
 };
 
-use super::{node_red, pins, secrets};
+use super::{images, node_red, pins, secrets};
 
 pub const ID: ServiceId = ServiceId("edge");
 pub const HTTP: PortRef = PortRef { service: ID, name: "http" };
@@ -15,6 +16,25 @@ pub const HAPROXY_SERVER_UP: MetricRef = MetricRef("haproxy_server_up");
 pub const HAPROXY_FRONTEND_HTTP_RESPONSES_TOTAL: MetricRef =
     MetricRef("haproxy_frontend_http_responses_total");
 
+/// The variable with the path of the certificate.
+pub const TLS_PEM: &str = "EDGE_TLS_PEM_FILE";
+/// Where the image looks for its configuration.
+const CONFIGURATION: &str = "/usr/local/etc/haproxy/haproxy.cfg";
+
+pub const POLICY: EdgePolicy = EdgePolicy {
+    service: ID,
+    serves: node_red::FLOWS,
+    path: "/api/",
+    max_connections: 4096,
+    check_every_ms: 200,
+    check_failures: 3,
+    check_successes: 2,
+    head_limit_seconds: 10,
+    idle_limit_seconds: 60,
+    // Two years, what browsers ask for before they put a domain on their lists.
+    strict_transport_seconds: 63_072_000,
+};
+
 pub fn service() -> Service {
     Service {
         id: ID,
@@ -23,21 +43,21 @@ pub fn service() -> Service {
         image: pins::HAPROXY,
         ports: vec![
             Port {
-                name: "http",
+                name: HTTP.name,
                 number: 8080,
                 protocol: Protocol::Http,
                 exposure: Exposure::Public,
                 purpose: "redirects to https and answers ACME challenges",
             },
             Port {
-                name: "https",
+                name: HTTPS.name,
                 number: 8443,
                 protocol: Protocol::Https,
                 exposure: Exposure::Public,
                 purpose: "the API over TLS",
             },
             Port {
-                name: "stats",
+                name: STATS.name,
                 number: 8404,
                 protocol: Protocol::Http,
                 exposure: Exposure::Internal,
@@ -54,8 +74,8 @@ pub fn service() -> Service {
             Edge { to: Destination::Internet, need: Need::Run, why: "fetches certificates over ACME" },
         ],
         starts_after: vec![],
-        variables: vec![],
-        secrets: vec![SecretUse { secret: secrets::EDGE_TLS_PEM, variable: None }],
+        variables: variables(),
+        secrets: vec![SecretUse { secret: secrets::EDGE_TLS_PEM, variable: Some(TLS_PEM) }],
         health: Some(Health::Http { port: STATS, path: "/healthz" }),
         stop: Stop { signal: "SIGUSR1", grace_seconds: 35 },
         resources: Resources { memory_mib: 256, cpu_millis: 1000, pids: 64 },
@@ -92,5 +112,51 @@ pub fn service() -> Service {
             remedy: "See which replica fails on /readyz; roll the last release back if it began with it.",
         }],
         process: None,
+        container: Container::Runs(Box::new(Shape {
+            in_development: false,
+            // The user haproxy of the official image.
+            user: User { uid: 99, gid: 99 },
+            sources: vec![],
+            command: vec![Value::Text("haproxy"), Value::Text("-f"), Value::Text(CONFIGURATION)],
+            variables: vec![],
+            // The home of the image's user, which alone it may write to.
+            folders: vec![Folder { volume: "acme", path: "/var/lib/haproxy", storage: Storage::Volume }],
+            scratch: vec![images::TEMPORARY],
+            configuration: vec![ConfigurationFile {
+                name: "haproxy",
+                source: images::EDGE_CONFIGURATION,
+                path: CONFIGURATION,
+            }],
+            probe: Probe::Wget,
+            shared_memory_mib: None,
+            // Two for each connection, and some for the checks, the listeners and the log.
+            open_files: Some(POLICY.max_connections * 2 + 1024),
+            debugger: None,
+        })),
     }
+}
+
+/// Its configuration reads every place from a variable, so that one file serves every engine.
+fn variables() -> Vec<Variable> {
+    vec![
+        Variable { name: "FLOWSHIP_ENVIRONMENT", value: Value::Fact(Fact::Environment) },
+        Variable { name: "EDGE_HTTP_HOST", value: Value::BindAddress(HTTP) },
+        Variable { name: "EDGE_HTTP_PORT", value: Value::BindPort(HTTP) },
+        Variable { name: "EDGE_HTTPS_HOST", value: Value::BindAddress(HTTPS) },
+        Variable { name: "EDGE_HTTPS_PORT", value: Value::BindPort(HTTPS) },
+        Variable { name: "EDGE_STATS_HOST", value: Value::BindAddress(STATS) },
+        Variable { name: "EDGE_STATS_PORT", value: Value::BindPort(STATS) },
+        Variable { name: "NODE_RED_A_HOST", value: Value::HostOf { port: node_red::FLOWS, replica: "a" } },
+        Variable { name: "NODE_RED_A_PORT", value: Value::NumberOf { port: node_red::FLOWS, replica: "a" } },
+        Variable {
+            name: "NODE_RED_A_READY_PORT",
+            value: Value::NumberOf { port: node_red::READY, replica: "a" },
+        },
+        Variable { name: "NODE_RED_B_HOST", value: Value::HostOf { port: node_red::FLOWS, replica: "b" } },
+        Variable { name: "NODE_RED_B_PORT", value: Value::NumberOf { port: node_red::FLOWS, replica: "b" } },
+        Variable {
+            name: "NODE_RED_B_READY_PORT",
+            value: Value::NumberOf { port: node_red::READY, replica: "b" },
+        },
+    ]
 }

@@ -1,6 +1,8 @@
 //! The quality gates of `cargo xtask ci`, in the order in which they are shown.
 
-use vocabulary::model::{Gate, GateCommand};
+use vocabulary::model::{Evidence, Gate, GateCommand};
+
+use super::images;
 
 pub fn gates() -> Vec<Gate> {
     vec![
@@ -23,15 +25,7 @@ pub fn gates() -> Vec<Gate> {
         Gate {
             id: "flows",
             checks: "the flows would start and answer: the offline gate, and nrlint",
-            commands: vec![
-                xtask(&["check", "flows"]),
-                GateCommand {
-                    program: "nrlint",
-                    arguments: vec!["--config", ".nrlintrc.js", "flows.json"],
-                    calls: vec![],
-                    folder: "flows",
-                },
-            ],
+            commands: vec![xtask(&["check", "flows"]), nrlint("flows.json"), nrlint("test-smoke.json")],
             after: vec![],
             remedy: "mend the node that the finding names, in the editor (`cargo xtask dev`) or in the file",
             limit_seconds: 120,
@@ -42,19 +36,60 @@ pub fn gates() -> Vec<Gate> {
             commands: vec![
                 GateCommand {
                     program: "actionlint",
-                    arguments: vec!["-no-color"],
+                    // It would call these two where a machine has them: the same files, another judgement.
+                    arguments: vec!["-no-color", "-shellcheck=", "-pyflakes="],
                     calls: vec![],
                     folder: ".",
+                    evidence: Evidence::ExitCode,
                 },
                 GateCommand {
                     program: "zizmor",
                     arguments: vec!["--offline", "--persona=auditor", "--no-progress", ".github/workflows"],
                     calls: vec![],
                     folder: ".",
+                    evidence: Evidence::ExitCode,
                 },
             ],
             after: vec![],
-            remedy: "change the workflow's definition under xtask/src/platform/, then `cargo xtask generate`",
+            remedy: "change the workflow's definition in xtask/src/artifacts/workflows.rs, then `cargo xtask generate`",
+            limit_seconds: 120,
+        },
+        Gate {
+            id: "containers",
+            checks: "hadolint finds nothing in the Dockerfiles, and Compose understands each of its projects",
+            commands: vec![
+                GateCommand {
+                    program: "hadolint",
+                    // No finding is too small, and none can be switched off in a file.
+                    arguments: vec![
+                        "--no-color",
+                        "--disable-ignore-pragma",
+                        "--failure-threshold=style",
+                        images::PRODUCTION,
+                        images::DEVELOPMENT,
+                    ],
+                    calls: vec![],
+                    folder: ".",
+                    evidence: Evidence::ExitCode,
+                },
+                compose("ops/docker/dev", &["--env-file=../compose.env.example", "config", "--quiet"]),
+                compose(
+                    "ops/docker",
+                    &["--env-file=compose.env.example", "-f=prod/compose.prod.yaml", "config", "--quiet"],
+                ),
+                compose(
+                    "ops/docker",
+                    &[
+                        "--env-file=compose.env.example",
+                        "-f=prod/compose.prod.yaml",
+                        "-f=prod/compose.rehearsal.yaml",
+                        "config",
+                        "--quiet",
+                    ],
+                ),
+            ],
+            after: vec![],
+            remedy: "change xtask/src/platform or xtask/src/artifacts/containers, then `cargo xtask generate`",
             limit_seconds: 120,
         },
         Gate {
@@ -76,7 +111,10 @@ pub fn gates() -> Vec<Gate> {
         Gate {
             id: "tests",
             checks: "the Rust tests: the model, the formats, and the program as users run it",
-            commands: vec![cargo(&["test", "--workspace", "--no-fail-fast"])],
+            commands: vec![GateCommand {
+                evidence: Evidence::CargoTests,
+                ..cargo(&["test", "--workspace", "--no-fail-fast"])
+            }],
             after: vec!["clippy"],
             remedy: "run the failing test alone: `cargo test -p xtask NAME`",
             limit_seconds: 1800,
@@ -89,6 +127,7 @@ pub fn gates() -> Vec<Gate> {
                 arguments: vec!["test", "--silent"],
                 calls: vec!["node", "postgres", "dbmate"],
                 folder: "flows",
+                evidence: Evidence::NodeTests,
             }],
             after: vec!["tests"],
             remedy: "run the failing file alone: `cargo xtask ci node` prints its name and its log",
@@ -106,9 +145,34 @@ pub fn gates() -> Vec<Gate> {
 }
 
 fn cargo(arguments: &[&'static str]) -> GateCommand {
-    GateCommand { program: "cargo", arguments: arguments.to_vec(), calls: vec![], folder: "." }
+    command("cargo", arguments, ".")
 }
 
 fn xtask(arguments: &[&'static str]) -> GateCommand {
-    GateCommand { program: "xtask", arguments: arguments.to_vec(), calls: vec![], folder: "." }
+    command("xtask", arguments, ".")
+}
+
+/// It judges one file a call.
+fn nrlint(file: &'static str) -> GateCommand {
+    command("nrlint", &["--config", ".nrlintrc.js", file], "flows")
+}
+
+fn command(program: &'static str, arguments: &[&'static str], folder: &'static str) -> GateCommand {
+    GateCommand {
+        program,
+        arguments: arguments.to_vec(),
+        calls: vec![],
+        folder,
+        evidence: Evidence::ExitCode,
+    }
+}
+
+fn compose(folder: &'static str, arguments: &[&'static str]) -> GateCommand {
+    GateCommand {
+        program: "docker-compose",
+        arguments: arguments.to_vec(),
+        calls: vec![],
+        folder,
+        evidence: Evidence::ExitCode,
+    }
 }

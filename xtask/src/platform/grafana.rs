@@ -1,8 +1,8 @@
 //! Grafana: dashboards over metrics and logs.
 
 use vocabulary::model::{
-    Destination, Edge, Exposure, Health, Lifetime, Need, Port, PortRef, Protocol, Resources, Scrape,
-    SecretUse, Service, ServiceId, Stop, Volume,
+    Container, Destination, Edge, Exposure, Health, Lifetime, Need, Port, PortRef, Protocol, Resources,
+    Scrape, SecretUse, Service, ServiceId, Stop, Volume,
 };
 
 use super::{pins, prometheus, secrets, victoria_logs};
@@ -41,5 +41,6 @@ pub fn service() -> Service {
         metrics: vec![],
         alerts: vec![],
         process: None,
+        container: Container::Later { with: "monitoring" },
     }
 }

@@ -2,11 +2,12 @@
 //! speaks the same protocol, checks the key and counts tokens.
 
 use vocabulary::model::{
-    Command, Exposure, Health, Identity, Image, Lifetime, LlmEndpoint, OnChange, Port, PortRef, Process,
-    Protocol, Reaction, Resources, SecretUse, Service, ServiceId, Stop, Value, Variable,
+    Command, Container, Exposure, Health, Identity, Image, Lifetime, LlmEndpoint, OnChange, Port, PortRef,
+    Probe, Process, Protocol, Reaction, Resources, SecretUse, Service, ServiceId, Shape, Stop, Value,
+    Variable,
 };
 
-use super::{component, secrets};
+use super::{component, images, secrets};
 
 pub const ID: ServiceId = ServiceId("llm");
 pub const API: PortRef = PortRef { service: ID, name: "api" };
@@ -20,7 +21,7 @@ pub fn service() -> Service {
         id: ID,
         purpose: "OpenAI-compatible endpoint: a provider in production, a local stand-in while developing",
         lifetime: Lifetime::StandIn,
-        image: Image::None,
+        image: Image::Built { dockerfile: images::DEVELOPMENT, target: "llm-stand-in" },
         ports: vec![Port {
             name: "api",
             number: 4200,
@@ -57,5 +58,19 @@ pub fn service() -> Service {
             identity: Identity::Caller,
             on_change: vec![OnChange { paths: vec!["flows/llm-stand-in"], reaction: Reaction::Restart }],
         }),
+        container: Container::Runs(Box::new(Shape {
+            in_development: true,
+            user: images::USER,
+            sources: vec!["flows/runtime", "flows/platform.json", "flows/llm-stand-in"],
+            command: vec![],
+            variables: vec![],
+            folders: vec![],
+            scratch: vec![images::TEMPORARY],
+            configuration: vec![],
+            probe: Probe::Script,
+            shared_memory_mib: None,
+            open_files: None,
+            debugger: None,
+        })),
     }
 }

@@ -1,11 +1,11 @@
 //! The Model Context Protocol server whose tools workflows call.
 
 use vocabulary::model::{
-    Command, Exposure, Health, Identity, Image, Lifetime, OnChange, Port, PortRef, Process, Protocol,
-    Reaction, Resources, Service, ServiceId, Stop, Value, Variable,
+    Command, Container, Exposure, Health, Identity, Image, Lifetime, OnChange, Port, PortRef, Probe, Process,
+    Protocol, Reaction, Resources, Service, ServiceId, Shape, Stop, Value, Variable,
 };
 
-use super::component;
+use super::{component, images};
 
 pub const ID: ServiceId = ServiceId("mcp-tools");
 pub const MCP: PortRef = PortRef { service: ID, name: "mcp" };
@@ -16,7 +16,7 @@ pub fn service() -> Service {
         id: ID,
         purpose: "MCP server (Streamable HTTP) with the tools that workflows call",
         lifetime: Lifetime::LongRunning { replicas: vec![""] },
-        image: Image::Built { dockerfile: "ops/docker/prod/Dockerfile", target: "mcp-tools" },
+        image: Image::Built { dockerfile: images::PRODUCTION, target: "mcp-tools" },
         ports: vec![Port {
             name: "mcp",
             number: 4100,
@@ -53,5 +53,19 @@ pub fn service() -> Service {
             identity: Identity::Caller,
             on_change: vec![OnChange { paths: vec!["flows/mcp-tools"], reaction: Reaction::Restart }],
         }),
+        container: Container::Runs(Box::new(Shape {
+            in_development: true,
+            user: images::USER,
+            sources: vec!["flows/runtime", "flows/platform.json", "flows/mcp-tools"],
+            command: vec![],
+            variables: vec![],
+            folders: vec![],
+            scratch: vec![images::TEMPORARY],
+            configuration: vec![],
+            probe: Probe::Script,
+            shared_memory_mib: None,
+            open_files: None,
+            debugger: None,
+        })),
     }
 }

@@ -1,11 +1,11 @@
 //! The one shot that brings the database to the release: roles with their passwords, then the migrations.
 
 use vocabulary::model::{
-    Command, Destination, Edge, Identity, Image, Lifetime, Need, OnChange, Process, Reaction, Resources,
-    SecretUse, Service, ServiceId, Stop, Value, Variable,
+    Command, Container, Destination, Edge, Identity, Image, Lifetime, Need, OnChange, Probe, Process,
+    Reaction, Resources, SecretUse, Service, ServiceId, Shape, Stop, Value, Variable,
 };
 
-use super::{postgres, secrets};
+use super::{images, postgres, secrets};
 
 pub const ID: ServiceId = ServiceId("migrate");
 
@@ -14,7 +14,7 @@ pub fn service() -> Service {
         id: ID,
         purpose: "makes the database's roles and runs the migrations, the queue's schema too",
         lifetime: Lifetime::OneShot,
-        image: Image::Built { dockerfile: "ops/docker/prod/Dockerfile", target: "migrate" },
+        image: Image::Built { dockerfile: images::PRODUCTION, target: "migrate" },
         ports: vec![],
         edges: vec![Edge {
             to: Destination::Port(postgres::SQL),
@@ -71,5 +71,19 @@ pub fn service() -> Service {
                 reaction: Reaction::RunAgain,
             }],
         }),
+        container: Container::Runs(Box::new(Shape {
+            in_development: true,
+            user: images::USER,
+            sources: vec!["ops/scripts/migrate.sh", "ops/scripts/roles.sql", "flows/migrations"],
+            command: vec![],
+            variables: vec![],
+            folders: vec![],
+            scratch: vec![images::TEMPORARY],
+            configuration: vec![],
+            probe: Probe::Nothing,
+            shared_memory_mib: None,
+            open_files: None,
+            debugger: None,
+        })),
     }
 }

@@ -2,13 +2,15 @@
 
 mod alertmanager;
 mod barman;
-mod edge;
+pub mod edge;
 pub mod gates;
 mod grafana;
+pub mod image_limits;
+pub mod images;
 mod labels;
-mod llm;
-mod mcp_tools;
-mod migrate;
+pub mod llm;
+pub mod mcp_tools;
+pub mod migrate;
 mod node_exporter;
 pub mod node_red;
 mod node_red_metrics;
@@ -51,6 +53,9 @@ pub fn platform() -> Platform {
         labels: labels::labels(),
         llm: llm::endpoint(),
         queue: queue::queue(),
+        containers: images::policy(),
+        draining: node_red::DRAINING,
+        edge: edge::POLICY,
         smoke: smoke::smoke(),
         gates: gates::gates(),
         review: review::review(),

@@ -1,8 +1,8 @@
 //! The host's resources as metrics.
 
 use vocabulary::model::{
-    Alert, Exposure, Health, Lifetime, Metric, MetricKind, MetricRef, Port, PortRef, Protocol, Resources,
-    Scrape, Service, ServiceId, Severity, Stop,
+    Alert, Container, Exposure, Health, Lifetime, Metric, MetricKind, MetricRef, Port, PortRef, Protocol,
+    Resources, Scrape, Service, ServiceId, Severity, Stop,
 };
 
 use super::pins;
@@ -60,5 +60,6 @@ pub fn service() -> Service {
             remedy: "Find what grows; shorten retention in ops/environments or enlarge the disk.",
         }],
         process: None,
+        container: Container::Later { with: "monitoring" },
     }
 }

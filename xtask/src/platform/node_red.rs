@@ -1,12 +1,12 @@
 //! Node-RED: two replicas that take tasks over HTTP and work on them. Flows are baked in and read-only.
 
 use vocabulary::model::{
-    Alert, Command, Destination, Edge, Exposure, Fact, Health, Identity, Image, Lifetime, Need, OnChange,
-    Port, PortRef, Process, Protocol, Reaction, Resources, Scrape, SecretUse, Service, ServiceId, Severity,
-    Stop, Value, Variable, Volume, VolumeRef,
+    Alert, Command, Container, Destination, Draining, Edge, Exposure, Fact, Folder, Health, Identity, Image,
+    Lifetime, Need, OnChange, Port, PortRef, Probe, Process, Protocol, Reaction, Resources, Scrape,
+    SecretUse, Service, ServiceId, Severity, Shape, Stop, Storage, Value, Variable, Volume, VolumeRef,
 };
 
-use super::{component, llm, mcp_tools, migrate, node_red_metrics as metrics, postgres, secrets};
+use super::{component, images, llm, mcp_tools, migrate, node_red_metrics as metrics, postgres, secrets};
 
 pub const ID: ServiceId = ServiceId("node-red");
 pub const FLOWS: PortRef = PortRef { service: ID, name: "flows" };
@@ -15,18 +15,15 @@ pub const OPS: PortRef = PortRef { service: ID, name: "ops" };
 pub const EDITOR: PortRef = PortRef { service: ID, name: "editor" };
 pub const USER: VolumeRef = VolumeRef { service: ID, name: "user" };
 
-/// Between "not ready" and the end of listening: longer than the edge needs to notice (200 ms between its
-/// health checks, three of them), so that no request is sent to a replica that leaves.
-const DRAIN_DELAY_MS: &str = "800";
-/// What is in flight gets this long before the replica leaves all the same.
-const DRAIN_LIMIT_MS: &str = "25000";
+/// The delay is longer than the edge needs to notice, so that no request is sent to a replica that leaves.
+pub const DRAINING: Draining = Draining { service: ID, delay_ms: 800, limit_ms: 25_000 };
 
 pub fn service() -> Service {
     Service {
         id: ID,
         purpose: "Node-RED: the API and the workers, flows baked in",
         lifetime: Lifetime::LongRunning { replicas: vec!["a", "b"] },
-        image: Image::Built { dockerfile: "ops/docker/prod/Dockerfile", target: "node-red" },
+        image: Image::Built { dockerfile: images::PRODUCTION, target: "node-red" },
         ports: ports(),
         edges: vec![
             Edge {
@@ -84,6 +81,32 @@ pub fn service() -> Service {
                 },
             ],
         }),
+        container: Container::Runs(Box::new(Shape {
+            in_development: true,
+            user: images::USER,
+            sources: vec![
+                "flows/runtime",
+                "flows/nodes",
+                "flows/settings.js",
+                "flows/platform.json",
+                "flows/catalogue.json",
+                "flows/test-smoke.json",
+                "flows/flows.json",
+            ],
+            command: vec![],
+            variables: vec![],
+            folders: vec![Folder {
+                volume: "user",
+                path: "/var/lib/flowship/user",
+                storage: Storage::Memory { mib: 16 },
+            }],
+            scratch: vec![images::TEMPORARY],
+            configuration: vec![],
+            probe: Probe::Script,
+            shared_memory_mib: None,
+            open_files: None,
+            debugger: Some(9229),
+        })),
     }
 }
 
@@ -134,8 +157,8 @@ fn variables() -> Vec<Variable> {
             Variable { name: "EDITOR_HOST", value: Value::BindAddress(EDITOR) },
             Variable { name: "EDITOR_PORT", value: Value::BindPort(EDITOR) },
             Variable { name: "USER_DIR", value: Value::Folder(USER) },
-            Variable { name: "DRAIN_DELAY_MS", value: Value::Text(DRAIN_DELAY_MS) },
-            Variable { name: "DRAIN_TIMEOUT_MS", value: Value::Text(DRAIN_LIMIT_MS) },
+            Variable { name: "DRAIN_DELAY_MS", value: Value::Whole(DRAINING.delay_ms) },
+            Variable { name: "DRAIN_TIMEOUT_MS", value: Value::Whole(DRAINING.limit_ms) },
             Variable { name: "POSTGRES_HOST", value: Value::Host(postgres::SQL) },
             Variable { name: "POSTGRES_PORT", value: Value::Number(postgres::SQL) },
             Variable { name: "POSTGRES_DB", value: Value::Text(postgres::DATABASE) },

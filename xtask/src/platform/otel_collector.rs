@@ -1,8 +1,8 @@
 //! The OpenTelemetry collector: takes the containers' JSON lines to the log store.
 
 use vocabulary::model::{
-    Destination, Edge, Exposure, Health, Lifetime, Need, Port, PortRef, Protocol, Resources, Scrape, Service,
-    ServiceId, Stop, Volume,
+    Container, Destination, Edge, Exposure, Health, Lifetime, Need, Port, PortRef, Protocol, Resources,
+    Scrape, Service, ServiceId, Stop, Volume,
 };
 
 use super::{pins, victoria_logs};
@@ -45,5 +45,6 @@ pub fn service() -> Service {
         metrics: vec![],
         alerts: vec![],
         process: None,
+        container: Container::Later { with: "monitoring" },
     }
 }

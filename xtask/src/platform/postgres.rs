@@ -1,17 +1,21 @@
 //! PostgreSQL: data and queue in one place, so that both share one recovery point.
 
 use vocabulary::model::{
-    Command, Exposure, Health, Identity, Initialise, Lifetime, Port, PortRef, Process, Protocol, Resources,
-    SecretUse, Service, ServiceId, Stop, Value, Volume, VolumeRef,
+    Command, Container, Exposure, Folder, Health, Identity, Initialise, Lifetime, Port, PortRef, Probe,
+    Process, Protocol, Resources, Scratch, SecretUse, Service, ServiceId, Shape, Stop, Storage, User, Value,
+    Variable, Volume, VolumeRef,
 };
 
-use super::{pins, secrets};
+use super::{images, pins, secrets};
 
 pub const ID: ServiceId = ServiceId("postgres");
 pub const SQL: PortRef = PortRef { service: ID, name: "sql" };
 pub const DATA: VolumeRef = VolumeRef { service: ID, name: "data" };
 
 pub const DATABASE: &str = "flowship";
+
+/// How a cluster is made, whoever makes it.
+const INITDB: [&str; 3] = ["--auth=scram-sha-256", "--encoding=UTF8", "--locale=C.UTF-8"];
 
 pub fn service() -> Service {
     Service {
@@ -64,9 +68,9 @@ pub fn service() -> Service {
                             Value::Text("--pwfile="),
                             Value::SecretFile(secrets::POSTGRES_SUPERUSER_PASSWORD),
                         ]),
-                        Value::Text("--auth=scram-sha-256"),
-                        Value::Text("--encoding=UTF8"),
-                        Value::Text("--locale=C.UTF-8"),
+                        Value::Text(INITDB[0]),
+                        Value::Text(INITDB[1]),
+                        Value::Text(INITDB[2]),
                     ],
                     calls: vec![],
                     variables: vec![],
@@ -91,5 +95,38 @@ pub fn service() -> Service {
             identity: Identity::NotRoot,
             on_change: vec![],
         }),
+        container: Container::Runs(Box::new(Shape {
+            in_development: true,
+            // The user postgres of the official image.
+            user: User { uid: 999, gid: 999 },
+            sources: vec![],
+            command: vec![
+                Value::Text("postgres"),
+                Value::Text("-c"),
+                Value::Joined(vec![Value::Text("listen_addresses="), Value::BindAddress(SQL)]),
+                Value::Text("-c"),
+                Value::Joined(vec![Value::Text("port="), Value::BindPort(SQL)]),
+            ],
+            variables: vec![Variable {
+                name: "POSTGRES_INITDB_ARGS",
+                value: Value::Joined(vec![
+                    Value::Text(INITDB[0]),
+                    Value::Text(" "),
+                    Value::Text(INITDB[1]),
+                    Value::Text(" "),
+                    Value::Text(INITDB[2]),
+                ]),
+            }],
+            // The official image keeps the cluster in a folder of its own below this one.
+            folders: vec![Folder { volume: "data", path: "/var/lib/postgresql", storage: Storage::Volume }],
+            // The image's entry point speaks to the cluster through a socket while it makes it.
+            scratch: vec![Scratch { path: "/var/run/postgresql", mib: 1 }, images::TEMPORARY],
+            configuration: vec![],
+            probe: Probe::Nothing,
+            // Parallel queries share their memory there.
+            shared_memory_mib: Some(256),
+            open_files: None,
+            debugger: None,
+        })),
     }
 }

@@ -1,8 +1,8 @@
 //! PostgreSQL's statistics as metrics.
 
 use vocabulary::model::{
-    Alert, Destination, Edge, Exposure, Health, Lifetime, Metric, MetricKind, MetricRef, Need, Port, PortRef,
-    Protocol, Resources, Scrape, SecretUse, Service, ServiceId, Severity, Stop,
+    Alert, Container, Destination, Edge, Exposure, Health, Lifetime, Metric, MetricKind, MetricRef, Need,
+    Port, PortRef, Protocol, Resources, Scrape, SecretUse, Service, ServiceId, Severity, Stop,
 };
 
 use super::{pins, postgres, secrets};
@@ -63,5 +63,6 @@ pub fn service() -> Service {
             remedy: "Look at the log of postgres; the replicas reconnect by themselves when it is back.",
         }],
         process: None,
+        container: Container::Later { with: "monitoring" },
     }
 }

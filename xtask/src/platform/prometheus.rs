@@ -1,8 +1,8 @@
 //! Prometheus: reads every metric, judges the alert rules.
 
 use vocabulary::model::{
-    Alert, Destination, Edge, Exposure, Health, Lifetime, Metric, MetricKind, MetricRef, Need, Port, PortRef,
-    Protocol, Resources, Scrape, Service, ServiceId, Severity, Stop, Volume,
+    Alert, Container, Destination, Edge, Exposure, Health, Lifetime, Metric, MetricKind, MetricRef, Need,
+    Port, PortRef, Protocol, Resources, Scrape, Service, ServiceId, Severity, Stop, Volume,
 };
 
 use super::{
@@ -67,5 +67,6 @@ pub fn service() -> Service {
             remedy: "See whether the service that the label names runs and is healthy; read its log.",
         }],
         process: None,
+        container: Container::Later { with: "monitoring" },
     }
 }

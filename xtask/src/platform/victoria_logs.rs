@@ -1,7 +1,8 @@
 //! VictoriaLogs: keeps and searches the structured logs; high-cardinality labels are indexed fields.
 
 use vocabulary::model::{
-    Exposure, Health, Lifetime, Port, PortRef, Protocol, Resources, Scrape, Service, ServiceId, Stop, Volume,
+    Container, Exposure, Health, Lifetime, Port, PortRef, Protocol, Resources, Scrape, Service, ServiceId,
+    Stop, Volume,
 };
 
 use super::pins;
@@ -34,5 +35,6 @@ pub fn service() -> Service {
         metrics: vec![],
         alerts: vec![],
         process: None,
+        container: Container::Later { with: "monitoring" },
     }
 }

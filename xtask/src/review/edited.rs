@@ -12,11 +12,13 @@ use super::part::Step;
 
 /// What is done to the part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Edit {
+pub enum Edit<'a> {
     /// It is left out of its list.
     LeaveOut,
     /// The list becomes empty.
     Empty,
+    /// These elements are left out of the list; positions from 0.
+    Thin(&'a [usize]),
     /// It becomes none where it may be, and else another value of the same shape; the number counts the tries,
     /// from 0.
     Change(usize),
@@ -27,19 +29,19 @@ pub enum Edit {
 pub struct Edited<'a> {
     value: &'static Value,
     /// The way to the edited part; none when that is not in here.
-    edit: Option<(&'a [Step], Edit)>,
+    edit: Option<(&'a [Step], Edit<'a>)>,
     /// Set when the part became none.
     none: &'a Cell<bool>,
 }
 
 impl<'a> Edited<'a> {
     /// `none` is set when the part becomes none.
-    pub fn new(value: &'static Value, steps: &'a [Step], edit: Edit, none: &'a Cell<bool>) -> Self {
+    pub fn new(value: &'static Value, steps: &'a [Step], edit: Edit<'a>, none: &'a Cell<bool>) -> Self {
         Self { value, edit: Some((steps, edit)), none }
     }
 
     /// The edit, if it is of this very value.
-    fn here(self) -> Option<Edit> {
+    fn here(self) -> Option<Edit<'a>> {
         self.edit.filter(|(steps, _)| steps.is_empty()).map(|(_, edit)| edit)
     }
 
@@ -61,7 +63,9 @@ impl<'a> Edited<'a> {
     fn items(self) -> impl Iterator<Item = Edited<'a>> + use<'a> {
         let items = self.value.as_array().into_iter().flatten().enumerate();
         items
-            .map(move |(at, value)| self.child(Step::Item(at), value))
+            .map(move |(at, value)| (at, self.child(Step::Item(at), value)))
+            .filter(move |(at, _)| !matches!(self.here(), Some(Edit::Thin(gone)) if gone.contains(at)))
+            .map(|(_, item)| item)
             .filter(|item| item.here() != Some(Edit::LeaveOut))
     }
 }
@@ -79,7 +83,9 @@ impl Deserializer<'static> for Edited<'_> {
 
     fn deserialize_any<V: Visitor<'static>>(self, visitor: V) -> Result<V::Value, Error> {
         match (self.here(), self.value) {
-            (None, Value::Array(_)) => SeqDeserializer::new(self.items()).deserialize_any(visitor),
+            (None | Some(Edit::Thin(_)), Value::Array(_)) => {
+                SeqDeserializer::new(self.items()).deserialize_any(visitor)
+            }
             (None, Value::Object(_)) => MapDeserializer::new(self.fields()).deserialize_any(visitor),
             (None, other) => other.deserialize_any(visitor),
             (Some(Edit::Empty), _) => {
@@ -94,7 +100,7 @@ impl Deserializer<'static> for Edited<'_> {
                 Some(Value::Number(number)) => number.deserialize_any(visitor),
                 _ => Err(exhausted()),
             },
-            (Some(Edit::Change(_) | Edit::LeaveOut), _) => Err(exhausted()),
+            (Some(Edit::Change(_) | Edit::LeaveOut | Edit::Thin(_)), _) => Err(exhausted()),
         }
     }
 
@@ -211,7 +217,7 @@ mod tests {
         })))
     }
 
-    fn read(steps: &[Step], edit: Edit) -> Result<Thing, String> {
+    fn read(steps: &[Step], edit: Edit<'_>) -> Result<Thing, String> {
         Thing::deserialize(Edited::new(value(), steps, edit, &Cell::new(false)))
             .map_err(|error| error.to_string())
     }
@@ -226,6 +232,7 @@ mod tests {
             (&[Field("small")], Edit::Change(1), Ok(Thing { small: 201, ..whole() })),
             (&[Field("on")], Edit::Change(0), Ok(Thing { on: false, ..whole() })),
             (&[Field("maybe")], Edit::Change(0), Ok(Thing { maybe: None, ..whole() })),
+            (&[Field("list")], Edit::Thin(&[1]), Ok(Thing { list: vec![Shape::Point], ..whole() })),
             (&[Field("list")], Edit::Empty, Ok(Thing { list: vec![], ..whole() })),
             (
                 &[Field("list"), Item(0)],

@@ -1,7 +1,7 @@
 //! What the platform's values make of the repository, and what a change of them means. Pure.
 //!
 //! A room of its own beside `checks`: nothing here is good or bad, it answers people who review. It may use
-//! `artifacts` and the model; only commands use it.
+//! `artifacts` and the model; only commands use it. Tests alone know this very platform.
 
 pub mod ablation;
 mod edited;

@@ -1,4 +1,4 @@
-//! Where a value or a family is written: by the names of modules, never by looking for text. Pure.
+//! Where a value is written: by the names of modules, never by looking for text. Pure.
 
 /// Files below the root in which the value with these names may stand, the likeliest first: the caller takes the
 /// first that exists.
@@ -14,18 +14,12 @@ pub fn of_value(names: &[String]) -> Vec<String> {
     modules.into_iter().map(|module| format!("xtask/src/platform/{module}.rs")).collect()
 }
 
-/// The same for a family of artifacts.
-pub fn of_family(name: &str) -> Vec<String> {
-    let module = name.replace('-', "_");
-    ["", "/mod"].map(|end| format!("xtask/src/artifacts/{module}{end}.rs")).to_vec()
-}
-
 #[cfg(test)]
 mod tests {
     use std::fs;
     use std::path::Path;
 
-    use super::{of_family, of_value};
+    use super::of_value;
     use crate::artifacts::FAMILIES;
     use crate::platform::platform;
 
@@ -62,7 +56,7 @@ mod tests {
         }
         assert!(text(&of_value(&names(&["name"]))).contains("name: \"flowship\""));
         for family in FAMILIES {
-            assert!(text(&of_family(family.name)).contains(&format!("name: \"{}\"", family.name)));
+            assert!(text(&[family.source.to_owned()]).contains(&format!("name: \"{}\"", family.name)));
         }
     }
 }

@@ -6,10 +6,10 @@
 
 use std::collections::BTreeSet;
 
-use super::ablation::{Model, Way, attempt, without};
+use super::ablation::{Model, Way, attempt, thinned, without};
 use super::lines::touched;
 use super::part::Part;
-use crate::artifacts::Family;
+use crate::artifacts::{Artifact, Family};
 
 /// A value that makes lines.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,19 +57,30 @@ fn of_line(causes: &[Cause], line: usize) -> Vec<Cause> {
     causes.iter().filter_map(|cause| cause.of_line(line)).collect()
 }
 
-/// What makes the line, or each line when none is named, of the text that the family writes at a path.
-pub fn why(model: &Model, family: &Family, path: &str, text: &str, line: Option<usize>) -> Answer {
-    let mut search = Search { model, family, path, text, line, relied_on: Vec::new() };
-    let causes = search.among(&model.root.parts);
+/// What makes the line, or each line when none is named, of files that the family writes. Lines are counted through
+/// the files.
+pub fn why(model: &Model, family: &Family, files: &[Artifact], line: Option<usize>) -> Answer {
+    search(Search { model, family, files, line, existence: false, relied_on: Vec::new() })
+}
+
+/// What makes a file be there at all; the answer is about its line 0.
+pub fn why_there(model: &Model, family: &Family, file: &Artifact) -> Answer {
+    let files = std::slice::from_ref(file);
+    search(Search { model, family, files, line: Some(0), existence: true, relied_on: Vec::new() })
+}
+
+fn search(mut search: Search<'_>) -> Answer {
+    let causes = search.among(&search.model.root.parts);
     Answer { causes, relied_on: search.relied_on }
 }
 
 struct Search<'a> {
     model: &'a Model,
     family: &'a Family,
-    path: &'a str,
-    text: &'a str,
+    files: &'a [Artifact],
     line: Option<usize>,
+    /// Not the lines are asked for, but whether the files are there.
+    existence: bool,
     relied_on: Vec<String>,
 }
 
@@ -80,34 +91,61 @@ impl Search<'_> {
 
     fn part(&mut self, part: &Part) -> Vec<Cause> {
         let Some((way, platform)) = without(self.model, part) else { return self.among(&part.parts) };
-        let Some(artifacts) = attempt(self.family, &platform) else {
-            let known = self.relied_on.len();
-            let inside = self.among(&part.parts);
-            if inside.is_empty() && self.relied_on.len() == known {
-                self.relied_on.push(part.address.clone());
+        if let Some(artifacts) = attempt(self.family, &platform) {
+            let lines = self.touched(&artifacts);
+            if !self.concerns(&lines) {
+                return Vec::new();
             }
-            return inside;
-        };
-        let other = artifacts.iter().find(|artifact| artifact.path == self.path);
-        let other = other.map_or("", |artifact| artifact.contents.as_str());
-        if other == self.text {
-            return Vec::new();
+            let parts = self.among(&part.parts);
+            return if way == Way::Emptied {
+                self.with_list(part, parts, lines)
+            } else {
+                let (address, names) = (part.address.clone(), part.names.clone());
+                vec![Cause { address, names, way, lines, parts }]
+            };
         }
-        let lines = touched(self.text, other).old;
-        if !self.concerns(&lines) {
-            return Vec::new();
+        let known = self.relied_on.len();
+        let parts = self.among(&part.parts);
+        if parts.is_empty() && self.relied_on.len() == known {
+            self.relied_on.push(part.address.clone());
         }
-        let inside = self.among(&part.parts);
-        let own =
-            Cause { address: part.address.clone(), names: part.names.clone(), way, lines, parts: vec![] };
-        if way == Way::Emptied {
-            // The list itself is told only of lines that no element makes alone.
-            let told = BTreeSet::from_iter(inside.iter().flat_map(|cause| cause.lines.iter().copied()));
-            let lines: BTreeSet<_> = own.lines.difference(&told).copied().collect();
-            let itself = self.concerns(&lines).then_some(Cause { lines, ..own });
-            return inside.into_iter().chain(itself).collect();
+        let told = self.line.is_some() && !parts.is_empty();
+        let less = if way == Way::Emptied && !told { thinned(self.model, part, self.family) } else { None };
+        let lines = less.map(|artifacts| self.touched(&artifacts)).unwrap_or_default();
+        self.with_list(part, parts, lines)
+    }
+
+    /// The causes in a list, and the list itself for those of the lines that no element makes alone.
+    fn with_list(&self, list: &Part, inside: Vec<Cause>, lines: BTreeSet<usize>) -> Vec<Cause> {
+        let told = BTreeSet::from_iter(inside.iter().flat_map(|cause| cause.lines.iter().copied()));
+        let lines: BTreeSet<_> = lines.difference(&told).copied().collect();
+        let itself = self.concerns(&lines).then(|| Cause {
+            address: list.address.clone(),
+            names: list.names.clone(),
+            way: Way::Emptied,
+            lines,
+            parts: vec![],
+        });
+        inside.into_iter().chain(itself).collect()
+    }
+
+    /// The lines of the files that are gone or different in what was made otherwise.
+    fn touched(&self, others: &[Artifact]) -> BTreeSet<usize> {
+        let mut lines = BTreeSet::new();
+        let mut start = 0;
+        for file in self.files {
+            let other = others.iter().find(|other| other.path == file.path);
+            if self.existence {
+                lines.extend(other.is_none().then_some(start));
+                continue;
+            }
+            let other = other.map_or("", |other| other.contents.as_str());
+            if other != file.contents {
+                lines.extend(touched(&file.contents, other).old.iter().map(|line| start + line));
+            }
+            start += file.contents.lines().count();
         }
-        vec![Cause { parts: inside, ..own }]
+        lines
     }
 
     /// Whether such lines are asked for.
@@ -123,10 +161,10 @@ mod tests {
 
     use vocabulary::model::Platform;
 
-    use super::{Answer, Cause, why};
+    use super::{Answer, Cause, why, why_there};
     use crate::artifacts::{Artifact, FAMILIES, Family};
     use crate::platform::platform;
-    use crate::review::ablation::{Model, Way};
+    use crate::review::ablation::{Model, Way, attempt};
 
     fn leaves(causes: &[Cause]) -> BTreeSet<String> {
         causes
@@ -139,8 +177,8 @@ mod tests {
 
     fn lines(generate: fn(&Platform) -> Vec<Artifact>) -> impl Fn(usize) -> Answer {
         let model = Model::new(platform());
-        let text = generate(&platform())[0].contents.clone();
-        move |line| why(&model, &Family { name: "x", what: "", generate }, "x", &text, Some(line))
+        let files = generate(&platform());
+        move |line| why(&model, &Family { name: "x", what: "", source: "", generate }, &files, Some(line))
     }
 
     fn file(lines: &[String]) -> Vec<Artifact> {
@@ -174,6 +212,17 @@ mod tests {
     }
 
     #[test]
+    fn a_file_is_there_because_of_fewer_values_than_its_lines() {
+        let model = Model::new(platform());
+        let family = FAMILIES.iter().find(|family| family.name == "environment-examples").unwrap();
+        let files = (family.generate)(&model.platform);
+        let file = files.iter().find(|file| file.path == "ops/secrets/postgres.env.example").unwrap();
+        let causes = leaves(&why_there(&model, family, file).causes);
+        let variable = "service/postgres/secret/postgres-superuser-password/variable";
+        assert_eq!(causes, ["service/postgres/id".to_owned(), variable.to_owned()].into());
+    }
+
+    #[test]
     fn a_value_that_the_family_relies_on_is_told_as_such() {
         let answer = lines(|platform| {
             let edge = platform.services.iter().find(|service| service.id.0 == "edge");
@@ -182,12 +231,24 @@ mod tests {
         assert_eq!(answer(0), Answer { causes: vec![], relied_on: vec!["service/edge/id".into()] });
     }
 
-    /// What a family makes of a platform in which nothing is left that can go.
-    fn bare() -> Platform {
-        let mut bare = platform();
-        (bare.services, bare.secrets, bare.labels, bare.gates) = (vec![], vec![], vec![], vec![]);
-        bare.smoke.checks = vec![];
-        bare
+    /// What a family makes of the least platform that it can make anything of.
+    fn least(family: &Family) -> Vec<Artifact> {
+        let mut least = platform();
+        let mut shrink = |change: &dyn Fn(&mut Platform)| {
+            let mut smaller = least.clone();
+            change(&mut smaller);
+            if attempt(family, &smaller).is_some() {
+                least = smaller;
+            }
+        };
+        let Platform { services, secrets, labels, gates, smoke, .. } = platform();
+        services.iter().for_each(|gone| shrink(&|all| all.services.retain(|one| one.id != gone.id)));
+        secrets.iter().for_each(|gone| shrink(&|all| all.secrets.retain(|one| one.name != gone.name)));
+        labels.iter().for_each(|gone| shrink(&|all| all.labels.retain(|one| one.name != gone.name)));
+        gates.iter().for_each(|gone| shrink(&|all| all.gates.retain(|one| one.id != gone.id)));
+        let checks = &smoke.checks;
+        checks.iter().for_each(|gone| shrink(&|all| all.smoke.checks.retain(|one| one.name != gone.name)));
+        (family.generate)(&least)
     }
 
     /// The long one: everything that the shipped platform makes. A line is told to be the family's own only if it is
@@ -201,21 +262,23 @@ mod tests {
     }
 
     fn every_line_has_an_answer(model: &Model, family: &Family) {
-        let fixed = (family.generate)(&bare());
-        for artifact in (family.generate)(&model.platform) {
-            let all = why(model, family, &artifact.path, &artifact.contents, None);
-            assert!(all.relied_on.is_empty(), "{}: {:?}", artifact.path, all.relied_on);
-            let fixed = fixed.iter().find(|other| other.path == artifact.path);
+        let fixed = least(family);
+        let files = (family.generate)(&model.platform);
+        let all = why(model, family, &files, None);
+        let mut start = 0;
+        for file in files {
+            let fixed = fixed.iter().find(|other| other.path == file.path);
             let fixed: Vec<_> = fixed.map_or(vec![], |artifact| artifact.contents.lines().collect());
-            for (line, text) in artifact.contents.lines().enumerate() {
-                let told = all.of_line(line);
+            for (line, text) in file.contents.lines().enumerate() {
+                let told = all.of_line(start + line);
                 assert!(
                     !told.causes.is_empty() || fixed.contains(&text),
                     "{}:{}: {text:?} is not made by the family alone",
-                    artifact.path,
+                    file.path,
                     line + 1
                 );
             }
+            start += file.contents.lines().count();
         }
     }
 
@@ -223,21 +286,12 @@ mod tests {
     fn one_line_is_answered_as_it_is_among_all() {
         let model = Model::new(platform());
         let family = FAMILIES.iter().find(|family| family.name == "reference").unwrap();
-        let pages = ["docs/reference/ports.md", "docs/reference/gates.md"];
-        let artifacts = (family.generate)(&model.platform);
-        for artifact in artifacts.iter().filter(|artifact| pages.contains(&artifact.path.as_str())) {
-            let all = why(&model, family, &artifact.path, &artifact.contents, None);
-            let last = artifact.contents.lines().count() - 1;
-            for line in [0, last / 2, last] {
-                let one = why(&model, family, &artifact.path, &artifact.contents, Some(line)).of_line(line);
-                assert_eq!(
-                    leaves(&one.causes),
-                    leaves(&all.of_line(line).causes),
-                    "{}:{}",
-                    artifact.path,
-                    line + 1
-                );
-            }
+        let files = (family.generate)(&model.platform);
+        let all = why(&model, family, &files, None);
+        let count = files.iter().map(|file| file.contents.lines().count()).sum();
+        for line in (0..count).step_by(17) {
+            let one = why(&model, family, &files, Some(line)).of_line(line);
+            assert_eq!(leaves(&one.causes), leaves(&all.of_line(line).causes), "line {line} of all files");
         }
     }
 }

@@ -1,3 +1,5 @@
+//! Files as sites write them, right and wrong.
+
 use std::borrow::Cow;
 
 use super::*;

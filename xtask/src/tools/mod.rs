@@ -13,7 +13,6 @@ pub mod catalogue;
 pub mod progress;
 pub mod toolbox;
 
-#[expect(unused_imports, reason = "the engines and the gates use them")]
 pub use self::{catalogue::Program, progress::Progress, toolbox::Invocation};
 pub use self::{
     catalogue::Tool,

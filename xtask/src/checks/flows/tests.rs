@@ -1,3 +1,5 @@
+//! The offline gate, fault by fault.
+
 use serde_json::{Value, json};
 
 use super::*;

@@ -1,9 +1,10 @@
 //! Gates as a plan: a step for each command. Pure.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use vocabulary::model::{Gate, GateCommand};
+use serde_json::json;
+use vocabulary::model::{Evidence, Gate, GateCommand};
 
 use crate::commands::dev::programs::{Programs, XTASK};
 use crate::plan::action::{Action, Exec, Native};
@@ -13,21 +14,56 @@ use crate::plan::step::{Plan, Step, StepId};
 /// Native steps: the pinned programs alone, and these with the npm modules.
 pub const INSTALL_TOOLS: &str = "install-tools";
 pub const INSTALL_MODULES: &str = "install-modules";
+/// Native step: looks for the evidence in the log of the command before it. Its parameter is an [`Asked`].
+pub const LOOK_FOR_TESTS: &str = "look-for-tests";
 
 /// The folder whose commands need the npm modules.
 const FLOWS: &str = "flows";
 
-pub fn plan(gates: &[&Gate], programs: &Programs, root: &Path, path: &str) -> Plan {
+/// The target of the plan: it names the lock and the logs.
+pub const TARGET: &str = "ci";
+
+/// Where a plan is carried out.
+pub struct Place<'a> {
+    pub root: &'a Path,
+    /// The state folder, where the runner keeps its logs.
+    pub state: &'a Path,
+    /// `PATH` of the caller.
+    pub path: &'a str,
+}
+
+/// What [`LOOK_FOR_TESTS`] is asked.
+#[derive(Debug, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Asked {
+    pub log: PathBuf,
+    pub kind: Kind,
+}
+
+/// Whose words the log is in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    Cargo,
+    Node,
+}
+
+pub fn plan(gates: &[&Gate], programs: &Programs, place: &Place) -> Plan {
     let mut steps = vec![install(INSTALL_TOOLS, "have the pinned programs", vec![])];
     let uses_modules = |gate: &&&Gate| gate.commands.iter().any(|command| command.folder == FLOWS);
     if gates.iter().any(|gate| uses_modules(&gate)) {
         steps.push(install(INSTALL_MODULES, "have the npm packages", vec![INSTALL_TOOLS.into()]));
     }
     for gate in gates {
-        steps.extend(of_gate(gate, gates, programs, root, path));
+        steps.extend(of_gate(gate, gates, programs, place));
     }
     let names: Vec<_> = gates.iter().map(|gate| gate.id).collect();
-    Plan { intent: format!("judge {}", names.join(", ")), target: "ci".to_owned(), steps, ..Plan::default() }
+    Plan {
+        intent: format!("judge {}", names.join(", ")),
+        target: TARGET.to_owned(),
+        steps,
+        ..Plan::default()
+    }
 }
 
 fn install(name: &str, title: &str, needs: Vec<StepId>) -> Step {
@@ -41,60 +77,92 @@ fn install(name: &str, title: &str, needs: Vec<StepId>) -> Step {
     }
 }
 
-/// The ids of a gate's steps, in order.
+/// The ids of a gate's steps, in order: a step for each command, one more where its output is looked through.
 pub fn step_ids(gate: &Gate) -> Vec<StepId> {
-    match gate.commands.len() {
-        1 => vec![gate.id.into()],
-        count => (1..=count).map(|number| StepId(format!("{}.{number}", gate.id))).collect(),
+    let numbered = |position: usize| match gate.commands.len() {
+        1 => gate.id.to_owned(),
+        _ => format!("{}.{}", gate.id, position + 1),
+    };
+    let of_command = |(position, command): (usize, &GateCommand)| {
+        let id = numbered(position);
+        let look = kind(command).map(|_| StepId(format!("{id}.evidence")));
+        [StepId(id)].into_iter().chain(look)
+    };
+    gate.commands.iter().enumerate().flat_map(of_command).collect()
+}
+
+fn kind(command: &GateCommand) -> Option<Kind> {
+    match command.evidence {
+        Evidence::ExitCode => None,
+        Evidence::CargoTests => Some(Kind::Cargo),
+        Evidence::NodeTests => Some(Kind::Node),
     }
 }
 
-fn of_gate(gate: &Gate, all: &[&Gate], programs: &Programs, root: &Path, path: &str) -> Vec<Step> {
-    let ids = step_ids(gate);
+fn of_gate(gate: &Gate, all: &[&Gate], programs: &Programs, place: &Place) -> Vec<Step> {
     let after: Vec<StepId> = all
         .iter()
         .filter(|other| gate.after.contains(&other.id))
         .flat_map(|other| step_ids(other).into_iter().last())
         .collect();
-    gate.commands
-        .iter()
-        .enumerate()
-        .map(|(position, command)| {
-            let install = if command.folder == FLOWS { INSTALL_MODULES } else { INSTALL_TOOLS };
-            let mut needs = vec![StepId::from(install)];
-            needs.extend(position.checked_sub(1).map(|before| ids[before].clone()));
-            Step {
-                id: ids[position].clone(),
-                title: title(gate, command, ids.len() > 1),
-                action: Action::Exec(exec(command, programs, root, path)),
-                needs,
-                after: after.clone(),
-                time_limit_ms: u64::from(gate.limit_seconds) * 1000,
-                remedy: Some(gate.remedy.to_owned()),
+    let mut ids = step_ids(gate).into_iter();
+    let mut next = || ids.next().expect("there is an id for each step");
+    let mut steps: Vec<Step> = Vec::new();
+    for command in &gate.commands {
+        let install = if command.folder == FLOWS { INSTALL_MODULES } else { INSTALL_TOOLS };
+        let before = steps.last().map(|step| step.id.clone());
+        let id = next();
+        steps.push(Step {
+            id: id.clone(),
+            title: title(gate, command),
+            action: Action::Exec(exec(command, programs, place)),
+            needs: [StepId::from(install)].into_iter().chain(before).collect(),
+            after: after.clone(),
+            time_limit_ms: u64::from(gate.limit_seconds) * 1000,
+            remedy: Some(gate.remedy.to_owned()),
+            ..Step::default()
+        });
+        if let Some(kind) = kind(command) {
+            let asked = Asked { log: place.state.join(TARGET).join("log").join(format!("{id}.log")), kind };
+            steps.push(Step {
+                id: next(),
+                title: format!("{}: tests were run", gate.id),
+                action: Action::Native(Native {
+                    name: LOOK_FOR_TESTS.to_owned(),
+                    parameters: json!(asked),
+                    ..Native::default()
+                }),
+                needs: vec![id],
+                remedy: Some("see why the command before it, whose log is named, ran no test".to_owned()),
                 ..Step::default()
-            }
-        })
-        .collect()
+            });
+        }
+    }
+    steps
 }
 
-fn title(gate: &Gate, command: &GateCommand, several: bool) -> String {
-    if several { format!("{}: {}", gate.id, command.program) } else { gate.id.to_owned() }
+fn title(gate: &Gate, command: &GateCommand) -> String {
+    if gate.commands.len() > 1 { format!("{}: {}", gate.id, command.program) } else { gate.id.to_owned() }
 }
 
-fn exec(command: &GateCommand, programs: &Programs, root: &Path, path: &str) -> Exec {
+fn exec(command: &GateCommand, programs: &Programs, place: &Place) -> Exec {
     let mut argv = programs.get(command.program).cloned().unwrap_or_else(|| vec![command.program.to_owned()]);
     if command.program == XTASK {
-        argv.extend(["--root".to_owned(), root.display().to_string()]);
+        argv.extend(["--root".to_owned(), place.root.display().to_string()]);
     }
     argv.extend(command.arguments.iter().map(|argument| (*argument).to_owned()));
     let program = argv.remove(0);
     Exec {
         program,
         args: argv.into_iter().map(Arg::from).collect(),
-        env: environment(command, programs, path),
-        cwd: Some(root.join(command.folder)),
+        env: environment(command, programs, place.path),
+        cwd: Some(folder(place.root, command.folder)),
         ..Exec::default()
     }
+}
+
+fn folder(root: &Path, below: &str) -> PathBuf {
+    if below == "." { root.to_owned() } else { root.join(below) }
 }
 
 /// The called programs on PATH, and each one's own path in `FLOWSHIP_NAME`.
@@ -111,4 +179,112 @@ fn environment(command: &GateCommand, programs: &Programs, path: &str) -> BTreeM
         env.insert("PATH".to_owned(), Arg::from(format!("{}:{path}", folders.join(":"))));
     }
     env
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use super::*;
+    use crate::commands::ci::summary::{self, GateResult};
+    use crate::plan::interrupt::Interrupt;
+    use crate::plan::mask::Outputs;
+    use crate::plan::perform::{Call, Hands, NoHands};
+    use crate::plan::report::Report;
+    use crate::plan::runner::Runner;
+    use crate::plan::show::Show;
+    use crate::platform::gates::gates;
+
+    fn gate(id: &'static str, scripts: &[&'static str], after: &[&'static str]) -> Gate {
+        let command = |script: &&'static str| GateCommand {
+            program: "sh",
+            arguments: vec!["-c", script],
+            calls: vec![],
+            folder: ".",
+            evidence: Evidence::ExitCode,
+        };
+        Gate {
+            id,
+            checks: "something",
+            commands: scripts.iter().map(command).collect(),
+            after: after.to_vec(),
+            remedy: "mend it",
+            limit_seconds: 1,
+        }
+    }
+
+    fn run(root: &Path, gates: &[&Gate]) -> Report {
+        let state = root.join("state");
+        let path = std::env::var("PATH").unwrap();
+        let plan = plan(gates, &Programs::new(), &Place { root, state: &state, path: &path });
+        assert_eq!(plan.validate(), [""; 0]);
+        let native = |_: &Call<'_>| Ok(Outputs::new());
+        let runner = Runner {
+            state: &state,
+            command: "cargo xtask ci".into(),
+            jobs: 4,
+            keep_going: true,
+            grace_ms: 200,
+            interrupt: Interrupt::default(),
+            show: Show::to(crate::plan::show::Look::Plain, Box::new(std::io::sink())),
+            hands: Hands { native: &native, ..NoHands::hands() },
+        };
+        runner.run(&plan).unwrap()
+    }
+
+    #[test]
+    fn a_gate_that_exceeds_its_limit_is_ended_with_all_it_started() {
+        let root = tempfile::tempdir().unwrap();
+        let slow = gate("slow", &["trap '' TERM; sleep 600 & echo $! $$ > pids; wait; wait"], &[]);
+        let quick = gate("quick", &["true", "true"], &["slow"]);
+        let begun = Instant::now();
+        let gates = [&slow, &quick];
+        let report = run(root.path(), &gates);
+        assert!(begun.elapsed().as_secs() < 60);
+        let rows = summary::rows(&gates, &report);
+        assert_eq!(rows[0].result, GateResult::Failed);
+        assert_eq!(rows[0].error.as_deref(), Some("sh: not done at its time limit"));
+        assert_eq!(rows[1].result, GateResult::Passed, "what only waits for it runs all the same");
+        for pid in std::fs::read_to_string(root.path().join("pids")).unwrap().split_whitespace() {
+            let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+            assert!(stat.is_empty() || stat.contains(") Z "), "{stat}");
+        }
+    }
+
+    #[test]
+    fn the_first_command_that_fails_ends_its_gate() {
+        let root = tempfile::tempdir().unwrap();
+        let broken = gate("broken", &["exit 3", "touch second"], &[]);
+        let gates = [&broken];
+        let rows = summary::rows(&gates, &run(root.path(), &gates));
+        assert_eq!(rows[0].result, GateResult::Failed);
+        assert_eq!(rows[0].error.as_deref(), Some("sh: exit code 3"));
+        assert!(!root.path().join("second").exists());
+    }
+
+    #[test]
+    fn the_real_gates_make_a_valid_plan_whichever_are_chosen() {
+        let all = gates();
+        let place = Place { root: Path::new("/tree"), state: Path::new("/tree/.flowship"), path: "/bin" };
+        for count in 1..=all.len() {
+            for chosen in all.windows(count) {
+                let chosen: Vec<_> = chosen.iter().collect();
+                let plan = plan(&chosen, &Programs::new(), &place);
+                assert_eq!(plan.validate(), [""; 0]);
+                let steps: usize = chosen.iter().map(|gate| step_ids(gate).len()).sum();
+                let installs = plan.steps.iter().filter(|step| step.id.0.starts_with("install-")).count();
+                assert_eq!(plan.steps.len(), steps + installs);
+            }
+        }
+    }
+
+    #[test]
+    fn every_run_of_tests_must_show_tests() {
+        for gate in gates() {
+            for command in &gate.commands {
+                let tests = command.arguments.first() == Some(&"test");
+                assert_eq!(kind(command).is_some(), tests, "{}: {:?}", gate.id, command.arguments);
+            }
+        }
+    }
 }

@@ -1,5 +1,6 @@
 //! `cargo xtask ci`: the quality gates, in parallel where they are independent.
 
+mod evidence;
 mod lower;
 mod summary;
 
@@ -18,6 +19,7 @@ use crate::plan::report::Outcome;
 use crate::plan::runner::{Runner, cores};
 use crate::plan::show::Show;
 use crate::platform::platform;
+use crate::stdout;
 use crate::tools::{NpmProject, Toolbox, progress};
 
 #[derive(Debug, clap::Args)]
@@ -59,13 +61,15 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
         .collect();
     let programs = programs(&toolbox, &context.root, names.iter().copied())?;
     let path = std::env::var("PATH").unwrap_or_default();
-    let plan = lower::plan(&gates, &programs, &context.root, &path);
+    let place = lower::Place { root: &context.root, state: context.state(), path: &path };
+    let plan = lower::plan(&gates, &programs, &place);
     if options.dry_run {
-        let text = if context.json { serde_json::to_string_pretty(&plan)? } else { plan.text() };
-        println!("{}", text.trim_end());
-        return Ok(());
+        return if context.json { stdout::json(&plan) } else { stdout::text(&plan.text()) };
     }
     let native = |call: &Call<'_>| {
+        if call.name == lower::LOOK_FOR_TESTS {
+            return evidence::look(call);
+        }
         let progress = progress::on_stderr();
         toolbox.ensure(&tools(names.iter().copied())?, progress.as_ref())?;
         if call.name == lower::INSTALL_MODULES {
@@ -86,9 +90,9 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
     let report = runner.run(&plan)?;
     let rows = summary::rows(&gates, &report);
     if context.json {
-        println!("{}", serde_json::to_string_pretty(&summary::json(&rows, &report))?);
+        stdout::json(&summary::json(&rows, &report))?;
     } else {
-        print!("{}", summary::table(&rows, report.duration_ms));
+        stdout::text(&summary::table(&rows, report.duration_ms))?;
     }
     match report.outcome {
         Outcome::Done => Ok(()),
@@ -99,11 +103,10 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
 
 fn list(context: &Context, platform: &Platform) -> Result<()> {
     if context.json {
-        println!("{}", serde_json::to_string_pretty(&platform.gates)?);
-    } else {
-        platform.gates.iter().for_each(|gate| println!("{:<10} {}", gate.id, gate.checks));
+        return stdout::json(&platform.gates);
     }
-    Ok(())
+    let line = |gate: &Gate| format!("{:<10} {}\n", gate.id, gate.checks);
+    stdout::text(&platform.gates.iter().map(line).collect::<String>())
 }
 
 fn chosen<'a>(platform: &'a Platform, names: &[String]) -> Result<Vec<&'a Gate>> {

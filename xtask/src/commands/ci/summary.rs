@@ -69,7 +69,11 @@ pub fn table(rows: &[Row], duration_ms: u64) -> String {
     let count = |result: GateResult| rows.iter().filter(|row| row.result == result).count();
     let not_run = count(GateResult::NotRun);
     out.push_str(&format!("\nin {}\n", seconds(duration_ms)));
-    out.push_str(&format!("gates: {} passed, {} failed", count(GateResult::Passed), count(GateResult::Failed)));
+    out.push_str(&format!(
+        "gates: {} passed, {} failed",
+        count(GateResult::Passed),
+        count(GateResult::Failed)
+    ));
     out.push_str(&if not_run > 0 { format!(", {not_run} skipped\n") } else { "\n".to_owned() });
     out
 }

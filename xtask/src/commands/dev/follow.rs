@@ -38,11 +38,15 @@ pub fn until_interrupted(opened: &Opened, show: &Show, interrupt: &Interrupt) ->
         }
         let followed = client.events(since, true, &|| interrupt.raised(), &mut |event| {
             let name = event.service.map_or_else(|| "flowship".to_owned(), |service| service.0);
-            show.say(&format!("{name:<width$} {}", event.text));
+            let text = event.text.replace('\n', &format!("\n{:width$} ", ""));
+            show.say(&format!("{name:<width$} {text}"));
             true
         });
         ended.store(true, std::sync::atomic::Ordering::Relaxed);
-        if let Err(error) = followed {
+        // A supervisor that is gone is told by the caller, who finds out why.
+        if let Err(error) = followed
+            && matches!(Client::connect(&opened.instance.supervisor()), Ok(Some(_)))
+        {
             show.say(&format!("{error:#}"));
         }
     });

@@ -1,7 +1,7 @@
 //! `cargo xtask dev`: brings the platform up, follows it, and takes it down again.
 
 mod follow;
-mod natives;
+pub mod natives;
 pub mod opened;
 mod panel;
 pub mod programs;
@@ -11,6 +11,8 @@ use anyhow::Result;
 use serde_json::json;
 
 use crate::context::Context;
+use crate::engines::process::supervisor::Recovered;
+use crate::exit::{Reported, print};
 use crate::plan::interrupt::Interrupt;
 use crate::plan::report::Outcome;
 use crate::plan::show::Show;
@@ -24,7 +26,9 @@ pub const DEFAULT: &str = "dev";
     after_help = "Examples:\n  cargo xtask dev                 bring it up; Ctrl-C stops everything\n  cargo xtask dev -d              \
                         bring it up and leave it running; `cargo xtask down` stops it\n  cargo xtask dev --inspect       also open the \
                         Node.js debugger on loopback\n  cargo xtask dev --dry-run       show the plan, do nothing\n\nA real provider \
-                        instead of the local stand-in: set base_url, model and api_key_file under [llm] in\nops/environments/dev.toml."
+                        instead of the local stand-in: set base_url, model and api_key_file under [llm] in\nops/environments/dev.toml.\n\nExit code 0 when it \
+                        was up and Ctrl-C or SIGTERM ended it, 130 or 143 when they came before that; 1 when it cannot\ncome up or its \
+                        supervisor was killed; 2 when its configuration is wrong."
 )]
 pub struct Options {
     /// The environment, one on the process engine
@@ -63,7 +67,7 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
     let plan = opened.plan(!options.no_watch, options.inspect.is_some());
     if options.dry_run {
         let text = if context.json { serde_json::to_string_pretty(&plan)? } else { plan.text() };
-        println!("{}", text.trim_end());
+        print(text.trim_end());
         return Ok(());
     }
     let interrupt = Interrupt::listen()?;
@@ -76,13 +80,24 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
     }
     if context.json {
         let record = json!({ "record": opened.record(), "report": report });
-        println!("{}", serde_json::to_string_pretty(&record)?);
+        print(&serde_json::to_string_pretty(&record)?);
     } else {
-        print!("{}", panel::text(&opened, report.duration_ms, options.detach));
+        print(&panel::text(&opened, report.duration_ms, options.detach));
     }
     if options.detach {
         return Ok(());
     }
     follow::until_interrupted(&opened, &show, &interrupt)?;
-    running::bring_down(context, &options.environment, &show, &interrupt.heeded())
+    if interrupt.raised() {
+        running::recover(context, &options.environment, &show)?;
+        return running::bring_down(context, &options.environment, &show, &interrupt.heeded());
+    }
+    match running::recover(context, &options.environment, &show)? {
+        Recovered::Ended(_) => return Err(Reported.into()),
+        Recovered::Clean => show.say("another command took it down"),
+        Recovered::Running => {
+            show.say("another command took it down and brought it up again: that one goes on")
+        }
+    }
+    Ok(())
 }

@@ -3,12 +3,12 @@
 use std::fs;
 use std::io::Write as _;
 
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result, bail};
 
 use super::opened::Opened;
 use super::programs::tools;
 use crate::commands::check::judge_flows;
-use crate::engines::process::lower::native;
+use crate::engines::process::lower::{PROGRAMS, native};
 use crate::engines::process::secret_files;
 use crate::plan::mask::Outputs;
 use crate::plan::perform::Call;
@@ -29,7 +29,11 @@ pub fn perform(opened: &Opened, show: &Show, call: &Call<'_>) -> Result<Outputs>
                 bail!("the flows would not run as they are:{}", lines.concat());
             }
         }
-        native::INSTALL_TOOLS => opened.toolbox.ensure(&tools(opened.program_names())?, &progress)?,
+        native::INSTALL_TOOLS => {
+            let programs = call.parameters[PROGRAMS].as_array().context("the step names no programs")?;
+            let names = programs.iter().filter_map(serde_json::Value::as_str);
+            opened.toolbox.ensure(&tools(names)?, &progress)?;
+        }
         native::INSTALL_MODULES => {
             let folder = opened.instance.root.join("flows");
             opened.toolbox.npm_modules(NpmProject { folder: &folder }, &progress)?;
@@ -65,9 +69,9 @@ fn record(opened: &Opened) -> Result<()> {
 }
 
 /// Installing, shown as lines of its step.
-struct Shown<'a> {
-    show: &'a Show,
-    call: &'a Call<'a>,
+pub struct Shown<'a> {
+    pub show: &'a Show,
+    pub call: &'a Call<'a>,
 }
 
 impl Progress for Shown<'_> {

@@ -10,8 +10,8 @@ use vocabulary::model::{Command, Health, Platform, PortRef};
 
 use super::programs::{Programs, programs};
 use crate::context::Context;
-use crate::engines::process::instance::{Instance, Ports, Record, Socket, Unit, record_of, sockets, units};
-use crate::engines::process::lower::{Surroundings, bring_up};
+use crate::engines::process::instance::{Instance, Record, Socket, Unit, record_of, sockets, units};
+use crate::engines::process::lower::{Inspect, Surroundings, bring_up};
 use crate::engines::process::ports;
 use crate::engines::process::resolve::Resolver;
 use crate::exit::refused;
@@ -66,10 +66,12 @@ impl Opened {
             fixed: wish.inspect.filter(|port| *port != 0),
             setting: PortRef { service: node_red::ID, name: INSPECT },
         });
-        let ports = match running {
-            Some(record) if covers(&record.ports, &wanted) => record.ports.clone(),
-            _ if wish.any_ports => ports::any_free(&wanted)?,
-            _ => ports::per_checkout(&context.root, &wanted)?,
+        let ports = if wish.any_ports {
+            ports::any_free(&wanted)?
+        } else {
+            let file = format!("ops/environments/{}.toml", environment.name);
+            let running = running.map(|record| record.ports.clone()).unwrap_or_default();
+            ports::per_checkout(&context.root, &file, &wanted, &running)?
         };
         let folder = context.state().join(wish.target);
         let instance = Instance { root: context.root.clone(), folder, ports };
@@ -95,7 +97,7 @@ impl Opened {
             path: &path,
             caller_is_root: rustix::process::geteuid().is_root(),
             watches,
-            inspect: inspects.then(|| self.instance.ports[INSPECT]),
+            inspect: inspects.then(|| Inspect { service: node_red::ID, port: self.instance.ports[INSPECT] }),
             target: &self.target,
         })
     }
@@ -124,15 +126,6 @@ fn names(units: &[Unit<'_>]) -> Vec<&'static str> {
     commands
         .flat_map(|command: &Command| [command.program].into_iter().chain(command.calls.iter().copied()))
         .collect()
-}
-
-/// A change of the platform may need sockets that the running one does not have.
-fn covers(ports: &Ports, wanted: &[Socket]) -> bool {
-    wanted.iter().all(|socket| match (ports.get(&socket.key), socket.fixed) {
-        (Some(_), None) => true,
-        (Some(has), Some(fixed)) => *has == fixed,
-        (None, _) => false,
-    })
 }
 
 /// What was recorded of the platform in this folder; none when there is none.

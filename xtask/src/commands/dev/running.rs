@@ -8,12 +8,12 @@ use super::natives;
 use super::opened::{Opened, recorded};
 use crate::context::Context;
 use crate::engines::process::instance::{Record, supervisor_of};
-use crate::engines::process::lower;
 use crate::engines::process::supervisor::{Client, Link, Recovered, recover as recover_supervisor};
+use crate::engines::process::{lower, secret_files};
 use crate::exit::refused;
 use crate::plan::interrupt::Interrupt;
 use crate::plan::perform::{Hands, NoHands};
-use crate::plan::report::Report;
+use crate::plan::report::{Outcome, Report};
 use crate::plan::runner::{Runner, cores};
 use crate::plan::show::Show;
 use crate::plan::step::Plan;
@@ -30,11 +30,12 @@ pub fn supervisor(context: &Context, target: &str) -> PathBuf {
 ///
 /// # Errors
 /// When something cannot be ended.
-pub fn recover(context: &Context, target: &str, show: &Show) -> Result<()> {
-    if let Recovered::Ended(names) = recover_supervisor(&supervisor(context, target))? {
-        show.say(&format!("an earlier run was killed; ended what it left: {}", names.join(", ")));
+pub fn recover(context: &Context, target: &str, show: &Show) -> Result<Recovered> {
+    let recovered = recover_supervisor(&supervisor(context, target))?;
+    if let Recovered::Ended(names) = &recovered {
+        show.say(&format!("the supervisor was killed; ended what it left: {}", names.join(", ")));
     }
-    Ok(())
+    Ok(recovered)
 }
 
 /// The record of the platform that runs under a target; none when none runs.
@@ -62,7 +63,8 @@ pub fn client(context: &Context, target: &str) -> Result<Client> {
 /// Carries out a plan of [`Opened::plan`], then removes services that the platform has no more.
 ///
 /// # Errors
-/// When the target is locked or its folder cannot be used.
+/// Refused when a secret is missing that the site must give; otherwise when the target is locked or its folder cannot
+/// be used.
 pub fn bring_up(
     context: &Context,
     opened: &Opened,
@@ -70,10 +72,13 @@ pub fn bring_up(
     show: &Show,
     interrupt: &Interrupt,
 ) -> Result<Report> {
+    secret_files::given(&opened.resolver(&opened.units()))?;
     let native = |call: &crate::plan::perform::Call<'_>| natives::perform(opened, show, call);
     let hands = Hands { native: &native, supervision: &Link };
     let report = runner(context, show, interrupt, hands).run(plan)?;
-    if let Some(client) = Client::connect(&supervisor(context, &opened.target))? {
+    if report.outcome == Outcome::Done
+        && let Some(client) = Client::connect(&supervisor(context, &opened.target))?
+    {
         let wanted: Vec<_> =
             opened.units().iter().map(crate::engines::process::instance::Unit::name).collect();
         for service in client.status()?.0 {

@@ -3,6 +3,7 @@
 mod answer;
 mod private;
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -14,7 +15,8 @@ use super::dev::opened::{Opened, recorded};
 use super::dev::{DEFAULT, running};
 use crate::context::Context;
 use crate::engines::process::instance::{ADDRESS, Record, socket, units};
-use crate::exit::{Reported, refused};
+use crate::exit::{Reported, print, refused};
+use crate::plan::argument::Arg;
 use crate::plan::http::Request;
 use crate::plan::interrupt::Interrupt;
 use crate::plan::mask::Mask;
@@ -117,9 +119,9 @@ fn ask(
 ) -> Result<()> {
     let answer = answer_of(platform, target, limit, interrupt)?;
     if context.json {
-        println!("{}", serde_json::to_string_pretty(&answer)?);
+        print(&serde_json::to_string_pretty(&answer)?);
     } else {
-        print!("{}", answer.table());
+        print(&answer.table());
     }
     if answer.passed() { Ok(()) } else { Err(Reported.into()) }
 }
@@ -132,14 +134,12 @@ fn answer_of(platform: &Platform, target: &Target, limit: Duration, interrupt: &
             target.token_file.display()
         )));
     }
-    let secret = |name: &str, file: &Path| {
-        mask.read(&crate::plan::argument::Secret { name: name.to_owned(), file: file.to_owned() })
-    };
+    let known = |word: &Arg| mask.resolve(word, &BTreeMap::new());
     let request = Request {
         method: "POST".to_owned(),
-        url: mask.resolve(&format!("{}/smoke", target.url).into(), &std::collections::BTreeMap::new())?,
-        bearer: Some(secret(secrets::OPS_TOKEN.0, &target.token_file)?),
-        headers: std::collections::BTreeMap::new(),
+        url: known(&format!("{}/smoke", target.url).into())?,
+        bearer: Some(known(&Arg::secret(secrets::OPS_TOKEN.0, &target.token_file))?),
+        headers: BTreeMap::new(),
         body: None,
     };
     let stop = || interrupt.raised();

@@ -28,6 +28,9 @@ pub mod native {
     pub const RECORD: &str = "record-instance";
 }
 
+/// The parameter of [`native::INSTALL_TOOLS`]: the names of the programs to have.
+pub const PROGRAMS: &str = "programs";
+
 /// What the lowering has to know besides the model.
 pub struct Surroundings<'a> {
     pub resolver: Resolver<'a>,
@@ -38,10 +41,18 @@ pub struct Surroundings<'a> {
     pub caller_is_root: bool,
     /// Whether sources are watched.
     pub watches: bool,
-    /// Whether the Node debugger is opened, and on which port.
-    pub inspect: Option<u16>,
+    /// Whether the Node debugger is opened.
+    pub inspect: Option<Inspect>,
     /// `target` of the plan: names its lock and its journal.
     pub target: &'a str,
+}
+
+/// The Node debugger of the first replica of a service.
+#[derive(Debug, Clone, Copy)]
+pub struct Inspect {
+    pub service: ServiceId,
+    /// On the loopback address.
+    pub port: u16,
 }
 
 /// The program whose scripts need the npm packages.
@@ -52,7 +63,7 @@ const QUIET_MS: u64 = 150;
 /// Everything that brings the platform up, or brings what already runs up to date.
 pub fn bring_up(around: &Surroundings<'_>) -> Plan {
     let units = around.resolver.units;
-    let mut steps = preparation();
+    let mut steps = preparation(around);
     for unit in units {
         match unit.service.lifetime {
             Lifetime::OneShot => steps.push(one_shot(around, unit)),
@@ -83,15 +94,11 @@ pub fn bring_down(target: &str, supervisor: PathBuf) -> Plan {
     }
 }
 
-fn preparation() -> Vec<Step> {
+fn preparation(around: &Surroundings<'_>) -> Vec<Step> {
     let call = |name: &str, title: &str, needs: Vec<StepId>, remedy: &str| Step {
         id: name.into(),
         title: title.to_owned(),
-        action: Action::Native(Native {
-            name: name.to_owned(),
-            args: BTreeMap::new(),
-            parameters: json!({}),
-        }),
+        action: Action::Native(Native { name: name.to_owned(), ..Native::default() }),
         needs,
         remedy: Some(remedy.to_owned()),
         ..Step::default()
@@ -103,7 +110,14 @@ fn preparation() -> Vec<Step> {
             vec![],
             "mend what is named in the flow files; `cargo xtask check flows` judges them again",
         ),
-        call(native::INSTALL_TOOLS, "have the pinned programs", vec![], "see `cargo xtask doctor`"),
+        Step {
+            action: Action::Native(Native {
+                name: native::INSTALL_TOOLS.to_owned(),
+                parameters: json!({ PROGRAMS: around.programs.keys().collect::<Vec<_>>() }),
+                ..Native::default()
+            }),
+            ..call(native::INSTALL_TOOLS, "have the pinned programs", vec![], "see `cargo xtask doctor`")
+        },
         call(
             native::INSTALL_MODULES,
             "have the npm packages",
@@ -114,7 +128,7 @@ fn preparation() -> Vec<Step> {
         call(
             native::RECORD,
             "record where everything is",
-            vec![],
+            vec![native::CHECK_FLOWS.into()],
             "look at the permissions of the state folder",
         ),
     ]
@@ -171,7 +185,9 @@ fn initialisation(
     let partial = folder.with_extension("partial");
     let exists = Condition::Exists(folder.join(initialise.creates));
     let place = |text: String| text.replace(&folder.display().to_string(), &partial.display().to_string());
-    let mut argv = vec!["-c".to_owned(), "rm -rf -- \"$0\" && mkdir -p -- \"$0\" && exec \"$@\"".to_owned()];
+    // A run that was killed may have left its program at work in the folder: that holds the lock until it ends.
+    let script = "exec 9>\"$0.lock\" && flock 9 && rm -rf -- \"$0\" && mkdir -p -- \"$0\" && exec \"$@\"";
+    let mut argv = vec!["-c".to_owned(), script.to_owned()];
     argv.push(partial.display().to_string());
     argv.extend(argv_of(around, unit, &initialise.command, process.identity).into_iter().map(place));
     let made = Step {
@@ -236,13 +252,12 @@ fn process_of<'a>(unit: &Unit<'a>) -> &'a Process {
 /// The steps that must be done before a unit can start.
 fn needs(around: &Surroundings<'_>, unit: &Unit<'_>) -> Vec<StepId> {
     let mut needs: Vec<StepId> =
-        [native::INSTALL_TOOLS, native::MAKE_SECRETS, native::RECORD].map(StepId::from).into();
+        [native::CHECK_FLOWS, native::INSTALL_TOOLS, native::MAKE_SECRETS, native::RECORD]
+            .map(StepId::from)
+            .into();
     let process = process_of(unit);
     if process.commands.iter().any(|command| command.program == NODE) {
         needs.push(native::INSTALL_MODULES.into());
-    }
-    if process.on_change.iter().any(|change| matches!(change.reaction, Reaction::ReloadFlows { .. })) {
-        needs.push(native::CHECK_FLOWS.into());
     }
     let step_of = |id: ServiceId, ending: &'static str| {
         let found = around.resolver.units.iter().filter(move |other| other.service.id == id);
@@ -273,9 +288,9 @@ fn spec(around: &Surroundings<'_>, unit: &Unit<'_>) -> ProcessSpec {
             Some((port.name.to_owned(), around.resolver.own_port(unit, reference)?))
         })
         .collect();
-    let debugged =
-        unit.service.id == crate::platform::node_red::ID && unit.replica == unit.service.replicas()[0];
-    if let (Some(port), true) = (around.inspect, debugged) {
+    let is_first = unit.replica == unit.service.replicas()[0];
+    let inspect = around.inspect.filter(|inspect| is_first && inspect.service == unit.service.id);
+    if let Some(Inspect { port, .. }) = inspect {
         argv.insert(1, format!("--inspect={}:{port}", super::instance::ADDRESS));
         ports.insert("inspect".to_owned(), port);
     }

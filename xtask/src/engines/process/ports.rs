@@ -1,5 +1,6 @@
 //! Which ports a platform gets: a stable block for each checkout, so that two checkouts run side by side.
 
+use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::Path;
 
@@ -23,43 +24,60 @@ fn block(root: &Path, choice: u16) -> u16 {
     FIRST + ((start + choice) % BLOCKS) * BLOCK
 }
 
-/// Numbers for all sockets: those that the site fixed, the others from the checkout's block.
+/// Numbers for all sockets: those that the site fixed, then those that the running platform has already, the others
+/// from the checkout's block. `running` is empty when none runs; `file` is where the site fixes ports.
 ///
 /// # Errors
 /// A fixed port is taken (the error names by whom), or no block is free.
-pub fn per_checkout(root: &Path, sockets: &[Socket]) -> Result<Ports> {
+pub fn per_checkout(root: &Path, file: &str, sockets: &[Socket], running: &Ports) -> Result<Ports> {
+    let is_free = |number: u16| running.values().any(|own| *own == number) || is_free(number);
     let taken: Vec<_> = sockets
         .iter()
         .filter_map(|socket| Some((socket, socket.fixed?)))
         .filter(|(_, number)| !is_free(*number))
         .map(|(socket, number)| {
-            let by = holder(number).unwrap_or_else(|| "a process of somebody else".to_owned());
             format!(
-                "port {number}, which the environment sets for {}, is taken by {by}; end that, or set another",
-                socket.setting
+                "{file}: port {number}, which it sets for {}, is taken by {}; end that, or set another",
+                socket.setting,
+                name_of(number)
             )
         })
         .collect();
     if !taken.is_empty() {
         bail!("{}", taken.join("\n"));
     }
-    assert!(sockets.len() <= usize::from(BLOCK), "a platform fits into a block of ports");
     for choice in 0..BLOCKS {
-        let first = block(root, choice);
-        let numbers =
-            sockets.iter().zip(first..).map(|(socket, number)| (socket, socket.fixed.unwrap_or(number)));
-        let ports: Ports = numbers.map(|(socket, number)| (socket.key.clone(), number)).collect();
+        let ports = placed(block(root, choice), sockets, running);
         let clash = ports.iter().find(|(_, number)| !is_free(**number));
         match clash {
             None => return Ok(ports),
             Some((key, number)) if choice == 0 => {
-                let by = holder(*number).unwrap_or_else(|| "a process of somebody else".to_owned());
+                let by = name_of(*number);
                 eprintln!("port {number} for {key} is taken by {by}: taking another block of ports");
             }
             Some(_) => {}
         }
     }
     bail!("no block of {BLOCK} ports is free between {FIRST} and {}", FIRST + BLOCKS * BLOCK)
+}
+
+/// What each socket gets where the block begins at `first`. Each has a place of its own in it; where the site gave that
+/// number to another socket, one of the block's spare numbers serves. Pure.
+fn placed(first: u16, sockets: &[Socket], running: &Ports) -> Ports {
+    let fixed: BTreeSet<u16> = sockets.iter().filter_map(|socket| socket.fixed).collect();
+    let kept = |socket: &Socket| running.get(&socket.key).copied().filter(|number| !fixed.contains(number));
+    let mut used: BTreeSet<u16> = fixed.iter().copied().chain(sockets.iter().filter_map(kept)).collect();
+    let mut ports = Ports::new();
+    for (socket, place) in sockets.iter().zip(first..) {
+        let number = socket.fixed.or_else(|| kept(socket)).unwrap_or_else(|| {
+            let spare = first..first + BLOCK;
+            let mut wanted = std::iter::once(place).chain(spare.rev());
+            wanted.find(|number| !used.contains(number)).expect("a platform fits into a block of ports")
+        });
+        used.insert(number);
+        ports.insert(socket.key.clone(), number);
+    }
+    ports
 }
 
 /// Any free ports, for a platform that lives for one run only.
@@ -83,6 +101,10 @@ fn is_free(number: u16) -> bool {
     TcpListener::bind((Ipv4Addr::LOCALHOST, number)).is_ok()
 }
 
+fn name_of(number: u16) -> String {
+    holder(number).unwrap_or_else(|| "a process of somebody else".to_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use std::net::TcpListener;
@@ -90,8 +112,8 @@ mod tests {
 
     use vocabulary::model::{PortRef, ServiceId};
 
-    use super::{BLOCK, BLOCKS, FIRST, any_free, block, per_checkout};
-    use crate::engines::process::instance::Socket;
+    use super::{BLOCK, BLOCKS, FIRST, any_free, block, per_checkout, placed};
+    use crate::engines::process::instance::{Ports, Socket};
 
     fn socket(key: &str, fixed: Option<u16>) -> Socket {
         Socket {
@@ -113,10 +135,36 @@ mod tests {
     fn a_fixed_port_that_is_taken_is_told_with_its_holder() {
         let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
         let number = listener.local_addr().unwrap().port();
-        let error = per_checkout(Path::new("/x"), &[socket("postgres.sql", Some(number))]).unwrap_err();
+        let sockets = [socket("postgres.sql", Some(number))];
+        let error = per_checkout(Path::new("/x"), "dev.toml", &sockets, &Ports::new()).unwrap_err();
         let text = error.to_string();
-        assert!(text.contains(&format!("port {number}")) && text.contains("postgres.sql"), "{text}");
-        assert!(text.contains(&format!("pid {}", std::process::id())), "{text}");
+        for part in
+            ["dev.toml", &format!("port {number}"), "postgres.sql", &format!("pid {}", std::process::id())]
+        {
+            assert!(text.contains(part), "no {part} in {text}");
+        }
+        let running = Ports::from([("postgres.sql".to_owned(), number)]);
+        assert_eq!(per_checkout(Path::new("/x"), "dev.toml", &sockets, &running).unwrap(), running);
+    }
+
+    #[test]
+    fn no_number_is_given_twice_and_a_running_platform_keeps_its_own() {
+        let numbers = |fixed: [Option<u16>; 3], running: &[(&str, u16)]| -> Vec<u16> {
+            let sockets: Vec<_> =
+                ["a", "b", "c"].into_iter().zip(fixed).map(|(key, port)| socket(key, port)).collect();
+            let running = running.iter().map(|(key, number)| ((*key).to_owned(), *number)).collect();
+            placed(20_000, &sockets, &running).into_values().collect()
+        };
+        let none: &[(&str, u16)] = &[];
+        assert_eq!(numbers([None; 3], none), [20_000, 20_001, 20_002]);
+        assert_eq!(numbers([Some(9_000), None, None], none), [9_000, 20_001, 20_002]);
+        assert_eq!(numbers([Some(20_002), None, None], none), [20_002, 20_001, 20_029]);
+        assert_eq!(numbers([None; 3], &[("a", 25_000), ("b", 25_001)]), [25_000, 25_001, 20_002]);
+        assert_eq!(
+            numbers([None, None, Some(25_000)], &[("a", 25_000), ("b", 25_001)]),
+            [20_000, 25_001, 25_000]
+        );
+        assert_eq!(numbers([None; 3], &[("b", 20_000)]), [20_029, 20_000, 20_002]);
     }
 
     #[test]

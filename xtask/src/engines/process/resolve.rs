@@ -20,13 +20,21 @@ impl Resolver<'_> {
     pub fn value(&self, unit: &Unit<'_>, value: &Value) -> Option<String> {
         Some(match value {
             Value::Text(text) => (*text).to_owned(),
+            Value::Whole(number) => number.to_string(),
             Value::BindAddress(port) => {
                 self.own_port(unit, *port)?;
                 ADDRESS.to_owned()
             }
             Value::BindPort(port) => self.own_port(unit, *port)?.to_string(),
-            Value::Host(_) => ADDRESS.to_owned(),
+            Value::Host(_) | Value::HostOf { .. } => ADDRESS.to_owned(),
             Value::Number(port) => self.instance.port(*port, self.units)?.to_string(),
+            Value::NumberOf { port, replica } => {
+                let unit = self
+                    .units
+                    .iter()
+                    .find(|unit| unit.service.id == port.service && unit.replica == *replica)?;
+                self.instance.ports.get(&socket(unit, port.name))?.to_string()
+            }
             Value::Url { port, path } => self.url(*port, path)?,
             Value::Folder(volume) => self.folder(unit, *volume).display().to_string(),
             Value::SecretFile(secret) => self.secret_file(*secret).display().to_string(),

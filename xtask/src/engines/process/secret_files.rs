@@ -5,41 +5,66 @@ use std::io::{ErrorKind, Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::Path;
 
-use anyhow::{Context as _, Result, anyhow};
+use anyhow::{Context as _, Result};
 use vocabulary::model::{Secret, SecretRef};
 
 use super::instance::Unit;
 use super::resolve::Resolver;
+use crate::exit::refused;
 
-/// Makes every secret that a unit reads and that is not there; the names of those that were made.
+/// Makes every secret that a unit reads and that is not there; the names of those that were made. Those that the site
+/// gives are left to [`given`].
 ///
 /// # Errors
-/// When a file cannot be written, or one that the site must give is missing.
+/// When a file cannot be written.
 pub fn ensure(resolver: &Resolver<'_>) -> Result<Vec<SecretRef>> {
     let mut made = Vec::new();
-    for secret in &resolver.platform.secrets {
-        let is_read = |unit: &&Unit<'_>| unit.service.secrets.iter().any(|used| used.secret == secret.name);
-        if !resolver.units.iter().any(|unit| is_read(&unit)) {
-            continue;
-        }
+    for secret in read(resolver) {
         let path = resolver.secret_file(secret.name);
-        if path != resolver.instance.secret(secret.name) {
-            given(&path, secret)?;
-        } else if make(&path, secret).with_context(|| format!("making {}", path.display()))? {
+        if path == resolver.instance.secret(secret.name)
+            && make(&path, secret).with_context(|| format!("making {}", path.display()))?
+        {
             made.push(secret.name);
         }
     }
     Ok(made)
 }
 
-fn given(path: &Path, secret: &Secret) -> Result<()> {
-    let text = fs::read_to_string(path).map_err(|error| {
-        anyhow!("{}: {error}; expected the file with {} ({})", path.display(), secret.name, secret.purpose)
-    })?;
-    if text.trim().is_empty() {
-        return Err(anyhow!("{} is empty; expected {} ({})", path.display(), secret.name, secret.purpose));
-    }
-    Ok(())
+/// Looks at the files that the site must give.
+///
+/// # Errors
+/// Refused when one is missing or empty: the error names it and the setting that names it.
+pub fn given(resolver: &Resolver<'_>) -> Result<()> {
+    let wrong: Vec<String> = read(resolver)
+        .filter_map(|secret| {
+            let path = resolver.secret_file(secret.name);
+            if path == resolver.instance.secret(secret.name) {
+                return None;
+            }
+            let wrong = match fs::read_to_string(&path) {
+                Ok(text) if !text.trim().is_empty() => return None,
+                Ok(_) => "it is empty".to_owned(),
+                Err(error) => error.to_string(),
+            };
+            Some(format!(
+                "{}: {wrong}; api_key_file under [llm] in ops/environments/{}.toml names it: expected the file with \
+                 {}, the {}",
+                path.display(),
+                resolver.environment.name,
+                secret.name,
+                secret.purpose
+            ))
+        })
+        .collect();
+    if wrong.is_empty() { Ok(()) } else { Err(refused(wrong.join("\n"))) }
+}
+
+/// The secrets that a unit reads.
+fn read<'a>(resolver: &'a Resolver<'_>) -> impl Iterator<Item = &'a Secret> {
+    let is_read =
+        |unit: &Unit<'_>, secret: &Secret| unit.service.secrets.iter().any(|used| used.secret == secret.name);
+    let secrets = resolver.platform.secrets.iter();
+    secrets.filter(move |secret| resolver.units.iter().any(|unit| is_read(unit, secret)))
 }
 
 /// Whether it was made; one that is there stays as it is.

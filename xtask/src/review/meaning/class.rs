@@ -9,7 +9,7 @@ use ChangeClass::{LoosensLimit, Neutral, NewPermission, WidensReach};
 
 /// Numbers that hold something back or make it noticed sooner, besides those with `limit` in their names: more is
 /// looser.
-const LIMITS: [&str; 11] = [
+const LIMITS: [&str; 21] = [
     "memory_mib",
     "cpu_millis",
     "pids",
@@ -21,6 +21,16 @@ const LIMITS: [&str; 11] = [
     "expire_seconds",
     "retries",
     "tokens",
+    "mib",
+    "shared_memory_mib",
+    "open_files",
+    "log_file_mib",
+    "log_files",
+    "max_connections",
+    "check_every_ms",
+    "check_failures",
+    "failures",
+    "restart_attempts",
 ];
 
 /// Exposures from the narrowest to the widest.
@@ -45,6 +55,11 @@ pub fn of(difference: &Difference) -> ChangeClass {
         }
         ["services", _, "ports", _, "protocol"] => when(text(before) == "https", LoosensLimit),
         ["services", _, "secrets", _] => when(added, NewPermission),
+        // What the edge sends on, and to whom.
+        ["edge", "path" | "serves"] => WidensReach,
+        ["edge", "strict_transport_seconds"] => when(number(after) < number(before), LoosensLimit),
+        // Another user owns other things.
+        ["services", _, "container", .., "user", _] => NewPermission,
         ["services", _, "process", "identity"] => when(text(after) == "caller", NewPermission),
         [.., "permissions"] | [.., "permissions", _] | [.., "permissions", _, _] => {
             when(!removed, NewPermission)

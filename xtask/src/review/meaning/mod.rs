@@ -246,6 +246,9 @@ mod tests {
                 "service edge: purpose changes \"HAProxy: TLS, ACME, limits, routing, draining\" -> \"x\"",
             ),
             (|p| p.review.asked_for.truncate(1), LoosensLimit, "review: removes asked for loosens-limit"),
+            (|p| p.edge.path = "/", WidensReach, "edge: path changes"),
+            (|p| p.edge.max_connections += 1, LoosensLimit, "edge: max connections changes"),
+            (|p| p.edge.strict_transport_seconds = 1, LoosensLimit, "edge: strict transport seconds changes"),
             (|p| p.queue.concurrency += 1, LoosensLimit, "queue: concurrency changes"),
         ];
         for (change, class, text) in table {

@@ -107,6 +107,19 @@ impl Workflow {
     #[must_use]
     pub fn validate(&self) -> Vec<String> {
         let mut problems = Vec::new();
+        for (position, trigger) in self.triggers.iter().enumerate() {
+            let again = |earlier: &Trigger| trigger_name(earlier) == trigger_name(trigger);
+            let many = matches!(trigger, Trigger::Schedule(_));
+            if !many && self.triggers[..position].iter().any(again) {
+                problems.push(format!("the trigger {} stands twice", trigger_name(trigger)));
+            }
+        }
+        if self.triggers.is_empty() {
+            problems.push("nothing triggers it".to_owned());
+        }
+        if self.jobs.is_empty() {
+            problems.push("it has no job".to_owned());
+        }
         for (position, job) in self.jobs.iter().enumerate() {
             if self.jobs[..position].iter().any(|earlier| earlier.id == job.id) {
                 problems.push(format!("job {}: the id is taken twice", job.id));
@@ -115,6 +128,12 @@ impl Workflow {
                 if !self.jobs[..position].iter().any(|earlier| earlier.id == needed.0) {
                     problems.push(format!("job {}: needs {}, which no job before it is", job.id, needed.0));
                 }
+            }
+            if job.steps.is_empty() {
+                problems.push(format!("job {}: it has no step", job.id));
+            }
+            if job.limit_minutes == 0 {
+                problems.push(format!("job {}: its limit is 0 minutes", job.id));
             }
             for step in &job.steps {
                 step.validate(job.id, &mut problems);
@@ -128,7 +147,7 @@ impl Workflow {
     pub fn write(&self, header: &[String]) -> String {
         let mut entries = vec![
             ("name".to_owned(), Yaml::text(self.name)),
-            ("on".to_owned(), Yaml::Mapping(self.triggers.iter().map(trigger).collect())),
+            ("on".to_owned(), Yaml::Mapping(triggers(&self.triggers))),
             ("permissions".to_owned(), Yaml::Mapping(vec![])),
         ];
         entries.push((
@@ -169,18 +188,40 @@ impl Step {
     }
 }
 
-fn trigger(trigger: &Trigger) -> (String, Yaml) {
+fn trigger_name(trigger: &Trigger) -> &'static str {
     match trigger {
-        Trigger::PullRequest => ("pull_request".to_owned(), Yaml::Mapping(vec![])),
-        Trigger::Push { branches } => {
-            let branches = branches.iter().map(|branch| Yaml::text(*branch)).collect();
-            ("push".to_owned(), Yaml::mapping([("branches", Yaml::Sequence(branches))]))
-        }
-        Trigger::Schedule(cron) => {
-            ("schedule".to_owned(), Yaml::Sequence(vec![Yaml::mapping([("cron", Yaml::text(*cron))])]))
-        }
-        Trigger::Manual => ("workflow_dispatch".to_owned(), Yaml::Mapping(vec![])),
+        Trigger::PullRequest => "pull_request",
+        Trigger::Push { .. } => "push",
+        Trigger::Schedule(_) => "schedule",
+        Trigger::Manual => "workflow_dispatch",
     }
+}
+
+/// All schedules stand under one key.
+fn triggers(triggers: &[Trigger]) -> Vec<(String, Yaml)> {
+    let mut entries: Vec<(String, Yaml)> = Vec::new();
+    for trigger in triggers {
+        let name = trigger_name(trigger).to_owned();
+        let value = match trigger {
+            Trigger::PullRequest | Trigger::Manual => Yaml::Mapping(vec![]),
+            Trigger::Push { branches } => {
+                let branches = branches.iter().map(|branch| Yaml::text(*branch)).collect();
+                Yaml::mapping([("branches", Yaml::Sequence(branches))])
+            }
+            Trigger::Schedule(cron) => {
+                let time = Yaml::mapping([("cron", Yaml::text(*cron))]);
+                match entries.iter_mut().find(|(earlier, _)| *earlier == name) {
+                    Some((_, Yaml::Sequence(times))) => {
+                        times.push(time);
+                        continue;
+                    }
+                    _ => Yaml::Sequence(vec![time]),
+                }
+            }
+        };
+        entries.push((name, value));
+    }
+    entries
 }
 
 fn job_value(job: &Job) -> Yaml {
@@ -273,6 +314,42 @@ mod tests {
     fn run(command: &str) -> Step {
         let does = Does::Run { command: command.to_owned(), environment: vec![] };
         Step { name: "Run", runs: When::NeedsSucceeded, does }
+    }
+
+    #[test]
+    fn finds_workflows_that_would_do_nothing() {
+        let mut twice = workflow(vec![run("true")], vec![]);
+        twice.triggers.push(Trigger::PullRequest);
+        assert_eq!(twice.validate(), ["the trigger pull_request stands twice"]);
+        let mut empty = workflow(vec![], vec![]);
+        empty.triggers.clear();
+        empty.jobs[0].limit_minutes = 0;
+        let again = empty.jobs[0].clone();
+        empty.jobs.push(again);
+        assert_eq!(
+            empty.validate(),
+            [
+                "nothing triggers it",
+                "job check: it has no step",
+                "job check: its limit is 0 minutes",
+                "job check: the id is taken twice",
+                "job check: it has no step",
+                "job check: its limit is 0 minutes",
+            ]
+        );
+        empty.jobs.clear();
+        assert_eq!(empty.validate(), ["nothing triggers it", "it has no job"]);
+    }
+
+    #[test]
+    fn schedules_stand_under_one_key() {
+        let mut nightly = workflow(vec![run("true")], vec![]);
+        nightly.triggers =
+            vec![Trigger::Schedule("0 3 * * *"), Trigger::Manual, Trigger::Schedule("0 4 * * 0")];
+        assert_eq!(nightly.validate(), [""; 0]);
+        let text = nightly.write(&[]);
+        let expected = "on:\n  schedule:\n    - cron: \"0 3 * * *\"\n    - cron: \"0 4 * * 0\"\n  workflow_dispatch: {}\n";
+        assert!(text.contains(expected), "{text}");
     }
 
     #[test]

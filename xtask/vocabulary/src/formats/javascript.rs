@@ -51,20 +51,45 @@ fn expression(value: &Expression, depth: usize) -> String {
             let inner = "  ".repeat(depth + 1);
             let lines: String = entries
                 .iter()
-                .map(|(key, value)| format!("{inner}{key}: {},\n", expression(value, depth + 1)))
+                .map(|(name, value)| format!("{inner}{}: {},\n", key(name), expression(value, depth + 1)))
                 .collect();
             format!("{{\n{lines}{}}}", "  ".repeat(depth))
         }
     }
 }
 
+fn key(name: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let is_identifier =
+        name.chars().all(plain) && !name.is_empty() && !name.starts_with(|c: char| c.is_ascii_digit());
+    if is_identifier { name.to_owned() } else { quoted(name) }
+}
+
 fn quoted(text: &str) -> String {
-    format!("'{}'", text.replace('\\', "\\\\").replace('\'', "\\'").replace('\n', "\\n"))
+    let escaped = text.replace('\\', "\\\\").replace('\'', "\\'").replace('\n', "\\n").replace('\r', "\\r");
+    // Line breaks too, to engines older than ECMAScript 2019.
+    format!("'{}'", escaped.replace('\u{2028}', "\\u2028").replace('\u{2029}', "\\u2029"))
 }
 
 #[cfg(test)]
 mod tests {
     use super::{Expression, module};
+
+    #[test]
+    fn texts_and_keys_cannot_break_out() {
+        let object = Expression::Object(vec![
+            ("content-type", Expression::Text("a'\\b\n\r\u{2028}")),
+            ("2nd", Expression::Array(vec![Expression::Boolean(true), Expression::Environment("HOME")])),
+            ("it's", Expression::Path { folder: "FLOWS", relative: "a'b" }),
+        ]);
+        let text = module(&[], &object);
+        let (_, exported) = text.split_once("module.exports = ").unwrap();
+        assert_eq!(
+            exported,
+            "{\n  'content-type': 'a\\'\\\\b\\n\\r\\u2028',\n  '2nd': [true, process.env.HOME],\n  'it\\'s': \
+             path.join(process.env.FLOWS || __dirname, 'a\\'b'),\n};\n"
+        );
+    }
 
     #[test]
     fn writes_nested_values() {

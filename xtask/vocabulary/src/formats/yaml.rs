@@ -28,9 +28,12 @@ impl Yaml {
 }
 
 /// `header` becomes comment lines at the top.
+///
+/// # Panics
+/// When a comment has several lines, or stands behind something else than a scalar.
 #[must_use]
 pub fn write(header: &[String], document: &Yaml) -> String {
-    let mut out: String = header.iter().map(|line| format!("# {line}\n")).collect();
+    let mut out: String = header.iter().map(|line| format!("# {}\n", one_line(line))).collect();
     match document {
         Yaml::Mapping(entries) if !entries.is_empty() => mapping(entries, 0, &mut out),
         Yaml::Sequence(items) if !items.is_empty() => sequence(items, 0, &mut out),
@@ -99,8 +102,8 @@ fn sequence(items: &[Yaml], depth: usize, out: &mut String) {
 /// A text of several lines that a literal block keeps as it is.
 fn is_block(text: &str) -> bool {
     text.contains('\n')
-        && !text.starts_with([' ', '\n', '\t'])
-        && text.chars().all(|c| c == '\n' || (c >= ' ' && c != '\u{7f}'))
+        && !text.starts_with([' ', '\n'])
+        && text.chars().all(|c| c == '\n' || !needs_escape(c))
         && !text.ends_with("\n\n")
 }
 
@@ -122,8 +125,17 @@ fn inline(value: &Yaml) -> String {
         Yaml::Text(text) => scalar(text),
         Yaml::Sequence(_) => "[]".to_owned(),
         Yaml::Mapping(_) => "{}".to_owned(),
-        Yaml::Commented(value, comment) => format!("{} # {comment}", inline(value)),
+        Yaml::Commented(value, comment) => {
+            let is_scalar = matches!(**value, Yaml::Boolean(_) | Yaml::Integer(_) | Yaml::Text(_));
+            assert!(is_scalar, "a comment stands behind a scalar only: {comment}");
+            format!("{} # {}", inline(value), one_line(comment))
+        }
     }
+}
+
+fn one_line(comment: &str) -> &str {
+    assert!(!comment.contains(['\n', '\r']), "a comment has one line: {comment:?}");
+    comment
 }
 
 fn scalar(text: &str) -> String {
@@ -144,6 +156,13 @@ fn is_plain(text: &str) -> bool {
         && !words.contains(&text.to_ascii_lowercase().as_str())
         && !text.starts_with(|c: char| c == '.' && text[1..].starts_with(|next: char| next.is_ascii_digit()))
         && !(text.starts_with('.') && text.len() == 1)
+        // The end of a document.
+        && !text.starts_with("...")
+}
+
+/// Characters that YAML does not print, or takes for a byte order mark or, in version 1.1, for a line break.
+fn needs_escape(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}')
 }
 
 fn quoted(text: &str) -> String {
@@ -155,10 +174,7 @@ fn quoted(text: &str) -> String {
             '\n' => out.push_str("\\n"),
             '\t' => out.push_str("\\t"),
             '\r' => out.push_str("\\r"),
-            // U+0085, U+2028 and U+2029 are line breaks to YAML 1.1.
-            c if c.is_control() || matches!(c, '\u{85}' | '\u{2028}' | '\u{2029}' | '\u{feff}') => {
-                out.push_str(&format!("\\u{:04x}", c as u32));
-            }
+            c if needs_escape(c) => out.push_str(&format!("\\u{:04x}", c as u32)),
             c => out.push(c),
         }
     }

@@ -28,4 +28,17 @@ pub struct GateCommand {
     pub calls: Vec<&'static str>,
     /// Folder below the root in which it runs.
     pub folder: &'static str,
+    pub evidence: Evidence,
+}
+
+/// What the output of a program must show besides its exit code: a run of no tests exits with 0 too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Evidence {
+    /// The exit code tells all.
+    ExitCode,
+    /// At least one test passed, as `cargo test` sums them up.
+    CargoTests,
+    /// At least one test passed and no test file was without one, as the spec reporter of `node --test` tells.
+    NodeTests,
 }

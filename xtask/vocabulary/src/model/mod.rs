@@ -4,6 +4,7 @@
 //! A [`Platform`] can be read back from its own serialisation, so that it can be had with one value left out.
 
 mod alert;
+mod container;
 mod edge;
 pub mod environment;
 mod gate;
@@ -22,12 +23,17 @@ mod review;
 mod secret;
 mod service;
 mod smoke;
+pub mod topology;
 mod validate;
 mod value;
 
 pub use alert::{Alert, Severity};
+pub use container::{
+    CheckTimes, ConfigurationFile, Container, ContainerPolicy, Draining, EdgePolicy, Folder, Probe, Scratch,
+    Shape, Storage, User,
+};
 pub use edge::{Destination, Edge, Need};
-pub use gate::{Gate, GateCommand};
+pub use gate::{Evidence, Gate, GateCommand};
 pub use health::Health;
 pub use image::Image;
 pub use label::Label;

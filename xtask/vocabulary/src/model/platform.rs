@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Edge, Gate, Label, LlmEndpoint, Metric, MetricRef, Port, PortRef, QueuePolicy, Review, Secret, SecretRef,
-    Service, ServiceId, SmokeSuite,
+    ContainerPolicy, Draining, Edge, EdgePolicy, Gate, Label, LlmEndpoint, Metric, MetricRef, Port, PortRef,
+    QueuePolicy, Review, Secret, SecretRef, Service, ServiceId, SmokeSuite,
 };
 
 /// Everything that is shipped, and how it is judged.
@@ -16,6 +16,9 @@ pub struct Platform {
     pub labels: Vec<Label>,
     pub llm: LlmEndpoint,
     pub queue: QueuePolicy,
+    pub containers: ContainerPolicy,
+    pub draining: Draining,
+    pub edge: EdgePolicy,
     pub smoke: SmokeSuite,
     pub gates: Vec<Gate>,
     pub review: Review,

@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Alert, Edge, Health, Image, Metric, Port, Process, Resources, Scrape, SecretUse, ServiceId, Variable,
+    Alert, Container, Edge, Health, Image, Metric, Port, Process, Resources, Scrape, SecretUse, ServiceId,
+    Variable,
 };
 
 /// One part of the platform, with everything that is known of it.
@@ -30,6 +31,7 @@ pub struct Service {
     pub alerts: Vec<Alert>,
     /// None where it runs only in containers.
     pub process: Option<Process>,
+    pub container: Container,
 }
 
 /// How long a service lives.

@@ -1,13 +1,16 @@
 //! The invariants that types cannot hold. One call finds every violation.
 
+mod containers;
+mod whole;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use serde::Serialize;
 
 use super::{
-    ChangeClass, Command, Destination, Exposure, Fact, Health, Image, Lifetime, Metric, MetricKind, Need,
-    Platform, PortRef, Reaction, Scrape, SecretRef, Service, ServiceId, Value, VolumeRef,
+    Command, Destination, Fact, Health, Image, Lifetime, Metric, MetricKind, Need, Platform, PortRef,
+    Reaction, Scrape, SecretRef, Service, Value, VolumeRef,
 };
 
 /// One broken invariant.
@@ -42,6 +45,7 @@ impl Platform {
             metrics(self, service, &mut report);
             alerts(self, service, &mut report);
             process(self, service, &mut report);
+            containers::container(self, service, &mut report);
         }
         unique("service", self.services.iter().map(|service| service.id.0), &mut report);
         unique("secret", self.secrets.iter().map(|secret| secret.name.0), &mut report);
@@ -52,17 +56,17 @@ impl Platform {
             self.services.iter().flat_map(|service| &service.alerts).map(|alert| alert.name),
             &mut report,
         );
-        unreached_ports(self, &mut report);
-        unread_secrets(self, &mut report);
-        start_cycles(self, &mut report);
-        smoke(self, &mut report);
-        gates(self, &mut report);
-        review(self, &mut report);
+        whole::judge(self, &mut report);
+        containers::together(self, &mut report);
         report.0
     }
 }
 
 struct Report(Vec<Violation>);
+
+/// Signals that end a service. Those of the process engine come first.
+const STOP_SIGNALS: [&str; 4] = ["SIGTERM", "SIGINT", "SIGQUIT", "SIGUSR1"];
+const STOP_SIGNALS_OF_PROCESSES: &[&str] = STOP_SIGNALS.split_at(3).0;
 
 impl Report {
     fn add(&mut self, subject: impl Into<String>, problem: impl Into<String>) {
@@ -91,18 +95,46 @@ fn service_names(service: &Service, report: &mut Report) {
         if replicas.len() > 1 && replicas.contains(&"") {
             report.add(subject(service), "with more than one replica each needs a name");
         }
+        for replica in replicas.iter().filter(|replica| !replica.is_empty()) {
+            shape("replica", replica, report);
+        }
         unique(&format!("replica of {}", service.id), replicas.iter().copied(), report);
     }
+    for volume in &service.volumes {
+        shape(&format!("volume of {}", service.id), volume.name, report);
+    }
+    for name in variable_names(service).filter(|name| !is_variable(name)) {
+        report
+            .add(subject(service), format!("{name} is no name of a variable: A to Z, digits and _ make one"));
+    }
     unique(&format!("volume of {}", service.id), service.volumes.iter().map(|volume| volume.name), report);
-    unique(
-        &format!("variable of {}", service.id),
-        service
-            .variables
-            .iter()
-            .map(|variable| variable.name)
-            .chain(service.secrets.iter().filter_map(|used| used.variable)),
-        report,
-    );
+    unique(&format!("variable of {}", service.id), variable_names(service), report);
+}
+
+fn variable_names(service: &Service) -> impl Iterator<Item = &'static str> {
+    let own = service.variables.iter().map(|variable| variable.name);
+    own.chain(service.secrets.iter().filter_map(|used| used.variable))
+}
+
+fn is_variable(text: &str) -> bool {
+    !text.starts_with(|c: char| c.is_ascii_digit())
+        && !text.is_empty()
+        && text.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_')
+}
+
+fn shape(kind: &str, name: &str, report: &mut Report) {
+    if !is_name(name) {
+        report.add(
+            format!("{kind} {name}"),
+            "its name must be lower-case letters, digits and hyphens, at most 40 of them",
+        );
+    }
+}
+
+fn url_path(service: &Service, what: &str, path: &str, report: &mut Report) {
+    if !path.starts_with('/') {
+        report.add(subject(service), format!("{what} {path:?}; a path begins with /"));
+    }
 }
 
 fn is_name(text: &str) -> bool {
@@ -128,6 +160,7 @@ fn ports(service: &Service, report: &mut Report) {
     unique(&format!("port of {}", service.id), service.ports.iter().map(|port| port.name), report);
     let mut by_number: BTreeMap<u16, &str> = BTreeMap::new();
     for port in &service.ports {
+        shape(&format!("port of {}", service.id), port.name, report);
         if port.number < 1024 {
             report.add(
                 format!("port {}.{}", service.id, port.name),
@@ -190,6 +223,9 @@ fn health(platform: &Platform, service: &Service, report: &mut Report) {
     if let Some(Health::Http { port, .. } | Health::Tcp { port }) = &service.health {
         own_port(platform, service, *port, "its health check asks", report);
     }
+    if let Some(Health::Http { path, .. }) = &service.health {
+        url_path(service, "its health check asks for", path, report);
+    }
 }
 
 fn own_port(platform: &Platform, service: &Service, port: PortRef, what: &str, report: &mut Report) {
@@ -218,18 +254,27 @@ fn limits(service: &Service, report: &mut Report) {
     if service.stop.grace_seconds == 0 {
         report.add(subject(service), "its stop grace is 0 s; give it time to end by itself");
     }
+    let signals = if service.process.is_some() { STOP_SIGNALS_OF_PROCESSES } else { &STOP_SIGNALS };
+    if !signals.contains(&service.stop.signal) {
+        report.add(
+            subject(service),
+            format!("it is stopped by {}; name one of {}", service.stop.signal, signals.join(", ")),
+        );
+    }
 }
 
 fn image(service: &Service, report: &mut Report) {
     if let Image::Pinned { reference, digest } = &service.image {
         let hexadecimal = digest.strip_prefix("sha256:").unwrap_or_default();
-        if hexadecimal.len() != 64 || !hexadecimal.chars().all(|c| c.is_ascii_hexdigit()) {
+        let is_digit = |c: char| c.is_ascii_digit() || ('a'..='f').contains(&c);
+        if hexadecimal.len() != 64 || !hexadecimal.chars().all(is_digit) {
             report.add(
                 subject(service),
-                format!("the digest of {reference} is not sha256: and 64 hexadecimal digits"),
+                format!("the digest of {reference} is not sha256: and 64 lower-case hexadecimal digits"),
             );
         }
-        if !reference.contains(':') {
+        // A colon before the last slash is that of the registry's port.
+        if !reference.rsplit('/').next().unwrap_or_default().contains(':') {
             report.add(
                 subject(service),
                 format!("{reference} names no version; add the tag beside the digest"),
@@ -249,7 +294,11 @@ fn values(platform: &Platform, service: &Service, report: &mut Report) {
     let in_commands = commands.chain(health).flat_map(|command: &Command| {
         command.arguments.iter().chain(command.variables.iter().map(|variable| &variable.value))
     });
-    let all = service.variables.iter().map(|variable| &variable.value).chain(in_commands);
+    let in_container =
+        service.container.shape().into_iter().flat_map(|shape| {
+            shape.command.iter().chain(shape.variables.iter().map(|variable| &variable.value))
+        });
+    let all = service.variables.iter().map(|variable| &variable.value).chain(in_commands).chain(in_container);
     for value in all.flat_map(Value::walk) {
         match value {
             Value::BindAddress(port) | Value::BindPort(port) => {
@@ -263,7 +312,19 @@ fn values(platform: &Platform, service: &Service, report: &mut Report) {
             Value::Fact(Fact::Replica) if service.replicas() == [""] => {
                 report.add(subject(service), "it asks for its replica's name and has a single, nameless one");
             }
-            Value::Text(_) | Value::Tree(_) | Value::Fact(_) | Value::Joined(_) => {}
+            Value::HostOf { port, replica } | Value::NumberOf { port, replica } => {
+                reaches(platform, service, *port, report);
+                let known = platform.service(port.service).is_some_and(|to| to.replicas().contains(replica));
+                if !known {
+                    report.add(
+                        subject(service),
+                        format!(
+                            "it is told the address of replica {replica} of {port}, which does not exist"
+                        ),
+                    );
+                }
+            }
+            Value::Text(_) | Value::Whole(_) | Value::Tree(_) | Value::Fact(_) | Value::Joined(_) => {}
         }
     }
 }
@@ -296,6 +357,7 @@ fn reads(service: &Service, secret: SecretRef, report: &mut Report) {
 }
 
 fn secret_uses(platform: &Platform, service: &Service, report: &mut Report) {
+    unique(&format!("secret of {}", service.id), service.secrets.iter().map(|used| used.secret.0), report);
     for used in &service.secrets {
         if platform.secret(used.secret).is_none() {
             report
@@ -316,8 +378,9 @@ fn secret_uses(platform: &Platform, service: &Service, report: &mut Report) {
 }
 
 fn metrics(platform: &Platform, service: &Service, report: &mut Report) {
-    if let Some(Scrape { port, every_seconds, .. }) = &service.scrape {
+    if let Some(Scrape { port, path, every_seconds }) = &service.scrape {
         own_port(platform, service, *port, "it is scraped on", report);
+        url_path(service, "it is scraped at", path, report);
         if *every_seconds == 0 {
             report.add(subject(service), "it is scraped every 0 s; give an interval above 0");
         }
@@ -381,6 +444,13 @@ fn process(platform: &Platform, service: &Service, report: &mut Report) {
     if let Some(initialise) = &process.initialise {
         owned_volume(service, initialise.volume, report);
     }
+    for command in &process.commands {
+        unique(
+            &format!("variable of {}", service.id),
+            command.variables.iter().map(|variable| variable.name),
+            report,
+        );
+    }
     for change in &process.on_change {
         match (&change.reaction, &service.lifetime) {
             (Reaction::RunAgain, Lifetime::LongRunning { .. } | Lifetime::StandIn) => {
@@ -389,8 +459,9 @@ fn process(platform: &Platform, service: &Service, report: &mut Report) {
             (Reaction::Restart | Reaction::ReloadFlows { .. }, Lifetime::OneShot) => {
                 report.add(subject(service), "a one-shot service is run again, not restarted");
             }
-            (Reaction::ReloadFlows { port, token, .. }, _) => {
+            (Reaction::ReloadFlows { port, path, token }, _) => {
                 own_port(platform, service, *port, "flows are reloaded through", report);
+                url_path(service, "flows are reloaded at", path, report);
                 reads(service, *token, report);
             }
             _ => {}
@@ -406,100 +477,5 @@ fn process(platform: &Platform, service: &Service, report: &mut Report) {
                 format!("as a process it cannot start without {}, which has no process", to.service),
             );
         }
-    }
-}
-
-fn unreached_ports(platform: &Platform, report: &mut Report) {
-    for (reference, port) in platform.ports() {
-        let reached = platform.edges().any(|(_, edge)| edge.to == Destination::Port(reference));
-        if port.exposure == Exposure::Internal && !reached {
-            report.add(
-                format!("port {reference}"),
-                "no edge leads to it and it is not exposed; remove it or add the edge",
-            );
-        }
-    }
-}
-
-fn unread_secrets(platform: &Platform, report: &mut Report) {
-    for secret in &platform.secrets {
-        if platform.readers(secret.name).next().is_none() {
-            report.add(format!("secret {}", secret.name), "nobody reads it; remove it or name its reader");
-        }
-        if secret.rotate_after_days == 0 {
-            report.add(format!("secret {}", secret.name), "its rotation is 0 days; give a number above 0");
-        }
-    }
-}
-
-fn start_cycles(platform: &Platform, report: &mut Report) {
-    let needs = |id: ServiceId| {
-        platform.service(id).into_iter().flat_map(|service| {
-            let over_edges = service.edges.iter().filter_map(|edge| match edge.to {
-                Destination::Port(to) if edge.need == Need::Start => Some(to.service),
-                _ => None,
-            });
-            over_edges.chain(service.starts_after.iter().copied())
-        })
-    };
-    for service in &platform.services {
-        let mut reached = BTreeSet::new();
-        let mut open: Vec<_> = needs(service.id).collect();
-        while let Some(next) = open.pop() {
-            if reached.insert(next) {
-                open.extend(needs(next));
-            }
-        }
-        if reached.contains(&service.id) {
-            report.add(
-                subject(service),
-                "it cannot start before itself: what it needs to start forms a circle",
-            );
-        }
-    }
-}
-
-fn smoke(platform: &Platform, report: &mut Report) {
-    unique("smoke check", platform.smoke.checks.iter().map(|check| check.name), report);
-    if platform.smoke.check_limit_ms == 0 || platform.smoke.run_limit_ms < platform.smoke.check_limit_ms {
-        report.add("smoke", "the limit of a check must be above 0 and at most that of the run");
-    }
-    for check in &platform.smoke.checks {
-        for service in &check.relies_on {
-            if platform.service(*service).is_none() {
-                report.add(
-                    format!("smoke check {}", check.name),
-                    format!("it relies on {service}, which does not exist"),
-                );
-            }
-        }
-    }
-}
-
-fn gates(platform: &Platform, report: &mut Report) {
-    unique("gate", platform.gates.iter().map(|gate| gate.id), report);
-    for gate in &platform.gates {
-        let subject = format!("gate {}", gate.id);
-        if gate.commands.is_empty() {
-            report.add(&subject, "it runs nothing, so it cannot fail");
-        }
-        if gate.limit_seconds == 0 {
-            report.add(&subject, "its limit is 0 s; give it time to run");
-        }
-        for other in &gate.after {
-            let earlier = platform.gates.iter().take_while(|candidate| candidate.id != gate.id);
-            if !earlier.into_iter().any(|candidate| candidate.id == *other) {
-                report.add(&subject, format!("it waits for {other}, which is no gate listed before it"));
-            }
-        }
-    }
-}
-
-fn review(platform: &Platform, report: &mut Report) {
-    if platform.review.label.trim().is_empty() {
-        report.add("review", "its label is empty; name the label that a reviewer sets");
-    }
-    if platform.review.asked_for.contains(&ChangeClass::Neutral) {
-        report.add("review", "it asks for the label on neutral changes too; leave them out");
     }
 }

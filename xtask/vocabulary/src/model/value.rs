@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{PortRef, SecretRef, VolumeRef};
+use super::{PortRef, Replica, SecretRef, VolumeRef};
 
 /// An environment variable of a service. Secrets are not among them: see [`super::SecretUse`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -16,6 +16,7 @@ pub struct Variable {
 #[serde(rename_all = "kebab-case")]
 pub enum Value {
     Text(&'static str),
+    Whole(u32),
     /// The address on which a service's own port is bound.
     BindAddress(PortRef),
     /// The number on which a service's own port is bound.
@@ -24,6 +25,16 @@ pub enum Value {
     Host(PortRef),
     /// The number under which a client finds a port.
     Number(PortRef),
+    /// The host under which a client finds a port of one replica.
+    HostOf {
+        port: PortRef,
+        replica: Replica,
+    },
+    /// The number under which a client finds a port of one replica.
+    NumberOf {
+        port: PortRef,
+        replica: Replica,
+    },
     /// `scheme://host:number/path` as a client sees it.
     Url {
         port: PortRef,

@@ -19,7 +19,7 @@ pub const MARK: &str = "FLOWSHIP_SUPERVISED";
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Record {
-    /// The value of [`MARK`], different for each supervisor.
+    /// How the values of [`MARK`] begin, different for each supervisor; the name of the service follows.
     pub mark: String,
     pub children: BTreeMap<ServiceName, RecordedChild>,
 }
@@ -53,8 +53,9 @@ impl Children {
         Ok(children)
     }
 
-    pub fn mark(&self) -> &str {
-        &self.record.mark
+    /// The value of [`MARK`] for what belongs to a service.
+    pub fn mark_of(&self, name: &ServiceName) -> String {
+        format!("{}/{name}", self.record.mark)
     }
 
     /// # Errors

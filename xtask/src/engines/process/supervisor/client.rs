@@ -31,6 +31,19 @@ pub struct Client {
     state: PathBuf,
 }
 
+/// The supervisor ended, or was killed, while it was asked.
+#[derive(Debug)]
+pub struct Gone(PathBuf);
+
+impl std::fmt::Display for Gone {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (state, log) = (self.0.display(), self.0.join("supervisor.log"));
+        write!(out, "the supervisor of {state} is gone; see {}", log.display())
+    }
+}
+
+impl std::error::Error for Gone {}
+
 impl Client {
     /// The supervisor of `state`; `None` when none runs.
     ///
@@ -41,7 +54,12 @@ impl Client {
             return Ok(None);
         }
         let client = Self { state: state.to_owned() };
-        match client.ask(&Request::Ping)? {
+        let answer = match client.ask(&Request::Ping) {
+            // It is just ending, or was killed and is not quite gone.
+            Err(error) if error.downcast_ref::<Gone>().is_some() => return Ok(None),
+            answer => answer?,
+        };
+        match answer {
             Reply::Pong { version: VERSION, .. } => Ok(Some(client)),
             Reply::Pong { pid, version } => bail!(
                 "the supervisor of {} (process {pid}) speaks version {version}, this program version {VERSION}; \
@@ -105,14 +123,14 @@ impl Client {
     /// # Errors
     /// When the supervisor is gone, or answers with an error: its text.
     pub fn ask(&self, request: &Request) -> Result<Reply> {
-        let stream = control::connect(&self.state)?.with_context(|| self.gone())?;
+        let stream = control::connect(&self.state)?.ok_or_else(|| self.gone())?;
         let mut line = serde_json::to_vec(request)?;
         line.push(b'\n');
-        (&stream).write_all(&line).with_context(|| self.gone())?;
         let mut answer = String::new();
-        BufReader::new(&stream).read_line(&mut answer).with_context(|| self.gone())?;
-        if answer.is_empty() {
-            bail!("{}", self.gone());
+        let exchange =
+            (&stream).write_all(&line).and_then(|()| BufReader::new(&stream).read_line(&mut answer));
+        if exchange.is_err() || answer.is_empty() {
+            return Err(self.gone().into());
         }
         match serde_json::from_str(&answer).context("the supervisor gave an answer that cannot be read")? {
             Reply::Error(text) => Err(anyhow!(text)),
@@ -120,12 +138,8 @@ impl Client {
         }
     }
 
-    fn gone(&self) -> String {
-        format!(
-            "the supervisor of {} is gone; see {}",
-            self.state.display(),
-            self.state.join("supervisor.log").display()
-        )
+    fn gone(&self) -> Gone {
+        Gone(self.state.clone())
     }
 
     fn ask_service(&self, request: &Request) -> Result<ServiceStatus> {
@@ -186,17 +200,17 @@ impl Client {
         stop: &dyn Fn() -> bool,
         each: &mut dyn FnMut(Event) -> bool,
     ) -> Result<()> {
-        let stream = control::connect(&self.state)?.with_context(|| self.gone())?;
+        let stream = control::connect(&self.state)?.ok_or_else(|| self.gone())?;
         let mut line = serde_json::to_vec(&Request::Events { since, follow })?;
         line.push(b'\n');
-        (&stream).write_all(&line).with_context(|| self.gone())?;
+        (&stream).write_all(&line).map_err(|_| self.gone())?;
         stream.set_read_timeout(Some(LOOK))?;
         let mut reader = BufReader::new(&stream);
         let mut line = Vec::new();
         while !stop() {
             match reader.read_until(b'\n', &mut line) {
                 Ok(0) if !follow => return Ok(()),
-                Ok(0) => bail!("{}", self.gone()),
+                Ok(0) => return Err(self.gone().into()),
                 Ok(_) if line.last() == Some(&b'\n') => {
                     if line.len() > 1 && !each(serde_json::from_slice(&line)?) {
                         return Ok(());
@@ -210,7 +224,7 @@ impl Client {
                         error.kind(),
                         std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut
                     ) => {}
-                Err(error) => return Err(error).with_context(|| self.gone()),
+                Err(_) => return Err(self.gone().into()),
             }
         }
         Ok(())

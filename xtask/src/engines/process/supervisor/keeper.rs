@@ -185,8 +185,7 @@ impl Keeper {
             env.insert(name.clone(), mask.resolve(arg, &none)?);
         }
         let argv = self.spec.argv.iter().map(|arg| mask.resolve(arg, &none)).collect::<Result<_>>()?;
-        let mark = self.shared.children.lock().map(|children| children.mark().to_owned()).unwrap_or_default();
-        env.insert(MARK.to_owned(), mask.resolve(&mark.into(), &none)?);
+        env.insert(MARK.to_owned(), mask.resolve(&self.mark().into(), &none)?);
         let log = RotatingLog::open(&self.spec.log)
             .with_context(|| format!("cannot write the log {}", self.spec.log.path.display()))?;
         let log = Mutex::new(log);
@@ -298,6 +297,31 @@ impl Keeper {
         }
     }
 
+    fn mark(&self) -> String {
+        self.shared.children.lock().map(|children| children.mark_of(&self.spec.name)).unwrap_or_default()
+    }
+
+    /// Ends what the service started and what has left its group since, such as a daemon with a session of its own.
+    fn end_strays(&self) {
+        let mark = format!("{MARK}={}", self.mark());
+        let strays = || processes::with_environment(|word| word == mark.as_bytes());
+        let kill_at = Instant::now() + REST_GRACE;
+        let mut signal = Signal::TERM;
+        while Instant::now() < kill_at + REST_GRACE {
+            let left = strays();
+            if left.is_empty() {
+                return;
+            }
+            if Instant::now() >= kill_at {
+                signal = Signal::KILL;
+            }
+            left.into_iter().for_each(|pid| {
+                processes::signal_process(pid, signal);
+            });
+            thread::sleep(Duration::from_millis(10));
+        }
+    }
+
     fn forget_child(&self) {
         if let Ok(mut children) = self.shared.children.lock()
             && let Err(error) = children.remove(&self.spec.name)
@@ -311,6 +335,7 @@ impl Keeper {
         let Some(running) = self.running.take() else { return };
         let ran = running.since.elapsed();
         let status = running.child.reap(REST_GRACE);
+        self.end_strays();
         self.forget_child();
         match status {
             Ok(status) => {
@@ -376,6 +401,7 @@ impl Keeper {
             Ok(status) => child::describe(status),
             Err(error) => format!("{error:#}"),
         };
+        self.end_strays();
         self.forget_child();
         self.set(|status| {
             status.state = State::Stopped;

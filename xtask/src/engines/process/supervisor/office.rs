@@ -55,6 +55,17 @@ impl Office {
             .map_err(|_| anyhow!("a defect in this program: a thread of the supervisor panicked"))
     }
 
+    /// The value of [`super::children::MARK`] for what is run on behalf of a service.
+    ///
+    /// # Errors
+    /// When another thread panicked, here and below.
+    pub fn mark_of(&self, name: &ServiceName) -> Result<String> {
+        let children = self.shared.children.lock();
+        children
+            .map(|children| children.mark_of(name))
+            .map_err(|_| anyhow!("a thread of the supervisor panicked"))
+    }
+
     /// Every service, by name.
     ///
     /// # Errors

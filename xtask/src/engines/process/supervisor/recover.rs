@@ -68,9 +68,10 @@ pub fn recover_locked(state: &Path) -> Result<Recovered> {
 fn left(record: &Record) -> (Vec<u32>, BTreeSet<u32>) {
     let alive = record.children.values().filter(|child| processes::is_alive(&child.process));
     let groups: Vec<u32> = alive.map(|child| child.process.pid).collect();
-    let marked = processes::with_environment(&format!("{MARK}={}", record.mark));
+    let begin = format!("{MARK}={}/", record.mark);
+    let marked = processes::with_environment(|word| word.starts_with(begin.as_bytes()));
     let members = groups.iter().flat_map(|group| processes::members(*group));
-    let all = members.chain(marked).filter(|pid| *pid != std::process::id()).collect();
+    let all = members.chain(marked).collect();
     (groups, all)
 }
 

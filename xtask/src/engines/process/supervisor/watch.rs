@@ -3,7 +3,7 @@
 //! The kernel's notices only wake it up; what changed is found by comparing contents. So it does not matter how an
 //! editor saves: in place, by renaming another file over it, or by replacing the whole folder.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
@@ -15,6 +15,7 @@ use anyhow::{Context as _, Result, bail};
 use notify::{RecursiveMode, Watcher as _};
 use sha2::{Digest as _, Sha256};
 
+use super::children::MARK;
 use super::office::Office;
 use super::protocol::EventKind;
 use super::rotate::RotatingLog;
@@ -30,6 +31,8 @@ const POLL: Duration = Duration::from_secs(1);
 const PATIENCE: Duration = Duration::from_secs(60);
 /// From TERM to KILL for a program that is run.
 const GRACE: Duration = Duration::from_secs(2);
+/// So many last lines of a program that failed are shown.
+const SHOWN_LINES: usize = 8;
 /// So many changed files are named.
 const NAMED: usize = 3;
 
@@ -143,7 +146,7 @@ impl Rule {
                 return;
             }
             let begun = Instant::now();
-            match carry_out(action, changed, &office, &|| self.left.load(Ordering::SeqCst)) {
+            match carry_out(action, changed, &office, &self.service, &|| self.left.load(Ordering::SeqCst)) {
                 Ok(text) => done.push(format!("{text} ({})", spell(begun.elapsed()))),
                 Err(error) => {
                     let before =
@@ -163,15 +166,16 @@ fn carry_out(
     action: &WatchAction,
     changed: &[PathBuf],
     office: &Office,
+    service: &ServiceName,
     stop: &dyn Fn() -> bool,
 ) -> Result<String> {
     let mask = Mask::default();
     let none = BTreeMap::new();
     match action {
-        WatchAction::Restart { service } => {
-            office.restart(service)?;
-            office.await_healthy(service, PATIENCE, stop)?;
-            Ok(format!("restarted {service}"))
+        WatchAction::Restart { service: other } => {
+            office.restart(other)?;
+            office.await_healthy(other, PATIENCE, stop)?;
+            Ok(format!("restarted {other}"))
         }
         WatchAction::Exec { argv, env, cwd, log, time_limit_ms } => {
             let mut resolved = BTreeMap::new();
@@ -180,19 +184,25 @@ fn carry_out(
             }
             let list: Vec<_> = changed.iter().map(|path| path.to_string_lossy()).collect();
             resolved.insert("FLOWSHIP_CHANGED".to_owned(), mask.resolve(&list.join("\n").into(), &none)?);
+            // Not the service's own mark: the program outlives a restart of the service.
+            let mark = format!("{}/watch", office.mark_of(service)?);
+            resolved.insert(MARK.to_owned(), mask.resolve(&mark.into(), &none)?);
             let argv: Vec<_> = argv.iter().map(|arg| mask.resolve(arg, &none)).collect::<Result<_>>()?;
-            let program = argv.first().map(ToString::to_string).unwrap_or_default();
-            let program = Path::new(&program).file_name().map(|name| name.to_string_lossy().into_owned());
-            let program = program.unwrap_or_default();
+            // The program may be a shell or this one: what it does is named by its log.
+            let task = log.file_stem().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
             let file = LogFile { path: log.clone(), ..LogFile::default() };
-            let open = Mutex::new((RotatingLog::open(&file).context("cannot write its log")?, String::new()));
+            let open =
+                Mutex::new((RotatingLog::open(&file).context("cannot write its log")?, VecDeque::new()));
             let lines = Arc::new(open);
             let (written, masked) = (Arc::clone(&lines), mask.clone());
             let sink: Sink = Arc::new(move |line| {
                 if let Ok(mut open) = written.lock() {
                     let line = masked.hide(line).into_owned();
                     let _ = open.0.line(&line);
-                    open.1 = line;
+                    open.1.push_back(line);
+                    if open.1.len() > SHOWN_LINES {
+                        open.1.pop_front();
+                    }
                 }
             });
             let command = Command {
@@ -205,14 +215,19 @@ fn carry_out(
             };
             let deadline = Instant::now() + Duration::from_millis(*time_limit_ms);
             let end = command.start(&sink, None)?.finish(deadline, stop, GRACE)?;
-            let last = lines.lock().map(|open| open.1.clone()).unwrap_or_default();
+            let said = || -> String {
+                let lines = lines.lock().map(|open| open.1.clone()).unwrap_or_default();
+                lines.iter().map(|line| format!("\n  | {line}")).collect()
+            };
             match end {
-                End::Exited(status) if status.success() => Ok(format!("ran {program}")),
+                End::Exited(status) if status.success() => Ok(format!("ran {task}")),
                 End::Exited(status) => {
-                    bail!("{program}: {}: {last} (log: {})", describe(status), log.display())
+                    bail!("{task}: {} (log: {}){}", describe(status), log.display(), said())
                 }
-                End::TimedOut => bail!("{program}: not done at its time limit (log: {})", log.display()),
-                End::Stopped => bail!("{program}: stopped"),
+                End::TimedOut => {
+                    bail!("{task}: not done at its time limit (log: {}){}", log.display(), said())
+                }
+                End::Stopped => bail!("{task}: stopped"),
             }
         }
         WatchAction::Http { method, url, bearer } => {

@@ -1,0 +1,135 @@
+//! `ops/docker/**/*.yaml`: the platform on one host.
+//!
+//! Production is one whole file, so that a reviewer reads it from top to bottom. What it has in common with
+//! development is `compose.yaml`; development includes that, and the override beside it adds the rest.
+
+use vocabulary::formats::compose::{Project, Text};
+use vocabulary::formats::dotenv::{self, Line};
+use vocabulary::formats::yaml::{Yaml, write};
+use vocabulary::model::Platform;
+use vocabulary::model::Storage;
+use vocabulary::model::topology::{Network, Scope, Topology, WayOut};
+
+use super::resolve::subnet;
+use super::services::{service, volume};
+use super::site;
+use super::split::{common, without};
+use crate::artifacts::artifact::{Artifact, Family, banner};
+
+pub const FAMILY: Family = Family {
+    name: "compose",
+    what: "ops/docker: Compose files for development, production and rehearsals",
+    source: file!(),
+    generate,
+};
+
+pub const BASE: &str = "ops/docker/compose.yaml";
+pub const DEVELOPMENT: &str = "ops/docker/dev/compose.yaml";
+pub const OVERRIDE: &str = "ops/docker/dev/docker-compose.override.yml";
+pub const PRODUCTION: &str = "ops/docker/prod/compose.prod.yaml";
+pub const EXAMPLE: &str = "ops/docker/compose.env.example";
+pub const REHEARSAL: &str = "ops/docker/prod/compose.rehearsal.yaml";
+
+const SOURCE: &str = "xtask/src/platform and xtask/src/artifacts/containers";
+
+fn generate(platform: &Platform) -> Vec<Artifact> {
+    let [development, production, rehearsal] =
+        [Scope::Development, Scope::Production, Scope::Rehearsal].map(|scope| project(platform, scope));
+    for (name, project) in [(DEVELOPMENT, &development), (PRODUCTION, &production), (REHEARSAL, &rehearsal)] {
+        let problems = project.validate();
+        assert!(problems.is_empty(), "{name}: {}", problems.join("; "));
+    }
+    let (whole_development, whole_production) = (development.yaml(), production.yaml());
+    let base = common(&whole_development, &whole_production).expect("they have services in common");
+    let on_top = without(&whole_development, &base).expect("development differs");
+    let stand_ins = without(&rehearsal.yaml(), &whole_production).expect("a rehearsal has stand-ins");
+    let including = Project {
+        name: Some(Text::literal(format!("{}-dev", platform.name))),
+        include: vec!["../compose.yaml"],
+        ..Project::default()
+    };
+    let mut example: Vec<_> = banner(SOURCE).into_iter().map(Line::Comment).collect();
+    example.push(Line::Comment("What the Compose files of production ask a site for.".to_owned()));
+    example.extend(site::example(platform));
+    vec![
+        Artifact::file(EXAMPLE, dotenv::write(&example)),
+        file(
+            BASE,
+            &["The services: what development and production have in common. Not run by itself."],
+            &base,
+        ),
+        file(
+            DEVELOPMENT,
+            &[
+                "Development: run `docker compose up --watch` in this folder, where the override beside it is loaded by",
+                "itself (with -f it would be left out), or `cargo xtask dev --engine compose`.",
+            ],
+            &including.yaml(),
+        ),
+        file(
+            OVERRIDE,
+            &[
+                "Development on top of the services: mounted sources, the editor, the debugger, all on loopback.",
+            ],
+            &on_top,
+        ),
+        file(
+            PRODUCTION,
+            &[
+                "Production on one host, whole. What the site decides comes as variables:",
+                "`docker compose --env-file rendered/ENVIRONMENT/compose.env -f ops/docker/prod/compose.prod.yaml up --wait`",
+            ],
+            &with_name(platform, &whole_production),
+        ),
+        file(
+            REHEARSAL,
+            &["Stand-ins on top of production, to rehearse and to test: give both files, production first."],
+            &stand_ins,
+        ),
+    ]
+}
+
+fn file(path: &str, about: &[&str], document: &Yaml) -> Artifact {
+    let mut header = banner(SOURCE);
+    header.extend(about.iter().map(|line| (*line).to_owned()));
+    Artifact::file(path, write(&header, document))
+}
+
+fn with_name(platform: &Platform, document: &Yaml) -> Yaml {
+    let Yaml::Mapping(entries) = document else { unreachable!("a project is a mapping") };
+    let name = ("name".to_owned(), Yaml::text(platform.name));
+    Yaml::Mapping(std::iter::once(name).chain(entries.iter().cloned()).collect())
+}
+
+/// One scope as a whole project.
+pub fn project(platform: &Platform, scope: Scope) -> Project {
+    let topology = Topology::of(platform, scope);
+    let services: Vec<_> =
+        topology.units.iter().map(|unit| (unit.name(), service(&topology, unit))).collect();
+    let read = |name: &str| services.iter().any(|(_, service)| service.secrets.iter().any(|one| one == name));
+    let secrets = platform.secrets.iter().map(|secret| secret.name.0).filter(|name| read(name));
+    let volumes = topology.units.iter().flat_map(|unit| {
+        let kept = unit.shape.folders.iter().filter(|folder| folder.storage == Storage::Volume);
+        kept.map(|folder| volume(unit, folder.volume)).collect::<Vec<_>>()
+    });
+    let configs = topology.units.iter().flat_map(|unit| &unit.shape.configuration);
+    Project {
+        name: None,
+        include: vec![],
+        networks: topology.networks.iter().map(|one| (one.name.clone(), network(platform, one))).collect(),
+        volumes: volumes.collect(),
+        secrets: secrets.map(|name| (name.to_owned(), site::secret_file(platform, name))).collect(),
+        configs: configs
+            .map(|file| (file.name.to_owned(), format!("{}/{}", super::services::ROOT_OF_TREE, file.source)))
+            .collect(),
+        services,
+    }
+}
+
+fn network(platform: &Platform, network: &Network) -> vocabulary::formats::compose::Network {
+    vocabulary::formats::compose::Network {
+        subnet: subnet(platform, network),
+        internal: network.way_out == WayOut::Closed,
+        host: network.host,
+    }
+}

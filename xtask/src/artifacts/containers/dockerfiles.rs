@@ -1,0 +1,378 @@
+//! `ops/docker/{dev,prod}/Dockerfile` and `.dockerignore`: how our images are built.
+
+use std::collections::BTreeSet;
+
+use vocabulary::formats::dockerfile::{Base, Dockerfile, From, Instruction, Stage, StageRef, Text};
+use vocabulary::formats::dockerignore;
+use vocabulary::model::{Exposure, Image, Platform, Service, ServiceId, Value};
+
+use super::health;
+use super::resolve::tree;
+use crate::artifacts::artifact::{Artifact, Family, banner};
+use crate::platform::images::{DEVELOPMENT, PRODUCTION, USER};
+use crate::platform::{llm, mcp_tools, migrate, node_red, pins};
+
+pub const FAMILY: Family = Family {
+    name: "images",
+    what: "ops/docker/{dev,prod}/Dockerfile and .dockerignore: how images are built",
+    source: file!(),
+    generate,
+};
+
+const NODE: &str = "NODE_IMAGE";
+const POSTGRES: &str = "POSTGRES_IMAGE";
+/// A registry of the site's own; the lock file names none.
+const REGISTRY: &str = "NPM_CONFIG_REGISTRY";
+const MINIMAL_ROOT: &str = "ops/scripts/minimal-root.sh";
+const KEEP_PACKAGES: &str = "ops/scripts/keep-packages.mjs";
+/// Where a stage collects the files of an image.
+const COLLECTED: &str = "/out";
+/// The packages of `flows/package.json` that the small services need; what these need comes along.
+const MCP_PACKAGES: [&str; 4] = ["@modelcontextprotocol/sdk", "express", "pino", "zod"];
+/// Files of packages that no program reads while it runs. Licences stay.
+const UNREAD: [&str; 4] = ["*.map", "*.d.ts", "*.d.mts", "*.d.cts"];
+
+fn generate(platform: &Platform) -> Vec<Artifact> {
+    let files = [
+        (PRODUCTION, production(platform), "prod: what runs"),
+        (DEVELOPMENT, development(platform), "dev: the same programs with tools, hot reload and a debugger"),
+    ];
+    let mut artifacts = Vec::new();
+    let mut seen = BTreeSet::new();
+    for (path, file, about) in files {
+        let problems = file.validate();
+        assert!(problems.is_empty(), "{path}: {}", problems.join("; "));
+        let mut header = banner("xtask/src/artifacts/containers/dockerfiles.rs");
+        header.push(format!("{about}. Bases are pinned by digest; override them with --build-arg."));
+        seen.extend(file.sources().into_iter().map(str::to_owned));
+        artifacts.push(Artifact::file(path, file.write(&header)));
+    }
+    let allowed = dockerignore::Allowed {
+        paths: seen.into_iter().collect(),
+        except: vec!["**/node_modules", "**/*.env", "**/flows_cred.json", "**/.DS_Store"],
+    };
+    let header = banner("xtask/src/artifacts/containers/dockerfiles.rs (what the Dockerfiles copy)");
+    artifacts.push(Artifact::file(".dockerignore", dockerignore::write(&header, &allowed)));
+    artifacts
+}
+
+/// The target of the development Dockerfile that a service runs from; none where it has none of its own.
+pub fn development_target(service: &Service) -> Option<&'static str> {
+    [(node_red::ID, "debugger"), (mcp_tools::ID, "mcp-tools"), (llm::ID, "llm-stand-in")]
+        .into_iter()
+        .find(|(id, _)| *id == service.id)
+        .map(|(_, target)| target)
+}
+
+fn production(platform: &Platform) -> Dockerfile {
+    let image = Images { platform };
+    let modules =
+        image.modules("modules", "The packages of the lock file, without those for development only.", true);
+    let mut pruned = Stage {
+        name: "pruned",
+        about: "Without what no program reads while it runs.",
+        from: From::Stage(modules.handle()),
+        instructions: vec![],
+        runs: false,
+    };
+    pruned.instructions.push(run(&unread(&image.at("node_modules"))));
+    let mcp = Stage {
+        name: "mcp-modules",
+        about: "Only the packages of the tools' server.",
+        from: From::Stage(pruned.handle()),
+        instructions: vec![
+            copy(&[KEEP_PACKAGES], "/tmp/"),
+            run(&[vec!["node", "/tmp/keep-packages.mjs", "."], MCP_PACKAGES.to_vec()].concat()),
+        ],
+        runs: false,
+    };
+    let node_files = collected(
+        "node-files",
+        "Node and the shell of the health check, with the libraries they load.",
+        NODE,
+        &["node", "bash"],
+    );
+    let runtime = Stage {
+        name: "runtime",
+        about: "What both programs run on: no package manager, no setuid file, no further tool.",
+        from: From::Scratch,
+        instructions: vec![
+            copy_from(&node_files, &[&format!("{COLLECTED}/")], "/"),
+            Instruction::Environment(vec![
+                ("PATH", "/usr/local/bin:/usr/bin".to_owned()),
+                ("HOME", "/tmp".to_owned()),
+                ("NODE_ENV", "production".to_owned()),
+            ]),
+            copy(&[platform.containers.probe], &image.at("ops/scripts/")),
+        ],
+        runs: false,
+    };
+    let node_red = image.program(node_red::ID, "node-red", &runtime, Some(&pruned), NODE, &["node"]);
+    let mcp_tools = image.program(mcp_tools::ID, "mcp-tools", &runtime, Some(&mcp), NODE, &["node"]);
+    let dbmate = Stage {
+        name: "dbmate",
+        about: "The program that migrates, from its npm package: one static file.",
+        from: From::Base(NODE),
+        instructions: vec![
+            Instruction::WorkDirectory("/srv/dbmate".to_owned()),
+            copy(&["ops/docker/prod/dbmate/package.json", "ops/docker/prod/dbmate/package-lock.json"], "./"),
+            Instruction::Argument { name: REGISTRY, default: None },
+            run(&["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"]),
+        ],
+        runs: false,
+    };
+    let psql_files = collected(
+        "psql-files",
+        "psql and the few programs of the script, with the libraries they load.",
+        POSTGRES,
+        &["psql", "sh", "cat", "dirname"],
+    );
+    let mut database = Stage {
+        name: "database-tools",
+        about: "What the migrations run on.",
+        from: From::Scratch,
+        instructions: vec![
+            copy_from(&psql_files, &[&format!("{COLLECTED}/")], "/"),
+            copy_from(&dbmate, &["/srv/dbmate/node_modules/@dbmate/*/bin/dbmate"], "/usr/local/bin/dbmate"),
+        ],
+        runs: false,
+    };
+    database.instructions.push(Instruction::Environment(vec![
+        ("PATH", "/usr/local/bin:/usr/bin".to_owned()),
+        ("HOME", "/tmp".to_owned()),
+    ]));
+    let migrate = image.program(migrate::ID, "migrate", &database, None, POSTGRES, &["sh"]);
+    Dockerfile {
+        bases: vec![base(NODE, &pins::NODE), base(POSTGRES, &pins::POSTGRES)],
+        stages: vec![
+            modules, pruned, mcp, node_files, runtime, node_red, mcp_tools, dbmate, psql_files, database,
+            migrate,
+        ],
+    }
+}
+
+fn development(platform: &Platform) -> Dockerfile {
+    let image = Images { platform };
+    let mut tools = image.modules(
+        "tools",
+        "Everything that a developer has: npm, all packages of the lock file, the tools of the base.",
+        false,
+    );
+    tools.instructions.push(Instruction::Environment(vec![
+        ("HOME", "/tmp".to_owned()),
+        ("NODE_ENV", "development".to_owned()),
+    ]));
+    tools.instructions.push(copy(&[platform.containers.probe], &image.at("ops/scripts/")));
+    let mut hot_reload = image.program(
+        node_red::ID,
+        "hot-reload",
+        &tools,
+        None,
+        NODE,
+        &["node", "--watch", "--watch-preserve-output"],
+    );
+    hot_reload.about = "Starts again when a file changes that it has loaded. Mount flows/ over the copies.";
+    let number = platform
+        .service(node_red::ID)
+        .and_then(|service| service.container.shape()?.debugger)
+        .expect("Node-RED has a debugger");
+    let debugger = Stage {
+        name: "debugger",
+        about: "The same, and a debugger may attach. Whoever reaches the port runs code: bind it to where nobody else is.",
+        from: From::Stage(hot_reload.handle()),
+        instructions: vec![
+            Instruction::Environment(vec![("NODE_OPTIONS", format!("--inspect=127.0.0.1:{number}"))]),
+            Instruction::Expose(vec![number]),
+        ],
+        runs: true,
+    };
+    let mcp_tools = image.program(
+        mcp_tools::ID,
+        "mcp-tools",
+        &tools,
+        None,
+        NODE,
+        &["node", "--watch", "--watch-preserve-output"],
+    );
+    let llm = image.program(llm::ID, "llm-stand-in", &tools, None, NODE, &["node"]);
+    Dockerfile {
+        bases: vec![base(NODE, &pins::NODE)],
+        stages: vec![tools, hot_reload, debugger, mcp_tools, llm],
+    }
+}
+
+struct Images<'a> {
+    platform: &'a Platform,
+}
+
+impl Images<'_> {
+    fn at(&self, path: &str) -> String {
+        tree(&self.platform.containers, path)
+    }
+
+    /// The packages lie beside, not below, the flows: so a developer's flows can be mounted without hiding them.
+    fn modules(&self, name: &'static str, about: &'static str, production: bool) -> Stage {
+        let mut install = vec!["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"];
+        install.extend(production.then_some("--omit=dev"));
+        Stage {
+            name,
+            about,
+            from: From::Base(NODE),
+            instructions: vec![
+                Instruction::WorkDirectory(self.platform.containers.root.to_owned()),
+                copy(&["flows/package.json", "flows/package-lock.json"], "./"),
+                Instruction::Argument { name: REGISTRY, default: None },
+                run(&install),
+            ],
+            runs: false,
+        }
+    }
+
+    /// What a service runs from: its packages first, its own files last, so that an edit of them builds one layer.
+    fn program(
+        &self,
+        id: ServiceId,
+        name: &'static str,
+        on: &Stage,
+        modules: Option<&Stage>,
+        base: &'static str,
+        starts_with: &[&str],
+    ) -> Stage {
+        let policy = &self.platform.containers;
+        let service = self.platform.service(id).expect("the platform has the service");
+        let shape = service.container.shape().expect("the service runs in containers");
+        let mut instructions = Vec::new();
+        if let Some(modules) = modules {
+            let from = self.at("node_modules");
+            instructions.push(copy_from(modules, &[&from], &from));
+        }
+        let (folder, _) =
+            main_file(service).split_once('/').expect("the file lies in a room of the repository");
+        let folder = self.at(folder);
+        instructions.push(Instruction::WorkDirectory(folder));
+        instructions.extend(self.sources(&shape.sources));
+        let open = service.ports.iter().filter(|port| port.exposure != Exposure::Development);
+        let open: Vec<_> = open.map(|port| port.number).collect();
+        if !open.is_empty() {
+            instructions.push(Instruction::Expose(open));
+        }
+        instructions.extend([
+            Instruction::User { uid: shape.user.uid, gid: shape.user.gid },
+            Instruction::StopSignal(service.stop.signal),
+            match health::script(policy, service) {
+                Some(command) => Instruction::HealthCheck {
+                    every_seconds: policy.check.every_seconds,
+                    limit_seconds: policy.check.limit_seconds,
+                    start_seconds: policy.check.start_seconds,
+                    failures: policy.check.failures,
+                    command,
+                },
+                None => Instruction::NoHealthCheck,
+            },
+            Instruction::EntryPoint(
+                starts_with
+                    .iter()
+                    .map(|word| (*word).to_owned())
+                    .chain([self.at(main_file(service))])
+                    .collect(),
+            ),
+        ]);
+        instructions.extend(self.labels(service, base));
+        Stage { name, about: service.purpose, from: From::Stage(on.handle()), instructions, runs: true }
+    }
+
+    /// Files of one folder go in one layer; folders keep their names.
+    fn sources(&self, paths: &[&'static str]) -> Vec<Instruction> {
+        let mut instructions: Vec<Instruction> = Vec::new();
+        for path in paths {
+            let is_folder = !path.rsplit('/').next().unwrap_or(path).contains('.');
+            let parent = path.rsplit_once('/').map_or("", |(parent, _)| parent);
+            let into = format!("{}/", self.at(if is_folder { path } else { parent }));
+            match instructions.last_mut() {
+                Some(Instruction::Copy { sources, to, .. }) if *to == into && !is_folder => {
+                    sources.push((*path).to_owned());
+                }
+                _ => instructions.push(copy(&[path], &into)),
+            }
+        }
+        instructions
+    }
+
+    /// Last, because each build has others (annotation keys of the OCI image specification).
+    fn labels(&self, service: &Service, base: &'static str) -> Vec<Instruction> {
+        let title = format!("{} {}", self.platform.name, service.id);
+        vec![
+            Instruction::Argument { name: base, default: None },
+            Instruction::Argument { name: "VERSION", default: Some("unreleased") },
+            Instruction::Argument { name: "REVISION", default: Some("unknown") },
+            Instruction::Label(vec![
+                ("org.opencontainers.image.title", Text::Literal(title)),
+                ("org.opencontainers.image.description", Text::Literal(service.purpose.to_owned())),
+                ("org.opencontainers.image.licenses", Text::Literal("MIT OR Apache-2.0".to_owned())),
+                ("org.opencontainers.image.version", Text::Argument("VERSION")),
+                ("org.opencontainers.image.revision", Text::Argument("REVISION")),
+                ("org.opencontainers.image.base.name", Text::Argument(base)),
+            ]),
+        ]
+    }
+}
+
+/// The file that the process of a service starts with, below the root of the repository.
+fn main_file(service: &Service) -> &'static str {
+    let command = service.process.as_ref().and_then(|process| process.commands.first());
+    let mut arguments = command.into_iter().flat_map(|command| &command.arguments);
+    arguments
+        .find_map(|argument| match argument {
+            Value::Tree(path) => Some(*path),
+            _ => None,
+        })
+        .expect("`validate` asks for a process with one command")
+}
+
+fn base(argument: &'static str, image: &Image) -> Base {
+    match image {
+        Image::Pinned { reference, digest } => {
+            Base { argument, reference: (*reference).to_owned(), digest: (*digest).to_owned() }
+        }
+        _ => panic!("{argument}: only an image that somebody else made is a base"),
+    }
+}
+
+fn collected(name: &'static str, about: &'static str, base: &'static str, programs: &[&str]) -> Stage {
+    let uid = USER.uid.to_string();
+    let command = [vec!["sh", "/tmp/minimal-root.sh", COLLECTED, &uid], programs.to_vec()].concat();
+    Stage {
+        name,
+        about,
+        from: From::Base(base),
+        instructions: vec![copy(&[MINIMAL_ROOT], "/tmp/"), run(&command)],
+        runs: false,
+    }
+}
+
+fn unread(folder: &str) -> Vec<&str> {
+    let mut command = vec!["find", folder, "-type", "f", "("];
+    for (position, pattern) in UNREAD.iter().enumerate() {
+        command.extend((position > 0).then_some("-o"));
+        command.extend(["-name", pattern]);
+    }
+    command.extend([")", "-delete"]);
+    command
+}
+
+fn run(command: &[&str]) -> Instruction {
+    Instruction::Run(command.iter().map(|word| (*word).to_owned()).collect())
+}
+
+fn copy(sources: &[&str], to: &str) -> Instruction {
+    Instruction::Copy { from: None, sources: owned(sources), to: to.to_owned() }
+}
+
+fn copy_from(stage: &Stage, sources: &[&str], to: &str) -> Instruction {
+    let from: StageRef = stage.handle();
+    Instruction::Copy { from: Some(from), sources: owned(sources), to: to.to_owned() }
+}
+
+fn owned(texts: &[&str]) -> Vec<String> {
+    texts.iter().map(|text| (*text).to_owned()).collect()
+}

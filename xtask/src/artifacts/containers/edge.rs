@@ -1,0 +1,176 @@
+//! `ops/edge/haproxy.cfg`: how the edge terminates TLS, routes and asks for health.
+
+use vocabulary::formats::haproxy::{
+    Backend, Bind, Check, Condition, Configuration, Ending, Frontend, Rule, Server, Setting, Tls,
+};
+use vocabulary::model::{Health, Platform, PortRef, Service, Value};
+
+use crate::artifacts::artifact::{Artifact, Family, banner};
+use crate::platform::edge::{HTTP, HTTPS, STATS, TLS_PEM};
+use crate::platform::images::EDGE_CONFIGURATION;
+
+pub const FAMILY: Family =
+    Family { name: "edge", what: "ops/edge: the configuration of HAProxy", source: file!(), generate };
+
+/// TLS 1.2 with forward secrecy and authenticated ciphers only (Mozilla's "intermediate", version 5.7); what TLS 1.3
+/// offers is all sound.
+const CIPHERS: &str = "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:\
+                       ECDHE-RSA-AES256-GCM-SHA384:ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305";
+
+fn generate(platform: &Platform) -> Vec<Artifact> {
+    let configuration = configuration(platform);
+    let problems = configuration.validate();
+    assert!(problems.is_empty(), "{EDGE_CONFIGURATION}: {}", problems.join("; "));
+    let mut header = banner("xtask/src/artifacts/containers/edge.rs and xtask/src/platform/edge.rs");
+    header.push(
+        "Addresses and paths come from the environment, so that one file serves every engine.".to_owned(),
+    );
+    header.push(
+        "Only the API is routed: the editor, /metrics, /smoke and the health checks have no way in."
+            .to_owned(),
+    );
+    vec![Artifact::file(EDGE_CONFIGURATION, configuration.write(&header))]
+}
+
+fn configuration(platform: &Platform) -> Configuration {
+    let policy = &platform.edge;
+    let edge = platform.service(policy.service).expect("the platform has an edge");
+    let served = platform.service(policy.serves.service).expect("the edge serves a service");
+    let Some(Health::Http { port: ready, path }) = served.health else {
+        panic!("{} has no health that the edge could ask for", served.id)
+    };
+    let servers = served.replicas().iter().map(|replica| Server {
+        name: if replica.is_empty() { served.id.to_string() } else { format!("{}-{replica}", served.id) },
+        host: told(edge, &Value::HostOf { port: policy.serves, replica }),
+        port: told(edge, &Value::NumberOf { port: policy.serves, replica }),
+        check_port: told(edge, &Value::NumberOf { port: ready, replica }),
+    });
+    let backend = Backend {
+        name: "replicas",
+        about: "A replica that leaves says so on its health check first, and then finishes what it has.",
+        settings: vec![Setting::of(&["balance", "leastconn"])],
+        check: Check {
+            path,
+            every_ms: policy.check_every_ms,
+            failures: policy.check_failures,
+            successes: policy.check_successes,
+        },
+        servers: servers.collect(),
+    };
+    let strict = format!("max-age={}", policy.strict_transport_seconds);
+    Configuration {
+        global: global(platform, edge),
+        defaults: defaults(platform),
+        frontends: vec![redirecting(edge), api(platform, edge, &backend, strict), operations(edge)],
+        backends: vec![backend],
+    }
+}
+
+fn global(platform: &Platform, edge: &Service) -> Vec<Setting> {
+    let hard_stop = format!("{}s", edge.stop.grace_seconds - 1);
+    vec![
+        Setting::of(&["log", "stdout", "format", "raw", "local0", "info"]),
+        Setting::of(&["maxconn", &platform.edge.max_connections.to_string()]),
+        Setting::of(&["hard-stop-after", &hard_stop]).because("before the engine would kill it"),
+        Setting::of(&["ssl-default-bind-options", "ssl-min-ver", "TLSv1.2", "no-tls-tickets"]),
+        Setting::of(&["ssl-default-bind-ciphers", CIPHERS]),
+        Setting::of(&["tune.ssl.default-dh-param", "2048"]),
+    ]
+}
+
+fn defaults(platform: &Platform) -> Vec<Setting> {
+    let policy = &platform.edge;
+    let head = format!("{}s", policy.head_limit_seconds);
+    let idle = format!("{}s", policy.idle_limit_seconds);
+    vec![
+        Setting::of(&["mode", "http"]),
+        Setting::of(&["log", "global"]),
+        Setting::of(&["option", "dontlognull"]),
+        Setting::of(&["log-format", LOG]),
+        Setting::of(&["timeout", "connect", "5s"]),
+        Setting::of(&["timeout", "http-request", &head])
+            .because("of the head alone: a slow upload is no attack"),
+        Setting::of(&["timeout", "http-keep-alive", &head]),
+        Setting::of(&["timeout", "queue", &head]),
+        Setting::of(&["timeout", "client", &idle]),
+        Setting::of(&["timeout", "server", &idle]),
+        Setting::of(&["timeout", "client-fin", "5s"]),
+        Setting::of(&["retry-on", "conn-failure"])
+            .because("only what no replica has seen: a repeated POST would be a second task"),
+        Setting::of(&["retries", "2"]),
+        Setting::of(&["option", "redispatch", "1"]),
+    ]
+}
+
+/// One JSON object per request, with the five labels of every log line.
+const LOG: &str = concat!(
+    r#"{"time":"%[date,utime(%Y-%m-%dT%H:%M:%SZ)]","level":"info","message":"request","#,
+    r#""workflow_id":"","node_id":"","task_id":"","component":"edge","environment":"%[env(FLOWSHIP_ENVIRONMENT)]","#,
+    r#""client":"%ci","method":"%HM","path":"%[capture.req.uri,json(utf8s)]","status":%ST,"bytes":%B,"#,
+    r#""duration_ms":%Ta,"server":"%s","ended":"%ts"}"#
+);
+
+fn redirecting(edge: &Service) -> Frontend {
+    Frontend {
+        name: "http",
+        about: "Nothing is served in clear text.",
+        bind: bind(edge, HTTP, None),
+        rules: vec![],
+        otherwise: Ending::RedirectToHttps,
+    }
+}
+
+fn api(platform: &Platform, edge: &Service, backend: &Backend, strict: String) -> Frontend {
+    let tls = Tls { pem: TLS_PEM, protocols: vec!["h2", "http/1.1"] };
+    Frontend {
+        name: "https",
+        about: "The API, and nothing else of the replicas.",
+        bind: bind(edge, HTTPS, Some(tls)),
+        rules: vec![
+            Rule::Deny { status: 400, when: Condition::PathIsAmbiguous },
+            Rule::Deny { status: 404, when: Condition::PathBeginsNot(platform.edge.path) },
+            // What a client says of itself is not what the replicas are told.
+            Rule::RemoveRequestHeader("forwarded"),
+            Rule::SetRequestHeader { name: "x-forwarded-for", format: "%[src]".to_owned() },
+            Rule::SetRequestHeader { name: "x-forwarded-proto", format: "https".to_owned() },
+            Rule::SetResponseHeader { name: "strict-transport-security", format: strict },
+            Rule::SetResponseHeader { name: "x-content-type-options", format: "nosniff".to_owned() },
+            Rule::RemoveResponseHeader("x-powered-by"),
+        ],
+        otherwise: Ending::Backend(backend.handle()),
+    }
+}
+
+fn operations(edge: &Service) -> Frontend {
+    Frontend {
+        name: "operations",
+        about: "For Prometheus and for the engine's health check, on an address of their own.",
+        bind: bind(edge, STATS, None),
+        rules: vec![
+            Rule::Metrics { when: Condition::Path(scrape_path(edge)) },
+            Rule::Answer { status: 200, when: Condition::Path(health_path(edge)) },
+        ],
+        otherwise: Ending::Deny(404),
+    }
+}
+
+fn scrape_path(edge: &Service) -> &'static str {
+    edge.scrape.as_ref().map(|scrape| scrape.path).expect("the edge is scraped")
+}
+
+fn health_path(edge: &Service) -> &'static str {
+    match edge.health {
+        Some(Health::Http { path, .. }) => path,
+        _ => panic!("the edge answers for its health over HTTP"),
+    }
+}
+
+fn bind(edge: &Service, port: PortRef, tls: Option<Tls>) -> Bind {
+    Bind { host: told(edge, &Value::BindAddress(port)), port: told(edge, &Value::BindPort(port)), tls }
+}
+
+/// The variable that tells the edge a value.
+fn told(edge: &Service, value: &Value) -> &'static str {
+    let variable = edge.variables.iter().find(|variable| variable.value == *value);
+    variable.unwrap_or_else(|| panic!("no variable tells {} {value:?}", edge.id)).name
+}

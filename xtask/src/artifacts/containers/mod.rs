@@ -1,0 +1,16 @@
+//! Files for engines that run containers: Dockerfiles, Compose projects, the edge's configuration.
+
+pub mod compose;
+mod dockerfiles;
+mod edge;
+mod health;
+mod resolve;
+mod services;
+pub mod site;
+mod split;
+#[cfg(test)]
+mod tests;
+
+pub use compose::FAMILY as COMPOSE;
+pub use dockerfiles::FAMILY as IMAGES;
+pub use edge::FAMILY as EDGE;

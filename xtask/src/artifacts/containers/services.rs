@@ -1,0 +1,222 @@
+//! Units as services of Compose.
+
+use vocabulary::formats::compose::{
+    Attachment, Build, Condition, Healthcheck, Logs, Mount, Published, Restart, Service, Text, Tmpfs, Watch,
+    WatchAction,
+};
+use vocabulary::model::topology::{Scope, Topology, Unit, WayOut};
+use vocabulary::model::{Destination, Exposure, Image, Lifetime, Need, Protocol, ServiceId, Storage};
+
+use super::resolve::{address, resolve, secret_file, tree};
+use super::site::{self, Limit};
+use super::{dockerfiles, health};
+use crate::platform::images::DEVELOPMENT;
+
+/// Where the repository lies, seen from the folder of the project.
+pub const ROOT_OF_TREE: &str = "../../..";
+
+pub fn service(topology: &Topology<'_>, unit: &Unit<'_>) -> Service {
+    let platform = topology.platform;
+    let policy = &platform.containers;
+    let (id, shape) = (unit.service.id, unit.shape);
+    let sources_are_mounted = is_mounted(topology, unit);
+    let (uid, gid) = user(topology, unit);
+    let limit = |limit: Limit, default: String| Text::or(limit.variable(id), default);
+    let resources = unit.service.resources;
+    Service {
+        image: site::image(id, &unit.service.image, topology.scope),
+        build: build(topology, unit),
+        entrypoint: vec![],
+        command: command(topology, unit),
+        user: Text::concat([uid.clone(), ":".into(), gid.clone()]),
+        environment: environment(topology, unit),
+        depends_on: depends_on(topology, unit),
+        networks: networks(topology, unit),
+        ports: ports(topology, unit),
+        secrets: unit.service.secrets.iter().map(|used| used.secret.to_string()).collect(),
+        configs: shape
+            .configuration
+            .iter()
+            .map(|file| (file.name.to_owned(), file.path.to_owned()))
+            .collect(),
+        volumes: sources_are_mounted
+            .then(|| sources(topology, unit))
+            .into_iter()
+            .flatten()
+            .chain(volumes(unit))
+            .collect(),
+        tmpfs: tmpfs(unit, &uid, &gid),
+        healthcheck: health::command(topology, unit).map(|command| Healthcheck {
+            command,
+            every_seconds: policy.check.every_seconds,
+            limit_seconds: policy.check.limit_seconds,
+            start_seconds: policy.check.start_seconds,
+            failures: policy.check.failures,
+        }),
+        memory: limit(Limit::MemoryMib, resources.memory_mib.to_string()).then("m"),
+        cpus: limit(Limit::Cpus, site::cores(resources.cpu_millis)),
+        pids: limit(Limit::Pids, resources.pids.to_string()),
+        shared_memory_mib: shape.shared_memory_mib,
+        open_files: shape.open_files,
+        restart: match unit.service.lifetime {
+            Lifetime::OneShot => Restart::Never,
+            Lifetime::LongRunning { .. } | Lifetime::StandIn => {
+                Restart::OnFailure { attempts: policy.restart_attempts }
+            }
+        },
+        stop_signal: unit.service.stop.signal.to_owned(),
+        stop_grace_seconds: unit.service.stop.grace_seconds,
+        logs: Logs { file_mib: policy.log_file_mib, files: policy.log_files },
+        watch: if sources_are_mounted && has_packages(unit) { watch() } else { vec![] },
+    }
+}
+
+/// In development our own programs run from the developer's files.
+fn is_mounted(topology: &Topology<'_>, unit: &Unit<'_>) -> bool {
+    topology.scope == Scope::Development && !unit.shape.sources.is_empty()
+}
+
+fn has_packages(unit: &Unit<'_>) -> bool {
+    dockerfiles::development_target(unit.service).is_some()
+}
+
+fn user(topology: &Topology<'_>, unit: &Unit<'_>) -> (Text, Text) {
+    let user = unit.shape.user;
+    let (uid, gid) = (user.uid.to_string(), user.gid.to_string());
+    if is_mounted(topology, unit) {
+        (Text::or(site::UID, uid), Text::or(site::GID, gid))
+    } else {
+        (Text::literal(uid), Text::literal(gid))
+    }
+}
+
+fn build(topology: &Topology<'_>, unit: &Unit<'_>) -> Option<Build> {
+    let Image::Built { dockerfile, target } = unit.service.image else { return None };
+    if topology.scope != Scope::Development {
+        return None;
+    }
+    let (dockerfile, target) = match dockerfiles::development_target(unit.service) {
+        Some(target) => (DEVELOPMENT, target),
+        None => (dockerfile, target),
+    };
+    Some(Build { context: ROOT_OF_TREE, dockerfile: dockerfile.to_owned(), target: target.to_owned() })
+}
+
+fn command(topology: &Topology<'_>, unit: &Unit<'_>) -> Vec<Text> {
+    unit.shape.command.iter().filter_map(|value| resolve(topology, unit, value)).collect()
+}
+
+fn environment(topology: &Topology<'_>, unit: &Unit<'_>) -> Vec<(String, Text)> {
+    let told = unit.service.variables.iter().chain(&unit.shape.variables);
+    let told = told
+        .filter_map(|variable| Some((variable.name.to_owned(), resolve(topology, unit, &variable.value)?)));
+    let policy = &topology.platform.containers;
+    let secrets = unit.service.secrets.iter().filter_map(|used| {
+        Some((used.variable?.to_owned(), Text::literal(secret_file(policy, used.secret.0))))
+    });
+    let debugger = debugger(topology, unit).into_iter().filter_map(|number| {
+        let outside = topology.networks_of(unit).find(|network| network.way_out == WayOut::Open)?;
+        let listens = Text::concat(["--inspect=".into(), address(topology, unit, outside)?, ":".into()]);
+        Some(("NODE_OPTIONS".to_owned(), listens.then(number.to_string())))
+    });
+    told.chain(secrets).chain(debugger).collect()
+}
+
+/// The debugger's port, where it is open.
+fn debugger(topology: &Topology<'_>, unit: &Unit<'_>) -> Option<u16> {
+    (topology.scope == Scope::Development).then_some(unit.shape.debugger).flatten()
+}
+
+fn depends_on(topology: &Topology<'_>, unit: &Unit<'_>) -> Vec<(String, Condition)> {
+    let units = |id: ServiceId| {
+        topology.units.iter().filter(move |candidate| candidate.service.id == id).map(Unit::name)
+    };
+    let over_edges = unit.service.edges.iter().filter_map(|edge| match edge.to {
+        Destination::Port(to) if edge.need == Need::Start => Some(to.service),
+        _ => None,
+    });
+    let healthy = over_edges.flat_map(units).map(|name| (name, Condition::Healthy));
+    let completed = unit.service.starts_after.iter().copied().flat_map(units);
+    healthy.chain(completed.map(|name| (name, Condition::CompletedSuccessfully))).collect()
+}
+
+fn networks(topology: &Topology<'_>, unit: &Unit<'_>) -> Vec<(String, Attachment)> {
+    topology
+        .networks_of(unit)
+        .map(|network| {
+            let address = address(topology, unit, network).expect("a member has an address");
+            (network.name.clone(), Attachment { address })
+        })
+        .collect()
+}
+
+fn ports(topology: &Topology<'_>, unit: &Unit<'_>) -> Vec<Published> {
+    let on_loopback = |name: &str, number: u16| Published {
+        address: "127.0.0.1".into(),
+        published: Text::or(site::port_variable(unit, name), number.to_string()),
+        target: number,
+    };
+    let published = unit.service.ports.iter().filter_map(|port| {
+        if port.exposure == Exposure::Public {
+            let well_known = match port.protocol {
+                Protocol::Http => 80,
+                Protocol::Https => 443,
+                Protocol::Tcp => port.number,
+            };
+            return Some(Published {
+                address: site::PUBLIC_ADDRESS.required(),
+                published: Text::or(site::port_variable(unit, port.name), well_known.to_string()),
+                target: port.number,
+            });
+        }
+        let for_developer = topology.scope == Scope::Development
+            && topology.is_open(port)
+            && topology.host_reaches(unit, port);
+        for_developer.then(|| on_loopback(port.name, port.number))
+    });
+    let debugger = debugger(topology, unit).map(|number| on_loopback("debugger", number));
+    published.chain(debugger).collect()
+}
+
+fn volumes(unit: &Unit<'_>) -> Vec<Mount> {
+    let kept = unit.shape.folders.iter().filter(|folder| folder.storage == Storage::Volume);
+    kept.map(|folder| Mount::Volume { name: volume(unit, folder.volume), target: folder.path.to_owned() })
+        .collect()
+}
+
+/// The engine's name of a unit's volume.
+pub fn volume(unit: &Unit<'_>, name: &str) -> String {
+    format!("{}-{name}", unit.name())
+}
+
+/// The folders of the repository that hold what our images hold.
+fn sources(topology: &Topology<'_>, unit: &Unit<'_>) -> Vec<Mount> {
+    let policy = &topology.platform.containers;
+    let has_editor = unit.service.ports.iter().any(|port| port.exposure == Exposure::Development);
+    ["flows", "ops/scripts"]
+        .map(|folder| Mount::Bind {
+            source: format!("{ROOT_OF_TREE}/{folder}"),
+            target: tree(policy, folder),
+            // The editor saves the flows; nobody else writes anything.
+            read_only: !(has_editor && folder == "flows"),
+        })
+        .into()
+}
+
+fn tmpfs(unit: &Unit<'_>, uid: &Text, gid: &Text) -> Vec<Tmpfs> {
+    let in_memory = unit.shape.folders.iter().filter_map(|folder| match folder.storage {
+        Storage::Memory { mib } => Some((folder.path, mib)),
+        Storage::Volume => None,
+    });
+    in_memory
+        .chain(unit.shape.scratch.iter().map(|scratch| (scratch.path, scratch.mib)))
+        .map(|(path, mib)| Tmpfs { path: path.to_owned(), mib, uid: uid.clone(), gid: gid.clone() })
+        .collect()
+}
+
+/// The running program watches its own sources; only packages need another image.
+fn watch() -> Vec<Watch> {
+    ["flows/package.json", "flows/package-lock.json"]
+        .map(|path| Watch { path: format!("{ROOT_OF_TREE}/{path}"), action: WatchAction::Rebuild })
+        .into()
+}

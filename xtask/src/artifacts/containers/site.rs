@@ -1,0 +1,220 @@
+//! What a site decides, as the Compose files ask for it: the variables, and their values for one environment.
+//!
+//! The files themselves are the same for every environment. Values come from the process's environment or, rendered
+//! from `ops/environments/NAME.toml`, from a file given by `--env-file`.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use vocabulary::formats::compose::{Otherwise, Text};
+use vocabulary::formats::dotenv::Line;
+use vocabulary::model::environment::Environment;
+use vocabulary::model::topology::{Scope, Topology, Unit};
+use vocabulary::model::{Image, Platform, ServiceId};
+
+/// A variable that has no default where production runs.
+#[derive(Debug, Clone, Copy)]
+pub struct Required {
+    pub name: &'static str,
+    pub what: &'static str,
+    /// A value of the right shape, for the example and for judges.
+    pub example: &'static str,
+}
+
+pub const ENVIRONMENT: Required =
+    Required { name: "FLOWSHIP_ENVIRONMENT", what: "name of the environment", example: "staging" };
+pub const LLM_BASE_URL: Required = Required {
+    name: "FLOWSHIP_LLM_BASE_URL",
+    what: "base URL of the model, ending in /v1",
+    example: "https://llm.example.com/v1",
+};
+pub const LLM_MODEL: Required =
+    Required { name: "FLOWSHIP_LLM_MODEL", what: "name of the model", example: "small-chat" };
+pub const SECRETS: Required = Required {
+    name: "FLOWSHIP_SECRETS",
+    what: "absolute path of the folder with the files of the secrets",
+    example: "/etc/flowship/secrets",
+};
+pub const PUBLIC_ADDRESS: Required = Required {
+    name: "FLOWSHIP_PUBLIC_ADDRESS",
+    what: "address of the interface that serves the public",
+    example: "192.0.2.10",
+};
+const REQUIRED: [Required; 5] = [ENVIRONMENT, SECRETS, PUBLIC_ADDRESS, LLM_BASE_URL, LLM_MODEL];
+/// The file of the model's key, where it does not lie with the other secrets.
+pub const LLM_API_KEY_FILE: &str = "FLOWSHIP_LLM_API_KEY_FILE";
+pub const NETWORK_PREFIX: &str = "FLOWSHIP_NETWORK_PREFIX";
+/// As whom containers write into the developer's files.
+pub const UID: &str = "FLOWSHIP_UID";
+pub const GID: &str = "FLOWSHIP_GID";
+
+impl Required {
+    pub fn required(self) -> Text {
+        Text::variable(self.name, Otherwise::Refuse(self.what))
+    }
+
+    pub fn or(self, default: Text) -> Text {
+        Text::variable(self.name, Otherwise::Default(default))
+    }
+}
+
+/// What a service's limits may be overridden with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Limit {
+    MemoryMib,
+    Cpus,
+    Pids,
+}
+
+impl Limit {
+    pub fn variable(self, service: ServiceId) -> String {
+        let suffix = match self {
+            Limit::MemoryMib => "MEMORY_MIB",
+            Limit::Cpus => "CPUS",
+            Limit::Pids => "PIDS",
+        };
+        format!("FLOWSHIP_{}_{suffix}", upper(service.0))
+    }
+}
+
+pub fn environment(scope: Scope) -> Text {
+    match scope {
+        Scope::Development => ENVIRONMENT.or(Text::literal("dev")),
+        Scope::Production | Scope::Rehearsal => ENVIRONMENT.required(),
+    }
+}
+
+pub fn network_prefix(platform: &Platform) -> Text {
+    Text::or(NETWORK_PREFIX, platform.containers.network_prefix)
+}
+
+/// The variable that names the image of a service.
+pub fn image_variable(service: ServiceId) -> String {
+    format!("FLOWSHIP_IMAGE_{}", upper(service.0))
+}
+
+/// The variable with the host's number of a published port.
+pub fn port_variable(unit: &Unit<'_>, port: &str) -> String {
+    format!("FLOWSHIP_PORT_{}_{}", upper(&unit.name()), upper(port))
+}
+
+pub fn secret_file(platform: &Platform, secret: &str) -> Text {
+    let with_others = SECRETS.required().then(format!("/{secret}"));
+    if secret == platform.llm.key.0 {
+        Text::variable(LLM_API_KEY_FILE, Otherwise::Default(with_others))
+    } else {
+        with_others
+    }
+}
+
+pub fn cores(millis: u32) -> String {
+    format!("{}.{:03}", millis / 1000, millis % 1000)
+}
+
+fn upper(name: &str) -> String {
+    name.to_ascii_uppercase().replace('-', "_")
+}
+
+/// What one run of an environment adds to what its file says.
+#[derive(Debug, Clone)]
+pub struct Placement<'a> {
+    /// Image references by service: from a release's lock, a stand-ins' lock or a build.
+    pub images: BTreeMap<ServiceId, String>,
+    /// Absolute. Files in it are readable for everybody, the folder for its owner alone: containers of several users
+    /// read them, people do not.
+    pub secrets: &'a Path,
+    /// Of the interface that serves the public.
+    pub public_address: &'a str,
+    /// First two numbers of the networks' addresses, where the platform's own are taken.
+    pub network_prefix: Option<&'a str>,
+    pub scope: Scope,
+}
+
+/// The variables of the Compose files for one environment: the contents of the file for `--env-file`.
+pub fn values(platform: &Platform, environment: &Environment, placement: &Placement<'_>) -> Vec<Line> {
+    let mut lines = Vec::new();
+    let mut put = |name: &str, value: String| lines.push(Line::Variable { name: name.to_owned(), value });
+    put(ENVIRONMENT.name, environment.name.clone());
+    put(SECRETS.name, placement.secrets.display().to_string());
+    put(PUBLIC_ADDRESS.name, placement.public_address.to_owned());
+    if let Some(prefix) = placement.network_prefix {
+        put(NETWORK_PREFIX, prefix.to_owned());
+    }
+    let topology = Topology::of(platform, placement.scope);
+    match &environment.llm {
+        Some(llm) => {
+            put(LLM_BASE_URL.name, llm.base_url.clone());
+            put(LLM_MODEL.name, llm.model.clone());
+            put(LLM_API_KEY_FILE, llm.api_key_file.clone());
+        }
+        None => {
+            let stand_in = platform.llm.stand_in;
+            if let (Some(unit), Some(port)) = (topology.unit(stand_in.service.0), platform.port(stand_in)) {
+                let scheme = port.protocol.scheme();
+                let base = format!("{scheme}://{}:{}{}", unit.name(), port.number, platform.llm.path);
+                put(LLM_BASE_URL.name, base);
+                put(LLM_MODEL.name, platform.llm.model.to_owned());
+            }
+        }
+    }
+    for service in platform.services.iter().filter(|service| service.container.shape().is_some()) {
+        if let Some(reference) = placement.images.get(&service.id) {
+            put(&image_variable(service.id), reference.clone());
+        }
+        let size = environment.size(service.id.0);
+        let limits = [
+            (Limit::MemoryMib, size.memory_mib.map(|mib| mib.to_string())),
+            (Limit::Cpus, size.cpu_millis.map(cores)),
+            (Limit::Pids, size.pids.map(|pids| pids.to_string())),
+        ];
+        for (limit, value) in limits {
+            if let Some(value) = value {
+                put(&limit.variable(service.id), value);
+            }
+        }
+    }
+    lines
+}
+
+/// An image as the files name it: by its variable, and by its digest where it is pinned.
+pub fn image(service: ServiceId, image: &Image, scope: Scope) -> Text {
+    let variable = image_variable(service);
+    match image {
+        Image::Pinned { reference, digest } => Text::or(variable, format!("{reference}@{digest}")),
+        Image::Built { .. } if scope == Scope::Development => {
+            Text::or(variable, format!("flowship/{service}:dev"))
+        }
+        _ => Text::variable(
+            variable,
+            Otherwise::Refuse(
+                "reference of the image, from the lock of a release or of `cargo xtask image build`",
+            ),
+        ),
+    }
+}
+
+/// Every variable without a default, with an example; the others as comments.
+pub fn example(platform: &Platform) -> Vec<Line> {
+    let comment = |text: String| Line::Comment(text);
+    let variable = |name: String, value: String| Line::Variable { name, value };
+    let mut lines = Vec::new();
+    for required in REQUIRED {
+        lines.extend([Line::Blank, comment(required.what.to_owned())]);
+        lines.push(variable(required.name.to_owned(), required.example.to_owned()));
+    }
+    lines.extend([Line::Blank, comment("Images of ours, from the lock of a release.".to_owned())]);
+    let composed = || platform.services.iter().filter(|service| service.container.shape().is_some());
+    for service in composed().filter(|service| matches!(service.image, Image::Built { .. })) {
+        lines.push(variable(image_variable(service.id), format!("flowship/{}:unreleased", service.id)));
+    }
+    lines.extend([Line::Blank, comment("With a default, and so not needed:".to_owned())]);
+    lines.push(comment(format!("{NETWORK_PREFIX}: first two numbers of the addresses of the networks")));
+    lines.push(comment(format!(
+        "{LLM_API_KEY_FILE}: file of the model's key, where it does not lie with the others"
+    )));
+    for service in composed() {
+        let limits = [Limit::MemoryMib, Limit::Cpus, Limit::Pids].map(|limit| limit.variable(service.id));
+        lines.push(comment(format!("{}: limits of {}", limits.join(", "), service.id)));
+    }
+    lines
+}

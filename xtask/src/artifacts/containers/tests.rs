@@ -1,0 +1,200 @@
+//! What must hold for the shipped platform in containers, and what `validate` finds when it does not.
+
+use std::collections::BTreeMap;
+
+use vocabulary::formats::dotenv::{Line, write};
+use vocabulary::model::environment::{Environment, LlmProvider, Size};
+use vocabulary::model::topology::{Scope, Topology, WayOut};
+use vocabulary::model::{
+    Container, Destination, Edge, Exposure, Need, Platform, Port, PortRef, Protocol, Service, ServiceId,
+    Shape, Storage,
+};
+
+use super::site::{Placement, values};
+use crate::platform::{mcp_tools, node_red, platform};
+
+fn service<'a>(platform: &'a mut Platform, id: &str) -> &'a mut Service {
+    platform.services.iter_mut().find(|service| service.id.0 == id).unwrap()
+}
+
+fn shape<'a>(platform: &'a mut Platform, id: &str) -> &'a mut Shape {
+    match &mut service(platform, id).container {
+        Container::Runs(shape) => shape,
+        Container::Later { .. } => panic!("{id} is not composed yet"),
+    }
+}
+
+#[test]
+fn exactly_the_edges_are_open_in_every_scope() {
+    let platform = platform();
+    for scope in Scope::ALL {
+        let topology = Topology::of(&platform, scope);
+        for from in &topology.units {
+            for to in topology.units.iter().filter(|to| to.name() != from.name()) {
+                for port in &to.service.ports {
+                    let allowed = topology.allows(from, to, port) && topology.is_open(port);
+                    let what = format!("{scope:?}: {} -> {}.{}", from.name(), to.name(), port.name);
+                    assert_eq!(topology.reaches(from, to, port), allowed, "{what}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn the_only_limits_are_ways_out() {
+    let platform = platform();
+    let topology = Topology::of(&platform, Scope::Production);
+    let limits = topology.limits();
+    let from: Vec<_> = limits.iter().map(|limit| limit.from.as_str()).collect();
+    assert_eq!(from, ["edge", "node-red-a", "node-red-b"], "{limits:#?}");
+    assert!(limits.iter().all(|limit| limit.to.starts_with("every address")), "{limits:#?}");
+}
+
+#[test]
+fn a_port_that_cannot_be_bound_for_its_clients_alone_is_a_limit() {
+    let mut platform = platform();
+    let postgres = service(&mut platform, "postgres");
+    let port = |name, number| Port {
+        name,
+        number,
+        protocol: Protocol::Tcp,
+        exposure: Exposure::Internal,
+        purpose: "planted",
+    };
+    postgres.ports.push(port("planted", 5433));
+    let to = Destination::Port(PortRef { service: ServiceId("postgres"), name: "planted" });
+    service(&mut platform, "mcp-tools").edges.push(Edge { to, need: Need::Run, why: "planted" });
+    let limits = Topology::of(&platform, Scope::Production).limits();
+    assert!(
+        limits.iter().any(|limit| limit.from == "mcp-tools" && limit.to == "postgres.sql"),
+        "{limits:#?}"
+    );
+}
+
+#[test]
+fn a_network_keeps_its_place_in_every_scope_and_no_two_share_one() {
+    let platform = platform();
+    let mut places: BTreeMap<String, u16> = BTreeMap::new();
+    for scope in Scope::ALL {
+        for network in Topology::of(&platform, scope).networks {
+            assert!(network.members.len() <= 2, "{network:?}");
+            assert_eq!(network.way_out == WayOut::Open, network.name.ends_with("--outside"));
+            assert_eq!(*places.entry(network.name.clone()).or_insert(network.slot), network.slot);
+        }
+    }
+    let mut slots: Vec<_> = places.values().collect();
+    slots.sort();
+    slots.dedup();
+    assert_eq!(slots.len(), places.len());
+}
+
+#[test]
+fn a_new_edge_moves_no_network() {
+    let before = platform();
+    let mut after = platform();
+    let to = Destination::Port(mcp_tools::MCP);
+    service(&mut after, "migrate").edges.push(Edge { to, need: Need::Run, why: "planted" });
+    let (before, after) = (Topology::of(&before, Scope::Production), Topology::of(&after, Scope::Production));
+    assert_eq!(after.networks.len(), before.networks.len() + 1);
+    for network in &before.networks {
+        assert_eq!(after.network(&network.name), Some(network));
+    }
+}
+
+#[test]
+fn development_has_one_replica_and_no_edge() {
+    let platform = platform();
+    let topology = Topology::of(&platform, Scope::Development);
+    let units: Vec<_> = topology.units.iter().map(|unit| unit.name()).collect();
+    assert_eq!(units, ["node-red-a", "postgres", "migrate", "mcp-tools", "llm"]);
+    let node_red = topology.unit("node-red-a").unwrap();
+    let reached: Vec<_> = node_red
+        .service
+        .ports
+        .iter()
+        .filter(|port| topology.host_reaches(node_red, port))
+        .map(|port| port.name)
+        .collect();
+    assert_eq!(reached, ["flows", "ready", "ops", "editor"]);
+}
+
+#[test]
+fn validate_finds_what_a_container_must_not_be() {
+    type Change = fn(&mut Platform);
+    let changes: &[(Change, &str)] = &[
+        (|platform| shape(platform, "node-red").user.uid = 0, "would run as root"),
+        (|platform| shape(platform, "mcp-tools").sources.clear(), "holds no file"),
+        (|platform| shape(platform, "edge").sources.push("flows"), "cannot hold our files"),
+        (|platform| shape(platform, "postgres").folders.clear(), "lies nowhere"),
+        (|platform| shape(platform, "edge").scratch[0].path = "tmp", "must be absolute"),
+        (
+            |platform| shape(platform, "node-red").probe = vocabulary::model::Probe::Nothing,
+            "nothing in its image can ask",
+        ),
+        (
+            |platform| service(platform, "postgres").container = Container::Later { with: "nothing" },
+            "not composed yet",
+        ),
+        (|platform| platform.draining.delay_ms = 600, "before the edge has noticed"),
+        (|platform| platform.draining.limit_ms = 30_000, "before its drain"),
+        (|platform| service(platform, "edge").stop.grace_seconds = 30, "still answers"),
+        (|platform| platform.containers.restart_attempts = 0, "restart_attempts is 0"),
+        (|platform| platform.containers.check.failures = 0, "check.failures is 0"),
+    ];
+    for (change, expected) in changes {
+        let mut platform = platform();
+        change(&mut platform);
+        let violations: String = platform.validate().iter().map(|one| format!("{one}\n")).collect();
+        assert!(violations.contains(expected), "{expected}: {violations}");
+    }
+}
+
+#[test]
+fn what_matters_is_never_kept_in_memory() {
+    for service in platform().services {
+        let Some(shape) = service.container.shape() else { continue };
+        for volume in service.volumes.iter().filter(|volume| volume.precious) {
+            let folder = shape.folders.iter().find(|folder| folder.volume == volume.name).unwrap();
+            assert_eq!(folder.storage, Storage::Volume, "{}/{}", service.id, volume.name);
+        }
+    }
+}
+
+#[test]
+fn an_environment_becomes_the_variables_that_the_files_ask_for() {
+    let platform = platform();
+    let environment = Environment {
+        name: "staging".to_owned(),
+        sizes: [(
+            "node-red".to_owned(),
+            Size { cpu_millis: Some(1500), memory_mib: Some(768), ..Size::default() },
+        )]
+        .into(),
+        llm: Some(LlmProvider {
+            base_url: "https://llm.example.com/v1".to_owned(),
+            model: "small-chat".to_owned(),
+            api_key_file: "/etc/key".to_owned(),
+        }),
+        ..Environment::default()
+    };
+    let placement = |scope| Placement {
+        images: [(node_red::ID, "flowship/node-red:1".to_owned())].into(),
+        secrets: std::path::Path::new("/run/flowship/secrets"),
+        public_address: "192.0.2.1",
+        network_prefix: Some("10.77"),
+        scope,
+    };
+    assert_eq!(
+        write(&values(&platform, &environment, &placement(Scope::Production))),
+        "FLOWSHIP_ENVIRONMENT=staging\nFLOWSHIP_SECRETS=/run/flowship/secrets\nFLOWSHIP_PUBLIC_ADDRESS=192.0.2.1\n\
+         FLOWSHIP_NETWORK_PREFIX=10.77\nFLOWSHIP_LLM_BASE_URL=https://llm.example.com/v1\nFLOWSHIP_LLM_MODEL=small-chat\n\
+         FLOWSHIP_LLM_API_KEY_FILE=/etc/key\nFLOWSHIP_IMAGE_NODE_RED=flowship/node-red:1\n\
+         FLOWSHIP_NODE_RED_MEMORY_MIB=768\nFLOWSHIP_NODE_RED_CPUS=1.500\n"
+    );
+    let rehearsed = Environment { llm: None, ..environment };
+    let lines = values(&platform, &rehearsed, &placement(Scope::Rehearsal));
+    let base =
+        Line::Variable { name: "FLOWSHIP_LLM_BASE_URL".to_owned(), value: "http://llm:4200/v1".to_owned() };
+    assert!(lines.contains(&base), "{lines:?}");
+}

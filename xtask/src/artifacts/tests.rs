@@ -1,0 +1,178 @@
+//! The families together, on this platform and on changed ones.
+
+use std::collections::BTreeSet;
+
+use vocabulary::model::{Exposure, Platform, Port, Protocol, ServiceId};
+
+use super::artifact::MARK;
+use super::tree::{File, Observed};
+use super::{Artifact, Difference, FAMILIES, State, apply, compare, generate, ledger, observe};
+use crate::platform::platform;
+
+const POSTGRES: ServiceId = ServiceId("postgres");
+
+/// A tree in which this platform was generated.
+fn tree_of(platform: &Platform) -> Observed {
+    let artifacts = generate(platform, &[]);
+    let listed = ledger::artifact(&artifacts, &ledger::Ledger::new());
+    let ledger = ledger::parse(&listed.contents);
+    let files = artifacts.into_iter().chain([listed]);
+    let files = files.map(|Artifact { path, contents, mode }| (path, File { contents, mode })).collect();
+    Observed { ledger, files }
+}
+
+fn stale(differences: &[Difference]) -> Vec<&str> {
+    assert!(differences.iter().all(|difference| difference.state == State::Stale), "{differences:?}");
+    differences.iter().map(|difference| difference.path.as_str()).collect()
+}
+
+fn port_of_postgres(platform: &mut Platform) -> &mut Port {
+    let service = platform.services.iter_mut().find(|service| service.id == POSTGRES).unwrap();
+    service.ports.iter_mut().find(|port| port.name == "sql").unwrap()
+}
+
+#[test]
+fn a_changed_port_makes_every_file_that_tells_of_it_stale_at_once() {
+    let before = platform();
+    let mut after = platform();
+    port_of_postgres(&mut after).number = 15432;
+    assert_eq!(after.validate(), []);
+    let wanted = generate(&after, &[]);
+    let differences = compare(&wanted, &tree_of(&before), true);
+    assert_eq!(
+        stale(&differences),
+        ["docs/reference/platform.json", "docs/reference/ports.md", ledger::PATH],
+        "other families must not know a port's number: they get it from the engine"
+    );
+    for difference in differences.iter().filter(|difference| difference.path != ledger::PATH) {
+        let removed = difference.diff.lines().any(|line| line.starts_with('-') && line.contains("5432"));
+        assert!(removed && difference.diff.contains("15432"), "{}", difference.diff);
+    }
+
+    let folder = tempfile::tempdir().unwrap();
+    let bring_to = |platform: &Platform| {
+        let artifacts = generate(platform, &[]);
+        let observed = observe(folder.path(), &artifacts).unwrap();
+        let differences = compare(&artifacts, &observed, true);
+        apply(folder.path(), &artifacts, &observed, &differences).unwrap();
+        differences.len()
+    };
+    assert_eq!(bring_to(&before), generate(&before, &[]).len() + 1);
+    assert_eq!(bring_to(&after), differences.len());
+    assert_eq!(compare(&wanted, &observe(folder.path(), &wanted).unwrap(), true), []);
+}
+
+#[test]
+fn each_fact_reaches_the_files_that_tell_of_it() {
+    type Change = fn(&mut Platform);
+    let changes: [(&str, Change, &[&str]); 7] = [
+        (
+            "a port's exposure",
+            |platform| port_of_postgres(platform).exposure = Exposure::Operator,
+            &["docs/reference/platform.json", "docs/reference/ports.md"],
+        ),
+        (
+            "a port's protocol",
+            |platform| port_of_postgres(platform).protocol = Protocol::Https,
+            &["docs/reference/platform.json", "docs/reference/ports.md"],
+        ),
+        (
+            "a log label",
+            |platform| platform.labels[0].name = "renamed_id",
+            &["docs/reference/labels.md", "docs/reference/platform.json", "flows/platform.json"],
+        ),
+        (
+            "a smoke check",
+            |platform| drop(platform.smoke.checks.remove(2)),
+            &[
+                "docs/reference/platform.json",
+                "docs/reference/smoke.md",
+                "flows/platform.json",
+                "flows/test-smoke.json",
+            ],
+        ),
+        (
+            "a queue's patience",
+            |platform| platform.queue.expire_seconds += 1,
+            &["docs/reference/platform.json", "flows/platform.json"],
+        ),
+        (
+            "a gate's limit",
+            |platform| platform.gates[0].limit_seconds += 600,
+            &[".github/workflows/ci.yml", "docs/reference/gates.md", "docs/reference/platform.json"],
+        ),
+        (
+            "a secret's purpose",
+            |platform| platform.secrets[0].purpose = "something else",
+            &["docs/reference/platform.json", "docs/reference/secrets.md"],
+        ),
+    ];
+    let tree = tree_of(&platform());
+    for (what, change, told) in changes {
+        let mut changed = platform();
+        change(&mut changed);
+        let differences = compare(&generate(&changed, &[]), &tree, true);
+        let differences: Vec<_> =
+            differences.into_iter().filter(|difference| difference.path != ledger::PATH).collect();
+        let told_in_examples = |path: &&str| !path.starts_with("ops/secrets/");
+        let stale: Vec<_> = stale(&differences).into_iter().filter(told_in_examples).collect();
+        assert_eq!(stale, told, "{what}");
+    }
+}
+
+#[test]
+fn a_removed_service_leaves_an_orphan_and_a_new_secret_a_missing_file() {
+    let tree = tree_of(&platform());
+    let mut fewer = platform();
+    fewer.services.retain(|service| service.id != POSTGRES);
+    let differences = compare(&generate(&fewer, &[]), &tree, true);
+    let orphans: Vec<_> =
+        differences.iter().filter(|difference| difference.is_orphan()).map(|orphan| &orphan.path).collect();
+    assert_eq!(orphans, ["ops/secrets/postgres.env.example"]);
+    let back = compare(&generate(&platform(), &[]), &tree_of(&fewer), true);
+    let missing: Vec<_> = back
+        .iter()
+        .filter(|difference| difference.state == State::Missing)
+        .map(|difference| &difference.path)
+        .collect();
+    assert_eq!(missing, ["ops/secrets/postgres.env.example"]);
+}
+
+#[test]
+fn families_have_names_of_their_own_and_share_no_file() {
+    let mut names = BTreeSet::new();
+    let mut paths = BTreeSet::new();
+    for family in FAMILIES {
+        assert!(names.insert(family.name), "{} is taken twice", family.name);
+        for artifact in (family.generate)(&platform()) {
+            assert!(paths.insert(artifact.path.clone()), "{} has two makers", artifact.path);
+            assert!(
+                !artifact.path.starts_with(['/', '.']) || artifact.path.starts_with(".git"),
+                "{}",
+                artifact.path
+            );
+            assert!(artifact.contents.ends_with('\n'), "{}", artifact.path);
+            let first = artifact.contents.lines().next().unwrap_or_default();
+            let has_comments = !artifact.path.ends_with(".json");
+            assert_eq!(first.contains(MARK), has_comments, "{}: {first}", artifact.path);
+        }
+    }
+}
+
+#[test]
+fn every_generated_file_is_marked_for_git() {
+    let artifacts = generate(&platform(), &[]);
+    let attributes = &artifacts.iter().find(|artifact| artifact.path == ".gitattributes").unwrap().contents;
+    for artifact in &artifacts {
+        assert!(
+            attributes.contains(&format!("/{} linguist-generated=true\n", artifact.path)),
+            "{}",
+            artifact.path
+        );
+    }
+}
+
+#[test]
+fn this_platform_is_valid() {
+    assert_eq!(platform().validate(), []);
+}

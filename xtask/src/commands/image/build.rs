@@ -1,0 +1,252 @@
+//! `cargo xtask image build`: the platform's own images.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+
+use anyhow::{Context as _, Result, bail};
+use serde_json::json;
+
+use super::carry;
+use crate::context::Context;
+use crate::exit::refused;
+use crate::images::archive::Archive;
+use crate::images::build::{self, Build, MEASURED, Wanted, native};
+use crate::images::engine::Engine;
+use crate::images::locks::{self, Built, BuiltImage, StandIns};
+use crate::images::stand_in::WARNING;
+use crate::images::{content, dockerfile};
+use crate::plan::mask::Outputs;
+use crate::plan::perform::Call;
+use crate::plan::runner::cores;
+use crate::plan::show::Show;
+use crate::platform::platform;
+use crate::stdout;
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  cargo xtask image build\n  cargo xtask image build --stand-ins\n  \
+                        cargo xtask image build --only node-red --no-cache\n  cargo xtask image build --dry-run")]
+pub struct Options {
+    /// Build on the stand-ins of `image bases --from-packages` instead of the pinned images
+    #[arg(long)]
+    stand_ins: bool,
+    /// Only this target; may be given several times
+    #[arg(long, value_name = "TARGET")]
+    only: Vec<String>,
+    /// The version in the images' names
+    #[arg(long, value_name = "VERSION", default_value = "local")]
+    tag: String,
+    /// Build every layer anew
+    #[arg(long)]
+    no_cache: bool,
+    /// At most so many builds at the same time [default: the number of processors]
+    #[arg(long, value_name = "N")]
+    jobs: Option<usize>,
+    /// Show the plan, change nothing
+    #[arg(long)]
+    dry_run: bool,
+}
+
+pub fn run(context: &Context, options: &Options) -> Result<()> {
+    let (builds, left_out) = builds(context, options)?;
+    let engine = Engine::find()?;
+    engine.build()?;
+    let plan = build::plan(&engine, &context.root, &builds, options.no_cache)?;
+    if options.stand_ins {
+        eprintln!("{WARNING}");
+    }
+    for target in &left_out {
+        eprintln!("not built: {} has no stage {} yet", target.dockerfile, target.target);
+    }
+    if options.dry_run {
+        return carry::show_plan(context, &plan);
+    }
+    let native = |call: &Call<'_>, _: &Show| perform(context, &engine, call);
+    let report = carry::carry_out(context, &plan, options.jobs.unwrap_or_else(cores), &native)?;
+    let recorded = |build: &&Build| {
+        let id = format!("record-{}", build.wanted.target);
+        report.steps.iter().any(|step| step.id.0 == id && step.status.is_good())
+    };
+    let made: Vec<&str> = builds.iter().filter(recorded).map(|build| build.tag.as_str()).collect();
+    let mut lock: Built = locks::read(&locks::built_file(context.state()))?;
+    lock.images.retain(|image| made.contains(&image.tag.as_str()));
+    if context.json {
+        stdout::json(&json!({ "images": lock.images, "report": report }))?;
+    } else {
+        for image in lock.images {
+            let on = if image.stand_ins.is_empty() { "" } else { "  ON STAND-INS" };
+            let size = format!("{} MiB  {} layers", image.bytes >> 20, image.layers);
+            stdout::text(&format!("{}  {size}  content {}{on}\n", image.tag, image.content_digest))?;
+        }
+    }
+    report.into_result()
+}
+
+/// What is to be built, and the targets whose stage does not exist yet.
+fn builds(context: &Context, options: &Options) -> Result<(Vec<Build>, Vec<Wanted>)> {
+    let platform = platform();
+    let wanted = build::wanted(&platform);
+    let lock: StandIns = locks::read(&locks::stand_ins_file(context.state()))?;
+    let mut problems: Vec<String> = options
+        .only
+        .iter()
+        .filter(|name| !wanted.iter().any(|wanted| wanted.target == *name))
+        .map(|name| {
+            let known: Vec<_> = wanted.iter().map(|wanted| wanted.target).collect();
+            format!("--only {name}: no image has this target; there are {}", known.join(", "))
+        })
+        .collect();
+    let mut texts: BTreeMap<&str, Option<String>> = BTreeMap::new();
+    for wanted in &wanted {
+        texts.entry(wanted.dockerfile).or_insert_with(|| {
+            match fs::read_to_string(context.path(wanted.dockerfile)) {
+                Ok(text) => Some(text),
+                Err(error) => {
+                    problems
+                        .push(format!("{}: {error}; `cargo xtask generate` writes it", wanted.dockerfile));
+                    None
+                }
+            }
+        });
+    }
+    let mut substituted = BTreeMap::new();
+    for (file, text) in &texts {
+        let Some(text) = text.as_ref().filter(|_| options.stand_ins) else { continue };
+        match build::substituted(text, &lock) {
+            Ok(found) => {
+                substituted.insert(*file, found);
+            }
+            Err(found) => problems.extend(found.into_iter().map(|problem| {
+                format!("{file}: {problem}; `cargo xtask image bases --from-packages` makes and locks them")
+            })),
+        }
+    }
+    if !problems.is_empty() {
+        return Err(refused(problems.join("\n")));
+    }
+    let chosen = wanted
+        .iter()
+        .filter(|wanted| options.only.is_empty() || options.only.iter().any(|name| name == wanted.target));
+    let has_stage = |wanted: &&Wanted| {
+        let text = texts.get(wanted.dockerfile).and_then(Option::as_deref).unwrap_or_default();
+        dockerfile::stages(text).iter().any(|stage| stage == wanted.target)
+    };
+    let (there, absent): (Vec<&Wanted>, Vec<&Wanted>) = chosen.partition(has_stage);
+    if there.is_empty() || (!options.only.is_empty() && !absent.is_empty()) {
+        let lines: Vec<_> = absent
+            .iter()
+            .map(|absent| format!("{}: no stage is called {}", absent.dockerfile, absent.target))
+            .collect();
+        return Err(refused(lines.join("\n")));
+    }
+    let revision = revision(&context.root);
+    let builds = there.into_iter().map(|wanted| {
+        let found: &[_] = substituted.get(wanted.dockerfile).map(Vec::as_slice).unwrap_or_default();
+        Build {
+            wanted: *wanted,
+            tag: build::tag(platform.name, wanted.target, &options.tag),
+            arguments: found
+                .iter()
+                .map(|(name, value, _)| (name.clone(), value.clone()))
+                .chain(build::told(
+                    texts.get(wanted.dockerfile).and_then(Option::as_deref).unwrap_or_default(),
+                    &options.tag,
+                    revision.as_deref(),
+                ))
+                .collect(),
+            stand_ins: found.iter().map(|(_, _, stands_for)| stands_for.clone()).collect(),
+        }
+    });
+    Ok((builds.collect(), absent.into_iter().copied().collect()))
+}
+
+/// The commit of the tree, marked when files differ from it; none outside a repository.
+fn revision(root: &Path) -> Option<String> {
+    let git = |arguments: &[&str]| {
+        let output = std::process::Command::new("git").arg("-C").arg(root).args(arguments).output().ok()?;
+        output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
+    };
+    let commit = git(&["rev-parse", "HEAD"])?;
+    let clean = git(&["status", "--porcelain", "--untracked-files=no"])?.is_empty();
+    Some(if clean { commit } else { format!("{commit}-dirty") })
+}
+
+fn perform(context: &Context, engine: &Engine, call: &Call<'_>) -> Result<Outputs> {
+    match call.name {
+        native::MEASURE => {
+            let image = call.parameters["image"].as_str().context("no image is named")?;
+            let (measured, _folder) = saved(context, engine, image)?;
+            let image = measured.only()?;
+            let tree = content::tree(&measured, image)?;
+            let values = [
+                image.id.clone(),
+                content::digest(&tree, &image.config),
+                content::bytes(&tree).to_string(),
+                image.layers.len().to_string(),
+            ];
+            Ok(MEASURED.iter().map(|key| (*key).to_owned()).zip(values).collect())
+        }
+        native::RECORD => {
+            record(context, call)?;
+            Ok(Outputs::new())
+        }
+        other => bail!("no native step is called {other}"),
+    }
+}
+
+/// One image at a time: each is a line of the same file.
+fn record(context: &Context, call: &Call<'_>) -> Result<()> {
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+    let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+    let file = locks::built_file(context.state());
+    let mut lock: Built = locks::read(&file)?;
+    let text = |key: &str| call.parameters[key].as_str().unwrap_or_default().to_owned();
+    let measured = |key: &str| call.args.get(key).map(|value| value.expose().to_owned()).unwrap_or_default();
+    let made = BuiltImage {
+        target: text("target"),
+        dockerfile: text("dockerfile"),
+        tag: text("tag"),
+        image_id: measured("image_id"),
+        content_digest: measured("content_digest"),
+        bytes: measured("bytes").parse().context("the size is a number")?,
+        layers: measured("layers").parse().context("the layers are a number")?,
+        stand_ins: serde_json::from_value(call.parameters["stand_ins"].clone())?,
+    };
+    // The latest build of a target is the one that counts.
+    lock.images.retain(|known| known.target != made.target);
+    lock.images.push(made);
+    let stand_ins: StandIns = locks::read(&locks::stand_ins_file(context.state()))?;
+    let references = build::references(&platform(), &lock.images, &stand_ins);
+    lock.images.sort_by(|one, other| one.tag.cmp(&other.tag));
+    locks::write(&file, &lock)?;
+    locks::write_env(&locks::env_file(context.state()), &references)
+}
+
+/// The image as the engine saves it; the folder vanishes with the value.
+///
+/// # Errors
+/// The engine does not have the image, or the disk is full.
+pub fn saved(context: &Context, engine: &Engine, image: &str) -> Result<(Archive, tempfile::TempDir)> {
+    let place = locks::folder(context.state());
+    fs::create_dir_all(&place).with_context(|| place.display().to_string())?;
+    let folder = tempfile::Builder::new().prefix("saved-").tempdir_in(&place)?;
+    let file = folder.path().join("image.tar");
+    save(engine, image, &file)?;
+    Ok((Archive::open(&file)?, folder))
+}
+
+/// Has the engine write an image to a file.
+///
+/// # Errors
+/// The engine does not have the image, or the disk is full.
+pub fn save(engine: &Engine, image: &str, to: &Path) -> Result<()> {
+    let answer = engine.ask(&["image", "save", "--output", &to.display().to_string(), image])?;
+    if !answer.success {
+        let why = answer.stderr.trim();
+        let remedy =
+            crate::images::failure::explain(why).map(|remedy| format!("; {remedy}")).unwrap_or_default();
+        bail!("{image} cannot be saved: {why}{remedy}");
+    }
+    Ok(())
+}

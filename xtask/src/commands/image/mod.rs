@@ -1,0 +1,51 @@
+//! `cargo xtask image`: the container images, from their bases to what a reviewer asks of them.
+
+mod bases;
+mod build;
+mod carry;
+mod list;
+mod save;
+mod scan;
+mod verify;
+
+use anyhow::Result;
+use clap::{Args, Subcommand};
+
+use crate::context::Context;
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  cargo xtask image list\n  cargo xtask image bases --from-packages\n  \
+                        cargo xtask image build --stand-ins\n  cargo xtask image scan")]
+pub struct Options {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    /// Show the pinned bases, or make stand-ins for them where no registry can be reached
+    Bases(bases::Options),
+    /// Build the platform's own images
+    Build(build::Options),
+    /// Show every image: where it comes from, its id, size and layers
+    List,
+    /// Judge the built images: Dockerfiles, secrets, contents, users, size
+    Scan(scan::Options),
+    /// Write built images to files
+    Save(save::Options),
+    /// See that built images, or files of them, are what was built
+    Verify(verify::Options),
+}
+
+/// # Errors
+/// As the subcommand says.
+pub fn run(context: &Context, options: &Options) -> Result<()> {
+    match &options.what {
+        What::Bases(options) => bases::run(context, options),
+        What::Build(options) => build::run(context, options),
+        What::List => list::run(context),
+        What::Scan(options) => scan::run(context, options),
+        What::Save(options) => save::run(context, options),
+        What::Verify(options) => verify::run(context, options),
+    }
+}

@@ -1,0 +1,115 @@
+//! `cargo xtask image save`: built images as files, for sites without a registry and for releases.
+
+use std::fs;
+use std::path::PathBuf;
+
+use anyhow::{Context as _, Result};
+use clap::ValueEnum;
+use serde_json::json;
+
+use super::build;
+use crate::context::Context;
+use crate::exit::refused;
+use crate::images::engine::Engine;
+use crate::images::locks::{self, Built, BuiltImage};
+use crate::images::{oci, stand_in::WARNING};
+use crate::stdout;
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  cargo xtask image save --output images\n  \
+                        cargo xtask image save --only node-red --format docker\n\nAn `oci` file holds one layer with \
+                        every time set to 0: equal contents give equal bytes and an equal digest.")]
+pub struct Options {
+    /// Only this target; may be given several times
+    #[arg(long, value_name = "TARGET")]
+    only: Vec<String>,
+    /// The folder for the files
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    output: PathBuf,
+    /// `oci`: an OCI layout, the same bytes for the same contents; `docker`: as the engine saves it, layer by layer
+    #[arg(long, value_enum, default_value_t = Format::Oci)]
+    format: Format,
+    /// Show what would be written, write nothing
+    #[arg(long)]
+    dry_run: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    Oci,
+    Docker,
+}
+
+pub fn run(context: &Context, options: &Options) -> Result<()> {
+    let images = chosen(context, &options.only)?;
+    let engine = Engine::find()?;
+    let ending = match options.format {
+        Format::Oci => "oci.tar",
+        Format::Docker => "docker.tar",
+    };
+    let mut written = Vec::new();
+    for image in &images {
+        let file = options.output.join(format!("{}.{ending}", image.target));
+        if options.dry_run {
+            eprintln!("would write {} from {}", file.display(), image.tag);
+            continue;
+        }
+        fs::create_dir_all(&options.output).with_context(|| options.output.display().to_string())?;
+        let digest = match options.format {
+            Format::Oci => {
+                let (archive, _folder) = build::saved(context, &engine, &image.tag)?;
+                Some(oci::write(&archive, archive.only()?, &image.tag, &file)?)
+            }
+            Format::Docker => {
+                let beside = tempfile::NamedTempFile::new_in(&options.output)?;
+                build::save(&engine, &image.tag, beside.path())?;
+                beside.persist(&file)?;
+                None
+            }
+        };
+        let bytes = fs::metadata(&file)?.len();
+        written.push(json!({
+            "target": image.target, "file": file, "bytes": bytes, "manifest_digest": digest,
+            "content_digest": image.content_digest, "stand_ins": image.stand_ins,
+        }));
+        if !context.json {
+            let digest = digest.map(|digest| format!("  {digest}")).unwrap_or_default();
+            stdout::text(&format!("{}  {} MiB{digest}\n", file.display(), bytes >> 20))?;
+        }
+    }
+    if context.json {
+        stdout::json(&written)?;
+    }
+    warn(&images);
+    Ok(())
+}
+
+/// The images of the lock with these targets, all for none.
+///
+/// # Errors
+/// Refused when none was built, or a name is not among them.
+pub fn chosen(context: &Context, only: &[String]) -> Result<Vec<BuiltImage>> {
+    let built: Built = locks::read(&locks::built_file(context.state()))?;
+    if built.images.is_empty() {
+        return Err(refused("no image was built from this tree: run `cargo xtask image build`"));
+    }
+    let unknown: Vec<_> = only
+        .iter()
+        .filter(|name| !built.images.iter().any(|image| image.target == **name))
+        .map(|name| {
+            let known: Vec<_> = built.images.iter().map(|image| image.target.as_str()).collect();
+            format!("--only {name}: no image with this target was built; there are {}", known.join(", "))
+        })
+        .collect();
+    if !unknown.is_empty() {
+        return Err(refused(unknown.join("\n")));
+    }
+    Ok(built.images.into_iter().filter(|image| only.is_empty() || only.contains(&image.target)).collect())
+}
+
+/// Says so when one of the images is built on stand-ins.
+pub fn warn(images: &[BuiltImage]) {
+    if images.iter().any(|image| !image.stand_ins.is_empty()) {
+        eprintln!("{WARNING}");
+    }
+}

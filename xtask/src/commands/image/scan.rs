@@ -1,0 +1,272 @@
+//! `cargo xtask image scan`: what a security reviewer would ask of the built images.
+
+use std::fs;
+use std::path::{Component, Path, PathBuf};
+
+use anyhow::{Context as _, Result, bail};
+use serde_json::{Value, json};
+
+use super::{carry, save};
+use crate::commands::dev::natives::Shown;
+use crate::context::Context;
+use crate::exit::Reported;
+use crate::images::archive::Archive;
+use crate::images::content;
+use crate::images::engine::Engine;
+use crate::images::judge::{self, Rule};
+use crate::images::locks::{self, BuiltImage};
+use crate::images::scan::{self, LARGEST_TEXT, Places, Row, Scanners, Verdict, native};
+use crate::plan::mask::Outputs;
+use crate::plan::perform::Call;
+use crate::plan::report::Report;
+use crate::plan::runner::cores;
+use crate::plan::show::Show;
+use crate::platform::image_limits::{LIMITS, STRICTEST};
+use crate::stdout;
+use crate::tools::{Program, Tool, Toolbox};
+
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Examples:\n  cargo xtask image scan\n  cargo xtask image scan --only node-red --json\n  \
+                        cargo xtask image scan --require-all\n\nKnown vulnerabilities are looked for with grype, when it \
+                        is on PATH and has a database (`grype db update`)."
+)]
+pub struct Options {
+    /// Only this target; may be given several times
+    #[arg(long, value_name = "TARGET")]
+    only: Vec<String>,
+    /// A check that cannot be run counts as failed
+    #[arg(long)]
+    require_all: bool,
+}
+
+const NO_DATABASE: &str = "no vulnerability database: grype is not on PATH, or `grype db status` finds no valid one; known vulnerabilities were NOT looked for";
+
+pub fn run(context: &Context, options: &Options) -> Result<()> {
+    let images = save::chosen(context, &options.only)?;
+    let toolbox = Toolbox::open(context)?;
+    let engine = Engine::find()?;
+    let scanners = Scanners {
+        hadolint: toolbox.planned(Program::Hadolint)?,
+        gitleaks: toolbox.planned(Program::Gitleaks)?,
+        syft: toolbox.planned(Program::Syft)?,
+        grype: grype_with_database(),
+    };
+    let folder = locks::folder(context.state());
+    let plan = scan::plan(&engine, &scanners, &context.root, &folder, &images);
+    save::warn(&images);
+    let native = |call: &Call<'_>, show: &Show| perform(&toolbox, show, call);
+    let report = carry::carry_out(context, &plan, cores(), &native)?;
+    if matches!(report.outcome, crate::plan::report::Outcome::Interrupted(_)) {
+        return report.into_result();
+    }
+    let mut rows = Vec::new();
+    let mut dockerfiles: Vec<&str> = images.iter().map(|image| image.dockerfile.as_str()).collect();
+    dockerfiles.dedup();
+    for dockerfile in dockerfiles {
+        rows.push(lint_row(&report, dockerfile));
+    }
+    for image in &images {
+        rows.extend(image_rows(&folder, image, &report, scanners.grype.is_some())?);
+    }
+    // The archives are large; what was found stays.
+    for image in &images {
+        let places = scan::places(&folder, &image.target);
+        let _ = fs::remove_file(&places.archive);
+        let _ = fs::remove_dir_all(&places.layers);
+    }
+    let bad =
+        |row: &Row| row.verdict == Verdict::Failed || (options.require_all && row.verdict == Verdict::NotRun);
+    if context.json {
+        let stand_ins: Vec<_> =
+            images.iter().filter(|image| !image.stand_ins.is_empty()).map(|image| &image.tag).collect();
+        stdout::json(&json!({ "checks": rows, "built_on_stand_ins": stand_ins }))?;
+    } else {
+        stdout::text(&table(&rows))?;
+    }
+    save::warn(&images);
+    if rows.iter().any(bad) { Err(Reported.into()) } else { Ok(()) }
+}
+
+fn grype_with_database() -> Option<PathBuf> {
+    let grype = which::which("grype").ok()?;
+    let status = std::process::Command::new(&grype).args(["db", "status"]).output().ok()?;
+    status.status.success().then_some(grype)
+}
+
+fn perform(toolbox: &Toolbox, show: &Show, call: &Call<'_>) -> Result<Outputs> {
+    let path = |name: &str| {
+        call.parameters[name]
+            .as_str()
+            .map(PathBuf::from)
+            .with_context(|| format!("{} misses {name}", call.name))
+    };
+    match call.name {
+        native::INSTALL_TOOLS => {
+            toolbox.ensure(&[Tool::Hadolint, Tool::Gitleaks, Tool::Syft], &Shown { show, call })?;
+        }
+        native::CLEAR => {
+            let folder = path("folder")?;
+            if folder.exists() {
+                fs::remove_dir_all(&folder).with_context(|| folder.display().to_string())?;
+            }
+            fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
+        }
+        native::UNPACK => {
+            let count = unpack(&path("archive")?, &path("folder")?, call)?;
+            call.desk.log.line(&format!("{count} files"));
+        }
+        other => bail!("no native step is called {other}"),
+    }
+    Ok(Outputs::new())
+}
+
+/// Writes the files of every layer, those that later layers delete too, below `folder/NUMBER/`.
+fn unpack(archive: &Path, folder: &Path, call: &Call<'_>) -> Result<usize> {
+    let archive = Archive::open(archive)?;
+    let mut count = 0;
+    for (number, name) in archive.only()?.layers.iter().enumerate() {
+        for entry in tar::Archive::new(archive.layer(name)?).entries()? {
+            if (call.desk.stop)() {
+                bail!("stopped");
+            }
+            let mut entry = entry?;
+            if !entry.header().entry_type().is_file() || entry.size() == 0 || entry.size() > LARGEST_TEXT {
+                continue;
+            }
+            let inside: PathBuf =
+                entry.path()?.components().filter(|part| matches!(part, Component::Normal(_))).collect();
+            let place = folder.join(number.to_string()).join(inside);
+            if let Some(parent) = place.parent() {
+                fs::create_dir_all(parent)?;
+            }
+            // A file where an earlier entry has a folder, or the other way round: not of one file system.
+            let mut file = fs::File::create(&place).with_context(|| place.display().to_string())?;
+            std::io::copy(&mut entry, &mut file).with_context(|| place.display().to_string())?;
+            count += 1;
+        }
+    }
+    fs::create_dir_all(folder)?;
+    Ok(count)
+}
+
+fn lint_row(report: &Report, dockerfile: &str) -> Row {
+    const CHECK: &str = "hadolint, no ignores";
+    let id = scan::lint_step(dockerfile);
+    let output = report.steps.iter().find(|step| step.id == id).and_then(|step| step.outputs.get("stdout"));
+    match output.and_then(|text| serde_json::from_str(text).ok()) {
+        Some(found) => Row::of(dockerfile, CHECK, String::new(), scan::lint_findings(&found)),
+        None => failed(dockerfile, CHECK),
+    }
+}
+
+fn failed(subject: &str, check: &str) -> Row {
+    let what = "the scanner failed; its step above tells why".to_owned();
+    Row::of(subject, check, String::new(), vec![what])
+}
+
+fn image_rows(
+    folder: &Path,
+    image: &BuiltImage,
+    report: &Report,
+    looks_for_vulnerabilities: bool,
+) -> Result<Vec<Row>> {
+    let tag = image.tag.as_str();
+    let places = scan::places(folder, &image.target);
+    let good = |part: &str| {
+        let id = format!("{part}-{}", image.target);
+        report.steps.iter().any(|step| step.id.0 == id && step.status.is_good())
+    };
+    let mut rows = Vec::new();
+    if good("save") {
+        rows.extend(own_rows(image, &places)?);
+    } else {
+        rows.push(failed(tag, "own checks"));
+    }
+    const SECRETS: &str = "gitleaks, every layer";
+    rows.push(match read(&places.secrets).filter(|_| good("secrets")) {
+        Some(found) => Row::of(tag, SECRETS, String::new(), scan::secret_findings(&found, &places.layers)),
+        None => failed(tag, SECRETS),
+    });
+    const SBOM: &str = "SBOM (CycloneDX)";
+    rows.push(match read(&places.sbom).filter(|_| good("sbom")) {
+        Some(sbom) => Row::of(
+            tag,
+            SBOM,
+            format!("{} packages: {}", scan::packages(&sbom), places.sbom.display()),
+            Vec::new(),
+        ),
+        None => failed(tag, SBOM),
+    });
+    const VULNERABILITIES: &str = "known vulnerabilities";
+    rows.push(if !looks_for_vulnerabilities {
+        Row::not_run(tag, VULNERABILITIES, NO_DATABASE)
+    } else {
+        match read(&places.vulnerabilities).filter(|_| good("vulnerabilities")) {
+            Some(found) => {
+                let note = "high or critical, and mended in a newer version".to_owned();
+                Row::of(tag, VULNERABILITIES, note, scan::vulnerability_findings(&found))
+            }
+            None => failed(tag, VULNERABILITIES),
+        }
+    });
+    Ok(rows)
+}
+
+fn own_rows(image: &BuiltImage, places: &Places) -> Result<Vec<Row>> {
+    let archive = Archive::open(&places.archive)?;
+    let saved = archive.only()?;
+    let tree = content::tree(&archive, saved)?;
+    let limits = LIMITS.iter().find(|limits| limits.target == image.target).unwrap_or(&STRICTEST);
+    let findings = judge::judge(&saved.config, &tree, limits);
+    Ok(Rule::ALL
+        .iter()
+        .map(|rule| {
+            let of_rule = findings.iter().filter(|finding| finding.rule == *rule);
+            let lines = of_rule
+                .map(|finding| format!("{} {}; to do: {}", finding.place, finding.what, finding.remedy));
+            let note = match rule {
+                Rule::Size => format!(
+                    "{} of {} MiB, {} layers",
+                    content::bytes(&tree) >> 20,
+                    limits.mebibytes,
+                    saved.layers.len()
+                ),
+                _ => String::new(),
+            };
+            Row::of(&image.tag, rule.words(), note, lines.collect())
+        })
+        .collect())
+}
+
+fn read(file: &Path) -> Option<Value> {
+    serde_json::from_str(&fs::read_to_string(file).ok()?).ok()
+}
+
+/// So many findings of a check are shown; `--json` has them all.
+const SHOWN: usize = 12;
+
+fn table(rows: &[Row]) -> String {
+    let mut text = String::new();
+    let mut subject = "";
+    for row in rows {
+        if row.subject != subject {
+            subject = &row.subject;
+            text += &format!("{subject}\n");
+        }
+        let word = match row.verdict {
+            Verdict::Passed => "ok     ",
+            Verdict::Failed => "FAILED ",
+            Verdict::NotRun => "NOT RUN",
+        };
+        let note = if row.note.is_empty() { String::new() } else { format!(": {}", row.note) };
+        text += &format!("  {word} {}{note}\n", row.check);
+        for finding in row.findings.iter().take(SHOWN) {
+            text += &format!("            {finding}\n");
+        }
+        if row.findings.len() > SHOWN {
+            text += &format!("            and {} more; --json shows all\n", row.findings.len() - SHOWN);
+        }
+    }
+    text
+}

@@ -1,0 +1,340 @@
+//! The plan that looks through built images with other people's scanners, and what they say. Pure.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::engine::Engine;
+use super::locks::BuiltImage;
+use crate::plan::action::{Action, Exec, Native};
+use crate::plan::argument::Arg;
+use crate::plan::step::{OnFailure, Plan, Step, StepId};
+use crate::tools::Invocation;
+
+/// The native calls of the plan.
+pub mod native {
+    pub const INSTALL_TOOLS: &str = "install-scanners";
+    pub const CLEAR: &str = "clear-folder";
+    pub const UNPACK: &str = "unpack-layers";
+}
+
+/// Files beyond this many bytes are not looked through for secrets: they are programs and databases.
+pub const LARGEST_TEXT: u64 = 2 * 1024 * 1024;
+
+/// How the scanners are started.
+#[derive(Debug)]
+pub struct Scanners {
+    pub hadolint: Invocation,
+    pub gitleaks: Invocation,
+    pub syft: Invocation,
+    /// Absolute path, when it is there with a database.
+    pub grype: Option<PathBuf>,
+}
+
+/// Where things of one image are put.
+#[derive(Debug, Clone)]
+pub struct Places {
+    pub archive: PathBuf,
+    pub layers: PathBuf,
+    pub secrets: PathBuf,
+    pub sbom: PathBuf,
+    pub vulnerabilities: PathBuf,
+}
+
+pub fn places(folder: &Path, target: &str) -> Places {
+    let folder = folder.join("scan").join(target);
+    Places {
+        archive: folder.join("image.tar"),
+        layers: folder.join("layers"),
+        secrets: folder.join("gitleaks.json"),
+        sbom: folder.join("sbom.cdx.json"),
+        vulnerabilities: folder.join("vulnerabilities.json"),
+    }
+}
+
+/// The step that lints a Dockerfile: its output `stdout` is hadolint's report.
+pub fn lint_step(dockerfile: &str) -> StepId {
+    let name: String = dockerfile
+        .to_lowercase()
+        .chars()
+        .map(|letter| if letter.is_ascii_alphanumeric() { letter } else { '-' })
+        .collect();
+    format!("lint-{name}").into()
+}
+
+pub fn plan(engine: &Engine, scanners: &Scanners, root: &Path, folder: &Path, images: &[BuiltImage]) -> Plan {
+    let mut steps = vec![Step {
+        id: "tools".into(),
+        title: "install the scanners".into(),
+        action: native(native::INSTALL_TOOLS, Value::Null),
+        time_limit_ms: 1_800_000,
+        ..Step::default()
+    }];
+    let dockerfiles: BTreeSet<&str> = images.iter().map(|image| image.dockerfile.as_str()).collect();
+    for dockerfile in dockerfiles {
+        let file = root.join(dockerfile).display().to_string();
+        // No ignores: neither from a configuration file nor from comments.
+        let options = [
+            "--no-fail",
+            "--no-color",
+            "--format",
+            "json",
+            "--disable-ignore-pragma",
+            "--config",
+            "/dev/null",
+            &file,
+        ];
+        steps.push(Step {
+            id: lint_step(dockerfile),
+            title: format!("lint {dockerfile}"),
+            action: Action::Exec(Exec {
+                capture_stdout: true,
+                ..run(&scanners.hadolint, &options, BTreeMap::new())
+            }),
+            needs: vec!["tools".into()],
+            ..Step::default()
+        });
+    }
+    for image in images {
+        steps.extend(image_steps(engine, scanners, folder, image));
+    }
+    Plan {
+        intent: "scan images".into(),
+        target: super::bases::TARGET.into(),
+        on_failure: OnFailure::Keep,
+        steps,
+    }
+}
+
+fn image_steps(engine: &Engine, scanners: &Scanners, folder: &Path, image: &BuiltImage) -> Vec<Step> {
+    let (target, places) = (&image.target, places(folder, &image.target));
+    let text = |path: &Path| path.display().to_string();
+    let id = |part: &str| StepId(format!("{part}-{target}"));
+    let mut steps = vec![
+        Step {
+            id: id("clear"),
+            title: format!("make room for {target}"),
+            action: native(native::CLEAR, json!({ "folder": places.archive.parent() })),
+            ..Step::default()
+        },
+        Step {
+            id: id("save"),
+            title: format!("save {target}"),
+            action: Action::Exec(engine.exec([
+                "image",
+                "save",
+                "--output",
+                &text(&places.archive),
+                &image.tag,
+            ])),
+            needs: vec![id("clear")],
+            ..Step::default()
+        },
+        Step {
+            id: id("unpack"),
+            title: format!("unpack the layers of {target}"),
+            action: native(native::UNPACK, json!({ "archive": places.archive, "folder": places.layers })),
+            needs: vec![id("save")],
+            ..Step::default()
+        },
+        Step {
+            id: id("secrets"),
+            title: format!("look for secrets in {target}"),
+            action: Action::Exec(run(
+                &scanners.gitleaks,
+                &[
+                    "dir",
+                    "--no-banner",
+                    "--no-color",
+                    "--redact=100",
+                    "--exit-code=0",
+                    "--report-format=json",
+                    "--report-path",
+                    &text(&places.secrets),
+                    &text(&places.layers),
+                ],
+                BTreeMap::new(),
+            )),
+            needs: vec!["tools".into(), id("unpack")],
+            ..Step::default()
+        },
+        Step {
+            id: id("sbom"),
+            title: format!("list what {target} consists of"),
+            action: Action::Exec(run(
+                &scanners.syft,
+                &[
+                    "scan",
+                    &format!("docker-archive:{}", text(&places.archive)),
+                    "--output",
+                    &format!("cyclonedx-json={}", text(&places.sbom)),
+                ],
+                [("SYFT_CHECK_FOR_APP_UPDATE".to_owned(), Arg::from("false"))].into(),
+            )),
+            needs: vec!["tools".into(), id("save")],
+            ..Step::default()
+        },
+    ];
+    if let Some(grype) = &scanners.grype {
+        steps.push(Step {
+            id: id("vulnerabilities"),
+            title: format!("look for known vulnerabilities in {target}"),
+            action: Action::Exec(Exec {
+                program: text(grype),
+                args: [
+                    "--output",
+                    "json",
+                    "--file",
+                    &text(&places.vulnerabilities),
+                    &format!("sbom:{}", text(&places.sbom)),
+                ]
+                .map(Arg::from)
+                .into(),
+                env: [
+                    ("GRYPE_CHECK_FOR_APP_UPDATE".to_owned(), Arg::from("false")),
+                    ("GRYPE_DB_AUTO_UPDATE".to_owned(), Arg::from("false")),
+                ]
+                .into(),
+                ..Exec::default()
+            }),
+            needs: vec![id("sbom")],
+            ..Step::default()
+        });
+    }
+    steps
+}
+
+fn run(invocation: &Invocation, options: &[&str], env: BTreeMap<String, Arg>) -> Exec {
+    let words = invocation.args.iter().map(|word| word.to_string_lossy().into_owned());
+    Exec {
+        program: invocation.program.display().to_string(),
+        args: words.chain(options.iter().map(|option| (*option).to_owned())).map(Arg::from).collect(),
+        env,
+        ..Exec::default()
+    }
+}
+
+fn native(name: &str, parameters: Value) -> Action {
+    Action::Native(Native { name: name.to_owned(), parameters, args: BTreeMap::new() })
+}
+
+/// How a check ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Verdict {
+    Passed,
+    Failed,
+    NotRun,
+}
+
+/// One check of one image or file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Row {
+    pub subject: String,
+    pub check: String,
+    pub verdict: Verdict,
+    /// How many were looked at, why it was not run.
+    pub note: String,
+    pub findings: Vec<String>,
+}
+
+impl Row {
+    /// Passed without findings, failed with some.
+    pub fn of(subject: &str, check: &str, note: String, findings: Vec<String>) -> Self {
+        let verdict = if findings.is_empty() { Verdict::Passed } else { Verdict::Failed };
+        Self { subject: subject.to_owned(), check: check.to_owned(), verdict, note, findings }
+    }
+
+    pub fn not_run(subject: &str, check: &str, why: &str) -> Self {
+        Self {
+            subject: subject.to_owned(),
+            check: check.to_owned(),
+            verdict: Verdict::NotRun,
+            note: why.to_owned(),
+            findings: Vec::new(),
+        }
+    }
+}
+
+/// hadolint's report as findings.
+pub fn lint_findings(report: &Value) -> Vec<String> {
+    list(report)
+        .iter()
+        .map(|found| format!("line {}: {} {}", found["line"], text(found, "code"), text(found, "message")))
+        .collect()
+}
+
+/// gitleaks' report as findings; the value of a secret is not in it. `layers` is the folder that was looked through.
+pub fn secret_findings(report: &Value, layers: &Path) -> Vec<String> {
+    list(report)
+        .iter()
+        .map(|found| {
+            let file = text(found, "File");
+            let file = file.strip_prefix(&format!("{}/", layers.display())).unwrap_or(file);
+            format!("{file}:{}: {}", found["StartLine"], text(found, "RuleID"))
+        })
+        .collect()
+}
+
+/// How many packages an SBOM lists.
+pub fn packages(sbom: &Value) -> usize {
+    list(&sbom["components"]).iter().filter(|component| text(component, "type") != "file").count()
+}
+
+/// grype's report: those of high and critical severity that a newer version mends.
+pub fn vulnerability_findings(report: &Value) -> Vec<String> {
+    list(&report["matches"])
+        .iter()
+        .filter(|found| matches!(found["vulnerability"]["severity"].as_str(), Some("High" | "Critical")))
+        .filter(|found| found["vulnerability"]["fix"]["state"] == "fixed")
+        .map(|found| {
+            let (of, package) = (&found["vulnerability"], &found["artifact"]);
+            let fixed: Vec<_> = list(&of["fix"]["versions"]).iter().filter_map(Value::as_str).collect();
+            format!(
+                "{} {} in {} {}; mended in {}",
+                text(of, "severity"),
+                text(of, "id"),
+                text(package, "name"),
+                text(package, "version"),
+                fixed.join(", ")
+            )
+        })
+        .collect()
+}
+
+fn list(value: &Value) -> &[Value] {
+    value.as_array().map(Vec::as_slice).unwrap_or_default()
+}
+
+fn text<'a>(value: &'a Value, key: &str) -> &'a str {
+    value[key].as_str().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reports_become_findings() {
+        let lint = json!([{ "code": "DL3008", "column": 1, "file": "-", "level": "warning", "line": 3, "message": "Pin versions" }]);
+        assert_eq!(lint_findings(&lint), ["line 3: DL3008 Pin versions"]);
+        let secrets = json!([{ "RuleID": "private-key", "StartLine": 1, "File": "/s/layers/2/app/key.pem", "Secret": "REDACTED" }]);
+        assert_eq!(secret_findings(&secrets, Path::new("/s/layers")), ["2/app/key.pem:1: private-key"]);
+        assert_eq!(packages(&json!({ "components": [{ "type": "library" }, { "type": "file" }] })), 1);
+        let matched = |severity: &str, state: &str| {
+            json!({
+                "vulnerability": { "id": "CVE-1", "severity": severity, "fix": { "state": state, "versions": ["2"] } },
+                "artifact": { "name": "zlib", "version": "1" }
+            })
+        };
+        let report = json!({ "matches": [matched("High", "fixed"), matched("High", "wont-fix"), matched("Low", "fixed")] });
+        assert_eq!(vulnerability_findings(&report), ["High CVE-1 in zlib 1; mended in 2"]);
+    }
+
+    #[test]
+    fn a_dockerfile_names_its_step() {
+        assert_eq!(lint_step("ops/docker/prod/Dockerfile").0, "lint-ops-docker-prod-dockerfile");
+    }
+}

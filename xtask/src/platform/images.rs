@@ -1,0 +1,26 @@
+//! Our images, and what holds for every container.
+
+use vocabulary::model::{CheckTimes, ContainerPolicy, Scratch, User};
+
+pub const PRODUCTION: &str = "ops/docker/prod/Dockerfile";
+pub const DEVELOPMENT: &str = "ops/docker/dev/Dockerfile";
+pub const EDGE_CONFIGURATION: &str = "ops/edge/haproxy.cfg";
+
+/// As whom our programs run: a user of no name, so that it owns nothing in any base.
+pub const USER: User = User { uid: 10_001, gid: 10_001 };
+
+pub const TEMPORARY: Scratch = Scratch { path: "/tmp", mib: 16 };
+
+pub fn policy() -> ContainerPolicy {
+    ContainerPolicy {
+        root: "/srv/flowship",
+        secrets: "/run/secrets",
+        probe: "ops/scripts/probe.bash",
+        restart_attempts: 5,
+        // The start allows for a cluster that recovers, and for a dependency that is a minute late.
+        check: CheckTimes { every_seconds: 3, limit_seconds: 3, start_seconds: 120, failures: 3 },
+        log_file_mib: 10,
+        log_files: 5,
+        network_prefix: "10.203",
+    }
+}

@@ -1,0 +1,340 @@
+//! The rooms of this program and the arrows between them: who may know of whom.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+/// Each room, a folder or a file of `xtask/src`, and the rooms that it may use. What is not listed is forbidden. The
+/// arrow `platform -> vocabulary` is Cargo's: the vocabulary is a crate of its own and cannot know this one.
+const ARROWS: &[(&str, &[&str])] = &[
+    ("main", &["cli", "context", "commands", "exit"]),
+    ("cli", &["commands"]),
+    (
+        "commands",
+        &[
+            "artifacts",
+            "checks",
+            "context",
+            "engines",
+            "exit",
+            "images",
+            "nearest",
+            "plan",
+            "platform",
+            "review",
+            "site",
+            "stdout",
+            "tools",
+        ],
+    ),
+    // An engine gets the platform as a value: what it knows of services is the vocabulary's, so that it serves any.
+    ("engines", &["exit", "plan", "tools"]),
+    ("images", &["exit", "plan", "platform", "tools"]),
+    ("plan", &["exit", "nearest"]),
+    ("tools", &["context", "exit"]),
+    ("artifacts", &["platform", "site"]),
+    ("checks", &["nearest"]),
+    ("review", &["artifacts", "nearest", "platform"]),
+    ("site", &["exit", "nearest"]),
+    ("platform", &[]),
+    ("context", &["exit"]),
+    ("stdout", &[]),
+    ("nearest", &[]),
+    ("exit", &[]),
+];
+
+/// Single files that may use one room more, and why.
+const EXCEPTIONS: &[(&str, &str, &str)] = &[
+    ("commands/mod.rs", "cli", "it dispatches on the tree's enum"),
+    ("context.rs", "cli", "it is made of the global options"),
+];
+
+/// Rooms that only think: no file, process, network or environment variable.
+const PURE: &[&str] = &["artifacts", "checks", "nearest", "platform", "review"];
+
+/// The files in them that observe or act.
+const NOT_PURE: &[&str] = &["artifacts/tree.rs"];
+
+const OUTSIDE: &[&str] =
+    &["std::fs", "std::process", "std::net", "std::env", "duct::", "ureq::", "walkdir::"];
+
+/// A source file: its path below its crate's `src`, and its text.
+struct Source {
+    path: String,
+    text: String,
+}
+
+fn sources(below: &str) -> Vec<Source> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join(below);
+    let mut sources: Vec<_> = walkdir::WalkDir::new(&root)
+        .into_iter()
+        .map(Result::unwrap)
+        .filter(|entry| entry.path().extension().is_some_and(|extension| extension == "rs"))
+        .map(|entry| Source {
+            path: entry.path().strip_prefix(&root).unwrap().to_str().unwrap().to_owned(),
+            text: fs::read_to_string(entry.path()).unwrap(),
+        })
+        .collect();
+    sources.sort_by(|left, right| left.path.cmp(&right.path));
+    assert!(!sources.is_empty(), "{} holds no source", root.display());
+    sources
+}
+
+/// `plan/runner.rs` lies in the room `plan`, `exit.rs` is the room `exit`.
+fn room(path: &str) -> &str {
+    path.split('/').next().unwrap().trim_end_matches(".rs")
+}
+
+/// How many modules a file's own module lies below the crate's root.
+fn depth(path: &str) -> usize {
+    let parts = path.split('/').count();
+    if path == "main.rs" || path == "lib.rs" {
+        0
+    } else if path.ends_with("/mod.rs") {
+        parts - 1
+    } else {
+        parts
+    }
+}
+
+/// The rooms that a source uses, each with the line that does.
+fn used_rooms(source: &Source) -> Vec<(String, usize)> {
+    let mut used = Vec::new();
+    let mut depth = depth(&source.path);
+    let code: Vec<&str> =
+        source.text.lines().map(|line| if line.trim_start().starts_with("//") { "" } else { line }).collect();
+    for (index, line) in code.iter().enumerate() {
+        if line.starts_with("mod ") && line.ends_with('{') {
+            depth += 1;
+        }
+        for (at, _) in line.match_indices("crate::") {
+            let own = !line[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_' || c == '$');
+            if own {
+                let rest = [&line[at + "crate::".len()..], &code[index + 1..].join("\n")].join("\n");
+                used.extend(first_names(&rest).into_iter().map(|name| (name, index + 1)));
+            }
+        }
+        // Up to the root and down again is `crate::` by another name.
+        let up = "super::".repeat(depth.max(1));
+        for (at, _) in line.match_indices(&up) {
+            let begins = !line[..at].ends_with(|c: char| c.is_alphanumeric() || c == ':' || c == '_');
+            let rest = &line[at + up.len()..];
+            if begins && depth > 0 && !rest.starts_with(['*', '{']) {
+                used.extend(first_names(rest).into_iter().map(|name| (name, index + 1)));
+            }
+        }
+    }
+    used
+}
+
+/// The first names of a path or of a braced list of paths.
+fn first_names(path: &str) -> Vec<String> {
+    let name = |text: &str| -> String {
+        text.trim_start().chars().take_while(|c| c.is_ascii_lowercase() || *c == '_').collect()
+    };
+    let Some(list) = path.strip_prefix('{') else { return vec![name(path)] };
+    let mut names = Vec::new();
+    let mut nested = 0_usize;
+    let mut current = String::new();
+    for c in list.chars() {
+        match c {
+            '{' => nested += 1,
+            '}' if nested == 0 => break,
+            '}' => nested -= 1,
+            ',' if nested == 0 => names.push(name(&std::mem::take(&mut current))),
+            _ if nested == 0 => current.push(c),
+            _ => {}
+        }
+    }
+    names.push(name(&current));
+    names.retain(|name| !name.is_empty());
+    names
+}
+
+fn forbidden_arrows(sources: &[Source]) -> Vec<String> {
+    let rooms: BTreeSet<&str> = sources.iter().map(|source| room(&source.path)).collect();
+    let mut problems = Vec::new();
+    for source in sources {
+        let from = room(&source.path);
+        let Some((_, allowed)) = ARROWS.iter().find(|(room, _)| *room == from) else {
+            problems.push(format!(
+                "{}: the room {from} has no arrows in xtask/tests/architecture.rs",
+                source.path
+            ));
+            continue;
+        };
+        for (to, line) in used_rooms(source) {
+            let excepted = EXCEPTIONS.iter().any(|(file, room, _)| *file == source.path && *room == to);
+            if to != from && rooms.contains(to.as_str()) && !allowed.contains(&to.as_str()) && !excepted {
+                problems.push(format!("{}:{line}: {from} may not use {to}", source.path));
+            }
+        }
+    }
+    problems
+}
+
+fn outside_looks(sources: &[Source]) -> Vec<String> {
+    let thinks = |source: &&Source| {
+        PURE.contains(&room(&source.path))
+            && !NOT_PURE.contains(&source.path.as_str())
+            && !source.path.ends_with("tests.rs")
+    };
+    let mut problems = Vec::new();
+    for source in sources.iter().filter(thinks) {
+        for (index, line) in source.text.lines().enumerate().take_while(|(_, line)| *line != "#[cfg(test)]") {
+            if let Some(what) = OUTSIDE.iter().find(|what| line.contains(**what)) {
+                problems.push(format!("{}:{}: {what} in a room that only thinks", source.path, index + 1));
+            }
+        }
+    }
+    problems
+}
+
+fn source(path: &str, text: &str) -> Source {
+    Source { path: path.to_owned(), text: text.to_owned() }
+}
+
+#[test]
+fn arrows_go_one_way() {
+    let problems = forbidden_arrows(&sources("src"));
+    assert!(problems.is_empty(), "{}", problems.join("\n"));
+}
+
+#[test]
+fn the_arrows_themselves_form_no_circle_and_name_real_rooms() {
+    let sources = sources("src");
+    let rooms: BTreeSet<&str> = sources.iter().map(|source| room(&source.path)).collect();
+    let mut order: Vec<&str> = Vec::new();
+    while order.len() < ARROWS.len() {
+        let free = ARROWS
+            .iter()
+            .find(|(from, to)| !order.contains(from) && to.iter().all(|room| order.contains(room)))
+            .unwrap_or_else(|| panic!("a circle among the rooms that are not in {order:?}"));
+        assert!(rooms.contains(free.0), "{} is no room", free.0);
+        order.push(free.0);
+    }
+    for (file, room, why) in EXCEPTIONS {
+        let used = sources.iter().find(|source| source.path == *file).map(used_rooms).unwrap_or_default();
+        assert!(used.iter().any(|(name, _)| name == room), "{file} -> {room} ({why}) is not needed any more");
+    }
+}
+
+#[test]
+fn planted_arrows_are_found() {
+    let others =
+        ["cli.rs", "engines/mod.rs", "platform/mod.rs", "plan/mod.rs", "tools/mod.rs", "site/mod.rs"];
+    for (path, text, expected) in [
+        ("plan/runner.rs", "use crate::engines::process;", "plan/runner.rs:1: plan may not use engines"),
+        (
+            "engines/a.rs",
+            "//!\nfn f() { crate::platform::node_red::ID; }",
+            "engines/a.rs:2: engines may not use platform",
+        ),
+        (
+            "plan/a.rs",
+            "use crate::{\n    exit::refused,\n    tools::{A, B},\n};",
+            "plan/a.rs:1: plan may not use tools",
+        ),
+        ("plan/a.rs", "use super::super::site::load;", "plan/a.rs:1: plan may not use site"),
+        ("plan/mod.rs", "use super::site;", "plan/mod.rs:1: plan may not use site"),
+        ("exit.rs", "pub(in crate::cli) fn f() {}", "exit.rs:1: exit may not use cli"),
+        ("fresh/mod.rs", "", "fresh/mod.rs: the room fresh has no arrows in xtask/tests/architecture.rs"),
+    ] {
+        let mut sources: Vec<_> = others.iter().map(|path| source(path, "")).collect();
+        sources.push(source(path, text));
+        assert_eq!(forbidden_arrows(&sources), [expected], "{text}");
+    }
+    for (path, text) in [
+        ("plan/runner.rs", "// use crate::engines::process;\nuse super::step;\nuse crate::exit::refused;"),
+        ("plan/runner.rs", "mod tests {\n    use super::*;\n    use super::super::platform;\n}"),
+        ("commands/ci/mod.rs", "use crate::{plan, tools::Toolbox};\nuse super::super::smoke;"),
+        ("exit.rs", "mod tests {\n    use super::cli;\n}"),
+    ] {
+        let mut sources: Vec<_> = others.iter().map(|path| source(path, "")).collect();
+        sources.push(source(path, text));
+        assert_eq!(forbidden_arrows(&sources), [""; 0], "{text}");
+    }
+}
+
+#[test]
+fn rooms_that_think_do_nothing_else() {
+    let problems = outside_looks(&sources("src"));
+    assert!(problems.is_empty(), "{}", problems.join("\n"));
+    let planted = [source("checks/a.rs", "//! A.\nuse std::fs;\n#[cfg(test)]\nuse std::env;")];
+    assert_eq!(outside_looks(&planted), ["checks/a.rs:2: std::fs in a room that only thinks"]);
+}
+
+#[test]
+fn the_vocabulary_thinks_and_its_halves_do_not_know_each_other() {
+    for Source { path, text } in sources("vocabulary/src") {
+        for (index, line) in text.lines().enumerate() {
+            let place = format!("vocabulary/src/{path}:{}", index + 1);
+            for what in OUTSIDE.iter().chain(&["std::io", "std::thread", "std::time"]) {
+                assert!(!line.contains(what), "{place}: {what}; the vocabulary has no I/O");
+            }
+            let foreign = if path.starts_with("formats/") { "crate::model" } else { "crate::formats" };
+            assert!(!line.contains(foreign), "{place}: model and formats do not know each other");
+        }
+    }
+    let lock =
+        fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("vocabulary/Cargo.toml")).unwrap();
+    let (_, after) = lock.split_once("[dependencies]\n").unwrap();
+    let names: Vec<_> = after
+        .lines()
+        .take_while(|line| !line.starts_with('['))
+        .filter_map(|line| Some(line.split_once(" = ")?.0))
+        .collect();
+    assert_eq!(names, ["serde", "serde_json"], "the vocabulary depends on little");
+}
+
+#[test]
+fn formats_are_written_only_by_artifacts_and_reviews() {
+    for Source { path, text } in sources("src") {
+        let writes = ["artifacts", "review"].contains(&room(&path));
+        assert!(writes || !text.contains("vocabulary::formats"), "xtask/src/{path}");
+    }
+}
+
+#[test]
+fn files_are_named_for_what_they_do_and_say_it() {
+    let mut silent = Vec::new();
+    for below in ["src", "vocabulary/src", "tests"] {
+        for Source { path, text } in sources(below) {
+            let name = path.rsplit('/').next().unwrap();
+            for vague in ["util", "utils", "helper", "helpers", "common", "misc", "shared"] {
+                assert_ne!(name, format!("{vague}.rs"), "{below}/{path}: name it for what it does");
+                assert!(!path.contains(&format!("{vague}/")), "{below}/{path}: name it for what it does");
+            }
+            if !text.starts_with("//!") {
+                silent.push(format!("{below}/{path}"));
+            }
+        }
+    }
+    assert!(silent.is_empty(), "their first line must say why they exist: {}", silent.join(", "));
+}
+
+/// Public items at the margin that carry no doc comment, each with its line.
+fn undocumented(text: &str) -> Vec<usize> {
+    let lines: Vec<_> = text.lines().collect();
+    let is_item = |line: &str| {
+        ["pub struct ", "pub enum ", "pub fn ", "pub const fn ", "pub trait ", "pub type ", "pub const "]
+            .iter()
+            .any(|start| line.starts_with(start))
+    };
+    let documented = |index: usize| {
+        let above = lines[..index].iter().rev().find(|line| !line.starts_with('#') && !line.starts_with(' '));
+        above.is_some_and(|line| line.starts_with("///"))
+    };
+    let items = lines.iter().enumerate().filter(|(_, line)| is_item(line));
+    items.filter(|(index, _)| !documented(*index)).map(|(index, _)| index + 1).collect()
+}
+
+#[test]
+fn public_items_of_the_vocabulary_are_documented() {
+    let mut bare = Vec::new();
+    for Source { path, text } in sources("vocabulary/src") {
+        bare.extend(undocumented(&text).into_iter().map(|line| format!("vocabulary/src/{path}:{line}")));
+    }
+    assert!(bare.is_empty(), "a doc comment is missing at {}", bare.join(", "));
+    assert_eq!(undocumented("/// A.\n#[must_use]\npub fn a() {}\n\npub struct B;\n"), [5]);
+}

@@ -1,0 +1,508 @@
+//! `cargo xtask ci` as its users run it: each gate fails on the fault that it is there for, and no other gate does.
+//!
+//! The trees are small, the programs of the gates are the real ones.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::process::ExitStatusExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process, test_kill_process};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+/// All gates but the smoke: that one brings up a platform.
+const QUICK: [&str; 7] = ["format", "generated", "flows", "workflows", "clippy", "tests", "node"];
+
+const LIB: &str = "src/lib.rs";
+const NODE_TEST: &str = "flows/test/planted.test.js";
+const EXTRA_WORKFLOW: &str = ".github/workflows/extra.yml";
+
+const GOOD_LIB: &str = "//! A fixture.\n\n/// Twice the number.\npub fn twice(number: u32) -> u32 {\n    number * 2\n}\n\n\
+                        #[test]\nfn doubles() {\n    assert_eq!(twice(2), 4);\n}\n";
+
+/// A tree with a Cargo workspace of one small crate, this repository's flows and all that is generated.
+struct Tree {
+    folder: TempDir,
+}
+
+impl Tree {
+    fn new() -> Self {
+        let tree = Self { folder: tempfile::tempdir().unwrap() };
+        for below in ["ops/environments", "ops/ci", "ops/scripts", "flows"] {
+            tree.copy(below);
+        }
+        fs::remove_dir_all(tree.path("flows/test")).unwrap();
+        tree.write(
+            "Cargo.toml",
+            "[package]\nname = \"fixture\"\nversion = \"0.1.0\"\nedition = \"2024\"\n\n[profile.dev]\ndebug = false\n",
+        );
+        tree.write(LIB, GOOD_LIB);
+        tree.write(NODE_TEST, "require('node:test').test('works', () => {});\n");
+        tree.write("flows/test/deeper/second.test.js", "require('node:test').test('works too', () => {});\n");
+        fs::create_dir(tree.path(".git")).unwrap();
+        let generated = tree.xtask(&["generate"]).output().unwrap();
+        assert!(generated.status.success(), "{}", text(&generated.stderr));
+        tree
+    }
+
+    fn copy(&self, below: &str) {
+        let repository = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+        let entries = walkdir::WalkDir::new(repository.join(below)).into_iter();
+        for entry in entries.filter_entry(|entry| entry.file_name() != "node_modules") {
+            let entry = entry.unwrap();
+            let to = self.path(entry.path().strip_prefix(repository).unwrap());
+            if entry.file_type().is_dir() {
+                fs::create_dir_all(to).unwrap();
+            } else {
+                fs::copy(entry.path(), to).unwrap();
+            }
+        }
+    }
+
+    fn path(&self, name: impl AsRef<Path>) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn text(&self, name: &str) -> String {
+        fs::read_to_string(self.path(name)).unwrap_or_default()
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        fs::create_dir_all(self.path(name).parent().unwrap()).unwrap();
+        fs::write(self.path(name), text).unwrap();
+    }
+
+    fn change(&self, name: &str, from: &str, to: &str) {
+        let text = self.text(name);
+        assert!(text.contains(from), "{name} has no {from}");
+        self.write(name, &text.replacen(from, to, 1));
+    }
+
+    fn change_nodes(&self, name: &str, change: impl FnOnce(&mut Vec<Value>)) {
+        let mut nodes: Vec<Value> = serde_json::from_str(&self.text(name)).unwrap();
+        change(&mut nodes);
+        self.write(name, &serde_json::to_string_pretty(&nodes).unwrap());
+    }
+
+    fn xtask(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
+        command.args(arguments).arg("--root").arg(self.folder.path());
+        quiet(&mut command);
+        command
+    }
+
+    fn ci(&self, arguments: &[&str]) -> Output {
+        self.xtask(&[&["ci"], arguments].concat()).output().unwrap()
+    }
+
+    /// Runs these gates, all of them; by gate how it went.
+    fn judge(&self, gates: &[&str]) -> Judgement {
+        let output = self.ci(&[gates, &["--keep-going", "--json"]].concat());
+        let value: Value = serde_json::from_slice(&output.stdout)
+            .unwrap_or_else(|error| panic!("{error}: {}{}", text(&output.stdout), text(&output.stderr)));
+        let rows = value["gates"].as_array().unwrap().clone();
+        let rows = rows.into_iter().map(|row| (row["gate"].as_str().unwrap().to_owned(), row)).collect();
+        Judgement { code: output.status.code(), rows, shown: text(&output.stderr) }
+    }
+
+    /// The fault makes this gate fail and no other; what the gate showed.
+    fn only_fails(&self, gate: &str) -> String {
+        let judgement = self.judge(&QUICK);
+        assert_eq!(judgement.failed(), [gate], "{}", judgement.shown);
+        assert_eq!(judgement.passed(), QUICK.len() - 1, "{}", judgement.shown);
+        assert_eq!(judgement.code, Some(1));
+        let log = judgement.rows[gate]["log"].as_str().unwrap();
+        assert!(Path::new(log).is_file(), "{log}");
+        assert!(judgement.rows[gate]["error"].is_string());
+        judgement.shown
+    }
+}
+
+struct Judgement {
+    code: Option<i32>,
+    rows: BTreeMap<String, Value>,
+    shown: String,
+}
+
+impl Judgement {
+    fn failed(&self) -> Vec<&str> {
+        self.rows.iter().filter(|(_, row)| row["result"] == "failed").map(|(gate, _)| gate.as_str()).collect()
+    }
+
+    fn passed(&self) -> usize {
+        self.rows.values().filter(|row| row["result"] == "passed").count()
+    }
+}
+
+/// Takes away what the surrounding `cargo test` would hand down to the gates' own cargo and node.
+fn quiet(command: &mut Command) {
+    for name in
+        ["CARGO_TARGET_DIR", "CARGO_BUILD_TARGET_DIR", "NODE_OPTIONS", "NODE_TEST_CONTEXT", "GITHUB_ACTIONS"]
+    {
+        command.env_remove(name);
+    }
+    command.env("CARGO_NET_OFFLINE", "true").env("CARGO_INCREMENTAL", "0").stdin(Stdio::null());
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+fn await_that(what: &str, holds: impl Fn() -> bool) {
+    let give_up = Instant::now() + Duration::from_secs(60);
+    while !holds() {
+        assert!(Instant::now() < give_up, "{what}: did not come true");
+        sleep(Duration::from_millis(10));
+    }
+}
+
+#[test]
+fn a_good_tree_passes() {
+    let tree = Tree::new();
+    let output = tree.ci(&QUICK);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let table = text(&output.stdout);
+    let lines: Vec<_> = table.lines().collect();
+    assert_eq!(lines[0], "GATE         RESULT        TIME");
+    for (line, gate) in lines[1..].iter().zip(QUICK) {
+        assert!(line.starts_with(&format!("{gate:<12} passed  ")) && line.ends_with(" s"), "{line}");
+    }
+    assert!(table.contains("\ngates: 7 passed, 0 failed\n"), "{table}");
+    let shown = text(&output.stderr);
+    assert!(shown.lines().count() < 20, "a good gate takes a line for each command:\n{shown}");
+}
+
+#[test]
+fn format_fails_on_an_unformatted_source() {
+    let tree = Tree::new();
+    tree.change(LIB, "    number * 2", "  number*2");
+    let shown = tree.only_fails("format");
+    assert!(shown.contains("to do: run `cargo fmt --all`"), "{shown}");
+}
+
+#[test]
+fn clippy_fails_on_a_lint() {
+    let tree = Tree::new();
+    tree.change(LIB, "    number * 2", "    let doubled = number * 2;\n    doubled");
+    let shown = tree.only_fails("clippy");
+    assert!(shown.contains("let_and_return"), "{shown}");
+}
+
+#[test]
+fn tests_fails_on_a_failing_test() {
+    let tree = Tree::new();
+    tree.change(LIB, "assert_eq!(twice(2), 4);", "assert_eq!(twice(2), 5);");
+    let shown = tree.only_fails("tests");
+    assert!(shown.contains("test result: FAILED. 0 passed; 1 failed"), "{shown}");
+}
+
+#[test]
+fn tests_fails_when_there_is_no_test_or_all_are_ignored() {
+    let tree = Tree::new();
+    tree.write(LIB, GOOD_LIB.split_once("\n#[test]").unwrap().0);
+    let shown = tree.only_fails("tests");
+    assert!(shown.contains("no test passed: none was found, or all were skipped"), "{shown}");
+    tree.write(LIB, &GOOD_LIB.replace("#[test]\n", "#[test]\n#[ignore]\n"));
+    assert_eq!(tree.judge(&["tests"]).failed(), ["tests"]);
+}
+
+#[test]
+fn generated_fails_on_a_stale_file() {
+    let tree = Tree::new();
+    tree.change("docs/reference/ports.md", "5432", "5433");
+    let shown = tree.only_fails("generated");
+    for part in
+        ["| -| `postgres.sql`", "| hand-edited docs/reference/ports.md", "to do: run `cargo xtask generate`"]
+    {
+        assert!(shown.contains(part), "{part}\nin\n{shown}");
+    }
+}
+
+#[test]
+fn generated_fails_on_wrong_settings_of_a_site() {
+    let tree = Tree::new();
+    tree.change("ops/environments/staging.toml", "tier = \"staging\"", "teir = \"staging\"");
+    let shown = tree.only_fails("generated");
+    assert!(shown.contains("ops/environments/staging.toml:"), "{shown}");
+    assert!(shown.contains("tier"), "{shown}");
+}
+
+#[test]
+fn flows_fails_on_a_dangling_wire() {
+    let tree = Tree::new();
+    tree.change_nodes("flows/flows.json", |nodes| {
+        let wired = nodes.iter_mut().find(|node| node["type"] == "http in").unwrap();
+        wired["wires"] = json!([["nowhere"]]);
+    });
+    let shown = tree.only_fails("flows");
+    assert!(shown.contains("nowhere") && shown.contains("flows/flows.json:"), "{shown}");
+}
+
+#[test]
+fn flows_fails_on_a_finding_of_nrlint() {
+    for (file, tab) in [("flows/flows.json", "planted"), ("flows/test-smoke.json", "smoke")] {
+        let tree = Tree::new();
+        tree.change_nodes(file, |nodes| {
+            if tab == "planted" {
+                nodes.push(json!({"id": tab, "type": "tab", "label": "Planted", "disabled": false, "info": ""}));
+            }
+            nodes.push(json!({
+                "id": "unused", "type": "function", "z": tab, "name": "unused", "outputs": 1, "x": 400, "y": 1200,
+                "func": "const never = 1;\nreturn msg;", "wires": [[]],
+            }));
+        });
+        let judgement = tree.judge(&["flows", "workflows"]);
+        assert_eq!(judgement.failed(), ["flows"], "{}", judgement.shown);
+        assert!(
+            judgement.shown.contains("'never' is assigned a value but never used"),
+            "{}",
+            judgement.shown
+        );
+    }
+}
+
+/// A workflow in which neither judge finds anything, with these steps.
+fn workflow(runner: &str, step: &str) -> String {
+    format!(
+        "name: Extra\non:\n  workflow_dispatch: {{}}\npermissions: {{}}\nconcurrency:\n  group: extra\n  cancel-in-progress: \
+         true\njobs:\n  extra:\n    name: Extra\n    runs-on: {runner}\n    timeout-minutes: 5\n    steps:\n      - name: \
+         Do it\n        {step}\n"
+    )
+}
+
+#[test]
+fn workflows_fails_on_a_finding_of_actionlint() {
+    let tree = Tree::new();
+    tree.write(EXTRA_WORKFLOW, &workflow("ubuntu-24.04", "run: echo ${{ matrix.nothing }}"));
+    let shown = tree.only_fails("workflows");
+    assert!(
+        shown.contains("workflows: actionlint") && shown.contains("\"nothing\" is not defined"),
+        "{shown}"
+    );
+}
+
+#[test]
+fn workflows_fails_on_a_finding_of_zizmor() {
+    let tree = Tree::new();
+    tree.write(EXTRA_WORKFLOW, &workflow("ubuntu-24.04", "run: echo done"));
+    let judgement = tree.judge(&["workflows"]);
+    assert_eq!(judgement.failed(), [""; 0], "{}", judgement.shown);
+    tree.write(EXTRA_WORKFLOW, &workflow("ubuntu-24.04", "uses: actions/setup-python@v6"));
+    let shown = tree.only_fails("workflows");
+    assert!(shown.contains("✓ workflows: actionlint") && shown.contains("unpinned"), "{shown}");
+}
+
+#[test]
+fn workflows_fails_when_there_is_no_workflow() {
+    let tree = Tree::new();
+    fs::remove_dir_all(tree.path(".github")).unwrap();
+    assert_eq!(tree.judge(&["workflows"]).failed(), ["workflows"]);
+}
+
+#[test]
+fn node_fails_on_a_failing_test() {
+    let tree = Tree::new();
+    tree.write(NODE_TEST, "require('node:test').test('breaks', () => { throw new Error('planted'); });\n");
+    let shown = tree.only_fails("node");
+    assert!(shown.contains("planted"), "{shown}");
+}
+
+#[test]
+fn node_fails_when_there_is_no_test_or_a_file_without_one() {
+    let tree = Tree::new();
+    fs::remove_dir_all(tree.path("flows/test")).unwrap();
+    let shown = tree.only_fails("node");
+    assert!(shown.contains("no test passed: none was found, or all were skipped"), "{shown}");
+    tree.write(NODE_TEST, "require('node:test').test('works', () => {});\n");
+    tree.write("flows/test/empty.test.js", "// Nothing yet.\n");
+    let judgement = tree.judge(&["node"]);
+    assert_eq!(judgement.failed(), ["node"], "{}", judgement.shown);
+    assert!(judgement.shown.contains("no test in test/empty.test.js"), "{}", judgement.shown);
+}
+
+#[test]
+fn smoke_fails_when_a_check_is_missing_and_leaves_nothing_running() {
+    let tree = Tree::new();
+    tree.change_nodes("flows/test-smoke.json", |nodes| {
+        nodes.retain(|node| !node["id"].as_str().unwrap().starts_with("smoke-queue"));
+    });
+    let judgement = tree.judge(&["smoke"]);
+    assert_eq!(judgement.failed(), ["smoke"], "{}", judgement.shown);
+    assert_eq!(judgement.code, Some(1));
+    let log = fs::read_to_string(judgement.rows["smoke"]["log"].as_str().unwrap()).unwrap();
+    assert!(log.lines().any(|line| line.starts_with("queue ") && line.contains("FAILED")), "{log}");
+    for good in ["database", "llm_provider", "mcp_routing", "end_to_end"] {
+        let passed = log.lines().any(|line| line.starts_with(good) && line.contains("passed"));
+        assert!(passed, "{good}: {log}");
+    }
+    assert_eq!(processes_of(&tree), [""; 0]);
+}
+
+/// The command lines of processes that name the tree.
+fn processes_of(tree: &Tree) -> Vec<String> {
+    let name = tree.folder.path().to_str().unwrap();
+    let entries = fs::read_dir("/proc").unwrap().flatten();
+    let lines = entries.filter_map(|entry| fs::read(entry.path().join("cmdline")).ok());
+    let lines = lines.map(|line| String::from_utf8_lossy(&line).replace('\0', " "));
+    lines.filter(|line| line.contains(name)).collect()
+}
+
+#[test]
+fn an_unknown_gate_is_refused_with_the_nearest() {
+    let tree = Tree::new();
+    let output = tree.ci(&["flow", "zebra", "clippy"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert_eq!(
+        text(&output.stderr),
+        "error: no gate is called flow; did you mean flows?\nno gate is called zebra\nthe gates are format, generated, \
+         flows, workflows, clippy, tests, node, smoke\n"
+    );
+    assert!(!tree.path(".flowship/ci").exists(), "nothing was begun");
+}
+
+#[test]
+fn the_gates_are_listed_and_their_plan_is_shown() {
+    let tree = Tree::new();
+    let listed = text(&tree.ci(&["--list"]).stdout);
+    let names: Vec<_> = listed.lines().map(|line| line.split_once(' ').unwrap().0).collect();
+    assert_eq!(names, ["format", "generated", "flows", "workflows", "clippy", "tests", "node", "smoke"]);
+    let json: Value = serde_json::from_slice(&tree.ci(&["--list", "--json"]).stdout).unwrap();
+    let ids: Vec<_> = json.as_array().unwrap().iter().map(|gate| gate["id"].as_str().unwrap()).collect();
+    assert_eq!(ids, names);
+
+    let dry = tree.ci(&["--dry-run", "tests", "flows"]);
+    assert_eq!(dry.status.code(), Some(0));
+    let plan = text(&dry.stdout);
+    for part in ["cargo test --workspace --no-fail-fast", "check flows", "--config .nrlintrc.js flows.json"] {
+        assert!(plan.contains(part), "{part}\nin\n{plan}");
+    }
+    let plan: Value = serde_json::from_slice(&tree.ci(&["--dry-run", "--json"]).stdout).unwrap();
+    assert_eq!(plan["target"], "ci");
+    assert!(!tree.path(".flowship").exists(), "a dry run does nothing");
+    assert!(!tree.path("flows/node_modules").exists(), "a dry run installs nothing");
+}
+
+#[test]
+fn the_first_failure_ends_the_run_unless_told_to_keep_going() {
+    let tree = Tree::new();
+    tree.change("docs/reference/ports.md", "5432", "5433");
+    tree.write(EXTRA_WORKFLOW, "on: nothing\n");
+    let one_by_one = |more: &[&str]| {
+        let output = tree.ci(&[&["generated", "workflows", "--jobs", "1"], more].concat());
+        assert_eq!(output.status.code(), Some(1));
+        text(&output.stdout)
+    };
+    let stopped = one_by_one(&[]);
+    assert!(stopped.contains("generated    FAILED"), "{stopped}");
+    assert!(stopped.contains("workflows    not run          -\n"), "{stopped}");
+    assert!(stopped.contains("gates: 0 passed, 1 failed, 1 skipped\n"), "{stopped}");
+    let kept = one_by_one(&["--keep-going"]);
+    assert!(kept.contains("generated    FAILED") && kept.contains("workflows    FAILED"), "{kept}");
+}
+
+/// A run of the node gate that hangs, with a child of its own; the process ids below it.
+fn hanging(tree: &Tree) -> (Child, Vec<i32>) {
+    tree.write(
+        NODE_TEST,
+        "const { spawn } = require('node:child_process');\nconst fs = require('node:fs');\n\
+         require('node:test').test('hangs', async () => {\n  const child = spawn('sleep', ['600']);\n  \
+         fs.writeFileSync(process.env.PIDS + '.new', `${process.pid} ${child.pid}`);\n  \
+         fs.renameSync(process.env.PIDS + '.new', process.env.PIDS);\n  \
+         await new Promise((done) => setTimeout(done, 600000));\n});\n",
+    );
+    let pids = tree.path("pids");
+    let run = tree
+        .xtask(&["ci", "node"])
+        .env("PIDS", &pids)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    await_that("the hanging test runs", || pids.exists());
+    let pids = tree.text("pids").split(' ').map(|pid| pid.parse().unwrap()).collect();
+    (run, pids)
+}
+
+fn runs(pid: i32) -> bool {
+    let state = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    let zombie = state.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('Z'));
+    test_kill_process(Pid::from_raw(pid).unwrap()).is_ok() && !zombie
+}
+
+#[test]
+fn an_interrupt_leaves_no_process_and_no_lock_and_a_second_run_is_told_who_holds_it() {
+    for (signal, code) in [(Signal::INT, 130), (Signal::TERM, 143)] {
+        let tree = Tree::new();
+        let (run, pids) = hanging(&tree);
+
+        let second = tree.ci(&["format"]);
+        assert_eq!(second.status.code(), Some(1));
+        let told = text(&second.stderr);
+        let holder = format!("process {}, `cargo xtask ci node --root ", run.id());
+        assert!(told.contains("is held by") && told.contains(&holder), "{told}");
+        assert!(pids.iter().all(|pid| runs(*pid)), "the first run is not disturbed");
+
+        kill_process(Pid::from_raw(run.id().cast_signed()).unwrap(), signal).unwrap();
+        let output = run.wait_with_output().unwrap();
+        assert_eq!(output.status.code(), Some(code), "{:?}", output.status.signal());
+        assert!(text(&output.stderr).contains("interrupted"), "{}", text(&output.stderr));
+        await_that("no process is left", || pids.iter().all(|pid| !runs(*pid)));
+        assert_eq!(tree.ci(&["format"]).status.code(), Some(0), "the lock is free again");
+    }
+}
+
+#[test]
+fn after_a_kill_the_next_run_takes_the_lock_over() {
+    let tree = Tree::new();
+    let (mut run, pids) = hanging(&tree);
+    run.kill().unwrap();
+    run.wait().unwrap();
+    let next = tree.ci(&["format"]);
+    assert_eq!(next.status.code(), Some(0), "{}", text(&next.stderr));
+    assert!(text(&next.stderr).contains("an earlier run did not end properly"), "{}", text(&next.stderr));
+    for pid in pids.into_iter().filter(|pid| runs(*pid)) {
+        let _ = kill_process(Pid::from_raw(pid).unwrap(), Signal::KILL);
+    }
+}
+
+#[test]
+fn it_works_in_a_git_worktree() {
+    let tree = Tree::new();
+    fs::remove_dir(tree.path(".git")).unwrap();
+    tree.write(".gitignore", "target/\n.flowship/\nCargo.lock\nnode_modules\n");
+    let git = |arguments: &[&str]| {
+        let mut git = Command::new("git");
+        git.args([
+            "-c",
+            "user.name=Fixture",
+            "-c",
+            "user.email=fixture@example.com",
+            "-c",
+            "core.hooksPath=/dev/null",
+        ]);
+        // A surrounding git operation, such as a hook, must not lead this one to another repository.
+        for name in ["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE"] {
+            git.env_remove(name);
+        }
+        let output = git.args(arguments).current_dir(tree.folder.path()).output().unwrap();
+        assert!(output.status.success(), "{}", text(&output.stderr));
+    };
+    let place = tempfile::tempdir().unwrap();
+    let worktree = place.path().join("worktree");
+    git(&["init", "--quiet"]);
+    git(&["add", "--all"]);
+    git(&["commit", "--quiet", "--message", "Fixture"]);
+    git(&["worktree", "add", "--quiet", "--detach", worktree.to_str().unwrap()]);
+    let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
+    command
+        .args(["ci", "format", "generated", "flows", "workflows", "tests"])
+        .current_dir(worktree.join("flows"));
+    quiet(&mut command);
+    let output = command.output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    assert!(worktree.join(".flowship/ci").is_dir() && !tree.path(".flowship").exists());
+}

@@ -1,0 +1,36 @@
+//! The running platform as its users meet it: every test brings real services up through the binary, in a checkout of
+//! its own, and causes the fault that it is about.
+
+mod background;
+mod checkout;
+mod control;
+mod flow_files;
+mod processes;
+mod web;
+
+mod accounts;
+mod foreground;
+mod lifecycle;
+mod outage;
+mod ports;
+mod providers;
+mod refused;
+mod reload;
+
+use std::time::{Duration, Instant};
+
+/// Longer than anything here takes on a machine that does something else besides.
+const PATIENCE: Duration = Duration::from_secs(90);
+
+/// Waits until `look` finds something.
+#[track_caller]
+fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let give_up = Instant::now() + PATIENCE;
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(Instant::now() < give_up, "waited {} s in vain: {what}", PATIENCE.as_secs());
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}

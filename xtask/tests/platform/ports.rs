@@ -1,0 +1,77 @@
+//! Who gets which ports: two checkouts side by side, ports that are taken, ports that are fixed, the debugger.
+
+use std::net::TcpListener;
+
+use crate::checkout::Checkout;
+use crate::web::get;
+
+const DEV: &str = "ops/environments/dev.toml";
+
+#[test]
+fn two_checkouts_run_side_by_side() {
+    let (one, other) = (Checkout::new(), Checkout::new());
+    // Whatever is in the way of the other's own block: here its second port.
+    let plan = other.done(&["dev", "--dry-run"]).out;
+    let own: u16 =
+        plan.split(" -c port=").nth(1).unwrap().split_whitespace().next().unwrap().parse().unwrap();
+    let in_the_way = TcpListener::bind(("127.0.0.1", own)).unwrap();
+    a_fixed_port_that_is_taken(&other, own);
+
+    one.up();
+    let moved = other.up();
+    moved.says(&[&format!("port {own}"), &format!("pid {}", std::process::id()), "another block of ports"]);
+    assert_ne!(other.port("postgres", "sql"), own);
+    drop(in_the_way);
+
+    assert_eq!(one.failed_checks(), [""; 0]);
+    assert_eq!(other.failed_checks(), [""; 0]);
+    the_debugger_opens_without_moving_the_rest(&other);
+    one.done(&["down"]);
+    one.nothing_runs();
+    other.done(&["status"]);
+    fixed_ports(&one);
+}
+
+fn a_fixed_port_that_is_taken(checkout: &Checkout, taken: u16) {
+    let before = checkout.read(DEV);
+    checkout.write(DEV, &format!("{before}\n[ports]\nnode-red.flows = {taken}\n"));
+    let refused = checkout.run(&["dev", "--detach"]);
+    assert_eq!(refused.code, Some(1), "{refused:#?}");
+    let who = format!("(pid {})", std::process::id());
+    refused.says(&[&format!("port {taken}"), "node-red.flows", &who, "ops/environments/dev.toml"]);
+    checkout.nothing_runs();
+    checkout.write(DEV, &before);
+}
+
+/// A number that another service would have by default is not given twice.
+fn fixed_ports(checkout: &Checkout) {
+    let wanted = checkout.port("postgres", "sql");
+    checkout.write(DEV, &format!("{}\n[ports]\nnode-red.flows = {wanted}\n", checkout.read(DEV)));
+    checkout.up();
+    assert_eq!(checkout.port("node-red-a", "flows"), wanted);
+    assert_ne!(checkout.port("postgres", "sql"), wanted);
+    assert_eq!(checkout.failed_checks(), [""; 0]);
+}
+
+fn the_debugger_opens_without_moving_the_rest(checkout: &Checkout) {
+    let (before, ports) = (checkout.pids(), checkout.status()[3]["ports"].clone());
+    checkout.done(&["dev", "--detach", "--inspect"]);
+    let inspected = get(&debugger(checkout)).unwrap();
+    assert!(inspected.status == 200 && inspected.body.contains("node.js"), "{inspected:?}");
+    let free = TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port();
+    checkout.done(&["dev", "--detach", "--inspect", &free.to_string()]);
+    let inspected = get(&format!("http://127.0.0.1:{free}/json/version")).unwrap();
+    assert_eq!(inspected.status, 200);
+    assert_eq!(checkout.status()[3]["ports"], ports);
+    let others = |pids: Vec<(String, Option<i64>)>| {
+        pids.into_iter().filter(|(name, _)| name != "node-red-a").collect::<Vec<_>>()
+    };
+    assert_eq!(others(checkout.pids()), others(before));
+}
+
+/// As `status` shows it.
+fn debugger(checkout: &Checkout) -> String {
+    let status = checkout.status();
+    let node_red = status.as_array().unwrap().iter().find(|one| one["name"] == "node-red-a").unwrap();
+    format!("http://127.0.0.1:{}/json/version", node_red["ports"]["inspect"])
+}

@@ -1,0 +1,171 @@
+//! How a service runs in a container. What holds for all of them is in [`ContainerPolicy`].
+
+use serde::{Deserialize, Serialize};
+
+use super::{PortRef, ServiceId, Value, Variable};
+
+/// A service on the engines that run containers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Container {
+    Runs(Box<Shape>),
+    /// Not composed yet: it joins together with these other parts.
+    Later {
+        with: &'static str,
+    },
+}
+
+/// What a container is given besides what every service has.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(bound(deserialize = "'de: 'static"))]
+pub struct Shape {
+    /// Whether it runs in development, too.
+    pub in_development: bool,
+    pub user: User,
+    /// Files and folders of the repository that its image holds; none where somebody else made the image.
+    pub sources: Vec<&'static str>,
+    /// Handed to the entry point of an image that somebody else made; empty where the image is ours.
+    pub command: Vec<Value>,
+    /// Added to the service's own variables.
+    pub variables: Vec<Variable>,
+    /// Where each of its volumes lies.
+    pub folders: Vec<Folder>,
+    /// Folders that only this container needs, because everything else of it is read-only.
+    pub scratch: Vec<Scratch>,
+    /// Generated files of the repository that it reads.
+    pub configuration: Vec<ConfigurationFile>,
+    pub probe: Probe,
+    /// Size of `/dev/shm`; none where the engine's default of 64 MiB will do.
+    pub shared_memory_mib: Option<u32>,
+    /// Limit of open files; none where the engine's default will do.
+    pub open_files: Option<u32>,
+    /// Where its debugger listens in development.
+    pub debugger: Option<u16>,
+}
+
+/// As whom a container runs. Numbers, so that the image needs no name for them; never 0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct User {
+    pub uid: u32,
+    pub gid: u32,
+}
+
+/// A volume's place in the container.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Folder {
+    pub volume: &'static str,
+    pub path: &'static str,
+    pub storage: Storage,
+}
+
+/// What a folder is made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Storage {
+    /// A volume of the engine: outlives the container.
+    Volume,
+    /// Memory: ends with the container.
+    Memory { mib: u32 },
+}
+
+/// A folder in memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Scratch {
+    pub path: &'static str,
+    pub mib: u32,
+}
+
+/// A file of the repository in the container.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConfigurationFile {
+    pub name: &'static str,
+    /// Below the root of the repository.
+    pub source: &'static str,
+    pub path: &'static str,
+}
+
+/// What in the image can ask an address over HTTP or TCP.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Probe {
+    /// Our own script, which needs bash.
+    Script,
+    /// `wget`, of BusyBox or GNU.
+    Wget,
+    /// Nothing: its health has to be a command.
+    Nothing,
+}
+
+/// What holds for every container.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ContainerPolicy {
+    /// Where the repository's files lie in images of ours.
+    pub root: &'static str,
+    /// Where secrets are mounted (the convention of Docker and Compose).
+    pub secrets: &'static str,
+    /// The script of [`Probe::Script`], a file of the repository.
+    pub probe: &'static str,
+    /// How often a service that failed is started again before it is left for a person to look at.
+    pub restart_attempts: u16,
+    pub check: CheckTimes,
+    /// The bound of what the engine keeps of each container's output.
+    pub log_file_mib: u16,
+    pub log_files: u16,
+    /// The first two numbers of every address in the networks, where the site names no others.
+    pub network_prefix: &'static str,
+}
+
+/// Times of health checks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CheckTimes {
+    pub every_seconds: u16,
+    pub limit_seconds: u16,
+    /// Failures count only after this.
+    pub start_seconds: u16,
+    /// In a row.
+    pub failures: u16,
+}
+
+/// How a replica leaves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(bound(deserialize = "'de: 'static"))]
+pub struct Draining {
+    pub service: ServiceId,
+    /// From "not ready" to the end of listening, in milliseconds: the edge has to notice in between.
+    pub delay_ms: u32,
+    /// What is in flight gets this long, in milliseconds.
+    pub limit_ms: u32,
+}
+
+/// How the edge serves the platform.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EdgePolicy {
+    pub service: ServiceId,
+    /// Where it sends requests.
+    pub serves: PortRef,
+    /// Only what begins with this is sent on.
+    pub path: &'static str,
+    /// At once; each takes two open files.
+    pub max_connections: u32,
+    /// Milliseconds between two health checks of a replica.
+    pub check_every_ms: u32,
+    /// Failures in a row until a replica gets nothing more.
+    pub check_failures: u16,
+    pub check_successes: u16,
+    /// Time for a client to send the head of its request, in seconds.
+    pub head_limit_seconds: u16,
+    /// Time without a byte from a client or a replica, in seconds.
+    pub idle_limit_seconds: u16,
+    /// How long browsers are told to insist on TLS, in seconds.
+    pub strict_transport_seconds: u32,
+}
+
+impl Container {
+    #[must_use]
+    pub fn shape(&self) -> Option<&Shape> {
+        match self {
+            Container::Runs(shape) => Some(shape),
+            Container::Later { .. } => None,
+        }
+    }
+}

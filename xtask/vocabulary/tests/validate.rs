@@ -1,0 +1,807 @@
+//! Every invariant of a platform: what breaks it is found, named and, when there is more than one, found with the rest.
+
+use vocabulary::model::{
+    Alert, ChangeClass, CheckTimes, Command, Condition, ConfigurationFile, Container, ContainerPolicy,
+    Destination, Draining, Edge, EdgePolicy, Evidence, Exposure, Fact, Folder, Gate, GateCommand, Health,
+    Identity, Image, Initialise, Label, Lifetime, LlmEndpoint, Metric, MetricKind, MetricRef, Need, OnChange,
+    Platform, Port, PortRef, Probe, Process, Protocol, QueuePolicy, Reaction, Resources, Review, RouteRule,
+    Scrape, Scratch, Secret, SecretRef, SecretSource, SecretUse, Service, ServiceId, Severity, Shape,
+    SmokeCheck, SmokeStep, SmokeSuite, Stop, Storage, Test, User, Value, Variable, Volume, VolumeRef,
+};
+
+const WEB: ServiceId = ServiceId("web");
+const DB: ServiceId = ServiceId("db");
+const SETUP: ServiceId = ServiceId("setup");
+const MODEL: ServiceId = ServiceId("model");
+const NOBODY: ServiceId = ServiceId("nobody");
+
+const HTTP: PortRef = PortRef { service: WEB, name: "http" };
+const SQL: PortRef = PortRef { service: DB, name: "sql" };
+const ASK: PortRef = PortRef { service: MODEL, name: "ask" };
+const DATA: VolumeRef = VolumeRef { service: DB, name: "data" };
+const PASSWORD: SecretRef = SecretRef("password");
+const TOKEN: SecretRef = SecretRef("token");
+const KEY: SecretRef = SecretRef("key");
+const REQUESTS: MetricRef = MetricRef("requests_total");
+const SECONDS: MetricRef = MetricRef("request_seconds");
+
+const DIGEST: &str = "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+
+fn port(name: &'static str, number: u16, exposure: Exposure) -> Port {
+    Port { name, number, protocol: Protocol::Http, exposure, purpose: "to be asked" }
+}
+
+fn edge(to: PortRef, need: Need) -> Edge {
+    Edge { to: Destination::Port(to), need, why: "it asks" }
+}
+
+fn command(arguments: Vec<Value>) -> Command {
+    Command { program: "node", arguments, calls: vec![], variables: vec![] }
+}
+
+fn process(commands: Vec<Command>) -> Process {
+    Process { initialise: None, commands, identity: Identity::Caller, on_change: vec![] }
+}
+
+fn service(id: ServiceId, lifetime: Lifetime) -> Service {
+    Service {
+        id,
+        purpose: "a part",
+        lifetime,
+        image: Image::None,
+        ports: vec![],
+        edges: vec![],
+        starts_after: vec![],
+        variables: vec![],
+        secrets: vec![],
+        health: None,
+        stop: Stop { signal: "SIGTERM", grace_seconds: 10 },
+        resources: Resources { memory_mib: 64, cpu_millis: 100, pids: 32 },
+        volumes: vec![],
+        scrape: None,
+        metrics: vec![],
+        alerts: vec![],
+        process: Some(process(vec![command(vec![])])),
+        container: Container::Later { with: "the next parts" },
+    }
+}
+
+fn secret_use(secret: SecretRef, variable: &'static str) -> SecretUse {
+    SecretUse { secret, variable: Some(variable) }
+}
+
+fn variable(name: &'static str, value: Value) -> Variable {
+    Variable { name, value }
+}
+
+fn web() -> Service {
+    Service {
+        image: Image::Pinned { reference: "registry.example:5000/web:1.2", digest: DIGEST },
+        ports: vec![port("http", 8080, Exposure::Public)],
+        edges: vec![edge(SQL, Need::Start), edge(ASK, Need::Run)],
+        starts_after: vec![SETUP],
+        variables: vec![
+            variable("ADDRESS", Value::BindAddress(HTTP)),
+            variable("DATABASE", Value::Url { port: SQL, path: "/web" }),
+            variable("NAME", Value::Joined(vec![Value::Text("web-"), Value::Fact(Fact::Replica)])),
+            variable("TOKEN_PATH", Value::SecretFile(TOKEN)),
+        ],
+        secrets: vec![secret_use(TOKEN, "TOKEN_FILE"), secret_use(KEY, "KEY_FILE")],
+        health: Some(Health::Http { port: HTTP, path: "/ready" }),
+        scrape: Some(Scrape { port: HTTP, path: "/metrics", every_seconds: 15 }),
+        metrics: vec![
+            Metric {
+                name: REQUESTS,
+                kind: MetricKind::Counter,
+                help: "asked",
+                labels: vec!["code"],
+                ours: true,
+            },
+            Metric {
+                name: SECONDS,
+                kind: MetricKind::Histogram { buckets: vec![0.1, 1.0] },
+                help: "took",
+                labels: vec![],
+                ours: true,
+            },
+        ],
+        alerts: vec![Alert {
+            name: "WebIsAsked",
+            severity: Severity::Warning,
+            expression: "rate(requests_total[5m]) > 0",
+            reads: vec![REQUESTS],
+            for_minutes: 5,
+            summary: "somebody asks",
+            remedy: "answer",
+        }],
+        process: Some(Process {
+            on_change: vec![OnChange {
+                paths: vec!["flows"],
+                reaction: Reaction::ReloadFlows { port: HTTP, path: "/reload", token: TOKEN },
+            }],
+            ..process(vec![command(vec![])])
+        }),
+        ..service(WEB, Lifetime::LongRunning { replicas: vec!["a", "b"] })
+    }
+}
+
+fn db() -> Service {
+    Service {
+        ports: vec![port("sql", 5432, Exposure::Internal)],
+        secrets: vec![secret_use(PASSWORD, "PASSWORD_FILE")],
+        health: Some(Health::Tcp { port: SQL }),
+        volumes: vec![Volume { name: "data", purpose: "rows", precious: true }],
+        process: Some(Process {
+            initialise: Some(Initialise {
+                volume: DATA,
+                creates: "VERSION",
+                command: command(vec![Value::Folder(DATA)]),
+            }),
+            ..process(vec![command(vec![Value::Folder(DATA), Value::BindPort(SQL)])])
+        }),
+        ..service(DB, Lifetime::LongRunning { replicas: vec![""] })
+    }
+}
+
+fn setup() -> Service {
+    Service {
+        edges: vec![edge(SQL, Need::Start)],
+        secrets: vec![secret_use(PASSWORD, "PASSWORD_FILE")],
+        process: Some(Process {
+            on_change: vec![OnChange { paths: vec!["migrations"], reaction: Reaction::RunAgain }],
+            ..process(vec![command(vec![Value::Host(SQL)]), command(vec![Value::Number(SQL)])])
+        }),
+        ..service(SETUP, Lifetime::OneShot)
+    }
+}
+
+fn model() -> Service {
+    Service {
+        ports: vec![port("ask", 8000, Exposure::Internal)],
+        health: Some(Health::Command(command(vec![Value::BindPort(ASK)]))),
+        stop: Stop { signal: "SIGTERM", grace_seconds: 8 },
+        ..service(MODEL, Lifetime::StandIn)
+    }
+}
+
+fn secret(name: SecretRef, source: SecretSource) -> Secret {
+    Secret { name, purpose: "to be let in", source, rotate_after_days: 90 }
+}
+
+fn gate(id: &'static str, after: Vec<&'static str>) -> Gate {
+    Gate {
+        id,
+        checks: "something",
+        commands: vec![GateCommand {
+            program: "cargo",
+            arguments: vec![],
+            calls: vec![],
+            folder: ".",
+            evidence: Evidence::ExitCode,
+        }],
+        after,
+        remedy: "mend it",
+        limit_seconds: 60,
+    }
+}
+
+fn platform() -> Platform {
+    Platform {
+        name: "fixture",
+        services: vec![web(), db(), setup(), model()],
+        secrets: vec![
+            secret(PASSWORD, SecretSource::Generated { bytes: 16 }),
+            secret(TOKEN, SecretSource::Generated { bytes: 24 }),
+            secret(KEY, SecretSource::Provided { by: "the provider" }),
+        ],
+        labels: vec![
+            Label { name: "task_id", purpose: "which task", example: "1", unbounded: true },
+            Label { name: "component", purpose: "which part", example: "web", unbounded: false },
+        ],
+        llm: LlmEndpoint { stand_in: ASK, path: "/v1", model: "stand-in", key: KEY },
+        queue: QueuePolicy {
+            task: "tasks",
+            dead_letter: "dead",
+            smoke_prefix: "smoke-",
+            retry_limit: 0,
+            retry_delay_seconds: 1,
+            retry_delay_max_seconds: 1,
+            retry_backoff: true,
+            expire_seconds: 2,
+            heartbeat_seconds: 1,
+            monitor_seconds: 1,
+            retention_seconds: 1,
+            delete_after_seconds: 1,
+            poll_ms: 1,
+            control_poll_ms: 1,
+            concurrency: 1,
+        },
+        containers: ContainerPolicy {
+            root: "/srv",
+            secrets: "/run/secrets",
+            probe: "probe.bash",
+            restart_attempts: 5,
+            check: CheckTimes { every_seconds: 3, limit_seconds: 3, start_seconds: 60, failures: 3 },
+            log_file_mib: 10,
+            log_files: 5,
+            network_prefix: "10.203",
+        },
+        draining: Draining { service: MODEL, delay_ms: 800, limit_ms: 5_000 },
+        edge: EdgePolicy {
+            service: WEB,
+            serves: ASK,
+            path: "/api",
+            max_connections: 100,
+            check_every_ms: 200,
+            check_failures: 3,
+            check_successes: 1,
+            head_limit_seconds: 5,
+            idle_limit_seconds: 60,
+            strict_transport_seconds: 1,
+        },
+        smoke: SmokeSuite {
+            checks: vec![SmokeCheck {
+                name: "end_to_end",
+                purpose: "it works",
+                relies_on: vec![WEB, DB],
+                steps: vec![SmokeStep::Route {
+                    title: "route it",
+                    rules: vec![RouteRule { condition: exists(), output: "left" }],
+                    leaves_by: Some("left"),
+                }],
+                expects: vec![exists()],
+                detail: "payload",
+            }],
+            check_limit_ms: 10,
+            run_limit_ms: 10,
+        },
+        gates: vec![gate("format", vec![]), gate("tests", vec!["format"])],
+        review: Review { label: "wider", asked_for: vec![ChangeClass::WidensReach] },
+    }
+}
+
+fn exists() -> Condition {
+    Condition { property: "payload", test: Test::Exists }
+}
+
+fn at(platform: &mut Platform, id: ServiceId) -> &mut Service {
+    platform.services.iter_mut().find(|service| service.id == id).unwrap()
+}
+
+fn process_at(platform: &mut Platform, id: ServiceId) -> &mut Process {
+    at(platform, id).process.as_mut().unwrap()
+}
+
+/// A container that is right for the service, but for what a row breaks.
+fn shape() -> Shape {
+    Shape {
+        in_development: true,
+        user: User { uid: 10_001, gid: 10_001 },
+        sources: vec![],
+        command: vec![],
+        variables: vec![],
+        folders: vec![],
+        scratch: vec![],
+        configuration: vec![],
+        probe: Probe::Wget,
+        shared_memory_mib: None,
+        open_files: None,
+        debugger: None,
+    }
+}
+
+fn contain(platform: &mut Platform, id: ServiceId, shape: Shape) {
+    at(platform, id).container = Container::Runs(Box::new(shape));
+}
+
+type Change = fn(&mut Platform);
+
+/// What is broken, and `subject: problem` of the one violation that is then found (or of both, where one change
+/// cannot break less). `*` at the end stands for any rest.
+const RULES: &[(Change, &[&str])] = &[
+    // Names.
+    (
+        |p| {
+            p.services.push(Service {
+                ports: vec![],
+                health: None,
+                ..service(ServiceId("Big Name"), Lifetime::OneShot)
+            });
+        },
+        &["service Big Name: its id must be lower-case letters, digits and hyphens, at most 40 of them"],
+    ),
+    (
+        |p| p.services.push(service(ServiceId("-a"), Lifetime::OneShot)),
+        &["service -a: its id must be lower-case letters*"],
+    ),
+    (
+        |p| {
+            p.services
+                .push(service(ServiceId("a2345678901234567890123456789012345678901"), Lifetime::OneShot))
+        },
+        &["service a2345678901234567890123456789012345678901: its id must be lower-case letters*"],
+    ),
+    (
+        |p| p.services.push(service(SETUP, Lifetime::OneShot)),
+        &["service setup: the name is taken twice; rename one"],
+    ),
+    (
+        |p| at(p, DB).lifetime = Lifetime::LongRunning { replicas: vec![] },
+        &["service db: it has no replica; name at least one, an empty name for a single one"],
+    ),
+    (
+        |p| at(p, DB).lifetime = Lifetime::LongRunning { replicas: vec!["", "b"] },
+        &["service db: with more than one replica each needs a name"],
+    ),
+    (
+        |p| at(p, DB).lifetime = Lifetime::LongRunning { replicas: vec!["b", "b", "b"] },
+        &["replica of db b: the name is taken twice; rename one"],
+    ),
+    (
+        |p| at(p, DB).lifetime = Lifetime::LongRunning { replicas: vec!["a/b"] },
+        &["replica a/b: its name must be lower-case letters*"],
+    ),
+    (
+        |p| at(p, DB).volumes.push(Volume { name: "data", purpose: "more", precious: false }),
+        &["volume of db data: the name is taken twice; rename one"],
+    ),
+    (
+        |p| at(p, DB).volumes.push(Volume { name: "../data", purpose: "more", precious: false }),
+        &["volume of db ../data: its name must be lower-case letters*"],
+    ),
+    (
+        |p| at(p, WEB).variables.push(variable("NAME", Value::Text("x"))),
+        &["variable of web NAME: the name is taken twice; rename one"],
+    ),
+    (
+        |p| at(p, WEB).variables.push(variable("KEY_FILE", Value::Text("x"))),
+        &["variable of web KEY_FILE: the name is taken twice; rename one"],
+    ),
+    (
+        |p| at(p, WEB).variables.push(variable("MY-NAME", Value::Text("x"))),
+        &["service web: MY-NAME is no name of a variable: A to Z, digits and _ make one"],
+    ),
+    (
+        |p| {
+            let twice = vec![variable("A", Value::Text("1")), variable("A", Value::Text("2"))];
+            process_at(p, WEB).commands[0].variables = twice;
+        },
+        &["variable of web A: the name is taken twice; rename one"],
+    ),
+    (|p| p.secrets.push(p.secrets[0].clone()), &["secret password: the name is taken twice; rename one"]),
+    (
+        |p| {
+            p.secrets.push(secret(SecretRef("a/b"), SecretSource::Provided { by: "x" }));
+            at(p, WEB).secrets.push(SecretUse { secret: SecretRef("a/b"), variable: None });
+        },
+        &["secret a/b: its name must be lower-case letters*"],
+    ),
+    (|p| p.labels.push(p.labels[0].clone()), &["label task_id: the name is taken twice; rename one"]),
+    (
+        |p| {
+            let again = at(p, WEB).metrics[0].clone();
+            at(p, WEB).metrics.push(again);
+        },
+        &["metric requests_total: the name is taken twice; rename one"],
+    ),
+    (
+        |p| {
+            let again = at(p, WEB).alerts[0].clone();
+            at(p, WEB).alerts.push(again);
+        },
+        &["alert WebIsAsked: the name is taken twice; rename one"],
+    ),
+    // Ports.
+    (
+        |p| at(p, WEB).ports.push(port("http", 9000, Exposure::Public)),
+        &["port of web http: the name is taken twice; rename one"],
+    ),
+    (
+        |p| at(p, WEB).ports.push(port("my_port", 9000, Exposure::Public)),
+        &["port of web my_port: its name must be lower-case letters*"],
+    ),
+    (
+        |p| at(p, DB).ports[0].number = 443,
+        &["port db.sql: number 443 needs a privilege that no service has; take one from 1024 on"],
+    ),
+    (
+        |p| at(p, WEB).ports.push(port("more", 8080, Exposure::Public)),
+        &["port web.more: number 8080 is also that of web.http; give each its own"],
+    ),
+    (
+        |p| at(p, WEB).ports.push(port("more", 9000, Exposure::Internal)),
+        &["port web.more: no edge leads to it and it is not exposed; remove it or add the edge"],
+    ),
+    // Edges.
+    (
+        |p| at(p, WEB).edges.push(edge(PortRef { service: DB, name: "admin" }, Need::Run)),
+        &["edge web -> db.admin: nobody serves it; add the port to db or remove the edge"],
+    ),
+    (
+        |p| at(p, WEB).edges.push(edge(PortRef { service: NOBODY, name: "x" }, Need::Run)),
+        &["edge web -> nobody.x: nobody serves it*"],
+    ),
+    (
+        |p| at(p, WEB).edges.push(edge(HTTP, Need::Run)),
+        &["edge web -> web.http: a service needs no edge to itself; remove it"],
+    ),
+    (|p| at(p, WEB).edges.push(edge(SQL, Need::Run)), &["edge web -> db.sql: it stands twice; remove one"]),
+    (
+        |p| at(p, WEB).starts_after.push(DB),
+        &["service web: it starts after db, which never ends; say so with an edge to a port of it"],
+    ),
+    (
+        |p| at(p, WEB).starts_after.push(NOBODY),
+        &["service web: it starts after nobody, which does not exist"],
+    ),
+    (
+        |p| at(p, DB).edges.push(edge(HTTP, Need::Start)),
+        &[
+            "service web: it cannot start before itself: what it needs to start forms a circle",
+            "service db: it cannot start before itself: what it needs to start forms a circle",
+            "service setup: it cannot start before itself: what it needs to start forms a circle",
+        ],
+    ),
+    // Health.
+    (
+        |p| at(p, SETUP).health = Some(Health::Command(command(vec![]))),
+        &["service setup: a one-shot service is judged by its exit code; remove its health check"],
+    ),
+    (
+        |p| at(p, DB).health = None,
+        &["service db: it has no health check; every long-running service needs one"],
+    ),
+    (|p| at(p, MODEL).health = None, &["service model: it has no health check*"]),
+    (
+        |p| at(p, WEB).health = Some(Health::Tcp { port: SQL }),
+        &["service web: its health check asks db.sql, which is no port of it; name one of http"],
+    ),
+    (
+        |p| at(p, WEB).health = Some(Health::Http { port: PortRef { service: WEB, name: "x" }, path: "/" }),
+        &["service web: its health check asks web.x, which is no port of it; name one of http"],
+    ),
+    (
+        |p| at(p, WEB).health = Some(Health::Http { port: HTTP, path: "ready" }),
+        &["service web: its health check asks for \"ready\"; a path begins with /"],
+    ),
+    // Limits.
+    (
+        |p| at(p, WEB).resources.memory_mib = 0,
+        &["service web: memory_mib is 0; every service has a limit above 0"],
+    ),
+    (|p| at(p, WEB).resources.cpu_millis = 0, &["service web: cpu_millis is 0*"]),
+    (|p| at(p, WEB).resources.pids = 0, &["service web: pids is 0*"]),
+    (
+        |p| at(p, WEB).stop.grace_seconds = 0,
+        &["service web: its stop grace is 0 s; give it time to end by itself"],
+    ),
+    (
+        |p| at(p, WEB).stop.signal = "SIGUSR1",
+        &["service web: it is stopped by SIGUSR1; name one of SIGTERM, SIGINT, SIGQUIT"],
+    ),
+    // Images.
+    (
+        |p| at(p, WEB).image = Image::Pinned { reference: "web:1", digest: "sha256:12" },
+        &["service web: the digest of web:1 is not sha256: and 64 lower-case hexadecimal digits"],
+    ),
+    (
+        |p| at(p, WEB).image = Image::Pinned { reference: "registry.example:5000/web", digest: DIGEST },
+        &["service web: registry.example:5000/web names no version; add the tag beside the digest"],
+    ),
+    // Values.
+    (
+        |p| at(p, WEB).variables.push(variable("X", Value::BindPort(SQL))),
+        &["service web: it binds db.sql, which is no port of it; name one of http"],
+    ),
+    (
+        |p| process_at(p, SETUP).commands[0].arguments.push(Value::BindAddress(HTTP)),
+        &["service setup: it binds web.http, which is no port of it; name one of none (it has no port)"],
+    ),
+    (
+        |p| at(p, DB).variables.push(variable("X", Value::Joined(vec![Value::Host(HTTP)]))),
+        &["service db: it is told the address of web.http without an edge to it; add the edge"],
+    ),
+    (
+        |p| at(p, WEB).variables.push(variable("X", Value::Number(PortRef { service: WEB, name: "x" }))),
+        &["service web: it is told the address of web.x, which is no port of it; name one of http"],
+    ),
+    (
+        |p| at(p, WEB).variables.push(variable("X", Value::Folder(DATA))),
+        &["service web: it uses the folder db/data, which is no volume of it"],
+    ),
+    (
+        |p| at(p, DB).variables.push(variable("X", Value::Folder(VolumeRef { service: DB, name: "x" }))),
+        &["service db: it uses the folder db/x, which is no volume of it"],
+    ),
+    (
+        |p| at(p, MODEL).variables.push(variable("X", Value::SecretFile(KEY))),
+        &["service model: it names the file of key without reading it; add the use"],
+    ),
+    (
+        |p| at(p, DB).variables.push(variable("X", Value::Fact(Fact::Replica))),
+        &["service db: it asks for its replica's name and has a single, nameless one"],
+    ),
+    (
+        |p| at(p, MODEL).health = Some(Health::Command(command(vec![Value::SecretFile(KEY)]))),
+        &["service model: it names the file of key without reading it; add the use"],
+    ),
+    (
+        |p| {
+            process_at(p, DB).initialise.as_mut().unwrap().command.variables =
+                vec![variable("X", Value::Host(HTTP))]
+        },
+        &["service db: it is told the address of web.http without an edge to it; add the edge"],
+    ),
+    // Secrets.
+    (
+        |p| at(p, WEB).secrets.push(SecretUse { secret: SecretRef("other"), variable: None }),
+        &["service web: it reads the secret other, which nobody defines"],
+    ),
+    (
+        |p| at(p, WEB).secrets.push(SecretUse { secret: TOKEN, variable: None }),
+        &["secret of web token: the name is taken twice; rename one"],
+    ),
+    (
+        |p| at(p, WEB).secrets[0].variable = Some("TOKEN"),
+        &["service web: TOKEN hands over token; name it TOKEN_FILE: secrets go as paths"],
+    ),
+    (
+        |p| p.secrets.push(secret(SecretRef("other"), SecretSource::Provided { by: "x" })),
+        &["secret other: nobody reads it; remove it or name its reader"],
+    ),
+    (
+        |p| p.secrets[0].rotate_after_days = 0,
+        &["secret password: its rotation is 0 days; give a number above 0"],
+    ),
+    (
+        |p| p.secrets[0].source = SecretSource::Generated { bytes: 15 },
+        &["secret password: 15 random bytes can be guessed; take 16 or more"],
+    ),
+    // Metrics and alerts.
+    (
+        |p| at(p, WEB).scrape = Some(Scrape { port: SQL, path: "/metrics", every_seconds: 1 }),
+        &["service web: it is scraped on db.sql, which is no port of it; name one of http"],
+    ),
+    (
+        |p| at(p, WEB).scrape = Some(Scrape { port: HTTP, path: "metrics", every_seconds: 1 }),
+        &["service web: it is scraped at \"metrics\"; a path begins with /"],
+    ),
+    (
+        |p| at(p, WEB).scrape = Some(Scrape { port: HTTP, path: "/metrics", every_seconds: 0 }),
+        &["service web: it is scraped every 0 s; give an interval above 0"],
+    ),
+    (
+        |p| at(p, WEB).scrape = None,
+        &["service web: it has metrics that nobody scrapes; add `scrape` or remove them"],
+    ),
+    (
+        |p| at(p, WEB).metrics[1].kind = MetricKind::Counter,
+        &["metric request_seconds: a counter's name ends in _total (Prometheus naming practice)"],
+    ),
+    (
+        |p| at(p, WEB).metrics[1].kind = MetricKind::Histogram { buckets: vec![] },
+        &["metric request_seconds: its buckets must be given and rise"],
+    ),
+    (
+        |p| at(p, WEB).metrics[1].kind = MetricKind::Histogram { buckets: vec![1.0, 1.0] },
+        &["metric request_seconds: its buckets must be given and rise"],
+    ),
+    (
+        |p| at(p, WEB).metrics[1].labels.push("task_id"),
+        &["metric request_seconds: the label task_id has no bound, so each value would be a series; drop it"],
+    ),
+    (
+        |p| {
+            at(p, WEB).alerts[0].reads.push(MetricRef("other"));
+            at(p, WEB).alerts[0].expression = "requests_total > other";
+        },
+        &["alert WebIsAsked: it reads other, which no service exports"],
+    ),
+    (
+        |p| at(p, WEB).alerts[0].reads.push(SECONDS),
+        &["alert WebIsAsked: it says to read request_seconds, and its expression does not"],
+    ),
+    (
+        |p| at(p, WEB).alerts[0].reads.clear(),
+        &["alert WebIsAsked: it reads no metric; list those of its expression"],
+    ),
+    // Processes.
+    (|p| process_at(p, SETUP).commands.clear(), &["service setup: its process runs no command"]),
+    (
+        |p| process_at(p, WEB).commands.clear(),
+        &["service web: a long-running process has exactly one command"],
+    ),
+    (
+        |p| process_at(p, MODEL).commands.push(command(vec![])),
+        &["service model: a long-running process has exactly one command"],
+    ),
+    (
+        |p| {
+            let process = process_at(p, WEB);
+            process.initialise = Some(Initialise { volume: DATA, creates: "x", command: command(vec![]) });
+        },
+        &["service web: it uses the folder db/data, which is no volume of it"],
+    ),
+    (
+        |p| process_at(p, WEB).on_change[0].reaction = Reaction::RunAgain,
+        &["service web: only a one-shot service is run again; restart this one"],
+    ),
+    (
+        |p| process_at(p, SETUP).on_change[0].reaction = Reaction::Restart,
+        &["service setup: a one-shot service is run again, not restarted"],
+    ),
+    (
+        |p| {
+            process_at(p, WEB).on_change[0].reaction =
+                Reaction::ReloadFlows { port: SQL, path: "/", token: TOKEN }
+        },
+        &["service web: flows are reloaded through db.sql, which is no port of it; name one of http"],
+    ),
+    (
+        |p| {
+            process_at(p, WEB).on_change[0].reaction =
+                Reaction::ReloadFlows { port: HTTP, path: "x", token: TOKEN }
+        },
+        &["service web: flows are reloaded at \"x\"; a path begins with /"],
+    ),
+    (
+        |p| {
+            let reaction = Reaction::ReloadFlows { port: HTTP, path: "/", token: PASSWORD };
+            process_at(p, WEB).on_change[0].reaction = reaction;
+        },
+        &["service web: it names the file of password without reading it; add the use"],
+    ),
+    (
+        |p| at(p, DB).process = None,
+        &[
+            "service web: as a process it cannot start without db, which has no process",
+            "service setup: as a process it cannot start without db, which has no process",
+        ],
+    ),
+    // The model's endpoint and the queue.
+    (|p| p.llm.stand_in = SQL, &["llm: db.sql is no port of a stand-in"]),
+    (|p| p.llm.stand_in.name = "x", &["llm: model.x is no port of a stand-in"]),
+    (|p| p.llm.key = SecretRef("other"), &["llm: its key is the secret other, which nobody defines"]),
+    (|p| p.queue.dead_letter = "tasks", &["queue tasks: the name is taken twice; rename one"]),
+    (|p| p.queue.poll_ms = 0, &["queue: poll_ms is 0; give a number above 0"]),
+    (|p| p.queue.concurrency = 0, &["queue: concurrency is 0; give a number above 0"]),
+    (|p| p.queue.retry_delay_seconds = 2, &["queue: the longest retry delay is shorter than the first"]),
+    (
+        |p| p.queue.heartbeat_seconds = 2,
+        &["queue: an attempt expires before a dead worker is noticed; shorten the heartbeat"],
+    ),
+    // Smoke checks.
+    (
+        |p| p.smoke.checks.push(p.smoke.checks[0].clone()),
+        &["smoke check end_to_end: the name is taken twice; rename one"],
+    ),
+    (|p| p.smoke.checks.clear(), &["smoke: it has no check, so it cannot fail"]),
+    (
+        |p| p.smoke.check_limit_ms = 0,
+        &["smoke: the limit of a check must be above 0 and at most that of the run"],
+    ),
+    (|p| p.smoke.run_limit_ms = 9, &["smoke: the limit of a check must be above 0*"]),
+    (
+        |p| p.smoke.checks[0].relies_on.push(NOBODY),
+        &["smoke check end_to_end: it relies on nobody, which does not exist"],
+    ),
+    (
+        |p| p.smoke.checks[0].name = "End to end",
+        &["smoke check End to end: its name must be lower-case words joined by underscores"],
+    ),
+    (
+        |p| p.smoke.checks[0].steps.clear(),
+        &["smoke check end_to_end: it does nothing or expects nothing, so it cannot fail"],
+    ),
+    (|p| p.smoke.checks[0].expects.clear(), &["smoke check end_to_end: it does nothing or expects nothing*"]),
+    (
+        |p| {
+            let step = SmokeStep::Route { title: "route it", rules: vec![], leaves_by: Some("left") };
+            p.smoke.checks[0].steps[0] = step;
+        },
+        &["smoke check end_to_end: route it: the message must leave by left, which no rule leads to"],
+    ),
+    // Gates.
+    (|p| p.gates.push(gate("tests", vec![])), &["gate tests: the name is taken twice; rename one"]),
+    (|p| p.gates[1].id = "My tests", &["gate My tests: its name must be lower-case letters*"]),
+    (|p| p.gates[1].commands.clear(), &["gate tests: it runs nothing, so it cannot fail"]),
+    (|p| p.gates[1].limit_seconds = 0, &["gate tests: its limit is 0 s; give it time to run"]),
+    (
+        |p| p.gates[0].after.push("tests"),
+        &["gate format: it waits for tests, which is no gate listed before it"],
+    ),
+    // Reviews.
+    (|p| p.review.label = " ", &["review: its label is empty; name the label that a reviewer sets"]),
+    (
+        |p| p.review.asked_for.push(ChangeClass::Neutral),
+        &["review: it asks for the label on neutral changes too; leave them out"],
+    ),
+    // Containers.
+    (
+        |p| {
+            at(p, WEB).edges.clear();
+            at(p, WEB).variables.remove(1);
+            contain(p, WEB, Shape { user: User { uid: 0, gid: 1 }, ..shape() });
+        },
+        &["service web: its container would run as root; give it a user and a group above 0"],
+    ),
+];
+
+fn found(platform: &Platform) -> Vec<String> {
+    platform.validate().iter().map(ToString::to_string).collect()
+}
+
+fn is_meant(found: &str, expected: &str) -> bool {
+    expected.strip_suffix('*').map_or(found == expected, |start| found.starts_with(start))
+}
+
+#[test]
+fn the_fixture_is_valid() {
+    assert_eq!(found(&platform()), [""; 0]);
+}
+
+#[test]
+fn every_broken_rule_is_found_and_nothing_else() {
+    for (change, expected) in RULES {
+        let mut broken = platform();
+        change(&mut broken);
+        let found = found(&broken);
+        let all = found.len() == expected.len()
+            && found.iter().zip(*expected).all(|(found, expected)| is_meant(found, expected));
+        assert!(all, "expected {expected:#?}\nfound {found:#?}");
+    }
+}
+
+#[test]
+fn what_is_broken_together_is_reported_together() {
+    for start in 0..RULES.len() {
+        // Two rules that lie far apart, so that one change does not undo the other.
+        let (first, second) = (&RULES[start], &RULES[(start + RULES.len() / 2) % RULES.len()]);
+        let mut broken = platform();
+        (first.0)(&mut broken);
+        (second.0)(&mut broken);
+        let found = found(&broken);
+        for expected in first.1.iter().chain(second.1) {
+            assert!(found.iter().any(|found| is_meant(found, expected)), "{expected}\nis not in {found:#?}");
+        }
+    }
+    let mut broken = platform();
+    at(&mut broken, WEB).resources = Resources { memory_mib: 0, cpu_millis: 0, pids: 0 };
+    at(&mut broken, DB).ports[0].number = 1;
+    broken.secrets[0].rotate_after_days = 0;
+    broken.gates[0].commands.clear();
+    assert_eq!(found(&broken).len(), 6);
+}
+
+/// Each place that reports is reached by a row above: a new rule needs a row.
+#[test]
+fn every_reporting_place_has_its_row() {
+    let sources = [
+        include_str!("../src/model/validate.rs"),
+        include_str!("../src/model/validate/whole.rs"),
+        include_str!("../src/model/validate/containers.rs"),
+    ];
+    let words = |text: &str| -> Vec<String> { text.split('"').map(str::to_owned).collect::<Vec<_>>() };
+    let told: String =
+        RULES.iter().flat_map(|(_, expected)| *expected).map(|text| format!("{text}\n")).collect();
+    let found: String = RULES
+        .iter()
+        .flat_map(|(change, _)| {
+            let mut broken = platform();
+            change(&mut broken);
+            found(&broken)
+        })
+        .map(|text| format!("{text}\n"))
+        .collect();
+    assert!(!told.is_empty());
+    for source in sources {
+        for call in source.split("add(").skip(1) {
+            let call = call.split(");\n").next().unwrap();
+            // The longest literal of the call, up to its first hole, is the rule's own words.
+            let literals = words(call).into_iter().skip(1).step_by(2);
+            let Some(literal) = literals.max_by_key(String::len) else { continue };
+            let part = literal.split(['{', '}', '\\']).max_by_key(|part| part.len()).unwrap().to_owned();
+            assert!(found.contains(&part), "no row of RULES breaks the rule that says: {literal}");
+        }
+    }
+}

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
-    bench, check, ci, dev, doctor, down, environment, generate, image, impact, logs, reset, smoke, status,
-    supervise, why,
+    bench, check, ci, dev, doctor, down, environment, generate, image, impact, logs, rehearse, reset, smoke,
+    status, supervise, why,
 };
 
 /// Develop, check, release, deploy and watch the Flowship platform.
@@ -51,6 +51,8 @@ pub enum Command {
     Reset(reset::Options),
     /// Run the quality gates
     Ci(ci::Options),
+    /// Bring the production stack up here, prove what it promises, take it down
+    Rehearse(rehearse::Options),
     /// Measure the figures of docs/performance.md
     Bench(bench::Options),
     /// Write the files that derive from the platform

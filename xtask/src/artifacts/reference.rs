@@ -1,6 +1,7 @@
 //! `docs/reference/*.md`: the platform's tables for people.
 
 use vocabulary::formats::markdown::{Block, code, write};
+use vocabulary::model::topology::{Network, Scope, Topology, WayOut};
 use vocabulary::model::{
     Destination, Exposure, Health, Image, Lifetime, MetricKind, Need, Platform, SecretSource, Service,
     Severity,
@@ -51,6 +52,23 @@ fn pages() -> Vec<Page> {
             source: "xtask/src/platform",
             headers: vec!["from", "to", "needed to", "why"],
             rows: edges,
+        },
+        Page {
+            name: "networks",
+            title: "Networks",
+            about: "Derived from the edges, for engines that run containers on one host: every client and server that an edge \
+                    joins have a network of their own. Addresses begin with FLOWSHIP_NETWORK_PREFIX.",
+            source: "xtask/src/platform (the edges)",
+            headers: vec!["network", "members", "addresses", "way out", "host"],
+            rows: networks,
+        },
+        Page {
+            name: "engine-limits",
+            title: "Engine limits",
+            about: "What Compose leaves open in production although no edge allows it.",
+            source: "xtask/src/platform (the edges)",
+            headers: vec!["from", "to", "why"],
+            rows: engine_limits,
         },
         Page {
             name: "secrets",
@@ -211,6 +229,26 @@ fn edges(platform: &Platform) -> Vec<Vec<String>> {
             vec![code(client.0), to, need.to_owned(), edge.why.to_owned()]
         })
         .collect()
+}
+
+fn networks(platform: &Platform) -> Vec<Vec<String>> {
+    let topology = Topology::of(platform, Scope::Production);
+    let row = |network: &Network| {
+        let members: Vec<_> = network.members.iter().map(|member| code(member)).collect();
+        vec![
+            code(&network.name),
+            members.join(", "),
+            code(&Topology::subnet(network)),
+            if network.way_out == WayOut::Open { "yes" } else { "no" }.to_owned(),
+            if network.host { "reaches the members" } else { "has no address in it" }.to_owned(),
+        ]
+    };
+    topology.networks.iter().map(row).collect()
+}
+
+fn engine_limits(platform: &Platform) -> Vec<Vec<String>> {
+    let limits = Topology::of(platform, Scope::Production).limits();
+    limits.into_iter().map(|limit| vec![code(&limit.from), limit.to, limit.why.to_owned()]).collect()
 }
 
 fn secrets(platform: &Platform) -> Vec<Vec<String>> {

@@ -41,7 +41,13 @@ fn a_changed_port_makes_every_file_that_tells_of_it_stale_at_once() {
     let differences = compare(&wanted, &tree_of(&before), true);
     assert_eq!(
         stale(&differences),
-        ["docs/reference/platform.json", "docs/reference/ports.md", ledger::PATH],
+        [
+            "docs/reference/platform.json",
+            "docs/reference/ports.md",
+            "ops/docker/compose.yaml",
+            "ops/docker/prod/compose.prod.yaml",
+            ledger::PATH
+        ],
         "other families must not know a port's number: they get it from the engine"
     );
     for difference in differences.iter().filter(|difference| difference.path != ledger::PATH) {
@@ -69,7 +75,15 @@ fn each_fact_reaches_the_files_that_tell_of_it() {
         (
             "a port's exposure",
             |platform| port_of_postgres(platform).exposure = Exposure::Operator,
-            &["docs/reference/platform.json", "docs/reference/ports.md"],
+            &[
+                "docs/reference/engine-limits.md",
+                "docs/reference/networks.md",
+                "docs/reference/platform.json",
+                "docs/reference/ports.md",
+                "ops/docker/compose.yaml",
+                "ops/docker/dev/docker-compose.override.yml",
+                "ops/docker/prod/compose.prod.yaml",
+            ],
         ),
         (
             "a port's protocol",
@@ -146,11 +160,9 @@ fn families_have_names_of_their_own_and_share_no_file() {
         assert!(names.insert(family.name), "{} is taken twice", family.name);
         for artifact in (family.generate)(&platform()) {
             assert!(paths.insert(artifact.path.clone()), "{} has two makers", artifact.path);
-            assert!(
-                !artifact.path.starts_with(['/', '.']) || artifact.path.starts_with(".git"),
-                "{}",
-                artifact.path
-            );
+            let hidden = artifact.path.starts_with(['/', '.']);
+            let expected = [".git", ".dockerignore"].iter().any(|start| artifact.path.starts_with(start));
+            assert!(!hidden || expected, "{}", artifact.path);
             assert!(artifact.contents.ends_with('\n'), "{}", artifact.path);
             let first = artifact.contents.lines().next().unwrap_or_default();
             let has_comments = !artifact.path.ends_with(".json");

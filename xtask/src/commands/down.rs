@@ -4,7 +4,6 @@ use anyhow::Result;
 
 use super::dev::{DEFAULT, running};
 use crate::context::Context;
-use crate::engines::process::lower;
 use crate::exit::print;
 use crate::plan::interrupt::Interrupt;
 use crate::plan::show::Show;
@@ -24,8 +23,7 @@ pub struct Options {
 /// When it cannot be stopped. Nothing running is fine.
 pub fn run(context: &Context, options: &Options) -> Result<()> {
     if options.dry_run {
-        let plan =
-            lower::bring_down(&options.environment, running::supervisor(context, &options.environment));
+        let plan = running::plan_down(context, &options.environment, running::Data::Stay)?;
         let text = if context.json { serde_json::to_string_pretty(&plan)? } else { plan.text() };
         print(text.trim_end());
         return Ok(());

@@ -12,6 +12,7 @@ pub mod image;
 pub mod impact;
 pub mod logs;
 mod meaning;
+pub mod rehearse;
 pub mod reset;
 pub mod smoke;
 pub mod status;
@@ -34,6 +35,7 @@ pub fn run(context: &Context, command: Command) -> Result<()> {
         Command::Logs(options) => logs::run(context, &options),
         Command::Smoke(options) => smoke::run(context, &options),
         Command::Down(options) => down::run(context, &options),
+        Command::Rehearse(options) => rehearse::run(context, &options),
         Command::Reset(options) => reset::run(context, &options),
         Command::Ci(options) => ci::run(context, &options),
         Command::Bench(options) => bench::run(context, &options),

@@ -35,7 +35,8 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
     }
     let show = Show::on_stderr();
     running::recover(context, &options.environment, &show)?;
-    running::bring_down(context, &options.environment, &show, &Interrupt::listen()?)?;
+    let plan = running::plan_down(context, &options.environment, running::Data::Go)?;
+    running::take_down(context, &plan, &show, &Interrupt::listen()?)?;
     fs::remove_dir_all(&folder).with_context(|| format!("removing {}", folder.display()))?;
     show.say(&format!("removed {}", folder.display()));
     Ok(())

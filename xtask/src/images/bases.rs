@@ -41,7 +41,8 @@ pub struct Wanted<'a> {
     pub chosen: &'a [Chosen],
     /// A bundle of certificates in PEM.
     pub ca: Option<&'a Path>,
-    pub mirror: &'a str,
+    /// None is debootstrap's own choice.
+    pub mirror: Option<&'a str>,
     pub root_tag: &'a str,
     pub root_present: bool,
     /// The root file system in the user's cache.
@@ -132,7 +133,8 @@ fn root_steps(wanted: &Wanted<'_>) -> Vec<Step> {
         ["--mount", "--propagation", "private", &text(wanted.debootstrap), "--variant=minbase", SUITE]
             .map(str::to_owned)
             .into_iter()
-            .chain([text(&made), wanted.mirror.to_owned()]);
+            .chain([text(&made)])
+            .chain(wanted.mirror.map(str::to_owned));
     let tar = ["--sort=name", "--numeric-owner", "--mtime=@0", "--format=pax"]
         .map(str::to_owned)
         .into_iter()
@@ -163,7 +165,7 @@ fn root_steps(wanted: &Wanted<'_>) -> Vec<Step> {
             time_limit_ms: 1_800_000,
             remedy: Some(format!(
                 "see that {} is reachable, or name another mirror with --mirror; debootstrap's own log: {}",
-                wanted.mirror,
+                wanted.mirror.unwrap_or("Debian's mirror"),
                 made.join("debootstrap/debootstrap.log").display()
             )),
             ..Step::default()
@@ -306,7 +308,7 @@ mod tests {
             engine: &engine(),
             chosen: &chosen,
             ca: None,
-            mirror: "http://mirror",
+            mirror: Some("http://mirror"),
             root_tag: "root:1",
             root_present,
             root_tar: Path::new("/cache/root.tar"),

@@ -10,7 +10,7 @@ use vocabulary::model::{Image, Platform};
 use super::dockerfile;
 use super::engine::Engine;
 use super::locks::{BuiltImage, StandIns};
-use crate::plan::action::{Action, Native};
+use crate::plan::action::{Action, Exec, Native};
 use crate::plan::argument::Arg;
 use crate::plan::step::{OnFailure, Plan, Step, StepId};
 
@@ -135,6 +135,26 @@ pub fn told(text: &str, version: &str, revision: Option<&str>) -> Vec<(String, S
         .collect()
 }
 
+/// The client's command line for one build.
+///
+/// # Errors
+/// The engine cannot build.
+pub fn command(engine: &Engine, root: &Path, build: &Build, no_cache: bool) -> Result<Exec> {
+    let mut exec = engine.build()?;
+    let dockerfile = root.join(build.wanted.dockerfile).display().to_string();
+    exec.args.extend(no_cache.then_some("--no-cache").map(Arg::from));
+    exec.args.extend(["--file", &dockerfile, "--target", build.wanted.target].map(Arg::from));
+    for (name, value) in &build.arguments {
+        exec.args.extend(["--build-arg".to_owned(), format!("{name}={value}")].map(Arg::from));
+    }
+    if !build.stand_ins.is_empty() {
+        let label = format!("{ON_STAND_INS}={}", build.stand_ins.join(" "));
+        exec.args.extend(["--label".to_owned(), label].map(Arg::from));
+    }
+    exec.args.extend(["--tag", &build.tag, &root.display().to_string()].map(Arg::from));
+    Ok(exec)
+}
+
 /// # Errors
 /// The engine cannot build.
 pub fn plan(engine: &Engine, root: &Path, builds: &[Build], no_cache: bool) -> Result<Plan> {
@@ -143,20 +163,7 @@ pub fn plan(engine: &Engine, root: &Path, builds: &[Build], no_cache: bool) -> R
         let target = build.wanted.target;
         let build_id = StepId(format!("build-{target}"));
         let measure_id = StepId(format!("measure-{target}"));
-        let mut exec = engine.build()?;
-        let dockerfile = root.join(build.wanted.dockerfile).display().to_string();
-        exec.args.extend(no_cache.then_some("--no-cache").map(Arg::from));
-        exec.args.extend(["--file", &dockerfile, "--target", target].map(Arg::from));
-        for (name, value) in &build.arguments {
-            exec.args.extend(["--build-arg".to_owned(), format!("{name}={value}")].map(Arg::from));
-        }
-        if !build.stand_ins.is_empty() {
-            exec.args.extend(
-                ["--label".to_owned(), format!("{ON_STAND_INS}={}", build.stand_ins.join(" "))]
-                    .map(Arg::from),
-            );
-        }
-        exec.args.extend(["--tag", &build.tag, &root.display().to_string()].map(Arg::from));
+        let exec = command(engine, root, build, no_cache)?;
         steps.push(Step {
             id: build_id.clone(),
             title: format!("build {}", build.tag),
@@ -263,7 +270,7 @@ mod tests {
     fn the_shipped_platform_builds_each_image_once() {
         let targets: Vec<_> =
             wanted(&crate::platform::platform()).iter().map(|wanted| wanted.target).collect();
-        assert_eq!(targets, ["barman", "mcp-tools", "migrate", "node-red"]);
+        assert_eq!(targets, ["llm-stand-in", "barman", "mcp-tools", "migrate", "node-red"]);
     }
 
     #[test]

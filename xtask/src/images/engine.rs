@@ -147,7 +147,6 @@ impl Engine {
 ///
 /// # Errors
 /// Neither is there; with what to do.
-#[cfg_attr(not(test), expect(dead_code, reason = "the compose engine uses it"))]
 pub fn compose(client: &Path) -> Result<Vec<String>> {
     if ask(client, &["compose", "version"]).is_ok_and(|answer| answer.success) {
         return Ok(vec![client.display().to_string(), "compose".to_owned()]);

@@ -81,7 +81,7 @@ mod tests {
                 "failed to do request: Head \"https://registry-1.docker.io/v2/library/node/manifests/sha256:6f\": dial tcp",
                 Some("a base image cannot be pulled"),
             ),
-            ("E: Temporary failure resolving 'deb.debian.org'", Some("the network was not reached")),
+            ("E: Temporary failure resolving 'mirror.example'", Some("the network was not reached")),
             ("npm ERR! something else", None),
         ] {
             let found = explain(log);

@@ -145,8 +145,8 @@ impl StandIn {
 }
 
 /// The tag of the Debian root file system below all of them.
-pub fn root_tag(mirror: &str) -> String {
-    tag("debian", &[SUITE, mirror, std::env::consts::ARCH, &LEFT_OUT.join(" ")])
+pub fn root_tag(mirror: Option<&str>) -> String {
+    tag("debian", &[SUITE, mirror.unwrap_or_default(), std::env::consts::ARCH, &LEFT_OUT.join(" ")])
 }
 
 fn tag(name: &str, inputs: &[&str]) -> String {

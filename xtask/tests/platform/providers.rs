@@ -1,6 +1,7 @@
 //! The model and the tools: gone, with a wrong key, and a real provider by three settings.
 
 use std::fs;
+use std::time::{Duration, Instant};
 
 use crate::checkout::Checkout;
 use crate::web::Provider;
@@ -52,7 +53,10 @@ fn a_real_provider(checkout: &Checkout) {
 /// A platform that takes longer than it may is a failed smoke run, not a run without end.
 fn a_hard_time_limit(checkout: &Checkout, provider: &Provider) {
     provider.hang();
+    let begun = Instant::now();
     let late = checkout.run(&["smoke", "--limit", "1"]);
+    // The check's own limit is eight seconds.
+    assert!(begun.elapsed() < Duration::from_secs(6), "{:?}", begun.elapsed());
     assert_eq!(late.code, Some(1), "{late:#?}");
     late.says(&["within 1 s", "cargo xtask status"]);
 }

@@ -27,6 +27,9 @@ const SECONDS: MetricRef = MetricRef("request_seconds");
 
 const DIGEST: &str = "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
 
+const BUILT: Image = Image::Built { dockerfile: "Dockerfile", target: "web" };
+const PINNED: Image = Image::Pinned { reference: "registry.example:5000/part:1.2", digest: DIGEST };
+
 fn port(name: &'static str, number: u16, exposure: Exposure) -> Port {
     Port { name, number, protocol: Protocol::Http, exposure, purpose: "to be asked" }
 }
@@ -48,7 +51,7 @@ fn service(id: ServiceId, lifetime: Lifetime) -> Service {
         id,
         purpose: "a part",
         lifetime,
-        image: Image::None,
+        image: PINNED,
         ports: vec![],
         edges: vec![],
         starts_after: vec![],
@@ -62,8 +65,34 @@ fn service(id: ServiceId, lifetime: Lifetime) -> Service {
         metrics: vec![],
         alerts: vec![],
         process: Some(process(vec![command(vec![])])),
-        container: Container::Later { with: "the next parts" },
+        container: runs(shape()),
     }
+}
+
+/// What every container of the fixture has.
+fn shape() -> Shape {
+    Shape {
+        in_development: true,
+        user: User { uid: 10_001, gid: 10_001 },
+        sources: vec![],
+        command: vec![],
+        variables: vec![],
+        folders: vec![],
+        scratch: vec![],
+        configuration: vec![],
+        probe: Probe::Wget,
+        shared_memory_mib: None,
+        open_files: None,
+        debugger: None,
+    }
+}
+
+fn folder(volume: &'static str, path: &'static str) -> Folder {
+    Folder { volume, path, storage: Storage::Volume }
+}
+
+fn runs(shape: Shape) -> Container {
+    Container::Runs(Box::new(shape))
 }
 
 fn secret_use(secret: SecretRef, variable: &'static str) -> SecretUse {
@@ -76,7 +105,7 @@ fn variable(name: &'static str, value: Value) -> Variable {
 
 fn web() -> Service {
     Service {
-        image: Image::Pinned { reference: "registry.example:5000/web:1.2", digest: DIGEST },
+        image: BUILT,
         ports: vec![port("http", 8080, Exposure::Public)],
         edges: vec![edge(SQL, Need::Start), edge(ASK, Need::Run)],
         starts_after: vec![SETUP],
@@ -121,6 +150,16 @@ fn web() -> Service {
             }],
             ..process(vec![command(vec![])])
         }),
+        container: runs(Shape {
+            sources: vec!["flows"],
+            scratch: vec![Scratch { path: "/tmp", mib: 16 }],
+            configuration: vec![ConfigurationFile {
+                name: "settings",
+                source: "generated/settings.json",
+                path: "/etc/settings.json",
+            }],
+            ..shape()
+        }),
         ..service(WEB, Lifetime::LongRunning { replicas: vec!["a", "b"] })
     }
 }
@@ -139,6 +178,7 @@ fn db() -> Service {
             }),
             ..process(vec![command(vec![Value::Folder(DATA), Value::BindPort(SQL)])])
         }),
+        container: runs(Shape { folders: vec![folder("data", "/data")], ..shape() }),
         ..service(DB, Lifetime::LongRunning { replicas: vec![""] })
     }
 }
@@ -272,26 +312,11 @@ fn process_at(platform: &mut Platform, id: ServiceId) -> &mut Process {
     at(platform, id).process.as_mut().unwrap()
 }
 
-/// A container that is right for the service, but for what a row breaks.
-fn shape() -> Shape {
-    Shape {
-        in_development: true,
-        user: User { uid: 10_001, gid: 10_001 },
-        sources: vec![],
-        command: vec![],
-        variables: vec![],
-        folders: vec![],
-        scratch: vec![],
-        configuration: vec![],
-        probe: Probe::Wget,
-        shared_memory_mib: None,
-        open_files: None,
-        debugger: None,
+fn shape_at(platform: &mut Platform, id: ServiceId) -> &mut Shape {
+    match &mut at(platform, id).container {
+        Container::Runs(shape) => shape,
+        Container::Later { .. } => panic!("{id} runs in no container"),
     }
-}
-
-fn contain(platform: &mut Platform, id: ServiceId, shape: Shape) {
-    at(platform, id).container = Container::Runs(Box::new(shape));
 }
 
 type Change = fn(&mut Platform);
@@ -346,7 +371,10 @@ const RULES: &[(Change, &[&str])] = &[
         &["volume of db data: the name is taken twice; rename one"],
     ),
     (
-        |p| at(p, DB).volumes.push(Volume { name: "../data", purpose: "more", precious: false }),
+        |p| {
+            at(p, DB).volumes.push(Volume { name: "../data", purpose: "more", precious: false });
+            shape_at(p, DB).folders.push(folder("../data", "/more"));
+        },
         &["volume of db ../data: its name must be lower-case letters*"],
     ),
     (
@@ -472,8 +500,8 @@ const RULES: &[(Change, &[&str])] = &[
     (|p| at(p, WEB).resources.cpu_millis = 0, &["service web: cpu_millis is 0*"]),
     (|p| at(p, WEB).resources.pids = 0, &["service web: pids is 0*"]),
     (
-        |p| at(p, WEB).stop.grace_seconds = 0,
-        &["service web: its stop grace is 0 s; give it time to end by itself"],
+        |p| at(p, DB).stop.grace_seconds = 0,
+        &["service db: its stop grace is 0 s; give it time to end by itself"],
     ),
     (
         |p| at(p, WEB).stop.signal = "SIGUSR1",
@@ -481,12 +509,12 @@ const RULES: &[(Change, &[&str])] = &[
     ),
     // Images.
     (
-        |p| at(p, WEB).image = Image::Pinned { reference: "web:1", digest: "sha256:12" },
-        &["service web: the digest of web:1 is not sha256: and 64 lower-case hexadecimal digits"],
+        |p| at(p, DB).image = Image::Pinned { reference: "db:1", digest: "sha256:12" },
+        &["service db: the digest of db:1 is not sha256: and 64 lower-case hexadecimal digits"],
     ),
     (
-        |p| at(p, WEB).image = Image::Pinned { reference: "registry.example:5000/web", digest: DIGEST },
-        &["service web: registry.example:5000/web names no version; add the tag beside the digest"],
+        |p| at(p, DB).image = Image::Pinned { reference: "registry.example:5000/db", digest: DIGEST },
+        &["service db: registry.example:5000/db names no version; add the tag beside the digest"],
     ),
     // Values.
     (
@@ -531,6 +559,26 @@ const RULES: &[(Change, &[&str])] = &[
                 vec![variable("X", Value::Host(HTTP))]
         },
         &["service db: it is told the address of web.http without an edge to it; add the edge"],
+    ),
+    (
+        |p| at(p, SETUP).variables.push(variable("X", Value::HostOf { port: SQL, replica: "c" })),
+        &["service setup: it is told the address of replica c of db.sql, which does not exist"],
+    ),
+    (
+        |p| at(p, WEB).variables.push(variable("X", Value::NumberOf { port: HTTP, replica: "c" })),
+        &["service web: it is told the address of replica c of web.http, which does not exist"],
+    ),
+    (
+        |p| at(p, DB).variables.push(variable("X", Value::HostOf { port: HTTP, replica: "a" })),
+        &["service db: it is told the address of web.http without an edge to it; add the edge"],
+    ),
+    (
+        |p| shape_at(p, DB).command.push(Value::NumberOf { port: HTTP, replica: "b" }),
+        &["service db: it is told the address of web.http without an edge to it; add the edge"],
+    ),
+    (
+        |p| shape_at(p, MODEL).variables.push(variable("X", Value::SecretFile(KEY))),
+        &["service model: it names the file of key without reading it; add the use"],
     ),
     // Secrets.
     (
@@ -607,10 +655,7 @@ const RULES: &[(Change, &[&str])] = &[
     ),
     // Processes.
     (|p| process_at(p, SETUP).commands.clear(), &["service setup: its process runs no command"]),
-    (
-        |p| process_at(p, WEB).commands.clear(),
-        &["service web: a long-running process has exactly one command"],
-    ),
+    (|p| process_at(p, DB).commands.clear(), &["service db: a long-running process has exactly one command"]),
     (
         |p| process_at(p, MODEL).commands.push(command(vec![])),
         &["service model: a long-running process has exactly one command"],
@@ -718,12 +763,129 @@ const RULES: &[(Change, &[&str])] = &[
     ),
     // Containers.
     (
-        |p| {
-            at(p, WEB).edges.clear();
-            at(p, WEB).variables.remove(1);
-            contain(p, WEB, Shape { user: User { uid: 0, gid: 1 }, ..shape() });
-        },
+        |p| shape_at(p, WEB).user.uid = 0,
         &["service web: its container would run as root; give it a user and a group above 0"],
+    ),
+    (
+        |p| shape_at(p, SETUP).user.gid = 0,
+        &["service setup: its container would run as root; give it a user and a group above 0"],
+    ),
+    (
+        |p| shape_at(p, WEB).sources.clear(),
+        &["service web: its image is ours and holds no file; name its sources"],
+    ),
+    (
+        |p| at(p, WEB).process = None,
+        &["service web: its image is ours, and no single command of its process says what it starts"],
+    ),
+    (
+        |p| {
+            at(p, SETUP).image = BUILT;
+            shape_at(p, SETUP).sources.push("migrations");
+        },
+        &["service setup: its image is ours, and no single command of its process says what it starts"],
+    ),
+    (
+        |p| shape_at(p, DB).sources.push("flows"),
+        &["service db: somebody else made its image, so it cannot hold our files; mount them"],
+    ),
+    (|p| at(p, DB).image = Image::None, &["service db: it runs in a container without an image"]),
+    (
+        |p| at(p, DB).image = Image::Pending { reason: "nobody has looked it up" },
+        &["service db: it runs in a container without an image"],
+    ),
+    (
+        |p| shape_at(p, WEB).probe = Probe::Nothing,
+        &["service web: nothing in its image can ask for its health; name the probe"],
+    ),
+    (
+        |p| shape_at(p, DB).probe = Probe::Nothing,
+        &["service db: nothing in its image can ask for its health; name the probe"],
+    ),
+    (
+        |p| shape_at(p, DB).folders.clear(),
+        &["service db: its volume data lies nowhere in its container, or twice"],
+    ),
+    (
+        |p| shape_at(p, DB).folders.push(folder("data", "/more")),
+        &["service db: its volume data lies nowhere in its container, or twice"],
+    ),
+    (
+        |p| shape_at(p, WEB).folders.push(folder("data", "/data")),
+        &["service web: its container has a folder for data, which is no volume of it"],
+    ),
+    (
+        |p| shape_at(p, DB).folders[0].path = "data",
+        &["service db: data must be absolute, and used once in its container"],
+    ),
+    (
+        |p| shape_at(p, DB).scratch.push(Scratch { path: "/data", mib: 1 }),
+        &["service db: /data must be absolute, and used once in its container"],
+    ),
+    (
+        |p| shape_at(p, WEB).configuration[0].path = "/tmp",
+        &["service web: /tmp must be absolute, and used once in its container"],
+    ),
+    (
+        |p| at(p, DB).container = Container::Later { with: "the next parts" },
+        &[
+            "service web: as a container it cannot start without db, which is not composed yet",
+            "service setup: as a container it cannot start without db, which is not composed yet",
+        ],
+    ),
+    (
+        |p| {
+            p.containers.restart_attempts = 0;
+            p.containers.log_file_mib = 0;
+            p.containers.log_files = 0;
+            p.containers.check =
+                CheckTimes { every_seconds: 0, limit_seconds: 0, start_seconds: 0, failures: 0 };
+        },
+        &[
+            "containers: restart_attempts is 0; give a number above 0",
+            "containers: log_file_mib is 0; give a number above 0",
+            "containers: log_files is 0; give a number above 0",
+            "containers: check.every_seconds is 0; give a number above 0",
+            "containers: check.limit_seconds is 0; give a number above 0",
+            "containers: check.failures is 0; give a number above 0",
+        ],
+    ),
+    // Its networks derive from the edges: only a name that makes two of them the same can take one away.
+    (
+        |p| {
+            let asked = PortRef { service: ServiceId("outside"), name: "http" };
+            p.services.push(Service {
+                ports: vec![port("http", 9000, Exposure::Internal)],
+                health: Some(Health::Tcp { port: asked }),
+                ..service(asked.service, Lifetime::LongRunning { replicas: vec![""] })
+            });
+            at(p, WEB).edges.push(edge(asked, Need::Run));
+        },
+        &["service web: no network lets it reach outside.http, as its edge allows"],
+    ),
+    // Draining.
+    (
+        |p| p.draining.delay_ms = 600,
+        &["draining: the delay of 600 ms ends before the edge has noticed (600 ms); make it longer"],
+    ),
+    (
+        |p| at(p, MODEL).stop.grace_seconds = 5,
+        &["service model: it is killed after 5 s, before its drain of 5800 ms ends"],
+    ),
+    (
+        |p| p.draining.limit_ms = 7_200,
+        &["service model: it is killed after 8 s, before its drain of 8000 ms ends"],
+    ),
+    (
+        |p| at(p, WEB).stop.grace_seconds = 8,
+        &["service web: it is killed before what model still answers has passed through it"],
+    ),
+    (
+        |p| {
+            p.draining.service = NOBODY;
+            p.edge.service = ServiceId("no-edge");
+        },
+        &["draining: nobody does not exist", "edge: no-edge does not exist"],
     ),
 ];
 

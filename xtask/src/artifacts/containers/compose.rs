@@ -6,15 +6,16 @@
 use vocabulary::formats::compose::{Project, Text};
 use vocabulary::formats::dotenv::{self, Line};
 use vocabulary::formats::yaml::{Yaml, write};
-use vocabulary::model::Platform;
-use vocabulary::model::Storage;
 use vocabulary::model::topology::{Network, Scope, Topology, WayOut};
+use vocabulary::model::{Image, Platform, Service, Storage};
 
+use super::dockerfiles::development_target;
 use super::resolve::subnet;
 use super::services::{service, volume};
 use super::site;
 use super::split::{common, without};
 use crate::artifacts::artifact::{Artifact, Family, banner};
+use crate::platform::images::DEVELOPMENT as DEVELOPMENT_DOCKERFILE;
 
 pub const FAMILY: Family = Family {
     name: "compose",
@@ -99,6 +100,15 @@ fn with_name(platform: &Platform, document: &Yaml) -> Yaml {
     let Yaml::Mapping(entries) = document else { unreachable!("a project is a mapping") };
     let name = ("name".to_owned(), Yaml::text(platform.name));
     Yaml::Mapping(std::iter::once(name).chain(entries.iter().cloned()).collect())
+}
+
+/// The file and the stage of a service's image while developing; none where somebody else makes the image.
+pub fn built_in_development(service: &Service) -> Option<(&'static str, &'static str)> {
+    let Image::Built { dockerfile, target } = service.image else { return None };
+    Some(match development_target(service) {
+        Some(target) => (DEVELOPMENT_DOCKERFILE, target),
+        None => (dockerfile, target),
+    })
 }
 
 /// One scope as a whole project.

@@ -5,12 +5,12 @@ use vocabulary::formats::compose::{
     WatchAction,
 };
 use vocabulary::model::topology::{Scope, Topology, Unit, WayOut};
-use vocabulary::model::{Destination, Exposure, Image, Lifetime, Need, Protocol, ServiceId, Storage};
+use vocabulary::model::{Destination, Exposure, Lifetime, Need, Protocol, ServiceId, Storage};
 
+use super::compose::built_in_development;
 use super::resolve::{address, resolve, secret_file, tree};
 use super::site::{self, Limit};
 use super::{dockerfiles, health};
-use crate::platform::images::DEVELOPMENT;
 
 /// Where the repository lies, seen from the folder of the project.
 pub const ROOT_OF_TREE: &str = "../../..";
@@ -91,14 +91,10 @@ fn user(topology: &Topology<'_>, unit: &Unit<'_>) -> (Text, Text) {
 }
 
 fn build(topology: &Topology<'_>, unit: &Unit<'_>) -> Option<Build> {
-    let Image::Built { dockerfile, target } = unit.service.image else { return None };
     if topology.scope != Scope::Development {
         return None;
     }
-    let (dockerfile, target) = match dockerfiles::development_target(unit.service) {
-        Some(target) => (DEVELOPMENT, target),
-        None => (dockerfile, target),
-    };
+    let (dockerfile, target) = built_in_development(unit.service)?;
     Some(Build { context: ROOT_OF_TREE, dockerfile: dockerfile.to_owned(), target: target.to_owned() })
 }
 

@@ -22,7 +22,7 @@ const LIMIT: Duration = Duration::from_secs(30);
 pub fn measure(context: &Context, runs: usize, interrupt: &Interrupt) -> Result<Vec<Figure>> {
     let name = format!("bench-{}", std::process::id());
     let show = Show::to(Look::Plain, Box::new(std::io::sink()));
-    let wish = Wish { environment: DEFAULT, target: &name, any_ports: true, inspect: None };
+    let wish = Wish { environment: DEFAULT, target: &name, any_ports: true, inspect: None, engine: None };
     let opened = Opened::open(context, &wish, None)?;
     let progress = progress::on_stderr();
     opened

@@ -1,5 +1,6 @@
 //! `cargo xtask dev`: brings the platform up, follows it, and takes it down again.
 
+pub mod containers;
 mod follow;
 pub mod natives;
 pub mod opened;
@@ -9,10 +10,12 @@ pub mod running;
 
 use anyhow::Result;
 use serde_json::json;
+use vocabulary::model::environment::EngineKind;
 
 use crate::context::Context;
 use crate::engines::process::supervisor::Recovered;
 use crate::exit::{Reported, print};
+use crate::images::stand_in::WARNING;
 use crate::plan::interrupt::Interrupt;
 use crate::plan::report::Outcome;
 use crate::plan::show::Show;
@@ -25,15 +28,18 @@ pub const DEFAULT: &str = "dev";
 #[command(
     after_help = "Examples:\n  cargo xtask dev                 bring it up; Ctrl-C stops everything\n  cargo xtask dev -d              \
                         bring it up and leave it running; `cargo xtask down` stops it\n  cargo xtask dev --inspect       also open the \
-                        Node.js debugger on loopback\n  cargo xtask dev --dry-run       show the plan, do nothing\n\nA real provider \
+                        Node.js debugger on loopback\n  cargo xtask dev --engine compose  the same in containers (docs/containers.md)\n  cargo xtask dev --dry-run       show the plan, do nothing\n\nA real provider \
                         instead of the local stand-in: set base_url, model and api_key_file under [llm] in\nops/environments/dev.toml.\n\nExit code 0 when it \
                         was up and Ctrl-C or SIGTERM ended it, 130 or 143 when they came before that; 1 when it cannot\ncome up or its \
                         supervisor was killed; 2 when its configuration is wrong."
 )]
 pub struct Options {
-    /// The environment, one on the process engine
+    /// The environment
     #[arg(value_name = "ENV", default_value = DEFAULT)]
     environment: String,
+    /// What runs it [default: what runs already, else the environment's engine]
+    #[arg(long, value_enum)]
+    engine: Option<Choice>,
     /// Leave it running and return
     #[arg(short, long)]
     detach: bool,
@@ -48,6 +54,24 @@ pub struct Options {
     dry_run: bool,
 }
 
+/// Engines that run a platform here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Choice {
+    /// Plain processes under our own supervisor
+    Process,
+    /// Containers
+    Compose,
+}
+
+impl Choice {
+    fn kind(self) -> EngineKind {
+        match self {
+            Self::Process => EngineKind::Process,
+            Self::Compose => EngineKind::Compose,
+        }
+    }
+}
+
 /// # Errors
 /// Refused when the environment is wrong; otherwise when it cannot be brought up.
 pub fn run(context: &Context, options: &Options) -> Result<()> {
@@ -57,14 +81,22 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
     }
     let record = running::record(context, &options.environment)?;
     let was_running = record.is_some();
+    let engine = options.engine.map(Choice::kind);
+    if !options.dry_run {
+        running::leave_other_engine(context, &options.environment, engine, record.as_ref(), &show)?;
+    }
     let wish = Wish {
         environment: &options.environment,
         target: &options.environment,
         any_ports: false,
         inspect: options.inspect,
+        engine: engine.or_else(|| record.as_ref().map(|record| record.engine)),
     };
     let opened = Opened::open(context, &wish, record.as_ref())?;
     let plan = opened.plan(!options.no_watch, options.inspect.is_some());
+    if let Some(containers) = opened.containers.as_ref().filter(|found| !found.stand_ins.is_empty()) {
+        show.say(&format!("{WARNING}\n  for {}", containers.stand_ins.join(", ")));
+    }
     if options.dry_run {
         let text = if context.json { serde_json::to_string_pretty(&plan)? } else { plan.text() };
         print(text.trim_end());

@@ -43,6 +43,9 @@ pub fn perform(opened: &Opened, show: &Show, call: &Call<'_>) -> Result<Outputs>
             for secret in secret_files::ensure(&opened.resolver(&units))? {
                 call.desk.log.line(&format!("made {secret}"));
             }
+            if opened.containers.is_some() {
+                secret_files::open_to_containers(&opened.resolver(&units))?;
+            }
         }
         native::RECORD => record(opened)?,
         other => bail!("no native step is called {other}"),
@@ -53,7 +56,10 @@ pub fn perform(opened: &Opened, show: &Show, call: &Call<'_>) -> Result<Outputs>
 /// Writes where everything is, and makes the data folders.
 fn record(opened: &Opened) -> Result<()> {
     let folder = &opened.instance.folder;
-    for unit in opened.units() {
+    fs::create_dir_all(folder)?;
+    // In containers, volumes of the engine hold the data.
+    let units = if opened.containers.is_none() { opened.units() } else { vec![] };
+    for unit in units {
         for volume in &unit.service.volumes {
             let path = folder.join("data").join(unit.name()).join(volume.name);
             // A folder that is initialised is made by that, whole or not at all.

@@ -5,11 +5,13 @@ use std::io::ErrorKind;
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
-use vocabulary::model::environment::{EngineKind, Environment};
+use vocabulary::model::environment::{EngineKind, Environment, Tier};
 use vocabulary::model::{Command, Health, Platform, PortRef};
 
-use super::programs::{Programs, programs};
+use super::containers::{self, Containers};
+use super::programs::{Programs, XTASK, programs};
 use crate::context::Context;
+use crate::engines::compose::lower as compose;
 use crate::engines::process::instance::{Instance, Record, Socket, Unit, record_of, sockets, units};
 use crate::engines::process::lower::{Inspect, Surroundings, bring_up};
 use crate::engines::process::ports;
@@ -29,6 +31,8 @@ pub struct Opened {
     pub instance: Instance,
     /// Names the plan's lock and the folder below the state folder.
     pub target: String,
+    /// None on the process engine.
+    pub containers: Option<Containers>,
 }
 
 /// What the caller wants of it.
@@ -39,6 +43,8 @@ pub struct Wish<'a> {
     /// Any free ports instead of those of this checkout.
     pub any_ports: bool,
     pub inspect: Option<u16>,
+    /// Instead of the environment's engine.
+    pub engine: Option<EngineKind>,
 }
 
 /// The key of the debugger's port.
@@ -51,16 +57,22 @@ impl Opened {
     pub fn open(context: &Context, wish: &Wish<'_>, running: Option<&Record>) -> Result<Self> {
         let platform = platform();
         let environment = site::load(&context.root, wish.environment, &site::known_services(&platform))?;
-        if environment.engine != EngineKind::Process {
+        let engine = wish.engine.unwrap_or(environment.engine);
+        if engine == EngineKind::Kubernetes
+            || (engine == EngineKind::Compose && environment.tier != Tier::Development)
+        {
             return Err(refused(format!(
-                "ops/environments/{}.toml: engine = \"{}\"; expected \"process\": only that runs from here so far",
-                environment.name, environment.engine
+                "ops/environments/{}.toml: tier {}, engine {engine}; expected a development environment on process or \
+                 compose: only those run from here",
+                environment.name, environment.tier
             )));
         }
+        let in_containers = engine == EngineKind::Compose;
         let toolbox = Toolbox::open(context)?;
-        let units = units(&platform, &environment);
-        let programs = programs(&toolbox, &context.root, names(&units))?;
-        let mut wanted = sockets(&units, &environment);
+        let units = if in_containers { containers::units(&platform) } else { units(&platform, &environment) };
+        let programs = programs(&toolbox, &context.root, if in_containers { vec![] } else { names(&units) })?;
+        let mut wanted =
+            if in_containers { containers::sockets(&platform) } else { sockets(&units, &environment) };
         wanted.push(Socket {
             key: INSPECT.to_owned(),
             fixed: wish.inspect.filter(|port| *port != 0),
@@ -76,11 +88,20 @@ impl Opened {
         let folder = context.state().join(wish.target);
         let instance = Instance { root: context.root.clone(), folder, ports };
         drop(units);
-        Ok(Self { platform, environment, toolbox, programs, instance, target: wish.target.to_owned() })
+        let containers = in_containers
+            .then(|| {
+                containers::find(context, &platform, &environment, &toolbox, wish.target, &instance.ports)
+            })
+            .transpose()?;
+        let target = wish.target.to_owned();
+        Ok(Self { platform, environment, toolbox, programs, instance, target, containers })
     }
 
     pub fn units(&self) -> Vec<Unit<'_>> {
-        units(&self.platform, &self.environment)
+        match self.containers {
+            Some(_) => containers::units(&self.platform),
+            None => units(&self.platform, &self.environment),
+        }
     }
 
     pub fn resolver<'a>(&'a self, units: &'a [Unit<'a>]) -> Resolver<'a> {
@@ -90,6 +111,19 @@ impl Opened {
     /// The plan that brings it up.
     pub fn plan(&self, watches: bool, inspects: bool) -> Plan {
         let units = self.units();
+        if let Some(containers) = &self.containers {
+            return compose::bring_up(&compose::Surroundings {
+                resolver: self.resolver(&units),
+                project: &containers.project,
+                env: &containers.env,
+                builds: &containers.builds,
+                programs: &containers.programs,
+                xtask: &self.programs[XTASK],
+                engine: &containers::engine_variables(),
+                watches,
+                target: &self.target,
+            });
+        }
         let path = std::env::var("PATH").unwrap_or_else(|_| "/usr/local/bin:/usr/bin:/bin".to_owned());
         bring_up(&Surroundings {
             resolver: self.resolver(&units),
@@ -108,7 +142,11 @@ impl Opened {
     }
 
     pub fn record(&self) -> Record {
-        Record { environment: self.environment.name.clone(), ports: self.instance.ports.clone() }
+        Record {
+            environment: self.environment.name.clone(),
+            engine: if self.containers.is_some() { EngineKind::Compose } else { EngineKind::Process },
+            ports: self.instance.ports.clone(),
+        }
     }
 }
 

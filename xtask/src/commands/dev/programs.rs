@@ -73,6 +73,14 @@ fn named(name: &str) -> Result<Program> {
         .ok_or_else(|| anyhow!("no program of the catalogue (xtask/src/tools/catalogue.rs) is called {name}"))
 }
 
+/// How a program of the catalogue is, or will be, started.
+///
+/// # Errors
+/// It is not locked, or not on PATH.
+pub fn argv_of_catalogue(toolbox: &Toolbox, program: Program) -> Result<Vec<String>> {
+    argv(toolbox, program)
+}
+
 fn argv(toolbox: &Toolbox, program: Program) -> Result<Vec<String>> {
     let invocation = toolbox.planned(program)?;
     Ok(invocation.argv([] as [&str; 0]).iter().map(|part| part.to_string_lossy().into_owned()).collect())

@@ -4,9 +4,13 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 
+use vocabulary::model::environment::EngineKind;
+
+use super::containers;
 use super::natives;
 use super::opened::{Opened, recorded};
 use crate::context::Context;
+use crate::engines::compose::lower as compose;
 use crate::engines::process::instance::{Record, supervisor_of};
 use crate::engines::process::supervisor::{Client, Link, Recovered, recover as recover_supervisor};
 use crate::engines::process::{lower, secret_files};
@@ -17,6 +21,8 @@ use crate::plan::report::{Outcome, Report};
 use crate::plan::runner::{Runner, cores};
 use crate::plan::show::Show;
 use crate::plan::step::Plan;
+use crate::platform::platform;
+use crate::tools::Toolbox;
 
 /// Milliseconds that the programs of a plan's steps are given to end.
 const GRACE_MS: u64 = 5_000;
@@ -47,6 +53,32 @@ pub fn record(context: &Context, target: &str) -> Result<Option<Record>> {
         return Ok(None);
     }
     Ok(recorded(context, target)?.map(|(_, record)| record))
+}
+
+/// Ends what another engine than the wanted one has left of a platform.
+///
+/// # Errors
+/// Refused when it still runs there; otherwise when it cannot be ended.
+pub fn leave_other_engine(
+    context: &Context,
+    target: &str,
+    wanted: Option<EngineKind>,
+    running: Option<&Record>,
+    show: &Show,
+) -> Result<()> {
+    if let (Some(wanted), Some(running)) = (wanted, running)
+        && wanted != running.engine
+    {
+        return Err(refused(format!(
+            "{target} runs on the {} engine; stop it first with `cargo xtask down`, then start it on {wanted}",
+            running.engine
+        )));
+    }
+    let left = recorded(context, target)?.map(|(_, record)| record.engine);
+    if running.is_none() && left == Some(EngineKind::Compose) && wanted != left {
+        bring_down(context, target, show, &Interrupt::listen()?)?;
+    }
+    Ok(())
 }
 
 /// The way to the supervisor of a target that must be running.
@@ -96,9 +128,40 @@ pub fn bring_up(
 /// # Errors
 /// When it cannot be ended.
 pub fn bring_down(context: &Context, target: &str, show: &Show, interrupt: &Interrupt) -> Result<()> {
-    let plan = lower::bring_down(target, supervisor(context, target));
+    let plan = plan_down(context, target, Data::Stay)?;
+    take_down(context, &plan, show, interrupt)
+}
+
+/// What becomes of the data of a platform that is taken down.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Data {
+    Stay,
+    /// Those that the engine holds; those in the state folder are the caller's to remove.
+    Go,
+}
+
+/// The plan that ends the platform of a target on the engine that it was brought up on.
+///
+/// # Errors
+/// When its record cannot be read, or its engine does not answer.
+pub fn plan_down(context: &Context, target: &str, data: Data) -> Result<Plan> {
+    let supervisor = supervisor(context, target);
+    let engine = recorded(context, target)?.map(|(_, record)| record.engine).unwrap_or_default();
+    if engine != EngineKind::Compose {
+        return Ok(lower::bring_down(target, supervisor));
+    }
+    let clients = containers::clients(&Toolbox::open(context)?)?;
+    let project = containers::project(context, &platform(), target, &clients);
+    Ok(compose::bring_down(target, supervisor, &project, data == Data::Go))
+}
+
+/// Carries out a plan of [`plan_down`].
+///
+/// # Errors
+/// When something cannot be ended.
+pub fn take_down(context: &Context, plan: &Plan, show: &Show, interrupt: &Interrupt) -> Result<()> {
     let hands = Hands { supervision: &Link, ..NoHands::hands() };
-    runner(context, show, interrupt, hands).run(&plan)?.into_result()
+    runner(context, show, interrupt, hands).run(plan)?.into_result()
 }
 
 fn runner<'a>(context: &'a Context, show: &Show, interrupt: &Interrupt, hands: Hands<'a>) -> Runner<'a> {

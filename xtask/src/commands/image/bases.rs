@@ -38,9 +38,9 @@ pub struct Options {
     /// A bundle of certificates (PEM) that programs in the stand-ins trust: for sites behind a private CA
     #[arg(long, value_name = "FILE", requires = "from_packages")]
     ca: Option<PathBuf>,
-    /// The mirror that Debian's packages come from
-    #[arg(long, value_name = "URL", default_value = "http://deb.debian.org/debian")]
-    mirror: String,
+    /// The mirror that Debian's packages come from [default: debootstrap's own]
+    #[arg(long, value_name = "URL")]
+    mirror: Option<String>,
     /// Make everything anew: Debian's packages may have become newer
     #[arg(long, requires = "from_packages")]
     refresh: bool,
@@ -58,7 +58,7 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
     let ca = options.ca.as_deref().map(read_ca).transpose()?;
     let engine = Engine::find()?;
     engine.build()?;
-    let root_tag = stand_in::root_tag(&options.mirror);
+    let root_tag = stand_in::root_tag(options.mirror.as_deref());
     let mut wheels = BTreeMap::new();
     for stand_in in &stand_ins {
         if let Some(wheel) = stand_in.wheel {
@@ -81,7 +81,7 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
         engine: &engine,
         chosen: &chosen,
         ca: ca.as_ref().map(|(path, _)| path.as_path()),
-        mirror: &options.mirror,
+        mirror: options.mirror.as_deref(),
         root_tag: &root_tag,
         root_present,
         root_tar: &root_tar,

@@ -110,6 +110,22 @@ pub fn prove(context: &Context, opened: &Opened, interrupt: &Interrupt) -> Resul
     if answer.passed() { Ok(()) } else { Err(anyhow!("smoke failed:\n{}", answer.table())) }
 }
 
+/// Runs every check of the platform whose operations port is at `url`: its table.
+///
+/// # Errors
+/// When one did not pass; the error holds the table.
+pub fn prove_at(
+    platform: &Platform,
+    url: &str,
+    token_file: &Path,
+    limit: Duration,
+    interrupt: &Interrupt,
+) -> Result<String> {
+    let target = Target { url: url.to_owned(), token_file: token_file.to_owned() };
+    let answer = answer_of(platform, &target, limit, interrupt)?;
+    if answer.passed() { Ok(answer.table()) } else { Err(anyhow!("smoke failed:\n{}", answer.table())) }
+}
+
 fn ask(
     context: &Context,
     platform: &Platform,

@@ -15,7 +15,7 @@ use crate::plan::show::Show;
 pub fn run(context: &Context, interrupt: &Interrupt, ask: &dyn Fn(&Target) -> Result<()>) -> Result<()> {
     let name = format!("smoke-{}", std::process::id());
     let show = Show::on_stderr();
-    let wish = Wish { environment: DEFAULT, target: &name, any_ports: true, inspect: None };
+    let wish = Wish { environment: DEFAULT, target: &name, any_ports: true, inspect: None, engine: None };
     let opened = Opened::open(context, &wish, None)?;
     let plan = opened.plan(false, false);
     let asked = running::bring_up(context, &opened, &plan, &show, interrupt).and_then(|report| {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
-use vocabulary::model::environment::{Environment, Tier};
+use vocabulary::model::environment::{EngineKind, Environment, Tier};
 use vocabulary::model::{Exposure, Lifetime, Platform, PortRef, Replica, SecretRef, Service, VolumeRef};
 
 /// Where a platform lives. Several can live beside each other.
@@ -31,6 +31,9 @@ pub struct Unit<'a> {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Record {
     pub environment: String,
+    /// What runs it.
+    #[serde(default)]
+    pub engine: EngineKind,
     pub ports: Ports,
 }
 

@@ -30,6 +30,22 @@ pub fn ensure(resolver: &Resolver<'_>) -> Result<Vec<SecretRef>> {
     Ok(made)
 }
 
+/// Containers run as several users and read the files, which the engine mounts one by one; the folder that only its
+/// owner can enter keeps everybody else out.
+///
+/// # Errors
+/// When permissions cannot be changed.
+pub fn open_to_containers(resolver: &Resolver<'_>) -> Result<()> {
+    for secret in read(resolver) {
+        let path = resolver.secret_file(secret.name);
+        if path == resolver.instance.secret(secret.name) {
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o644))
+                .with_context(|| path.display().to_string())?;
+        }
+    }
+    Ok(())
+}
+
 /// Looks at the files that the site must give.
 ///
 /// # Errors
@@ -68,7 +84,7 @@ fn read<'a>(resolver: &'a Resolver<'_>) -> impl Iterator<Item = &'a Secret> {
 }
 
 /// Whether it was made; one that is there stays as it is.
-fn make(path: &Path, secret: &Secret) -> Result<bool> {
+pub fn make(path: &Path, secret: &Secret) -> Result<bool> {
     if path.exists() {
         return Ok(false);
     }

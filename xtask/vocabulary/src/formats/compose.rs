@@ -144,13 +144,14 @@ pub struct Logs {
     pub files: u16,
 }
 
-/// What `docker compose watch` does when a path of the host changes.
+/// A path of the host, and what `docker compose watch` does when it changes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Watch {
     pub path: String,
     pub action: WatchAction,
 }
 
+/// The answer to a change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WatchAction {
     Restart,
@@ -168,27 +169,32 @@ pub struct Network {
 }
 
 impl Text {
+    /// A text without variables.
     #[must_use]
     pub fn literal(text: impl Into<String>) -> Self {
         Text(vec![Part::Literal(text.into())])
     }
 
+    /// The value of a variable alone.
     #[must_use]
     pub fn variable(name: impl Into<String>, otherwise: Otherwise) -> Self {
         Text(vec![Part::Variable { name: name.into(), otherwise }])
     }
 
+    /// The value of a variable, or a default without variables.
     #[must_use]
     pub fn or(name: impl Into<String>, default: impl Into<String>) -> Self {
         Text::variable(name, Otherwise::Default(Text::literal(default)))
     }
 
+    /// This, and a literal behind it.
     #[must_use]
     pub fn then(mut self, text: impl Into<String>) -> Self {
         self.0.push(Part::Literal(text.into()));
         self
     }
 
+    /// All, one after the other.
     #[must_use]
     pub fn concat(parts: impl IntoIterator<Item = Text>) -> Self {
         Text(parts.into_iter().flat_map(|text| text.0).collect())
@@ -206,6 +212,7 @@ impl Text {
         }
     }
 
+    /// As Compose reads it.
     #[must_use]
     pub fn write(&self) -> String {
         let part = |part: &Part| match part {

@@ -352,9 +352,8 @@ fn units(platform: &Platform, scope: Scope) -> Vec<Unit<'_>> {
             _ => None,
         })
         .flat_map(|(service, shape)| {
-            let replicas =
-                if scope == Scope::Development { &service.replicas()[..1] } else { service.replicas() };
-            replicas.iter().map(move |replica| Unit { service, shape, replica })
+            let most = if scope == Scope::Development { 1 } else { usize::MAX };
+            service.replicas().iter().take(most).map(move |replica| Unit { service, shape, replica })
         })
         .collect()
 }

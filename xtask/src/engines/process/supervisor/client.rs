@@ -182,8 +182,10 @@ impl Client {
 
     /// Ends everything and waits until the supervisor is gone too.
     pub fn shutdown(&self) -> Result<()> {
+        let supervisor = lock::holder(&lock::path_in(&self.state))?;
         self.ask(&Request::Shutdown)?;
-        while lock::holder(&lock::path_in(&self.state))?.is_some() {
+        // It gives its lock back a moment before it is gone.
+        while supervisor.as_ref().is_some_and(lock::Holder::is_alive) {
             thread::sleep(Duration::from_millis(5));
         }
         Ok(())

@@ -10,6 +10,7 @@ use anyhow::{Context as _, Result, bail};
 use rustix::process::Signal;
 
 use super::children::{self, MARK, Record};
+use super::client::Client;
 use super::control;
 use super::keeper::signal_of;
 use crate::plan::lock::{self, Holder, Lock};
@@ -17,6 +18,8 @@ use crate::plan::processes;
 
 /// How long the processes of a killed supervisor may take to end, at most.
 const LONGEST_GRACE: Duration = Duration::from_secs(20);
+/// How long a supervisor that does not listen is taken for one that is just being killed.
+const DYING: Duration = Duration::from_secs(2);
 /// How long killed processes may take to be gone.
 const GONE: Duration = Duration::from_secs(10);
 
@@ -39,8 +42,13 @@ pub fn recover(state: &Path) -> Result<Recovered> {
     if !state.exists() {
         return Ok(Recovered::Clean);
     }
-    if lock::holder(&lock::path_in(state))?.is_some() {
-        return Ok(Recovered::Running);
+    let give_up = Instant::now() + DYING;
+    while lock::holder(&lock::path_in(state))?.is_some() {
+        if Client::connect(state)?.is_some() || Instant::now() >= give_up {
+            return Ok(Recovered::Running);
+        }
+        // It does not listen yet, or was killed a moment ago and is not gone yet.
+        thread::sleep(Duration::from_millis(10));
     }
     let _lock = Lock::take(&lock::path_in(state), &Holder::this("recover"))?;
     recover_locked(state)

@@ -78,6 +78,12 @@ pub(super) fn together(platform: &Platform, report: &mut Report) {
         }
     }
     draining(platform, report);
+    networks(platform, report);
+}
+
+fn networks(platform: &Platform, report: &mut Report) {
+    // Once, not again for each replica of the client and each scope.
+    let mut told = BTreeSet::new();
     for scope in Scope::ALL {
         let topology = Topology::of(platform, scope);
         for from in &topology.units {
@@ -86,13 +92,13 @@ pub(super) fn together(platform: &Platform, report: &mut Report) {
                     if topology.is_open(port)
                         && topology.allows(from, to, port)
                         && !topology.reaches(from, to, port)
+                        && told.insert((from.service.id, to.service.id, port.name))
                     {
                         report.add(
                             subject(from.service),
                             format!(
                                 "no network lets it reach {}.{}, as its edge allows",
-                                to.name(),
-                                port.name
+                                to.service.id, port.name
                             ),
                         );
                     }
@@ -114,12 +120,18 @@ fn draining(platform: &Platform, report: &mut Report) {
             ),
         );
     }
-    let Some(drained) = platform.service(drain.service) else {
+    let drained = platform.service(drain.service);
+    let in_front = platform.service(edge.service);
+    if drained.is_none() {
         report.add("draining", format!("{} does not exist", drain.service));
-        return;
-    };
+    }
+    if in_front.is_none() {
+        report.add("edge", format!("{} does not exist", edge.service));
+    }
     let needed = drain.delay_ms + drain.limit_ms;
-    if u32::from(drained.stop.grace_seconds) * 1000 <= needed {
+    if let Some(drained) = drained
+        && u32::from(drained.stop.grace_seconds) * 1000 <= needed
+    {
         report.add(
             subject(drained),
             format!(
@@ -128,11 +140,9 @@ fn draining(platform: &Platform, report: &mut Report) {
             ),
         );
     }
-    let Some(in_front) = platform.service(edge.service) else {
-        report.add("edge", format!("{} does not exist", edge.service));
-        return;
-    };
-    if in_front.stop.grace_seconds <= drained.stop.grace_seconds {
+    if let (Some(drained), Some(in_front)) = (drained, in_front)
+        && in_front.stop.grace_seconds <= drained.stop.grace_seconds
+    {
         report.add(
             subject(in_front),
             format!("it is killed before what {} still answers has passed through it", drained.id),

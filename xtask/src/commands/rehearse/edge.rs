@@ -1,0 +1,84 @@
+//! The way in: TLS with this run's certificate, the API and nothing else, and no other container with a port.
+
+use std::fs;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use ureq::Agent;
+use ureq::tls::{Certificate, RootCerts, TlsConfig};
+
+use super::judged;
+use super::stage::{Stage, is_public};
+use crate::platform::{edge, secrets};
+
+/// Asked through the edge, these have to be refused: the replicas would answer some of them.
+const CLOSED: [&str; 7] = ["/", "/admin", "/metrics", "/smoke", "/readyz", "/reload", "/api/../metrics"];
+pub const QUEUES: &str = "/api/v1/queues";
+
+/// # Errors
+/// Everything that is not as it should be.
+pub fn check(stage: &Stage) -> Result<Vec<String>> {
+    let agent = agent(stage)?;
+    let https = stage.public(edge::HTTPS);
+    let key = fs::read_to_string(stage.secrets.join(secrets::API_KEY.0))?;
+    let mut problems = Vec::new();
+    let mut expect = |what: &str, got: u16, wanted: &[u16]| {
+        if !wanted.contains(&got) {
+            problems.push(format!("{what} answered {got}; expected {wanted:?}"));
+        }
+    };
+    expect("the API with its key", status(&agent, &format!("{https}{QUEUES}"), Some(key.trim()))?, &[200]);
+    expect("the API without a key", status(&agent, &format!("{https}{QUEUES}"), None)?, &[401]);
+    for path in CLOSED {
+        expect(path, status(&agent, &format!("{https}{path}"), Some(key.trim()))?, &[400, 404]);
+    }
+    let http = stage.public(edge::HTTP);
+    expect("clear text", status(&agent, &format!("{http}{QUEUES}"), Some(key.trim()))?, &[308]);
+    let stranger = Agent::config_builder().timeout_global(Some(Duration::from_secs(10))).build().new_agent();
+    if stranger.get(format!("{https}{QUEUES}")).call().is_ok() {
+        problems.push("a client that does not know the certificate trusted it".to_owned());
+    }
+    let topology = stage.topology();
+    for unit in &topology.units {
+        let found = stage.inspect(unit)?;
+        let bindings = found["HostConfig"]["PortBindings"].as_object().cloned().unwrap_or_default();
+        let public = unit.service.ports.iter().filter(|port| is_public(port)).count();
+        if bindings.len() != public {
+            problems.push(format!("{} publishes {} ports; expected {public}", unit.name(), bindings.len()));
+        }
+    }
+    judged(
+        &problems,
+        vec![format!("{https}{QUEUES} answers with this run's certificate, and nothing else does")],
+    )
+}
+
+/// A client that trusts this run's certificate alone.
+pub fn agent(stage: &Stage) -> Result<Agent> {
+    let pem = fs::read(stage.secrets.join("certificate")).context("the certificate of this run")?;
+    let root = Certificate::from_pem(&pem)?;
+    let tls = TlsConfig::builder().root_certs(RootCerts::Specific(Arc::new(vec![root]))).build();
+    Ok(Agent::config_builder()
+        .tls_config(tls)
+        .timeout_global(Some(Duration::from_secs(10)))
+        .http_status_as_error(false)
+        .max_redirects(0)
+        .max_redirects_will_error(false)
+        .proxy(None)
+        .build()
+        .new_agent())
+}
+
+/// # Errors
+/// No answer came.
+pub fn status(agent: &Agent, url: &str, key: Option<&str>) -> Result<u16> {
+    let mut request = agent.get(url);
+    if let Some(key) = key {
+        request = request.header("authorization", format!("Bearer {key}"));
+    }
+    let mut answer = request.call().with_context(|| url.to_owned())?;
+    // A body that was read lets the connection be used again.
+    let _ = answer.body_mut().read_to_string();
+    Ok(answer.status().as_u16())
+}

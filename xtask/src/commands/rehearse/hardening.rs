@@ -1,0 +1,166 @@
+//! What the engine and the kernel say of each container, beside what was promised.
+
+use std::collections::BTreeSet;
+use std::fs;
+
+use anyhow::{Context as _, Result};
+use serde_json::{Value, json};
+use vocabulary::model::topology::{Topology, Unit};
+use vocabulary::model::{Lifetime, Platform};
+
+use super::judged;
+use super::stage::{PUBLIC, Stage, runs_on};
+
+/// # Errors
+/// Every promise that is not kept.
+pub fn check(stage: &Stage) -> Result<Vec<String>> {
+    let topology = stage.topology();
+    let mut problems = Vec::new();
+    let mut told = Vec::new();
+    let secrets = secret_values(stage)?;
+    for unit in &topology.units {
+        let found = stage.inspect(unit)?;
+        let mut wrong = broken(&stage.platform, &topology, unit, &found, &stage.project.name);
+        let text = found.to_string();
+        let shown = secrets.iter().filter(|(_, value)| text.contains(value.as_str()));
+        wrong.extend(shown.map(|(name, _)| format!("the value of {name} can be read from docker inspect")));
+        if runs_on(unit) {
+            let pid = &found["State"]["Pid"];
+            let status = fs::read_to_string(format!("/proc/{pid}/status"))
+                .with_context(|| format!("{}: process {pid} is gone", unit.name()))?;
+            wrong.extend(unlike(&status, unit));
+        }
+        told.push(format!("{}: {} claims broken", unit.name(), wrong.len()));
+        problems.extend(wrong.into_iter().map(|problem| format!("{}: {problem}", unit.name())));
+    }
+    judged(&problems, told)
+}
+
+/// Promises that `docker inspect` shows broken. Pure.
+fn broken(
+    platform: &Platform,
+    topology: &Topology<'_>,
+    unit: &Unit<'_>,
+    found: &Value,
+    project: &str,
+) -> Vec<String> {
+    let (config, host) = (&found["Config"], &found["HostConfig"]);
+    let (policy, service) = (&platform.containers, unit.service);
+    let user = unit.shape.user;
+    let mut problems = Vec::new();
+    let mut expect = |what: &str, found: &Value, wanted: Value| {
+        if *found != wanted {
+            problems.push(format!("{what} is {found}; expected {wanted}"));
+        }
+    };
+    expect("the user", &config["User"], json!(format!("{}:{}", user.uid, user.gid)));
+    expect("a read-only root", &host["ReadonlyRootfs"], json!(true));
+    expect("dropped capabilities", &host["CapDrop"], json!(["ALL"]));
+    expect("added capabilities", &host["CapAdd"], Value::Null);
+    expect("privileged", &host["Privileged"], json!(false));
+    expect("security options", &host["SecurityOpt"], json!(["no-new-privileges:true"]));
+    expect("an init", &host["Init"], json!(true));
+    let memory = u64::from(service.resources.memory_mib) << 20;
+    expect("memory in bytes", &host["Memory"], json!(memory));
+    expect("memory and swap in bytes", &host["MemorySwap"], json!(memory));
+    expect("processor time", &host["NanoCpus"], json!(u64::from(service.resources.cpu_millis) * 1_000_000));
+    expect("the limit of processes", &host["PidsLimit"], json!(service.resources.pids));
+    let restart = match service.lifetime {
+        Lifetime::OneShot => json!({ "Name": "no", "MaximumRetryCount": 0 }),
+        _ => json!({ "Name": "on-failure", "MaximumRetryCount": policy.restart_attempts }),
+    };
+    expect("the restart policy", &host["RestartPolicy"], restart);
+    let logs = json!({
+        "Type": "json-file",
+        "Config": { "max-size": format!("{}m", policy.log_file_mib), "max-file": policy.log_files.to_string() },
+    });
+    expect("the rotation of its log", &host["LogConfig"], logs);
+    expect("the signal that stops it", &config["StopSignal"], json!(service.stop.signal));
+    expect("seconds to stop", &config["StopTimeout"], json!(service.stop.grace_seconds));
+    expect("the host's namespaces", &json!([host["PidMode"], host["UsernsMode"]]), json!(["", ""]));
+    for (path, options) in host["Tmpfs"].as_object().into_iter().flatten() {
+        let options: BTreeSet<&str> = options.as_str().unwrap_or_default().split(',').collect();
+        for option in ["noexec", "nosuid", "nodev"] {
+            expect(&format!("{option} of {path}"), &json!(options.contains(option)), json!(true));
+        }
+    }
+    for mount in found["Mounts"].as_array().into_iter().flatten().filter(|mount| mount["Type"] == "bind") {
+        expect(&format!("writing to {}", mount["Destination"]), &mount["RW"], json!(false));
+    }
+    let names = found["NetworkSettings"]["Networks"].as_object();
+    let networks: BTreeSet<&String> = names.into_iter().flatten().map(|(name, _)| name).collect();
+    let wanted: BTreeSet<String> =
+        topology.networks_of(unit).map(|network| format!("{project}_{}", network.name)).collect();
+    expect("its networks", &json!(networks), json!(wanted));
+    for (port, bindings) in host["PortBindings"].as_object().into_iter().flatten() {
+        for binding in bindings.as_array().into_iter().flatten() {
+            expect(&format!("the host's address of {port}"), &binding["HostIp"], json!(PUBLIC));
+        }
+    }
+    problems
+}
+
+/// Promises that the kernel shows broken, in the text of `/proc/PID/status`. Pure.
+fn unlike(status: &str, unit: &Unit<'_>) -> Vec<String> {
+    let user = unit.shape.user;
+    let ids = |id: u32| [id.to_string(), id.to_string(), id.to_string(), id.to_string()].join("\t");
+    let none = "0000000000000000".to_owned();
+    [
+        ("Uid", ids(user.uid)),
+        ("Gid", ids(user.gid)),
+        ("NoNewPrivs", "1".to_owned()),
+        ("CapEff", none.clone()),
+        ("CapPrm", none.clone()),
+        ("CapBnd", none),
+        ("Seccomp", "2".to_owned()),
+    ]
+    .into_iter()
+    .filter_map(|(name, wanted)| {
+        let found =
+            status.lines().find_map(|line| line.strip_prefix(&format!("{name}:"))).unwrap_or_default();
+        let found = found.trim();
+        (found != wanted).then(|| format!("the kernel says {name} {found}; expected {wanted}"))
+    })
+    .collect()
+}
+
+/// The values of this run's secrets, by name.
+fn secret_values(stage: &Stage) -> Result<Vec<(String, String)>> {
+    let mut values = Vec::new();
+    for secret in &stage.platform.secrets {
+        if let Ok(value) = fs::read_to_string(stage.secrets.join(secret.name.0)) {
+            values.push((secret.name.to_string(), value.trim().to_owned()));
+        }
+    }
+    Ok(values)
+}
+
+#[cfg(test)]
+mod tests {
+    use vocabulary::model::topology::Scope;
+
+    use super::*;
+
+    #[test]
+    fn the_kernel_is_believed_only_when_it_shows_every_promise() {
+        let platform = crate::platform::platform();
+        let topology = Topology::of(&platform, Scope::Rehearsal);
+        let unit = topology.unit("node-red-a").unwrap();
+        let status = "Uid:\t10001\t10001\t10001\t10001\nGid:\t10001\t10001\t10001\t10001\nNoNewPrivs:\t1\n\
+            CapPrm:\t0000000000000000\nCapEff:\t0000000000000000\nCapBnd:\t0000000000000000\nSeccomp:\t2\n";
+        assert_eq!(unlike(status, unit), [""; 0]);
+        let root = status.replacen("10001", "0", 1).replace("CapEff:\t0", "CapEff:\t1");
+        assert_eq!(unlike(&root, unit).len(), 2);
+        assert_eq!(unlike("", unit).len(), 7, "what is not said is not proven");
+    }
+
+    #[test]
+    fn an_engine_that_shows_nothing_breaks_every_promise() {
+        let platform = crate::platform::platform();
+        let topology = Topology::of(&platform, Scope::Rehearsal);
+        for unit in &topology.units {
+            let found = broken(&platform, &topology, unit, &Value::Null, "flowship");
+            assert!(found.len() >= 16, "{}: {found:#?}", unit.name());
+        }
+    }
+}

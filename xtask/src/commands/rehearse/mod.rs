@@ -1,0 +1,137 @@
+//! `cargo xtask rehearse`: brings the production stack up on this machine, proves what it promises, takes it down.
+
+mod drain;
+mod edge;
+mod hardening;
+mod reachability;
+mod stage;
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context as _, Result, bail};
+
+use crate::commands::dev::programs::tools;
+use crate::commands::dev::running::command_line;
+use crate::context::Context;
+use crate::engines::compose::rehearsal::{self, native};
+use crate::images::stand_in::WARNING;
+use crate::plan::interrupt::Interrupt;
+use crate::plan::mask::Outputs;
+use crate::plan::perform::{Call, Hands, NoHands};
+use crate::plan::runner::Runner;
+use crate::plan::show::Show;
+use crate::stdout;
+use crate::tools::progress;
+use stage::Stage;
+
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Examples:\n  cargo xtask image build --stand-ins && cargo xtask rehearse compose\n  cargo xtask rehearse compose \
+                  --only reachability\n  cargo xtask rehearse compose --dry-run\n\nNeeds root, to look from inside a container's network.\n\
+                  Exit code 0 when everything held, 1 when something did not, 2 when it cannot be rehearsed here."
+)]
+pub struct Options {
+    /// The engine whose production stack is rehearsed
+    #[arg(value_enum)]
+    engine: Engine,
+    /// Only these checks, besides bringing it up and down
+    #[arg(long, value_name = "CHECK")]
+    only: Vec<String>,
+    /// Leave it running afterwards
+    #[arg(long)]
+    keep: bool,
+    /// Show the plan and do nothing
+    #[arg(long)]
+    dry_run: bool,
+}
+
+/// Engines whose production stack can be rehearsed here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Engine {
+    /// Containers on one host
+    Compose,
+}
+
+/// # Errors
+/// Refused when it cannot be rehearsed here; otherwise when something did not hold.
+pub fn run(context: &Context, options: &Options) -> Result<()> {
+    let Engine::Compose = options.engine;
+    let stage = Stage::set(context)?;
+    let checks = rehearsal::chosen(&options.only)?;
+    let plan = rehearsal::plan(&stage.project, &stage.env, &stage.programs, &checks, options.keep);
+    if !stage.stand_ins.is_empty() {
+        eprintln!("{WARNING}\n  for {}", stage.stand_ins.join(", "));
+    }
+    if options.dry_run {
+        return if context.json { stdout::json(&plan) } else { stdout::text(&plan.text()) };
+    }
+    let interrupt = Interrupt::listen()?;
+    let perform = |call: &Call<'_>| perform(&stage, &interrupt, call);
+    let runner = Runner {
+        state: context.state(),
+        command: command_line(),
+        // One check after the other: each wants the whole stack.
+        jobs: 1,
+        keep_going: true,
+        grace_ms: 60_000,
+        interrupt: interrupt.clone(),
+        show: Show::on_stderr(),
+        hands: Hands { native: &perform, ..NoHands::hands() },
+    };
+    let report = runner.run(&plan)?;
+    if context.json {
+        stdout::json(&report)?;
+    } else {
+        let held = report.steps.iter().filter(|step| step.status.is_good()).count();
+        stdout::text(&format!("rehearsed: {held} of {} steps held\n", plan.steps.len()))?;
+    }
+    report.into_result()
+}
+
+fn perform(stage: &Stage, interrupt: &Interrupt, call: &Call<'_>) -> Result<Outputs> {
+    let told = match call.name {
+        native::INSTALL => {
+            stage.toolbox.ensure(&tools(stage.programs.iter().copied())?, progress::on_stderr().as_ref())?;
+            vec![]
+        }
+        native::SECRETS => stage.make_secrets()?,
+        native::SMOKE => stage.smoke(interrupt)?,
+        native::EDGE => edge::check(stage)?,
+        native::HARDENING => hardening::check(stage)?,
+        native::REACHABILITY => reachability::check(stage)?,
+        native::DRAIN => drain::check(stage)?,
+        native::MISSING_SECRET => stage.missing_secret()?,
+        other => bail!("no native step is called {other}"),
+    };
+    for line in told {
+        call.desk.log.line(&line);
+    }
+    Ok(BTreeMap::new())
+}
+
+/// All problems as one error; none is good.
+fn judged(problems: &[String], good: Vec<String>) -> Result<Vec<String>> {
+    if problems.is_empty() { Ok(good) } else { bail!("{}", problems.join("\n")) }
+}
+
+/// What a program printed, when it ended well.
+fn said(argv: &[&str]) -> Result<String> {
+    said_to(argv, "")
+}
+
+/// The same of a program that reads a text first.
+fn said_to(argv: &[&str], text: &str) -> Result<String> {
+    let (program, arguments) = argv.split_first().context("no program")?;
+    let mut file = tempfile::tempfile()?;
+    std::io::Write::write_all(&mut file, text.as_bytes())?;
+    std::io::Seek::rewind(&mut file)?;
+    let output = std::process::Command::new(program)
+        .args(arguments)
+        .stdin(file)
+        .output()
+        .with_context(|| format!("{program} cannot be run"))?;
+    if !output.status.success() {
+        bail!("{}: {}", argv.join(" "), String::from_utf8_lossy(&output.stderr).trim());
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}

@@ -1,0 +1,351 @@
+//! Where a rehearsal takes place: the project, its secrets, its addresses.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail};
+use serde_json::Value;
+use vocabulary::formats::dotenv;
+use vocabulary::model::environment::Environment;
+use vocabulary::model::topology::{Binding, Scope, Topology, Unit};
+use vocabulary::model::{Exposure, Image, Lifetime, Platform, Port, PortRef};
+
+use super::said;
+use crate::artifacts::containers::{compose, site};
+use crate::commands::dev::containers::{clients, free_prefix, port_lines};
+use crate::commands::smoke;
+use crate::context::Context;
+use crate::engines::compose::project::{self, Project};
+use crate::engines::compose::rehearsal::TARGET;
+use crate::engines::process::instance::{Ports, Socket};
+use crate::engines::process::{ports, secret_files};
+use crate::exit::refused;
+use crate::images::engine::Engine;
+use crate::images::locks::{self, Built, StandIns};
+use crate::plan::interrupt::Interrupt;
+use crate::platform::{edge, node_red, platform, secrets};
+use crate::tools::Toolbox;
+
+/// Only one address of this machine gets the public ports.
+pub const PUBLIC: &str = "127.0.0.1";
+
+pub struct Stage {
+    pub platform: Platform,
+    pub toolbox: Toolbox,
+    pub engine: Engine,
+    pub programs: Vec<&'static str>,
+    pub project: Project,
+    pub env: String,
+    pub prefix: String,
+    pub ports: Ports,
+    pub secrets: PathBuf,
+    pub stand_ins: Vec<String>,
+}
+
+impl Stage {
+    /// Looks for everything that the rehearsal needs; changes nothing.
+    ///
+    /// # Errors
+    /// Every problem at once, each with what to do.
+    pub fn set(context: &Context) -> Result<Self> {
+        let platform = platform();
+        let toolbox = Toolbox::open(context)?;
+        let mut problems = Vec::new();
+        for program in ["openssl", "nsenter", "bash"] {
+            if which::which(program).is_err() {
+                problems.push(format!(
+                    "{program} is not on PATH: install it (Debian: openssl, util-linux, bash)"
+                ));
+            }
+        }
+        if !rustix::process::geteuid().is_root() {
+            problems.push("only root may look from inside a container's network: run it as root".to_owned());
+        }
+        let clients = clients(&toolbox).map_err(|error| problems.push(format!("{error:#}"))).ok();
+        let built: Built = locks::read(&locks::built_file(context.state()))?;
+        let stand_ins: StandIns = locks::read(&locks::stand_ins_file(context.state()))?;
+        let images = images(&platform, &built, &stand_ins).map_err(|more| problems.extend(more)).ok();
+        let (Some(clients), Some(images), true) = (clients, images, problems.is_empty()) else {
+            return Err(refused(problems.join("\n")));
+        };
+        let folder = context.path("ops/docker/prod");
+        let project = Project {
+            name: project::name(platform.name, TARGET, &context.root),
+            docker: clients.engine.client.display().to_string(),
+            compose: clients.compose,
+            folder,
+            files: [compose::PRODUCTION, compose::REHEARSAL].map(|file| context.path(file)).into(),
+            env_file: context.path("rendered").join(TARGET).join("compose.env"),
+        };
+        let prefix = free_prefix(&clients.engine, &project.name)?;
+        let wanted = [edge::HTTP, edge::HTTPS].map(|port| Socket {
+            key: format!("{}.{}", port.service, port.name),
+            fixed: None,
+            setting: port,
+        });
+        let ports = ports::any_free(&wanted)?;
+        let secrets = context.state().join(TARGET).join("secrets");
+        let placement = site::Placement {
+            images,
+            secrets: &secrets,
+            public_address: PUBLIC,
+            network_prefix: Some(&prefix),
+            scope: Scope::Rehearsal,
+        };
+        // The programs know the environments by name; what a site decides about this one plays no part.
+        let environment = Environment { name: "staging".to_owned(), ..Environment::default() };
+        let mut lines = site::values(&platform, &environment, &placement);
+        lines.extend(port_lines(&platform, Scope::Rehearsal, &ports));
+        let stands_in = built.images.iter().flat_map(|image| image.stand_ins.iter().cloned());
+        let mut stand_ins: Vec<String> = stands_in.collect();
+        stand_ins.sort();
+        stand_ins.dedup();
+        Ok(Self {
+            toolbox,
+            engine: clients.engine,
+            programs: clients.programs,
+            project,
+            env: dotenv::write(&lines),
+            prefix,
+            ports,
+            secrets,
+            stand_ins,
+            platform,
+        })
+    }
+
+    pub fn topology(&self) -> Topology<'_> {
+        Topology::of(&self.platform, Scope::Rehearsal)
+    }
+
+    /// Fresh ones for this run; the certificate is for the loopback address.
+    ///
+    /// # Errors
+    /// A file cannot be written, or openssl fails.
+    pub fn make_secrets(&self) -> Result<Vec<String>> {
+        if self.secrets.exists() {
+            fs::remove_dir_all(&self.secrets).with_context(|| self.secrets.display().to_string())?;
+        }
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.secrets)?;
+        let topology = self.topology();
+        let mut made = Vec::new();
+        for secret in &self.platform.secrets {
+            let read = |unit: &Unit<'_>| unit.service.secrets.iter().any(|used| used.secret == secret.name);
+            if !topology.units.iter().any(read) {
+                continue;
+            }
+            let path = self.secrets.join(secret.name.0);
+            if secret.name == secrets::EDGE_TLS_PEM {
+                self.certificate()?;
+            } else {
+                secret_files::make(&path, secret)?;
+            }
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o644))?;
+            made.push(format!("made {}", secret.name));
+        }
+        Ok(made)
+    }
+
+    fn certificate(&self) -> Result<()> {
+        let place = |name: &str| self.secrets.join(name).display().to_string();
+        let (config, key, certificate) = (place("openssl.cnf"), place("key"), place("certificate"));
+        fs::write(
+            &config,
+            "[req]\ndistinguished_name=dn\nx509_extensions=ext\nprompt=no\n[dn]\nCN=flowship rehearsal\n[ext]\n\
+             basicConstraints=critical,CA:FALSE\nsubjectAltName=DNS:localhost,IP:127.0.0.1\n",
+        )?;
+        said(&[
+            "openssl",
+            "req",
+            "-x509",
+            "-newkey",
+            "rsa:2048",
+            "-nodes",
+            "-days",
+            "2",
+            "-config",
+            &config,
+            "-keyout",
+            &key,
+            "-out",
+            &certificate,
+        ])?;
+        let pem = fs::read_to_string(&certificate)? + &fs::read_to_string(&key)?;
+        fs::write(place(secrets::EDGE_TLS_PEM.0), pem)?;
+        for file in [config, key] {
+            fs::remove_file(file)?;
+        }
+        Ok(())
+    }
+
+    /// # Errors
+    /// A replica did not pass.
+    pub fn smoke(&self, interrupt: &Interrupt) -> Result<Vec<String>> {
+        let topology = self.topology();
+        let limit = Duration::from_millis(self.platform.smoke.run_limit_ms.into());
+        let token = self.secrets.join(secrets::OPS_TOKEN.0);
+        let mut told = Vec::new();
+        for unit in topology.units.iter().filter(|unit| unit.service.id == node_red::ID) {
+            let port = self.port(node_red::OPS);
+            let address = self.bound(&topology, unit, port).context("the operations port is not bound")?;
+            let url = format!("http://{address}:{}", port.number);
+            let table = smoke::prove_at(&self.platform, &url, &token, limit, interrupt)
+                .with_context(|| unit.name())?;
+            told.push(format!("{} at {url}\n{table}", unit.name()));
+        }
+        Ok(told)
+    }
+
+    /// Takes one file away and starts a replica: the error must name the file.
+    ///
+    /// # Errors
+    /// It started, or was refused without the name.
+    pub fn missing_secret(&self) -> Result<Vec<String>> {
+        let partial = self.secrets.with_file_name("secrets-but-one");
+        if partial.exists() {
+            fs::remove_dir_all(&partial)?;
+        }
+        fs::DirBuilder::new().mode(0o700).create(&partial)?;
+        for entry in fs::read_dir(&self.secrets)? {
+            let entry = entry?;
+            if entry.file_name() != secrets::OPS_TOKEN.0 {
+                fs::copy(entry.path(), partial.join(entry.file_name()))?;
+            }
+        }
+        let missing = partial.join(secrets::OPS_TOKEN.0).display().to_string();
+        let name = format!("{}-but-one", self.project.name);
+        let prefix = free_prefix(&self.engine, &name)?;
+        let env_file = self.project.env_file.with_file_name("but-one.env");
+        let env =
+            self.env.replace(&self.secrets.display().to_string(), &partial.display().to_string()).replace(
+                &format!("{}={}\n", site::NETWORK_PREFIX, self.prefix),
+                &format!("{}={prefix}\n", site::NETWORK_PREFIX),
+            );
+        fs::write(&env_file, env)?;
+        let project = Project { name, env_file: env_file.clone(), ..self.project.clone() };
+        let run = |argv: Vec<String>| {
+            std::process::Command::new(&argv[0]).args(&argv[1..]).current_dir(&project.folder).output()
+        };
+        let output = run(project.argv(&["up", "--detach", "--no-deps", "--no-build", "node-red-a"]))?;
+        let down = project.down(true);
+        let words: Vec<String> = std::iter::once(down.program.clone())
+            .chain(down.args.iter().filter_map(|arg| match arg {
+                crate::plan::argument::Arg::Literal(word) => Some(word.clone()),
+                _ => None,
+            }))
+            .collect();
+        let ended = run(words)?;
+        fs::remove_dir_all(&partial)?;
+        fs::remove_file(&env_file)?;
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        if output.status.success() {
+            bail!("a replica started without {missing}");
+        }
+        if !said.contains(&missing) {
+            bail!("the refusal does not name {missing}: {said}");
+        }
+        if !ended.status.success() {
+            bail!("cannot take it down again: {}", String::from_utf8_lossy(&ended.stderr));
+        }
+        Ok(vec![said.lines().last().unwrap_or_default().to_owned()])
+    }
+
+    pub fn port(&self, port: PortRef) -> &Port {
+        self.platform.port(port).expect("a constant of the platform")
+    }
+
+    /// The address at which a unit listens on a port.
+    pub fn bound(&self, topology: &Topology<'_>, unit: &Unit<'_>, port: &Port) -> Option<String> {
+        match topology.binding(unit, port) {
+            Binding::Network(name) => {
+                let tail = topology.address(&unit.name(), topology.network(&name)?)?;
+                Some(format!("{}.{tail}", self.prefix))
+            }
+            Binding::Loopback | Binding::Everywhere => None,
+        }
+    }
+
+    /// The base address of the edge for the public.
+    pub fn public(&self, port: PortRef) -> String {
+        let number = self.ports[&format!("{}.{}", port.service, port.name)];
+        format!("{}://{PUBLIC}:{number}", self.port(port).protocol.scheme())
+    }
+
+    /// `docker inspect` of a unit's container.
+    pub fn inspect(&self, unit: &Unit<'_>) -> Result<Value> {
+        let container = self.project.container(&unit.name());
+        let answer = self.engine.ask(&["inspect", &container])?;
+        if !answer.success {
+            bail!("{container}: {}", answer.stderr.trim());
+        }
+        let mut found: Vec<Value> = serde_json::from_str(&answer.stdout)?;
+        found.pop().with_context(|| format!("the engine says nothing of {container}"))
+    }
+
+    /// Waits until the engine calls a container healthy.
+    ///
+    /// # Errors
+    /// It does not within a minute.
+    pub fn await_healthy(&self, container: &str) -> Result<()> {
+        let until = std::time::Instant::now() + Duration::from_secs(60);
+        loop {
+            let answer = self.engine.ask(&["inspect", "--format", "{{.State.Health.Status}}", container])?;
+            match answer.stdout.trim() {
+                "healthy" => return Ok(()),
+                other if std::time::Instant::now() > until => bail!("{container} is {other} after a minute"),
+                _ => std::thread::sleep(Duration::from_millis(100)),
+            }
+        }
+    }
+}
+
+/// Units that run on and on, and so have a network to look from.
+pub fn runs_on(unit: &Unit<'_>) -> bool {
+    unit.service.lifetime != Lifetime::OneShot
+}
+
+/// Whether anybody but the platform's own may reach a port.
+pub fn is_public(port: &Port) -> bool {
+    port.exposure == Exposure::Public
+}
+
+/// What each service runs: what was built here, and the stand-ins that it was built on.
+fn images(
+    platform: &Platform,
+    built: &Built,
+    stand_ins: &StandIns,
+) -> Result<BTreeMap<vocabulary::model::ServiceId, String>, Vec<String>> {
+    let mut images = BTreeMap::new();
+    let mut missing = Vec::new();
+    let on_stand_ins = built.images.iter().any(|image| !image.stand_ins.is_empty());
+    for unit in Topology::of(platform, Scope::Rehearsal).units {
+        let id = unit.service.id;
+        match unit.service.image {
+            Image::Built { target, .. } => match built.images.iter().find(|image| image.target == target) {
+                Some(image) => {
+                    images.insert(id, image.tag.clone());
+                }
+                None => missing.push(format!(
+                    "no image of {id} was built here: run `cargo xtask image build`, with --stand-ins where no registry \
+                     can be reached"
+                )),
+            },
+            Image::Pinned { reference, .. } if on_stand_ins => {
+                match stand_ins.stand_ins.iter().find(|locked| locked.stands_for == reference) {
+                    Some(locked) => {
+                        images.insert(id, locked.tag.clone());
+                    }
+                    None => missing.push(format!(
+                        "no stand-in for {reference} is locked: run `cargo xtask image bases --from-packages`"
+                    )),
+                }
+            }
+            _ => {}
+        }
+    }
+    missing.dedup();
+    if missing.is_empty() { Ok(images) } else { Err(missing) }
+}

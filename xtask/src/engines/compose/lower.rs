@@ -1,0 +1,309 @@
+//! Intents as plans of this engine. Pure: the same intent on the same instance gives the same plan.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde_json::json;
+use vocabulary::model::{Lifetime, OnChange, Reaction};
+
+use super::project::Project;
+use crate::engines::process::instance::{ADDRESS, Unit};
+use crate::engines::process::lower::{PROGRAMS, native};
+use crate::engines::process::resolve::Resolver;
+use crate::plan::action::{Action, Exec, Native, Probe, ServiceRequest, Supervise, WaitFor, Write};
+use crate::plan::argument::{Arg, Secret};
+use crate::plan::service::{
+    Health as Checked, LogFile, ProcessSpec, Restart, RestartPolicy, ServiceName, Stop, Watch, WatchAction,
+};
+use crate::plan::step::{Plan, Step, StepId};
+
+/// The key of the debugger's port.
+pub const DEBUGGER: &str = "inspect";
+
+/// What the lowering has to know besides the model.
+pub struct Surroundings<'a> {
+    /// Its units are those that run in containers.
+    pub resolver: Resolver<'a>,
+    pub project: &'a Project,
+    /// The contents of the project's env file.
+    pub env: &'a str,
+    /// Every image that is built: its service's name and the client's command line.
+    pub builds: &'a [(String, Exec)],
+    /// Programs of the catalogue that are needed.
+    pub programs: &'a [&'static str],
+    /// How this very program is started.
+    pub xtask: &'a [String],
+    /// Variables by which clients find the engine, handed on to the supervisor's programs.
+    pub engine: &'a BTreeMap<String, String>,
+    pub watches: bool,
+    pub target: &'a str,
+}
+
+/// Seconds until every container is healthy: a dependency may be a minute late.
+const UP_LIMIT_SECONDS: u32 = 240;
+const READY_LIMIT_MS: u64 = 60_000;
+const QUIET_MS: u64 = 150;
+
+/// Everything that brings the platform up, or brings what already runs up to date.
+pub fn bring_up(around: &Surroundings<'_>) -> Plan {
+    let mut steps = preparation(around);
+    let built: Vec<StepId> = around.builds.iter().map(|(name, _)| format!("build-{name}").into()).collect();
+    for (name, exec) in around.builds {
+        steps.push(Step {
+            id: format!("build-{name}").into(),
+            title: format!("build the image of {name}"),
+            action: Action::Exec(exec.clone()),
+            needs: vec![native::CHECK_FLOWS.into()],
+            time_limit_ms: 3_600_000,
+            remedy: Some(
+                "see docs/images.md; without a registry: `cargo xtask image bases --from-packages`"
+                    .to_owned(),
+            ),
+            ..Step::default()
+        });
+    }
+    steps.push(Step {
+        id: "up".into(),
+        title: "start the containers, in order, until they are healthy".to_owned(),
+        action: Action::Exec(up(around.project)),
+        needs: built
+            .into_iter()
+            .chain(["env", native::MAKE_SECRETS, native::RECORD, native::INSTALL_TOOLS].map(StepId::from))
+            .collect(),
+        time_limit_ms: u64::from(UP_LIMIT_SECONDS + 30) * 1000,
+        remedy: Some("mend what the last lines of its containers name; docs/containers.md".to_owned()),
+        ..Step::default()
+    });
+    for unit in around.resolver.units.iter().filter(|unit| unit.service.lifetime != Lifetime::OneShot) {
+        steps.extend(followed(around, unit));
+    }
+    Plan {
+        intent: format!("bring up {} in containers", around.resolver.environment.name),
+        target: around.target.to_owned(),
+        steps,
+        ..Plan::default()
+    }
+}
+
+/// Ends everything and the supervisor too. The data stay, unless `volumes` says otherwise.
+pub fn bring_down(target: &str, supervisor: PathBuf, project: &Project, volumes: bool) -> Plan {
+    let stopped = Step {
+        id: "down".into(),
+        title: "stop and remove the containers".to_owned(),
+        action: Action::Exec(project.down(volumes)),
+        remedy: Some(format!("`docker ps --all --filter name={}` shows what is left", project.name)),
+        ..Step::default()
+    };
+    let shutdown = Step {
+        id: "shutdown".into(),
+        title: "stop following them".to_owned(),
+        action: Action::Supervise(Supervise { state: supervisor, request: ServiceRequest::Shutdown }),
+        // Their last words are in the logs by then.
+        after: vec![stopped.id.clone()],
+        ..Step::default()
+    };
+    Plan {
+        intent: format!("bring down {target}"),
+        target: target.to_owned(),
+        steps: vec![stopped, shutdown],
+        ..Plan::default()
+    }
+}
+
+fn preparation(around: &Surroundings<'_>) -> Vec<Step> {
+    let call = |name: &str, title: &str, needs: Vec<StepId>, remedy: &str| Step {
+        id: name.into(),
+        title: title.to_owned(),
+        action: Action::Native(Native { name: name.to_owned(), ..Native::default() }),
+        needs,
+        remedy: Some(remedy.to_owned()),
+        ..Step::default()
+    };
+    let state = "look at the permissions of the state folder";
+    vec![
+        call(
+            native::CHECK_FLOWS,
+            "judge the flows",
+            vec![],
+            "mend what is named in the flow files; `cargo xtask check flows` judges them again",
+        ),
+        Step {
+            action: Action::Native(Native {
+                name: native::INSTALL_TOOLS.to_owned(),
+                parameters: json!({ PROGRAMS: around.programs }),
+                ..Native::default()
+            }),
+            ..call(native::INSTALL_TOOLS, "have the pinned programs", vec![], "see `cargo xtask doctor`")
+        },
+        call(native::MAKE_SECRETS, "have the secrets", vec![], state),
+        call(native::RECORD, "record where everything is", vec![native::CHECK_FLOWS.into()], state),
+        Step {
+            id: "env".into(),
+            title: "write what the environment decides".to_owned(),
+            action: Action::Write(Write {
+                path: around.project.env_file.clone(),
+                contents: around.env.into(),
+                mode: 0o644,
+            }),
+            ..Step::default()
+        },
+    ]
+}
+
+/// When it fails, the last lines of the containers tell why: Compose itself names only the container.
+pub fn up(project: &Project) -> Exec {
+    let limit = UP_LIMIT_SECONDS.to_string();
+    let script = "\"$@\" up --detach --wait --wait-timeout \"$0\" --no-build --remove-orphans && exit; code=$?; \
+                  \"$@\" logs --no-color --tail 8; exit $code";
+    let argv = ["-c".to_owned(), script.to_owned(), limit].into_iter().chain(project.argv(&[]));
+    Exec {
+        program: "sh".to_owned(),
+        args: argv.map(Arg::from).collect(),
+        cwd: Some(project.folder.clone()),
+        ..Exec::default()
+    }
+}
+
+/// The supervisor's part of a container: its log, its health, its sources.
+fn followed(around: &Surroundings<'_>, unit: &Unit<'_>) -> [Step; 2] {
+    let name = unit.name();
+    let state = around.resolver.instance.supervisor();
+    let remedy = Some(format!("read `cargo xtask logs {name}`"));
+    [
+        Step {
+            id: format!("{name}.follow").into(),
+            title: format!("follow {name}"),
+            action: Action::Supervise(Supervise {
+                state: state.clone(),
+                request: ServiceRequest::Start(Box::new(spec(around, unit))),
+            }),
+            needs: vec!["up".into()],
+            remedy: remedy.clone(),
+            ..Step::default()
+        },
+        Step {
+            id: format!("{name}.ready").into(),
+            title: format!("{name} is healthy"),
+            action: Action::WaitFor(WaitFor {
+                probe: Probe::Supervised { state, service: ServiceName(name.clone()) },
+                time_limit_ms: READY_LIMIT_MS,
+                interval_ms: 20,
+            }),
+            needs: vec![format!("{name}.follow").into()],
+            time_limit_ms: READY_LIMIT_MS + 5_000,
+            remedy,
+            ..Step::default()
+        },
+    ]
+}
+
+fn spec(around: &Surroundings<'_>, unit: &Unit<'_>) -> ProcessSpec {
+    let name = unit.name();
+    let container = around.project.container(&name);
+    let mut ports: BTreeMap<String, u16> = unit
+        .service
+        .ports
+        .iter()
+        .filter_map(|port| {
+            let key = crate::engines::process::instance::socket(unit, port.name);
+            Some((port.name.to_owned(), *around.resolver.instance.ports.get(&key)?))
+        })
+        .collect();
+    if unit.service.container.shape().is_some_and(|shape| shape.debugger.is_some()) {
+        ports.extend(around.resolver.instance.ports.get(DEBUGGER).map(|port| (DEBUGGER.to_owned(), *port)));
+    }
+    let script = "test \"$(\"$0\" inspect --format '{{.State.Health.Status}}' \"$1\")\" = healthy || \
+                  { \"$0\" inspect --format '{{.State.Status}}, {{.State.Health.Status}}' \"$1\"; exit 1; }";
+    let health = ["sh", "-c", script, &around.project.docker, &container].map(Arg::from).into();
+    ProcessSpec {
+        name: ServiceName(name.clone()),
+        argv: words(around.project.argv(&["logs", "--follow", "--no-color", "--no-log-prefix", &name])),
+        env: engine(around),
+        cwd: around.project.folder.clone(),
+        health: Some(Checked {
+            start_interval_ms: 200,
+            ..Checked::of(Probe::Exec { argv: health, env: engine(around), user: None })
+        }),
+        restart: Restart { policy: RestartPolicy::Always, ..Restart::default() },
+        stop: Stop { grace_ms: 2_000, ..Stop::default() },
+        log: LogFile { path: around.resolver.instance.log(&name), ..LogFile::default() },
+        ports,
+        watch: if around.watches { watches(around, unit) } else { vec![] },
+        ..ProcessSpec::default()
+    }
+}
+
+/// What is watched for a container: its own sources, and those of the one-shot services that it starts after.
+fn watches(around: &Surroundings<'_>, unit: &Unit<'_>) -> Vec<Watch> {
+    let changes = |of: &Unit<'_>| -> Vec<OnChange> {
+        of.service.process.as_ref().map(|process| process.on_change.clone()).unwrap_or_default()
+    };
+    let units = around.resolver.units;
+    let earlier = units.iter().filter(|other| unit.service.starts_after.contains(&other.service.id));
+    let of_earlier = earlier.flat_map(|other| changes(other).into_iter().map(move |change| (other, change)));
+    changes(unit)
+        .into_iter()
+        .map(|change| (unit, change))
+        .chain(of_earlier)
+        .map(|(changed, change)| watch(around, unit, changed, &change))
+        .collect()
+}
+
+fn watch(around: &Surroundings<'_>, watcher: &Unit<'_>, changed: &Unit<'_>, change: &OnChange) -> Watch {
+    let root = &around.resolver.instance.root;
+    let mut ignore =
+        ["node_modules", "*.swp", "*.swx", "*~", "*.tmp", ".#*", "4913"].map(str::to_owned).to_vec();
+    let container = around.project.container(&changed.name());
+    let docker = |arguments: &[&str], log: &str| {
+        let words = std::iter::once(around.project.docker.as_str()).chain(arguments.iter().copied());
+        exec(around, words.map(str::to_owned).collect(), log)
+    };
+    let actions = match &change.reaction {
+        Reaction::Restart => {
+            // The program in the container watches the scripts that it has loaded, and starts itself again.
+            ignore.extend(["*.js", "*.mjs", "*.cjs"].map(str::to_owned));
+            vec![docker(&["restart", &container], &format!("{}-restart", changed.name()))]
+        }
+        Reaction::ReloadFlows { port, path, token } => {
+            let number = around.resolver.own_port(watcher, *port).unwrap_or_default();
+            let mut judge = around.xtask.to_vec();
+            judge.extend(["--root", &root.display().to_string(), "check", "flows"].map(str::to_owned));
+            vec![
+                exec(around, judge, "check-flows"),
+                WatchAction::Http {
+                    method: "POST".to_owned(),
+                    url: format!("http://{ADDRESS}:{number}{path}"),
+                    bearer: Some(Secret {
+                        name: token.to_string(),
+                        file: around.resolver.secret_file(*token),
+                    }),
+                },
+            ]
+        }
+        Reaction::RunAgain => vec![docker(&["start", "--attach", &container], &changed.name())],
+    };
+    Watch {
+        paths: change.paths.iter().map(|path| root.join(path)).collect(),
+        ignore,
+        debounce_ms: QUIET_MS,
+        actions,
+    }
+}
+
+fn exec(around: &Surroundings<'_>, argv: Vec<String>, log: &str) -> WatchAction {
+    WatchAction::Exec {
+        argv: words(argv),
+        env: engine(around),
+        cwd: around.resolver.instance.root.clone(),
+        log: around.resolver.instance.log(log),
+        time_limit_ms: 60_000,
+    }
+}
+
+fn engine(around: &Surroundings<'_>) -> BTreeMap<String, Arg> {
+    around.engine.iter().map(|(name, value)| (name.clone(), Arg::from(value.as_str()))).collect()
+}
+
+fn words(argv: Vec<String>) -> Vec<Arg> {
+    argv.into_iter().map(Arg::from).collect()
+}

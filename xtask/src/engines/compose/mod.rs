@@ -1,0 +1,6 @@
+//! The engine for containers on one host: Docker Compose brings them up; the supervisor follows their logs, asks for
+//! their health and watches the sources, so that every command finds them as it finds processes.
+
+pub mod lower;
+pub mod project;
+pub mod rehearsal;

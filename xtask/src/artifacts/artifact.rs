@@ -17,6 +17,8 @@ pub struct Family {
     /// As typed after `--only`.
     pub name: &'static str,
     pub what: &'static str,
+    /// The file of this repository that writes it: `file!()`.
+    pub source: &'static str,
     pub generate: fn(&Platform) -> Vec<Artifact>,
 }
 

@@ -8,6 +8,7 @@ use super::artifact::{Artifact, Family, banner};
 pub const FAMILY: Family = Family {
     name: "environment-examples",
     what: "ops/secrets/*.env.example: where each service looks for its secrets; paths, never values",
+    source: file!(),
     generate,
 };
 

@@ -10,6 +10,7 @@ use crate::platform::node_red;
 pub const FAMILY: Family = Family {
     name: "flow-facts",
     what: "flows/platform.json: labels, metrics, smoke checks and the queue, as the launcher and the nodes read them",
+    source: file!(),
     generate,
 };
 

@@ -11,6 +11,7 @@ pub const PATH: &str = ".gitattributes";
 pub const FAMILY: Family = Family {
     name: "gitattributes",
     what: ".gitattributes: line ends, and which files are generated",
+    source: file!(),
     generate,
 };
 

@@ -20,6 +20,8 @@ mod workflows;
 
 pub use artifact::{Artifact, Family};
 pub use compare::{Difference, State, compare};
+pub use gitattributes::PATH as GIT_ATTRIBUTES;
+pub use ledger::PATH as LEDGER;
 pub use tree::{apply, observe};
 
 /// The committed families, in the order in which they are listed.
@@ -44,4 +46,9 @@ pub fn generate(platform: &vocabulary::model::Platform, only: &[String]) -> Vec<
         FAMILIES.iter().filter(wanted).flat_map(|family| (family.generate)(platform)).collect();
     artifacts.sort_by(|left, right| left.path.cmp(&right.path));
     artifacts
+}
+
+/// The ledger of a tree in which just these lie.
+pub fn ledger(artifacts: &[Artifact]) -> Artifact {
+    ledger::artifact(artifacts, &ledger::Ledger::new())
 }

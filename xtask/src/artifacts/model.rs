@@ -5,8 +5,12 @@ use vocabulary::model::Platform;
 
 use super::artifact::{Artifact, Family};
 
-pub const FAMILY: Family =
-    Family { name: "model", what: "docs/reference/platform.json: the model itself as data", generate };
+pub const FAMILY: Family = Family {
+    name: "model",
+    what: "docs/reference/platform.json: the model itself as data",
+    source: file!(),
+    generate,
+};
 
 fn generate(platform: &Platform) -> Vec<Artifact> {
     let value = serde_json::to_value(platform).expect("the model has only string keys");

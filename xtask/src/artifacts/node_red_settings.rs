@@ -5,8 +5,12 @@ use vocabulary::model::Platform;
 
 use super::artifact::{Artifact, Family, banner};
 
-pub const FAMILY: Family =
-    Family { name: "node-red-settings", what: "flows/settings.js, what Node-RED is started with", generate };
+pub const FAMILY: Family = Family {
+    name: "node-red-settings",
+    what: "flows/settings.js, what Node-RED is started with",
+    source: file!(),
+    generate,
+};
 
 /// The variable that is set only where the editor is on.
 const EDITOR: &str = "EDITOR_PORT";

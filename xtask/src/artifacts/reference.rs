@@ -10,8 +10,12 @@ use vocabulary::model::{
 use super::artifact::{Artifact, Family, banner};
 use crate::site;
 
-pub const FAMILY: Family =
-    Family { name: "reference", what: "docs/reference: tables of the platform's parts", generate };
+pub const FAMILY: Family = Family {
+    name: "reference",
+    what: "docs/reference: tables of the platform's parts",
+    source: file!(),
+    generate,
+};
 
 struct Page {
     name: &'static str,

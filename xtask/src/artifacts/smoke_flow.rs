@@ -9,6 +9,7 @@ use super::artifact::{Artifact, Family};
 pub const FAMILY: Family = Family {
     name: "smoke-flow",
     what: "flows/test-smoke.json: the Node-RED flow that executes the smoke checks",
+    source: file!(),
     generate,
 };
 

@@ -6,8 +6,12 @@ use vocabulary::model::Platform;
 use super::artifact::{Artifact, Family, banner};
 use crate::platform::pins;
 
-pub const FAMILY: Family =
-    Family { name: "workflows", what: ".github/workflows: what GitHub Actions runs", generate };
+pub const FAMILY: Family = Family {
+    name: "workflows",
+    what: ".github/workflows: what GitHub Actions runs",
+    source: file!(),
+    generate,
+};
 
 const RUNNER: &str = "ubuntu-24.04";
 const PYTHON: &str = "3.12";

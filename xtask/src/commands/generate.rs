@@ -3,6 +3,7 @@
 use anyhow::Result;
 use serde_json::json;
 
+use super::meaning;
 use crate::artifacts::{self, Difference, FAMILIES, Family, State};
 use crate::context::Context;
 use crate::exit::{Reported, refused};
@@ -13,7 +14,7 @@ use crate::stdout;
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  cargo xtask generate\n  cargo xtask generate --check\n  cargo xtask generate --diff \
-                        --only workflows"
+                        --only workflows\n  cargo xtask generate --diff --semantic --against main"
 )]
 pub struct Options {
     /// Write nothing; fail and show the differences when a file is missing, stale, hand-edited or an orphan
@@ -28,6 +29,8 @@ pub struct Options {
     /// List the families
     #[arg(long)]
     pub list: bool,
+    #[command(flatten)]
+    meaning: meaning::Meaning,
 }
 
 /// # Errors
@@ -41,6 +44,9 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
     if !violations.is_empty() {
         let lines: Vec<_> = violations.iter().map(|violation| format!("\n  {violation}")).collect();
         return Err(refused(format!("the platform under xtask/src/platform is invalid:{}", lines.concat())));
+    }
+    if options.meaning.semantic {
+        return meaning::run(context, &platform, &options.meaning);
     }
     known_families(&options.only)?;
     let artifacts = artifacts::generate(&platform, &options.only);

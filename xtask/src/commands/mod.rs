@@ -9,12 +9,15 @@ pub mod down;
 pub mod environment;
 pub mod generate;
 pub mod image;
+pub mod impact;
 pub mod logs;
+mod meaning;
 pub mod rehearse;
 pub mod reset;
 pub mod smoke;
 pub mod status;
 pub mod supervise;
+pub mod why;
 
 use anyhow::Result;
 
@@ -37,6 +40,8 @@ pub fn run(context: &Context, command: Command) -> Result<()> {
         Command::Ci(options) => ci::run(context, &options),
         Command::Bench(options) => bench::run(context, &options),
         Command::Generate(options) => generate::run(context, &options),
+        Command::Why(options) => why::run(context, &options),
+        Command::Impact(options) => impact::run(context, &options),
         Command::Check(options) => check::run(context, options),
         Command::Image(options) => image::run(context, &options),
         Command::Environment(options) => environment::run(context, options),

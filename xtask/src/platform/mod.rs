@@ -21,6 +21,7 @@ mod postgres;
 mod postgres_exporter;
 mod prometheus;
 mod queue;
+mod review;
 pub mod secrets;
 pub mod smoke;
 mod victoria_logs;
@@ -57,6 +58,7 @@ pub fn platform() -> Platform {
         edge: edge::POLICY,
         smoke: smoke::smoke(),
         gates: gates::gates(),
+        review: review::review(),
     }
 }
 
@@ -74,5 +76,12 @@ mod tests {
     fn the_shipped_platform_is_valid() {
         let violations = super::platform().validate();
         assert!(violations.is_empty(), "{violations:#?}");
+    }
+
+    #[test]
+    fn the_serialised_platform_holds_everything() {
+        let data: &'static _ = Box::leak(Box::new(serde_json::to_value(super::platform()).unwrap()));
+        let read = <vocabulary::model::Platform as serde::Deserialize>::deserialize(data).unwrap();
+        assert_eq!(read, super::platform());
     }
 }

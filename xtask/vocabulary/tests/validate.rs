@@ -1,12 +1,12 @@
 //! Every invariant of a platform: what breaks it is found, named and, when there is more than one, found with the rest.
 
 use vocabulary::model::{
-    Alert, CheckTimes, Command, Condition, ConfigurationFile, Container, ContainerPolicy, Destination,
-    Draining, Edge, EdgePolicy, Evidence, Exposure, Fact, Folder, Gate, GateCommand, Health, Identity, Image,
-    Initialise, Label, Lifetime, LlmEndpoint, Metric, MetricKind, MetricRef, Need, OnChange, Platform, Port,
-    PortRef, Probe, Process, Protocol, QueuePolicy, Reaction, Resources, RouteRule, Scrape, Scratch, Secret,
-    SecretRef, SecretSource, SecretUse, Service, ServiceId, Severity, Shape, SmokeCheck, SmokeStep,
-    SmokeSuite, Stop, Storage, Test, User, Value, Variable, Volume, VolumeRef,
+    Alert, ChangeClass, CheckTimes, Command, Condition, ConfigurationFile, Container, ContainerPolicy,
+    Destination, Draining, Edge, EdgePolicy, Evidence, Exposure, Fact, Folder, Gate, GateCommand, Health,
+    Identity, Image, Initialise, Label, Lifetime, LlmEndpoint, Metric, MetricKind, MetricRef, Need, OnChange,
+    Platform, Port, PortRef, Probe, Process, Protocol, QueuePolicy, Reaction, Resources, Review, RouteRule,
+    Scrape, Scratch, Secret, SecretRef, SecretSource, SecretUse, Service, ServiceId, Severity, Shape,
+    SmokeCheck, SmokeStep, SmokeSuite, Stop, Storage, Test, User, Value, Variable, Volume, VolumeRef,
 };
 
 const WEB: ServiceId = ServiceId("web");
@@ -297,6 +297,7 @@ fn platform() -> Platform {
             run_limit_ms: 10,
         },
         gates: vec![gate("format", vec![]), gate("tests", vec!["format"])],
+        review: Review { label: "wider", asked_for: vec![ChangeClass::WidensReach] },
     }
 }
 
@@ -754,6 +755,12 @@ const RULES: &[(Change, &[&str])] = &[
     (
         |p| p.gates[0].after.push("tests"),
         &["gate format: it waits for tests, which is no gate listed before it"],
+    ),
+    // Reviews.
+    (|p| p.review.label = " ", &["review: its label is empty; name the label that a reviewer sets"]),
+    (
+        |p| p.review.asked_for.push(ChangeClass::Neutral),
+        &["review: it asks for the label on neutral changes too; leave them out"],
     ),
     // Containers.
     (

@@ -20,6 +20,7 @@ use crate::platform::images::DEVELOPMENT as DEVELOPMENT_DOCKERFILE;
 pub const FAMILY: Family = Family {
     name: "compose",
     what: "ops/docker: Compose files for development, production and rehearsals",
+    source: file!(),
     generate,
 };
 

@@ -15,6 +15,7 @@ use crate::platform::{llm, mcp_tools, migrate, node_red, pins};
 pub const FAMILY: Family = Family {
     name: "images",
     what: "ops/docker/{dev,prod}/Dockerfile and .dockerignore: how images are built",
+    source: file!(),
     generate,
 };
 

@@ -9,7 +9,8 @@ use crate::artifacts::artifact::{Artifact, Family, banner};
 use crate::platform::edge::{HTTP, HTTPS, STATS, TLS_PEM};
 use crate::platform::images::EDGE_CONFIGURATION;
 
-pub const FAMILY: Family = Family { name: "edge", what: "ops/edge: the configuration of HAProxy", generate };
+pub const FAMILY: Family =
+    Family { name: "edge", what: "ops/edge: the configuration of HAProxy", source: file!(), generate };
 
 /// TLS 1.2 with forward secrecy and authenticated ciphers only (Mozilla's "intermediate", version 5.7); what TLS 1.3
 /// offers is all sound.

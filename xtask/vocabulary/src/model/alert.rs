@@ -1,11 +1,11 @@
 //! Alerts: what is watched, how urgent it is, what the person does who receives it.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::MetricRef;
 
 /// One alert rule.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Alert {
     /// CamelCase, unique.
     pub name: &'static str,
@@ -21,7 +21,7 @@ pub struct Alert {
 }
 
 /// Where an alert goes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
     /// Wakes somebody (PagerDuty).

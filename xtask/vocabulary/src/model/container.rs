@@ -1,11 +1,11 @@
 //! How a service runs in a container. What holds for all of them is in [`ContainerPolicy`].
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{PortRef, ServiceId, Value, Variable};
 
 /// A service on the engines that run containers.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Container {
     Runs(Box<Shape>),
@@ -16,7 +16,8 @@ pub enum Container {
 }
 
 /// What a container is given besides what every service has.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(bound(deserialize = "'de: 'static"))]
 pub struct Shape {
     /// Whether it runs in development, too.
     pub in_development: bool,
@@ -43,14 +44,14 @@ pub struct Shape {
 }
 
 /// As whom a container runs. Numbers, so that the image needs no name for them; never 0.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct User {
     pub uid: u32,
     pub gid: u32,
 }
 
 /// A volume's place in the container.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Folder {
     pub volume: &'static str,
     pub path: &'static str,
@@ -58,7 +59,7 @@ pub struct Folder {
 }
 
 /// What a folder is made of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Storage {
     /// A volume of the engine: outlives the container.
@@ -68,14 +69,14 @@ pub enum Storage {
 }
 
 /// A folder in memory.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Scratch {
     pub path: &'static str,
     pub mib: u32,
 }
 
 /// A file of the repository in the container.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ConfigurationFile {
     pub name: &'static str,
     /// Below the root of the repository.
@@ -84,7 +85,7 @@ pub struct ConfigurationFile {
 }
 
 /// What in the image can ask an address over HTTP or TCP.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Probe {
     /// Our own script, which needs bash.
@@ -96,7 +97,7 @@ pub enum Probe {
 }
 
 /// What holds for every container.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ContainerPolicy {
     /// Where the repository's files lie in images of ours.
     pub root: &'static str,
@@ -115,7 +116,7 @@ pub struct ContainerPolicy {
 }
 
 /// Times of health checks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CheckTimes {
     pub every_seconds: u16,
     pub limit_seconds: u16,
@@ -126,7 +127,8 @@ pub struct CheckTimes {
 }
 
 /// How a replica leaves.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(bound(deserialize = "'de: 'static"))]
 pub struct Draining {
     pub service: ServiceId,
     /// From "not ready" to the end of listening, in milliseconds: the edge has to notice in between.
@@ -136,7 +138,7 @@ pub struct Draining {
 }
 
 /// How the edge serves the platform.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EdgePolicy {
     pub service: ServiceId,
     /// Where it sends requests.

@@ -1,11 +1,11 @@
 //! Who may talk to whom. Networks, policies, socket bindings and the reachability matrix derive from these.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::PortRef;
 
 /// A directed permission: the service that holds it may open connections to the destination.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Edge {
     pub to: Destination,
     pub need: Need,
@@ -13,8 +13,9 @@ pub struct Edge {
 }
 
 /// The far end of an edge.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
+#[serde(bound(deserialize = "'de: 'static"))]
 pub enum Destination {
     Port(PortRef),
     /// Addresses outside the platform, over TLS.
@@ -22,7 +23,7 @@ pub enum Destination {
 }
 
 /// What the client does without the destination.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Need {
     /// It cannot start: engines start the destination first and wait for its health.

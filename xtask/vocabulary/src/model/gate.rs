@@ -1,9 +1,9 @@
 //! Quality gates: what must hold before a change lands.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// One gate of `cargo xtask ci`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Gate {
     /// As typed on the command line.
     pub id: &'static str,
@@ -42,7 +42,7 @@ impl Requirement {
 }
 
 /// One program of a gate.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GateCommand {
     /// Name in the catalogue of programs, or `xtask` for this very program.
     pub program: &'static str,
@@ -55,7 +55,7 @@ pub struct GateCommand {
 }
 
 /// What the output of a program must show besides its exit code: a run of no tests exits with 0 too.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Evidence {
     /// The exit code tells all.

@@ -1,9 +1,9 @@
 //! Container images that services run from.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// Where a service's image comes from. A digest is never invented.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Image {
     /// Somebody else's image.

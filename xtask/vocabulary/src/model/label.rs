@@ -1,9 +1,9 @@
 //! Labels that stand on every log line.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// One label.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Label {
     pub name: &'static str,
     pub purpose: &'static str,

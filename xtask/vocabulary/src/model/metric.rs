@@ -1,11 +1,11 @@
 //! Metrics that a service exports.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{MetricRef, PortRef};
 
 /// One metric. Task ids are never labels: their number has no bound.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Metric {
     pub name: MetricRef,
     pub kind: MetricKind,
@@ -16,7 +16,7 @@ pub struct Metric {
 }
 
 /// Kinds of Prometheus metrics.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum MetricKind {
     Counter,
@@ -28,7 +28,7 @@ pub enum MetricKind {
 }
 
 /// Where Prometheus reads a service's metrics.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Scrape {
     pub port: PortRef,
     pub path: &'static str,

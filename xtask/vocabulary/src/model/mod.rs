@@ -1,5 +1,7 @@
 //! What a platform is: services, ports, edges, secrets, metrics, alerts, gates and smoke checks, and the
 //! invariants that hold between them ([`Platform::validate`]).
+//!
+//! A [`Platform`] can be read back from its own serialisation, so that it can be had with one value left out.
 
 mod alert;
 mod container;
@@ -17,6 +19,7 @@ mod port;
 mod process;
 mod queue;
 mod resources;
+mod review;
 mod secret;
 mod service;
 mod smoke;
@@ -42,6 +45,7 @@ pub use port::{Exposure, Port, Protocol};
 pub use process::{Command, Identity, Initialise, OnChange, Process, Reaction};
 pub use queue::QueuePolicy;
 pub use resources::Resources;
+pub use review::{ChangeClass, Review};
 pub use secret::{Secret, SecretSource, SecretUse};
 pub use service::{Lifetime, Replica, Service, Stop, Volume};
 pub use smoke::{Condition, RouteRule, SmokeCheck, SmokeStep, SmokeSuite, Test};

@@ -3,7 +3,8 @@
 
 use std::fmt;
 
-use serde::{Serialize, Serializer};
+use serde::de::{Error as _, Unexpected};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// A service's name: lower-case letters, digits and hyphens (RFC 1123 label), at most 40 characters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -72,3 +73,39 @@ macro_rules! serialize_as_shown {
 }
 
 serialize_as_shown!(ServiceId, PortRef, SecretRef, MetricRef, VolumeRef);
+
+/// The parts of a name as it is shown, `left` and `right` of the mark.
+fn parts<'de: 'static, D: Deserializer<'de>>(
+    deserializer: D,
+    mark: char,
+    shape: &'static str,
+) -> Result<(ServiceId, &'static str), D::Error> {
+    let text = <&'static str>::deserialize(deserializer)?;
+    let (service, name) =
+        text.split_once(mark).ok_or_else(|| D::Error::invalid_value(Unexpected::Str(text), &shape))?;
+    Ok((ServiceId(service), name))
+}
+
+impl<'de: 'static> Deserialize<'de> for PortRef {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        parts(deserializer, '.', "service.port").map(|(service, name)| Self { service, name })
+    }
+}
+
+impl<'de: 'static> Deserialize<'de> for VolumeRef {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        parts(deserializer, '/', "service/volume").map(|(service, name)| Self { service, name })
+    }
+}
+
+macro_rules! deserialize_text {
+    ($($name:ident),*) => {$(
+        impl<'de: 'static> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                <&'static str>::deserialize(deserializer).map(Self)
+            }
+        }
+    )*};
+}
+
+deserialize_text!(ServiceId, SecretRef, MetricRef);

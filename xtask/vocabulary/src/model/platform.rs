@@ -1,14 +1,14 @@
 //! The platform as one value.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{
     ContainerPolicy, Draining, Edge, EdgePolicy, Gate, Label, LlmEndpoint, Metric, MetricRef, Port, PortRef,
-    QueuePolicy, Secret, SecretRef, Service, ServiceId, SmokeSuite,
+    QueuePolicy, Review, Secret, SecretRef, Service, ServiceId, SmokeSuite,
 };
 
 /// Everything that is shipped, and how it is judged.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Platform {
     pub name: &'static str,
     pub services: Vec<Service>,
@@ -21,6 +21,7 @@ pub struct Platform {
     pub edge: EdgePolicy,
     pub smoke: SmokeSuite,
     pub gates: Vec<Gate>,
+    pub review: Review,
 }
 
 impl Platform {

@@ -1,9 +1,9 @@
 //! Ports that services listen on.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// One port of a service.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Port {
     /// Unique within its service; with the service's id it makes a [`super::PortRef`].
     pub name: &'static str,
@@ -16,7 +16,7 @@ pub struct Port {
 }
 
 /// What is spoken on a port.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Protocol {
     Http,
@@ -37,7 +37,7 @@ impl Protocol {
 }
 
 /// Who may reach a port besides the services whose edges lead to it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Exposure {
     /// Nobody.

@@ -1,11 +1,12 @@
 //! How a service runs as plain processes, without a container.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{PortRef, SecretRef, Value, Variable, VolumeRef};
 
 /// A service on the process engine.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(bound(deserialize = "'de: 'static"))]
 pub struct Process {
     /// Makes the data folder usable, once: run when `creates` does not exist in the folder.
     pub initialise: Option<Initialise>,
@@ -17,7 +18,7 @@ pub struct Process {
 }
 
 /// One program with its arguments.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Command {
     /// Name in the catalogue of programs (`cargo xtask doctor` lists it).
     pub program: &'static str,
@@ -29,7 +30,7 @@ pub struct Command {
 }
 
 /// How a data folder comes to be.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Initialise {
     pub volume: VolumeRef,
     /// A file that exists, relative to the folder, once this is done.
@@ -38,7 +39,7 @@ pub struct Initialise {
 }
 
 /// As whom a process runs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Identity {
     /// As the user who started Flowship.
@@ -48,7 +49,8 @@ pub enum Identity {
 }
 
 /// While developing: files that are watched, and what their change sets off.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(bound(deserialize = "'de: 'static"))]
 pub struct OnChange {
     /// Files and folders of the repository.
     pub paths: Vec<&'static str>,
@@ -56,7 +58,7 @@ pub struct OnChange {
 }
 
 /// What a change sets off.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Reaction {
     /// Restart the service, gracefully.

@@ -1,9 +1,9 @@
 //! The queue that tasks wait in.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// How tasks are queued, retried and forgotten. The code of the flows reads these, it does not repeat them.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct QueuePolicy {
     pub task: &'static str,
     /// Where a task goes whose retries are used up.

@@ -1,9 +1,9 @@
 //! Limits of a service. Every service has all three (CIS Docker Benchmark 5.11, 5.12 and 5.29).
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// Hard limits of one replica.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Resources {
     pub memory_mib: u32,
     /// Thousandths of one core.

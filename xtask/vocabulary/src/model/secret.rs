@@ -1,11 +1,11 @@
 //! Secrets: who makes them, who reads them, how often they change. Never a value.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::SecretRef;
 
 /// One secret of the platform.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Secret {
     pub name: SecretRef,
     pub purpose: &'static str,
@@ -15,7 +15,7 @@ pub struct Secret {
 }
 
 /// Where a secret's value comes from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum SecretSource {
     /// Made by Flowship from the system's random numbers: this many bytes, written as lower-case hexadecimal.
@@ -37,7 +37,7 @@ impl SecretSource {
 }
 
 /// A service reads a secret, always from a file.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SecretUse {
     pub secret: SecretRef,
     /// The variable that holds the file's path (ends in `_FILE`); none where the service's own configuration

@@ -1,6 +1,6 @@
 //! Services: the parts that a platform consists of.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{
     Alert, Container, Edge, Health, Image, Metric, Port, Process, Resources, Scrape, SecretUse, ServiceId,
@@ -8,7 +8,7 @@ use super::{
 };
 
 /// One part of the platform, with everything that is known of it.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Service {
     pub id: ServiceId,
     pub purpose: &'static str,
@@ -35,8 +35,9 @@ pub struct Service {
 }
 
 /// How long a service lives.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[serde(bound(deserialize = "'de: 'static"))]
 pub enum Lifetime {
     /// Runs to its end before its dependents start.
     OneShot,
@@ -50,7 +51,7 @@ pub enum Lifetime {
 pub type Replica = &'static str;
 
 /// How a service is asked to end.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stop {
     /// Such as `SIGTERM`.
     pub signal: &'static str,
@@ -59,7 +60,7 @@ pub struct Stop {
 }
 
 /// A data folder that outlives its service.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Volume {
     pub name: &'static str,
     pub purpose: &'static str,

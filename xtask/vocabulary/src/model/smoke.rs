@@ -1,11 +1,12 @@
 //! Smoke checks: what a platform proves of itself after each change.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::ServiceId;
 
 /// The checks of one run, always all, always in this order.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(bound(deserialize = "'de: 'static"))]
 pub struct SmokeSuite {
     pub checks: Vec<SmokeCheck>,
     /// Milliseconds after which a check that has not answered has failed.
@@ -15,7 +16,7 @@ pub struct SmokeSuite {
 }
 
 /// One check.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SmokeCheck {
     /// Lower-case words joined by underscores.
     pub name: &'static str,
@@ -31,7 +32,7 @@ pub struct SmokeCheck {
 }
 
 /// One thing that a check does. `title` is what people see in the editor.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum SmokeStep {
     /// `parameters` are properties of the message.
@@ -77,14 +78,14 @@ pub enum SmokeStep {
 }
 
 /// A message for which the condition holds leaves by the output.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RouteRule {
     pub condition: Condition,
     pub output: &'static str,
 }
 
 /// Something that holds of a message, or not.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Condition {
     /// Path into the message, such as `payload.status`.
     pub property: &'static str,
@@ -92,7 +93,7 @@ pub struct Condition {
 }
 
 /// How a property is judged.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Test {
     Equals(&'static str),

@@ -1,18 +1,18 @@
 //! Values that are known only when an engine places the platform: addresses, paths, facts of the environment.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{PortRef, Replica, SecretRef, VolumeRef};
 
 /// An environment variable of a service. Secrets are not among them: see [`super::SecretUse`].
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Variable {
     pub name: &'static str,
     pub value: Value,
 }
 
 /// A text that an engine resolves.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Value {
     Text(&'static str),
@@ -52,7 +52,7 @@ pub enum Value {
 }
 
 /// What the environment, not the platform, decides.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Fact {
     /// The environment's name.

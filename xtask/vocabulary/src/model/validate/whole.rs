@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use super::{Report, shape, subject, unique};
 use crate::model::{
-    Destination, Exposure, Lifetime, Need, Platform, SecretSource, ServiceId, SmokeCheck, SmokeStep,
+    ChangeClass, Destination, Exposure, Lifetime, Need, Platform, SecretSource, ServiceId, SmokeCheck,
+    SmokeStep,
 };
 
 /// Random bytes of a generated secret, at least: 128 bits, the strength that NIST SP 800-57 asks for
@@ -19,6 +20,7 @@ pub(super) fn judge(platform: &Platform, report: &mut Report) {
     queue(platform, report);
     smoke(platform, report);
     gates(platform, report);
+    review(platform, report);
 }
 
 fn unreached_ports(platform: &Platform, report: &mut Report) {
@@ -175,5 +177,14 @@ fn gates(platform: &Platform, report: &mut Report) {
                 report.add(&subject, format!("it waits for {other}, which is no gate listed before it"));
             }
         }
+    }
+}
+
+fn review(platform: &Platform, report: &mut Report) {
+    if platform.review.label.trim().is_empty() {
+        report.add("review", "its label is empty; name the label that a reviewer sets");
+    }
+    if platform.review.asked_for.contains(&ChangeClass::Neutral) {
+        report.add("review", "it asks for the label on neutral changes too; leave them out");
     }
 }

@@ -1,0 +1,193 @@
+//! The platform with one value left out, and what the families make of it. Pure but for a few leaked bytes: the
+//! model's texts are `'static`.
+
+use std::cell::Cell;
+use std::panic::{self, AssertUnwindSafe};
+use std::sync::Once;
+
+use serde::{Deserialize as _, Serialize};
+use serde_json::Value;
+use vocabulary::model::Platform;
+
+use super::edited::{Edit, Edited};
+use super::part::Part;
+use crate::artifacts::{Artifact, Family};
+use crate::nearest::nearest;
+
+/// What was done to a value to see what it makes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Way {
+    /// It was left out of its list, or became none.
+    LeftOut,
+    /// The list became empty.
+    Emptied,
+    /// It cannot be left out, so it became another value.
+    Changed,
+}
+
+/// As many tries as an enum of the model may have variants, and more than a number needs.
+const TRIES: usize = 16;
+
+/// A platform whose values can be left out, one at a time.
+pub struct Model {
+    pub platform: Platform,
+    /// All its values.
+    pub root: Part,
+}
+
+impl Model {
+    pub fn new(platform: Platform) -> Self {
+        let serialised = serde_json::to_value(&platform).expect("the model has only string keys");
+        Self { platform, root: Part::root(Box::leak(Box::new(serialised))) }
+    }
+
+    /// The value at an address; the address may be shortened to an end that only one has, such as
+    /// `alert/EdgeErrors`.
+    ///
+    /// # Errors
+    /// The nearest address, if one is near.
+    pub fn find(&self, address: &str) -> Result<&Part, Option<String>> {
+        let all = || self.root.walk().filter(|part| !part.address.is_empty());
+        if let Some(part) = all().find(|part| part.address == address) {
+            return Ok(part);
+        }
+        let end = format!("/{address}");
+        let mut ending = all().filter(|part| part.address.ends_with(&end));
+        match (ending.next(), ending.next()) {
+            (Some(only), None) => Ok(only),
+            (Some(first), Some(_)) => Err(Some(first.address.clone())),
+            (None, _) => Err(nearest(address, all().map(|part| part.address.as_str())).map(str::to_owned)),
+        }
+    }
+}
+
+/// The platform without a part, and how that was brought about. None for what can only go with what it belongs to,
+/// such as `service/edge/resources`: its own parts can be changed.
+pub fn without(model: &Model, part: &Part) -> Option<(Way, Platform)> {
+    let none = Cell::new(false);
+    let read = |edit| Platform::deserialize(Edited::new(model.root.value, &part.steps, edit, &none)).ok();
+    let (way, edit, tries): (_, fn(usize) -> Edit<'static>, _) = match part.value {
+        _ if part.is_item() => (Way::LeftOut, |_| Edit::LeaveOut, 1),
+        Value::Null => return None,
+        Value::Array(items) if items.is_empty() => return None,
+        Value::Array(_) => (Way::Emptied, |_| Edit::Empty, 1),
+        Value::Object(_) => (Way::Changed, Edit::Change, 1),
+        _ => (Way::Changed, Edit::Change, TRIES),
+    };
+    let other = (0..tries).find_map(|tried| read(edit(tried)))?;
+    Some((if none.get() { Way::LeftOut } else { way }, other))
+}
+
+/// What a family makes with as few elements of a list as it can do with; none when it needs them all.
+pub fn thinned(model: &Model, list: &Part, family: &Family) -> Option<Vec<Artifact>> {
+    let mut gone = Vec::new();
+    let mut made = None;
+    for at in 0..list.value.as_array().map_or(0, Vec::len) {
+        gone.push(at);
+        let none = Cell::new(false);
+        let edited = Edited::new(model.root.value, &list.steps, Edit::Thin(&gone), &none);
+        match Platform::deserialize(edited).ok().and_then(|platform| attempt(family, &platform)) {
+            Some(artifacts) => made = Some(artifacts),
+            None => drop(gone.pop()),
+        }
+    }
+    made
+}
+
+/// The artifacts of a family, or none when it cannot make any of such a platform: families may rely on what
+/// [`Platform::validate`] asks for.
+pub fn attempt(family: &Family, platform: &Platform) -> Option<Vec<Artifact>> {
+    silence_where_asked();
+    SILENT.set(true);
+    let made = panic::catch_unwind(AssertUnwindSafe(|| (family.generate)(platform)));
+    SILENT.set(false);
+    made.ok()
+}
+
+thread_local! {
+    static SILENT: Cell<bool> = const { Cell::new(false) };
+}
+
+/// A family that gives up is an answer here, not a fault to be shown.
+fn silence_where_asked() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let usual = panic::take_hook();
+        panic::set_hook(Box::new(move |info| {
+            if !SILENT.get() {
+                usual(info);
+            }
+        }));
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Model, Way, attempt, without};
+    use crate::artifacts::Family;
+    use crate::platform::platform;
+    use crate::review::part::Step;
+
+    #[test]
+    fn every_value_of_the_model_can_be_left_out_or_changed() {
+        let model = Model::new(platform());
+        for part in model.root.walk() {
+            let Some((way, other)) = without(&model, part) else {
+                let has_parts = part.value.is_object() || part.value.as_array().is_some_and(Vec::is_empty);
+                // An enum's other variants may hold data, which cannot be made up: the whole element goes.
+                let in_item =
+                    part.value.is_string() && part.steps.iter().any(|step| matches!(step, Step::Item(_)));
+                assert!(has_parts || part.value.is_null() || in_item, "{}: {}", part.address, part.value);
+                continue;
+            };
+            assert_ne!(other, platform(), "{} {way:?}", part.address);
+        }
+    }
+
+    #[test]
+    fn values_go_by_the_way_that_fits_them() {
+        let model = Model::new(platform());
+        for (address, expected) in [
+            ("services", Some(Way::Emptied)),
+            ("service/edge", Some(Way::LeftOut)),
+            ("service/edge/health", Some(Way::LeftOut)),
+            ("service/edge/resources", None),
+            ("service/edge/resources/memory_mib", Some(Way::Changed)),
+            ("port/edge.http/exposure", Some(Way::Changed)),
+            ("service/node-red/secret/llm-api-key", Some(Way::LeftOut)),
+        ] {
+            let part = model.root.walk().find(|part| part.address == address).expect(address);
+            assert_eq!(without(&model, part).map(|(way, _)| way), expected, "{address}");
+        }
+        let edge = model.root.walk().find(|part| part.address == "service/edge").unwrap();
+        let mut expected = platform();
+        expected.services.retain(|service| service.id.0 != "edge");
+        assert_eq!(without(&model, edge).unwrap().1, expected);
+    }
+
+    #[test]
+    fn addresses_may_be_short_but_not_ambiguous() {
+        let model = Model::new(platform());
+        for (typed, expected) in [
+            ("service/edge", Ok("service/edge")),
+            ("alert/EdgeErrors", Ok("service/edge/alert/EdgeErrors")),
+            ("resources/memory_mib", Err(Some("service/edge/resources/memory_mib"))),
+            ("services/postgres", Err(Some("service/postgres"))),
+            ("edge/nodered->postgres.sql", Err(Some("edge/node-red->postgres.sql"))),
+            ("quite/something-else-altogether", Err(None)),
+            ("", Err(None)),
+        ] {
+            let found = model.find(typed).map(|part| part.address.clone());
+            assert_eq!(found, expected.map(str::to_owned).map_err(|near| near.map(str::to_owned)), "{typed}");
+        }
+    }
+
+    #[test]
+    fn a_family_that_gives_up_is_told_from_one_that_makes_nothing() {
+        let gives_up = Family { name: "x", what: "", source: "", generate: |_| panic!("not without it") };
+        let nothing = Family { name: "x", what: "", source: "", generate: |_| vec![] };
+        assert_eq!(attempt(&gives_up, &platform()), None);
+        assert_eq!(attempt(&nothing, &platform()), Some(vec![]));
+    }
+}

@@ -1,0 +1,97 @@
+//! What a change does to the platform's safety. Pure. Where that cannot be told, the graver class counts.
+
+use serde_json::Value;
+use vocabulary::model::ChangeClass;
+
+use super::difference::Difference;
+
+use ChangeClass::{LoosensLimit, Neutral, NewPermission, WidensReach};
+
+/// Numbers that hold something back or make it noticed sooner, besides those with `limit` in their names: more is
+/// looser.
+const LIMITS: [&str; 21] = [
+    "memory_mib",
+    "cpu_millis",
+    "pids",
+    "rotate_after_days",
+    "for_minutes",
+    "every_seconds",
+    "grace_seconds",
+    "concurrency",
+    "expire_seconds",
+    "retries",
+    "tokens",
+    "mib",
+    "shared_memory_mib",
+    "open_files",
+    "log_file_mib",
+    "log_files",
+    "max_connections",
+    "check_every_ms",
+    "check_failures",
+    "failures",
+    "restart_attempts",
+];
+
+/// Exposures from the narrowest to the widest.
+const EXPOSURES: [&str; 4] = ["internal", "development", "operator", "public"];
+
+pub fn of(difference: &Difference) -> ChangeClass {
+    if difference.reordered {
+        return Neutral;
+    }
+    let (before, after) = (difference.before.as_ref(), difference.after.as_ref());
+    let (added, removed) = (before.is_none(), after.is_none());
+    let text = |value: Option<&Value>| value.and_then(Value::as_str).unwrap_or_default().to_owned();
+    let when = |holds: bool, class| if holds { class } else { Neutral };
+    match difference.names()[..] {
+        ["services", _, "edges", _] => when(added, WidensReach),
+        ["services", _, "ports", _] => {
+            let exposure = after.and_then(|port| port.get("exposure"));
+            when(added && width(&text(exposure)) > width(EXPOSURES[0]), WidensReach)
+        }
+        ["services", _, "ports", _, "exposure"] => {
+            when(width(&text(after)) > width(&text(before)), WidensReach)
+        }
+        ["services", _, "ports", _, "protocol"] => when(text(before) == "https", LoosensLimit),
+        ["services", _, "secrets", _] => when(added, NewPermission),
+        // What the edge sends on, and to whom.
+        ["edge", "path" | "serves"] => WidensReach,
+        ["edge", "strict_transport_seconds"] => when(number(after) < number(before), LoosensLimit),
+        // Another user owns other things.
+        ["services", _, "container", .., "user", _] => NewPermission,
+        ["services", _, "process", "identity"] => when(text(after) == "caller", NewPermission),
+        [.., "permissions"] | [.., "permissions", _] | [.., "permissions", _, _] => {
+            when(!removed, NewPermission)
+        }
+        ["services", _, "resources" | "health"]
+        | ["services", _, "alerts", _]
+        | ["smoke", "checks", _]
+        | ["smoke", "checks", _, "expects", _]
+        | ["gates", _]
+        | ["gates", _, "commands", _] => when(removed, LoosensLimit),
+        // Other arguments may make a gate look less closely.
+        ["gates", _, "commands", ..] => LoosensLimit,
+        ["services", _, "alerts", _, "severity"] => when(text(after) != "critical", LoosensLimit),
+        ["services", _, "volumes", _, "precious"] | ["labels", _, "unbounded"] => {
+            when(after == Some(&Value::Bool(false)), LoosensLimit)
+        }
+        ["secrets", _, "source", "generated", "bytes"] => when(number(after) < number(before), LoosensLimit),
+        ["review"] | ["review", "label"] | ["review", "asked_for", _] => when(!added, LoosensLimit),
+        [.., name] if name.contains("limit") || LIMITS.contains(&name) => {
+            // In the model 0 is no limit at all.
+            let unlimited = removed || number(after) == 0.0;
+            when(!added && (unlimited || number(after) > number(before)), LoosensLimit)
+        }
+        _ => Neutral,
+    }
+}
+
+fn number(value: Option<&Value>) -> f64 {
+    value.and_then(Value::as_f64).unwrap_or_default()
+}
+
+/// What is not known counts as the widest.
+fn width(exposure: &str) -> usize {
+    EXPOSURES.iter().position(|known| *known == exposure).unwrap_or(EXPOSURES.len())
+}

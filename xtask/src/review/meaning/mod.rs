@@ -1,0 +1,364 @@
+//! What a change of the platform means: two serialised platforms, compared value by value and told in sentences.
+//! Pure.
+//!
+//! The earlier one may have been written by another version of the model, so both are plain data here. Whatever has
+//! no sentence of its own gets a general one: nothing is left out.
+
+mod class;
+mod difference;
+mod words;
+
+use serde::Serialize;
+use serde_json::Value;
+use vocabulary::formats::markdown::{Block, code, write};
+use vocabulary::model::{ChangeClass, Review};
+
+use difference::{Difference, Segment, differences};
+
+/// One change, in words.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Sentence {
+    pub class: ChangeClass,
+    pub text: String,
+    /// Where in the serialised platform, names joined by slashes.
+    pub place: String,
+    pub before: Option<Value>,
+    pub after: Option<Value>,
+}
+
+/// Every change from one serialised platform to another; those of the graver classes first, then as the model has
+/// them.
+pub fn sentences(before: &Value, after: &Value) -> Vec<Sentence> {
+    let mut sentences: Vec<_> = differences(before, after)
+        .into_iter()
+        .flat_map(|difference| {
+            let inside = inside(&difference);
+            std::iter::once(difference).chain(inside)
+        })
+        .map(|difference| Sentence {
+            class: class::of(&difference),
+            text: words::of(&difference, after),
+            place: difference.names().join("/"),
+            before: difference.before,
+            after: difference.after,
+        })
+        .collect();
+    sentences.sort_by_key(|sentence| sentence.class);
+    sentences
+}
+
+/// What comes or goes with a whole service and must not hide behind it: whom it reaches, who reaches it, what it
+/// may read.
+fn inside(difference: &Difference) -> Vec<Difference> {
+    let (["services", _], false) = (&difference.names()[..], difference.reordered) else { return vec![] };
+    let list = |service: &Option<Value>, field| {
+        service
+            .as_ref()
+            .and_then(|service| service.get(field))
+            .cloned()
+            .unwrap_or_else(|| Value::Array(vec![]))
+    };
+    ["edges", "ports", "secrets"]
+        .into_iter()
+        .flat_map(|field| {
+            let mut path = difference.path.clone();
+            path.push(Segment::Field(field.to_owned()));
+            difference::below(path, &list(&difference.before, field), &list(&difference.after, field))
+        })
+        .collect()
+}
+
+/// Whether the model wants its label for any of these.
+pub fn needs_label(review: &Review, sentences: &[Sentence]) -> bool {
+    sentences.iter().any(|sentence| review.asked_for.contains(&sentence.class))
+}
+
+/// As a page, such as the summary of a job.
+pub fn page(review: &Review, against: &str, sentences: &[Sentence]) -> String {
+    let mut blocks = vec![Block::Heading(2, "Changes of the platform".to_owned())];
+    let count = sentences.len();
+    let about = match (count, needs_label(review, sentences)) {
+        (0, _) => format!("None against {}.", code(against)),
+        (_, false) => format!("{count} against {}; none needs a label.", code(against)),
+        (_, true) => {
+            let marked =
+                sentences.iter().filter(|sentence| review.asked_for.contains(&sentence.class)).count();
+            format!(
+                "{count} against {}; for {marked} of them a reviewer sets the label {}.",
+                code(against),
+                code(review.label)
+            )
+        }
+    };
+    blocks.push(Block::Paragraph(about));
+    if count > 0 {
+        let row = |sentence: &Sentence| vec![sentence.class.words().to_owned(), sentence.text.clone()];
+        blocks.push(Block::Table {
+            headers: vec!["class", "change"],
+            rows: sentences.iter().map(row).collect(),
+        });
+    }
+    write(&blocks)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use serde_json::{Value, json};
+    use vocabulary::model::{
+        ChangeClass, Destination, Edge, Exposure, Identity, Image, Need, Platform, Protocol, SecretUse,
+        Service,
+    };
+
+    use super::{needs_label, page, sentences};
+    use crate::platform::{node_red, platform, secrets};
+    use crate::review::ablation::{Model, without};
+    use crate::review::part::{Part, Step};
+
+    use ChangeClass::{LoosensLimit, Neutral, NewPermission, WidensReach};
+
+    fn data(platform: &Platform) -> Value {
+        serde_json::to_value(platform).unwrap()
+    }
+
+    fn service<'a>(platform: &'a mut Platform, id: &str) -> &'a mut Service {
+        platform.services.iter_mut().find(|service| service.id.0 == id).unwrap()
+    }
+
+    /// What is said of a change of the shipped platform.
+    fn said(change: impl FnOnce(&mut Platform)) -> Vec<(ChangeClass, String)> {
+        let mut changed = platform();
+        change(&mut changed);
+        let sentences = sentences(&data(&platform()), &data(&changed));
+        sentences.into_iter().map(|sentence| (sentence.class, sentence.text)).collect()
+    }
+
+    #[test]
+    fn changes_are_told_in_words() {
+        type Change = fn(&mut Platform);
+        let table: &[(Change, ChangeClass, &str)] = &[
+            (
+                |p| {
+                    let to = Destination::Port(node_red::OPS);
+                    service(p, "grafana").edges.push(Edge { to, need: Need::Run, why: "x" });
+                },
+                WidensReach,
+                "opens grafana -> node-red.ops",
+            ),
+            (
+                |p| {
+                    service(p, "grafana").edges.push(Edge {
+                        to: Destination::Internet,
+                        need: Need::Run,
+                        why: "x",
+                    })
+                },
+                WidensReach,
+                "opens grafana -> the internet",
+            ),
+            (
+                |p| {
+                    service(p, "node-red")
+                        .edges
+                        .retain(|edge| edge.to == Destination::Internet || edge.why != "calls tools")
+                },
+                Neutral,
+                "closes node-red -> mcp-tools.mcp",
+            ),
+            (
+                |p| service(p, "edge").edges[0].why = "x",
+                Neutral,
+                "edge edge -> node-red.flows: why changes \"routes the API\" -> \"x\"",
+            ),
+            (
+                |p| service(p, "edge").resources.memory_mib = 512,
+                LoosensLimit,
+                "raises the memory of edge 256 -> 512 MiB",
+            ),
+            (
+                |p| service(p, "edge").resources.memory_mib = 128,
+                Neutral,
+                "lowers the memory of edge 256 -> 128 MiB",
+            ),
+            (
+                |p| service(p, "edge").resources.memory_mib = 0,
+                LoosensLimit,
+                "removes the memory limit of edge",
+            ),
+            (|p| service(p, "node-red").ports[2].number = 1884, Neutral, "port node-red.ops 1883 -> 1884"),
+            (
+                |p| service(p, "node-red").ports[0].exposure = Exposure::Public,
+                WidensReach,
+                "shows port node-red.flows to public (was internal)",
+            ),
+            (
+                |p| service(p, "edge").ports[0].exposure = Exposure::Internal,
+                Neutral,
+                "shows port edge.http to internal (was public)",
+            ),
+            (
+                |p| service(p, "edge").ports[1].protocol = Protocol::Http,
+                LoosensLimit,
+                "port edge.https: protocol changes \"https\" -> \"http\"",
+            ),
+            (
+                |p| {
+                    let used = SecretUse { secret: secrets::LLM_API_KEY, variable: None };
+                    service(p, "grafana").secrets.push(used);
+                },
+                NewPermission,
+                "lets grafana read the secret llm-api-key",
+            ),
+            (|p| service(p, "edge").secrets.clear(), Neutral, "edge no longer reads the secret edge-tls-pem"),
+            (
+                |p| p.secrets[0].rotate_after_days = 365,
+                LoosensLimit,
+                "secret postgres-superuser-password: rotate after days changes 90 -> 365",
+            ),
+            (
+                |p| {
+                    service(p, "edge").image = Image::Pinned {
+                        reference: "haproxy:3.4.6-alpine3.24",
+                        digest: "sha256:7ffdd3845020aa4c97ffaa56c8cab3ad473ecae0b8ea5e55d2378d663755e092",
+                    }
+                },
+                Neutral,
+                "pin of haproxy changes haproxy:3.4.5-alpine3.24 -> haproxy:3.4.6-alpine3.24",
+            ),
+            (
+                |p| service(p, "postgres").process.as_mut().unwrap().identity = Identity::Caller,
+                NewPermission,
+                "service postgres, process: identity changes \"notroot\" -> \"caller\"",
+            ),
+            (|p| p.gates.retain(|gate| gate.id != "flows"), LoosensLimit, "removes gate flows"),
+            (|p| p.gates[0].limit_seconds = 60, Neutral, "gate format: limit seconds changes 120 -> 60"),
+            (
+                |p| p.gates[0].limit_seconds = 240,
+                LoosensLimit,
+                "gate format: limit seconds changes 120 -> 240",
+            ),
+            (|p| service(p, "edge").alerts.clear(), LoosensLimit, "service edge: removes alert EdgeErrors"),
+            (|p| p.gates.swap(0, 1), Neutral, "order of gates changes"),
+            (
+                |p| service(p, "edge").purpose = "x",
+                Neutral,
+                "service edge: purpose changes \"HAProxy: TLS, ACME, limits, routing, draining\" -> \"x\"",
+            ),
+            (|p| p.review.asked_for.truncate(1), LoosensLimit, "review: removes asked for loosens-limit"),
+            (|p| p.edge.path = "/", WidensReach, "edge: path changes"),
+            (|p| p.edge.max_connections += 1, LoosensLimit, "edge: max connections changes"),
+            (|p| p.edge.strict_transport_seconds = 1, LoosensLimit, "edge: strict transport seconds changes"),
+            (|p| p.queue.concurrency += 1, LoosensLimit, "queue: concurrency changes"),
+        ];
+        for (change, class, text) in table {
+            let said = said(change);
+            assert!(
+                said.iter().any(|(one, words)| one == class && words.starts_with(text)),
+                "expected {class:?} {text}; got {said:#?}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_comes_with_a_service_is_told() {
+        let mut smaller = platform();
+        smaller.services.retain(|service| service.id.0 != "edge");
+        let sentences = sentences(&data(&smaller), &data(&platform()));
+        let texts: Vec<_> = sentences.iter().map(|one| (one.class, one.text.as_str())).collect();
+        for expected in [
+            (Neutral, "adds service edge: HAProxy: TLS, ACME, limits, routing, draining"),
+            (WidensReach, "opens edge -> node-red.flows"),
+            (WidensReach, "opens edge -> the internet"),
+            (WidensReach, "opens port edge.https (8443, https, public)"),
+            (Neutral, "opens port edge.stats (8404, http, internal)"),
+            (NewPermission, "lets edge read the secret edge-tls-pem"),
+        ] {
+            assert!(texts.contains(&expected), "{expected:?}: {texts:#?}");
+        }
+        assert!(texts.is_sorted_by_key(|(class, _)| *class));
+    }
+
+    #[test]
+    fn a_new_secret_is_told_with_its_readers() {
+        let mut before = platform();
+        before.secrets.retain(|secret| secret.name != secrets::LLM_API_KEY);
+        let sentences = sentences(&data(&before), &data(&platform()));
+        assert_eq!(sentences[0].text, "adds the secret llm-api-key, read by node-red and llm");
+    }
+
+    #[test]
+    fn any_single_change_is_told() {
+        let model = Model::new(platform());
+        let before = data(&platform());
+        // One value of each kind: what is said of the others goes the same way.
+        let mut kinds = BTreeSet::new();
+        let kind = |part: &Part| -> Vec<String> {
+            let step = |(step, name): (&Step, &String)| match step {
+                Step::Field(_) => name.clone(),
+                Step::Item(_) => "*".to_owned(),
+            };
+            part.steps.iter().zip(&part.names).map(step).collect()
+        };
+        for part in model.root.walk() {
+            if kinds.contains(&kind(part)) {
+                continue;
+            }
+            let Some((way, changed)) = without(&model, part) else { continue };
+            kinds.insert(kind(part));
+            let sentences = sentences(&before, &data(&changed));
+            assert!(!sentences.is_empty(), "{} {way:?}", part.address);
+            assert!(sentences.iter().all(|sentence| !sentence.text.is_empty()), "{} {way:?}", part.address);
+        }
+    }
+
+    #[test]
+    fn another_version_of_the_model_can_be_compared_with() {
+        let mut before = data(&platform());
+        before.as_object_mut().unwrap().remove("review");
+        before["services"][0]["resources"].as_object_mut().unwrap().remove("memory_mib");
+        before["services"][1]["resources"] = json!(null);
+        before["playbooks"] = json!([{ "name": "x" }]);
+        let texts: Vec<_> =
+            sentences(&before, &data(&platform())).into_iter().map(|sentence| sentence.text).collect();
+        for expected in [
+            "adds review",
+            "sets the memory limit of edge to 256 MiB",
+            "service node-red: adds resources",
+            "removes playbooks",
+        ] {
+            assert!(texts.iter().any(|text| text.starts_with(expected)), "{expected}: {texts:#?}");
+        }
+        let back = sentences(&data(&platform()), &before);
+        assert!(
+            back.iter()
+                .any(|one| (one.class, one.text.as_str())
+                    == (LoosensLimit, "removes the memory limit of edge"))
+        );
+        assert!(back.iter().any(
+            |one| (one.class, one.text.as_str()) == (LoosensLimit, "service node-red: removes resources")
+        ));
+    }
+
+    #[test]
+    fn the_page_names_the_label_only_where_it_is_needed() {
+        let review = platform().review;
+        let mut wider = platform();
+        service(&mut wider, "node-red").ports[0].exposure = Exposure::Public;
+        let changes = sentences(&data(&platform()), &data(&wider));
+        assert!(needs_label(&review, &changes));
+        let text = page(&review, "main", &changes);
+        assert!(
+            text.contains("1 against `main`; for 1 of them a reviewer sets the label `wider-platform`."),
+            "{text}"
+        );
+        assert!(
+            text.contains("| widens reach | shows port node-red.flows to public (was internal) |"),
+            "{text}"
+        );
+        assert!(page(&review, "main", &[]).contains("None against `main`."));
+        let narrower = sentences(&data(&wider), &data(&platform()));
+        assert!(!needs_label(&review, &narrower));
+        assert!(page(&review, "main", &narrower).contains("none needs a label"));
+    }
+}

@@ -1,0 +1,257 @@
+//! `why`, `impact` and `generate --diff --semantic` as their users run them.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+const RECORD: &str = "docs/reference/platform.json";
+
+fn run(root: &Path, arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_xtask")).arg("--root").arg(root).args(arguments).output().unwrap()
+}
+
+fn repository() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
+}
+
+fn text(bytes: &[u8]) -> &str {
+    std::str::from_utf8(bytes).unwrap()
+}
+
+fn json(output: &Output) -> Value {
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+/// A tree with the platform as it would be generated, after a change to it.
+fn tree(change: impl FnOnce(&mut Value)) -> TempDir {
+    let root = tempfile::tempdir().unwrap();
+    let mut platform: Value =
+        serde_json::from_str(&fs::read_to_string(repository().join(RECORD)).unwrap()).unwrap();
+    change(&mut platform);
+    let path = root.path().join(RECORD);
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::write(path, platform.to_string()).unwrap();
+    root
+}
+
+fn service<'a>(platform: &'a mut Value, id: &str) -> &'a mut Value {
+    platform["services"].as_array_mut().unwrap().iter_mut().find(|service| service["id"] == id).unwrap()
+}
+
+fn git(root: &Path, arguments: &[&str]) {
+    let output = Command::new("git")
+        .current_dir(root)
+        .args(["-c", "user.name=x", "-c", "user.email=x@localhost", "-c", "commit.gpgsign=false"])
+        .args(arguments)
+        .env_remove("GIT_DIR")
+        .env_remove("GIT_INDEX_FILE")
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", text(&output.stderr));
+}
+
+/// The number of the first line of a generated file that holds a text.
+fn line(path: &str, holds: &str) -> usize {
+    let contents = fs::read_to_string(repository().join(path)).unwrap();
+    contents.lines().position(|line| line.contains(holds)).expect(holds) + 1
+}
+
+#[test]
+fn why_names_the_values_and_where_they_stand() {
+    let place = format!("docs/reference/ports.md:{}", line("docs/reference/ports.md", "`node-red.ops`"));
+    let output = run(repository(), &["why", &place]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let shown = text(&output.stdout).split_whitespace().collect::<Vec<_>>().join(" ");
+    for expected in [
+        "written by the family reference (xtask/src/artifacts/reference.rs); the line is gone or another",
+        "service/node-red without it xtask/src/platform/node_red.rs",
+        "port/node-red.ops/number when it changes xtask/src/platform/node_red.rs",
+        "edge/prometheus->node-red.ops without it xtask/src/platform/prometheus.rs",
+    ] {
+        assert!(shown.contains(expected), "{expected}\n{shown}");
+    }
+    assert!(!shown.contains("node-red.flows"), "no other port makes it: {shown}");
+
+    let answer = json(&run(repository(), &["why", "--json", &place]));
+    assert_eq!(answer["place"], place.as_str());
+    assert_eq!(answer["family_source"], "xtask/src/artifacts/reference.rs");
+    assert_eq!(answer["causes"][0]["address"], "service/node-red");
+    assert_eq!(answer["causes"][0]["way"], "left-out");
+}
+
+#[test]
+fn why_says_when_no_value_makes_a_line() {
+    let output = run(repository(), &["why", "flows/settings.js:1"]);
+    let expected = "written by the family node-red-settings itself (xtask/src/artifacts/node_red_settings.rs), \
+                    whatever the platform is\n";
+    assert!(text(&output.stdout).ends_with(expected), "{}", text(&output.stdout));
+    assert_eq!(
+        json(&run(repository(), &["why", "--json", "flows/settings.js:1"]))["causes"],
+        Value::Array(vec![])
+    );
+}
+
+#[test]
+fn why_answers_for_the_ledger_too() {
+    let place = format!("ops/generated.sha256:{}", line("ops/generated.sha256", "flows/settings.js"));
+    assert_eq!(json(&run(repository(), &["why", "--json", &place]))["hash_of"], "flows/settings.js");
+}
+
+#[test]
+fn why_tells_of_a_listed_file_what_makes_it_be_there() {
+    let place = format!(".gitattributes:{}", line(".gitattributes", "/ops/secrets/postgres.env.example "));
+    let output = run(repository(), &["why", &place]);
+    let shown = text(&output.stdout);
+    assert!(
+        shown.contains("lists ops/secrets/postgres.env.example, which is written by the family"),
+        "{shown}"
+    );
+    assert!(shown.contains("service/postgres/secret/postgres-superuser-password/variable"), "{shown}");
+}
+
+#[test]
+fn why_refuses_what_it_cannot_answer() {
+    for (place, expected) in [
+        ("docs/reference/port.md:3", "is no generated file; did you mean docs/reference/ports.md?"),
+        ("Cargo.toml:3", "Cargo.toml is written by hand; no family makes it"),
+        ("docs/reference/ports.md:3000", "docs/reference/ports.md:3000: the file has "),
+        ("docs/reference/ports.md", "expected FILE:LINE"),
+        ("docs/reference/ports.md:0", "expected FILE:LINE"),
+        ("docs/reference/ports.md:x", "expected FILE:LINE"),
+    ] {
+        let output = run(repository(), &["why", place]);
+        assert_eq!(output.status.code(), Some(2), "{place}");
+        assert!(output.stdout.is_empty(), "{place}");
+        assert!(text(&output.stderr).contains(expected), "{place}: {}", text(&output.stderr));
+    }
+}
+
+#[test]
+fn why_does_not_explain_a_file_that_is_another() {
+    let root = tree(|_| ());
+    let output = run(root.path(), &["why", "docs/reference/platform.json:5"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stderr).contains("is not what the platform says"), "{}", text(&output.stderr));
+    let output = run(root.path(), &["why", "docs/reference/ports.md:9"]);
+    assert!(
+        output.status.success(),
+        "a file that is not there yet is answered for: {}",
+        text(&output.stderr)
+    );
+    assert!(!text(&output.stdout).contains(".rs"), "no source is named that is not there");
+}
+
+#[test]
+fn impact_names_files_and_lines() {
+    let impacts = json(&run(repository(), &["impact", "--json", "service/postgres"]));
+    let files = impacts[0]["files"].as_array().unwrap();
+    let file = |path: &str| files.iter().find(|file| file["path"] == path).unwrap_or(&Value::Null);
+    assert_eq!(file("ops/secrets/postgres.env.example")["effect"], "vanishes");
+    assert_eq!(file("docs/reference/services.md")["removed"], 1);
+    assert!(file("flows/settings.js").is_null());
+
+    let output = run(repository(), &["impact", "edge/node-red->postgres.sql"]);
+    let shown = text(&output.stdout);
+    assert!(
+        shown.starts_with("edge/node-red->postgres.sql, left out (xtask/src/platform/node_red.rs): "),
+        "{shown}"
+    );
+    assert!(shown.contains("docs/reference/edges.md"), "{shown}");
+}
+
+#[test]
+fn impact_refuses_unknown_values_with_the_nearest() {
+    for (value, expected) in [
+        ("service/postgre", "did you mean service/postgres?"),
+        ("gate/flow", "did you mean gate/flows?"),
+        ("zebra", "zebra: the platform has no such value; `cargo xtask impact --list` lists them"),
+    ] {
+        let output = run(repository(), &["impact", value]);
+        assert_eq!(output.status.code(), Some(2), "{value}");
+        assert!(text(&output.stderr).contains(expected), "{}", text(&output.stderr));
+    }
+    let list = json(&run(repository(), &["impact", "--list", "--json"]));
+    assert!(list.as_array().unwrap().contains(&Value::from("secret/llm-api-key")));
+}
+
+#[test]
+fn a_change_is_told_by_its_meaning() {
+    let root = tree(|platform| {
+        let edges = service(platform, "node-red")["edges"].as_array_mut().unwrap();
+        edges.retain(|edge| edge["to"]["port"] != "postgres.sql");
+        service(platform, "edge")["purpose"] = "x".into();
+    });
+    let output = run(root.path(), &["generate", "--diff", "--semantic"]);
+    assert_eq!(output.status.code(), Some(0));
+    let shown = text(&output.stdout);
+    assert!(shown.starts_with("widens reach     opens node-red -> postgres.sql\n"), "{shown}");
+    assert!(shown.contains("neutral          service edge: purpose changes \"x\" -> \"HAProxy"), "{shown}");
+    let expected = "2 changes against docs/reference/platform.json; the label wider-platform is needed\n";
+    assert_eq!(text(&output.stderr), expected);
+
+    let answer = json(&run(root.path(), &["generate", "--diff", "--semantic", "--json"]));
+    assert_eq!(answer["label"]["name"], "wider-platform");
+    assert_eq!(answer["label"]["needed"], true);
+    assert_eq!(answer["changes"][0]["class"], "widens-reach");
+    assert_eq!(answer["changes"][0]["place"], "services/node-red/edges/postgres.sql");
+}
+
+#[test]
+fn nothing_is_told_of_the_same_platform() {
+    let root = tree(|_| ());
+    let output = run(root.path(), &["generate", "--diff", "--semantic"]);
+    assert!(output.status.success() && output.stdout.is_empty());
+    assert_eq!(text(&output.stderr), "the platform is that of docs/reference/platform.json\n");
+}
+
+#[test]
+fn a_commit_can_be_compared_with_and_the_summary_is_appended() {
+    let root = tree(|platform| service(platform, "edge")["resources"]["memory_mib"] = 64.into());
+    git(root.path(), &["init", "--quiet"]);
+    git(root.path(), &["add", "."]);
+    git(root.path(), &["commit", "--quiet", "--message", "x"]);
+    fs::write(root.path().join(RECORD), "{}").unwrap();
+    let summary = root.path().join("summary.md");
+    fs::write(&summary, "before\n").unwrap();
+    let arguments =
+        ["generate", "--diff", "--semantic", "--against", "HEAD", "--summary", summary.to_str().unwrap()];
+    let output = run(root.path(), &arguments);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    assert_eq!(text(&output.stdout), "loosens a limit  raises the memory of edge 64 -> 256 MiB\n");
+    let written = fs::read_to_string(&summary).unwrap();
+    assert!(written.starts_with("before\n## Changes of the platform\n"), "{written}");
+    assert!(written.contains("a reviewer sets the label `wider-platform`"), "{written}");
+    assert!(written.contains("| loosens a limit | raises the memory of edge 64 -> 256 MiB |"), "{written}");
+
+    git(root.path(), &["add", "."]);
+    git(root.path(), &["rm", "--quiet", "--cached", RECORD]);
+    git(root.path(), &["commit", "--quiet", "--message", "y"]);
+    for (reference, expected) in [
+        ("nosuch", "--against nosuch: fatal: invalid object name 'nosuch'; expected a commit"),
+        ("HEAD", "expected a commit, branch or tag of this repository that has docs/reference/platform.json"),
+        ("--help", "expected a commit, a branch or a tag"),
+    ] {
+        let against = format!("--against={reference}");
+        let output = run(root.path(), &["generate", "--diff", "--semantic", &against]);
+        assert_eq!(output.status.code(), Some(2), "{reference}");
+        assert!(text(&output.stderr).contains(expected), "{}", text(&output.stderr));
+    }
+}
+
+#[test]
+fn there_must_be_something_to_compare_with() {
+    let root = tempfile::tempdir().unwrap();
+    let output = run(root.path(), &["generate", "--diff", "--semantic"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stderr).contains("`cargo xtask generate` writes it"), "{}", text(&output.stderr));
+
+    fs::create_dir_all(root.path().join("docs/reference")).unwrap();
+    fs::write(root.path().join(RECORD), "{").unwrap();
+    let output = run(root.path(), &["generate", "--diff", "--semantic"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stderr).contains("expected the platform as JSON"), "{}", text(&output.stderr));
+}

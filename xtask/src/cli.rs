@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
-    bench, check, ci, dev, doctor, down, environment, generate, image, logs, rehearse, reset, smoke, status,
-    supervise,
+    bench, check, ci, dev, doctor, down, environment, generate, image, impact, logs, rehearse, reset, smoke,
+    status, supervise, why,
 };
 
 /// Develop, check, release, deploy and watch the Flowship platform.
@@ -57,6 +57,10 @@ pub enum Command {
     Bench(bench::Options),
     /// Write the files that derive from the platform
     Generate(generate::Options),
+    /// Tell which values of the platform make a line of a generated file
+    Why(why::Options),
+    /// Tell which files and lines a value of the platform makes
+    Impact(impact::Options),
     /// Judge files without running anything
     Check(check::Options),
     /// Build, list, scan, save and verify the container images

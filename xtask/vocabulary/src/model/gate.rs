@@ -21,7 +21,7 @@ pub struct Gate {
 }
 
 /// What no program of the catalogue can bring.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Requirement {
     /// One that answers and can build.

@@ -1,7 +1,6 @@
 //! How a run ends: 0 done, 1 the check or the action failed, 2 the invocation or the configuration is wrong.
 
 use std::fmt;
-use std::io::Write as _;
 use std::process::ExitCode;
 
 /// The invocation or the configuration is wrong (exit code 2). The text names the file, the place, what was
@@ -50,13 +49,6 @@ impl std::error::Error for Interrupted {}
 /// Shorthand for an [`anyhow::Error`] that ends the run with exit code 2.
 pub fn refused(text: impl Into<String>) -> anyhow::Error {
     Refused(text.into()).into()
-}
-
-/// Prints a result on stdout, with a line break after it unless it ends with one. A reader that has left, such as
-/// `head`, is no error.
-pub fn print(text: &str) {
-    let end = if text.ends_with('\n') { "" } else { "\n" };
-    let _ = write!(std::io::stdout().lock(), "{text}{end}");
 }
 
 /// Prints the error, if there is one, and derives the exit code from its type.

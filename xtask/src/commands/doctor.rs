@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use crate::context::Context;
 use crate::exit::{Reported, refused};
+use crate::stdout;
 use crate::tools::catalogue::Source;
 use crate::tools::toolbox::how_to_get;
 use crate::tools::{NpmProject, Tool, Toolbox, progress, version};
@@ -74,9 +75,9 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
         findings.push(modules(&toolbox, project)?);
     }
     if context.json {
-        println!("{}", serde_json::to_string_pretty(&findings)?);
+        stdout::json(&findings)?;
     } else {
-        print!("{}", table(&findings));
+        stdout::text(&table(&findings))?;
     }
     if failing(&findings) { Err(Reported.into()) } else { Ok(()) }
 }

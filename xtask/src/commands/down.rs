@@ -4,9 +4,9 @@ use anyhow::Result;
 
 use super::dev::{DEFAULT, running};
 use crate::context::Context;
-use crate::exit::print;
 use crate::plan::interrupt::Interrupt;
 use crate::plan::show::Show;
+use crate::stdout;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  cargo xtask down\n  cargo xtask down --dry-run")]
@@ -25,7 +25,7 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
     if options.dry_run {
         let plan = running::plan_down(context, &options.environment, running::Data::Stay)?;
         let text = if context.json { serde_json::to_string_pretty(&plan)? } else { plan.text() };
-        print(text.trim_end());
+        stdout::text(&format!("{}\n", text.trim_end()))?;
         return Ok(());
     }
     let show = Show::on_stderr();

@@ -5,7 +5,8 @@ use anyhow::Result;
 use super::dev::{DEFAULT, running};
 use crate::context::Context;
 use crate::engines::process::supervisor::protocol::{HealthState, ServiceStatus};
-use crate::exit::{Reported, print};
+use crate::exit::Reported;
+use crate::stdout;
 
 #[derive(Debug, clap::Args)]
 #[command(
@@ -23,9 +24,9 @@ pub struct Options {
 pub fn run(context: &Context, options: &Options) -> Result<()> {
     let (services, _) = running::client(context, &options.environment)?.status()?;
     if context.json {
-        print(&serde_json::to_string_pretty(&services)?);
+        stdout::json(&services)?;
     } else {
-        print(&table(&services));
+        stdout::text(&table(&services))?;
     }
     let well = services.iter().all(|service| service.health == HealthState::Healthy);
     if well { Ok(()) } else { Err(Reported.into()) }

@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use vocabulary::formats::compose::{Otherwise, Text};
-use vocabulary::formats::dotenv::Line;
+use vocabulary::formats::dotenv;
+pub use vocabulary::formats::dotenv::Line;
 use vocabulary::model::environment::Environment;
 use vocabulary::model::topology::{Scope, Topology, Unit};
 use vocabulary::model::{Image, Platform, ServiceId};
@@ -128,6 +129,16 @@ pub struct Placement<'a> {
     /// First two numbers of the networks' addresses, where the platform's own are taken.
     pub network_prefix: Option<&'a str>,
     pub scope: Scope,
+}
+
+/// The text of the file for `--env-file`.
+pub fn text(lines: &[Line]) -> String {
+    dotenv::write(lines)
+}
+
+/// One more variable of that file.
+pub fn variable(name: &str, value: String) -> Line {
+    Line::Variable { name: name.to_owned(), value }
 }
 
 /// The variables of the Compose files for one environment: the contents of the file for `--env-file`.

@@ -15,6 +15,7 @@ use crate::context::Context;
 use crate::exit::refused;
 use crate::nearest::nearest;
 use crate::plan::interrupt::Interrupt;
+use crate::stdout;
 use sample::Figure;
 
 #[derive(Debug, clap::Args)]
@@ -63,8 +64,9 @@ const BENCHES: [Bench; 4] = [
 /// Refused when a figure is unknown; otherwise when something cannot be measured.
 pub fn run(context: &Context, options: &Options) -> Result<()> {
     if options.list {
-        BENCHES.iter().for_each(|bench| println!("{:<12} {}", bench.name, bench.what));
-        return Ok(());
+        let lines: String =
+            BENCHES.iter().map(|bench| format!("{:<12} {}\n", bench.name, bench.what)).collect();
+        return stdout::text(&lines);
     }
     let known: Vec<_> = BENCHES.iter().map(|bench| bench.name).collect();
     if let Some(unknown) = options.figures.iter().find(|name| !known.contains(&name.as_str())) {
@@ -84,9 +86,9 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
         figures.extend((bench.measure)(context, options.runs.max(1), &interrupt)?);
     }
     if context.json {
-        println!("{}", serde_json::to_string_pretty(&json!({ "runs": options.runs, "figures": figures }))?);
+        stdout::json(&json!({ "runs": options.runs, "figures": figures }))?;
     } else {
-        print!("{}", sample::table(&figures));
+        stdout::text(&sample::table(&figures))?;
     }
     Ok(())
 }

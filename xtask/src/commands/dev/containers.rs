@@ -6,7 +6,6 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
 use anyhow::{Result, anyhow};
-use vocabulary::formats::dotenv::{self, Line};
 use vocabulary::model::environment::Environment;
 use vocabulary::model::topology::{Scope, Topology};
 use vocabulary::model::{Exposure, Image, Platform, PortRef, ServiceId};
@@ -179,28 +178,22 @@ pub fn find(
     let mut lines = site::values(platform, &environment, &placement);
     lines.extend(owner(&context.path("flows"))?);
     lines.extend(port_lines(platform, Scope::Development, ports));
-    Ok(Containers {
-        project,
-        programs: clients.programs,
-        builds,
-        env: dotenv::write(&lines),
-        stand_ins: used,
-    })
+    Ok(Containers { project, programs: clients.programs, builds, env: site::text(&lines), stand_ins: used })
 }
 
 /// The variables that say which port of this machine leads to which port of a container.
-pub fn port_lines(platform: &Platform, scope: Scope, ports: &Ports) -> Vec<Line> {
+pub fn port_lines(platform: &Platform, scope: Scope, ports: &Ports) -> Vec<site::Line> {
     let topology = Topology::of(platform, scope);
     let mut lines = Vec::new();
     for unit in &topology.units {
         let key = |port: &str| socket(&Unit { service: unit.service, replica: unit.replica }, port);
         for port in &unit.service.ports {
             if let Some(number) = ports.get(&key(port.name)) {
-                lines.push(variable(&site::port_variable(unit, port.name), number.to_string()));
+                lines.push(site::variable(&site::port_variable(unit, port.name), number.to_string()));
             }
         }
         if let (Some(_), Some(number)) = (unit.shape.debugger, ports.get(DEBUGGER)) {
-            lines.push(variable(&site::port_variable(unit, "debugger"), number.to_string()));
+            lines.push(site::variable(&site::port_variable(unit, "debugger"), number.to_string()));
         }
     }
     lines
@@ -248,13 +241,12 @@ fn wanted(platform: &Platform) -> Vec<(ServiceId, Wanted)> {
 }
 
 /// Containers that write into the developer's files do so as their owner.
-fn owner(folder: &Path) -> Result<[Line; 2]> {
+fn owner(folder: &Path) -> Result<[site::Line; 2]> {
     let found = fs::metadata(folder)?;
-    Ok([variable(site::UID, found.uid().to_string()), variable(site::GID, found.gid().to_string())])
-}
-
-fn variable(name: &str, value: String) -> Line {
-    Line::Variable { name: name.to_owned(), value }
+    Ok([
+        site::variable(site::UID, found.uid().to_string()),
+        site::variable(site::GID, found.gid().to_string()),
+    ])
 }
 
 fn folder_of(file: &str) -> &Path {

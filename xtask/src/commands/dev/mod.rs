@@ -14,11 +14,12 @@ use vocabulary::model::environment::EngineKind;
 
 use crate::context::Context;
 use crate::engines::process::supervisor::Recovered;
-use crate::exit::{Reported, print};
+use crate::exit::Reported;
 use crate::images::stand_in::WARNING;
 use crate::plan::interrupt::Interrupt;
 use crate::plan::report::Outcome;
 use crate::plan::show::Show;
+use crate::stdout;
 use opened::{Opened, Wish};
 
 /// The environment that is meant when none is named.
@@ -99,7 +100,7 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
     }
     if options.dry_run {
         let text = if context.json { serde_json::to_string_pretty(&plan)? } else { plan.text() };
-        print(text.trim_end());
+        stdout::text(&format!("{}\n", text.trim_end()))?;
         return Ok(());
     }
     let interrupt = Interrupt::listen()?;
@@ -112,9 +113,9 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
     }
     if context.json {
         let record = json!({ "record": opened.record(), "report": report });
-        print(&serde_json::to_string_pretty(&record)?);
+        stdout::json(&record)?;
     } else {
-        print(&panel::text(&opened, report.duration_ms, options.detach));
+        stdout::text(&panel::text(&opened, report.duration_ms, options.detach))?;
     }
     if options.detach {
         return Ok(());

@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use serde_json::Value;
-use vocabulary::formats::dotenv;
 use vocabulary::model::environment::Environment;
 use vocabulary::model::topology::{Binding, Scope, Topology, Unit};
 use vocabulary::model::{Exposure, Image, Lifetime, Platform, Port, PortRef};
@@ -108,7 +107,7 @@ impl Stage {
             engine: clients.engine,
             programs: clients.programs,
             project,
-            env: dotenv::write(&lines),
+            env: site::text(&lines),
             prefix,
             ports,
             secrets,

@@ -15,13 +15,14 @@ use super::dev::opened::{Opened, recorded};
 use super::dev::{DEFAULT, running};
 use crate::context::Context;
 use crate::engines::process::instance::{ADDRESS, Record, socket, units};
-use crate::exit::{Reported, print, refused};
+use crate::exit::{Reported, refused};
 use crate::plan::argument::Arg;
 use crate::plan::http::Request;
 use crate::plan::interrupt::Interrupt;
 use crate::plan::mask::Mask;
 use crate::platform::{node_red, platform, secrets};
 use crate::site;
+use crate::stdout;
 use answer::Answer;
 
 #[derive(Debug, clap::Args)]
@@ -135,9 +136,9 @@ fn ask(
 ) -> Result<()> {
     let answer = answer_of(platform, target, limit, interrupt)?;
     if context.json {
-        print(&serde_json::to_string_pretty(&answer)?);
+        stdout::json(&answer)?;
     } else {
-        print(&answer.table());
+        stdout::text(&answer.table())?;
     }
     if answer.passed() { Ok(()) } else { Err(Reported.into()) }
 }

@@ -70,6 +70,7 @@ pub fn of(difference: &Difference) -> ChangeClass {
         | ["smoke", "checks", _, "expects", _]
         | ["gates", _]
         | ["gates", _, "commands", _] => when(removed, LoosensLimit),
+        ["gates", _, "commands", _, "evidence"] => when(text(after) == "exit-code" && !added, LoosensLimit),
         // Other arguments may make a gate look less closely.
         ["gates", _, "commands", ..] => LoosensLimit,
         ["services", _, "alerts", _, "severity"] => when(text(after) != "critical", LoosensLimit),

@@ -107,8 +107,8 @@ mod tests {
 
     use serde_json::{Value, json};
     use vocabulary::model::{
-        ChangeClass, Destination, Edge, Exposure, Identity, Image, Need, Platform, Protocol, SecretUse,
-        Service,
+        ChangeClass, Destination, Edge, Evidence, Exposure, Identity, Image, Need, Platform, Protocol,
+        SecretUse, Service,
     };
 
     use super::{needs_label, page, sentences};
@@ -246,6 +246,16 @@ mod tests {
                 "service edge: purpose changes \"HAProxy: TLS, ACME, limits, routing, draining\" -> \"x\"",
             ),
             (|p| p.review.asked_for.truncate(1), LoosensLimit, "review: removes asked for loosens-limit"),
+            (
+                |p| p.gates.iter_mut().for_each(|gate| gate.commands[0].evidence = Evidence::ExitCode),
+                LoosensLimit,
+                "gate tests, command cargo: evidence changes \"cargo-tests\" -> \"exit-code\"",
+            ),
+            (
+                |p| p.gates[1].commands[0].arguments.push("--quick"),
+                LoosensLimit,
+                "gate generated, command 1: adds argument",
+            ),
             (|p| p.edge.path = "/", WidensReach, "edge: path changes"),
             (|p| p.edge.max_connections += 1, LoosensLimit, "edge: max connections changes"),
             (|p| p.edge.strict_transport_seconds = 1, LoosensLimit, "edge: strict transport seconds changes"),

@@ -17,7 +17,7 @@ mod node_red_metrics;
 mod openbao;
 mod otel_collector;
 pub mod pins;
-mod postgres;
+pub mod postgres;
 mod postgres_exporter;
 mod prometheus;
 mod queue;

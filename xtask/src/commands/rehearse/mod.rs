@@ -3,6 +3,8 @@
 mod drain;
 mod edge;
 mod hardening;
+mod late;
+mod oom;
 mod reachability;
 mod stage;
 
@@ -27,7 +29,7 @@ use stage::Stage;
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  cargo xtask image build --stand-ins && cargo xtask rehearse compose\n  cargo xtask rehearse compose \
-                  --only reachability\n  cargo xtask rehearse compose --dry-run\n\nNeeds root, to look from inside a container's network.\n\
+                  --only reachability\n  cargo xtask rehearse compose --slow\n  cargo xtask rehearse compose --dry-run\n\nNeeds root, to look from inside a container's network.\n\
                   Exit code 0 when everything held, 1 when something did not, 2 when it cannot be rehearsed here."
 )]
 pub struct Options {
@@ -37,6 +39,9 @@ pub struct Options {
     /// Only these checks, besides bringing it up and down
     #[arg(long, value_name = "CHECK")]
     only: Vec<String>,
+    /// Also what takes more than a minute: late-dependency
+    #[arg(long)]
+    slow: bool,
     /// Leave it running afterwards
     #[arg(long)]
     keep: bool,
@@ -57,7 +62,7 @@ pub enum Engine {
 pub fn run(context: &Context, options: &Options) -> Result<()> {
     let Engine::Compose = options.engine;
     let stage = Stage::set(context)?;
-    let checks = rehearsal::chosen(&options.only)?;
+    let checks = rehearsal::chosen(&options.only, options.slow)?;
     let plan = rehearsal::plan(&stage.project, &stage.env, &stage.programs, &checks, options.keep);
     if !stage.stand_ins.is_empty() {
         eprintln!("{WARNING}\n  for {}", stage.stand_ins.join(", "));
@@ -100,7 +105,9 @@ fn perform(stage: &Stage, interrupt: &Interrupt, call: &Call<'_>) -> Result<Outp
         native::HARDENING => hardening::check(stage)?,
         native::REACHABILITY => reachability::check(stage)?,
         native::DRAIN => drain::check(stage)?,
+        native::OOM => oom::check(stage, interrupt)?,
         native::MISSING_SECRET => stage.missing_secret()?,
+        native::LATE_DEPENDENCY => late::check(stage, interrupt)?,
         other => bail!("no native step is called {other}"),
     };
     for line in told {

@@ -24,6 +24,8 @@ use crate::engines::process::{ports, secret_files};
 use crate::exit::refused;
 use crate::images::engine::Engine;
 use crate::images::locks::{self, Built, StandIns};
+use crate::plan::action::Exec;
+use crate::plan::argument::Arg;
 use crate::plan::interrupt::Interrupt;
 use crate::platform::{edge, node_red, platform, secrets};
 use crate::tools::Toolbox;
@@ -229,14 +231,7 @@ impl Stage {
             std::process::Command::new(&argv[0]).args(&argv[1..]).current_dir(&project.folder).output()
         };
         let output = run(project.argv(&["up", "--detach", "--no-deps", "--no-build", "node-red-a"]))?;
-        let down = project.down(true);
-        let words: Vec<String> = std::iter::once(down.program.clone())
-            .chain(down.args.iter().filter_map(|arg| match arg {
-                crate::plan::argument::Arg::Literal(word) => Some(word.clone()),
-                _ => None,
-            }))
-            .collect();
-        let ended = run(words)?;
+        let ended = run(words(&project.down(true)))?;
         fs::remove_dir_all(&partial)?;
         fs::remove_file(&env_file)?;
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -299,6 +294,15 @@ impl Stage {
             }
         }
     }
+}
+
+/// A command line without secrets, as words.
+pub fn words(exec: &Exec) -> Vec<String> {
+    let literal = |arg: &Arg| match arg {
+        Arg::Literal(word) => Some(word.clone()),
+        _ => None,
+    };
+    std::iter::once(exec.program.clone()).chain(exec.args.iter().filter_map(literal)).collect()
 }
 
 /// Units that run on and on, and so have a network to look from.

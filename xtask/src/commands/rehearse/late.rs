@@ -1,0 +1,120 @@
+//! The database starts a minute late: production still comes up, and nothing that needs it begins before.
+
+use std::fs;
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, bail};
+use serde_json::{Value, json};
+use vocabulary::model::ServiceId;
+
+use super::judged;
+use super::stage::{Stage, words};
+use crate::engines::compose::lower::up;
+use crate::plan::interrupt::Interrupt;
+use crate::platform::{migrate, node_red, postgres};
+
+/// Seconds, as issue 3 asks.
+const LATE: u64 = 60;
+
+/// Brings production up anew, so it comes after all others.
+///
+/// # Errors
+/// It did not come up, something did not wait, or smoke fails afterwards.
+pub fn check(stage: &Stage, interrupt: &Interrupt) -> Result<Vec<String>> {
+    let topology = stage.topology();
+    let (database, waiting): (Vec<_>, Vec<_>) = topology
+        .units
+        .iter()
+        .filter(|unit| [postgres::ID, migrate::ID, node_red::ID].contains(&unit.service.id))
+        .partition(|unit| unit.service.id == postgres::ID);
+    let database = *database.first().context("there is no database")?;
+    let original = stage.inspect(database)?;
+    let mut project = stage.project.clone();
+    let late = project.env_file.with_file_name("late.yaml");
+    fs::write(&late, held_back(postgres::ID, &original["Config"]["Entrypoint"]).to_string())?;
+    project.files.push(late.clone());
+    run(&words(&project.down(true)), &project)?.wait_with_output()?;
+    let begun = Instant::now();
+    let mut starting = run(&words(&up(&project)), &project)?;
+    let mut problems = Vec::new();
+    let mut healthy_after = None;
+    while starting.try_wait()?.is_none() {
+        // Not there yet is not healthy.
+        let state = |unit| stage.inspect(unit).map_or(Value::Null, |found| found["State"].clone());
+        // Those that wait are asked first: one that begins right after the database is healthy has waited.
+        let began: Vec<String> = waiting
+            .iter()
+            .filter(|unit| !matches!(state(unit)["Status"].as_str(), None | Some("created")))
+            .map(|unit| unit.name())
+            .collect();
+        if healthy_after.is_none() && state(database)["Health"]["Status"] == "healthy" {
+            healthy_after = Some(begun.elapsed());
+        }
+        if healthy_after.is_none() {
+            problems
+                .extend(began.iter().map(|name| format!("{name} began before {} was healthy", postgres::ID)));
+        }
+        thread::sleep(Duration::from_millis(250));
+    }
+    let ended = starting.wait_with_output()?;
+    fs::remove_file(&late)?;
+    problems.sort();
+    problems.dedup();
+    if !ended.status.success() {
+        problems.push(format!(
+            "production did not come up with {} {LATE} s late: {}",
+            postgres::ID,
+            String::from_utf8_lossy(&ended.stderr).trim()
+        ));
+        return judged(&problems, vec![]);
+    }
+    let Some(after) = healthy_after else { bail!("{} was never seen healthy", postgres::ID) };
+    if after < Duration::from_secs(LATE) {
+        problems.push(format!("{} was healthy after {after:?}: it was not late", postgres::ID));
+    }
+    let mut told = vec![format!(
+        "{} was healthy after {:.0} s, and production {:.0} s after that; {} units waited",
+        postgres::ID,
+        after.as_secs_f64(),
+        begun.elapsed().saturating_sub(after).as_secs_f64(),
+        waiting.len()
+    )];
+    told.extend(stage.smoke(interrupt)?);
+    judged(&problems, told)
+}
+
+/// A Compose file on top of the others, in which a service sleeps before it does what its image does. Pure.
+fn held_back(service: ServiceId, entrypoint: &Value) -> Value {
+    let mut argv = vec![json!("sh"), json!("-c"), json!(format!("sleep {LATE}; exec \"$$0\" \"$$@\""))];
+    argv.extend(entrypoint.as_array().cloned().unwrap_or_default());
+    json!({ "services": { service.0: { "entrypoint": argv } } })
+}
+
+fn run(argv: &[String], project: &crate::engines::compose::project::Project) -> Result<std::process::Child> {
+    Command::new(&argv[0])
+        .args(&argv[1..])
+        .current_dir(&project.folder)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .with_context(|| argv[0].clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_service_still_does_what_its_image_does() {
+        let file = held_back(postgres::ID, &json!(["entry.sh"]));
+        let argv = &file["services"]["postgres"]["entrypoint"];
+        assert_eq!(*argv, json!(["sh", "-c", "sleep 60; exec \"$$0\" \"$$@\"", "entry.sh"]));
+        assert_eq!(
+            held_back(postgres::ID, &Value::Null)["services"]["postgres"]["entrypoint"][3],
+            Value::Null
+        );
+    }
+}

@@ -1,0 +1,127 @@
+//! The kernel kills a service for the memory of its container: the engine says so, and starts it again.
+
+use std::fs;
+use std::thread;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context as _, Result, bail};
+use serde_json::Value;
+
+use super::judged;
+use super::stage::Stage;
+use crate::plan::interrupt::Interrupt;
+use crate::platform::node_red;
+
+/// From the kill until it is healthy again: the engine's first pause is 0.1 s, the rest is the start of the program.
+const BOUND: Duration = Duration::from_secs(60);
+/// Touches 16 MiB after 16 MiB, outside of the limit that V8 sets its own heap.
+const EATER: &str = "const all = []; for (;;) all.push(Buffer.alloc(16 << 20, 1));";
+
+/// # Errors
+/// It was not killed for its memory, is not healthy again in time, or smoke fails afterwards.
+pub fn check(stage: &Stage, interrupt: &Interrupt) -> Result<Vec<String>> {
+    let topology = stage.topology();
+    let name = format!("{}-a", node_red::ID);
+    let unit = topology.unit(&name).with_context(|| format!("no unit is called {name}"))?;
+    let container = stage.project.container(&name);
+    let limit = format!("{} MiB", unit.service.resources.memory_mib);
+    let before = stage.inspect(unit)?;
+    // The service has to be the victim, and not the one that eats beside it.
+    let init = &before["State"]["Pid"];
+    let children = fs::read_to_string(format!("/proc/{init}/task/{init}/children"))?;
+    for pid in children.split_whitespace() {
+        fs::write(format!("/proc/{pid}/oom_score_adj"), "1000").with_context(|| format!("process {pid}"))?;
+    }
+    let since = now()?;
+    let begun = Instant::now();
+    stage.engine.ask(&["exec", &container, "node", "-e", EATER])?;
+    let after = loop {
+        let found = stage.inspect(unit)?;
+        if again(&before, &found) {
+            break found;
+        }
+        let status = &found["State"]["Status"];
+        if *status == "exited" || begun.elapsed() > BOUND {
+            bail!(
+                "{container} used up its memory of {limit} and is {status} after {:.1} s (OOMKilled: {}): it was not \
+                 started again",
+                begun.elapsed().as_secs_f64(),
+                found["State"]["OOMKilled"]
+            );
+        }
+        thread::sleep(Duration::from_millis(100));
+    };
+    let took = begun.elapsed().as_secs_f64();
+    let format = "{{.Action}} {{.Actor.Attributes.exitCode}}";
+    let filter = format!("container={container}");
+    let events = stage.engine.ask(&[
+        "events",
+        "--since",
+        &since,
+        "--until",
+        &now()?,
+        "--filter",
+        &filter,
+        "--format",
+        format,
+    ])?;
+    let mut problems = unsaid(&events.stdout);
+    // One kill, one start: more would use up the attempts.
+    let restarts = |found: &Value| found["RestartCount"].as_u64().unwrap_or_default();
+    let more = restarts(&after) - restarts(&before).min(restarts(&after));
+    if more != 1 {
+        problems.push(format!("{container} was started {more} times again; expected once"));
+    }
+    let mut told = vec![format!(
+        "{container} was killed for its memory of {limit} (OOMKilled: {}), and healthy again after {took:.1} s",
+        after["State"]["OOMKilled"]
+    )];
+    if problems.is_empty() {
+        told.extend(stage.smoke(interrupt)?);
+    }
+    judged(&problems, told)
+}
+
+/// Whether it has been started since, and is healthy. Pure.
+fn again(before: &Value, found: &Value) -> bool {
+    let started = |of: &Value| of["State"]["StartedAt"].clone();
+    started(found) != started(before) && found["State"]["Health"]["Status"] == "healthy"
+}
+
+/// What the engine should have said of the kill. Pure.
+fn unsaid(events: &str) -> Vec<String> {
+    let wanted =
+        [("oom", "went beyond its memory"), ("die 137", "was killed"), ("start", "was started again")];
+    let said = |event: &str| events.lines().any(|line| line.starts_with(event));
+    let missing = wanted.into_iter().filter(|(event, _)| !said(event));
+    missing.map(|(event, what)| format!("the engine does not say that it {what}: no event {event}")).collect()
+}
+
+/// As `docker events` reads it: seconds since the epoch, with nanoseconds.
+fn now() -> Result<String> {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH)?;
+    Ok(format!("{}.{:09}", now.as_secs(), now.subsec_nanos()))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_kill_is_told_from_another_end_and_a_new_start_from_the_old_one() {
+        assert_eq!(unsaid("exec_start: node\noom \noom \ndie 137\nstart \n"), [""; 0]);
+        let stopped = unsaid("kill \ndie 0\nstart \n");
+        assert_eq!(stopped.len(), 2, "{stopped:?}");
+        assert!(stopped[0].ends_with("no event oom"), "{stopped:?}");
+        let state =
+            |at: &str, health: &str| json!({ "State": { "StartedAt": at, "Health": { "Status": health } } });
+        let before = state("1", "healthy");
+        for (found, wanted) in
+            [(("1", "healthy"), false), (("2", "starting"), false), (("2", "healthy"), true)]
+        {
+            assert_eq!(again(&before, &state(found.0, found.1)), wanted, "{found:?}");
+        }
+    }
+}

@@ -61,23 +61,29 @@ fn held(stage: &Stage, unit: &Unit<'_>, extra: &mut Vec<String>) -> Result<Value
 }
 
 /// Who accepts is asked of the server: where a container has a way out, a proxy on the way to nowhere may accept
-/// anything. A connection counts when the server's own kernel shows it, from no other container.
+/// anything. A connection counts when the server's own kernel shows it, from no other container, and did not show it
+/// before: somebody else may hold one.
 const SCRIPT: &str = r#"
+clients() {
+    cat "/proc/$1/net/tcp" "/proc/$1/net/tcp6" 2>/dev/null | awk -v local="$2" -v others="$3" '
+        BEGIN { count = split(others, list, ",") }
+        substr($2, length($2) - 12) == local && $4 == "01" {
+            remote = substr($3, length($3) - 12); other = 0
+            for (i = 1; i <= count; i++) if (list[i] == substr(remote, 1, 8)) other = 1
+            if (!other) print remote
+        }'
+}
 look() {
+    before=" $(clients "$4" "$5" "$6" | tr '\n' ' ')"
     exec 3<>"/dev/tcp/$2/$3" || exit
     for _ in 1 2 3 4 5; do
-        cat "/proc/$4/net/tcp" "/proc/$4/net/tcp6" 2>/dev/null | awk -v local="$5" -v others="$6" '
-            BEGIN { count = split(others, list, ",") }
-            substr($2, length($2) - 12) == local && $4 == "01" {
-                remote = substr($3, length($3) - 12, 8); other = 0
-                for (i = 1; i <= count; i++) if (list[i] == remote) other = 1
-                if (!other) found = 1
-            }
-            END { exit !found }' && echo "$1" && exit
+        for client in $(clients "$4" "$5" "$6"); do
+            [[ $before == *" $client "* ]] || { echo "$1"; exit; }
+        done
         sleep 0.1
     done
 }
-export -f look
+export -f clients look
 while read -r line; do
     # Word by word on purpose.
     (timeout "$LIMIT" bash -c 'look $1' look "$line") 2>/dev/null &

@@ -344,3 +344,53 @@ fn a_production_file_that_breaks_its_promises_is_found_out() {
         assert!(broken.errors.contains(words), "{words}: {}", broken.errors);
     }
 }
+
+#[test]
+fn a_service_that_stays_dead_or_does_not_wait_is_found_out() {
+    if engine().is_none() {
+        return;
+    }
+    if std::env::var_os("FLOWSHIP_REQUIRE_ENGINE").is_none() {
+        return absent("it takes two minutes: FLOWSHIP_REQUIRE_ENGINE=1 runs it");
+    }
+    let checkout = Checkout::new();
+    if !checkout.path(".flowship/images/built.json").is_file() || !rustix::process::geteuid().is_root() {
+        return absent("no images were built here (`cargo xtask image build`), or the caller is not root");
+    }
+    // The first replica is not started again, and asks nobody whether there is a database.
+    let text = checkout.read(PRODUCTION);
+    let (before, replica) = text.split_once("\n  node-red-a:\n").unwrap();
+    let waits = "    depends_on:\n      migrate:\n        condition: service_completed_successfully\n";
+    let broken = replica.replacen("restart: on-failure:5", "restart: \"no\"", 1).replacen(waits, "", 1);
+    assert_ne!(broken, replica);
+    checkout.write(PRODUCTION, format!("{before}\n  node-red-a:\n{broken}").as_bytes());
+    let broken = checkout.ends(&["rehearse", "compose", "--only", "oom", "--only", "late-dependency"], 1);
+    for words in [
+        "node-red-a-1 used up its memory of 512 MiB and is \"exited\"",
+        "(OOMKilled: true): it was not started again",
+        "node-red-a began before postgres was healthy",
+    ] {
+        assert!(broken.errors.contains(words), "{words}: {}", broken.errors);
+    }
+}
+
+#[test]
+fn a_container_that_its_memory_is_too_small_for_is_named_with_its_limit() {
+    if engine().is_none() {
+        return;
+    }
+    let checkout = Checkout::new();
+    if !checkout.path(".flowship/images/built.json").is_file() || !rustix::process::geteuid().is_root() {
+        return absent("no images were built here (`cargo xtask image build`), or the caller is not root");
+    }
+    for variable in ["mem_limit", "memswap_limit"] {
+        checkout.change(
+            PRODUCTION,
+            &format!("{variable}: \"${{FLOWSHIP_MCP_TOOLS_MEMORY_MIB:-192}}m\""),
+            &format!("{variable}: 16m"),
+        );
+    }
+    let broken = checkout.ends(&["rehearse", "compose", "--only", "smoke"], 1);
+    let words = "mcp-tools-1 was killed for its memory: its limit is 16777216 bytes";
+    assert!(broken.errors.contains(words), "{}", broken.errors);
+}

@@ -1,17 +1,21 @@
 //! The database starts a minute late: production still comes up, and nothing that needs it begins before.
 
-use std::fs;
-use std::process::{Command, Stdio};
+use std::fs::{self, File};
+use std::io::{Read as _, Seek as _};
+use std::os::unix::process::CommandExt as _;
+use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
+use rustix::process::{Pid, Signal, kill_process_group};
 use serde_json::{Value, json};
 use vocabulary::model::ServiceId;
 
 use super::judged;
 use super::stage::{Stage, words};
 use crate::engines::compose::lower::up;
+use crate::engines::compose::project::Project;
 use crate::plan::interrupt::Interrupt;
 use crate::platform::{migrate, node_red, postgres};
 
@@ -35,12 +39,20 @@ pub fn check(stage: &Stage, interrupt: &Interrupt) -> Result<Vec<String>> {
     let late = project.env_file.with_file_name("late.yaml");
     fs::write(&late, held_back(postgres::ID, &original["Config"]["Entrypoint"]).to_string())?;
     project.files.push(late.clone());
-    run(&words(&project.down(true)), &project)?.wait_with_output()?;
+    let mut said = tempfile::tempfile()?;
+    run(&words(&project.down(true)), &project, &said)?.wait()?;
     let begun = Instant::now();
-    let mut starting = run(&words(&up(&project)), &project)?;
+    let mut starting = run(&words(&up(&project)), &project, &said)?;
     let mut problems = Vec::new();
     let mut healthy_after = None;
-    while starting.try_wait()?.is_none() {
+    let ended = loop {
+        if let Some(ended) = starting.try_wait()? {
+            break ended;
+        }
+        if interrupt.raised() {
+            kill_process_group(Pid::from_child(&starting), Signal::TERM)?;
+            break starting.wait()?;
+        }
         // Not there yet is not healthy.
         let state = |unit| stage.inspect(unit).map_or(Value::Null, |found| found["State"].clone());
         // Those that wait are asked first: one that begins right after the database is healthy has waited.
@@ -57,16 +69,18 @@ pub fn check(stage: &Stage, interrupt: &Interrupt) -> Result<Vec<String>> {
                 .extend(began.iter().map(|name| format!("{name} began before {} was healthy", postgres::ID)));
         }
         thread::sleep(Duration::from_millis(250));
-    }
-    let ended = starting.wait_with_output()?;
+    };
     fs::remove_file(&late)?;
     problems.sort();
     problems.dedup();
-    if !ended.status.success() {
+    if !ended.success() {
+        let mut text = String::new();
+        said.rewind()?;
+        said.read_to_string(&mut text)?;
         problems.push(format!(
             "production did not come up with {} {LATE} s late: {}",
             postgres::ID,
-            String::from_utf8_lossy(&ended.stderr).trim()
+            text.trim()
         ));
         return judged(&problems, vec![]);
     }
@@ -92,13 +106,15 @@ fn held_back(service: ServiceId, entrypoint: &Value) -> Value {
     json!({ "services": { service.0: { "entrypoint": argv } } })
 }
 
-fn run(argv: &[String], project: &crate::engines::compose::project::Project) -> Result<std::process::Child> {
+/// In a process group of its own: a shell and the program that it starts end together.
+fn run(argv: &[String], project: &Project, said: &File) -> Result<Child> {
     Command::new(&argv[0])
         .args(&argv[1..])
         .current_dir(&project.folder)
+        .process_group(0)
         .stdin(Stdio::null())
         .stdout(Stdio::null())
-        .stderr(Stdio::piped())
+        .stderr(said.try_clone()?)
         .spawn()
         .with_context(|| argv[0].clone())
 }

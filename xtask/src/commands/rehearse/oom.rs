@@ -68,7 +68,7 @@ pub fn check(stage: &Stage, interrupt: &Interrupt) -> Result<Vec<String>> {
     let mut problems = unsaid(&events.stdout);
     // One kill, one start: more would use up the attempts.
     let restarts = |found: &Value| found["RestartCount"].as_u64().unwrap_or_default();
-    let more = restarts(&after) - restarts(&before).min(restarts(&after));
+    let more = restarts(&after).saturating_sub(restarts(&before));
     if more != 1 {
         problems.push(format!("{container} was started {more} times again; expected once"));
     }

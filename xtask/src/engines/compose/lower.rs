@@ -150,12 +150,18 @@ fn preparation(around: &Surroundings<'_>) -> Vec<Step> {
     ]
 }
 
-/// When it fails, the last lines of the containers tell why: Compose itself names only the container.
+/// When it fails, the last lines of the containers tell why: Compose itself names only the container. Those that were
+/// killed for their memory could not say so, and are named with their limit.
 pub fn up(project: &Project) -> Exec {
     let limit = UP_LIMIT_SECONDS.to_string();
-    let script = "\"$@\" up --detach --wait --wait-timeout \"$0\" --no-build --remove-orphans && exit; code=$?; \
-                  \"$@\" logs --no-color --tail 8; exit $code";
-    let argv = ["-c".to_owned(), script.to_owned(), limit].into_iter().chain(project.argv(&[]));
+    let script = "client=$1 project=$2; shift 2; \
+                  \"$@\" up --detach --wait --wait-timeout \"$0\" --no-build --remove-orphans && exit; code=$?; \
+                  \"$@\" logs --no-color --tail 8; \
+                  \"$client\" ps --all --quiet --filter \"label=com.docker.compose.project=$project\" | \
+                  xargs \"$client\" inspect --format '{{if .State.OOMKilled}}{{.Name}} was killed for its memory: its \
+                  limit is {{.HostConfig.Memory}} bytes{{end}}' | grep . >&2; exit $code";
+    let argv = ["-c".to_owned(), script.to_owned(), limit, project.docker.clone(), project.name.clone()];
+    let argv = argv.into_iter().chain(project.argv(&[]));
     Exec {
         program: "sh".to_owned(),
         args: argv.map(Arg::from).collect(),

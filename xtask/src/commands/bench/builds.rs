@@ -28,12 +28,24 @@ pub fn measure(context: &Context, _runs: usize, interrupt: &Interrupt) -> Result
     // Downloads are not part of a build.
     cmd!("cargo", "fetch", "--quiet", "--locked").dir(&context.root).run()?;
     let whole = timed(&mut build)?;
-    touch(&context.path("xtask/vocabulary/src/lib.rs"))?;
+    cmd!(
+        "cargo",
+        "clean",
+        "--quiet",
+        "--target-dir",
+        target.path(),
+        "--package",
+        "xtask",
+        "--package",
+        "vocabulary"
+    )
+    .dir(&context.root)
+    .stderr_null()
+    .run()
+    .context("cargo clean")?;
     let ours = timed(&mut build)?;
     touch(&context.path("xtask/src/platform/mod.rs"))?;
     let edit = timed(&mut build)?;
-    // Incremental compilation helps the second build of ours: so this says too little of it, and too much of the
-    // dependencies, by what it saves.
     let one = |what: &str, time: Duration| figure(what, &[time], None);
     Ok(vec![
         one("cold debug build, all", whole),

@@ -70,7 +70,7 @@ mod tests {
             ("failed to copy: write /var/lib/x: no space left on device", Some("the disk is full")),
             (
                 "failed to solve with frontend dockerfile.v0: failed to create LLB definition: failed to do request: Head \
-                 \"https://registry-1.docker.io/v2/\": x509: certificate signed by unknown authority",
+                 \"https://registry.example/v2/\": x509: certificate signed by unknown authority",
                 Some("a certificate is not trusted"),
             ),
             (
@@ -78,7 +78,7 @@ mod tests {
                 Some("a base image cannot be pulled"),
             ),
             (
-                "failed to do request: Head \"https://registry-1.docker.io/v2/library/node/manifests/sha256:6f\": dial tcp",
+                "failed to do request: Head \"https://registry.example/v2/library/node/manifests/sha256:6f\": dial tcp",
                 Some("a base image cannot be pulled"),
             ),
             ("E: Temporary failure resolving 'mirror.example'", Some("the network was not reached")),

@@ -3,7 +3,7 @@
 use vocabulary::formats::markdown::{Block, code, write};
 use vocabulary::model::topology::{Network, Scope, Topology, WayOut};
 use vocabulary::model::{
-    Destination, Exposure, Health, Image, Lifetime, MetricKind, Need, Platform, SecretSource, Service,
+    Destination, Exposure, Health, Image, Lifetime, MetricKind, Need, Platform, Reads, SecretSource, Service,
     Severity,
 };
 
@@ -138,8 +138,17 @@ fn pages() -> Vec<Page> {
             name: "gates",
             title: "Gates",
             about: "What `cargo xtask ci` judges.",
-            source: "xtask/src/platform/gates.rs",
-            headers: vec!["gate", "holds when", "waits for", "elsewhere", "limit", "when it fails"],
+            source: "xtask/src/platform/gates/",
+            headers: vec![
+                "gate",
+                "group",
+                "holds when",
+                "reads",
+                "waits for",
+                "elsewhere",
+                "limit",
+                "when it fails",
+            ],
             rows: gates,
         },
     ]
@@ -391,7 +400,12 @@ fn gates(platform: &Platform) -> Vec<Vec<String>> {
         .map(|gate| {
             vec![
                 code(gate.id),
+                gate.group.name().to_owned(),
                 gate.checks.to_owned(),
+                match &gate.reads {
+                    Reads::Files(files) => files.iter().map(|file| code(file)).collect::<Vec<_>>().join(", "),
+                    Reads::World => "more than files".to_owned(),
+                },
                 gate.after.join(", "),
                 gate.requires
                     .iter()

@@ -20,7 +20,7 @@ fn generate(platform: &Platform) -> Vec<Artifact> {
     let workflow = ci(platform);
     let problems = workflow.validate();
     assert!(problems.is_empty(), "the ci workflow: {}", problems.join("; "));
-    let header = banner("xtask/src/artifacts/workflows.rs and xtask/src/platform/gates.rs");
+    let header = banner("xtask/src/artifacts/workflows.rs and xtask/src/platform/gates/");
     vec![Artifact::file(".github/workflows/ci.yml", workflow.write(&header))]
 }
 

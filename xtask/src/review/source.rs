@@ -8,8 +8,9 @@ pub fn of_value(names: &[String]) -> Vec<String> {
     let modules = match names[..] {
         ["services", service, field, ..] => vec![format!("{service}_{field}"), service.to_owned()],
         ["services", service] => vec![service.to_owned()],
+        ["gates", gate, ..] => vec![format!("gates/{gate}")],
         ["services"] | [] => vec!["mod".to_owned()],
-        [field, ..] => vec![field.to_owned(), "mod".to_owned()],
+        [field, ..] => vec![field.to_owned(), format!("{field}/mod"), "mod".to_owned()],
     };
     modules.into_iter().map(|module| format!("xtask/src/platform/{module}.rs")).collect()
 }

@@ -2,11 +2,12 @@
 
 use vocabulary::model::{
     Alert, ChangeClass, CheckTimes, Command, Condition, ConfigurationFile, Container, ContainerPolicy,
-    Destination, Draining, Edge, EdgePolicy, Evidence, Exposure, Fact, Folder, Gate, GateCommand, Health,
-    Identity, Image, Initialise, Label, Lifetime, LlmEndpoint, Metric, MetricKind, MetricRef, Need, OnChange,
-    Platform, Port, PortRef, Probe, Process, Protocol, QueuePolicy, Reaction, Resources, Review, RouteRule,
-    Scrape, Scratch, Secret, SecretRef, SecretSource, SecretUse, Service, ServiceId, Severity, Shape,
-    SmokeCheck, SmokeStep, SmokeSuite, Stop, Storage, Test, User, Value, Variable, Volume, VolumeRef,
+    Destination, Draining, Edge, EdgePolicy, Evidence, Exposure, Fact, Folder, Gate, GateCommand, GateGroup,
+    Health, Identity, Image, Initialise, Label, Lifetime, LlmEndpoint, Metric, MetricKind, MetricRef, Need,
+    OnChange, Platform, Port, PortRef, Probe, Process, Protocol, QueuePolicy, Reaction, Reads, Resources,
+    Review, RouteRule, Scrape, Scratch, Secret, SecretRef, SecretSource, SecretUse, Service, ServiceId,
+    Severity, Shape, SmokeCheck, SmokeStep, SmokeSuite, Stop, Storage, Test, User, Value, Variable, Volume,
+    VolumeRef,
 };
 
 const WEB: ServiceId = ServiceId("web");
@@ -211,6 +212,7 @@ fn secret(name: SecretRef, source: SecretSource) -> Secret {
 fn gate(id: &'static str, after: Vec<&'static str>) -> Gate {
     Gate {
         id,
+        group: GateGroup::Sources,
         checks: "something",
         commands: vec![GateCommand {
             program: "cargo",
@@ -221,6 +223,7 @@ fn gate(id: &'static str, after: Vec<&'static str>) -> Gate {
         }],
         after,
         requires: vec![],
+        reads: Reads::World,
         remedy: "mend it",
         limit_seconds: 60,
     }

@@ -185,6 +185,8 @@ fn environment(command: &GateCommand, programs: &Programs, path: &str) -> BTreeM
 mod tests {
     use std::time::Instant;
 
+    use vocabulary::model::{GateGroup, Reads};
+
     use super::*;
     use crate::commands::ci::summary::{self, GateResult};
     use crate::plan::interrupt::Interrupt;
@@ -205,10 +207,12 @@ mod tests {
         };
         Gate {
             id,
+            group: GateGroup::Sources,
             checks: "something",
             commands: scripts.iter().map(command).collect(),
             after: after.to_vec(),
             requires: vec![],
+            reads: Reads::World,
             remedy: "mend it",
             limit_seconds: 1,
         }

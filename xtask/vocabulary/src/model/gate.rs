@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 pub struct Gate {
     /// As typed on the command line.
     pub id: &'static str,
+    pub group: GateGroup,
     pub checks: &'static str,
     /// Run in order; the first that fails ends the gate.
     pub commands: Vec<GateCommand>,
@@ -14,10 +15,52 @@ pub struct Gate {
     pub after: Vec<&'static str>,
     /// What the machine must have; without it the gate is not run, which the summary says with the reason.
     pub requires: Vec<Requirement>,
+    pub reads: Reads,
     /// What to do when it fails.
     pub remedy: &'static str,
     /// Seconds after which it is stopped and has failed.
     pub limit_seconds: u32,
+}
+
+/// Gates that need the same of a machine: the CI workflow has a job for each group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum GateGroup {
+    /// Files are read, little is built.
+    Sources,
+    /// Rust is built and tested.
+    Rust,
+    /// Node-RED and PostgreSQL run as processes.
+    Node,
+    /// Secrets, advisories, licences.
+    Security,
+    /// Containers run.
+    Containers,
+}
+
+impl GateGroup {
+    /// As it is written in tables and as the id of its job.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Sources => "sources",
+            Self::Rust => "rust",
+            Self::Node => "node",
+            Self::Security => "security",
+            Self::Containers => "containers",
+        }
+    }
+}
+
+/// What a gate's judgement depends on, besides its programs and their arguments.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Reads {
+    /// These files, and all in these folders, as paths below the root. While none has changed since the gate passed, it
+    /// would pass again.
+    Files(#[serde(borrow)] Vec<&'static str>),
+    /// More than files, such as an engine, the history or the network: an earlier result tells nothing.
+    World,
 }
 
 /// What no program of the catalogue can bring.

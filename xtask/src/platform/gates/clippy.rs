@@ -1,0 +1,17 @@
+use vocabulary::model::{Gate, GateGroup, Reads};
+
+use super::cargo;
+
+pub fn gate() -> Gate {
+    Gate {
+        id: "clippy",
+        group: GateGroup::Rust,
+        checks: "clippy finds nothing in the Rust sources",
+        commands: vec![cargo(&["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"])],
+        after: vec!["format"],
+        requires: vec![],
+        reads: Reads::Files(vec![".cargo", "xtask", "Cargo.toml", "Cargo.lock", "rust-toolchain.toml"]),
+        remedy: "mend what clippy names",
+        limit_seconds: 900,
+    }
+}

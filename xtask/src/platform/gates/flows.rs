@@ -1,0 +1,22 @@
+use vocabulary::model::{Gate, GateCommand, GateGroup, Reads};
+
+use super::{command, xtask};
+
+pub fn gate() -> Gate {
+    Gate {
+        id: "flows",
+        group: GateGroup::Sources,
+        checks: "the flows would start and answer: the offline gate, and nrlint",
+        commands: vec![xtask(&["check", "flows"]), nrlint("flows.json"), nrlint("test-smoke.json")],
+        after: vec![],
+        requires: vec![],
+        reads: Reads::Files(vec!["flows", "xtask"]),
+        remedy: "mend the node that the finding names, in the editor (`cargo xtask dev`) or in the file",
+        limit_seconds: 120,
+    }
+}
+
+/// It judges one file a call.
+fn nrlint(file: &'static str) -> GateCommand {
+    command("nrlint", &["--config", ".nrlintrc.js", file], "flows")
+}

@@ -1,0 +1,17 @@
+use vocabulary::model::{Gate, GateGroup, Reads};
+
+use super::cargo;
+
+pub fn gate() -> Gate {
+    Gate {
+        id: "format",
+        group: GateGroup::Sources,
+        checks: "Rust sources are formatted",
+        commands: vec![cargo(&["fmt", "--all", "--check"])],
+        after: vec![],
+        requires: vec![],
+        reads: Reads::Files(vec!["xtask", "rustfmt.toml", "rust-toolchain.toml", "Cargo.toml"]),
+        remedy: "run `cargo fmt --all`",
+        limit_seconds: 120,
+    }
+}

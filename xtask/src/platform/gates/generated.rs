@@ -1,0 +1,26 @@
+use vocabulary::model::{Gate, GateGroup, Reads};
+
+use super::xtask;
+
+pub fn gate() -> Gate {
+    Gate {
+        id: "generated",
+        group: GateGroup::Sources,
+        checks: "generated files are what the platform says, and the platform and its environments are valid",
+        commands: vec![xtask(&["generate", "--check"]), xtask(&["environment", "check"])],
+        after: vec![],
+        requires: vec![],
+        reads: Reads::Files(vec![
+            ".gitattributes",
+            ".github",
+            "docs",
+            "flows",
+            "ops",
+            "xtask",
+            "Cargo.toml",
+            "Cargo.lock",
+        ]),
+        remedy: "run `cargo xtask generate`; it shows what it changes with --diff",
+        limit_seconds: 60,
+    }
+}

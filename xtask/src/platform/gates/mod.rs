@@ -1,0 +1,47 @@
+//! The quality gates of `cargo xtask ci`, one file per gate, in the order in which they are shown.
+
+mod clippy;
+mod containers;
+mod flows;
+mod format;
+mod generated;
+mod node;
+mod rehearsal;
+mod smoke;
+mod tests;
+mod workflows;
+
+use vocabulary::model::{Evidence, Gate, GateCommand};
+
+pub fn gates() -> Vec<Gate> {
+    vec![
+        format::gate(),
+        generated::gate(),
+        flows::gate(),
+        workflows::gate(),
+        containers::gate(),
+        clippy::gate(),
+        tests::gate(),
+        node::gate(),
+        smoke::gate(),
+        rehearsal::gate(),
+    ]
+}
+
+fn cargo(arguments: &[&'static str]) -> GateCommand {
+    command("cargo", arguments, ".")
+}
+
+fn xtask(arguments: &[&'static str]) -> GateCommand {
+    command("xtask", arguments, ".")
+}
+
+fn command(program: &'static str, arguments: &[&'static str], folder: &'static str) -> GateCommand {
+    GateCommand {
+        program,
+        arguments: arguments.to_vec(),
+        calls: vec![],
+        folder,
+        evidence: Evidence::ExitCode,
+    }
+}

@@ -1,0 +1,18 @@
+use vocabulary::model::{Gate, GateGroup, Reads, Requirement};
+
+use super::xtask;
+
+pub fn gate() -> Gate {
+    Gate {
+        id: "rehearsal",
+        group: GateGroup::Containers,
+        checks: "production on Compose, built here: it comes up, passes smoke, shows every hardening claim, reaches \
+                 what the edges allow, drains",
+        commands: vec![xtask(&["image", "build", "--stand-ins-if-locked"]), xtask(&["rehearse", "compose"])],
+        after: vec!["smoke"],
+        requires: vec![Requirement::ContainerEngine, Requirement::Root],
+        reads: Reads::World,
+        remedy: "run `cargo xtask rehearse compose --keep`, then look at the containers with docker",
+        limit_seconds: 1800,
+    }
+}

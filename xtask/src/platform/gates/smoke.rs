@@ -1,0 +1,17 @@
+use vocabulary::model::{Gate, GateGroup, Reads};
+
+use super::xtask;
+
+pub fn gate() -> Gate {
+    Gate {
+        id: "smoke",
+        group: GateGroup::Node,
+        checks: "a private platform comes up on free ports and its five smoke checks pass",
+        commands: vec![xtask(&["smoke", "--private"])],
+        after: vec!["node"],
+        requires: vec![],
+        reads: Reads::World,
+        remedy: "run `cargo xtask dev`, then `cargo xtask smoke`, and read `cargo xtask logs`",
+        limit_seconds: 300,
+    }
+}

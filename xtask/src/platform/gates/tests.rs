@@ -1,0 +1,31 @@
+use vocabulary::model::{Evidence, Gate, GateCommand, GateGroup, Reads};
+
+use super::cargo;
+
+pub fn gate() -> Gate {
+    Gate {
+        id: "tests",
+        group: GateGroup::Rust,
+        checks: "the Rust tests: the model, the formats, and the program as users run it",
+        commands: vec![GateCommand {
+            evidence: Evidence::CargoTests,
+            ..cargo(&["test", "--workspace", "--no-fail-fast"])
+        }],
+        after: vec!["clippy"],
+        requires: vec![],
+        reads: Reads::Files(vec![
+            ".cargo",
+            ".gitattributes",
+            ".github",
+            "docs",
+            "flows",
+            "ops",
+            "xtask",
+            "Cargo.toml",
+            "Cargo.lock",
+            "rust-toolchain.toml",
+        ]),
+        remedy: "run the failing test alone: `cargo test -p xtask NAME`",
+        limit_seconds: 1800,
+    }
+}

@@ -1,0 +1,31 @@
+use vocabulary::model::{Evidence, Gate, GateCommand, GateGroup, Reads};
+
+pub fn gate() -> Gate {
+    Gate {
+        id: "workflows",
+        group: GateGroup::Sources,
+        checks: "GitHub workflows: actionlint and zizmor find nothing",
+        commands: vec![
+            GateCommand {
+                program: "actionlint",
+                // It would call these two where a machine has them: the same files, another judgement.
+                arguments: vec!["-no-color", "-shellcheck=", "-pyflakes="],
+                calls: vec![],
+                folder: ".",
+                evidence: Evidence::ExitCode,
+            },
+            GateCommand {
+                program: "zizmor",
+                arguments: vec!["--offline", "--persona=auditor", "--no-progress", ".github/workflows"],
+                calls: vec![],
+                folder: ".",
+                evidence: Evidence::ExitCode,
+            },
+        ],
+        after: vec![],
+        requires: vec![],
+        reads: Reads::Files(vec![".github"]),
+        remedy: "change the workflow's definition in xtask/src/artifacts/workflows.rs, then `cargo xtask generate`",
+        limit_seconds: 120,
+    }
+}

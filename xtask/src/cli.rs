@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
-    bench, check, ci, dev, doctor, down, environment, generate, image, impact, logs, rehearse, reset, smoke,
-    status, supervise, why,
+    bench, check, ci, dev, doctor, down, environment, generate, image, impact, logs, rehearse, release,
+    reset, smoke, status, supervise, why,
 };
 
 /// Develop, check, release, deploy and watch the Flowship platform.
@@ -65,6 +65,8 @@ pub enum Command {
     Check(check::Options),
     /// Build, list, scan, save and verify the container images
     Image(image::Options),
+    /// Plan, package, verify and publish a release
+    Release(release::Options),
     /// Show and check what the environments' files say
     Environment(environment::Options),
     /// Show each external program: found, version, where, what it is for, how to get it

@@ -11,6 +11,7 @@ mod images;
 mod nearest;
 mod plan;
 mod platform;
+mod release;
 mod review;
 mod site;
 mod stdout;

@@ -21,6 +21,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "nearest",
             "plan",
             "platform",
+            "release",
             "review",
             "site",
             "stdout",
@@ -29,6 +30,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     ),
     // An engine gets the platform as a value: what it knows of services is the vocabulary's, so that it serves any.
     ("engines", &["exit", "plan", "tools"]),
+    // It gets what it packs as values: of git, of cargo and of the platform it knows nothing.
+    ("release", &["exit"]),
     ("images", &["exit", "plan", "platform", "tools"]),
     ("plan", &["exit", "nearest"]),
     ("tools", &["context", "exit"]),

@@ -13,6 +13,7 @@ pub mod impact;
 pub mod logs;
 mod meaning;
 pub mod rehearse;
+pub mod release;
 pub mod reset;
 pub mod smoke;
 pub mod status;
@@ -44,6 +45,7 @@ pub fn run(context: &Context, command: Command) -> Result<()> {
         Command::Impact(options) => impact::run(context, &options),
         Command::Check(options) => check::run(context, options),
         Command::Image(options) => image::run(context, &options),
+        Command::Release(options) => release::run(context, &options),
         Command::Environment(options) => environment::run(context, options),
         Command::Doctor(options) => doctor::run(context, &options),
         Command::Supervise(options) => supervise::run(&options),

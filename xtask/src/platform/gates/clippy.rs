@@ -1,3 +1,5 @@
+//! Rust code that the linter would object to.
+
 use vocabulary::model::{Gate, GateGroup, Reads};
 
 use super::cargo;

@@ -1,3 +1,5 @@
+//! Everything of containers that can be judged without an engine.
+
 use vocabulary::model::{Evidence, Gate, GateCommand, GateGroup, Reads};
 
 use crate::platform::images;

@@ -1,3 +1,5 @@
+//! Flows that would break in Node-RED.
+
 use vocabulary::model::{Gate, GateCommand, GateGroup, Reads};
 
 use super::{command, xtask};

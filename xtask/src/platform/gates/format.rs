@@ -1,3 +1,5 @@
+//! Rust code in one form.
+
 use vocabulary::model::{Gate, GateGroup, Reads};
 
 use super::cargo;

@@ -1,3 +1,5 @@
+//! Generated files that are what the platform says.
+
 use vocabulary::model::{Gate, GateGroup, Reads};
 
 use super::xtask;

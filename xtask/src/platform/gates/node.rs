@@ -1,3 +1,5 @@
+//! The JavaScript of the flows, tested.
+
 use vocabulary::model::{Evidence, Gate, GateCommand, GateGroup, Reads};
 
 pub fn gate() -> Gate {

@@ -1,3 +1,5 @@
+//! Production in containers, proven.
+
 use vocabulary::model::{Gate, GateGroup, Reads, Requirement};
 
 use super::xtask;

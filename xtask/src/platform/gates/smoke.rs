@@ -1,3 +1,5 @@
+//! A platform that proves itself.
+
 use vocabulary::model::{Gate, GateGroup, Reads};
 
 use super::xtask;

@@ -1,3 +1,5 @@
+//! The Rust tests.
+
 use vocabulary::model::{Evidence, Gate, GateCommand, GateGroup, Reads};
 
 use super::cargo;

@@ -1,3 +1,5 @@
+//! GitHub workflows, judged by their tools.
+
 use vocabulary::model::{Evidence, Gate, GateCommand, GateGroup, Reads};
 
 pub fn gate() -> Gate {

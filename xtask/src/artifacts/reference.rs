@@ -393,6 +393,10 @@ fn reachability(platform: &Platform) -> Vec<Vec<String>> {
     rows
 }
 
+fn codes(texts: &[&str]) -> String {
+    texts.iter().map(|text| code(text)).collect::<Vec<_>>().join(", ")
+}
+
 fn gates(platform: &Platform) -> Vec<Vec<String>> {
     platform
         .gates
@@ -403,7 +407,8 @@ fn gates(platform: &Platform) -> Vec<Vec<String>> {
                 gate.group.name().to_owned(),
                 gate.checks.to_owned(),
                 match &gate.reads {
-                    Reads::Files(files) => files.iter().map(|file| code(file)).collect::<Vec<_>>().join(", "),
+                    Reads::Files(files) => codes(files),
+                    Reads::FilesAndWorld(files) => format!("{}, and more than files", codes(files)),
                     Reads::World => "more than files".to_owned(),
                 },
                 gate.after.join(", "),

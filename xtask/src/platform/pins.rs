@@ -72,3 +72,10 @@ pub const RUST_CACHE: Action = Action {
     version: "v2.9.2",
     commit: "6323deb102c322ba6fcbdcafc7e3dddab59af2b6",
 };
+pub const CACHE: Action =
+    Action { name: "actions/cache", version: "v5.0.5", commit: "27d5ce7f107fe9357f9df03efb73ab90386fccae" };
+pub const UPLOAD_SARIF: Action = Action {
+    name: "github/codeql-action/upload-sarif",
+    version: "v4.36.2",
+    commit: "8aad20d150bbac5944a9f9d289da16a4b0d87c1e",
+};

@@ -1,18 +1,20 @@
 //! `cargo xtask ci`: the quality gates, in parallel where they are independent.
 
+mod changed;
+mod chosen;
 mod evidence;
+mod list;
 mod lower;
 mod requirements;
 mod summary;
 
 use anyhow::Result;
-use vocabulary::model::{Gate, Platform};
+use vocabulary::model::Gate;
 
 use super::dev::programs::{programs, tools};
 use super::dev::running::command_line;
 use crate::context::Context;
-use crate::exit::{Reported, refused};
-use crate::nearest::nearest;
+use crate::exit::Reported;
 use crate::plan::interrupt::Interrupt;
 use crate::plan::mask::Outputs;
 use crate::plan::perform::{Call, Hands, NoHands};
@@ -25,16 +27,18 @@ use crate::tools::{NpmProject, Toolbox, progress};
 
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  cargo xtask ci                     every gate\n  cargo xtask ci format flows        only these\n  \
+    after_help = "Examples:\n  cargo xtask ci                     every gate\n  cargo xtask ci format flows        only these\n  cargo xtask ci --group sources     only those of a group\n  \
                         cargo xtask ci --keep-going        all of them, whatever fails\n  cargo xtask ci --require-all       a gate that cannot run here fails\n  cargo xtask ci --list"
 )]
 pub struct Options {
     /// Only these gates [default: all]
     #[arg(value_name = "GATE")]
     gates: Vec<String>,
-    /// List the gates and what each checks
-    #[arg(long)]
-    list: bool,
+    /// Only the gates of this group; may be given several times
+    #[arg(long, value_name = "GROUP")]
+    group: Vec<String>,
+    #[command(flatten)]
+    list: list::List,
     /// After a failure, run the other gates all the same
     #[arg(long)]
     keep_going: bool,
@@ -53,10 +57,10 @@ pub struct Options {
 /// Reported when a gate failed; refused when one is unknown.
 pub fn run(context: &Context, options: &Options) -> Result<()> {
     let platform = platform();
-    if options.list {
-        return list(context, &platform);
+    let asked = chosen::chosen(&platform, &options.gates, &options.group)?;
+    if options.list.list {
+        return list::run(context, &platform, &asked, &options.list);
     }
-    let asked = chosen(&platform, &options.gates)?;
     let absent = requirements::absent(asked.iter().flat_map(|gate| gate.requires.iter().copied()));
     let (gates, unable): (Vec<&Gate>, Vec<&Gate>) =
         asked.iter().partition(|gate| !gate.requires.iter().any(|one| absent.contains_key(one.absent())));
@@ -115,32 +119,4 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
         Outcome::Failed => Err(Reported.into()),
         Outcome::Interrupted(_) => report.into_result(),
     }
-}
-
-fn list(context: &Context, platform: &Platform) -> Result<()> {
-    if context.json {
-        return stdout::json(&platform.gates);
-    }
-    let line = |gate: &Gate| format!("{:<10} {}\n", gate.id, gate.checks);
-    stdout::text(&platform.gates.iter().map(line).collect::<String>())
-}
-
-fn chosen<'a>(platform: &'a Platform, names: &[String]) -> Result<Vec<&'a Gate>> {
-    let known: Vec<_> = platform.gates.iter().map(|gate| gate.id).collect();
-    let problems: Vec<_> = names
-        .iter()
-        .filter(|name| !known.contains(&name.as_str()))
-        .map(|name| {
-            let hint = nearest(name, known.iter().copied());
-            format!(
-                "no gate is called {name}{}",
-                hint.map_or(String::new(), |hint| format!("; did you mean {hint}?"))
-            )
-        })
-        .collect();
-    if !problems.is_empty() {
-        return Err(refused(format!("{}\nthe gates are {}", problems.join("\n"), known.join(", "))));
-    }
-    let wanted = |gate: &&Gate| names.is_empty() || names.iter().any(|name| name == gate.id);
-    Ok(platform.gates.iter().filter(wanted).collect())
 }

@@ -13,7 +13,7 @@ pub fn gate() -> Gate {
         commands: vec![xtask(&["image", "build", "--stand-ins-if-locked"]), xtask(&["rehearse", "compose"])],
         after: vec!["smoke"],
         requires: vec![Requirement::ContainerEngine, Requirement::Root],
-        reads: Reads::World,
+        reads: Reads::FilesAndWorld(vec![".dockerignore", "flows", "ops", "xtask"]),
         remedy: "run `cargo xtask rehearse compose --keep`, then look at the containers with docker",
         limit_seconds: 1800,
     }

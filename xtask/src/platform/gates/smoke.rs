@@ -12,7 +12,7 @@ pub fn gate() -> Gate {
         commands: vec![xtask(&["smoke", "--private"])],
         after: vec!["node"],
         requires: vec![],
-        reads: Reads::World,
+        reads: Reads::FilesAndWorld(vec!["flows", "ops", "xtask"]),
         remedy: "run `cargo xtask dev`, then `cargo xtask smoke`, and read `cargo xtask logs`",
         limit_seconds: 300,
     }

@@ -27,7 +27,7 @@ pub fn gate() -> Gate {
         after: vec![],
         requires: vec![],
         reads: Reads::Files(vec![".github"]),
-        remedy: "change the workflow's definition in xtask/src/artifacts/workflows.rs, then `cargo xtask generate`",
+        remedy: "change the workflow's definition in xtask/src/artifacts/workflows, then `cargo xtask generate`",
         limit_seconds: 120,
     }
 }

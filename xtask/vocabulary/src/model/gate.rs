@@ -59,8 +59,27 @@ pub enum Reads {
     /// These files, and all in these folders, as paths below the root. While none has changed since the gate passed, it
     /// would pass again.
     Files(#[serde(borrow)] Vec<&'static str>),
-    /// More than files, such as an engine, the history or the network: an earlier result tells nothing.
+    /// These files, and more than files, such as an engine or the time of day: an earlier result tells nothing, but a
+    /// change of none of them cannot be what breaks it.
+    FilesAndWorld(#[serde(borrow)] Vec<&'static str>),
+    /// More than files, such as the history or the network: an earlier result tells nothing.
     World,
+}
+
+impl Reads {
+    /// Whether a change of this file, a path below the root, may change the judgement.
+    #[must_use]
+    pub fn concerns(&self, path: &str) -> bool {
+        match self {
+            Self::Files(files) | Self::FilesAndWorld(files) => files.iter().any(|file| lies_in(path, file)),
+            Self::World => true,
+        }
+    }
+}
+
+/// Whether a path is this file, or lies in this folder.
+fn lies_in(path: &str, file: &str) -> bool {
+    path.strip_prefix(file).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 /// What no program of the catalogue can bring.

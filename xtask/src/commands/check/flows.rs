@@ -1,30 +1,16 @@
-//! `cargo xtask check`: offline judgements.
+//! `cargo xtask check flows`: would Node-RED start them, and would they answer?
 
 use std::fs;
 use std::io::ErrorKind;
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
-use clap::{Args, Subcommand};
 use serde_json::json;
 
 use crate::checks::flows::{self, Finding, Input, Source};
 use crate::context::Context;
 use crate::exit::{Reported, refused};
 use crate::stdout;
-
-#[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  cargo xtask check flows\n  cargo xtask check flows --json")]
-pub struct Options {
-    #[command(subcommand)]
-    what: What,
-}
-
-#[derive(Debug, Subcommand)]
-enum What {
-    /// Judge the flows before Node-RED loads them; exit 1 with all findings
-    Flows,
-}
 
 const PLATFORM: &str = "flows/flows.json";
 const SMOKE: &str = "flows/test-smoke.json";
@@ -35,15 +21,7 @@ const NODES: &str = "flows/nodes";
 const CREDENTIAL_FILES: &[&str] =
     &["flows/flows_cred.json", "flows/flows.json_cred.json", "flows/.flows_cred.json"];
 
-/// # Errors
-/// When the judgement cannot be made, or is not good.
-pub fn run(context: &Context, options: Options) -> Result<()> {
-    match options.what {
-        What::Flows => check_flows(context),
-    }
-}
-
-fn check_flows(context: &Context) -> Result<()> {
+pub fn run(context: &Context) -> Result<()> {
     let findings = judge_flows(&context.root)?;
     if context.json {
         stdout::json(&json!({ "findings": findings }))?;

@@ -1,0 +1,79 @@
+//! Findings in SARIF 2.1.0, the format in which GitHub and editors take them. Pure.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+/// One finding.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Result {
+    /// Id of what was broken.
+    pub rule: String,
+    pub message: String,
+    /// Below the root, with `/`.
+    pub file: String,
+    /// From 1.
+    pub line: u64,
+}
+
+/// The log of one run of a tool, with findings or without.
+pub fn log(tool: &str, version: &str, results: &[Result]) -> Value {
+    let mut rules: BTreeMap<&str, usize> = BTreeMap::new();
+    for result in results {
+        let next = rules.len();
+        rules.entry(&result.rule).or_insert(next);
+    }
+    let mut ids: Vec<_> = rules.iter().collect();
+    ids.sort_by_key(|(_, index)| **index);
+    let result = |one: &Result| {
+        json!({
+            "ruleId": one.rule,
+            "ruleIndex": rules[one.rule.as_str()],
+            "level": "error",
+            "message": { "text": one.message },
+            "locations": [{ "physicalLocation": {
+                "artifactLocation": { "uri": one.file, "uriBaseId": "%SRCROOT%" },
+                "region": { "startLine": one.line.max(1) },
+            } }],
+        })
+    };
+    json!({
+        "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
+        "version": "2.1.0",
+        "runs": [{
+            "tool": { "driver": {
+                "name": tool,
+                "version": version,
+                "rules": ids.iter().map(|(id, _)| json!({ "id": id })).collect::<Vec<_>>(),
+            } },
+            "results": results.iter().map(result).collect::<Vec<_>>(),
+        }],
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn results_point_to_their_rules_and_places() {
+        let one = |rule: &str, line: u64| Result {
+            rule: rule.to_owned(),
+            message: "m".to_owned(),
+            file: "a/b.env".to_owned(),
+            line,
+        };
+        let log = log("scanner", "1.2", &[one("z", 3), one("a", 0), one("z", 4)]);
+        let run = &log["runs"][0];
+        assert_eq!(run["tool"]["driver"]["rules"], json!([{ "id": "z" }, { "id": "a" }]));
+        let indexes: Vec<_> =
+            run["results"].as_array().unwrap().iter().map(|one| &one["ruleIndex"]).collect();
+        assert_eq!(indexes, [0, 1, 0]);
+        let place = &run["results"][1]["locations"][0]["physicalLocation"];
+        assert_eq!(
+            (&place["artifactLocation"]["uri"], &place["region"]["startLine"]),
+            (&json!("a/b.env"), &json!(1))
+        );
+        assert_eq!(super::log("scanner", "1", &[])["runs"][0]["results"], json!([]));
+    }
+}

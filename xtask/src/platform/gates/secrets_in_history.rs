@@ -1,0 +1,19 @@
+//! No secret was ever committed: what is in the history is known to whoever has a copy.
+
+use vocabulary::model::{Gate, GateCommand, GateGroup, Reads};
+
+use super::xtask;
+
+pub fn gate() -> Gate {
+    Gate {
+        id: "secrets-in-history",
+        group: GateGroup::Security,
+        checks: "gitleaks finds no secret in any commit, nor in what is changed and not committed",
+        commands: vec![GateCommand { calls: vec!["gitleaks", "git"], ..xtask(&["check", "secrets"]) }],
+        after: vec![],
+        requires: vec![],
+        reads: Reads::World,
+        remedy: "revoke the secret where it was issued, then see docs/security.md",
+        limit_seconds: 300,
+    }
+}

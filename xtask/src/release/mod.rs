@@ -3,5 +3,16 @@
 // Until packaging, which writes them, is here.
 #![allow(dead_code)]
 
+pub mod archive;
+pub mod bundle;
+pub mod commit;
+pub mod description;
+pub mod flows_rev;
+pub mod gzip;
 pub mod hashing;
+pub mod header;
+pub mod manifest;
+pub mod provenance;
+pub mod sbom;
+pub mod signing;
 pub mod sums;

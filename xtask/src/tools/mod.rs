@@ -6,7 +6,7 @@ mod cache;
 mod install;
 mod npm;
 mod pip;
-mod requirements;
+pub mod requirements;
 pub mod version;
 
 pub mod catalogue;

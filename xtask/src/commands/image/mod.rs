@@ -1,7 +1,7 @@
 //! `cargo xtask image`: the container images, from their bases to what a reviewer asks of them.
 
 mod bases;
-mod build;
+pub mod build;
 mod carry;
 mod list;
 mod save;

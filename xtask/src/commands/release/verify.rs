@@ -6,13 +6,11 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result};
 use serde_json::json;
 
+use super::FOLDER;
 use crate::context::Context;
 use crate::exit::{Reported, refused};
 use crate::release::{hashing, sums};
 use crate::stdout;
-
-/// Where `release package` puts a release, below the root.
-const FOLDER: &str = "target/release-artifacts";
 
 #[derive(Debug, clap::Args)]
 #[command(

@@ -1,0 +1,279 @@
+//! What the steps of packaging do.
+
+use std::fs::{self, File};
+use std::io::{ErrorKind, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result, bail};
+use rustix::fs::{CWD, RenameFlags, renameat_with};
+
+use super::inputs::Inputs;
+use super::{operator, steps};
+use crate::commands::image::build;
+use crate::commands::release::FOLDER;
+use crate::context::Context;
+use crate::images::engine::Engine;
+use crate::images::oci;
+use crate::plan::clock::utc;
+use crate::plan::mask::Outputs;
+use crate::plan::perform::Call;
+use crate::plan::runner::cores;
+use crate::release::archive::{self, Contents, Tree};
+use crate::release::description::{self, Image, Release};
+use crate::release::gzip::ParallelGzip;
+use crate::release::hashing::{self, Hashed, HashingWriter};
+use crate::release::manifest::{Artifact, Manifest};
+use crate::release::sums::{self, Sums};
+use crate::release::{bundle, commit, manifest, provenance, sbom, signing};
+
+/// The hands of packaging.
+pub struct Acts<'a> {
+    pub context: &'a Context,
+    pub inputs: &'a Inputs,
+}
+
+impl Acts<'_> {
+    pub fn perform(&self, call: &Call) -> Result<Outputs> {
+        match call.name {
+            steps::CLEAR => self.clear(),
+            steps::OPERATOR => Ok(Outputs::new()),
+            steps::IMAGE => self.image(call),
+            steps::BUNDLE => self.bundle(call),
+            steps::SBOMS => self.sboms(),
+            steps::STATEMENTS => self.statements(call),
+            steps::SIGN => self.sign(),
+            steps::PLACE => self.place(),
+            other => bail!("nothing here can {other}"),
+        }
+    }
+
+    fn stage(&self) -> PathBuf {
+        steps::stage(self.context, self.inputs)
+    }
+
+    /// Removes what runs with other inputs have left, and what a kill left half written.
+    fn clear(&self) -> Result<Outputs> {
+        let (workshop, stage) = (steps::workshop(self.context), self.stage());
+        fs::create_dir_all(&stage).with_context(|| stage.display().to_string())?;
+        let mut kept: Vec<String> =
+            steps::artifacts(self.inputs).into_iter().map(|(file, ..)| file).collect();
+        kept.extend(steps::statements(self.inputs).into_iter().map(str::to_owned));
+        for (folder, keep) in [
+            (&workshop, vec![stage.file_name().unwrap_or_default().to_string_lossy().into_owned()]),
+            (&stage, kept),
+        ] {
+            for entry in fs::read_dir(folder)? {
+                let entry = entry?;
+                if !keep.iter().any(|name| entry.file_name() == name.as_str()) {
+                    remove(&entry.path())?;
+                }
+            }
+        }
+        Ok(Outputs::new())
+    }
+
+    fn operator(&self) -> PathBuf {
+        self.inputs
+            .operator_binary
+            .clone()
+            .unwrap_or_else(|| operator::built(&self.context.root, &self.inputs.target))
+    }
+
+    fn image(&self, call: &Call) -> Result<Outputs> {
+        let word = |name: &str| call.parameters[name].as_str().unwrap_or_default();
+        let file = word("file");
+        let (archive, _folder) = build::saved(self.context, &Engine::find()?, word("tag"))?;
+        let path = self.stage().join(file);
+        let digest = oci::write(&archive, archive.only()?, word("tag"), &path)?;
+        let mut outputs = facts(file, &hashing::of_file(&path)?);
+        outputs.insert("digest".to_owned(), digest);
+        Ok(outputs)
+    }
+
+    fn committed(&self) -> Result<Tree> {
+        let files = commit::files(&self.context.root, &self.inputs.commit.id, bundle::PATHS)?;
+        Ok(bundle::for_operators(files))
+    }
+
+    fn release(&self, files: &Tree, digests: &dyn Fn(&str) -> Option<String>) -> Result<Release> {
+        let inputs = self.inputs;
+        let mut images = inputs.pinned.clone();
+        for image in &inputs.built {
+            images.push(Image {
+                reference: image.tag.clone(),
+                digest: digests(&image.target)
+                    .with_context(|| format!("the image {} has no digest", image.tag))?,
+                archive: Some(description::image(&inputs.version, &image.target)),
+                stand_ins: image.stand_ins.clone(),
+            });
+        }
+        images.sort();
+        Ok(Release {
+            schema: description::SCHEMA,
+            version: inputs.version.clone(),
+            commit: inputs.commit.id.clone(),
+            committed: inputs.commit.time,
+            flows_rev: bundle::flows_rev(files)?,
+            target: inputs.target.clone(),
+            images,
+            tools: inputs.tools.clone(),
+        })
+    }
+
+    fn bundle(&self, call: &Call) -> Result<Outputs> {
+        let files = self.committed()?;
+        let release =
+            self.release(&files, &|target| call.args.get(target).map(|digest| digest.expose().to_owned()))?;
+        let tree = bundle::tree(files, &release, Contents::File(self.operator()))?;
+        let name = description::bundle(&self.inputs.version);
+        let hashed = beside(&self.stage().join(&name), |file| {
+            let mut gzip = ParallelGzip::new(HashingWriter::new(file), cores())?;
+            archive::write(&tree, &description::top(&release.version), release.committed, &mut gzip)?;
+            Ok(gzip.finish()?.finish().1)
+        })?;
+        call.desk.log.line(&format!("{} files, {} bytes", tree.len(), hashed.bytes));
+        let mut outputs = facts(&name, &hashed);
+        outputs.insert("release".to_owned(), serde_json::to_string(&release)?);
+        Ok(outputs)
+    }
+
+    fn sboms(&self) -> Result<Outputs> {
+        let files = self.committed()?;
+        let inputs = self.inputs;
+        let time = utc(inputs.commit.time);
+        let about = sbom::About { version: &inputs.version, commit: &inputs.commit.id, time: &time };
+        let rust = sbom::rust(bundle::bytes(&files, bundle::CARGO_LOCK)?, &about)?;
+        let npm = sbom::npm(&bundle::npm_locks(&files), &about)?;
+        let mut outputs = self.put_json(&description::rust_sbom(&inputs.version), &rust)?;
+        outputs.extend(self.put_json(&description::npm_sbom(&inputs.version), &npm)?);
+        Ok(outputs)
+    }
+
+    fn statements(&self, call: &Call) -> Result<Outputs> {
+        let inputs = self.inputs;
+        let fact = |what: &str, file: &str| -> Result<String> {
+            let value =
+                call.args.get(&format!("{what} {file}")).with_context(|| format!("no {what} of {file}"))?;
+            Ok(value.expose().to_owned())
+        };
+        let release: Release = {
+            let files = self.committed()?;
+            self.release(&files, &|target| {
+                call.desk.outputs.get(&steps::image_step(target))?.get("digest").cloned()
+            })?
+        };
+        let artifacts = steps::artifacts(inputs)
+            .into_iter()
+            .map(|(name, _, kind)| {
+                let (sha256, bytes) = (fact("sha256", &name)?, fact("bytes", &name)?.parse()?);
+                Ok(Artifact { name, kind, bytes, sha256 })
+            })
+            .collect::<Result<Vec<_>>>()?;
+        let mut sums: Sums =
+            artifacts.iter().map(|artifact| (artifact.name.clone(), artifact.sha256.clone())).collect();
+        let manifest = Manifest { schema: description::SCHEMA, release, artifacts };
+        let facts = self.put_json(manifest::FILE, &manifest)?;
+        sums.insert(manifest::FILE.to_owned(), sum_of(&facts, manifest::FILE));
+
+        let committed = commit::files(&self.context.root, &inputs.commit.id, provenance::MATERIALS)?;
+        let statement = provenance::statement(&provenance::Build {
+            release: &manifest.release,
+            builder: &inputs.builder,
+            images: !inputs.built.is_empty(),
+            subjects: &sums,
+            materials: provenance::materials(&committed),
+        });
+        let facts = self.put_json(provenance::FILE, &statement)?;
+        sums.insert(provenance::FILE.to_owned(), sum_of(&facts, provenance::FILE));
+        self.put(sums::FILE, sums::text(&sums).as_bytes())?;
+        Ok(Outputs::new())
+    }
+
+    fn sign(&self) -> Result<Outputs> {
+        let key = self.inputs.key.as_ref().context("there is no key")?;
+        let secret = signing::secret_key(&key.file, key.password.as_deref())?;
+        let text = fs::read(self.stage().join(sums::FILE))?;
+        let comment = signing::comment(&self.inputs.version, &self.inputs.commit.id);
+        self.put(signing::FILE, signing::sign(&secret, &text, &comment)?.as_bytes())?;
+        Ok(Outputs::new())
+    }
+
+    /// In one move: a reader sees the whole release or the one before it.
+    fn place(&self) -> Result<Outputs> {
+        let (stage, folder) = (self.stage(), self.context.path(FOLDER));
+        let mut expected: Vec<String> =
+            steps::artifacts(self.inputs).into_iter().map(|(file, ..)| file).collect();
+        expected.extend(steps::statements(self.inputs).into_iter().map(str::to_owned));
+        expected.sort();
+        let mut found = Vec::new();
+        for entry in fs::read_dir(&stage)? {
+            found.push(entry?.file_name().to_string_lossy().into_owned());
+        }
+        found.sort();
+        if found != expected {
+            bail!("{}: holds {}; expected {}", stage.display(), found.join(", "), expected.join(", "));
+        }
+        File::open(&stage)?.sync_all()?;
+        // Out of the stage first: were it exchanged with that, a rerun after a kill would find the older release there.
+        let ready = steps::workshop(self.context).join("ready");
+        fs::rename(&stage, &ready)?;
+        match renameat_with(CWD, &ready, CWD, &folder, RenameFlags::NOREPLACE) {
+            Ok(()) => return Ok(Outputs::new()),
+            Err(rustix::io::Errno::EXIST) => {}
+            Err(error) => return Err(error).with_context(|| format!("cannot make {}", folder.display())),
+        }
+        renameat_with(CWD, &ready, CWD, &folder, RenameFlags::EXCHANGE)
+            .with_context(|| format!("cannot put the release in the place of {}", folder.display()))?;
+        remove(&ready)?;
+        Ok(Outputs::new())
+    }
+
+    fn put_json(&self, name: &str, value: &impl serde::Serialize) -> Result<Outputs> {
+        self.put(name, (serde_json::to_string_pretty(value)? + "\n").as_bytes())
+    }
+
+    fn put(&self, name: &str, bytes: &[u8]) -> Result<Outputs> {
+        let hashed = beside(&self.stage().join(name), |file| {
+            file.write_all(bytes)?;
+            Ok(hashing::of_bytes(bytes))
+        })?;
+        Ok(facts(name, &hashed))
+    }
+}
+
+/// Written beside, made durable, renamed: the name never stands for half a file.
+fn beside(path: &Path, write: impl FnOnce(&mut File) -> Result<Hashed>) -> Result<Hashed> {
+    let act = || -> Result<Hashed> {
+        let folder = path.parent().context("it has no folder")?;
+        let mut file = tempfile::NamedTempFile::new_in(folder)?;
+        let hashed = write(file.as_file_mut())?;
+        file.as_file().set_permissions(fs::Permissions::from_mode(0o644))?;
+        file.as_file().sync_all()?;
+        file.persist(path)?;
+        Ok(hashed)
+    };
+    act().with_context(|| format!("cannot write {}", path.display()))
+}
+
+fn facts(name: &str, hashed: &Hashed) -> Outputs {
+    Outputs::from([
+        (format!("sha256 {name}"), hashed.sha256.clone()),
+        (format!("bytes {name}"), hashed.bytes.to_string()),
+    ])
+}
+
+fn sum_of(facts: &Outputs, name: &str) -> String {
+    facts.get(&format!("sha256 {name}")).cloned().unwrap_or_default()
+}
+
+fn remove(path: &Path) -> Result<()> {
+    let removed =
+        if path.is_dir() && !path.is_symlink() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
+    match removed {
+        Err(error) if error.kind() != ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("cannot remove {}", path.display()))
+        }
+        _ => Ok(()),
+    }
+}

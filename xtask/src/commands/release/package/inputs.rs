@@ -1,0 +1,181 @@
+//! Looks at what a release would be made of, and refuses before anything is made, with everything that is missing.
+
+use std::collections::BTreeMap;
+use std::env::consts::ARCH;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::Result;
+use sha2::{Digest as _, Sha256};
+use vocabulary::model;
+
+use super::operator;
+use super::{Images, Options};
+use crate::context::Context;
+use crate::exit::refused;
+use crate::images::engine::Engine;
+use crate::images::locks::{self, Built, BuiltImage};
+use crate::platform::platform;
+use crate::release::commit::{self, Commit};
+use crate::release::description::Image;
+use crate::release::signing;
+use crate::tools::requirements::Requirements;
+
+/// What a release is made of.
+#[derive(Debug)]
+pub struct Inputs {
+    pub commit: Commit,
+    pub version: String,
+    pub target: String,
+    /// Other people's images, by digest.
+    pub pinned: Vec<Image>,
+    /// Ours, that become part of it.
+    pub built: Vec<BuiltImage>,
+    pub tools: BTreeMap<String, String>,
+    pub key: Option<Key>,
+    pub builder: String,
+    #[allow(dead_code, reason = "the ledger comes with the records")]
+    pub evidence: Option<PathBuf>,
+    pub operator_binary: Option<PathBuf>,
+}
+
+/// Where the secret key is.
+#[derive(Debug)]
+pub struct Key {
+    pub file: PathBuf,
+    pub password: Option<PathBuf>,
+}
+
+impl Inputs {
+    /// Of everything that changes the bytes: a rerun with other inputs does not go on from this one's files.
+    pub fn fingerprint(&self) -> String {
+        let digest = Sha256::digest(format!("{self:?}"));
+        digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+    }
+}
+
+pub fn observe(context: &Context, options: &Options) -> Result<Inputs> {
+    let mut problems = Vec::new();
+    let mut note = |error: anyhow::Error| problems.push(format!("{error:#}"));
+    let commit = commit::checked_out(&context.root).map_err(&mut note).ok();
+    let version = version(&context.root).map_err(&mut note).ok();
+    let tools = tools(&context.root).map_err(&mut note).ok();
+    let built = match options.images {
+        Images::None => Vec::new(),
+        Images::All => built(context).unwrap_or_else(|error| {
+            note(error);
+            Vec::new()
+        }),
+    };
+    let key =
+        options.key.as_ref().map(|file| Key { file: file.clone(), password: options.password_file.clone() });
+    if let Some(key) = &key {
+        // Now, and not after minutes of building.
+        if let Err(error) = signing::secret_key(&key.file, key.password.as_deref()) {
+            note(error);
+        }
+    }
+    for file in [&options.evidence, &options.operator_binary].into_iter().flatten() {
+        if !file.is_file() {
+            note(refused(format!("{}: no such file", file.display())));
+        }
+    }
+    let (Some(commit), Some(version), Some(tools), []) = (commit, version, tools, &problems[..]) else {
+        return Err(refused(problems.join("\n")));
+    };
+    Ok(Inputs {
+        commit,
+        version,
+        target: operator::target(ARCH),
+        pinned: pinned(),
+        built,
+        tools,
+        key,
+        builder: options.builder.clone(),
+        evidence: options.evidence.clone(),
+        operator_binary: options.operator_binary.clone(),
+    })
+}
+
+/// The version that the tree says it is, which is not this program's when it works on another tree.
+fn version(root: &Path) -> Result<String> {
+    let file = root.join("Cargo.toml");
+    let refuse = |what: String| refused(format!("{}: {what}", file.display()));
+    let text = fs::read_to_string(&file).map_err(|error| refuse(error.to_string()))?;
+    let table: toml::Table = text.parse().map_err(|error: toml::de::Error| refuse(error.to_string()))?;
+    let version = table
+        .get("workspace")
+        .and_then(|workspace| workspace.get("package"))
+        .and_then(|package| package.get("version"))
+        .and_then(toml::Value::as_str)
+        .ok_or_else(|| refuse("expected `version` under [workspace.package]".to_owned()))?;
+    if !crate::release::sums::is_plain(version) {
+        return Err(refuse(format!("the version {version:?} cannot be part of a file name")));
+    }
+    Ok(version.to_owned())
+}
+
+/// Other people's images, in the order of their references.
+fn pinned() -> Vec<Image> {
+    let mut images: Vec<_> = platform()
+        .services
+        .iter()
+        .filter_map(|service| match service.image {
+            model::Image::Pinned { reference, digest } => Some(Image {
+                reference: reference.to_owned(),
+                digest: digest.to_owned(),
+                archive: None,
+                stand_ins: Vec::new(),
+            }),
+            _ => None,
+        })
+        .collect();
+    images.sort();
+    images.dedup();
+    images
+}
+
+fn built(context: &Context) -> Result<Vec<BuiltImage>> {
+    Engine::find().map_err(|error| {
+        refused(format!("--images all: {error:#}; without an engine only `--images none` can be packaged"))
+    })?;
+    let built: Built = locks::read(&locks::built_file(context.state()))?;
+    if built.images.is_empty() {
+        return Err(refused(
+            "--images all: no image was built from this tree: run `cargo xtask image build`",
+        ));
+    }
+    Ok(built.images)
+}
+
+/// What makes the operator's binary, and what the bundle brings.
+fn tools(root: &Path) -> Result<BTreeMap<String, String>> {
+    let mut tools = BTreeMap::new();
+    for (name, program, arguments) in [
+        ("rustc", "rustc", &["--version"][..]),
+        ("cargo", "cargo", &["--version"]),
+        ("cc", "cc", &["--version"]),
+        ("ld", "ld", &["--version"]),
+        ("libc", "getconf", &["GNU_LIBC_VERSION"]),
+        ("git", "git", &["--version"]),
+    ] {
+        tools.insert(name.to_owned(), first_line(root, program, arguments));
+    }
+    let lock = root.join("ops/ci/requirements.txt");
+    let text = fs::read_to_string(&lock).map_err(|error| refused(format!("{}: {error}", lock.display())))?;
+    let locked = Requirements::parse(&text)
+        .map_err(|problems| refused(format!("{}: {}", lock.display(), problems.join("; "))))?;
+    tools.extend(locked.blocks.into_iter().map(|wheel| (format!("pypi/{}", wheel.name), wheel.version)));
+    Ok(tools)
+}
+
+fn first_line(root: &Path, program: &str, arguments: &[&str]) -> String {
+    let output = Command::new(program).args(arguments).env("LC_ALL", "C").current_dir(root).output();
+    match output {
+        Ok(output) if output.status.success() => {
+            String::from_utf8_lossy(&output.stdout).lines().next().unwrap_or_default().trim().to_owned()
+        }
+        _ => "absent".to_owned(),
+    }
+}

@@ -1,0 +1,102 @@
+//! `cargo xtask release package`: a release's files, made of the commit that is checked out.
+
+mod acts;
+mod inputs;
+mod operator;
+mod steps;
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use clap::ValueEnum;
+
+use super::FOLDER;
+use crate::commands::dev::running::command_line;
+use crate::context::Context;
+use crate::exit::{Reported, refused};
+use crate::plan::interrupt::Interrupt;
+use crate::plan::perform::{Hands, NoHands};
+use crate::plan::report::Outcome;
+use crate::plan::runner::{Runner, cores};
+use crate::plan::show::Show;
+use crate::release::manifest;
+use crate::stdout;
+
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Examples:\n  cargo xtask release package --images all --key release.key\n  cargo xtask release package --images none \
+                        --key release.key --password-file password\n  cargo xtask release package --images none --unsigned     to try \
+                        it\n\nThe files go to target/release-artifacts, all of them at once when all are made. A rerun after a \
+                        failure goes on where that one ended.\nExit code 0 when the release is there, 1 when it is not, 2 when \
+                        it cannot be begun."
+)]
+pub struct Options {
+    /// Which of our container images become part of it, as OCI archives; `all` needs an engine and built images
+    #[arg(long, value_enum)]
+    images: Images,
+    /// The minisign secret key; readable by you alone
+    #[arg(long, value_name = "FILE", env = "FLOWSHIP_SIGNING_KEY", required_unless_present = "unsigned")]
+    key: Option<PathBuf>,
+    /// The file with the key's password, when it has one; readable by you alone
+    #[arg(long, value_name = "FILE", env = "FLOWSHIP_SIGNING_PASSWORD_FILE")]
+    password_file: Option<PathBuf>,
+    /// Sign nothing: what comes of it is for trying only, and `release verify` refuses it
+    #[arg(long, conflicts_with_all = ["key", "password_file"])]
+    unsigned: bool,
+    /// Who builds, as provenance names it: a URI
+    #[arg(long, value_name = "URI", default_value = "urn:flowship:builder:workstation")]
+    builder: String,
+    /// Show the plan and do nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// The ledger of evidence, instead of the records of this checkout: for building a release again
+    #[arg(long, value_name = "FILE", hide = true)]
+    evidence: Option<PathBuf>,
+    /// The operator's binary, instead of building it: for tests
+    #[arg(long, value_name = "FILE", hide = true)]
+    operator_binary: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Images {
+    All,
+    None,
+}
+
+/// # Errors
+/// Refused when something is missing before it is begun, all of it at once; reported when a step failed.
+pub fn run(context: &Context, options: &Options) -> Result<()> {
+    let inputs = inputs::observe(context, options)?;
+    let plan = steps::plan(context, &inputs);
+    if options.dry_run {
+        return if context.json { stdout::json(&plan) } else { stdout::text(&plan.text()) };
+    }
+    let show = Show::on_stderr();
+    if options.unsigned {
+        show.say("UNSIGNED: nobody can tell who made this release; it is for trying only");
+    }
+    let acts = acts::Acts { context, inputs: &inputs };
+    let runner = Runner {
+        state: context.state(),
+        command: command_line(),
+        jobs: cores(),
+        keep_going: false,
+        grace_ms: 10_000,
+        interrupt: Interrupt::listen()?,
+        show: show.clone(),
+        hands: Hands { native: &|call| acts.perform(call), ..NoHands::hands() },
+    };
+    let report = runner.run(&plan)?;
+    match report.outcome {
+        Outcome::Done => {}
+        Outcome::Failed => return Err(Reported.into()),
+        Outcome::Interrupted(_) => return report.into_result(),
+    }
+    let folder = context.path(FOLDER);
+    let manifest =
+        manifest::read(&folder)?.map_err(|problem| refused(format!("{}: {problem}", folder.display())))?;
+    if context.json {
+        return stdout::json(&manifest);
+    }
+    stdout::text(&manifest.table(&folder))
+}

@@ -1,0 +1,162 @@
+//! The plan of a release: every file is made in a folder of its own, and that folder gets its name at the end.
+
+use std::path::PathBuf;
+
+use serde_json::json;
+
+use super::inputs::Inputs;
+use super::operator;
+use crate::commands::release::FOLDER;
+use crate::context::Context;
+use crate::plan::action::{Action, Native};
+use crate::plan::argument::Arg;
+use crate::plan::step::{Journaled, Plan, Step, StepId};
+use crate::release::description;
+use crate::release::{manifest, provenance, signing, sums};
+
+/// Names the lock, the journal and the logs.
+const TARGET: &str = "release-package";
+
+pub const CLEAR: &str = "clear";
+pub const OPERATOR: &str = "operator";
+pub const BUNDLE: &str = "bundle";
+pub const SBOMS: &str = "sboms";
+pub const IMAGE: &str = "image";
+pub const STATEMENTS: &str = "statements";
+pub const SIGN: &str = "sign";
+pub const PLACE: &str = "place";
+
+/// The folder of releases that are being made.
+pub fn workshop(context: &Context) -> PathBuf {
+    context.path("target/release-workshop")
+}
+
+/// Where this release is made.
+pub fn stage(context: &Context, inputs: &Inputs) -> PathBuf {
+    workshop(context).join(inputs.fingerprint())
+}
+
+/// Files of a release, each with the step that makes it; in the order of the manifest.
+pub fn artifacts(inputs: &Inputs) -> Vec<(String, StepId, manifest::Kind)> {
+    let version = &inputs.version;
+    let mut files = vec![
+        (description::bundle(version), BUNDLE.into(), manifest::Kind::Bundle),
+        (description::rust_sbom(version), SBOMS.into(), manifest::Kind::Sbom),
+        (description::npm_sbom(version), SBOMS.into(), manifest::Kind::Sbom),
+    ];
+    for image in &inputs.built {
+        let file = description::image(version, &image.target);
+        files.push((file, image_step(&image.target), manifest::Kind::Image));
+    }
+    files.sort_by(|left, right| left.0.cmp(&right.0));
+    files
+}
+
+/// The files about those files.
+pub fn statements(inputs: &Inputs) -> Vec<&'static str> {
+    let mut files = vec![manifest::FILE, provenance::FILE, sums::FILE];
+    if inputs.key.is_some() {
+        files.push(signing::FILE);
+    }
+    files
+}
+
+pub fn image_step(target: &str) -> StepId {
+    format!("{IMAGE}-{target}").into()
+}
+
+pub fn plan(context: &Context, inputs: &Inputs) -> Plan {
+    let stage = stage(context, inputs);
+    let native = |name: &str, parameters| {
+        Action::Native(Native { name: name.to_owned(), parameters, ..Native::default() })
+    };
+    let made = |names: &[String]| names.iter().map(|name| stage.join(name)).collect::<Vec<_>>();
+    let base = |id: &str, title: String, needs: &[StepId]| Step {
+        id: id.into(),
+        title,
+        needs: needs.to_vec(),
+        journaled: Journaled::UntilFinished,
+        ..Step::default()
+    };
+    let version = &inputs.version;
+    let mut steps = vec![Step {
+        action: native(CLEAR, json!({ "stage": stage })),
+        journaled: Journaled::No,
+        ..base(CLEAR, "make room".to_owned(), &[])
+    }];
+    let action =
+        match (&inputs.operator_binary, operator::build(&context.root, &inputs.target, inputs.commit.time)) {
+            (None, Ok(exec)) => Action::Exec(exec),
+            _ => native(OPERATOR, json!({ "file": inputs.operator_binary })),
+        };
+    steps.push(Step {
+        action,
+        // Cargo knows better than a journal whether anything is to do.
+        journaled: Journaled::No,
+        time_limit_ms: 3_600_000,
+        remedy: Some(format!(
+            "a static binary needs the C library's archive (libc6-dev) and the target: rustup target add {}",
+            inputs.target
+        )),
+        ..base(OPERATOR, format!("build the operator's binary for {}", inputs.target), &[CLEAR.into()])
+    });
+    for image in &inputs.built {
+        let file = description::image(version, &image.target);
+        let id = image_step(&image.target);
+        steps.push(Step {
+            action: native(IMAGE, json!({ "tag": image.tag, "file": file })),
+            makes: made(&[file]),
+            time_limit_ms: 1_800_000,
+            ..base(&id.0, format!("save the image {}", image.target), &[CLEAR.into()])
+        });
+    }
+    let images = inputs.built.iter().map(|image| image_step(&image.target));
+    let digests = inputs
+        .built
+        .iter()
+        .map(|image| (image.target.clone(), Arg::output(image_step(&image.target), "digest")));
+    let needs: Vec<_> = [OPERATOR.into()].into_iter().chain(images).collect();
+    steps.push(Step {
+        action: Action::Native(Native {
+            name: BUNDLE.to_owned(),
+            parameters: json!({ "commit": inputs.commit.id }),
+            args: digests.collect(),
+        }),
+        makes: made(&[description::bundle(version)]),
+        ..base(BUNDLE, format!("pack {}", description::bundle(version)), &needs)
+    });
+    steps.push(Step {
+        action: native(SBOMS, json!({ "commit": inputs.commit.id })),
+        makes: made(&[description::rust_sbom(version), description::npm_sbom(version)]),
+        ..base(SBOMS, "write the bills of materials".to_owned(), &[CLEAR.into()])
+    });
+    let needs: Vec<StepId> = [BUNDLE, SBOMS].map(StepId::from).to_vec();
+    let facts = artifacts(inputs).into_iter().flat_map(|(file, step, _)| {
+        ["sha256", "bytes"]
+            .map(|what| (format!("{what} {file}"), Arg::output(step.clone(), format!("{what} {file}"))))
+    });
+    steps.push(Step {
+        action: Action::Native(Native {
+            name: STATEMENTS.to_owned(),
+            parameters: json!({ "builder": inputs.builder }),
+            args: facts.collect(),
+        }),
+        journaled: Journaled::No,
+        ..base(STATEMENTS, "write manifest, provenance and sums".to_owned(), &needs)
+    });
+    let mut last = STATEMENTS;
+    if let Some(key) = &inputs.key {
+        steps.push(Step {
+            action: native(SIGN, json!({ "key": key.file, "password": key.password })),
+            journaled: Journaled::No,
+            ..base(SIGN, format!("sign {}", sums::FILE), &[STATEMENTS.into()])
+        });
+        last = SIGN;
+    }
+    steps.push(Step {
+        action: native(PLACE, json!({ "folder": context.path(FOLDER) })),
+        journaled: Journaled::No,
+        ..base(PLACE, format!("put it into {FOLDER}"), &[last.into()])
+    });
+    Plan { intent: format!("package {version}"), target: TARGET.to_owned(), steps, ..Plan::default() }
+}

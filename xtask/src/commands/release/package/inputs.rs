@@ -158,7 +158,6 @@ fn tools(root: &Path) -> Result<BTreeMap<String, String>> {
         ("cc", "cc", &["--version"]),
         ("ld", "ld", &["--version"]),
         ("libc", "getconf", &["GNU_LIBC_VERSION"]),
-        ("git", "git", &["--version"]),
     ] {
         tools.insert(name.to_owned(), first_line(root, program, arguments));
     }

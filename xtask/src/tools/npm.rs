@@ -5,31 +5,14 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use sha2::{Digest as _, Sha256};
+use vocabulary::formats::npm::CI;
 
 use super::pip::Failure;
 
-/// `npm ARGV`: installs exactly what the lock file in the current folder says. Install scripts do not run: a
-/// package's code runs when the platform runs it, not before.
+/// `npm ARGV`: installs the packages of the current folder, those for development too.
 pub fn ci(cli: &Path) -> Vec<OsString> {
-    let mut argv: Vec<OsString> = vec![cli.into()];
-    argv.extend(
-        [
-            "ci",
-            "--include=dev",
-            "--ignore-scripts",
-            "--no-audit",
-            "--no-fund",
-            "--no-update-notifier",
-            "--no-progress",
-            "--loglevel=warn",
-            // The defaults wait for more than a minute before they tell that there is no network.
-            "--fetch-retries=2",
-            "--fetch-retry-mintimeout=500",
-            "--fetch-retry-maxtimeout=4000",
-        ]
-        .map(OsString::from),
-    );
-    argv
+    let quietly = ["--include=dev", "--no-update-notifier", "--no-progress", "--loglevel=warn"];
+    [cli.into()].into_iter().chain(CI.into_iter().chain(quietly).map(OsString::from)).collect()
 }
 
 /// `npm ARGV`: prints the registry that npm would ask.
@@ -92,8 +75,10 @@ mod tests {
         };
         assert_eq!(
             text(ci(Path::new("/n/npm-cli.js"))),
-            "/n/npm-cli.js ci --include=dev --ignore-scripts --no-audit --no-fund --no-update-notifier --no-progress \
-             --loglevel=warn --fetch-retries=2 --fetch-retry-mintimeout=500 --fetch-retry-maxtimeout=4000"
+            format!(
+                "/n/npm-cli.js {} --include=dev --no-update-notifier --no-progress --loglevel=warn",
+                CI.join(" ")
+            )
         );
         assert_eq!(text(registry(Path::new("/n/npm-cli.js"))), "/n/npm-cli.js config get registry");
     }

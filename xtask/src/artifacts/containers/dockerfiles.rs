@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use vocabulary::formats::dockerfile::{Base, Dockerfile, From, Instruction, Stage, StageRef, Text};
-use vocabulary::formats::dockerignore;
+use vocabulary::formats::{dockerignore, npm};
 use vocabulary::model::{Exposure, Image, Platform, Service, ServiceId, Value};
 
 use super::health;
@@ -117,7 +117,7 @@ fn production(platform: &Platform) -> Dockerfile {
             Instruction::WorkDirectory("/srv/dbmate".to_owned()),
             copy(&["ops/docker/prod/dbmate/package.json", "ops/docker/prod/dbmate/package-lock.json"], "./"),
             Instruction::Argument { name: REGISTRY, default: None },
-            run(&["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"]),
+            run(&npm_ci(&[])),
         ],
         runs: false,
     };
@@ -205,6 +205,10 @@ struct Images<'a> {
     platform: &'a Platform,
 }
 
+fn npm_ci(more: &[&'static str]) -> Vec<&'static str> {
+    [&["npm"], &npm::CI[..], more].concat()
+}
+
 impl Images<'_> {
     fn at(&self, path: &str) -> String {
         tree(&self.platform.containers, path)
@@ -212,8 +216,7 @@ impl Images<'_> {
 
     /// The packages lie beside, not below, the flows: so a developer's flows can be mounted without hiding them.
     fn modules(&self, name: &'static str, about: &'static str, production: bool) -> Stage {
-        let mut install = vec!["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"];
-        install.extend(production.then_some("--omit=dev"));
+        let install = npm_ci(if production { &["--omit=dev"] } else { &[] });
         Stage {
             name,
             about,

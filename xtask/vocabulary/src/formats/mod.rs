@@ -11,4 +11,5 @@ pub mod javascript;
 pub mod json;
 pub mod markdown;
 pub mod node_red;
+pub mod npm;
 pub mod yaml;

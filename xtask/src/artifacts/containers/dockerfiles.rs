@@ -23,6 +23,7 @@ const NODE: &str = "NODE_IMAGE";
 const POSTGRES: &str = "POSTGRES_IMAGE";
 /// A registry of the site's own; the lock file names none.
 const REGISTRY: &str = "NPM_CONFIG_REGISTRY";
+const NPM_CACHE: &str = "/var/cache/npm";
 const MINIMAL_ROOT: &str = "ops/scripts/minimal-root.sh";
 const KEEP_PACKAGES: &str = "ops/scripts/keep-packages.mjs";
 /// Where a stage collects the files of an image.
@@ -117,7 +118,7 @@ fn production(platform: &Platform) -> Dockerfile {
             Instruction::WorkDirectory("/srv/dbmate".to_owned()),
             copy(&["ops/docker/prod/dbmate/package.json", "ops/docker/prod/dbmate/package-lock.json"], "./"),
             Instruction::Argument { name: REGISTRY, default: None },
-            run(&npm_ci(&[])),
+            npm_ci(&[]),
         ],
         runs: false,
     };
@@ -205,8 +206,10 @@ struct Images<'a> {
     platform: &'a Platform,
 }
 
-fn npm_ci(more: &[&'static str]) -> Vec<&'static str> {
-    [&["npm"], &npm::CI[..], more].concat()
+/// What was fetched once is not fetched again, whatever changes in the lock file.
+fn npm_ci(more: &[&str]) -> Instruction {
+    let command = [&["npm"], &npm::CI[..], &["--cache", NPM_CACHE], more].concat();
+    Instruction::Run { command: owned(&command), kept: vec![NPM_CACHE] }
 }
 
 impl Images<'_> {
@@ -225,7 +228,7 @@ impl Images<'_> {
                 Instruction::WorkDirectory(self.platform.containers.root.to_owned()),
                 copy(&["flows/package.json", "flows/package-lock.json"], "./"),
                 Instruction::Argument { name: REGISTRY, default: None },
-                run(&install),
+                install,
             ],
             runs: false,
         }
@@ -364,7 +367,7 @@ fn unread(folder: &str) -> Vec<&str> {
 }
 
 fn run(command: &[&str]) -> Instruction {
-    Instruction::Run(command.iter().map(|word| (*word).to_owned()).collect())
+    Instruction::Run { command: owned(command), kept: vec![] }
 }
 
 fn copy(sources: &[&str], to: &str) -> Instruction {

@@ -71,7 +71,11 @@ pub enum Instruction {
         sources: Vec<String>,
         to: String,
     },
-    Run(Vec<String>),
+    Run {
+        command: Vec<String>,
+        /// Folders that the builder keeps between builds and that are in no layer.
+        kept: Vec<&'static str>,
+    },
     User {
         uid: u32,
         gid: u32,
@@ -252,7 +256,9 @@ impl Instruction {
                     }
                 }
             }
-            Instruction::Run(command) | Instruction::EntryPoint(command) | Instruction::Command(command)
+            Instruction::Run { command, .. }
+            | Instruction::EntryPoint(command)
+            | Instruction::Command(command)
                 if command.is_empty() =>
             {
                 add("runs nothing".to_owned());
@@ -281,7 +287,11 @@ impl Instruction {
                 let from = from.map(|from| format!("--from={} ", from.0)).unwrap_or_default();
                 format!("COPY {from}{} {to}", sources.join(" "))
             }
-            Instruction::Run(command) => format!("RUN {}", exec(command)),
+            Instruction::Run { command, kept } => {
+                let kept: String =
+                    kept.iter().map(|folder| format!("--mount=type=cache,target={folder} ")).collect();
+                format!("RUN {kept}{}", exec(command))
+            }
             Instruction::User { uid, gid } => format!("USER {uid}:{gid}"),
             Instruction::Expose(ports) => {
                 let ports: Vec<_> = ports.iter().map(u16::to_string).collect();
@@ -344,7 +354,7 @@ mod tests {
             "build",
             From::Base("NODE"),
             false,
-            vec![Instruction::Run(vec!["npm".to_owned(), "ci".to_owned()])],
+            vec![Instruction::Run { command: vec!["npm".to_owned(), "ci".to_owned()], kept: vec!["/c"] }],
         );
         let mut instructions = vec![Instruction::Copy {
             from: Some(build.handle()),
@@ -358,7 +368,7 @@ mod tests {
         assert_eq!(
             text,
             format!(
-                "# head\n\nARG NODE=node:24@sha256:{digest}\n\n# why\nFROM ${{NODE}} AS build\nRUN [\"npm\", \"ci\"]\n\n\
+                "# head\n\nARG NODE=node:24@sha256:{digest}\n\n# why\nFROM ${{NODE}} AS build\nRUN --mount=type=cache,target=/c [\"npm\", \"ci\"]\n\n\
                  # why\nFROM scratch AS app\nCOPY --from=build /a /b/\nLABEL title=\"a \\\"b\\\" \\$c\"\nUSER 1:1\n\
                  HEALTHCHECK NONE\nENTRYPOINT [\"node\", \"a b\"]\n"
             )
@@ -408,7 +418,7 @@ mod tests {
                 "would hold a secret",
             ),
             (with(vec![Instruction::Environment(vec![("DB_PASSWORD_FILE", "/x".to_owned())])]), ""),
-            (with(vec![Instruction::Run(vec![])]), "runs nothing"),
+            (with(vec![Instruction::Run { command: vec![], kept: vec![] }]), "runs nothing"),
         ] {
             let problems = dockerfile.validate().join("\n");
             if expected.is_empty() {

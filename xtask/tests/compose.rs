@@ -1,8 +1,7 @@
 //! Development in containers and the rehearsal of production, through the binary, with a real engine: each test works
-//! in a checkout of its own. Without an engine they say that they are not run; FLOWSHIP_REQUIRE_ENGINE=1 fails them.
+//! in a checkout of its own. Those that need an engine are for the gate `engine`.
 
 use std::fs;
-use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -52,6 +51,14 @@ impl Checkout {
                 checkout.write(below.to_str().unwrap(), &text);
             }
         }
+        checkout
+    }
+
+    /// One in which production can be rehearsed.
+    fn with_images() -> Self {
+        let checkout = Self::new();
+        let built = checkout.path(".flowship/images/built.json").is_file();
+        assert!(built, "no image was built in this repository: run `cargo xtask image build`");
         checkout
     }
 
@@ -132,8 +139,7 @@ impl Drop for Checkout {
         let env = fs::read_to_string(self.path("rendered/dev/compose.env")).unwrap_or_default();
         let images = env.lines().filter_map(|line| line.strip_prefix("FLOWSHIP_IMAGE_")?.split_once('='));
         for (_, image) in images.filter(|(_, image)| image.contains(":dev-")) {
-            let client = engine().expect("what made them");
-            let _ = Command::new(client).args(["image", "rm", image]).output();
+            let _ = Command::new(engine()).args(["image", "rm", image]).output();
         }
     }
 }
@@ -163,7 +169,7 @@ fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
 }
 
 /// The client of an engine that answers and can build, in this program's own words.
-fn engine() -> Option<PathBuf> {
+fn engine() -> PathBuf {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let found = std::env::split_paths(&path).map(|folder| folder.join("docker")).find(|client| {
         let answers = |words: &[&str]| {
@@ -174,18 +180,7 @@ fn engine() -> Option<PathBuf> {
         let old = [" 19.", " 20."].iter().any(|version| String::from_utf8_lossy(&said).contains(version));
         answers(&["version"]) && (old || answers(&["buildx", "version"]))
     });
-    if found.is_none() {
-        absent("no container engine");
-    }
-    found
-}
-
-/// Says that a test is not run, past the capture of the test harness, or fails it.
-fn absent(why: &str) {
-    let required = std::env::var_os("FLOWSHIP_REQUIRE_ENGINE").is_some_and(|value| value == "1");
-    assert!(!required, "FLOWSHIP_REQUIRE_ENGINE=1, and {why}");
-    let name = std::thread::current().name().unwrap_or("a test").to_owned();
-    let _ = writeln!(std::io::stderr(), "{name}: not run: {why}");
+    found.expect("a container engine that answers and can build")
 }
 
 fn docker(client: &Path, words: &[&str]) -> String {
@@ -205,8 +200,9 @@ impl Drop for Foreground {
 }
 
 #[test]
+#[ignore = "needs a container engine: `cargo xtask ci engine` runs it"]
 fn development_in_containers_is_development() {
-    let Some(client) = engine() else { return };
+    let client = engine();
     let checkout = Checkout::new();
     checkout.ends(&["dev", "--engine", "compose", "--detach"], 0);
     let smoke: Value = serde_json::from_str(&checkout.ends(&["smoke", "--json"], 0).out).unwrap();
@@ -318,14 +314,9 @@ fn a_gate_that_cannot_run_says_why_and_fails_only_where_all_are_required() {
 }
 
 #[test]
+#[ignore = "needs a container engine: `cargo xtask ci engine` runs it"]
 fn a_production_file_that_breaks_its_promises_is_found_out() {
-    if engine().is_none() {
-        return;
-    }
-    let checkout = Checkout::new();
-    if !checkout.path(".flowship/images/built.json").is_file() || !rustix::process::geteuid().is_root() {
-        return absent("no images were built here (`cargo xtask image build`), or the caller is not root");
-    }
+    let checkout = Checkout::with_images();
     // The edge joins a network of the database's, may write its root, and has all that engines give by default.
     checkout.change(PRODUCTION, "    read_only: true\n    cap_drop:\n      - ALL\n", "");
     checkout.change(
@@ -346,17 +337,9 @@ fn a_production_file_that_breaks_its_promises_is_found_out() {
 }
 
 #[test]
+#[ignore = "needs a container engine: `cargo xtask ci engine` runs it"]
 fn a_service_that_stays_dead_or_does_not_wait_is_found_out() {
-    if engine().is_none() {
-        return;
-    }
-    if std::env::var_os("FLOWSHIP_REQUIRE_ENGINE").is_none() {
-        return absent("it takes two minutes: FLOWSHIP_REQUIRE_ENGINE=1 runs it");
-    }
-    let checkout = Checkout::new();
-    if !checkout.path(".flowship/images/built.json").is_file() || !rustix::process::geteuid().is_root() {
-        return absent("no images were built here (`cargo xtask image build`), or the caller is not root");
-    }
+    let checkout = Checkout::with_images();
     // The first replica is not started again, and asks nobody whether there is a database.
     let text = checkout.read(PRODUCTION);
     let (before, replica) = text.split_once("\n  node-red-a:\n").unwrap();
@@ -375,14 +358,9 @@ fn a_service_that_stays_dead_or_does_not_wait_is_found_out() {
 }
 
 #[test]
+#[ignore = "needs a container engine: `cargo xtask ci engine` runs it"]
 fn a_container_that_its_memory_is_too_small_for_is_named_with_its_limit() {
-    if engine().is_none() {
-        return;
-    }
-    let checkout = Checkout::new();
-    if !checkout.path(".flowship/images/built.json").is_file() || !rustix::process::geteuid().is_root() {
-        return absent("no images were built here (`cargo xtask image build`), or the caller is not root");
-    }
+    let checkout = Checkout::with_images();
     for variable in ["mem_limit", "memswap_limit"] {
         checkout.change(
             PRODUCTION,

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::{carry, save};
 use crate::commands::dev::natives::Shown;
 use crate::context::Context;
-use crate::exit::Reported;
+use crate::exit::{Reported, refused};
 use crate::images::archive::Archive;
 use crate::images::content;
 use crate::images::engine::Engine;
@@ -22,6 +22,7 @@ use crate::plan::report::Report;
 use crate::plan::runner::cores;
 use crate::plan::show::Show;
 use crate::platform::image_limits::{LIMITS, STRICTEST};
+use crate::platform::images::DEVELOPMENT;
 use crate::stdout;
 use crate::tools::{Program, Tool, Toolbox};
 
@@ -32,7 +33,7 @@ use crate::tools::{Program, Tool, Toolbox};
                         is on PATH and has a database (`grype db update`)."
 )]
 pub struct Options {
-    /// Only this target; may be given several times
+    /// Only this target; may be given several times [default: all that is shipped]
     #[arg(long, value_name = "TARGET")]
     only: Vec<String>,
     /// A check that cannot be run counts as failed
@@ -43,7 +44,7 @@ pub struct Options {
 const NO_DATABASE: &str = "no vulnerability database: grype is not on PATH, or `grype db status` finds no valid one; known vulnerabilities were NOT looked for";
 
 pub fn run(context: &Context, options: &Options) -> Result<()> {
-    let images = save::chosen(context, &options.only)?;
+    let images = shipped(save::chosen(context, &options.only)?, options)?;
     let toolbox = Toolbox::open(context)?;
     let engine = Engine::find()?;
     let scanners = Scanners {
@@ -86,6 +87,22 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
     }
     save::warn(&images);
     if rows.iter().any(bad) { Err(Reported.into()) } else { Ok(()) }
+}
+
+/// What is for development has tools on purpose: it is judged only where it is asked for.
+fn shipped(images: Vec<BuiltImage>, options: &Options) -> Result<Vec<BuiltImage>> {
+    let for_development = |image: &BuiltImage| image.dockerfile == DEVELOPMENT;
+    let (left_out, shipped): (Vec<_>, Vec<_>) =
+        images.into_iter().partition(|image| options.only.is_empty() && for_development(image));
+    for image in &left_out {
+        eprintln!("not judged: {} is for development; --only {} judges it", image.tag, image.target);
+    }
+    if shipped.is_empty() {
+        return Err(refused(
+            "no image that is shipped was built from this tree: run `cargo xtask image build`",
+        ));
+    }
+    Ok(shipped)
 }
 
 fn grype_with_database() -> Option<PathBuf> {

@@ -2,9 +2,11 @@
 
 mod clippy;
 mod containers;
+mod engine;
 mod flows;
 mod format;
 mod generated;
+mod images;
 mod node;
 mod rehearsal;
 mod secrets_in_history;
@@ -26,6 +28,8 @@ pub fn gates() -> Vec<Gate> {
         tests::gate(),
         node::gate(),
         smoke::gate(),
+        images::gate(),
+        engine::gate(),
         rehearsal::gate(),
     ]
 }

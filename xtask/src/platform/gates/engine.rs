@@ -1,0 +1,31 @@
+use vocabulary::model::{Evidence, Gate, GateCommand, GateGroup, Reads, Requirement};
+
+use super::cargo;
+
+pub fn gate() -> Gate {
+    Gate {
+        id: "engine",
+        group: GateGroup::Containers,
+        checks: "the Rust tests that need a container engine: images, development in containers, faults that the \
+                 rehearsal must find",
+        commands: vec![GateCommand {
+            evidence: Evidence::CargoTests,
+            // One at a time: they share the engine, its addresses and its disk.
+            ..cargo(&[
+                "test",
+                "--package=xtask",
+                "--test=compose",
+                "--test=images",
+                "--no-fail-fast",
+                "--",
+                "--ignored",
+                "--test-threads=1",
+            ])
+        }],
+        after: vec!["images"],
+        requires: vec![Requirement::ContainerEngine, Requirement::Root],
+        reads: Reads::World,
+        remedy: "run the failing test alone: `cargo test -p xtask --test compose NAME -- --ignored`",
+        limit_seconds: 1800,
+    }
+}

@@ -1,0 +1,17 @@
+use vocabulary::model::{Gate, GateGroup, Reads, Requirement};
+
+use super::xtask;
+
+pub fn gate() -> Gate {
+    Gate {
+        id: "images",
+        group: GateGroup::Containers,
+        checks: "the images build, and a security reviewer's scan of those that are shipped finds nothing",
+        commands: vec![xtask(&["image", "build", "--stand-ins-if-locked"]), xtask(&["image", "scan"])],
+        after: vec!["smoke"],
+        requires: vec![Requirement::ContainerEngine],
+        reads: Reads::World,
+        remedy: "run `cargo xtask image scan`: it says what to do for each finding",
+        limit_seconds: 1200,
+    }
+}

@@ -1,3 +1,5 @@
+//! What only a real container engine can show.
+
 use vocabulary::model::{Evidence, Gate, GateCommand, GateGroup, Reads, Requirement};
 
 use super::cargo;

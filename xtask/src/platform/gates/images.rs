@@ -1,3 +1,5 @@
+//! The images that are shipped, before anything runs in them.
+
 use vocabulary::model::{Gate, GateGroup, Reads, Requirement};
 
 use super::xtask;

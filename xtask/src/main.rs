@@ -7,6 +7,7 @@ mod commands;
 mod context;
 mod engines;
 mod exit;
+mod forge;
 mod images;
 mod nearest;
 mod plan;

@@ -17,6 +17,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "context",
             "engines",
             "exit",
+            "forge",
             "images",
             "nearest",
             "plan",
@@ -32,6 +33,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("engines", &["exit", "plan", "tools"]),
     // It gets what it packs as values: of git, of cargo and of the platform it knows nothing.
     ("release", &["exit"]),
+    // Git and GitHub as publishing sees them.
+    ("forge", &["exit", "plan", "release"]),
     ("images", &["exit", "plan", "platform", "tools"]),
     ("plan", &["exit", "nearest"]),
     ("tools", &["context", "exit"]),

@@ -21,6 +21,7 @@ pub mod postgres;
 mod postgres_exporter;
 mod prometheus;
 mod queue;
+pub mod release;
 mod review;
 pub mod secrets;
 pub mod smoke;

@@ -5,14 +5,21 @@
 
 pub mod archive;
 pub mod bundle;
+pub mod changelog;
 pub mod commit;
+pub mod conventional;
+pub mod decide;
+pub mod declared;
 pub mod description;
 pub mod flows_rev;
 pub mod gzip;
 pub mod hashing;
 pub mod header;
+pub mod history;
 pub mod manifest;
+pub mod problems;
 pub mod provenance;
 pub mod sbom;
 pub mod signing;
 pub mod sums;
+pub mod version;

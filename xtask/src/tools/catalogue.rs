@@ -19,7 +19,7 @@ every! {
     /// What is installed, or found, as one thing; it brings one or more programs.
     Tool {
         Pip, Node, Postgres, Dbmate, Actionlint, Zizmor, Hadolint, Gitleaks, Syft, Compose,
-        Python, Cargo, Git, Compiler, Docker, Haproxy, Kubectl, Terraform,
+        Python, Cargo, Git, Gh, Compiler, Docker, Haproxy, Kubectl, Terraform,
     }
 }
 
@@ -30,7 +30,7 @@ every! {
         Postgres, Initdb, PgCtl, PgIsready, Psql, Pgbench, PgBasebackup, PgReceivewal, PgVerifybackup, PgCombinebackup,
         PgDump,
         Dbmate, Actionlint, Zizmor, Hadolint, Gitleaks, Syft, Compose,
-        Python, Cargo, Git, Compiler, Docker, Haproxy, Kubectl, Terraform,
+        Python, Cargo, Git, Gh, Compiler, Docker, Haproxy, Kubectl, Terraform,
     }
 }
 
@@ -100,6 +100,7 @@ impl Tool {
                 "rustup",
             ),
             Tool::Git => own("Git", "tell what is released and what changed", true, None, "git", "git"),
+            Tool::Gh => own("GitHub CLI", "publish releases and ask what CI says", false, None, "gh", "gh"),
             Tool::Compiler => own("C linker", "link this program", true, None, "gcc libc6-dev", "gcc"),
             Tool::Docker => own(
                 "Docker",
@@ -188,6 +189,7 @@ impl Program {
             Program::Python => (Tool::Python, "python3", DASHES),
             Program::Cargo => (Tool::Cargo, "cargo", DASHES),
             Program::Git => (Tool::Git, "git", DASHES),
+            Program::Gh => (Tool::Gh, "gh", DASHES),
             Program::Compiler => (Tool::Compiler, "cc", DASHES),
             Program::Docker => (Tool::Docker, "docker", DASHES),
             Program::Kubectl => (Tool::Kubectl, "kubectl", &["version", "--client"][..]),

@@ -1,38 +1,71 @@
 //! `cargo xtask release`: a release, from its plan to its verification.
 
+mod notes;
 mod package;
+mod plan;
+mod prepare;
+mod standing;
+mod survey;
 mod verify;
 
 use anyhow::Result;
 use clap::{Args, Subcommand};
 
 use crate::context::Context;
+use crate::platform::release::BRANCH;
 
 /// Where `release package` puts a release, below the root.
 const FOLDER: &str = "target/release-artifacts";
 
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
 #[command(
-    after_help = "Examples:\n  cargo xtask release package --images none --unsigned\n  cargo xtask release verify target/release-artifacts"
+    after_help = "A release, step by step:\n  cargo xtask release                    what the next one would be, and what stands in its way\n  \
+                        cargo xtask release prepare            enters its version and its notes; commit and push that\n  \
+                        cargo xtask release package ..         builds and signs its files\n  cargo xtask release verify             judges them\n\nEach step can be taken again: what is \
+                        done already is seen and left alone."
 )]
 pub struct Options {
     #[command(subcommand)]
-    what: What,
+    what: Option<What>,
+    #[command(flatten)]
+    plan: plan::Options,
 }
 
 #[derive(Debug, Subcommand)]
 enum What {
+    /// Tell the next version, its notes, and everything that stands in the way; changes nothing
+    Plan(plan::Options),
+    /// Enter the version in Cargo.toml and its notes in CHANGELOG.md
+    Prepare(prepare::Options),
     /// Make a release of the commit that is checked out
     Package(package::Options),
+    /// Print what a release says to its users, as Markdown
+    Notes(notes::Options),
     /// See that the files of a release are what was released
     Verify(verify::Options),
+}
+
+/// Where releases come from and become public.
+#[derive(Debug, Clone, Args)]
+pub struct Place {
+    /// The git remote whose host holds the releases
+    #[arg(long, value_name = "NAME", default_value = "origin")]
+    remote: String,
+    /// The branch that holds what is released
+    #[arg(long, value_name = "NAME", default_value = BRANCH)]
+    branch: String,
 }
 
 /// # Errors
 /// As the subcommand says.
 pub fn run(context: &Context, options: &Options) -> Result<()> {
     match &options.what {
-        What::Package(options) => package::run(context, options),
-        What::Verify(options) => verify::run(context, options),
+        None => plan::run(context, &options.plan),
+        Some(What::Plan(options)) => plan::run(context, options),
+        Some(What::Prepare(options)) => prepare::run(context, options),
+        Some(What::Package(options)) => package::run(context, options),
+        Some(What::Notes(options)) => notes::run(context, options),
+        Some(What::Verify(options)) => verify::run(context, options),
     }
 }

@@ -1,0 +1,165 @@
+//! `cargo xtask release notes`: what a release says to its users, as Markdown.
+
+use std::fs;
+
+use anyhow::Result;
+use semver::Version;
+use serde::Serialize;
+
+use super::survey::Survey;
+use crate::context::Context;
+use crate::exit::refused;
+use crate::forge::repository::Repository;
+use crate::plan::clock::utc;
+use crate::release::changelog::{self, Changelog, Notes};
+use crate::release::conventional;
+use crate::release::decide::Wish;
+use crate::release::history::{Commit, Tag, releases_of};
+use crate::release::version;
+use crate::stdout;
+
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Examples:\n  cargo xtask release notes              of what is not released yet\n  cargo xtask release notes 1.2.0\n  \
+                        cargo xtask release notes --all --from-commits > CHANGELOG.md\n\nA release that CHANGELOG.md has a \
+                        part for says what stands there. Others say what their commits say, in the form of Conventional \
+                        Commits."
+)]
+pub struct Options {
+    /// Of this release [default: of what is not released yet]
+    #[arg(value_name = "VERSION", conflicts_with = "all")]
+    version: Option<String>,
+    /// Of every release, the latest first: a whole changelog
+    #[arg(long)]
+    all: bool,
+    /// As if there were no CHANGELOG.md
+    #[arg(long)]
+    from_commits: bool,
+}
+
+/// The notes of one release; without a version, of what is not released yet.
+#[derive(Serialize)]
+struct Release {
+    version: Option<Version>,
+    /// `2026-11-24`.
+    date: Option<String>,
+    notes: String,
+}
+
+/// # Errors
+/// When git cannot tell; refused when there is no such release.
+pub fn run(context: &Context, options: &Options) -> Result<()> {
+    if options.all {
+        let releases = all(context, options)?;
+        return if context.json { stdout::json(&releases) } else { stdout::text(&page(&releases)) };
+    }
+    let release = match &options.version {
+        Some(text) => {
+            let version = version::read(text).map_err(|problem| refused(format!("notes: {problem}")))?;
+            of_release(context, options, &version)?
+        }
+        None => unreleased(context, options)?,
+    };
+    if context.json { stdout::json(&release) } else { stdout::text(&format!("{}\n", release.notes)) }
+}
+
+fn unreleased(context: &Context, options: &Options) -> Result<Release> {
+    let survey = Survey::make(context, &Wish::default())?;
+    let notes = if options.from_commits {
+        let mut notes = Notes::default();
+        notes.add(&survey.reading.entries);
+        notes
+    } else {
+        survey.notes
+    };
+    Ok(Release {
+        version: survey.decision.ok().map(|decision| decision.version),
+        date: None,
+        notes: notes.text(),
+    })
+}
+
+fn of_release(context: &Context, options: &Options, version: &Version) -> Result<Release> {
+    let repository = Repository { root: &context.root };
+    let tags = repository.tags(None)?;
+    let tag = tags.iter().find(|tag| tag.version == *version);
+    let date = tag.map(|tag| day(tag.time));
+    let text = changelog_of(context, options);
+    let release = |notes: String| Ok(Release { version: Some(version.clone()), date: date.clone(), notes });
+    if let Some(part) = Changelog::read(&text).release(version) {
+        return release(part.notes.to_owned());
+    }
+    let tag = tag.ok_or_else(|| {
+        let known: Vec<_> = tags.iter().map(|tag| tag.version.to_string()).collect();
+        let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+        refused(format!(
+            "no release {version}: {} has no part for it and there is no tag {}; tagged are {known}",
+            changelog::FILE,
+            version::tag(version)
+        ))
+    })?;
+    let before = repository.tags(Some(&tag.commit))?.into_iter().find(|before| before.version != *version);
+    let range = before.map_or(tag.commit.clone(), |before| format!("{}..{}", before.commit, tag.commit));
+    let commits = repository.commits(&range)?;
+    release(said(&commits.iter().collect::<Vec<_>>()))
+}
+
+fn all(context: &Context, options: &Options) -> Result<Vec<Release>> {
+    let repository = Repository { root: &context.root };
+    let tags = repository.tags(Some("HEAD"))?;
+    let commits = repository.commits("HEAD")?;
+    let text = changelog_of(context, options);
+    let changelog = Changelog::read(&text);
+    let mut of_releases: Vec<Vec<&Commit>> = vec![Vec::new(); tags.len() + 1];
+    for (commit, release) in commits.iter().zip(releases_of(&commits, &tags)) {
+        of_releases[release.map_or(0, |release| release + 1)].push(commit);
+    }
+    let written = |part: Option<&changelog::Part<'_>>| part.map(|part| part.notes.to_owned());
+    let releases = of_releases.iter().enumerate().map(|(index, commits)| {
+        let tag: Option<&Tag> = index.checked_sub(1).map(|index| &tags[index]);
+        let part = match tag {
+            Some(tag) => changelog.release(&tag.version),
+            None => changelog.unreleased(),
+        };
+        Release {
+            version: tag.map(|tag| tag.version.clone()),
+            date: tag.map(|tag| day(tag.time)),
+            notes: written(part).filter(|notes| !notes.is_empty()).unwrap_or_else(|| said(commits)),
+        }
+    });
+    Ok(releases.filter(|release| release.version.is_some() || !release.notes.is_empty()).collect())
+}
+
+fn changelog_of(context: &Context, options: &Options) -> String {
+    if options.from_commits {
+        return String::new();
+    }
+    fs::read_to_string(context.path(changelog::FILE)).unwrap_or_default()
+}
+
+fn said(commits: &[&Commit]) -> String {
+    let mut notes = Notes::default();
+    notes.add(&conventional::read(commits).entries);
+    notes.text()
+}
+
+fn page(releases: &[Release]) -> String {
+    let mut page = "# Changelog\n".to_owned();
+    for release in releases {
+        let title = match (&release.version, &release.date) {
+            (Some(version), Some(date)) => format!("{version} - {date}"),
+            (Some(version), None) => version.to_string(),
+            (None, _) => "Unreleased".to_owned(),
+        };
+        page.push_str(&format!("\n## {title}\n"));
+        if !release.notes.is_empty() {
+            page.push_str(&format!("\n{}\n", release.notes));
+        }
+    }
+    page
+}
+
+/// `2026-11-24`.
+pub fn day(seconds: u64) -> String {
+    utc(seconds).split('T').next().unwrap_or_default().to_owned()
+}

@@ -1,0 +1,216 @@
+//! `cargo xtask release plan`: what the next release would be, and everything that stands in its way. Changes nothing.
+
+use anyhow::Result;
+use serde::Serialize;
+
+use super::Place;
+use super::standing::Standing;
+use super::survey::{Survey, Wished};
+use crate::artifacts;
+use crate::context::Context;
+use crate::exit::Reported;
+use crate::forge::repository::Repository;
+use crate::plan::interrupt::Interrupt;
+use crate::platform::platform;
+use crate::release::changelog;
+use crate::release::conventional::Reading;
+use crate::release::decide::counted;
+use crate::release::history::short;
+use crate::release::problems::{self, Ci, Problem};
+use crate::release::{description, manifest, provenance, signing, sums, version};
+use crate::stdout;
+
+#[derive(Debug, clap::Args)]
+#[group(id = "planned")]
+#[command(after_help = "Examples:\n  cargo xtask release plan\n  cargo xtask release plan --bump minor\n  \
+                        cargo xtask release plan --version 1.2.0-rc.1 --json\n\nExit code 0 when nothing stands in the \
+                        way, 1 when something does; everything is told at once.")]
+pub struct Options {
+    #[command(flatten)]
+    wished: Wished,
+    #[command(flatten)]
+    place: Place,
+}
+
+/// The whole plan, as `--json` prints it.
+#[derive(Serialize)]
+struct Plan {
+    version: Option<semver::Version>,
+    why: Option<String>,
+    tag: Option<String>,
+    commit: String,
+    subject: String,
+    branch: Option<String>,
+    last: Option<semver::Version>,
+    commits: usize,
+    #[serde(flatten)]
+    reading: Reading,
+    notes: String,
+    /// Files that are built, and published; the images, where they are packaged, are more.
+    builds: Vec<String>,
+    ci: Ci,
+    problems: Vec<Problem>,
+}
+
+/// # Errors
+/// Reported when something stands in the way of the release; refused when the tree cannot be one.
+pub fn run(context: &Context, options: &Options) -> Result<()> {
+    let plan = make(context, options)?;
+    if context.json {
+        stdout::json(&plan)?;
+    } else {
+        stdout::text(&text(&plan))?;
+    }
+    if plan.problems.is_empty() { Ok(()) } else { Err(Reported.into()) }
+}
+
+fn make(context: &Context, options: &Options) -> Result<Plan> {
+    let survey = Survey::make(context, &options.wished.read()?)?;
+    let repository = Repository { root: &context.root };
+    let standing = Standing::observe(context, &options.place, &survey.head.commit, &Interrupt::listen()?)?;
+    let known = repository.tags(None)?;
+    let version = survey.decision.as_ref().ok().map(|decision| decision.version.clone());
+
+    let mut problems: Vec<_> = survey.decision.as_ref().err().cloned().into_iter().collect();
+    problems.extend(problems::dirty(&repository.dirty()?));
+    problems.extend(problems::branch(survey.head.branch.as_deref(), &options.place.branch, &standing.pushed));
+    problems.extend(standing.problems(version.as_ref(), &known, &options.place));
+    problems.extend(problems::ci(
+        &standing.ci,
+        &survey.head.commit,
+        crate::platform::release::REQUIRED_CHECK,
+    ));
+    if let Some(version) = &version {
+        let here = known.iter().find(|tag| tag.version == *version).map(|tag| tag.commit.as_str());
+        problems.extend(problems::tag(version, &survey.head.commit, here, standing.refs.tag(version)));
+        problems.extend(problems::greater(version, survey.last.as_ref().map(|last| &last.version)));
+        problems.extend(unprepared(&survey, version));
+    }
+    if survey.notes.is_empty() {
+        problems.push(Problem::new(
+            "changelog",
+            format!("{} has nothing under Unreleased, and no commit adds anything", changelog::FILE),
+            "write down there what users get",
+        ));
+    }
+    problems.extend(problems::generated(&stale(context)?));
+
+    Ok(Plan {
+        tag: version.as_ref().map(version::tag),
+        why: survey.decision.as_ref().ok().map(|decision| decision.why.clone()),
+        commit: survey.head.commit,
+        subject: survey.head.subject,
+        branch: survey.head.branch,
+        last: survey.last.map(|last| last.version),
+        commits: survey.commits.len(),
+        reading: survey.reading,
+        notes: survey.notes.text(),
+        version: version.clone(),
+        builds: version.as_ref().map(files).unwrap_or_default(),
+        ci: standing.ci,
+        problems,
+    })
+}
+
+/// What the release commit still has to say: its version, and its part of the changelog.
+fn unprepared(survey: &Survey, version: &semver::Version) -> Option<Problem> {
+    let mut missing = Vec::new();
+    if survey.declared != *version {
+        missing.push(format!("Cargo.toml declares {}", survey.declared));
+    }
+    if !survey.entered {
+        missing.push(format!("{} has no part for it", changelog::FILE));
+    }
+    (!missing.is_empty()).then(|| {
+        Problem::new(
+            "prepared",
+            format!("{version} is not entered: {}", missing.join(", ")),
+            format!("cargo xtask release prepare --version {version}, then commit and push"),
+        )
+    })
+}
+
+fn files(version: &semver::Version) -> Vec<String> {
+    let version = version.to_string();
+    let made =
+        [description::bundle, description::rust_sbom, description::npm_sbom].map(|name| name(&version));
+    let statements = [manifest::FILE, provenance::FILE, sums::FILE, signing::FILE];
+    made.into_iter().chain(statements.map(str::to_owned)).collect()
+}
+
+fn stale(context: &Context) -> Result<Vec<String>> {
+    let artifacts = artifacts::generate(&platform(), &[]);
+    let observed = artifacts::observe(&context.root, &artifacts)?;
+    let differences = artifacts::compare(&artifacts, &observed, true);
+    Ok(differences.into_iter().map(|difference| difference.path).collect())
+}
+
+/// So many commits that say nothing are named; `--json` names all.
+const NAMED: usize = 8;
+
+fn text(plan: &Plan) -> String {
+    let mut text = String::new();
+    let version = plan.version.as_ref().map_or("<version>".to_owned(), ToString::to_string);
+    match &plan.why {
+        Some(why) => text.push_str(&format!("Flowship {version}: {why}\n\n")),
+        None => text.push_str("Flowship, the next release: its version is not known yet\n\n"),
+    }
+    let mut row = |label: &str, value: &str| text.push_str(&format!("  {label:<10} {value}\n"));
+    row("commit", &format!("{} {}", short(&plan.commit), plan.subject));
+    row("branch", plan.branch.as_deref().unwrap_or("none is checked out"));
+    let since = plan.last.as_ref().map_or("the beginning".to_owned(), ToString::to_string);
+    let merges = plan.commits - plan.reading.types.values().sum::<usize>() - plan.reading.other.len();
+    let merges = if merges == 0 { String::new() } else { format!(", {merges} merges") };
+    row("since", &format!("{since}: {}{merges}", counted(&plan.reading)));
+    row("ci", &ci(&plan.ci));
+
+    for (index, other) in plan.reading.other.iter().take(NAMED).enumerate() {
+        row(if index == 0 { "other" } else { "" }, other);
+    }
+    if plan.reading.other.len() > NAMED {
+        row("", &format!("and {} more (--json has all)", plan.reading.other.len() - NAMED));
+    }
+
+    text.push_str("\nThe changelog gets\n\n");
+    let notes = if plan.notes.is_empty() { "nothing" } else { &plan.notes };
+    text.push_str(&indented(notes));
+    let mut list = |title: &str, lines: &[String]| {
+        if !lines.is_empty() {
+            text.push_str(&format!("\n{title}\n\n{}", indented(&lines.join("\n"))));
+        }
+    };
+    list("`cargo xtask release package` builds", &plan.builds);
+    if let Some(tag) = &plan.tag {
+        list("`cargo xtask release publish` tags", &[format!("{tag} at {}, annotated", short(&plan.commit))]);
+    }
+    list(
+        "and makes public, in a GitHub release that is a draft until all is there,",
+        &["these files, and the images where they were packaged (--images all)".to_owned()],
+    );
+    match plan.problems.len() {
+        0 => text.push_str("\nNothing stands in the way.\n"),
+        1 => text.push_str("\n1 thing stands in the way\n\n"),
+        count => text.push_str(&format!("\n{count} things stand in the way\n\n")),
+    }
+    for problem in &plan.problems {
+        text.push_str(&format!(
+            "  ✗ {}\n    to do: {}\n",
+            problem.what.replace('\n', "\n    "),
+            problem.remedy
+        ));
+    }
+    text
+}
+
+fn indented(text: &str) -> String {
+    text.lines().map(|line| format!("  {line}").trim_end().to_owned() + "\n").collect()
+}
+
+fn ci(ci: &Ci) -> String {
+    match ci {
+        Ci::Green => "passed".to_owned(),
+        Ci::Red { conclusion } => conclusion.clone(),
+        Ci::Running { status } => status.replace('_', " "),
+        Ci::Unknown { .. } => "not known".to_owned(),
+    }
+}

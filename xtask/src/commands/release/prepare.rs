@@ -1,0 +1,113 @@
+//! `cargo xtask release prepare`: enters the version and its notes in the tree, for a commit that is then released.
+
+use anyhow::Result;
+
+use super::notes::day;
+use super::survey::{Survey, Wished};
+use crate::commands::dev::running::command_line;
+use crate::context::Context;
+use crate::exit::{Reported, refused};
+use crate::plan::action::{Action, Exec, Write};
+use crate::plan::clock::now_ms;
+use crate::plan::interrupt::Interrupt;
+use crate::plan::perform::NoHands;
+use crate::plan::runner::Runner;
+use crate::plan::show::Show;
+use crate::plan::step::{Plan, Step};
+use crate::release::{changelog, declared, problems, version};
+use crate::stdout;
+
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Examples:\n  cargo xtask release prepare\n  cargo xtask release prepare --bump minor --dry-run\n\n\
+                        Changes Cargo.toml, Cargo.lock and CHANGELOG.md in the tree and nothing else: look at them with \
+                        `git diff`, then commit and push."
+)]
+pub struct Options {
+    #[command(flatten)]
+    wished: Wished,
+    /// Show what would be done and do nothing
+    #[arg(long)]
+    dry_run: bool,
+}
+
+/// # Errors
+/// Refused when the version is not known; reported when it is not greater than the last, or there are no notes.
+pub fn run(context: &Context, options: &Options) -> Result<()> {
+    let survey = Survey::make(context, &options.wished.read()?)?;
+    let version = match &survey.decision {
+        Ok(decision) => decision.version.clone(),
+        Err(problem) => return Err(refused(format!("{}; {}", problem.what, problem.remedy))),
+    };
+    if let Some(problem) = problems::greater(&version, survey.last.as_ref().map(|last| &last.version)) {
+        return Err(refused(format!("{}; {}", problem.what, problem.remedy)));
+    }
+    if survey.notes.is_empty() {
+        eprintln!(
+            "error: {}: nothing under Unreleased, and no commit adds anything; write down there what users get",
+            changelog::FILE
+        );
+        return Err(Reported.into());
+    }
+    let plan = plan(context, &survey, &version)?;
+    if options.dry_run {
+        return if context.json { stdout::json(&plan) } else { stdout::text(&plan.text()) };
+    }
+    let runner = Runner {
+        state: context.state(),
+        command: command_line(),
+        jobs: 1,
+        keep_going: false,
+        grace_ms: 5_000,
+        interrupt: Interrupt::listen()?,
+        show: Show::on_stderr(),
+        hands: NoHands::hands(),
+    };
+    let report = runner.run(&plan)?;
+    if context.json {
+        stdout::json(&report)?;
+    } else if report.steps.iter().all(|step| step.status.is_good()) {
+        eprintln!("{version} is entered; now: git commit --all --message 'Release {version}', then push");
+    }
+    report.into_result()
+}
+
+fn plan(context: &Context, survey: &Survey, version: &semver::Version) -> Result<Plan> {
+    let mut steps = Vec::new();
+    if !survey.entered {
+        let text = changelog::released(&survey.changelog, version, &day(now_ms() / 1000), &survey.notes);
+        steps.push(write(context, "changelog", changelog::FILE, text.map_err(refused)?));
+    }
+    if survey.declared != *version {
+        let before = std::fs::read_to_string(context.path(declared::FILE))?;
+        let text = declared::written(&before, version).map_err(refused)?;
+        steps.push(write(context, "version", declared::FILE, text));
+        steps.push(Step {
+            id: "lock".into(),
+            title: "let Cargo.lock follow".into(),
+            action: Action::Exec(Exec {
+                program: "cargo".into(),
+                args: ["update", "--workspace", "--offline", "--quiet"].map(Into::into).into(),
+                cwd: Some(context.root.clone()),
+                ..Exec::default()
+            }),
+            needs: vec!["version".into()],
+            ..Step::default()
+        });
+    }
+    Ok(Plan {
+        intent: format!("enter {}", version::tag(version)),
+        target: "prepare".into(),
+        steps,
+        ..Plan::default()
+    })
+}
+
+fn write(context: &Context, id: &str, file: &str, contents: String) -> Step {
+    Step {
+        id: id.into(),
+        title: format!("write {file}"),
+        action: Action::Write(Write { path: context.path(file), contents: contents.into(), mode: 0o644 }),
+        ..Step::default()
+    }
+}

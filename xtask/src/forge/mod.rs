@@ -1,0 +1,11 @@
+//! The checkout and its remote, through `git` and `gh`: what a release is made from, and where it becomes public.
+//!
+//! [`remote::Remote`] is the seam: publishing knows only its questions and acts, [`github::GitHub`] carries them out.
+
+// Until publishing, which calls the rest, is here.
+#![allow(dead_code)]
+
+pub mod ask;
+pub mod github;
+pub mod remote;
+pub mod repository;

@@ -1,0 +1,281 @@
+//! What stands in the way of a release, each thing with what to do about it. Pure.
+
+use semver::Version;
+use serde::Serialize;
+
+use super::history::short;
+use super::version::{self, is_greater};
+
+/// So many names are enough to see what it is about.
+const NAMED: usize = 5;
+
+/// One thing that stands in the way.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Problem {
+    /// For scripts: `tree`, `branch`, `pushed`, `tag`, `ci`, `version`, `changelog`, `generated`.
+    pub about: &'static str,
+    pub what: String,
+    pub remedy: String,
+}
+
+impl Problem {
+    /// One that is told in these words.
+    pub fn new(about: &'static str, what: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self { about, what: what.into(), remedy: remedy.into() }
+    }
+}
+
+/// `a, b and 3 more`.
+pub fn some(names: &[String]) -> String {
+    let shown = names.iter().take(NAMED).cloned().collect::<Vec<_>>().join(", ");
+    match names.len().saturating_sub(NAMED) {
+        0 => shown,
+        more => format!("{shown} and {more} more"),
+    }
+}
+
+/// Files that differ from the commit.
+pub fn dirty(files: &[String]) -> Option<Problem> {
+    let count = files.len();
+    (count > 0).then(|| {
+        Problem::new(
+            "tree",
+            format!("{count} uncommitted: {}", some(files)),
+            "commit them, put them aside (git stash -u), or ignore them",
+        )
+    })
+}
+
+/// What a remote's branch and a commit have to do with each other.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Pushed {
+    /// The branch contains the commit.
+    Yes,
+    /// The branch lacks so many commits.
+    Lacks(usize),
+    /// The branch is at a commit that is not here, so that nobody can tell.
+    NotFetched(String),
+    /// There is no such branch.
+    NoBranch,
+    /// The remote gave no answer.
+    Unknown(String),
+}
+
+/// A release is made of what the release branch has.
+pub fn branch(current: Option<&str>, wanted: &str, pushed: &Pushed) -> Option<Problem> {
+    match current {
+        Some(current) if current == wanted => None,
+        // As CI checks out: what counts is that the branch contains the commit.
+        None if *pushed == Pushed::Yes => None,
+        Some(current) => Some(Problem::new(
+            "branch",
+            format!("the branch is {current}, releases are made from {wanted}"),
+            format!("git switch {wanted}, or name another one with --branch"),
+        )),
+        None => Some(Problem::new(
+            "branch",
+            format!("no branch is checked out, releases are made from {wanted}"),
+            format!("git switch {wanted}, or check out a commit that it contains"),
+        )),
+    }
+}
+
+/// Whether everybody can get the commit.
+pub fn pushed(pushed: &Pushed, remote: &str, branch: &str) -> Option<Problem> {
+    let push = format!("git push {remote} {branch}");
+    match pushed {
+        Pushed::Yes => None,
+        Pushed::Lacks(1) => {
+            Some(Problem::new("pushed", format!("{remote} lacks 1 commit of {branch}"), push))
+        }
+        Pushed::Lacks(count) => {
+            Some(Problem::new("pushed", format!("{remote} lacks {count} commits of {branch}"), push))
+        }
+        Pushed::NotFetched(tip) => Some(Problem::new(
+            "pushed",
+            format!("{branch} of {remote} is at {}, which is not here", short(tip)),
+            format!("git fetch --tags {remote}"),
+        )),
+        Pushed::NoBranch => Some(Problem::new("pushed", format!("{remote} has no branch {branch}"), push)),
+        Pushed::Unknown(why) => Some(Problem::new(
+            "pushed",
+            format!("{remote} does not answer, so nobody knows what it has: {why}"),
+            "see that the network and the credentials work, then ask again",
+        )),
+    }
+}
+
+/// Where the tag of the new version is already, here or at the remote.
+pub fn tag(version: &Version, commit: &str, here: Option<&str>, there: Option<&str>) -> Option<Problem> {
+    let name = version::tag(version);
+    let at = |place: &str, at: &str| format!("{name} exists {place} at {}", short(at));
+    let found: Vec<_> = [("here", here), ("at the remote", there)]
+        .into_iter()
+        .filter_map(|(place, tag)| Some((place, tag?)))
+        .collect();
+    if found.is_empty() {
+        return None;
+    }
+    let what = found.iter().map(|(place, tag)| at(place, tag)).collect::<Vec<_>>().join(", ");
+    let remedy = if found.iter().all(|(_, tag)| *tag == commit) {
+        "it is this commit: `cargo xtask release publish` goes on with it, or plan a later version".to_owned()
+    } else if there.is_some_and(|there| there != commit) {
+        "a tag that others may have is never moved: release under a later version".to_owned()
+    } else {
+        format!("git tag --delete {name}, if it was a mistake")
+    };
+    Some(Problem::new("tag", what, remedy))
+}
+
+/// Releases go forward.
+pub fn greater(version: &Version, last: Option<&Version>) -> Option<Problem> {
+    let last = last.filter(|last| !is_greater(version, last))?;
+    Some(Problem::new(
+        "version",
+        format!("{version} is not greater than {last}, the last release that this commit contains"),
+        "name a later one with --version, or let --bump make it",
+    ))
+}
+
+/// Tags that the remote has and nobody here knows: the last release may be another one than it seems.
+pub fn unknown_releases(version: &Version, unknown: &[Version], remote: &str) -> Option<Problem> {
+    let later: Vec<_> =
+        unknown.iter().filter(|known| !is_greater(version, known)).map(ToString::to_string).collect();
+    (!later.is_empty()).then(|| {
+        Problem::new(
+            "version",
+            format!("{remote} has {}, which is not here and not older than {version}", some(&later)),
+            format!("git fetch --tags {remote}, then plan again"),
+        )
+    })
+}
+
+/// What CI says of a commit.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "state", rename_all = "kebab-case")]
+pub enum Ci {
+    Green,
+    /// It ended otherwise: `failure`, `cancelled`, ...
+    Red {
+        conclusion: String,
+    },
+    /// It is under way.
+    Running {
+        status: String,
+    },
+    /// Nobody can tell.
+    Unknown {
+        why: String,
+    },
+}
+
+/// CI must have passed on the very commit.
+pub fn ci(ci: &Ci, commit: &str, check: &str) -> Option<Problem> {
+    let commit = short(commit);
+    match ci {
+        Ci::Green => None,
+        Ci::Red { conclusion } => Some(Problem::new(
+            "ci",
+            format!("the check {check} of {commit} ended with {conclusion}"),
+            "mend what failed and commit, or run the failed jobs again",
+        )),
+        Ci::Running { status } => Some(Problem::new(
+            "ci",
+            format!("the check {check} of {commit} is {}", status.replace('_', " ")),
+            "wait for it",
+        )),
+        Ci::Unknown { why } => Some(Problem::new(
+            "ci",
+            format!("nobody knows whether CI passed on {commit}: {why}"),
+            "push the commit and let CI run; to ask, gh must be on PATH and GH_TOKEN set",
+        )),
+    }
+}
+
+/// Generated files that are not what the platform says.
+pub fn generated(files: &[String]) -> Option<Problem> {
+    let count = files.len();
+    (count > 0).then(|| {
+        Problem::new(
+            "generated",
+            format!(
+                "{count} generated {} from what the platform says: {}",
+                if count == 1 { "file differs" } else { "files differ" },
+                some(files)
+            ),
+            "cargo xtask generate, then commit",
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn version(text: &str) -> Version {
+        version::read(text).unwrap()
+    }
+
+    #[test]
+    fn a_tag_is_fine_nowhere_resumed_here_and_never_moved() {
+        let told = |here, there| tag(&version("1.0.0"), "c1", here, there).map(|problem| problem.remedy);
+        assert_eq!(told(None, None), None);
+        assert!(told(Some("c1"), None).unwrap().contains("release publish"));
+        assert!(told(Some("c1"), Some("c1")).unwrap().contains("release publish"));
+        assert!(told(Some("c2"), None).unwrap().contains("git tag --delete v1.0.0"));
+        assert!(told(Some("c1"), Some("c2")).unwrap().contains("never moved"));
+        assert!(told(None, Some("c2")).unwrap().contains("never moved"));
+    }
+
+    #[test]
+    fn releases_go_forward() {
+        assert_eq!(greater(&version("0.1.0"), None), None);
+        assert_eq!(greater(&version("1.0.0"), Some(&version("1.0.0-rc.1"))), None);
+        for last in ["1.0.0", "1.0.1", "2.0.0-rc.1"] {
+            assert!(greater(&version("1.0.0"), Some(&version(last))).is_some(), "{last}");
+        }
+        let unknown = [version("0.9.0"), version("1.1.0")];
+        let problem = unknown_releases(&version("1.0.0"), &unknown, "origin").unwrap();
+        assert!(problem.what.starts_with("origin has 1.1.0,"), "{}", problem.what);
+        assert_eq!(unknown_releases(&version("1.2.0"), &unknown, "origin"), None);
+    }
+
+    #[test]
+    fn a_release_is_made_of_what_the_branch_has() {
+        assert_eq!(branch(Some("main"), "main", &Pushed::Lacks(2)), None);
+        assert_eq!(branch(None, "main", &Pushed::Yes), None, "as CI checks out");
+        assert!(branch(None, "main", &Pushed::Lacks(1)).is_some());
+        assert!(branch(Some("topic"), "main", &Pushed::Yes).unwrap().what.contains("topic"));
+        assert_eq!(pushed(&Pushed::Yes, "origin", "main"), None);
+        for (state, part) in [
+            (Pushed::Lacks(1), "lacks 1 commit of main"),
+            (Pushed::Lacks(7), "lacks 7 commits"),
+            (Pushed::NotFetched("abc".into()), "at abc, which is not here"),
+            (Pushed::NoBranch, "no branch main"),
+            (Pushed::Unknown("no route".into()), "no route"),
+        ] {
+            let problem = pushed(&state, "origin", "main").unwrap();
+            assert!(problem.what.contains(part), "{}", problem.what);
+        }
+    }
+
+    #[test]
+    fn only_green_is_green() {
+        assert_eq!(ci(&Ci::Green, "c1", "Required"), None);
+        for state in [
+            Ci::Red { conclusion: "cancelled".into() },
+            Ci::Running { status: "in_progress".into() },
+            Ci::Unknown { why: "no check ran".into() },
+        ] {
+            assert_eq!(ci(&state, "c1", "Required").unwrap().about, "ci");
+        }
+    }
+
+    #[test]
+    fn long_lists_are_cut() {
+        let names: Vec<_> = (0..7).map(|number| number.to_string()).collect();
+        assert_eq!(some(&names), "0, 1, 2, 3, 4 and 2 more");
+        assert!(dirty(&names).unwrap().what.starts_with("7 uncommitted: 0,"));
+        assert_eq!((dirty(&[]), generated(&[])), (None, None));
+    }
+}

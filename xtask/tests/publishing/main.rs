@@ -1,0 +1,4 @@
+//! `cargo xtask release` as its users run it, beside a real git remote and a stand-in for GitHub.
+
+mod plan;
+mod workshop;

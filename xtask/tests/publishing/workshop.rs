@@ -1,0 +1,237 @@
+//! A checkout, its bare remote and a stand-in for GitHub, for one test.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::sync::OnceLock;
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+pub const CHANGELOG: &str =
+    "# Changelog\n\n## [Unreleased]\n\n### Added\n\n- The first thing that users get.\n";
+const MANIFEST: &str = "[package]\nname = \"fixture\"\nversion = \"0.1.0\"\nedition = \"2024\"\n";
+
+pub struct Workshop {
+    folder: TempDir,
+}
+
+/// What a command that ended printed.
+#[derive(Debug)]
+pub struct Ended {
+    pub code: Option<i32>,
+    pub out: String,
+    pub errors: String,
+}
+
+impl Ended {
+    pub fn of(output: &Output) -> Self {
+        let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
+        Self { code: output.status.code(), out: text(&output.stdout), errors: text(&output.stderr) }
+    }
+
+    #[track_caller]
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.out).unwrap_or_else(|error| panic!("{error}: {self:#?}"))
+    }
+
+    /// All parts must stand in what it printed, wherever.
+    #[track_caller]
+    pub fn says(&self, parts: &[&str]) {
+        for part in parts {
+            assert!(self.out.contains(part) || self.errors.contains(part), "no `{part}` in {self:#?}");
+        }
+    }
+}
+
+/// What every checkout has: the generated files and what they are generated from.
+fn generated() -> &'static Path {
+    static TREE: OnceLock<TempDir> = OnceLock::new();
+    TREE.get_or_init(|| {
+        let folder = tempfile::tempdir().unwrap();
+        let repository = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+        copy(&repository.join("ops/environments"), &folder.path().join("ops/environments"));
+        let mut generate = Command::new(env!("CARGO_BIN_EXE_xtask"));
+        let output = generate.arg("generate").arg("--root").arg(folder.path()).output().unwrap();
+        assert!(output.status.success(), "{:?}", Ended::of(&output));
+        folder
+    })
+    .path()
+}
+
+fn copy(from: &Path, to: &Path) {
+    for entry in walkdir::WalkDir::new(from) {
+        let entry = entry.unwrap();
+        let place = to.join(entry.path().strip_prefix(from).unwrap());
+        if entry.file_type().is_dir() {
+            fs::create_dir_all(place).unwrap();
+        } else {
+            fs::copy(entry.path(), place).unwrap();
+        }
+    }
+}
+
+#[allow(dead_code)]
+impl Workshop {
+    /// One commit, pushed to `main` of `origin`, and CI passed on it.
+    pub fn new() -> Self {
+        let workshop = Self { folder: tempfile::tempdir().unwrap() };
+        for folder in ["github", "bin"] {
+            fs::create_dir(workshop.folder.path().join(folder)).unwrap();
+        }
+        workshop.stand_in("gh");
+        copy(generated(), &workshop.root());
+        workshop.write("Cargo.toml", MANIFEST);
+        workshop.write("src/lib.rs", "//! A fixture.\n");
+        workshop.write("CHANGELOG.md", CHANGELOG);
+        workshop.write(".gitignore", ".flowship/\ntarget/\n");
+        let remote = workshop.folder.path().join("remote.git");
+        workshop.git(&["init", "--quiet", "--bare", "--initial-branch=main", remote.to_str().unwrap()]);
+        workshop.git(&["init", "--quiet", "--initial-branch=main"]);
+        workshop.git(&["remote", "add", "origin", remote.to_str().unwrap()]);
+        let locked = Command::new("cargo")
+            .args(["generate-lockfile", "--offline", "--quiet"])
+            .current_dir(workshop.root())
+            .status()
+            .unwrap();
+        assert!(locked.success());
+        workshop.commit("Begin");
+        workshop.push();
+        workshop.ci("completed", Some("success"));
+        workshop
+    }
+
+    /// The same, with version 0.1.0 entered.
+    pub fn prepared() -> Self {
+        let workshop = Self::new();
+        workshop.done(&["release", "prepare"]);
+        workshop.commit("Release 0.1.0");
+        workshop.push();
+        workshop
+    }
+
+    pub fn root(&self) -> PathBuf {
+        self.folder.path().join("checkout")
+    }
+
+    pub fn path(&self, relative: &str) -> PathBuf {
+        self.root().join(relative)
+    }
+
+    pub fn github(&self) -> PathBuf {
+        self.folder.path().join("github")
+    }
+
+    pub fn read(&self, relative: &str) -> String {
+        fs::read_to_string(self.path(relative)).unwrap_or_else(|error| panic!("{relative}: {error}"))
+    }
+
+    pub fn write(&self, relative: &str, text: &str) {
+        fs::create_dir_all(self.path(relative).parent().unwrap()).unwrap();
+        fs::write(self.path(relative), text).unwrap();
+    }
+
+    /// From now on calls of `program` go to the stand-in.
+    pub fn stand_in(&self, program: &str) {
+        let path = self.folder.path().join("bin").join(program);
+        fs::write(&path, include_str!("gh.py")).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    }
+
+    /// From now on `program` is not on PATH, if the stand-in was all there is.
+    pub fn without(&self, program: &str) {
+        fs::remove_file(self.folder.path().join("bin").join(program)).unwrap();
+    }
+
+    #[track_caller]
+    pub fn git(&self, arguments: &[&str]) -> String {
+        fs::create_dir_all(self.root()).unwrap();
+        let output = git(&self.root(), arguments).output().unwrap();
+        let ended = Ended::of(&output);
+        assert_eq!(ended.code, Some(0), "git {arguments:?}: {ended:#?}");
+        ended.out.trim_end().to_owned()
+    }
+
+    #[track_caller]
+    pub fn remote_git(&self, arguments: &[&str]) -> String {
+        let output = git(&self.folder.path().join("remote.git"), arguments).output().unwrap();
+        Ended::of(&output).out.trim_end().to_owned()
+    }
+
+    /// Commits all there is; its id.
+    pub fn commit(&self, message: &str) -> String {
+        self.git(&["add", "--all"]);
+        self.git(&["commit", "--quiet", "--allow-empty", "--message", message]);
+        self.git(&["rev-parse", "HEAD"])
+    }
+
+    pub fn push(&self) {
+        self.git(&["push", "--quiet", "origin", "main"]);
+    }
+
+    /// What GitHub says of the required check from now on, besides that of another check.
+    pub fn ci(&self, status: &str, conclusion: Option<&str>) {
+        let check = |name: &str, status: &str, conclusion: Option<&str>| json!({ "id": 1, "name": name, "status": status, "conclusion": conclusion, "html_url": "https://github.com" });
+        let checks = [check("Rust", "completed", Some("success")), check("Required", status, conclusion)];
+        self.change_github(|state| state["checks"] = json!(checks));
+    }
+
+    pub fn change_github(&self, change: impl FnOnce(&mut Value)) {
+        let mut state = self.state();
+        change(&mut state);
+        fs::write(self.github().join("state.json"), state.to_string()).unwrap();
+    }
+
+    /// What GitHub has.
+    pub fn state(&self) -> Value {
+        let text = fs::read_to_string(self.github().join("state.json"));
+        let empty = || json!({ "next": 101, "releases": [], "checks": [] });
+        text.map_or_else(|_| empty(), |text| serde_json::from_str(&text).unwrap())
+    }
+
+    /// The kinds of calls so far, in order.
+    pub fn calls(&self) -> Vec<String> {
+        let text = fs::read_to_string(self.github().join("calls")).unwrap_or_default();
+        text.lines().map(|line| line.split(' ').next().unwrap().to_owned()).collect()
+    }
+
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
+        let path = format!("{}:{}", self.folder.path().join("bin").display(), std::env::var("PATH").unwrap());
+        command.args(arguments).arg("--root").arg(self.root()).env("PATH", path).stdin(Stdio::null());
+        command.env("STUB_STATE", self.github()).env("GH_TOKEN", "ghp_0123456789abcdef");
+        for name in ["GITHUB_ACTIONS", "GH_REPO", "STUB_FAULT", "STUB_NO_DIGEST", "CARGO_TARGET_DIR"] {
+            command.env_remove(name);
+        }
+        identity(&mut command);
+        command
+    }
+
+    pub fn run(&self, arguments: &[&str]) -> Ended {
+        Ended::of(&self.command(arguments).output().unwrap())
+    }
+
+    /// Runs a command that must succeed.
+    #[track_caller]
+    pub fn done(&self, arguments: &[&str]) -> Ended {
+        let ended = self.run(arguments);
+        assert_eq!(ended.code, Some(0), "{arguments:?}: {ended:#?}");
+        ended
+    }
+}
+
+fn git(folder: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new("git");
+    command.args(arguments).current_dir(folder).stdin(Stdio::null());
+    identity(&mut command);
+    command
+}
+
+/// A name for commits and tags, and nothing of the user's own settings.
+fn identity(command: &mut Command) {
+    for role in ["AUTHOR", "COMMITTER"] {
+        command.env(format!("GIT_{role}_NAME"), "A").env(format!("GIT_{role}_EMAIL"), "a@example.org");
+    }
+    command.env("GIT_CONFIG_GLOBAL", "/dev/null").env("GIT_CONFIG_NOSYSTEM", "1");
+}

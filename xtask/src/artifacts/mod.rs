@@ -16,7 +16,7 @@ mod smoke_flow;
 #[cfg(test)]
 mod tests;
 mod tree;
-mod workflows;
+pub mod workflows;
 
 pub use artifact::{Artifact, Family};
 pub use compare::{Difference, State, compare};

@@ -1,6 +1,7 @@
 //! `.github/workflows/*.yml`: thin callers of `cargo xtask`, one file here for each.
 
 mod ci;
+pub mod local;
 mod security;
 mod steps;
 

@@ -1,5 +1,6 @@
 //! `cargo xtask ci`: the quality gates, in parallel where they are independent.
 
+mod as_workflow;
 mod changed;
 mod chosen;
 mod evidence;
@@ -28,7 +29,7 @@ use crate::tools::{NpmProject, Toolbox, progress};
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  cargo xtask ci                     every gate\n  cargo xtask ci format flows        only these\n  cargo xtask ci --group sources     only those of a group\n  \
-                        cargo xtask ci --keep-going        all of them, whatever fails\n  cargo xtask ci --require-all       a gate that cannot run here fails\n  cargo xtask ci --list"
+                        cargo xtask ci --keep-going        all of them, whatever fails\n  cargo xtask ci --require-all       a gate that cannot run here fails\n  cargo xtask ci --as-workflow sources   what GitHub would run in this job\n  cargo xtask ci --list"
 )]
 pub struct Options {
     /// Only these gates [default: all]
@@ -39,6 +40,9 @@ pub struct Options {
     group: Vec<String>,
     #[command(flatten)]
     list: list::List,
+    /// Run the commands of this job of a GitHub workflow here, in its order; as JOB or as WORKFLOW/JOB
+    #[arg(long, value_name = "JOB", conflicts_with_all = ["gates", "group", "list", "keep_going", "require_all", "jobs"])]
+    as_workflow: Option<String>,
     /// After a failure, run the other gates all the same
     #[arg(long)]
     keep_going: bool,
@@ -56,6 +60,9 @@ pub struct Options {
 /// # Errors
 /// Reported when a gate failed; refused when one is unknown.
 pub fn run(context: &Context, options: &Options) -> Result<()> {
+    if let Some(job) = &options.as_workflow {
+        return as_workflow::run(context, job, options.dry_run);
+    }
     let platform = platform();
     let asked = chosen::chosen(&platform, &options.gates, &options.group)?;
     if options.list.list {

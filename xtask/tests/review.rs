@@ -255,3 +255,86 @@ fn there_must_be_something_to_compare_with() {
     assert_eq!(output.status.code(), Some(2));
     assert!(text(&output.stderr).contains("expected the platform as JSON"), "{}", text(&output.stderr));
 }
+
+/// A repository whose last commit has the platform as it is now, and whose commit before had it after a change.
+fn pull_request(change: impl FnOnce(&mut Value)) -> TempDir {
+    let root = tree(change);
+    git(root.path(), &["init", "--quiet"]);
+    git(root.path(), &["add", "."]);
+    git(root.path(), &["commit", "--quiet", "--message", "base"]);
+    git(root.path(), &["commit", "--quiet", "--allow-empty", "--message", "merge"]);
+    root
+}
+
+/// The step of the job `review`, as the workflow has it, with these labels; and what it wrote to the job's summary.
+fn reviewed(root: &Path, labels: &str) -> (Output, String) {
+    let summary = root.join("summary.md");
+    let _ = fs::remove_file(&summary);
+    let workflow = fs::read_to_string(repository().join(".github/workflows/ci.yml")).unwrap();
+    let (_, command) =
+        workflow.split_once("\"cargo xtask generate --diff").expect("ci.yml tells of the review");
+    let (command, _) = command.split_once("\"\n").unwrap();
+    let command = format!("\"$XTASK\" generate --diff{}", command.replace("\\\"", "\""));
+    let output = Command::new("bash")
+        .args(["-e", "-c", &command])
+        .current_dir(root)
+        .env("XTASK", env!("CARGO_BIN_EXE_xtask"))
+        .env("GITHUB_STEP_SUMMARY", &summary)
+        .env("LABELS", labels)
+        .output()
+        .unwrap();
+    let written = fs::read_to_string(summary).unwrap_or_default();
+    (output, written)
+}
+
+#[test]
+fn a_wider_change_needs_the_label_and_stands_in_the_summary() {
+    let root = pull_request(|platform| {
+        let edges = service(platform, "node-red")["edges"].as_array_mut().unwrap();
+        edges.retain(|edge| edge["to"]["port"] != "postgres.sql");
+    });
+    fs::create_dir_all(root.path().join("ops/environments")).unwrap();
+    for labels in ["[]", "[\"bug\", \"wider\"]"] {
+        let (output, summary) = reviewed(root.path(), labels);
+        assert_eq!(output.status.code(), Some(1), "{}", text(&output.stderr));
+        assert!(
+            text(&output.stderr).contains("the label wider-platform is not set"),
+            "{}",
+            text(&output.stderr)
+        );
+        assert!(summary.contains("| widens reach | opens node-red -> postgres.sql |"), "{summary}");
+        assert!(summary.contains("**The label is not set: the check fails.**"), "{summary}");
+    }
+    let (output, summary) = reviewed(root.path(), "[\"bug\", \"wider-platform\"]");
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    assert!(summary.contains("The label is set.") && !summary.contains("fails"), "{summary}");
+}
+
+#[test]
+fn a_new_permission_of_a_workflow_needs_the_label() {
+    let root = pull_request(|platform| {
+        let jobs = platform["workflows"][0]["jobs"].as_array_mut().unwrap();
+        let job = jobs.iter_mut().find(|job| job["id"] == "rust").unwrap();
+        job["permissions"] = Value::Array(vec![]);
+    });
+    fs::create_dir_all(root.path().join("ops/environments")).unwrap();
+    let (output, summary) = reviewed(root.path(), "[]");
+    assert_eq!(output.status.code(), Some(1), "{}", text(&output.stderr));
+    assert!(summary.contains("| new permission | lets the job ci/rust read contents |"), "{summary}");
+}
+
+#[test]
+fn a_neutral_change_needs_no_label() {
+    let root = pull_request(|platform| service(platform, "edge")["purpose"] = "x".into());
+    fs::create_dir_all(root.path().join("ops/environments")).unwrap();
+    let (output, summary) = reviewed(root.path(), "[]");
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    assert!(summary.contains("1 against `HEAD^1`; none needs a label."), "{summary}");
+    assert!(!summary.contains("label is"), "{summary}");
+    for labels in ["bug", "{}", "[1]"] {
+        let (output, summary) = reviewed(root.path(), labels);
+        assert_eq!(output.status.code(), Some(2), "{labels}");
+        assert!(text(&output.stderr).contains("expected a JSON list of texts"), "{}", text(&output.stderr));
+        assert_eq!(summary, "");
+    }
+}

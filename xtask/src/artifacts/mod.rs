@@ -22,6 +22,7 @@ pub use artifact::{Artifact, Family};
 pub use compare::{Difference, State, compare};
 pub use gitattributes::PATH as GIT_ATTRIBUTES;
 pub use ledger::PATH as LEDGER;
+pub use model::{PATH as RECORD, data};
 pub use tree::{apply, observe};
 
 /// The committed families, in the order in which they are listed.

@@ -6,15 +6,13 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
-use vocabulary::model::Platform;
+use vocabulary::model::{Platform, Review};
 
+use crate::artifacts::{self, RECORD};
 use crate::context::Context;
-use crate::exit::refused;
-use crate::review::meaning::{Sentence, needs_label, page, sentences};
+use crate::exit::{Reported, refused};
+use crate::review::meaning::{Sentence, needs_label, page, rule, sentences};
 use crate::stdout;
-
-/// Where the platform is kept as data.
-const RECORD: &str = "docs/reference/platform.json";
 
 #[derive(Debug, clap::Args)]
 pub struct Meaning {
@@ -28,26 +26,51 @@ pub struct Meaning {
     /// With --semantic: append the result as Markdown to this file, such as a job's summary
     #[arg(long, value_name = "FILE", requires = "semantic")]
     summary: Option<PathBuf>,
+    /// With --semantic: the labels of the pull request, a JSON list of texts; fail when a change needs the reviewer's label
+    /// and it is none of them
+    #[arg(long, value_name = "JSON", requires = "semantic")]
+    labels: Option<String>,
 }
 
 /// # Errors
-/// Refused when there is nothing to compare with.
+/// Refused when there is nothing to compare with, or the labels are none; reported when the reviewer's label is missing.
 pub fn run(context: &Context, platform: &Platform, options: &Meaning) -> Result<()> {
+    let labels = options.labels.as_deref().map(labels).transpose()?;
     let (against, text) = match &options.against {
         Some(reference) => (reference.clone(), recorded_in(context, reference)?),
         None => (RECORD.to_owned(), recorded(context)?),
     };
     let before: Value = serde_json::from_str(&text)
         .map_err(|error| refused(format!("{RECORD} of {against}: {error}; expected the platform as JSON")))?;
-    let changes = sentences(&before, &serde_json::to_value(platform)?);
-    show(context, platform, &against, &changes)?;
-    let Some(summary) = &options.summary else { return Ok(()) };
-    // Appended, in one piece: a job's summary belongs to all its steps.
-    let mut file = OpenOptions::new().create(true).append(true).open(summary);
-    file.as_mut()
-        .map_err(|error| refused(format!("--summary {}: {error}", summary.display())))?
-        .write_all(page(&platform.review, &against, &changes).as_bytes())
-        .with_context(|| format!("writing {}", summary.display()))
+    let changes = sentences(&before, &artifacts::data(platform));
+    let review = rule(&before, &platform.review);
+    show(context, &review, &against, &changes)?;
+    if let Some(summary) = &options.summary {
+        // Appended, in one piece: a job's summary belongs to all its steps.
+        let mut file = OpenOptions::new().create(true).append(true).open(summary);
+        file.as_mut()
+            .map_err(|error| refused(format!("--summary {}: {error}", summary.display())))?
+            .write_all(page(&review, &against, &changes, labels.as_deref()).as_bytes())
+            .with_context(|| format!("writing {}", summary.display()))?;
+    }
+    match labels {
+        Some(labels)
+            if needs_label(&review, &changes) && !labels.iter().any(|label| label == review.label) =>
+        {
+            eprintln!(
+                "the label {} is not set; a reviewer who agrees with the marked changes sets it on the pull request",
+                review.label
+            );
+            Err(Reported.into())
+        }
+        _ => Ok(()),
+    }
+}
+
+fn labels(text: &str) -> Result<Vec<String>> {
+    serde_json::from_str(text).map_err(|error| {
+        refused(format!("--labels {text}: {error}; expected a JSON list of texts, such as [\"a\"]"))
+    })
 }
 
 fn recorded(context: &Context) -> Result<String> {
@@ -82,8 +105,7 @@ fn recorded_in(context: &Context, reference: &str) -> Result<String> {
     String::from_utf8(output.stdout).map_err(|error| refused(format!("{RECORD} of {reference}: {error}")))
 }
 
-fn show(context: &Context, platform: &Platform, against: &str, changes: &[Sentence]) -> Result<()> {
-    let review = &platform.review;
+fn show(context: &Context, review: &Review, against: &str, changes: &[Sentence]) -> Result<()> {
     let needed = needs_label(review, changes);
     if context.json {
         let label = json!({ "name": review.label, "needed": needed });

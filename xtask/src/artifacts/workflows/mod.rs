@@ -2,11 +2,14 @@
 
 mod ci;
 pub mod local;
+mod record;
 mod security;
 mod steps;
 
 use vocabulary::formats::github::Workflow;
 use vocabulary::model::Platform;
+
+pub use record::{actions, workflows};
 
 use super::artifact::{Artifact, Family, banner};
 

@@ -29,6 +29,8 @@ pub const READS_SOURCES: Permission =
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum History {
     OneCommit,
+    /// And what it was made from.
+    Parent,
     Whole,
 }
 
@@ -66,8 +68,10 @@ pub fn filled(name: &'static str, from: impl Into<Expression>, elsewhere: Option
 
 pub fn check_out(history: History) -> Step {
     let mut with = vec![("persist-credentials", "false".into())];
-    if history == History::Whole {
-        with.push(("fetch-depth", "0".into()));
+    match history {
+        History::OneCommit => {}
+        History::Parent => with.push(("fetch-depth", "2".into())),
+        History::Whole => with.push(("fetch-depth", "0".into())),
     }
     uses("Check out", &pins::CHECKOUT, with)
 }

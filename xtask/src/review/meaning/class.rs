@@ -61,6 +61,20 @@ pub fn of(difference: &Difference) -> ChangeClass {
         // Another user owns other things.
         ["services", _, "container", .., "user", _] => NewPermission,
         ["services", _, "process", "identity"] => when(text(after) == "caller", NewPermission),
+        ["workflows", _] | ["workflows", _, "jobs", _] => when(removed, LoosensLimit),
+        ["workflows", _, "triggers", _] => when(added, WidensReach),
+        ["workflows", _, "jobs", _, "permissions", _, "access"] => when(text(after) != "read", NewPermission),
+        ["workflows", _, "jobs", _, "permissions", _, "why"] => Neutral,
+        // An action sees the token of the job that uses it.
+        ["workflows", _, "jobs", _, "secrets" | "actions", _] | ["actions", _] => when(added, NewPermission),
+        // Who must agree, what must have gone well before, what is held to the rules of publishing.
+        ["workflows", _, "jobs", _, "needs", _] => when(removed, LoosensLimit),
+        ["workflows", _, "jobs", _, "environment", "reviewers"] => {
+            when(text(after) != "required", LoosensLimit)
+        }
+        ["workflows", _, "jobs", _, "environment", ..] | ["workflows", _, "jobs", _, "publishes"] => {
+            when(!added && after != Some(&Value::Bool(true)), LoosensLimit)
+        }
         [.., "permissions"] | [.., "permissions", _] | [.., "permissions", _, _] => {
             when(!removed, NewPermission)
         }

@@ -8,7 +8,7 @@ mod class;
 mod difference;
 mod words;
 
-use serde::Serialize;
+use serde::{Deserialize as _, Serialize};
 use serde_json::Value;
 use vocabulary::formats::markdown::{Block, code, write};
 use vocabulary::model::{ChangeClass, Review};
@@ -47,23 +47,29 @@ pub fn sentences(before: &Value, after: &Value) -> Vec<Sentence> {
     sentences
 }
 
-/// What comes or goes with a whole service and must not hide behind it: whom it reaches, who reaches it, what it
-/// may read.
+/// What comes or goes with a whole service or job and must not hide behind it: whom it reaches, who reaches it, what it
+/// may read or do.
 fn inside(difference: &Difference) -> Vec<Difference> {
-    let (["services", _], false) = (&difference.names()[..], difference.reordered) else { return vec![] };
-    let list = |service: &Option<Value>, field| {
-        service
-            .as_ref()
-            .and_then(|service| service.get(field))
-            .cloned()
-            .unwrap_or_else(|| Value::Array(vec![]))
+    let lists: &[&str] = match difference.names()[..] {
+        _ if difference.reordered => return vec![],
+        ["services", _] => &["edges", "ports", "secrets"],
+        ["workflows", _] => &["triggers", "jobs"],
+        ["workflows", _, "jobs", _] => &["permissions", "secrets"],
+        _ => return vec![],
     };
-    ["edges", "ports", "secrets"]
-        .into_iter()
+    let list = |whole: &Option<Value>, field| {
+        whole.as_ref().and_then(|whole| whole.get(field)).cloned().unwrap_or_else(|| Value::Array(vec![]))
+    };
+    lists
+        .iter()
         .flat_map(|field| {
             let mut path = difference.path.clone();
-            path.push(Segment::Field(field.to_owned()));
-            difference::below(path, &list(&difference.before, field), &list(&difference.after, field))
+            path.push(Segment::Field((*field).to_owned()));
+            difference::below(path, &list(&difference.before, *field), &list(&difference.after, *field))
+        })
+        .flat_map(|difference| {
+            let inside = inside(&difference);
+            std::iter::once(difference).chain(inside)
         })
         .collect()
 }
@@ -73,8 +79,22 @@ pub fn needs_label(review: &Review, sentences: &[Sentence]) -> bool {
     sentences.iter().any(|sentence| review.asked_for.contains(&sentence.class))
 }
 
-/// As a page, such as the summary of a job.
-pub fn page(review: &Review, against: &str, sentences: &[Sentence]) -> String {
+/// What must be waved through by which label: what the later model asks for, and the earlier one too, so that a change
+/// cannot wave itself through.
+pub fn rule(before: &Value, review: &Review) -> Review {
+    let mut rule = review.clone();
+    // The model's texts live as long as the program.
+    let earlier: &'static Value = Box::leak(Box::new(before.get("review").cloned().unwrap_or_default()));
+    if let Ok(earlier) = Review::deserialize(earlier) {
+        rule.label = earlier.label;
+        let more = earlier.asked_for.into_iter().filter(|class| !review.asked_for.contains(class));
+        rule.asked_for.extend(more);
+    }
+    rule
+}
+
+/// As a page, such as the summary of a job; `labels` are those that are set, where that is known.
+pub fn page(review: &Review, against: &str, sentences: &[Sentence], labels: Option<&[String]>) -> String {
     let mut blocks = vec![Block::Heading(2, "Changes of the platform".to_owned())];
     let count = sentences.len();
     let about = match (count, needs_label(review, sentences)) {
@@ -91,6 +111,11 @@ pub fn page(review: &Review, against: &str, sentences: &[Sentence]) -> String {
         }
     };
     blocks.push(Block::Paragraph(about));
+    if let (true, Some(labels)) = (needs_label(review, sentences), labels) {
+        let set = labels.iter().any(|label| label == review.label);
+        let told = if set { "The label is set." } else { "**The label is not set: the check fails.**" };
+        blocks.push(Block::Paragraph(told.to_owned()));
+    }
     if count > 0 {
         let row = |sentence: &Sentence| vec![sentence.class.words().to_owned(), sentence.text.clone()];
         blocks.push(Block::Table {
@@ -111,7 +136,7 @@ mod tests {
         SecretUse, Service,
     };
 
-    use super::{needs_label, page, sentences};
+    use super::{needs_label, page, rule, sentences};
     use crate::platform::{node_red, platform, secrets};
     use crate::review::ablation::{Model, without};
     use crate::review::part::{Part, Step};
@@ -357,7 +382,7 @@ mod tests {
         service(&mut wider, "node-red").ports[0].exposure = Exposure::Public;
         let changes = sentences(&data(&platform()), &data(&wider));
         assert!(needs_label(&review, &changes));
-        let text = page(&review, "main", &changes);
+        let text = page(&review, "main", &changes, None);
         assert!(
             text.contains("1 against `main`; for 1 of them a reviewer sets the label `wider-platform`."),
             "{text}"
@@ -366,9 +391,115 @@ mod tests {
             text.contains("| widens reach | shows port node-red.flows to public (was internal) |"),
             "{text}"
         );
-        assert!(page(&review, "main", &[]).contains("None against `main`."));
+        assert!(page(&review, "main", &[], None).contains("None against `main`."));
         let narrower = sentences(&data(&wider), &data(&platform()));
         assert!(!needs_label(&review, &narrower));
-        assert!(page(&review, "main", &narrower).contains("none needs a label"));
+        assert!(page(&review, "main", &narrower, None).contains("none needs a label"));
+    }
+
+    #[test]
+    fn a_change_cannot_wave_itself_through() {
+        let before = data(&platform());
+        let mut bolder = platform();
+        bolder.review.asked_for.clear();
+        bolder.review.label = "whatever";
+        service(&mut bolder, "node-red").ports[0].exposure = Exposure::Public;
+        let changes = sentences(&before, &data(&bolder));
+        assert!(!needs_label(&bolder.review, &changes));
+        let rule = rule(&before, &bolder.review);
+        assert!(needs_label(&rule, &changes));
+        assert_eq!(rule.label, platform().review.label);
+        let first = super::rule(&json!({}), &platform().review);
+        assert_eq!(first, platform().review);
+    }
+
+    /// What is said of a change of the workflows.
+    fn said_of_workflows(change: impl FnOnce(&mut Value)) -> Vec<(ChangeClass, String)> {
+        let before = crate::artifacts::data(&platform());
+        let mut after = before.clone();
+        change(&mut after);
+        let sentences = sentences(&before, &after);
+        sentences.into_iter().map(|sentence| (sentence.class, sentence.text)).collect()
+    }
+
+    #[test]
+    fn what_workflows_may_do_is_told() {
+        type Change = fn(&mut Value);
+        let table: &[(Change, ChangeClass, &str)] = &[
+            (
+                |all| all["workflows"][0]["jobs"][0]["permissions"][0]["access"] = "write".into(),
+                NewPermission,
+                "lets the job ci/changes write contents (was read)",
+            ),
+            (
+                |all| {
+                    let more = json!({ "scope": "packages", "access": "write", "why": "x" });
+                    all["workflows"][0]["jobs"][0]["permissions"].as_array_mut().unwrap().push(more);
+                },
+                NewPermission,
+                "lets the job ci/changes write packages",
+            ),
+            (
+                |all| all["workflows"][0]["jobs"][0]["permissions"] = json!([]),
+                Neutral,
+                "the job ci/changes may no longer read contents",
+            ),
+            (
+                |all| {
+                    let more =
+                        json!({ "id": "extra", "permissions": [{ "scope": "issues", "access": "write" }] });
+                    all["workflows"][0]["jobs"].as_array_mut().unwrap().push(more);
+                },
+                NewPermission,
+                "lets the job ci/extra write issues",
+            ),
+            (
+                |all| {
+                    let jobs = json!([{ "id": "extra", "permissions": [], "secrets": ["TOKEN"] }]);
+                    let more = json!({ "id": "more", "triggers": ["push"], "jobs": jobs });
+                    all["workflows"].as_array_mut().unwrap().push(more);
+                },
+                NewPermission,
+                "lets the job more/extra use the secret TOKEN",
+            ),
+            (
+                |all| all["workflows"][0]["triggers"].as_array_mut().unwrap().push("schedule".into()),
+                WidensReach,
+                "lets schedule start the workflow ci",
+            ),
+            (
+                |all| drop(all["workflows"].as_array_mut().unwrap().remove(0)),
+                LoosensLimit,
+                "removes workflow ci",
+            ),
+            (
+                |all| {
+                    let jobs = all["workflows"][0]["jobs"].as_array_mut().unwrap();
+                    jobs.last_mut().unwrap()["needs"].as_array_mut().unwrap().pop();
+                },
+                LoosensLimit,
+                "workflow ci, job required: removes need ",
+            ),
+            (
+                |all| all["actions"][0]["version"] = "v99".into(),
+                Neutral,
+                "pin of Swatinem/rust-cache changes v2.9.2 -> v99",
+            ),
+            (
+                |all| {
+                    let more = json!({ "name": "x/y", "version": "v1", "commit": "0" });
+                    all["actions"].as_array_mut().unwrap().push(more);
+                },
+                NewPermission,
+                "adds the action x/y v1",
+            ),
+        ];
+        for (change, class, text) in table {
+            let said = said_of_workflows(change);
+            assert!(
+                said.iter().any(|(one, words)| one == class && words.starts_with(text)),
+                "expected {class:?} {text}; got {said:#?}"
+            );
+        }
     }
 }

@@ -72,6 +72,36 @@ fn special(difference: &Difference, platform: &Value) -> Option<String> {
             format!("adds the secret {secret}, read by {readers}")
         }
         (["secrets", secret], _, None) => format!("removes the secret {secret}"),
+        (["workflows", workflow, "triggers", trigger], None, _) => {
+            format!("lets {trigger} start the workflow {workflow}")
+        }
+        (["workflows", workflow, "triggers", trigger], _, None) => {
+            format!("{trigger} no longer starts the workflow {workflow}")
+        }
+        (["workflows", workflow, "jobs", job], None, Some(_)) => format!("adds the job {workflow}/{job}"),
+        (["workflows", workflow, "jobs", job], Some(_), None) => format!("removes the job {workflow}/{job}"),
+        (["workflows", workflow, "jobs", job, "permissions", scope], None, Some(given)) => {
+            format!(
+                "lets the job {workflow}/{job} {} {scope}",
+                given.get("access").map(plain).unwrap_or_default()
+            )
+        }
+        (["workflows", workflow, "jobs", job, "permissions", scope], Some(given), None) => {
+            let access = given.get("access").map(plain).unwrap_or_default();
+            format!("the job {workflow}/{job} may no longer {access} {scope}")
+        }
+        (["workflows", workflow, "jobs", job, "permissions", scope, "access"], Some(before), Some(after)) => {
+            format!("lets the job {workflow}/{job} {} {scope} (was {})", plain(after), plain(before))
+        }
+        (["workflows", workflow, "jobs", job, "secrets", secret], None, _) => {
+            format!("lets the job {workflow}/{job} use the secret {secret}")
+        }
+        (["actions", action], None, Some(pin)) => {
+            format!("adds the action {action} {}", pin.get("version").map(plain).unwrap_or_default())
+        }
+        (["actions", action, "version" | "commit"], Some(before), Some(after)) => {
+            format!("pin of {action} changes {} -> {}", plain(before), plain(after))
+        }
         _ => return None,
     };
     Some(sentence)

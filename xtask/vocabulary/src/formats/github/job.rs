@@ -128,6 +128,14 @@ impl Job {
     }
 }
 
+impl Needed {
+    /// The job's id.
+    #[must_use]
+    pub fn id(self) -> &'static str {
+        self.0
+    }
+}
+
 impl Axis {
     /// Its value in one run of the job that has it.
     #[must_use]

@@ -1,0 +1,121 @@
+//! What workflows may do and whose code they run, as data: a change of it is reviewed by its meaning.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use vocabulary::formats::github::{Deployment, Does, Given, Job, Permission, Pin, Reviewers, Workflow};
+use vocabulary::model::Platform;
+
+use super::{Definition, definitions};
+
+/// A workflow.
+#[derive(Debug, Serialize)]
+pub struct WorkflowRecord {
+    /// Its file without folder and ending.
+    pub id: &'static str,
+    pub triggers: Vec<&'static str>,
+    pub jobs: Vec<JobRecord>,
+}
+
+/// A job of it.
+#[derive(Debug, Serialize)]
+pub struct JobRecord {
+    pub id: &'static str,
+    pub needs: Vec<&'static str>,
+    pub permissions: Vec<PermissionRecord>,
+    pub environment: Option<EnvironmentRecord>,
+    pub publishes: bool,
+    /// Names of secrets that its steps get.
+    pub secrets: Vec<&'static str>,
+    /// Names of actions, which see its token.
+    pub actions: Vec<&'static str>,
+}
+
+/// What its token may be used for.
+#[derive(Debug, Serialize)]
+pub struct PermissionRecord {
+    pub scope: &'static str,
+    pub access: &'static str,
+    pub why: &'static str,
+}
+
+/// Where it publishes to.
+#[derive(Debug, Serialize)]
+pub struct EnvironmentRecord {
+    pub name: &'static str,
+    /// `required` or `nobody`.
+    pub reviewers: &'static str,
+}
+
+/// An action that some job uses.
+#[derive(Debug, Serialize)]
+pub struct ActionRecord {
+    pub name: &'static str,
+    pub version: &'static str,
+    pub commit: &'static str,
+}
+
+/// All workflows, in the order of their definitions.
+pub fn workflows(platform: &Platform) -> Vec<WorkflowRecord> {
+    each(platform, |id, workflow| WorkflowRecord {
+        id,
+        triggers: workflow.triggers.iter().map(|trigger| trigger.name()).collect(),
+        jobs: workflow.jobs.iter().map(job).collect(),
+    })
+}
+
+/// All actions that they use, by name.
+pub fn actions(platform: &Platform) -> Vec<ActionRecord> {
+    let pins = each(platform, |_, workflow| workflow.jobs.iter().flat_map(pins).collect::<Vec<_>>());
+    let pins: BTreeMap<_, _> = pins.into_iter().flatten().map(|pin| (pin.name, pin)).collect();
+    pins.into_values().map(|Pin { name, commit, version }| ActionRecord { name, version, commit }).collect()
+}
+
+fn each<T>(platform: &Platform, told: impl Fn(&'static str, &Workflow) -> T) -> Vec<T> {
+    definitions(platform)
+        .iter()
+        .filter_map(|Definition { name, workflow, .. }| Some(told(name, workflow.as_ref()?)))
+        .collect()
+}
+
+fn pins(job: &Job) -> Vec<Pin> {
+    let pin = |does: &Does| match does {
+        Does::Uses { action, .. } => Some(*action),
+        Does::Run { .. } => None,
+    };
+    job.steps().iter().filter_map(|step| pin(&step.does)).collect()
+}
+
+fn job(job: &Job) -> JobRecord {
+    let secret = |does: &Does| match does {
+        Does::Run { environment, .. } => environment
+            .iter()
+            .filter_map(|variable| match variable.value {
+                Given::Secret(secret) => Some(secret.name),
+                Given::Value(_) => None,
+            })
+            .collect(),
+        Does::Uses { .. } => vec![],
+    };
+    JobRecord {
+        id: job.id,
+        needs: job.needs.iter().map(|needed| needed.id()).collect(),
+        permissions: job.permissions.iter().map(permission).collect(),
+        environment: job.environment.as_ref().map(environment),
+        publishes: job.publishes,
+        secrets: job.steps().iter().flat_map(|step| secret(&step.does)).collect(),
+        actions: pins(job).iter().map(|pin| pin.name).collect(),
+    }
+}
+
+fn permission(Permission { scope, access, why }: &Permission) -> PermissionRecord {
+    PermissionRecord { scope: scope.name(), access: access.name(), why }
+}
+
+fn environment(Deployment { name, reviewers }: &Deployment) -> EnvironmentRecord {
+    let reviewers = match reviewers {
+        Reviewers::Required => "required",
+        Reviewers::Nobody => "nobody",
+    };
+    EnvironmentRecord { name, reviewers }
+}

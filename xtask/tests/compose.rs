@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 /// Longer than anything here takes on a machine that does something else besides.
@@ -114,6 +114,22 @@ impl Checkout {
         get(&format!("http://127.0.0.1:{}{path}", self.port(key)))
     }
 
+    /// Stops the first replica at a line of a file while it answers a request without a key, and looks at a value.
+    #[track_caller]
+    fn stopped_at(&self, file: &str, line: usize, expression: &str, path: &str) -> Value {
+        until("the debugger answers", || self.get("inspect", "/json/list"));
+        let programs: Value = serde_json::from_str(&self.ends(&["doctor", "--json"], 0).out).unwrap();
+        let node = programs.as_array().unwrap().iter().find(|program| program["program"] == "node").unwrap();
+        let output = Command::new(node["path"].as_str().unwrap())
+            .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/breakpoint.mjs"))
+            .args([&self.port("inspect").to_string(), file, &line.to_string(), expression])
+            .arg(format!("http://127.0.0.1:{}{path}", self.port("node-red-a.flows")))
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        serde_json::from_slice(&output.stdout).unwrap()
+    }
+
     /// Ids of this checkout's containers, those that have ended too.
     fn containers(&self, client: &Path) -> Vec<String> {
         let text = self.folder.path().display().to_string();
@@ -210,9 +226,12 @@ fn development_in_containers_is_development() {
     let before = checkout.containers(&client);
     assert_eq!(before.len(), 5, "with the one that migrated");
 
-    // Breakpoints: the debugger of the program itself, not of what watches it.
-    let (_, targets) = until("the debugger answers", || checkout.get("inspect", "/json/list"));
-    assert!(targets.contains("/srv/flowship/flows/runtime/main.js"), "{targets}");
+    // Breakpoints: in a node, while a request is answered.
+    let file = "flows/nodes/api-auth.js";
+    let line = checkout.read(file).lines().position(|line| line.contains("const key = bearerOf(")).unwrap();
+    let stopped = checkout.stopped_at("api-auth.js", line, "message.req.url", "/api/v1/queues");
+    assert_eq!((&stopped["line"], &stopped["seen"]), (&json!(line), &json!("/api/v1/queues")), "{stopped:#}");
+    assert_eq!(stopped["status"], 401, "it goes on: {stopped:#}");
 
     // A node: another answer for the same request, without any command.
     let problem = "flows/nodes/lib/problem.js";

@@ -2,9 +2,6 @@
 //!
 //! [`remote::Remote`] is the seam: publishing knows only its questions and acts, [`github::GitHub`] carries them out.
 
-// Until publishing, which calls the rest, is here.
-#![allow(dead_code)]
-
 pub mod ask;
 pub mod github;
 pub mod remote;

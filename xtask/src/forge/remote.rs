@@ -122,7 +122,7 @@ pub struct Asset {
 }
 
 /// A release to be made.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Draft {
     pub tag_name: String,
     pub target_commitish: String,

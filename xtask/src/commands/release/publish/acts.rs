@@ -1,0 +1,262 @@
+//! What the steps of a publication do: ask whether it is done, do it, see that it is.
+
+use std::path::Path;
+
+use anyhow::{Context as _, Result, bail};
+use serde::de::DeserializeOwned;
+
+use super::steps::{Publication, RELEASE, Tagged, Upload, native};
+use crate::forge::github::TOKEN;
+use crate::forge::remote::{Asset, Draft, Release, Remote};
+use crate::forge::repository::Repository;
+use crate::plan::mask::Outputs;
+use crate::plan::perform::Call;
+use crate::release::hashing;
+use crate::release::history::short;
+use crate::release::version;
+
+/// What GitHub calls a file that is there as a whole.
+const WHOLE: &str = "uploaded";
+
+/// The hands of a publication.
+pub struct Acts<'a> {
+    pub root: &'a Path,
+    pub remote: &'a dyn Remote,
+    pub branch: &'a str,
+}
+
+impl Acts<'_> {
+    /// # Errors
+    /// When the remote does not answer or refuses, or has something else than this release.
+    pub fn perform(&self, call: &Call<'_>) -> Result<Outputs> {
+        if let Ok(token) = std::env::var(TOKEN) {
+            call.desk.mask.add(&token);
+        }
+        match call.name {
+            native::TAG => self.make_tag(call),
+            native::PUSH => self.push_tag(call),
+            native::DRAFT => self.have_draft(call),
+            native::UPLOAD => self.upload(call),
+            native::PUBLISH => self.publish(call),
+            other => bail!("no native step is called {other}"),
+        }
+    }
+
+    fn make_tag(&self, call: &Call<'_>) -> Result<Outputs> {
+        #[derive(serde::Deserialize)]
+        struct Wanted {
+            #[serde(flatten)]
+            of: Tagged,
+            message: String,
+            signed: bool,
+        }
+        let Wanted { of, message, signed } = parameters(call)?;
+        let repository = Repository { root: self.root };
+        match repository.resolved(&format!("refs/tags/{}", of.tag))? {
+            Some((_, commit)) if commit == of.commit => done(call, "it is there already"),
+            Some((_, commit)) => bail!("{}", moved(&of, "here", &commit)),
+            None => {
+                repository.make_tag(&of.tag, &of.commit, &message, signed)?;
+                done(call, "made")
+            }
+        }
+    }
+
+    fn push_tag(&self, call: &Call<'_>) -> Result<Outputs> {
+        let of: Tagged = parameters(call)?;
+        if self.is_pushed(&of)? {
+            return done(call, "it is there already");
+        }
+        if let Err(error) = self.remote.push_tag(&of.tag) {
+            // Another publication may have been faster with the same tag.
+            return if self.is_pushed(&of)? { done(call, "it is there already") } else { Err(error) };
+        }
+        done(call, "pushed")
+    }
+
+    /// Whether the remote has the tag, at this commit.
+    fn is_pushed(&self, of: &Tagged) -> Result<bool> {
+        let version = version::of_tag(&of.tag).context("a tag that names no release")?;
+        match self.remote.refs(self.branch)?.tag(&version) {
+            None => Ok(false),
+            Some(commit) if commit == of.commit => Ok(true),
+            Some(commit) => bail!("{}", moved(of, "at the remote", commit)),
+        }
+    }
+
+    fn have_draft(&self, call: &Call<'_>) -> Result<Outputs> {
+        let draft: Draft = parameters(call)?;
+        let one = |release: &Release| Outputs::from([(RELEASE.to_owned(), release.id.to_string())]);
+        match self.remote.releases(&draft.tag_name)?.as_slice() {
+            [] => {}
+            [release] => {
+                call.desk.log.line(&format!("it is there already: {}", release.html_url));
+                return Ok(one(release));
+            }
+            several => bail!("{}", doubled(&draft.tag_name, several)),
+        }
+        let made = self.remote.make_draft(&draft)?;
+        call.desk.log.line(&format!("made {}", made.html_url));
+        // Making a draft is not atomic: another publication may have made one meanwhile. The earliest stays.
+        let all = self.remote.releases(&draft.tag_name)?;
+        let Some(first) = all.iter().map(|release| release.id).min().filter(|first| *first != made.id) else {
+            return Ok(one(&made));
+        };
+        self.remote.discard_draft(made.id)?;
+        bail!(
+            "another publication of {} runs: it made the release {first} a moment before this one made {}, which was taken \
+             back; wait until it has ended",
+            draft.tag_name,
+            made.id
+        )
+    }
+
+    fn upload(&self, call: &Call<'_>) -> Result<Outputs> {
+        let Upload { of, file, sha256 } = parameters(call)?;
+        let found = hashing::of_file(&file)?;
+        if found.sha256 != sha256 {
+            bail!("{} changed since it was verified; package again", file.display());
+        }
+        let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let wanted = Wanted { tag: &of.tag, name: &name, sha256: &sha256, bytes: found.bytes };
+        let release = self.remote.release(id(call)?)?;
+        let partly = match release.assets.iter().find(|asset| asset.name == name) {
+            Some(asset) if asset.state == WHOLE => {
+                self.is(asset, &wanted)?;
+                return done(call, "it is there already");
+            }
+            Some(_) => true,
+            None => false,
+        };
+        if !release.draft {
+            bail!(
+                "{} is public and lacks {name}; what is public is not changed: {}",
+                of.tag,
+                release.html_url
+            );
+        }
+        let carried = self.remote.upload(&of.tag, &file, partly);
+        // Another publication may have been faster with the same file; and what was carried must have arrived.
+        let release = self.remote.release(release.id);
+        match (carried, release) {
+            (Err(error), Err(_)) | (Ok(()), Err(error)) => Err(error),
+            (carried, Ok(release)) => {
+                match release.assets.iter().find(|asset| asset.name == name && asset.state == WHOLE) {
+                    Some(asset) => self.is(asset, &wanted)?,
+                    None => {
+                        carried?;
+                        bail!("it was uploaded, and the release does not have it: {}", release.html_url);
+                    }
+                }
+                done(call, "uploaded")
+            }
+        }
+    }
+
+    /// Whether a file of the release is the one that is wanted.
+    fn is(&self, asset: &Asset, wanted: &Wanted<'_>) -> Result<()> {
+        let Wanted { tag, name, sha256, bytes } = wanted;
+        let other = |what: String| {
+            bail!(
+                "the release has another {name}: {what}; when it is a mistake: gh release delete-asset {tag} {name}"
+            )
+        };
+        if asset.size != *bytes {
+            return other(format!("of {} bytes instead of {bytes}", asset.size));
+        }
+        let there = match &asset.digest {
+            Some(digest) => digest.trim_start_matches("sha256:").to_owned(),
+            None => self.remote.fetched_sha256(tag, name)?,
+        };
+        if there == *sha256 { Ok(()) } else { other(format!("SHA-256 {there} instead of {sha256}")) }
+    }
+
+    fn publish(&self, call: &Call<'_>) -> Result<Outputs> {
+        let Publication { of, files, latest } = parameters(call)?;
+        if !self.is_pushed(&of)? {
+            bail!("the remote has lost the tag {}; run again, and find out who removed it", of.tag);
+        }
+        let all = self.remote.releases(&of.tag)?;
+        if all.len() > 1 {
+            bail!("{}", doubled(&of.tag, &all));
+        }
+        let release = self.remote.release(id(call)?)?;
+        let whole =
+            |name: &String| release.assets.iter().any(|asset| asset.name == *name && asset.state == WHOLE);
+        let lost: Vec<_> = files.keys().filter(|name| !whole(name)).cloned().collect();
+        let extra: Vec<_> = release
+            .assets
+            .iter()
+            .filter(|asset| !files.contains_key(&asset.name))
+            .map(|asset| asset.name.clone())
+            .collect();
+        if !lost.is_empty() {
+            bail!("the release has lost {}; run again, and find out who removed it", lost.join(", "));
+        }
+        for asset in &release.assets {
+            // Told for nothing: a file that was changed since it was uploaded does not become public.
+            let there = asset.digest.as_deref().map(|digest| digest.trim_start_matches("sha256:"));
+            if let (Some(there), Some(wanted)) = (there, files.get(&asset.name))
+                && there != wanted
+            {
+                bail!("the release has another {}: SHA-256 {there} instead of {wanted}", asset.name);
+            }
+        }
+        if !extra.is_empty() {
+            bail!(
+                "the release has files that are not part of it: {}; remove them from {}",
+                extra.join(", "),
+                release.html_url
+            );
+        }
+        let public = if release.draft {
+            let public = self.remote.publish(release.id, latest)?;
+            call.desk.log.line("made public");
+            public
+        } else {
+            call.desk.log.line("it is public already");
+            release
+        };
+        if public.draft || public.tag_name != of.tag {
+            bail!("the host still says draft, or another tag: {}", public.html_url);
+        }
+        Ok(Outputs::from([("url".to_owned(), public.html_url)]))
+    }
+}
+
+/// A file as it must be at the host.
+struct Wanted<'a> {
+    tag: &'a str,
+    name: &'a str,
+    sha256: &'a str,
+    bytes: u64,
+}
+
+fn parameters<T: DeserializeOwned>(call: &Call<'_>) -> Result<T> {
+    serde_json::from_value(call.parameters.clone()).with_context(|| format!("what to do for {}", call.name))
+}
+
+fn id(call: &Call<'_>) -> Result<u64> {
+    let id = call.args.get(RELEASE).context("no release was made")?.expose();
+    id.parse().with_context(|| format!("the number of a release is `{id}`"))
+}
+
+fn done(call: &Call<'_>, what: &str) -> Result<Outputs> {
+    call.desk.log.line(what);
+    Ok(Outputs::new())
+}
+
+fn moved(of: &Tagged, place: &str, commit: &str) -> String {
+    format!(
+        "the tag {} moved: {place} it is at {}, this release is of {}; a tag that others may have is never moved: release \
+         under a later version",
+        of.tag,
+        short(commit),
+        short(&of.commit)
+    )
+}
+
+fn doubled(tag: &str, releases: &[Release]) -> String {
+    let urls: Vec<_> = releases.iter().map(|release| release.html_url.as_str()).collect();
+    format!("{tag} has {} releases, expected one: remove all but one of {}", urls.len(), urls.join(", "))
+}

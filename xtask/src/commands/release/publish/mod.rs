@@ -1,0 +1,126 @@
+//! `cargo xtask release publish`: makes a packaged release public. Each step first asks whether it is done already, so
+//! that a rerun goes on where an earlier run, here or elsewhere, ended.
+
+mod acts;
+mod preflight;
+mod steps;
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+
+use super::{FOLDER, Place};
+use crate::commands::dev::running::command_line;
+use crate::context::Context;
+use crate::exit::{Reported, refused};
+use crate::forge::github::{GitHub, TOKEN};
+use crate::forge::remote::Remote as _;
+use crate::plan::interrupt::Interrupt;
+use crate::plan::perform::{Call, Hands, NoHands};
+use crate::plan::report::{Outcome, Report};
+use crate::plan::runner::{Runner, cores};
+use crate::plan::show::Show;
+use crate::stdout;
+use acts::Acts;
+
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Examples:\n  cargo xtask release publish                    show what would be done\n  \
+                        GH_TOKEN=$(gh auth token) cargo xtask release publish --execute\n\nCredentials come from GH_TOKEN \
+                        (it needs contents: write), nobody is asked anything. The release stays a draft until all of it \
+                        is there; it becomes public in the last step. After a failure or a kill run the same command \
+                        again.\nExit code 0 when it is public (or, without --execute, could be), 1 when something stands in \
+                        the way or failed, 2 when it cannot be begun."
+)]
+pub struct Options {
+    /// The folder that `release package` wrote [default: target/release-artifacts]
+    #[arg(value_name = "DIR")]
+    folder: Option<PathBuf>,
+    /// Do it; without this the steps are only shown
+    #[arg(long)]
+    execute: bool,
+    /// Sign the tag with your key, as git is set up to
+    #[arg(long)]
+    sign_tag: bool,
+    #[command(flatten)]
+    place: Place,
+}
+
+/// # Errors
+/// Reported when something stands in the way or a step failed; refused when there is no release to publish.
+pub fn run(context: &Context, options: &Options) -> Result<()> {
+    let folder = options.folder.clone().unwrap_or_else(|| context.path(FOLDER));
+    let folder = folder.canonicalize().map_err(|error| {
+        refused(format!("{}: {error}; `cargo xtask release package` makes a release", folder.display()))
+    })?;
+    let interrupt = Interrupt::listen()?;
+    let ready = preflight::look(context, options, &folder, &interrupt)?;
+    let plan = steps::plan(&ready, options.sign_tag);
+    if !options.execute && context.json {
+        stdout::json(&serde_json::json!({ "plan": plan, "problems": ready.problems }))?;
+    } else if !options.execute {
+        stdout::text(&plan.text())?;
+    }
+    for problem in &ready.problems {
+        eprintln!("✗ {}\n  to do: {}", problem.what, problem.remedy);
+    }
+    if !ready.problems.is_empty() {
+        eprintln!("nothing was done");
+        return Err(Reported.into());
+    }
+    if !options.execute {
+        eprintln!("nothing was done; --execute does it");
+        return Ok(());
+    }
+    if std::env::var_os(TOKEN).is_none_or(|token| token.is_empty()) {
+        return Err(refused(format!(
+            "{TOKEN} is not set: expected a token that may write the contents of the repository, such as {TOKEN}=$(gh \
+             auth token)"
+        )));
+    }
+    let remote = GitHub::open(&context.root, &options.place.remote, &interrupt)?;
+    let acts = Acts { root: &context.root, remote: &remote, branch: &options.place.branch };
+    let perform = |call: &Call<'_>| acts.perform(call);
+    let show = Show::on_stderr();
+    let runner = Runner {
+        state: context.state(),
+        command: command_line(),
+        // Uploads wait for the network, not for a processor.
+        jobs: cores().max(4),
+        keep_going: false,
+        grace_ms: 10_000,
+        interrupt: interrupt.clone(),
+        show: show.clone(),
+        hands: Hands { native: &perform, ..NoHands::hands() },
+    };
+    let report = runner.run(&plan)?;
+    conclude(context, &remote, &report, &show)?;
+    report.into_result()
+}
+
+/// Says how far it came.
+fn conclude(context: &Context, remote: &GitHub, report: &Report, show: &Show) -> Result<()> {
+    if context.json {
+        stdout::json(report)?;
+    }
+    let url = report.steps.iter().find_map(|step| step.outputs.get("url"));
+    if report.outcome == Outcome::Done {
+        return match url {
+            Some(url) if !context.json => stdout::text(&format!("public: {url}\n")),
+            _ => Ok(()),
+        };
+    }
+    let titles = |good: bool| {
+        let steps = report.steps.iter().filter(|step| step.status.is_good() == good);
+        let titles: Vec<_> = steps.map(|step| step.title.as_str()).collect();
+        if titles.is_empty() { "nothing".to_owned() } else { titles.join(", ") }
+    };
+    show.say(&format!(
+        "not public at {}\n  done: {}\n  not done: {}\n  to go on, run the same command again: what is done is seen and left \
+         alone",
+        remote.name(),
+        titles(true),
+        titles(false)
+    ));
+    Ok(())
+}

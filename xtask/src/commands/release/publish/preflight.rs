@@ -1,0 +1,179 @@
+//! Everything that could stop a publication, before any of it is begun.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+use semver::Version;
+
+use super::Options;
+use crate::commands::release::standing::Standing;
+use crate::context::Context;
+use crate::exit::refused;
+use crate::forge::repository::Repository;
+use crate::plan::interrupt::Interrupt;
+use crate::platform::release::REQUIRED_CHECK;
+use crate::release::changelog::{self, Changelog};
+use crate::release::history::short;
+use crate::release::problems::{self, Problem, Pushed};
+use crate::release::sums::{self, Sums};
+use crate::release::{declared, hashing, manifest, signing, version};
+
+/// A release that can be published, or what stands in its way.
+pub struct Ready {
+    pub folder: PathBuf,
+    pub version: Version,
+    pub commit: String,
+    /// SHA-256 by name, of every file that is uploaded.
+    pub files: Sums,
+    /// Markdown.
+    pub notes: String,
+    /// Whether it is the latest release once it is public.
+    pub latest: bool,
+    pub problems: Vec<Problem>,
+}
+
+/// # Errors
+/// Refused when the folder holds no release; when git cannot tell.
+pub fn look(context: &Context, options: &Options, folder: &Path, interrupt: &Interrupt) -> Result<Ready> {
+    let told = |problem: String| {
+        refused(format!("{}: {problem}; `cargo xtask release package` makes a release", folder.display()))
+    };
+    let release = manifest::read(folder)?.map_err(told)?.release;
+    let version =
+        version::read(&release.version).map_err(|problem| told(format!("the version {problem}")))?;
+    let commit = release.commit;
+    let mut problems: Vec<_> = unverified(folder)?
+        .into_iter()
+        .map(|problem| {
+            Problem::new(
+                "artifacts",
+                problem,
+                "cargo xtask release package, again; never publish what is not verified",
+            )
+        })
+        .collect();
+    let files = files(folder)?;
+
+    let repository = Repository { root: &context.root };
+    let here = repository.has(&commit)?;
+    if !here {
+        problems.push(Problem::new(
+            "commit",
+            format!("the release is of commit {}, which is not here", short(&commit)),
+            format!(
+                "git fetch --tags {}, or publish from the checkout that packaged it",
+                options.place.remote
+            ),
+        ));
+    }
+    let mut ready = Ready {
+        folder: folder.to_owned(),
+        latest: false,
+        notes: String::new(),
+        version,
+        commit,
+        files,
+        problems,
+    };
+    if here {
+        ready.standing(context, options, &repository, interrupt)?;
+        ready.texts(&repository)?;
+    }
+    Ok(ready)
+}
+
+/// What is wrong with the sums and their files.
+fn unverified(folder: &Path) -> Result<Vec<String>> {
+    let text = std::fs::read_to_string(folder.join(sums::FILE)).unwrap_or_default();
+    let listed = match sums::parse(&text) {
+        Ok(listed) => listed,
+        Err(problems) => return Ok(problems),
+    };
+    let mut problems = Vec::new();
+    for (name, sha256) in &listed {
+        let path = folder.join(name);
+        if !path.is_file() {
+            problems.push(format!("{name}: listed in {} and missing", sums::FILE));
+        } else if hashing::of_file(&path)?.sha256 != *sha256 {
+            problems.push(format!("{name}: its bytes are not those that {} lists", sums::FILE));
+        }
+    }
+    if !folder.join(signing::FILE).is_file() {
+        problems.push(format!("{} is missing: the release is not signed", signing::FILE));
+    }
+    Ok(problems)
+}
+
+/// The sums list what they are over; they and their signature are uploaded too.
+fn files(folder: &Path) -> Result<Sums> {
+    let mut files = Sums::new();
+    for entry in std::fs::read_dir(folder)? {
+        let entry = entry?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if entry.file_type()?.is_file() && sums::is_plain(&name) {
+            files.insert(name, hashing::of_file(&entry.path())?.sha256);
+        }
+    }
+    Ok(files)
+}
+
+impl Ready {
+    fn standing(
+        &mut self,
+        context: &Context,
+        options: &Options,
+        repository: &Repository,
+        interrupt: &Interrupt,
+    ) -> Result<()> {
+        let place = &options.place;
+        let standing = Standing::observe(context, place, &self.commit, interrupt)?;
+        let tags = repository.tags(None)?;
+        self.problems.extend(standing.problems(Some(&self.version), &tags, place));
+        self.problems.extend(problems::ci(&standing.ci, &self.commit, REQUIRED_CHECK));
+        let here = tags.iter().find(|tag| tag.version == self.version).map(|tag| tag.commit.as_str());
+        let there = standing.refs.tag(&self.version);
+        // A tag at this very commit is what an earlier run left.
+        let elsewhere = |tag: Option<&&str>| tag.is_some_and(|tag| **tag != self.commit);
+        if elsewhere(here.as_ref()) || elsewhere(there.as_ref()) {
+            self.problems.extend(problems::tag(&self.version, &self.commit, here, there));
+        }
+        let contained = repository.tags(Some(&self.commit))?;
+        let last = contained.iter().map(|tag| &tag.version).find(|version| **version != self.version);
+        self.problems.extend(problems::greater(&self.version, last));
+        let full = standing.refs.tags.iter().filter(|tag| tag.version.pre.is_empty());
+        let later = full.map(|tag| &tag.version).any(|known| version::is_greater(known, &self.version));
+        self.latest = self.version.pre.is_empty() && !later && standing.pushed == Pushed::Yes;
+        Ok(())
+    }
+
+    /// What the commit itself says of the release.
+    fn texts(&mut self, repository: &Repository) -> Result<()> {
+        let manifest = repository.file(&self.commit, declared::FILE)?.unwrap_or_default();
+        match declared::read(&manifest) {
+            Ok(declared) if declared == self.version => {}
+            Ok(declared) => self.problems.push(Problem::new(
+                "version",
+                format!(
+                    "the release is {}, {} of its commit declares {declared}",
+                    self.version,
+                    declared::FILE
+                ),
+                "cargo xtask release package, from the commit that is released",
+            )),
+            Err(problem) => {
+                self.problems.push(Problem::new("version", problem, "mend it, commit and package again"))
+            }
+        }
+        let text = repository.file(&self.commit, changelog::FILE)?.unwrap_or_default();
+        let notes = Changelog::read(&text).release(&self.version).map(|part| part.notes.to_owned());
+        match notes.filter(|notes| !notes.is_empty()) {
+            Some(notes) => self.notes = notes,
+            None => self.problems.push(Problem::new(
+                "changelog",
+                format!("{} of the commit has no notes of {}", changelog::FILE, self.version),
+                "cargo xtask release prepare, commit, push and package again",
+            )),
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,114 @@
+//! The steps of a publication, as a plan. Pure.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use super::preflight::Ready;
+use crate::forge::remote::Draft;
+use crate::plan::action::{Action, Native};
+use crate::plan::argument::Arg;
+use crate::plan::step::{Plan, Step, StepId};
+use crate::release::version;
+
+/// The names of the native calls.
+pub mod native {
+    pub const TAG: &str = "make-tag";
+    pub const PUSH: &str = "push-tag";
+    pub const DRAFT: &str = "make-draft";
+    pub const UPLOAD: &str = "upload";
+    pub const PUBLISH: &str = "publish";
+}
+
+/// The output of the draft: its number at the host.
+pub const RELEASE: &str = "release";
+
+/// Half an hour for a large file on a slow line.
+const UPLOAD_MS: u64 = 1_800_000;
+
+/// What every step must know of the release.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tagged {
+    pub tag: String,
+    pub commit: String,
+}
+
+/// A file to be uploaded.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Upload {
+    #[serde(flatten)]
+    pub of: Tagged,
+    pub file: std::path::PathBuf,
+    pub sha256: String,
+}
+
+/// All files of the release, and whether it becomes the latest.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Publication {
+    #[serde(flatten)]
+    pub of: Tagged,
+    pub files: BTreeMap<String, String>,
+    pub latest: bool,
+}
+
+/// Nothing is journaled: the remote itself is asked what is done, because it may have been done, or undone, from another
+/// machine.
+pub fn plan(ready: &Ready, sign_tag: bool) -> Plan {
+    let tag = version::tag(&ready.version);
+    let of = Tagged { tag: tag.clone(), commit: ready.commit.clone() };
+    let title = format!("Flowship {}", ready.version);
+    let step = |id: &str, title: String, name: &str, parameters: serde_json::Value, needs: &[&str]| {
+        Step {
+        id: id.into(),
+        title,
+        action: Action::Native(Native { name: name.into(), parameters, args: BTreeMap::new() }),
+        needs: needs.iter().map(|need| StepId::from(*need)).collect(),
+        remedy: Some(
+            "nothing is public before the last step: mend what the error names and run the same command again".into(),
+        ),
+        ..Step::default()
+    }
+    };
+    let mut make_tag = json!(of);
+    make_tag["message"] = json!(title);
+    make_tag["signed"] = json!(sign_tag);
+    let draft = json!(Draft {
+        tag_name: tag.clone(),
+        target_commitish: ready.commit.clone(),
+        name: title,
+        body: ready.notes.clone(),
+        draft: true,
+        prerelease: !ready.version.pre.is_empty(),
+    });
+    let mut steps = vec![
+        step("tag", format!("tag {tag}"), native::TAG, make_tag, &[]),
+        step("push", format!("push {tag}"), native::PUSH, json!(of), &["tag"]),
+        step("draft", format!("have a draft of {tag}"), native::DRAFT, draft, &["push"]),
+    ];
+    let release = || BTreeMap::from([(RELEASE.to_owned(), Arg::output("draft", RELEASE))]);
+    let mut uploads = Vec::new();
+    for (name, sha256) in &ready.files {
+        let id = StepId(format!("upload.{}", name.to_lowercase().replace('+', "_")));
+        let upload = Upload { of: of.clone(), file: ready.folder.join(name), sha256: sha256.clone() };
+        let mut step = step("", format!("upload {name}"), native::UPLOAD, json!(upload), &["draft"]);
+        step.id = id.clone();
+        step.time_limit_ms = UPLOAD_MS;
+        with_args(&mut step, release());
+        steps.push(step);
+        uploads.push(id);
+    }
+    let publication = Publication { of, files: ready.files.clone(), latest: ready.latest };
+    let mut publish =
+        step("publish", format!("make {tag} public"), native::PUBLISH, json!(publication), &["draft"]);
+    publish.needs.extend(uploads);
+    with_args(&mut publish, release());
+    steps.push(publish);
+    Plan { intent: format!("publish {tag}"), target: "publish".into(), steps, ..Plan::default() }
+}
+
+fn with_args(step: &mut Step, args: BTreeMap<String, Arg>) {
+    if let Action::Native(native) = &mut step.action {
+        native.args = args;
+    }
+}

@@ -8,6 +8,7 @@ use vocabulary::model::{
 };
 
 use super::artifact::{Artifact, Family, banner};
+use super::workflows;
 use crate::site;
 
 pub const FAMILY: Family = Family {
@@ -150,6 +151,15 @@ fn pages() -> Vec<Page> {
                 "when it fails",
             ],
             rows: gates,
+        },
+        Page {
+            name: "jobs",
+            title: "Jobs",
+            about: "What runs on GitHub, and what each job may do there. `cargo xtask ci --as-workflow JOB` runs the commands of \
+                    a job here.",
+            source: "xtask/src/artifacts/workflows",
+            headers: vec!["job", "started by", "needs", "may", "environment", "secrets"],
+            rows: jobs,
         },
     ]
 }
@@ -391,6 +401,27 @@ fn reachability(platform: &Platform) -> Vec<Vec<String>> {
         }
     }
     rows
+}
+
+/// Derived from the workflows, which derive from the gates.
+fn jobs(platform: &Platform) -> Vec<Vec<String>> {
+    let row = |workflow: &workflows::WorkflowRecord, job: &workflows::JobRecord| {
+        let may = job.permissions.iter().map(|may| format!("{} {} ({})", may.access, may.scope, may.why));
+        let place = job.environment.as_ref().map_or_else(String::new, |place| match place.reviewers {
+            "required" => format!("{}, with reviewers", code(place.name)),
+            _ => code(place.name),
+        });
+        vec![
+            code(&format!("{}/{}", workflow.id, job.id)),
+            workflow.triggers.join(", "),
+            job.needs.join(", "),
+            may.collect::<Vec<_>>().join(", "),
+            place,
+            codes(&job.secrets),
+        ]
+    };
+    let workflows = workflows::workflows(platform);
+    workflows.iter().flat_map(|workflow| workflow.jobs.iter().map(|job| row(workflow, job))).collect()
 }
 
 fn codes(texts: &[&str]) -> String {

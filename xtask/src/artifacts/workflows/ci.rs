@@ -12,6 +12,7 @@ use super::steps::{
     History, READS_SOURCES, caches, check_out, filled, job, judge, limit_minutes, newest_only, of_group, run,
     set_up_python,
 };
+use crate::platform::release::{BRANCH, REQUIRED_CHECK};
 
 pub const SOURCE: &str = file!();
 
@@ -30,7 +31,7 @@ pub fn workflow(platform: &Platform) -> Workflow {
                 events: vec![Opened, Synchronize, Reopened, Labeled, Unlabeled],
                 paths: vec![],
             },
-            Trigger::Push { branches: vec!["main"], tags: vec![], paths: vec![] },
+            Trigger::Push { branches: vec![BRANCH], tags: vec![], paths: vec![] },
             Trigger::Manual { inputs: vec![] },
         ],
         concurrency: newest_only(),
@@ -126,5 +127,5 @@ fn required(changes: &Job, review: &Job, judged: &[Job]) -> Job {
         vec![filled("GOOD", Expression::Holds(Box::new(all)), None)],
     );
     let before: Vec<_> = [changes, review].into_iter().chain(judged).collect();
-    Job { needs: needs(&before), when: Condition::Always, ..job("required", "Required", 5, vec![step]) }
+    Job { needs: needs(&before), when: Condition::Always, ..job("required", REQUIRED_CHECK, 5, vec![step]) }
 }

@@ -9,7 +9,7 @@ mod steps;
 use vocabulary::formats::github::Workflow;
 use vocabulary::model::Platform;
 
-pub use record::{actions, workflows};
+pub use record::{JobRecord, WorkflowRecord, actions, workflows};
 
 use super::artifact::{Artifact, Family, banner};
 

@@ -8,6 +8,7 @@ use super::steps::{
     set_up_python, uses,
 };
 use crate::platform::pins;
+use crate::platform::release::BRANCH;
 
 pub const SOURCE: &str = file!();
 
@@ -35,7 +36,7 @@ pub fn workflow(platform: &Platform) -> Option<Workflow> {
         name: "Security",
         triggers: vec![
             Trigger::Schedule(WEEKLY),
-            Trigger::Push { branches: vec!["main"], tags: vec![], paths: vec![] },
+            Trigger::Push { branches: vec![BRANCH], tags: vec![], paths: vec![] },
             Trigger::Manual { inputs: vec![] },
         ],
         concurrency: newest_only(),

@@ -1,5 +1,7 @@
 //! `cargo xtask why`: which values of the platform make a line of a generated file.
 
+mod every_line;
+
 use std::fs;
 use std::path::Path;
 
@@ -20,11 +22,11 @@ use crate::stdout;
 #[command(
     after_help = "Each value of the platform is left out, or changed where it cannot be, the file generated again in \
                         memory, and compared.\n\nExamples:\n  cargo xtask why docs/reference/ports.md:12\n  cargo xtask why \
-                        .github/workflows/ci.yml:23\n  cargo xtask why --json flows/platform.json:40"
+                        .github/workflows/ci.yml:23\n  cargo xtask why --json flows/platform.json:40\n  cargo xtask why ops/docker/compose.yaml      every line of it"
 )]
 pub struct Options {
-    /// A generated file and the number of a line of it
-    #[arg(value_name = "FILE:LINE")]
+    /// A generated file and the number of a line of it; every line when there is none
+    #[arg(value_name = "FILE[:LINE]")]
     place: String,
 }
 
@@ -40,7 +42,7 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
     let known = || all.iter().map(|(_, artifact)| artifact.path.as_str());
     if path == LEDGER {
         let artifacts: Vec<_> = all.iter().map(|(_, artifact)| artifact.clone()).collect();
-        return ledger(context, &artifacts::ledger(&artifacts), line);
+        return ledger(context, &artifacts::ledger(&artifacts), line.ok_or_else(|| wrong(typed))?);
     }
     let Some((family, artifact)) = all.iter().find(|(_, artifact)| artifact.path == path) else {
         let by_hand = context.path(&path).is_file();
@@ -50,6 +52,10 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
             |near| format!("did you mean {near}?"),
         );
         return Err(refused(format!("{path} {what}; {hint}")));
+    };
+    let Some(line) = line else {
+        same_in_tree(context, artifact)?;
+        return every_line::show(context, family, artifact);
     };
     let text = line_of(artifact, line)?;
     same_in_tree(context, artifact)?;
@@ -79,13 +85,17 @@ fn place(path: &str, line: usize) -> String {
     format!("{path}:{line}")
 }
 
-fn parse(typed: &str) -> Result<(&str, usize)> {
-    let wrong = || refused(format!("{typed}: expected FILE:LINE, such as docs/reference/ports.md:12"));
-    let (path, line) = typed.rsplit_once(':').ok_or_else(wrong)?;
+/// The file, and the line when one is named.
+fn parse(typed: &str) -> Result<(&str, Option<usize>)> {
+    let Some((path, line)) = typed.rsplit_once(':') else { return Ok((typed, None)) };
     match line.parse() {
-        Ok(line) if line > 0 && !path.is_empty() => Ok((path, line)),
-        _ => Err(wrong()),
+        Ok(line) if line > 0 && !path.is_empty() => Ok((path, Some(line))),
+        _ => Err(wrong(typed)),
     }
+}
+
+fn wrong(typed: &str) -> anyhow::Error {
+    refused(format!("{typed}: expected FILE:LINE, such as docs/reference/ports.md:12, or FILE"))
 }
 
 /// A path as it was typed, from the root or from the current folder.

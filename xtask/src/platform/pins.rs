@@ -79,3 +79,13 @@ pub const UPLOAD_SARIF: Action = Action {
     version: "v4.36.2",
     commit: "8aad20d150bbac5944a9f9d289da16a4b0d87c1e",
 };
+pub const DOWNLOAD_ARTIFACT: Action = Action {
+    name: "actions/download-artifact",
+    version: "v8.0.1",
+    commit: "3e5f45b2cfb9172054b4087a40e8e0b5a5461e7c",
+};
+pub const ATTEST: Action = Action {
+    name: "actions/attest-build-provenance",
+    version: "v4.1.0",
+    commit: "a2bbfa25375fe432b6a289bc6b6cd05ecd0c4c32",
+};

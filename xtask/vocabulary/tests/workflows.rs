@@ -407,6 +407,7 @@ fn inputs_expressions_and_conditions_are_written_as_github_reads_them() {
     let key = Value::Joined(vec!["a-".into(), Expression::HashOfFiles(vec!["a", "b/**"]).into()]);
     let steps = vec![
         looks_at(labels),
+        looks_at(Expression::Setting("PLACE")),
         Step { when: Condition::NotCancelledAnd(test.clone()), ..looks_at(Expression::Axis(axis.value())) },
         Step { when: Condition::NotCancelled, ..uses("actions/cache", COMMIT, vec![("key", key)]) },
     ];
@@ -430,6 +431,7 @@ fn inputs_expressions_and_conditions_are_written_as_github_reads_them() {
         "if: \"${{ !cancelled() }}\"\n",
         "X: \"${{ toJSON(github.event.pull_request.labels.*.name) }}\"\n",
         "X: \"${{ matrix.target }}\"\n",
+        "X: \"${{ vars.PLACE }}\"\n",
         "key: \"a-${{ hashFiles('a', 'b/**') }}\"\n",
         "    strategy:\n      fail-fast: false\n      matrix:\n        target:\n          - x86_64\n",
         "    outputs:\n      version: \"${{ steps.make.outputs.version }}\"\n",

@@ -6,11 +6,11 @@ use vocabulary::formats::github::PullRequestEvent::{Labeled, Opened, Reopened, S
 use vocabulary::formats::github::{
     Condition, Context, Expression, Job, Outcome, Output, Test, Trigger, Workflow, needs,
 };
-use vocabulary::model::{GateGroup, Platform, Requirement};
+use vocabulary::model::{GateGroup, Platform};
 
 use super::steps::{
-    History, READS_SOURCES, caches, check_out, filled, job, judge, limit_minutes, newest_only, of_group, run,
-    set_up_python,
+    History, READS_SOURCES, caches, check_out, filled, job, judge, limit_minutes, needs_root, newest_only,
+    run, set_up_python,
 };
 use crate::platform::release::{BRANCH, REQUIRED_CHECK};
 
@@ -75,7 +75,7 @@ fn of_pull_request() -> Test {
 fn gates(platform: &Platform, group: GateGroup, changes: &Job) -> Job {
     // The history is judged too.
     let history = if group == GateGroup::Security { History::Whole } else { History::OneCommit };
-    let root = of_group(platform, group).any(|gate| gate.requires.contains(&Requirement::Root));
+    let root = needs_root(platform, group);
     let mut steps = vec![check_out(history), set_up_python()];
     // Root leaves files that the caches, which belong to the caller, could not save.
     steps.extend((!root).then(caches).into_iter().flatten());

@@ -3,6 +3,7 @@
 mod ci;
 pub mod local;
 mod record;
+mod release;
 mod security;
 mod steps;
 
@@ -33,6 +34,7 @@ struct Definition {
 fn definitions(platform: &Platform) -> Vec<Definition> {
     vec![
         Definition { name: "ci", source: ci::SOURCE, workflow: Some(ci::workflow(platform)) },
+        Definition { name: "release", source: release::SOURCE, workflow: Some(release::workflow(platform)) },
         Definition { name: "security", source: security::SOURCE, workflow: security::workflow(platform) },
     ]
 }

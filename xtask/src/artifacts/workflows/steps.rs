@@ -94,23 +94,31 @@ pub fn caches() -> [Step; 2] {
 
 /// The steps that run the gates of a group and keep what they found.
 pub fn judge(platform: &Platform, group: GateGroup) -> Vec<Step> {
-    let root = of_group(platform, group).any(|gate| gate.requires.contains(&Requirement::Root));
-    let command = format!("cargo xtask ci --group {} --keep-going --require-all", group.name());
     // A gate that this machine cannot run is a gate that judged nothing.
-    let mut steps = if root {
-        let as_root = format!("sudo --preserve-env env \"PATH=$PATH\" \"HOME=$HOME\" {command}");
-        let mut back = run(
-            "Own what root has made",
-            "sudo chown --recursive \"$(id --user):$(id --group)\" .flowship target",
-            vec![],
-        );
-        back.when = Condition::Always;
-        vec![run("Run the gates", as_root, vec![]), back]
+    let command = format!("cargo xtask ci --group {} --keep-going --require-all", group.name());
+    let mut steps = if needs_root(platform, group) {
+        vec![run("Run the gates", as_root(&command), vec![]), own_again()]
     } else {
         vec![run("Run the gates", command, vec![])]
     };
     steps.push(keep_results(group));
     steps
+}
+
+/// Whether one of its gates at least does.
+pub fn needs_root(platform: &Platform, group: GateGroup) -> bool {
+    of_group(platform, group).any(|gate| gate.requires.contains(&Requirement::Root))
+}
+
+/// The same command as root, with the caller's programs and caches.
+pub fn as_root(command: &str) -> String {
+    format!("sudo --preserve-env env \"PATH=$PATH\" \"HOME=$HOME\" {command}")
+}
+
+/// After [`as_root`]: later steps are the caller's.
+pub fn own_again() -> Step {
+    let command = "sudo chown --recursive \"$(id --user):$(id --group)\" .flowship target";
+    Step { when: Condition::Always, ..run("Own what root has made", command, vec![]) }
 }
 
 fn keep_results(group: GateGroup) -> Step {
@@ -125,8 +133,18 @@ fn keep_results(group: GateGroup) -> Step {
 
 /// So long the gates of a group may take, one after the other.
 pub fn limit_minutes(platform: &Platform, group: GateGroup) -> u16 {
-    let seconds: u32 = of_group(platform, group).map(|gate| gate.limit_seconds).sum();
-    u16::try_from(seconds.div_ceil(60) + AROUND_GATES).unwrap_or(u16::MAX)
+    limit(of_group(platform, group))
+}
+
+/// So long all gates may take.
+pub fn limit_of_all(platform: &Platform) -> u16 {
+    limit(platform.gates.iter())
+}
+
+fn limit<'a>(gates: impl Iterator<Item = &'a Gate>) -> u16 {
+    let seconds: u32 = gates.map(|gate| gate.limit_seconds).sum();
+    // GitHub ends any job after six hours.
+    u16::try_from(seconds.div_ceil(60) + AROUND_GATES).unwrap_or(u16::MAX).min(360)
 }
 
 pub fn of_group(platform: &Platform, group: GateGroup) -> impl Iterator<Item = &Gate> {

@@ -21,6 +21,8 @@ pub enum Expression {
     Result(Needed),
     Input(InputValue),
     Axis(AxisValue),
+    /// A variable that is set in the repository or the job's environment, and is no secret.
+    Setting(&'static str),
     /// `true` or `false`.
     Holds(Box<Test>),
     /// As JSON.
@@ -47,6 +49,8 @@ pub enum Context {
     RunId,
     /// The operating system of the machine.
     System,
+    /// A folder of the machine that is emptied after the job.
+    TemporaryFolder,
     /// The token, with the permissions of the job.
     Token,
     /// The commit that a pull request wants to change.
@@ -67,6 +71,7 @@ impl Context {
             Self::Repository => "github.repository",
             Self::RunId => "github.run_id",
             Self::System => "runner.os",
+            Self::TemporaryFolder => "runner.temp",
             Self::Token => "github.token",
             Self::PullRequestBase => "github.event.pull_request.base.sha",
             Self::PullRequestLabels => "github.event.pull_request.labels.*.name",

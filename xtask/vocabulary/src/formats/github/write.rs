@@ -223,6 +223,7 @@ fn term(expression: &Expression) -> String {
         Expression::Result(job) => format!("needs.{}.result", job.0),
         Expression::Input(input) => format!("inputs.{}", input.name),
         Expression::Axis(value) => format!("matrix.{}", value.axis),
+        Expression::Setting(name) => format!("vars.{name}"),
         Expression::Holds(test) => truth(test),
         Expression::Json(inner) => format!("toJSON({})", term(inner)),
         Expression::HashOfFiles(patterns) => {

@@ -157,3 +157,37 @@ fn a_job_that_is_none_or_runs_nothing_is_refused() {
         assert_eq!(tree.calls(), [""; 0]);
     }
 }
+
+/// The arguments of each `cargo xtask` that a workflow runs, with `x` for what the environment says.
+fn calls_of_workflows() -> Vec<Vec<String>> {
+    let repository = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let files = fs::read_dir(repository.join(".github/workflows")).unwrap();
+    let texts = files.map(|file| fs::read_to_string(file.unwrap().path()).unwrap()).collect::<String>();
+    let called = |line: &str| {
+        let (_, call) = line.trim().strip_prefix("run: ")?.split_once("cargo xtask ")?;
+        let words = call.trim_end_matches('"').replace("\\\"", "");
+        let word = |word: &str| if word.starts_with('$') { "x".to_owned() } else { word.to_owned() };
+        Some(words.split_whitespace().map(word).collect())
+    };
+    texts.lines().filter_map(called).collect()
+}
+
+#[test]
+fn workflows_call_only_what_there_is() {
+    let calls = calls_of_workflows();
+    assert!(
+        calls.iter().any(|call| call[0] == "ci") && calls.iter().any(|call| call[0] == "generate"),
+        "{calls:?}"
+    );
+    for call in calls {
+        // The command line is read before the tree is looked for.
+        let output = Command::new(env!("CARGO_BIN_EXE_xtask"))
+            .args(&call)
+            .args(["--root", "/no/such/tree"])
+            .env("FLOWSHIP_SIGNING_KEY", "x")
+            .output()
+            .unwrap();
+        let shown = text(&output.stderr);
+        assert!(shown.starts_with("error: --root /no/such/tree: "), "{call:?}: {shown}");
+    }
+}

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
-    bench, check, ci, dev, doctor, down, environment, generate, image, impact, logs, rehearse, release,
-    reset, smoke, status, supervise, why,
+    bench, check, ci, dev, doctor, down, environment, generate, image, impact, logs, measure, rehearse,
+    release, reset, smoke, status, supervise, why,
 };
 
 /// Develop, check, release, deploy and watch the Flowship platform.
@@ -55,6 +55,8 @@ pub enum Command {
     Rehearse(rehearse::Options),
     /// Measure the figures of docs/performance.md
     Bench(bench::Options),
+    /// Measure what has a threshold, and judge it: coverage
+    Measure(measure::Options),
     /// Write the files that derive from the platform
     Generate(generate::Options),
     /// Tell which values of the platform make a line of a generated file

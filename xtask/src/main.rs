@@ -16,6 +16,7 @@ mod release;
 mod review;
 mod site;
 mod stdout;
+mod thresholds;
 mod tools;
 
 use clap::Parser as _;

@@ -9,7 +9,7 @@ use crate::context::Context;
 use crate::exit::{Reported, refused};
 use crate::stdout;
 use crate::tools::catalogue::Source;
-use crate::tools::toolbox::how_to_get;
+use crate::tools::toolbox::{how_to_get, how_to_get_component};
 use crate::tools::{NpmProject, Tool, Toolbox, progress, version};
 
 /// The name under which `--install` takes the npm modules.
@@ -129,6 +129,9 @@ fn finding(toolbox: &Toolbox, tool: Tool) -> Result<Finding> {
             State::Missing,
             minimum.map(|least| format!(">= {least}")),
         ),
+        Source::RustComponent { component, least } => {
+            (false, None, how_to_get_component(component, least), State::Missing, None)
+        }
     };
     let program = program.command().to_owned();
     let finding = |state, version, get| Finding {
@@ -147,7 +150,7 @@ fn finding(toolbox: &Toolbox, tool: Tool) -> Result<Finding> {
                 Source::Wheel { .. } => {
                     format!("; remove {} and install it again", toolbox.wheel_folder(tool)?.display())
                 }
-                Source::Host { .. } => String::new(),
+                Source::Host { .. } | Source::RustComponent { .. } => String::new(),
             };
             finding(State::Broken, None, format!("{error:#}{remedy}"))
         }

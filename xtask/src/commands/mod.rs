@@ -12,6 +12,7 @@ pub mod image;
 pub mod impact;
 pub mod logs;
 mod meaning;
+pub mod measure;
 pub mod rehearse;
 pub mod release;
 pub mod reset;
@@ -40,6 +41,7 @@ pub fn run(context: &Context, command: Command) -> Result<()> {
         Command::Reset(options) => reset::run(context, &options),
         Command::Ci(options) => ci::run(context, &options),
         Command::Bench(options) => bench::run(context, &options),
+        Command::Measure(options) => measure::run(context, &options),
         Command::Generate(options) => generate::run(context, &options),
         Command::Why(options) => why::run(context, &options),
         Command::Impact(options) => impact::run(context, &options),

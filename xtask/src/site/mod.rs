@@ -20,7 +20,7 @@ use vocabulary::model::{Platform, Service};
 use crate::exit::refused;
 use crate::nearest::nearest;
 
-pub use problem::{Problem, listing};
+pub use problem::{Problem, listing, position};
 pub use settings::{SettingDoc, settings};
 
 /// Where the environments are, below the root.

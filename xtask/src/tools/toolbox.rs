@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result, anyhow, bail};
 use super::catalogue::{Program, Source, Tool};
 use super::progress::Progress;
 use super::requirements::{self, Requirements};
-use super::{cache, install, npm, version};
+use super::{cache, install, npm, rust_component, version};
 use crate::context::Context;
 use crate::exit::refused;
 
@@ -76,7 +76,9 @@ impl Toolbox {
                         missing.push(*tool);
                     }
                 }
-                Source::Host { .. } => problems.extend(self.path(tool.program()).err()),
+                Source::Host { .. } | Source::RustComponent { .. } => {
+                    problems.extend(self.path(tool.program()).err());
+                }
             }
         }
         if !missing.is_empty() {
@@ -112,6 +114,15 @@ impl Toolbox {
                     how_to_get(debian, fedora)
                 )
             }),
+            Source::RustComponent { component, least } => rust_component::find(location.file, least)
+                .ok_or_else(|| {
+                    anyhow!(
+                        "{} is not there, it is needed to {}: {}",
+                        location.file,
+                        entry.purpose,
+                        how_to_get_component(component, least)
+                    )
+                }),
         }
     }
 
@@ -137,7 +148,7 @@ impl Toolbox {
         let location = program.location();
         let path = match location.tool.entry().source {
             Source::Wheel { .. } => self.wheel_folder(location.tool)?.join(location.file),
-            Source::Host { .. } => self.path(program)?,
+            Source::Host { .. } | Source::RustComponent { .. } => self.path(program)?,
         };
         Ok(match location.interpreter {
             Some(interpreter) => {
@@ -243,6 +254,13 @@ pub fn how_to_get(debian: &str, fedora: &str) -> String {
         return format!("install {debian}");
     }
     format!("apt-get install {debian} (Debian), dnf install {fedora} (Fedora)")
+}
+
+/// What to type to get a component of the Rust toolchain, or what stands for it.
+pub fn how_to_get_component(component: &str, least: u32) -> String {
+    format!(
+        "rustup component add {component}, or apt-get install llvm-{least} (Debian), dnf install llvm (Fedora)"
+    )
 }
 
 fn together(problems: Vec<anyhow::Error>) -> Result<()> {

@@ -68,10 +68,10 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
     if options.list.list {
         return list::run(context, &platform, &asked, &options.list);
     }
-    let absent = requirements::absent(asked.iter().flat_map(|gate| gate.requires.iter().copied()));
+    let toolbox = Toolbox::open(context)?;
+    let absent = requirements::absent(&toolbox, asked.iter().flat_map(|gate| gate.requires.iter().copied()));
     let (gates, unable): (Vec<&Gate>, Vec<&Gate>) =
         asked.iter().partition(|gate| !gate.requires.iter().any(|one| absent.contains_key(one.absent())));
-    let toolbox = Toolbox::open(context)?;
     let names: Vec<_> = gates
         .iter()
         .flat_map(|gate| &gate.commands)

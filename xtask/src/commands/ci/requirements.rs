@@ -5,12 +5,13 @@ use std::collections::BTreeMap;
 use vocabulary::model::Requirement;
 
 use crate::images::engine::Engine;
+use crate::tools::{Program, Toolbox};
 
 /// Why a gate is not run, in a few words, and what exactly was found.
 pub type Absent = BTreeMap<&'static str, String>;
 
 /// Those of the requirements that are not met; each is looked at once.
-pub fn absent(asked: impl IntoIterator<Item = Requirement>) -> Absent {
+pub fn absent(toolbox: &Toolbox, asked: impl IntoIterator<Item = Requirement>) -> Absent {
     let mut absent = Absent::new();
     let mut seen = Vec::new();
     for requirement in asked {
@@ -22,6 +23,10 @@ pub fn absent(asked: impl IntoIterator<Item = Requirement>) -> Absent {
             Requirement::ContainerEngine => Engine::find().and_then(|engine| engine.build().map(|_| ())),
             Requirement::Root if rustix::process::geteuid().is_root() => Ok(()),
             Requirement::Root => Err(anyhow::anyhow!("run it as root to judge everything")),
+            Requirement::LlvmTools => {
+                toolbox.path(Program::LlvmProfdata).and_then(|_| toolbox.path(Program::LlvmCov)).map(|_| ())
+            }
+            Requirement::Valgrind => toolbox.path(Program::Valgrind).map(|_| ()),
         };
         if let Err(error) = found {
             absent.insert(requirement.absent(), format!("{error:#}"));

@@ -2,6 +2,7 @@
 
 mod clippy;
 mod containers;
+mod coverage;
 mod engine;
 mod flows;
 mod format;
@@ -26,6 +27,7 @@ pub fn gates() -> Vec<Gate> {
         secrets_in_history::gate(),
         clippy::gate(),
         tests::gate(),
+        coverage::gate(),
         node::gate(),
         smoke::gate(),
         images::gate(),

@@ -14,7 +14,7 @@ pub fn gate() -> Gate {
             folder: "flows",
             evidence: Evidence::NodeTests,
         }],
-        after: vec!["tests"],
+        after: vec!["tests", "coverage"],
         requires: vec![],
         reads: Reads::Files(vec!["flows", "ops", "xtask"]),
         remedy: "run the failing file alone: `cargo xtask ci node` prints its name and its log",

@@ -90,6 +90,10 @@ pub enum Requirement {
     ContainerEngine,
     /// The caller is root.
     Root,
+    /// The tools that read the coverage of what this Rust compiler builds.
+    LlvmTools,
+    /// It counts instructions.
+    Valgrind,
 }
 
 impl Requirement {
@@ -99,6 +103,8 @@ impl Requirement {
         match self {
             Self::ContainerEngine => "no container engine",
             Self::Root => "the caller is not root",
+            Self::LlvmTools => "no LLVM tools",
+            Self::Valgrind => "no Valgrind",
         }
     }
 }

@@ -1,0 +1,45 @@
+//! The Rust tests under cargo-llvm-cov: those that are quick, so that no slow test runs twice in CI. Acts.
+
+use std::fs;
+use std::path::PathBuf;
+
+use anyhow::{Context as _, Result, bail};
+
+use crate::checks::coverage::Language;
+use crate::context::Context;
+use crate::tools::{Program, Tool, Toolbox, progress};
+
+/// Builds with instruments, runs the tests; gives the report.
+///
+/// # Errors
+/// A program is missing, or a test fails.
+pub fn measure(context: &Context, wanted: &Language) -> Result<PathBuf> {
+    let toolbox = Toolbox::open(context)?;
+    toolbox.ensure(&[Tool::CargoLlvmCov, Tool::LlvmTools, Tool::Cargo], progress::on_stderr().as_ref())?;
+    let folder = context.state().join("coverage");
+    fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
+    let report = folder.join("rust.lcov");
+    if report.exists() {
+        fs::remove_file(&report)?;
+    }
+    let program = toolbox.path(Program::CargoLlvmCov)?;
+    let mut arguments = ["llvm-cov", "--workspace", "--lib", "--bins"].map(str::to_owned).to_vec();
+    arguments.extend(wanted.tests.iter().map(|test| format!("--test={test}")));
+    // Tests kill processes, and what those had not finished to write cannot be read.
+    arguments.extend(["--failure-mode=all", "--lcov", "--output-path"].map(str::to_owned));
+    arguments.push(report.display().to_string());
+    let done = duct::cmd(program, arguments)
+        .dir(&context.root)
+        .env("LLVM_COV", toolbox.path(Program::LlvmCov)?)
+        .env("LLVM_PROFDATA", toolbox.path(Program::LlvmProfdata)?)
+        .env("CARGO_INCREMENTAL", "0")
+        .stdin_null()
+        .stdout_to_stderr()
+        .unchecked()
+        .run()
+        .context("cargo-llvm-cov cannot be run")?;
+    if !done.status.success() {
+        bail!("the tests do not pass under coverage ({}): see `cargo xtask ci tests`", done.status);
+    }
+    Ok(report)
+}

@@ -1,0 +1,31 @@
+//! How much of the Rust sources the tests run. That of the JavaScript sources is judged where its tests run: in `node`.
+
+use vocabulary::model::{Gate, GateGroup, Reads, Requirement};
+
+use super::xtask;
+
+pub fn gate() -> Gate {
+    Gate {
+        id: "coverage",
+        group: GateGroup::Rust,
+        checks: "the quick Rust tests run as many lines, in all and in each room, as ops/ci/coverage.toml wants, and \
+                 not 2 points fewer than recorded",
+        commands: vec![xtask(&["measure", "coverage", "rust"])],
+        after: vec!["tests"],
+        requires: vec![Requirement::LlvmTools],
+        reads: Reads::Files(vec![
+            ".cargo",
+            ".gitattributes",
+            ".github",
+            "docs",
+            "flows",
+            "ops",
+            "xtask",
+            "Cargo.toml",
+            "Cargo.lock",
+            "rust-toolchain.toml",
+        ]),
+        remedy: "test what the room that it names lacks; `cargo xtask measure coverage rust` shows all rooms",
+        limit_seconds: 1800,
+    }
+}

@@ -1,0 +1,200 @@
+//! `cargo xtask measure` as gates run it: each threshold fails on the fault that it is there for.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+const THRESHOLDS: &str = "drop = 2.0\n\n[rust]\nplaces = [\"xtask/src/*\"]\noverall = 50\neach = 40\n\n[rust.rooms]\n\
+                          \"xtask/src/plan\" = 70\n";
+const RECORDED: &str = "ops/ci/recorded/coverage.toml";
+
+/// A tree that holds thresholds and a report, and no sources: judging reads nothing else.
+struct Tree {
+    folder: TempDir,
+}
+
+impl Tree {
+    fn new(thresholds: &str) -> Self {
+        let tree = Self { folder: tempfile::tempdir().unwrap() };
+        fs::create_dir_all(tree.folder.path().join("ops/environments")).unwrap();
+        tree.write("ops/ci/coverage.toml", thresholds);
+        tree
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        let path = self.folder.path().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+
+    /// A report in which so many of 100 lines of each file ran.
+    fn report(&self, files: &[(&str, usize)]) {
+        let root = self.folder.path().canonicalize().unwrap();
+        let record = |(name, covered): &(&str, usize)| {
+            let lines: String =
+                (1..=100).map(|line| format!("DA:{line},{}\n", u8::from(line <= *covered))).collect();
+            format!("SF:{}\n{lines}end_of_record\n", root.join(name).display())
+        };
+        self.write("report.lcov", &files.iter().map(record).collect::<String>());
+    }
+
+    fn coverage(&self, more: &[&str]) -> Output {
+        let report = self.folder.path().join("report.lcov");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
+        command.args(["measure", "coverage", "rust", "--root"]).arg(self.folder.path());
+        command.arg("--report").arg(report).args(more).output().unwrap()
+    }
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+/// It failed, and said so much.
+fn fails(output: &Output, code: i32, told: &[&str]) {
+    let shown = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(code), "{shown}");
+    for part in told {
+        assert!(shown.contains(part), "{part}\nin\n{shown}");
+    }
+}
+
+fn passes(output: &Output) -> String {
+    assert_eq!(output.status.code(), Some(0), "{}{}", text(&output.stdout), text(&output.stderr));
+    text(&output.stdout)
+}
+
+#[test]
+fn what_was_recorded_may_drop_by_two_points_and_not_by_three() {
+    let tree = Tree::new(THRESHOLDS);
+    tree.report(&[("xtask/src/plan/a.rs", 90), ("xtask/src/site/b.rs", 60)]);
+    passes(&tree.coverage(&["--record"]));
+    let recorded = fs::read_to_string(tree.folder.path().join(RECORDED)).unwrap();
+    assert!(recorded.contains("[rust]\noverall = 75.0\n\"xtask/src/plan\" = 90.0\n"), "{recorded}");
+
+    tree.report(&[("xtask/src/plan/a.rs", 88), ("xtask/src/site/b.rs", 60)]);
+    let table = passes(&tree.coverage(&[]));
+    assert_eq!(table.lines().next(), Some("ROOM             LINES MEASURED   WANTED RECORDED"));
+    assert!(table.contains("xtask/src/plan     100   88.0 %   88.0 %   90.0 %\n"), "{table}");
+
+    tree.report(&[("xtask/src/plan/a.rs", 87), ("xtask/src/site/b.rs", 60)]);
+    fails(
+        &tree.coverage(&[]),
+        1,
+        &["xtask/src/plan: 87.0 % of its lines ran, 3.0 points less than the recorded 90.0 %", "--record"],
+    );
+    passes(&tree.coverage(&["--record"]));
+    passes(&tree.coverage(&[]));
+}
+
+#[test]
+fn the_whole_may_not_drop_either_when_each_room_is_new() {
+    let tree = Tree::new(THRESHOLDS);
+    tree.write(RECORDED, "[rust]\noverall = 78.0\n");
+    tree.report(&[("xtask/src/plan/a.rs", 90), ("xtask/src/site/b.rs", 60)]);
+    fails(
+        &tree.coverage(&[]),
+        1,
+        &["overall: 75.0 % of its lines ran, 3.0 points less than the recorded 78.0 %"],
+    );
+}
+
+#[test]
+fn a_room_under_its_threshold_fails_and_is_not_recorded() {
+    let tree = Tree::new(THRESHOLDS);
+    tree.report(&[("xtask/src/plan/a.rs", 69), ("xtask/src/site/b.rs", 60), ("xtask/src/new/c.rs", 39)]);
+    for more in [&["--json"][..], &["--record"]] {
+        let output = tree.coverage(more);
+        fails(
+            &output,
+            1,
+            &[
+                "xtask/src/plan: 69.0 % of its lines ran, its threshold is 70.0 %: test more of it",
+                "xtask/src/new: 39.0 % of its lines ran, its threshold is 40.0 %",
+                "the thresholds stand in ops/ci/coverage.toml",
+            ],
+        );
+        if more == ["--json"] {
+            let value: Value = serde_json::from_slice(&output.stdout).unwrap();
+            assert_eq!((&value["good"], &value["rooms"][0]["measured"]), (&false.into(), &56.0.into()));
+        }
+    }
+    assert!(!tree.folder.path().join(RECORDED).exists());
+}
+
+#[test]
+fn a_report_that_tells_nothing_fails() {
+    let tree = Tree::new(THRESHOLDS);
+    fails(&tree.coverage(&[]), 1, &["report.lcov: No such file", "expected an lcov report"]);
+    for empty in ["", "TN:\nSF:xtask/src/plan/a.rs\nend_of_record\n"] {
+        tree.write("report.lcov", empty);
+        fails(&tree.coverage(&[]), 1, &["the report has no line: no test ran, or nothing was instrumented"]);
+        fails(&tree.coverage(&["--record"]), 1, &["the report has no line"]);
+    }
+    tree.write("report.lcov", "SF:xtask/src/plan/a.rs\nDA:1,1\n");
+    fails(&tree.coverage(&[]), 1, &["the record of xtask/src/plan/a.rs has no end: the report was cut off"]);
+    tree.report(&[("xtask/src/site/b.rs", 100)]);
+    fails(&tree.coverage(&[]), 1, &["xtask/src/plan: has no line in the report"]);
+}
+
+#[test]
+fn wrong_thresholds_are_refused_with_their_place() {
+    for (from, to, told) in [
+        ("overall", "overal", "ops/ci/coverage.toml:5:1: unknown field `overal`; expected one of `places`, "),
+        ("= 70", "= 170", "ops/ci/coverage.toml:9:20: 170 is out of range; expected a number from 0 to 100"),
+        ("[rust]", "[rust", "ops/ci/coverage.toml:3:6: "),
+        ("[rust]", "[javascript]", "ops/ci/coverage.toml"),
+    ] {
+        let tree = Tree::new(&THRESHOLDS.replacen(from, to, 1));
+        tree.report(&[("xtask/src/plan/a.rs", 100)]);
+        fails(&tree.coverage(&[]), 2, &[told]);
+    }
+    let tree = Tree::new(THRESHOLDS);
+    fs::remove_file(tree.folder.path().join("ops/ci/coverage.toml")).unwrap();
+    fails(&tree.coverage(&[]), 2, &["ops/ci/coverage.toml: No such file", "expected a TOML file with"]);
+}
+
+/// A crate of which its test runs half, measured by the real program.
+#[test]
+fn a_crate_is_measured() {
+    let found = Command::new("sh")
+        .args(["-c", "command -v llvm-profdata-19 || rustup component list --installed | grep llvm-tools"])
+        .output();
+    if !found.is_ok_and(|found| found.status.success()) {
+        eprintln!("not run: no LLVM tools");
+        return;
+    }
+    let tree = Tree::new(&THRESHOLDS.replace("xtask/src/*", "src").replace("\"xtask/src/plan\"", "\"src\""));
+    let repository = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    tree.write(
+        "ops/ci/requirements.txt",
+        &fs::read_to_string(repository.join("ops/ci/requirements.txt")).unwrap(),
+    );
+    tree.write("Cargo.toml", "[package]\nname = \"fixture\"\nversion = \"0.1.0\"\nedition = \"2024\"\n");
+    let source = "pub fn run(number: u32) -> u32 {\n    number * 2\n}\n\npub fn never(number: u32) -> u32 {\n    number * 3\n}\n\n\
+                  #[test]\nfn doubles() {\n    assert_eq!(run(2), 4);\n}\n";
+    tree.write("src/lib.rs", source);
+    let measure = || {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
+        // When this test itself is measured, its variables lead to another tree.
+        for (name, _) in
+            std::env::vars().filter(|(name, _)| name.contains("CARGO_LLVM_COV") || name == "CARGO_TARGET_DIR")
+        {
+            command.env_remove(name);
+        }
+        command
+            .args(["measure", "coverage", "rust", "--json", "--root"])
+            .arg(tree.folder.path())
+            .output()
+            .unwrap()
+    };
+    let output = measure();
+    fails(&output, 1, &["src: 66.7 % of its lines ran, its threshold is 70.0 %"]);
+    tree.write("src/lib.rs", &source.replace("run(2), 4", "run(2) + never(2), 10"));
+    passes(&measure());
+    tree.write("src/lib.rs", &source.replace("run(2), 4", "run(2), 5"));
+    fails(&measure(), 1, &["the tests do not pass under coverage"]);
+}

@@ -16,6 +16,7 @@ const FLOWS = path.join(__dirname, '..');
 const OWNER_PASSWORD = 'owner-of-the-test';
 const APP_PASSWORD = 'application-of-the-test';
 const LIMIT_MS = 30_000;
+const ENDS_MS = 2_000;
 
 function required(name) {
   const value = process.env[name];
@@ -46,6 +47,12 @@ async function freePort() {
   server.close();
   await once(server, 'close');
   return port;
+}
+
+// What makes a child tell which of its lines ran, where this is measured.
+function measured() {
+  const folder = process.env.NODE_V8_COVERAGE;
+  return folder === undefined ? {} : { NODE_V8_COVERAGE: folder };
 }
 
 // A child process with what it said, and its end. Only ever ended by its own pid.
@@ -79,6 +86,12 @@ class Child {
   async stop(signal = 'SIGTERM') {
     if (this.end === undefined) this.process.kill(signal);
     return this.ended;
+  }
+
+  // Which lines ran is written by a process that ends by itself; one that does not is killed.
+  async stopOrKill() {
+    await Promise.race([this.stop(), pause(ENDS_MS, undefined, { ref: false })]);
+    return this.stop('SIGKILL');
   }
 }
 
@@ -171,7 +184,7 @@ class Service {
 
   async start() {
     this.child = new Child(process.execPath, [this.script], {
-      env: { PATH: process.env.PATH, FLOWSHIP_ENVIRONMENT: 'dev', HOST: '127.0.0.1', PORT: String(this.port), ...this.env },
+      env: { ...measured(), PATH: process.env.PATH, FLOWSHIP_ENVIRONMENT: 'dev', HOST: '127.0.0.1', PORT: String(this.port), ...this.env },
     });
     const { port } = await this.child.said(`${this.script} listens`, (line) => line.port !== undefined);
     this.port = port;
@@ -214,6 +227,7 @@ class Platform {
     const child = new Child(process.execPath, [path.join(FLOWS, 'runtime', 'main.js')], {
       cwd: FLOWS,
       env: {
+        ...measured(),
         PATH: process.env.PATH,
         FLOWSHIP_ENVIRONMENT: 'production',
         FLOWSHIP_COMPONENT: 'node-red',
@@ -303,7 +317,7 @@ class Platform {
   }
 
   async stop() {
-    await Promise.all(this.replicas.map((replica) => replica.child.stop('SIGKILL')));
+    await Promise.all(this.replicas.map((replica) => replica.child.stopOrKill()));
     await Promise.all([this.mcp.stop(), this.llm.stop(), this.postgres.child?.stop('SIGQUIT')]);
     fs.rmSync(this.folder, { recursive: true, force: true, maxRetries: 5 });
   }

@@ -55,7 +55,7 @@ pub enum Command {
     Rehearse(rehearse::Options),
     /// Measure the figures of docs/performance.md
     Bench(bench::Options),
-    /// Measure what has a threshold, and judge it: coverage
+    /// Measure what has a threshold, and judge it: coverage, instructions, requests
     Measure(measure::Options),
     /// Write the files that derive from the platform
     Generate(generate::Options),

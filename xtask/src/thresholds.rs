@@ -107,7 +107,7 @@ mod tests {
         for (text, expected) in [
             (
                 "drop = 2\n[rust]\nplace = []\n",
-                "a.toml:3:1: unknown field `place`; expected one of `places`, ",
+                "a.toml:3:1: unknown field `place`; expected `places` or `overall`",
             ),
             ("drop = \"2\"\n", "a.toml:1:8: invalid type: string \"2\"; expected "),
             ("[rust]\n", "a.toml:1:1: missing field `places`; expected "),

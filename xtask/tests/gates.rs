@@ -19,6 +19,8 @@ const QUICK: [&str; 7] = ["format", "generated", "flows", "workflows", "clippy",
 
 const LIB: &str = "src/lib.rs";
 const NODE_TEST: &str = "flows/test/planted.test.js";
+/// What the planted tests load, below `flows`.
+const COVERED: &str = "runtime/problem.js";
 const EXTRA_WORKFLOW: &str = ".github/workflows/extra.yml";
 
 const GOOD_LIB: &str = "//! A fixture.\n\n/// Twice the number.\npub fn twice(number: u32) -> u32 {\n    number * 2\n}\n\n\
@@ -42,11 +44,24 @@ impl Tree {
         );
         tree.write(LIB, GOOD_LIB);
         tree.write(NODE_TEST, "require('node:test').test('works', () => {});\n");
-        tree.write("flows/test/deeper/second.test.js", "require('node:test').test('works too', () => {});\n");
+        tree.write(
+            "flows/test/deeper/second.test.js",
+            &format!("require('../../{COVERED}');\nrequire('node:test').test('works too', () => {{}});\n"),
+        );
+        tree.cover(0);
         fs::create_dir(tree.path(".git")).unwrap();
         let generated = tree.xtask(&["generate"]).output().unwrap();
         assert!(generated.status.success(), "{}", text(&generated.stderr));
         tree
+    }
+
+    /// Wants so many percent of the lines of one small file.
+    fn cover(&self, percent: u32) {
+        let wanted = format!(
+            "drop = 2\n[javascript]\nplaces = [\"flows/{COVERED}\"]\noverall = {percent}\neach = 0\n"
+        );
+        self.write("ops/ci/coverage.toml", &wanted);
+        let _ = fs::remove_dir_all(self.path("ops/ci/recorded"));
     }
 
     fn copy(&self, below: &str) {
@@ -322,6 +337,21 @@ fn node_fails_when_there_is_no_test_or_a_file_without_one() {
     let judgement = tree.judge(&["node"]);
     assert_eq!(judgement.failed(), ["node"], "{}", judgement.shown);
     assert!(judgement.shown.contains("no test in test/empty.test.js"), "{}", judgement.shown);
+}
+
+#[test]
+fn node_fails_when_its_tests_run_too_few_lines() {
+    let tree = Tree::new();
+    tree.cover(99);
+    let shown = tree.only_fails("node");
+    assert!(
+        shown.contains("overall: ") && shown.contains("its threshold is 99.0 %: test more of it"),
+        "{shown}"
+    );
+    tree.write("flows/test/deeper/second.test.js", "require('node:test').test('works too', () => {});\n");
+    let judgement = tree.judge(&["node"]);
+    assert_eq!(judgement.failed(), ["node"], "{}", judgement.shown);
+    assert!(judgement.shown.contains("the report has no line"), "{}", judgement.shown);
 }
 
 #[test]

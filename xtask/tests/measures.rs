@@ -198,3 +198,146 @@ fn a_crate_is_measured() {
     tree.write("src/lib.rs", &source.replace("run(2), 4", "run(2), 5"));
     fails(&measure(), 1, &["the tests do not pass under coverage"]);
 }
+
+const INSTRUCTIONS: &str = "ops/ci/recorded/instructions.toml";
+
+/// A tree with few flows, so that Valgrind has little to do.
+fn tree_with_flows() -> Tree {
+    let tree = Tree::new(THRESHOLDS);
+    let repository = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    for name in ["ops/ci/requirements.txt", "ops/ci/instructions.toml"] {
+        tree.write(name, &fs::read_to_string(repository.join(name)).unwrap());
+    }
+    let flows = r#"[{"id": "api", "type": "tab", "label": "API"},
+        {"id": "in", "type": "http in", "z": "api", "x": 1, "y": 1, "wires": [["answer"]]},
+        {"id": "caught", "type": "catch", "z": "api", "scope": null, "x": 1, "y": 1, "wires": [["answer"]]},
+        {"id": "answer", "type": "http response", "z": "api", "x": 1, "y": 1, "wires": []}]"#;
+    tree.write("flows/flows.json", flows);
+    tree.write("flows/test-smoke.json", "[]\n");
+    tree.write("flows/catalogue.json", r#"{"http in": {}, "catch": {}, "http response": {}}"#);
+    tree
+}
+
+fn instructions(tree: &Tree, more: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
+    command.args(["measure", "instructions", "flows", "--root"]).arg(tree.folder.path());
+    command.args(more).output().unwrap()
+}
+
+#[test]
+fn ten_percent_more_instructions_fail_and_noise_does_not() {
+    if !Command::new("valgrind").arg("--version").output().is_ok_and(|found| found.status.success()) {
+        eprintln!("not run: no Valgrind");
+        return;
+    }
+    let tree = tree_with_flows();
+    let never = instructions(&tree, &["--json"]);
+    fails(&never, 1, &["not comparable: this is rustc ", "recorded is nothing", "--record`"]);
+    let value: Value = serde_json::from_slice(&never.stdout).unwrap();
+    let (compiler, each) = (value["compiler"].as_str().unwrap(), value["works"][0]["each"].as_f64().unwrap());
+    assert!(each > 1.0, "{value}");
+    let record = |compiler: &str, work: &str, each: f64| {
+        tree.write(INSTRUCTIONS, &format!("[\"{compiler}\"]\n{work} = {each}\n"));
+    };
+
+    record(compiler, "flows", each);
+    for _ in 0..3 {
+        let output = instructions(&tree, &["--json"]);
+        let value: Value = serde_json::from_slice(passes(&output).as_bytes()).unwrap();
+        let growth = value["works"][0]["growth"].as_f64().unwrap();
+        assert!(growth.abs() < 1.0, "noise is well below the limit: {growth} %");
+    }
+    let slower = instructions(&tree, &["--slower", "10"]);
+    fails(&slower, 1, &["flows: ", "% more than the recorded", "at most 5.0 % are allowed: make it cheaper"]);
+    assert!(
+        text(&slower.stdout).contains("+10.") || text(&slower.stdout).contains("+9.9"),
+        "{}",
+        text(&slower.stdout)
+    );
+
+    record(compiler, "why", each);
+    fails(
+        &instructions(&tree, &[]),
+        1,
+        &["flows: no figure is recorded: `cargo xtask measure instructions --record`"],
+    );
+    record("rustc 1.0.0, riscv64, debug", "flows", each);
+    fails(
+        &instructions(&tree, &[]),
+        1,
+        &["not comparable: this is ", "recorded is rustc 1.0.0, riscv64, debug: "],
+    );
+}
+
+#[test]
+fn what_cannot_be_counted_is_refused_or_fails() {
+    let tree = tree_with_flows();
+    let run = |more: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
+        command.args(["measure", "instructions", "--root"]).arg(tree.folder.path());
+        command.args(more).output().unwrap()
+    };
+    fails(&run(&["flow"]), 2, &["no hot path is called flow", "did you mean flows?"]);
+    fails(&run(&["why", "--slower", "10"]), 2, &["--slower 10: why is done in 1 rounds"]);
+    for growth in ["0", "10", "-1"] {
+        tree.write("ops/ci/instructions.toml", &format!("growth = {growth}\n"));
+        let told = format!(
+            "ops/ci/instructions.toml:1:10: {growth} is out of range; expected a number above 0 and below 10"
+        );
+        fails(&run(&["flows"]), 2, &[&told]);
+    }
+}
+
+#[test]
+fn a_share_that_no_launcher_can_have_is_refused() {
+    let tree = Tree::new(THRESHOLDS);
+    let wrong =
+        "[node-red]\nshare = 2\nprocessor-share = 0.6\nrounds = 3\nmilliseconds = 100\nconnections = 1\n";
+    tree.write("ops/ci/requests.toml", wrong);
+    let output = Command::new(env!("CARGO_BIN_EXE_xtask"))
+        .args(["measure", "requests", "--root"])
+        .arg(tree.folder.path())
+        .output()
+        .unwrap();
+    fails(&output, 2, &["ops/ci/requests.toml:2:9: 2 is out of range; expected a number above 0, at most 1"]);
+}
+
+#[test]
+fn a_launcher_that_takes_more_than_its_share_fails() {
+    let tree = Tree::new(THRESHOLDS);
+    let repository = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    for below in ["flows", "ops/ci"] {
+        let entries = walkdir::WalkDir::new(repository.join(below)).into_iter();
+        for entry in entries.filter_entry(|entry| entry.file_name() != "node_modules").map(Result::unwrap) {
+            if entry.file_type().is_file() {
+                let name = entry.path().strip_prefix(repository).unwrap().to_str().unwrap();
+                tree.write(name, &fs::read_to_string(entry.path()).unwrap());
+            }
+        }
+    }
+    let measure = |share: &str| {
+        tree.write(
+            "ops/ci/requests.toml",
+            &format!("[node-red]\nshare = {share}\nprocessor-share = {share}\nrounds = 3\nmilliseconds = 200\nconnections = 4\n"),
+        );
+        let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
+        command.args(["measure", "requests", "--root"]).arg(tree.folder.path()).output().unwrap()
+    };
+    let shown = passes(&measure("0.001"));
+    assert!(shown.contains("share by processor time"), "{shown}");
+
+    let listener = fs::read_to_string(tree.folder.path().join("flows/runtime/flows-listener.js")).unwrap();
+    let planted =
+        "    account(req, res);\n    for (const end = performance.now() + 5; performance.now() < end;);\n";
+    assert!(listener.contains("    account(req, res);\n    if"), "{listener}");
+    tree.write("flows/runtime/flows-listener.js", &listener.replacen("    account(req, res);\n", planted, 1));
+    fails(
+        &measure("0.4"),
+        1,
+        &[
+            "of the requests a second that bare Node-RED answers, the threshold is 0.40",
+            "of the requests a second of processor time that bare Node-RED answers",
+            "the thresholds stand in ops/ci/requests.toml",
+        ],
+    );
+}

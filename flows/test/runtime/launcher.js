@@ -7,9 +7,12 @@ const os = require('node:os');
 const path = require('node:path');
 const readline = require('node:readline');
 const { EventEmitter, once } = require('node:events');
+const { setTimeout: pause } = require('node:timers/promises');
 
 const MAIN = path.join(__dirname, '..', '..', 'runtime', 'main.js');
 const LIMIT_MS = 20000;
+// A test may leave a launcher that does not end when it is asked to.
+const ENDS_MS = 2000;
 const OPS_TOKEN = 'ops-token-of-the-test';
 
 function project(t, { flows = [], smoke = [] } = {}) {
@@ -59,6 +62,7 @@ function environment(made, overrides = {}) {
     MCP_SERVERS: 'tools=http://127.0.0.1:1/mcp',
     OPS_TOKEN_FILE: made.secret('ops'),
     API_KEY_FILE: made.secret('api'),
+    NODE_V8_COVERAGE: process.env.NODE_V8_COVERAGE,
     ...overrides,
   };
   for (const [name, value] of Object.entries(env)) if (value === undefined) delete env[name];
@@ -77,6 +81,9 @@ function start(t, made, overrides = {}) {
     return running.ended;
   });
   t.after(async () => {
+    // Which lines ran is written by a process that ends by itself.
+    if (!running.ended) child.kill('SIGTERM');
+    await Promise.race([running.exit, pause(ENDS_MS, undefined, { ref: false })]);
     if (!running.ended) child.kill('SIGKILL');
     await running.exit;
   });

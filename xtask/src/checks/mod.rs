@@ -2,5 +2,7 @@
 
 pub mod coverage;
 pub mod flows;
+pub mod instructions;
 pub mod leaks;
+pub mod requests;
 pub mod sarif;

@@ -1,5 +1,7 @@
 //! Steps, permissions and parts of jobs that several workflows have.
 
+use std::collections::BTreeSet;
+
 use vocabulary::formats::github::{
     Access, Concurrency, Condition, Context, Does, Expression, Given, Job, Machine, Permission, Pin, Scope,
     Step, Value, Variable, Work,
@@ -96,13 +98,35 @@ pub fn caches() -> [Step; 2] {
 pub fn judge(platform: &Platform, group: GateGroup) -> Vec<Step> {
     // A gate that this machine cannot run is a gate that judged nothing.
     let command = format!("cargo xtask ci --group {} --keep-going --require-all", group.name());
-    let mut steps = if needs_root(platform, group) {
-        vec![run("Run the gates", as_root(&command), vec![]), own_again()]
+    let mut steps = brought(platform, group);
+    if needs_root(platform, group) {
+        steps.extend([run("Run the gates", as_root(&command), vec![]), own_again()]);
     } else {
-        vec![run("Run the gates", command, vec![])]
-    };
+        steps.push(run("Run the gates", command, vec![]));
+    }
     steps.push(keep_results(group));
     steps
+}
+
+/// The steps that bring what the gates require and GitHub's machine has not.
+fn brought(platform: &Platform, group: GateGroup) -> Vec<Step> {
+    let required: BTreeSet<_> =
+        of_group(platform, group).flat_map(|gate| &gate.requires).filter_map(|one| bring(*one)).collect();
+    required.into_iter().map(|(name, command)| run(name, command, vec![])).collect()
+}
+
+/// A step's name, and its command.
+fn bring(requirement: Requirement) -> Option<(&'static str, &'static str)> {
+    match requirement {
+        Requirement::LlvmTools => {
+            Some(("Have the LLVM tools", "command -v llvm-profdata-19 || rustup component add llvm-tools"))
+        }
+        Requirement::Valgrind => Some((
+            "Have Valgrind",
+            "command -v valgrind || { sudo apt-get update --quiet && sudo apt-get install --yes --quiet valgrind; }",
+        )),
+        Requirement::ContainerEngine | Requirement::Root => None,
+    }
 }
 
 /// Whether one of its gates at least does.

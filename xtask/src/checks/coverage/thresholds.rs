@@ -20,7 +20,7 @@ pub struct Thresholds {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Language {
-    /// Folders whose files count. `NAME/*` makes a room of each folder in NAME, and one of the files beside them.
+    /// Folders whose files count, or single files. `NAME/*` makes a room of each folder in NAME, and one of the files beside them.
     pub places: Vec<String>,
     /// Integration tests that run for it besides the unit tests.
     #[serde(default)]
@@ -59,7 +59,10 @@ impl Language {
     /// The room of a file; none when it is in no place.
     pub fn room(&self, path: &str) -> Option<String> {
         self.places.iter().find_map(|place| match place.strip_suffix("/*") {
-            None => path.strip_prefix(place.as_str())?.starts_with('/').then(|| place.clone()),
+            None => {
+                let rest = path.strip_prefix(place.as_str())?;
+                (rest.is_empty() || rest.starts_with('/')).then(|| place.clone())
+            }
             Some(folder) => {
                 let rest = path.strip_prefix(folder)?.strip_prefix('/')?;
                 Some(match rest.split_once('/') {
@@ -88,6 +91,7 @@ mod tests {
             ("a/plan/x/y.rs", Some("a/plan")),
             ("a/main.rs", Some("a")),
             ("b/src/x/y.rs", Some("b/src")),
+            ("b/src", Some("b/src")),
             ("b/srcs/x.rs", None),
             ("c.rs", None),
         ] {

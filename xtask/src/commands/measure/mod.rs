@@ -2,6 +2,8 @@
 //! `cargo xtask bench` publishes those.
 
 mod coverage;
+mod instructions;
+pub mod requests;
 
 use anyhow::Result;
 use clap::{Args, Subcommand};
@@ -10,8 +12,7 @@ use crate::context::Context;
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  cargo xtask measure coverage rust\n  cargo xtask measure coverage rust --record\n  \
-                        cargo xtask measure coverage javascript --report flows.lcov --json"
+    after_help = "Examples:\n  cargo xtask measure coverage rust\n  cargo xtask measure instructions --json"
 )]
 pub struct Options {
     #[command(subcommand)]
@@ -22,6 +23,13 @@ pub struct Options {
 enum What {
     /// How much of each room the tests run, against ops/ci/coverage.toml
     Coverage(coverage::Options),
+    /// What the hot paths cost in instructions, against what was recorded for this compiler
+    Instructions(instructions::Options),
+    /// What our launcher costs Node-RED, as a share of bare Node-RED's requests a second
+    Requests(requests::Options),
+    /// Do one hot path, so often: what is counted
+    #[command(hide = true)]
+    Work(instructions::WorkOptions),
 }
 
 /// # Errors
@@ -29,5 +37,8 @@ enum What {
 pub fn run(context: &Context, options: &Options) -> Result<()> {
     match &options.what {
         What::Coverage(options) => coverage::run(context, options),
+        What::Instructions(options) => instructions::run(context, options),
+        What::Requests(options) => requests::run(context, options),
+        What::Work(options) => instructions::work(context, options),
     }
 }

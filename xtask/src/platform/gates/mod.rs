@@ -1,5 +1,6 @@
 //! The quality gates of `cargo xtask ci`, one file per gate, in the order in which they are shown.
 
+mod benchmarks;
 mod clippy;
 mod containers;
 mod coverage;
@@ -33,6 +34,7 @@ pub fn gates() -> Vec<Gate> {
         images::gate(),
         engine::gate(),
         rehearsal::gate(),
+        benchmarks::gate(),
     ]
 }
 

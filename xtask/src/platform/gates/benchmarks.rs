@@ -1,0 +1,21 @@
+//! What the hot paths and the launcher cost, in figures that a machine's load does not touch.
+
+use vocabulary::model::{Gate, GateGroup, Reads, Requirement};
+
+use super::xtask;
+
+pub fn gate() -> Gate {
+    Gate {
+        id: "benchmarks",
+        group: GateGroup::Rust,
+        checks: "the hot paths take no more instructions than recorded, and our launcher leaves Node-RED its share of \
+                 requests",
+        commands: vec![xtask(&["measure", "instructions"]), xtask(&["measure", "requests"])],
+        // Requests are asked by the clock: what else uses the processors comes first.
+        after: vec!["tests", "coverage", "node", "smoke", "images", "engine", "rehearsal"],
+        requires: vec![Requirement::Valgrind],
+        reads: Reads::Files(vec!["flows", "ops", "xtask", "Cargo.toml", "Cargo.lock", "rust-toolchain.toml"]),
+        remedy: "make what it names cheaper; if it has to cost more, `cargo xtask measure instructions --record`",
+        limit_seconds: 600,
+    }
+}

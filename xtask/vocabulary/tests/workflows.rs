@@ -418,6 +418,7 @@ fn inputs_expressions_and_conditions_are_written_as_github_reads_them() {
         ..job("after", steps)
     };
     let mut all = workflow(vec![build(), after]);
+    all.concurrency = Concurrency::per_change();
     all.triggers = vec![Trigger::Manual { inputs: vec![place, force] }];
     good(&all);
     let text = all.write(&[]);
@@ -432,6 +433,7 @@ fn inputs_expressions_and_conditions_are_written_as_github_reads_them() {
         "X: \"${{ toJSON(github.event.pull_request.labels.*.name) }}\"\n",
         "X: \"${{ matrix.target }}\"\n",
         "X: \"${{ vars.PLACE }}\"\n",
+        "group: \"${{ github.workflow }}-${{ (github.event.pull_request.number || github.sha) }}\"\n",
         "key: \"a-${{ hashFiles('a', 'b/**') }}\"\n",
         "    strategy:\n      fail-fast: false\n      matrix:\n        target:\n          - x86_64\n",
         "    outputs:\n      version: \"${{ steps.make.outputs.version }}\"\n",

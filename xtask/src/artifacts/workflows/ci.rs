@@ -4,13 +4,13 @@ use std::collections::BTreeSet;
 
 use vocabulary::formats::github::PullRequestEvent::{Labeled, Opened, Reopened, Synchronize, Unlabeled};
 use vocabulary::formats::github::{
-    Condition, Context, Expression, Job, Outcome, Output, Test, Trigger, Workflow, needs,
+    Concurrency, Condition, Context, Expression, Job, Outcome, Output, Test, Trigger, Workflow, needs,
 };
 use vocabulary::model::{GateGroup, Platform};
 
 use super::steps::{
-    History, READS_SOURCES, caches, check_out, filled, job, judge, limit_minutes, needs_root, newest_only,
-    run, set_up_python,
+    History, READS_SOURCES, caches, check_out, filled, job, judge, limit_minutes, needs_root, run,
+    set_up_python,
 };
 use crate::platform::release::{BRANCH, REQUIRED_CHECK};
 
@@ -34,7 +34,7 @@ pub fn workflow(platform: &Platform) -> Workflow {
             Trigger::Push { branches: vec![BRANCH], tags: vec![], paths: vec![] },
             Trigger::Manual { inputs: vec![] },
         ],
-        concurrency: newest_only(),
+        concurrency: Concurrency::per_change(),
         jobs: first.into_iter().chain(judged).chain([required]).collect(),
     }
 }

@@ -1,11 +1,13 @@
 //! `security.yml`: what may become wrong without any change here, looked at every week.
 
-use vocabulary::formats::github::{Access, Condition, Job, Permission, Scope, Step, Trigger, Workflow};
+use vocabulary::formats::github::{
+    Access, Concurrency, Condition, Job, Permission, Scope, Step, Trigger, Workflow,
+};
 use vocabulary::model::{GateGroup, Platform};
 
 use super::steps::{
-    FINDINGS, History, READS_SOURCES, caches, check_out, job, judge, limit_minutes, newest_only, of_group,
-    set_up_python, uses,
+    FINDINGS, History, READS_SOURCES, caches, check_out, job, judge, limit_minutes, of_group, set_up_python,
+    uses,
 };
 use crate::platform::pins;
 use crate::platform::release::BRANCH;
@@ -39,7 +41,7 @@ pub fn workflow(platform: &Platform) -> Option<Workflow> {
             Trigger::Push { branches: vec![BRANCH], tags: vec![], paths: vec![] },
             Trigger::Manual { inputs: vec![] },
         ],
-        concurrency: newest_only(),
+        concurrency: Concurrency::per_change(),
         jobs: vec![Job {
             permissions: vec![READS_SOURCES, shows],
             ..job(GateGroup::Security.name(), "Security", limit, steps)

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use vocabulary::formats::github::{
-    Access, Concurrency, Condition, Context, Does, Expression, Given, Job, Machine, Permission, Pin, Scope,
-    Step, Value, Variable, Work,
+    Access, Condition, Context, Does, Expression, Given, Job, Machine, Permission, Pin, Scope, Step, Value,
+    Variable, Work,
 };
 use vocabulary::model::{Gate, GateGroup, Platform, Requirement};
 
@@ -173,9 +173,4 @@ fn limit<'a>(gates: impl Iterator<Item = &'a Gate>) -> u16 {
 
 pub fn of_group(platform: &Platform, group: GateGroup) -> impl Iterator<Item = &Gate> {
     platform.gates.iter().filter(move |gate| gate.group == group)
-}
-
-/// A newer run of the same branch or pull request ends the older one.
-pub fn newest_only() -> Concurrency {
-    Concurrency::per_reference(true)
 }

@@ -26,7 +26,7 @@ pub fn gate() -> Gate {
         }],
         after: vec!["images"],
         requires: vec![Requirement::ContainerEngine, Requirement::Root],
-        reads: Reads::World,
+        reads: Reads::FilesAndWorld(vec![".dockerignore", "flows", "ops", "xtask"]),
         remedy: "run the failing test alone: `cargo test -p xtask --test compose NAME -- --ignored`",
         limit_seconds: 1800,
     }

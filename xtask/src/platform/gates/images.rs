@@ -12,7 +12,7 @@ pub fn gate() -> Gate {
         commands: vec![xtask(&["image", "build", "--stand-ins-if-locked"]), xtask(&["image", "scan"])],
         after: vec!["smoke"],
         requires: vec![Requirement::ContainerEngine],
-        reads: Reads::World,
+        reads: Reads::FilesAndWorld(vec![".dockerignore", "flows", "ops", "xtask"]),
         remedy: "run `cargo xtask image scan`: it says what to do for each finding",
         limit_seconds: 1200,
     }

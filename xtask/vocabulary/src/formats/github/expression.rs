@@ -25,6 +25,8 @@ pub enum Expression {
     Setting(&'static str),
     /// `true` or `false`.
     Holds(Box<Test>),
+    /// The first that is there.
+    FirstOf(Vec<Expression>),
     /// As JSON.
     Json(Box<Expression>),
     /// The hash of all files that match.
@@ -53,6 +55,7 @@ pub enum Context {
     TemporaryFolder,
     /// The token, with the permissions of the job.
     Token,
+    PullRequestNumber,
     /// The commit that a pull request wants to change.
     PullRequestBase,
     /// The names of a pull request's labels, a list.
@@ -73,6 +76,7 @@ impl Context {
             Self::System => "runner.os",
             Self::TemporaryFolder => "runner.temp",
             Self::Token => "github.token",
+            Self::PullRequestNumber => "github.event.pull_request.number",
             Self::PullRequestBase => "github.event.pull_request.base.sha",
             Self::PullRequestLabels => "github.event.pull_request.labels.*.name",
         }
@@ -84,6 +88,7 @@ impl Expression {
     pub(super) fn walk(&self) -> Vec<&Expression> {
         let inside = match self {
             Self::Json(inner) => inner.walk(),
+            Self::FirstOf(inner) => inner.iter().flat_map(Expression::walk).collect(),
             Self::Holds(test) => test.expressions(),
             _ => vec![],
         };

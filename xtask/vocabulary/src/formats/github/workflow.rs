@@ -1,6 +1,6 @@
 //! One workflow file.
 
-use super::{Context, Job, Trigger, Value};
+use super::{Context, Expression, Job, Trigger, Value};
 
 /// One workflow file. It has no permission as a whole: what its jobs may do stands in each of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,6 +21,14 @@ pub struct Concurrency {
 }
 
 impl Concurrency {
+    /// The newest run of a pull request ends its older ones; each commit of a branch is judged to the end.
+    #[must_use]
+    pub fn per_change() -> Self {
+        let change = vec![Context::PullRequestNumber.into(), Context::Commit.into()];
+        let change = Value::Expression(Expression::FirstOf(change));
+        Self { group: Value::Joined(vec![Context::Workflow.into(), "-".into(), change]), cancels_older: true }
+    }
+
     /// One run for each workflow and branch, tag or pull request.
     #[must_use]
     pub fn per_reference(cancels_older: bool) -> Self {

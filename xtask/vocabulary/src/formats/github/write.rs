@@ -225,6 +225,9 @@ fn term(expression: &Expression) -> String {
         Expression::Axis(value) => format!("matrix.{}", value.axis),
         Expression::Setting(name) => format!("vars.{name}"),
         Expression::Holds(test) => truth(test),
+        Expression::FirstOf(inner) => {
+            format!("({})", inner.iter().map(term).collect::<Vec<_>>().join(" || "))
+        }
         Expression::Json(inner) => format!("toJSON({})", term(inner)),
         Expression::HashOfFiles(patterns) => {
             let patterns: Vec<_> = patterns.iter().map(|pattern| literal(pattern)).collect();

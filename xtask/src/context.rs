@@ -7,6 +7,9 @@ use anyhow::Result;
 use crate::cli::Global;
 use crate::exit::refused;
 
+/// A bundle describes itself in this file; a checkout has none.
+const BUNDLE_MARK: &str = "release.json";
+
 /// What every command needs to know of its surroundings.
 #[derive(Debug, Clone)]
 pub struct Context {
@@ -25,7 +28,7 @@ impl Context {
             Some(root) => root.canonicalize().map_err(|error| {
                 refused(format!("--root {}: {error}; give a folder that exists", root.display()))
             })?,
-            None => find_root(&std::env::current_dir()?).ok_or_else(|| {
+            None => find_root(&std::env::current_dir()?).or_else(around_program).ok_or_else(|| {
                 refused(
                     "no Flowship tree here: expected a folder with ops/environments in it or above it; \
                      change into one or pass --root DIR",
@@ -41,10 +44,21 @@ impl Context {
         &self.state
     }
 
+    /// Whether it is a release that was unpacked, and not a checkout: it has no sources.
+    pub fn is_bundle(&self) -> bool {
+        self.path(BUNDLE_MARK).is_file()
+    }
+
     /// An absolute path below the root.
     pub fn path(&self, relative: impl AsRef<Path>) -> PathBuf {
         self.root.join(relative)
     }
+}
+
+/// Where an operator's program lies in its bundle, and is called from elsewhere.
+fn around_program() -> Option<PathBuf> {
+    let program = std::env::current_exe().ok()?.canonicalize().ok()?;
+    program.parent().filter(|folder| folder.join(BUNDLE_MARK).is_file()).map(Path::to_path_buf)
 }
 
 fn find_root(start: &Path) -> Option<PathBuf> {

@@ -6,6 +6,7 @@ mod cli;
 mod commands;
 mod context;
 mod engines;
+mod evidence;
 mod exit;
 mod forge;
 mod images;
@@ -19,10 +20,8 @@ mod stdout;
 mod thresholds;
 mod tools;
 
-use clap::Parser as _;
-
 fn main() -> std::process::ExitCode {
-    let cli = cli::Cli::parse();
+    let cli = cli::parse();
     let outcome = context::Context::new(&cli.global).and_then(|context| commands::run(&context, cli.command));
     exit::report(outcome)
 }

@@ -16,6 +16,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "checks",
             "context",
             "engines",
+            "evidence",
             "exit",
             "forge",
             "images",
@@ -33,9 +34,10 @@ const ARROWS: &[(&str, &[&str])] = &[
     // An engine gets the platform as a value: what it knows of services is the vocabulary's, so that it serves any.
     ("engines", &["exit", "plan", "tools"]),
     // It gets what it packs as values: of git, of cargo and of the platform it knows nothing.
-    ("release", &["exit"]),
+    ("release", &["evidence", "exit"]),
     // Git and GitHub as publishing sees them.
     ("forge", &["exit", "plan", "release"]),
+    ("evidence", &[]),
     ("images", &["exit", "plan", "platform", "tools"]),
     ("plan", &["exit", "nearest"]),
     ("tools", &["context", "exit"]),

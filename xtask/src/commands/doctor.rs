@@ -71,6 +71,9 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
         }
     }
     let mut findings = look(&toolbox)?;
+    if context.is_bundle() {
+        forgive(&mut findings);
+    }
     if let Some(project) = project {
         findings.push(modules(&toolbox, project)?);
     }
@@ -102,6 +105,14 @@ fn chosen(names: &[String]) -> Result<(Vec<Tool>, bool)> {
     }
     let named = |name: &str| names.iter().any(|given| given == name);
     Ok((Tool::pinned().filter(|tool| named(tool.program().command())).collect(), named(MODULES)))
+}
+
+/// An operator builds nothing. Pure.
+fn forgive(findings: &mut [Finding]) {
+    let for_developers = [Tool::Cargo, Tool::Compiler, Tool::Git].map(|tool| tool.program().command());
+    for finding in findings.iter_mut().filter(|one| for_developers.contains(&one.program.as_str())) {
+        finding.required = false;
+    }
 }
 
 /// Looks at every tool of the catalogue, all at once: some take a second to tell their version.
@@ -245,6 +256,18 @@ mod tests {
                 "{state:?} {required}"
             );
         }
+    }
+
+    #[test]
+    fn an_operator_needs_no_compiler() {
+        let named = |program: &str| Finding { program: program.into(), ..row(State::Missing, true) };
+        let mut findings = ["cargo", "git", "cc"].map(named);
+        assert!(failing(&findings));
+        forgive(&mut findings);
+        assert!(!failing(&findings), "{findings:?}");
+        let mut python = [named("python3")];
+        forgive(&mut python);
+        assert!(failing(&python));
     }
 
     #[test]

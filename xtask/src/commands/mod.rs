@@ -25,12 +25,19 @@ use anyhow::Result;
 
 use crate::cli::Command;
 use crate::context::Context;
+use crate::exit::refused;
 
 /// Runs one subcommand.
 ///
 /// # Errors
 /// Whatever the subcommand reports; [`crate::exit`] derives the exit code.
 pub fn run(context: &Context, command: Command) -> Result<()> {
+    if let Some(name) = for_checkouts(&command).filter(|_| context.is_bundle()) {
+        return Err(refused(format!(
+            "{}: this is an unpacked release; {name} works on the sources: run `cargo xtask {name}` in a checkout",
+            context.root.display()
+        )));
+    }
     match command {
         Command::Dev(options) => dev::run(context, &options),
         Command::Status(options) => status::run(context, &options),
@@ -51,5 +58,19 @@ pub fn run(context: &Context, command: Command) -> Result<()> {
         Command::Environment(options) => environment::run(context, options),
         Command::Doctor(options) => doctor::run(context, &options),
         Command::Supervise(options) => supervise::run(&options),
+    }
+}
+
+/// The commands that a bundle has nothing for.
+fn for_checkouts(command: &Command) -> Option<&'static str> {
+    match command {
+        Command::Ci(_) => Some("ci"),
+        Command::Rehearse(_) => Some("rehearse"),
+        Command::Bench(_) => Some("bench"),
+        Command::Generate(_) => Some("generate"),
+        Command::Why(_) => Some("why"),
+        Command::Impact(_) => Some("impact"),
+        Command::Release(options) => options.for_checkouts(),
+        _ => None,
     }
 }

@@ -37,7 +37,8 @@ pub fn secret_key(file: &Path, password: Option<&Path>) -> Result<SecretKey> {
         let what = if password.is_some() {
             "does the password fit?"
         } else {
-            "a key with a password needs --password-file"
+            "a key with a password needs --password-file; one without, made by `minisign -G -W` of version 0.11, lacks its checksum: \
+             make one with a password"
         };
         refused(format!("{}: {error}; {what}", file.display()))
     })

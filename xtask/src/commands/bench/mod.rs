@@ -6,6 +6,7 @@ mod builds;
 mod changelog;
 mod first_smoke;
 mod generation;
+mod release_archive;
 mod sample;
 mod warm_start;
 
@@ -21,7 +22,7 @@ use sample::Figure;
 
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  cargo xtask bench                     every figure, about two minutes\n  cargo xtask bench first-smoke\n  \
+    after_help = "Examples:\n  cargo xtask bench                     every figure, about eight minutes\n  cargo xtask bench first-smoke\n  \
                         cargo xtask bench --runs 9 --json\n  cargo xtask bench --list"
 )]
 pub struct Options {
@@ -42,7 +43,7 @@ struct Bench {
     measure: fn(&Context, usize, &Interrupt) -> Result<Vec<Figure>>,
 }
 
-const BENCHES: [Bench; 5] = [
+const BENCHES: [Bench; 6] = [
     Bench {
         name: "generate",
         what: "generate --check of all families, in process",
@@ -64,6 +65,11 @@ const BENCHES: [Bench; 5] = [
         what: "cold debug build of this program: dependencies, ours, after an edit of platform/",
         measure: builds::measure,
     },
+    Bench {
+        name: "release-archive",
+        what: "packing 1 GiB, beside tar | pigz -9 | tee >(sha256sum) and tar | gzip -9",
+        measure: release_archive::measure,
+    },
 ];
 
 /// # Errors
@@ -71,7 +77,7 @@ const BENCHES: [Bench; 5] = [
 pub fn run(context: &Context, options: &Options) -> Result<()> {
     if options.list {
         let lines: String =
-            BENCHES.iter().map(|bench| format!("{:<12} {}\n", bench.name, bench.what)).collect();
+            BENCHES.iter().map(|bench| format!("{:<16} {}\n", bench.name, bench.what)).collect();
         return stdout::text(&lines);
     }
     let known: Vec<_> = BENCHES.iter().map(|bench| bench.name).collect();

@@ -60,6 +60,20 @@ pub struct Place {
     branch: String,
 }
 
+impl Options {
+    /// Its name, when it makes something of the sources.
+    pub fn for_checkouts(&self) -> Option<&'static str> {
+        match &self.what {
+            None | Some(What::Plan(_)) => Some("release plan"),
+            Some(What::Prepare(_)) => Some("release prepare"),
+            Some(What::Publish(_)) => Some("release publish"),
+            Some(What::Notes(_)) => Some("release notes"),
+            Some(What::Package(_)) => Some("release package"),
+            Some(What::Verify(options)) => options.rebuild().then_some("release verify --rebuild"),
+        }
+    }
+}
+
 /// # Errors
 /// As the subcommand says.
 pub fn run(context: &Context, options: &Options) -> Result<()> {

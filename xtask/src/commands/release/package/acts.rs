@@ -13,19 +13,21 @@ use super::{operator, steps};
 use crate::commands::image::build;
 use crate::commands::release::FOLDER;
 use crate::context::Context;
+use crate::evidence::store as evidence;
 use crate::images::engine::Engine;
 use crate::images::oci;
 use crate::plan::clock::utc;
 use crate::plan::mask::Outputs;
 use crate::plan::perform::Call;
 use crate::plan::runner::cores;
+use crate::platform::platform;
 use crate::release::archive::{self, Contents, Tree};
 use crate::release::description::{self, Image, Release};
 use crate::release::gzip::ParallelGzip;
 use crate::release::hashing::{self, Hashed, HashingWriter};
 use crate::release::manifest::{Artifact, Manifest};
 use crate::release::sums::{self, Sums};
-use crate::release::{bundle, commit, manifest, provenance, sbom, signing};
+use crate::release::{bundle, commit, ledger, manifest, provenance, sbom, signing};
 
 /// The hands of packaging.
 pub struct Acts<'a> {
@@ -41,6 +43,7 @@ impl Acts<'_> {
             steps::IMAGE => self.image(call),
             steps::BUNDLE => self.bundle(call),
             steps::SBOMS => self.sboms(),
+            steps::EVIDENCE => self.evidence(call),
             steps::STATEMENTS => self.statements(call),
             steps::SIGN => self.sign(),
             steps::PLACE => self.place(),
@@ -148,6 +151,19 @@ impl Acts<'_> {
         let mut outputs = self.put_json(&description::rust_sbom(&inputs.version), &rust)?;
         outputs.extend(self.put_json(&description::npm_sbom(&inputs.version), &npm)?);
         Ok(outputs)
+    }
+
+    fn evidence(&self, call: &Call) -> Result<Outputs> {
+        if let Some(file) = &self.inputs.evidence {
+            return self.put(ledger::FILE, &fs::read(file)?);
+        }
+        let gates: Vec<_> = platform().gates.iter().map(|gate| gate.id).collect();
+        let ledger =
+            ledger::collect(evidence::read_all(self.context.state())?, &gates, &self.inputs.commit.id);
+        for left_out in &ledger.left_out {
+            call.desk.log.line(&format!("left out: {}: {}", left_out.gate, left_out.why));
+        }
+        self.put_json(ledger::FILE, &ledger)
     }
 
     fn statements(&self, call: &Call) -> Result<Outputs> {

@@ -35,7 +35,6 @@ pub struct Inputs {
     pub tools: BTreeMap<String, String>,
     pub key: Option<Key>,
     pub builder: String,
-    #[allow(dead_code, reason = "the ledger comes with the records")]
     pub evidence: Option<PathBuf>,
     pub operator_binary: Option<PathBuf>,
 }

@@ -12,7 +12,7 @@ use crate::plan::action::{Action, Native};
 use crate::plan::argument::Arg;
 use crate::plan::step::{Journaled, Plan, Step, StepId};
 use crate::release::description;
-use crate::release::{manifest, provenance, signing, sums};
+use crate::release::{ledger, manifest, provenance, signing, sums};
 
 /// Names the lock, the journal and the logs.
 const TARGET: &str = "release-package";
@@ -22,6 +22,7 @@ pub const OPERATOR: &str = "operator";
 pub const BUNDLE: &str = "bundle";
 pub const SBOMS: &str = "sboms";
 pub const IMAGE: &str = "image";
+pub const EVIDENCE: &str = "evidence";
 pub const STATEMENTS: &str = "statements";
 pub const SIGN: &str = "sign";
 pub const PLACE: &str = "place";
@@ -43,6 +44,7 @@ pub fn artifacts(inputs: &Inputs) -> Vec<(String, StepId, manifest::Kind)> {
         (description::bundle(version), BUNDLE.into(), manifest::Kind::Bundle),
         (description::rust_sbom(version), SBOMS.into(), manifest::Kind::Sbom),
         (description::npm_sbom(version), SBOMS.into(), manifest::Kind::Sbom),
+        (ledger::FILE.to_owned(), EVIDENCE.into(), manifest::Kind::Evidence),
     ];
     for image in &inputs.built {
         let file = description::image(version, &image.target);
@@ -130,7 +132,12 @@ pub fn plan(context: &Context, inputs: &Inputs) -> Plan {
         makes: made(&[description::rust_sbom(version), description::npm_sbom(version)]),
         ..base(SBOMS, "write the bills of materials".to_owned(), &[CLEAR.into()])
     });
-    let needs: Vec<StepId> = [BUNDLE, SBOMS].map(StepId::from).to_vec();
+    steps.push(Step {
+        action: native(EVIDENCE, json!({ "commit": inputs.commit.id })),
+        journaled: Journaled::No,
+        ..base(EVIDENCE, "collect the evidence".to_owned(), &[CLEAR.into()])
+    });
+    let needs: Vec<StepId> = [BUNDLE, SBOMS, EVIDENCE].map(StepId::from).to_vec();
     let facts = artifacts(inputs).into_iter().flat_map(|(file, step, _)| {
         ["sha256", "bytes"]
             .map(|what| (format!("{what} {file}"), Arg::output(step.clone(), format!("{what} {file}"))))

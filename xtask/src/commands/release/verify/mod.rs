@@ -1,0 +1,156 @@
+//! `cargo xtask release verify`: sees that the files of a release are what was released, before anything is unpacked.
+
+mod rebuild;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+use semver::Version;
+use serde_json::json;
+
+use super::FOLDER;
+use crate::context::Context;
+use crate::exit::{Reported, refused};
+use crate::plan::clock::utc;
+use crate::platform::release::PUBLIC_KEY;
+use crate::release::description::{self, Release};
+use crate::release::judge::{self, Trust, Verdict};
+use crate::release::signing;
+use crate::stdout;
+
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Examples:\n  cargo xtask release verify --public-key release.pub\n  cargo xtask release verify DOWNLOADS --public-key \
+                        release.pub --installed 1.3.0\n  cargo xtask release verify DOWNLOADS/flowship-1.4.0-bundle.tar.gz --public-key \
+                        release.pub\n  cargo xtask release verify DOWNLOADS --public-key release.pub --rebuild\n\nWhoever brings a \
+                        release cannot vouch for it: get the key from elsewhere, once.\nExit code 0 when everything is as it was \
+                        released, 1 when something is not, 2 when it cannot be judged."
+)]
+pub struct Options {
+    /// The folder with the release's files, or one of them [default: target/release-artifacts]
+    #[arg(value_name = "DIR|FILE")]
+    what: Option<PathBuf>,
+    /// The key to trust: a minisign public key's file, or its line that begins with RW
+    #[arg(long, value_name = "KEY", env = "FLOWSHIP_PUBLIC_KEY", conflicts_with = "unsigned")]
+    public_key: Option<String>,
+    /// Check everything but who made it: for what `release package --unsigned` has made
+    #[arg(long)]
+    unsigned: bool,
+    /// What is installed, as version or as its release.json: an older release is refused
+    #[arg(long, value_name = "VERSION|FILE")]
+    installed: Option<String>,
+    /// Build the release's commit again, elsewhere and otherwise, and compare the bytes
+    #[arg(long)]
+    rebuild: bool,
+    /// The operator's binary for that, instead of building it: for tests
+    #[arg(long, value_name = "FILE", hide = true, requires = "rebuild")]
+    operator_binary: Option<PathBuf>,
+}
+
+impl Options {
+    /// Whether the sources are needed.
+    pub fn rebuild(&self) -> bool {
+        self.rebuild
+    }
+}
+
+/// # Errors
+/// Reported when something is not what was released; refused when there is nothing to verify or nobody to trust.
+pub fn run(context: &Context, options: &Options) -> Result<()> {
+    let what = options.what.clone().unwrap_or_else(|| context.path(FOLDER));
+    let (folder, only) = place(&what)?;
+    if options.rebuild && only.is_some() {
+        return Err(refused("--rebuild compares a whole release: give its folder"));
+    }
+    let trust = Trust { key: key(options)?, installed: installed(options.installed.as_deref())? };
+    let verdict = judge::release(&folder, only.as_deref(), &trust, &utc)?;
+    let mut differences = Vec::new();
+    let good = verdict.is_good();
+    if !context.json {
+        stdout::text(&table(&verdict))?;
+    }
+    if let (true, true, Some(manifest), Some(statement)) =
+        (options.rebuild, good, &verdict.manifest, &verdict.statement)
+    {
+        differences =
+            rebuild::differences(context, &folder, manifest, statement, options.operator_binary.as_deref())?;
+        if !context.json {
+            let shown =
+                differences.iter().map(|difference| format!("✗ rebuild: {difference}\n")).collect::<String>();
+            let same = "✓ rebuild: the same bytes\n".to_owned();
+            stdout::text(if differences.is_empty() { &same } else { &shown })?;
+        }
+    }
+    let good = good && differences.is_empty();
+    if context.json {
+        let rebuilt = (options.rebuild && verdict.is_good()).then_some(differences);
+        stdout::json(
+            &json!({ "folder": folder, "good": good, "checks": verdict.checks, "rebuild": rebuilt }),
+        )?;
+    }
+    if good { Ok(()) } else { Err(Reported.into()) }
+}
+
+/// The folder, and the one file of it that is meant.
+fn place(what: &Path) -> Result<(PathBuf, Option<String>)> {
+    if what.is_dir() {
+        return Ok((what.to_owned(), None));
+    }
+    let Some(name) = what.file_name().filter(|_| what.is_file()) else {
+        return Err(refused(format!(
+            "{}: no such folder or file; expected the files of a release, as `cargo xtask release package` makes them",
+            what.display()
+        )));
+    };
+    let folder = what.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    Ok((folder.to_owned(), Some(name.to_string_lossy().into_owned())))
+}
+
+fn key(options: &Options) -> Result<Option<minisign::PublicKey>> {
+    if options.unsigned {
+        return Ok(None);
+    }
+    let Some(given) = options.public_key.as_deref().or(PUBLIC_KEY) else {
+        return Err(refused(
+            "whose signature is to be trusted? This program has no key of the project built in: pass --public-key FILE with the \
+             key of whoever makes the releases, or --unsigned to check everything else",
+        ));
+    };
+    let text = if Path::new(given).is_file() { fs::read_to_string(given)? } else { given.to_owned() };
+    let key =
+        signing::public_key(&text).map_err(|problem| refused(format!("--public-key {given}: {problem}")))?;
+    Ok(Some(key))
+}
+
+fn installed(given: Option<&str>) -> Result<Option<Version>> {
+    let Some(given) = given else { return Ok(None) };
+    let refuse = |problem: String| refused(format!("--installed {given}: {problem}"));
+    let text = if Path::new(given).is_file() {
+        Release::parse(&fs::read_to_string(given)?)
+            .map_err(|problem| refuse(format!("no {}: {problem}", description::FILE)))?
+            .version
+    } else {
+        given.to_owned()
+    };
+    let version = Version::parse(&text)
+        .map_err(|error| refuse(format!("{error}; expected a version such as 1.2.0, or a release.json")))?;
+    Ok(Some(version))
+}
+
+fn table(verdict: &Verdict) -> String {
+    let mut text = String::new();
+    for check in &verdict.checks {
+        if check.problems.is_empty() {
+            let note = check.note.as_ref().map_or(String::new(), |note| format!(": {note}"));
+            text.push_str(&format!("✓ {}{note}\n", check.what));
+        }
+        for problem in &check.problems {
+            text.push_str(&format!("✗ {}: {problem}\n", check.what));
+        }
+    }
+    if !verdict.is_good() {
+        text.push_str("do not use it\n");
+    }
+    text
+}

@@ -1,0 +1,126 @@
+//! Records on disk: a file for each gate, written beside and renamed.
+
+use std::fs;
+use std::io::{ErrorKind, Write as _};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result, bail};
+
+use super::record::{Record, SCHEMA};
+
+/// The folder of the records below a state folder.
+#[must_use]
+pub fn folder(state: &Path) -> PathBuf {
+    state.join("ci/evidence")
+}
+
+/// Puts the record in the place of the gate's earlier one.
+///
+/// # Errors
+/// When it cannot be written.
+pub fn write(state: &Path, record: &Record) -> Result<()> {
+    let path = file(state, &record.gate);
+    let act = || -> Result<()> {
+        let folder = folder(state);
+        fs::create_dir_all(&folder)?;
+        let mut beside = tempfile::NamedTempFile::new_in(&folder)?;
+        beside.write_all(format!("{}\n", serde_json::to_string_pretty(record)?).as_bytes())?;
+        beside.persist(&path)?;
+        Ok(())
+    };
+    act().with_context(|| format!("cannot write {}", path.display()))
+}
+
+/// The record of a gate; none when it never passed here.
+///
+/// # Errors
+/// When the file cannot be read or holds no record of this version; the error names it.
+#[allow(dead_code, reason = "a release asks")]
+pub fn read(state: &Path, gate: &str) -> Result<Option<Record>> {
+    let path = file(state, gate);
+    match fs::read_to_string(&path) {
+        Ok(text) => parse(&text).with_context(|| path.display().to_string()).map(Some),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error).with_context(|| format!("cannot read {}", path.display())),
+    }
+}
+
+/// The records of all gates that passed here, by the gate's name.
+///
+/// # Errors
+/// As [`read`], for the first that is not sound.
+#[allow(dead_code, reason = "a release asks")]
+pub fn read_all(state: &Path) -> Result<Vec<Record>> {
+    let folder = folder(state);
+    let entries = match fs::read_dir(&folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(error).with_context(|| format!("cannot list {}", folder.display())),
+    };
+    let mut records = Vec::new();
+    for entry in entries {
+        let path = entry.with_context(|| format!("cannot list {}", folder.display()))?.path();
+        // What a kill has left beside bears no such ending.
+        if let Some(gate) = path.file_name().and_then(|name| name.to_str()?.strip_suffix(".json")) {
+            records.extend(read(state, gate)?);
+        }
+    }
+    records.sort_by(|left, right| left.gate.cmp(&right.gate));
+    Ok(records)
+}
+
+fn file(state: &Path, gate: &str) -> PathBuf {
+    folder(state).join(format!("{gate}.json"))
+}
+
+#[allow(dead_code, reason = "a release asks")]
+fn parse(text: &str) -> Result<Record> {
+    #[derive(serde::Deserialize)]
+    struct Version {
+        schema: u32,
+    }
+    let expected = "expected the record of a gate that passed; remove the file, then run `cargo xtask ci`";
+    let Version { schema } = serde_json::from_str(text).context(expected)?;
+    if schema != SCHEMA {
+        bail!(
+            "it is of version {schema}, this program reads {SCHEMA}; remove the file, then run `cargo xtask ci`"
+        );
+    }
+    serde_json::from_str(text).context(expected)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::record::tests::record;
+    use super::*;
+
+    #[test]
+    fn records_are_kept_one_for_each_gate() {
+        let state = tempfile::tempdir().unwrap();
+        assert_eq!(read_all(state.path()).unwrap(), []);
+        assert_eq!(read(state.path(), "tests").unwrap(), None);
+        let first = record("tests");
+        write(state.path(), &first).unwrap();
+        let second = Record { duration_ms: 7, ..record("tests") };
+        write(state.path(), &second).unwrap();
+        write(state.path(), &record("format")).unwrap();
+        fs::write(folder(state.path()).join(".tmpX"), "half a rec").unwrap();
+        assert_eq!(read(state.path(), "tests").unwrap(), Some(second.clone()));
+        assert_eq!(read_all(state.path()).unwrap(), [record("format"), second]);
+    }
+
+    #[test]
+    fn what_is_no_record_is_named() {
+        let state = tempfile::tempdir().unwrap();
+        write(state.path(), &record("tests")).unwrap();
+        let path = file(state.path(), "tests");
+        let newer = fs::read_to_string(&path).unwrap().replacen("\"schema\": 1", "\"schema\": 2", 1);
+        for (text, part) in
+            [("", "expected the record"), ("{}", "expected the record"), (&*newer, "of version 2")]
+        {
+            fs::write(&path, text).unwrap();
+            let error = format!("{:#}", read_all(state.path()).unwrap_err());
+            assert!(error.contains(part) && error.contains("tests.json"), "{error}");
+        }
+    }
+}

@@ -1,0 +1,10 @@
+//! `cargo xtask release package` and `verify` as release managers and operators run them, on small repositories.
+
+mod fixture;
+mod made;
+mod operating;
+mod packaging;
+mod real;
+mod rebuilding;
+mod refusals;
+mod withstanding;

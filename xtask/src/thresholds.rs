@@ -1,6 +1,5 @@
 //! `ops/ci/*.toml` -> values: the thresholds of gates, which people edit, and what `--record` wrote beside them.
 
-use std::collections::BTreeSet;
 use std::fs;
 use std::io::ErrorKind;
 use std::path::Path;
@@ -54,13 +53,15 @@ pub fn record<T: Serialize>(root: &Path, path: &str, command: &str, value: &T) -
 fn parse<T: DeserializeOwned>(path: &str, text: &str) -> Result<T> {
     // The recovering parser tells all that is not TOML, the other only the first.
     let (_, errors) = toml::de::DeTable::parse_recoverable(text);
-    let problems = match toml::from_str(text) {
+    let mut problems: Vec<Problem> = match toml::from_str(text) {
         Ok(value) if errors.is_empty() => return Ok(value),
         Err(error) if errors.is_empty() => vec![problem(path, text, &error)],
         _ => errors.iter().map(|error| problem(path, text, error)).collect(),
     };
-    let lines: BTreeSet<_> = problems.into_iter().collect();
-    Err(refused(lines.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")))
+    problems.sort();
+    // What follows in a line is often only a consequence.
+    problems.dedup_by_key(|problem| problem.line);
+    Err(refused(problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")))
 }
 
 fn problem(path: &str, text: &str, error: &toml::de::Error) -> Problem {

@@ -16,11 +16,15 @@ use crate::context::Context;
 use crate::exit::refused;
 use crate::images::engine::Engine;
 use crate::images::locks::{self, Built, BuiltImage};
+use crate::platform::images::PRODUCTION;
 use crate::platform::platform;
 use crate::release::commit::{self, Commit};
 use crate::release::description::Image;
 use crate::release::signing;
 use crate::tools::requirements::Requirements;
+
+/// The label that names the commit of an image.
+const REVISION: &str = "org.opencontainers.image.revision";
 
 /// What a release is made of.
 #[derive(Debug)]
@@ -62,7 +66,7 @@ pub fn observe(context: &Context, options: &Options) -> Result<Inputs> {
     let tools = tools(&context.root).map_err(&mut note).ok();
     let built = match options.images {
         Images::None => Vec::new(),
-        Images::All => built(context).unwrap_or_else(|error| {
+        Images::All => built(context, commit.as_ref()).unwrap_or_else(|error| {
             note(error);
             Vec::new()
         }),
@@ -135,17 +139,43 @@ fn pinned() -> Vec<Image> {
     images
 }
 
-fn built(context: &Context) -> Result<Vec<BuiltImage>> {
-    Engine::find().map_err(|error| {
+/// The images of production, when the engine still has them as they were built of this commit.
+fn built(context: &Context, commit: Option<&Commit>) -> Result<Vec<BuiltImage>> {
+    let engine = Engine::find().map_err(|error| {
         refused(format!("--images all: {error:#}; without an engine only `--images none` can be packaged"))
     })?;
-    let built: Built = locks::read(&locks::built_file(context.state()))?;
-    if built.images.is_empty() {
+    let lock: Built = locks::read(&locks::built_file(context.state()))?;
+    let images: Vec<_> = lock.images.into_iter().filter(|image| image.dockerfile == PRODUCTION).collect();
+    if images.is_empty() {
         return Err(refused(
             "--images all: no image was built from this tree: run `cargo xtask image build`",
         ));
     }
-    Ok(built.images)
+    let mut problems = Vec::new();
+    for image in &images {
+        if let Err(problem) = stands_for(&engine, image, commit)? {
+            problems.push(format!("--images all: {}: {problem}: run `cargo xtask image build`", image.tag));
+        }
+    }
+    if problems.is_empty() { Ok(images) } else { Err(refused(problems.join("\n"))) }
+}
+
+/// Whether an image is what the lock says and of the commit; inside, why not.
+fn stands_for(engine: &Engine, image: &BuiltImage, commit: Option<&Commit>) -> Result<Result<(), String>> {
+    let Some(found) = engine.inspect(&image.tag)? else {
+        return Ok(Err("the engine does not have it any more".to_owned()));
+    };
+    if found["Id"] != image.image_id.as_str() {
+        return Ok(Err("what the engine has under this tag is not the one that was built here".to_owned()));
+    }
+    let revision = found["Config"]["Labels"][REVISION].as_str().unwrap_or_default();
+    match commit {
+        Some(commit) if commit.id != revision => {
+            let of = if revision.is_empty() { "an unknown commit" } else { revision };
+            Ok(Err(format!("it was built from {of}, the release is of {}", commit.id)))
+        }
+        _ => Ok(Ok(())),
+    }
 }
 
 /// What makes the operator's binary, and what the bundle brings.

@@ -295,3 +295,100 @@ fn an_allowance_covers_one_value_with_a_reason_and_must_be_used() {
     fs::write(clean.path("ops/ci/secrets-in-history.toml"), allowances).unwrap();
     clean.run(&["check", "secrets"]).expect(1, &["github-pat in a.env allows nothing any more: remove it"]);
 }
+
+const ALLOWED: &str = "allow = [\"MIT\", \"Apache-2.0\"]\n";
+
+/// A workspace of one crate that uses another, and an npm project of two packages, with these licences.
+fn with_licences(crate_licence: &str, npm_licence: &str) -> Tree {
+    let tree = Tree::new();
+    tree.write(
+        "Cargo.toml",
+        "[package]\nname = \"fixture\"\nversion = \"0.1.0\"\nedition = \"2024\"\nlicense = \"MIT\"\n\n\
+         [dependencies]\nplanted = { path = \"planted\" }\n",
+    );
+    tree.write("src/lib.rs", "");
+    tree.write(
+        "planted/Cargo.toml",
+        &format!("[package]\nname = \"planted\"\nversion = \"1.2.3\"\nedition = \"2024\"\n{crate_licence}\n"),
+    );
+    tree.write("planted/src/lib.rs", "");
+    tree.write(
+        "Cargo.lock",
+        "version = 4\n\n[[package]]\nname = \"fixture\"\nversion = \"0.1.0\"\ndependencies = [\n \"planted\",\n]\n\n\
+         [[package]]\nname = \"planted\"\nversion = \"1.2.3\"\n",
+    );
+    tree.write(
+        "flows/package-lock.json",
+        &format!(
+            "{{\n  \"lockfileVersion\": 3,\n  \"packages\": {{\n    \"\": {{ \"name\": \"flows\", \"version\": \"0.1.0\", \"license\": \"MIT\" }},\n    \
+             \"node_modules/told\": {{\n      \"version\": \"2.0.0\"{npm_licence}\n    }},\n    \
+             \"node_modules/tester\": {{\n      \"version\": \"3.0.0\", \"dev\": true, \"license\": \"GPL-3.0-only\"\n    }}\n  }}\n}}\n"
+        ),
+    );
+    tree.write("flows/node_modules/.keep", "");
+    tree.write("ops/ci/licences.toml", ALLOWED);
+    tree
+}
+
+const MIT: &str = "license = \"MIT\"";
+const NPM_MIT: &str = ", \"license\": \"MIT\"";
+
+#[test]
+fn allowed_licences_pass() {
+    let tree = with_licences("license = \"GPL-3.0-only OR Apache-2.0\"", NPM_MIT);
+    tree.run(&["check", "licences"])
+        .expect(0, &["every licence is allowed", "looked at 2 crates and 2 npm packages of production"]);
+    let (row, run) = tree.gate("licences");
+    assert_eq!(row["result"], "passed", "{run:?}");
+}
+
+#[test]
+fn licences_fails_on_a_copyleft_crate_or_npm_package() {
+    let tree = with_licences("license = \"MIT AND GPL-3.0-only\"", ", \"license\": \"AGPL-3.0-or-later\"");
+    let run = tree.run(&["check", "licences"]);
+    run.expect(
+        1,
+        &[
+            "Cargo.lock:11: licence-not-allowed: crate planted 1.2.3: its licence is MIT AND GPL-3.0-only",
+            "flows/package-lock.json:5: licence-not-allowed: npm package told 2.0.0: its licence is AGPL-3.0-or-later",
+        ],
+    );
+    let (row, _) = tree.gate("licences");
+    assert_eq!(row["result"], "failed", "{row}");
+    assert!(!run.shown().contains("tester"), "what is for development alone is not shipped");
+    let sarif = fs::read_to_string(tree.path("target/xtask/sarif/licences.sarif")).unwrap();
+    assert!(sarif.contains("\"licence-not-allowed\"") && sarif.contains("\"startLine\": 11"), "{sarif}");
+}
+
+#[test]
+fn licences_fails_on_a_package_that_states_none() {
+    let tree = with_licences("", "");
+    tree.run(&["check", "licences"]).expect(
+        1,
+        &[
+            "licence-missing: crate planted 1.2.3: it states no licence",
+            "licence-missing: npm package told 2.0.0: it states no licence",
+        ],
+    );
+    // What the lock does not tell, the package itself may; for the rest a person says where it stands.
+    tree.write("flows/node_modules/told/package.json", "{ \"licenses\": [{ \"type\": \"MIT\" }] }\n");
+    let stated = "[[stated]]\nkind = \"crate\"\nname = \"planted\"\nversion = \"1.2.3\"\nlicence = \"MIT\"\nsource = \"its \
+                  file LICENSE\"\n";
+    tree.write("ops/ci/licences.toml", &[ALLOWED, stated].concat());
+    tree.run(&["check", "licences"]).expect(0, &["every licence is allowed"]);
+    tree.write("ops/ci/licences.toml", &[ALLOWED, stated, stated].concat().replace("1.2.3", "1.2.2"));
+    tree.run(&["check", "licences"]).expect(1, &["no crate planted 1.2.2 needs its licence stated"]);
+}
+
+#[test]
+fn licences_are_not_judged_without_packages_or_by_a_broken_policy() {
+    let tree = with_licences(MIT, NPM_MIT);
+    tree.write("ops/ci/licences.toml", "allow = [\"MITT\"]\n");
+    tree.run(&["check", "licences"])
+        .expect(2, &["ops/ci/licences.toml: \"MITT\" is no licence of the SPDX list"]);
+    tree.write("ops/ci/licences.toml", ALLOWED);
+    fs::remove_file(tree.path("flows/package-lock.json")).unwrap();
+    tree.run(&["check", "licences"]).expect(1, &["2 crates and 0 npm packages were found"]);
+    tree.write("Cargo.lock", "version = 4\n");
+    tree.run(&["check", "licences"]).expect(1, &["cargo does not describe the crates"]);
+}

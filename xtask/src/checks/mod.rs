@@ -4,5 +4,6 @@ pub mod coverage;
 pub mod flows;
 pub mod instructions;
 pub mod leaks;
+pub mod licences;
 pub mod requests;
 pub mod sarif;

@@ -2,6 +2,7 @@
 
 mod findings_file;
 mod flows;
+mod licences;
 mod secrets;
 
 use anyhow::Result;
@@ -12,7 +13,7 @@ use crate::context::Context;
 
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  cargo xtask check flows\n  cargo xtask check flows --json\n  \
-                        cargo xtask check secrets")]
+                        cargo xtask check secrets\n  cargo xtask check licences")]
 pub struct Options {
     #[command(subcommand)]
     what: What,
@@ -22,6 +23,8 @@ pub struct Options {
 enum What {
     /// Judge the flows before Node-RED loads them; exit 1 with all findings
     Flows,
+    /// Judge the licences of all crates, and of the npm packages of production
+    Licences,
     /// Look for secrets in the history of the repository, and in what is changed and not committed
     Secrets(secrets::Options),
 }
@@ -31,6 +34,7 @@ enum What {
 pub fn run(context: &Context, options: Options) -> Result<()> {
     match options.what {
         What::Flows => flows::run(context),
+        What::Licences => licences::run(context),
         What::Secrets(options) => secrets::run(context, &options),
     }
 }

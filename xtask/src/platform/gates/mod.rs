@@ -9,6 +9,7 @@ mod flows;
 mod format;
 mod generated;
 mod images;
+mod licences;
 mod node;
 mod rehearsal;
 mod secrets_in_history;
@@ -26,6 +27,7 @@ pub fn gates() -> Vec<Gate> {
         workflows::gate(),
         containers::gate(),
         secrets_in_history::gate(),
+        licences::gate(),
         clippy::gate(),
         tests::gate(),
         coverage::gate(),

@@ -1,0 +1,130 @@
+//! `cargo xtask check licences`: what every crate and npm package says of its licence, against the allowed ones.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result, bail};
+use serde_json::{Value, json};
+
+use super::findings_file;
+use crate::checks::licences::{self, Finding, POLICY, Package, Policy};
+use crate::checks::sarif;
+use crate::context::Context;
+use crate::exit::{Reported, refused};
+use crate::stdout;
+use crate::tools::{NpmProject, Program, Toolbox, progress};
+
+const CRATES: &str = "Cargo.lock";
+const NPM: &str = "package-lock.json";
+
+/// # Errors
+/// Reported when there is a finding; refused when the policy cannot be read; otherwise when a package cannot be looked
+/// at.
+pub fn run(context: &Context) -> Result<()> {
+    let policy = fs::read_to_string(context.path(POLICY)).map_err(|error| error.to_string());
+    let policy = policy.and_then(|text| Policy::read(&text)).map_err(|problem| {
+        refused(format!("{POLICY}: {problem}; expected the allowed licences, see docs/security.md"))
+    })?;
+    let toolbox = Toolbox::open(context)?;
+    let mut packages = crates(context, &toolbox)?;
+    let of_crates = packages.len();
+    for lock in npm_locks(&context.root)? {
+        packages.extend(npm_packages(context, &toolbox, &lock)?);
+    }
+    let of_npm = packages.len() - of_crates;
+    if of_crates == 0 || of_npm == 0 {
+        bail!("{of_crates} crates and {of_npm} npm packages were found: a check of nothing tells nothing");
+    }
+    let findings = licences::judge(&packages, &policy);
+    findings_file::write(context, "licences", "flowship", env!("CARGO_PKG_VERSION"), &results(&findings))?;
+    if context.json {
+        stdout::json(&json!({ "crates": of_crates, "npm_packages": of_npm, "findings": findings }))?;
+    } else {
+        let mut lines: Vec<_> = findings.iter().map(Finding::to_string).collect();
+        if lines.is_empty() {
+            lines.push("every licence is allowed".to_owned());
+        }
+        lines.push(format!("looked at {of_crates} crates and {of_npm} npm packages of production"));
+        stdout::text(&(lines.join("\n") + "\n"))?;
+    }
+    if findings.is_empty() {
+        return Ok(());
+    }
+    eprintln!("take another package, or decide on its licence in {POLICY}; see docs/security.md");
+    Err(Reported.into())
+}
+
+fn results(findings: &[Finding]) -> Vec<sarif::Result> {
+    let result = |one: &Finding| sarif::Result {
+        rule: one.rule.id().to_owned(),
+        message: one.what.clone(),
+        file: one.file.clone(),
+        line: one.line,
+    };
+    findings.iter().map(result).collect()
+}
+
+fn crates(context: &Context, toolbox: &Toolbox) -> Result<Vec<Package>> {
+    let lock = fs::read_to_string(context.path(CRATES))
+        .map_err(|error| refused(format!("{CRATES}: {error}; expected the lock of the Cargo workspace")))?;
+    let cargo = toolbox.path(Program::Cargo)?;
+    let metadata = |more: &[&str]| {
+        let fixed = ["metadata", "--format-version=1", "--locked"];
+        duct::cmd(&cargo, fixed.iter().chain(more))
+            .dir(&context.root)
+            .stdin_null()
+            .stdout_capture()
+            .stderr_capture()
+            .unchecked()
+            .run()
+            .context("cargo cannot be run")
+    };
+    // The crates of other systems are not on a machine that has only built for its own.
+    let mut output = metadata(&["--offline"])?;
+    if !output.status.success() {
+        output = metadata(&[])?;
+    }
+    if !output.status.success() {
+        let said = String::from_utf8_lossy(&output.stderr);
+        bail!("cargo does not describe the crates; `cargo fetch --locked` has them here\n{}", said.trim());
+    }
+    licences::crates(&output.stdout, &lock, CRATES).map_err(|problem| anyhow::anyhow!("{CRATES}: {problem}"))
+}
+
+/// The locks of all npm projects of the tree, by their path below the root.
+fn npm_locks(root: &Path) -> Result<Vec<PathBuf>> {
+    let passed_by = |name: &std::ffi::OsStr| {
+        name == "node_modules" || name == "target" || name.to_string_lossy().starts_with('.')
+    };
+    let entries = walkdir::WalkDir::new(root).sort_by_file_name().into_iter();
+    let entries = entries.filter_entry(|entry| entry.depth() == 0 || !passed_by(entry.file_name()));
+    let mut locks = Vec::new();
+    for entry in entries {
+        let entry = entry?;
+        if entry.file_name() == NPM {
+            locks.push(entry.path().strip_prefix(root)?.to_owned());
+        }
+    }
+    Ok(locks)
+}
+
+fn npm_packages(context: &Context, toolbox: &Toolbox, lock: &Path) -> Result<Vec<Package>> {
+    let name = lock.display().to_string();
+    let text = fs::read_to_string(context.path(lock)).with_context(|| name.clone())?;
+    let found =
+        licences::npm_packages(&text, &name).map_err(|problem| refused(format!("{name}: {problem}")))?;
+    let project = context.path(lock.parent().unwrap_or(lock));
+    // The lock holds what the registry told; what it left out stands in the package itself.
+    let untold = found.iter().any(|(_, package)| package.licence.is_none());
+    if untold && !project.join("node_modules").exists() {
+        toolbox.npm_modules(NpmProject { folder: &project }, progress::on_stderr().as_ref())?;
+    }
+    let with_own = |(folder, package): (String, Package)| {
+        let licence = package.licence.clone().or_else(|| {
+            let manifest = fs::read(project.join(folder).join("package.json")).ok()?;
+            licences::licence_of_manifest(&serde_json::from_slice::<Value>(&manifest).ok()?)
+        });
+        Package { licence, ..package }
+    };
+    Ok(found.into_iter().map(with_own).collect())
+}

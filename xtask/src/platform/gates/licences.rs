@@ -1,0 +1,19 @@
+//! What others wrote and we ship may be shipped.
+
+use vocabulary::model::{Gate, GateCommand, GateGroup, Reads};
+
+use super::xtask;
+
+pub fn gate() -> Gate {
+    Gate {
+        id: "licences",
+        group: GateGroup::Security,
+        checks: "every crate, and every npm package of production, has a licence that ops/ci/licences.toml allows",
+        commands: vec![GateCommand { calls: vec!["node", "cargo"], ..xtask(&["check", "licences"]) }],
+        after: vec![],
+        requires: vec![],
+        reads: Reads::Files(vec!["Cargo.toml", "Cargo.lock", "flows", "ops", "xtask"]),
+        remedy: "take another package, or decide on its licence in ops/ci/licences.toml",
+        limit_seconds: 300,
+    }
+}

@@ -392,3 +392,343 @@ fn licences_are_not_judged_without_packages_or_by_a_broken_policy() {
     tree.write("Cargo.lock", "version = 4\n");
     tree.run(&["check", "licences"]).expect(1, &["cargo does not describe the crates"]);
 }
+
+/// The policy of this repository.
+fn advisory_policy(tree: &Tree) -> String {
+    let name = "ops/ci/advisories.toml";
+    let repository = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let text = fs::read_to_string(repository.join(name)).unwrap();
+    tree.write(name, &text);
+    text
+}
+
+/// The day that lies so many days back, as `2026-11-24`.
+fn days_ago(days: u64) -> String {
+    let date =
+        Command::new("date").args(["--utc", "--date", &format!("{days} days ago"), "+%Y-%m-%d"]).output();
+    Run::of(date.unwrap()).out.trim().to_owned()
+}
+
+/// A small advisory database below `name`: the one that every database holds, and two about the crate `planted`.
+fn database(tree: &Tree, name: &str, newest: &str) -> PathBuf {
+    for (id, package, date, more) in [
+        ("RUSTSEC-2019-0009", "smallvec", "2019-06-06", ""),
+        ("RUSTSEC-2020-9001", "planted", newest, ""),
+        ("RUSTSEC-2020-9002", "planted", "2020-01-01", "informational = \"unmaintained\"\n"),
+    ] {
+        let patched = if more.is_empty() { "patched = [\">=1.3.0\"]" } else { "patched = []" };
+        tree.write(
+            &format!("{name}/crates/{package}/{id}.md"),
+            &format!(
+                "```toml\n[advisory]\nid = \"{id}\"\npackage = \"{package}\"\ndate = \"{date}\"\n{more}\n[versions]\n{patched}\n```\n\n\
+                 # Planted fault\n\nWords.\n"
+            ),
+        );
+    }
+    tree.path(name)
+}
+
+/// A lock file with `planted` in this version.
+fn lock(tree: &Tree, version: &str) {
+    tree.write(
+        "Cargo.lock",
+        &format!(
+            "version = 4\n\n[[package]]\nname = \"planted\"\nversion = \"{version}\"\nsource = \
+             \"registry+https://github.com/rust-lang/crates.io-index\"\nchecksum = \"{}\"\n",
+            "a".repeat(64)
+        ),
+    );
+}
+
+/// A tree with the policy, a lock and a database of today.
+fn with_database(version: &str) -> (Tree, PathBuf) {
+    let tree = Tree::new();
+    advisory_policy(&tree);
+    lock(&tree, version);
+    let folder = database(&tree, "database", &days_ago(0));
+    (tree, folder)
+}
+
+fn audited(tree: &Tree, database: &Path) -> Run {
+    Run::of(tree.xtask(&["check", "advisories"]).env("FLOWSHIP_ADVISORY_DB", database).output().unwrap())
+}
+
+#[test]
+fn advisories_fails_on_a_vulnerable_or_unmaintained_crate() {
+    let (tree, folder) = with_database("1.2.3");
+    let both = [
+        "Cargo.lock:4: RUSTSEC-2020-9001: planted 1.2.3: vulnerable: Planted fault; mended in >=1.3.0",
+        "Cargo.lock:4: RUSTSEC-2020-9002: planted 1.2.3: unmaintained: Planted fault; no version mends it",
+        "looked at 1 crates by 3 advisories, the newest 0 days old",
+    ];
+    audited(&tree, &folder).expect(1, &both);
+    let sarif = fs::read_to_string(tree.path("target/xtask/sarif/advisories.sarif")).unwrap();
+    assert!(sarif.contains("\"RUSTSEC-2020-9001\"") && sarif.contains("Cargo.lock"), "{sarif}");
+
+    // As the gate, by an archive of the database.
+    let archive = tree.path("database.tar.gz");
+    let tar =
+        Command::new("tar").arg("-czf").arg(&archive).arg("database").current_dir(tree.path("")).status();
+    assert!(tar.unwrap().success());
+    let ci = tree.xtask(&["ci", "advisories", "--json"]).env("FLOWSHIP_ADVISORY_DB", &archive).output();
+    let ci = Run::of(ci.unwrap());
+    let value: Value = serde_json::from_str(&ci.out).unwrap();
+    assert_eq!(value["gates"][0]["result"], "failed", "{ci:?}");
+
+    lock(&tree, "1.3.0");
+    audited(&tree, &folder).expect(1, &["RUSTSEC-2020-9002"]);
+    tree.write(
+        "ops/ci/advisories.toml",
+        &advisory_policy(&tree).replace("unmaintained = \"fail\"", "unmaintained = \"tell\""),
+    );
+    audited(&tree, &folder).expect(0, &["told: RUSTSEC-2020-9002"]);
+}
+
+#[test]
+fn a_tolerated_advisory_fails_again_after_its_last_day_and_settings_elsewhere_hide_none() {
+    let (tree, folder) = with_database("1.2.3");
+    let tolerate = |until: &str| {
+        let block = |id: &str| {
+            format!(
+                "\n[[tolerate]]\nkind = \"crate\"\nid = \"{id}\"\npackage = \"planted\"\nuntil = {until}\nreason = \"not reached \
+                 from here\"\n"
+            )
+        };
+        let text = advisory_policy(&tree) + &block("RUSTSEC-2020-9001") + &block("RUSTSEC-2020-9002");
+        tree.write("ops/ci/advisories.toml", &text);
+    };
+    tolerate("2999-12-31");
+    audited(&tree, &folder).expect(0, &["no advisory against any crate"]);
+    tolerate("2020-12-31");
+    audited(&tree, &folder).expect(1, &["RUSTSEC-2020-9001", "it was tolerated until 2020-12-31"]);
+    advisory_policy(&tree);
+    tree.write(
+        ".cargo/audit.toml",
+        "[advisories]\nignore = [\"RUSTSEC-2020-9001\", \"RUSTSEC-2020-9002\"]\n",
+    );
+    audited(&tree, &folder).expect(1, &["RUSTSEC-2020-9001", "RUSTSEC-2020-9002"]);
+    fs::remove_file(tree.path("ops/ci/advisories.toml")).unwrap();
+    audited(&tree, &folder).expect(2, &["ops/ci/advisories.toml: No such file"]);
+}
+
+#[test]
+fn an_old_or_broken_database_is_no_good_news() {
+    let (tree, _) = with_database("1.3.0");
+    tree.write(
+        "ops/ci/advisories.toml",
+        &advisory_policy(&tree).replace("unmaintained = \"fail\"", "unmaintained = \"tell\""),
+    );
+    for (days, code, part) in [
+        (20, 0, "the newest 20 days old"),
+        (100, 0, "warning: the database is older than 30 days"),
+        (181, 1, "error: the database is older than 180 days"),
+    ] {
+        let name = format!("database-{days}");
+        audited(&tree, &database(&tree, &name, &days_ago(days))).expect(code, &[part]);
+    }
+    let empty = tree.path("empty");
+    fs::create_dir_all(empty.join("crates")).unwrap();
+    audited(&tree, &empty).expect(2, &["it holds no advisory"]);
+    audited(&tree, &tree.path("nowhere")).expect(2, &["nowhere", "expected the RustSec advisory database"]);
+    tree.write("torn.tar.gz", "no archive");
+    audited(&tree, &tree.path("torn.tar.gz")).expect(2, &["it cannot be unpacked as .tar.gz"]);
+    let part = database(&tree, "part", &days_ago(0));
+    fs::remove_dir_all(part.join("crates/smallvec")).unwrap();
+    audited(&tree, &part).expect(1, &["does not hold RUSTSEC-2019-0009", "its silence tells nothing"]);
+}
+
+/// Has git look elsewhere for what is published.
+fn published_at(command: &mut Command, cache: &Path, place: &str) -> Run {
+    // The tools stay where they are; of the advisories another cache is used.
+    let tools = Path::new(&std::env::var_os("HOME").unwrap()).join(".cache/flowship");
+    let tools = std::env::var_os("FLOWSHIP_CACHE").map_or(tools, PathBuf::from);
+    for shelf in ["tools", "npm"] {
+        let link = cache.join(shelf);
+        if !link.exists() && tools.join(shelf).exists() {
+            std::os::unix::fs::symlink(tools.join(shelf), link).unwrap();
+        }
+    }
+    command
+        .env("FLOWSHIP_CACHE", cache)
+        .env("GIT_CONFIG_COUNT", "1")
+        .env("GIT_CONFIG_KEY_0", format!("url.{place}.insteadOf"))
+        .env("GIT_CONFIG_VALUE_0", "https://github.com/RustSec/advisory-db");
+    Run::of(command.output().unwrap())
+}
+
+#[test]
+fn the_database_is_fetched_kept_for_a_day_and_its_absence_is_told() {
+    let (tree, _) = with_database("1.2.3");
+    let cache = tempfile::tempdir().unwrap();
+    let nowhere = format!("file://{}/nowhere", tree.folder.path().display());
+    let check = ["check", "advisories"];
+    published_at(&mut tree.xtask(&check), cache.path(), &nowhere)
+        .expect(1, &["no advisory database: give one with --advisory-db or FLOWSHIP_ADVISORY_DB"]);
+    let gate = ["ci", "advisories"];
+    published_at(&mut tree.xtask(&gate), cache.path(), &nowhere)
+        .expect(0, &["advisories", "not run: no advisory database"]);
+    let all = ["ci", "advisories", "--require-all"];
+    published_at(&mut tree.xtask(&all), cache.path(), &nowhere).expect(1, &["every gate has to be run"]);
+    let but = ["ci", "advisories", "--require-all", "--may-lack", "advisory-database"];
+    published_at(&mut tree.xtask(&but), cache.path(), &nowhere).expect(0, &["not run: no advisory database"]);
+
+    git_in(&tree.path("database"), &["init", "--quiet"]);
+    git_in(&tree.path("database"), &["add", "--all"]);
+    git_in(&tree.path("database"), &["commit", "--quiet", "--message", "Advisories"]);
+    let here = format!("file://{}", tree.path("database").display());
+    published_at(&mut tree.xtask(&gate), cache.path(), &here).expect(1, &["RUSTSEC-2020-9001"]);
+    // For a day it is not fetched again; then an old copy is better than none, and is said to be one.
+    published_at(&mut tree.xtask(&check), cache.path(), &nowhere)
+        .expect(1, &["RUSTSEC-2020-9001", "(fetched "]);
+    let shelf = cache.path().join("advisory-db");
+    let kept = fs::read_dir(&shelf).unwrap().next().unwrap().unwrap().path();
+    fs::rename(kept, shelf.join("1000000000")).unwrap();
+    published_at(&mut tree.xtask(&check), cache.path(), &nowhere)
+        .expect(1, &["an older copy is used", "RUSTSEC-2020-9001", "(fetched 2001-09-09"]);
+    published_at(&mut tree.xtask(&check), cache.path(), &here)
+        .expect(1, &["(fetched from https://github.com/"]);
+    assert_eq!(fs::read_dir(&shelf).unwrap().count(), 1, "the old copy is gone");
+}
+
+/// What a registry of npm answers to the question for advisories.
+#[derive(Clone, Copy)]
+enum Registry {
+    /// It knows of these two packages.
+    Knows,
+    /// As a mirror that only hands out packages.
+    Refuses,
+    /// As a mirror that answers anything with nothing.
+    KnowsNothing,
+}
+
+/// Serves on a free port until the process ends; its address.
+fn registry(answer: Registry) -> String {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("http://{}/", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            std::thread::spawn(move || serve(stream, answer));
+        }
+    });
+    address
+}
+
+fn serve(mut stream: std::net::TcpStream, answer: Registry) {
+    use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+    let mut reader = BufReader::new(stream.try_clone().unwrap());
+    let mut head = Vec::new();
+    loop {
+        let mut line = String::new();
+        if reader.read_line(&mut line).unwrap_or(0) == 0 || line == "\r\n" {
+            break;
+        }
+        head.push(line.to_lowercase());
+    }
+    let length =
+        head.iter().find_map(|line| line.strip_prefix("content-length:")?.trim().parse().ok()).unwrap_or(0);
+    let mut body = vec![0; length];
+    reader.read_exact(&mut body).unwrap();
+    let zipped = head.iter().any(|line| line.starts_with("content-encoding: gzip"));
+    let mut asked = String::new();
+    if zipped {
+        flate2::read::GzDecoder::new(&body[..]).read_to_string(&mut asked).unwrap();
+    } else {
+        asked = String::from_utf8(body).unwrap();
+    }
+    let path = head[0].split(' ').nth(1).unwrap_or_default().to_owned();
+    let bulk = path.ends_with("/-/npm/v1/security/advisories/bulk");
+    let (status, text) = match answer {
+        Registry::Refuses => ("405 Method Not Allowed", String::new()),
+        Registry::KnowsNothing => ("200 OK", "{}".to_owned()),
+        Registry::Knows if bulk => {
+            let asked: serde_json::Map<String, Value> = serde_json::from_str(&asked).unwrap();
+            let known = ["minimist", "planted"].into_iter().filter(|name| asked.contains_key(*name));
+            let answers = known.map(|name| {
+                let advisory = serde_json::json!([{
+                    "id": 1, "url": format!("https://github.com/advisories/GHSA-{name}"), "title": "Planted fault",
+                    "severity": "high", "vulnerable_versions": "<1.3.0", "cwe": [], "cvss": { "score": 7.5, "vectorString": null },
+                }]);
+                (name.to_owned(), advisory)
+            });
+            ("200 OK", Value::Object(answers.collect()).to_string())
+        }
+        Registry::Knows => {
+            let name = path.trim_start_matches('/');
+            let packument = serde_json::json!({
+                "name": name, "dist-tags": { "latest": "1.3.0" },
+                "versions": { "1.2.3": { "name": name, "version": "1.2.3" }, "1.3.0": { "name": name, "version": "1.3.0" } },
+            });
+            ("200 OK", packument.to_string())
+        }
+    };
+    let length = text.len();
+    let _ = write!(
+        stream,
+        "HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{text}"
+    );
+}
+
+/// A tree whose npm project locks `planted`.
+fn with_npm_lock(version: &str) -> Tree {
+    let tree = Tree::new();
+    advisory_policy(&tree);
+    let manifest = |more: &str| {
+        format!(
+            "{{ \"name\": \"flows\", \"version\": \"0.1.0\", \"dependencies\": {{ \"planted\": \"{version}\" }}{more} }}"
+        )
+    };
+    tree.write("flows/package.json", &manifest(""));
+    let packages = format!(
+        ", \"lockfileVersion\": 3, \"requires\": true, \"packages\": {{\n\"\": {},\n\"node_modules/planted\": {{\n\"version\": \
+         \"{version}\" }} }}",
+        manifest("")
+    );
+    tree.write("flows/package-lock.json", &manifest(&packages));
+    tree
+}
+
+fn asking(tree: &Tree, arguments: &[&str], registry: &str) -> Run {
+    let npm_cache = tree.path(".flowship/npm");
+    let mut command = tree.xtask(arguments);
+    command.env("npm_config_registry", registry).env("npm_config_cache", npm_cache);
+    Run::of(command.output().unwrap())
+}
+
+#[test]
+fn npm_advisories_fails_on_a_vulnerable_package_and_passes_without() {
+    let tree = with_npm_lock("1.2.3");
+    let knows = registry(Registry::Knows);
+    let finding = "flows/package-lock.json:3: GHSA-planted: planted: high: Planted fault; versions <1.3.0";
+    let run = asking(&tree, &["ci", "npm-advisories", "--require-all"], &knows);
+    run.expect(1, &[finding, "npm-advisories"]);
+    let sarif = fs::read_to_string(tree.path("target/xtask/sarif/npm-advisories.sarif")).unwrap();
+    assert!(sarif.contains("\"GHSA-planted\""), "{sarif}");
+    let mended = with_npm_lock("1.3.0");
+    asking(&mended, &["check", "npm-advisories"], &knows).expect(
+        0,
+        &["no advisory against any npm package of production", "asked about flows/package-lock.json"],
+    );
+    fs::remove_file(mended.path("flows/package-lock.json")).unwrap();
+    asking(&mended, &["check", "npm-advisories"], &knows).expect(1, &["there is no package-lock.json"]);
+}
+
+#[test]
+fn a_registry_that_answers_no_audits_is_told_apart_from_good_news() {
+    let tree = with_npm_lock("1.2.3");
+    for (answer, why) in [
+        (Registry::Refuses, "the registry answers no audits: 405 Method Not Allowed"),
+        (
+            Registry::KnowsNothing,
+            "knows of no advisory against minimist 0.0.8, so that its silence tells nothing",
+        ),
+    ] {
+        let address = registry(answer);
+        asking(&tree, &["check", "npm-advisories"], &address).expect(1, &[why]);
+        let run = asking(&tree, &["ci", "npm-advisories", "--json"], &address);
+        let value: Value = serde_json::from_str(&run.out).unwrap();
+        let row = &value["gates"][0];
+        assert_eq!((run.code, &row["result"]), (Some(0), &Value::from("not-run")), "{run:?}");
+        assert_eq!(row["reason"], "the npm registry answers no audits");
+        assert!(row["error"].as_str().unwrap().contains(why), "{row}");
+    }
+}

@@ -1,5 +1,6 @@
 //! Pure judgements on artifacts and flows.
 
+pub mod advisories;
 pub mod coverage;
 pub mod flows;
 pub mod instructions;

@@ -28,6 +28,19 @@ pub fn utc(seconds: u64) -> String {
     format!("{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}Z", rest / 3600, rest / 60 % 60, rest % 60)
 }
 
+/// Days since 1970 of a day written as `2026-11-03`; none when it is no day.
+pub fn days(day: &str) -> Option<u64> {
+    let mut parts = day.split('-').map(|part| part.parse::<u64>().ok());
+    let (year, month, day) = (parts.next()??, parts.next()??, parts.next()??);
+    if parts.next().is_some() || year < 1970 || !(1..=12).contains(&month) || !(1..=31).contains(&day) {
+        return None;
+    }
+    let year = year - u64::from(month <= 2);
+    let month_from_march = (month + 9) % 12;
+    let day_of_year = (153 * month_from_march + 2) / 5 + day - 1;
+    (year * 365 + year / 4 - year / 100 + year / 400 + day_of_year).checked_sub(719_468)
+}
+
 /// `0.4s`, `12.3s`, `2m05s`.
 pub fn spell(duration: Duration) -> String {
     let seconds = duration.as_secs();
@@ -52,6 +65,16 @@ mod tests {
             (4_107_542_400, "2100-03-01T00:00:00Z"),
         ] {
             assert_eq!(utc(seconds), text);
+        }
+    }
+
+    #[test]
+    fn dates_become_days() {
+        for seconds in [0, 951_782_400, 1_709_251_199, 1_793_696_707, 4_107_542_400] {
+            assert_eq!(days(&utc(seconds)[..10]), Some(seconds / 86_400), "{seconds}");
+        }
+        for wrong in ["", "2026-11", "2026-13-01", "2026-11-00", "1969-12-31", "2026-11-03-01", "soon"] {
+            assert_eq!(days(wrong), None, "{wrong}");
         }
     }
 

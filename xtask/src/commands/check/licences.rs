@@ -92,7 +92,7 @@ fn crates(context: &Context, toolbox: &Toolbox) -> Result<Vec<Package>> {
 }
 
 /// The locks of all npm projects of the tree, by their path below the root.
-fn npm_locks(root: &Path) -> Result<Vec<PathBuf>> {
+pub fn npm_locks(root: &Path) -> Result<Vec<PathBuf>> {
     let passed_by = |name: &std::ffi::OsStr| {
         name == "node_modules" || name == "target" || name.to_string_lossy().starts_with('.')
     };

@@ -1,19 +1,24 @@
 //! `cargo xtask check`: judgements that start no service.
 
+mod advisories;
+mod advisory_database;
 mod findings_file;
 mod flows;
 mod licences;
+mod npm_advisories;
 mod secrets;
 
 use anyhow::Result;
 use clap::{Args, Subcommand};
 
+pub use self::advisory_database::within_reach as advisory_database_within_reach;
 pub use self::flows::judge_flows;
+pub use self::npm_advisories::within_reach as npm_audits_within_reach;
 use crate::context::Context;
 
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  cargo xtask check flows\n  cargo xtask check flows --json\n  \
-                        cargo xtask check secrets\n  cargo xtask check licences")]
+                        cargo xtask check secrets\n  cargo xtask check licences\n  cargo xtask check advisories\n  cargo xtask check npm-advisories")]
 pub struct Options {
     #[command(subcommand)]
     what: What,
@@ -23,6 +28,10 @@ pub struct Options {
 enum What {
     /// Judge the flows before Node-RED loads them; exit 1 with all findings
     Flows,
+    /// Look for known vulnerabilities of the crates in Cargo.lock
+    Advisories(advisories::Options),
+    /// Ask the npm registry for known vulnerabilities of the packages in production
+    NpmAdvisories,
     /// Judge the licences of all crates, and of the npm packages of production
     Licences,
     /// Look for secrets in the history of the repository, and in what is changed and not committed
@@ -34,6 +43,8 @@ enum What {
 pub fn run(context: &Context, options: Options) -> Result<()> {
     match options.what {
         What::Flows => flows::run(context),
+        What::Advisories(options) => advisories::run(context, &options),
+        What::NpmAdvisories => npm_advisories::run(context),
         What::Licences => licences::run(context),
         What::Secrets(options) => secrets::run(context, &options),
     }

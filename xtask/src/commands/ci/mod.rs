@@ -10,7 +10,7 @@ mod requirements;
 mod summary;
 
 use anyhow::Result;
-use vocabulary::model::Gate;
+use vocabulary::model::{Gate, Requirement};
 
 use super::dev::programs::{programs, tools};
 use super::dev::running::command_line;
@@ -49,6 +49,9 @@ pub struct Options {
     /// A gate that this machine cannot run counts as failed
     #[arg(long)]
     require_all: bool,
+    /// With --require-all: a gate may be left out for want of this, such as npm-audits
+    #[arg(long, value_name = "REQUIREMENT", requires = "require_all", value_parser = requirements::named)]
+    may_lack: Vec<Requirement>,
     /// Show the plan and do nothing
     #[arg(long)]
     dry_run: bool,
@@ -69,7 +72,10 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
         return list::run(context, &platform, &asked, &options.list);
     }
     let toolbox = Toolbox::open(context)?;
-    let absent = requirements::absent(&toolbox, asked.iter().flat_map(|gate| gate.requires.iter().copied()));
+    let needed = asked.iter().flat_map(|gate| gate.requires.iter().copied());
+    // Asking outside may install what asks: a dry run does neither.
+    let needed = needed.filter(|one| !(options.dry_run && one.is_outside()));
+    let absent = requirements::absent(context, &toolbox, needed);
     let (gates, unable): (Vec<&Gate>, Vec<&Gate>) =
         asked.iter().partition(|gate| !gate.requires.iter().any(|one| absent.contains_key(one.absent())));
     let names: Vec<_> = gates
@@ -112,7 +118,10 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
     };
     let mut rows = summary::rows(&gates, &report);
     rows.extend(unable.iter().filter_map(not_able));
-    if options.require_all && !unable.is_empty() {
+    let borne = |one: &Requirement| options.may_lack.contains(one) && absent.contains_key(one.absent());
+    let wrongly_left_out = |gate: &&&Gate| !gate.requires.iter().any(borne);
+    let incomplete = options.require_all && unable.iter().any(|gate| wrongly_left_out(&gate));
+    if incomplete {
         eprintln!("--require-all: every gate has to be run");
     }
     if context.json {
@@ -121,7 +130,7 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
         stdout::text(&summary::table(&rows, report.duration_ms))?;
     }
     match report.outcome {
-        Outcome::Done if options.require_all && !unable.is_empty() => Err(Reported.into()),
+        Outcome::Done if incomplete => Err(Reported.into()),
         Outcome::Done => Ok(()),
         Outcome::Failed => Err(Reported.into()),
         Outcome::Interrupted(_) => report.into_result(),

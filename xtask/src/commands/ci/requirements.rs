@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use vocabulary::model::Requirement;
 
+use crate::commands::check;
+use crate::context::Context;
 use crate::images::engine::Engine;
 use crate::tools::{Program, Toolbox};
 
@@ -11,7 +13,7 @@ use crate::tools::{Program, Toolbox};
 pub type Absent = BTreeMap<&'static str, String>;
 
 /// Those of the requirements that are not met; each is looked at once.
-pub fn absent(toolbox: &Toolbox, asked: impl IntoIterator<Item = Requirement>) -> Absent {
+pub fn absent(context: &Context, toolbox: &Toolbox, asked: impl IntoIterator<Item = Requirement>) -> Absent {
     let mut absent = Absent::new();
     let mut seen = Vec::new();
     for requirement in asked {
@@ -22,6 +24,8 @@ pub fn absent(toolbox: &Toolbox, asked: impl IntoIterator<Item = Requirement>) -
         let found = match requirement {
             Requirement::ContainerEngine => Engine::find().and_then(|engine| engine.build().map(|_| ())),
             Requirement::Root if rustix::process::geteuid().is_root() => Ok(()),
+            Requirement::AdvisoryDatabase => check::advisory_database_within_reach(toolbox),
+            Requirement::NpmAudits => check::npm_audits_within_reach(toolbox, context),
             Requirement::Root => Err(anyhow::anyhow!("run it as root to judge everything")),
             Requirement::LlvmTools => {
                 toolbox.path(Program::LlvmProfdata).and_then(|_| toolbox.path(Program::LlvmCov)).map(|_| ())
@@ -33,4 +37,12 @@ pub fn absent(toolbox: &Toolbox, asked: impl IntoIterator<Item = Requirement>) -
         }
     }
     absent
+}
+
+/// The requirement of this name, as `cargo xtask ci --list --json` writes it.
+///
+/// # Errors
+/// There is none; the message names all.
+pub fn named(name: &str) -> Result<Requirement, String> {
+    serde_json::from_value(name.into()).map_err(|error| error.to_string())
 }

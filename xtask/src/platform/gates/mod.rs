@@ -1,5 +1,6 @@
 //! The quality gates of `cargo xtask ci`, one file per gate, in the order in which they are shown.
 
+mod advisories;
 mod benchmarks;
 mod clippy;
 mod containers;
@@ -11,6 +12,7 @@ mod generated;
 mod images;
 mod licences;
 mod node;
+mod npm_advisories;
 mod rehearsal;
 mod secrets_in_history;
 mod smoke;
@@ -27,6 +29,8 @@ pub fn gates() -> Vec<Gate> {
         workflows::gate(),
         containers::gate(),
         secrets_in_history::gate(),
+        advisories::gate(),
+        npm_advisories::gate(),
         licences::gate(),
         clippy::gate(),
         tests::gate(),

@@ -9,7 +9,7 @@ pub fn gate() -> Gate {
         id: "secrets-in-history",
         group: GateGroup::Security,
         checks: "gitleaks finds no secret in any commit, nor in what is changed and not committed",
-        commands: vec![GateCommand { calls: vec!["gitleaks", "git"], ..xtask(&["check", "secrets"]) }],
+        commands: vec![GateCommand { calls: vec!["gitleaks"], ..xtask(&["check", "secrets"]) }],
         after: vec![],
         requires: vec![],
         reads: Reads::World,

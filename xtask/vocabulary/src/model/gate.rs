@@ -94,9 +94,19 @@ pub enum Requirement {
     LlvmTools,
     /// It counts instructions.
     Valgrind,
+    /// The RustSec database, given or within reach.
+    AdvisoryDatabase,
+    /// An npm registry that tells of advisories; mirrors often do not.
+    NpmAudits,
 }
 
 impl Requirement {
+    /// Whether only somebody outside the machine can answer it.
+    #[must_use]
+    pub const fn is_outside(self) -> bool {
+        matches!(self, Self::AdvisoryDatabase | Self::NpmAudits)
+    }
+
     /// Why a gate is not run without it.
     #[must_use]
     pub fn absent(self) -> &'static str {
@@ -105,6 +115,8 @@ impl Requirement {
             Self::Root => "the caller is not root",
             Self::LlvmTools => "no LLVM tools",
             Self::Valgrind => "no Valgrind",
+            Self::AdvisoryDatabase => "no advisory database",
+            Self::NpmAudits => "the npm registry answers no audits",
         }
     }
 }

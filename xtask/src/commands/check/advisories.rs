@@ -1,0 +1,171 @@
+//! `cargo xtask check advisories`: cargo-audit over Cargo.lock.
+
+use std::fs;
+use std::path::PathBuf;
+
+use anyhow::{Context as _, Result, bail};
+use serde_json::json;
+
+use super::advisory_database::{self, Database};
+use super::findings_file;
+use crate::checks::advisories::{
+    self, CONTROL_ADVISORY, CONTROL_LOCK, CargoReport, Finding, POLICY, Policy, Weight,
+};
+use crate::checks::licences::Kind;
+use crate::checks::sarif;
+use crate::context::Context;
+use crate::exit::{Reported, refused};
+use crate::plan::clock;
+use crate::stdout;
+use crate::tools::{Program, Tool, Toolbox, progress};
+
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Examples:\n  cargo xtask check advisories\n  cargo xtask check advisories --advisory-db advisory-db.tar.gz\n\n\
+                        Without --advisory-db the database is fetched once a day from github.com/RustSec/advisory-db."
+)]
+pub struct Options {
+    /// The RustSec advisory database: a folder, or a .tar.gz of one
+    #[arg(long, value_name = "DIR|FILE", env = advisory_database::GIVEN)]
+    advisory_db: Option<PathBuf>,
+}
+
+const LOCK: &str = "Cargo.lock";
+const TOOL: &str = "cargo-audit";
+
+/// # Errors
+/// Reported when there is a finding, or the database is too old to tell; refused when the policy, the lock or a given
+/// database cannot be read; otherwise when there is no database.
+pub fn run(context: &Context, options: &Options) -> Result<()> {
+    let policy = policy(context)?;
+    let lock = fs::read_to_string(context.path(LOCK))
+        .map_err(|error| refused(format!("{LOCK}: {error}; expected the lock of the Cargo workspace")))?;
+    let toolbox = Toolbox::open(context)?;
+    toolbox.ensure(&[Tool::CargoAudit, Tool::Git], progress::on_stderr().as_ref())?;
+    let given = options.advisory_db.as_deref().filter(|path| !path.as_os_str().is_empty());
+    let database = advisory_database::obtain(&toolbox, given)?;
+
+    let (control, _) = audit(&toolbox, &database, CONTROL_LOCK)?;
+    if !control.names(CONTROL_ADVISORY) {
+        bail!(
+            "{} does not hold {CONTROL_ADVISORY}, which every whole database holds, so that its silence tells nothing",
+            database.origin
+        );
+    }
+    let (report, unknown) = audit(&toolbox, &database, &lock)?;
+    let found = report.findings(&policy, &lock, LOCK);
+    let findings = advisories::judge(found, &policy, Kind::Crate, &today());
+    let age = database.age_days();
+    let useless = age > policy.database.useless_after_days;
+    let version = toolbox.locked_version(Tool::CargoAudit)?;
+    findings_file::write(context, "advisories", TOOL, version, &results(&findings))?;
+    if context.json {
+        stdout::json(&json!({
+            "crates": report.lockfile.dependency_count,
+            "advisories": report.database.advisory_count,
+            "database": database.origin,
+            "newest_advisory": database.newest,
+            "age_days": age,
+            "unknown_whether_yanked": unknown,
+            "findings": findings,
+        }))?;
+    } else {
+        let mut text = listing(&findings, "no advisory against any crate");
+        text += &format!(
+            "looked at {} crates by {} advisories, the newest {age} days old, of {} ({})\n",
+            report.lockfile.dependency_count,
+            report.database.advisory_count,
+            database.newest,
+            database.origin
+        );
+        if unknown > 0 {
+            text += &format!(
+                "NOT known of {unknown} crates whether their makers withdrew them: cargo's index is not on this machine\n"
+            );
+        }
+        stdout::text(&text)?;
+    }
+    if useless || age > policy.database.old_after_days {
+        let limit = if useless { policy.database.useless_after_days } else { policy.database.old_after_days };
+        let word = if useless { "error" } else { "warning" };
+        eprintln!(
+            "{word}: the database is older than {limit} days ({POLICY}), nothing is known of what was published since: \
+             give a newer one"
+        );
+    }
+    verdict(&findings, useless)
+}
+
+/// # Errors
+/// Refused when it cannot be read.
+pub fn policy(context: &Context) -> Result<Policy> {
+    let text = fs::read_to_string(context.path(POLICY)).map_err(|error| error.to_string());
+    text.and_then(|text| Policy::read(&text))
+        .map_err(|problem| refused(format!("{POLICY}: {problem}; see docs/security.md")))
+}
+
+/// As `2026-11-24`, UTC.
+pub fn today() -> String {
+    clock::utc(clock::now_ms() / 1000)[..10].to_owned()
+}
+
+/// One finding a line, or the good news.
+pub fn listing(findings: &[Finding], none: &str) -> String {
+    let mut lines: Vec<_> = findings.iter().map(Finding::to_string).collect();
+    if lines.is_empty() {
+        lines.push(none.to_owned());
+    }
+    lines.join("\n") + "\n"
+}
+
+/// # Errors
+/// Reported when a finding fails, or something else did.
+pub fn verdict(findings: &[Finding], failed: bool) -> Result<()> {
+    let heavy = findings.iter().any(|finding| finding.weight == Weight::Fail);
+    if heavy {
+        eprintln!(
+            "take a version that is mended, or tolerate it for a time in {POLICY}; see docs/security.md"
+        );
+    }
+    if heavy || failed { Err(Reported.into()) } else { Ok(()) }
+}
+
+pub fn results(findings: &[Finding]) -> Vec<sarif::Result> {
+    let result = |one: &Finding| sarif::Result {
+        rule: one.id.clone(),
+        message: format!("{}: {}", one.package, one.what),
+        file: one.file.clone(),
+        line: one.line,
+    };
+    findings.iter().filter(|one| one.weight == Weight::Fail).map(result).collect()
+}
+
+/// The report on a lock file, and of how many crates it could not be told whether they were withdrawn.
+fn audit(toolbox: &Toolbox, database: &Database, lock: &str) -> Result<(CargoReport, usize)> {
+    let program = toolbox.path(Program::CargoAudit)?;
+    // A configuration of the tree's or the user's must not have it look away: it reads the first that it finds, this one.
+    let nowhere = tempfile::tempdir()?;
+    fs::create_dir(nowhere.path().join(".cargo"))?;
+    fs::write(nowhere.path().join(".cargo/audit.toml"), "")?;
+    let folder = database.folder.as_os_str();
+    let output = duct::cmd(
+        &program,
+        ["audit", "--no-fetch", "--stale", "--json", "--file", "-", "--db"]
+            .map(std::ffi::OsStr::new)
+            .iter()
+            .chain([&folder]),
+    )
+    .dir(nowhere.path())
+    .stdin_bytes(lock)
+    .stdout_capture()
+    .stderr_capture()
+    .unchecked()
+    .run()
+    .with_context(|| format!("{} cannot be run", program.display()))?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    let report = CargoReport::read(&output.stdout)
+        .map_err(|error| anyhow::anyhow!("{TOOL} makes no report: {error}\n{}", said.trim()))?;
+    let unknown =
+        said.lines().filter(|line| line.contains("couldn't check if the package is yanked")).count();
+    Ok((report, unknown))
+}

@@ -9,8 +9,8 @@ use vocabulary::formats::github::{
 use vocabulary::model::Platform;
 
 use super::steps::{
-    History, READS_SOURCES, as_root, check_out, filled, job, limit_of_all, own_again, run, set_up_python,
-    uses,
+    History, READS_SOURCES, as_root, brought, check_out, filled, job, limit_of_all, own_again, run,
+    set_up_python, uses,
 };
 use crate::platform::pins;
 
@@ -60,9 +60,9 @@ fn package(platform: &Platform) -> Job {
         Variable { name: "KEY", value: Given::Secret(KEY), elsewhere: None },
         given("KEY_FILE", key_file()),
     ];
-    let steps = vec![
-        check_out(History::Whole),
-        set_up_python(),
+    let mut steps = vec![check_out(History::Whole), set_up_python()];
+    steps.extend(brought(platform.gates.iter()));
+    steps.extend([
         run("Judge what is released", as_root("cargo xtask ci --keep-going --require-all"), vec![]),
         own_again(),
         // The key lies outside of the tree, readable by its owner alone.
@@ -77,7 +77,7 @@ fn package(platform: &Platform) -> Job {
             &pins::UPLOAD_ARTIFACT,
             vec![("name", ARTIFACT.into()), ("path", FOLDER.into()), ("if-no-files-found", "error".into())],
         ),
-    ];
+    ]);
     Job {
         permissions: vec![READS_SOURCES],
         when: on_main(),

@@ -98,7 +98,7 @@ pub fn caches() -> [Step; 2] {
 pub fn judge(platform: &Platform, group: GateGroup) -> Vec<Step> {
     // A gate that this machine cannot run is a gate that judged nothing.
     let command = format!("cargo xtask ci --group {} --keep-going --require-all", group.name());
-    let mut steps = brought(platform, group);
+    let mut steps = brought(of_group(platform, group));
     if needs_root(platform, group) {
         steps.extend([run("Run the gates", as_root(&command), vec![]), own_again()]);
     } else {
@@ -109,9 +109,8 @@ pub fn judge(platform: &Platform, group: GateGroup) -> Vec<Step> {
 }
 
 /// The steps that bring what the gates require and GitHub's machine has not.
-fn brought(platform: &Platform, group: GateGroup) -> Vec<Step> {
-    let required: BTreeSet<_> =
-        of_group(platform, group).flat_map(|gate| &gate.requires).filter_map(|one| bring(*one)).collect();
+pub fn brought<'a>(gates: impl Iterator<Item = &'a Gate>) -> Vec<Step> {
+    let required: BTreeSet<_> = gates.flat_map(|gate| &gate.requires).filter_map(|one| bring(*one)).collect();
     required.into_iter().map(|(name, command)| run(name, command, vec![])).collect()
 }
 

@@ -1,9 +1,14 @@
 //! Versions as programs print them. Pure.
 
 /// The first version number in what a program prints for `--version`: `v24.19.0` gives `24.19.0`,
-/// `PostgreSQL 18.6 (Debian)` gives `18.6`.
+/// `PostgreSQL 18.6 (Debian)` gives `18.6`, `valgrind-3.19.0` gives `3.19.0`.
 pub fn printed(output: &str) -> Option<&str> {
     output.split(|character: char| character.is_whitespace() || ",()".contains(character)).find_map(|word| {
+        // Some put their name before it.
+        let word = match word.split_once('-') {
+            Some((name, rest)) if name.chars().all(char::is_alphabetic) => rest,
+            _ => word,
+        };
         let number = word.trim_start_matches(['v', 'V']);
         let sound = number.starts_with(|first: char| first.is_ascii_digit())
             && number.contains('.')
@@ -46,6 +51,7 @@ mod tests {
             ("Client Version: v1.37.0\nKustomize Version: v5.0.7", Some("1.37.0")),
             ("Terraform v1.11.0\non linux_amd64", Some("1.11.0")),
             ("pip 26.3 from /x/pip (python 3.11)", Some("26.3")),
+            ("valgrind-3.19.0\n", Some("3.19.0")),
             ("usage: what [--help]", None),
             ("", None),
         ] {

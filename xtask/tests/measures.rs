@@ -43,10 +43,17 @@ impl Tree {
 
     fn coverage(&self, more: &[&str]) -> Output {
         let report = self.folder.path().join("report.lcov");
-        let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
+        let mut command = xtask();
         command.args(["measure", "coverage", "rust", "--root"]).arg(self.folder.path());
         command.arg("--report").arg(report).args(more).output().unwrap()
     }
+}
+
+/// The program, without what a gate that runs this test has it leave.
+fn xtask() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
+    command.env_remove("FLOWSHIP_OUTPUT");
+    command
 }
 
 fn text(bytes: &[u8]) -> String {
@@ -88,6 +95,25 @@ fn what_was_recorded_may_drop_by_two_points_and_not_by_three() {
     );
     passes(&tree.coverage(&["--record"]));
     passes(&tree.coverage(&[]));
+}
+
+#[test]
+fn what_passes_leaves_its_figure_to_the_gate_and_what_fails_leaves_none() {
+    let tree = Tree::new(THRESHOLDS);
+    tree.write("output", "");
+    let output = tree.folder.path().join("output");
+    let measure = || {
+        let mut command = xtask();
+        command.args(["measure", "coverage", "rust", "--root"]).arg(tree.folder.path());
+        command.arg("--report").arg(tree.folder.path().join("report.lcov")).env("FLOWSHIP_OUTPUT", &output);
+        command.output().unwrap()
+    };
+    tree.report(&[("xtask/src/plan/a.rs", 60)]);
+    fails(&measure(), 1, &["xtask/src/plan: 60.0 %"]);
+    assert_eq!(fs::read_to_string(&output).unwrap(), "");
+    tree.report(&[("xtask/src/plan/a.rs", 75)]);
+    passes(&measure());
+    assert_eq!(fs::read_to_string(&output).unwrap(), "coverage_rust=75.000\n");
 }
 
 #[test]
@@ -178,7 +204,7 @@ fn a_crate_is_measured() {
                   #[test]\nfn doubles() {\n    assert_eq!(run(2), 4);\n}\n";
     tree.write("src/lib.rs", source);
     let measure = || {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
+        let mut command = xtask();
         // When this test itself is measured, its variables lead to another tree.
         for (name, _) in
             std::env::vars().filter(|(name, _)| name.contains("CARGO_LLVM_COV") || name == "CARGO_TARGET_DIR")
@@ -219,7 +245,7 @@ fn tree_with_flows() -> Tree {
 }
 
 fn instructions(tree: &Tree, more: &[&str]) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
+    let mut command = xtask();
     command.args(["measure", "instructions", "flows", "--root"]).arg(tree.folder.path());
     command.args(more).output().unwrap()
 }
@@ -273,7 +299,7 @@ fn ten_percent_more_instructions_fail_and_noise_does_not() {
 fn what_cannot_be_counted_is_refused_or_fails() {
     let tree = tree_with_flows();
     let run = |more: &[&str]| {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
+        let mut command = xtask();
         command.args(["measure", "instructions", "--root"]).arg(tree.folder.path());
         command.args(more).output().unwrap()
     };
@@ -294,11 +320,7 @@ fn a_share_that_no_launcher_can_have_is_refused() {
     let wrong =
         "[node-red]\nshare = 2\nprocessor-share = 0.6\nrounds = 3\nmilliseconds = 100\nconnections = 1\n";
     tree.write("ops/ci/requests.toml", wrong);
-    let output = Command::new(env!("CARGO_BIN_EXE_xtask"))
-        .args(["measure", "requests", "--root"])
-        .arg(tree.folder.path())
-        .output()
-        .unwrap();
+    let output = xtask().args(["measure", "requests", "--root"]).arg(tree.folder.path()).output().unwrap();
     fails(&output, 2, &["ops/ci/requests.toml:2:9: 2 is out of range; expected a number above 0, at most 1"]);
 }
 
@@ -320,7 +342,7 @@ fn a_launcher_that_takes_more_than_its_share_fails() {
             "ops/ci/requests.toml",
             &format!("[node-red]\nshare = {share}\nprocessor-share = {share}\nrounds = 3\nmilliseconds = 200\nconnections = 4\n"),
         );
-        let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
+        let mut command = xtask();
         command.args(["measure", "requests", "--root"]).arg(tree.folder.path()).output().unwrap()
     };
     let shown = passes(&measure("0.001"));

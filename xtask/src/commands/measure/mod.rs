@@ -2,6 +2,7 @@
 //! `cargo xtask bench` publishes those.
 
 mod coverage;
+mod figures;
 mod instructions;
 pub mod requests;
 

@@ -11,6 +11,7 @@ use anyhow::Result;
 use clap::ValueEnum;
 use serde_json::json;
 
+use super::figures;
 use crate::checks::coverage::{self, Judgement, Recorded, Thresholds, lcov};
 use crate::context::Context;
 use crate::exit::{Reported, refused};
@@ -89,6 +90,8 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
         eprintln!("{}", show::problems(name, THRESHOLDS, &judgement));
         return Err(Reported.into());
     }
+    let overall = judgement.rows.first().map_or(0.0, |row| row.measured);
+    figures::leave([(format!("coverage_{name}").as_str(), overall)])?;
     if options.record {
         recorded.0.insert(name.to_owned(), judgement.figures());
         let command = "cargo xtask measure coverage LANGUAGE --record";

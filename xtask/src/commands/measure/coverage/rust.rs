@@ -7,6 +7,7 @@ use anyhow::{Context as _, Result, bail};
 
 use crate::checks::coverage::Language;
 use crate::context::Context;
+use crate::plan::perform::OUTPUT_FILE;
 use crate::tools::{Program, Tool, Toolbox, progress};
 
 /// Builds with instruments, runs the tests; gives the report.
@@ -33,6 +34,8 @@ pub fn measure(context: &Context, wanted: &Language) -> Result<PathBuf> {
         .env("LLVM_COV", toolbox.path(Program::LlvmCov)?)
         .env("LLVM_PROFDATA", toolbox.path(Program::LlvmProfdata)?)
         .env("CARGO_INCREMENTAL", "0")
+        // Tests run this program too, and what they measure is no figure of this tree.
+        .env_remove(OUTPUT_FILE)
         .stdin_null()
         .stdout_to_stderr()
         .unchecked()

@@ -10,6 +10,7 @@ use std::thread;
 use anyhow::{Context as _, Result};
 use serde_json::json;
 
+use super::figures;
 use crate::checks::instructions::{self, Count, Judgement, Recorded, Thresholds};
 use crate::context::Context;
 use crate::exit::{Reported, refused};
@@ -76,7 +77,9 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
         return Ok(());
     }
     if judgement.good() {
-        return Ok(());
+        let names: Vec<_> = judgement.rows.iter().map(|row| format!("instructions_{}", row.work)).collect();
+        let values = judgement.rows.iter().map(|row| row.each);
+        return figures::leave(names.iter().map(String::as_str).zip(values));
     }
     eprintln!("{}", show::problems(THRESHOLDS, &judgement));
     Err(Reported.into())

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 
+use super::figures;
 use crate::checks::requests::{self, Answered, Judgement, Round, Thresholds, Wanted};
 use crate::context::Context;
 use crate::exit::Reported;
@@ -58,7 +59,8 @@ pub fn run(context: &Context, _options: &Options) -> Result<()> {
         stdout::text(&text(&judgement, &wanted))?;
     }
     if judgement.problems.is_empty() {
-        return Ok(());
+        let Judgement { share, processor_share, .. } = judgement;
+        return figures::leave([("requests_share", share), ("requests_processor_share", processor_share)]);
     }
     eprintln!("{}\nthe thresholds stand in {THRESHOLDS}", judgement.problems.join("\n"));
     Err(Reported.into())

@@ -113,7 +113,12 @@ fn each_fact_reaches_the_files_that_tell_of_it() {
         (
             "a gate's limit",
             |platform| platform.gates[0].limit_seconds += 600,
-            &[".github/workflows/ci.yml", "docs/reference/gates.md", "docs/reference/platform.json"],
+            &[
+                ".github/workflows/ci.yml",
+                ".github/workflows/release.yml",
+                "docs/reference/gates.md",
+                "docs/reference/platform.json",
+            ],
         ),
         (
             "a secret's purpose",

@@ -1,5 +1,8 @@
 //! Pure judgements on artifacts and flows.
 
+pub mod compliance;
+pub mod container_secrets;
+pub mod container_user;
 pub mod coverage;
 pub mod flows;
 pub mod instructions;

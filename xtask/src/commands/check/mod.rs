@@ -1,5 +1,6 @@
 //! `cargo xtask check`: judgements that start no service.
 
+mod compliance;
 mod findings_file;
 mod flows;
 mod secrets;
@@ -12,7 +13,8 @@ use crate::context::Context;
 
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  cargo xtask check flows\n  cargo xtask check flows --json\n  \
-                        cargo xtask check secrets")]
+                        cargo xtask check secrets\n  cargo xtask check compliance\n  \
+                        cargo xtask check compliance D1 C7")]
 pub struct Options {
     #[command(subcommand)]
     what: What,
@@ -24,6 +26,8 @@ enum What {
     Flows,
     /// Look for secrets in the history of the repository, and in what is changed and not committed
     Secrets(secrets::Options),
+    /// Judge the files against the catalogue of docs/reference/compliance.md; exit 1 with all findings
+    Compliance(compliance::Options),
 }
 
 /// # Errors
@@ -32,5 +36,6 @@ pub fn run(context: &Context, options: Options) -> Result<()> {
     match options.what {
         What::Flows => flows::run(context),
         What::Secrets(options) => secrets::run(context, &options),
+        What::Compliance(options) => compliance::run(context, &options),
     }
 }

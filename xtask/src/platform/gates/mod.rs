@@ -2,6 +2,7 @@
 
 mod benchmarks;
 mod clippy;
+pub mod compliance;
 mod containers;
 mod coverage;
 mod engine;
@@ -25,6 +26,7 @@ pub fn gates() -> Vec<Gate> {
         flows::gate(),
         workflows::gate(),
         containers::gate(),
+        compliance::gate(),
         secrets_in_history::gate(),
         clippy::gate(),
         tests::gate(),

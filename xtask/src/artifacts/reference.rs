@@ -9,6 +9,8 @@ use vocabulary::model::{
 
 use super::artifact::{Artifact, Family, banner};
 use super::workflows;
+use crate::checks::compliance::rows;
+use crate::platform::gates::compliance as compliance_gate;
 use crate::site;
 
 pub const FAMILY: Family = Family {
@@ -134,6 +136,16 @@ fn pages() -> Vec<Page> {
             source: "xtask/src/site/settings.rs",
             headers: vec!["setting", "what", "value", "default", "needed"],
             rows: |_| settings(),
+        },
+        Page {
+            name: "compliance",
+            title: "Compliance",
+            about: "What `cargo xtask check compliance` judges, in the files as they lie here. A row whose subject does not \
+                    exist yet says \"not applicable\"; it never passes. Numbers of CIS Docker are those of version 1.8. Other \
+                    gates that judge the same in another way are named beside `compliance`.",
+            source: "xtask/src/checks/compliance/",
+            headers: vec!["row", "holds when", "source", "subject", "gates"],
+            rows: compliance,
         },
         Page {
             name: "gates",
@@ -450,6 +462,25 @@ fn gates(platform: &Platform) -> Vec<Vec<String>> {
                     .join("; "),
                 format!("{} s", gate.limit_seconds),
                 gate.remedy.to_owned(),
+            ]
+        })
+        .collect()
+}
+
+fn compliance(platform: &Platform) -> Vec<Vec<String>> {
+    rows()
+        .into_iter()
+        .map(|row| {
+            let sources: Vec<_> = row.sources.iter().map(ToString::to_string).collect();
+            let known = |gate: &&str| platform.gates.iter().any(|one| one.id == *gate);
+            let gates =
+                [compliance_gate::gate().id].into_iter().chain(row.also.iter().copied().filter(known));
+            vec![
+                code(row.id),
+                row.what.to_owned(),
+                sources.join(", "),
+                row.subject.to_string(),
+                gates.map(code).collect::<Vec<_>>().join(", "),
             ]
         })
         .collect()

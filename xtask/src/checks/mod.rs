@@ -1,6 +1,9 @@
 //! Pure judgements on artifacts and flows.
 
 pub mod advisories;
+pub mod compliance;
+pub mod container_secrets;
+pub mod container_user;
 pub mod coverage;
 pub mod flows;
 pub mod instructions;

@@ -4,6 +4,8 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::content::{self, Kind, Tree};
+use crate::checks::container_secrets::{SECRET_FILES, assigned_secret};
+use crate::checks::container_user;
 use crate::platform::image_limits::{ImageLimits, TOOLS};
 
 /// Something that a security reviewer would send back.
@@ -68,14 +70,7 @@ fn finding(
 
 fn user(config: &Value) -> Vec<Finding> {
     let user = config["config"]["User"].as_str().unwrap_or_default();
-    let name = user.split(':').next().unwrap_or_default();
-    let problem = match name.parse::<u32>() {
-        Ok(0) => "is root",
-        Ok(_) => return Vec::new(),
-        Err(_) if name.is_empty() => "is not set: the image runs as root",
-        Err(_) if name == "root" => "is root",
-        Err(_) => "is a name: only of a number can an engine tell that it is not root",
-    };
+    let Some(problem) = container_user::problem(user) else { return Vec::new() };
     vec![finding(
         Rule::User,
         format!("USER {user}"),
@@ -125,24 +120,6 @@ fn writable(tree: &Tree) -> Vec<Finding> {
         .collect()
 }
 
-/// Parts of names that hold secrets; a name that ends with `_FILE` holds a path.
-const SECRET_NAMES: &[&str] = &[
-    "PASSWORD",
-    "PASSWD",
-    "SECRET",
-    "TOKEN",
-    "API_KEY",
-    "APIKEY",
-    "PRIVATE_KEY",
-    "CREDENTIAL",
-    "ACCESS_KEY",
-];
-/// Names that look like it and hold none.
-const PUBLIC_NAMES: &[&str] = &["GPG_KEY", "NPM_CONFIG_", "NPM_TOKEN_FILE"];
-/// File names that hold secrets.
-const SECRET_FILES: &[&str] =
-    &[".npmrc", ".pgpass", ".netrc", ".git-credentials", ".env", "id_rsa", "id_ed25519", "id_ecdsa"];
-
 fn secrets(config: &Value, tree: &Tree) -> Vec<Finding> {
     let remedy =
         "hand secrets over as files when the container runs, and to a build with RUN --mount=type=secret";
@@ -180,27 +157,6 @@ fn secrets(config: &Value, tree: &Tree) -> Vec<Finding> {
         }
     }
     findings
-}
-
-/// The name of `NAME=value` when the value looks like a secret.
-fn assigned_secret(word: &str) -> Option<&str> {
-    let (name, value) = word.split_once('=')?;
-    let value = value.trim_matches(['"', '\'']);
-    let upper = name.trim_start_matches('-').to_uppercase();
-    if value.is_empty() || value.starts_with(['$', '<']) || upper.ends_with("_FILE") {
-        return None;
-    }
-    if PUBLIC_NAMES.iter().any(|public| upper.starts_with(public)) && !upper.contains("AUTH") {
-        return None;
-    }
-    let by_name = SECRET_NAMES.iter().any(|part| upper.contains(part));
-    let in_url = value.split_once("://").is_some_and(|(_, rest)| {
-        rest.split('/')
-            .next()
-            .and_then(|host| host.split_once('@'))
-            .is_some_and(|(user, _)| user.contains(':'))
-    });
-    (by_name || in_url || value.contains("PRIVATE KEY-----")).then_some(name)
 }
 
 fn size(tree: &Tree, limits: &ImageLimits) -> Vec<Finding> {
@@ -342,9 +298,6 @@ mod tests {
             assert_eq!(found.len(), 1, "{env} {created_by}: {found:?}");
             assert_eq!(found[0].place, expected);
             assert!(!format!("{found:?}").contains("hunter2"), "the value is not shown");
-        }
-        for harmless in ["TOKEN_FILE=/x", "PASSWORD=", "PASSWORD=$OTHER", "URL=https://host/a@b:c"] {
-            assert_eq!(assigned_secret(harmless), None, "{harmless}");
         }
     }
 }

@@ -33,6 +33,12 @@ pub const POLICY: EdgePolicy = EdgePolicy {
     idle_limit_seconds: 60,
     // Two years, what browsers ask for before they put a domain on their lists.
     strict_transport_seconds: 63_072_000,
+    // As Node-RED has it; what the API takes is less.
+    body_limit_bytes: 1 << 20,
+    max_streams: 100,
+    // Far more than a caller that polls, far less than one replica serves.
+    max_requests_of_address: 5_000,
+    rate_seconds: 10,
 };
 
 pub fn service() -> Service {

@@ -282,6 +282,10 @@ fn platform() -> Platform {
             head_limit_seconds: 5,
             idle_limit_seconds: 60,
             strict_transport_seconds: 1,
+            body_limit_bytes: 1,
+            max_streams: 1,
+            max_requests_of_address: 1,
+            rate_seconds: 1,
         },
         smoke: SmokeSuite {
             checks: vec![SmokeCheck {

@@ -33,6 +33,10 @@ const MCP_PACKAGES: [&str; 4] = ["@modelcontextprotocol/sdk", "express", "pino",
 /// Files of packages that no program reads while it runs. Licences stay.
 const UNREAD: [&str; 4] = ["*.map", "*.d.ts", "*.d.mts", "*.d.cts"];
 
+/// Whoever gets into the container finds nothing that runs as somebody else.
+const NO_SET_USER_BITS: [&str; 12] =
+    ["find", "/", "-xdev", "-perm", "/6000", "-type", "f", "-exec", "chmod", "a-s", "{}", "+"];
+
 fn generate(platform: &Platform) -> Vec<Artifact> {
     let files = [
         (PRODUCTION, production(platform), "prod: what runs"),
@@ -164,6 +168,7 @@ fn development(platform: &Platform) -> Dockerfile {
         ("NODE_ENV", "development".to_owned()),
     ]));
     tools.instructions.push(copy(&[platform.containers.probe], &image.at("ops/scripts/")));
+    tools.instructions.push(run(&NO_SET_USER_BITS));
     let mut hot_reload = image.program(
         node_red::ID,
         "hot-reload",

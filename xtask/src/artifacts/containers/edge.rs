@@ -75,6 +75,7 @@ fn global(platform: &Platform, edge: &Service) -> Vec<Setting> {
         Setting::of(&["ssl-default-bind-options", "ssl-min-ver", "TLSv1.2", "no-tls-tickets"]),
         Setting::of(&["ssl-default-bind-ciphers", CIPHERS]),
         Setting::of(&["tune.ssl.default-dh-param", "2048"]),
+        Setting::of(&["tune.h2.max-concurrent-streams", &platform.edge.max_streams.to_string()]),
     ]
 }
 
@@ -115,20 +116,25 @@ fn redirecting(edge: &Service) -> Frontend {
         name: "http",
         about: "Nothing is served in clear text.",
         bind: bind(edge, HTTP, None),
+        counts_seconds: 0,
         rules: vec![],
         otherwise: Ending::RedirectToHttps,
     }
 }
 
 fn api(platform: &Platform, edge: &Service, backend: &Backend, strict: String) -> Frontend {
+    let policy = &platform.edge;
     let tls = Tls { pem: TLS_PEM, protocols: vec!["h2", "http/1.1"] };
     Frontend {
         name: "https",
         about: "The API, and nothing else of the replicas.",
         bind: bind(edge, HTTPS, Some(tls)),
+        counts_seconds: policy.rate_seconds,
         rules: vec![
+            Rule::Deny { status: 429, when: Condition::RequestsAbove(policy.max_requests_of_address) },
+            Rule::Deny { status: 413, when: Condition::BodyAbove(policy.body_limit_bytes) },
             Rule::Deny { status: 400, when: Condition::PathIsAmbiguous },
-            Rule::Deny { status: 404, when: Condition::PathBeginsNot(platform.edge.path) },
+            Rule::Deny { status: 404, when: Condition::PathBeginsNot(policy.path) },
             // What a client says of itself is not what the replicas are told.
             Rule::RemoveRequestHeader("forwarded"),
             Rule::SetRequestHeader { name: "x-forwarded-for", format: "%[src]".to_owned() },
@@ -146,6 +152,7 @@ fn operations(edge: &Service) -> Frontend {
         name: "operations",
         about: "For Prometheus and for the engine's health check, on an address of their own.",
         bind: bind(edge, STATS, None),
+        counts_seconds: 0,
         rules: vec![
             Rule::Metrics { when: Condition::Path(scrape_path(edge)) },
             Rule::Answer { status: 200, when: Condition::Path(health_path(edge)) },

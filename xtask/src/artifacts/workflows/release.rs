@@ -72,6 +72,8 @@ fn package(platform: &Platform) -> Job {
             "cargo xtask release package --images all --builder \"$BUILDER\"",
             vec![given("FLOWSHIP_SIGNING_KEY", key_file()), given("BUILDER", builder)],
         ),
+        // Here, because the images that it is compared with are this machine's.
+        run("Build it again and compare", "cargo xtask release verify --rebuild", vec![public_key()]),
         uses(
             "Hand the release on",
             &pins::UPLOAD_ARTIFACT,
@@ -86,10 +88,14 @@ fn package(platform: &Platform) -> Job {
     }
 }
 
+/// Whom `release verify` believes.
+fn public_key() -> Variable {
+    filled("FLOWSHIP_PUBLIC_KEY", Expression::Setting("FLOWSHIP_PUBLIC_KEY"), None)
+}
+
 /// Sees that the release is what was packaged, says so in public, and publishes it.
 fn publish(package: &Job) -> Job {
     let may = |scope, access, why| Permission { scope, access, why };
-    let public_key = filled("FLOWSHIP_PUBLIC_KEY", Expression::Setting("FLOWSHIP_PUBLIC_KEY"), None);
     let steps = vec![
         check_out(History::Whole),
         uses(
@@ -97,7 +103,7 @@ fn publish(package: &Job) -> Job {
             &pins::DOWNLOAD_ARTIFACT,
             vec![("name", ARTIFACT.into()), ("path", FOLDER.into())],
         ),
-        run("Verify", "cargo xtask release verify", vec![public_key]),
+        run("Verify", "cargo xtask release verify", vec![public_key()]),
         uses(
             "Attest where it was built",
             &pins::ATTEST,

@@ -2,6 +2,7 @@
 
 mod advisories;
 mod advisory_database;
+mod compliance;
 mod findings_file;
 mod flows;
 mod licences;
@@ -18,7 +19,8 @@ use crate::context::Context;
 
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  cargo xtask check flows\n  cargo xtask check flows --json\n  \
-                        cargo xtask check secrets\n  cargo xtask check licences\n  cargo xtask check advisories\n  cargo xtask check npm-advisories")]
+                        cargo xtask check secrets\n  cargo xtask check licences\n  cargo xtask check advisories\n  \
+                        cargo xtask check npm-advisories\n  cargo xtask check compliance D1 C7")]
 pub struct Options {
     #[command(subcommand)]
     what: What,
@@ -36,6 +38,8 @@ enum What {
     Licences,
     /// Look for secrets in the history of the repository, and in what is changed and not committed
     Secrets(secrets::Options),
+    /// Judge the files against the catalogue of docs/reference/compliance.md; exit 1 with all findings
+    Compliance(compliance::Options),
 }
 
 /// # Errors
@@ -47,5 +51,6 @@ pub fn run(context: &Context, options: Options) -> Result<()> {
         What::NpmAdvisories => npm_advisories::run(context),
         What::Licences => licences::run(context),
         What::Secrets(options) => secrets::run(context, &options),
+        What::Compliance(options) => compliance::run(context, &options),
     }
 }

@@ -3,6 +3,7 @@
 mod advisories;
 mod benchmarks;
 mod clippy;
+pub mod compliance;
 mod containers;
 mod coverage;
 mod engine;
@@ -28,6 +29,7 @@ pub fn gates() -> Vec<Gate> {
         flows::gate(),
         workflows::gate(),
         containers::gate(),
+        compliance::gate(),
         secrets_in_history::gate(),
         advisories::gate(),
         npm_advisories::gate(),

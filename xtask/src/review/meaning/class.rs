@@ -9,8 +9,10 @@ use ChangeClass::{LoosensLimit, Neutral, NewPermission, WidensReach};
 
 /// Numbers that hold something back or make it noticed sooner, besides those with `limit` in their names: more is
 /// looser.
-const LIMITS: [&str; 21] = [
+const LIMITS: [&str; 23] = [
     "memory_mib",
+    "max_streams",
+    "max_requests_of_address",
     "cpu_millis",
     "pids",
     "rotate_after_days",
@@ -57,7 +59,10 @@ pub fn of(difference: &Difference) -> ChangeClass {
         ["services", _, "secrets", _] => when(added, NewPermission),
         // What the edge sends on, and to whom.
         ["edge", "path" | "serves"] => WidensReach,
-        ["edge", "strict_transport_seconds"] => when(number(after) < number(before), LoosensLimit),
+        // The same number of requests in less time is more.
+        ["edge", "strict_transport_seconds" | "rate_seconds"] => {
+            when(number(after) < number(before), LoosensLimit)
+        }
         // Another user owns other things.
         ["services", _, "container", .., "user", _] => NewPermission,
         ["services", _, "process", "identity"] => when(text(after) == "caller", NewPermission),

@@ -283,6 +283,8 @@ mod tests {
             ),
             (|p| p.edge.path = "/", WidensReach, "edge: path changes"),
             (|p| p.edge.max_connections += 1, LoosensLimit, "edge: max connections changes"),
+            (|p| p.edge.rate_seconds = 1, LoosensLimit, "edge: rate seconds changes"),
+            (|p| p.edge.max_requests_of_address += 1, LoosensLimit, "edge: max requests of address changes"),
             (|p| p.edge.strict_transport_seconds = 1, LoosensLimit, "edge: strict transport seconds changes"),
             (|p| p.queue.concurrency += 1, LoosensLimit, "queue: concurrency changes"),
         ];

@@ -37,6 +37,8 @@ pub struct Frontend {
     pub name: &'static str,
     pub about: &'static str,
     pub bind: Bind,
+    /// Requests are counted for each address that they come from, over this many seconds; 0 for not at all.
+    pub counts_seconds: u16,
     /// In order; the first that ends a request ends it.
     pub rules: Vec<Rule>,
     pub otherwise: Ending,
@@ -95,6 +97,10 @@ pub enum Condition {
     /// The path, decoded and in its simplest form, differs from the path as it was sent: two programs could
     /// understand it in two ways.
     PathIsAmbiguous,
+    /// The body is announced, or has begun, to be larger than so many bytes.
+    BodyAbove(u32),
+    /// The address has sent more requests in the time over which they are counted.
+    RequestsAbove(u32),
 }
 
 /// What becomes of a request that no rule has ended.
@@ -174,6 +180,10 @@ impl Configuration {
             }
         }
         for frontend in &self.frontends {
+            let counted = |rule: &Rule| matches!(rule, Rule::Deny { when: Condition::RequestsAbove(_), .. });
+            if frontend.counts_seconds == 0 && frontend.rules.iter().any(counted) {
+                problems.push(format!("frontend {}: limits requests and does not count them", frontend.name));
+            }
             if let Ending::Backend(to) = &frontend.otherwise
                 && !self.backends.iter().any(|backend| backend.name == to.0)
             {
@@ -277,6 +287,15 @@ fn frontend_lines(frontend: &Frontend) -> Vec<String> {
         format!(" ssl crt \"${{{}}}\" alpn {}", tls.pem, tls.protocols.join(","))
     });
     let mut lines = vec![format!("bind {}{tls}", socket(bind.host, bind.port))];
+    if frontend.counts_seconds > 0 {
+        // Room for 100,000 addresses, about 10 MB.
+        let seconds = frontend.counts_seconds;
+        lines.push(format!(
+            "stick-table type ipv6 size 100k expire {}s store http_req_rate({seconds}s)",
+            seconds * 2
+        ));
+        lines.push("http-request track-sc0 src".to_owned());
+    }
     lines.extend(frontend.rules.iter().map(rule));
     lines.push(match &frontend.otherwise {
         Ending::Backend(to) => format!("default_backend {}", to.0),
@@ -314,6 +333,8 @@ fn condition(condition: &Condition) -> String {
         Condition::PathBegins(path) => format!("{{ path_beg {path} }}"),
         Condition::PathBeginsNot(path) => format!("!{{ path_beg {path} }}"),
         Condition::PathIsAmbiguous => "{ path -m sub // /./ /../ % \\ ; }".to_owned(),
+        Condition::BodyAbove(bytes) => format!("{{ req.body_size gt {bytes} }}"),
+        Condition::RequestsAbove(count) => format!("{{ sc_http_req_rate(0) gt {count} }}"),
     }
 }
 
@@ -358,6 +379,7 @@ mod tests {
             name: "https",
             about: "the way in",
             bind: Bind { host: "H", port: "P", tls: None },
+            counts_seconds: 10,
             rules: vec![Rule::Deny { status: 404, when: Condition::PathBeginsNot("/api/") }],
             otherwise: Ending::Backend(backend.handle()),
         };
@@ -374,7 +396,8 @@ mod tests {
         assert_eq!(
             configuration().write(&["head".to_owned()]),
             "# head\n\nglobal\n    log-format 'it'\\''s \"so\"'\n\ndefaults\n\n# the way in\nfrontend https\n    bind \
-             \"${H}:${P}\"\n    http-request deny deny_status 404 if !{ path_beg /api/ }\n    default_backend app\n\n\
+             \"${H}:${P}\"\n    stick-table type ipv6 size 100k expire 20s store http_req_rate(10s)\n    http-request track-sc0 src\n    \
+             http-request deny deny_status 404 if !{ path_beg /api/ }\n    default_backend app\n\n\
              backend app\n    # the least busy\n    balance leastconn\n    option httpchk\n    http-check send meth GET uri \
              /readyz\n    http-check expect status 200\n    default-server check inter 200ms fall 3 rise 2\n    server a \
              \"${A}:${A_PORT}\" port \"${A_READY}\"\n"
@@ -395,11 +418,15 @@ mod tests {
         twice.frontends[0].name = "app";
         let mut unasked = configuration();
         unasked.backends[0].check.every_ms = 0;
+        let mut uncounted = configuration();
+        uncounted.frontends[0].counts_seconds = 0;
+        uncounted.frontends[0].rules.push(Rule::Deny { status: 429, when: Condition::RequestsAbove(1) });
         for (configuration, expected) in [
             (lost, "leads to nowhere"),
             (empty, "has no server"),
             (twice, "the name is taken twice"),
             (unasked, "numbers above 0"),
+            (uncounted, "does not count them"),
         ] {
             let problems = configuration.validate().join("\n");
             assert!(problems.contains(expected), "{problems}");

@@ -158,6 +158,13 @@ pub struct EdgePolicy {
     pub idle_limit_seconds: u16,
     /// How long browsers are told to insist on TLS, in seconds.
     pub strict_transport_seconds: u32,
+    /// A request with a larger body is refused, in bytes; the replicas have limits of their own below it.
+    pub body_limit_bytes: u32,
+    /// Requests that one connection may have open at once.
+    pub max_streams: u16,
+    /// Requests of one address in `rate_seconds`; more are refused.
+    pub max_requests_of_address: u32,
+    pub rate_seconds: u16,
 }
 
 impl Container {

@@ -1,0 +1,182 @@
+//! `cargo xtask check compliance`: reads the tree, has the rows judge it, shows what they say.
+
+use std::fs::File as Handle;
+use std::io::Read as _;
+use std::path::Path;
+
+use anyhow::{Context as _, Result};
+use clap::Args;
+use serde_json::{Value, json};
+use walkdir::{DirEntry, WalkDir};
+
+use super::findings_file;
+use crate::checks::compliance::{self, Clock, File, Row, Tree, Verdict, reads_whole};
+use crate::checks::sarif;
+use crate::context::Context;
+use crate::exit::{Reported, refused};
+use crate::nearest::nearest;
+use crate::plan::clock;
+use crate::platform::gates::compliance::gate;
+use crate::stdout;
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  cargo xtask check compliance\n  cargo xtask check compliance D1 C7\n  cargo xtask check compliance --json"
+)]
+pub struct Options {
+    /// Rows to judge, such as D1 [default: all]
+    #[arg(value_name = "ROW")]
+    rows: Vec<String>,
+    /// Judge as of this time, in seconds since 1970 [default: now]
+    #[arg(long, value_name = "SECONDS")]
+    at: Option<u64>,
+}
+
+/// As the findings' file names the judge.
+const TOOL: &str = "flowship compliance";
+/// Folders that hold no source: builds, running state, what package managers bring. Of the first two a part is read.
+const SKIPPED: [&str; 5] = [".git", "target", ".flowship", "rendered", "node_modules"];
+/// What earlier runs left as evidence.
+const LEFT: [&str; 2] = ["target/release-artifacts", ".flowship/ci/evidence"];
+/// How much of a file is read where its beginning is enough, in bytes.
+const BEGINNING: u64 = 512;
+
+/// # Errors
+/// Refused when a row is not known; fails when a row does.
+pub fn run(context: &Context, options: &Options) -> Result<()> {
+    let rows = chosen(&options.rows)?;
+    let now = options.at.unwrap_or_else(|| clock::now_ms() / 1000);
+    let times = Clock { now: clock::utc(now), a_day_ago: clock::utc(now.saturating_sub(86_400)) };
+    let tree = Tree::new(files(&context.root)?, times);
+    let judge = |row: Row| {
+        let verdict = (row.judge)(&tree);
+        (row, verdict)
+    };
+    let judged: Vec<(Row, Verdict)> = rows.into_iter().map(judge).collect();
+    let count = |wanted: fn(&Verdict) -> bool| judged.iter().filter(|(_, verdict)| wanted(verdict)).count();
+    let passed = count(|verdict| matches!(verdict, Verdict::Pass { .. }));
+    let failed = count(|verdict| matches!(verdict, Verdict::Fail(_)));
+    let absent = judged.len() - passed - failed;
+    // One row is asked for by somebody who looks; the run of all gates asks for all.
+    if options.rows.is_empty() {
+        findings_file::write(context, gate().id, TOOL, env!("CARGO_PKG_VERSION"), &results(&judged))?;
+    }
+    if context.json {
+        let rows: Vec<Value> = judged.iter().map(|(row, verdict)| as_json(row, verdict)).collect();
+        stdout::json(&json!({ "rows": rows, "passed": passed, "failed": failed, "not_applicable": absent }))?;
+    } else {
+        // Failures last: `cargo xtask ci` shows the end of what a gate says.
+        let those_that_failed = |failures: bool| {
+            let wanted = move |verdict: &Verdict| matches!(verdict, Verdict::Fail(_)) == failures;
+            judged.iter().filter(move |(_, verdict)| wanted(verdict))
+        };
+        let lines: String = those_that_failed(false)
+            .chain(those_that_failed(true))
+            .map(|(row, verdict)| as_text(row, verdict))
+            .collect();
+        let noun = if judged.len() == 1 { "row" } else { "rows" };
+        let summary =
+            format!("{} {noun}: {passed} passed, {failed} failed, {absent} not applicable\n", judged.len());
+        stdout::text(&(lines + &summary))?;
+    }
+    if failed > 0 {
+        return Err(Reported.into());
+    }
+    Ok(())
+}
+
+/// The rows that were named, all when none was.
+fn chosen(names: &[String]) -> Result<Vec<Row>> {
+    let mut rows = compliance::rows();
+    let known: Vec<&str> = rows.iter().map(|row| row.id).collect();
+    let problems: Vec<String> = names
+        .iter()
+        .filter(|name| !known.iter().any(|id| id.eq_ignore_ascii_case(name)))
+        .map(|name| {
+            let meant = nearest(name, known.iter().copied());
+            format!(
+                "no row is called {name}{}",
+                meant.map_or(String::new(), |id| format!("; did you mean {id}?"))
+            )
+        })
+        .collect();
+    if !problems.is_empty() {
+        return Err(refused(format!("{}\nthe rows are {}", problems.join("\n"), known.join(", "))));
+    }
+    rows.retain(|row| names.is_empty() || names.iter().any(|name| row.id.eq_ignore_ascii_case(name)));
+    Ok(rows)
+}
+
+fn files(root: &Path) -> Result<Vec<(String, File)>> {
+    let sources = WalkDir::new(root).into_iter().filter_entry(|entry| !is_skipped(entry));
+    let left = LEFT.iter().map(|below| root.join(below)).filter(|folder| folder.is_dir());
+    let mut files = Vec::new();
+    for entry in sources.chain(left.flat_map(|folder| WalkDir::new(folder).into_iter())) {
+        let entry = entry.context("cannot walk the tree")?;
+        if !entry.file_type().is_file() {
+            continue;
+        }
+        let path = entry.path().strip_prefix(root).context("a file outside the tree")?;
+        let path = path.to_string_lossy().into_owned();
+        let most = if reads_whole(&path) { u64::MAX } else { BEGINNING };
+        let mut bytes = Vec::new();
+        Handle::open(entry.path())
+            .and_then(|file| file.take(most).read_to_end(&mut bytes))
+            .with_context(|| format!("cannot read {}", entry.path().display()))?;
+        files.push((path, File { bytes }));
+    }
+    Ok(files)
+}
+
+fn is_skipped(entry: &DirEntry) -> bool {
+    entry.depth() > 0 && SKIPPED.iter().any(|skipped| entry.file_name() == *skipped)
+}
+
+fn results(judged: &[(Row, Verdict)]) -> Vec<sarif::Result> {
+    let of_row = |(row, verdict): &(Row, Verdict)| match verdict {
+        Verdict::Fail(findings) => findings
+            .iter()
+            .map(|finding| sarif::Result {
+                rule: row.id.to_owned(),
+                message: format!("{}; {} ({})", finding.what, finding.remedy, row.what),
+                file: finding.place.file.to_string(),
+                line: u64::try_from(finding.place.line).unwrap_or(1),
+            })
+            .collect(),
+        _ => vec![],
+    };
+    judged.iter().flat_map(of_row).collect()
+}
+
+fn as_json(row: &Row, verdict: &Verdict) -> Value {
+    let sources: Vec<String> = row.sources.iter().map(ToString::to_string).collect();
+    let mut value = json!({ "id": row.id, "what": row.what, "sources": sources, "subject": row.subject });
+    let (key, said) = match verdict {
+        Verdict::Pass { seen } => ("seen", json!(seen)),
+        Verdict::Fail(findings) => ("findings", json!(findings)),
+        Verdict::NotApplicable(reason) => ("reason", json!(reason)),
+    };
+    value["result"] = json!(result(verdict));
+    value[key] = said;
+    value
+}
+
+fn result(verdict: &Verdict) -> &'static str {
+    match verdict {
+        Verdict::Pass { .. } => "passed",
+        Verdict::Fail(_) => "failed",
+        Verdict::NotApplicable(_) => "not-applicable",
+    }
+}
+
+fn as_text(row: &Row, verdict: &Verdict) -> String {
+    let Row { id, what, .. } = row;
+    match verdict {
+        Verdict::Pass { seen } => format!("{id:<4} passed          {what} ({seen} looked at)\n"),
+        Verdict::NotApplicable(reason) => format!("{id:<4} not applicable  {reason}: {what}\n"),
+        Verdict::Fail(findings) => {
+            let lines: String = findings.iter().map(|finding| format!("       {finding}\n")).collect();
+            format!("{id:<4} FAILED          {what}\n{lines}")
+        }
+    }
+}

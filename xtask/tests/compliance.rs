@@ -1,0 +1,186 @@
+//! `cargo xtask check compliance` as its users run it: every row passes its good fixture and fails its bad one, with
+//! just the findings that are expected. A row that never failed proves nothing.
+//!
+//! `compliance/ROW/` holds the trees `pass` and `fail`, and `expected`: the findings in `fail`, one a line.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+/// When the fixtures are judged: 2026-11-24T12:00:00Z.
+const AT: &str = "--at=1795521600";
+
+fn fixtures() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/compliance")
+}
+
+fn repository() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
+}
+
+fn check(root: &Path, arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
+    command.args(["check", "compliance"]).args(arguments).arg("--root").arg(root).output().unwrap()
+}
+
+/// The rows as JSON, and the exit code.
+fn judged(root: &Path, arguments: &[&str]) -> (Vec<Value>, Option<i32>) {
+    let output = check(root, &[arguments, &["--json", AT]].concat());
+    let report: Value = serde_json::from_slice(&output.stdout)
+        .unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&output.stderr)));
+    (report["rows"].as_array().unwrap().clone(), output.status.code())
+}
+
+fn ids() -> Vec<String> {
+    let empty = tempfile::tempdir().unwrap();
+    let (rows, _) = judged(empty.path(), &[]);
+    rows.iter().map(|row| row["id"].as_str().unwrap().to_owned()).collect()
+}
+
+/// `FILE:LINE: WHAT` of each finding.
+fn findings(row: &Value) -> Vec<String> {
+    let shown = |finding: &Value| {
+        assert!(!finding["remedy"].as_str().unwrap().is_empty(), "{finding}");
+        format!(
+            "{}:{}: {}",
+            finding["file"].as_str().unwrap(),
+            finding["line"],
+            finding["what"].as_str().unwrap()
+        )
+    };
+    row["findings"].as_array().into_iter().flatten().map(shown).collect()
+}
+
+#[test]
+fn every_row_passes_its_good_fixture_and_fails_its_bad_one() {
+    let ids = ids();
+    assert!(ids.len() >= 45, "{ids:?}");
+    for id in &ids {
+        let folder = fixtures().join(id);
+        for part in ["pass", "fail", "expected"] {
+            assert!(folder.join(part).exists(), "{} has no {part}", folder.display());
+        }
+        let (rows, code) = judged(&folder.join("pass"), &[id]);
+        assert_eq!((rows[0]["result"].as_str(), code), (Some("passed"), Some(0)), "{id}: {:#}", rows[0]);
+        assert!(rows[0]["seen"].as_u64().unwrap() > 0, "{id} has looked at nothing");
+        let (rows, code) = judged(&folder.join("fail"), &[id]);
+        assert_eq!((rows[0]["result"].as_str(), code), (Some("failed"), Some(1)), "{id}: {:#}", rows[0]);
+        let expected = fs::read_to_string(folder.join("expected")).unwrap();
+        assert!(!expected.is_empty(), "{id} expects nothing");
+        assert_eq!(findings(&rows[0]).join("\n"), expected.trim_end(), "{id}");
+    }
+    let folders: BTreeSet<String> = fs::read_dir(fixtures())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    assert_eq!(folders, ids.into_iter().collect(), "a fixture without a row");
+}
+
+#[test]
+fn what_does_not_exist_is_not_applicable_and_never_passes() {
+    let empty = tempfile::tempdir().unwrap();
+    let (rows, code) = judged(empty.path(), &[]);
+    // Nobody is told how to report: that nothing is there is the fault.
+    assert_eq!(code, Some(1));
+    for row in rows {
+        let (id, result) = (row["id"].as_str().unwrap(), row["result"].as_str().unwrap());
+        if id == "S1" {
+            assert_eq!(result, "failed");
+        } else {
+            assert_eq!(result, "not-applicable", "{id}");
+            assert!(row["reason"].as_str().unwrap().starts_with("no "), "{row}");
+        }
+    }
+}
+
+#[test]
+fn every_row_is_in_the_reference_and_its_gates_exist() {
+    let page = fs::read_to_string(repository().join("docs/reference/compliance.md")).unwrap();
+    let gates = fs::read_to_string(repository().join("docs/reference/gates.md")).unwrap();
+    for id in ids() {
+        let line = page.lines().find(|line| line.starts_with(&format!("| `{id}` |")));
+        let line = line.unwrap_or_else(|| panic!("{id} is not in docs/reference/compliance.md"));
+        let named = line.trim_end_matches(" |").rsplit(" | ").next().unwrap();
+        for gate in named.split(", ") {
+            assert!(gates.contains(&format!("| {gate} |")), "{id}: {gate} is no gate");
+        }
+    }
+}
+
+#[test]
+fn people_are_told_where_what_and_how_many() {
+    let output = check(&fixtures().join("C6/fail"), &["C6", "c9"]);
+    assert_eq!(output.status.code(), Some(1));
+    let text = String::from_utf8(output.stdout).unwrap();
+    let lines: Vec<&str> = text.lines().collect();
+    assert!(lines[0].starts_with("C9   passed          seccomp is not switched off (2 looked at)"), "{text}");
+    assert_eq!(
+        lines[1], "C6   FAILED          every root file system is read-only",
+        "what matters comes last"
+    );
+    let place = "       ops/docker/compose.yaml:3: web can change its own programs; give it read_only: true";
+    assert!(lines[2].starts_with(place), "{text}");
+    assert_eq!(lines[4], "2 rows: 1 passed, 1 failed, 0 not applicable");
+}
+
+#[test]
+fn an_unknown_row_is_refused_with_the_nearest() {
+    let empty = tempfile::tempdir().unwrap();
+    let output = check(empty.path(), &["C99", "D1"]);
+    assert_eq!(output.status.code(), Some(2));
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        text.starts_with("error: no row is called C99; did you mean C9?\nthe rows are D1, D2, "),
+        "{text}"
+    );
+    assert!(output.stdout.is_empty());
+}
+
+/// A tree that the whole gate accepts, and a file in it.
+fn gate(file: &str, text: &str) -> Output {
+    let root = tempfile::tempdir().unwrap();
+    for name in ["Cargo.toml", "SECURITY.md", "LICENSE-MIT", "LICENSE-APACHE"] {
+        fs::copy(fixtures().join("S1/pass").join(name), root.path().join(name)).unwrap();
+    }
+    // The runner reads which programs are pinned.
+    let locked = "ops/ci/requirements.txt";
+    fs::create_dir_all(root.path().join("ops/ci")).unwrap();
+    fs::copy(repository().join(locked), root.path().join(locked)).unwrap();
+    let path = root.path().join(file);
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::write(path, text).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
+    command.args(["ci", "compliance"]).arg("--root").arg(root.path()).output().unwrap()
+}
+
+#[test]
+fn the_gate_fails_on_a_planted_fault() {
+    let good = format!(
+        "FROM node:24@sha256:{} AS base\nRUN find / -perm /6000 -exec chmod a-s {{}} +\nUSER 1:1\nHEALTHCHECK CMD [\"true\"]\n",
+        "0".repeat(64)
+    );
+    let output = gate("ops/docker/prod/Dockerfile", &good);
+    let shown = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(0), "{shown}");
+    let output = gate("ops/docker/prod/Dockerfile", &good.replace("USER 1:1", "USER root"));
+    let shown = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{shown}");
+    assert!(shown.contains("ops/docker/prod/Dockerfile:3: the user of base is root"), "{shown}");
+}
+
+#[test]
+fn findings_are_left_for_those_who_show_them_beside_the_code() {
+    let root = tempfile::tempdir().unwrap();
+    assert_eq!(check(root.path(), &["S1"]).status.code(), Some(1));
+    assert!(!root.path().join("target").exists(), "a single row leaves nothing");
+    assert_eq!(check(root.path(), &[]).status.code(), Some(1));
+    let file = root.path().join("target/xtask/sarif/compliance.sarif");
+    let log: Value = serde_json::from_slice(&fs::read(file).unwrap()).unwrap();
+    let result = &log["runs"][0]["results"][0];
+    assert_eq!((&result["ruleId"], &result["level"]), (&"S1".into(), &"error".into()));
+    let place = &result["locations"][0]["physicalLocation"]["artifactLocation"]["uri"];
+    assert!(["LICENSE", "SECURITY.md"].contains(&place.as_str().unwrap()), "{log}");
+}

@@ -96,10 +96,6 @@ fn public_key() -> Variable {
 /// Sees that the release is what was packaged, says so in public, and publishes it.
 fn publish(package: &Job) -> Job {
     let may = |scope, access, why| Permission { scope, access, why };
-<<<<<<< HEAD
-=======
-    let public_key = || filled("FLOWSHIP_PUBLIC_KEY", Expression::Setting("FLOWSHIP_PUBLIC_KEY"), None);
->>>>>>> w/publish
     let steps = vec![
         check_out(History::Whole),
         uses(

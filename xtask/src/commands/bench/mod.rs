@@ -5,6 +5,7 @@
 mod builds;
 mod changelog;
 mod first_smoke;
+mod gates;
 mod generation;
 mod release_archive;
 mod sample;
@@ -59,6 +60,11 @@ const BENCHES: &[Bench] = &[
         name: "changelog",
         what: "the changelog of 10,000 commits, beside git-cliff",
         measure: changelog::measure,
+    },
+    Bench {
+        name: "gates",
+        what: "the quick gates by `cargo xtask ci`, beside a script and beside just with the same commands; unchanged",
+        measure: gates::measure,
     },
     Bench {
         name: "builds",

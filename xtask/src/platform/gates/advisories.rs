@@ -1,6 +1,6 @@
 //! Crates with known faults.
 
-use vocabulary::model::{Gate, GateCommand, GateGroup, Reads, Requirement};
+use vocabulary::model::{Gate, GateCommand, GateGroup, Reads, Requirement, Sarif};
 
 use super::xtask;
 
@@ -9,10 +9,15 @@ pub fn gate() -> Gate {
         id: "advisories",
         group: GateGroup::Security,
         checks: "no crate of Cargo.lock is known to be vulnerable, unsound, unmaintained or withdrawn",
-        commands: vec![GateCommand { calls: vec!["cargo-audit"], ..xtask(&["check", "advisories"]) }],
+        commands: vec![GateCommand {
+            sarif: Some(Sarif::File("target/xtask/sarif/advisories.sarif")),
+            calls: vec!["cargo-audit"],
+            ..xtask(&["check", "advisories"])
+        }],
         after: vec![],
         requires: vec![Requirement::AdvisoryDatabase],
         reads: Reads::World,
+        negative_control: "xtask/tests/security_gates.rs::advisories_fails_on_a_vulnerable_or_unmaintained_crate",
         remedy: "take a version that is mended, or see docs/security.md",
         limit_seconds: 300,
     }

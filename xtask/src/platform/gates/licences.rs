@@ -1,6 +1,6 @@
 //! What others wrote and we ship may be shipped.
 
-use vocabulary::model::{Gate, GateCommand, GateGroup, Reads};
+use vocabulary::model::{Gate, GateCommand, GateGroup, Reads, Sarif};
 
 use super::xtask;
 
@@ -9,10 +9,15 @@ pub fn gate() -> Gate {
         id: "licences",
         group: GateGroup::Security,
         checks: "every crate, and every npm package of production, has a licence that ops/ci/licences.toml allows",
-        commands: vec![GateCommand { calls: vec!["node"], ..xtask(&["check", "licences"]) }],
+        commands: vec![GateCommand {
+            sarif: Some(Sarif::File("target/xtask/sarif/licences.sarif")),
+            calls: vec!["node"],
+            ..xtask(&["check", "licences"])
+        }],
         after: vec![],
         requires: vec![],
         reads: Reads::Files(vec!["Cargo.toml", "Cargo.lock", "flows", "ops", "xtask"]),
+        negative_control: "xtask/tests/security_gates.rs::licences_fails_on_a_copyleft_crate_or_npm_package",
         remedy: "take another package, or decide on its licence in ops/ci/licences.toml",
         limit_seconds: 300,
     }

@@ -61,5 +61,6 @@ fn command(program: &'static str, arguments: &[&'static str], folder: &'static s
         calls: vec![],
         folder,
         evidence: Evidence::ExitCode,
+        sarif: None,
     }
 }

@@ -1,6 +1,6 @@
 //! npm packages with known faults.
 
-use vocabulary::model::{Gate, GateCommand, GateGroup, Reads, Requirement};
+use vocabulary::model::{Gate, GateCommand, GateGroup, Reads, Requirement, Sarif};
 
 use super::xtask;
 
@@ -9,10 +9,15 @@ pub fn gate() -> Gate {
         id: "npm-advisories",
         group: GateGroup::Security,
         checks: "the npm registry knows of no vulnerability of a package in production",
-        commands: vec![GateCommand { calls: vec!["node"], ..xtask(&["check", "npm-advisories"]) }],
+        commands: vec![GateCommand {
+            sarif: Some(Sarif::File("target/xtask/sarif/npm-advisories.sarif")),
+            calls: vec!["node"],
+            ..xtask(&["check", "npm-advisories"])
+        }],
         after: vec![],
         requires: vec![Requirement::NpmAudits],
         reads: Reads::World,
+        negative_control: "xtask/tests/security_gates.rs::npm_advisories_fails_on_a_vulnerable_package_and_passes_without",
         remedy: "take a version that is mended, or see docs/security.md",
         limit_seconds: 300,
     }

@@ -1,6 +1,6 @@
 //! No secret was ever committed: what is in the history is known to whoever has a copy.
 
-use vocabulary::model::{Gate, GateCommand, GateGroup, Reads};
+use vocabulary::model::{Gate, GateCommand, GateGroup, Reads, Sarif};
 
 use super::xtask;
 
@@ -9,10 +9,15 @@ pub fn gate() -> Gate {
         id: "secrets-in-history",
         group: GateGroup::Security,
         checks: "gitleaks finds no secret in any commit, nor in what is changed and not committed",
-        commands: vec![GateCommand { calls: vec!["gitleaks"], ..xtask(&["check", "secrets"]) }],
+        commands: vec![GateCommand {
+            sarif: Some(Sarif::File("target/xtask/sarif/secrets-in-history.sarif")),
+            calls: vec!["gitleaks"],
+            ..xtask(&["check", "secrets"])
+        }],
         after: vec![],
         requires: vec![],
         reads: Reads::World,
+        negative_control: "xtask/tests/security_gates.rs::secrets_in_history_fails_on_a_secret_that_was_removed_again",
         remedy: "revoke the secret where it was issued, then see docs/security.md",
         limit_seconds: 300,
     }

@@ -8,7 +8,8 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::ask::{Answer, Question, words};
-use super::remote::{Check, Draft, Refs, Release, Remote};
+use super::registry::{Image, Registry};
+use super::remote::{Check, Draft, Place, Refs, Release, Remote};
 use super::repository::Repository;
 use crate::exit::refused;
 use crate::plan::interrupt::Interrupt;
@@ -72,6 +73,11 @@ impl GitHub {
         let first = if has_token { &with_token[..] } else { &[] };
         let args = words(first.iter().chain(args));
         self.ask("git", args, Asked { stdin: None, limit: ANSWERED })
+    }
+
+    /// With the token that GitHub gets: its own registry takes it too.
+    fn registry(&self, at: &Place) -> Registry {
+        Registry::at(&at.host, std::env::var(TOKEN).ok(), &self.interrupt)
     }
 
     fn gh(&self, args: &[&str], stdin: Option<Vec<u8>>) -> Result<Answer> {
@@ -171,6 +177,18 @@ impl Remote for GitHub {
         let path = format!("repos/{{owner}}/{{repo}}/releases/{id}");
         let latest = format!("make_latest={latest}");
         self.api(&["--method", "PATCH", &path, "-F", "draft=false", "-f", &latest], None)
+    }
+
+    fn image_tag(&self, at: &Place, tag: &str) -> Result<Option<String>> {
+        self.registry(at).digest(&at.repository, tag)
+    }
+
+    fn push_image(&self, at: &Place, image: &Image) -> Result<bool> {
+        self.registry(at).push(&at.repository, image)
+    }
+
+    fn tag_image(&self, at: &Place, tag: &str, image: &Image) -> Result<()> {
+        self.registry(at).tag(&at.repository, tag, image)
     }
 }
 

@@ -4,5 +4,9 @@
 
 pub mod ask;
 pub mod github;
+pub mod registry;
 pub mod remote;
 pub mod repository;
+
+#[cfg(test)]
+pub mod registry_test;

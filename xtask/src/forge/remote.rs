@@ -7,6 +7,7 @@ use anyhow::Result;
 use semver::Version;
 use serde::{Deserialize, Serialize};
 
+use super::registry::Image;
 use crate::release::version;
 
 /// A remote. Every answer is of now; nothing is remembered between calls.
@@ -42,6 +43,22 @@ pub trait Remote: Sync {
 
     /// Makes a draft public.
     fn publish(&self, id: u64, latest: bool) -> Result<Release>;
+
+    /// The digest that a tag stands for in a registry; none when it is not there.
+    fn image_tag(&self, at: &Place, tag: &str) -> Result<Option<String>>;
+
+    /// Pushes an OCI archive by its digest; whether anything was lacking.
+    fn push_image(&self, at: &Place, image: &Image) -> Result<bool>;
+
+    /// Names a pushed image.
+    fn tag_image(&self, at: &Place, tag: &str, image: &Image) -> Result<()>;
+}
+
+/// A repository of images: `ghcr.io` and `flowship/node-red`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Place {
+    pub host: String,
+    pub repository: String,
 }
 
 /// The branch and the tags of a remote.

@@ -11,6 +11,12 @@ use crate::release::history::{self, Commit, Tag};
 /// Far longer than any of these questions takes on a local disk.
 const LIMIT: Duration = Duration::from_secs(120);
 
+/// As whom GitHub's own workflows commit.
+const BOT: [(&str, &str); 2] = [
+    ("GIT_COMMITTER_NAME", "github-actions[bot]"),
+    ("GIT_COMMITTER_EMAIL", "41898282+github-actions[bot]@users.noreply.github.com"),
+];
+
 /// A git checkout.
 #[derive(Debug, Clone, Copy)]
 pub struct Repository<'a> {
@@ -27,7 +33,7 @@ pub struct Head {
 }
 
 impl Repository<'_> {
-    fn ask(&self, args: &[&str]) -> Result<Answer> {
+    fn question(&self, args: &[&str]) -> Question<'_> {
         Question {
             program: "git",
             args: words(args),
@@ -36,7 +42,10 @@ impl Repository<'_> {
             stdin: None,
             limit: LIMIT,
         }
-        .ask(&|| false)
+    }
+
+    fn ask(&self, args: &[&str]) -> Result<Answer> {
+        self.question(args).ask(&|| false)
     }
 
     fn text(&self, args: &[&str]) -> Result<String> {
@@ -58,10 +67,15 @@ impl Repository<'_> {
         })
     }
 
-    /// Files that differ from the commit, or that it does not have; ignored ones do not count.
+    /// Whether a part of the history was left out when it was cloned.
     ///
     /// # Errors
     /// When git cannot tell, here and below.
+    pub fn is_shallow(&self) -> Result<bool> {
+        Ok(self.text(&["rev-parse", "--is-shallow-repository"])? == "true")
+    }
+
+    /// Files that differ from the commit, or that it does not have; ignored ones do not count.
     pub fn dirty(&self) -> Result<Vec<String>> {
         let printed = self.ask(&["status", "--porcelain", "-z", "--no-renames"])?.good()?.text();
         Ok(printed.split('\0').filter_map(|line| line.get(3..)).map(str::to_owned).collect())
@@ -120,6 +134,15 @@ impl Repository<'_> {
     /// Also when there is one of that name.
     pub fn make_tag(&self, tag: &str, commit: &str, message: &str, signed: bool) -> Result<()> {
         let kind = if signed { "--sign" } else { "--annotate" };
-        self.text(&["tag", kind, "--cleanup=verbatim", "--message", message, "--", tag, commit]).map(|_| ())
+        let args = ["tag", kind, "--cleanup=verbatim", "--message", message, "--", tag, commit];
+        let known = ["-c", "user.useConfigOnly=true", "var", "GIT_COMMITTER_IDENT"];
+        let mut question = self.question(&args);
+        // A runner of GitHub has no name of its own.
+        if std::env::var_os("GITHUB_ACTIONS").is_some_and(|value| value == "true")
+            && !self.ask(&known)?.status.success()
+        {
+            question.env = BOT.map(|(name, value)| (name, value.to_owned())).to_vec();
+        }
+        question.ask(&|| false)?.good().map(|_| ())
     }
 }

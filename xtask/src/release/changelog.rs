@@ -1,5 +1,7 @@
 //! CHANGELOG.md in the form of Keep a Changelog: which release has which notes, and how a release is entered.
 
+use std::collections::HashSet;
+
 use semver::Version;
 
 use super::conventional::{Entry, Section};
@@ -146,25 +148,19 @@ impl Notes {
         }
     }
 
-    /// Adds what commits say and nobody has written yet. What stands there already stays as it was written.
+    /// Adds what commits say and nobody has written yet, apart from its form. What stands there stays as it was written.
     pub fn add(&mut self, entries: &[Entry]) {
+        let mut said: HashSet<String> = self.sections.iter().flat_map(|(_, text)| bullets(text)).collect();
         for entry in entries {
-            if !self.says(&entry.text) {
-                let bullet = format!("- {}", entry.text);
+            if said.insert(plain(&entry.text)) {
                 let text = self.section(entry.section);
                 if !text.is_empty() {
                     text.push('\n');
                 }
-                text.push_str(&bullet);
+                text.push_str("- ");
+                text.push_str(&entry.text);
             }
         }
-    }
-
-    /// Whether one of the entries is this text, apart from its form.
-    fn says(&self, text: &str) -> bool {
-        let plain = plain(text);
-        let written = self.sections.iter().flat_map(|(_, text)| bullets(text));
-        written.into_iter().any(|written| written == plain)
     }
 
     fn section(&mut self, section: Section) -> &mut String {

@@ -91,6 +91,11 @@ pub fn image(version: &str, target: &str) -> String {
     format!("flowship-{version}-image-{target}.oci.tar")
 }
 
+/// The target whose archive has this file name.
+pub fn image_target<'a>(version: &str, file: &'a str) -> Option<&'a str> {
+    file.strip_prefix(&format!("flowship-{version}-image-"))?.strip_suffix(".oci.tar")
+}
+
 /// The bill of materials of the operator's binary.
 pub fn rust_sbom(version: &str) -> String {
     format!("flowship-{version}-rust.cdx.json")

@@ -12,7 +12,7 @@ const NAMED: usize = 5;
 /// One thing that stands in the way.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Problem {
-    /// For scripts: `tree`, `branch`, `pushed`, `tag`, `ci`, `version`, `changelog`, `generated`.
+    /// For scripts: what it is about, as docs/release.md lists them.
     pub about: &'static str,
     pub what: String,
     pub remedy: String,
@@ -42,6 +42,17 @@ pub fn dirty(files: &[String]) -> Option<Problem> {
             "tree",
             format!("{count} uncommitted: {}", some(files)),
             "commit them, put them aside (git stash -u), or ignore them",
+        )
+    })
+}
+
+/// A history that was cut off hides releases and commits.
+pub fn shallow(shallow: bool, remote: &str) -> Option<Problem> {
+    shallow.then(|| {
+        Problem::new(
+            "history",
+            "this clone is shallow: releases and commits are missing from its history",
+            format!("git fetch --unshallow --tags {remote} (actions/checkout: fetch-depth: 0)"),
         )
     })
 }

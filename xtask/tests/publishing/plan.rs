@@ -190,6 +190,17 @@ fn a_tag_that_others_pushed_is_seen() {
 }
 
 #[test]
+fn a_shallow_clone_is_a_problem() {
+    let workshop = Workshop::prepared();
+    let clone = workshop.root().with_file_name("shallow");
+    let url = format!("file://{}", workshop.root().with_file_name("remote.git").display());
+    workshop.git(&["clone", "--quiet", "--depth", "1", &url, clone.to_str().unwrap()]);
+    let planned = Ended::of(&workshop.command_in(&clone, &["release", "--json"]).output().unwrap());
+    assert_eq!((planned.code, abouts(&planned)), (Some(1), set(&["history"])), "{planned:#?}");
+    planned.says(&["git fetch --unshallow --tags origin"]);
+}
+
+#[test]
 fn wrong_words_are_refused() {
     let workshop = Workshop::new();
     for (arguments, part) in [

@@ -86,6 +86,20 @@ fn a_release_becomes_public_last_and_a_second_run_changes_nothing() {
 }
 
 #[test]
+fn on_github_a_runner_without_a_name_tags_as_the_bot() {
+    let workshop = Workshop::packaged();
+    let mut command = workshop.command(&PUBLISH);
+    for name in ["GIT_COMMITTER_NAME", "GIT_COMMITTER_EMAIL", "EMAIL"] {
+        command.env_remove(name);
+    }
+    let ended = Ended::of(&command.env("GITHUB_ACTIONS", "true").output().unwrap());
+    assert_eq!(ended.code, Some(0), "{ended:#?}");
+    let tagger = workshop.remote_git(&["for-each-ref", "refs/tags", "--format=%(taggername)"]);
+    assert_eq!(tagger, "github-actions[bot]");
+    is_public(&workshop);
+}
+
+#[test]
 fn what_stands_in_the_way_is_told_at_once_and_nothing_is_done() {
     let workshop = Workshop::packaged();
     workshop.stand_in("git");
@@ -110,6 +124,30 @@ fn what_cannot_be_begun_is_refused() {
     let ended = workshop.run(&PUBLISH);
     assert_eq!(ended.code, Some(2), "{ended:#?}");
     ended.says(&["target/release-artifacts: No such file", "release package"]);
+    nothing_is_public(&workshop);
+}
+
+#[test]
+fn what_is_not_signed_by_the_trusted_key_is_not_published() {
+    let workshop = Workshop::packaged();
+    let other = {
+        let other = Workshop::prepared();
+        other.package();
+        other
+    };
+    let signature = "target/release-artifacts/SHA256SUMS.minisig";
+    fs::copy(other.path(signature), workshop.path(signature)).unwrap();
+    let ended = workshop.run(&PUBLISH);
+    assert_eq!(ended.code, Some(1), "{ended:#?}");
+    ended.says(&["it is not what the holder of this key signed", "nothing was done"]);
+    fs::remove_file(workshop.path(signature)).unwrap();
+    let ended = workshop.run(&PUBLISH);
+    assert_eq!(ended.code, Some(1), "{ended:#?}");
+    ended.says(&["the release is not signed", "nothing was done"]);
+    let output = workshop.command(&PUBLISH).env_remove("FLOWSHIP_PUBLIC_KEY").output().unwrap();
+    let ended = Ended::of(&output);
+    assert_eq!(ended.code, Some(2), "{ended:#?}");
+    ended.says(&["whose signature is to be trusted?"]);
     nothing_is_public(&workshop);
 }
 

@@ -153,7 +153,7 @@ impl Workshop {
         workshop
     }
 
-    fn package(&self) {
+    pub fn package(&self) {
         let KeyPair { pk, sk } = KeyPair::generate_unencrypted_keypair().unwrap();
         let keys = self.folder.path().join("keys");
         fs::create_dir(&keys).unwrap();
@@ -308,6 +308,7 @@ impl Workshop {
         let path = format!("{}:{}", self.folder.path().join("bin").display(), std::env::var("PATH").unwrap());
         command.args(arguments).arg("--root").arg(root).env("PATH", path).stdin(Stdio::null());
         command.env("STUB_STATE", self.github()).env("GH_TOKEN", "ghp_0123456789abcdef");
+        command.env("FLOWSHIP_PUBLIC_KEY", self.public_key());
         for name in ["GITHUB_ACTIONS", "GH_REPO", "STUB_FAULT", "STUB_NO_DIGEST", "CARGO_TARGET_DIR"] {
             command.env_remove(name);
         }

@@ -89,7 +89,7 @@ fn package(platform: &Platform) -> Job {
 /// Sees that the release is what was packaged, says so in public, and publishes it.
 fn publish(package: &Job) -> Job {
     let may = |scope, access, why| Permission { scope, access, why };
-    let public_key = filled("FLOWSHIP_PUBLIC_KEY", Expression::Setting("FLOWSHIP_PUBLIC_KEY"), None);
+    let public_key = || filled("FLOWSHIP_PUBLIC_KEY", Expression::Setting("FLOWSHIP_PUBLIC_KEY"), None);
     let steps = vec![
         check_out(History::Whole),
         uses(
@@ -97,7 +97,7 @@ fn publish(package: &Job) -> Job {
             &pins::DOWNLOAD_ARTIFACT,
             vec![("name", ARTIFACT.into()), ("path", FOLDER.into())],
         ),
-        run("Verify", "cargo xtask release verify", vec![public_key]),
+        run("Verify", "cargo xtask release verify", vec![public_key()]),
         uses(
             "Attest where it was built",
             &pins::ATTEST,
@@ -105,13 +105,14 @@ fn publish(package: &Job) -> Job {
         ),
         run(
             "Publish",
-            "cargo xtask release publish --execute",
-            vec![filled("GH_TOKEN", Context::Token, None)],
+            "cargo xtask release publish --execute --registry \"ghcr.io/$GITHUB_REPOSITORY\"",
+            vec![filled("GH_TOKEN", Context::Token, None), public_key()],
         ),
     ];
     Job {
         permissions: vec![
             may(Scope::Contents, Access::Write, "pushes the tag and makes the release"),
+            may(Scope::Packages, Access::Write, "pushes the images"),
             may(Scope::Checks, Access::Read, "sees that CI has passed"),
             may(Scope::IdToken, Access::Write, "signs the attestation"),
             may(Scope::Attestations, Access::Write, "stores the attestation"),

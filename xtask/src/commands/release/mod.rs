@@ -66,9 +66,9 @@ impl Options {
         match &self.what {
             None | Some(What::Plan(_)) => Some("release plan"),
             Some(What::Prepare(_)) => Some("release prepare"),
-            Some(What::Publish(_)) => Some("release publish"),
             Some(What::Notes(_)) => Some("release notes"),
             Some(What::Package(_)) => Some("release package"),
+            Some(What::Publish(_)) => Some("release publish"),
             Some(What::Verify(options)) => options.rebuild().then_some("release verify --rebuild"),
         }
     }

@@ -17,7 +17,7 @@ use crate::release::conventional::Reading;
 use crate::release::decide::counted;
 use crate::release::history::short;
 use crate::release::problems::{self, Ci, Problem};
-use crate::release::{description, manifest, provenance, signing, sums, version};
+use crate::release::{description, ledger, manifest, provenance, signing, sums, version};
 use crate::stdout;
 
 #[derive(Debug, clap::Args)]
@@ -72,6 +72,7 @@ fn make(context: &Context, options: &Options) -> Result<Plan> {
     let version = survey.decision.as_ref().ok().map(|decision| decision.version.clone());
 
     let mut problems: Vec<_> = survey.decision.as_ref().err().cloned().into_iter().collect();
+    problems.extend(problems::shallow(repository.is_shallow()?, &options.place.remote));
     problems.extend(problems::dirty(&repository.dirty()?));
     problems.extend(problems::branch(survey.head.branch.as_deref(), &options.place.branch, &standing.pushed));
     problems.extend(standing.problems(version.as_ref(), &known, &options.place));
@@ -134,7 +135,7 @@ fn files(version: &semver::Version) -> Vec<String> {
     let version = version.to_string();
     let made =
         [description::bundle, description::rust_sbom, description::npm_sbom].map(|name| name(&version));
-    let statements = [manifest::FILE, provenance::FILE, sums::FILE, signing::FILE];
+    let statements = [ledger::FILE, manifest::FILE, provenance::FILE, sums::FILE, signing::FILE];
     made.into_iter().chain(statements.map(str::to_owned)).collect()
 }
 

@@ -5,8 +5,9 @@ use std::path::Path;
 use anyhow::{Context as _, Result, bail};
 use serde::de::DeserializeOwned;
 
-use super::steps::{Publication, RELEASE, Tagged, Upload, native};
+use super::steps::{ImagePush, Publication, RELEASE, Tagged, Upload, native};
 use crate::forge::github::TOKEN;
+use crate::forge::registry::Image;
 use crate::forge::remote::{Asset, Draft, Release, Remote};
 use crate::forge::repository::Repository;
 use crate::plan::mask::Outputs;
@@ -37,6 +38,7 @@ impl Acts<'_> {
             native::PUSH => self.push_tag(call),
             native::DRAFT => self.have_draft(call),
             native::UPLOAD => self.upload(call),
+            native::IMAGE => self.push_image(call),
             native::PUBLISH => self.publish(call),
             other => bail!("no native step is called {other}"),
         }
@@ -169,6 +171,27 @@ impl Acts<'_> {
             None => self.remote.fetched_sha256(tag, name)?,
         };
         if there == *sha256 { Ok(()) } else { other(format!("SHA-256 {there} instead of {sha256}")) }
+    }
+
+    fn push_image(&self, call: &Call<'_>) -> Result<Outputs> {
+        let ImagePush { at, tag, archive, digest } = parameters(call)?;
+        let image = Image::open(&archive)?;
+        if image.digest != digest {
+            bail!("{} holds {}, the release says {digest}; package again", archive.display(), image.digest);
+        }
+        let name = format!("{}/{}", at.host, at.repository);
+        let named = self.remote.image_tag(&at, &tag)?;
+        if let Some(other) = named.as_ref().filter(|named| **named != digest) {
+            bail!(
+                "{name}:{tag} is {other} there, this release has {digest}; an image that others may run is never replaced"
+            );
+        }
+        let lacking = self.remote.push_image(&at, &image)?;
+        if named.is_none() {
+            self.remote.tag_image(&at, &tag, &image)?;
+        }
+        call.desk.log.line(if lacking { "pushed" } else { "it is there already" });
+        Ok(Outputs::from([("image".to_owned(), format!("{name}@{digest}"))]))
     }
 
     fn publish(&self, call: &Call<'_>) -> Result<Outputs> {

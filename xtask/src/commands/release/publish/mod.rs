@@ -2,6 +2,8 @@
 //! that a rerun goes on where an earlier run, here or elsewhere, ended.
 
 mod acts;
+#[cfg(test)]
+mod acts_test;
 mod preflight;
 mod steps;
 
@@ -39,9 +41,15 @@ pub struct Options {
     /// Do it; without this the steps are only shown
     #[arg(long)]
     execute: bool,
+    /// The key that must have signed it: a minisign public key's file, or its line that begins with RW
+    #[arg(long, value_name = "KEY", env = "FLOWSHIP_PUBLIC_KEY")]
+    public_key: Option<String>,
     /// Sign the tag with your key, as git is set up to
     #[arg(long)]
     sign_tag: bool,
+    /// Push the release's own images there, by digest and named by the version: ghcr.io/flowship
+    #[arg(long, value_name = "HOST/PATH")]
+    registry: Option<String>,
     #[command(flatten)]
     place: Place,
 }

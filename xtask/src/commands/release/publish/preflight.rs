@@ -6,17 +6,23 @@ use anyhow::Result;
 use semver::Version;
 
 use super::Options;
+use super::steps::ImagePush;
 use crate::commands::release::standing::Standing;
+use crate::commands::release::verify;
 use crate::context::Context;
 use crate::exit::refused;
+use crate::forge::remote::Place;
 use crate::forge::repository::Repository;
+use crate::plan::clock::utc;
 use crate::plan::interrupt::Interrupt;
 use crate::platform::release::REQUIRED_CHECK;
 use crate::release::changelog::{self, Changelog};
+use crate::release::description::{self, Image};
 use crate::release::history::short;
+use crate::release::judge::{self, Trust};
 use crate::release::problems::{self, Problem, Pushed};
 use crate::release::sums::{self, Sums};
-use crate::release::{declared, hashing, manifest, signing, version};
+use crate::release::{declared, hashing, manifest, version};
 
 /// A release that can be published, or what stands in its way.
 pub struct Ready {
@@ -25,6 +31,8 @@ pub struct Ready {
     pub commit: String,
     /// SHA-256 by name, of every file that is uploaded.
     pub files: Sums,
+    /// The release's own images, where they go to a registry.
+    pub images: Vec<ImagePush>,
     /// Markdown.
     pub notes: String,
     /// Whether it is the latest release once it is public.
@@ -42,7 +50,7 @@ pub fn look(context: &Context, options: &Options, folder: &Path, interrupt: &Int
     let version =
         version::read(&release.version).map_err(|problem| told(format!("the version {problem}")))?;
     let commit = release.commit;
-    let mut problems: Vec<_> = unverified(folder)?
+    let mut problems: Vec<_> = unverified(options, folder)?
         .into_iter()
         .map(|problem| {
             Problem::new(
@@ -54,7 +62,10 @@ pub fn look(context: &Context, options: &Options, folder: &Path, interrupt: &Int
         .collect();
     let files = files(folder)?;
 
+    let images = images(options, folder, &version, &release.images, &mut problems)?;
+
     let repository = Repository { root: &context.root };
+    problems.extend(problems::shallow(repository.is_shallow()?, &options.place.remote));
     let here = repository.has(&commit)?;
     if !here {
         problems.push(Problem::new(
@@ -69,6 +80,7 @@ pub fn look(context: &Context, options: &Options, folder: &Path, interrupt: &Int
     let mut ready = Ready {
         folder: folder.to_owned(),
         latest: false,
+        images,
         notes: String::new(),
         version,
         commit,
@@ -82,26 +94,50 @@ pub fn look(context: &Context, options: &Options, folder: &Path, interrupt: &Int
     Ok(ready)
 }
 
-/// What is wrong with the sums and their files.
-fn unverified(folder: &Path) -> Result<Vec<String>> {
-    let text = std::fs::read_to_string(folder.join(sums::FILE)).unwrap_or_default();
-    let listed = match sums::parse(&text) {
-        Ok(listed) => listed,
-        Err(problems) => return Ok(problems),
-    };
-    let mut problems = Vec::new();
-    for (name, sha256) in &listed {
-        let path = folder.join(name);
-        if !path.is_file() {
-            problems.push(format!("{name}: listed in {} and missing", sums::FILE));
-        } else if hashing::of_file(&path)?.sha256 != *sha256 {
-            problems.push(format!("{name}: its bytes are not those that {} lists", sums::FILE));
+/// Where each of the release's own images goes.
+fn images(
+    options: &Options,
+    folder: &Path,
+    version: &Version,
+    of_release: &[Image],
+    problems: &mut Vec<Problem>,
+) -> Result<Vec<ImagePush>> {
+    let own = of_release.iter().filter_map(|image| Some((image, image.archive.as_ref()?)));
+    let mut pushes = Vec::new();
+    for (image, archive) in own {
+        if !image.stand_ins.is_empty() {
+            problems.push(Problem::new(
+                "images",
+                format!("{archive} is built on stand-ins for {}", image.stand_ins.join(", ")),
+                "build the images on the official bases and package again",
+            ));
         }
+        let Some(registry) = &options.registry else { continue };
+        let (host, path) = registry.split_once('/').ok_or_else(|| {
+            refused(format!("--registry {registry}: expected a host and a path, such as ghcr.io/flowship"))
+        })?;
+        let name = description::image_target(&version.to_string(), archive).ok_or_else(|| {
+            refused(format!("{archive}: expected a name such as {}", description::image("1.2.0", "node-red")))
+        })?;
+        pushes.push(ImagePush {
+            at: Place { host: host.to_owned(), repository: format!("{path}/{name}").to_lowercase() },
+            tag: version.to_string(),
+            archive: folder.join(archive),
+            digest: image.digest.clone(),
+        });
     }
-    if !folder.join(signing::FILE).is_file() {
-        problems.push(format!("{} is missing: the release is not signed", signing::FILE));
-    }
-    Ok(problems)
+    Ok(pushes)
+}
+
+/// What `release verify` finds.
+fn unverified(options: &Options, folder: &Path) -> Result<Vec<String>> {
+    let key = verify::trusted(options.public_key.as_deref())?;
+    let verdict = judge::release(folder, None, &Trust { key: Some(key), installed: None }, &utc)?;
+    let told = |check: &judge::Check| {
+        let what = check.what;
+        check.problems.iter().map(move |problem| format!("{what}: {problem}")).collect::<Vec<_>>()
+    };
+    Ok(verdict.checks.iter().flat_map(told).collect())
 }
 
 /// The sums list what they are over; they and their signature are uploaded too.

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::preflight::Ready;
-use crate::forge::remote::Draft;
+use crate::forge::remote::{Draft, Place};
 use crate::plan::action::{Action, Native};
 use crate::plan::argument::Arg;
 use crate::plan::step::{Plan, Step, StepId};
@@ -18,6 +18,7 @@ pub mod native {
     pub const PUSH: &str = "push-tag";
     pub const DRAFT: &str = "make-draft";
     pub const UPLOAD: &str = "upload";
+    pub const IMAGE: &str = "push-image";
     pub const PUBLISH: &str = "publish";
 }
 
@@ -41,6 +42,16 @@ pub struct Upload {
     pub of: Tagged,
     pub file: std::path::PathBuf,
     pub sha256: String,
+}
+
+/// An image to be pushed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImagePush {
+    pub at: Place,
+    /// The version: what the image is called there.
+    pub tag: String,
+    pub archive: std::path::PathBuf,
+    pub digest: String,
 }
 
 /// All files of the release, and whether it becomes the latest.
@@ -97,6 +108,16 @@ pub fn plan(ready: &Ready, sign_tag: bool) -> Plan {
         with_args(&mut step, release());
         steps.push(step);
         uploads.push(id);
+    }
+    for push in &ready.images {
+        let name = push.at.repository.rsplit('/').next().unwrap_or_default();
+        let id = format!("image.{name}");
+        let title = format!("push {}/{}:{}", push.at.host, push.at.repository, push.tag);
+        steps.push(Step {
+            time_limit_ms: UPLOAD_MS,
+            ..step(&id, title, native::IMAGE, json!(push), &["push"])
+        });
+        uploads.push(id.into());
     }
     let publication = Publication { of, files: ready.files.clone(), latest: ready.latest };
     let mut publish =

@@ -108,19 +108,22 @@ fn place(what: &Path) -> Result<(PathBuf, Option<String>)> {
 }
 
 fn key(options: &Options) -> Result<Option<minisign::PublicKey>> {
-    if options.unsigned {
-        return Ok(None);
-    }
-    let Some(given) = options.public_key.as_deref().or(PUBLIC_KEY) else {
+    if options.unsigned { Ok(None) } else { trusted(options.public_key.as_deref()).map(Some) }
+}
+
+/// The key to trust: the given one, or the one that is built in.
+///
+/// # Errors
+/// Refused when there is neither, or it is no key.
+pub fn trusted(given: Option<&str>) -> Result<minisign::PublicKey> {
+    let Some(given) = given.or(PUBLIC_KEY) else {
         return Err(refused(
             "whose signature is to be trusted? This program has no key of the project built in: pass --public-key FILE with the \
              key of whoever makes the releases, or --unsigned to check everything else",
         ));
     };
     let text = if Path::new(given).is_file() { fs::read_to_string(given)? } else { given.to_owned() };
-    let key =
-        signing::public_key(&text).map_err(|problem| refused(format!("--public-key {given}: {problem}")))?;
-    Ok(Some(key))
+    signing::public_key(&text).map_err(|problem| refused(format!("--public-key {given}: {problem}")))
 }
 
 fn installed(given: Option<&str>) -> Result<Option<Version>> {

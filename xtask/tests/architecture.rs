@@ -50,6 +50,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("context", &["exit"]),
     ("stdout", &[]),
     ("nearest", &[]),
+    ("evidence", &[]),
     ("exit", &[]),
 ];
 

@@ -32,7 +32,7 @@ pub struct File {
 }
 
 /// Folders that hold no source: builds, running state, what package managers bring.
-const SKIPPED: [&str; 5] = [".git", "target", ".flowship", "rendered", "node_modules"];
+pub const SKIPPED: [&str; 5] = [".git", "target", ".flowship", "rendered", "node_modules"];
 
 /// What the names of files begin with that are not in their place yet. A run that was killed leaves them behind.
 const BESIDE: &str = ".generate-";

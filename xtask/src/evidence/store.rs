@@ -35,7 +35,6 @@ pub fn write(state: &Path, record: &Record) -> Result<()> {
 ///
 /// # Errors
 /// When the file cannot be read or holds no record of this version; the error names it.
-#[allow(dead_code, reason = "a release asks")]
 pub fn read(state: &Path, gate: &str) -> Result<Option<Record>> {
     let path = file(state, gate);
     match fs::read_to_string(&path) {
@@ -73,7 +72,6 @@ fn file(state: &Path, gate: &str) -> PathBuf {
     folder(state).join(format!("{gate}.json"))
 }
 
-#[allow(dead_code, reason = "a release asks")]
 fn parse(text: &str) -> Result<Record> {
     #[derive(serde::Deserialize)]
     struct Version {

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::fs::{File, OpenOptions};
-use std::io::Write as _;
+use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
@@ -75,4 +75,21 @@ impl StepLog {
     pub fn tail(&self) -> Vec<String> {
         self.inner.lock().map(|inner| inner.tail.iter().cloned().collect()).unwrap_or_default()
     }
+}
+
+/// The end of a log, at most so many bytes, from the start of a line: a log can be larger than the memory.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn end_of(path: &Path, bytes: u64) -> std::io::Result<String> {
+    let mut file = File::open(path)?;
+    let skipped = file.metadata()?.len().saturating_sub(bytes);
+    file.seek(SeekFrom::Start(skipped))?;
+    let mut end = Vec::new();
+    file.take(bytes).read_to_end(&mut end)?;
+    let text = String::from_utf8_lossy(&end).into_owned();
+    Ok(match text.split_once('\n') {
+        Some((_, whole)) if skipped > 0 => whole.to_owned(),
+        _ => text,
+    })
 }

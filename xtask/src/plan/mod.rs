@@ -13,6 +13,7 @@ pub mod fingerprint;
 pub mod http;
 pub mod interrupt;
 pub mod journal;
+pub mod leftovers;
 pub mod lock;
 pub mod log;
 pub mod mask;

@@ -15,6 +15,7 @@ use super::argument::Arg;
 use super::child::{Command, End, Inherits, Sink, describe};
 use super::clock::spell;
 use super::http::Request;
+use super::leftovers;
 use super::log::StepLog;
 use super::mask::{Mask, Outputs, Resolved};
 use super::probe;
@@ -182,6 +183,7 @@ fn run_program(exec: &Exec, desk: &Desk) -> Result<Outputs> {
     let mut env = desk.resolve_all(&exec.env)?;
     let path = left_by_program.path().to_string_lossy().into_owned();
     env.insert(OUTPUT_FILE.to_owned(), desk.resolve(&path.into())?);
+    env.insert(leftovers::MARK.to_owned(), desk.resolve(&leftovers::mark().into())?);
     let stdin = exec.stdin.as_ref().map(|arg| desk.resolve(arg)).transpose()?;
     let command =
         Command { argv, env, inherits: Inherits::Everything, cwd: exec.cwd.clone(), stdin, user: exec.user };

@@ -35,6 +35,8 @@ pub struct StepReport {
     pub id: StepId,
     pub title: String,
     pub status: Status,
+    /// Milliseconds from the start of the run to the start of the step; 0 when it never started.
+    pub started_ms: u64,
     pub duration_ms: u64,
     /// Why it failed.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -18,6 +18,7 @@ use super::clock::{millis, now_ms, utc};
 use super::fingerprint;
 use super::interrupt::Interrupt;
 use super::journal::{Done, Journal, counts};
+use super::leftovers;
 use super::lock::{self, Holder, Lock, user_name};
 use super::log::StepLog;
 use super::mask::{Mask, Outputs};
@@ -76,6 +77,7 @@ struct Run<'a> {
     /// In the order of their start: what an undo takes back.
     touched: Vec<usize>,
     failed: bool,
+    begun: Instant,
 }
 
 impl Runner<'_> {
@@ -103,8 +105,12 @@ impl Runner<'_> {
         let lock = Lock::take(&lock::path_in(&folder), &Holder::this(&self.command))?;
         if let Some(dead) = &lock.reclaimed_from {
             self.show.say(&format!("an earlier run did not end properly ({dead}); going on from there"));
+            let ended = leftovers::end(&dead.process, Duration::from_millis(self.grace_ms))?;
+            if ended > 0 {
+                self.show.say(&format!("{ended} processes that it had left were ended"));
+            }
         }
-        let mut run = Run::new(plan, folder)?;
+        let mut run = Run::new(plan, folder, begun)?;
         self.carry_out(&mut run)?;
         let signal = self.interrupt.signal();
         let outcome = match signal {
@@ -223,6 +229,7 @@ impl Runner<'_> {
             Arc::new(StepLog::create(&path, &run.mask, step.sensitive, move |line| show.line(&id, line))?)
         };
         self.show.started(step);
+        run.reports[index].started_ms = millis(run.begun.elapsed());
         run.running.insert(index);
         run.touched.push(index);
         let (mask, outputs, sender) = (run.mask.clone(), run.outputs.clone(), sender.clone());
@@ -345,11 +352,12 @@ impl Runner<'_> {
 }
 
 impl<'a> Run<'a> {
-    fn new(plan: &'a Plan, folder: PathBuf) -> Result<Self> {
+    fn new(plan: &'a Plan, folder: PathBuf, begun: Instant) -> Result<Self> {
         let reports = plan.steps.iter().map(|step| StepReport {
             id: step.id.clone(),
             title: step.title.clone(),
             status: Status::NotStarted,
+            started_ms: 0,
             duration_ms: 0,
             error: None,
             log: None,
@@ -368,6 +376,7 @@ impl<'a> Run<'a> {
             running: BTreeSet::new(),
             touched: Vec::new(),
             failed: false,
+            begun,
         })
     }
 

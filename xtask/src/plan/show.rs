@@ -3,17 +3,21 @@
 use std::collections::BTreeMap;
 use std::io::{IsTerminal as _, Write};
 use std::path::Path;
+use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 use super::clock::spell;
+use super::log;
 use super::report::{Status, StepReport};
 use super::step::{Step, StepId};
 
 /// On GitHub a step's log is shown folded up to this many lines.
 const FOLDED_LINES: usize = 500;
+/// And up to this many bytes.
+const FOLDED_BYTES: u64 = 256 * 1024;
 
 /// The kind of reader.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,6 +47,7 @@ pub struct Show {
     live: MultiProgress,
     bars: Arc<Mutex<BTreeMap<StepId, ProgressBar>>>,
     out: Arc<Mutex<Box<dyn Write + Send>>>,
+    told: Option<Sender<StepReport>>,
 }
 
 impl Show {
@@ -58,7 +63,13 @@ impl Show {
             live: MultiProgress::new(),
             bars: Arc::new(Mutex::new(BTreeMap::new())),
             out: Arc::new(Mutex::new(out)),
+            told: None,
         }
+    }
+
+    /// Each step that ends is told there too, for those who act on it while the run goes on.
+    pub fn telling(self, told: Sender<StepReport>) -> Self {
+        Self { told: Some(told), ..self }
     }
 
     /// One line for people, above the live ones.
@@ -127,6 +138,10 @@ impl Show {
 
     /// A step has ended: one line when it is good, the tail of its log and what to do when it failed.
     pub fn ended(&self, step: &Step, report: &StepReport, tail: &[String]) {
+        if let Some(told) = &self.told {
+            // Who does not listen any more does not want to know.
+            let _ = told.send(report.clone());
+        }
         if let Ok(mut bars) = self.bars.lock()
             && let Some(bar) = bars.remove(&step.id)
         {
@@ -156,7 +171,7 @@ impl Show {
 }
 
 fn last_lines(path: &Path, count: usize) -> String {
-    let text = std::fs::read_to_string(path).unwrap_or_default();
+    let text = log::end_of(path, FOLDED_BYTES).unwrap_or_default();
     let lines: Vec<_> = text.lines().collect();
     // A line of a log must not be taken for a command of the workflow.
     let lines = lines[lines.len().saturating_sub(count)..].iter().map(|line| line.replacen("::", ": :", 1));

@@ -18,7 +18,7 @@ macro_rules! every {
 every! {
     /// What is installed, or found, as one thing; it brings one or more programs.
     Tool {
-        Pip, Node, Postgres, Dbmate, Actionlint, Zizmor, Hadolint, Gitleaks, CargoAudit, Syft, Compose, GitCliff,
+        Pip, Node, Postgres, Dbmate, Actionlint, Zizmor, Hadolint, Gitleaks, CargoAudit, Syft, Compose, Just, GitCliff,
         CargoLlvmCov, LlvmTools, Valgrind,
         Python, Cargo, Git, Gh, Compiler, Docker, Haproxy, Kubectl, Terraform,
     }
@@ -30,7 +30,7 @@ every! {
         Pip, Node, Npm, Npx,
         Postgres, Initdb, PgCtl, PgIsready, Psql, Pgbench, PgBasebackup, PgReceivewal, PgVerifybackup, PgCombinebackup,
         PgDump,
-        Dbmate, Actionlint, Zizmor, Hadolint, Gitleaks, CargoAudit, Syft, Compose, GitCliff,
+        Dbmate, Actionlint, Zizmor, Hadolint, Gitleaks, CargoAudit, Syft, Compose, Just, GitCliff,
         CargoLlvmCov, LlvmProfdata, LlvmCov, Valgrind,
         Python, Cargo, Git, Gh, Compiler, Docker, Haproxy, Kubectl, Terraform,
     }
@@ -106,6 +106,7 @@ impl Tool {
                 "valgrind libc6-dbg",
                 "valgrind",
             ),
+            Tool::Just => wheel("just", "be measured beside, by `cargo xtask bench gates`", "rust-just"),
             Tool::Haproxy => own(
                 "HAProxy",
                 "judge the edge's configuration where no container runs",
@@ -219,6 +220,7 @@ impl Program {
             Program::LlvmProfdata => (Tool::LlvmTools, "llvm-profdata", DASHES),
             Program::LlvmCov => (Tool::LlvmTools, "llvm-cov", DASHES),
             Program::Valgrind => (Tool::Valgrind, "valgrind", DASHES),
+            Program::Just => (Tool::Just, "bin/just", DASHES),
             Program::Haproxy => (Tool::Haproxy, "haproxy", &["-v"][..]),
             Program::Python => (Tool::Python, "python3", DASHES),
             Program::Cargo => (Tool::Cargo, "cargo", DASHES),

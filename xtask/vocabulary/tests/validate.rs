@@ -220,10 +220,12 @@ fn gate(id: &'static str, after: Vec<&'static str>) -> Gate {
             calls: vec![],
             folder: ".",
             evidence: Evidence::ExitCode,
+            sarif: None,
         }],
         after,
         requires: vec![],
         reads: Reads::World,
+        negative_control: "tests/gates.rs::it_fails",
         remedy: "mend it",
         limit_seconds: 60,
     }
@@ -754,6 +756,10 @@ const RULES: &[(Change, &[&str])] = &[
     (|p| p.gates.push(gate("tests", vec![])), &["gate tests: the name is taken twice; rename one"]),
     (|p| p.gates[1].id = "My tests", &["gate My tests: its name must be lower-case letters*"]),
     (|p| p.gates[1].commands.clear(), &["gate tests: it runs nothing, so it cannot fail"]),
+    (
+        |p| p.gates[1].negative_control = "it_fails",
+        &["gate tests: no test is known that plants a fault and sees it fail: name one as FILE::NAME"],
+    ),
     (|p| p.gates[1].limit_seconds = 0, &["gate tests: its limit is 0 s; give it time to run"]),
     (
         |p| p.gates[0].after.push("tests"),

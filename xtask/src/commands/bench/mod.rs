@@ -5,6 +5,7 @@
 mod builds;
 mod changelog;
 mod first_smoke;
+mod gates;
 mod generation;
 mod release_archive;
 mod sample;
@@ -43,7 +44,7 @@ struct Bench {
     measure: fn(&Context, usize, &Interrupt) -> Result<Vec<Figure>>,
 }
 
-const BENCHES: [Bench; 6] = [
+const BENCHES: [Bench; 7] = [
     Bench {
         name: "generate",
         what: "generate --check of all families, in process",
@@ -59,6 +60,11 @@ const BENCHES: [Bench; 6] = [
         name: "changelog",
         what: "the changelog of 10,000 commits, beside git-cliff",
         measure: changelog::measure,
+    },
+    Bench {
+        name: "gates",
+        what: "the quick gates by `cargo xtask ci`, beside a script and beside just with the same commands; unchanged",
+        measure: gates::measure,
     },
     Bench {
         name: "builds",

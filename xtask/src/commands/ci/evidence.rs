@@ -1,6 +1,7 @@
 //! Whether a run of tests ran tests: an exit code of 0 does not tell.
 
-use std::fs;
+use std::fs::File;
+use std::io::{BufRead as _, BufReader};
 
 use anyhow::{Context as _, Result, bail};
 
@@ -12,9 +13,14 @@ use crate::plan::perform::Call;
 /// When the log of the command before shows no test that passed, or a test file without a test.
 pub fn look(call: &Call<'_>) -> Result<Outputs> {
     let asked: Asked = serde_json::from_value(call.parameters.clone()).context("what to look for")?;
-    let log =
-        fs::read_to_string(&asked.log).with_context(|| format!("cannot read {}", asked.log.display()))?;
-    match judge(asked.kind, &log) {
+    let unread = || format!("cannot read {}", asked.log.display());
+    let lines = BufReader::new(File::open(&asked.log).with_context(unread)?).split(b'\n');
+    let mut found = Found::default();
+    // Line by line: a log can be larger than the memory.
+    for line in lines {
+        found.note(asked.kind, &String::from_utf8_lossy(&line.with_context(unread)?));
+    }
+    match found.judge() {
         Ok(count) => {
             call.desk.log.line(&format!("{count} tests passed"));
             Ok(Outputs::from([("tests".to_owned(), count.to_string())]))
@@ -23,23 +29,39 @@ pub fn look(call: &Call<'_>) -> Result<Outputs> {
     }
 }
 
-/// How many tests passed, or what is wrong with them. Pure.
-fn judge(kind: Kind, log: &str) -> Result<u64, String> {
-    let passed = match kind {
-        Kind::Cargo => log.lines().filter_map(cargo_passed).sum(),
-        Kind::Node => {
-            let empty: Vec<_> = log.lines().filter_map(node_file_without_tests).collect();
-            if !empty.is_empty() {
-                return Err(format!("no test in {}", empty.join(", ")));
+/// What a log shows.
+#[derive(Debug, Default)]
+struct Found {
+    passed: u64,
+    /// Test files without a test.
+    empty: Vec<String>,
+}
+
+impl Found {
+    fn note(&mut self, kind: Kind, line: &str) {
+        match kind {
+            Kind::Cargo => self.passed += cargo_passed(line).unwrap_or(0),
+            Kind::Node => {
+                self.passed += node_passed(line).unwrap_or(0);
+                self.empty.extend(node_file_without_tests(line).map(str::to_owned));
             }
-            log.lines().filter_map(|line| line.strip_prefix("ℹ pass ")?.trim().parse::<u64>().ok()).sum()
         }
-    };
-    if passed == 0 {
-        Err("no test passed: none was found, or all were skipped".to_owned())
-    } else {
-        Ok(passed)
     }
+
+    /// How many tests passed, or what is wrong with them.
+    fn judge(&self) -> Result<u64, String> {
+        if !self.empty.is_empty() {
+            return Err(format!("no test in {}", self.empty.join(", ")));
+        }
+        if self.passed == 0 {
+            return Err("no test passed: none was found, or all were skipped".to_owned());
+        }
+        Ok(self.passed)
+    }
+}
+
+fn node_passed(line: &str) -> Option<u64> {
+    line.strip_prefix("ℹ pass ")?.trim().parse().ok()
 }
 
 /// `test result: ok. 3 passed; 0 failed; ..` of one test program.
@@ -57,6 +79,12 @@ fn node_file_without_tests(line: &str) -> Option<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn judge(kind: Kind, log: &str) -> Result<u64, String> {
+        let mut found = Found::default();
+        log.lines().for_each(|line| found.note(kind, line));
+        found.judge()
+    }
 
     #[test]
     fn tests_that_passed_are_counted() {

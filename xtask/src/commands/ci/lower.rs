@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde_json::json;
-use vocabulary::model::{Evidence, Gate, GateCommand};
+use vocabulary::model::{Evidence, Gate, GateCommand, Sarif};
 
 use crate::commands::dev::programs::{Programs, XTASK};
 use crate::plan::action::{Action, Exec, Native};
@@ -17,8 +17,11 @@ pub const INSTALL_MODULES: &str = "install-modules";
 /// Native step: looks for the evidence in the log of the command before it. Its parameter is an [`Asked`].
 pub const LOOK_FOR_TESTS: &str = "look-for-tests";
 
+/// Native step: looks at the SARIF file that the command before it must have left; its parameter is the file.
+pub const LOOK_FOR_FINDINGS: &str = "look-for-findings";
+
 /// The folder whose commands need the npm modules.
-const FLOWS: &str = "flows";
+pub const FLOWS: &str = "flows";
 
 /// The target of the plan: it names the lock and the logs.
 pub const TARGET: &str = "ci";
@@ -49,6 +52,9 @@ pub enum Kind {
 }
 
 pub fn plan(gates: &[&Gate], programs: &Programs, place: &Place) -> Plan {
+    if gates.is_empty() {
+        return Plan { intent: "judge nothing".to_owned(), target: TARGET.to_owned(), ..Plan::default() };
+    }
     let mut steps = vec![install(INSTALL_TOOLS, "have the pinned programs", vec![])];
     let uses_modules = |gate: &&&Gate| gate.commands.iter().any(|command| command.folder == FLOWS);
     if gates.iter().any(|gate| uses_modules(&gate)) {
@@ -86,9 +92,18 @@ pub fn step_ids(gate: &Gate) -> Vec<StepId> {
     let of_command = |(position, command): (usize, &GateCommand)| {
         let id = numbered(position);
         let look = kind(command).map(|_| StepId(format!("{id}.evidence")));
-        [StepId(id)].into_iter().chain(look)
+        let report = report(command).map(|_| StepId(format!("{id}.report")));
+        [StepId(id)].into_iter().chain(look).chain(report)
     };
     gate.commands.iter().enumerate().flat_map(of_command).collect()
+}
+
+/// The SARIF file that it leaves.
+fn report(command: &GateCommand) -> Option<&'static str> {
+    match command.sarif {
+        Some(Sarif::File(file)) => Some(file),
+        Some(Sarif::Instead(_)) | None => None,
+    }
 }
 
 fn kind(command: &GateCommand) -> Option<Kind> {
@@ -132,8 +147,22 @@ fn of_gate(gate: &Gate, all: &[&Gate], programs: &Programs, place: &Place) -> Ve
                     parameters: json!(asked),
                     ..Native::default()
                 }),
-                needs: vec![id],
+                needs: vec![id.clone()],
                 remedy: Some("see why the command before it, whose log is named, ran no test".to_owned()),
+                ..Step::default()
+            });
+        }
+        if let Some(file) = report(command) {
+            steps.push(Step {
+                id: next(),
+                title: format!("{}: its findings are told", gate.id),
+                action: Action::Native(Native {
+                    name: LOOK_FOR_FINDINGS.to_owned(),
+                    parameters: json!(file),
+                    ..Native::default()
+                }),
+                needs: vec![id],
+                remedy: Some(format!("see why {} left no sound {file}", command.program)),
                 ..Step::default()
             });
         }
@@ -204,6 +233,7 @@ mod tests {
             calls: vec![],
             folder: ".",
             evidence: Evidence::ExitCode,
+            sarif: None,
         };
         Gate {
             id,
@@ -213,6 +243,7 @@ mod tests {
             after: after.to_vec(),
             requires: vec![],
             reads: Reads::World,
+            negative_control: "",
             remedy: "mend it",
             limit_seconds: 1,
         }
@@ -246,7 +277,7 @@ mod tests {
         let gates = [&slow, &quick];
         let report = run(root.path(), &gates);
         assert!(begun.elapsed().as_secs() < 60);
-        let rows = summary::rows(&gates, &report);
+        let rows = gates.map(|gate| summary::row(gate, &report));
         assert_eq!(rows[0].result, GateResult::Failed);
         assert_eq!(rows[0].error.as_deref(), Some("sh: not done at its time limit"));
         assert_eq!(rows[1].result, GateResult::Passed, "what only waits for it runs all the same");
@@ -261,7 +292,8 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let broken = gate("broken", &["exit 3", "touch second"], &[]);
         let gates = [&broken];
-        let rows = summary::rows(&gates, &run(root.path(), &gates));
+        let report = run(root.path(), &gates);
+        let rows = gates.map(|gate| summary::row(gate, &report));
         assert_eq!(rows[0].result, GateResult::Failed);
         assert_eq!(rows[0].error.as_deref(), Some("sh: exit code 3"));
         assert!(!root.path().join("second").exists());
@@ -280,6 +312,18 @@ mod tests {
                 let installs = plan.steps.iter().filter(|step| step.id.0.starts_with("install-")).count();
                 assert_eq!(plan.steps.len(), steps + installs);
             }
+        }
+    }
+
+    #[test]
+    fn every_gate_was_seen_to_fail_by_a_test() {
+        let repository = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+        for gate in gates() {
+            let (file, test) = gate.negative_control.split_once("::").unwrap();
+            let text = std::fs::read_to_string(repository.join(file)).unwrap();
+            let (before, _) = text.split_once(&format!("\nfn {test}() {{")).unwrap_or_default();
+            let mut attributes = before.lines().rev().take_while(|line| line.starts_with("#["));
+            assert!(attributes.any(|line| line == "#[test]"), "{}: {file} has no test {test}", gate.id);
         }
     }
 

@@ -4,32 +4,50 @@ mod as_workflow;
 mod changed;
 mod chosen;
 mod evidence;
+mod inputs;
+mod known;
 mod list;
 mod lower;
+mod records;
+mod reports;
 mod requirements;
+mod scribe;
+mod script;
 mod summary;
+mod versions;
 
-use anyhow::Result;
+use std::collections::BTreeMap;
+use std::sync::mpsc::channel;
+use std::thread;
+use std::time::Instant;
+
+use anyhow::{Context as _, Result, anyhow};
 use vocabulary::model::{Gate, Requirement};
 
+use self::inputs::Tree;
+use self::records::Basis;
+use self::summary::{GateResult, Row};
 use super::dev::programs::{programs, tools};
 use super::dev::running::command_line;
 use crate::context::Context;
 use crate::exit::Reported;
+use crate::plan::clock::{millis, now_ms, utc};
 use crate::plan::interrupt::Interrupt;
 use crate::plan::mask::Outputs;
 use crate::plan::perform::{Call, Hands, NoHands};
-use crate::plan::report::Outcome;
+use crate::plan::report::{Outcome, Report};
 use crate::plan::runner::{Runner, cores};
 use crate::plan::show::Show;
 use crate::platform::platform;
 use crate::stdout;
 use crate::tools::{NpmProject, Toolbox, progress};
 
+pub use script::{Script, script};
+
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  cargo xtask ci                     every gate\n  cargo xtask ci format flows        only these\n  cargo xtask ci --group sources     only those of a group\n  \
-                        cargo xtask ci --keep-going        all of them, whatever fails\n  cargo xtask ci --require-all       a gate that cannot run here fails\n  cargo xtask ci --as-workflow sources   what GitHub would run in this job\n  cargo xtask ci --list"
+                        cargo xtask ci --keep-going        all of them, whatever fails\n  cargo xtask ci --fresh             also what has not changed since it passed\n  cargo xtask ci --require-all       a gate that cannot run here fails\n  cargo xtask ci --as-workflow sources   what GitHub would run in this job\n  cargo xtask ci --list"
 )]
 pub struct Options {
     /// Only these gates [default: all]
@@ -46,6 +64,9 @@ pub struct Options {
     /// After a failure, run the other gates all the same
     #[arg(long)]
     keep_going: bool,
+    /// Run also the gates whose inputs have not changed since they passed; in CI that is always so
+    #[arg(long)]
+    fresh: bool,
     /// A gate that this machine cannot run counts as failed
     #[arg(long)]
     require_all: bool,
@@ -71,18 +92,56 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
     if options.list.list {
         return list::run(context, &platform, &asked, &options.list);
     }
+    let begun = Instant::now();
+    let began_ms = now_ms();
     let toolbox = Toolbox::open(context)?;
-    let needed = asked.iter().flat_map(|gate| gate.requires.iter().copied());
+    let mut rows: BTreeMap<&str, Row> = BTreeMap::new();
+
+    let basis = Basis {
+        tree: Tree::observe(&context.root)?,
+        versions: versions::observe(context, &toolbox, asked.iter().flat_map(|gate| names_of(gate))),
+        environment: records::environment(variables()),
+    };
+    if known::may_stand(options.fresh, |name| std::env::var(name).ok()) {
+        for gate in &asked {
+            match known::pass(gate, &basis.expected(gate), context.state()) {
+                Ok(Some(record)) => {
+                    rows.insert(gate.id, summary::unchanged(gate, &record));
+                    if !options.dry_run {
+                        known::confirm(&record, &basis.tree, context.state())?;
+                    }
+                }
+                Ok(None) => {}
+                Err(error) => eprintln!("{}: its last pass is not known: {error:#}", gate.id),
+            }
+        }
+    }
+
+    let needed = open(&asked, &rows).into_iter().flat_map(|gate| gate.requires.iter().copied());
     // Asking outside may install what asks: a dry run does neither.
     let needed = needed.filter(|one| !(options.dry_run && one.is_outside()));
     let absent = requirements::absent(context, &toolbox, needed);
-    let (gates, unable): (Vec<&Gate>, Vec<&Gate>) =
-        asked.iter().partition(|gate| !gate.requires.iter().any(|one| absent.contains_key(one.absent())));
-    let names: Vec<_> = gates
-        .iter()
-        .flat_map(|gate| &gate.commands)
-        .flat_map(|command| [command.program].into_iter().chain(command.calls.iter().copied()))
-        .collect();
+    let mut incomplete = false;
+    for gate in open(&asked, &rows) {
+        let found = gate.requires.iter().find_map(|one| absent.get_key_value(one.absent()));
+        let Some((reason, why)) = found else { continue };
+        rows.insert(gate.id, summary::not_run(gate, reason, why));
+        let borne = |one: &Requirement| options.may_lack.contains(one) && absent.contains_key(one.absent());
+        incomplete |= options.require_all && !gate.requires.iter().any(borne);
+    }
+    for gate in open(&asked, &rows) {
+        if let Err(error) = programs(&toolbox, &context.root, names_of(gate)) {
+            let why = format!("{error:#}");
+            eprintln!("✗ {}: {why}", gate.id);
+            rows.insert(gate.id, summary::lacking(gate, &why));
+        }
+    }
+    let lacking = rows.values().any(|row| row.result == GateResult::Failed);
+
+    // A program that is missing is a failure, found before any work.
+    let mut gates = if lacking && !options.keep_going { vec![] } else { open(&asked, &rows) };
+    known::longest_first(&mut gates, context.state());
+    let names: Vec<_> = gates.iter().flat_map(|gate| names_of(gate)).collect();
     let programs = programs(&toolbox, &context.root, names.iter().copied())?;
     let path = std::env::var("PATH").unwrap_or_default();
     let place = lower::Place { root: &context.root, state: context.state(), path: &path };
@@ -90,49 +149,96 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
     if options.dry_run {
         return if context.json { stdout::json(&plan) } else { stdout::text(&plan.text()) };
     }
-    let native = |call: &Call<'_>| {
-        if call.name == lower::LOOK_FOR_TESTS {
-            return evidence::look(call);
+    let native = |call: &Call<'_>| match call.name {
+        lower::LOOK_FOR_TESTS => evidence::look(call),
+        lower::LOOK_FOR_FINDINGS => {
+            let file = call.parameters.as_str().context("the step names no file")?;
+            let runs = reports::look_for_findings(&context.root, file)?;
+            call.desk.log.line(&format!("{file} tells of {runs} programs"));
+            Ok(Outputs::new())
         }
-        let progress = progress::on_stderr();
-        toolbox.ensure(&tools(names.iter().copied())?, progress.as_ref())?;
-        if call.name == lower::INSTALL_MODULES {
-            toolbox.npm_modules(NpmProject { folder: &context.path("flows") }, progress.as_ref())?;
+        name => {
+            let progress = progress::on_stderr();
+            toolbox.ensure(&tools(names.iter().copied())?, progress.as_ref())?;
+            if name == lower::INSTALL_MODULES {
+                toolbox.npm_modules(NpmProject { folder: &context.path("flows") }, progress.as_ref())?;
+            }
+            Ok(Outputs::new())
         }
-        Ok(Outputs::new())
     };
-    let runner = Runner {
-        state: context.state(),
-        command: command_line(),
-        jobs: options.jobs.unwrap_or_else(cores).max(1),
-        keep_going: options.keep_going,
-        grace_ms: 10_000,
-        interrupt: Interrupt::listen()?,
-        show: Show::on_stderr(),
-        hands: Hands { native: &native, ..NoHands::hands() },
+    reports::forget_findings(&context.root, &gates)?;
+    let (outcome, report) = if gates.is_empty() {
+        (if lacking { Outcome::Failed } else { Outcome::Done }, None)
+    } else {
+        let (told, heard) = channel();
+        let runner = Runner {
+            state: context.state(),
+            command: command_line(),
+            jobs: options.jobs.unwrap_or_else(cores).max(1),
+            keep_going: options.keep_going,
+            grace_ms: 10_000,
+            interrupt: Interrupt::listen()?,
+            show: Show::on_stderr().telling(told),
+            hands: Hands { native: &native, ..NoHands::hands() },
+        };
+        let at = now_ms();
+        let at = |after_ms: u64| utc((at + after_ms) / 1000);
+        let report = thread::scope(|scope| -> Result<Report> {
+            let (gates, basis) = (&gates, &basis);
+            let scribe = scope.spawn(move || scribe::listen(heard, gates, basis, context, &at));
+            // With the runner the way to the scribe ends.
+            let report = { runner }.run(&plan)?;
+            scribe.join().map_err(|_| anyhow!("a defect in this program: a record was not written"))??;
+            Ok(report)
+        })?;
+        let failed = lacking && report.outcome == Outcome::Done;
+        (if failed { Outcome::Failed } else { report.outcome }, Some(report))
     };
-    let report = runner.run(&plan)?;
-    let not_able = |gate: &&Gate| {
-        let found = gate.requires.iter().find_map(|one| absent.get_key_value(one.absent()));
-        found.map(|(reason, why)| summary::not_run(gate, reason, why))
+    for gate in open(&asked, &rows) {
+        let row =
+            report.as_ref().map_or_else(|| summary::not_begun(gate), |report| summary::row(gate, report));
+        rows.insert(gate.id, row);
+    }
+    let rows: Vec<Row> = asked.iter().filter_map(|gate| rows.remove(gate.id)).collect();
+    let duration_ms = millis(begun.elapsed());
+    let run = reports::Run {
+        rows: &rows,
+        started_at: &utc(began_ms / 1000),
+        duration_ms,
+        commit: basis.tree.commit.as_deref(),
+        interrupted: matches!(outcome, Outcome::Interrupted(_)),
     };
-    let mut rows = summary::rows(&gates, &report);
-    rows.extend(unable.iter().filter_map(not_able));
-    let borne = |one: &Requirement| options.may_lack.contains(one) && absent.contains_key(one.absent());
-    let wrongly_left_out = |gate: &&&Gate| !gate.requires.iter().any(borne);
-    let incomplete = options.require_all && unable.iter().any(|gate| wrongly_left_out(&gate));
+    reports::write(&context.root, &asked, &run, &|name| programs.get(name).cloned())?;
     if incomplete {
         eprintln!("--require-all: every gate has to be run");
     }
     if context.json {
-        stdout::json(&summary::json(&rows, &report))?;
+        stdout::json(&summary::json(&rows, outcome, duration_ms))?;
     } else {
-        stdout::text(&summary::table(&rows, report.duration_ms))?;
+        stdout::text(&summary::table(&rows, duration_ms))?;
     }
-    match report.outcome {
-        Outcome::Done if incomplete => Err(Reported.into()),
-        Outcome::Done => Ok(()),
-        Outcome::Failed => Err(Reported.into()),
-        Outcome::Interrupted(_) => report.into_result(),
+    match (outcome, report) {
+        (Outcome::Done, _) if incomplete => Err(Reported.into()),
+        (Outcome::Done, _) => Ok(()),
+        (Outcome::Interrupted(_), Some(report)) => report.into_result(),
+        _ => Err(Reported.into()),
     }
+}
+
+/// The gates about which nothing is known yet.
+fn open<'a>(asked: &[&'a Gate], rows: &BTreeMap<&str, Row>) -> Vec<&'a Gate> {
+    asked.iter().filter(|gate| !rows.contains_key(gate.id)).copied().collect()
+}
+
+/// The programs that a gate runs, and those that these call.
+fn names_of(gate: &Gate) -> impl Iterator<Item = &'static str> + use<'_> {
+    gate.commands
+        .iter()
+        .flat_map(|command| [command.program].into_iter().chain(command.calls.iter().copied()))
+}
+
+/// Those of the environment that are text.
+fn variables() -> impl Iterator<Item = (String, String)> {
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
 }

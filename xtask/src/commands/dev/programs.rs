@@ -43,7 +43,7 @@ pub fn programs<'a>(
             programs.insert(known, argv);
             continue;
         }
-        let program = named(name)?;
+        let program = of_catalogue(name)?;
         programs.insert(program.command(), argv(toolbox, program)?);
     }
     Ok(programs)
@@ -56,16 +56,25 @@ pub fn programs<'a>(
 pub fn tools<'a>(names: impl IntoIterator<Item = &'a str>) -> Result<Vec<Tool>> {
     let mut tools = BTreeSet::new();
     for name in names {
-        if IN_MODULES.iter().any(|(known, _)| *known == name) {
+        if is_of_modules(name) {
             tools.insert(Tool::Node);
         } else if name != XTASK && !OF_THE_SYSTEM.contains(&name) {
-            tools.insert(named(name)?.tool());
+            tools.insert(of_catalogue(name)?.tool());
         }
     }
     Ok(tools.into_iter().collect())
 }
 
-fn named(name: &str) -> Result<Program> {
+/// Whether it is part of the npm modules, in the package of the same name.
+pub fn is_of_modules(name: &str) -> bool {
+    IN_MODULES.iter().any(|(known, _)| *known == name)
+}
+
+/// The program of the catalogue that plans call so.
+///
+/// # Errors
+/// There is none.
+pub fn of_catalogue(name: &str) -> Result<Program> {
     Program::ALL
         .iter()
         .copied()

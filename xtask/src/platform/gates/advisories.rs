@@ -13,6 +13,7 @@ pub fn gate() -> Gate {
         after: vec![],
         requires: vec![Requirement::AdvisoryDatabase],
         reads: Reads::World,
+        negative_control: "xtask/tests/security_gates.rs::advisories_fails_on_a_vulnerable_or_unmaintained_crate",
         remedy: "take a version that is mended, or see docs/security.md",
         limit_seconds: 300,
     }

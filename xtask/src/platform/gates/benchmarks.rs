@@ -15,6 +15,7 @@ pub fn gate() -> Gate {
         after: vec!["tests", "coverage", "node", "smoke", "images", "engine", "rehearsal"],
         requires: vec![Requirement::Valgrind],
         reads: Reads::Files(vec!["flows", "ops", "xtask", "Cargo.toml", "Cargo.lock", "rust-toolchain.toml"]),
+        negative_control: "xtask/tests/measures.rs::ten_percent_more_instructions_fail_and_noise_does_not",
         remedy: "make what it names cheaper; if it has to cost more, `cargo xtask measure instructions --record`",
         limit_seconds: 600,
     }

@@ -13,6 +13,7 @@ pub fn gate() -> Gate {
         after: vec!["format"],
         requires: vec![],
         reads: Reads::Files(vec![".cargo", "xtask", "Cargo.toml", "Cargo.lock", "rust-toolchain.toml"]),
+        negative_control: "xtask/tests/gates.rs::clippy_fails_on_a_lint",
         remedy: "mend what clippy names",
         limit_seconds: 900,
     }

@@ -1,6 +1,6 @@
 //! Everything of containers that can be judged without an engine.
 
-use vocabulary::model::{Evidence, Gate, GateCommand, GateGroup, Reads};
+use vocabulary::model::{Evidence, Gate, GateCommand, GateGroup, Reads, Sarif};
 
 use crate::platform::images;
 
@@ -23,6 +23,12 @@ pub fn gate() -> Gate {
                 calls: vec![],
                 folder: ".",
                 evidence: Evidence::ExitCode,
+                sarif: Some(Sarif::Instead(vec![
+                    "--format=sarif",
+                    "--disable-ignore-pragma",
+                    images::PRODUCTION,
+                    images::DEVELOPMENT,
+                ])),
             },
             compose("ops/docker/dev", &["--env-file=../compose.env.example", "config", "--quiet"]),
             compose(
@@ -43,6 +49,7 @@ pub fn gate() -> Gate {
         after: vec![],
         requires: vec![],
         reads: Reads::Files(vec!["ops"]),
+        negative_control: "xtask/tests/containers.rs::hadolint_finds_packages_of_no_version",
         remedy: "change xtask/src/platform or xtask/src/artifacts/containers, then `cargo xtask generate`",
         limit_seconds: 120,
     }
@@ -55,5 +62,6 @@ fn compose(folder: &'static str, arguments: &[&'static str]) -> GateCommand {
         calls: vec![],
         folder,
         evidence: Evidence::ExitCode,
+        sarif: None,
     }
 }

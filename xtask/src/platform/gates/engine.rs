@@ -27,6 +27,7 @@ pub fn gate() -> Gate {
         after: vec!["images"],
         requires: vec![Requirement::ContainerEngine, Requirement::Root],
         reads: Reads::FilesAndWorld(vec![".dockerignore", "flows", "ops", "xtask"]),
+        negative_control: "xtask/tests/gates.rs::tests_fails_on_a_failing_test",
         remedy: "run the failing test alone: `cargo test -p xtask --test compose NAME -- --ignored`",
         limit_seconds: 1800,
     }

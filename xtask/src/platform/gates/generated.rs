@@ -13,6 +13,7 @@ pub fn gate() -> Gate {
         after: vec![],
         requires: vec![],
         reads: Reads::Files(vec![
+            ".dockerignore",
             ".gitattributes",
             ".github",
             "docs",
@@ -22,6 +23,7 @@ pub fn gate() -> Gate {
             "Cargo.toml",
             "Cargo.lock",
         ]),
+        negative_control: "xtask/tests/gates.rs::generated_fails_on_a_stale_file",
         remedy: "run `cargo xtask generate`; it shows what it changes with --diff",
         limit_seconds: 60,
     }

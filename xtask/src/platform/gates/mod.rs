@@ -59,5 +59,6 @@ fn command(program: &'static str, arguments: &[&'static str], folder: &'static s
         calls: vec![],
         folder,
         evidence: Evidence::ExitCode,
+        sarif: None,
     }
 }

@@ -17,6 +17,7 @@ pub fn gate() -> Gate {
                 calls: vec!["node", "postgres", "dbmate"],
                 folder: "flows",
                 evidence: Evidence::NodeTests,
+                sarif: None,
             },
             // The tests write the report.
             xtask(&["measure", "coverage", "javascript"]),
@@ -24,6 +25,7 @@ pub fn gate() -> Gate {
         after: vec!["tests", "coverage"],
         requires: vec![],
         reads: Reads::Files(vec!["flows", "ops", "xtask"]),
+        negative_control: "xtask/tests/gates.rs::node_fails_on_a_failing_test",
         remedy: "run the failing file alone: `cargo xtask ci node` prints its name and its log",
         limit_seconds: 900,
     }

@@ -13,6 +13,7 @@ pub fn gate() -> Gate {
         after: vec![],
         requires: vec![Requirement::NpmAudits],
         reads: Reads::World,
+        negative_control: "xtask/tests/security_gates.rs::npm_advisories_fails_on_a_vulnerable_package_and_passes_without",
         remedy: "take a version that is mended, or see docs/security.md",
         limit_seconds: 300,
     }

@@ -27,6 +27,7 @@ pub fn gate() -> Gate {
             "Cargo.lock",
             "rust-toolchain.toml",
         ]),
+        negative_control: "xtask/tests/gates.rs::tests_fails_on_a_failing_test",
         remedy: "run the failing test alone: `cargo test -p xtask NAME`",
         limit_seconds: 1800,
     }

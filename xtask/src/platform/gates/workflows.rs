@@ -1,6 +1,6 @@
 //! GitHub workflows, judged by their tools.
 
-use vocabulary::model::{Evidence, Gate, GateCommand, GateGroup, Reads};
+use vocabulary::model::{Evidence, Gate, GateCommand, GateGroup, Reads, Sarif};
 
 pub fn gate() -> Gate {
     Gate {
@@ -15,6 +15,7 @@ pub fn gate() -> Gate {
                 calls: vec![],
                 folder: ".",
                 evidence: Evidence::ExitCode,
+                sarif: None,
             },
             GateCommand {
                 program: "zizmor",
@@ -22,11 +23,19 @@ pub fn gate() -> Gate {
                 calls: vec![],
                 folder: ".",
                 evidence: Evidence::ExitCode,
+                sarif: Some(Sarif::Instead(vec![
+                    "--offline",
+                    "--persona=auditor",
+                    "--no-progress",
+                    "--format=sarif",
+                    ".github/workflows",
+                ])),
             },
         ],
         after: vec![],
         requires: vec![],
         reads: Reads::Files(vec![".github"]),
+        negative_control: "xtask/tests/gates.rs::workflows_fails_on_a_finding_of_zizmor",
         remedy: "change the workflow's definition in xtask/src/artifacts/workflows, then `cargo xtask generate`",
         limit_seconds: 120,
     }

@@ -85,6 +85,9 @@ pub fn of(difference: &Difference) -> ChangeClass {
         | ["gates", _]
         | ["gates", _, "commands", _] => when(removed, LoosensLimit),
         ["gates", _, "commands", _, "evidence"] => when(text(after) == "exit-code" && !added, LoosensLimit),
+        ["gates", _, "commands", _, "sarif", ..] => Neutral,
+        // What a gate does not read does not make it run again.
+        ["gates", _, "reads", ..] => when(!added, LoosensLimit),
         // Other arguments may make a gate look less closely.
         ["gates", _, "commands", ..] => LoosensLimit,
         ["services", _, "alerts", _, "severity"] => when(text(after) != "critical", LoosensLimit),

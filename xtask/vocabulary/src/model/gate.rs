@@ -16,6 +16,9 @@ pub struct Gate {
     /// What the machine must have; without it the gate is not run, which the summary says with the reason.
     pub requires: Vec<Requirement>,
     pub reads: Reads,
+    /// The test that plants a fault and sees this gate fail, as `FILE::NAME` with the file below the root: a gate that
+    /// never failed proves nothing. The evidence of a release names it.
+    pub negative_control: &'static str,
     /// What to do when it fails.
     pub remedy: &'static str,
     /// Seconds after which it is stopped and has failed.
@@ -132,6 +135,18 @@ pub struct GateCommand {
     /// Folder below the root in which it runs.
     pub folder: &'static str,
     pub evidence: Evidence,
+    /// How it tells its findings to programs that show them beside the code.
+    pub sarif: Option<Sarif>,
+}
+
+/// How a program tells its findings in SARIF 2.1.0, the format in which GitHub and editors take them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Sarif {
+    /// It leaves this file, a path below the root, whether it finds something or not. Below `target/xtask/sarif/`.
+    File(&'static str),
+    /// Called with these arguments instead of its own, it writes them to standard output. That is done after it failed.
+    Instead(#[serde(borrow)] Vec<&'static str>),
 }
 
 /// What the output of a program must show besides its exit code: a run of no tests exits with 0 too.

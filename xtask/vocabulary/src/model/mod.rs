@@ -33,7 +33,7 @@ pub use container::{
     Shape, Storage, User,
 };
 pub use edge::{Destination, Edge, Need};
-pub use gate::{Evidence, Gate, GateCommand, GateGroup, Reads, Requirement};
+pub use gate::{Evidence, Gate, GateCommand, GateGroup, Reads, Requirement, Sarif};
 pub use health::Health;
 pub use image::Image;
 pub use label::Label;

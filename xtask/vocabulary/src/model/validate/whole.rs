@@ -171,6 +171,16 @@ fn gates(platform: &Platform, report: &mut Report) {
         if gate.limit_seconds == 0 {
             report.add(&subject, "its limit is 0 s; give it time to run");
         }
+        if gate
+            .negative_control
+            .split_once("::")
+            .is_none_or(|(file, test)| file.is_empty() || test.is_empty())
+        {
+            report.add(
+                &subject,
+                "no test is known that plants a fault and sees it fail: name one as FILE::NAME",
+            );
+        }
         for other in &gate.after {
             let earlier = platform.gates.iter().take_while(|candidate| candidate.id != gate.id);
             if !earlier.into_iter().any(|candidate| candidate.id == *other) {

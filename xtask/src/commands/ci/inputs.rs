@@ -1,0 +1,305 @@
+//! What gates read, as a digest: the tracked files and those that git would add. Observes.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::fs;
+use std::io::{ErrorKind, Read as _};
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+
+use anyhow::{Context as _, Result};
+use sha2::{Digest as _, Sha256};
+use vocabulary::model::Reads;
+
+use crate::artifacts::SKIPPED;
+
+/// Variables by which a surrounding git operation, such as a hook, would lead ours to another repository.
+const OF_ANOTHER_REPOSITORY: [&str; 4] = ["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX"];
+
+/// The tree at one moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tree {
+    /// The commit that is checked out; none where there is no git repository, or no commit yet.
+    pub commit: Option<String>,
+    /// Whether nothing differs from the commit.
+    pub clean: bool,
+    /// Mode and digest of each file, by its path below the root.
+    files: BTreeMap<String, String>,
+}
+
+impl Tree {
+    /// Reads every file below the root but builds, running state and what package managers bring; in a git repository
+    /// none that its `.gitignore` files leave out.
+    ///
+    /// # Errors
+    /// When a file cannot be read for another reason than that it does not exist.
+    pub fn observe(root: &Path) -> Result<Self> {
+        let (names, commit, clean) = match listed_by_git(root) {
+            Some(names) => {
+                let (commit, clean) = state_by_git(root);
+                (names, commit, clean)
+            }
+            None => (walked(root, "")?, None, false),
+        };
+        let mut files = BTreeMap::new();
+        for name in names {
+            if name.split('/').any(|part| SKIPPED.contains(&part)) {
+                continue;
+            }
+            let path = root.join(&name);
+            if fs::symlink_metadata(&path).is_ok_and(|what| what.is_dir()) {
+                // A repository within this one, which git does not look into.
+                for below in walked(root, &name)? {
+                    note(root, below, &mut files)?;
+                }
+            } else {
+                note(root, name, &mut files)?;
+            }
+        }
+        Ok(Self { commit, clean, files })
+    }
+
+    /// Lower-case hexadecimal SHA-256 of what a gate reads; of all there is where it reads more than files.
+    #[must_use]
+    pub fn digest(&self, reads: &Reads) -> String {
+        let mut hash = Sha256::new();
+        for (name, file) in self.files.iter().filter(|(name, _)| reads.concerns(name)) {
+            // No name holds a NUL, so no two lists of files give the same bytes.
+            hash.update(name.as_bytes());
+            hash.update([0]);
+            hash.update(file.as_bytes());
+            hash.update([0]);
+        }
+        hex(hash)
+    }
+}
+
+/// Lower-case hexadecimal SHA-256 of a file's contents, which are never all in memory.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn of_file(path: &Path) -> std::io::Result<String> {
+    let mut hash = Sha256::new();
+    let mut file = fs::File::open(path)?;
+    let mut buffer = vec![0_u8; 64 * 1024];
+    loop {
+        match file.read(&mut buffer)? {
+            0 => return Ok(hex(hash)),
+            count => hash.update(&buffer[..count]),
+        }
+    }
+}
+
+/// Lower-case hexadecimal.
+pub fn hex(hash: Sha256) -> String {
+    hash.finalize().iter().fold(String::with_capacity(64), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+fn git(root: &Path, arguments: &[&str]) -> Option<Vec<u8>> {
+    let mut git =
+        duct::cmd("git", arguments).dir(root).stdout_capture().stderr_null().stdin_null().unchecked();
+    for name in OF_ANOTHER_REPOSITORY {
+        git = git.env_remove(name);
+    }
+    // It must not write: a run beside it may hold the index.
+    let output = git.env("GIT_OPTIONAL_LOCKS", "0").run().ok()?;
+    output.status.success().then_some(output.stdout)
+}
+
+/// None when the root is no git repository of its own, or git is not there or refuses.
+fn listed_by_git(root: &Path) -> Option<Vec<String>> {
+    let top = git(root, &["rev-parse", "--show-toplevel"])?;
+    let top = Path::new(std::ffi::OsStr::from_bytes(top.strip_suffix(b"\n")?));
+    if top.canonicalize().ok()? != root.canonicalize().ok()? {
+        return None;
+    }
+    // Only what the tree itself says is left out: what a user ignores everywhere may still be read by a gate.
+    let list = git(
+        root,
+        &["ls-files", "-z", "--cached", "--others", "--exclude-per-directory=.gitignore", "--deduplicate"],
+    )?;
+    let names = list.split(|byte| *byte == 0).filter(|name| !name.is_empty());
+    Some(names.map(|name| String::from_utf8_lossy(name).trim_end_matches('/').to_owned()).collect())
+}
+
+fn state_by_git(root: &Path) -> (Option<String>, bool) {
+    let commit = git(root, &["rev-parse", "--verify", "--quiet", "HEAD"])
+        .and_then(|text| String::from_utf8(text).ok())
+        .map(|text| text.trim().to_owned());
+    let clean = git(root, &["status", "--porcelain", "-z"]).is_some_and(|changes| changes.is_empty());
+    (commit, clean)
+}
+
+fn walked(root: &Path, below: &str) -> Result<Vec<String>> {
+    let entries = walkdir::WalkDir::new(root.join(below)).sort_by_file_name().into_iter();
+    let mut names = Vec::new();
+    for entry in entries.filter_entry(|entry| {
+        entry.depth() == 0 || !SKIPPED.iter().any(|skipped| entry.file_name() == *skipped)
+    }) {
+        let entry = entry.context("cannot walk the tree")?;
+        if !entry.file_type().is_dir() {
+            let name = entry.path().strip_prefix(root).context("an entry lies below the root")?;
+            names.push(name.to_string_lossy().into_owned());
+        }
+    }
+    Ok(names)
+}
+
+/// Mode and digest of one file. What is tracked but not there is left out, as if it had never been.
+fn note(root: &Path, name: String, files: &mut BTreeMap<String, String>) -> Result<()> {
+    let path = root.join(&name);
+    let describe = || -> std::io::Result<String> {
+        let what = fs::symlink_metadata(&path)?;
+        if what.is_symlink() {
+            return Ok(format!("link {}", fs::read_link(&path)?.display()));
+        }
+        if !what.is_file() {
+            return Ok("neither file nor link".to_owned());
+        }
+        Ok(format!("{:o} {}", what.permissions().mode() & 0o777, of_file(&path)?))
+    };
+    match describe() {
+        Ok(text) => drop(files.insert(name, text)),
+        Err(error) if [ErrorKind::NotFound, ErrorKind::NotADirectory].contains(&error.kind()) => {}
+        Err(error) => return Err(error).with_context(|| format!("cannot read {}", path.display())),
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+    use std::process::Command;
+
+    use tempfile::TempDir;
+
+    use super::*;
+    use crate::platform::gates::gates;
+
+    fn write(root: &Path, name: &str, text: &str) {
+        fs::create_dir_all(root.join(name).parent().unwrap()).unwrap();
+        fs::write(root.join(name), text).unwrap();
+    }
+
+    fn run_git(root: &Path, arguments: &[&str]) {
+        let mut git = Command::new("git");
+        git.args(["-c", "user.name=F", "-c", "user.email=f@example.com", "-c", "core.hooksPath=/dev/null"]);
+        for name in OF_ANOTHER_REPOSITORY {
+            git.env_remove(name);
+        }
+        let output = git.args(arguments).current_dir(root).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+
+    fn fixture(repository: bool) -> TempDir {
+        let root = tempfile::tempdir().unwrap();
+        for (name, text) in [
+            (".gitignore", "/target/\n*.log\n"),
+            ("xtask/a.rs", "a"),
+            ("xtask/b/c.rs", "c"),
+            ("xtask-other/d.rs", "d"),
+            ("flows/node_modules/e.js", "e"),
+            ("target/f", "f"),
+        ] {
+            write(root.path(), name, text);
+        }
+        if repository {
+            run_git(root.path(), &["init", "--quiet"]);
+            run_git(root.path(), &["add", "--all"]);
+            run_git(root.path(), &["commit", "--quiet", "--message", "Fixture"]);
+        }
+        root
+    }
+
+    #[test]
+    fn a_digest_follows_what_is_read_and_nothing_else() {
+        for repository in [true, false] {
+            let root = fixture(repository);
+            let reads = Reads::Files(vec!["xtask", "Cargo.lock"]);
+            let digest = || Tree::observe(root.path()).unwrap().digest(&reads);
+            let first = digest();
+            for (name, text) in [
+                ("xtask-other/d.rs", "x"),
+                ("README.md", "x"),
+                ("target/f", "x"),
+                ("xtask/node_modules/a", "x"),
+            ] {
+                write(root.path(), name, text);
+                assert_eq!(digest(), first, "{name}");
+            }
+            let mut seen = vec![first];
+            let mut differs = |what: &str| {
+                let now = digest();
+                assert!(!seen.contains(&now), "{what} was not noticed, repository: {repository}");
+                seen.push(now);
+            };
+            write(root.path(), "xtask/a.rs", "b");
+            differs("a change of the same length");
+            write(root.path(), "xtask/new.rs", "");
+            differs("an untracked file");
+            fs::remove_file(root.path().join("xtask/b/c.rs")).unwrap();
+            differs("a removed file");
+            fs::rename(root.path().join("xtask/a.rs"), root.path().join("xtask/z.rs")).unwrap();
+            differs("another name");
+            fs::set_permissions(root.path().join("xtask/z.rs"), fs::Permissions::from_mode(0o755)).unwrap();
+            differs("another mode");
+            std::os::unix::fs::symlink("z.rs", root.path().join("xtask/link.rs")).unwrap();
+            differs("a link");
+            write(root.path(), "Cargo.lock", "");
+            differs("a declared file that was not there");
+        }
+    }
+
+    #[test]
+    fn the_commit_is_known_and_whether_anything_differs_from_it() {
+        let root = fixture(true);
+        let tree = Tree::observe(root.path()).unwrap();
+        assert_eq!(tree.commit.as_ref().map(String::len), Some(40));
+        assert!(tree.clean);
+        write(root.path(), "untracked", "");
+        assert!(!Tree::observe(root.path()).unwrap().clean);
+        let none = Tree::observe(fixture(false).path()).unwrap();
+        assert_eq!((none.commit, none.clean), (None, false));
+    }
+
+    /// What a real gate declares, as a small tree: a file at each path, or in the folder of that name.
+    #[test]
+    fn touching_an_input_of_a_gate_concerns_those_gates_that_read_it_and_no_other() {
+        let repository = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+        let root = tempfile::tempdir().unwrap();
+        let gates = gates();
+        let mut inputs: Vec<(&str, PathBuf)> = Vec::new();
+        for gate in &gates {
+            let (Reads::Files(paths) | Reads::FilesAndWorld(paths)) = &gate.reads else { continue };
+            for path in paths {
+                let there = repository.join(path);
+                assert!(there.exists(), "{} reads {path}, which does not exist", gate.id);
+                let file = if there.is_dir() { format!("{path}/in/it") } else { (*path).to_owned() };
+                write(root.path(), &file, "before");
+                inputs.push((path, file.into()));
+            }
+        }
+        let digests = || {
+            let tree = Tree::observe(root.path()).unwrap();
+            gates.iter().map(|gate| (gate, tree.digest(&gate.reads))).collect::<Vec<_>>()
+        };
+        for (path, file) in inputs {
+            let before = digests();
+            let text = fs::read_to_string(root.path().join(&file)).unwrap();
+            fs::write(root.path().join(&file), text + "x").unwrap();
+            for ((gate, before), (_, after)) in before.into_iter().zip(digests()) {
+                let reads = match &gate.reads {
+                    Reads::World => true,
+                    Reads::Files(paths) | Reads::FilesAndWorld(paths) => {
+                        paths.iter().any(|one| file.starts_with(one))
+                    }
+                };
+                assert_eq!(before != after, reads, "{}: {path}", gate.id);
+            }
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! What a gate's pass would rest on, and the record of it. Pure, but for the look at the environment.
+
+use std::collections::BTreeMap;
+
+use serde_json::json;
+use sha2::{Digest as _, Sha256};
+use vocabulary::model::Gate;
+
+use super::inputs::{Tree, hex};
+use super::versions::Versions;
+use crate::evidence::record::SCHEMA;
+use crate::evidence::{Figure, Ran, Record};
+use crate::plan::report::StepReport;
+
+/// The output under which a look for tests leaves their number.
+pub const TESTS: &str = "tests";
+
+/// Variables that change what the gates' programs do, by name or by how they begin.
+const HEEDED: [&str; 30] = [
+    "ACTIONLINT_",
+    "BUILDX_",
+    "CARGO_BUILD_",
+    "CARGO_ENCODED_RUSTFLAGS",
+    "CARGO_INCREMENTAL",
+    "CARGO_NET_",
+    "CARGO_PROFILE_",
+    "CARGO_TARGET_",
+    "CC",
+    "CFLAGS",
+    "CLIPPY_",
+    "COMPOSE_",
+    "DOCKER_",
+    "FLOWSHIP_",
+    "GITLEAKS_",
+    "HADOLINT_",
+    "LANG",
+    "LC_",
+    "LLVM_",
+    "NODE_",
+    "NPM_CONFIG_",
+    "PG",
+    "PROPTEST_",
+    "RUSTC",
+    "RUSTDOC",
+    "RUSTFLAGS",
+    "RUST_",
+    "TZ",
+    "ZIZMOR_",
+    "npm_config_",
+];
+
+/// Of those, what differs between two ways to start the same run: cargo sets them, and this program for its children.
+const NOT_HEEDED: [&str; 6] = [
+    "CARGO_TARGET_TMPDIR",
+    "FLOWSHIP_CACHE",
+    "FLOWSHIP_OUTPUT",
+    "FLOWSHIP_RUN",
+    "NODE_TEST_CONTEXT",
+    "RUST_RECURSION_COUNT",
+];
+
+/// Digest of the variables that count.
+pub fn environment(variables: impl Iterator<Item = (String, String)>) -> String {
+    let heeded: BTreeMap<_, _> = variables
+        .filter(|(name, _)| HEEDED.iter().any(|start| name.starts_with(start)))
+        .filter(|(name, _)| !NOT_HEEDED.contains(&name.as_str()))
+        .collect();
+    sha256(&json!(heeded))
+}
+
+/// What passes of this run rest on.
+#[derive(Debug, Clone)]
+pub struct Basis {
+    pub tree: Tree,
+    pub versions: Versions,
+    /// See [`environment`].
+    pub environment: String,
+}
+
+impl Basis {
+    /// The record that the gate would have if it passed with nothing to tell: what it rests on, and no figures.
+    pub fn expected(&self, gate: &Gate) -> Record {
+        let names: Vec<_> = gate
+            .commands
+            .iter()
+            .flat_map(|command| [command.program].into_iter().chain(command.calls.iter().copied()))
+            .flat_map(|name| [name].into_iter().chain((name == "cargo").then_some("rustc")))
+            .collect();
+        let used = || self.versions.iter().filter(|(name, _)| names.contains(&name.as_str()));
+        let exact: BTreeMap<_, _> = used().map(|(name, version)| (name, &version.exact)).collect();
+        Record {
+            schema: SCHEMA,
+            gate: gate.id.to_owned(),
+            commit: self.tree.commit.clone(),
+            clean: self.tree.clean,
+            inputs_sha256: self.tree.digest(&gate.reads),
+            definition_sha256: sha256(
+                &json!({ "commands": gate.commands, "reads": gate.reads, "programs": exact }),
+            ),
+            environment_sha256: self.environment.clone(),
+            tools: used().map(|(name, version)| (name.clone(), version.version.clone())).collect(),
+            arguments: gate
+                .commands
+                .iter()
+                .map(|command| Ran {
+                    program: command.program.to_owned(),
+                    arguments: command.arguments.iter().map(|argument| (*argument).to_owned()).collect(),
+                    folder: command.folder.to_owned(),
+                })
+                .collect(),
+            figures: BTreeMap::new(),
+            negative_control: Some(gate.negative_control.to_owned()),
+            started_at: String::new(),
+            duration_ms: 0,
+            tests: None,
+            confirmed: None,
+        }
+    }
+}
+
+/// The same with what the gate's steps brought. `started_at` is in RFC 3339.
+pub fn passed(expected: Record, steps: &[&StepReport], started_at: &str) -> Record {
+    let figures = steps
+        .iter()
+        .flat_map(|step| &step.outputs)
+        .filter(|(name, _)| *name != TESTS)
+        .map(|(name, value)| (name.clone(), Figure::read(value)));
+    let tests: Vec<u64> =
+        steps.iter().filter_map(|step| step.outputs.get(TESTS)?.parse::<u64>().ok()).collect();
+    Record {
+        figures: figures.collect(),
+        started_at: started_at.to_owned(),
+        duration_ms: steps.iter().map(|step| step.duration_ms).sum(),
+        tests: (!tests.is_empty()).then(|| tests.iter().sum()),
+        ..expected
+    }
+}
+
+fn sha256(value: &serde_json::Value) -> String {
+    hex(Sha256::new_with_prefix(value.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(variables: &[(&str, &str)]) -> String {
+        environment(variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())))
+    }
+
+    #[test]
+    fn only_variables_that_change_a_gate_count() {
+        let none = of(&[]);
+        for (name, value) in [("HOME", "/root"), ("CARGO_PKG_NAME", "xtask"), ("RUSTUP_TOOLCHAIN", "stable")]
+        {
+            assert_eq!(of(&[(name, value)]), none, "{name}");
+        }
+        for name in NOT_HEEDED {
+            assert_eq!(of(&[(name, "x")]), none, "{name}");
+        }
+        for (name, value) in [("RUSTFLAGS", "-Dwarnings"), ("NODE_OPTIONS", "--inspect"), ("TZ", "UTC")] {
+            assert_ne!(of(&[(name, value)]), none, "{name}");
+        }
+        assert_eq!(of(&[("TZ", "UTC"), ("CC", "gcc")]), of(&[("CC", "gcc"), ("TZ", "UTC")]));
+    }
+}

@@ -97,17 +97,38 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
     let toolbox = Toolbox::open(context)?;
     let mut rows: BTreeMap<&str, Row> = BTreeMap::new();
 
-    let needed = asked.iter().flat_map(|gate| gate.requires.iter().copied());
+    let basis = Basis {
+        tree: Tree::observe(&context.root)?,
+        versions: versions::observe(context, &toolbox, asked.iter().flat_map(|gate| names_of(gate))),
+        environment: records::environment(variables()),
+    };
+    if known::may_stand(options.fresh, |name| std::env::var(name).ok()) {
+        for gate in &asked {
+            match known::pass(gate, &basis.expected(gate), context.state()) {
+                Ok(Some(record)) => {
+                    rows.insert(gate.id, summary::unchanged(gate, &record));
+                    if !options.dry_run {
+                        known::confirm(&record, &basis.tree, context.state())?;
+                    }
+                }
+                Ok(None) => {}
+                Err(error) => eprintln!("{}: its last pass is not known: {error:#}", gate.id),
+            }
+        }
+    }
+
+    let needed = open(&asked, &rows).into_iter().flat_map(|gate| gate.requires.iter().copied());
     // Asking outside may install what asks: a dry run does neither.
     let needed = needed.filter(|one| !(options.dry_run && one.is_outside()));
     let absent = requirements::absent(context, &toolbox, needed);
-    for gate in &asked {
+    let mut incomplete = false;
+    for gate in open(&asked, &rows) {
         let found = gate.requires.iter().find_map(|one| absent.get_key_value(one.absent()));
-        rows.extend(found.map(|(reason, why)| (gate.id, summary::not_run(gate, reason, why))));
+        let Some((reason, why)) = found else { continue };
+        rows.insert(gate.id, summary::not_run(gate, reason, why));
+        let borne = |one: &Requirement| options.may_lack.contains(one) && absent.contains_key(one.absent());
+        incomplete |= options.require_all && !gate.requires.iter().any(borne);
     }
-    let borne = |one: &Requirement| options.may_lack.contains(one) && absent.contains_key(one.absent());
-    let wrongly_left_out = |gate: &&&Gate| rows.contains_key(gate.id) && !gate.requires.iter().any(borne);
-    let incomplete = options.require_all && asked.iter().any(|gate| wrongly_left_out(&gate));
     for gate in open(&asked, &rows) {
         if let Err(error) = programs(&toolbox, &context.root, names_of(gate)) {
             let why = format!("{error:#}");
@@ -116,25 +137,6 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
         }
     }
     let lacking = rows.values().any(|row| row.result == GateResult::Failed);
-
-    let able = open(&asked, &rows);
-    let basis = Basis {
-        tree: Tree::observe(&context.root)?,
-        versions: versions::observe(context, &toolbox, able.iter().flat_map(|gate| names_of(gate)))?,
-        environment: records::environment(variables()),
-    };
-    if known::may_stand(options.fresh, |name| std::env::var(name).ok()) {
-        for gate in able {
-            match known::pass(gate, &basis.expected(gate), context.state()) {
-                Ok(Some(record)) => {
-                    rows.insert(gate.id, summary::unchanged(gate, &record));
-                    known::confirm(&record, &basis.tree, context.state())?;
-                }
-                Ok(None) => {}
-                Err(error) => eprintln!("{}: its last pass is not known: {error:#}", gate.id),
-            }
-        }
-    }
 
     // A program that is missing is a failure, found before any work.
     let mut gates = if lacking && !options.keep_going { vec![] } else { open(&asked, &rows) };

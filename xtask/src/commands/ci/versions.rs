@@ -10,6 +10,7 @@ use serde_json::Value;
 use super::inputs;
 use crate::commands::dev::programs::{XTASK, is_of_modules, of_catalogue};
 use crate::context::Context;
+use crate::plan::clock::now_ms;
 use crate::tools::catalogue::Source;
 use crate::tools::{NpmProject, Program, Toolbox, version};
 
@@ -22,31 +23,35 @@ pub struct Version {
     pub exact: String,
 }
 
+impl Version {
+    fn unknown() -> Self {
+        Self { version: "unknown".to_owned(), exact: format!("unknown at {}", now_ms()) }
+    }
+}
+
 /// By the name that gates know a program by.
 pub type Versions = BTreeMap<String, Version>;
 
-/// The version of each of the named programs, and of the compiler where one of them is cargo.
-///
-/// # Errors
-/// When one cannot be asked.
+/// The version of each of the named programs, and of the compiler where one of them is cargo. One that cannot be asked is
+/// another each time: nothing rests on it.
 pub fn observe<'a>(
     context: &Context,
     toolbox: &Toolbox,
     names: impl IntoIterator<Item = &'a str>,
-) -> Result<Versions> {
+) -> Versions {
     let mut versions = Versions::new();
     for name in names {
         if versions.contains_key(name) {
             continue;
         }
-        if let Some(found) = one(context, toolbox, name)? {
-            versions.insert(name.to_owned(), found);
-        }
+        let found = one(context, toolbox, name).unwrap_or_else(|_| Some(Version::unknown()));
+        versions.extend(found.map(|found| (name.to_owned(), found)));
         if name == "cargo" {
-            versions.insert("rustc".to_owned(), printed(context, "rustc", &["-vV"])?);
+            let found = printed(context, "rustc", &["-vV"]).unwrap_or_else(|_| Version::unknown());
+            versions.insert("rustc".to_owned(), found);
         }
     }
-    Ok(versions)
+    versions
 }
 
 /// None for what every system has.

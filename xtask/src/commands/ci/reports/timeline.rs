@@ -31,7 +31,7 @@ svg line { stroke: var(--line); }
 .not-run { fill: var(--not-run); color: var(--not-run); }
 table { border-collapse: collapse; width: 100%; margin-top: 1.5rem; }
 th, td { text-align: left; padding: .35rem .8rem .35rem 0; border-bottom: 1px solid var(--line); vertical-align: top; }
-td.time { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
+th:nth-child(3), td.time { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
 td.result { white-space: nowrap; font-weight: 600; }
 ";
 
@@ -131,7 +131,7 @@ fn lane(page: &mut Page, index: u64, row: &Row, total: u64) -> Written {
             .write_inner_content(|page| text(page, "title", &[], &told(step)))?;
     }
     if row.steps.is_empty() {
-        let x = LABELS.to_string();
+        let x = (LABELS + 6).to_string();
         let class = [("x", &*x), ("y", &*baseline), ("class", "dim")];
         text(page, "text", &class, &remark(row))?;
     }
@@ -204,7 +204,7 @@ fn remark(row: &Row) -> String {
     match row.result {
         GateResult::Passed => String::new(),
         GateResult::Unchanged => {
-            format!("passed in the run of {}", row.since.as_deref().unwrap_or_default())
+            format!("unchanged since the run of {}", row.since.as_deref().unwrap_or_default())
         }
         GateResult::Failed => plain(row.error.as_deref().unwrap_or_default()),
         GateResult::NotRun => row.reason.clone().unwrap_or_else(|| "the run ended before it".to_owned()),

@@ -218,7 +218,11 @@ fn provenance(tree: &Tree) -> Verdict {
             );
         }
         if !names(tree).any(|name| name == format!("{SUMS}.minisig")) {
-            look.find(&place(SUMS), "nobody has signed the sums", "sign them: `cargo xtask release package`");
+            look.find(
+                &place(SUMS),
+                "nobody has signed the sums",
+                "make the release again with a key, or delete it when it was for trying",
+            );
         }
     }
     look.verdict("release in target/release-artifacts")
@@ -243,7 +247,7 @@ fn bills_of_materials(tree: &Tree) -> Verdict {
     }
     for (lock, kind, locked) in [
         ("Cargo.lock", "pkg:cargo/", cargo_packages(tree)),
-        ("flows/package-lock.json", "pkg:npm/", npm_packages(tree)),
+        ("package-lock.json", "pkg:npm/", npm_packages(tree)),
     ] {
         let Some((needed, allowed)) = locked else { continue };
         look.saw();
@@ -293,10 +297,14 @@ fn cargo_packages(tree: &Tree) -> Option<(Packages, Packages)> {
     Some((needed, packages.iter().filter_map(name).collect()))
 }
 
-/// Packages for development may be left out.
+/// Of every lock file of npm. Packages for development may be left out.
 fn npm_packages(tree: &Tree) -> Option<(Packages, Packages)> {
-    let lock = tree.json("flows/package-lock.json")?.ok()?;
-    let packages = lock["packages"].as_object()?;
+    let locks = tree.paths().filter(|path| path.ends_with("package-lock.json"));
+    let locks: Vec<Value> = locks.filter_map(|path| tree.json(path)?.ok()).collect();
+    let packages: Vec<_> = locks.iter().filter_map(|lock| lock["packages"].as_object()).flatten().collect();
+    if packages.is_empty() {
+        return None;
+    }
     let name = |(path, package): (&String, &Value)| {
         let name = package["name"].as_str().or(path.rsplit("node_modules/").next())?;
         // Packages of the repository itself may have no version.
@@ -306,9 +314,13 @@ fn npm_packages(tree: &Tree) -> Option<(Packages, Packages)> {
         let own = !path.contains("node_modules/");
         own || ["dev", "optional", "devOptional", "peer", "link"].iter().any(|key| package[key] == true)
     };
-    let needed =
-        packages.iter().filter(|(path, package)| !optional(path, package)).filter_map(name).collect();
-    Some((needed, packages.iter().filter_map(name).collect()))
+    let needed = packages
+        .iter()
+        .copied()
+        .filter(|(path, package)| !optional(path, package))
+        .filter_map(name)
+        .collect();
+    Some((needed, packages.iter().copied().filter_map(name).collect()))
 }
 
 fn verified_first(tree: &Tree) -> Verdict {

@@ -50,7 +50,6 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("context", &["exit"]),
     ("stdout", &[]),
     ("nearest", &[]),
-    ("evidence", &[]),
     ("exit", &[]),
 ];
 

@@ -91,10 +91,12 @@ fn crates(context: &Context, toolbox: &Toolbox) -> Result<Vec<Package>> {
     licences::crates(&output.stdout, &lock, CRATES).map_err(|problem| anyhow::anyhow!("{CRATES}: {problem}"))
 }
 
-/// The locks of all npm projects of the tree, by their path below the root.
+/// The locks of all npm projects of the tree, by their path below the root. What lies in a folder `tests` is data of
+/// tests: nobody installs by it.
 pub fn npm_locks(root: &Path) -> Result<Vec<PathBuf>> {
     let passed_by = |name: &std::ffi::OsStr| {
-        name == "node_modules" || name == "target" || name.to_string_lossy().starts_with('.')
+        ["node_modules", "target", "tests"].iter().any(|one| name == *one)
+            || name.to_string_lossy().starts_with('.')
     };
     let entries = walkdir::WalkDir::new(root).sort_by_file_name().into_iter();
     let entries = entries.filter_entry(|entry| entry.depth() == 0 || !passed_by(entry.file_name()));

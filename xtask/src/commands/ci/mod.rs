@@ -99,7 +99,11 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
 
     let basis = Basis {
         tree: Tree::observe(&context.root)?,
-        versions: versions::observe(context, &toolbox, asked.iter().flat_map(|gate| names_of(gate))),
+        versions: versions::observe(
+            context,
+            &toolbox,
+            asked.iter().flat_map(|gate| records::programs_of(gate)),
+        ),
         environment: records::environment(variables()),
     };
     if known::may_stand(options.fresh, |name| std::env::var(name).ok()) {

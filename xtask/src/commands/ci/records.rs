@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
-use vocabulary::model::Gate;
+use vocabulary::model::{Gate, Requirement};
 
 use super::inputs::{Tree, hex};
+use super::names_of;
 use super::versions::Versions;
 use crate::evidence::record::SCHEMA;
 use crate::evidence::{Figure, Ran, Record};
@@ -68,6 +69,21 @@ pub fn environment(variables: impl Iterator<Item = (String, String)>) -> String 
     sha256(&json!(heeded))
 }
 
+/// The programs whose versions a pass rests on: those that the gate runs, those that these call, and those that it requires
+/// of the machine with what they look at.
+pub fn programs_of(gate: &Gate) -> Vec<&'static str> {
+    let required = gate.requires.iter().flat_map(|one| match one {
+        Requirement::LlvmTools => &["cargo", "cargo-llvm-cov", "llvm-cov", "llvm-profdata"][..],
+        Requirement::Valgrind => &["cargo", "valgrind"],
+        // An engine, a user or an answer from outside is no version: such gates read more than files.
+        Requirement::ContainerEngine
+        | Requirement::Root
+        | Requirement::AdvisoryDatabase
+        | Requirement::NpmAudits => &[],
+    });
+    names_of(gate).chain(required.copied()).collect()
+}
+
 /// What passes of this run rest on.
 #[derive(Debug, Clone)]
 pub struct Basis {
@@ -80,10 +96,8 @@ pub struct Basis {
 impl Basis {
     /// The record that the gate would have if it passed with nothing to tell: what it rests on, and no figures.
     pub fn expected(&self, gate: &Gate) -> Record {
-        let names: Vec<_> = gate
-            .commands
-            .iter()
-            .flat_map(|command| [command.program].into_iter().chain(command.calls.iter().copied()))
+        let names: Vec<_> = programs_of(gate)
+            .into_iter()
             .flat_map(|name| [name].into_iter().chain((name == "cargo").then_some("rustc")))
             .collect();
         let used = || self.versions.iter().filter(|(name, _)| names.contains(&name.as_str()));
@@ -142,10 +156,29 @@ fn sha256(value: &serde_json::Value) -> String {
 
 #[cfg(test)]
 mod tests {
+    use vocabulary::model::Reads;
+
     use super::*;
+    use crate::commands::dev::programs::{XTASK, is_of_modules, of_catalogue};
+    use crate::platform::gates::gates;
 
     fn of(variables: &[(&str, &str)]) -> String {
         environment(variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())))
+    }
+
+    #[test]
+    fn a_gate_that_requires_more_than_versions_reads_more_than_files() {
+        for gate in gates() {
+            let more = gate
+                .requires
+                .iter()
+                .any(|one| !matches!(one, Requirement::LlvmTools | Requirement::Valgrind));
+            assert!(!more || !matches!(gate.reads, Reads::Files(_)), "{}", gate.id);
+            for name in programs_of(&gate) {
+                let known = name == XTASK || is_of_modules(name) || of_catalogue(name).is_ok();
+                assert!(known, "{}: no version of {name} can be told", gate.id);
+            }
+        }
     }
 
     #[test]

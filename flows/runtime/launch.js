@@ -94,7 +94,7 @@ async function launch(initialConfig) {
       editor.serve(RED.httpAdmin);
       await listen(editor.server, config.editor, 'editor', log);
     }
-    eventLoop.forget();
+    await eventLoop.forget();
     lifecycle.markStarted();
     const { status, checks } = await ready.state();
     const failed = checks.filter((check) => check.status === 'failed');

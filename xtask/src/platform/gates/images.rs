@@ -12,7 +12,7 @@ pub fn gate() -> Gate {
         commands: vec![xtask(&["image", "build", "--stand-ins-if-locked"]), xtask(&["image", "scan"])],
         after: vec!["smoke"],
         requires: vec![Requirement::ContainerEngine],
-        reads: Reads::FilesAndWorld(vec![".dockerignore", "flows", "ops", "xtask"]),
+        reads: Reads::Files(vec![".dockerignore", "flows", "ops", "xtask"]),
         negative_control: "xtask/tests/images/real.rs::a_scan_finds_what_was_planted_and_says_what_it_did_not_do",
         remedy: "run `cargo xtask image scan`: it says what to do for each finding",
         limit_seconds: 1200,

@@ -62,7 +62,7 @@ pub enum Reads {
     /// These files, and all in these folders, as paths below the root. While none has changed since the gate passed, it
     /// would pass again.
     Files(#[serde(borrow)] Vec<&'static str>),
-    /// These files, and more than files, such as an engine or the time of day: an earlier result tells nothing, but a
+    /// These files, and more than files, such as what runs on the machine: an earlier result tells nothing, but a
     /// change of none of them cannot be what breaks it.
     FilesAndWorld(#[serde(borrow)] Vec<&'static str>),
     /// More than files, such as the history or the network: an earlier result tells nothing.

@@ -50,9 +50,23 @@ impl Machine {
             .env_clear()
             .env("PATH", &self.path)
             .env("HOME", self.folder.path())
+            .envs(ways_out())
             .output()
             .unwrap()
     }
+}
+
+/// How this machine reaches package registries: behind a private CA or a mirror nothing can be installed without.
+fn ways_out() -> impl Iterator<Item = (String, String)> {
+    const SETTINGS: [&str; 6] = [
+        "NODE_EXTRA_CA_CERTS",
+        "PIP_CERT",
+        "PIP_INDEX_URL",
+        "REQUESTS_CA_BUNDLE",
+        "SSL_CERT_FILE",
+        "npm_config_registry",
+    ];
+    SETTINGS.into_iter().filter_map(|name| Some((name.to_owned(), std::env::var(name).ok()?)))
 }
 
 /// The interpreter itself: what stands on PATH may be a script that chooses one.

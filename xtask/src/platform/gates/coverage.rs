@@ -2,7 +2,7 @@
 
 use vocabulary::model::{Gate, GateGroup, Reads, Requirement};
 
-use super::xtask;
+use super::{tests, xtask};
 
 pub fn gate() -> Gate {
     Gate {
@@ -13,18 +13,7 @@ pub fn gate() -> Gate {
         commands: vec![xtask(&["measure", "coverage", "rust"])],
         after: vec!["tests"],
         requires: vec![Requirement::LlvmTools],
-        reads: Reads::Files(vec![
-            ".cargo",
-            ".gitattributes",
-            ".github",
-            "docs",
-            "flows",
-            "ops",
-            "xtask",
-            "Cargo.toml",
-            "Cargo.lock",
-            "rust-toolchain.toml",
-        ]),
+        reads: Reads::Files(tests::READ.to_vec()),
         negative_control: "xtask/tests/measures.rs::a_room_under_its_threshold_fails_and_is_not_recorded",
         remedy: "test what the room that it names lacks; `cargo xtask measure coverage rust` shows all rooms",
         limit_seconds: 1800,

@@ -14,6 +14,13 @@ use super::mask::Mask;
 /// So many last lines are shown when a step fails.
 pub const TAIL: usize = 20;
 
+/// What test runners and Rust's panics write where something fails, long before their last lines.
+const FAILURES: [&str; 4] = ["... FAILED", "panicked at ", "not ok ", "\u{2716} "];
+/// A failure's reason stands in the lines after it.
+const WITH_REASON: u64 = 4;
+/// So many lines of failures are shown before the last lines.
+const SHOWN_FAILURES: usize = 40;
+
 /// Where the lines of a step go: masked, or withheld as a whole.
 pub struct StepLog {
     pub path: PathBuf,
@@ -26,7 +33,43 @@ pub struct StepLog {
 
 struct Inner {
     file: File,
+    lines: u64,
     tail: VecDeque<String>,
+    /// Each with its number.
+    failures: Vec<(u64, String)>,
+    /// The last line that belongs to the failure told last.
+    reason_ends: u64,
+}
+
+impl Inner {
+    fn remember(&mut self, text: &str) {
+        self.lines += 1;
+        if FAILURES.iter().any(|mark| text.contains(mark)) {
+            self.reason_ends = self.lines + WITH_REASON;
+        }
+        if self.lines <= self.reason_ends && self.failures.len() < SHOWN_FAILURES {
+            self.failures.push((self.lines, text.to_owned()));
+        }
+        if self.tail.len() == TAIL {
+            self.tail.pop_front();
+        }
+        self.tail.push_back(text.to_owned());
+    }
+
+    fn told(&self) -> Vec<String> {
+        let tail_begins = self.lines - self.tail.len() as u64 + 1;
+        let mut told: Vec<String> = self
+            .failures
+            .iter()
+            .take_while(|(number, _)| *number < tail_begins)
+            .map(|(_, text)| text.clone())
+            .collect();
+        if !told.is_empty() {
+            told.push("...".to_owned());
+        }
+        told.extend(self.tail.iter().cloned());
+        told
+    }
 }
 
 impl StepLog {
@@ -50,7 +93,8 @@ impl StepLog {
         if withheld {
             file.write_all(b"(the output of this step is withheld: it is sensitive)\n")?;
         }
-        let inner = Mutex::new(Inner { file, tail: VecDeque::new() });
+        let inner = Inner { file, lines: 0, tail: VecDeque::new(), failures: Vec::new(), reason_ends: 0 };
+        let inner = Mutex::new(inner);
         Ok(Self { path: path.to_owned(), mask: mask.clone(), withheld, inner, on_line: Box::new(on_line) })
     }
 
@@ -63,17 +107,14 @@ impl StepLog {
         if let Ok(mut inner) = self.inner.lock() {
             // A full disk must not end the child: the tail still has the line.
             let _ = inner.file.write_all(format!("{text}\n").as_bytes());
-            if inner.tail.len() == TAIL {
-                inner.tail.pop_front();
-            }
-            inner.tail.push_back(text.clone().into_owned());
+            inner.remember(&text);
         }
         (self.on_line)(&text);
     }
 
-    /// The last lines, at most [`TAIL`].
-    pub fn tail(&self) -> Vec<String> {
-        self.inner.lock().map(|inner| inner.tail.iter().cloned().collect()).unwrap_or_default()
+    /// What a reader needs when the step has failed: lines that tell of failures, then the last lines.
+    pub fn told(&self) -> Vec<String> {
+        self.inner.lock().map(|inner| inner.told()).unwrap_or_default()
     }
 }
 
@@ -92,4 +133,49 @@ pub fn end_of(path: &Path, bytes: u64) -> std::io::Result<String> {
         Some((_, whole)) if skipped > 0 => whole.to_owned(),
         _ => text,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(lines: impl Iterator<Item = String>) -> Vec<String> {
+        let folder = tempfile::tempdir().unwrap();
+        let log = StepLog::create(&folder.path().join("log"), &Mask::default(), false, |_| {}).unwrap();
+        lines.for_each(|line| log.line(&line));
+        log.told()
+    }
+
+    #[test]
+    fn the_last_lines_are_told() {
+        assert!(told(std::iter::empty()).is_empty());
+        let told = told((0..100).map(|number| format!("line {number}")));
+        assert_eq!(told.len(), TAIL);
+        assert_eq!((told[0].as_str(), told[TAIL - 1].as_str()), ("line 80", "line 99"));
+    }
+
+    #[test]
+    fn a_failure_that_is_long_ago_is_told_with_its_reason_once() {
+        let lines = |failing: usize| {
+            told((0..100).map(move |number| match number {
+                7 => "test a::b ... FAILED".to_owned(),
+                _ if number == failing => "thread 'a::b' panicked at src/a.rs:1:2:".to_owned(),
+                _ => format!("line {number}"),
+            }))
+        };
+        let told = lines(50);
+        assert_eq!(told.len(), 2 * (1 + WITH_REASON as usize) + 1 + TAIL);
+        assert_eq!(told[0], "test a::b ... FAILED");
+        assert_eq!(told[6], "line 51");
+        assert_eq!(told[10], "...");
+        // What the last lines show is not told twice.
+        assert_eq!(lines(90).iter().filter(|line| line.contains("panicked")).count(), 1);
+    }
+
+    #[test]
+    fn of_very_many_failures_the_first_are_told() {
+        let told = told((0..1000).map(|number| format!("test t{number} ... FAILED")));
+        assert_eq!(told.len(), SHOWN_FAILURES + 1 + TAIL);
+        assert_eq!(told[0], "test t0 ... FAILED");
+    }
 }

@@ -310,8 +310,8 @@ impl Runner<'_> {
             }
         }
         run.failed |= failed;
-        let tail = end.log.map(|log| log.tail()).unwrap_or_default();
-        self.show.ended(step, &run.reports[end.index], &tail);
+        let told = end.log.map(|log| log.told()).unwrap_or_default();
+        self.show.ended(step, &run.reports[end.index], &told);
         Ok(failed)
     }
 

@@ -224,11 +224,12 @@ fn archives_that_are_not_ours_are_refused_even_when_signed() {
             made.refused(&repository, &key, part);
         }
     }
-    // The gzip itself: cut short, changed, and with something behind it.
+    // The gzip itself: cut short, with another sum of its contents, and with something behind it.
     let made = Made::of(&repository);
     let gzip = made.read(BUNDLE);
     let mut changed = gzip.clone();
-    let at = changed.len() - 30;
+    // The sum and the length are its last eight bytes.
+    let at = changed.len() - 8;
     changed[at] ^= 1;
     for bytes in [gzip[..gzip.len() - 9].to_vec(), changed, [&gzip[..], b"more"].concat()] {
         let made = Made::of(&repository);

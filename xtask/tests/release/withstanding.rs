@@ -81,7 +81,7 @@ fn a_full_disk_is_a_failure_and_leaves_no_half_release() {
 
 #[test]
 fn two_at_once_are_one_after_the_other_or_one_is_refused_with_the_name_of_the_other() {
-    let repository = Repository::with_operator(&noise(60_000_000));
+    let repository = Repository::with_operator(&noise(20_000_000));
     let mut first =
         repository.package(&["--unsigned"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     let lock = repository.path(".flowship/release-package/lock");
@@ -93,7 +93,11 @@ fn two_at_once_are_one_after_the_other_or_one_is_refused_with_the_name_of_the_ot
         );
         std::thread::yield_now();
     }
+    // Held there, or a busy machine might let it end before the second begins.
+    let pid = rustix::process::Pid::from_raw(first.id() as i32).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::STOP).unwrap();
     let second = repository.package(&["--unsigned"]).output().unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::CONT).unwrap();
     assert!(first.wait().unwrap().success());
     assert_eq!(second.status.code(), Some(1), "{}", text(&second));
     let pid = format!("process {}", first.id());

@@ -87,6 +87,11 @@ pub fn tree(mut files: Tree, release: &Release, operator: Contents) -> Result<Tr
     Ok(files)
 }
 
+/// What the archive of the program for another machine holds: unpacked over the bundle, it takes the place of that one's.
+pub fn operator(program: Contents) -> Tree {
+    Tree::from([(OPERATOR.to_owned(), Node::File { executable: true, contents: program })])
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -24,7 +24,7 @@ pub struct Release {
     pub committed: u64,
     /// The revision that Node-RED names when it runs the flows of the bundle.
     pub flows_rev: String,
-    /// The machine that the operator's binary is for, as Rust names it.
+    /// The machine that the bundle's program is for, as Rust names it.
     pub target: String,
     pub images: Vec<Image>,
     /// Version by program: what it was built with, and what it brings.
@@ -84,6 +84,16 @@ pub fn top(version: &str) -> String {
 /// The bundle's file name.
 pub fn bundle(version: &str) -> String {
     format!("flowship-{version}-bundle.tar.gz")
+}
+
+/// The file name of the archive with the operator's program for another machine than the bundle's.
+pub fn operator(version: &str, target: &str) -> String {
+    format!("flowship-{version}-operator-{target}.tar.gz")
+}
+
+/// The target whose program the archive of this file name holds.
+pub fn operator_target<'a>(version: &str, file: &'a str) -> Option<&'a str> {
+    file.strip_prefix(&format!("flowship-{version}-operator-"))?.strip_suffix(".tar.gz")
 }
 
 /// The file name of an image's archive.

@@ -13,9 +13,9 @@ use serde::Serialize;
 
 use super::description::{self, Release};
 use super::ledger::{self, Ledger};
-use super::manifest::{self, Manifest};
+use super::manifest::{self, Kind, Manifest};
 use super::provenance::{self, Statement};
-use super::safe_read::{self, Expected, Found};
+use super::safe_read::{self, Expected, Found, Reading};
 use super::sbom::{self, Bom};
 use super::sums::{self, Sums};
 use super::{bundle, hashing, oci_digest, signing};
@@ -144,6 +144,20 @@ pub fn release(
             verdict.note("bills of materials", judge_sboms(folder, release, &files, &about)?);
         }
     }
+    let programs: Vec<_> = manifest
+        .artifacts
+        .iter()
+        .filter(|artifact| artifact.kind == Kind::Operator && only.is_none_or(|only| only == artifact.name))
+        .collect();
+    if !programs.is_empty() {
+        let mut problems = Vec::new();
+        for artifact in programs {
+            problems.extend(judge_program(folder, &artifact.name, release)?);
+        }
+        if !verdict.note("programs for other machines", problems) {
+            return Ok(verdict);
+        }
+    }
     if only.is_none() {
         verdict.note("evidence", judge_evidence(folder, release)?);
         verdict.note("images", judge_images(folder, release)?);
@@ -264,17 +278,21 @@ fn judge_provenance(
 /// The bundle's entries, with the contents of the files that other checks need.
 type Files = BTreeMap<String, Found>;
 
-fn judge_bundle(folder: &Path, name: &str, release: &Release) -> Result<(Vec<String>, Files)> {
+/// Reads an archive of the release; files for which `keep` says so are kept.
+fn entries(folder: &Path, name: &str, release: &Release, keep: &dyn Fn(&str) -> bool) -> Result<Reading> {
     let path = folder.join(name);
     let file = File::open(&path).with_context(|| path.display().to_string())?;
     let stream = MultiGzDecoder::new(BufReader::with_capacity(1 << 20, file));
     let top = description::top(&release.version);
-    let expected = Expected { top: &top, mtime: release.committed };
-    let reading = safe_read::read(stream, &expected, &|path| {
+    Ok(safe_read::read(stream, &Expected { top: &top, mtime: release.committed }, keep))
+}
+
+fn judge_bundle(folder: &Path, name: &str, release: &Release) -> Result<(Vec<String>, Files)> {
+    let reading = entries(folder, name, release, &|path| {
         path == description::FILE
             || provenance::MATERIALS.contains(&path)
             || path.ends_with("package-lock.json")
-    });
+    })?;
     let mut problems: Vec<String> =
         reading.problems.iter().map(|problem| format!("{name}: {problem}")).collect();
     if problems.is_empty() {
@@ -299,6 +317,26 @@ fn judge_bundle(folder: &Path, name: &str, release: &Release) -> Result<(Vec<Str
         }
     }
     Ok((problems, reading.entries))
+}
+
+/// The archive of the operator's program for another machine than the bundle's.
+fn judge_program(folder: &Path, name: &str, release: &Release) -> Result<Vec<String>> {
+    if description::operator_target(&release.version, name).is_none_or(|target| target == release.target) {
+        let expected = description::operator(&release.version, "TARGET");
+        return Ok(vec![format!(
+            "{name}: expected a name such as {expected}, for another machine than the bundle's"
+        )]);
+    }
+    let reading = entries(folder, name, release, &|_| false)?;
+    let mut problems = reading.problems;
+    let found: Vec<_> = reading.entries.iter().collect();
+    if problems.is_empty()
+        && !matches!(found[..], [(path, Found::File { executable: true, .. })] if path == bundle::OPERATOR)
+    {
+        let found = found.iter().map(|(path, _)| path.as_str()).collect::<Vec<_>>().join(", ");
+        problems.push(format!("holds {found:?}; expected the program {} and nothing else", bundle::OPERATOR));
+    }
+    Ok(problems.into_iter().map(|problem| format!("{name}: {problem}")).collect())
 }
 
 fn kept<'a>(files: &'a Files, path: &str) -> Option<&'a [u8]> {

@@ -40,6 +40,8 @@ pub struct Artifact {
 #[serde(rename_all = "kebab-case")]
 pub enum Kind {
     Bundle,
+    /// The operator's program for another machine than the bundle's.
+    Operator,
     /// A container image as OCI archive.
     Image,
     /// A bill of materials, CycloneDX.

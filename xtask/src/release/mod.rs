@@ -8,6 +8,7 @@ pub mod conventional;
 pub mod decide;
 pub mod declared;
 pub mod description;
+pub mod elf;
 pub mod flows_rev;
 pub mod gzip;
 pub mod hashing;

@@ -2,6 +2,7 @@
 
 mod fixture;
 mod images;
+mod machines;
 mod made;
 mod operating;
 mod packaging;

@@ -3,16 +3,17 @@
 //! Nothing in it comes from a cache: what an earlier run has left must not become part of a release.
 
 use vocabulary::formats::github::{
-    Access, Concurrency, Condition, Context, Deployment, Expression, Given, Job, Permission, Reviewers,
-    Scope, Secret, Test, Trigger, Value, Variable, Workflow, needs,
+    Access, Concurrency, Condition, Context, Deployment, Expression, Given, Job, Machine, Permission,
+    Reviewers, Scope, Secret, Step, Test, Trigger, Value, Variable, Work, Workflow, needs,
 };
-use vocabulary::model::Platform;
+use vocabulary::model::{Architecture, Platform};
 
 use super::steps::{
     History, READS_SOURCES, as_root, brought, check_out, filled, job, limit_of_all, own_again, run,
     set_up_python, uses,
 };
 use crate::platform::pins;
+use crate::platform::release::ARCHITECTURES;
 
 pub const SOURCE: &str = file!();
 
@@ -21,6 +22,14 @@ const FOLDER: &str = "target/release-artifacts";
 
 /// The name under which one job hands the release to the other.
 const ARTIFACT: &str = "release";
+
+/// The names under which programs for other machines are handed on begin so.
+const OPERATORS: &str = "operator";
+/// Where they are gathered.
+const OPERATORS_FOLDER: &str = "target/operators-of-others";
+
+/// Minutes of a build of this program and of the operator's, cold.
+const LIMIT_OF_BUILDS: u16 = 60;
 
 /// What is released.
 const MAIN: &str = "refs/heads/main";
@@ -32,13 +41,17 @@ const KEY: Secret = Secret { name: "FLOWSHIP_SIGNING_KEY" };
 const ENVIRONMENT: Deployment = Deployment { name: "release", reviewers: Reviewers::Required };
 
 pub fn workflow(platform: &Platform) -> Workflow {
-    let package = package(platform);
-    let publish = publish(&package);
+    // The first is packaged for; the others' programs are built, and built again, on such machines.
+    let others = &ARCHITECTURES[1..];
+    let operators: Vec<_> = others.iter().map(|architecture| operator(*architecture)).collect();
+    let package = package(platform, &operators);
+    let rebuilt: Vec<_> = others.iter().map(|architecture| rebuild(*architecture, &package)).collect();
+    let publish = publish(&package, &rebuilt);
     Workflow {
         name: "Release",
         triggers: vec![Trigger::Manual { inputs: vec![] }],
         concurrency: Concurrency::per_reference(false),
-        jobs: vec![package, publish],
+        jobs: operators.into_iter().chain([package]).chain(rebuilt).chain([publish]).collect(),
     }
 }
 
@@ -46,8 +59,76 @@ fn on_main() -> Condition {
     Condition::Holds(Test::Equals(Context::Reference.into(), MAIN))
 }
 
+fn machine(architecture: Architecture) -> Machine {
+    match architecture {
+        Architecture::X86_64 => Machine::Ubuntu2404,
+        Architecture::Aarch64 => Machine::Ubuntu2404Arm,
+    }
+}
+
+/// The same job on another machine.
+fn on(architecture: Architecture, job: Job) -> Job {
+    let work = match job.work {
+        Work::Steps { limit_minutes, steps, .. } => {
+            Work::Steps { machine: machine(architecture), limit_minutes, steps }
+        }
+        calls @ Work::Calls { .. } => calls,
+    };
+    Job { work, ..job }
+}
+
+/// Builds the operator's program for another machine than the bundle's.
+fn operator(architecture: Architecture) -> Job {
+    let (id, name) = match architecture {
+        Architecture::X86_64 => ("operator-x86_64", "Program for x86_64"),
+        Architecture::Aarch64 => ("operator-aarch64", "Program for aarch64"),
+    };
+    let steps = vec![
+        check_out(History::OneCommit),
+        run("Build the operator's program", "cargo xtask release operator", vec![]),
+        uses(
+            "Hand the program on",
+            &pins::UPLOAD_ARTIFACT,
+            vec![
+                ("name", format!("{OPERATORS}-{}", architecture.name()).into()),
+                ("path", "target/release-operators".into()),
+                ("if-no-files-found", "error".into()),
+            ],
+        ),
+    ];
+    let job = job(id, name, LIMIT_OF_BUILDS, steps);
+    on(architecture, Job { permissions: vec![READS_SOURCES], when: on_main(), ..job })
+}
+
+/// Builds the program again elsewhere, on such a machine, and compares.
+fn rebuild(architecture: Architecture, package: &Job) -> Job {
+    let (id, name) = match architecture {
+        Architecture::X86_64 => ("rebuild-x86_64", "Build again for x86_64"),
+        Architecture::Aarch64 => ("rebuild-aarch64", "Build again for aarch64"),
+    };
+    let steps = vec![
+        check_out(History::Whole),
+        take_release(),
+        run("Build it again and compare", "cargo xtask release verify --rebuild", vec![public_key()]),
+    ];
+    let job = job(id, name, LIMIT_OF_BUILDS, steps);
+    on(
+        architecture,
+        Job { permissions: vec![READS_SOURCES], needs: needs(&[package]), when: on_main(), ..job },
+    )
+}
+
+/// What the package job has made.
+fn take_release() -> Step {
+    uses(
+        "Take the release",
+        &pins::DOWNLOAD_ARTIFACT,
+        vec![("name", ARTIFACT.into()), ("path", FOLDER.into())],
+    )
+}
+
 /// Judges the commit, so that the release can tell what it passed, and makes its files.
-fn package(platform: &Platform) -> Job {
+fn package(platform: &Platform, operators: &[Job]) -> Job {
     let key_file = || Value::Joined(vec![Context::TemporaryFolder.into(), "/release.key".into()]);
     let builder = Value::Joined(vec![
         "https://github.com/".into(),
@@ -67,9 +148,18 @@ fn package(platform: &Platform) -> Job {
         own_again(),
         // The key lies outside of the tree, readable by its owner alone.
         run("Have the signing key", "umask 077 && printf '%s\\n' \"$KEY\" > \"$KEY_FILE\"", key),
+        uses(
+            "Take the programs for other machines",
+            &pins::DOWNLOAD_ARTIFACT,
+            vec![
+                ("pattern", format!("{OPERATORS}-*").into()),
+                ("merge-multiple", "true".into()),
+                ("path", OPERATORS_FOLDER.into()),
+            ],
+        ),
         run(
             "Package",
-            "cargo xtask release package --images all --builder \"$BUILDER\"",
+            format!("cargo xtask release package --images all --operators {OPERATORS_FOLDER} --builder \"$BUILDER\""),
             vec![given("FLOWSHIP_SIGNING_KEY", key_file()), given("BUILDER", builder)],
         ),
         // Here, because the images that it is compared with are this machine's.
@@ -82,6 +172,7 @@ fn package(platform: &Platform) -> Job {
     ]);
     Job {
         permissions: vec![READS_SOURCES],
+        needs: needs(&operators.iter().collect::<Vec<_>>()),
         when: on_main(),
         environment: Some(ENVIRONMENT),
         ..job("package", "Package", limit_of_all(platform), steps)
@@ -94,15 +185,11 @@ fn public_key() -> Variable {
 }
 
 /// Sees that the release is what was packaged, says so in public, and publishes it.
-fn publish(package: &Job) -> Job {
+fn publish(package: &Job, rebuilt: &[Job]) -> Job {
     let may = |scope, access, why| Permission { scope, access, why };
     let steps = vec![
         check_out(History::Whole),
-        uses(
-            "Take the release",
-            &pins::DOWNLOAD_ARTIFACT,
-            vec![("name", ARTIFACT.into()), ("path", FOLDER.into())],
-        ),
+        take_release(),
         run("Verify", "cargo xtask release verify", vec![public_key()]),
         uses(
             "Attest where it was built",
@@ -123,7 +210,7 @@ fn publish(package: &Job) -> Job {
             may(Scope::IdToken, Access::Write, "signs the attestation"),
             may(Scope::Attestations, Access::Write, "stores the attestation"),
         ],
-        needs: needs(&[package]),
+        needs: needs(&[package].into_iter().chain(rebuilt).collect::<Vec<_>>()),
         when: on_main(),
         environment: Some(ENVIRONMENT),
         concurrency: Some(Concurrency { group: "publish".into(), cancels_older: false }),

@@ -1,6 +1,8 @@
 //! `cargo xtask release`: a release, from its plan to its verification.
 
 mod notes;
+mod operator;
+mod operator_build;
 mod package;
 mod plan;
 mod prepare;
@@ -39,6 +41,8 @@ enum What {
     Plan(plan::Options),
     /// Enter the version in Cargo.toml and its notes in CHANGELOG.md
     Prepare(prepare::Options),
+    /// Build the operator's program for this machine, for a release that is packaged on another
+    Operator(operator::Options),
     /// Make a release of the commit that is checked out
     Package(package::Options),
     /// Print what a release says to its users, as Markdown
@@ -67,6 +71,7 @@ impl Options {
             None | Some(What::Plan(_)) => Some("release plan"),
             Some(What::Prepare(_)) => Some("release prepare"),
             Some(What::Notes(_)) => Some("release notes"),
+            Some(What::Operator(_)) => Some("release operator"),
             Some(What::Package(_)) => Some("release package"),
             Some(What::Publish(_)) => Some("release publish"),
             Some(What::Verify(options)) => options.rebuild().then_some("release verify --rebuild"),
@@ -81,6 +86,7 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
         None => plan::run(context, &options.plan),
         Some(What::Plan(options)) => plan::run(context, options),
         Some(What::Prepare(options)) => prepare::run(context, options),
+        Some(What::Operator(options)) => operator::run(context, options),
         Some(What::Package(options)) => package::run(context, options),
         Some(What::Publish(options)) => publish::run(context, options),
         Some(What::Notes(options)) => notes::run(context, options),

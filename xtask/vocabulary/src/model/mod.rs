@@ -4,6 +4,7 @@
 //! A [`Platform`] can be read back from its own serialisation, so that it can be had with one value left out.
 
 mod alert;
+mod architecture;
 mod container;
 mod edge;
 pub mod environment;
@@ -28,6 +29,7 @@ mod validate;
 mod value;
 
 pub use alert::{Alert, Severity};
+pub use architecture::Architecture;
 pub use container::{
     CheckTimes, ConfigurationFile, Container, ContainerPolicy, Draining, EdgePolicy, Folder, Probe, Scratch,
     Shape, Storage, User,

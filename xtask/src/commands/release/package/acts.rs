@@ -9,9 +9,9 @@ use anyhow::{Context as _, Result, bail};
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 
 use super::inputs::Inputs;
-use super::{operator, steps};
+use super::steps;
 use crate::commands::image::build;
-use crate::commands::release::FOLDER;
+use crate::commands::release::{FOLDER, operator_build};
 use crate::context::Context;
 use crate::evidence::store as evidence;
 use crate::images::engine::Engine;
@@ -40,6 +40,7 @@ impl Acts<'_> {
         match call.name {
             steps::CLEAR => self.clear(),
             steps::OPERATOR => Ok(Outputs::new()),
+            steps::PROGRAM => self.program(call),
             steps::IMAGE => self.image(call),
             steps::BUNDLE => self.bundle(call),
             steps::SBOMS => self.sboms(),
@@ -80,7 +81,7 @@ impl Acts<'_> {
         self.inputs
             .operator_binary
             .clone()
-            .unwrap_or_else(|| operator::built(&self.context.root, &self.inputs.target))
+            .unwrap_or_else(|| operator_build::built(&self.context.root, self.inputs.architecture))
     }
 
     fn image(&self, call: &Call) -> Result<Outputs> {
@@ -118,7 +119,7 @@ impl Acts<'_> {
             commit: inputs.commit.id.clone(),
             committed: inputs.commit.time,
             flows_rev: bundle::flows_rev(files)?,
-            target: inputs.target.clone(),
+            target: inputs.architecture.target().to_owned(),
             images,
             tools: inputs.tools.clone(),
         })
@@ -130,15 +131,29 @@ impl Acts<'_> {
             self.release(&files, &|target| call.args.get(target).map(|digest| digest.expose().to_owned()))?;
         let tree = bundle::tree(files, &release, Contents::File(self.operator()))?;
         let name = description::bundle(&self.inputs.version);
-        let hashed = beside(&self.stage().join(&name), |file| {
+        let mut outputs = self.pack(call, &name, &tree)?;
+        outputs.insert("release".to_owned(), serde_json::to_string(&release)?);
+        Ok(outputs)
+    }
+
+    fn program(&self, call: &Call) -> Result<Outputs> {
+        let word = |name: &str| call.parameters[name].as_str().unwrap_or_default();
+        let program = PathBuf::from(word("program"));
+        if hashing::of_file(&program)?.sha256 != word("sha256") {
+            bail!("{} has changed since this run began: run it again", program.display());
+        }
+        self.pack(call, word("file"), &bundle::operator(Contents::File(program)))
+    }
+
+    fn pack(&self, call: &Call, name: &str, tree: &Tree) -> Result<Outputs> {
+        let Inputs { version, commit, .. } = self.inputs;
+        let hashed = beside(&self.stage().join(name), |file| {
             let mut gzip = ParallelGzip::new(HashingWriter::new(file), cores())?;
-            archive::write(&tree, &description::top(&release.version), release.committed, &mut gzip)?;
+            archive::write(tree, &description::top(version), commit.time, &mut gzip)?;
             Ok(gzip.finish()?.finish().1)
         })?;
         call.desk.log.line(&format!("{} files, {} bytes", tree.len(), hashed.bytes));
-        let mut outputs = facts(&name, &hashed);
-        outputs.insert("release".to_owned(), serde_json::to_string(&release)?);
-        Ok(outputs)
+        Ok(facts(name, &hashed))
     }
 
     fn sboms(&self) -> Result<Outputs> {

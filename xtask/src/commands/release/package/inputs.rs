@@ -1,26 +1,26 @@
 //! Looks at what a release would be made of, and refuses before anything is made, with everything that is missing.
 
 use std::collections::BTreeMap;
-use std::env::consts::ARCH;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::Result;
 use sha2::{Digest as _, Sha256};
-use vocabulary::model;
+use vocabulary::model::{self, Architecture};
 
-use super::operator;
 use super::{Images, Options};
+use crate::commands::release::{operator, operator_build};
 use crate::context::Context;
 use crate::exit::refused;
 use crate::images::engine::Engine;
 use crate::images::locks::{self, Built, BuiltImage};
 use crate::platform::images::PRODUCTION;
 use crate::platform::platform;
+use crate::platform::release::ARCHITECTURES;
 use crate::release::commit::{self, Commit};
 use crate::release::description::Image;
-use crate::release::signing;
+use crate::release::{elf, hashing, signing};
 use crate::tools::requirements::Requirements;
 
 /// The label that names the commit of an image.
@@ -31,7 +31,10 @@ const REVISION: &str = "org.opencontainers.image.revision";
 pub struct Inputs {
     pub commit: Commit,
     pub version: String,
-    pub target: String,
+    /// Whom the bundle is for.
+    pub architecture: Architecture,
+    /// Programs for others.
+    pub operators: Vec<Operator>,
     /// Other people's images, by digest.
     pub pinned: Vec<Image>,
     /// Ours, that become part of it.
@@ -41,6 +44,14 @@ pub struct Inputs {
     pub builder: String,
     pub evidence: Option<PathBuf>,
     pub operator_binary: Option<PathBuf>,
+}
+
+/// The operator's program for another machine than the bundle's.
+#[derive(Debug)]
+pub struct Operator {
+    pub architecture: Architecture,
+    pub file: PathBuf,
+    pub sha256: String,
 }
 
 /// Where the secret key is.
@@ -56,6 +67,15 @@ impl Inputs {
         let digest = Sha256::digest(format!("{self:?}"));
         digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
     }
+
+    /// The machines of operators that this release has no program for.
+    pub fn without(&self) -> impl Iterator<Item = &'static str> {
+        let has = |architecture: &Architecture| {
+            *architecture == self.architecture
+                || self.operators.iter().any(|operator| operator.architecture == *architecture)
+        };
+        ARCHITECTURES.into_iter().filter(move |architecture| !has(architecture)).map(Architecture::target)
+    }
 }
 
 pub fn observe(context: &Context, options: &Options) -> Result<Inputs> {
@@ -63,6 +83,11 @@ pub fn observe(context: &Context, options: &Options) -> Result<Inputs> {
     let mut note = |error: anyhow::Error| problems.push(format!("{error:#}"));
     let commit = commit::checked_out(&context.root).map_err(&mut note).ok();
     let version = version(&context.root).map_err(&mut note).ok();
+    let architecture = operator_build::own_architecture().map_err(&mut note).ok();
+    let operators = operators(options.operators.as_deref(), architecture).unwrap_or_else(|error| {
+        note(error);
+        Vec::new()
+    });
     let tools = tools(&context.root).map_err(&mut note).ok();
     let built = match options.images {
         Images::None => Vec::new(),
@@ -84,13 +109,16 @@ pub fn observe(context: &Context, options: &Options) -> Result<Inputs> {
             note(refused(format!("{}: no such file", file.display())));
         }
     }
-    let (Some(commit), Some(version), Some(tools), []) = (commit, version, tools, &problems[..]) else {
+    let (Some(commit), Some(version), Some(architecture), Some(tools), []) =
+        (commit, version, architecture, tools, &problems[..])
+    else {
         return Err(refused(problems.join("\n")));
     };
     Ok(Inputs {
         commit,
         version,
-        target: operator::target(ARCH),
+        architecture,
+        operators,
         pinned: pinned(),
         built,
         tools,
@@ -117,6 +145,33 @@ fn version(root: &Path) -> Result<String> {
         return Err(refuse(format!("the version {version:?} cannot be part of a file name")));
     }
     Ok(version.to_owned())
+}
+
+/// The programs of a folder for other machines than this.
+fn operators(folder: Option<&Path>, own: Option<Architecture>) -> Result<Vec<Operator>> {
+    let Some(folder) = folder else { return Ok(Vec::new()) };
+    let mut operators = Vec::new();
+    for architecture in ARCHITECTURES.into_iter().filter(|architecture| Some(*architecture) != own) {
+        let file = folder.join(operator::file_name(architecture.target()));
+        if !file.is_file() {
+            continue;
+        }
+        if let Some(problem) = elf::problem(&file, architecture)? {
+            return Err(refused(format!("{}: {problem}", file.display())));
+        }
+        let sha256 = hashing::of_file(&file)?.sha256;
+        operators.push(Operator { architecture, file, sha256 });
+    }
+    if operators.is_empty() {
+        let expected =
+            ARCHITECTURES.map(|architecture| operator::file_name(architecture.target())).join(" or ");
+        return Err(refused(format!(
+            "--operators {}: holds no program for another machine than this; expected {expected}, as `cargo xtask release \
+             operator` makes them",
+            folder.display()
+        )));
+    }
+    Ok(operators)
 }
 
 /// Other people's images, in the order of their references.

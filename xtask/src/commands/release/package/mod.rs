@@ -2,7 +2,6 @@
 
 mod acts;
 mod inputs;
-mod operator;
 mod steps;
 
 use std::path::PathBuf;
@@ -24,16 +23,19 @@ use crate::stdout;
 
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  cargo xtask release package --images all --key release.key\n  cargo xtask release package --images none \
-                        --key release.key --password-file password\n  cargo xtask release package --images none --unsigned     to try \
-                        it\n\nThe files go to target/release-artifacts, all of them at once when all are made. A rerun after a \
-                        failure goes on where that one ended.\nExit code 0 when the release is there, 1 when it is not, 2 when \
-                        it cannot be begun."
+    after_help = "Examples:\n  cargo xtask release package --images all --key release.key --operators FOLDER\n  cargo xtask \
+                        release package --images none --key release.key --password-file password\n  cargo xtask release package \
+                        --images none --unsigned     to try it\n\nThe files go to target/release-artifacts, all of them at once \
+                        when all are made. A rerun after a failure goes on where that one ended.\nExit code 0 when the release is \
+                        there, 1 when it is not, 2 when it cannot be begun."
 )]
 pub struct Options {
     /// Which of our container images become part of it, as OCI archives; `all` needs an engine and built images
     #[arg(long, value_enum)]
     images: Images,
+    /// The folder with the operator's program for other machines, as `release operator` makes it there: flowship-TARGET
+    #[arg(long, value_name = "FOLDER")]
+    operators: Option<PathBuf>,
     /// The minisign secret key; readable by you alone
     #[arg(long, value_name = "FILE", env = "FLOWSHIP_SIGNING_KEY", required_unless_present = "unsigned")]
     key: Option<PathBuf>,
@@ -67,13 +69,18 @@ enum Images {
 /// Refused when something is missing before it is begun, all of it at once; reported when a step failed.
 pub fn run(context: &Context, options: &Options) -> Result<()> {
     let inputs = inputs::observe(context, options)?;
-    let plan = steps::plan(context, &inputs);
+    let plan = steps::plan(context, &inputs)?;
     if options.dry_run {
         return if context.json { stdout::json(&plan) } else { stdout::text(&plan.text()) };
     }
     let show = Show::on_stderr();
     if options.unsigned {
         show.say("UNSIGNED: nobody can tell who made this release; it is for trying only");
+    }
+    for target in inputs.without() {
+        show.say(&format!(
+            "without the operator's program for {target}: `cargo xtask release operator` makes it there; give --operators"
+        ));
     }
     let acts = acts::Acts { context, inputs: &inputs };
     let runner = Runner {

@@ -2,11 +2,11 @@
 
 use std::path::PathBuf;
 
+use anyhow::Result;
 use serde_json::json;
 
 use super::inputs::Inputs;
-use super::operator;
-use crate::commands::release::FOLDER;
+use crate::commands::release::{FOLDER, operator_build};
 use crate::context::Context;
 use crate::plan::action::{Action, Native};
 use crate::plan::argument::Arg;
@@ -20,6 +20,8 @@ const TARGET: &str = "release-package";
 pub const CLEAR: &str = "clear";
 pub const OPERATOR: &str = "operator";
 pub const BUNDLE: &str = "bundle";
+/// Of the archives of programs for other machines.
+pub const PROGRAM: &str = "program";
 pub const SBOMS: &str = "sboms";
 pub const IMAGE: &str = "image";
 pub const EVIDENCE: &str = "evidence";
@@ -46,6 +48,10 @@ pub fn artifacts(inputs: &Inputs) -> Vec<(String, StepId, manifest::Kind)> {
         (description::npm_sbom(version), SBOMS.into(), manifest::Kind::Sbom),
         (ledger::FILE.to_owned(), EVIDENCE.into(), manifest::Kind::Evidence),
     ];
+    for operator in &inputs.operators {
+        let target = operator.architecture.target();
+        files.push((description::operator(version, target), program_step(target), manifest::Kind::Operator));
+    }
     for image in &inputs.built {
         let file = description::image(version, &image.target);
         files.push((file, image_step(&image.target), manifest::Kind::Image));
@@ -63,11 +69,17 @@ pub fn statements(inputs: &Inputs) -> Vec<&'static str> {
     files
 }
 
+pub fn program_step(target: &str) -> StepId {
+    format!("{PROGRAM}-{target}").into()
+}
+
 pub fn image_step(target: &str) -> StepId {
     format!("{IMAGE}-{target}").into()
 }
 
-pub fn plan(context: &Context, inputs: &Inputs) -> Plan {
+/// # Errors
+/// There is no home to look for cargo's folder in.
+pub fn plan(context: &Context, inputs: &Inputs) -> Result<Plan> {
     let stage = stage(context, inputs);
     let native = |name: &str, parameters| {
         Action::Native(Native { name: name.to_owned(), parameters, ..Native::default() })
@@ -86,22 +98,24 @@ pub fn plan(context: &Context, inputs: &Inputs) -> Plan {
         journaled: Journaled::No,
         ..base(CLEAR, "make room".to_owned(), &[])
     }];
-    let action =
-        match (&inputs.operator_binary, operator::build(&context.root, &inputs.target, inputs.commit.time)) {
-            (None, Ok(exec)) => Action::Exec(exec),
-            _ => native(OPERATOR, json!({ "file": inputs.operator_binary })),
-        };
-    steps.push(Step {
-        action,
-        // Cargo knows better than a journal whether anything is to do.
-        journaled: Journaled::No,
-        time_limit_ms: 3_600_000,
-        remedy: Some(format!(
-            "a static binary needs the C library's archive (libc6-dev) and the target: rustup target add {}",
-            inputs.target
-        )),
-        ..base(OPERATOR, format!("build the operator's binary for {}", inputs.target), &[CLEAR.into()])
-    });
+    let mut operator =
+        operator_build::step(OPERATOR, &context.root, inputs.architecture, inputs.commit.time)?;
+    if let Some(file) = &inputs.operator_binary {
+        operator.action = native(OPERATOR, json!({ "file": file }));
+    }
+    steps.push(Step { needs: vec![CLEAR.into()], ..operator });
+    for operator in &inputs.operators {
+        let target = operator.architecture.target();
+        let file = description::operator(version, target);
+        steps.push(Step {
+            action: native(
+                PROGRAM,
+                json!({ "program": operator.file, "sha256": operator.sha256, "file": file }),
+            ),
+            makes: made(&[file]),
+            ..base(&program_step(target).0, format!("pack the program for {target}"), &[CLEAR.into()])
+        });
+    }
     for image in &inputs.built {
         let file = description::image(version, &image.target);
         let id = image_step(&image.target);
@@ -137,7 +151,9 @@ pub fn plan(context: &Context, inputs: &Inputs) -> Plan {
         journaled: Journaled::No,
         ..base(EVIDENCE, "collect the evidence".to_owned(), &[CLEAR.into()])
     });
-    let needs: Vec<StepId> = [BUNDLE, SBOMS, EVIDENCE].map(StepId::from).to_vec();
+    let programs = inputs.operators.iter().map(|operator| program_step(operator.architecture.target()));
+    let needs: Vec<StepId> =
+        [BUNDLE, SBOMS, EVIDENCE].map(StepId::from).into_iter().chain(programs).collect();
     let facts = artifacts(inputs).into_iter().flat_map(|(file, step, _)| {
         ["sha256", "bytes"]
             .map(|what| (format!("{what} {file}"), Arg::output(step.clone(), format!("{what} {file}"))))
@@ -165,5 +181,5 @@ pub fn plan(context: &Context, inputs: &Inputs) -> Plan {
         journaled: Journaled::No,
         ..base(PLACE, format!("put it into {FOLDER}"), &[last.into()])
     });
-    Plan { intent: format!("package {version}"), target: TARGET.to_owned(), steps, ..Plan::default() }
+    Ok(Plan { intent: format!("package {version}"), target: TARGET.to_owned(), steps, ..Plan::default() })
 }

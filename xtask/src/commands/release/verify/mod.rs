@@ -1,5 +1,6 @@
 //! `cargo xtask release verify`: sees that the files of a release are what was released, before anything is unpacked.
 
+mod programs;
 mod rebuild;
 
 use std::fs;
@@ -65,7 +66,7 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
     }
     let trust = Trust { key: key(options)?, installed: installed(options.installed.as_deref())? };
     let verdict = judge::release(&folder, only.as_deref(), &trust, &utc)?;
-    let mut differences = Vec::new();
+    let mut rebuilt = None;
     let good = verdict.is_good();
     if !context.json {
         stdout::text(&table(&verdict))?;
@@ -73,18 +74,15 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
     if let (true, true, Some(manifest), Some(statement)) =
         (options.rebuild, good, &verdict.manifest, &verdict.statement)
     {
-        differences =
-            rebuild::differences(context, &folder, manifest, statement, options.operator_binary.as_deref())?;
+        let found =
+            rebuild::rebuild(context, &folder, manifest, statement, options.operator_binary.as_deref())?;
         if !context.json {
-            let shown =
-                differences.iter().map(|difference| format!("✗ rebuild: {difference}\n")).collect::<String>();
-            let same = "✓ rebuild: the same bytes\n".to_owned();
-            stdout::text(if differences.is_empty() { &same } else { &shown })?;
+            stdout::text(&found.text())?;
         }
+        rebuilt = Some(found);
     }
-    let good = good && differences.is_empty();
+    let good = good && rebuilt.as_ref().is_none_or(|rebuilt| rebuilt.differences.is_empty());
     if context.json {
-        let rebuilt = (options.rebuild && verdict.is_good()).then_some(differences);
         stdout::json(
             &json!({ "folder": folder, "good": good, "checks": verdict.checks, "rebuild": rebuilt }),
         )?;

@@ -8,8 +8,11 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result, bail};
 use flate2::read::MultiGzDecoder;
+use serde::Serialize;
+use tempfile::TempDir;
 
-use super::FOLDER;
+use super::{FOLDER, programs};
+use crate::commands::release::{operator, operator_build};
 use crate::context::Context;
 use crate::exit::refused;
 use crate::release::commit::git;
@@ -22,51 +25,152 @@ use crate::release::{description, hashing, ledger, sums};
 const UMASK: &str = "0077";
 const SURROUNDINGS: [(&str, &str); 3] = [("LC_ALL", "C"), ("LANG", "C"), ("TZ", "Pacific/Kiritimati")];
 
-/// Where the new build differs from the release in `folder`.
+/// What came of it.
+#[derive(Debug, Default, Serialize)]
+pub struct Rebuilt {
+    /// Where the new build differs from the release.
+    pub differences: Vec<String>,
+    /// What this machine cannot build: nothing is said of it.
+    pub not_built: Vec<String>,
+}
+
+impl Rebuilt {
+    /// For people.
+    pub fn text(&self) -> String {
+        let same = self.differences.is_empty().then(|| "✓ rebuild: the same bytes\n".to_owned());
+        let differences = self.differences.iter().map(|told| format!("✗ rebuild: {told}\n"));
+        let not_built = self.not_built.iter().map(|told| format!("- rebuild: NOT BUILT AGAIN: {told}\n"));
+        same.into_iter().chain(differences).chain(not_built).collect()
+    }
+}
+
+/// Builds the commit of the release in `folder` again, as far as this machine can.
 ///
 /// # Errors
-/// The commit is not here, or cannot be built.
-pub fn differences(
+/// The commit is not here, or cannot be built; refused when nothing of the release is for this machine.
+pub fn rebuild(
     context: &Context,
     folder: &Path,
     manifest: &Manifest,
     statement: &Statement,
     operator_binary: Option<&Path>,
-) -> Result<Vec<String>> {
-    let commit = &manifest.release.commit;
-    let scratch = tempfile::Builder::new().prefix("flowship-again-").tempdir()?;
-    let tree = scratch.path().join("another/place/of/the/tree");
-    fs::create_dir_all(&tree)?;
-    eprintln!("building {commit} again in {}", tree.display());
-    check_out(context, commit, &tree)?;
+) -> Result<Rebuilt> {
+    let release = &manifest.release;
+    let own = operator_build::own_architecture()?.target();
+    let others = programs::targets(manifest);
+    if own != release.target && !others.contains(&own) {
+        return Err(refused(format!(
+            "nothing in the release is for {own}: build it again on a machine for {}",
+            release.target
+        )));
+    }
+    let again = Again::new(context, &release.commit)?;
+    let folder = folder.canonicalize()?;
+    if own != release.target {
+        let differences = program(&again, &folder, manifest, own, operator_binary)?;
+        let rest =
+            format!("all but {}: for {}", description::operator(&release.version, own), release.target);
+        return Ok(Rebuilt { differences, not_built: vec![rest] });
+    }
     let images = manifest.artifacts.iter().any(|artifact| artifact.kind == Kind::Image);
-    let cargo_home = scratch.path().join("cargo");
-    lend_downloads(&cargo_home)?;
-    let evidence = folder.canonicalize()?.join(ledger::FILE);
-    let mut command = Command::new("sh");
+    let mut command = again.command()?;
     command
-        .args(["-c", &format!("umask {UMASK}; exec \"$@\""), "sh"])
-        .arg(std::env::current_exe()?)
-        .arg("--root")
-        .arg(&tree)
         .args(["release", "package", "--unsigned", "--images", if images { "all" } else { "none" }])
         .args(["--builder", statement.builder().unwrap_or_default()])
         .arg("--evidence")
-        .arg(evidence);
+        .arg(folder.join(ledger::FILE));
     if let Some(file) = operator_binary {
         command.arg("--operator-binary").arg(file.canonicalize()?);
     }
-    command.envs(SURROUNDINGS).env("CARGO_HOME", &cargo_home).env_remove("FLOWSHIP_SIGNING_KEY");
-    command.current_dir(scratch.path()).stdout(std::io::stderr());
+    if !others.is_empty() {
+        let programs = again.scratch.path().join("operators");
+        for target in &others {
+            programs::unpack(&folder, manifest, target, &programs)?;
+        }
+        command.arg("--operators").arg(programs);
+    }
     if images {
         // What was built is of a checkout and its engine; another build of them is another engine's.
-        lend(&context.state().join("images"), &tree.join(".flowship/images"))?;
+        lend(&context.state().join("images"), &again.tree.join(".flowship/images"))?;
     }
-    let status = command.status().context("cannot run this program again")?;
-    if !status.success() {
-        bail!("the commit {commit} cannot be packaged again: {status}; see above");
+    again.run(&mut command)?;
+    let not_built =
+        others.iter().map(|target| format!("the program for {target}: run this on such a machine"));
+    Ok(Rebuilt {
+        differences: compare(&folder, &again.tree.join(FOLDER), manifest)?,
+        not_built: not_built.collect(),
+    })
+}
+
+/// The program for this machine, when the bundle is for another.
+fn program(
+    again: &Again,
+    folder: &Path,
+    manifest: &Manifest,
+    own: &str,
+    operator_binary: Option<&Path>,
+) -> Result<Vec<String>> {
+    let released = again.scratch.path().join("operators");
+    programs::unpack(folder, manifest, own, &released)?;
+    let released = released.join(operator::file_name(own));
+    let built = match operator_binary {
+        Some(file) => file.to_owned(),
+        None => {
+            again.run(again.command()?.args(["release", "operator"]))?;
+            again.tree.join(operator::FOLDER).join(operator::file_name(own))
+        }
+    };
+    if hashing::of_file(&released)? == hashing::of_file(&built)? {
+        return Ok(Vec::new());
     }
-    compare(folder, &tree.join(FOLDER), manifest)
+    let name = description::operator(&manifest.release.version, own);
+    let at = first_byte(&released, &built)?;
+    Ok(vec![format!("{name}: another program; they differ from byte {at}")])
+}
+
+/// The commit in another place.
+struct Again {
+    scratch: TempDir,
+    tree: PathBuf,
+    cargo_home: PathBuf,
+    commit: String,
+}
+
+impl Again {
+    fn new(context: &Context, commit: &str) -> Result<Self> {
+        let scratch = tempfile::Builder::new().prefix("flowship-again-").tempdir()?;
+        let tree = scratch.path().join("another/place/of/the/tree");
+        fs::create_dir_all(&tree)?;
+        eprintln!("building {commit} again in {}", tree.display());
+        check_out(context, commit, &tree)?;
+        let cargo_home = scratch.path().join("cargo");
+        lend_downloads(&cargo_home)?;
+        Ok(Self { scratch, tree, cargo_home, commit: commit.to_owned() })
+    }
+
+    /// This program on that tree, under other circumstances; its arguments are to be added.
+    fn command(&self) -> Result<Command> {
+        let mut command = Command::new("sh");
+        command
+            .args(["-c", &format!("umask {UMASK}; exec \"$@\""), "sh"])
+            .arg(std::env::current_exe()?)
+            .arg("--root")
+            .arg(&self.tree)
+            .envs(SURROUNDINGS)
+            .env("CARGO_HOME", &self.cargo_home)
+            .env_remove("FLOWSHIP_SIGNING_KEY")
+            .current_dir(self.scratch.path())
+            .stdout(std::io::stderr());
+        Ok(command)
+    }
+
+    fn run(&self, command: &mut Command) -> Result<()> {
+        let status = command.status().context("cannot run this program again")?;
+        if !status.success() {
+            bail!("the commit {} cannot be built again: {status}; see above", self.commit);
+        }
+        Ok(())
+    }
 }
 
 /// A clone of its own, so that neither this checkout nor its git folder changes.

@@ -1,0 +1,119 @@
+//! `cargo xtask release operator`: the operator's program for this machine, for a release that is packaged on another.
+
+use std::fs;
+use std::path::PathBuf;
+
+use anyhow::{Context as _, Result, bail};
+use serde_json::json;
+
+use super::operator_build;
+use crate::commands::dev::running::command_line;
+use crate::context::Context;
+use crate::exit::Reported;
+use crate::plan::action::{Action, Native};
+use crate::plan::interrupt::Interrupt;
+use crate::plan::mask::Outputs;
+use crate::plan::perform::{Call, Hands, NoHands};
+use crate::plan::report::Outcome;
+use crate::plan::runner::{Runner, cores};
+use crate::plan::show::Show;
+use crate::plan::step::{Journaled, Plan, Step};
+use crate::release::commit::checked_out;
+use crate::release::{bundle, hashing};
+use crate::stdout;
+
+/// Where it puts the program, below the root.
+pub const FOLDER: &str = "target/release-operators";
+/// Names the lock, the journal and the logs.
+const TARGET: &str = "release-operator";
+const BUILD: &str = "build";
+const PLACE: &str = "place";
+
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Examples:\n  cargo xtask release operator\n  cargo xtask release operator --json\n\nThe program goes to \
+                        target/release-operators/flowship-TARGET. Gather those of all machines in one folder, and give that to \
+                        `cargo xtask release package --operators FOLDER`."
+)]
+pub struct Options {
+    /// Show the plan and do nothing
+    #[arg(long)]
+    dry_run: bool,
+}
+
+/// What `release package --operators` looks for.
+pub fn file_name(target: &str) -> String {
+    format!("{}-{target}", bundle::OPERATOR)
+}
+
+/// # Errors
+/// Refused when the tree is not a commit; reported when it cannot be built.
+pub fn run(context: &Context, options: &Options) -> Result<()> {
+    let architecture = operator_build::own_architecture()?;
+    let commit = checked_out(&context.root)?;
+    let file = context.path(FOLDER).join(file_name(architecture.target()));
+    let built = operator_build::built(&context.root, architecture);
+    let plan = Plan {
+        intent: format!("build the operator's program of {}", commit.id),
+        target: TARGET.to_owned(),
+        steps: vec![
+            operator_build::step(BUILD, &context.root, architecture, commit.time)?,
+            Step {
+                id: PLACE.into(),
+                title: format!("put it into {FOLDER}"),
+                action: Action::Native(Native {
+                    name: PLACE.to_owned(),
+                    parameters: json!({ "file": file }),
+                    ..Native::default()
+                }),
+                needs: vec![BUILD.into()],
+                journaled: Journaled::No,
+                ..Step::default()
+            },
+        ],
+        ..Plan::default()
+    };
+    if options.dry_run {
+        return if context.json { stdout::json(&plan) } else { stdout::text(&plan.text()) };
+    }
+    let place = |call: &Call| match call.name {
+        PLACE => beside(&built, &file).map(|()| Outputs::new()),
+        other => bail!("nothing here can {other}"),
+    };
+    let runner = Runner {
+        state: context.state(),
+        command: command_line(),
+        jobs: cores(),
+        keep_going: false,
+        grace_ms: 10_000,
+        interrupt: Interrupt::listen()?,
+        show: Show::on_stderr(),
+        hands: Hands { native: &place, ..NoHands::hands() },
+    };
+    let report = runner.run(&plan)?;
+    match report.outcome {
+        Outcome::Done => {}
+        Outcome::Failed => return Err(Reported.into()),
+        Outcome::Interrupted(_) => return report.into_result(),
+    }
+    let hashed = hashing::of_file(&file)?;
+    if context.json {
+        return stdout::json(&json!({
+            "file": file, "target": architecture.target(), "commit": commit.id, "bytes": hashed.bytes, "sha256": hashed.sha256,
+        }));
+    }
+    stdout::text(&format!("{}  {}\n", hashed.sha256, file.display()))
+}
+
+/// Written beside and renamed: the name never stands for half a program.
+fn beside(from: &PathBuf, to: &PathBuf) -> Result<()> {
+    let act = || -> Result<()> {
+        let folder = to.parent().context("it has no folder")?;
+        fs::create_dir_all(folder)?;
+        let beside = tempfile::NamedTempFile::new_in(folder)?;
+        fs::copy(from, beside.path())?;
+        beside.persist(to)?;
+        Ok(())
+    };
+    act().with_context(|| format!("cannot write {}", to.display()))
+}

@@ -1,4 +1,4 @@
-//! What a gate's pass rests on, kept as data: `.flowship/ci/evidence/GATE.json`, one record for each gate.
+//! What a pass rests on, kept as data: `.flowship/evidence/KIND/NAME.json`, one record for each gate, rehearsal and drill.
 //!
 //! `cargo xtask ci` writes a record after each gate that passed, and by it tells later that nothing has changed since. A
 //! release collects the records that hold for its commit.
@@ -6,4 +6,4 @@
 pub mod record;
 pub mod store;
 
-pub use record::{Confirmation, Figure, Ran, Record};
+pub use record::{Confirmation, Figure, Kind, Ran, Record};

@@ -1,11 +1,11 @@
-//! The record of one gate that passed. Data.
+//! The record of something that passed. Data.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
 /// The version of the form below. Records of another one are not read.
-pub const SCHEMA: u32 = 1;
+pub const SCHEMA: u32 = 2;
 
 /// A pass and what it rests on.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -13,14 +13,16 @@ pub const SCHEMA: u32 = 1;
 pub struct Record {
     /// [`SCHEMA`].
     pub schema: u32,
-    pub gate: String,
+    pub kind: Kind,
+    /// Of the gate, the rehearsal or the drill.
+    pub name: String,
     /// The commit that was checked out; none where there is no git repository, or no commit yet.
     pub commit: Option<String>,
     /// Whether the tree was the commit's, without uncommitted or untracked files.
     pub clean: bool,
-    /// Lower-case hexadecimal SHA-256 of the files that the gate reads: their paths, modes and contents.
+    /// Lower-case hexadecimal SHA-256 of the files that it reads: their paths, modes and contents.
     pub inputs_sha256: String,
-    /// Of the gate as it was carried out: programs with their locks, arguments, what their output must show.
+    /// Of what was carried out: programs with their locks, arguments, what their output must show.
     pub definition_sha256: String,
     /// Of those variables of the environment that the programs heed.
     pub environment_sha256: String,
@@ -39,6 +41,32 @@ pub struct Record {
     pub tests: Option<u64>,
     /// The last run that found everything above unchanged, and so did not run the gate again.
     pub confirmed: Option<Confirmation>,
+}
+
+/// What it is that passed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// A quality gate of `cargo xtask ci`.
+    Gate,
+    /// A stack brought up and taken down to see that what is promised holds.
+    Rehearsal,
+    /// A fault caused on something that runs.
+    Drill,
+}
+
+impl Kind {
+    pub const ALL: [Self; 3] = [Self::Gate, Self::Rehearsal, Self::Drill];
+
+    /// As records name it.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Gate => "gate",
+            Self::Rehearsal => "rehearsal",
+            Self::Drill => "drill",
+        }
+    }
 }
 
 /// One program as it was called.
@@ -74,7 +102,6 @@ impl Record {
     /// Whether exactly this commit, with nothing uncommitted, passed the gate: it ran there, or nothing that it depends
     /// on differed there.
     #[must_use]
-    #[allow(dead_code, reason = "a release asks")]
     pub fn holds_for(&self, commit: &str) -> bool {
         let holds = |clean: bool, of: &Option<String>| clean && of.as_deref() == Some(commit);
         holds(self.clean, &self.commit)
@@ -85,7 +112,7 @@ impl Record {
     #[must_use]
     pub fn rests_on_the_same(&self, other: &Self) -> bool {
         self.schema == other.schema
-            && self.gate == other.gate
+            && (self.kind, &self.name) == (other.kind, &other.name)
             && self.inputs_sha256 == other.inputs_sha256
             && self.definition_sha256 == other.definition_sha256
             && self.environment_sha256 == other.environment_sha256
@@ -112,7 +139,8 @@ pub mod tests {
     pub fn record(gate: &str) -> Record {
         Record {
             schema: SCHEMA,
-            gate: gate.to_owned(),
+            kind: Kind::Gate,
+            name: gate.to_owned(),
             commit: Some("a".repeat(40)),
             clean: true,
             inputs_sha256: "1".repeat(64),
@@ -152,9 +180,10 @@ pub mod tests {
         let one = record("tests");
         let later = Record { commit: None, clean: false, duration_ms: 9, tests: None, ..one.clone() };
         assert!(one.rests_on_the_same(&later));
-        let changes: [fn(&mut Record); 7] = [
+        let changes: [fn(&mut Record); 8] = [
+            |record| record.kind = Kind::Drill,
             |record| record.schema += 1,
-            |record| record.gate.push('x'),
+            |record| record.name.push('x'),
             |record| record.inputs_sha256.push('x'),
             |record| record.definition_sha256.push('x'),
             |record| record.environment_sha256.push('x'),

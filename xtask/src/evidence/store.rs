@@ -1,4 +1,4 @@
-//! Records on disk: a file for each gate, written beside and renamed.
+//! Records on disk: a file for each gate, rehearsal and drill, written beside and renamed.
 
 use std::fs;
 use std::io::{ErrorKind, Write as _};
@@ -6,24 +6,24 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
 
-use super::record::{Record, SCHEMA};
+use super::record::{Kind, Record, SCHEMA};
 
 /// The folder of the records below a state folder.
 #[must_use]
 pub fn folder(state: &Path) -> PathBuf {
-    state.join("ci/evidence")
+    state.join("evidence")
 }
 
-/// Puts the record in the place of the gate's earlier one.
+/// Puts the record in the place of the earlier one of the same name.
 ///
 /// # Errors
 /// When it cannot be written.
 pub fn write(state: &Path, record: &Record) -> Result<()> {
-    let path = file(state, &record.gate);
+    let path = file(state, record.kind, &record.name);
     let act = || -> Result<()> {
-        let folder = folder(state);
-        fs::create_dir_all(&folder)?;
-        let mut beside = tempfile::NamedTempFile::new_in(&folder)?;
+        let folder = path.parent().context("it has no folder")?;
+        fs::create_dir_all(folder)?;
+        let mut beside = tempfile::NamedTempFile::new_in(folder)?;
         beside.write_all(format!("{}\n", serde_json::to_string_pretty(record)?).as_bytes())?;
         beside.persist(&path)?;
         Ok(())
@@ -31,12 +31,12 @@ pub fn write(state: &Path, record: &Record) -> Result<()> {
     act().with_context(|| format!("cannot write {}", path.display()))
 }
 
-/// The record of a gate; none when it never passed here.
+/// The record of something; none when it never passed here.
 ///
 /// # Errors
 /// When the file cannot be read or holds no record of this version; the error names it.
-pub fn read(state: &Path, gate: &str) -> Result<Option<Record>> {
-    let path = file(state, gate);
+pub fn read(state: &Path, kind: Kind, name: &str) -> Result<Option<Record>> {
+    let path = file(state, kind, name);
     match fs::read_to_string(&path) {
         Ok(text) => parse(&text).with_context(|| path.display().to_string()).map(Some),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
@@ -44,32 +44,33 @@ pub fn read(state: &Path, gate: &str) -> Result<Option<Record>> {
     }
 }
 
-/// The records of all gates that passed here, by the gate's name.
+/// All records that are here, by kind and name.
 ///
 /// # Errors
 /// As [`read`], for the first that is not sound.
-#[allow(dead_code, reason = "a release asks")]
 pub fn read_all(state: &Path) -> Result<Vec<Record>> {
-    let folder = folder(state);
-    let entries = match fs::read_dir(&folder) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(error).with_context(|| format!("cannot list {}", folder.display())),
-    };
     let mut records = Vec::new();
-    for entry in entries {
-        let path = entry.with_context(|| format!("cannot list {}", folder.display()))?.path();
-        // What a kill has left beside bears no such ending.
-        if let Some(gate) = path.file_name().and_then(|name| name.to_str()?.strip_suffix(".json")) {
-            records.extend(read(state, gate)?);
+    for kind in Kind::ALL {
+        let folder = folder(state).join(kind.word());
+        let entries = match fs::read_dir(&folder) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == ErrorKind::NotFound => continue,
+            Err(error) => return Err(error).with_context(|| format!("cannot list {}", folder.display())),
+        };
+        for entry in entries {
+            let path = entry.with_context(|| format!("cannot list {}", folder.display()))?.path();
+            // What a kill has left beside bears no such ending.
+            if let Some(name) = path.file_name().and_then(|name| name.to_str()?.strip_suffix(".json")) {
+                records.extend(read(state, kind, name)?);
+            }
         }
     }
-    records.sort_by(|left, right| left.gate.cmp(&right.gate));
+    records.sort_by(|left, right| (left.kind, &left.name).cmp(&(right.kind, &right.name)));
     Ok(records)
 }
 
-fn file(state: &Path, gate: &str) -> PathBuf {
-    folder(state).join(format!("{gate}.json"))
+fn file(state: &Path, kind: Kind, name: &str) -> PathBuf {
+    folder(state).join(kind.word()).join(format!("{name}.json"))
 }
 
 fn parse(text: &str) -> Result<Record> {
@@ -77,12 +78,10 @@ fn parse(text: &str) -> Result<Record> {
     struct Version {
         schema: u32,
     }
-    let expected = "expected the record of a gate that passed; remove the file, then run `cargo xtask ci`";
+    let expected = "expected the record of something that passed; remove the file, then run that again";
     let Version { schema } = serde_json::from_str(text).context(expected)?;
     if schema != SCHEMA {
-        bail!(
-            "it is of version {schema}, this program reads {SCHEMA}; remove the file, then run `cargo xtask ci`"
-        );
+        bail!("it is of version {schema}, this program reads {SCHEMA}; remove the file, then run that again");
     }
     serde_json::from_str(text).context(expected)
 }
@@ -93,28 +92,30 @@ mod tests {
     use super::*;
 
     #[test]
-    fn records_are_kept_one_for_each_gate() {
+    fn records_are_kept_one_for_each_name() {
         let state = tempfile::tempdir().unwrap();
         assert_eq!(read_all(state.path()).unwrap(), []);
-        assert_eq!(read(state.path(), "tests").unwrap(), None);
+        assert_eq!(read(state.path(), Kind::Gate, "tests").unwrap(), None);
         let first = record("tests");
         write(state.path(), &first).unwrap();
         let second = Record { duration_ms: 7, ..record("tests") };
         write(state.path(), &second).unwrap();
         write(state.path(), &record("format")).unwrap();
-        fs::write(folder(state.path()).join(".tmpX"), "half a rec").unwrap();
-        assert_eq!(read(state.path(), "tests").unwrap(), Some(second.clone()));
-        assert_eq!(read_all(state.path()).unwrap(), [record("format"), second]);
+        fs::write(folder(state.path()).join("gate/.tmpX"), "half a rec").unwrap();
+        let drill = Record { kind: Kind::Drill, ..record("format") };
+        write(state.path(), &drill).unwrap();
+        assert_eq!(read(state.path(), Kind::Gate, "tests").unwrap(), Some(second.clone()));
+        assert_eq!(read_all(state.path()).unwrap(), [record("format"), second, drill]);
     }
 
     #[test]
     fn what_is_no_record_is_named() {
         let state = tempfile::tempdir().unwrap();
         write(state.path(), &record("tests")).unwrap();
-        let path = file(state.path(), "tests");
-        let newer = fs::read_to_string(&path).unwrap().replacen("\"schema\": 1", "\"schema\": 2", 1);
+        let path = file(state.path(), Kind::Gate, "tests");
+        let newer = fs::read_to_string(&path).unwrap().replacen("\"schema\": 2", "\"schema\": 3", 1);
         for (text, part) in
-            [("", "expected the record"), ("{}", "expected the record"), (&*newer, "of version 2")]
+            [("", "expected the record"), ("{}", "expected the record"), (&*newer, "of version 3")]
         {
             fs::write(&path, text).unwrap();
             let error = format!("{:#}", read_all(state.path()).unwrap_err());

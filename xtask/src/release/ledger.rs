@@ -1,14 +1,14 @@
-//! The ledger of evidence: every gate that this commit passed, with what the pass rests on. What is not proven for
+//! The ledger of evidence: every gate, rehearsal and drill that this commit passed, with what the pass rests on. What is not proven for
 //! exactly this commit is left out, and named.
 
 use serde::{Deserialize, Serialize};
 
-use crate::evidence::Record;
+use crate::evidence::{Kind, Record};
 
 /// Its name.
 pub const FILE: &str = "evidence.json";
 /// The version of its form.
-pub const SCHEMA: u32 = 1;
+pub const SCHEMA: u32 = 2;
 
 /// What is proven of a commit.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -17,24 +17,30 @@ pub struct Ledger {
     /// [`SCHEMA`].
     pub schema: u32,
     pub commit: String,
-    /// By the gate's name.
+    /// By kind and name.
     pub records: Vec<Record>,
     pub left_out: Vec<LeftOut>,
 }
 
-/// A record that proves nothing of this commit, or a gate without one.
+/// A record that proves nothing of this commit, or what has none.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LeftOut {
-    pub gate: String,
+    pub kind: Kind,
+    pub name: String,
     pub why: String,
 }
 
-/// Of the records that are here and the gates that there are.
-pub fn collect(records: Vec<Record>, gates: &[&str], commit: &str) -> Ledger {
-    let absent = gates.iter().filter(|gate| !records.iter().any(|record| record.gate == **gate));
+/// Of the records that are here, and of all that could have one.
+pub fn collect(records: Vec<Record>, wanted: &[(Kind, &str)], commit: &str) -> Ledger {
+    let has = |one: &(Kind, &str)| records.iter().any(|record| (record.kind, record.name.as_str()) == *one);
+    let absent = wanted.iter().filter(|one| !has(one));
     let mut left_out: Vec<_> = absent
-        .map(|gate| LeftOut { gate: (*gate).to_owned(), why: "no record of a pass is here".to_owned() })
+        .map(|(kind, name)| LeftOut {
+            kind: *kind,
+            name: (*name).to_owned(),
+            why: "no record of a pass is here".to_owned(),
+        })
         .collect();
     let mut proven = Vec::new();
     for record in records {
@@ -48,11 +54,11 @@ pub fn collect(records: Vec<Record>, gates: &[&str], commit: &str) -> Ledger {
                 Some(of) => format!("it passed on another commit, {of}"),
                 None => "it passed outside a commit".to_owned(),
             };
-            left_out.push(LeftOut { gate: record.gate, why });
+            left_out.push(LeftOut { kind: record.kind, name: record.name, why });
         }
     }
-    proven.sort_by(|left, right| left.gate.cmp(&right.gate));
-    left_out.sort_by(|left, right| left.gate.cmp(&right.gate));
+    proven.sort_by(|left, right| (left.kind, &left.name).cmp(&(right.kind, &right.name)));
+    left_out.sort_by(|left, right| (left.kind, &left.name).cmp(&(right.kind, &right.name)));
     Ledger { schema: SCHEMA, commit: commit.to_owned(), records: proven, left_out }
 }
 
@@ -68,10 +74,15 @@ impl Ledger {
         }
         for (at, record) in self.records.iter().enumerate() {
             if !record.holds_for(commit) {
-                problems.push(format!("{FILE}: its record of {} proves nothing of this commit", record.gate));
+                let Record { kind, name, .. } = record;
+                problems.push(format!(
+                    "{FILE}: its record of the {} {name} proves nothing of this commit",
+                    kind.word()
+                ));
             }
-            if self.records[..at].iter().any(|earlier| earlier.gate == record.gate) {
-                problems.push(format!("{FILE}: {} is there twice", record.gate));
+            let same = |earlier: &Record| (earlier.kind, &earlier.name) == (record.kind, &record.name);
+            if self.records[..at].iter().any(same) {
+                problems.push(format!("{FILE}: the {} {} is there twice", record.kind.word(), record.name));
             }
         }
         problems

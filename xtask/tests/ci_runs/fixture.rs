@@ -110,7 +110,7 @@ impl Tree {
     }
 
     pub fn record(&self, gate: &str) -> Value {
-        serde_json::from_str(&self.text(&format!(".flowship/ci/evidence/{gate}.json"))).unwrap()
+        serde_json::from_str(&self.text(&format!(".flowship/evidence/gate/{gate}.json"))).unwrap()
     }
 }
 

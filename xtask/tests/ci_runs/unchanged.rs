@@ -87,7 +87,7 @@ fn what_is_changed_while_a_gate_runs_is_judged_again() {
          \"/written\"), \"x\").unwrap();\n}\n",
     );
     assert_eq!(tree.judge(&["tests"]).results(), [("tests", "passed")]);
-    assert!(!tree.path(".flowship/ci/evidence/tests.json").exists(), "of which tree would it be?");
+    assert!(!tree.path(".flowship/evidence/gate/tests.json").exists(), "of which tree would it be?");
     assert_eq!(tree.judge(&["tests"]).results(), [("tests", "passed")]);
     assert_eq!(tree.record("tests")["tests"], 2);
     assert_eq!(tree.judge(&["tests"]).results(), [("tests", "unchanged")]);
@@ -113,10 +113,14 @@ fn a_record_tells_of_a_dirty_tree_and_is_confirmed_for_the_commit_of_the_same_fi
 fn a_broken_record_is_told_and_replaced() {
     let tree = Tree::new();
     tree.judge(&["workflows"]);
-    tree.write(".flowship/ci/evidence/workflows.json", "{");
+    tree.write(".flowship/evidence/gate/workflows.json", "{");
     let judged = tree.judge(&["workflows"]);
     assert_eq!(judged.results(), [("workflows", "passed")]);
-    assert!(judged.shown.contains("workflows.json: expected the record of a gate"), "{}", judged.shown);
+    assert!(
+        judged.shown.contains("workflows.json: expected the record of something that passed"),
+        "{}",
+        judged.shown
+    );
     assert_eq!(tree.judge(&["workflows"]).results(), [("workflows", "unchanged")]);
 }
 
@@ -132,6 +136,6 @@ fn a_shallow_clone_is_judged_like_any_other() {
     let first = run();
     assert_eq!(first.results(), [("format", "passed"), ("workflows", "passed")], "{}", first.shown);
     assert_eq!(run().results(), [("format", "unchanged"), ("workflows", "unchanged")]);
-    let record = fs::read_to_string(clone.join(".flowship/ci/evidence/format.json")).unwrap();
+    let record = fs::read_to_string(clone.join(".flowship/evidence/gate/format.json")).unwrap();
     assert!(record.contains(&commit) && record.contains("\"clean\": true"), "{record}");
 }

@@ -40,7 +40,7 @@ fn a_gate_whose_program_is_killed_has_failed_and_is_named() {
     assert_eq!(judged.code, Some(1));
     assert!(judged.error("tests").ends_with("cargo: killed by SIGKILL"), "{}", judged.error("tests"));
     assert!(judged.shown.contains("✗ tests"), "{}", judged.shown);
-    assert!(!tree.path(".flowship/ci/evidence/tests.json").exists());
+    assert!(!tree.path(".flowship/evidence/gate/tests.json").exists());
 }
 
 #[test]

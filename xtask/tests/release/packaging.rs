@@ -105,12 +105,12 @@ fn the_ledger_holds_what_is_proven_of_this_commit_and_names_the_rest() {
     let commit = repository.git(&["rev-parse", "HEAD"]);
     let record = |gate: &str, commit: &str, clean: bool| {
         let text = format!(
-            r#"{{"schema":1,"gate":"{gate}","commit":"{commit}","clean":{clean},"inputs_sha256":"1","definition_sha256":"2",
+            r#"{{"schema":2,"kind":"gate","name":"{gate}","commit":"{commit}","clean":{clean},"inputs_sha256":"1","definition_sha256":"2",
                "environment_sha256":"3","tools":{{"rustc":"1.95.0"}},"arguments":[],"figures":{{"tests":3}},
                "negative_control":"xtask/tests/gates.rs::x","started_at":"2026-01-01T00:00:00Z","duration_ms":5,"tests":3,
                "confirmed":null}}"#
         );
-        repository.write(&format!(".flowship/ci/evidence/{gate}.json"), &text);
+        repository.write(&format!(".flowship/evidence/gate/{gate}.json"), &text);
     };
     record("tests", &commit, true);
     record("format", &commit, false);
@@ -121,10 +121,10 @@ fn the_ledger_holds_what_is_proven_of_this_commit_and_names_the_rest() {
         serde_json::from_slice(&std::fs::read(repository.made().join("evidence.json")).unwrap()).unwrap();
     assert_eq!(ledger["commit"], commit.as_str());
     assert_eq!(ledger["records"].as_array().unwrap().len(), 1);
-    assert_eq!(ledger["records"][0]["gate"], "tests");
+    assert_eq!(ledger["records"][0]["name"], "tests");
     let why = |gate: &str| {
         let left_out = ledger["left_out"].as_array().unwrap();
-        left_out.iter().find(|one| one["gate"] == gate).unwrap()["why"].as_str().unwrap().to_owned()
+        left_out.iter().find(|one| one["name"] == gate).unwrap()["why"].as_str().unwrap().to_owned()
     };
     assert!(why("format").contains("not committed"));
     assert!(why("flows").contains("another commit"));

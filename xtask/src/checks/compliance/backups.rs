@@ -7,7 +7,7 @@ use super::tree::Tree;
 pub fn rows() -> Vec<Row> {
     vec![Row {
         id: "B1",
-        what: "the last restore that was proven on this machine (its record in .flowship/ci/evidence) is at most 24 hours \
+        what: "the last restore that was proven on this machine (its record in .flowship/evidence) is at most 24 hours \
                old, and lost no more and took no longer than the strictest environment allows",
         sources: &[Source::Own],
         subject: Subject::Backups,
@@ -16,14 +16,17 @@ pub fn rows() -> Vec<Row> {
     }]
 }
 
-/// Beginning of the names of what restores.
+/// The kind of what restores.
+const DRILL: &str = "drill";
+/// Beginning of its names.
 const RESTORE: &str = "restore";
 
 fn restored(tree: &Tree) -> Verdict {
     let (records, broken) = evidence::records(tree);
     let mut look = Look::default();
     look.broken(&broken);
-    let mut restores: Vec<_> = records.iter().filter(|record| record.name.starts_with(RESTORE)).collect();
+    let of_restore = |record: &&evidence::Record| record.kind == DRILL && record.name.starts_with(RESTORE);
+    let mut restores: Vec<_> = records.iter().filter(of_restore).collect();
     restores.sort_by_key(|record| record.started_at());
     if let Some(last) = restores.last() {
         look.saw();
@@ -52,7 +55,7 @@ fn restored(tree: &Tree) -> Verdict {
             }
         }
     }
-    look.verdict("record of a restore in .flowship/ci/evidence")
+    look.verdict("record of a restore in .flowship/evidence")
 }
 
 /// The smallest that an environment asks for, and where.

@@ -1,4 +1,4 @@
-//! Records of what passed, as `cargo xtask ci` keeps them: `.flowship/ci/evidence/NAME.json`.
+//! Records of what passed, as they are kept: `.flowship/evidence/KIND/NAME.json`.
 
 use serde_json::Value;
 
@@ -6,12 +6,14 @@ use super::row::{Finding, Place};
 use super::tree::Tree;
 
 /// Where they lie.
-pub const FOLDER: &str = ".flowship/ci/evidence/";
+pub const FOLDER: &str = ".flowship/evidence/";
 
 /// One record.
 pub struct Record {
     pub place: Place,
-    /// The gate or drill that passed.
+    /// `gate`, `rehearsal` or `drill`.
+    pub kind: String,
+    /// Which one passed.
     pub name: String,
     value: Value,
 }
@@ -35,8 +37,9 @@ pub fn records(tree: &Tree) -> (Vec<Record>, Vec<Finding>) {
     for path in tree.paths().filter(|path| path.starts_with(FOLDER) && path.ends_with(".json")) {
         match tree.json(path) {
             Some(Ok(value)) => {
-                let name = value["gate"].as_str().unwrap_or_default().to_owned();
-                records.push(Record { place: Place { file: path.clone(), line: 1 }, name, value });
+                let word = |key: &str| value[key].as_str().unwrap_or_default().to_owned();
+                let (kind, name) = (word("kind"), word("name"));
+                records.push(Record { place: Place { file: path.clone(), line: 1 }, kind, name, value });
             }
             Some(Err(finding)) => broken.push(finding),
             None => {}

@@ -37,7 +37,7 @@ const TOOL: &str = "flowship compliance";
 /// Folders that hold no source: builds, running state, what package managers bring. Of the first two a part is read.
 const SKIPPED: [&str; 5] = [".git", "target", ".flowship", "rendered", "node_modules"];
 /// What earlier runs left as evidence.
-const LEFT: [&str; 2] = ["target/release-artifacts", ".flowship/ci/evidence"];
+const LEFT: [&str; 2] = ["target/release-artifacts", ".flowship/evidence"];
 /// How much of a file is read where its beginning is enough, in bytes.
 const BEGINNING: u64 = 512;
 

@@ -6,7 +6,7 @@ use anyhow::Result;
 use vocabulary::model::{Gate, Reads};
 
 use super::inputs::Tree;
-use crate::evidence::{Confirmation, Record, store};
+use crate::evidence::{Confirmation, Kind, Record, store};
 use crate::plan::clock::{now_ms, utc};
 
 /// Whether an earlier pass may stand for a new one at all: not where it is asked to run everything, and never in CI,
@@ -23,7 +23,7 @@ pub fn may_stand(fresh: bool, variable: impl Fn(&str) -> Option<String>) -> bool
 pub fn pass(gate: &Gate, expected: &Record, state: &Path) -> Result<Option<Record>> {
     match gate.reads {
         Reads::Files(_) => {
-            Ok(store::read(state, gate.id)?.filter(|record| record.rests_on_the_same(expected)))
+            Ok(store::read(state, Kind::Gate, gate.id)?.filter(|record| record.rests_on_the_same(expected)))
         }
         Reads::FilesAndWorld(_) | Reads::World => Ok(None),
     }
@@ -32,7 +32,7 @@ pub fn pass(gate: &Gate, expected: &Record, state: &Path) -> Result<Option<Recor
 /// In the order in which they should start: what took longest when it last passed, so that nothing long is left for the
 /// end. Gates that never passed come before all others.
 pub fn longest_first(gates: &mut [&Gate], state: &Path) {
-    let took = |gate: &&Gate| match store::read(state, gate.id) {
+    let took = |gate: &&Gate| match store::read(state, Kind::Gate, gate.id) {
         Ok(Some(record)) => record.duration_ms,
         _ => u64::MAX,
     };

@@ -1,14 +1,15 @@
 //! `cargo xtask ci`: the quality gates, in parallel where they are independent.
 
 mod as_workflow;
+pub mod basis;
 mod changed;
 mod chosen;
 mod evidence;
-mod inputs;
+pub mod inputs;
 mod known;
 mod list;
 mod lower;
-mod records;
+pub mod records;
 mod reports;
 mod requirements;
 mod scribe;
@@ -24,8 +25,6 @@ use std::time::Instant;
 use anyhow::{Context as _, Result, anyhow};
 use vocabulary::model::{Gate, Requirement};
 
-use self::inputs::Tree;
-use self::records::Basis;
 use self::summary::{GateResult, Row};
 use super::dev::programs::{programs, tools};
 use super::dev::running::command_line;
@@ -97,15 +96,7 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
     let toolbox = Toolbox::open(context)?;
     let mut rows: BTreeMap<&str, Row> = BTreeMap::new();
 
-    let basis = Basis {
-        tree: Tree::observe(&context.root)?,
-        versions: versions::observe(
-            context,
-            &toolbox,
-            asked.iter().flat_map(|gate| records::programs_of(gate)),
-        ),
-        environment: records::environment(variables()),
-    };
+    let basis = basis::observe(context, &toolbox, asked.iter().flat_map(|gate| records::programs_of(gate)))?;
     if known::may_stand(options.fresh, |name| std::env::var(name).ok()) {
         for gate in &asked {
             match known::pass(gate, &basis.expected(gate), context.state()) {
@@ -239,10 +230,4 @@ fn names_of(gate: &Gate) -> impl Iterator<Item = &'static str> + use<'_> {
     gate.commands
         .iter()
         .flat_map(|command| [command.program].into_iter().chain(command.calls.iter().copied()))
-}
-
-/// Those of the environment that are text.
-fn variables() -> impl Iterator<Item = (String, String)> {
-    std::env::vars_os()
-        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
 }

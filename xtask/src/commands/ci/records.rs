@@ -10,7 +10,7 @@ use super::inputs::{Tree, hex};
 use super::names_of;
 use super::versions::Versions;
 use crate::evidence::record::SCHEMA;
-use crate::evidence::{Figure, Ran, Record};
+use crate::evidence::{Figure, Kind, Ran, Record};
 use crate::plan::report::StepReport;
 
 /// The output under which a look for tests leaves their number.
@@ -66,7 +66,7 @@ pub fn environment(variables: impl Iterator<Item = (String, String)>) -> String 
         .filter(|(name, _)| HEEDED.iter().any(|start| name.starts_with(start)))
         .filter(|(name, _)| !NOT_HEEDED.contains(&name.as_str()))
         .collect();
-    sha256(&json!(heeded))
+    of_definition(&json!(heeded))
 }
 
 /// The programs whose versions a pass rests on: those that the gate runs, those that these call, and those that it requires
@@ -102,11 +102,12 @@ impl Basis {
         let exact: BTreeMap<_, _> = used().map(|(name, version)| (name, &version.exact)).collect();
         Record {
             schema: SCHEMA,
-            gate: gate.id.to_owned(),
+            kind: Kind::Gate,
+            name: gate.id.to_owned(),
             commit: self.tree.commit.clone(),
             clean: self.tree.clean,
             inputs_sha256: self.tree.digest(&gate.reads),
-            definition_sha256: sha256(
+            definition_sha256: of_definition(
                 &json!({ "commands": gate.commands, "reads": gate.reads, "programs": exact }),
             ),
             environment_sha256: self.environment.clone(),
@@ -148,7 +149,8 @@ pub fn passed(expected: Record, steps: &[&StepReport], started_at: &str) -> Reco
     }
 }
 
-fn sha256(value: &serde_json::Value) -> String {
+/// Lower-case hexadecimal SHA-256 of what was carried out.
+pub fn of_definition(value: &serde_json::Value) -> String {
     hex(Sha256::new_with_prefix(value.to_string()))
 }
 

@@ -6,6 +6,7 @@ mod hardening;
 mod late;
 mod oom;
 mod reachability;
+mod record;
 mod stage;
 
 use std::collections::BTreeMap;
@@ -20,6 +21,7 @@ use crate::images::stand_in::WARNING;
 use crate::plan::interrupt::Interrupt;
 use crate::plan::mask::Outputs;
 use crate::plan::perform::{Call, Hands, NoHands};
+use crate::plan::report::Outcome;
 use crate::plan::runner::Runner;
 use crate::plan::show::Show;
 use crate::stdout;
@@ -49,6 +51,10 @@ pub struct Options {
     #[arg(long)]
     dry_run: bool,
 }
+
+/// The names under which rehearsals leave their records.
+pub const REHEARSALS: [&str; 1] = [COMPOSE];
+const COMPOSE: &str = "compose";
 
 /// Engines whose production stack can be rehearsed here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -83,7 +89,16 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
         show: Show::on_stderr(),
         hands: Hands { native: &perform, ..NoHands::hands() },
     };
+    // A part that held proves nothing of the whole.
+    let names: Vec<_> = checks.iter().map(|(name, _)| *name).collect();
+    let sought = match options.only[..] {
+        [] => Some(record::sought(context, &stage, COMPOSE, &names)?),
+        _ => None,
+    };
     let report = runner.run(&plan)?;
+    if let (Some(sought), Outcome::Done) = (sought, &report.outcome) {
+        record::keep(context, &stage, sought, &report)?;
+    }
     if context.json {
         stdout::json(&report)?;
     } else {

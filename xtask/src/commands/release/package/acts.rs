@@ -11,9 +11,10 @@ use rustix::fs::{CWD, RenameFlags, renameat_with};
 use super::inputs::Inputs;
 use super::steps;
 use crate::commands::image::build;
+use crate::commands::rehearse::REHEARSALS;
 use crate::commands::release::{FOLDER, operator_build};
 use crate::context::Context;
-use crate::evidence::store as evidence;
+use crate::evidence::{Kind, store as evidence};
 use crate::images::engine::Engine;
 use crate::images::oci;
 use crate::plan::clock::utc;
@@ -172,11 +173,18 @@ impl Acts<'_> {
         if let Some(file) = &self.inputs.evidence {
             return self.put(ledger::FILE, &fs::read(file)?);
         }
-        let gates: Vec<_> = platform().gates.iter().map(|gate| gate.id).collect();
+        let platform = platform();
+        let gates = platform.gates.iter().map(|gate| (Kind::Gate, gate.id));
+        let wanted: Vec<_> = gates.chain(REHEARSALS.map(|name| (Kind::Rehearsal, name))).collect();
         let ledger =
-            ledger::collect(evidence::read_all(self.context.state())?, &gates, &self.inputs.commit.id);
+            ledger::collect(evidence::read_all(self.context.state())?, &wanted, &self.inputs.commit.id);
         for left_out in &ledger.left_out {
-            call.desk.log.line(&format!("left out: {}: {}", left_out.gate, left_out.why));
+            call.desk.log.line(&format!(
+                "left out: {} {}: {}",
+                left_out.kind.word(),
+                left_out.name,
+                left_out.why
+            ));
         }
         self.put_json(ledger::FILE, &ledger)
     }

@@ -1,0 +1,80 @@
+//! The record of a rehearsal in which everything held.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context as _, Result};
+
+use super::stage::Stage;
+use crate::commands::ci::basis;
+use crate::commands::ci::inputs::Tree;
+use crate::commands::ci::records::{Basis, of_definition, programs_of};
+use crate::context::Context;
+use crate::evidence::{Figure, Kind, Ran, Record, store};
+use crate::plan::clock::{now_ms, utc};
+use crate::plan::report::Report;
+use crate::platform::gates::rehearsal::ID;
+
+/// What a pass of now would rest on.
+pub struct Sought {
+    expected: Record,
+    basis: Basis,
+    began_ms: u64,
+}
+
+/// Before the rehearsal of an engine's stack with these checks.
+///
+/// # Errors
+/// When the tree cannot be read.
+pub fn sought(context: &Context, stage: &Stage, engine: &str, checks: &[&str]) -> Result<Sought> {
+    let gate = stage.platform.gates.iter().find(|gate| gate.id == ID).context("no gate rehearses")?;
+    let programs = programs_of(gate).into_iter().chain(stage.programs.iter().copied());
+    let basis = basis::observe(context, &stage.toolbox, programs)?;
+    let versions = basis.versions.iter();
+    let tools: BTreeMap<_, _> =
+        versions.map(|(name, version)| (name.clone(), version.version.clone())).collect();
+    let exact: BTreeMap<_, _> = basis.versions.iter().map(|(name, version)| (name, &version.exact)).collect();
+    let ran = Ran {
+        program: "xtask".to_owned(),
+        arguments: ["rehearse", engine].map(str::to_owned).into(),
+        folder: ".".to_owned(),
+    };
+    let expected = Record {
+        kind: Kind::Rehearsal,
+        name: engine.to_owned(),
+        definition_sha256: of_definition(&serde_json::json!({ "checks": checks, "programs": exact })),
+        tools,
+        arguments: vec![ran],
+        ..basis.expected(gate)
+    };
+    Ok(Sought { expected, basis, began_ms: now_ms() })
+}
+
+/// After it.
+///
+/// # Errors
+/// When the tree cannot be read or the record not written.
+pub fn keep(context: &Context, stage: &Stage, sought: Sought, report: &Report) -> Result<()> {
+    let Sought { expected, basis, began_ms } = sought;
+    // What was changed meanwhile may have been rehearsed by halves.
+    if Tree::observe(&context.root)? != basis.tree {
+        eprintln!("no record is kept of this rehearsal: the tree was changed meanwhile");
+        return Ok(());
+    }
+    #[allow(clippy::cast_precision_loss, reason = "milliseconds of a run")]
+    let mut figures: BTreeMap<_, _> = report
+        .steps
+        .iter()
+        .map(|step| (format!("{}_ms", step.id), Figure::Number(step.duration_ms as f64)))
+        .collect();
+    if !stage.stand_ins.is_empty() {
+        // What held of stand-ins is not proven of what they stand for.
+        figures.insert("stand_ins".to_owned(), Figure::Text(stage.stand_ins.join(" ")));
+    }
+    let record = Record {
+        figures,
+        started_at: utc(began_ms / 1000),
+        duration_ms: now_ms().saturating_sub(began_ms),
+        ..expected
+    };
+    store::write(context.state(), &record)
+}

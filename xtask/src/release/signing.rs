@@ -6,7 +6,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
 use anyhow::{Context as _, Result, anyhow};
-use minisign::{PublicKey, PublicKeyBox, SecretKey, SecretKeyBox, SignatureBox};
+use minisign::{KeyPair, PublicKey, PublicKeyBox, SecretKey, SecretKeyBox, SignatureBox};
 
 use crate::exit::refused;
 
@@ -18,6 +18,31 @@ pub fn comment(version: &str, commit: &str) -> String {
     format!("flowship {version} of commit {commit}")
 }
 
+/// A new pair, as the texts of their files.
+pub struct Keys {
+    pub secret: String,
+    pub public: String,
+    /// The public key alone: what begins with RW.
+    pub line: String,
+}
+
+/// Makes a pair whose secret key has the password in that file, or none.
+///
+/// # Errors
+/// Refused when others can read the password; there is no randomness.
+pub fn new_keys(password: Option<&Path>) -> Result<Keys> {
+    let told = |error: minisign::PError| anyhow!("making keys: {error}");
+    let KeyPair { pk, sk } = match password {
+        Some(file) => KeyPair::generate_encrypted_keypair(Some(one_line(own(file)?))).map_err(told)?,
+        None => KeyPair::generate_unencrypted_keypair().map_err(told)?,
+    };
+    Ok(Keys {
+        secret: sk.to_box(Some("secret key of Flowship releases")).map_err(told)?.into_string(),
+        public: pk.to_box().map_err(told)?.into_string(),
+        line: pk.to_base64(),
+    })
+}
+
 /// Reads a secret key.
 ///
 /// # Errors
@@ -27,10 +52,7 @@ pub fn secret_key(file: &Path, password: Option<&Path>) -> Result<SecretKey> {
     let key = SecretKeyBox::from_string(&text)
         .map_err(|error| refused(format!("{}: {error}; expected a minisign secret key", file.display())))?;
     let key = match password {
-        Some(password) => {
-            let secret = own(password)?;
-            key.into_secret_key(Some(secret.trim_end_matches(['\n', '\r']).to_owned()))
-        }
+        Some(password) => key.into_secret_key(Some(one_line(own(password)?))),
         None => key.into_unencrypted_secret_key(),
     };
     key.map_err(|error| {
@@ -38,10 +60,15 @@ pub fn secret_key(file: &Path, password: Option<&Path>) -> Result<SecretKey> {
             "does the password fit?"
         } else {
             "a key with a password needs --password-file; one without, made by `minisign -G -W` of version 0.11, lacks its checksum: \
-             make one with a password"
+             `release key` makes one"
         };
         refused(format!("{}: {error}; {what}", file.display()))
     })
+}
+
+/// A password without the end of its line.
+fn one_line(text: String) -> String {
+    text.trim_end_matches(['\n', '\r']).to_owned()
 }
 
 /// A file that this user alone can read.
@@ -125,8 +152,6 @@ pub fn read(folder: &Path) -> Result<Option<String>> {
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::PermissionsExt as _;
-
-    use minisign::KeyPair;
 
     use super::*;
 

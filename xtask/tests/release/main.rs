@@ -2,6 +2,7 @@
 
 mod fixture;
 mod images;
+mod keys;
 mod machines;
 mod made;
 mod operating;

@@ -1,5 +1,6 @@
 //! `cargo xtask release`: a release, from its plan to its verification.
 
+mod key;
 mod notes;
 mod operator;
 mod operator_build;
@@ -41,6 +42,8 @@ enum What {
     Plan(plan::Options),
     /// Enter the version in Cargo.toml and its notes in CHANGELOG.md
     Prepare(prepare::Options),
+    /// Make a new pair of keys, to sign releases and to verify them
+    Key(key::Options),
     /// Build the operator's program for this machine, for a release that is packaged on another
     Operator(operator::Options),
     /// Make a release of the commit that is checked out
@@ -74,6 +77,7 @@ impl Options {
             Some(What::Operator(_)) => Some("release operator"),
             Some(What::Package(_)) => Some("release package"),
             Some(What::Publish(_)) => Some("release publish"),
+            Some(What::Key(_)) => None,
             Some(What::Verify(options)) => options.rebuild().then_some("release verify --rebuild"),
         }
     }
@@ -86,6 +90,7 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
         None => plan::run(context, &options.plan),
         Some(What::Plan(options)) => plan::run(context, options),
         Some(What::Prepare(options)) => prepare::run(context, options),
+        Some(What::Key(options)) => key::run(context, options),
         Some(What::Operator(options)) => operator::run(context, options),
         Some(What::Package(options)) => package::run(context, options),
         Some(What::Publish(options)) => publish::run(context, options),

@@ -3,10 +3,10 @@
 use anyhow::Result;
 
 use super::dev::{DEFAULT, running};
+use crate::commands::dry_run;
 use crate::context::Context;
 use crate::plan::interrupt::Interrupt;
 use crate::plan::show::Show;
-use crate::stdout;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  cargo xtask down\n  cargo xtask down --dry-run")]
@@ -24,9 +24,7 @@ pub struct Options {
 pub fn run(context: &Context, options: &Options) -> Result<()> {
     if options.dry_run {
         let plan = running::plan_down(context, &options.environment, running::Data::Stay)?;
-        let text = if context.json { serde_json::to_string_pretty(&plan)? } else { plan.text() };
-        stdout::text(&format!("{}\n", text.trim_end()))?;
-        return Ok(());
+        return dry_run::show(context, &plan);
     }
     let show = Show::on_stderr();
     running::recover(context, &options.environment, &show)?;

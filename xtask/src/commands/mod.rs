@@ -6,6 +6,7 @@ pub mod ci;
 pub mod dev;
 pub mod doctor;
 pub mod down;
+mod dry_run;
 pub mod environment;
 pub mod generate;
 pub mod image;

@@ -3,5 +3,6 @@
 
 mod faults;
 mod fixture;
+mod gate;
 mod real;
 mod stand_ins;

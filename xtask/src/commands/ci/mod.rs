@@ -28,6 +28,7 @@ use vocabulary::model::{Gate, Requirement};
 use self::summary::{GateResult, Row};
 use super::dev::programs::{programs, tools};
 use super::dev::running::command_line;
+use crate::commands::dry_run;
 use crate::context::Context;
 use crate::exit::Reported;
 use crate::plan::clock::{millis, now_ms, utc};
@@ -142,7 +143,7 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
     let place = lower::Place { root: &context.root, state: context.state(), path: &path };
     let plan = lower::plan(&gates, &programs, &place);
     if options.dry_run {
-        return if context.json { stdout::json(&plan) } else { stdout::text(&plan.text()) };
+        return dry_run::show(context, &plan);
     }
     let native = |call: &Call<'_>| match call.name {
         lower::LOOK_FOR_TESTS => evidence::look(call),

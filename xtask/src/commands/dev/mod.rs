@@ -12,6 +12,7 @@ use anyhow::Result;
 use serde_json::json;
 use vocabulary::model::environment::EngineKind;
 
+use crate::commands::dry_run;
 use crate::context::Context;
 use crate::engines::process::supervisor::Recovered;
 use crate::exit::Reported;
@@ -99,9 +100,7 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
         show.say(&format!("{WARNING}\n  for {}", containers.stand_ins.join(", ")));
     }
     if options.dry_run {
-        let text = if context.json { serde_json::to_string_pretty(&plan)? } else { plan.text() };
-        stdout::text(&format!("{}\n", text.trim_end()))?;
-        return Ok(());
+        return dry_run::show(context, &plan);
     }
     let interrupt = Interrupt::listen()?;
     let report = running::bring_up(context, &opened, &plan, &show, &interrupt)?;

@@ -10,6 +10,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::carry;
 use crate::commands::dev::natives::Shown;
+use crate::commands::dry_run;
 use crate::context::Context;
 use crate::exit::refused;
 use crate::images::archive::hex;
@@ -91,7 +92,7 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
     })?;
     if options.dry_run {
         eprintln!("{WARNING}");
-        return carry::show_plan(context, &plan);
+        return dry_run::show(context, &plan);
     }
     eprintln!("{WARNING}");
     let native = |call: &Call<'_>, show: &Show| perform(context, &toolbox, &chosen, show, call);

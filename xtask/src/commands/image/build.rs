@@ -9,6 +9,7 @@ use anyhow::{Context as _, Result, bail};
 use serde_json::json;
 
 use super::carry;
+use crate::commands::dry_run;
 use crate::context::Context;
 use crate::exit::refused;
 use crate::images::archive::Archive;
@@ -66,7 +67,7 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
         eprintln!("not built: {} has no stage {} yet", target.dockerfile, target.target);
     }
     if options.dry_run {
-        return carry::show_plan(context, &plan);
+        return dry_run::show(context, &plan);
     }
     let native = |call: &Call<'_>, _: &Show| perform(context, &engine, call);
     let report = carry::carry_out(context, &plan, options.jobs.unwrap_or_else(cores), &native)?;

@@ -14,23 +14,9 @@ use crate::plan::report::Report;
 use crate::plan::runner::Runner;
 use crate::plan::show::Show;
 use crate::plan::step::Plan;
-use crate::stdout;
 
 /// Milliseconds from TERM to KILL: a build client tells the engine to stop.
 const GRACE_MS: u64 = 10_000;
-
-/// Shows the plan instead of carrying it out.
-///
-/// # Errors
-/// It cannot be serialised.
-pub fn show_plan(context: &Context, plan: &Plan) -> Result<()> {
-    if context.json {
-        stdout::json(plan)?;
-    } else {
-        stdout::text(&plan.text())?;
-    }
-    Ok(())
-}
 
 /// # Errors
 /// The plan cannot be begun. A step that fails is told in the report.

@@ -15,6 +15,7 @@ use anyhow::{Context as _, Result, bail};
 
 use crate::commands::dev::programs::tools;
 use crate::commands::dev::running::command_line;
+use crate::commands::dry_run;
 use crate::context::Context;
 use crate::engines::compose::rehearsal::{self, native};
 use crate::images::stand_in::WARNING;
@@ -74,7 +75,7 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
         eprintln!("{WARNING}\n  for {}", stage.stand_ins.join(", "));
     }
     if options.dry_run {
-        return if context.json { stdout::json(&plan) } else { stdout::text(&plan.text()) };
+        return dry_run::show(context, &plan);
     }
     let interrupt = Interrupt::listen()?;
     let perform = |call: &Call<'_>| perform(&stage, &interrupt, call);

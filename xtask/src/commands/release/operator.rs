@@ -8,6 +8,7 @@ use serde_json::json;
 
 use super::operator_build;
 use crate::commands::dev::running::command_line;
+use crate::commands::dry_run;
 use crate::context::Context;
 use crate::exit::Reported;
 use crate::plan::action::{Action, Native};
@@ -74,7 +75,7 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
         ..Plan::default()
     };
     if options.dry_run {
-        return if context.json { stdout::json(&plan) } else { stdout::text(&plan.text()) };
+        return dry_run::show(context, &plan);
     }
     let place = |call: &Call| match call.name {
         PLACE => beside(&built, &file).map(|()| Outputs::new()),

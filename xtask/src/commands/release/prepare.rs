@@ -5,6 +5,7 @@ use anyhow::Result;
 use super::notes::day;
 use super::survey::{Survey, Wished};
 use crate::commands::dev::running::command_line;
+use crate::commands::dry_run;
 use crate::context::Context;
 use crate::exit::{Reported, refused};
 use crate::plan::action::{Action, Exec, Write};
@@ -51,7 +52,7 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
     }
     let plan = plan(context, &survey, &version)?;
     if options.dry_run {
-        return if context.json { stdout::json(&plan) } else { stdout::text(&plan.text()) };
+        return dry_run::show(context, &plan);
     }
     let runner = Runner {
         state: context.state(),

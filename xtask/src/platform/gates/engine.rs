@@ -36,7 +36,7 @@ pub fn gate() -> Gate {
             "rust-toolchain.toml",
             "xtask",
         ]),
-        negative_control: "xtask/tests/gates.rs::tests_fails_on_a_failing_test",
+        negative_control: "xtask/tests/images/gate.rs::the_gate_fails_on_a_failing_test_that_needs_an_engine",
         remedy: "run the failing test alone: `cargo test -p xtask --test compose NAME -- --ignored`",
         limit_seconds: 1800,
     }

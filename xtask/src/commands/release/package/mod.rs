@@ -11,6 +11,7 @@ use clap::ValueEnum;
 
 use super::FOLDER;
 use crate::commands::dev::running::command_line;
+use crate::commands::dry_run;
 use crate::context::Context;
 use crate::exit::{Reported, refused};
 use crate::plan::interrupt::Interrupt;
@@ -71,7 +72,7 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
     let inputs = inputs::observe(context, options)?;
     let plan = steps::plan(context, &inputs)?;
     if options.dry_run {
-        return if context.json { stdout::json(&plan) } else { stdout::text(&plan.text()) };
+        return dry_run::show(context, &plan);
     }
     let show = Show::on_stderr();
     if options.unsigned {

@@ -1,0 +1,13 @@
+//! What `--dry-run` prints: the plan, instead of what it does.
+
+use anyhow::Result;
+
+use crate::context::Context;
+use crate::plan::step::Plan;
+use crate::stdout;
+
+/// # Errors
+/// It cannot be written.
+pub fn show(context: &Context, plan: &Plan) -> Result<()> {
+    if context.json { stdout::json(plan) } else { stdout::text(&plan.text()) }
+}

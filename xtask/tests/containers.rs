@@ -200,6 +200,7 @@ fn production_has_two_replicas_and_no_way_to_their_operations() {
             told("DRAIN_DELAY_MS").parse::<u32>().unwrap() + told("DRAIN_TIMEOUT_MS").parse::<u32>().unwrap();
         assert_eq!(service["stop_grace_period"], "30s");
         assert!(drain < 30_000);
+        assert_ne!(told("DRAIN_DELAY_MS"), "0", "the edge has to notice");
         assert_eq!(service["depends_on"]["migrate"]["condition"], "service_completed_successfully");
     }
     assert_eq!(project["services"]["migrate"]["depends_on"]["postgres"]["condition"], "service_healthy");

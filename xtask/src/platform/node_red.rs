@@ -157,7 +157,7 @@ fn variables() -> Vec<Variable> {
             Variable { name: "EDITOR_HOST", value: Value::BindAddress(EDITOR) },
             Variable { name: "EDITOR_PORT", value: Value::BindPort(EDITOR) },
             Variable { name: "USER_DIR", value: Value::Folder(USER) },
-            Variable { name: "DRAIN_DELAY_MS", value: Value::Whole(DRAINING.delay_ms) },
+            Variable { name: "DRAIN_DELAY_MS", value: Value::Fact(Fact::DrainDelay) },
             Variable { name: "DRAIN_TIMEOUT_MS", value: Value::Whole(DRAINING.limit_ms) },
             Variable { name: "POSTGRES_HOST", value: Value::Host(postgres::SQL) },
             Variable { name: "POSTGRES_PORT", value: Value::Number(postgres::SQL) },

@@ -42,6 +42,8 @@ fn before_it_was_ever_up(checkout: &Checkout) {
     for service in SERVICES {
         assert!(ids.contains(&format!("{service}.ready").as_str()), "{ids:?}");
     }
+    let waits_for_no_edge = plan.to_string().contains(r#""DRAIN_DELAY_MS":"0""#);
+    assert!(waits_for_no_edge, "nothing routes to it: {plan:#}");
     assert!(!checkout.path(".flowship/dev/instance.json").exists(), "a dry run does nothing");
     assert!(!checkout.path(".flowship/dev/secrets").exists(), "a dry run does nothing");
     checkout.nothing_runs();

@@ -90,5 +90,11 @@ fn fact(topology: &Topology<'_>, unit: &Unit<'_>, fact: Fact) -> Option<Text> {
         Fact::LlmBaseUrl => site::LLM_BASE_URL.required(),
         Fact::LlmModel if in_development => site::LLM_MODEL.or(Text::literal(llm.model)),
         Fact::LlmModel => site::LLM_MODEL.required(),
+        Fact::DrainDelay => {
+            let platform = topology.platform;
+            let has_edge = topology.units.iter().any(|unit| unit.service.id == platform.edge.service);
+            let delay = if has_edge { platform.draining.delay_ms } else { 0 };
+            Text::literal(delay.to_string())
+        }
     })
 }

@@ -62,6 +62,9 @@ pub enum Fact {
     /// Base URL of the OpenAI-compatible endpoint, ending in `/v1`.
     LlmBaseUrl,
     LlmModel,
+    /// Milliseconds for which a replica that leaves still listens: [`super::Draining::delay_ms`] behind an edge, 0 where there
+    /// is none to notice.
+    DrainDelay,
 }
 
 impl Value {

@@ -12,6 +12,7 @@ use crate::exit::Reported;
 use crate::forge::repository::Repository;
 use crate::plan::interrupt::Interrupt;
 use crate::platform::platform;
+use crate::platform::release::ARCHITECTURES;
 use crate::release::changelog;
 use crate::release::conventional::Reading;
 use crate::release::decide::counted;
@@ -48,6 +49,7 @@ struct Plan {
     notes: String,
     /// Files that are built, and published; the images, where they are packaged, are more.
     builds: Vec<String>,
+    builds_of_others: Vec<String>,
     ci: Ci,
     problems: Vec<Problem>,
 }
@@ -108,6 +110,7 @@ fn make(context: &Context, options: &Options) -> Result<Plan> {
         notes: survey.notes.text(),
         version: version.clone(),
         builds: version.as_ref().map(files).unwrap_or_default(),
+        builds_of_others: version.as_ref().map(files_of_others).unwrap_or_default(),
         ci: standing.ci,
         problems,
     })
@@ -137,6 +140,11 @@ fn files(version: &semver::Version) -> Vec<String> {
         [description::bundle, description::rust_sbom, description::npm_sbom].map(|name| name(&version));
     let statements = [ledger::FILE, manifest::FILE, provenance::FILE, sums::FILE, signing::FILE];
     made.into_iter().chain(statements.map(str::to_owned)).collect()
+}
+
+fn files_of_others(version: &semver::Version) -> Vec<String> {
+    let others = ARCHITECTURES[1..].iter();
+    others.map(|other| description::operator(&version.to_string(), other.target())).collect()
 }
 
 fn stale(context: &Context) -> Result<Vec<String>> {
@@ -181,6 +189,7 @@ fn text(plan: &Plan) -> String {
         }
     };
     list("`cargo xtask release package` builds", &plan.builds);
+    list("and of what other machines have built (--operators)", &plan.builds_of_others);
     if let Some(tag) = &plan.tag {
         list("`cargo xtask release publish` tags", &[format!("{tag} at {}, annotated", short(&plan.commit))]);
     }

@@ -40,6 +40,9 @@ pub struct Exec {
     /// Added to the environment of this process, or instead of it.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub env: BTreeMap<String, Arg>,
+    /// Names of the variables of this process that it gets besides [default: all].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inherits: Option<Vec<String>>,
     /// Absolute [default: the working folder of this process].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cwd: Option<PathBuf>,

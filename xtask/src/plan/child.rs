@@ -40,11 +40,11 @@ pub struct Command {
 }
 
 /// Which variables of this process a child gets.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub enum Inherits {
     #[default]
     Everything,
-    Only(&'static [&'static str]),
+    Only(Vec<String>),
 }
 
 /// Takes the lines of a child's output, without their ends.
@@ -115,9 +115,9 @@ impl Command {
     }
 
     fn environment(&self) -> BTreeMap<std::ffi::OsString, std::ffi::OsString> {
-        let inherited = std::env::vars_os().filter(|(name, _)| match self.inherits {
+        let inherited = std::env::vars_os().filter(|(name, _)| match &self.inherits {
             Inherits::Everything => true,
-            Inherits::Only(names) => names.iter().any(|only| name == only),
+            Inherits::Only(names) => names.iter().any(|only| name == only.as_str()),
         });
         inherited.chain(self.env.iter().map(|(name, value)| (name.into(), value.expose().into()))).collect()
     }

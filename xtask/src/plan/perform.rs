@@ -185,8 +185,8 @@ fn run_program(exec: &Exec, desk: &Desk) -> Result<Outputs> {
     env.insert(OUTPUT_FILE.to_owned(), desk.resolve(&path.into())?);
     env.insert(leftovers::MARK.to_owned(), desk.resolve(&leftovers::mark().into())?);
     let stdin = exec.stdin.as_ref().map(|arg| desk.resolve(arg)).transpose()?;
-    let command =
-        Command { argv, env, inherits: Inherits::Everything, cwd: exec.cwd.clone(), stdin, user: exec.user };
+    let inherits = exec.inherits.clone().map_or(Inherits::Everything, Inherits::Only);
+    let command = Command { argv, env, inherits, cwd: exec.cwd.clone(), stdin, user: exec.user };
 
     let words: Vec<_> = command.argv.iter().map(ToString::to_string).collect();
     desk.log.line(&format!("$ {}", words.join(" ")));

@@ -82,7 +82,11 @@ impl Action {
                 let env =
                     exec.env.iter().map(|(name, value)| format!("{name}={}", quoted(&value.to_string())));
                 let words = std::iter::once(quoted(&exec.program)).chain(exec.args.iter().map(quoted_arg));
-                let mut text = env.chain(words).collect::<Vec<_>>().join(" ");
+                let only = exec.inherits.as_ref().map(|names| {
+                    let kept = names.iter().map(|name| format!(" {name}=\"${name}\""));
+                    format!("env --ignore-environment{}", kept.collect::<String>())
+                });
+                let mut text = only.into_iter().chain(env).chain(words).collect::<Vec<_>>().join(" ");
                 if let Some(cwd) = &exec.cwd {
                     text = format!("(cd {} && {text})", cwd.display());
                 }
@@ -132,7 +136,8 @@ fn quoted_arg(arg: &Arg) -> String {
     quoted(&arg.to_string())
 }
 
-fn quoted(word: &str) -> String {
+/// As a shell reads one word.
+pub fn quoted(word: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_./:=@%+,".contains(&byte);
     if !word.is_empty() && word.bytes().all(plain) {
         word.to_owned()

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use anyhow::{Context as _, Result, bail};
 
 use super::header::{Form, header};
+use super::link::leaves;
 
 /// Tar's unit.
 const BLOCK: usize = 512;
@@ -52,6 +53,11 @@ pub fn write(tree: &Tree, top: &str, mtime: u64, out: &mut dyn Write) -> Result<
     for (path, node) in entries {
         match node {
             None => out.write_all(header(&path, Form::Folder, "", mtime)?.as_bytes())?,
+            Some(Node::Link(to)) if leaves(&path, to) => {
+                bail!(
+                    "{path}: a symbolic link to {to:?}, which may lead out of the archive; nobody could verify it"
+                )
+            }
             Some(Node::Link(to)) => out.write_all(header(&path, Form::Link, to, mtime)?.as_bytes())?,
             Some(Node::File { executable, contents }) => {
                 file(&path, *executable, contents, mtime, out).with_context(|| format!("packing {path}"))?;
@@ -137,6 +143,13 @@ mod tests {
         let of =
             |contents| bytes(&Tree::from([("f".to_owned(), Node::File { executable: false, contents })]));
         assert_eq!(of(Contents::Bytes(long.into())), of(Contents::File(path)));
+    }
+
+    #[test]
+    fn a_link_that_verification_would_refuse_is_not_packed() {
+        let tree = Tree::from([("l".to_owned(), Node::Link("a/../../x".to_owned()))]);
+        let error = write(&tree, "top", 0, &mut io::sink()).unwrap_err().to_string();
+        assert!(error.contains("top/l") && error.contains("out of the archive"), "{error}");
     }
 
     #[test]

@@ -16,6 +16,7 @@ pub mod header;
 pub mod history;
 pub mod judge;
 pub mod ledger;
+pub mod link;
 pub mod manifest;
 pub mod oci_digest;
 pub mod problems;

@@ -11,6 +11,7 @@ use tar::{EntryType, Header};
 
 use super::hashing;
 use super::header::{Form, header};
+use super::link::leaves;
 
 const BLOCK: usize = 512;
 const BUFFER: usize = 1024 * 1024;
@@ -207,26 +208,6 @@ impl<R: Read> Reader<'_, R> {
     }
 }
 
-/// Whether a link at `path` leads out of the folder at the top, or to nowhere that can be told.
-fn leaves(path: &str, link: &str) -> bool {
-    if link.is_empty() || link.starts_with('/') || link.chars().any(char::is_control) {
-        return true;
-    }
-    // The link's own name does not count; the top folder itself must not be left.
-    let mut depth = path.split('/').count() as i64 - 1;
-    for part in link.split('/') {
-        match part {
-            ".." => depth -= 1,
-            "" | "." => {}
-            _ => depth += 1,
-        }
-        if depth < 1 {
-            return true;
-        }
-    }
-    false
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::archive::{self, Contents, Node, Tree};
@@ -335,6 +316,8 @@ mod tests {
             (vec![link("top/l", "..")], "leaves the archive's folder"),
             (vec![link("top/l", "../../x")], "leaves the archive's folder"),
             (vec![link("top/l", "a/../../top/x")], "leaves the archive's folder"),
+            // Through another link, which leads up.
+            (vec![link("top/l", "a/b/up/../outside")], "leaves the archive's folder"),
             (vec![link("top/l", "."), file("top/l/f")], "lies below l, which is no folder"),
             (vec![special(EntryType::Link)], "a special entry"),
             (vec![special(EntryType::Char)], "a special entry"),

@@ -8,13 +8,37 @@ use anyhow::{Context as _, Result};
 use vocabulary::model::Architecture;
 
 use crate::exit::refused;
-use crate::plan::action::Exec;
+use crate::plan::action::{Action, Exec};
 use crate::plan::argument::Arg;
+use crate::plan::print::quoted;
 use crate::plan::step::{Journaled, Step, StepId};
 
 /// In the workspace's Cargo.toml.
 const PROFILE: &str = "operator";
 const LIMIT_MS: u64 = 3_600_000;
+
+/// What decides where programs and downloads come from, not what is built.
+const INHERITED: [&str; 19] = [
+    "ALL_PROXY",
+    "CARGO_HOME",
+    "CARGO_HTTP_CAINFO",
+    "CARGO_HTTP_PROXY",
+    "CARGO_NET_GIT_FETCH_WITH_CLI",
+    "CARGO_NET_OFFLINE",
+    "CARGO_NET_RETRY",
+    "HOME",
+    "HTTPS_PROXY",
+    "HTTP_PROXY",
+    "NO_PROXY",
+    "PATH",
+    "RUSTUP_HOME",
+    "RUSTUP_TOOLCHAIN",
+    "SSL_CERT_DIR",
+    "SSL_CERT_FILE",
+    "TMPDIR",
+    "http_proxy",
+    "https_proxy",
+];
 
 /// The machine that is built on, and for.
 ///
@@ -39,7 +63,7 @@ pub fn step(id: &str, root: &Path, architecture: Architecture, time: u64) -> Res
     Ok(Step {
         id: StepId::from(id),
         title: format!("build the operator's program for {target}"),
-        action: crate::plan::action::Action::Exec(build(root, target, time)?),
+        action: Action::Exec(build(root, target, time)?),
         // Cargo knows better than a journal whether anything is to do.
         journaled: Journaled::No,
         time_limit_ms: LIMIT_MS,
@@ -62,17 +86,15 @@ fn build(root: &Path, target: &str, time: u64) -> Result<Exec> {
     Ok(Exec {
         program: "cargo".to_owned(),
         args,
+        // A user's own flags, compilers and wrappers would make another program.
+        inherits: Some(INHERITED.iter().map(|name| (*name).to_owned()).collect()),
         env: [
             ("CARGO_ENCODED_RUSTFLAGS", flags(root, &cargo_home)),
-            // Of C code: no path of this machine, and no time.
-            (
-                "CFLAGS",
-                format!(
-                    "-ffile-prefix-map={}=/cargo -ffile-prefix-map={}=/flowship",
-                    cargo_home.display(),
-                    root.display()
-                ),
-            ),
+            ("CFLAGS", c_flags(root, &cargo_home)),
+            // Else the crates that compile C would split the flags at the spaces of a path.
+            ("CC_SHELL_ESCAPED_FLAGS", "1".to_owned()),
+            ("RUSTC_WRAPPER", String::new()),
+            ("RUSTC_WORKSPACE_WRAPPER", String::new()),
             ("SOURCE_DATE_EPOCH", time.to_string()),
             ("CARGO_INCREMENTAL", "0".to_owned()),
         ]
@@ -85,11 +107,50 @@ fn build(root: &Path, target: &str, time: u64) -> Result<Exec> {
 }
 
 fn flags(root: &Path, cargo_home: &Path) -> String {
-    [
-        "-Ctarget-feature=+crt-static".to_owned(),
-        format!("--remap-path-prefix={}=/flowship", root.display()),
-        format!("--remap-path-prefix={}=/cargo", cargo_home.display()),
-        "-Clink-arg=-Wl,--build-id=none".to_owned(),
-    ]
-    .join("\u{1f}")
+    let remaps = remapped(root, cargo_home).map(|(from, to)| format!("--remap-path-prefix={from}={to}"));
+    ["-Ctarget-feature=+crt-static".to_owned(), "-Clink-arg=-Wl,--build-id=none".to_owned()]
+        .into_iter()
+        .chain(remaps)
+        .collect::<Vec<_>>()
+        .join("\u{1f}")
+}
+
+/// For C code.
+fn c_flags(root: &Path, cargo_home: &Path) -> String {
+    let remaps =
+        remapped(root, cargo_home).map(|(from, to)| quoted(&format!("-ffile-prefix-map={from}={to}")));
+    remaps.join(" ")
+}
+
+/// Paths of this machine, and what stands for them. Of two that fit the compilers take the last: cargo's folder may lie in
+/// the tree.
+fn remapped(root: &Path, cargo_home: &Path) -> [(String, &'static str); 2] {
+    [(root.display().to_string(), "/flowship"), (cargo_home.display().to_string(), "/cargo")]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_of_the_user_but_the_ways_to_programs_counts() {
+        let step = step("build", Path::new("/a b"), Architecture::X86_64, 7).unwrap();
+        let Action::Exec(exec) = step.action else { panic!("{step:?}") };
+        let inherited = exec.inherits.unwrap();
+        for flag in ["CC", "CFLAGS", "CPATH", "LIBRARY_PATH", "RUSTC", "RUSTFLAGS", "LD_PRELOAD"] {
+            assert!(!inherited.iter().any(|name| name == flag), "{flag}");
+        }
+        assert!(
+            !inherited
+                .iter()
+                .any(|name| name.starts_with("CARGO_PROFILE") || name.starts_with("CARGO_TARGET"))
+        );
+        let env = |name: &str| exec.env[name].to_string();
+        assert_eq!(env("RUSTC_WRAPPER"), "");
+        assert_eq!(env("SOURCE_DATE_EPOCH"), "7");
+        assert!(env("CFLAGS").starts_with("'-ffile-prefix-map=/a b=/flowship' "), "{}", env("CFLAGS"));
+        let flags = env("CARGO_ENCODED_RUSTFLAGS");
+        assert!(flags.contains("--remap-path-prefix=/a b=/flowship\u{1f}"), "{flags:?}");
+        assert!(flags.ends_with("=/cargo"), "{flags:?}");
+    }
 }

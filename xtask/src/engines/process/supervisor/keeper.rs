@@ -199,7 +199,7 @@ impl Keeper {
         let command = Command {
             argv,
             env,
-            inherits: Inherits::Only(INHERITED),
+            inherits: Inherits::Only(INHERITED.iter().map(|name| (*name).to_owned()).collect()),
             cwd: Some(self.spec.cwd.clone()),
             stdin: None,
             user: self.spec.user,

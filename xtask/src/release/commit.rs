@@ -35,7 +35,30 @@ pub fn checked_out(root: &Path) -> Result<Commit> {
             files.join("\n  ")
         )));
     }
+    // Lower case: git was told not to look at them.
+    let unseen = git(root, &["ls-files", "-v"])?;
+    let unseen: Vec<_> =
+        unseen.lines().filter(|line| line.starts_with(|first: char| first.is_ascii_lowercase())).collect();
+    if let [first, ..] = unseen[..] {
+        return Err(refused(format!(
+            "git does not look whether {} files are changed, such as {}: git update-index --no-assume-unchanged FILE",
+            unseen.len(),
+            first.get(2..).unwrap_or_default()
+        )));
+    }
     Ok(Commit { id: id.to_owned(), time: time.parse().with_context(|| format!("git's time {time}"))? })
+}
+
+/// That the working tree is the commit that it was.
+///
+/// # Errors
+/// It is not any more.
+pub fn still(root: &Path, commit: &Commit) -> Result<()> {
+    let now = checked_out(root)?;
+    if now != *commit {
+        bail!("the commit {} was checked out when this began, now it is {}: run it again", commit.id, now.id);
+    }
+    Ok(())
 }
 
 /// Runs git and gives what it says.

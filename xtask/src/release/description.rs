@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::program::Program;
+
 /// The version of the forms of `release.json` and `manifest.json`.
 pub const SCHEMA: u32 = 1;
 
@@ -27,6 +29,9 @@ pub struct Release {
     /// The machine that the bundle's program is for, as Rust names it.
     pub target: String,
     pub images: Vec<Image>,
+    /// The programs for other machines that are part of the release.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub operators: Vec<Program>,
     /// Version by program: what it was built with, and what it brings.
     pub tools: BTreeMap<String, String>,
 }

@@ -159,7 +159,9 @@ pub fn release(
         }
     }
     if only.is_none() {
-        verdict.note("evidence", judge_evidence(folder, release)?);
+        let (problems, note) = judge_evidence(folder, release)?;
+        verdict.note("evidence", problems);
+        note.into_iter().for_each(|note| verdict.remark(note));
         verdict.note("images", judge_images(folder, release)?);
     }
     verdict.manifest = Some(manifest);
@@ -321,7 +323,8 @@ fn judge_bundle(folder: &Path, name: &str, release: &Release) -> Result<(Vec<Str
 
 /// The archive of the operator's program for another machine than the bundle's.
 fn judge_program(folder: &Path, name: &str, release: &Release) -> Result<Vec<String>> {
-    if description::operator_target(&release.version, name).is_none_or(|target| target == release.target) {
+    let target = description::operator_target(&release.version, name);
+    if target.is_none_or(|target| target == release.target) {
         let expected = description::operator(&release.version, "TARGET");
         return Ok(vec![format!(
             "{name}: expected a name such as {expected}, for another machine than the bundle's"
@@ -330,11 +333,19 @@ fn judge_program(folder: &Path, name: &str, release: &Release) -> Result<Vec<Str
     let reading = entries(folder, name, release, &|_| false)?;
     let mut problems = reading.problems;
     let found: Vec<_> = reading.entries.iter().collect();
-    if problems.is_empty()
-        && !matches!(found[..], [(path, Found::File { executable: true, .. })] if path == bundle::OPERATOR)
-    {
-        let found = found.iter().map(|(path, _)| path.as_str()).collect::<Vec<_>>().join(", ");
-        problems.push(format!("holds {found:?}; expected the program {} and nothing else", bundle::OPERATOR));
+    match found[..] {
+        _ if !problems.is_empty() => {}
+        [(path, Found::File { executable: true, sha256, .. })] if path == bundle::OPERATOR => {
+            let told = release.operators.iter().find(|program| Some(program.target.as_str()) == target);
+            if told.is_none_or(|told| told.sha256 != *sha256 || told.commit != release.commit) {
+                problems.push(format!("holds another program than {} tells of", description::FILE));
+            }
+        }
+        _ => {
+            let found = found.iter().map(|(path, _)| path.as_str()).collect::<Vec<_>>().join(", ");
+            problems
+                .push(format!("holds {found:?}; expected the program {} and nothing else", bundle::OPERATOR));
+        }
     }
     Ok(problems.into_iter().map(|problem| format!("{name}: {problem}")).collect())
 }
@@ -381,13 +392,14 @@ fn judge_sboms(folder: &Path, release: &Release, files: &Files, about: &sbom::Ab
     Ok(problems)
 }
 
-fn judge_evidence(folder: &Path, release: &Release) -> Result<Vec<String>> {
+/// What is wrong with the ledger, and how much it proves.
+fn judge_evidence(folder: &Path, release: &Release) -> Result<(Vec<String>, Option<String>)> {
     let Some(told) = text(folder, ledger::FILE)? else {
-        return Ok(vec![format!("{} is missing", ledger::FILE)]);
+        return Ok((vec![format!("{} is missing", ledger::FILE)], None));
     };
     Ok(match serde_json::from_str::<Ledger>(&told) {
-        Ok(ledger) => ledger.problems(&release.commit),
-        Err(error) => vec![format!("{}: {error}", ledger::FILE)],
+        Ok(ledger) => (ledger.problems(&release.commit), Some(ledger.summary())),
+        Err(error) => (vec![format!("{}: {error}", ledger::FILE)], None),
     })
 }
 

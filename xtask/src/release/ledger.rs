@@ -63,6 +63,14 @@ pub fn collect(records: Vec<Record>, wanted: &[(Kind, &str)], commit: &str) -> L
 }
 
 impl Ledger {
+    /// How much is proven, and what is not.
+    pub fn summary(&self) -> String {
+        let proven = format!("{} passed on this commit", self.records.len());
+        let names: Vec<_> =
+            self.left_out.iter().map(|one| format!("{} {}", one.kind.word(), one.name)).collect();
+        if names.is_empty() { proven } else { format!("{proven}; NOT PROVEN: {}", names.join(", ")) }
+    }
+
     /// What is wrong with it as the ledger of a commit.
     pub fn problems(&self, commit: &str) -> Vec<String> {
         let mut problems = Vec::new();

@@ -100,6 +100,7 @@ pub mod tests {
                 flows_rev: "f".repeat(64),
                 target: "x86_64-unknown-linux-gnu".to_owned(),
                 images: Vec::new(),
+                operators: Vec::new(),
                 tools: [("rustc".to_owned(), "rustc 1.95.0".to_owned())].into(),
             },
             artifacts: vec![Artifact {

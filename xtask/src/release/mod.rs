@@ -20,6 +20,7 @@ pub mod link;
 pub mod manifest;
 pub mod oci_digest;
 pub mod problems;
+pub mod program;
 pub mod provenance;
 pub mod safe_read;
 pub mod sbom;

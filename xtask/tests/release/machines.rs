@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use crate::fixture::{Key, Repository, files, noise, text};
-use crate::made::Made;
+use crate::made::{Made, sha256};
 
 const OWN: &str = "x86_64-unknown-linux-gnu";
 const OTHER: &str = "aarch64-unknown-linux-gnu";
@@ -30,7 +30,13 @@ fn programs(repository: &Repository, programs: &[(&str, u16)]) -> PathBuf {
     let folder = repository.folder.path().join("operators");
     fs::create_dir_all(&folder).unwrap();
     for (target, machine) in programs {
-        fs::write(folder.join(format!("flowship-{target}")), program(*machine)).unwrap();
+        let bytes = program(*machine);
+        fs::write(folder.join(format!("flowship-{target}")), &bytes).unwrap();
+        let told = serde_json::json!({
+            "target": target, "commit": repository.git(&["rev-parse", "HEAD"]), "sha256": sha256(&bytes),
+            "tools": { "rustc": "rustc 1.95.0" }
+        });
+        fs::write(folder.join(format!("flowship-{target}.json")), told.to_string()).unwrap();
     }
     folder
 }
@@ -98,6 +104,20 @@ fn what_is_no_program_for_such_a_machine_is_refused() {
     };
     refused(&[], "holds no program for another machine than this; expected flowship-x86_64");
     refused(&[(OTHER, 62)], &format!("flowship-{OTHER}: is for the ELF machine 62"));
+    let folder = programs(&repository, &[(OTHER, 183)]);
+    let arguments = ["--unsigned", "--operators", folder.to_str().unwrap()];
+    let now = |part: &str| {
+        let output = repository.package(&arguments).output().unwrap();
+        assert_eq!(output.status.code(), Some(2), "{}", text(&output));
+        assert!(text(&output).contains(part), "{part}: {}", text(&output));
+    };
+    fs::write(folder.join(format!("flowship-{OTHER}")), [program(183), vec![0]].concat()).unwrap();
+    now("was built as SHA-256");
+    programs(&repository, &[(OTHER, 183)]);
+    repository.commit("Go on");
+    now("was built as commit");
+    fs::remove_file(folder.join(format!("flowship-{OTHER}.json"))).unwrap();
+    now("expected what `cargo xtask release operator` leaves beside the program");
 }
 
 #[test]
@@ -117,6 +137,14 @@ fn an_archive_with_anything_but_the_program_is_refused_even_when_signed() {
     made.refused(&repository, &key, "damaged or cut short");
 
     let made = Made::of(&repository);
+    made.edit("manifest.json", |manifest| {
+        manifest["release"]["operators"][0]["sha256"] = "0".repeat(64).into();
+    });
+    made.put_tar(&with_operator_sum(&made.tar(), &"0".repeat(64)));
+    made.seal(&key);
+    made.refused(&repository, &key, "another program than release.json tells of");
+
+    let made = Made::of(&repository);
     rename(&made, &archive_of(OTHER), &archive_of(OWN));
     made.seal(&key);
     made.refused(&repository, &key, "for another machine than the bundle's");
@@ -129,7 +157,10 @@ fn on_the_other_machine_its_own_program_is_built_again() {
     let made = Made::of(&repository);
     // As if this machine were the other one: the same release with the names exchanged.
     rename(&made, &archive_of(OTHER), &archive_of(OWN));
-    made.edit("manifest.json", |manifest| manifest["release"]["target"] = OTHER.into());
+    made.edit("manifest.json", |manifest| {
+        manifest["release"]["target"] = OTHER.into();
+        manifest["release"]["operators"][0]["target"] = OWN.into();
+    });
     made.put_tar(&with_target(&made.tar()));
     made.seal(&key);
     let rebuild = |program: &[u8]| {
@@ -159,6 +190,15 @@ fn rename(made: &Made, from: &str, to: &str) {
 
 /// The bundle with a `release.json` that says it is for the other machine.
 fn with_target(tar: &[u8]) -> Vec<u8> {
+    changed(tar, |text| text.replace(OTHER, "@").replace(OWN, OTHER).replace("@", OWN))
+}
+
+/// The bundle with a `release.json` that tells of another program for the other machine.
+fn with_operator_sum(tar: &[u8], sum: &str) -> Vec<u8> {
+    changed(tar, |text| text.replace(&sha256(&program(183)), sum))
+}
+
+fn changed(tar: &[u8], change: impl Fn(&str) -> String) -> Vec<u8> {
     let mut archive = tar::Archive::new(tar);
     let mut changed = tar::Builder::new(Vec::new());
     for entry in archive.entries().unwrap() {
@@ -167,7 +207,7 @@ fn with_target(tar: &[u8]) -> Vec<u8> {
         let mut contents = Vec::new();
         std::io::Read::read_to_end(&mut entry, &mut contents).unwrap();
         if entry.path().unwrap().ends_with("release.json") {
-            contents = String::from_utf8(contents).unwrap().replace(OWN, OTHER).into_bytes();
+            contents = change(std::str::from_utf8(&contents).unwrap()).into_bytes();
             header.set_size(contents.len() as u64);
             header.set_cksum();
         }

@@ -19,7 +19,8 @@ use crate::plan::report::Outcome;
 use crate::plan::runner::{Runner, cores};
 use crate::plan::show::Show;
 use crate::plan::step::{Journaled, Plan, Step};
-use crate::release::commit::checked_out;
+use crate::release::commit::{checked_out, still};
+use crate::release::program::{self, Program};
 use crate::release::{bundle, hashing};
 use crate::stdout;
 
@@ -33,7 +34,7 @@ const PLACE: &str = "place";
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  cargo xtask release operator\n  cargo xtask release operator --json\n\nThe program goes to \
-                        target/release-operators/flowship-TARGET. Gather those of all machines in one folder, and give that to \
+                        target/release-operators/flowship-TARGET, with a file that tells what it was built of. Gather those of all machines in one folder, and give that to \
                         `cargo xtask release package --operators FOLDER`."
 )]
 pub struct Options {
@@ -78,7 +79,18 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
         return dry_run::show(context, &plan);
     }
     let place = |call: &Call| match call.name {
-        PLACE => beside(&built, &file).map(|()| Outputs::new()),
+        PLACE => {
+            still(&context.root, &commit)?;
+            beside(&built, &file)?;
+            let told = Program {
+                target: architecture.target().to_owned(),
+                commit: commit.id.clone(),
+                sha256: hashing::of_file(&file)?.sha256,
+                tools: operator_build::tools(&context.root),
+            };
+            program::write(&file, &told)?;
+            Ok(Outputs::new())
+        }
         other => bail!("nothing here can {other}"),
     };
     let runner = Runner {
@@ -97,13 +109,11 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
         Outcome::Failed => return Err(Reported.into()),
         Outcome::Interrupted(_) => return report.into_result(),
     }
-    let hashed = hashing::of_file(&file)?;
+    let told = program::read(&file)?;
     if context.json {
-        return stdout::json(&json!({
-            "file": file, "target": architecture.target(), "commit": commit.id, "bytes": hashed.bytes, "sha256": hashed.sha256,
-        }));
+        return stdout::json(&json!({ "file": file, "program": told }));
     }
-    stdout::text(&format!("{}  {}\n", hashed.sha256, file.display()))
+    stdout::text(&format!("{}  {}\n", told.sha256, file.display()))
 }
 
 /// Written beside and renamed: the name never stands for half a program.

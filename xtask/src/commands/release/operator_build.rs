@@ -1,8 +1,10 @@
 //! How the operator's program is built: linked statically, and the same bytes wherever its commit is built.
 
+use std::collections::BTreeMap;
 use std::env;
 use std::env::consts::ARCH;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use anyhow::{Context as _, Result};
 use vocabulary::model::Architecture;
@@ -18,7 +20,7 @@ const PROFILE: &str = "operator";
 const LIMIT_MS: u64 = 3_600_000;
 
 /// What decides where programs and downloads come from, not what is built.
-const INHERITED: [&str; 19] = [
+const INHERITED: [&str; 21] = [
     "ALL_PROXY",
     "CARGO_HOME",
     "CARGO_HTTP_CAINFO",
@@ -31,6 +33,8 @@ const INHERITED: [&str; 19] = [
     "HTTP_PROXY",
     "NO_PROXY",
     "PATH",
+    "RUSTUP_AUTO_INSTALL",
+    "RUSTUP_DIST_SERVER",
     "RUSTUP_HOME",
     "RUSTUP_TOOLCHAIN",
     "SSL_CERT_DIR",
@@ -47,6 +51,30 @@ const INHERITED: [&str; 19] = [
 pub fn own_architecture() -> Result<Architecture> {
     Architecture::named(ARCH)
         .ok_or_else(|| refused(format!("no release is made on {ARCH}; expected x86_64 or aarch64")))
+}
+
+/// What it is built with here: versions by program.
+pub fn tools(root: &Path) -> BTreeMap<String, String> {
+    [
+        ("rustc", "rustc", &["--version"][..]),
+        ("cargo", "cargo", &["--version"]),
+        ("cc", "cc", &["--version"]),
+        ("ld", "ld", &["--version"]),
+        ("libc", "getconf", &["GNU_LIBC_VERSION"]),
+    ]
+    .into_iter()
+    .map(|(name, program, arguments)| (name.to_owned(), first_line(root, program, arguments)))
+    .collect()
+}
+
+fn first_line(root: &Path, program: &str, arguments: &[&str]) -> String {
+    let output = Command::new(program).args(arguments).env("LC_ALL", "C").current_dir(root).output();
+    match output {
+        Ok(output) if output.status.success() => {
+            String::from_utf8_lossy(&output.stdout).lines().next().unwrap_or_default().trim().to_owned()
+        }
+        _ => "absent".to_owned(),
+    }
 }
 
 /// Where cargo leaves it.

@@ -78,6 +78,11 @@ impl Acts<'_> {
         Ok(Outputs::new())
     }
 
+    /// The program is built from the files on disk, minutes after they were looked at first.
+    fn still_the_commit(&self) -> Result<()> {
+        commit::still(&self.context.root, &self.inputs.commit)
+    }
+
     fn operator(&self) -> PathBuf {
         self.inputs
             .operator_binary
@@ -122,11 +127,13 @@ impl Acts<'_> {
             flows_rev: bundle::flows_rev(files)?,
             target: inputs.architecture.target().to_owned(),
             images,
+            operators: inputs.operators.iter().map(|operator| operator.program.clone()).collect(),
             tools: inputs.tools.clone(),
         })
     }
 
     fn bundle(&self, call: &Call) -> Result<Outputs> {
+        self.still_the_commit()?;
         let files = self.committed()?;
         let release =
             self.release(&files, &|target| call.args.get(target).map(|digest| digest.expose().to_owned()))?;
@@ -240,6 +247,7 @@ impl Acts<'_> {
 
     /// In one move: a reader sees the whole release or the one before it.
     fn place(&self) -> Result<Outputs> {
+        self.still_the_commit()?;
         let (stage, folder) = (self.stage(), self.context.path(FOLDER));
         let mut expected: Vec<String> =
             steps::artifacts(self.inputs).into_iter().map(|(file, ..)| file).collect();

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use anyhow::Result;
 use sha2::{Digest as _, Sha256};
@@ -20,6 +19,7 @@ use crate::platform::platform;
 use crate::platform::release::ARCHITECTURES;
 use crate::release::commit::{self, Commit};
 use crate::release::description::Image;
+use crate::release::program::{self, Program};
 use crate::release::{elf, hashing, signing};
 use crate::tools::requirements::Requirements;
 
@@ -51,7 +51,7 @@ pub struct Inputs {
 pub struct Operator {
     pub architecture: Architecture,
     pub file: PathBuf,
-    pub sha256: String,
+    pub program: Program,
 }
 
 /// Where the secret key is.
@@ -84,10 +84,11 @@ pub fn observe(context: &Context, options: &Options) -> Result<Inputs> {
     let commit = commit::checked_out(&context.root).map_err(&mut note).ok();
     let version = version(&context.root).map_err(&mut note).ok();
     let architecture = operator_build::own_architecture().map_err(&mut note).ok();
-    let operators = operators(options.operators.as_deref(), architecture).unwrap_or_else(|error| {
-        note(error);
-        Vec::new()
-    });
+    let operators =
+        operators(options.operators.as_deref(), architecture, commit.as_ref()).unwrap_or_else(|error| {
+            note(error);
+            Vec::new()
+        });
     let tools = tools(&context.root).map_err(&mut note).ok();
     let built = match options.images {
         Images::None => Vec::new(),
@@ -148,7 +149,11 @@ fn version(root: &Path) -> Result<String> {
 }
 
 /// The programs of a folder for other machines than this.
-fn operators(folder: Option<&Path>, own: Option<Architecture>) -> Result<Vec<Operator>> {
+fn operators(
+    folder: Option<&Path>,
+    own: Option<Architecture>,
+    commit: Option<&Commit>,
+) -> Result<Vec<Operator>> {
     let Some(folder) = folder else { return Ok(Vec::new()) };
     let mut operators = Vec::new();
     for architecture in ARCHITECTURES.into_iter().filter(|architecture| Some(*architecture) != own) {
@@ -159,8 +164,22 @@ fn operators(folder: Option<&Path>, own: Option<Architecture>) -> Result<Vec<Ope
         if let Some(problem) = elf::problem(&file, architecture)? {
             return Err(refused(format!("{}: {problem}", file.display())));
         }
+        let program = program::read(&file)?;
         let sha256 = hashing::of_file(&file)?.sha256;
-        operators.push(Operator { architecture, file, sha256 });
+        for (what, told, found) in [
+            ("commit", Some(&program.commit), commit.map(|commit| &commit.id)),
+            ("SHA-256", Some(&program.sha256), Some(&sha256)),
+        ] {
+            if found.is_some() && told != found {
+                return Err(refused(format!(
+                    "{}: was built as {what} {}, and here that is {}: build it again with `cargo xtask release operator`",
+                    file.display(),
+                    told.map_or("", String::as_str),
+                    found.map_or("", String::as_str)
+                )));
+            }
+        }
+        operators.push(Operator { architecture, file, program });
     }
     if operators.is_empty() {
         let expected =
@@ -233,32 +252,13 @@ fn stands_for(engine: &Engine, image: &BuiltImage, commit: Option<&Commit>) -> R
     }
 }
 
-/// What makes the operator's binary, and what the bundle brings.
+/// What makes the operator's program, and what the bundle brings.
 fn tools(root: &Path) -> Result<BTreeMap<String, String>> {
-    let mut tools = BTreeMap::new();
-    for (name, program, arguments) in [
-        ("rustc", "rustc", &["--version"][..]),
-        ("cargo", "cargo", &["--version"]),
-        ("cc", "cc", &["--version"]),
-        ("ld", "ld", &["--version"]),
-        ("libc", "getconf", &["GNU_LIBC_VERSION"]),
-    ] {
-        tools.insert(name.to_owned(), first_line(root, program, arguments));
-    }
+    let mut tools = operator_build::tools(root);
     let lock = root.join("ops/ci/requirements.txt");
     let text = fs::read_to_string(&lock).map_err(|error| refused(format!("{}: {error}", lock.display())))?;
     let locked = Requirements::parse(&text)
         .map_err(|problems| refused(format!("{}: {}", lock.display(), problems.join("; "))))?;
     tools.extend(locked.blocks.into_iter().map(|wheel| (format!("pypi/{}", wheel.name), wheel.version)));
     Ok(tools)
-}
-
-fn first_line(root: &Path, program: &str, arguments: &[&str]) -> String {
-    let output = Command::new(program).args(arguments).env("LC_ALL", "C").current_dir(root).output();
-    match output {
-        Ok(output) if output.status.success() => {
-            String::from_utf8_lossy(&output.stdout).lines().next().unwrap_or_default().trim().to_owned()
-        }
-        _ => "absent".to_owned(),
-    }
 }

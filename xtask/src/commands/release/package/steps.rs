@@ -110,7 +110,7 @@ pub fn plan(context: &Context, inputs: &Inputs) -> Result<Plan> {
         steps.push(Step {
             action: native(
                 PROGRAM,
-                json!({ "program": operator.file, "sha256": operator.sha256, "file": file }),
+                json!({ "program": operator.file, "sha256": operator.program.sha256, "file": file }),
             ),
             makes: made(&[file]),
             ..base(&program_step(target).0, format!("pack the program for {target}"), &[CLEAR.into()])

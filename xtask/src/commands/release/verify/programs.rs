@@ -10,6 +10,7 @@ use flate2::read::MultiGzDecoder;
 use crate::commands::release::operator::file_name;
 use crate::release::description;
 use crate::release::manifest::{Kind, Manifest};
+use crate::release::program;
 
 /// The targets whose programs are in archives of their own.
 pub fn targets(manifest: &Manifest) -> Vec<&str> {
@@ -24,6 +25,7 @@ pub fn targets(manifest: &Manifest) -> Vec<&str> {
 /// It cannot be read or written.
 pub fn unpack(folder: &Path, manifest: &Manifest, target: &str, to: &Path) -> Result<()> {
     let archive = folder.join(description::operator(&manifest.release.version, target));
+    let told = manifest.release.operators.iter().find(|program| program.target == target);
     let act = || -> Result<()> {
         fs::create_dir_all(to)?;
         let stream = BufReader::new(File::open(&archive)?);
@@ -31,8 +33,9 @@ pub fn unpack(folder: &Path, manifest: &Manifest, target: &str, to: &Path) -> Re
             let mut entry = entry?;
             // The archive was verified: the one file in it is the program.
             if entry.header().entry_type().is_file() {
-                io::copy(&mut entry, &mut File::create(to.join(file_name(target)))?)?;
-                return Ok(());
+                let file = to.join(file_name(target));
+                io::copy(&mut entry, &mut File::create(&file)?)?;
+                return program::write(&file, told.context("release.json does not tell of it")?);
             }
         }
         bail!("holds no program")

@@ -11,6 +11,11 @@ pub const REQUIRED_CHECK: &str = "Required";
 /// the operator's program in an archive of its own.
 pub const ARCHITECTURES: [Architecture; 2] = [Architecture::X86_64, Architecture::Aarch64];
 
+/// Where `release package` puts a release, below the root.
+pub const ARTIFACTS: &str = "target/release-artifacts";
+/// Where `release operator` puts a program, below the root.
+pub const OPERATORS: &str = "target/release-operators";
+
 /// The project's minisign public key, the line that begins with `RW`: `release verify` believes it and no other. None
 /// while the project has no key; then the operator says whom to believe.
 pub const PUBLIC_KEY: Option<&str> = None;

@@ -40,6 +40,11 @@ pub fn parse(text: &str) -> Result<Sums, Vec<String>> {
             problems.push(format!("{place}: {name} is listed twice"));
         }
     }
+    if problems.is_empty() && self::text(&sums) != text {
+        problems.push(format!(
+            "{FILE}: expected the lines in the order of their names, each ended by a line feed alone"
+        ));
+    }
     if problems.is_empty() { Ok(sums) } else { Err(problems) }
 }
 

@@ -13,20 +13,17 @@ use super::steps::{
     set_up_python, uses,
 };
 use crate::platform::pins;
-use crate::platform::release::ARCHITECTURES;
+use crate::platform::release::{ARCHITECTURES, ARTIFACTS as FOLDER, OPERATORS};
 
 pub const SOURCE: &str = file!();
-
-/// Where `cargo xtask release package` puts a release.
-const FOLDER: &str = "target/release-artifacts";
 
 /// The name under which one job hands the release to the other.
 const ARTIFACT: &str = "release";
 
 /// The names under which programs for other machines are handed on begin so.
-const OPERATORS: &str = "operator";
+const OPERATOR: &str = "operator";
 /// Where they are gathered.
-const OPERATORS_FOLDER: &str = "target/operators-of-others";
+const OF_OTHERS: &str = "target/operators-of-others";
 
 /// Minutes of a build of this program and of the operator's, cold.
 const LIMIT_OF_BUILDS: u16 = 60;
@@ -90,8 +87,8 @@ fn operator(architecture: Architecture) -> Job {
             "Hand the program on",
             &pins::UPLOAD_ARTIFACT,
             vec![
-                ("name", format!("{OPERATORS}-{}", architecture.name()).into()),
-                ("path", "target/release-operators".into()),
+                ("name", format!("{OPERATOR}-{}", architecture.name()).into()),
+                ("path", OPERATORS.into()),
                 ("if-no-files-found", "error".into()),
             ],
         ),
@@ -152,14 +149,16 @@ fn package(platform: &Platform, operators: &[Job]) -> Job {
             "Take the programs for other machines",
             &pins::DOWNLOAD_ARTIFACT,
             vec![
-                ("pattern", format!("{OPERATORS}-*").into()),
+                ("pattern", format!("{OPERATOR}-*").into()),
                 ("merge-multiple", "true".into()),
-                ("path", OPERATORS_FOLDER.into()),
+                ("path", OF_OTHERS.into()),
             ],
         ),
         run(
             "Package",
-            format!("cargo xtask release package --images all --operators {OPERATORS_FOLDER} --builder \"$BUILDER\""),
+            format!(
+                "cargo xtask release package --images all --operators {OF_OTHERS} --builder \"$BUILDER\""
+            ),
             vec![given("FLOWSHIP_SIGNING_KEY", key_file()), given("BUILDER", builder)],
         ),
         // Here, because the images that it is compared with are this machine's.
@@ -191,11 +190,7 @@ fn publish(package: &Job, rebuilt: &[Job]) -> Job {
         check_out(History::Whole),
         take_release(),
         run("Verify", "cargo xtask release verify", vec![public_key()]),
-        uses(
-            "Attest where it was built",
-            &pins::ATTEST,
-            vec![("subject-path", format!("{FOLDER}/*").into())],
-        ),
+        uses("Attest the release", &pins::ATTEST, vec![("subject-path", format!("{FOLDER}/*").into())]),
         run(
             "Publish",
             "cargo xtask release publish --execute --registry \"ghcr.io/$GITHUB_REPOSITORY\"",

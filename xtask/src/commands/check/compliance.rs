@@ -17,6 +17,7 @@ use crate::exit::{Reported, refused};
 use crate::nearest::nearest;
 use crate::plan::clock;
 use crate::platform::gates::compliance::gate;
+use crate::platform::release::ARTIFACTS;
 use crate::stdout;
 
 #[derive(Debug, Args)]
@@ -37,7 +38,7 @@ const TOOL: &str = "flowship compliance";
 /// Folders that hold no source: builds, running state, what package managers bring. Of the first two a part is read.
 const SKIPPED: [&str; 5] = [".git", "target", ".flowship", "rendered", "node_modules"];
 /// What earlier runs left as evidence.
-const LEFT: [&str; 2] = ["target/release-artifacts", ".flowship/evidence"];
+const LEFT: [&str; 2] = [ARTIFACTS, ".flowship/evidence"];
 /// How much of a file is read where its beginning is enough, in bytes.
 const BEGINNING: u64 = 512;
 

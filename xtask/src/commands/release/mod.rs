@@ -16,10 +16,7 @@ use anyhow::Result;
 use clap::{Args, Subcommand};
 
 use crate::context::Context;
-use crate::platform::release::BRANCH;
-
-/// Where `release package` puts a release, below the root.
-const FOLDER: &str = "target/release-artifacts";
+use crate::platform::release::{ARTIFACTS as FOLDER, BRANCH};
 
 #[derive(Debug, Args)]
 #[command(args_conflicts_with_subcommands = true)]

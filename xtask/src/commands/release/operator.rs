@@ -19,13 +19,12 @@ use crate::plan::report::Outcome;
 use crate::plan::runner::{Runner, cores};
 use crate::plan::show::Show;
 use crate::plan::step::{Journaled, Plan, Step};
+use crate::platform::release::OPERATORS;
 use crate::release::commit::{checked_out, still};
 use crate::release::program::{self, Program};
 use crate::release::{bundle, hashing};
 use crate::stdout;
 
-/// Where it puts the program, below the root.
-pub const FOLDER: &str = "target/release-operators";
 /// Names the lock, the journal and the logs.
 const TARGET: &str = "release-operator";
 const BUILD: &str = "build";
@@ -53,7 +52,7 @@ pub fn file_name(target: &str) -> String {
 pub fn run(context: &Context, options: &Options) -> Result<()> {
     let architecture = operator_build::own_architecture()?;
     let commit = checked_out(&context.root)?;
-    let file = context.path(FOLDER).join(file_name(architecture.target()));
+    let file = context.path(OPERATORS).join(file_name(architecture.target()));
     let built = operator_build::built(&context.root, architecture);
     let plan = Plan {
         intent: format!("build the operator's program of {}", commit.id),
@@ -62,7 +61,7 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
             operator_build::step(BUILD, &context.root, architecture, commit.time)?,
             Step {
                 id: PLACE.into(),
-                title: format!("put it into {FOLDER}"),
+                title: format!("put it into {OPERATORS}"),
                 action: Action::Native(Native {
                     name: PLACE.to_owned(),
                     parameters: json!({ "file": file }),

@@ -15,6 +15,7 @@ use super::{FOLDER, programs};
 use crate::commands::release::{operator, operator_build};
 use crate::context::Context;
 use crate::exit::refused;
+use crate::platform::release::OPERATORS;
 use crate::release::commit::git;
 use crate::release::manifest::{self, Kind, Manifest};
 use crate::release::provenance::{self, Statement};
@@ -117,7 +118,7 @@ fn program(
         Some(file) => file.to_owned(),
         None => {
             again.run(again.command()?.args(["release", "operator"]))?;
-            again.tree.join(operator::FOLDER).join(operator::file_name(own))
+            again.tree.join(OPERATORS).join(operator::file_name(own))
         }
     };
     if hashing::of_file(&released)? == hashing::of_file(&built)? {

@@ -97,7 +97,7 @@ fn own(path: &Path) -> Result<String> {
 /// # Errors
 /// Signing fails.
 pub fn sign(key: &SecretKey, sums: &[u8], comment: &str) -> Result<String> {
-    let public = PublicKey::from_secret_key(key).map_err(|error| anyhow!("{error}"))?;
+    let public = public_of(key)?;
     let signature = minisign::sign(
         Some(&public),
         key,
@@ -107,6 +107,14 @@ pub fn sign(key: &SecretKey, sums: &[u8], comment: &str) -> Result<String> {
     )
     .map_err(|error| anyhow!("signing: {error}"))?;
     Ok(signature.into_string())
+}
+
+/// The public key that belongs to a secret one.
+///
+/// # Errors
+/// It is none.
+pub fn public_of(key: &SecretKey) -> Result<PublicKey> {
+    PublicKey::from_secret_key(key).map_err(|error| anyhow!("{error}"))
 }
 
 /// Reads a public key: a file of minisign's, or its second line alone.

@@ -8,6 +8,7 @@ mod package;
 mod plan;
 mod prepare;
 mod publish;
+mod sign;
 mod standing;
 mod survey;
 mod verify;
@@ -47,6 +48,8 @@ enum What {
     Package(package::Options),
     /// Print what a release says to its users, as Markdown
     Notes(notes::Options),
+    /// Sign a release that was packaged without the key
+    Sign(sign::Options),
     /// See that the files of a release are what was released
     Verify(verify::Options),
     /// Make a packaged release public: tag, draft, files; shows the steps unless told to take them
@@ -74,7 +77,7 @@ impl Options {
             Some(What::Operator(_)) => Some("release operator"),
             Some(What::Package(_)) => Some("release package"),
             Some(What::Publish(_)) => Some("release publish"),
-            Some(What::Key(_)) => None,
+            Some(What::Key(_) | What::Sign(_)) => None,
             Some(What::Verify(options)) => options.rebuild().then_some("release verify --rebuild"),
         }
     }
@@ -91,6 +94,7 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
         Some(What::Operator(options)) => operator::run(context, options),
         Some(What::Package(options)) => package::run(context, options),
         Some(What::Publish(options)) => publish::run(context, options),
+        Some(What::Sign(options)) => sign::run(context, options),
         Some(What::Notes(options)) => notes::run(context, options),
         Some(What::Verify(options)) => verify::run(context, options),
     }

@@ -97,8 +97,11 @@ pub fn observe(context: &Context, options: &Options) -> Result<Inputs> {
             Vec::new()
         }),
     };
-    let key =
-        options.key.as_ref().map(|file| Key { file: file.clone(), password: options.password_file.clone() });
+    let key = options
+        .key
+        .as_ref()
+        .filter(|_| !options.unsigned)
+        .map(|file| Key { file: file.clone(), password: options.password_file.clone() });
     if let Some(key) = &key {
         // Now, and not after minutes of building.
         if let Err(error) = signing::secret_key(&key.file, key.password.as_deref()) {

@@ -43,8 +43,8 @@ pub struct Options {
     /// The file with the key's password, when it has one; readable by you alone
     #[arg(long, value_name = "FILE", env = "FLOWSHIP_SIGNING_PASSWORD_FILE")]
     password_file: Option<PathBuf>,
-    /// Sign nothing: what comes of it is for trying only, and `release verify` refuses it
-    #[arg(long, conflicts_with_all = ["key", "password_file"])]
+    /// Sign nothing, whatever key is given: `release verify` refuses what comes of it, until `release sign` has signed it
+    #[arg(long)]
     unsigned: bool,
     /// Who builds, as provenance names it: a URI
     #[arg(long, value_name = "URI", default_value = "urn:flowship:builder:workstation")]
@@ -76,7 +76,7 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
     }
     let show = Show::on_stderr();
     if options.unsigned {
-        show.say("UNSIGNED: nobody can tell who made this release; it is for trying only");
+        show.say("UNSIGNED: nobody can tell who made this release; `cargo xtask release sign` signs it");
     }
     for target in inputs.without() {
         show.say(&format!(

@@ -33,9 +33,9 @@ pub struct Options {
     #[arg(value_name = "DIR|FILE")]
     what: Option<PathBuf>,
     /// The key to trust: a minisign public key's file, or its line that begins with RW
-    #[arg(long, value_name = "KEY", env = "FLOWSHIP_PUBLIC_KEY", conflicts_with = "unsigned")]
+    #[arg(long, value_name = "KEY", env = "FLOWSHIP_PUBLIC_KEY")]
     public_key: Option<String>,
-    /// Check everything but who made it: for what `release package --unsigned` has made
+    /// Check everything but who made it, whatever key is given: for what `release package --unsigned` has made
     #[arg(long)]
     unsigned: bool,
     /// What is installed, as version or as its release.json: an older release is refused
@@ -139,7 +139,8 @@ fn installed(given: Option<&str>) -> Result<Option<Version>> {
     Ok(Some(version))
 }
 
-fn table(verdict: &Verdict) -> String {
+/// For people.
+pub fn table(verdict: &Verdict) -> String {
     let mut text = String::new();
     for check in &verdict.checks {
         if check.problems.is_empty() {

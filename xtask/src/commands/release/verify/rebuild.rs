@@ -159,7 +159,6 @@ impl Again {
             .arg(&self.tree)
             .envs(SURROUNDINGS)
             .env("CARGO_HOME", &self.cargo_home)
-            .env_remove("FLOWSHIP_SIGNING_KEY")
             .current_dir(self.scratch.path())
             .stdout(std::io::stderr());
         Ok(command)

@@ -1,0 +1,81 @@
+//! `cargo xtask release sign`: signs a release that was packaged without the key.
+
+use std::fs;
+use std::io::Write as _;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::PathBuf;
+
+use anyhow::{Context as _, Result};
+
+use super::FOLDER;
+use super::verify::table;
+use crate::context::Context;
+use crate::exit::{Reported, refused};
+use crate::plan::clock::utc;
+use crate::release::judge::{self, Trust};
+use crate::release::{signing, sums};
+use crate::stdout;
+
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Examples:\n  cargo xtask release package --images all --unsigned && cargo xtask release sign --key release.key\n\nFor where \
+                        the key must not come near what builds: package with --unsigned there, sign on another machine. What is \
+                        signed is verified first. A release that this key has signed already is left as it is.\nExit code 0 when \
+                        it is signed, 1 when it is not sound, 2 when it cannot be judged."
+)]
+pub struct Options {
+    /// The folder with the release's files [default: target/release-artifacts]
+    #[arg(value_name = "FOLDER")]
+    folder: Option<PathBuf>,
+    /// The minisign secret key; readable by you alone
+    #[arg(long, value_name = "FILE", env = "FLOWSHIP_SIGNING_KEY")]
+    key: PathBuf,
+    /// The file with the key's password, when it has one; readable by you alone
+    #[arg(long, value_name = "FILE", env = "FLOWSHIP_SIGNING_PASSWORD_FILE")]
+    password_file: Option<PathBuf>,
+}
+
+/// # Errors
+/// Reported when the release is not sound; refused when there is none, or no key.
+pub fn run(context: &Context, options: &Options) -> Result<()> {
+    let folder = options.folder.clone().unwrap_or_else(|| context.path(FOLDER));
+    if !folder.is_dir() {
+        return Err(refused(format!(
+            "{}: no such folder; expected the files of a release, as `cargo xtask release package` makes them",
+            folder.display()
+        )));
+    }
+    let key = signing::secret_key(&options.key, options.password_file.as_deref())?;
+    let sums = folder.join(sums::FILE);
+    let text = fs::read(&sums).map_err(|error| refused(format!("{}: {error}", sums.display())))?;
+    let public = signing::public_of(&key)?;
+    if let Some(signature) = signing::read(&folder)?
+        && signing::verify(&public, &text, &signature).is_ok()
+    {
+        eprintln!("{} is signed with this key already", folder.display());
+        return Ok(());
+    }
+    let verdict = judge::release(&folder, None, &Trust { key: None, installed: None }, &utc)?;
+    let Some(manifest) = verdict.manifest.as_ref().filter(|_| verdict.is_good()) else {
+        stdout::text(&table(&verdict))?;
+        return Err(Reported.into());
+    };
+    // What was judged, and not what may lie there by now.
+    if fs::read(&sums)? != text {
+        return Err(refused(format!("{} changed while it was judged: sign it again", sums.display())));
+    }
+    let comment = signing::comment(&manifest.release.version, &manifest.release.commit);
+    let signature = signing::sign(&key, &text, &comment)?;
+    let path = folder.join(signing::FILE);
+    let write = || -> Result<()> {
+        let mut beside = tempfile::NamedTempFile::new_in(&folder)?;
+        beside.write_all(signature.as_bytes())?;
+        beside.as_file().sync_all()?;
+        beside.as_file().set_permissions(fs::Permissions::from_mode(0o644))?;
+        beside.persist(&path)?;
+        Ok(())
+    };
+    write().with_context(|| format!("cannot write {}", path.display()))?;
+    eprintln!("signed: {comment}");
+    Ok(())
+}

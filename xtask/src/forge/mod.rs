@@ -9,4 +9,6 @@ pub mod remote;
 pub mod repository;
 
 #[cfg(test)]
+mod registry_server;
+#[cfg(test)]
 pub mod registry_test;

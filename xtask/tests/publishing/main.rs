@@ -1,6 +1,9 @@
 //! `cargo xtask release` as its users run it, beside a real git remote and a stand-in for GitHub.
 
+mod images;
 mod interrupted;
 mod plan;
 mod publish;
+#[path = "../../src/forge/registry_server.rs"]
+mod registry_server;
 mod workshop;

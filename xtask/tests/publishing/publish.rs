@@ -9,7 +9,7 @@ use crate::workshop::{Ended, Workshop};
 const PUBLISH: [&str; 3] = ["release", "publish", "--execute"];
 
 /// The calls that change something.
-fn acts(workshop: &Workshop) -> Vec<String> {
+pub fn acts(workshop: &Workshop) -> Vec<String> {
     let acting = |call: &String| {
         ["create", "publish", "discard", "git-push", "git-tag"].contains(&call.as_str())
             || call.starts_with("upload-")

@@ -154,6 +154,11 @@ impl Workshop {
     }
 
     pub fn package(&self) {
+        self.package_with(&["--images", "none"]);
+    }
+
+    /// With these images.
+    pub fn package_with(&self, images: &[&str]) {
         let KeyPair { pk, sk } = KeyPair::generate_unencrypted_keypair().unwrap();
         let keys = self.folder.path().join("keys");
         fs::create_dir(&keys).unwrap();
@@ -162,16 +167,10 @@ impl Workshop {
         fs::set_permissions(&secret, fs::Permissions::from_mode(0o600)).unwrap();
         fs::write(self.public_key(), pk.to_box().unwrap().to_string()).unwrap();
         let operator = self.path("src/lib.rs");
-        self.done(&[
-            "release",
-            "package",
-            "--images",
-            "none",
-            "--key",
-            secret.to_str().unwrap(),
-            "--operator-binary",
-            operator.to_str().unwrap(),
-        ]);
+        let mut package = vec!["release", "package"];
+        package.extend(images);
+        package.extend(["--key", secret.to_str().unwrap(), "--operator-binary", operator.to_str().unwrap()]);
+        self.done(&package);
     }
 
     /// Whom to believe.

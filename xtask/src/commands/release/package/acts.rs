@@ -1,11 +1,11 @@
 //! What the steps of packaging do.
 
 use std::fs::{self, File};
-use std::io::{ErrorKind, Write as _};
+use std::io::{self, ErrorKind, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, anyhow, bail};
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 
 use super::inputs::Inputs;
@@ -28,7 +28,7 @@ use crate::release::gzip::ParallelGzip;
 use crate::release::hashing::{self, Hashed, HashingWriter};
 use crate::release::manifest::{Artifact, Manifest};
 use crate::release::sums::{self, Sums};
-use crate::release::{bundle, commit, ledger, manifest, provenance, sbom, signing};
+use crate::release::{bundle, commit, ledger, manifest, oci_digest, provenance, sbom, signing};
 
 /// The hands of packaging.
 pub struct Acts<'a> {
@@ -93,10 +93,24 @@ impl Acts<'_> {
     fn image(&self, call: &Call) -> Result<Outputs> {
         let word = |name: &str| call.parameters[name].as_str().unwrap_or_default();
         let file = word("file");
+        if let Some(folder) = &self.inputs.image_archives {
+            return self.archived_image(&folder.join(file), file);
+        }
         let (archive, _folder) = build::saved(self.context, &Engine::find()?, word("tag"))?;
         let path = self.stage().join(file);
         let digest = oci::write(&archive, archive.only()?, word("tag"), &path)?;
         let mut outputs = facts(file, &hashing::of_file(&path)?);
+        outputs.insert("digest".to_owned(), digest);
+        Ok(outputs)
+    }
+
+    fn archived_image(&self, from: &Path, file: &str) -> Result<Outputs> {
+        let digest = oci_digest::of(from)?.map_err(|problem| anyhow!("{}: {problem}", from.display()))?;
+        let hashed = beside(&self.stage().join(file), |to| {
+            io::copy(&mut File::open(from)?, to)?;
+            hashing::of_file(from)
+        })?;
+        let mut outputs = facts(file, &hashed);
         outputs.insert("digest".to_owned(), digest);
         Ok(outputs)
     }

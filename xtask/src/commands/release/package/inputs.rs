@@ -12,6 +12,8 @@ use super::{Images, Options};
 use crate::commands::release::{operator, operator_build};
 use crate::context::Context;
 use crate::exit::refused;
+use crate::images::build::wanted;
+use crate::images::dockerfile;
 use crate::images::engine::Engine;
 use crate::images::locks::{self, Built, BuiltImage};
 use crate::platform::images::PRODUCTION;
@@ -43,6 +45,7 @@ pub struct Inputs {
     pub key: Option<Key>,
     pub builder: String,
     pub evidence: Option<PathBuf>,
+    pub image_archives: Option<PathBuf>,
     pub operator_binary: Option<PathBuf>,
 }
 
@@ -91,12 +94,15 @@ pub fn observe(context: &Context, options: &Options) -> Result<Inputs> {
         });
     let tools = tools(&context.root).map_err(&mut note).ok();
     let built = match options.images {
-        Images::None => Vec::new(),
-        Images::All => built(context, commit.as_ref()).unwrap_or_else(|error| {
-            note(error);
-            Vec::new()
-        }),
+        Images::None => Ok(Vec::new()),
+        // What these hold was judged by whoever gives them.
+        Images::All if options.image_archives.is_some() => of_production(context),
+        Images::All => built(context, commit.as_ref()),
     };
+    let built = built.unwrap_or_else(|error| {
+        note(error);
+        Vec::new()
+    });
     let key = options
         .key
         .as_ref()
@@ -129,6 +135,7 @@ pub fn observe(context: &Context, options: &Options) -> Result<Inputs> {
         key,
         builder: options.builder.clone(),
         evidence: options.evidence.clone(),
+        image_archives: options.image_archives.clone(),
         operator_binary: options.operator_binary.clone(),
     })
 }
@@ -216,11 +223,8 @@ fn pinned() -> Vec<Image> {
     images
 }
 
-/// The images of production, when the engine still has them as they were built of this commit.
-fn built(context: &Context, commit: Option<&Commit>) -> Result<Vec<BuiltImage>> {
-    let engine = Engine::find().map_err(|error| {
-        refused(format!("--images all: {error:#}; without an engine only `--images none` can be packaged"))
-    })?;
+/// The images of production that were built from this tree: all that it has a stage for.
+fn of_production(context: &Context) -> Result<Vec<BuiltImage>> {
     let lock: Built = locks::read(&locks::built_file(context.state()))?;
     let images: Vec<_> = lock.images.into_iter().filter(|image| image.dockerfile == PRODUCTION).collect();
     if images.is_empty() {
@@ -228,6 +232,28 @@ fn built(context: &Context, commit: Option<&Commit>) -> Result<Vec<BuiltImage>> 
             "--images all: no image was built from this tree: run `cargo xtask image build`",
         ));
     }
+    let stages = dockerfile::stages(&fs::read_to_string(context.path(PRODUCTION)).unwrap_or_default());
+    let lacking: Vec<_> = wanted(&platform())
+        .into_iter()
+        .filter(|wanted| wanted.dockerfile == PRODUCTION && stages.iter().any(|stage| stage == wanted.target))
+        .filter(|wanted| !images.iter().any(|image| image.target == wanted.target))
+        .map(|wanted| wanted.target)
+        .collect();
+    if lacking.is_empty() {
+        return Ok(images);
+    }
+    Err(refused(format!(
+        "--images all: {} of {PRODUCTION} was not built from this tree: run `cargo xtask image build`",
+        lacking.join(", ")
+    )))
+}
+
+/// The images of production, when the engine still has them as they were built of this commit.
+fn built(context: &Context, commit: Option<&Commit>) -> Result<Vec<BuiltImage>> {
+    let engine = Engine::find().map_err(|error| {
+        refused(format!("--images all: {error:#}; without an engine only `--images none` can be packaged"))
+    })?;
+    let images = of_production(context)?;
     let mut problems = Vec::new();
     for image in &images {
         if let Err(problem) = stands_for(&engine, image, commit)? {

@@ -55,6 +55,9 @@ pub struct Options {
     /// The ledger of evidence, instead of the records of this checkout: for building a release again
     #[arg(long, value_name = "FILE", hide = true)]
     evidence: Option<PathBuf>,
+    /// The folder with the archives of the images, instead of the engine: for building a release again
+    #[arg(long, value_name = "FOLDER", hide = true)]
+    image_archives: Option<PathBuf>,
     /// The operator's binary, instead of building it: for tests
     #[arg(long, value_name = "FILE", hide = true)]
     operator_binary: Option<PathBuf>,

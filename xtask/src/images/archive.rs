@@ -96,6 +96,41 @@ impl Archive {
         }
     }
 
+    /// Whether `index.json`, by which registries take an image, names the same one as `manifest.json`, by which engines
+    /// do; inside, what does not fit.
+    ///
+    /// # Errors
+    /// A file of the layout is missing, or cannot be read.
+    pub fn fits_index(&self) -> Result<Result<(), String>> {
+        let image = self.only()?;
+        let json = |name: &str| -> Result<serde_json::Value> {
+            serde_json::from_slice(&self.bytes(name)?)
+                .with_context(|| format!("{}: {name}", self.path.display()))
+        };
+        let index = json("index.json")?;
+        let blob = |digest: &serde_json::Value| {
+            format!("blobs/{}", digest.as_str().unwrap_or_default().replacen(':', "/", 1))
+        };
+        let manifest = json(&blob(&index["manifests"][0]["digest"]))?;
+        let layers: Vec<_> =
+            manifest["layers"].as_array().into_iter().flatten().map(|layer| blob(&layer["digest"])).collect();
+        let named: Vec<_> = image.layers.iter().map(|layer| plain(layer)).collect();
+        Ok(if manifest["config"]["digest"] != image.id.as_str() {
+            Err(format!(
+                "index.json names the configuration {}, manifest.json {}",
+                manifest["config"]["digest"], image.id
+            ))
+        } else if layers != named {
+            Err(format!(
+                "index.json names the layers {}, manifest.json {}",
+                layers.join(", "),
+                named.join(", ")
+            ))
+        } else {
+            Ok(())
+        })
+    }
+
     /// The tar stream of a layer, unpacked when it is gzipped.
     ///
     /// # Errors
@@ -195,6 +230,34 @@ mod tests {
         assert_eq!(target("abc/layer.tar", "../def/layer.tar", &header), "def/layer.tar");
         header.set_entry_type(tar::EntryType::Link);
         assert_eq!(target("abc/layer.tar", "def/layer.tar", &header), "def/layer.tar");
+    }
+
+    #[test]
+    fn registries_and_engines_must_find_the_same_image() {
+        let found = |layer: &str| {
+            let file = tempfile::NamedTempFile::new().unwrap();
+            let mut tar = tar::Builder::new(file.as_file());
+            let id = format!("sha256:{}", hex(&Sha256::digest("{}")));
+            let config = format!("blobs/{}", id.replace(':', "/"));
+            for (name, text) in [
+                ("index.json", r#"{"manifests":[{"digest":"sha256:m"}]}"#.to_owned()),
+                (
+                    "blobs/sha256/m",
+                    format!(r#"{{"config":{{"digest":"{id}"}},"layers":[{{"digest":"sha256:{layer}"}}]}}"#),
+                ),
+                ("manifest.json", format!(r#"[{{"Config":"{config}","Layers":["blobs/sha256/one"]}}]"#)),
+                (&config, "{}".to_owned()),
+            ] {
+                let mut header = tar::Header::new_ustar();
+                header.set_size(text.len() as u64);
+                tar.append_data(&mut header, name, text.as_bytes()).unwrap();
+            }
+            tar.finish().unwrap();
+            Archive::open(file.path()).unwrap().fits_index().unwrap()
+        };
+        assert_eq!(found("one"), Ok(()));
+        let told = found("two").unwrap_err();
+        assert_eq!(told, "index.json names the layers blobs/sha256/two, manifest.json blobs/sha256/one");
     }
 
     #[test]

@@ -2,10 +2,8 @@
 //!
 //! **Content digest.** The SHA-256 of every path of the merged file system (kind, permission bits, owner, contents,
 //! link target, device numbers, extended attributes) and of the configuration that a container gets (see
-//! [`CONFIGURATION`]). Normalised, that is left out, because it differs between two builds of the same inputs: the times
-//! of files, the order and the framing of archive entries, names of owners (numbers count), how the files are spread
-//! over layers and how layers are packed, deleted files of lower layers, the image's own times, its history, its build
-//! cache records, and the label `org.opencontainers.image.created`.
+//! [`CONFIGURATION`]). What differs between two builds of the same inputs is normalised, that is left out: see
+//! [`NOT_COUNTED`].
 
 use std::collections::BTreeMap;
 use std::io::Read;
@@ -31,6 +29,11 @@ pub const CONFIGURATION: &[&str] = &[
     "Shell",
     "OnBuild",
 ];
+
+/// What the content digest leaves out, for whoever reads a verdict on it.
+pub const NOT_COUNTED: &str = "the times of files, the order and the framing of archive entries, names of owners (numbers count), how \
+    the files are spread over layers and how layers are packed, deleted files of lower layers, the image's own times, its \
+    history, its build cache records, the label org.opencontainers.image.created";
 
 /// The time of the build, as a label.
 const CREATED: &str = "org.opencontainers.image.created";
@@ -232,6 +235,35 @@ pub fn differences(one: &Tree, other: &Tree) -> Vec<String> {
         .collect()
 }
 
+/// What two configurations give a container that differs, each with both values.
+pub fn configuration_differences(one: &Value, other: &Value) -> Vec<String> {
+    let (one, other) = (configuration(one), configuration(other));
+    let mut differences = Vec::new();
+    for name in CONFIGURATION.iter().copied().chain(["architecture", "os"]) {
+        let (left, right) = (&one[name], &other[name]);
+        match (left, right) {
+            (Value::Object(left), Value::Object(right)) => {
+                let keys: std::collections::BTreeSet<&String> = left.keys().chain(right.keys()).collect();
+                let differing = keys.into_iter().filter(|key| left.get(*key) != right.get(*key));
+                differences.extend(
+                    differing.map(|key| told(&format!("{name} {key}"), left.get(key), right.get(key))),
+                );
+            }
+            _ if left != right => differences.push(told(name, Some(left), Some(right))),
+            _ => {}
+        }
+    }
+    differences
+}
+
+fn told(name: &str, one: Option<&Value>, other: Option<&Value>) -> String {
+    let word = |value: Option<&Value>| match value {
+        None | Some(Value::Null) => "nothing".to_owned(),
+        Some(value) => value.to_string(),
+    };
+    format!("configuration: {name}: {} in the first, {} in the second", word(one), word(other))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -291,6 +323,20 @@ mod tests {
         }
         let root = serde_json::json!({ "os": "linux", "config": { "User": "0", "Env": ["A=1"], "Labels": { "b": "1" } } });
         assert_ne!(one, digest(&merged(spread), &root));
+    }
+
+    #[test]
+    fn differences_name_the_part_of_the_configuration() {
+        let one = serde_json::json!({ "os": "linux", "created": "2026", "config": { "User": "1", "Labels": { "a": "1", "b": "2" } } });
+        let other = serde_json::json!({ "os": "linux", "created": "2027", "config": { "Cmd": ["x"], "User": "1", "Labels": { "a": "1", "b": "3" } } });
+        assert_eq!(configuration_differences(&one, &one), [""; 0]);
+        assert_eq!(
+            configuration_differences(&one, &other),
+            [
+                "configuration: Cmd: nothing in the first, [\"x\"] in the second",
+                "configuration: Labels b: \"2\" in the first, \"3\" in the second"
+            ]
+        );
     }
 
     #[test]

@@ -5,4 +5,8 @@ mod faults;
 mod fixture;
 mod gate;
 mod real;
+mod released;
+#[allow(dead_code)]
+#[path = "../release/fixture.rs"]
+mod repository;
 mod stand_ins;

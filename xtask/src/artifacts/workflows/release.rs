@@ -161,7 +161,7 @@ fn package(platform: &Platform, operators: &[Job]) -> Job {
             ),
             vec![given("FLOWSHIP_SIGNING_KEY", key_file()), given("BUILDER", builder)],
         ),
-        // Here, because the images that it is compared with are this machine's.
+        // Here, because this machine has the tools that built it.
         run("Build it again and compare", "cargo xtask release verify --rebuild", vec![public_key()]),
         uses(
             "Hand the release on",

@@ -41,6 +41,9 @@ pub struct Options {
     /// The version in the images' names
     #[arg(long, value_name = "VERSION", default_value = "local")]
     tag: String,
+    /// What the images' names begin with, instead of the platform's name: to build beside what others have built
+    #[arg(long, value_name = "NAME", hide = true)]
+    repository: Option<String>,
     /// Build every layer anew
     #[arg(long)]
     no_cache: bool,
@@ -147,12 +150,13 @@ fn builds(context: &Context, options: &Options, on_stand_ins: bool) -> Result<(V
             .collect();
         return Err(refused(lines.join("\n")));
     }
+    let repository = options.repository.as_deref().unwrap_or(platform.name);
     let revision = revision(&context.root);
     let builds = there.into_iter().map(|wanted| {
         let found: &[_] = substituted.get(wanted.dockerfile).map(Vec::as_slice).unwrap_or_default();
         Build {
             wanted: *wanted,
-            tag: build::tag(platform.name, wanted.target, &options.tag),
+            tag: build::tag(repository, wanted.target, &options.tag),
             arguments: found
                 .iter()
                 .map(|(name, value, _)| (name.clone(), value.clone()))

@@ -109,10 +109,8 @@ fn against(context: &Context, files: &[PathBuf], other: &Path) -> Result<()> {
     };
     let (left, right) = (Archive::open(file)?, Archive::open(other)?);
     let (one, two) = (left.only()?, right.only()?);
-    let mut differences = content::differences(&content::tree(&left, one)?, &content::tree(&right, two)?);
-    if content::configuration(&one.config) != content::configuration(&two.config) {
-        differences.insert(0, "the configuration that a container gets differs".to_owned());
-    }
+    let mut differences = content::configuration_differences(&one.config, &two.config);
+    differences.extend(content::differences(&content::tree(&left, one)?, &content::tree(&right, two)?));
     if context.json {
         stdout::json(&differences)?;
     } else if differences.is_empty() {

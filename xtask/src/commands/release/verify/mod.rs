@@ -1,5 +1,6 @@
 //! `cargo xtask release verify`: sees that the files of a release are what was released, before anything is unpacked.
 
+mod images;
 mod programs;
 mod rebuild;
 
@@ -81,7 +82,7 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
         }
         rebuilt = Some(found);
     }
-    let good = good && rebuilt.as_ref().is_none_or(|rebuilt| rebuilt.differences.is_empty());
+    let good = good && rebuilt.as_ref().is_none_or(rebuild::Rebuilt::is_good);
     if context.json {
         stdout::json(
             &json!({ "folder": folder, "good": good, "checks": verdict.checks, "rebuild": rebuilt }),

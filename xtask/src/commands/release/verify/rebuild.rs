@@ -5,16 +5,19 @@ use std::fs::{self, File};
 use std::io::BufReader;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use flate2::read::MultiGzDecoder;
+use rustix::process::{Pid, Signal, kill_process};
 use serde::Serialize;
 use tempfile::TempDir;
 
-use super::{FOLDER, programs};
+use super::{FOLDER, images, programs};
 use crate::commands::release::{operator, operator_build};
 use crate::context::Context;
-use crate::exit::refused;
+use crate::exit::{Interrupted, refused};
+use crate::plan::interrupt::Interrupt;
 use crate::platform::release::OPERATORS;
 use crate::release::commit::git;
 use crate::release::manifest::{self, Kind, Manifest};
@@ -22,6 +25,8 @@ use crate::release::provenance::{self, Statement};
 use crate::release::safe_read::{self, Expected, Found};
 use crate::release::{description, hashing, ledger, sums};
 
+/// Between two looks at a build that takes minutes.
+const LOOK: Duration = Duration::from_millis(50);
 /// Other than any that a release is made under.
 const UMASK: &str = "0077";
 const SURROUNDINGS: [(&str, &str); 3] = [("LC_ALL", "C"), ("LANG", "C"), ("TZ", "Pacific/Kiritimati")];
@@ -33,15 +38,23 @@ pub struct Rebuilt {
     pub differences: Vec<String>,
     /// What this machine cannot build: nothing is said of it.
     pub not_built: Vec<String>,
+    pub images: Vec<images::Compared>,
 }
 
 impl Rebuilt {
+    pub fn is_good(&self) -> bool {
+        self.differences.is_empty() && self.images.iter().all(images::Compared::is_good)
+    }
+
     /// For people.
     pub fn text(&self) -> String {
-        let same = self.differences.is_empty().then(|| "✓ rebuild: the same bytes\n".to_owned());
+        let aside = if self.images.is_empty() { "" } else { ", images aside" };
+        let same = self.differences.is_empty().then(|| format!("✓ rebuild: the same bytes{aside}\n"));
         let differences = self.differences.iter().map(|told| format!("✗ rebuild: {told}\n"));
         let not_built = self.not_built.iter().map(|told| format!("- rebuild: NOT BUILT AGAIN: {told}\n"));
-        same.into_iter().chain(differences).chain(not_built).collect()
+        let images = self.images.iter().map(images::Compared::text);
+        let about = (!self.images.is_empty()).then(images::explained);
+        same.into_iter().chain(differences).chain(images).chain(about).chain(not_built).collect()
     }
 }
 
@@ -71,12 +84,18 @@ pub fn rebuild(
         let differences = program(&again, &folder, manifest, own, operator_binary)?;
         let rest =
             format!("all but {}: for {}", description::operator(&release.version, own), release.target);
-        return Ok(Rebuilt { differences, not_built: vec![rest] });
+        return Ok(Rebuilt { differences, not_built: vec![rest], images: Vec::new() });
     }
-    let images = manifest.artifacts.iter().any(|artifact| artifact.kind == Kind::Image);
+    let images = images::compare(context, &again, &folder, manifest)?;
     let mut command = again.command()?;
     command
-        .args(["release", "package", "--unsigned", "--images", if images { "all" } else { "none" }])
+        .args([
+            "release",
+            "package",
+            "--unsigned",
+            "--images",
+            if images.is_empty() { "none" } else { "all" },
+        ])
         .args(["--builder", statement.builder().unwrap_or_default()])
         .arg("--evidence")
         .arg(folder.join(ledger::FILE));
@@ -90,9 +109,9 @@ pub fn rebuild(
         }
         command.arg("--operators").arg(programs);
     }
-    if images {
-        // What was built is of a checkout and its engine; another build of them is another engine's.
-        lend(&context.state().join("images"), &again.tree.join(".flowship/images"))?;
+    if !images.is_empty() {
+        // With these, everything that names them must be the same, byte for byte, whatever came of comparing them.
+        command.arg("--image-archives").arg(&folder);
     }
     again.run(&mut command)?;
     let not_built =
@@ -100,6 +119,7 @@ pub fn rebuild(
     Ok(Rebuilt {
         differences: compare(&folder, &again.tree.join(FOLDER), manifest)?,
         not_built: not_built.collect(),
+        images,
     })
 }
 
@@ -130,11 +150,12 @@ fn program(
 }
 
 /// The commit in another place.
-struct Again {
-    scratch: TempDir,
-    tree: PathBuf,
+pub struct Again {
+    pub scratch: TempDir,
+    pub tree: PathBuf,
     cargo_home: PathBuf,
     commit: String,
+    interrupt: Interrupt,
 }
 
 impl Again {
@@ -146,11 +167,11 @@ impl Again {
         check_out(context, commit, &tree)?;
         let cargo_home = scratch.path().join("cargo");
         lend_downloads(&cargo_home)?;
-        Ok(Self { scratch, tree, cargo_home, commit: commit.to_owned() })
+        Ok(Self { scratch, tree, cargo_home, commit: commit.to_owned(), interrupt: Interrupt::listen()? })
     }
 
     /// This program on that tree, under other circumstances; its arguments are to be added.
-    fn command(&self) -> Result<Command> {
+    pub fn command(&self) -> Result<Command> {
         let mut command = Command::new("sh");
         command
             .args(["-c", &format!("umask {UMASK}; exec \"$@\""), "sh"])
@@ -164,12 +185,34 @@ impl Again {
         Ok(command)
     }
 
-    fn run(&self, command: &mut Command) -> Result<()> {
-        let status = command.status().context("cannot run this program again")?;
+    pub fn run(&self, command: &mut Command) -> Result<()> {
+        let mut child = command.spawn().context("cannot run this program again")?;
+        let mut told = false;
+        let status = loop {
+            if let Some(status) = child.try_wait()? {
+                break status;
+            }
+            // A Ctrl-C reaches it from the terminal.
+            if !told && self.interrupt.signal() == Some(signal_hook::consts::SIGTERM) {
+                kill_process(Pid::from_child(&child), Signal::TERM)?;
+                told = true;
+            }
+            std::thread::sleep(LOOK);
+        };
+        self.go_on()?;
         if !status.success() {
             bail!("the commit {} cannot be built again: {status}; see above", self.commit);
         }
         Ok(())
+    }
+
+    /// # Errors
+    /// Somebody wants this run to end: what it has made elsewhere goes with its owner.
+    pub fn go_on(&self) -> Result<()> {
+        match self.interrupt.signal() {
+            Some(signal) => Err(Interrupted { signal }.into()),
+            None => Ok(()),
+        }
     }
 }
 
@@ -201,9 +244,11 @@ fn lend_downloads(cargo_home: &Path) -> Result<()> {
     Ok(())
 }
 
-fn lend(from: &Path, to: &Path) -> Result<()> {
+pub fn lend(from: &Path, to: &Path) -> Result<()> {
     for entry in walkdir::WalkDir::new(from).into_iter().filter_map(Result::ok) {
-        let target = to.join(entry.path().strip_prefix(from)?);
+        let below = entry.path().strip_prefix(from)?;
+        // Joining an empty path would add a slash.
+        let target = if below.as_os_str().is_empty() { to.to_owned() } else { to.join(below) };
         if entry.file_type().is_file() {
             fs::create_dir_all(target.parent().unwrap_or(to))?;
             fs::copy(entry.path(), &target).with_context(|| entry.path().display().to_string())?;
@@ -213,7 +258,9 @@ fn lend(from: &Path, to: &Path) -> Result<()> {
 }
 
 fn compare(released: &Path, again: &Path, manifest: &Manifest) -> Result<Vec<String>> {
-    let names = manifest.artifacts.iter().map(|artifact| artifact.name.as_str());
+    // Images are the released ones here: they were compared by their contents.
+    let names = manifest.artifacts.iter().filter(|artifact| artifact.kind != Kind::Image);
+    let names = names.map(|artifact| artifact.name.as_str());
     let statements = [manifest::FILE, provenance::FILE, sums::FILE];
     let mut differences = Vec::new();
     for name in names.chain(statements) {

@@ -1,7 +1,6 @@
 //! Images of a release, built again with a real engine.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::process::Output;
 
@@ -12,14 +11,14 @@ use crate::repository::{Key, Repository, text};
 const DOCKERFILE: &str = "\
 ARG NODE=node:24-bookworm-slim@sha256:6f7b03f7c2c8e2e784dcf9295400527b9b1270fd37b7e9a7285cf83b6951452d
 FROM ${NODE} AS node-red
-COPY flows/main.js /app/main.js
+COPY --chmod=644 flows/main.js /app/main.js
 ARG VERSION
 ARG REVISION
 LABEL version=${VERSION} org.opencontainers.image.revision=${REVISION}
 USER 1000:1000
 CMD [\"/app/main.js\"]
 FROM scratch AS migrate
-COPY flows/main.js /app/migrate.js
+COPY --chmod=644 flows/main.js /app/migrate.js
 ARG REVISION
 LABEL org.opencontainers.image.revision=${REVISION}
 USER 1000:1000
@@ -40,8 +39,6 @@ impl Checkout {
         repository.write("ops/docker/prod/Dockerfile", DOCKERFILE);
         repository.write("ops/docker/dev/Dockerfile", "FROM scratch AS llm-stand-in\n");
         repository.write("flows/main.js", "console.log('hello')\n");
-        // Whatever the umask here is.
-        fs::set_permissions(repository.path("flows/main.js"), fs::Permissions::from_mode(0o644)).unwrap();
         repository.commit("Build images");
         let base = format!("flowship.local/stand-in/test:{version}");
         let tar = repository.folder.path().join("base.tar");

@@ -296,7 +296,7 @@ impl Images<'_> {
     fn sources(&self, paths: &[&'static str]) -> Vec<Instruction> {
         let mut instructions: Vec<Instruction> = Vec::new();
         for path in paths {
-            let is_folder = !path.rsplit('/').next().unwrap_or(path).contains('.');
+            let is_folder = is_folder(path);
             let parent = path.rsplit_once('/').map_or("", |(parent, _)| parent);
             let into = format!("{}/", self.at(if is_folder { path } else { parent }));
             match instructions.last_mut() {
@@ -375,13 +375,21 @@ fn run(command: &[&str]) -> Instruction {
     Instruction::Run { command: owned(command), kept: vec![] }
 }
 
+/// With modes of its own: those on disk are of whoever has checked the tree out, and a program that may not read its
+/// files does not start. One mode is for all of it, and a folder must be one that can be entered.
 fn copy(sources: &[&str], to: &str) -> Instruction {
-    Instruction::Copy { from: None, sources: owned(sources), to: to.to_owned() }
+    let mode = if sources.iter().any(|source| is_folder(source)) { 0o755 } else { 0o644 };
+    Instruction::Copy { from: None, sources: owned(sources), to: to.to_owned(), mode: Some(mode) }
+}
+
+/// Files have an extension.
+fn is_folder(path: &str) -> bool {
+    !path.rsplit('/').next().unwrap_or(path).contains('.')
 }
 
 fn copy_from(stage: &Stage, sources: &[&str], to: &str) -> Instruction {
     let from: StageRef = stage.handle();
-    Instruction::Copy { from: Some(from), sources: owned(sources), to: to.to_owned() }
+    Instruction::Copy { from: Some(from), sources: owned(sources), to: to.to_owned(), mode: None }
 }
 
 fn owned(texts: &[&str]) -> Vec<String> {

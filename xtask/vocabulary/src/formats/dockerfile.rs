@@ -70,6 +70,8 @@ pub enum Instruction {
         from: Option<StageRef>,
         sources: Vec<String>,
         to: String,
+        /// Of all of it, folders too; without one, what the files have where they come from.
+        mode: Option<u32>,
     },
     Run {
         command: Vec<String>,
@@ -283,9 +285,10 @@ impl Instruction {
                 format!("LABEL {}", lines(pairs))
             }
             Instruction::WorkDirectory(path) => format!("WORKDIR {path}"),
-            Instruction::Copy { from, sources, to } => {
+            Instruction::Copy { from, sources, to, mode } => {
                 let from = from.map(|from| format!("--from={} ", from.0)).unwrap_or_default();
-                format!("COPY {from}{} {to}", sources.join(" "))
+                let mode = mode.map(|mode| format!("--chmod={mode:o} ")).unwrap_or_default();
+                format!("COPY {from}{mode}{} {to}", sources.join(" "))
             }
             Instruction::Run { command, kept } => {
                 let kept: String =
@@ -360,6 +363,7 @@ mod tests {
             from: Some(build.handle()),
             sources: vec!["/a".to_owned()],
             to: "/b/".to_owned(),
+            mode: Some(0o644),
         }];
         instructions.extend(runnable());
         let text =
@@ -369,7 +373,7 @@ mod tests {
             text,
             format!(
                 "# head\n\nARG NODE=node:24@sha256:{digest}\n\n# why\nFROM ${{NODE}} AS build\nRUN --mount=type=cache,target=/c [\"npm\", \"ci\"]\n\n\
-                 # why\nFROM scratch AS app\nCOPY --from=build /a /b/\nLABEL title=\"a \\\"b\\\" \\$c\"\nUSER 1:1\n\
+                 # why\nFROM scratch AS app\nCOPY --from=build --chmod=644 /a /b/\nLABEL title=\"a \\\"b\\\" \\$c\"\nUSER 1:1\n\
                  HEALTHCHECK NONE\nENTRYPOINT [\"node\", \"a b\"]\n"
             )
         );
@@ -398,11 +402,21 @@ mod tests {
             (file(vec![stage("app", From::Base("OTHER"), true, runnable())]), "which is no base"),
             (file(vec![stage("app", From::Stage(StageRef("x")), true, runnable())]), "starts from x"),
             (
-                with(vec![Instruction::Copy { from: None, sources: text("../x"), to: "/".to_owned() }]),
+                with(vec![Instruction::Copy {
+                    from: None,
+                    sources: text("../x"),
+                    to: "/".to_owned(),
+                    mode: None,
+                }]),
                 "lies outside",
             ),
             (
-                with(vec![Instruction::Copy { from: None, sources: text("."), to: "/".to_owned() }]),
+                with(vec![Instruction::Copy {
+                    from: None,
+                    sources: text("."),
+                    to: "/".to_owned(),
+                    mode: None,
+                }]),
                 "whole tree",
             ),
             (
@@ -410,6 +424,7 @@ mod tests {
                     from: Some(StageRef("later")),
                     sources: text("/x"),
                     to: "/".to_owned(),
+                    mode: None,
                 }]),
                 "copies from later",
             ),

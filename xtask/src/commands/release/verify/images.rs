@@ -4,8 +4,6 @@
 //! checkouts share one engine, and what was built of this one must stay what it is.
 
 use std::collections::BTreeMap;
-use std::fs::{self, Permissions};
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
@@ -108,7 +106,6 @@ pub fn compare(
     let state = again.tree.join(".flowship");
     // Stand-ins are of this checkout and its engine; what was built on them is not lent.
     lend(&locks::stand_ins_file(context.state()), &locks::stand_ins_file(&state))?;
-    give_modes_of_git(&again.tree)?;
     let repository = repository(again);
     let names = released.iter().map(|released| tag(&repository, released.target, released.version));
     let _names = Names { engine: &engine, tags: names.collect() };
@@ -154,21 +151,6 @@ fn released(manifest: &Manifest) -> Result<Vec<Released<'_>>> {
             })
         })
         .collect()
-}
-
-/// A container gets the modes that files have on disk, and these would be of whoever verifies.
-fn give_modes_of_git(tree: &Path) -> Result<()> {
-    let inside = |entry: &walkdir::DirEntry| entry.depth() != 1 || entry.file_name() != ".git";
-    for entry in walkdir::WalkDir::new(tree).min_depth(1).into_iter().filter_entry(inside) {
-        let entry = entry?;
-        let kind = entry.file_type();
-        if kind.is_dir() || kind.is_file() {
-            let runs = kind.is_dir() || entry.metadata()?.permissions().mode() & 0o100 != 0;
-            let mode = if runs { 0o755 } else { 0o644 };
-            fs::set_permissions(entry.path(), Permissions::from_mode(mode))?;
-        }
-    }
-    Ok(())
 }
 
 /// As unique as the folder of the scratch tree.

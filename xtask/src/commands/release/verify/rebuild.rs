@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use flate2::read::MultiGzDecoder;
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::fs::Mode;
+use rustix::process::{Pid, Signal, kill_process, umask};
 use serde::Serialize;
 use tempfile::TempDir;
 
@@ -28,7 +29,7 @@ use crate::release::{description, hashing, ledger, sums};
 /// Between two looks at a build that takes minutes.
 const LOOK: Duration = Duration::from_millis(50);
 /// Other than any that a release is made under.
-const UMASK: &str = "0077";
+const UMASK: u32 = 0o077;
 const SURROUNDINGS: [(&str, &str); 3] = [("LC_ALL", "C"), ("LANG", "C"), ("TZ", "Pacific/Kiritimati")];
 
 /// What came of it.
@@ -164,7 +165,11 @@ impl Again {
         let tree = scratch.path().join("another/place/of/the/tree");
         fs::create_dir_all(&tree)?;
         eprintln!("building {commit} again in {}", tree.display());
-        check_out(context, commit, &tree)?;
+        // Files of the tree become files of images.
+        let own = umask(Mode::from_raw_mode(UMASK));
+        let checked_out = check_out(context, commit, &tree);
+        umask(own);
+        checked_out?;
         let cargo_home = scratch.path().join("cargo");
         lend_downloads(&cargo_home)?;
         Ok(Self { scratch, tree, cargo_home, commit: commit.to_owned(), interrupt: Interrupt::listen()? })
@@ -174,7 +179,7 @@ impl Again {
     pub fn command(&self) -> Result<Command> {
         let mut command = Command::new("sh");
         command
-            .args(["-c", &format!("umask {UMASK}; exec \"$@\""), "sh"])
+            .args(["-c", &format!("umask {UMASK:04o}; exec \"$@\""), "sh"])
             .arg(std::env::current_exe()?)
             .arg("--root")
             .arg(&self.tree)

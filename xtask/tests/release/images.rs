@@ -2,8 +2,10 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
-use std::process::Output;
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
 
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
 use crate::fixture::{Key, Repository, text};
@@ -64,7 +66,7 @@ impl Engine {
             "#!/bin/sh\necho \"$@\" >>{0}/calls\ncase \"$1 $2\" in\n'--version ') echo 'Docker version 20.10.24, build \
              x';;\n'info --format') printf '20.10\\toverlay2\\n';;\n'image inspect') cat {0}/inspect.json;;\n'image save') \
              case $5 in flowship-again-*) cp {0}/again.tar \"$4\";; *) cp {0}/saved.tar \"$4\";; esac;;\n'build \
-             --progress=plain') [ ! -e {0}/broken ];;\n'image rm') ;;\n*) exit 1;;\nesac\n",
+             --progress=plain') [ ! -e {0}/slow ] || sleep 60; [ ! -e {0}/broken ];;\n'image rm') ;;\n*) exit 1;;\nesac\n",
             place.display()
         );
         fs::create_dir(place.join("bin")).unwrap();
@@ -99,16 +101,25 @@ impl Engine {
     }
 
     fn rebuild(&self) -> Output {
-        self.run(&["release", "verify", "--rebuild", "--public-key", self.key.public.to_str().unwrap()])
+        self.run(&self.rebuilding())
+    }
+
+    fn rebuilding(&self) -> [&str; 5] {
+        ["release", "verify", "--rebuild", "--public-key", self.key.public.to_str().unwrap()]
     }
 
     fn run(&self, arguments: &[&str]) -> Output {
+        self.command(arguments).output().unwrap()
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
         let repository = &self.repository;
         let mut command = repository.xtask(arguments);
         command.arg("--operator-binary").arg(repository.operator());
         let before = std::env::var("PATH").unwrap();
         let path = format!("{}:{before}", repository.folder.path().join("bin").display());
-        command.env("PATH", path).output().unwrap()
+        command.env("PATH", path);
+        command
     }
 
     /// A release of the image.
@@ -262,4 +273,26 @@ fn a_rebuild_that_fails_leaves_no_name_and_one_that_cannot_begin_says_why() {
     let output = engine.rebuild();
     assert_eq!(output.status.code(), Some(1), "{}", text(&output));
     assert!(text(&output).contains("no stand-in for it is locked"), "{}", text(&output));
+}
+
+#[test]
+fn a_rebuild_that_is_stopped_takes_its_names_and_its_tree_away() {
+    let engine = Engine::packaged();
+    let place = engine.repository.folder.path();
+    fs::write(place.join("slow"), "").unwrap();
+    let scratch = place.join("scratch");
+    fs::create_dir(&scratch).unwrap();
+    let mut command = engine.command(&engine.rebuilding());
+    let run = command.env("TMPDIR", &scratch).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let give_up = Instant::now() + Duration::from_secs(60);
+    while engine.calls("build --progress").is_empty() {
+        assert!(Instant::now() < give_up, "it builds");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    kill_process(Pid::from_child(&run), Signal::TERM).unwrap();
+    let output = run.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(143), "{}", text(&output));
+    assert_eq!(engine.calls("image rm --force flowship-again-").len(), 1, "{}", text(&output));
+    let left: Vec<_> = fs::read_dir(&scratch).unwrap().collect();
+    assert!(left.is_empty(), "{left:?}");
 }

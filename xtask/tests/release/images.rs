@@ -269,6 +269,15 @@ fn a_rebuild_that_fails_leaves_no_name_and_one_that_cannot_begin_says_why() {
     assert!(text(&output).contains("cannot be built again"), "{}", text(&output));
     assert_eq!(engine.calls("image rm").len(), 1);
 
+    let docker = engine.repository.folder.path().join("bin/docker");
+    let script = fs::read(&docker).unwrap();
+    let silent = "#!/bin/sh\n[ $1 = --version ] && echo 'Docker version 20.10.24, build x'\n";
+    fs::write(&docker, silent).unwrap();
+    let output = engine.rebuild();
+    assert_eq!(output.status.code(), Some(1), "{}", text(&output));
+    assert!(text(&output).contains("images, which only an engine can build again: no"), "{}", text(&output));
+    fs::write(&docker, script).unwrap();
+
     fs::remove_file(engine.repository.path(".flowship/images/stand-ins.json")).unwrap();
     let output = engine.rebuild();
     assert_eq!(output.status.code(), Some(1), "{}", text(&output));

@@ -101,7 +101,7 @@ pub fn compare(
     if released.is_empty() {
         return Ok(Vec::new());
     }
-    let engine = Engine::find()?;
+    let engine = Engine::find().context("the release has images, which only an engine can build again")?;
     engine.build()?;
     let state = again.tree.join(".flowship");
     // Stand-ins are of this checkout and its engine; what was built on them is not lent.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context as _, Result};
+use vocabulary::model::GateCommand;
 
 use super::stage::Stage;
 use crate::commands::ci::basis;
@@ -12,7 +13,6 @@ use crate::context::Context;
 use crate::evidence::{Figure, Kind, Ran, Record, store};
 use crate::plan::clock::{now_ms, utc};
 use crate::plan::report::Report;
-use crate::platform::gates::rehearsal::ID;
 
 /// What a pass of now would rest on.
 pub struct Sought {
@@ -26,7 +26,10 @@ pub struct Sought {
 /// # Errors
 /// When the tree cannot be read.
 pub fn sought(context: &Context, stage: &Stage, engine: &str, checks: &[&str]) -> Result<Sought> {
-    let gate = stage.platform.gates.iter().find(|gate| gate.id == ID).context("no gate rehearses")?;
+    // What it reads and what finds its faults is said once, of the gate that rehearses the same.
+    let same = |command: &GateCommand| command.arguments == ["rehearse", engine];
+    let gate = stage.platform.gates.iter().find(|gate| gate.commands.iter().any(same));
+    let gate = gate.with_context(|| format!("no gate rehearses {engine}"))?;
     let programs = programs_of(gate).into_iter().chain(stage.programs.iter().copied());
     let basis = basis::observe(context, &stage.toolbox, programs)?;
     let versions = basis.versions.iter();

@@ -14,7 +14,7 @@ mod images;
 mod licences;
 mod node;
 mod npm_advisories;
-pub mod rehearsal;
+mod rehearsal;
 mod secrets_in_history;
 mod smoke;
 mod tests;

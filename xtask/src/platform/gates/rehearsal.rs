@@ -4,12 +4,9 @@ use vocabulary::model::{Gate, GateGroup, Reads, Requirement};
 
 use super::xtask;
 
-/// Also of what `cargo xtask rehearse` proves by itself.
-pub const ID: &str = "rehearsal";
-
 pub fn gate() -> Gate {
     Gate {
-        id: ID,
+        id: "rehearsal",
         group: GateGroup::Containers,
         checks: "production on Compose, built here: it comes up, passes smoke, shows every hardening claim, reaches \
                  what the edges allow, drains",

@@ -103,22 +103,25 @@ fn a_release_describes_itself_and_other_programs_understand_it() {
 fn the_ledger_holds_what_is_proven_of_this_commit_and_names_the_rest() {
     let repository = Repository::new();
     let commit = repository.git(&["rev-parse", "HEAD"]);
-    let record = |gate: &str, commit: &str, clean: bool| {
+    let record_of = |kind: &str, name: &str, commit: &str, clean: bool| {
         let text = format!(
-            r#"{{"schema":2,"kind":"gate","name":"{gate}","commit":"{commit}","clean":{clean},"inputs_sha256":"1","definition_sha256":"2",
+            r#"{{"schema":2,"kind":"{kind}","name":"{name}","commit":"{commit}","clean":{clean},"inputs_sha256":"1","definition_sha256":"2",
                "environment_sha256":"3","tools":{{"rustc":"1.95.0"}},"arguments":[],"figures":{{"tests":3}},
                "negative_control":"xtask/tests/gates.rs::x","started_at":"2026-01-01T00:00:00Z","duration_ms":5,"tests":3,
                "confirmed":null}}"#
         );
-        repository.write(&format!(".flowship/evidence/gate/{gate}.json"), &text);
+        repository.write(&format!(".flowship/evidence/{kind}/{name}.json"), &text);
     };
+    let record = |gate: &str, commit: &str, clean: bool| record_of("gate", gate, commit, clean);
     record("tests", &commit, true);
     record("format", &commit, false);
     record("flows", &"a".repeat(40), true);
-    let output = repository.package(&["--unsigned"]).output().unwrap();
-    assert!(output.status.success(), "{}", text(&output));
-    let ledger: Value =
-        serde_json::from_slice(&std::fs::read(repository.made().join("evidence.json")).unwrap()).unwrap();
+    let packaged = || -> Value {
+        let output = repository.package(&["--unsigned"]).output().unwrap();
+        assert!(output.status.success(), "{}", text(&output));
+        serde_json::from_slice(&std::fs::read(repository.made().join("evidence.json")).unwrap()).unwrap()
+    };
+    let ledger = packaged();
     assert_eq!(ledger["commit"], commit.as_str());
     assert_eq!(ledger["records"].as_array().unwrap().len(), 1);
     assert_eq!(ledger["records"][0]["name"], "tests");
@@ -129,4 +132,11 @@ fn the_ledger_holds_what_is_proven_of_this_commit_and_names_the_rest() {
     assert!(why("format").contains("not committed"));
     assert!(why("flows").contains("another commit"));
     assert!(why("clippy").contains("no record"));
+    assert!(why("compose").contains("no record"), "of the rehearsal");
+    record_of("rehearsal", "compose", &commit, true);
+    let ledger = packaged();
+    let last = ledger["records"].as_array().unwrap().last().unwrap();
+    assert_eq!((&last["kind"], &last["name"]), (&"rehearsal".into(), &"compose".into()));
+    let output = Made::of(&repository).verify(&repository, &["--unsigned"]);
+    assert!(text(&output).contains("2 passed on this commit; NOT PROVEN: gate "), "{}", text(&output));
 }

@@ -5,6 +5,9 @@ mod images;
 mod keys;
 mod machines;
 mod made;
+#[path = "../surroundings/namespaces.rs"]
+mod namespaces;
+mod offline;
 mod operating;
 mod packaging;
 mod real;

@@ -17,6 +17,9 @@ const BOT: [(&str, &str); 2] = [
     ("GIT_COMMITTER_EMAIL", "41898282+github-actions[bot]@users.noreply.github.com"),
 ];
 
+/// A tag has none, and what is signed on trial needs one.
+const AUTHOR: [(&str, &str); 2] = [("GIT_AUTHOR_NAME", "nobody"), ("GIT_AUTHOR_EMAIL", "nobody@localhost")];
+
 /// A git checkout.
 #[derive(Debug, Clone, Copy)]
 pub struct Repository<'a> {
@@ -134,15 +137,32 @@ impl Repository<'_> {
     /// Also when there is one of that name.
     pub fn make_tag(&self, tag: &str, commit: &str, message: &str, signed: bool) -> Result<()> {
         let kind = if signed { "--sign" } else { "--annotate" };
-        let args = ["tag", kind, "--cleanup=verbatim", "--message", message, "--", tag, commit];
-        let known = ["-c", "user.useConfigOnly=true", "var", "GIT_COMMITTER_IDENT"];
+        // Not verbatim: without a line end behind the message git puts a signature where it never finds it again.
+        let args = ["tag", kind, "--cleanup=whitespace", "--message", message, "--", tag, commit];
         let mut question = self.question(&args);
-        // A runner of GitHub has no name of its own.
-        if std::env::var_os("GITHUB_ACTIONS").is_some_and(|value| value == "true")
-            && !self.ask(&known)?.status.success()
-        {
-            question.env = BOT.map(|(name, value)| (name, value.to_owned())).to_vec();
-        }
+        question.env = self.tagger()?;
         question.ask(&|| false)?.good().map(|_| ())
+    }
+
+    /// Has git sign something that nobody keeps, as it would sign a tag.
+    ///
+    /// # Errors
+    /// With what git says, when it has no key or cannot use it.
+    pub fn try_signing(&self) -> Result<()> {
+        let nothing = self.text(&["hash-object", "-t", "tree", "--stdin"])?;
+        let nowhere = tempfile::tempdir()?;
+        let mut question = self.question(&["commit-tree", "--gpg-sign", "-m", "Can I sign?", &nothing]);
+        question.env = self.tagger()?;
+        question.env.push(("GIT_OBJECT_DIRECTORY", nowhere.path().display().to_string()));
+        question.env.extend(AUTHOR.map(|(name, value)| (name, value.to_owned())));
+        question.ask(&|| false)?.good().map(|_| ())
+    }
+
+    /// As whom to tag: a runner of GitHub has no name of its own.
+    fn tagger(&self) -> Result<Vec<(&'static str, String)>> {
+        let known = ["-c", "user.useConfigOnly=true", "var", "GIT_COMMITTER_IDENT"];
+        let on_github = std::env::var_os("GITHUB_ACTIONS").is_some_and(|value| value == "true");
+        let nameless = on_github && !self.ask(&known)?.status.success();
+        Ok(if nameless { BOT.map(|(name, value)| (name, value.to_owned())).to_vec() } else { vec![] })
     }
 }

@@ -2,8 +2,11 @@
 
 mod images;
 mod interrupted;
+#[path = "../surroundings/namespaces.rs"]
+mod namespaces;
 mod plan;
 mod publish;
 #[path = "../../src/forge/registry_server.rs"]
 mod registry_server;
+mod signed_tag;
 mod workshop;

@@ -2,6 +2,9 @@
 
 use std::collections::BTreeSet;
 
+use serde_json::json;
+
+use crate::namespaces::{Apart, shell};
 use crate::workshop::{Ended, Workshop};
 
 fn abouts(ended: &Ended) -> BTreeSet<String> {
@@ -99,6 +102,29 @@ fn without_a_network_everything_else_is_told() {
     let planned = workshop.run(&["release", "--json"]);
     assert_eq!(abouts(&planned), set(&["pushed", "ci"]), "{planned:#?}");
     planned.says(&["git remote add origin URL"]);
+}
+
+#[test]
+fn a_host_that_cannot_be_reached_is_named_before_anything_is_done() {
+    let workshop = Workshop::packaged();
+    workshop.git(&["remote", "set-url", "origin", "https://github.com/o/r.git"]);
+    for arguments in [&["release"][..], &["release", "publish"], &["release", "publish", "--execute"]] {
+        let mut command = workshop.command(arguments);
+        // The stand-in for `gh` needs no network, and must not seem to have one.
+        command.env("STUB_FAULT", "checks:before:fail");
+        let Some(output) = shell(Apart::Network, "exec \"$@\"", &command) else {
+            return eprintln!(
+                "this machine allows no network namespaces: nothing is tried without a network"
+            );
+        };
+        let ended = Ended::of(&output);
+        assert_eq!(ended.code, Some(1), "{ended:#?}");
+        ended.says(&["origin does not answer", "https://github.com/o/r.git", "Could not resolve host"]);
+        assert_eq!(
+            (workshop.git(&["tag"]), workshop.state()["releases"].clone()),
+            (String::new(), json!([]))
+        );
+    }
 }
 
 #[test]

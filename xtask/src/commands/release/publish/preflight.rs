@@ -176,6 +176,16 @@ impl Ready {
         let contained = repository.tags(Some(&self.commit))?;
         let last = contained.iter().map(|tag| &tag.version).find(|version| **version != self.version);
         self.problems.extend(problems::greater(&self.version, last));
+        if options.sign_tag
+            && here.is_none()
+            && let Err(error) = repository.try_signing()
+        {
+            self.problems.push(Problem::new(
+                "signing",
+                format!("--sign-tag: git cannot sign: {error:#}"),
+                "git config user.signingKey KEY, and for a key of SSH git config gpg.format ssh; or leave the option out",
+            ));
+        }
         let full = standing.refs.tags.iter().filter(|tag| tag.version.pre.is_empty());
         let later = full.map(|tag| &tag.version).any(|known| version::is_greater(known, &self.version));
         self.latest = self.version.pre.is_empty() && !later && standing.pushed == Pushed::Yes;

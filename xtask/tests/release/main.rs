@@ -13,4 +13,5 @@ mod packaging;
 mod real;
 mod rebuilding;
 mod refusals;
+mod sboms;
 mod withstanding;

@@ -46,6 +46,52 @@ fn the_same_commit_gives_the_same_bytes_wherever_it_is_packaged() {
         assert!(ours == theirs, "{name} differs");
     }
     assert_eq!(first.len(), second.len());
+    if let Some(differing) = judged_by_diffoscope(&one, &other) {
+        assert_eq!(differing, "");
+        let guide = other.path("docs/guide.md");
+        std::fs::write(guide, "# Another\n").unwrap();
+        other.commit("Change the guide");
+        let other = other.packaged(&key);
+        let differing = judged_by_diffoscope(&one, &other).unwrap();
+        assert!(differing.contains("-# Guide") && differing.contains("+# Another"), "{differing}");
+    }
+}
+
+/// Where two releases differ, inside of their files too; none where `diffoscope` is not installed.
+fn judged_by_diffoscope(one: &Repository, other: &Repository) -> Option<String> {
+    let diffoscope = which::which("diffoscope").ok()?;
+    let mut command = Command::new(diffoscope);
+    // Two signatures differ always, and so do the times at which the files were made.
+    command.args(["--exclude", "*.minisig", "--exclude-directory-metadata=recursive"]);
+    let output = command.args([one.made(), other.made()]).output().unwrap();
+    assert!(matches!(output.status.code(), Some(0 | 1)), "{}", text(&output));
+    assert_eq!(output.status.success(), output.stdout.is_empty(), "{}", text(&output));
+    Some(String::from_utf8(output.stdout).unwrap())
+}
+
+#[test]
+fn reprotest_finds_no_surroundings_that_change_the_bytes() {
+    let Ok(reprotest) = which::which("reprotest") else { return };
+    let repository = Repository::with_operator(&noise(30_000));
+    let package = repository.package(&["--unsigned"]);
+    let words = std::iter::once(package.get_program()).chain(package.get_args());
+    let words: Vec<_> = words.map(|word| format!("'{}'", word.to_str().unwrap())).collect();
+    // Of the others, another time makes rustc hang (libfaketime beside its allocator), and the rest need root or FUSE.
+    let varied = "--vary=+all,-user_group,-fileordering,-time,-domain_host,-kernel";
+    let reproduced = |command: &str| {
+        let mut reprotest = Command::new(&reprotest);
+        reprotest.args(["-c", command, varied, ".", "target/release-artifacts/*", "--", "null"]);
+        for (name, _) in package.get_envs() {
+            reprotest.env_remove(name);
+        }
+        let output = reprotest.current_dir(&repository.root).output().unwrap();
+        assert!(matches!(output.status.code(), Some(0 | 1)), "{}", text(&output));
+        assert_eq!(text(&output).contains("Reproduction successful"), output.status.success());
+        output.status.success()
+    };
+    assert!(reproduced(&words.join(" ")));
+    let with_the_time_zone = format!("{} && date +%z > target/release-artifacts/zone", words.join(" "));
+    assert!(!reproduced(&with_the_time_zone));
 }
 
 #[test]

@@ -2,8 +2,11 @@
 
 use std::fs;
 
-use crate::fixture::{BUNDLE, Key, Repository, noise, text};
+use crate::fixture::{BUNDLE, Key, Repository, files, noise, text};
 use crate::made::Made;
+
+/// Where what came out otherwise stays.
+const KEPT: &str = "target/release-rebuilt";
 
 fn rebuild(repository: &Repository, made: &Made, key: &Key) -> std::process::Output {
     let mut command = repository.xtask(&["release", "verify", "--rebuild", "--public-key"]);
@@ -24,6 +27,7 @@ fn a_tag_gives_the_released_bytes_again_when_the_checkout_is_long_elsewhere() {
     assert!(output.status.success(), "{}", text(&output));
     assert!(text(&output).contains("✓ rebuild: the same bytes"), "{}", text(&output));
     assert!(!repository.git(&["worktree", "list"]).contains("flowship-again"));
+    assert!(!repository.path(KEPT).exists(), "nothing differs");
 }
 
 #[test]
@@ -37,6 +41,20 @@ fn what_differs_is_named() {
     assert_eq!(output.status.code(), Some(1), "{}", text(&output));
     let expected = format!("{BUNDLE}: other bytes; its first other entry is flowship\n");
     assert!(text(&output).contains(&expected), "{}", text(&output));
+
+    // Both are there for a person, who is told how to look into them; what is the same is not kept.
+    let (released, again) = (made.path(BUNDLE).canonicalize().unwrap(), repository.path(KEPT).join(BUNDLE));
+    let hint = format!("diffoscope {} {}\n", released.display(), again.display());
+    assert!(text(&output).contains(&hint), "{}", text(&output));
+    assert!(fs::read(&again).unwrap() != fs::read(&released).unwrap());
+    let kept: Vec<_> = files(&repository.path(KEPT)).into_iter().map(|(name, _)| name).collect();
+    assert_eq!(kept, ["SHA256SUMS", BUNDLE, "manifest.json", "provenance.json"]);
+
+    // They are of the last time only.
+    fs::write(repository.operator(), noise(300_000)).unwrap();
+    let output = rebuild(&repository, &made, &key);
+    assert!(output.status.success(), "{}", text(&output));
+    assert!(!repository.path(KEPT).exists(), "nothing differs any more");
 
     // A release of a commit that nobody has.
     let other = Repository::new();

@@ -32,11 +32,16 @@ const LOOK: Duration = Duration::from_millis(50);
 const UMASK: u32 = 0o077;
 const SURROUNDINGS: [(&str, &str); 3] = [("LC_ALL", "C"), ("LANG", "C"), ("TZ", "Pacific/Kiritimati")];
 
+/// Where the files that came out otherwise stay, below the root: so that a person can look into them.
+const KEPT: &str = "target/release-rebuilt";
+
 /// What came of it.
 #[derive(Debug, Default, Serialize)]
 pub struct Rebuilt {
     /// Where the new build differs from the release.
     pub differences: Vec<String>,
+    /// What was released, each with the other thing that was made of the same commit.
+    pub differing: Vec<(PathBuf, PathBuf)>,
     /// What this machine cannot build: nothing is said of it.
     pub not_built: Vec<String>,
     pub images: Vec<images::Compared>,
@@ -53,16 +58,38 @@ impl Rebuilt {
         let same = self.differences.is_empty().then(|| format!("✓ rebuild: the same bytes{aside}\n"));
         let differences = self.differences.iter().map(|told| format!("✗ rebuild: {told}\n"));
         let not_built = self.not_built.iter().map(|told| format!("- rebuild: NOT BUILT AGAIN: {told}\n"));
+        let differing = self.differing.iter().map(|(released, again)| {
+            format!("  to look into it: diffoscope {} {}\n", released.display(), again.display())
+        });
         let images = self.images.iter().map(images::Compared::text);
         let about = (!self.images.is_empty()).then(images::explained);
-        same.into_iter().chain(differences).chain(images).chain(about).chain(not_built).collect()
+        let told = same.into_iter().chain(differences).chain(differing);
+        told.chain(images).chain(about).chain(not_built).collect()
+    }
+
+    /// Puts what differs to where it outlives the scratch folder.
+    fn kept(mut self, scratch: &Path, kept: &Path) -> Result<Self> {
+        let keep = |path: &mut PathBuf, folder: &Path| -> Result<()> {
+            if path.starts_with(scratch) {
+                let place = folder.join(path.file_name().unwrap_or_default());
+                let copied = fs::create_dir_all(folder).and_then(|()| fs::copy(&*path, &place));
+                copied.with_context(|| format!("cannot keep {}", place.display()))?;
+                *path = place;
+            }
+            Ok(())
+        };
+        for (released, again) in &mut self.differing {
+            keep(released, &kept.join("released"))?;
+            keep(again, kept)?;
+        }
+        Ok(self)
     }
 }
 
 /// Builds the commit of the release in `folder` again, as far as this machine can.
 ///
 /// # Errors
-/// The commit is not here, or cannot be built; refused when nothing of the release is for this machine.
+/// The commit is not here, or cannot be built; what differs cannot be kept; refused when nothing of the release is for this machine.
 pub fn rebuild(
     context: &Context,
     folder: &Path,
@@ -79,13 +106,17 @@ pub fn rebuild(
             release.target
         )));
     }
+    let kept = context.path(KEPT);
+    if kept.exists() {
+        fs::remove_dir_all(&kept).with_context(|| format!("cannot remove {}", kept.display()))?;
+    }
     let again = Again::new(context, &release.commit)?;
     let folder = folder.canonicalize()?;
     if own != release.target {
-        let differences = program(&again, &folder, manifest, own, operator_binary)?;
+        let found = program(&again, &folder, manifest, own, operator_binary)?;
         let rest =
             format!("all but {}: for {}", description::operator(&release.version, own), release.target);
-        return Ok(Rebuilt { differences, not_built: vec![rest], images: Vec::new() });
+        return Rebuilt { not_built: vec![rest], ..found }.kept(again.scratch.path(), &kept);
     }
     let images = images::compare(context, &again, &folder, manifest)?;
     let mut command = again.command()?;
@@ -117,11 +148,8 @@ pub fn rebuild(
     again.run(&mut command)?;
     let not_built =
         others.iter().map(|target| format!("the program for {target}: run this on such a machine"));
-    Ok(Rebuilt {
-        differences: compare(&folder, &again.tree.join(FOLDER), manifest)?,
-        not_built: not_built.collect(),
-        images,
-    })
+    let found = compare(&folder, &again.tree.join(FOLDER), manifest)?;
+    Rebuilt { not_built: not_built.collect(), images, ..found }.kept(again.scratch.path(), &kept)
 }
 
 /// The program for this machine, when the bundle is for another.
@@ -131,7 +159,7 @@ fn program(
     manifest: &Manifest,
     own: &str,
     operator_binary: Option<&Path>,
-) -> Result<Vec<String>> {
+) -> Result<Rebuilt> {
     let released = again.scratch.path().join("operators");
     programs::unpack(folder, manifest, own, &released)?;
     let released = released.join(operator::file_name(own));
@@ -143,11 +171,15 @@ fn program(
         }
     };
     if hashing::of_file(&released)? == hashing::of_file(&built)? {
-        return Ok(Vec::new());
+        return Ok(Rebuilt::default());
     }
     let name = description::operator(&manifest.release.version, own);
     let at = first_byte(&released, &built)?;
-    Ok(vec![format!("{name}: another program; they differ from byte {at}")])
+    Ok(Rebuilt {
+        differences: vec![format!("{name}: another program; they differ from byte {at}")],
+        differing: vec![(released, built)],
+        ..Rebuilt::default()
+    })
 }
 
 /// The commit in another place.
@@ -262,12 +294,12 @@ pub fn lend(from: &Path, to: &Path) -> Result<()> {
     Ok(())
 }
 
-fn compare(released: &Path, again: &Path, manifest: &Manifest) -> Result<Vec<String>> {
+fn compare(released: &Path, again: &Path, manifest: &Manifest) -> Result<Rebuilt> {
     // Images are the released ones here: they were compared by their contents.
     let names = manifest.artifacts.iter().filter(|artifact| artifact.kind != Kind::Image);
     let names = names.map(|artifact| artifact.name.as_str());
     let statements = [manifest::FILE, provenance::FILE, sums::FILE];
-    let mut differences = Vec::new();
+    let Rebuilt { mut differences, mut differing, .. } = Rebuilt::default();
     for name in names.chain(statements) {
         let (one, other) = (released.join(name), again.join(name));
         if !other.is_file() {
@@ -282,12 +314,13 @@ fn compare(released: &Path, again: &Path, manifest: &Manifest) -> Result<Vec<Str
                 None => format!("they differ from byte {}", first_byte(&one, &other)?),
             };
             differences.push(format!("{name}: other bytes; {at}"));
+            differing.push((one, other));
         }
     }
     if !differences.is_empty() {
         differences.extend(other_tools(manifest, again)?);
     }
-    Ok(differences)
+    Ok(Rebuilt { differences, differing, ..Rebuilt::default() })
 }
 
 fn first_byte(one: &Path, other: &Path) -> Result<usize> {

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
+use crate::called;
 use crate::commands::{
     bench, check, ci, dev, doctor, down, environment, generate, image, impact, logs, measure, rehearse,
     release, reset, smoke, status, supervise, why,
@@ -78,27 +79,23 @@ pub enum Command {
     Supervise(supervise::Options),
 }
 
-/// The name of the program in a release, where there is no cargo.
-const OPERATORS: &str = "flowship";
-
 /// Reads this process's arguments; ends it when they are not understood, or ask for help.
 pub fn parse() -> Cli {
     let mut command = Cli::command();
-    let called = std::env::args_os().next().map(PathBuf::from);
-    if called.as_deref().and_then(std::path::Path::file_name).is_some_and(|name| name == OPERATORS) {
-        command = for_operators(command.name(OPERATORS));
+    if called::by_operator() {
+        command = for_operators(command.name(called::name()));
     }
     Cli::from_arg_matches(&command.get_matches()).unwrap_or_else(|error| error.exit())
 }
 
 /// Examples as an operator types them.
 fn for_operators(command: clap::Command) -> clap::Command {
-    let help = command.get_after_help().map(|help| help.to_string().replace("cargo xtask", OPERATORS));
+    let help = command.get_after_help().map(|help| called::help(&help.to_string()));
     let command = match help {
         Some(help) => command.after_help(help),
         None => command,
     };
-    let bin_name = command.get_bin_name().map(|name| name.replace("cargo xtask", OPERATORS));
+    let bin_name = command.get_bin_name().map(called::help);
     let command = match bin_name {
         Some(name) => command.bin_name(name),
         None => command,

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::process::ExitCode;
 
+use crate::called::as_called;
+
 /// The invocation or the configuration is wrong (exit code 2). The text names the file, the place, what was
 /// expected and what to do.
 #[derive(Debug)]
@@ -55,7 +57,7 @@ pub fn refused(text: impl Into<String>) -> anyhow::Error {
 pub fn report(outcome: anyhow::Result<()>) -> ExitCode {
     let Err(error) = outcome else { return ExitCode::SUCCESS };
     if error.downcast_ref::<Reported>().is_none() {
-        eprintln!("error: {error:#}");
+        eprintln!("error: {}", as_called(&format!("{error:#}")));
     }
     ExitCode::from(code(&error))
 }

@@ -1,6 +1,7 @@
 //! Flowship's one program: parse, build the context, dispatch, print the error. Nothing else.
 
 mod artifacts;
+mod called;
 mod checks;
 mod cli;
 mod commands;

@@ -5,13 +5,15 @@ use std::io::{self, ErrorKind, Write as _};
 use anyhow::{Context as _, Result};
 use serde::Serialize;
 
-/// Writes the text as it is.
+use crate::called::as_called;
+
+/// Writes the text; it names this program as it was called.
 ///
 /// # Errors
 /// When it cannot be written, except that nobody reads on.
 pub fn text(text: &str) -> Result<()> {
     let mut out = io::stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+    match out.write_all(as_called(text).as_bytes()).and_then(|()| out.flush()) {
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
         written => written.context("cannot write to standard output"),
     }

@@ -8,11 +8,12 @@ use std::path::Path;
 /// arrow `platform -> vocabulary` is Cargo's: the vocabulary is a crate of its own and cannot know this one.
 const ARROWS: &[(&str, &[&str])] = &[
     ("main", &["cli", "context", "commands", "exit"]),
-    ("cli", &["commands"]),
+    ("cli", &["called", "commands"]),
     (
         "commands",
         &[
             "artifacts",
+            "called",
             "checks",
             "context",
             "engines",
@@ -39,7 +40,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("forge", &["exit", "plan", "release"]),
     ("evidence", &[]),
     ("images", &["exit", "plan", "platform", "tools"]),
-    ("plan", &["exit", "nearest"]),
+    ("plan", &["called", "exit", "nearest"]),
     ("tools", &["context", "exit"]),
     ("artifacts", &["checks", "platform", "site"]),
     ("checks", &["nearest"]),
@@ -48,9 +49,10 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("thresholds", &["exit", "site"]),
     ("platform", &[]),
     ("context", &["exit"]),
-    ("stdout", &[]),
+    ("stdout", &["called"]),
     ("nearest", &[]),
-    ("exit", &[]),
+    ("exit", &["called"]),
+    ("called", &[]),
 ];
 
 /// Single files that may use one room more, and why.

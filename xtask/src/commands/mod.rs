@@ -68,6 +68,7 @@ fn for_checkouts(command: &Command) -> Option<&'static str> {
         Command::Ci(_) => Some("ci"),
         Command::Rehearse(_) => Some("rehearse"),
         Command::Bench(_) => Some("bench"),
+        Command::Measure(_) => Some("measure"),
         Command::Generate(_) => Some("generate"),
         Command::Why(_) => Some("why"),
         Command::Impact(_) => Some("impact"),

@@ -13,6 +13,7 @@ use super::clock::spell;
 use super::log;
 use super::report::{Status, StepReport};
 use super::step::{Step, StepId};
+use crate::called::as_called;
 
 /// On GitHub a step's log is shown folded up to this many lines.
 const FOLDED_LINES: usize = 500;
@@ -74,7 +75,8 @@ impl Show {
 
     /// One line for people, above the live ones.
     pub fn say(&self, text: &str) {
-        if self.look == Look::Terminal && self.live.println(text).is_ok() && !self.live.is_hidden() {
+        let text = as_called(text);
+        if self.look == Look::Terminal && self.live.println(&text).is_ok() && !self.live.is_hidden() {
             return;
         }
         if let Ok(mut out) = self.out.lock() {

@@ -129,7 +129,10 @@ fn take(path: &Path, subject: &str, progress: &dyn Progress) -> Result<(File, bo
             let mut holder = String::new();
             file.rewind()?;
             file.read_to_string(&mut holder)?;
-            progress.waiting(subject, &format!("waiting for another cargo xtask (pid {})", holder.trim()));
+            progress.waiting(
+                subject,
+                &format!("waiting for another run of this program (pid {})", holder.trim()),
+            );
             told = true;
         }
         // Not a blocking lock: that could not be cancelled.

@@ -82,7 +82,10 @@ fn real(program: &str) -> PathBuf {
 fn a_program_from_the_bundle_serves_an_operator_and_sends_developers_to_a_checkout() {
     let key = Key::new();
     let program = std::fs::read(env!("CARGO_BIN_EXE_xtask")).unwrap();
-    let repository = Repository::with_operator(&program).packaged(&key);
+    let repository = Repository::with_operator(&program);
+    repository.write("ops/environments/dev.toml", include_str!("../../../ops/environments/dev.toml"));
+    repository.commit("Have an environment");
+    let repository = repository.packaged(&key);
     let machine = Machine::new(&repository, &["python3"]);
 
     let doctor = machine.run(&["doctor"]);
@@ -106,16 +109,41 @@ fn a_program_from_the_bundle_serves_an_operator_and_sends_developers_to_a_checko
         &["why", "README.md:1"],
         &["impact", "services/postgres"],
         &["bench"],
+        &["measure", "requests"],
+        &["release"],
+        &["release", "prepare"],
+        &["release", "notes"],
+        &["release", "operator"],
         &["release", "package", "--images", "none", "--unsigned"],
+        &["release", "publish"],
         &["release", "verify", made, "--public-key", public, "--rebuild"],
     ] {
         let output = machine.run(command);
         assert_eq!(output.status.code(), Some(2), "{command:?}: {}", text(&output));
-        assert!(text(&output).contains("in a checkout"), "{command:?}: {}", text(&output));
+        let told = text(&output);
+        assert!(
+            told.contains("run `cargo xtask ") && told.contains("` in a checkout"),
+            "{command:?}: {told}"
+        );
     }
     let help = text(&machine.run(&["release", "verify", "--help"]));
     assert!(help.contains("Usage: flowship release verify") && !help.contains("cargo xtask"), "{help}");
-    let smoke = machine.run(&["smoke"]);
-    assert_eq!(smoke.status.code(), Some(2), "{}", text(&smoke));
+    for (command, code, part) in [
+        (&["doctor"][..], 0, "flowship doctor --install"),
+        (&["doctor", "--json"], 0, "flowship doctor --install"),
+        (&["smoke"], 2, "start it with `flowship dev`"),
+        (&["dev", "--dry-run", "--json"], 0, "flowship logs"),
+        (&["logs"], 2, "start it with `flowship dev`"),
+        (&["image", "save"], 2, "run `flowship image build`"),
+        (&["release", "verify", "nowhere"], 2, "as `cargo xtask release package` makes them"),
+    ] {
+        let output = machine.run(command);
+        assert_eq!(output.status.code(), Some(code), "{command:?}: {}", text(&output));
+        let told = text(&output);
+        assert!(told.contains(part), "{command:?}: {told}");
+        let others =
+            told.replace("`cargo xtask release package`", "").replace("`cargo xtask bench gates`", "");
+        assert!(!others.contains("cargo xtask"), "{command:?}: {told}");
+    }
     assert!(Path::new(&machine.program).is_file());
 }

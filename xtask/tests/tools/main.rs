@@ -29,7 +29,7 @@ fn two_runs_at_once_install_once() {
     let mut second =
         fixture.install(&["zizmor"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let mut told = BufReader::new(second.stderr.take().unwrap()).lines().map(Result::unwrap);
-    let waits = format!("zizmor 1.0.1: waiting for another cargo xtask (pid {})", first.id());
+    let waits = format!("zizmor 1.0.1: waiting for another run of this program (pid {})", first.id());
     assert_eq!(told.next(), Some(waits));
 
     fixture.index.release();

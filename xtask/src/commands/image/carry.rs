@@ -43,7 +43,7 @@ pub fn carry_out(
         let log = step.log.as_ref().and_then(|path| fs::read_to_string(path).ok()).unwrap_or_default();
         let text = format!("{log}\n{}", step.error.as_deref().unwrap_or_default());
         if let Some(remedy) = failure::explain(&text).filter(|remedy| !told.contains(remedy)) {
-            eprintln!("{remedy}");
+            show.say(remedy);
             told.push(remedy);
         }
     }

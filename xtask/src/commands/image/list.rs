@@ -4,6 +4,7 @@ use anyhow::Result;
 use serde::Serialize;
 use vocabulary::model::Image;
 
+use crate::called::as_called;
 use crate::context::Context;
 use crate::images::build::tag;
 use crate::images::engine::Engine;
@@ -40,7 +41,7 @@ pub fn run(context: &Context) -> Result<()> {
     // Without an engine the list still tells what there should be.
     let engine = Engine::find();
     if let Err(error) = &engine {
-        eprintln!("{error:#}");
+        eprintln!("{}", as_called(&format!("{error:#}")));
     }
     let rows = rows(context, engine.ok().as_ref())?;
     if context.json {

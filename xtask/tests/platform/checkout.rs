@@ -4,14 +4,13 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
-use std::sync::OnceLock;
 
 use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::control::Control;
 use crate::processes::{Pid, running_in};
-use crate::{until, web};
+use crate::{tree, until, web};
 
 /// Dropping it takes its platform down, also when a test fails, and then shows what the services said.
 pub struct Checkout {
@@ -225,24 +224,7 @@ impl Ended {
     }
 }
 
-/// Copies what a platform needs of the tree: what is committed, and what is about to be.
+/// Copies what a platform needs of the tree.
 pub fn copy_tree(to: &Path) {
-    static FILES: OnceLock<Vec<PathBuf>> = OnceLock::new();
-    let tree = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
-    let files = FILES.get_or_init(|| {
-        let listed = Command::new("git")
-            .args(["-c", "safe.directory=*", "ls-files", "-z", "--cached", "--others", "--exclude-standard"])
-            .args(["--", "flows", "ops"])
-            .current_dir(tree)
-            .output()
-            .unwrap();
-        assert!(listed.status.success(), "{}", String::from_utf8_lossy(&listed.stderr));
-        let names = String::from_utf8(listed.stdout).unwrap();
-        names.split_terminator('\0').map(PathBuf::from).filter(|name| tree.join(name).is_file()).collect()
-    });
-    for file in files {
-        let place = to.join(file);
-        fs::create_dir_all(place.parent().unwrap()).unwrap();
-        fs::copy(tree.join(file), place).unwrap();
-    }
+    tree::copy(&["flows", "ops"], to);
 }

@@ -6,6 +6,8 @@ mod checkout;
 mod control;
 mod flow_files;
 mod processes;
+#[path = "../surroundings/tree.rs"]
+mod tree;
 mod web;
 
 mod accounts;

@@ -9,4 +9,6 @@ mod publish;
 #[path = "../../src/forge/registry_server.rs"]
 mod registry_server;
 mod signed_tag;
+#[path = "../surroundings/tree.rs"]
+mod tree;
 mod workshop;

@@ -11,6 +11,8 @@ use minisign::KeyPair;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::tree;
+
 pub const CHANGELOG: &str =
     "# Changelog\n\n## [Unreleased]\n\n### Added\n\n- The first thing that users get.\n";
 const MANIFEST: &str = "[package]\nname = \"fixture\"\nversion.workspace = true\nedition = \"2024\"\n\n[workspace]\n\n\
@@ -53,13 +55,14 @@ fn generated() -> &'static Path {
     static TREE: OnceLock<TempDir> = OnceLock::new();
     TREE.get_or_init(|| {
         let folder = tempfile::tempdir().unwrap();
-        let repository = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
-        for part in
-            ["ops/environments", "ops/ci/requirements.txt", "flows/package.json", "flows/package-lock.json"]
-        {
-            copy(&repository.join(part), &folder.path().join(part));
-        }
-        copy(&repository.join("flows/flows.json"), &folder.path().join("flows/flows.json"));
+        let parts = [
+            "flows/flows.json",
+            "flows/package-lock.json",
+            "flows/package.json",
+            "ops/ci/requirements.txt",
+            "ops/environments",
+        ];
+        tree::copy(&parts, folder.path());
         let mut generate = Command::new(env!("CARGO_BIN_EXE_xtask"));
         let output = generate.arg("generate").arg("--root").arg(folder.path()).output().unwrap();
         assert!(output.status.success(), "{:?}", Ended::of(&output));
@@ -84,13 +87,12 @@ fn found(program: &str) -> PathBuf {
     places.find(|place| place.is_file()).unwrap_or_else(|| panic!("{program} is not on PATH"))
 }
 
+/// A folder with all that is in it.
 fn copy(from: &Path, to: &Path) {
-    fs::create_dir_all(to.parent().unwrap()).unwrap();
     for entry in walkdir::WalkDir::new(from) {
         let entry = entry.unwrap();
         let below = entry.path().strip_prefix(from).unwrap();
-        // A path of a file with nothing below it must not end in a slash.
-        let place = if below.as_os_str().is_empty() { to.to_owned() } else { to.join(below) };
+        let place = to.join(below);
         if entry.file_type().is_dir() {
             fs::create_dir_all(place).unwrap();
         } else {

@@ -262,6 +262,15 @@ fn what_cannot_be_packaged_is_told_before_anything_is_made() {
     repository.write("stray", "");
     refused(&["--unsigned"], "docs/guide.md");
     refused(&["--unsigned"], "?? stray");
+    for (manifest, part) in [
+        ("[workspace]\n", "Cargo.toml: expected `version = \"1.2.0\"`"),
+        ("[workspace.package]\nversion = \"1.2\"\n", "Cargo.toml: version `1.2` is no"),
+        ("[workspace.package]\nversion = \"../../1.2.0\"\n", "Cargo.toml: version `../../1.2.0` is no"),
+    ] {
+        repository.write("Cargo.toml", manifest);
+        repository.commit("Declare another version");
+        refused(&["--unsigned"], part);
+    }
 }
 
 #[test]

@@ -22,7 +22,7 @@ use crate::platform::release::ARCHITECTURES;
 use crate::release::commit::{self, Commit};
 use crate::release::description::Image;
 use crate::release::program::{self, Program};
-use crate::release::{elf, hashing, signing};
+use crate::release::{declared, elf, hashing, signing, sums};
 use crate::tools::requirements::Requirements;
 
 /// The label that names the commit of an image.
@@ -142,20 +142,16 @@ pub fn observe(context: &Context, options: &Options) -> Result<Inputs> {
 
 /// The version that the tree says it is, which is not this program's when it works on another tree.
 fn version(root: &Path) -> Result<String> {
-    let file = root.join("Cargo.toml");
-    let refuse = |what: String| refused(format!("{}: {what}", file.display()));
-    let text = fs::read_to_string(&file).map_err(|error| refuse(error.to_string()))?;
-    let table: toml::Table = text.parse().map_err(|error: toml::de::Error| refuse(error.to_string()))?;
-    let version = table
-        .get("workspace")
-        .and_then(|workspace| workspace.get("package"))
-        .and_then(|package| package.get("version"))
-        .and_then(toml::Value::as_str)
-        .ok_or_else(|| refuse("expected `version` under [workspace.package]".to_owned()))?;
-    if !crate::release::sums::is_plain(version) {
-        return Err(refuse(format!("the version {version:?} cannot be part of a file name")));
+    let file = root.join(declared::FILE);
+    let text = fs::read_to_string(&file).map_err(|error| refused(format!("{}: {error}", file.display())))?;
+    let version = declared::read(&text).map_err(refused)?.to_string();
+    if !sums::is_plain(&version) {
+        return Err(refused(format!(
+            "{}: the version {version:?} cannot be part of a file name",
+            file.display()
+        )));
     }
-    Ok(version.to_owned())
+    Ok(version)
 }
 
 /// The programs of a folder for other machines than this.

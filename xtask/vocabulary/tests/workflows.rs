@@ -402,6 +402,7 @@ fn inputs_expressions_and_conditions_are_written_as_github_reads_them() {
         Test::Equals(Expression::Input(place.value()), "it's"),
         Test::Any(vec![Test::AnyEnded(Outcome::Failure), Test::Equals(Context::Event.into(), "push")]),
         Test::Not(Box::new(Test::ended(build().handle(), Outcome::Skipped))),
+        Test::OnBranch("main"),
     ]);
     let labels = Expression::Json(Box::new(Context::PullRequestLabels.into()));
     let key = Value::Joined(vec!["a-".into(), Expression::HashOfFiles(vec!["a", "b/**"]).into()]);
@@ -427,7 +428,7 @@ fn inputs_expressions_and_conditions_are_written_as_github_reads_them() {
          staging\n          - production\n",
         "      force:\n        description: Whatever\n        required: false\n        type: boolean\n        default: false\n",
         "if: \"inputs.place == 'it''s' && (contains(needs.*.result, 'failure') || github.event_name == 'push') && \
-         needs.build.result != 'skipped'\"\n",
+         needs.build.result != 'skipped' && github.ref == 'refs/heads/main'\"\n",
         "if: \"${{ !cancelled() && (inputs.place == 'it''s' &&",
         "if: \"${{ !cancelled() }}\"\n",
         "X: \"${{ toJSON(github.event.pull_request.labels.*.name) }}\"\n",

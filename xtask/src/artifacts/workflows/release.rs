@@ -13,7 +13,7 @@ use super::steps::{
     set_up_python, uses,
 };
 use crate::platform::pins;
-use crate::platform::release::{ARCHITECTURES, ARTIFACTS as FOLDER, OPERATORS};
+use crate::platform::release::{ARCHITECTURES, ARTIFACTS as FOLDER, BRANCH, OPERATORS};
 
 pub const SOURCE: &str = file!();
 
@@ -27,9 +27,6 @@ const OF_OTHERS: &str = "target/operators-of-others";
 
 /// Minutes of a build of this program and of the operator's, cold.
 const LIMIT_OF_BUILDS: u16 = 60;
-
-/// What is released.
-const MAIN: &str = "refs/heads/main";
 
 /// The minisign secret key. It has no password: the environment guards it.
 const KEY: Secret = Secret { name: "FLOWSHIP_SIGNING_KEY" };
@@ -52,8 +49,8 @@ pub fn workflow(platform: &Platform) -> Workflow {
     }
 }
 
-fn on_main() -> Condition {
-    Condition::Holds(Test::Equals(Context::Reference.into(), MAIN))
+fn on_branch() -> Condition {
+    Condition::Holds(Test::OnBranch(BRANCH))
 }
 
 fn machine(architecture: Architecture) -> Machine {
@@ -94,7 +91,7 @@ fn operator(architecture: Architecture) -> Job {
         ),
     ];
     let job = job(id, name, LIMIT_OF_BUILDS, steps);
-    on(architecture, Job { permissions: vec![READS_SOURCES], when: on_main(), ..job })
+    on(architecture, Job { permissions: vec![READS_SOURCES], when: on_branch(), ..job })
 }
 
 /// Builds the program again elsewhere, on such a machine, and compares.
@@ -111,7 +108,7 @@ fn rebuild(architecture: Architecture, package: &Job) -> Job {
     let job = job(id, name, LIMIT_OF_BUILDS, steps);
     on(
         architecture,
-        Job { permissions: vec![READS_SOURCES], needs: needs(&[package]), when: on_main(), ..job },
+        Job { permissions: vec![READS_SOURCES], needs: needs(&[package]), when: on_branch(), ..job },
     )
 }
 
@@ -172,7 +169,7 @@ fn package(platform: &Platform, operators: &[Job]) -> Job {
     Job {
         permissions: vec![READS_SOURCES],
         needs: needs(&operators.iter().collect::<Vec<_>>()),
-        when: on_main(),
+        when: on_branch(),
         environment: Some(ENVIRONMENT),
         ..job("package", "Package", limit_of_all(platform), steps)
     }
@@ -206,7 +203,7 @@ fn publish(package: &Job, rebuilt: &[Job]) -> Job {
             may(Scope::Attestations, Access::Write, "stores the attestation"),
         ],
         needs: needs(&[package].into_iter().chain(rebuilt).collect::<Vec<_>>()),
-        when: on_main(),
+        when: on_branch(),
         environment: Some(ENVIRONMENT),
         concurrency: Some(Concurrency { group: "publish".into(), cancels_older: false }),
         publishes: true,

@@ -21,6 +21,8 @@ pub enum Condition {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Test {
     Equals(Expression, &'static str),
+    /// The run is of this branch, and not of a tag of the same name.
+    OnBranch(&'static str),
     /// One at least of the needed jobs ended so.
     AnyEnded(Outcome),
     Not(Box<Test>),
@@ -59,7 +61,7 @@ impl Test {
     pub(super) fn expressions(&self) -> Vec<&Expression> {
         match self {
             Self::Equals(expression, _) => expression.walk(),
-            Self::AnyEnded(_) => vec![],
+            Self::OnBranch(_) | Self::AnyEnded(_) => vec![],
             Self::Not(test) => test.expressions(),
             Self::All(tests) | Self::Any(tests) => tests.iter().flat_map(Test::expressions).collect(),
         }

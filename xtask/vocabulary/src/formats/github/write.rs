@@ -1,8 +1,8 @@
 //! Workflows as YAML.
 
 use super::{
-    Concurrency, Condition, Deployment, Does, Expression, Given, Input, InputKind, Job, Matrix, Output,
-    Permission, Reviewers, Secret, Step, StepOutput, Test, Trigger, Value, Work, Workflow,
+    Concurrency, Condition, Context, Deployment, Does, Expression, Given, Input, InputKind, Job, Matrix,
+    Output, Permission, Reviewers, Secret, Step, StepOutput, Test, Trigger, Value, Work, Workflow,
 };
 use crate::formats::yaml::{Yaml, write as write_yaml};
 
@@ -247,6 +247,9 @@ fn truth(test: &Test) -> String {
     };
     match test {
         Test::Equals(expression, text) => format!("{} == {}", term(expression), literal(text)),
+        Test::OnBranch(branch) => {
+            format!("{} == {}", term(&Context::Reference.into()), literal(&format!("refs/heads/{branch}")))
+        }
         Test::AnyEnded(outcome) => format!("contains(needs.*.result, {})", literal(outcome.name())),
         Test::Not(inner) => match &**inner {
             Test::Equals(expression, text) => format!("{} != {}", term(expression), literal(text)),

@@ -17,8 +17,9 @@ use crate::platform::release::{ARCHITECTURES, ARTIFACTS as FOLDER, BRANCH, OPERA
 
 pub const SOURCE: &str = file!();
 
-/// The name under which one job hands the release to the other.
-const ARTIFACT: &str = "release";
+/// The names under which one job hands the release to another.
+const UNSIGNED: &str = "unsigned-release";
+const SIGNED: &str = "release";
 
 /// The names under which programs for other machines are handed on begin so.
 const OPERATOR: &str = "operator";
@@ -31,7 +32,7 @@ const LIMIT_OF_BUILDS: u16 = 60;
 /// The minisign secret key. It has no password: the environment guards it.
 const KEY: Secret = Secret { name: "FLOWSHIP_SIGNING_KEY" };
 
-/// Both jobs stand in it: one has the key, the other may write.
+/// The jobs that have the key and that may write stand in it.
 const ENVIRONMENT: Deployment = Deployment { name: "release", reviewers: Reviewers::Required };
 
 pub fn workflow(platform: &Platform) -> Workflow {
@@ -40,12 +41,13 @@ pub fn workflow(platform: &Platform) -> Workflow {
     let operators: Vec<_> = others.iter().map(|architecture| operator(*architecture)).collect();
     let package = package(platform, &operators);
     let rebuilt: Vec<_> = others.iter().map(|architecture| rebuild(*architecture, &package)).collect();
-    let publish = publish(&package, &rebuilt);
+    let sign = sign(&[&package].into_iter().chain(&rebuilt).collect::<Vec<_>>());
+    let publish = publish(&sign);
     Workflow {
         name: "Release",
         triggers: vec![Trigger::Manual { inputs: vec![] }],
         concurrency: Concurrency::per_reference(false),
-        jobs: operators.into_iter().chain([package]).chain(rebuilt).chain([publish]).collect(),
+        jobs: operators.into_iter().chain([package]).chain(rebuilt).chain([sign, publish]).collect(),
     }
 }
 
@@ -80,15 +82,7 @@ fn operator(architecture: Architecture) -> Job {
     let steps = vec![
         check_out(History::OneCommit),
         run("Build the operator's program", "cargo xtask release operator", vec![]),
-        uses(
-            "Hand the program on",
-            &pins::UPLOAD_ARTIFACT,
-            vec![
-                ("name", format!("{OPERATOR}-{}", architecture.name()).into()),
-                ("path", OPERATORS.into()),
-                ("if-no-files-found", "error".into()),
-            ],
-        ),
+        hand_on("Hand the program on", format!("{OPERATOR}-{}", architecture.name()).into(), OPERATORS),
     ];
     let job = job(id, name, LIMIT_OF_BUILDS, steps);
     on(architecture, Job { permissions: vec![READS_SOURCES], when: on_branch(), ..job })
@@ -100,11 +94,7 @@ fn rebuild(architecture: Architecture, package: &Job) -> Job {
         Architecture::X86_64 => ("rebuild-x86_64", "Build again for x86_64"),
         Architecture::Aarch64 => ("rebuild-aarch64", "Build again for aarch64"),
     };
-    let steps = vec![
-        check_out(History::Whole),
-        take_release(),
-        run("Build it again and compare", "cargo xtask release verify --rebuild", vec![public_key()]),
-    ];
+    let steps = vec![check_out(History::Whole), take_release(UNSIGNED), build_again()];
     let job = job(id, name, LIMIT_OF_BUILDS, steps);
     on(
         architecture,
@@ -112,36 +102,24 @@ fn rebuild(architecture: Architecture, package: &Job) -> Job {
     )
 }
 
-/// What the package job has made.
-fn take_release() -> Step {
-    uses(
-        "Take the release",
-        &pins::DOWNLOAD_ARTIFACT,
-        vec![("name", ARTIFACT.into()), ("path", FOLDER.into())],
-    )
+fn take_release(name: &'static str) -> Step {
+    let with = vec![("name", name.into()), ("path", FOLDER.into())];
+    uses("Take the release", &pins::DOWNLOAD_ARTIFACT, with)
 }
 
 /// Judges the commit, so that the release can tell what it passed, and makes its files.
 fn package(platform: &Platform, operators: &[Job]) -> Job {
-    let key_file = || Value::Joined(vec![Context::TemporaryFolder.into(), "/release.key".into()]);
     let builder = Value::Joined(vec![
         "https://github.com/".into(),
         Context::Repository.into(),
         "/.github/workflows/release.yml@".into(),
         Context::Reference.into(),
     ]);
-    let given = |name, value| Variable { name, value: Given::Value(value), elsewhere: None };
-    let key = vec![
-        Variable { name: "KEY", value: Given::Secret(KEY), elsewhere: None },
-        given("KEY_FILE", key_file()),
-    ];
     let mut steps = vec![check_out(History::Whole), set_up_python()];
     steps.extend(brought(platform.gates.iter()));
     steps.extend([
         run("Judge what is released", as_root("cargo xtask ci --keep-going --require-all"), vec![]),
         own_again(),
-        // The key lies outside of the tree, readable by its owner alone.
-        run("Have the signing key", "umask 077 && printf '%s\\n' \"$KEY\" > \"$KEY_FILE\"", key),
         uses(
             "Take the programs for other machines",
             &pins::DOWNLOAD_ARTIFACT,
@@ -154,25 +132,71 @@ fn package(platform: &Platform, operators: &[Job]) -> Job {
         run(
             "Package",
             format!(
-                "cargo xtask release package --images all --operators {OF_OTHERS} --builder \"$BUILDER\""
+                "cargo xtask release package --images all --operators {OF_OTHERS} --unsigned --builder \"$BUILDER\""
             ),
-            vec![given("FLOWSHIP_SIGNING_KEY", key_file()), given("BUILDER", builder)],
+            vec![given("BUILDER", builder)],
         ),
         // Here, because this machine has the tools that built it.
-        run("Build it again and compare", "cargo xtask release verify --rebuild", vec![public_key()]),
-        uses(
-            "Hand the release on",
-            &pins::UPLOAD_ARTIFACT,
-            vec![("name", ARTIFACT.into()), ("path", FOLDER.into()), ("if-no-files-found", "error".into())],
-        ),
+        build_again(),
+        hand_on("Hand the release on", UNSIGNED.into(), FOLDER),
     ]);
     Job {
         permissions: vec![READS_SOURCES],
         needs: needs(&operators.iter().collect::<Vec<_>>()),
         when: on_branch(),
-        environment: Some(ENVIRONMENT),
         ..job("package", "Package", limit_of_all(platform), steps)
     }
+}
+
+/// Signs what was packaged and built again alike everywhere. Only here is the key, and nothing of other people runs beside it.
+fn sign(made: &[&Job]) -> Job {
+    let key_file = || Value::Joined(vec![Context::TemporaryFolder.into(), "/release.key".into()]);
+    let key = vec![
+        Variable { name: "KEY", value: Given::Secret(KEY), elsewhere: None },
+        given("KEY_FILE", key_file()),
+    ];
+    let steps = vec![
+        check_out(History::OneCommit),
+        take_release(UNSIGNED),
+        // Built before the key is there.
+        run("Judge what is signed", "cargo xtask release verify --unsigned", vec![]),
+        // The key lies outside of the tree, readable by its owner alone.
+        run(
+            "Have the signing key",
+            "test -n \"$KEY\" || { echo \"the environment has no secret FLOWSHIP_SIGNING_KEY\" >&2; exit 2; }; \
+             umask 077 && printf '%s\\n' \"$KEY\" > \"$KEY_FILE\"",
+            key,
+        ),
+        run("Sign", "cargo xtask release sign", vec![given("FLOWSHIP_SIGNING_KEY", key_file())]),
+        run("Verify", "cargo xtask release verify", vec![public_key()]),
+        hand_on("Hand the signed release on", SIGNED.into(), FOLDER),
+    ];
+    Job {
+        permissions: vec![READS_SOURCES],
+        needs: needs(made),
+        when: on_branch(),
+        environment: Some(ENVIRONMENT),
+        ..job("sign", "Sign", LIMIT_OF_BUILDS, steps)
+    }
+}
+
+fn given(name: &'static str, value: Value) -> Variable {
+    Variable { name, value: Given::Value(value), elsewhere: None }
+}
+
+fn build_again() -> Step {
+    run("Build it again and compare", "cargo xtask release verify --unsigned --rebuild", vec![])
+}
+
+/// Also when the job runs once more: what it made before is replaced.
+fn hand_on(step: &'static str, name: Value, path: &'static str) -> Step {
+    let with = vec![
+        ("name", name),
+        ("path", path.into()),
+        ("if-no-files-found", "error".into()),
+        ("overwrite", "true".into()),
+    ];
+    uses(step, &pins::UPLOAD_ARTIFACT, with)
 }
 
 /// Whom `release verify` believes.
@@ -181,11 +205,11 @@ fn public_key() -> Variable {
 }
 
 /// Sees that the release is what was packaged, says so in public, and publishes it.
-fn publish(package: &Job, rebuilt: &[Job]) -> Job {
+fn publish(sign: &Job) -> Job {
     let may = |scope, access, why| Permission { scope, access, why };
     let steps = vec![
         check_out(History::Whole),
-        take_release(),
+        take_release(SIGNED),
         run("Verify", "cargo xtask release verify", vec![public_key()]),
         uses("Attest the release", &pins::ATTEST, vec![("subject-path", format!("{FOLDER}/*").into())]),
         run(
@@ -202,7 +226,7 @@ fn publish(package: &Job, rebuilt: &[Job]) -> Job {
             may(Scope::IdToken, Access::Write, "signs the attestation"),
             may(Scope::Attestations, Access::Write, "stores the attestation"),
         ],
-        needs: needs(&[package].into_iter().chain(rebuilt).collect::<Vec<_>>()),
+        needs: needs(&[sign]),
         when: on_branch(),
         environment: Some(ENVIRONMENT),
         concurrency: Some(Concurrency { group: "publish".into(), cancels_older: false }),

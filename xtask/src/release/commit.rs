@@ -85,7 +85,8 @@ pub fn git(root: &Path, arguments: &[&str]) -> Result<String> {
 /// # Errors
 /// Git cannot be run, or the commit holds something that is neither file nor link.
 pub fn files(root: &Path, commit: &str, paths: &[&str]) -> Result<Tree> {
-    let mut arguments = vec!["ls-tree", "-r", "-z", "--full-tree", commit, "--"];
+    // Without `--full-tree`: paths are relative to the root, which need not be git's own.
+    let mut arguments = vec!["ls-tree", "-r", "-z", commit, "--"];
     arguments.extend(paths);
     let listing = git(root, &arguments)?;
     let mut wanted: Vec<(&str, &str, &str)> = Vec::new();

@@ -146,6 +146,29 @@ fn a_release_describes_itself_and_other_programs_understand_it() {
 }
 
 #[test]
+fn a_root_that_is_a_folder_of_the_repository_is_packaged_without_the_rest() {
+    let key = Key::new();
+    let whole = Repository::new();
+    whole.git(&["init", "--quiet", "--initial-branch", "main", ".."]);
+    std::fs::remove_dir_all(whole.path(".git")).unwrap();
+    for (path, contents) in [(".gitignore", "/operator\n"), ("flows/flows.json", "of another project")] {
+        whole.write(&format!("../{path}"), contents);
+    }
+    whole.git(&["add", "--all", ".."]);
+    whole.commit("Begin");
+    let whole = whole.packaged(&key);
+    let output = Made::of(&whole).verify(&whole, &["--public-key", key.public.to_str().unwrap()]);
+    assert!(output.status.success(), "{}", text(&output));
+    let shown = Command::new("tar")
+        .args(["--extract", "--gzip", "--to-stdout", "--file"])
+        .arg(whole.made().join(BUNDLE))
+        .arg(format!("flowship-{VERSION}/flows/flows.json"))
+        .output()
+        .unwrap();
+    assert_eq!(text(&shown), r#"[{"id":"t","type":"tab","label":"T"}]"#);
+}
+
+#[test]
 fn the_ledger_holds_what_is_proven_of_this_commit_and_names_the_rest() {
     let repository = Repository::new();
     let commit = repository.git(&["rev-parse", "HEAD"]);

@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 
 use super::ask::{Answer, Question, words};
 use super::registry::{Image, Registry};
-use super::remote::{Check, Draft, Place, Refs, Release, Remote};
+use super::remote::{Check, Draft, Place, Public, Refs, Release, Remote};
 use super::repository::Repository;
 use crate::exit::refused;
 use crate::plan::interrupt::Interrupt;
@@ -30,6 +30,8 @@ pub struct GitHub {
     name: String,
     /// `[HOST/]OWNER/NAME`; none when the address does not tell, and `gh` has to find out.
     repository: Option<String>,
+    /// How git is to call ssh; none when the user has said so himself.
+    ssh: Option<&'static str>,
     interrupt: Interrupt,
 }
 
@@ -46,17 +48,16 @@ impl GitHub {
         Ok(Self {
             root: root.to_owned(),
             remote: remote.to_owned(),
-            name: format!("{remote} ({})", without_password(&address)),
+            name: format!("{remote} ({})", without_secret(&address)),
             repository: repository(&address),
+            ssh: quiet_ssh(root)?,
             interrupt: interrupt.clone(),
         })
     }
 
     fn ask(&self, program: &str, args: Vec<std::ffi::OsString>, more: Asked) -> Result<Answer> {
         let mut env = vec![("GIT_TERMINAL_PROMPT", "0".to_owned()), ("GH_PROMPT_DISABLED", "1".to_owned())];
-        if std::env::var_os("GIT_SSH_COMMAND").is_none() {
-            env.push(("GIT_SSH_COMMAND", "ssh -o BatchMode=yes".to_owned()));
-        }
+        env.extend(self.ssh.map(|command| ("GIT_SSH_COMMAND", command.to_owned())));
         if let (Some(repository), None) = (&self.repository, std::env::var_os("GH_REPO")) {
             env.push(("GH_REPO", repository.clone()));
         }
@@ -173,10 +174,10 @@ impl Remote for GitHub {
         Ok(hashing::of_file(&file)?.sha256)
     }
 
-    fn publish(&self, id: u64, latest: bool) -> Result<Release> {
+    fn publish(&self, id: u64, public: &Public) -> Result<Release> {
         let path = format!("repos/{{owner}}/{{repo}}/releases/{id}");
-        let latest = format!("make_latest={latest}");
-        self.api(&["--method", "PATCH", &path, "-F", "draft=false", "-f", &latest], None)
+        let body = serde_json::to_vec(public)?;
+        self.api(&["--method", "PATCH", &path, "--input", "-"], Some(body))
     }
 
     fn image_tag(&self, at: &Place, tag: &str) -> Result<Option<String>> {
@@ -209,14 +210,22 @@ fn repository(address: &str) -> Option<String> {
     Some(if host == "github.com" { format!("{owner}/{name}") } else { format!("{host}/{owner}/{name}") })
 }
 
-/// An address may hold a password before its host, which nobody should see.
-fn without_password(address: &str) -> String {
-    match address.split_once("://").and_then(|(scheme, rest)| Some((scheme, rest.split_once('@')?))) {
-        Some((scheme, (user, rest))) if user.contains(':') && !user.contains('/') => {
-            format!("{scheme}://***@{rest}")
-        }
+/// An address may hold a secret before its host, which nobody should see: a password, or over HTTP a token as the user.
+fn without_secret(address: &str) -> String {
+    let Some((scheme, rest)) = address.split_once("://") else { return address.to_owned() };
+    let (authority, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
+    match authority.rsplit_once('@') {
+        Some((user, host)) if scheme != "ssh" || user.contains(':') => format!("{scheme}://***@{host}{path}"),
         _ => address.to_owned(),
     }
+}
+
+/// What makes ssh ask nobody anything, where the user has not said himself how to call it: `GIT_SSH_COMMAND` would go
+/// before his own setting, and that need not be OpenSSH.
+fn quiet_ssh(root: &Path) -> Result<Option<&'static str>> {
+    let said = ["GIT_SSH_COMMAND", "GIT_SSH"].iter().any(|name| std::env::var_os(name).is_some());
+    let said = said || Repository { root }.setting("core.sshCommand")?.is_some();
+    Ok((!said).then_some("ssh -o BatchMode=yes"))
 }
 
 #[cfg(test)]
@@ -237,7 +246,17 @@ mod tests {
         ] {
             assert_eq!(repository(address).as_deref(), expected, "{address}");
         }
-        assert_eq!(without_password("https://x:secret@h/a"), "https://***@h/a");
-        assert_eq!(without_password("https://h/a@b:c"), "https://h/a@b:c");
+        for (address, shown) in [
+            ("https://x:secret@h/a", "https://***@h/a"),
+            ("https://ghp_secret@h/a", "https://***@h/a"),
+            ("http://x:sec@ret@h:8080/a@b", "http://***@h:8080/a@b"),
+            ("https://ghp_secret@h", "https://***@h"),
+            ("ssh://git:secret@h/a", "ssh://***@h/a"),
+            ("ssh://git@h/a", "ssh://git@h/a"),
+            ("https://h/a@b:c", "https://h/a@b:c"),
+            ("git@h:a/b", "git@h:a/b"),
+        ] {
+            assert_eq!(without_secret(address), shown);
+        }
     }
 }

@@ -41,8 +41,8 @@ pub trait Remote: Sync {
     /// SHA-256 of a file of a release, by fetching it: for hosts that do not tell it.
     fn fetched_sha256(&self, tag: &str, name: &str) -> Result<String>;
 
-    /// Makes a draft public.
-    fn publish(&self, id: u64, latest: bool) -> Result<Release>;
+    /// Makes a draft public, with this text whatever it said before.
+    fn publish(&self, id: u64, public: &Public) -> Result<Release>;
 
     /// The digest that a tag stands for in a registry; none when it is not there.
     fn image_tag(&self, at: &Place, tag: &str) -> Result<Option<String>>;
@@ -148,6 +148,19 @@ pub struct Draft {
     pub body: String,
     pub draft: bool,
     pub prerelease: bool,
+}
+
+/// What a release says once it is public.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Public {
+    pub tag_name: String,
+    pub name: String,
+    /// The notes, Markdown.
+    pub body: String,
+    pub draft: bool,
+    pub prerelease: bool,
+    /// `true` or `false`: GitHub wants a word.
+    pub make_latest: String,
 }
 
 #[cfg(test)]

@@ -125,6 +125,12 @@ impl Repository<'_> {
         Ok(answer.status.success().then(|| answer.text()))
     }
 
+    /// A setting of git's; none when it has no value.
+    pub fn setting(&self, name: &str) -> Result<Option<String>> {
+        let answer = self.ask(&["config", "--get", name])?;
+        Ok(answer.status.success().then(|| answer.text().trim().to_owned()))
+    }
+
     /// The address that a remote is pushed to.
     pub fn address(&self, remote: &str) -> Result<Option<String>> {
         let answer = self.ask(&["remote", "get-url", "--push", "--", remote])?;

@@ -44,8 +44,6 @@ def options(words):
     for word in rest:
         if word in ("--paginate", "--clobber"):
             found[word] = True
-        elif word in ("-F", "-f"):
-            found.setdefault("fields", []).append(next(rest))
         elif word.startswith("--"):
             found[word] = next(rest)
         else:
@@ -163,9 +161,8 @@ def api(value, plain, found):
         value["releases"].remove(release)
         return
     if KIND == "publish":
-        fields = dict(field.split("=", 1) for field in found["fields"])
-        release["draft"] = {"false": False, "true": True}[fields["draft"]]
-        release["make_latest"] = fields["make_latest"]
+        assert found["--input"] == "-", found
+        release.update(json.load(sys.stdin))
     print(json.dumps(shown(release)))
 
 

@@ -120,11 +120,28 @@ fn what_cannot_be_begun_is_refused() {
     let ended = Ended::of(&output);
     assert_ne!(ended.code, Some(0));
     ended.says(&["GH_TOKEN"]);
+    let help = workshop.done(&["release", "publish", "--help"]).out;
+    let help: Vec<_> = help.split_whitespace().collect();
+    assert!(help.join(" ").contains("contents: write and checks: read, with --registry packages: write"));
     fs::remove_dir_all(workshop.path("target/release-artifacts")).unwrap();
     let ended = workshop.run(&PUBLISH);
     assert_eq!(ended.code, Some(2), "{ended:#?}");
     ended.says(&["target/release-artifacts: No such file", "release package"]);
     nothing_is_public(&workshop);
+}
+
+#[test]
+fn how_the_user_has_git_call_ssh_is_kept() {
+    let workshop = Workshop::packaged();
+    workshop.git(&["remote", "set-url", "origin", "ssh://git@code.invalid/o/r.git"]);
+    let called = workshop.root().with_file_name("called");
+    workshop.git(&["config", "core.sshCommand", &format!("touch {} && false", called.display())]);
+    let output =
+        workshop.command(&PUBLISH).env_remove("GIT_SSH_COMMAND").env_remove("GIT_SSH").output().unwrap();
+    let ended = Ended::of(&output);
+    assert_eq!(ended.code, Some(1), "{ended:#?}");
+    ended.says(&["origin does not answer"]);
+    assert!(called.exists(), "{ended:#?}");
 }
 
 #[test]
@@ -206,6 +223,17 @@ fn files_of_another_release_are_never_replaced_and_half_files_are() {
     workshop.change_github(|state| state["releases"] = draft(asset("starter", 3)));
     workshop.done(&PUBLISH);
     is_public(&workshop);
+}
+
+#[test]
+fn a_draft_of_an_earlier_attempt_becomes_public_with_what_this_release_says() {
+    let workshop = Workshop::packaged();
+    let draft = json!({ "id": 55, "tag_name": "v0.1.0", "draft": true, "name": "Old", "prerelease": true,
+                        "body": "What was wrong.", "assets": [] });
+    workshop.change_github(|state| state["releases"] = json!([draft]));
+    workshop.done(&PUBLISH);
+    is_public(&workshop);
+    assert!(!workshop.state()["releases"][0]["body"].as_str().unwrap().contains("What was wrong."));
 }
 
 #[test]

@@ -195,15 +195,24 @@ impl Acts<'_> {
     }
 
     fn publish(&self, call: &Call<'_>) -> Result<Outputs> {
-        let Publication { of, files, latest } = parameters(call)?;
+        let Publication { of, files, public } = parameters(call)?;
         if !self.is_pushed(&of)? {
             bail!("the remote has lost the tag {}; run again, and find out who removed it", of.tag);
         }
-        let all = self.remote.releases(&of.tag)?;
-        if all.len() > 1 {
-            bail!("{}", doubled(&of.tag, &all));
+        let id = id(call)?;
+        match self.remote.releases(&of.tag)?.as_slice() {
+            [release] if release.id == id => {}
+            [] => bail!("{} has lost its release {id}; run again, and find out who removed it", of.tag),
+            [other] => bail!(
+                "{} has another release than the files were uploaded to: {} instead of {id}; run again, and find out who made \
+                 it: {}",
+                of.tag,
+                other.id,
+                other.html_url
+            ),
+            several => bail!("{}", doubled(&of.tag, several)),
         }
-        let release = self.remote.release(id(call)?)?;
+        let release = self.remote.release(id)?;
         let whole =
             |name: &String| release.assets.iter().any(|asset| asset.name == *name && asset.state == WHOLE);
         let lost: Vec<_> = files.keys().filter(|name| !whole(name)).cloned().collect();
@@ -233,7 +242,7 @@ impl Acts<'_> {
             );
         }
         let public = if release.draft {
-            let public = self.remote.publish(release.id, latest)?;
+            let public = self.remote.publish(id, &public)?;
             call.desk.log.line("made public");
             public
         } else {

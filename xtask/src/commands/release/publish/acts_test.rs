@@ -1,27 +1,30 @@
-//! The steps of images, against a remote in memory: the rest is tested through the program, beside a real git remote.
+//! What the program cannot be brought to from outside, against a remote in memory: the rest is tested through the program,
+//! beside a real git remote.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Mutex;
 
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result, bail};
 
 use super::acts::Acts;
 use super::preflight::Ready;
 use super::steps::{ImagePush, plan};
 use crate::forge::registry::Image;
 use crate::forge::registry_test::archive;
-use crate::forge::remote::{Check, Draft, Place, Refs, Release, Remote};
+use crate::forge::remote::{Asset, Check, Draft, Place, Public, Refs, Release, Remote};
+use crate::plan::action::Action;
 use crate::plan::interrupt::Interrupt;
 use crate::plan::perform::{Call, Hands, NoHands};
 use crate::plan::report::{Status, StepReport};
 use crate::plan::runner::Runner;
 use crate::plan::show::{Look, Show};
-use crate::plan::step::Plan;
+use crate::plan::step::{Plan, Step, StepId};
 
-/// A registry, and what was done to it.
+/// A remote with the tag, its releases and a registry, and what was done to it.
 #[derive(Default)]
 struct Memory {
+    releases: Vec<Release>,
     tags: Mutex<BTreeMap<String, String>>,
     pushed: Mutex<Vec<String>>,
 }
@@ -32,7 +35,7 @@ impl Remote for Memory {
     }
 
     fn refs(&self, _: &str) -> Result<Refs> {
-        bail!("not asked here")
+        Ok(Refs::read(&format!("{}\trefs/tags/v1.0.0\n", "c".repeat(40)), "main"))
     }
 
     fn push_tag(&self, _: &str) -> Result<()> {
@@ -43,12 +46,12 @@ impl Remote for Memory {
         bail!("not asked here")
     }
 
-    fn releases(&self, _: &str) -> Result<Vec<Release>> {
-        bail!("not asked here")
+    fn releases(&self, tag: &str) -> Result<Vec<Release>> {
+        Ok(self.releases.iter().filter(|release| release.tag_name == tag).cloned().collect())
     }
 
-    fn release(&self, _: u64) -> Result<Release> {
-        bail!("not asked here")
+    fn release(&self, id: u64) -> Result<Release> {
+        self.releases.iter().find(|release| release.id == id).cloned().context("Not Found")
     }
 
     fn make_draft(&self, _: &Draft) -> Result<Release> {
@@ -67,8 +70,8 @@ impl Remote for Memory {
         bail!("not asked here")
     }
 
-    fn publish(&self, _: u64, _: bool) -> Result<Release> {
-        bail!("not asked here")
+    fn publish(&self, id: u64, _: &Public) -> Result<Release> {
+        Ok(Release { draft: false, ..self.release(id)? })
     }
 
     fn image_tag(&self, at: &Place, tag: &str) -> Result<Option<String>> {
@@ -92,13 +95,13 @@ impl Remote for Memory {
     }
 }
 
-/// Runs the step of one image.
-fn run(remote: &Memory, folder: &Path, digest: &str) -> StepReport {
+/// A release with one file and one image.
+fn release(folder: &Path, digest: &str) -> Plan {
     let ready = Ready {
         folder: folder.to_owned(),
         version: semver::Version::new(1, 0, 0),
         commit: "c".repeat(40),
-        files: BTreeMap::new(),
+        files: BTreeMap::from([("a.json".into(), "0".repeat(64))]),
         images: vec![ImagePush {
             at: Place { host: "ghcr.io".into(), repository: "o/node-red".into() },
             tag: "1.0.0".into(),
@@ -109,11 +112,19 @@ fn run(remote: &Memory, folder: &Path, digest: &str) -> StepReport {
         latest: true,
         problems: vec![],
     };
-    let whole = plan(&ready, false);
-    let publish = whole.steps.iter().find(|step| step.id.0 == "publish").unwrap();
-    assert!(publish.needs.contains(&"image.node-red".into()), "public last");
-    let mut image = whole.steps.iter().find(|step| step.id.0 == "image.node-red").unwrap().clone();
-    image.needs.clear();
+    plan(&ready, false)
+}
+
+fn step<'a>(plan: &'a Plan, id: &str) -> &'a Step {
+    plan.steps.iter().find(|step| step.id.0 == id).unwrap()
+}
+
+/// Runs one step; the number of the draft is 55.
+fn run(remote: &Memory, folder: &Path, plan: Plan, id: &str) -> StepReport {
+    let mut one = Step { needs: vec![], ..step(&plan, id).clone() };
+    if let Action::Native(native) = &mut one.action {
+        native.args.values_mut().for_each(|number| *number = "55".into());
+    }
     let acts = Acts { root: folder, remote, branch: "main" };
     let perform = |call: &Call<'_>| acts.perform(call);
     let runner = Runner {
@@ -126,7 +137,7 @@ fn run(remote: &Memory, folder: &Path, digest: &str) -> StepReport {
         show: Show::to(Look::Plain, Box::new(std::io::sink())),
         hands: Hands { native: &perform, ..NoHands::hands() },
     };
-    let report = runner.run(&Plan { steps: vec![image], ..whole }).unwrap();
+    let report = runner.run(&Plan { steps: vec![one], ..plan }).unwrap();
     report.steps.into_iter().next().unwrap()
 }
 
@@ -136,17 +147,53 @@ fn an_image_is_pushed_once_by_its_digest_and_never_replaces_another() {
     let digest = Image::open(&archive(folder.path())).unwrap().digest;
     let remote = Memory::default();
     for _ in 0..2 {
-        let report = run(&remote, folder.path(), &digest);
+        let report = run(&remote, folder.path(), release(folder.path(), &digest), "image.node-red");
         assert_eq!(report.status, Status::Done, "{report:?}");
         assert_eq!(report.outputs["image"], format!("ghcr.io/o/node-red@{digest}"));
     }
     assert_eq!(*remote.pushed.lock().unwrap(), [format!("ghcr.io/o/node-red@{digest}")]);
     assert_eq!(remote.tags.lock().unwrap()["ghcr.io/o/node-red:1.0.0"], digest);
 
-    let report = run(&remote, folder.path(), "sha256:other");
+    let report = run(&remote, folder.path(), release(folder.path(), "sha256:other"), "image.node-red");
     assert!(report.error.unwrap().contains("the release says sha256:other; package again"));
     remote.tags.lock().unwrap().insert("ghcr.io/o/node-red:1.0.0".into(), "sha256:other".into());
-    let report = run(&remote, folder.path(), &digest);
+    let report = run(&remote, folder.path(), release(folder.path(), &digest), "image.node-red");
     assert!(report.error.unwrap().contains("ghcr.io/o/node-red:1.0.0 is sha256:other there"));
     assert_eq!(remote.pushed.lock().unwrap().len(), 1);
+}
+
+#[test]
+fn images_come_after_all_that_only_we_see_and_the_release_last() {
+    let plan = release(Path::new("/release"), "sha256:0");
+    assert_eq!(step(&plan, "image.node-red").needs, ["draft".into(), "upload.a.json".into()]);
+    let all = ["draft", "upload.a.json", "image.node-red"].map(StepId::from);
+    assert_eq!(step(&plan, "publish").needs, all);
+}
+
+#[test]
+fn only_the_draft_that_the_files_went_to_becomes_public() {
+    let folder = tempfile::tempdir().unwrap();
+    let asset = Asset { name: "a.json".into(), state: "uploaded".into(), size: 1, digest: None };
+    let draft = |id, tag: &str| Release {
+        id,
+        tag_name: tag.into(),
+        draft: true,
+        html_url: format!("https://github.com/o/r/releases/{id}"),
+        assets: vec![asset.clone()],
+    };
+    let ran = |releases| {
+        let remote = Memory { releases, ..Memory::default() };
+        run(&remote, folder.path(), release(folder.path(), "sha256:0"), "publish")
+    };
+    let report = ran(vec![draft(55, "v1.0.0")]);
+    assert_eq!(report.status, Status::Done, "{report:?}");
+    for (releases, part) in [
+        // Somebody gave ours another tag, and its tag to another.
+        (vec![draft(55, "v0.9.0"), draft(56, "v1.0.0")], "56 instead of 55"),
+        (vec![draft(55, "v0.9.0")], "has lost its release 55"),
+        (vec![draft(55, "v1.0.0"), draft(56, "v1.0.0")], "has 2 releases"),
+    ] {
+        let error = ran(releases).error.unwrap();
+        assert!(error.contains(part), "{error}");
+    }
 }

@@ -29,7 +29,8 @@ use acts::Acts;
 #[command(
     after_help = "Examples:\n  cargo xtask release publish                    show what would be done\n  \
                         GH_TOKEN=$(gh auth token) cargo xtask release publish --execute\n\nCredentials come from GH_TOKEN \
-                        (it needs contents: write), nobody is asked anything. The release stays a draft until all of it \
+                        (it needs contents: write and checks: read, with --registry packages: write too), nobody is asked \
+                        anything. The release stays a draft until all of it \
                         is there; it becomes public in the last step. After a failure or a kill run the same command \
                         again.\nExit code 0 when it is public (or, without --execute, could be), 1 when something stands in \
                         the way or failed, 2 when it cannot be begun."
@@ -47,7 +48,8 @@ pub struct Options {
     /// Sign the tag with your key, as git is set up to
     #[arg(long)]
     sign_tag: bool,
-    /// Push the release's own images there, by digest and named by the version: ghcr.io/flowship
+    /// Push the release's own images there, by digest and named by the version: ghcr.io/flowship. GH_TOKEN must be allowed
+    /// to write packages
     #[arg(long, value_name = "HOST/PATH")]
     registry: Option<String>,
     #[command(flatten)]
@@ -81,9 +83,10 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
         return Ok(());
     }
     if std::env::var_os(TOKEN).is_none_or(|token| token.is_empty()) {
+        let packages = if options.registry.is_some() { ", and packages" } else { "" };
         return Err(refused(format!(
-            "{TOKEN} is not set: expected a token that may write the contents of the repository, such as {TOKEN}=$(gh \
-             auth token)"
+            "{TOKEN} is not set: expected a token that may write the contents of the repository{packages}, such as \
+             {TOKEN}=$(gh auth token)"
         )));
     }
     let remote = GitHub::open(&context.root, &options.place.remote, &interrupt)?;

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::preflight::Ready;
-use crate::forge::remote::{Draft, Place};
+use crate::forge::remote::{Draft, Place, Public};
 use crate::plan::action::{Action, Native};
 use crate::plan::argument::Arg;
 use crate::plan::step::{Plan, Step, StepId};
@@ -54,13 +54,13 @@ pub struct ImagePush {
     pub digest: String,
 }
 
-/// All files of the release, and whether it becomes the latest.
+/// All files of the release, and what it says.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Publication {
     #[serde(flatten)]
     pub of: Tagged,
     pub files: BTreeMap<String, String>,
-    pub latest: bool,
+    pub public: Public,
 }
 
 /// Nothing is journaled: the remote itself is asked what is done, because it may have been done, or undone, from another
@@ -76,7 +76,7 @@ pub fn plan(ready: &Ready, sign_tag: bool) -> Plan {
         action: Action::Native(Native { name: name.into(), parameters, args: BTreeMap::new() }),
         needs: needs.iter().map(|need| StepId::from(*need)).collect(),
         remedy: Some(
-            "nothing is public before the last step: mend what the error names and run the same command again".into(),
+            "the release is a draft until the last step: mend what the error names and run the same command again".into(),
         ),
         ..Step::default()
     }
@@ -87,7 +87,7 @@ pub fn plan(ready: &Ready, sign_tag: bool) -> Plan {
     let draft = json!(Draft {
         tag_name: tag.clone(),
         target_commitish: ready.commit.clone(),
-        name: title,
+        name: title.clone(),
         body: ready.notes.clone(),
         draft: true,
         prerelease: !ready.version.pre.is_empty(),
@@ -98,7 +98,7 @@ pub fn plan(ready: &Ready, sign_tag: bool) -> Plan {
         step("draft", format!("have a draft of {tag}"), native::DRAFT, draft, &["push"]),
     ];
     let release = || BTreeMap::from([(RELEASE.to_owned(), Arg::output("draft", RELEASE))]);
-    let mut uploads = Vec::new();
+    let mut before = vec![StepId::from("draft")];
     for (name, sha256) in &ready.files {
         let id = StepId(format!("upload.{}", name.to_lowercase().replace('+', "_")));
         let upload = Upload { of: of.clone(), file: ready.folder.join(name), sha256: sha256.clone() };
@@ -107,22 +107,32 @@ pub fn plan(ready: &Ready, sign_tag: bool) -> Plan {
         step.time_limit_ms = UPLOAD_MS;
         with_args(&mut step, release());
         steps.push(step);
-        uploads.push(id);
+        before.push(id);
     }
+    // Whoever can read the registry sees a tag at once: only when all else is there.
+    let uploaded = before.clone();
     for push in &ready.images {
         let name = push.at.repository.rsplit('/').next().unwrap_or_default();
         let id = format!("image.{name}");
         let title = format!("push {}/{}:{}", push.at.host, push.at.repository, push.tag);
         steps.push(Step {
+            needs: uploaded.clone(),
             time_limit_ms: UPLOAD_MS,
-            ..step(&id, title, native::IMAGE, json!(push), &["push"])
+            ..step(&id, title, native::IMAGE, json!(push), &[])
         });
-        uploads.push(id.into());
+        before.push(id.into());
     }
-    let publication = Publication { of, files: ready.files.clone(), latest: ready.latest };
-    let mut publish =
-        step("publish", format!("make {tag} public"), native::PUBLISH, json!(publication), &["draft"]);
-    publish.needs.extend(uploads);
+    let public = Public {
+        tag_name: tag.clone(),
+        name: title,
+        body: ready.notes.clone(),
+        draft: false,
+        prerelease: !ready.version.pre.is_empty(),
+        make_latest: ready.latest.to_string(),
+    };
+    let publication = Publication { of, files: ready.files.clone(), public };
+    let mut publish = step("publish", format!("make {tag} public"), native::PUBLISH, json!(publication), &[]);
+    publish.needs = before;
     with_args(&mut publish, release());
     steps.push(publish);
     Plan { intent: format!("publish {tag}"), target: "publish".into(), steps, ..Plan::default() }

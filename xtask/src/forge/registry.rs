@@ -15,6 +15,7 @@ use ureq::http::{self, Response};
 use ureq::{Body, SendBody};
 
 use crate::plan::interrupt::Interrupt;
+use crate::release::hashing;
 
 /// Until a request must be answered, a layer of some GiB too.
 const LIMIT: Duration = Duration::from_secs(1800);
@@ -94,6 +95,10 @@ impl Image {
         let index: Index = serde_json::from_slice(&read("index.json")?).with_context(place)?;
         let [of_image] = index.manifests.as_slice() else { bail!("{}", place()) };
         let manifest = read(&blob_name(&of_image.digest))?;
+        let sha256 = hashing::of_bytes(&manifest).sha256;
+        if of_image.digest != format!("sha256:{sha256}") {
+            bail!("{}: its manifest is not {}", path.display(), of_image.digest);
+        }
         let parts: Manifest = serde_json::from_slice(&manifest).with_context(place)?;
         let blobs = [parts.config].into_iter().chain(parts.layers).map(|part| {
             let name = blob_name(&part.digest);

@@ -74,12 +74,19 @@ pub struct Refs {
 pub struct RemoteTag {
     pub version: Version,
     pub commit: String,
+    /// What the tag itself is: the commit, of a lightweight one.
+    pub object: String,
 }
 
 impl Refs {
     /// The commit that the tag of a version is at.
     pub fn tag(&self, version: &Version) -> Option<&str> {
-        self.tags.iter().find(|tag| tag.version == *version).map(|tag| tag.commit.as_str())
+        self.found(version).map(|tag| tag.commit.as_str())
+    }
+
+    /// The tag of a version.
+    pub fn found(&self, version: &Version) -> Option<&RemoteTag> {
+        self.tags.iter().find(|tag| tag.version == *version)
     }
 
     /// Reads what `git ls-remote` prints, given the branch.
@@ -97,7 +104,9 @@ impl Refs {
             match refs.tags.iter_mut().find(|known| known.version == version) {
                 Some(known) if peeled => known.commit = id.to_owned(),
                 Some(_) => {}
-                None => refs.tags.push(RemoteTag { version, commit: id.to_owned() }),
+                None => {
+                    refs.tags.push(RemoteTag { version, commit: id.to_owned(), object: id.to_owned() });
+                }
             }
         }
         refs
@@ -175,6 +184,8 @@ mod tests {
         assert_eq!(refs.tip.as_deref(), Some("c0"));
         assert_eq!(refs.tag(&Version::new(1, 0, 0)), Some("c1"));
         assert_eq!(refs.tag(&Version::new(1, 1, 0)), Some("c2"));
+        let object = |minor| refs.found(&Version::new(1, minor, 0)).unwrap().object.as_str();
+        assert_eq!((object(0), object(1)), ("t1", "c2"));
         assert_eq!((refs.tag(&Version::new(2, 0, 0)), refs.tags.len()), (None, 2));
         assert_eq!(Refs::read(printed, "next").tip, None);
     }

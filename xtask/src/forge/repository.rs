@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, anyhow};
 
 use super::ask::{Answer, Question, words};
-use crate::release::history::{self, Commit, Tag};
+use crate::release::history::{self, Commit, Tag, TagObject};
 
 /// Far longer than any of these questions takes on a local disk.
 const LIMIT: Duration = Duration::from_secs(120);
@@ -116,6 +116,12 @@ impl Repository<'_> {
             Ok(answer.status.success().then(|| answer.text().trim().to_owned()))
         };
         Ok(one(name)?.zip(one(&format!("{name}^{{commit}}"))?))
+    }
+
+    /// What kind of tag it is; none when there is none of that name.
+    pub fn tag_object(&self, tag: &str) -> Result<Option<TagObject>> {
+        let format = "--format=%(objecttype) %(objectname) %(contents:signature)";
+        Ok(TagObject::read(&self.text(&["for-each-ref", format, &format!("refs/tags/{tag}")])?))
     }
 
     /// A file as the commit has it; none when it has none.

@@ -50,6 +50,26 @@ pub struct Tag {
     pub time: u64,
 }
 
+/// What a tag itself is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TagObject {
+    pub id: String,
+    /// Else it is lightweight: a mere name of a commit.
+    pub annotated: bool,
+    pub signed: bool,
+}
+
+impl TagObject {
+    /// Reads the kind of object, its id and its signature; none of nothing.
+    pub fn read(printed: &str) -> Option<Self> {
+        let mut words = printed.split_whitespace();
+        let (kind, id) = (words.next()?, words.next()?);
+        let annotated = kind == "tag";
+        // Of a lightweight tag git prints the signature of the commit.
+        Some(Self { id: id.to_owned(), annotated, signed: annotated && words.next().is_some() })
+    }
+}
+
 /// The first digits of a commit's id, enough for people.
 pub fn short(id: &str) -> &str {
     id.get(..10).unwrap_or(id)

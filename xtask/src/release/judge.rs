@@ -46,6 +46,11 @@ pub struct Verdict {
     pub manifest: Option<Manifest>,
     #[serde(skip)]
     pub statement: Option<Statement>,
+    #[serde(skip)]
+    pub ledger: Option<Ledger>,
+    /// The SHA-256 of every file, of the sums and their signature too: what was judged, whatever the folder holds by now.
+    #[serde(skip)]
+    pub files: Sums,
 }
 
 impl Verdict {
@@ -83,6 +88,7 @@ pub fn release(
         return Ok(verdict);
     };
     let mut comment = None;
+    let mut files = Sums::from([(sums::FILE.to_owned(), hashing::of_bytes(text.as_bytes()).sha256)]);
     match &trust.key {
         None => {
             verdict.note("signature", Vec::new());
@@ -91,13 +97,19 @@ pub fn release(
         Some(key) => {
             let problems = match signing::read(folder)? {
                 None => vec![format!("{} is missing: the release is not signed", signing::FILE)],
-                Some(signature) => match signing::verify(key, text.as_bytes(), &signature) {
-                    Ok(told) => {
-                        comment = Some(told);
-                        Vec::new()
+                Some(signature) => {
+                    let sha256 = hashing::of_bytes(signature.as_bytes()).sha256;
+                    files.insert(signing::FILE.to_owned(), sha256);
+                    match signing::verify(key, text.as_bytes(), &signature) {
+                        Ok(told) => {
+                            comment = Some(told);
+                            Vec::new()
+                        }
+                        Err(problem) => {
+                            vec![format!("{problem}; it is not what the holder of this key signed")]
+                        }
                     }
-                    Err(problem) => vec![format!("{problem}; it is not what the holder of this key signed")],
-                },
+                }
             };
             if !verdict.note("signature", problems) {
                 return Ok(verdict);
@@ -111,6 +123,8 @@ pub fn release(
             return Ok(verdict);
         }
     };
+    files.extend(sums.clone());
+    verdict.files = files;
     if !verdict.note("sums", judge_sums(folder, &sums, only)?) {
         return Ok(verdict);
     }
@@ -159,9 +173,10 @@ pub fn release(
         }
     }
     if only.is_none() {
-        let (problems, note) = judge_evidence(folder, release)?;
+        let (problems, ledger) = judge_evidence(folder, release)?;
         verdict.note("evidence", problems);
-        note.into_iter().for_each(|note| verdict.remark(note));
+        ledger.iter().for_each(|ledger| verdict.remark(ledger.summary()));
+        verdict.ledger = ledger;
         verdict.note("images", judge_images(folder, release)?);
     }
     verdict.manifest = Some(manifest);
@@ -392,13 +407,13 @@ fn judge_sboms(folder: &Path, release: &Release, files: &Files, about: &sbom::Ab
     Ok(problems)
 }
 
-/// What is wrong with the ledger, and how much it proves.
-fn judge_evidence(folder: &Path, release: &Release) -> Result<(Vec<String>, Option<String>)> {
+/// What is wrong with the ledger, and the ledger.
+fn judge_evidence(folder: &Path, release: &Release) -> Result<(Vec<String>, Option<Ledger>)> {
     let Some(told) = text(folder, ledger::FILE)? else {
         return Ok((vec![format!("{} is missing", ledger::FILE)], None));
     };
     Ok(match serde_json::from_str::<Ledger>(&told) {
-        Ok(ledger) => (ledger.problems(&release.commit), Some(ledger.summary())),
+        Ok(ledger) => (ledger.problems(&release.commit), Some(ledger)),
         Err(error) => (vec![format!("{}: {error}", ledger::FILE)], None),
     })
 }

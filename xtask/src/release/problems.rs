@@ -3,7 +3,7 @@
 use semver::Version;
 use serde::Serialize;
 
-use super::history::short;
+use super::history::{TagObject, short};
 use super::version::{self, is_greater};
 
 /// So many names are enough to see what it is about.
@@ -138,6 +138,41 @@ pub fn tag(version: &Version, commit: &str, here: Option<&str>, there: Option<&s
     Some(Problem::new("tag", what, remedy))
 }
 
+/// A tag at the right commit that is not what a release is tagged with, given what the remote of that name has as the tag.
+pub fn tag_kind(
+    name: &str,
+    commit: &str,
+    here: Option<&TagObject>,
+    (remote, there): (&str, Option<&str>),
+    signed: bool,
+) -> Option<Problem> {
+    let told = |what: &str, remedy: &str| {
+        let remedy = remedy.replace("REMOTE", remote).replace("TAG", name);
+        Some(Problem::new("tag", format!("{name} {what}"), remedy))
+    };
+    let again = "git tag --delete TAG, then run again: it makes the tag";
+    match here {
+        _ if there == Some(commit) => told(
+            "is a lightweight tag at the remote, a release has an annotated one",
+            "release under a later version; or, if nobody can have fetched it, git push --delete REMOTE TAG",
+        ),
+        Some(here) if !here.annotated => {
+            told("is a lightweight tag here, a release has an annotated one", again)
+        }
+        _ if !signed => None,
+        here if there.is_some() && here.map(|here| here.id.as_str()) != there => told(
+            "is at the remote, and nobody here knows whether it is signed",
+            "git fetch --force REMOTE refs/tags/TAG:refs/tags/TAG, then run again",
+        ),
+        Some(here) if !here.signed && there.is_some() => told(
+            "is at the remote without a signature",
+            "leave --sign-tag out: a tag that others may have is never replaced",
+        ),
+        Some(here) if !here.signed => told("is here without a signature", again),
+        _ => None,
+    }
+}
+
 /// Releases go forward.
 pub fn greater(version: &Version, last: Option<&Version>) -> Option<Problem> {
     let last = last.filter(|last| !is_greater(version, last))?;
@@ -236,6 +271,32 @@ mod tests {
         assert!(told(Some("c2"), None).unwrap().contains("git tag --delete v1.0.0"));
         assert!(told(Some("c1"), Some("c2")).unwrap().contains("never moved"));
         assert!(told(None, Some("c2")).unwrap().contains("never moved"));
+    }
+
+    #[test]
+    fn a_tag_of_another_kind_is_named_with_what_to_do() {
+        let read = |printed| Some(TagObject::read(printed).unwrap());
+        let (light, plain) = (read("commit c1 -----BEGIN PGP SIGNATURE-----"), read("tag t1 "));
+        let signed = read("tag t1 -----BEGIN SSH SIGNATURE-----\nU1NI\n");
+        assert_eq!(TagObject::read(""), None);
+        for (here, there, sign, part) in [
+            (&None, None, true, None),
+            (&plain, None, false, None),
+            (&plain, Some("t2"), false, None),
+            (&signed, Some("t1"), true, None),
+            (&light, None, false, Some("git tag --delete v1")),
+            (&light, Some("c1"), false, Some("at the remote")),
+            (&plain, Some("c1"), false, Some("git push --delete origin v1")),
+            (&plain, None, true, Some("git tag --delete v1")),
+            (&plain, Some("t1"), true, Some("leave --sign-tag out")),
+            (&signed, Some("t2"), true, Some("refs/tags/v1:refs/tags/v1")),
+            (&None, Some("t2"), true, Some("git fetch")),
+        ] {
+            let told = tag_kind("v1", "c1", here.as_ref(), ("origin", there), sign);
+            let told = told.map(|problem| format!("{}: {}", problem.what, problem.remedy));
+            assert_eq!(told.is_some(), part.is_some(), "{told:?}");
+            assert!(told.unwrap_or_default().contains(part.unwrap_or_default()), "{part:?}");
+        }
     }
 
     #[test]

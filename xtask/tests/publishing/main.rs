@@ -8,7 +8,9 @@ mod plan;
 mod publish;
 #[path = "../../src/forge/registry_server.rs"]
 mod registry_server;
+mod replaced;
 mod signed_tag;
+mod tag_kinds;
 #[path = "../surroundings/tree.rs"]
 mod tree;
 mod workshop;

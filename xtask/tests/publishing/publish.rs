@@ -114,6 +114,24 @@ fn what_stands_in_the_way_is_told_at_once_and_nothing_is_done() {
 }
 
 #[test]
+fn what_nobody_has_proven_is_not_published_and_what_is_not_proven_is_named() {
+    let workshop = Workshop::packaged();
+    let shown = workshop.done(&["release", "publish"]);
+    assert!(shown.errors.contains("1 passed on this commit; NOT PROVEN: gate "), "{shown:#?}");
+    fs::remove_dir_all(workshop.path(".flowship/evidence")).unwrap();
+    workshop.package_again(&["--images", "none"]);
+    let ended = workshop.run(&PUBLISH);
+    assert_eq!(ended.code, Some(1), "{ended:#?}");
+    ended.says(&[
+        "evidence.json has no record",
+        "cargo xtask ci",
+        "release package again",
+        "nothing was done",
+    ]);
+    nothing_is_public(&workshop);
+}
+
+#[test]
 fn what_cannot_be_begun_is_refused() {
     let workshop = Workshop::packaged();
     let output = workshop.command(&PUBLISH).env_remove("GH_TOKEN").output().unwrap();

@@ -14,6 +14,7 @@ use crate::plan::mask::Outputs;
 use crate::plan::perform::Call;
 use crate::release::hashing;
 use crate::release::history::short;
+use crate::release::problems;
 use crate::release::version;
 
 /// What GitHub calls a file that is there as a whole.
@@ -55,7 +56,14 @@ impl Acts<'_> {
         let Wanted { of, message, signed } = parameters(call)?;
         let repository = Repository { root: self.root };
         match repository.resolved(&format!("refs/tags/{}", of.tag))? {
-            Some((_, commit)) if commit == of.commit => done(call, "it is there already"),
+            Some((_, commit)) if commit == of.commit => {
+                // Looked at before; it may have been made since.
+                let here = repository.tag_object(&of.tag)?;
+                match problems::tag_kind(&of.tag, &commit, here.as_ref(), ("", None), signed) {
+                    None => done(call, "it is there already"),
+                    Some(problem) => bail!("{}: {}", problem.what, problem.remedy),
+                }
+            }
             Some((_, commit)) => bail!("{}", moved(&of, "here", &commit)),
             None => {
                 repository.make_tag(&of.tag, &of.commit, &message, signed)?;
@@ -117,7 +125,10 @@ impl Acts<'_> {
         let Upload { of, file, sha256 } = parameters(call)?;
         let found = hashing::of_file(&file)?;
         if found.sha256 != sha256 {
-            bail!("{} changed since it was verified; package again", file.display());
+            bail!(
+                "{} changed since it was verified; let nothing write to the folder meanwhile, and run again",
+                file.display()
+            );
         }
         let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let wanted = Wanted { tag: &of.tag, name: &name, sha256: &sha256, bytes: found.bytes };

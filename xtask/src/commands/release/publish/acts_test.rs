@@ -110,6 +110,7 @@ fn release(folder: &Path, digest: &str) -> Plan {
         }],
         notes: String::new(),
         latest: true,
+        evidence: None,
         problems: vec![],
     };
     plan(&ready, false)

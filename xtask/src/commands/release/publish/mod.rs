@@ -74,6 +74,9 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
     for problem in &ready.problems {
         eprintln!("✗ {}\n  to do: {}", problem.what, problem.remedy);
     }
+    if let Some(evidence) = &ready.evidence {
+        eprintln!("evidence: {evidence}");
+    }
     if !ready.problems.is_empty() {
         eprintln!("nothing was done");
         return Err(Reported.into());

@@ -19,10 +19,11 @@ use crate::platform::release::REQUIRED_CHECK;
 use crate::release::changelog::{self, Changelog};
 use crate::release::description::{self, Image};
 use crate::release::history::short;
-use crate::release::judge::{self, Trust};
+use crate::release::judge::{self, Trust, Verdict};
+use crate::release::ledger::{self, Ledger};
 use crate::release::problems::{self, Problem, Pushed};
-use crate::release::sums::{self, Sums};
-use crate::release::{declared, hashing, manifest, version};
+use crate::release::sums::Sums;
+use crate::release::{declared, manifest, version};
 
 /// A release that can be published, or what stands in its way.
 pub struct Ready {
@@ -37,6 +38,8 @@ pub struct Ready {
     pub notes: String,
     /// Whether it is the latest release once it is public.
     pub latest: bool,
+    /// How much of it is proven, when not all is.
+    pub evidence: Option<String>,
     pub problems: Vec<Problem>,
 }
 
@@ -46,22 +49,19 @@ pub fn look(context: &Context, options: &Options, folder: &Path, interrupt: &Int
     let told = |problem: String| {
         refused(format!("{}: {problem}; `cargo xtask release package` makes a release", folder.display()))
     };
-    let release = manifest::read(folder)?.map_err(told)?.release;
+    let key = verify::trusted(options.public_key.as_deref())?;
+    let verdict = judge::release(folder, None, &Trust { key: Some(key), installed: None }, &utc)?;
+    let mut problems = unverified(&verdict);
+    problems.extend(verdict.ledger.as_ref().and_then(unproven));
+    // From here on the folder is not asked again: `release package` may put another release into its place any time. What
+    // stands in the way of one that was refused is told too, so that all is told at once.
+    let release = match verdict.manifest {
+        Some(manifest) => manifest.release,
+        None => manifest::read(folder)?.map_err(told)?.release,
+    };
     let version =
         version::read(&release.version).map_err(|problem| told(format!("the version {problem}")))?;
     let commit = release.commit;
-    let mut problems: Vec<_> = unverified(options, folder)?
-        .into_iter()
-        .map(|problem| {
-            Problem::new(
-                "artifacts",
-                problem,
-                "cargo xtask release package, again; never publish what is not verified",
-            )
-        })
-        .collect();
-    let files = files(folder)?;
-
     let images = images(options, folder, &version, &release.images, &mut problems)?;
 
     let repository = Repository { root: &context.root };
@@ -84,7 +84,8 @@ pub fn look(context: &Context, options: &Options, folder: &Path, interrupt: &Int
         notes: String::new(),
         version,
         commit,
-        files,
+        files: verdict.files,
+        evidence: verdict.ledger.filter(|ledger| !ledger.left_out.is_empty()).map(|ledger| ledger.summary()),
         problems,
     };
     if here {
@@ -130,27 +131,29 @@ fn images(
 }
 
 /// What `release verify` finds.
-fn unverified(options: &Options, folder: &Path) -> Result<Vec<String>> {
-    let key = verify::trusted(options.public_key.as_deref())?;
-    let verdict = judge::release(folder, None, &Trust { key: Some(key), installed: None }, &utc)?;
+fn unverified(verdict: &Verdict) -> Vec<Problem> {
+    let remedy = "cargo xtask release package, again; never publish what is not verified";
     let told = |check: &judge::Check| {
         let what = check.what;
-        check.problems.iter().map(move |problem| format!("{what}: {problem}")).collect::<Vec<_>>()
+        let problem = |problem: &String| Problem::new("artifacts", format!("{what}: {problem}"), remedy);
+        check.problems.iter().map(problem).collect::<Vec<_>>()
     };
-    Ok(verdict.checks.iter().flat_map(told).collect())
+    verdict.checks.iter().flat_map(told).collect()
 }
 
-/// The sums list what they are over; they and their signature are uploaded too.
-fn files(folder: &Path) -> Result<Sums> {
-    let mut files = Sums::new();
-    for entry in std::fs::read_dir(folder)? {
-        let entry = entry?;
-        let name = entry.file_name().to_string_lossy().into_owned();
-        if entry.file_type()?.is_file() && sums::is_plain(&name) {
-            files.insert(name, hashing::of_file(&entry.path())?.sha256);
-        }
-    }
-    Ok(files)
+/// A release that says nothing for itself. One that lacks some records tells which.
+fn unproven(ledger: &Ledger) -> Option<Problem> {
+    ledger.records.is_empty().then(|| {
+        Problem::new(
+            "evidence",
+            format!(
+                "{} has no record: nobody has proven anything of commit {}",
+                ledger::FILE,
+                short(&ledger.commit)
+            ),
+            "cargo xtask ci in a tree without changes, then cargo xtask release package again",
+        )
+    })
 }
 
 impl Ready {
@@ -172,6 +175,18 @@ impl Ready {
         let elsewhere = |tag: Option<&&str>| tag.is_some_and(|tag| **tag != self.commit);
         if elsewhere(here.as_ref()) || elsewhere(there.as_ref()) {
             self.problems.extend(problems::tag(&self.version, &self.commit, here, there));
+        } else {
+            let name = version::tag(&self.version);
+            let here = repository.tag_object(&name)?;
+            let there = standing.refs.found(&self.version).map(|tag| tag.object.as_str());
+            let at = (place.remote.as_str(), there);
+            self.problems.extend(problems::tag_kind(
+                &name,
+                &self.commit,
+                here.as_ref(),
+                at,
+                options.sign_tag,
+            ));
         }
         let contained = repository.tags(Some(&self.commit))?;
         let last = contained.iter().map(|tag| &tag.version).find(|version| **version != self.version);

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -19,6 +19,10 @@ pub struct Kept {
     pub requests: Vec<String>,
     /// A request that begins so is answered with 500, once.
     pub fails: Option<&'static str>,
+    /// A request that begins so is never answered, once, and has no effect: whoever asks waits until somebody ends him.
+    pub hangs: Option<&'static str>,
+    /// The same, but it has its effect.
+    pub hangs_after: Option<&'static str>,
 }
 
 pub fn digest(bytes: &[u8]) -> String {
@@ -34,19 +38,20 @@ pub fn serve() -> (String, Arc<Mutex<Kept>>) {
     let (shared, name) = (Arc::clone(&kept), host.clone());
     std::thread::spawn(move || {
         for stream in listener.incoming() {
-            answer(stream.unwrap(), &name, &shared);
+            // Whoever asked may have been killed.
+            let _ = answer(stream.unwrap(), &name, &shared);
         }
     });
     (host, kept)
 }
 
-fn answer(mut stream: TcpStream, host: &str, kept: &Mutex<Kept>) {
-    let mut reader = BufReader::new(stream.try_clone().unwrap());
+fn answer(mut stream: TcpStream, host: &str, kept: &Mutex<Kept>) -> io::Result<()> {
+    let mut reader = BufReader::new(stream.try_clone()?);
     let mut head = Vec::new();
     loop {
         let mut line = String::new();
-        if reader.read_line(&mut line).unwrap() == 0 {
-            return;
+        if reader.read_line(&mut line)? == 0 {
+            return Ok(());
         }
         match line.trim_end() {
             "" => break,
@@ -60,20 +65,29 @@ fn answer(mut stream: TcpStream, host: &str, kept: &Mutex<Kept>) {
     let length = header("content-length").map_or(0, |length| length.parse().unwrap());
     assert!(header("transfer-encoding").is_none(), "registries want to know the length");
     let mut body = vec![0; length];
-    reader.read_exact(&mut body).unwrap();
+    reader.read_exact(&mut body)?;
     let mut words = head[0].split(' ');
     let (method, target) = (words.next().unwrap(), words.next().unwrap());
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
     let mut kept = kept.lock().unwrap();
+    let begins = |begin: &mut &str| format!("{method} {path}").starts_with(*begin);
+    if kept.hangs.take_if(begins).is_some() {
+        drop(kept);
+        return reader.read(&mut [0]).map(|_| ());
+    }
+    let hangs = kept.hangs_after.take_if(begins).is_some();
     let (status, headers, text) =
         respond(method, path, query, header("authorization"), host, body, &mut kept);
+    if hangs {
+        drop(kept);
+        return reader.read(&mut [0]).map(|_| ());
+    }
     let text = if method == "HEAD" { String::new() } else { text };
     write!(
         stream,
         "HTTP/1.1 {status} X\r\ncontent-length: {}\r\nconnection: close\r\n{headers}\r\n{text}",
         text.len()
     )
-    .unwrap();
 }
 
 fn respond(

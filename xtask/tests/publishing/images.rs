@@ -1,6 +1,7 @@
 //! `release publish` of a release with images: to a registry, and not at all when they are built on stand-ins.
 
 use std::fs;
+use std::process::Stdio;
 use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
@@ -98,6 +99,45 @@ fn a_push_that_breaks_leaves_a_draft_and_the_next_run_goes_on() {
     workshop.done(&publish(&registry));
     assert_eq!(named(&kept).as_deref(), Some(&*released));
     is_public(&workshop);
+}
+
+/// Kills the run while it waits for the answer to such a request, then runs undisturbed.
+fn killed(request: &'static str, after: bool) {
+    let (workshop, released) = packaged(&[]);
+    let (host, kept) = serve();
+    let registry = format!("{host}/o");
+    {
+        let mut kept = kept.lock().unwrap();
+        if after { kept.hangs_after = Some(request) } else { kept.hangs = Some(request) }
+    }
+    let mut running = workshop.command(&publish(&registry)).stderr(Stdio::null()).spawn().unwrap();
+    workshop.until(request, || {
+        let kept = kept.lock().unwrap();
+        kept.hangs.is_none() && kept.hangs_after.is_none()
+    });
+    running.kill().unwrap();
+    running.wait().unwrap();
+    let release = &workshop.state()["releases"][0];
+    assert_eq!(release["draft"], true, "{request} {after}");
+    let uploaded = release["assets"].as_array().unwrap().len();
+    assert_eq!(uploaded, workshop.artifacts().len(), "{request}: an image comes after all files");
+    workshop.done(&publish(&registry));
+    assert_eq!(named(&kept).as_deref(), Some(&*released), "{request} {after}");
+    is_public(&workshop);
+}
+
+#[test]
+fn after_a_kill_at_any_request_to_the_registry_a_rerun_ends_well() {
+    killed("HEAD /v2/o/node-red/", false);
+    for request in [
+        "POST /v2/o/node-red/blobs/uploads",
+        "PUT /v2/o/node-red/blobs/uploads",
+        "PUT /v2/o/node-red/manifests/sha256:",
+        "PUT /v2/o/node-red/manifests/0.1.0",
+    ] {
+        killed(request, false);
+        killed(request, true);
+    }
 }
 
 #[test]

@@ -1,0 +1,122 @@
+//! Judges what a release states of itself: sums, manifest, version, provenance, evidence.
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context as _, Result};
+use semver::Version;
+
+use super::text;
+use crate::release::description::{self, Release};
+use crate::release::ledger::{self, Ledger};
+use crate::release::manifest::{self, Manifest};
+use crate::release::provenance::{self, Statement};
+use crate::release::sums::{self, Sums};
+use crate::release::{hashing, signing};
+
+pub fn sums(folder: &Path, sums: &Sums, only: Option<&str>) -> Result<Vec<String>> {
+    let mut problems = Vec::new();
+    let wanted =
+        |name: &str| only.is_none_or(|only| [only, manifest::FILE, provenance::FILE].contains(&name));
+    if let Some(only) = only.filter(|only| !sums.contains_key(*only)) {
+        problems.push(format!("{only}: not listed in {}", sums::FILE));
+    }
+    for (name, sha256) in sums.iter().filter(|(name, _)| wanted(name)) {
+        let path = folder.join(name);
+        match path.symlink_metadata() {
+            Err(_) => problems.push(format!("{name}: listed in {} and missing", sums::FILE)),
+            Ok(facts) if !facts.is_file() => problems.push(format!("{name}: not a file")),
+            Ok(_) if hashing::of_file(&path)?.sha256 != *sha256 => {
+                problems
+                    .push(format!("{name}: its bytes are not those that {} lists; get it again", sums::FILE));
+            }
+            Ok(_) => {}
+        }
+    }
+    if only.is_none() {
+        for entry in fs::read_dir(folder).with_context(|| folder.display().to_string())? {
+            let name = entry?.file_name().to_string_lossy().into_owned();
+            if ![sums::FILE, signing::FILE].contains(&name.as_str()) && !sums.contains_key(&name) {
+                problems.push(format!("{name}: not part of the release; remove it"));
+            }
+        }
+    }
+    Ok(problems)
+}
+
+pub fn manifest(
+    folder: &Path,
+    sums: &Sums,
+    comment: Option<&str>,
+) -> Result<(Vec<String>, Option<Manifest>)> {
+    let manifest = match manifest::read(folder)? {
+        Ok(manifest) => manifest,
+        Err(problem) => return Ok((vec![problem], None)),
+    };
+    let mut problems = Vec::new();
+    let release = &manifest.release;
+    let expected = signing::comment(&release.version, &release.commit);
+    if let Some(comment) = comment.filter(|comment| *comment != expected) {
+        problems.push(format!("{}: it is of {comment:?}, the manifest of {expected:?}", signing::FILE));
+    }
+    let mut left: Sums = sums.clone();
+    for name in [manifest::FILE, provenance::FILE] {
+        if left.remove(name).is_none() {
+            problems.push(format!("{}: {name} is not listed", sums::FILE));
+        }
+    }
+    for artifact in &manifest.artifacts {
+        let name = &artifact.name;
+        match left.remove(name) {
+            None => {
+                problems.push(format!("{}: names {name}, which the sums do not, or twice", manifest::FILE))
+            }
+            Some(sum) if sum != artifact.sha256 => {
+                problems.push(format!("{}: another digest of {name} than the sums", manifest::FILE));
+            }
+            Some(_) => {
+                let size = fs::metadata(folder.join(name)).map(|facts| facts.len());
+                if size.is_ok_and(|size| size != artifact.bytes) {
+                    problems.push(format!("{}: another size of {name} than it has", manifest::FILE));
+                }
+            }
+        }
+    }
+    problems.extend(left.keys().map(|name| format!("{}: does not name {name}", manifest::FILE)));
+    let bundle = description::bundle(&release.version);
+    if !manifest.artifacts.iter().any(|artifact| artifact.name == bundle) {
+        problems.push(format!("{}: names no {bundle}", manifest::FILE));
+    }
+    Ok((problems, Some(manifest)))
+}
+
+pub fn version(release: &Release, installed: &Version) -> Vec<String> {
+    match Version::parse(&release.version) {
+        Ok(version) if version.cmp_precedence(installed).is_lt() => {
+            vec![format!(
+                "a downgrade: {version} is older than {installed}, which is installed; roll back instead"
+            )]
+        }
+        Ok(_) => Vec::new(),
+        Err(error) => vec![format!("{}: {} is no version: {error}", manifest::FILE, release.version)],
+    }
+}
+
+pub fn provenance(folder: &Path, release: &Release, sums: &Sums) -> Result<(Vec<String>, Option<Statement>)> {
+    let told = text(folder, provenance::FILE)?.unwrap_or_default();
+    Ok(match serde_json::from_str::<Statement>(&told) {
+        Ok(statement) => (statement.problems(release, sums), Some(statement)),
+        Err(error) => (vec![format!("{}: {error}", provenance::FILE)], None),
+    })
+}
+
+/// What is wrong with the ledger, and the ledger.
+pub fn evidence(folder: &Path, release: &Release) -> Result<(Vec<String>, Option<Ledger>)> {
+    let Some(told) = text(folder, ledger::FILE)? else {
+        return Ok((vec![format!("{} is missing", ledger::FILE)], None));
+    };
+    Ok(match serde_json::from_str::<Ledger>(&told) {
+        Ok(ledger) => (ledger.problems(&release.commit), Some(ledger)),
+        Err(error) => (vec![format!("{}: {error}", ledger::FILE)], None),
+    })
+}

@@ -96,3 +96,63 @@ impl Ledger {
         problems
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::evidence::record::tests::record;
+
+    #[test]
+    fn what_is_not_proven_of_this_commit_is_left_out_and_named() {
+        let commit = "a".repeat(40);
+        let rehearsal = Record { kind: Kind::Rehearsal, ..record("compose") };
+        let dirty = Record { clean: false, ..record("format") };
+        let other = Record { commit: Some("b".repeat(40)), ..record("flows") };
+        let nowhere = Record { commit: None, ..record("node") };
+        let wanted = [(Kind::Gate, "tests"), (Kind::Gate, "clippy"), (Kind::Rehearsal, "compose")];
+        let ledger = collect(vec![rehearsal, nowhere, dirty, other, record("tests")], &wanted, &commit);
+        let names = |kind: Kind| {
+            let of_kind = ledger.records.iter().filter(move |record| record.kind == kind);
+            of_kind.map(|record| record.name.as_str()).collect::<Vec<_>>()
+        };
+        assert_eq!((names(Kind::Gate), names(Kind::Rehearsal)), (vec!["tests"], vec!["compose"]));
+        let whys: Vec<_> = ledger.left_out.iter().map(|one| (one.name.as_str(), one.why.as_str())).collect();
+        assert_eq!(whys.len(), 4);
+        for (index, (name, part)) in [
+            ("clippy", "no record"),
+            ("flows", "another commit"),
+            ("format", "not committed"),
+            ("node", "outside a commit"),
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            assert!(whys[index].0 == name && whys[index].1.contains(part), "{whys:?}");
+        }
+        assert!(ledger.problems(&commit).is_empty());
+        let summary = ledger.summary();
+        assert!(
+            summary.starts_with("2 passed on this commit; NOT PROVEN: gate clippy, gate flows"),
+            "{summary}"
+        );
+        let whole = Ledger { left_out: Vec::new(), ..ledger };
+        assert_eq!(whole.summary(), "2 passed on this commit");
+    }
+
+    #[test]
+    fn a_ledger_that_proves_something_else_has_problems() {
+        let commit = "a".repeat(40);
+        let twice = collect(vec![record("tests"), record("tests")], &[], &commit);
+        let other = "b".repeat(40);
+        let ledger = Ledger { schema: SCHEMA + 1, ..twice };
+        let problems = ledger.problems(&other).join("\n");
+        for part in [
+            "its schema is",
+            "it is of the commit",
+            "the gate tests proves nothing",
+            "the gate tests is there twice",
+        ] {
+            assert!(problems.contains(part), "{part}: {problems}");
+        }
+    }
+}

@@ -51,3 +51,30 @@ pub fn write(program: &Path, told: &Program) -> Result<()> {
     let text = serde_json::to_string_pretty(told)? + "\n";
     fs::write(&file, text).with_context(|| format!("cannot write {}", file.display()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_told_beside_a_program_is_read_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let program = folder.path().join("flowship-aarch64-unknown-linux-gnu");
+        let told = Program {
+            target: "aarch64-unknown-linux-gnu".to_owned(),
+            commit: "c".repeat(40),
+            sha256: "0".repeat(64),
+            tools: BTreeMap::from([("rustc".to_owned(), "rustc 1.95.0".to_owned())]),
+        };
+        write(&program, &told).unwrap();
+        assert_eq!(read(&program).unwrap(), told);
+        let file = folder.path().join("flowship-aarch64-unknown-linux-gnu.json");
+        for text in ["", "{}", "{\"target\":1}"] {
+            fs::write(&file, text).unwrap();
+            let error = read(&program).unwrap_err().to_string();
+            assert!(error.contains("gnu.json: ") && error.contains("release operator"), "{error}");
+        }
+        fs::remove_file(&file).unwrap();
+        assert!(read(&program).unwrap_err().to_string().contains("No such file"));
+    }
+}

@@ -183,6 +183,31 @@ mod tests {
     }
 
     #[test]
+    fn new_keys_sign_with_their_password() {
+        let folder = tempfile::tempdir().unwrap();
+        let own = |name: &str, text: &str| {
+            let file = folder.path().join(name);
+            fs::write(&file, text).unwrap();
+            fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
+            file
+        };
+        let password = own("password", "open sesame\n");
+        for password in [None, Some(password.as_path())] {
+            let keys = new_keys(password).unwrap();
+            let secret = secret_key(&own("key", &keys.secret), password).unwrap();
+            let public = public_of(&secret).unwrap();
+            assert_eq!(public.to_base64(), keys.line);
+            assert_eq!(public_key(&keys.public).unwrap().to_base64(), keys.line);
+            let signature = sign(&secret, b"sums", "x").unwrap();
+            assert_eq!(verify(&public, b"sums", &signature).unwrap(), "x");
+        }
+        let wrong = own("wrong", "sesame\n");
+        let keys = new_keys(Some(&password)).unwrap();
+        let error = secret_key(&own("key", &keys.secret), Some(&wrong)).unwrap_err().to_string();
+        assert!(error.contains("does the password fit?"), "{error}");
+    }
+
+    #[test]
     fn a_key_that_others_can_read_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("key");

@@ -7,7 +7,7 @@ use crate::fixture::{FOLDER, Key, text};
 use crate::operating::Machine;
 
 #[test]
-#[ignore = "builds the operator's program twice: ten minutes"]
+#[ignore = "builds the operator's program twice: five minutes"]
 fn the_real_program_is_the_same_wherever_it_is_built_and_serves_a_machine_without_cargo() {
     let key = Key::new();
     let folder = tempfile::tempdir().unwrap();

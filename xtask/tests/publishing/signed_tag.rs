@@ -14,7 +14,7 @@ fn key(folder: &Path, name: &str) -> PathBuf {
     let file = folder.join(name);
     let mut keygen = Command::new("ssh-keygen");
     keygen.args(["-q", "-t", "ed25519", "-N", "", "-C", name, "-f"]).arg(&file);
-    assert!(keygen.status().unwrap().success());
+    assert!(keygen.status().expect("ssh-keygen cannot be run: install openssh-client").success());
     file
 }
 

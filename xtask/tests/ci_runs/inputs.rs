@@ -1,7 +1,6 @@
 //! What a gate declares to read is all that it reads: it passes in a tree that holds nothing else.
 
 use std::fs;
-use std::path::Path;
 use std::process::Command;
 
 use serde_json::Value;
@@ -11,28 +10,8 @@ use super::fixture::{ci_in, judged};
 
 /// The real tree's tracked files at these paths, and the lock that any run begins with.
 fn only(paths: &[&str]) -> TempDir {
-    let repository = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
     let tree = tempdir().unwrap();
-    let list = Command::new("git")
-        .args([
-            "ls-files",
-            "-z",
-            "--cached",
-            "--others",
-            "--exclude-standard",
-            "--",
-            "ops/ci/requirements.txt",
-        ])
-        .args(paths)
-        .current_dir(repository)
-        .output()
-        .unwrap();
-    assert!(list.status.success(), "{}", String::from_utf8_lossy(&list.stderr));
-    let names = String::from_utf8(list.stdout).unwrap();
-    for name in names.split('\0').filter(|name| !name.is_empty() && repository.join(name).is_file()) {
-        fs::create_dir_all(tree.path().join(name).parent().unwrap()).unwrap();
-        fs::copy(repository.join(name), tree.path().join(name)).unwrap();
-    }
+    super::tree::copy(&[&["ops/ci/requirements.txt"], paths].concat(), tree.path());
     // actionlint looks for the repository by it.
     fs::create_dir(tree.path().join(".git")).unwrap();
     tree

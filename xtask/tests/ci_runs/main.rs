@@ -4,5 +4,7 @@
 mod fixture;
 mod inputs;
 mod reports;
+#[path = "../surroundings/tree.rs"]
+mod tree;
 mod unchanged;
 mod withstand;

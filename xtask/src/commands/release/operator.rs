@@ -1,22 +1,18 @@
 //! `cargo xtask release operator`: the operator's program for this machine, for a release that is packaged on another.
 
-use std::fs;
-use std::path::PathBuf;
+use std::fs::{self, File};
+use std::io;
 
 use anyhow::{Context as _, Result, bail};
 use serde_json::json;
 
-use super::operator_build;
-use crate::commands::dev::running::command_line;
+use super::carry_out::carry_out;
+use super::{beside, operator_build};
 use crate::commands::dry_run;
 use crate::context::Context;
-use crate::exit::Reported;
 use crate::plan::action::{Action, Native};
-use crate::plan::interrupt::Interrupt;
 use crate::plan::mask::Outputs;
-use crate::plan::perform::{Call, Hands, NoHands};
-use crate::plan::report::Outcome;
-use crate::plan::runner::{Runner, cores};
+use crate::plan::perform::Call;
 use crate::plan::show::Show;
 use crate::plan::step::{Journaled, Plan, Step};
 use crate::platform::release::OPERATORS;
@@ -80,7 +76,9 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
     let place = |call: &Call| match call.name {
         PLACE => {
             still(&context.root, &commit)?;
-            beside(&built, &file)?;
+            fs::create_dir_all(context.path(OPERATORS))?;
+            let mut from = File::open(&built).with_context(|| built.display().to_string())?;
+            beside::write(&file, from.metadata()?.permissions(), |to| Ok(io::copy(&mut from, to)?))?;
             let told = Program {
                 target: architecture.target().to_owned(),
                 commit: commit.id.clone(),
@@ -92,38 +90,10 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
         }
         other => bail!("nothing here can {other}"),
     };
-    let runner = Runner {
-        state: context.state(),
-        command: command_line(),
-        jobs: cores(),
-        keep_going: false,
-        grace_ms: 10_000,
-        interrupt: Interrupt::listen()?,
-        show: Show::on_stderr(),
-        hands: Hands { native: &place, ..NoHands::hands() },
-    };
-    let report = runner.run(&plan)?;
-    match report.outcome {
-        Outcome::Done => {}
-        Outcome::Failed => return Err(Reported.into()),
-        Outcome::Interrupted(_) => return report.into_result(),
-    }
+    carry_out(context, &plan, Show::on_stderr(), &place)?;
     let told = program::read(&file)?;
     if context.json {
         return stdout::json(&json!({ "file": file, "program": told }));
     }
     stdout::text(&format!("{}  {}\n", told.sha256, file.display()))
-}
-
-/// Written beside and renamed: the name never stands for half a program.
-fn beside(from: &PathBuf, to: &PathBuf) -> Result<()> {
-    let act = || -> Result<()> {
-        let folder = to.parent().context("it has no folder")?;
-        fs::create_dir_all(folder)?;
-        let beside = tempfile::NamedTempFile::new_in(folder)?;
-        fs::copy(from, beside.path())?;
-        beside.persist(to)?;
-        Ok(())
-    };
-    act().with_context(|| format!("cannot write {}", to.display()))
 }

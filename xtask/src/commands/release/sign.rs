@@ -5,10 +5,10 @@ use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 
-use super::FOLDER;
 use super::verify::table;
+use super::{FOLDER, beside};
 use crate::context::Context;
 use crate::exit::{Reported, refused};
 use crate::plan::clock::utc;
@@ -67,15 +67,11 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
     let comment = signing::comment(&manifest.release.version, &manifest.release.commit);
     let signature = signing::sign(&key, &text, &comment)?;
     let path = folder.join(signing::FILE);
-    let write = || -> Result<()> {
-        let mut beside = tempfile::NamedTempFile::new_in(&folder)?;
-        beside.write_all(signature.as_bytes())?;
-        beside.as_file().sync_all()?;
-        beside.as_file().set_permissions(fs::Permissions::from_mode(0o644))?;
-        beside.persist(&path)?;
-        Ok(())
-    };
-    write().with_context(|| format!("cannot write {}", path.display()))?;
+    beside::write(
+        &path,
+        fs::Permissions::from_mode(0o644),
+        |file| Ok(file.write_all(signature.as_bytes())?),
+    )?;
     eprintln!("signed: {comment}");
     Ok(())
 }

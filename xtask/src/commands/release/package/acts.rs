@@ -1,6 +1,6 @@
 //! What the steps of packaging do.
 
-use std::fs::{self, File};
+use std::fs::{self, File, Permissions};
 use std::io::{self, ErrorKind, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -12,7 +12,7 @@ use super::inputs::Inputs;
 use super::steps;
 use crate::commands::image::build;
 use crate::commands::rehearse::REHEARSALS;
-use crate::commands::release::{FOLDER, operator_build};
+use crate::commands::release::{FOLDER, beside, operator_build};
 use crate::context::Context;
 use crate::evidence::{Kind, store as evidence};
 use crate::images::engine::Engine;
@@ -106,7 +106,7 @@ impl Acts<'_> {
 
     fn archived_image(&self, from: &Path, file: &str) -> Result<Outputs> {
         let digest = oci_digest::of(from)?.map_err(|problem| anyhow!("{}: {problem}", from.display()))?;
-        let hashed = beside(&self.stage().join(file), |to| {
+        let hashed = write_file(&self.stage().join(file), |to| {
             io::copy(&mut File::open(from)?, to)?;
             hashing::of_file(from)
         })?;
@@ -169,7 +169,7 @@ impl Acts<'_> {
 
     fn pack(&self, call: &Call, name: &str, tree: &Tree) -> Result<Outputs> {
         let Inputs { version, commit, .. } = self.inputs;
-        let hashed = beside(&self.stage().join(name), |file| {
+        let hashed = write_file(&self.stage().join(name), |file| {
             let mut gzip = ParallelGzip::new(HashingWriter::new(file), cores())?;
             archive::write(tree, &description::top(version), commit.time, &mut gzip)?;
             Ok(gzip.finish()?.finish().1)
@@ -295,7 +295,7 @@ impl Acts<'_> {
     }
 
     fn put(&self, name: &str, bytes: &[u8]) -> Result<Outputs> {
-        let hashed = beside(&self.stage().join(name), |file| {
+        let hashed = write_file(&self.stage().join(name), |file| {
             file.write_all(bytes)?;
             Ok(hashing::of_bytes(bytes))
         })?;
@@ -303,18 +303,9 @@ impl Acts<'_> {
     }
 }
 
-/// Written beside, made durable, renamed: the name never stands for half a file.
-fn beside(path: &Path, write: impl FnOnce(&mut File) -> Result<Hashed>) -> Result<Hashed> {
-    let act = || -> Result<Hashed> {
-        let folder = path.parent().context("it has no folder")?;
-        let mut file = tempfile::NamedTempFile::new_in(folder)?;
-        let hashed = write(file.as_file_mut())?;
-        file.as_file().set_permissions(fs::Permissions::from_mode(0o644))?;
-        file.as_file().sync_all()?;
-        file.persist(path)?;
-        Ok(hashed)
-    };
-    act().with_context(|| format!("cannot write {}", path.display()))
+/// A file of the release.
+fn write_file(path: &Path, write: impl FnOnce(&mut File) -> Result<Hashed>) -> Result<Hashed> {
+    beside::write(path, Permissions::from_mode(0o644), write)
 }
 
 fn facts(name: &str, hashed: &Hashed) -> Outputs {

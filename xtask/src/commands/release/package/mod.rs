@@ -10,14 +10,10 @@ use anyhow::Result;
 use clap::ValueEnum;
 
 use super::FOLDER;
-use crate::commands::dev::running::command_line;
+use super::carry_out::carry_out;
 use crate::commands::dry_run;
 use crate::context::Context;
-use crate::exit::{Reported, refused};
-use crate::plan::interrupt::Interrupt;
-use crate::plan::perform::{Hands, NoHands};
-use crate::plan::report::Outcome;
-use crate::plan::runner::{Runner, cores};
+use crate::exit::refused;
 use crate::plan::show::Show;
 use crate::release::manifest;
 use crate::stdout;
@@ -87,22 +83,7 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
         ));
     }
     let acts = acts::Acts { context, inputs: &inputs };
-    let runner = Runner {
-        state: context.state(),
-        command: command_line(),
-        jobs: cores(),
-        keep_going: false,
-        grace_ms: 10_000,
-        interrupt: Interrupt::listen()?,
-        show: show.clone(),
-        hands: Hands { native: &|call| acts.perform(call), ..NoHands::hands() },
-    };
-    let report = runner.run(&plan)?;
-    match report.outcome {
-        Outcome::Done => {}
-        Outcome::Failed => return Err(Reported.into()),
-        Outcome::Interrupted(_) => return report.into_result(),
-    }
+    carry_out(context, &plan, show, &|call| acts.perform(call))?;
     let folder = context.path(FOLDER);
     let manifest =
         manifest::read(&folder)?.map_err(|problem| refused(format!("{}: {problem}", folder.display())))?;

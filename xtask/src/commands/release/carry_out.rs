@@ -1,0 +1,43 @@
+//! Carries out a plan that builds parts of a release.
+
+use anyhow::Result;
+
+use crate::commands::dev::running::command_line;
+use crate::context::Context;
+use crate::exit::Reported;
+use crate::plan::interrupt::Interrupt;
+use crate::plan::mask::Outputs;
+use crate::plan::perform::{Call, Hands, NoHands};
+use crate::plan::report::Outcome;
+use crate::plan::runner::{Runner, cores};
+use crate::plan::show::Show;
+use crate::plan::step::Plan;
+
+/// What a build may take to end when it is told to, milliseconds.
+const GRACE_MS: u64 = 10_000;
+
+/// # Errors
+/// The plan cannot be begun; reported when a step failed.
+pub fn carry_out(
+    context: &Context,
+    plan: &Plan,
+    show: Show,
+    native: &(dyn Fn(&Call<'_>) -> Result<Outputs> + Sync),
+) -> Result<()> {
+    let runner = Runner {
+        state: context.state(),
+        command: command_line(),
+        jobs: cores(),
+        keep_going: false,
+        grace_ms: GRACE_MS,
+        interrupt: Interrupt::listen()?,
+        show,
+        hands: Hands { native, ..NoHands::hands() },
+    };
+    let report = runner.run(plan)?;
+    match report.outcome {
+        Outcome::Done => Ok(()),
+        Outcome::Failed => Err(Reported.into()),
+        Outcome::Interrupted(_) => report.into_result(),
+    }
+}

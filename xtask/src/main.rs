@@ -9,6 +9,7 @@ mod context;
 mod engines;
 mod evidence;
 mod exit;
+mod files;
 mod forge;
 mod images;
 mod nearest;

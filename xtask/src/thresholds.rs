@@ -1,7 +1,6 @@
 //! `ops/ci/*.toml` -> values: the thresholds of gates, which people edit, and what `--record` wrote beside them.
 
 use std::fs;
-use std::io::ErrorKind;
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
@@ -9,6 +8,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::exit::refused;
+use crate::files;
 use crate::site::{Problem, position};
 
 /// Reads one of the files, named below the root.
@@ -16,9 +16,9 @@ use crate::site::{Problem, position};
 /// # Errors
 /// Refused (exit code 2) when it is missing or wrong, with the place and what was expected.
 pub fn read<T: DeserializeOwned>(root: &Path, path: &str, holds: &str) -> Result<T> {
-    match fs::read_to_string(root.join(path)) {
+    match files::text(&root.join(path), files::TEXT) {
         Ok(text) => parse(path, &text),
-        Err(error) => Err(refused(format!("{path}: {error}; expected a TOML file with {holds}"))),
+        Err(error) => Err(refused(format!("{error}; expected a TOML file with {holds}"))),
     }
 }
 
@@ -27,10 +27,9 @@ pub fn read<T: DeserializeOwned>(root: &Path, path: &str, holds: &str) -> Result
 /// # Errors
 /// Refused (exit code 2) when it is wrong.
 pub fn recorded<T: DeserializeOwned + Default>(root: &Path, path: &str) -> Result<T> {
-    match fs::read_to_string(root.join(path)) {
-        Ok(text) => parse(path, &text),
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(T::default()),
-        Err(error) => Err(refused(format!("{path}: {error}; expected a TOML file that can be read"))),
+    match files::if_there(files::text(&root.join(path), files::TEXT)) {
+        Ok(text) => text.map_or_else(|| Ok(T::default()), |text| parse(path, &text)),
+        Err(error) => Err(refused(format!("{error}; expected a TOML file that can be read"))),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::{ErrorKind, Read as _, Write as _};
+use std::io::{Read as _, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
@@ -13,6 +13,7 @@ use walkdir::WalkDir;
 use super::artifact::{Artifact, MARK};
 use super::compare::Difference;
 use super::ledger::{self, Ledger};
+use crate::files::{self, Root};
 
 /// The files that this program has to do with: those that should be there, those that the ledger lists, those that
 /// carry the mark and those that a killed run has left beside.
@@ -43,29 +44,25 @@ const MARK_WITHIN: u64 = 512;
 /// # Errors
 /// When a file cannot be read for another reason than that it does not exist.
 pub fn observe(root: &Path, artifacts: &[Artifact]) -> Result<Observed> {
-    let ledger = read(root, ledger::PATH)?.map(|file| ledger::parse(&file.contents)).unwrap_or_default();
+    let tree = Root::open(root)?;
+    let ledger = read(&tree, ledger::PATH)?.map(|file| ledger::parse(&file.contents)).unwrap_or_default();
     let mut paths: Vec<String> = artifacts.iter().map(|artifact| artifact.path.clone()).collect();
     paths.push(ledger::PATH.to_owned());
     paths.extend(ledger.keys().cloned());
     paths.extend(marked(root)?);
     let mut files = BTreeMap::new();
     for path in paths {
-        if let Some(file) = read(root, &path)? {
+        if let Some(file) = read(&tree, &path)? {
             files.insert(path, file);
         }
     }
     Ok(Observed { ledger, files })
 }
 
-fn read(root: &Path, path: &str) -> Result<Option<File>> {
-    let full = root.join(path);
-    let bytes = match fs::read(&full) {
-        Ok(bytes) => bytes,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(error).with_context(|| format!("cannot read {}", full.display())),
-    };
-    let mode = fs::metadata(&full)?.permissions().mode() & 0o7777;
-    Ok(Some(File { contents: String::from_utf8_lossy(&bytes).into_owned(), mode }))
+fn read(tree: &Root, path: &str) -> Result<Option<File>> {
+    let Some(read) = files::if_there(tree.read(path, files::TEXT))? else { return Ok(None) };
+    let contents = String::from_utf8_lossy(&read.bytes).into_owned();
+    Ok(Some(File { contents, mode: read.mode }))
 }
 
 fn marked(root: &Path) -> Result<Vec<String>> {

@@ -1,5 +1,7 @@
 //! `cargo xtask generate`: the files that derive from the platform.
 
+use std::path::Path;
+
 use anyhow::Result;
 use serde_json::json;
 
@@ -7,6 +9,7 @@ use super::meaning;
 use crate::artifacts::{self, Difference, FAMILIES, Family, State};
 use crate::context::Context;
 use crate::exit::{Reported, refused};
+use crate::files::shown;
 use crate::nearest::nearest;
 use crate::platform::platform;
 use crate::stdout;
@@ -99,7 +102,11 @@ fn show(
     }
     let mut text = String::new();
     for difference in differences {
-        text.push_str(&format!("{} {}\n", word(difference.state, writes), difference.path));
+        text.push_str(&format!(
+            "{} {}\n",
+            word(difference.state, writes),
+            shown(Path::new(&difference.path))
+        ));
         // What somebody typed must not vanish without having been shown.
         if !writes || difference.state.holds_hand_edits() {
             text.push_str(&difference.diff);

@@ -1,0 +1,133 @@
+//! Why a file was not read: which one, what is wrong with it and what to do.
+
+use std::fmt::{self, Write as _};
+use std::os::fd::AsFd;
+use std::os::unix::ffi::OsStringExt as _;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::FileType;
+use rustix::io::Errno;
+
+/// Why a file was not read.
+#[derive(Debug)]
+pub enum Error {
+    Missing {
+        path: PathBuf,
+    },
+    /// A part of the path is a symbolic link.
+    Link {
+        path: PathBuf,
+        to: PathBuf,
+    },
+    /// A folder, a FIFO, a socket or a device.
+    Special {
+        path: PathBuf,
+        what: &'static str,
+    },
+    /// A file in the place of a folder.
+    NoFolder {
+        path: PathBuf,
+    },
+    TooLarge {
+        path: PathBuf,
+        /// In bytes.
+        limit: u64,
+    },
+    NotText {
+        path: PathBuf,
+        /// Offset of the first byte that is no UTF-8.
+        at: usize,
+    },
+    Io {
+        path: PathBuf,
+        error: std::io::Error,
+    },
+}
+
+impl Error {
+    pub(super) fn of(path: &Path, errno: Errno) -> Self {
+        let path = path.to_owned();
+        match errno {
+            Errno::NOENT => Self::Missing { path },
+            error => Self::Io { path, error: error.into() },
+        }
+    }
+
+    pub(super) fn link(folder: impl AsFd, name: &Path, path: &Path) -> Self {
+        match rustix::fs::readlinkat(folder, name, Vec::new()) {
+            Ok(to) => {
+                let to = std::ffi::OsString::from_vec(to.into_bytes()).into();
+                Self::Link { path: path.to_owned(), to }
+            }
+            Err(errno) => Self::of(path, errno),
+        }
+    }
+
+    pub(super) fn special(path: &Path, kind: FileType) -> Self {
+        let what = match kind {
+            FileType::Directory => "folder",
+            FileType::Fifo => "FIFO",
+            FileType::Socket => "socket",
+            FileType::CharacterDevice | FileType::BlockDevice => "device",
+            _ => "special file",
+        };
+        Self::Special { path: path.to_owned(), what }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Missing { path } => write!(out, "{}: there is no such file", shown(path)),
+            Self::Link { path, to } => write!(
+                out,
+                "{0} is a symbolic link to {1}, and links are not followed here; remove the link, or put what it leads \
+                 to in its place",
+                shown(path),
+                shown(to)
+            ),
+            Self::Special { path, what } => {
+                write!(out, "{} is a {what}; expected a regular file: move it away", shown(path))
+            }
+            Self::NoFolder { path } => {
+                write!(out, "{} is no folder; expected a folder: move it away", shown(path))
+            }
+            Self::TooLarge { path, limit } => write!(
+                out,
+                "{} is too large: no more than {} MiB are read here",
+                shown(path),
+                limit.div_ceil(1024 * 1024)
+            ),
+            Self::NotText { path, at } => {
+                write!(out, "{}: byte {at} is no UTF-8; expected a text file", shown(path))
+            }
+            Self::Io { path, error } => write!(out, "{}: {error}", shown(path)),
+        }
+    }
+}
+
+impl std::error::Error for Error {}
+
+/// A path as a terminal may show it: control characters and those that turn the direction of writing are escaped, and
+/// bytes that are no UTF-8 too.
+pub fn shown(path: &Path) -> String {
+    let mut text = String::new();
+    for chunk in path.as_os_str().as_encoded_bytes().utf8_chunks() {
+        for char in chunk.valid().chars() {
+            if char.is_control() || turns(char) {
+                text.extend(char.escape_unicode());
+            } else {
+                text.push(char);
+            }
+        }
+        for byte in chunk.invalid() {
+            let _ = write!(text, "\\x{byte:02x}");
+        }
+    }
+    text
+}
+
+/// Unicode's bidirectional controls and line separators, by which a name can pass for another.
+fn turns(char: char) -> bool {
+    matches!(char, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}

@@ -323,9 +323,9 @@ fn pull_request(change: impl FnOnce(&mut Value)) -> TempDir {
 fn reviewed(root: &Path, labels: &str) -> (Output, String) {
     let summary = root.join("summary.md");
     let _ = fs::remove_file(&summary);
-    let workflow = fs::read_to_string(repository().join(".github/workflows/ci.yml")).unwrap();
+    let workflow = fs::read_to_string(repository().join(".github/workflows/review.yml")).unwrap();
     let (_, command) =
-        workflow.split_once("\"cargo xtask generate --diff").expect("ci.yml tells of the review");
+        workflow.split_once("\"cargo xtask generate --diff").expect("review.yml runs the review");
     let (command, _) = command.split_once("\"\n").unwrap();
     let command = format!("\"$XTASK\" generate --diff{}", command.replace("\\\"", "\""));
     let output = Command::new("bash")

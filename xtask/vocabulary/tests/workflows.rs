@@ -63,8 +63,9 @@ fn workflow(jobs: Vec<Job>) -> Workflow {
     }
 }
 
-fn on_pull_requests(jobs: Vec<Job>) -> Workflow {
-    Workflow { triggers: vec![Trigger::PullRequest { events: vec![], paths: vec![] }], ..workflow(jobs) }
+/// What runs code that is not merged yet.
+fn unmerged() -> [Trigger; 2] {
+    [Trigger::PullRequest { events: vec![], paths: vec![] }, Trigger::MergeGroup]
 }
 
 /// A job whose step `make` puts out `version`, and that hands it on.
@@ -268,10 +269,12 @@ fn permissions_are_those_of_jobs_and_the_workflow_has_none() {
     bad(&workflow(vec![job(vec![may(Scope::IdToken, Access::Read, "x")])]), "can only be written");
     let writes = may(Scope::SecurityEvents, Access::Write, "shows findings");
     good(&workflow(vec![job(vec![writes])]));
-    bad(
-        &on_pull_requests(vec![job(vec![writes])]),
-        "may write security-events in a workflow that a pull request starts",
-    );
+    for trigger in unmerged() {
+        bad(
+            &Workflow { triggers: vec![trigger], ..workflow(vec![job(vec![writes])]) },
+            "may write security-events in a workflow that a pull request or a merge queue starts",
+        );
+    }
 }
 
 #[test]
@@ -303,9 +306,12 @@ fn a_publishing_job_that_runs_twice_at_once_or_is_ended_half_way() {
 }
 
 #[test]
-fn a_publishing_job_that_a_pull_request_starts() {
-    let by_stranger = on_pull_requests(vec![publishing("a", vec![run("true")])]);
-    bad(&by_stranger, "it publishes in a workflow that a pull request starts");
+fn a_publishing_job_before_the_merge() {
+    for trigger in unmerged() {
+        let early =
+            Workflow { triggers: vec![trigger], ..workflow(vec![publishing("a", vec![run("true")])]) };
+        bad(&early, "it publishes in a workflow that a pull request or a merge queue starts");
+    }
 }
 
 #[test]
@@ -353,23 +359,32 @@ fn no_trigger_runs_what_strangers_wrote_with_the_repositorys_rights() {
     // A new variant must be looked at here.
     let name = |trigger: &Trigger| match trigger {
         Trigger::PullRequest { .. }
+        | Trigger::MergeGroup
         | Trigger::Push { .. }
         | Trigger::Schedule(_)
         | Trigger::Manual { .. }
         | Trigger::Called { .. } => trigger.name(),
     };
     let all = [
-        Trigger::PullRequest { events: vec![PullRequestEvent::Labeled], paths: vec!["docs/**"] },
+        Trigger::PullRequest {
+            events: vec![PullRequestEvent::Edited, PullRequestEvent::Labeled],
+            paths: vec!["docs/**"],
+        },
+        Trigger::MergeGroup,
         Trigger::Push { branches: vec!["main"], tags: vec!["v*"], paths: vec!["docs/**"] },
         Trigger::Schedule("0 3 * * *"),
         Trigger::Manual { inputs: vec![] },
         Trigger::Called { inputs: vec![], secrets: vec![Secret { name: "TOKEN" }] },
     ];
     let names: Vec<_> = all.iter().map(name).collect();
-    assert_eq!(names, ["pull_request", "push", "schedule", "workflow_dispatch", "workflow_call"]);
+    assert_eq!(
+        names,
+        ["pull_request", "merge_group", "push", "schedule", "workflow_dispatch", "workflow_call"]
+    );
     let written =
         Workflow { triggers: all.to_vec(), ..workflow(vec![job("a", vec![run("true")])]) }.write(&[]);
-    let expected = "on:\n  pull_request:\n    types:\n      - labeled\n    paths:\n      - \"docs/**\"\n  push:\n    \
+    let expected = "on:\n  pull_request:\n    types:\n      - edited\n      - labeled\n    paths:\n      - \"docs/**\"\n  \
+                    merge_group:\n    types:\n      - checks_requested\n  push:\n    \
                     branches:\n      - main\n    tags:\n      - \"v*\"\n    paths:\n      - \"docs/**\"\n  \
                     schedule:\n    - cron: \"0 3 * * *\"\n  workflow_dispatch: {}\n  workflow_call:\n    secrets:\n      \
                     TOKEN:\n        required: true\n";
@@ -419,7 +434,7 @@ fn inputs_expressions_and_conditions_are_written_as_github_reads_them() {
         ..job("after", steps)
     };
     let mut all = workflow(vec![build(), after]);
-    all.concurrency = Concurrency::per_change();
+    all.concurrency = Concurrency::per_pull_request();
     all.triggers = vec![Trigger::Manual { inputs: vec![place, force] }];
     good(&all);
     let text = all.write(&[]);
@@ -434,7 +449,7 @@ fn inputs_expressions_and_conditions_are_written_as_github_reads_them() {
         "X: \"${{ toJSON(github.event.pull_request.labels.*.name) }}\"\n",
         "X: \"${{ matrix.target }}\"\n",
         "X: \"${{ vars.PLACE }}\"\n",
-        "group: \"${{ github.workflow }}-${{ (github.event.pull_request.number || github.sha) }}\"\n",
+        "group: \"${{ github.workflow }}-${{ (github.event.pull_request.number || github.run_id) }}\"\n",
         "key: \"a-${{ hashFiles('a', 'b/**') }}\"\n",
         "    strategy:\n      fail-fast: false\n      matrix:\n        target:\n          - x86_64\n",
         "    outputs:\n      version: \"${{ steps.make.outputs.version }}\"\n",

@@ -1,8 +1,10 @@
-//! `ci.yml`: a job for each group of gates, and one that tells whether all is well.
+//! `ci.yml`: a job for each group of gates, and one that needs them all.
+//!
+//! It does not start when a label changes: that would end a run that is under way and judge the same files again. What
+//! depends on labels has a workflow of its own, `review.yml`.
 
 use std::collections::BTreeSet;
 
-use vocabulary::formats::github::PullRequestEvent::{Labeled, Opened, Reopened, Synchronize, Unlabeled};
 use vocabulary::formats::github::{
     Concurrency, Condition, Context, Expression, Job, Outcome, Output, Test, Trigger, Workflow, needs,
 };
@@ -19,27 +21,23 @@ pub const SOURCE: &str = file!();
 pub fn workflow(platform: &Platform) -> Workflow {
     let groups: BTreeSet<_> = platform.gates.iter().map(|gate| gate.group).collect();
     let changes = changes(&groups);
-    let review = review();
     let judged: Vec<_> = groups.iter().map(|group| gates(platform, *group, &changes)).collect();
-    let required = required(&changes, &review, &judged);
-    let first = [changes, review];
+    let required = required(&changes, &judged);
     Workflow {
         name: "CI",
         triggers: vec![
-            // Labels decide on the review too.
-            Trigger::PullRequest {
-                events: vec![Opened, Synchronize, Reopened, Labeled, Unlabeled],
-                paths: vec![],
-            },
+            Trigger::PullRequest { events: vec![], paths: vec![] },
+            Trigger::MergeGroup,
             Trigger::Push { branches: vec![BRANCH], tags: vec![], paths: vec![] },
             Trigger::Manual { inputs: vec![] },
         ],
-        concurrency: Concurrency::per_change(),
-        jobs: first.into_iter().chain(judged).chain([required]).collect(),
+        concurrency: Concurrency::per_pull_request(),
+        jobs: [changes].into_iter().chain(judged).chain([required]).collect(),
     }
 }
 
-/// Which groups have to judge. Whatever is no pull request has no base, so that all of them do.
+/// Which groups have to judge. Without a pull request there is no base, so all of them do. That includes merge groups: the
+/// base of one may be another group that has not passed.
 fn changes(groups: &BTreeSet<GateGroup>) -> Job {
     let base = filled("BASE", Context::PullRequestBase, Some(""));
     let command = "cargo xtask ci --list --changed-since \"$BASE\" --outputs \"$GITHUB_OUTPUT\"";
@@ -51,25 +49,6 @@ fn changes(groups: &BTreeSet<GateGroup>) -> Job {
     let [rust, _] = caches();
     let steps = vec![check_out(History::Whole), rust, select];
     Job { permissions: vec![READS_SOURCES], outputs, ..job("changes", "Changes", 15, steps) }
-}
-
-/// What a pull request means for the platform stands in the job's summary, and what is wider needs the reviewer's label.
-fn review() -> Job {
-    let labels = Expression::Json(Box::new(Context::PullRequestLabels.into()));
-    // A pull request is checked out merged into its base, which is the first parent.
-    let command = "cargo xtask generate --diff --semantic --against HEAD^1 --summary \"$GITHUB_STEP_SUMMARY\" --labels \
-                   \"$LABELS\"";
-    let tell = run("Tell what the change means", command, vec![filled("LABELS", labels, Some("[]"))]);
-    let [rust, _] = caches();
-    Job {
-        permissions: vec![READS_SOURCES],
-        when: Condition::Holds(of_pull_request()),
-        ..job("review", "Review", 15, vec![check_out(History::Parent), rust, tell])
-    }
-}
-
-fn of_pull_request() -> Test {
-    Test::Equals(Context::Event.into(), "pull_request")
 }
 
 fn gates(platform: &Platform, group: GateGroup, changes: &Job) -> Job {
@@ -101,7 +80,7 @@ fn title(group: GateGroup) -> &'static str {
 
 /// The one check that a branch needs: every job has succeeded, or was left out because nothing that it reads has
 /// changed.
-fn required(changes: &Job, review: &Job, judged: &[Job]) -> Job {
+fn required(changes: &Job, judged: &[Job]) -> Job {
     let none = |outcome| Test::Not(Box::new(Test::AnyEnded(outcome)));
     let well = |job: &Job| {
         let left_out = Test::All(vec![
@@ -110,22 +89,14 @@ fn required(changes: &Job, review: &Job, judged: &[Job]) -> Job {
         ]);
         Test::Any(vec![Test::ended(job.handle(), Outcome::Success), left_out])
     };
-    let reviewed = Test::Any(vec![
-        Test::ended(review.handle(), Outcome::Success),
-        Test::Not(Box::new(of_pull_request())),
-    ]);
-    let first = [
-        none(Outcome::Failure),
-        none(Outcome::Cancelled),
-        Test::ended(changes.handle(), Outcome::Success),
-        reviewed,
-    ];
+    let first =
+        [none(Outcome::Failure), none(Outcome::Cancelled), Test::ended(changes.handle(), Outcome::Success)];
     let all = Test::All(first.into_iter().chain(judged.iter().map(well)).collect());
     let step = run(
         "Every job has succeeded or was not needed",
         "test \"$GOOD\" = true",
         vec![filled("GOOD", Expression::Holds(Box::new(all)), None)],
     );
-    let before: Vec<_> = [changes, review].into_iter().chain(judged).collect();
+    let before: Vec<_> = [changes].into_iter().chain(judged).collect();
     Job { needs: needs(&before), when: Condition::Always, ..job("required", REQUIRED_CHECK, 5, vec![step]) }
 }

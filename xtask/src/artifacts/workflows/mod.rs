@@ -4,6 +4,7 @@ mod ci;
 pub mod local;
 mod record;
 mod release;
+mod review;
 mod security;
 mod steps;
 
@@ -35,6 +36,7 @@ fn definitions(platform: &Platform) -> Vec<Definition> {
     vec![
         Definition { name: "ci", source: ci::SOURCE, workflow: Some(ci::workflow(platform)) },
         Definition { name: "release", source: release::SOURCE, workflow: Some(release::workflow(platform)) },
+        Definition { name: "review", source: review::SOURCE, workflow: Some(review::workflow(platform)) },
         Definition { name: "security", source: security::SOURCE, workflow: security::workflow(platform) },
     ]
 }
@@ -49,4 +51,35 @@ fn generate(platform: &Platform) -> Vec<Artifact> {
         Some(Artifact::file(format!(".github/workflows/{name}.yml"), workflow.write(&header)))
     };
     definitions(platform).into_iter().filter_map(file).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use vocabulary::formats::github::PullRequestEvent::{Labeled, Unlabeled};
+    use vocabulary::formats::github::{Concurrency, Trigger};
+
+    use super::*;
+    use crate::platform::platform;
+
+    /// A merge queue waits for every required check; a label that nothing reads ends no run and starts none.
+    #[test]
+    fn what_judges_pull_requests_judges_merge_groups_and_only_readers_of_labels_start_on_labels() {
+        let platform = platform();
+        let mut judging = Vec::new();
+        for Definition { name, workflow, .. } in definitions(&platform) {
+            let Some(workflow) = workflow else { continue };
+            let events = workflow.triggers.iter().find_map(|trigger| match trigger {
+                Trigger::PullRequest { events, .. } => Some(events),
+                _ => None,
+            });
+            let Some(events) = events else { continue };
+            judging.push(name);
+            assert!(workflow.triggers.contains(&Trigger::MergeGroup), "{name}");
+            assert_eq!(workflow.concurrency, Concurrency::per_pull_request(), "{name}");
+            let reads = workflow.write(&[]).contains("pull_request.labels");
+            let starts = [Labeled, Unlabeled].map(|event| events.contains(&event));
+            assert_eq!(starts, [reads, reads], "{name}");
+        }
+        assert_eq!(judging, ["ci", "review"]);
+    }
 }

@@ -41,7 +41,7 @@ pub fn workflow(platform: &Platform) -> Option<Workflow> {
             Trigger::Push { branches: vec![BRANCH], tags: vec![], paths: vec![] },
             Trigger::Manual { inputs: vec![] },
         ],
-        concurrency: Concurrency::per_change(),
+        concurrency: Concurrency::per_pull_request(),
         jobs: vec![Job {
             permissions: vec![READS_SOURCES, shows],
             ..job(GateGroup::Security.name(), "Security", limit, steps)

@@ -10,6 +10,8 @@ pub enum Trigger {
         /// Only changes of files that match one of these; any when there is none.
         paths: Vec<&'static str>,
     },
+    /// A merge queue asks whether pull requests may be merged, which it has put together on a branch of its own.
+    MergeGroup,
     Push {
         branches: Vec<&'static str>,
         tags: Vec<&'static str>,
@@ -34,6 +36,8 @@ pub enum PullRequestEvent {
     Opened,
     Synchronize,
     Reopened,
+    /// Its title, its text or the branch that it wants to change.
+    Edited,
     Labeled,
     Unlabeled,
 }
@@ -75,6 +79,7 @@ impl Trigger {
     pub fn name(&self) -> &'static str {
         match self {
             Trigger::PullRequest { .. } => "pull_request",
+            Trigger::MergeGroup => "merge_group",
             Trigger::Push { .. } => "push",
             Trigger::Schedule(_) => "schedule",
             Trigger::Manual { .. } => "workflow_dispatch",
@@ -96,6 +101,7 @@ impl PullRequestEvent {
             Self::Opened => "opened",
             Self::Synchronize => "synchronize",
             Self::Reopened => "reopened",
+            Self::Edited => "edited",
             Self::Labeled => "labeled",
             Self::Unlabeled => "unlabeled",
         }

@@ -41,8 +41,11 @@ impl Workflow {
         problems
     }
 
-    fn started_by_pull_requests(&self) -> bool {
-        self.triggers.iter().any(|trigger| matches!(trigger, Trigger::PullRequest { .. }))
+    /// GitHub gives a merge group's run the repository's secrets, and it runs what is not merged yet.
+    fn runs_unmerged(&self) -> bool {
+        let unmerged =
+            |trigger: &Trigger| matches!(trigger, Trigger::PullRequest { .. } | Trigger::MergeGroup);
+        self.triggers.iter().any(unmerged)
     }
 
     fn declares_input(&self, name: &str) -> bool {
@@ -123,8 +126,10 @@ impl Workflow {
             if why.is_empty() {
                 problems.push(format!("the permission {name} has no reason"));
             }
-            if *access == Access::Write && self.started_by_pull_requests() {
-                problems.push(format!("may write {name} in a workflow that a pull request starts"));
+            if *access == Access::Write && self.runs_unmerged() {
+                problems.push(format!(
+                    "may write {name} in a workflow that a pull request or a merge queue starts"
+                ));
             }
         }
         problems
@@ -149,8 +154,9 @@ impl Workflow {
             }
             Some(_) => {}
         }
-        if self.started_by_pull_requests() {
-            problems.push("it publishes in a workflow that a pull request starts".to_owned());
+        if self.runs_unmerged() {
+            problems
+                .push("it publishes in a workflow that a pull request or a merge queue starts".to_owned());
         }
         for source in self.with_needed(job) {
             for step in source.steps().iter().filter(|step| step.uses_cache()) {

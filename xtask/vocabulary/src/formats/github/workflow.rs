@@ -21,10 +21,11 @@ pub struct Concurrency {
 }
 
 impl Concurrency {
-    /// The newest run of a pull request ends its older ones; each commit of a branch is judged to the end.
+    /// A newer run of a pull request ends the older one. Every other run is alone in its group and runs to its end: the
+    /// push that a merge queue makes has the commit of the merge group, whose run it must not end.
     #[must_use]
-    pub fn per_change() -> Self {
-        let change = vec![Context::PullRequestNumber.into(), Context::Commit.into()];
+    pub fn per_pull_request() -> Self {
+        let change = vec![Context::PullRequestNumber.into(), Context::RunId.into()];
         let change = Value::Expression(Expression::FirstOf(change));
         Self { group: Value::Joined(vec![Context::Workflow.into(), "-".into(), change]), cancels_older: true }
     }

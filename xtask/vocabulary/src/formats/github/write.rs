@@ -43,6 +43,8 @@ fn triggers(triggers: &[Trigger]) -> Vec<(String, Yaml)> {
                 let events: Vec<_> = events.iter().map(|event| event.name()).collect();
                 lists(&[("types", &events), ("paths", paths)])
             }
+            // The only thing that can happen to one and start a workflow.
+            Trigger::MergeGroup => lists(&[("types", &["checks_requested"])]),
             Trigger::Push { branches, tags, paths } => {
                 lists(&[("branches", branches), ("tags", tags), ("paths", paths)])
             }

@@ -4,6 +4,7 @@ mod artifacts;
 mod called;
 mod checks;
 mod cli;
+mod columns;
 mod commands;
 mod context;
 mod engines;
@@ -19,6 +20,7 @@ mod release;
 mod review;
 mod site;
 mod stdout;
+mod terminal;
 mod thresholds;
 mod tools;
 

@@ -15,6 +15,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "artifacts",
             "called",
             "checks",
+            "columns",
             "context",
             "engines",
             "evidence",
@@ -41,8 +42,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("forge", &["exit", "plan", "release"]),
     ("evidence", &["files"]),
     ("images", &["exit", "plan", "platform", "tools"]),
-    ("plan", &["called", "exit", "nearest"]),
-    ("tools", &["context", "exit"]),
+    ("plan", &["called", "exit", "nearest", "terminal"]),
+    ("tools", &["context", "exit", "terminal"]),
     ("artifacts", &["checks", "files", "platform", "site"]),
     ("checks", &["nearest"]),
     ("review", &["artifacts", "nearest", "platform"]),
@@ -51,6 +52,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("platform", &[]),
     ("context", &["exit"]),
     ("stdout", &["called"]),
+    ("terminal", &[]),
+    ("columns", &[]),
     ("files", &[]),
     ("nearest", &[]),
     ("exit", &["called"]),
@@ -69,7 +72,7 @@ const EXCEPTIONS: &[(&str, &str, &str)] = &[
 ];
 
 /// Rooms that only think: no file, process, network or environment variable.
-const PURE: &[&str] = &["artifacts", "checks", "nearest", "platform", "review"];
+const PURE: &[&str] = &["artifacts", "checks", "columns", "nearest", "platform", "review"];
 
 /// The files in them that observe or act.
 const NOT_PURE: &[&str] = &["artifacts/tree.rs"];

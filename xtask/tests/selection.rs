@@ -140,3 +140,18 @@ fn what_makes_no_sense_is_refused() {
     let listed = text(&listed.stdout);
     assert!(listed.contains("clippy ") && !listed.contains("format "), "{listed}");
 }
+
+#[test]
+fn the_list_has_two_columns_however_long_the_names_are() {
+    let root = branch("docs/page.md");
+    let gates: Value = serde_json::from_slice(&ci(root.path(), &["--list", "--json"]).stdout).unwrap();
+    let output = ci(root.path(), &["--list"]);
+    let lines: Vec<_> = text(&output.stdout).lines().collect();
+    let gates = gates.as_array().unwrap();
+    assert_eq!(lines.len(), gates.len());
+    let longest = gates.iter().map(|gate| gate["id"].as_str().unwrap().len()).max().unwrap();
+    for (line, gate) in lines.iter().zip(gates) {
+        let (id, checks) = (gate["id"].as_str().unwrap(), gate["checks"].as_str().unwrap());
+        assert_eq!(*line, format!("{id:<longest$}  {checks}"));
+    }
+}

@@ -26,13 +26,22 @@ const UNKILLABLE: Duration = Duration::from_secs(10);
 /// A line longer than this many bytes is cut into several.
 const LONGEST_LINE: usize = 64 * 1024;
 
+/// What a child heeds whose output is read by this program: it has no terminal, so it writes no colours. Some, such as
+/// rustfmt, only heed the kind of terminal.
+const PLAIN: [(&str, &str); 4] =
+    [("CARGO_TERM_COLOR", "never"), ("CLICOLOR", "0"), ("NO_COLOR", "1"), ("TERM", "dumb")];
+
+/// Variables by which this program's caller asks for colours, whoever reads them.
+const FORCING: [&str; 2] = ["CLICOLOR_FORCE", "FORCE_COLOR"];
+
 /// A program to start, every word known.
 #[derive(Debug, Clone, Default)]
 pub struct Command {
     /// The program and its arguments.
     pub argv: Vec<Resolved>,
     pub env: BTreeMap<String, Resolved>,
-    /// The variables of this process that the child gets too: all of them, or those named.
+    /// The variables of this process that the child gets too: all of them but those that would colour its output, or
+    /// those named.
     pub inherits: Inherits,
     pub cwd: Option<PathBuf>,
     pub stdin: Option<Resolved>,
@@ -116,10 +125,18 @@ impl Command {
 
     fn environment(&self) -> BTreeMap<std::ffi::OsString, std::ffi::OsString> {
         let inherited = std::env::vars_os().filter(|(name, _)| match &self.inherits {
-            Inherits::Everything => true,
+            Inherits::Everything => FORCING.iter().all(|forcing| name != forcing),
             Inherits::Only(names) => names.iter().any(|only| name == only.as_str()),
         });
-        inherited.chain(self.env.iter().map(|(name, value)| (name.into(), value.expose().into()))).collect()
+        let plain = match &self.inherits {
+            Inherits::Everything => &PLAIN[..],
+            Inherits::Only(_) => &[],
+        };
+        let plain = plain.iter().map(|(name, value)| (name.into(), value.into()));
+        inherited
+            .chain(plain)
+            .chain(self.env.iter().map(|(name, value)| (name.into(), value.expose().into())))
+            .collect()
     }
 }
 

@@ -51,6 +51,11 @@ pub fn spell(duration: Duration) -> String {
     }
 }
 
+/// `45s`, `2m05s`: without the fractions that [`spell`] gives short times.
+pub fn spell_whole(duration: Duration) -> String {
+    if duration.as_secs() < 60 { format!("{}s", duration.as_secs()) } else { spell(duration) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -98,12 +98,15 @@ impl StepLog {
         Ok(Self { path: path.to_owned(), mask: mask.clone(), withheld, inner, on_line: Box::new(on_line) })
     }
 
-    /// Adds one line.
+    /// Adds one line, without colours and other commands to a terminal: whoever reads the log later may have none.
     pub fn line(&self, text: &str) {
         if self.withheld {
             return;
         }
         let text = self.mask.hide(text);
+        // Without what stood in it a secret may be whole.
+        let text =
+            if text.contains(is_command) { self.mask.hide(&plain(&text)).into_owned().into() } else { text };
         if let Ok(mut inner) = self.inner.lock() {
             // A full disk must not end the child: the tail still has the line.
             let _ = inner.file.write_all(format!("{text}\n").as_bytes());
@@ -116,6 +119,18 @@ impl StepLog {
     pub fn told(&self) -> Vec<String> {
         self.inner.lock().map(|inner| inner.told()).unwrap_or_default()
     }
+}
+
+/// What no document may hold, and what a terminal may take for a command.
+fn is_command(letter: char) -> bool {
+    (letter.is_control() && !['\n', '\t'].contains(&letter)) || ['\u{fffe}', '\u{ffff}'].contains(&letter)
+}
+
+/// Without escape sequences, such as those for colours, and without what XML 1.0 does not allow.
+pub fn plain(text: &str) -> String {
+    anstream::adapter::strip_str(text)
+        .flat_map(|part| part.chars().filter(|letter| !is_command(*letter)))
+        .collect()
 }
 
 /// The end of a log, at most so many bytes, from the start of a line: a log can be larger than the memory.
@@ -144,6 +159,33 @@ mod tests {
         let log = StepLog::create(&folder.path().join("log"), &Mask::default(), false, |_| {}).unwrap();
         lines.for_each(|line| log.line(&line));
         log.told()
+    }
+
+    #[test]
+    fn what_a_terminal_would_obey_is_left_out() {
+        for (raw, expected) in [
+            ("\u{1b}[31mred\u{1b}[0m\u{0}\ta\u{7}\nü\u{ffff}", "red\ta\nü"),
+            ("\u{1b}[32m+fn main() {}\u{1b}(B\u{1b}[m", "+fn main() {}"),
+            ("\u{1b}]0;a title\u{7}text", "text"),
+            ("\u{1b}]8;;https://x.example\u{1b}\\link\u{1b}]8;;\u{1b}\\", "link"),
+            ("a\rb\u{8}c\u{9b}31m", "abc31m"),
+            ("cut \u{1b}[", "cut "),
+            ("\u{1b}", ""),
+            ("ordinary", "ordinary"),
+        ] {
+            assert_eq!(plain(raw), expected, "{raw:?}");
+            assert_eq!(told([raw.to_owned()].into_iter()), [expected], "{raw:?}");
+        }
+    }
+
+    #[test]
+    fn a_secret_is_hidden_also_with_colours_in_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let mask = Mask::default();
+        mask.add("hunter2-and-more");
+        let log = StepLog::create(&folder.path().join("log"), &mask, false, |_| {}).unwrap();
+        log.line("hunter2-\u{1b}[1mand\u{1b}[0m-more");
+        assert!(!log.told()[0].contains("and"), "{:?}", log.told());
     }
 
     #[test]

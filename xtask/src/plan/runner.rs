@@ -6,7 +6,7 @@ use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Sender, channel};
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -171,7 +171,14 @@ impl Runner<'_> {
                     }
                     continue;
                 }
-                let Ok(end) = ended.recv() else { break };
+                let end = match ended.recv_timeout(self.show.silence()) {
+                    Ok(end) => end,
+                    Err(RecvTimeoutError::Timeout) => {
+                        self.show.still(&run.under_way());
+                        continue;
+                    }
+                    Err(RecvTimeoutError::Disconnected) => break,
+                };
                 let failed = self.settle(run, end)?;
                 if failed && !self.keep_going {
                     halt.store(true, Ordering::SeqCst);
@@ -378,6 +385,16 @@ impl<'a> Run<'a> {
             failed: false,
             begun,
         })
+    }
+
+    /// The titles of the steps that run, and for how long.
+    fn under_way(&self) -> Vec<(&'a str, Duration)> {
+        let now = self.begun.elapsed();
+        let one = |index: &usize| {
+            let started = Duration::from_millis(self.reports[*index].started_ms);
+            (self.plan.steps[*index].title.as_str(), now.saturating_sub(started))
+        };
+        self.running.iter().map(one).collect()
     }
 
     fn next_ready(&self) -> Option<usize> {

@@ -74,6 +74,10 @@ impl Place {
     }
 
     fn run_with(&self, plan: &Plan, hands: Hands) -> Report {
+        self.run_shown(plan, hands, Show::to(self.look, Box::new(self.shown.clone())))
+    }
+
+    fn run_shown(&self, plan: &Plan, hands: Hands, show: Show) -> Report {
         let runner = Runner {
             state: &self.path("state"),
             command: "cargo xtask test".into(),
@@ -81,7 +85,7 @@ impl Place {
             keep_going: self.keep_going,
             grace_ms: self.grace_ms,
             interrupt: Interrupt::default(),
-            show: Show::to(self.look, Box::new(self.shown.clone())),
+            show,
             hands,
         };
         runner.run(plan).unwrap()
@@ -555,6 +559,55 @@ fn every_run_is_audited() {
     assert_eq!((entries[0].intent.as_str(), entries[0].target.as_str()), ("try it", "t"));
     assert_eq!(entries[0].command, "cargo xtask test");
     assert_ne!(entries[0].plan, entries[1].plan);
+}
+
+#[test]
+fn after_a_silence_a_line_names_what_still_runs_and_for_how_long() {
+    for look in [Look::Plain, Look::GitHub] {
+        let place = Place::new();
+        // They go on until what still runs was shown, or until their time limit where it never is.
+        let waits = "while [ ! -e go ]; do sleep 0.01; done";
+        let ended = place.sh("ended", &[], ":");
+        let plan =
+            plan(vec![ended, place.sh("one", &["ended"], waits), place.sh("other", &["ended"], waits)]);
+        let line = |shown: &str| {
+            let mut lines = shown.lines().map(str::to_owned);
+            lines
+                .find(|line| line.starts_with("still running: step one (") && line.contains(", step other ("))
+        };
+        let report = std::thread::scope(|scope| {
+            scope.spawn(|| {
+                await_that("what still runs is shown", || line(&place.shown()).is_some());
+                std::fs::write(place.path("go"), "").unwrap();
+            });
+            let show = Show::to(look, Box::new(place.shown.clone())).silent_for(Duration::from_millis(50));
+            place.run_shown(&plan, NoHands::hands(), show)
+        });
+        assert_eq!(report.outcome, Outcome::Done);
+        let line = line(&place.shown()).unwrap();
+        assert!(line.ends_with("s)") && !line.contains("step ended"), "{line}");
+    }
+}
+
+#[test]
+fn nobody_is_told_what_live_lines_show() {
+    assert_eq!(Show::to(Look::Terminal, Box::new(std::io::sink())).silence(), Duration::MAX);
+    for look in [Look::Plain, Look::GitHub] {
+        assert_eq!(Show::to(look, Box::new(std::io::sink())).silence(), Duration::from_secs(30));
+    }
+}
+
+/// rustfmt, for one, heeds neither `NO_COLOR` nor that nobody reads but a program.
+#[test]
+fn programs_are_asked_for_no_colours_and_those_that_come_are_left_out() {
+    let place = Place::new();
+    let colours = r#"printf '\033[31m%s %s\033[0m\n' "$TERM" "${NO_COLOR-none}"; printenv CARGO_TERM_COLOR CLICOLOR; exit 1"#;
+    let report = place.run(&plan(vec![place.sh("a", &[], colours)]));
+    assert_eq!(report.outcome, Outcome::Failed);
+    let log = std::fs::read_to_string(report.steps[0].log.as_ref().unwrap()).unwrap();
+    assert!(log.ends_with("\ndumb 1\nnever\n0\n"), "{log}");
+    assert!(place.shown().contains("| dumb 1\n"), "{}", place.shown());
+    assert!(!place.shown().contains('\u{1b}'), "{}", place.shown());
 }
 
 #[test]

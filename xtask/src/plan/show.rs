@@ -1,7 +1,7 @@
 //! What a run shows while it goes: a live line per running step on a terminal, groups on GitHub, plain lines elsewhere.
 
 use std::collections::BTreeMap;
-use std::io::{IsTerminal as _, Write};
+use std::io::Write;
 use std::path::Path;
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex};
@@ -9,16 +9,20 @@ use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
-use super::clock::spell;
+use super::clock::{spell, spell_whole};
 use super::log;
 use super::report::{Status, StepReport};
 use super::step::{Step, StepId};
 use crate::called::as_called;
+use crate::terminal;
 
 /// On GitHub a step's log is shown folded up to this many lines.
 const FOLDED_LINES: usize = 500;
 /// And up to this many bytes.
 const FOLDED_BYTES: u64 = 256 * 1024;
+
+/// Without live lines, after so long a silence what runs is named.
+const SILENCE: Duration = Duration::from_secs(30);
 
 /// The kind of reader.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,7 +37,7 @@ impl Look {
     pub fn detect() -> Self {
         if std::env::var_os("GITHUB_ACTIONS").is_some_and(|value| value == "true") {
             Self::GitHub
-        } else if std::io::stderr().is_terminal() {
+        } else if terminal::on_stderr() {
             Self::Terminal
         } else {
             Self::Plain
@@ -49,6 +53,7 @@ pub struct Show {
     bars: Arc<Mutex<BTreeMap<StepId, ProgressBar>>>,
     out: Arc<Mutex<Box<dyn Write + Send>>>,
     told: Option<Sender<StepReport>>,
+    silence: Duration,
 }
 
 impl Show {
@@ -65,12 +70,30 @@ impl Show {
             bars: Arc::new(Mutex::new(BTreeMap::new())),
             out: Arc::new(Mutex::new(out)),
             told: None,
+            silence: if look == Look::Terminal { Duration::MAX } else { SILENCE },
         }
     }
 
     /// Each step that ends is told there too, for those who act on it while the run goes on.
     pub fn telling(self, told: Sender<StepReport>) -> Self {
         Self { told: Some(told), ..self }
+    }
+
+    /// Another silence, for tests: whatever the reader is.
+    #[cfg(test)]
+    pub fn silent_for(self, silence: Duration) -> Self {
+        Self { silence, ..self }
+    }
+
+    /// How long nothing may be shown while steps run; then [`Show::still`] is due.
+    pub fn silence(&self) -> Duration {
+        self.silence
+    }
+
+    /// These steps, by title, have run for so long and go on.
+    pub fn still(&self, running: &[(&str, Duration)]) {
+        let one = |(title, time): &(&str, Duration)| format!("{title} ({})", spell_whole(*time));
+        self.say(&format!("still running: {}", running.iter().map(one).collect::<Vec<_>>().join(", ")));
     }
 
     /// One line for people, above the live ones.
@@ -107,7 +130,7 @@ impl Show {
             && let Ok(bars) = self.bars.lock()
             && let Some(bar) = bars.get(step)
         {
-            bar.set_message(text.chars().filter(|letter| !letter.is_control()).take(200).collect::<String>());
+            bar.set_message(text.chars().take(200).collect::<String>());
         }
     }
 

@@ -1,11 +1,12 @@
 //! How installing shows itself: events for whoever shows lines, and two ways to show them on stderr.
 
 use std::collections::BTreeMap;
-use std::io::IsTerminal as _;
 use std::sync::Mutex;
 use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+
+use crate::terminal;
 
 /// Receives what happens to a subject (`zizmor 1.32.0`, `npm modules`). Called from several threads.
 pub trait Progress: Sync {
@@ -27,7 +28,7 @@ pub trait Progress: Sync {
 
 /// The way that suits stderr: bars on a terminal, lines elsewhere.
 pub fn on_stderr() -> Box<dyn Progress> {
-    if std::io::stderr().is_terminal() { Box::new(Bars::default()) } else { Box::new(Lines) }
+    if terminal::on_stderr() { Box::new(Bars::default()) } else { Box::new(Lines) }
 }
 
 /// One plain line per event that matters, none while a download advances.

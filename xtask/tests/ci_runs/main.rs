@@ -3,6 +3,7 @@
 
 mod fixture;
 mod inputs;
+mod plain;
 mod reports;
 #[path = "../surroundings/tree.rs"]
 mod tree;

@@ -14,6 +14,7 @@ mod warm_start;
 use anyhow::Result;
 use serde_json::json;
 
+use crate::columns;
 use crate::context::Context;
 use crate::exit::refused;
 use crate::nearest::nearest;
@@ -82,9 +83,7 @@ const BENCHES: &[Bench] = &[
 /// Refused when a figure is unknown; otherwise when something cannot be measured.
 pub fn run(context: &Context, options: &Options) -> Result<()> {
     if options.list {
-        let lines: String =
-            BENCHES.iter().map(|bench| format!("{:<16} {}\n", bench.name, bench.what)).collect();
-        return stdout::text(&lines);
+        return stdout::text(&columns::list(BENCHES.iter().map(|bench| (bench.name, bench.what))));
     }
     let known: Vec<_> = BENCHES.iter().map(|bench| bench.name).collect();
     if let Some(unknown) = options.figures.iter().find(|name| !known.contains(&name.as_str())) {

@@ -9,6 +9,7 @@ use serde_json::json;
 
 use super::super::dev::running::command_line;
 use crate::artifacts::workflows::local::{LocalAction, LocalJob, LocalStep, jobs};
+use crate::columns;
 use crate::context::Context;
 use crate::exit::{Reported, refused};
 use crate::nearest::nearest;
@@ -211,9 +212,11 @@ fn table(rows: &[Row]) -> String {
             (StepResult::Passed, _) => format!("passed {:>8.1} s", seconds(row)),
             (StepResult::Failed, _) => format!("FAILED {:>8.1} s", seconds(row)),
         };
-        format!("{:<44} {told}\n", row.step)
+        (row.step, told)
     };
-    std::iter::once(format!("{:<44} RESULT\n", "STEP")).chain(rows.iter().map(line)).collect()
+    let lines: Vec<_> = rows.iter().map(line).collect();
+    let lines = lines.iter().map(|(step, told)| (*step, told.as_str()));
+    columns::list(std::iter::once(("STEP", "RESULT")).chain(lines))
 }
 
 fn seconds(row: &Row) -> f64 {

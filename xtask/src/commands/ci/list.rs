@@ -9,6 +9,7 @@ use vocabulary::model::{Gate, Platform};
 
 use super::changed;
 use super::chosen::{concerned, groups};
+use crate::columns;
 use crate::context::Context;
 use crate::exit::refused;
 use crate::stdout;
@@ -50,6 +51,5 @@ pub fn run(context: &Context, platform: &Platform, gates: &[&Gate], options: &Li
     if context.json {
         return stdout::json(&gates);
     }
-    let line = |gate: &&Gate| format!("{:<10} {}\n", gate.id, gate.checks);
-    stdout::text(&gates.iter().map(line).collect::<String>())
+    stdout::text(&columns::list(gates.iter().map(|gate| (gate.id, gate.checks))))
 }

@@ -5,7 +5,8 @@ use quick_xml::Writer;
 use quick_xml::events::{BytesDecl, BytesText, Event};
 
 use super::super::summary::{GateResult, Row};
-use super::{Run, plain};
+use super::Run;
+use crate::plan::log::plain;
 
 /// `tail` gives the end of a failed gate's log.
 pub fn document(run: &Run<'_>, tail: &dyn Fn(&Row) -> String) -> Result<String> {

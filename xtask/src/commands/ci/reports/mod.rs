@@ -13,6 +13,7 @@ use anyhow::{Context as _, Result};
 use vocabulary::model::{Gate, Sarif};
 
 use super::summary::Row;
+use crate::plan::log::{end_of, plain};
 pub use findings::look as look_for_findings;
 
 /// Where they lie, below the root.
@@ -78,41 +79,10 @@ fn put(root: &Path, name: &str, bytes: &[u8]) -> Result<()> {
     act().with_context(|| format!("cannot write {FOLDER}/{name}"))
 }
 
-/// The end of a log, as text without what no document may hold: control characters, colours.
+/// The end of a log, as text without what no document may hold.
 fn last_lines(path: &Path) -> String {
     const LINES: usize = 40;
-    let text = crate::plan::log::end_of(path, 32 * 1024).unwrap_or_default();
+    let text = end_of(path, 32 * 1024).unwrap_or_default();
     let lines: Vec<_> = text.lines().collect();
     plain(&lines[lines.len().saturating_sub(LINES)..].join("\n"))
-}
-
-/// Without terminal colours and what XML 1.0 does not allow.
-fn plain(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    let mut letters = text.chars();
-    while let Some(letter) = letters.next() {
-        match letter {
-            // ESC [ parameters letter: a colour, or a move of the cursor.
-            '\u{1b}' => {
-                if letters.next() == Some('[') {
-                    letters.by_ref().find(|letter| ('@'..='~').contains(letter));
-                }
-            }
-            '\n' | '\t' => out.push(letter),
-            letter if letter.is_control() || ['\u{fffe}', '\u{ffff}'].contains(&letter) => {}
-            letter => out.push(letter),
-        }
-    }
-    out
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_no_document_may_hold_is_left_out() {
-        assert_eq!(plain("\u{1b}[31mred\u{1b}[0m\u{0}\ta\u{7}\nü\u{ffff}"), "red\ta\nü");
-        assert_eq!(plain("cut \u{1b}["), "cut ");
-    }
 }

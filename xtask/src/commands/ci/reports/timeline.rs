@@ -5,7 +5,8 @@ use quick_xml::Writer;
 use quick_xml::events::{BytesText, Event};
 
 use super::super::summary::{GateResult, Piece, Row, seconds};
-use super::{Run, plain};
+use super::Run;
+use crate::plan::log::plain;
 use crate::plan::report::Status;
 
 type Page = Writer<Vec<u8>>;

@@ -12,6 +12,7 @@ use serde_json::json;
 
 use super::figures;
 use crate::checks::instructions::{self, Count, Judgement, Recorded, Thresholds};
+use crate::columns;
 use crate::context::Context;
 use crate::exit::{Reported, refused};
 use crate::nearest::nearest;
@@ -100,10 +101,10 @@ fn chosen(names: &[String]) -> Result<Vec<&'static Work>> {
     let known = || WORKS.iter().map(|work| work.name);
     if let Some(unknown) = names.iter().find(|name| !known().any(|known| known == *name)) {
         let hint = nearest(unknown, known()).map_or(String::new(), |name| format!("; did you mean {name}?"));
-        let list: Vec<_> = WORKS.iter().map(|work| format!("\n  {:<9} {}", work.name, work.what)).collect();
+        let list = columns::list(WORKS.iter().map(|work| (work.name, work.what)));
         return Err(refused(format!(
-            "no hot path is called {unknown}: expected one of{}{hint}",
-            list.concat()
+            "no hot path is called {unknown}{hint}; expected one of\n{}",
+            list.trim_end()
         )));
     }
     Ok(WORKS.iter().filter(|work| names.is_empty() || names.iter().any(|name| name == work.name)).collect())

@@ -12,7 +12,7 @@ function captureBodies(RED) {
     readJsonBody(request, response, { optional: true }).then((finding) => {
       request.flowshipBody = finding;
       request._body = true;
-      request.body ??= {};
+      request.body = finding.body ?? {};
       next();
     }, next);
   });
@@ -29,7 +29,7 @@ module.exports = (RED) => {
     this.on('input', (message, send, done) => {
       const finding = message.req.flowshipBody ?? {};
       if (finding.status !== undefined) {
-        send([null, answerProblem(message, finding.status, finding.detail)]);
+        send([null, answerProblem(message, finding.status, finding.detail, finding.errors && { errors: finding.errors })]);
       } else if (finding.body === undefined && required) {
         send([null, answerProblem(message, 400, 'The request has no body; expected a JSON object.')]);
       } else {

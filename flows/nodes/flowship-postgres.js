@@ -35,7 +35,7 @@ module.exports = (RED) => {
 
     const states = () => Promise.all(NAMES.map((name) => queueState(this.database, name)));
     const stopJobs = metrics.collect('flowship_queue_jobs', async () => (await states()).flatMap((queue) => (
-      ['queued', 'active', 'failed'].map((state) => ({ labels: { queue: queue.name, state }, value: queue[state] }))
+      ['queued', 'parked', 'active', 'failed'].map((state) => ({ labels: { queue: queue.name, state }, value: queue[state] }))
     )));
     const stopAges = metrics.collect('flowship_queue_oldest_job_age_seconds', async () => (
       (await states()).map((queue) => ({ labels: { queue: queue.name }, value: queue.oldest_seconds }))

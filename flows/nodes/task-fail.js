@@ -1,5 +1,6 @@
 'use strict';
 
+const { failureOf } = require('./lib/failure');
 const { launcherOf } = require('./lib/launcher');
 
 module.exports = (RED) => {
@@ -9,11 +10,7 @@ module.exports = (RED) => {
     const { attempts } = RED.nodes.getNode(definition.database);
 
     this.on('input', (message, _send, done) => {
-      const failure = message.failure ?? {
-        code: 'flow_error',
-        message: message.error?.message ?? 'a flow sent the task here without saying why',
-        permanent: false,
-      };
+      const failure = failureOf(message.failure, message.error?.message ?? 'a flow sent the task here without saying why');
       if (!attempts.settle(message.task?.key, { failure })) {
         log.warn({ attempt_key: message.task?.key, reason: failure.message }, 'the attempt was settled before: this failure changes nothing');
       }

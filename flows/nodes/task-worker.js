@@ -1,9 +1,12 @@
 'use strict';
 
 const { launcherOf } = require('./lib/launcher');
-const { untilDatabaseAnswers } = require('./lib/database');
+const { isAway, untilDatabaseAnswers } = require('./lib/database');
+const { shortened } = require('./lib/failure');
+const { parkSeconds } = require('./lib/parking');
 const { queues } = require('./lib/platform');
 const { concludeAbandoned, drainingQueues } = require('./lib/queue-administration');
+const { storable } = require('./lib/storable');
 
 module.exports = (RED) => {
   RED.nodes.registerType('task-worker', function TaskWorker(definition) {
@@ -30,8 +33,8 @@ module.exports = (RED) => {
 
     const runAttempt = async (job) => {
       const { task_id: taskId, workflow_id: workflowId } = job.data;
-      const begun = await untilDatabaseAnswers(() => (
-        database.query('SELECT * FROM flowship.begin_attempt($1)', [taskId])
+      const begun = await untilDatabaseAnswers(() => database.query(
+        'SELECT b.*, t.parks FROM flowship.begin_attempt($1) b JOIN flowship.tasks t ON t.task_id = $1', [taskId],
       ), job.signal);
       if (begun.rowCount === 0) {
         log.info({ queue: job.name }, 'the task has ended before: nothing to do');
@@ -39,31 +42,54 @@ module.exports = (RED) => {
       }
       const [task] = begun.rows;
       const { key, outcome } = attempts.begin(job.signal);
-      const number = job.retryCount + 1;
-      log.info({ queue: job.name, attempt: number }, 'an attempt begins');
+      // The queue counts a parked attempt, in both of its numbers; nobody else does.
+      task.attempt = job.retryCount + 1 - task.parks;
+      log.info({ queue: job.name, attempt: task.attempt }, 'an attempt begins');
       this.send({
-        task: { task_id: taskId, workflow_id: workflowId, attempt: number, attempts: job.retryLimit + 1, queue: job.name, key },
+        task: {
+          task_id: taskId, workflow_id: workflowId, attempt: task.attempt, attempts: job.retryLimit + 1 - task.parks, queue: job.name, key,
+        },
         task_id: taskId,
         workflow_id: workflowId,
         payload: task.input,
       });
-      return conclude(job, task, await outcome);
+      const { result, failure } = await outcome;
+      return failure === undefined ? complete(job, task, result) : fail(job, task, failure);
     };
 
-    const conclude = async (job, task, { result, failure }) => {
-      const last = job.retryCount >= job.retryLimit || failure?.permanent === true;
-      const finish = (status, stored, error) => untilDatabaseAnswers(() => database.query(
-        'SELECT flowship.finish_task($1, $2, $3, $4) AS stored',
-        [job.data.task_id, status, stored === undefined ? null : JSON.stringify(stored), error === undefined ? null : JSON.stringify(error)],
+    const finish = async (job, task, status, { result = null, error = null, cleaned = null }) => {
+      const { rows: [{ stored }] } = await untilDatabaseAnswers(() => database.query(
+        'SELECT flowship.finish_task($1, $2, $3, $4, $5) AS stored', [job.data.task_id, status, result, error, cleaned],
       ), job.signal);
-      if (failure === undefined) {
-        count(job, task, 'completed', (await finish('completed', result)).rows[0].stored);
-        log.info({ queue: job.name, attempt: job.retryCount + 1 }, 'the task is completed');
-        return { id: job.id, status: 'completed' };
+      count(job, task, status, stored);
+    };
+
+    const complete = async (job, task, given) => {
+      let changes;
+      try {
+        const { value, changes: cleaned } = storable(given);
+        changes = cleaned;
+        await finish(job, task, 'completed', {
+          result: JSON.stringify(value ?? null), cleaned: changes.length === 0 ? null : JSON.stringify(changes),
+        });
+      } catch (error) {
+        if (isAway(error)) throw error;
+        // The next attempt could not store it either, and would pay for it once more.
+        return fail(job, task, { code: 'result_not_stored', message: `the result cannot be stored: ${shortened(error.message, 500)}`, permanent: true });
       }
-      const error = { code: failure.code, message: failure.message, attempt: job.retryCount + 1 };
-      if (last) {
-        count(job, task, 'failed', (await finish('failed', undefined, error)).rows[0].stored);
+      if (changes.length > 0) log.warn({ cleaned: changes }, 'the result could not be stored as it was: these places were changed');
+      log.info({ queue: job.name, attempt: task.attempt }, 'the task is completed');
+      return { id: job.id, status: 'completed' };
+    };
+
+    const fail = async (job, task, failure) => {
+      const error = { code: failure.code, message: failure.message, attempt: task.attempt };
+      if (failure.permanent !== true && failure.retry_after_seconds != null) {
+        const parked = await park(job, task, failure);
+        if (parked !== undefined) return parked;
+      }
+      if (job.retryCount >= job.retryLimit || failure.permanent === true) {
+        await finish(job, task, 'failed', { error: JSON.stringify(error) });
         log.error({ reason: error.message, code: error.code }, 'the task failed for good and goes to the dead letters');
         return { id: job.id, status: 'deadletter', output: error };
       }
@@ -74,6 +100,23 @@ module.exports = (RED) => {
       metrics.increment('flowship_task_attempts_total', { workflow_id: job.data.workflow_id, outcome: 'retried' });
       log.warn({ reason: error.message, code: error.code, attempt: error.attempt }, 'the attempt failed and will be repeated');
       return { id: job.id, status: 'failed', output: error };
+    };
+
+    const park = async (job, task, failure) => {
+      const seconds = parkSeconds(failure.retry_after_seconds, task.parks, (Date.now() - task.created_at.getTime()) / 1000);
+      if (seconds === undefined) return undefined;
+      const { rows: [{ not_before: notBefore }] } = await untilDatabaseAnswers(() => database.query(
+        'SELECT flowship.park_attempt($1, $2, $3, $4, $5, $6) AS not_before',
+        [job.data.task_id, job.name, job.id, job.retryCount, seconds, failure.message],
+      ), job.signal);
+      if (notBefore === null) {
+        log.warn({ reason: failure.message, code: failure.code }, 'the attempt had lost its job: its failure changes nothing');
+        return { id: job.id, status: 'completed' };
+      }
+      metrics.increment('flowship_task_attempts_total', { workflow_id: job.data.workflow_id, outcome: 'parked' });
+      log.warn({ reason: failure.message, code: failure.code, attempt: task.attempt, not_before: notBefore }, 'the task is parked, as it was asked for');
+      // The queue hears a word about an attempt that it does not know any more, and leaves the job as it is.
+      return { id: job.id, status: 'completed' };
     };
 
     function count(job, task, status, stored) {

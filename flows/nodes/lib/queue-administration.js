@@ -12,9 +12,11 @@ const NAMES = [queues.task];
 async function queueState(database, name) {
   const { rows: [row] } = await database.query(
     `SELECT count(*) FILTER (WHERE j.name = $1 AND j.state IN ('created', 'retry'))::int AS queued,
+            count(*) FILTER (WHERE j.name = $1 AND j.state IN ('created', 'retry') AND j.start_after > now())::int AS parked,
             count(*) FILTER (WHERE j.name = $1 AND j.state = 'active')::int AS active,
             count(*) FILTER (WHERE j.name = $2)::int AS failed,
-            coalesce(extract(epoch FROM now() - min(j.created_on) FILTER (WHERE j.name = $1 AND j.state IN ('created', 'retry'))), 0)::float AS oldest_seconds,
+            coalesce(extract(epoch FROM now() - min(greatest(j.created_on, j.start_after)) FILTER (
+              WHERE j.name = $1 AND j.state IN ('created', 'retry') AND j.start_after <= now())), 0)::float AS oldest_seconds,
             coalesce((SELECT c.draining FROM flowship.queue_controls c WHERE c.queue = $1), false) AS draining
      FROM pgboss.job j WHERE j.name IN ($1, $2) AND j.state < 'completed'`,
     [name, queues.dead_letter],

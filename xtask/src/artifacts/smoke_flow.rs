@@ -106,7 +106,7 @@ fn lower(step: &SmokeStep) -> (&'static str, Value) {
             "llm-request",
             json!({
                 "name": title, "provider": PROVIDER, "model": "", "system": "", "prompt": prompt,
-                "temperature": "0", "maxTokens": tokens.to_string(), "timeout": limit_ms, "retries": retries,
+                "temperature": "0", "maxTokens": tokens.to_string(), "body": "", "timeout": limit_ms, "retries": retries,
             }),
         ),
         SmokeStep::SendAndTakeJob { title } => {

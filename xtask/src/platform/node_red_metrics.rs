@@ -145,7 +145,7 @@ pub fn metrics() -> Vec<Metric> {
         Metric {
             name: TASK_ATTEMPTS_TOTAL,
             kind: MetricKind::Counter,
-            help: "Attempts at a task that ended on this replica, by outcome: completed, retried, failed or lost.",
+            help: "Attempts at a task that ended on this replica, by outcome: completed, retried, parked, failed or lost.",
             labels: vec!["workflow_id", "outcome"],
             ours: true,
         },
@@ -175,22 +175,23 @@ pub fn metrics() -> Vec<Metric> {
         Metric {
             name: QUEUE_JOBS,
             kind: MetricKind::Gauge,
-            help: "Jobs in the queue, by state: queued, active or failed (in the dead letter queue).",
+            help: "Jobs in the queue, by state: queued, parked (those of the queued that must wait), active or failed (in the \
+                   dead letter queue).",
             labels: vec!["queue", "state"],
             ours: true,
         },
         Metric {
             name: QUEUE_OLDEST_JOB_AGE_SECONDS,
             kind: MetricKind::Gauge,
-            help: "Age of the oldest job that waits in the queue; 0 when none waits.",
+            help: "How long the job that may be taken has waited that waits longest; 0 when none waits.",
             labels: vec!["queue"],
             ours: true,
         },
         Metric {
             name: LLM_REQUESTS_TOTAL,
             kind: MetricKind::Counter,
-            help: "Calls of the model, after retries, by outcome.",
-            labels: vec!["model", "outcome"],
+            help: "Calls of a model, after retries, by provider and outcome.",
+            labels: vec!["provider", "model", "outcome"],
             ours: true,
         },
         Metric {
@@ -199,21 +200,21 @@ pub fn metrics() -> Vec<Metric> {
                 buckets: vec![0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 40.0, 80.0],
             },
             help: "Duration of a call of the model, retries included.",
-            labels: vec!["model", "outcome"],
+            labels: vec!["provider", "model", "outcome"],
             ours: true,
         },
         Metric {
             name: LLM_RETRIES_TOTAL,
             kind: MetricKind::Counter,
             help: "Repeated attempts at a call of the model, by what made them needed.",
-            labels: vec!["model", "reason"],
+            labels: vec!["provider", "model", "reason"],
             ours: true,
         },
         Metric {
             name: LLM_TOKENS_TOTAL,
             kind: MetricKind::Counter,
             help: "Tokens that the provider accounted for, by kind: prompt or completion.",
-            labels: vec!["model", "kind"],
+            labels: vec!["provider", "model", "kind"],
             ours: true,
         },
         Metric {

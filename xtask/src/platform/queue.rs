@@ -2,7 +2,8 @@
 
 use vocabulary::model::QueuePolicy;
 
-const DAY_SECONDS: u32 = 24 * 60 * 60;
+const HOUR_SECONDS: u32 = 60 * 60;
+const DAY_SECONDS: u32 = 24 * HOUR_SECONDS;
 
 pub fn queue() -> QueuePolicy {
     QueuePolicy {
@@ -13,6 +14,9 @@ pub fn queue() -> QueuePolicy {
         retry_delay_seconds: 1,
         retry_delay_max_seconds: 30,
         retry_backoff: true,
+        park_max_seconds: HOUR_SECONDS,
+        // Longer than a quota that is renewed once a day, far shorter than the retention.
+        park_within_seconds: 2 * DAY_SECONDS,
         expire_seconds: 120,
         heartbeat_seconds: 10,
         monitor_seconds: 5,

@@ -253,6 +253,8 @@ fn platform() -> Platform {
             retry_delay_seconds: 1,
             retry_delay_max_seconds: 1,
             retry_backoff: true,
+            park_max_seconds: 1,
+            park_within_seconds: 1,
             expire_seconds: 2,
             heartbeat_seconds: 1,
             monitor_seconds: 1,
@@ -719,6 +721,11 @@ const RULES: &[(Change, &[&str])] = &[
     (|p| p.llm.key = SecretRef("other"), &["llm: its key is the secret other, which nobody defines"]),
     (|p| p.queue.dead_letter = "tasks", &["queue tasks: the name is taken twice; rename one"]),
     (|p| p.queue.poll_ms = 0, &["queue: poll_ms is 0; give a number above 0"]),
+    (|p| p.queue.park_max_seconds = 0, &["queue: park_max_seconds is 0; give a number above 0"]),
+    (
+        |p| p.queue.park_within_seconds = 2,
+        &["queue: a task may be parked for longer than a job is kept; shorten park_within_seconds"],
+    ),
     (|p| p.queue.concurrency = 0, &["queue: concurrency is 0; give a number above 0"]),
     (|p| p.queue.retry_delay_seconds = 2, &["queue: the longest retry delay is shorter than the first"]),
     (

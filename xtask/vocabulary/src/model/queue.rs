@@ -16,6 +16,10 @@ pub struct QueuePolicy {
     pub retry_delay_max_seconds: u32,
     /// Whether the delay doubles with each attempt.
     pub retry_backoff: bool,
+    /// A task that a provider asked to wait (`Retry-After`) waits at most this long before it is tried again.
+    pub park_max_seconds: u32,
+    /// A task that was accepted longer ago is not parked any more: its attempts count again.
+    pub park_within_seconds: u32,
     /// An attempt that has not finished by then has failed.
     pub expire_seconds: u32,
     /// A worker that has not given a sign of life for so long is taken for dead.

@@ -139,6 +139,7 @@ fn queue(platform: &Platform, report: &mut Report) {
     unique("queue", [queue.task, queue.dead_letter, queue.smoke_prefix].into_iter(), report);
     for (name, value) in [
         ("retry_delay_seconds", queue.retry_delay_seconds),
+        ("park_max_seconds", queue.park_max_seconds),
         ("expire_seconds", queue.expire_seconds),
         ("heartbeat_seconds", queue.heartbeat_seconds),
         ("monitor_seconds", queue.monitor_seconds),
@@ -154,6 +155,10 @@ fn queue(platform: &Platform, report: &mut Report) {
     }
     if queue.retry_delay_max_seconds < queue.retry_delay_seconds {
         report.add("queue", "the longest retry delay is shorter than the first");
+    }
+    if queue.park_within_seconds > queue.retention_seconds {
+        report
+            .add("queue", "a task may be parked for longer than a job is kept; shorten park_within_seconds");
     }
     if queue.heartbeat_seconds >= queue.expire_seconds {
         report.add("queue", "an attempt expires before a dead worker is noticed; shorten the heartbeat");

@@ -3,6 +3,7 @@
 const { launcherOf } = require('./lib/launcher');
 const { chatCompletion } = require('./lib/chat-completion');
 const { failMessage } = require('./lib/failure');
+const { bodyFields, inOrder } = require('./lib/provider-settings');
 const { fillTemplate, templateProblem } = require('./lib/template');
 
 function numberOr(value, fallback) {
@@ -12,51 +13,65 @@ function numberOr(value, fallback) {
 module.exports = (RED) => {
   RED.nodes.registerType('llm-request', function LlmRequest(definition) {
     RED.nodes.createNode(this, definition);
-    const { dependencies, metrics } = launcherOf(RED, 'llm-request');
-    const provider = RED.nodes.getNode(definition.provider);
+    const { dependencies, log, metrics } = launcherOf(RED, 'llm-request');
+    const place = `'${definition.name || this.id}'`;
     const problem = templateProblem(definition.prompt) ?? templateProblem(definition.system);
-    if (problem !== undefined) throw new Error(`the prompt of '${definition.name || this.id}' is not a valid template: ${problem}`);
-    const model = definition.model || provider.model;
+    if (problem !== undefined) throw new Error(`the prompt of ${place} is not a valid template: ${problem}`);
+    const problems = [];
+    const body = bodyFields(definition.body, problems);
+    if (problems.length > 0) throw new Error(`the request of ${place} cannot work: ${problems.join('; ')}`);
+
+    // Providers that are asked next have their own models.
+    const providers = () => inOrder(RED.nodes.getNode(definition.provider), (id) => RED.nodes.getNode(id)).map(({ provider }, index) => (
+      { ...provider, model: (index === 0 && definition.model) || provider.model }
+    ));
+
+    const account = (provider, failure, seconds) => {
+      const labels = { provider: provider.name, model: provider.model, outcome: failure === null ? 'ok' : failure.code };
+      metrics.increment('flowship_llm_requests_total', labels);
+      metrics.observe('flowship_llm_request_duration_seconds', labels, seconds);
+      if (failure === null) dependencies.report(provider.dependency, null);
+      else if (failure.unavailable || failure.code === 'llm_key_refused') dependencies.report(provider.dependency, failure);
+    };
 
     this.on('input', async (message, send, done) => {
-      const started = performance.now();
       const closing = new AbortController();
       const onClose = () => closing.abort();
       this.once('close', onClose);
-      let outcome = 'ok';
       try {
         const system = fillTemplate(definition.system, message);
+        let answered;
         message.llm = await chatCompletion({
-          baseUrl: provider.baseUrl,
-          apiKey: provider.apiKey(),
-          model,
+          providers: providers(),
           messages: [
             ...(system === '' ? [] : [{ role: 'system', content: system }]),
             { role: 'user', content: fillTemplate(definition.prompt, message) },
           ],
           temperature: numberOr(definition.temperature, undefined),
           maxTokens: numberOr(definition.maxTokens, undefined),
+          body,
           timeoutMs: numberOr(definition.timeout, 30_000),
           retries: numberOr(definition.retries, 2),
           idempotencyKey: message.task_id === undefined ? undefined : `${message.task_id}/${this.id}`,
-          onRetry: (reason) => metrics.increment('flowship_llm_retries_total', { model, reason }),
+          onRetry: ({ name, model }, reason) => metrics.increment('flowship_llm_retries_total', { provider: name, model, reason }),
+          onEnd: (provider, failure, seconds) => {
+            account(provider, failure, seconds);
+            answered = provider;
+          },
           signal: closing.signal,
         });
-        message.payload = message.llm.text;
-        for (const [kind, count] of Object.entries(message.llm.tokens)) {
-          metrics.increment('flowship_llm_tokens_total', { model, kind }, count);
+        const { tokens, cleaned } = message.llm;
+        for (const [kind, count] of Object.entries(tokens)) {
+          metrics.increment('flowship_llm_tokens_total', { provider: answered.name, model: answered.model, kind }, count);
         }
-        dependencies.report('llm_provider', null);
+        if (cleaned !== undefined) log.warn({ cleaned }, 'the answer of the model could not be stored as it was: these places were changed');
+        message.payload = message.llm.text;
         send(message);
         done();
       } catch (error) {
-        outcome = error.code ?? 'error';
-        if (error.unavailable === 'llm_provider' || error.code === 'llm_key_refused') dependencies.report('llm_provider', error);
         failMessage(message, error, done);
       } finally {
         this.removeListener('close', onClose);
-        metrics.increment('flowship_llm_requests_total', { model, outcome });
-        metrics.observe('flowship_llm_request_duration_seconds', { model, outcome }, (performance.now() - started) / 1000);
       }
     });
   });

@@ -5,6 +5,11 @@ const fs = require('node:fs');
 const path = require('node:path');
 const { EnvironmentError, readEnvironment, text, oneOf, integer, port, httpUrl, namedUrls, secretFile, optional } = require('./environment');
 
+// Providers beside the first one: LLM_BACKUP_BASE_URL, LLM_BACKUP_MODEL and LLM_BACKUP_API_KEY_FILE make `backup`.
+const OTHER_PROVIDER = /^LLM_([A-Z][A-Z0-9]*)_BASE_URL$/;
+const LLM_BASE_URL = httpUrl('an http(s) URL that ends in /v1', (url) => url.pathname.endsWith('/v1'));
+const LLM_MODEL = text('the name of a model');
+
 const HOST = text('a host name or address to listen on');
 
 const VARIABLES = {
@@ -29,8 +34,8 @@ const VARIABLES = {
   POSTGRES_DB: text('the name of the database'),
   POSTGRES_USER: text('the name of the database role'),
   POSTGRES_PASSWORD_FILE: secretFile(),
-  LLM_BASE_URL: httpUrl('an http(s) URL that ends in /v1', (url) => url.pathname.endsWith('/v1')),
-  LLM_MODEL: text('the name of a model'),
+  LLM_BASE_URL,
+  LLM_MODEL,
   LLM_API_KEY_FILE: secretFile(),
   MCP_SERVERS: namedUrls('name=url[,name=url], as tools=http://127.0.0.1:4100/mcp'),
   OPS_TOKEN_FILE: secretFile(),
@@ -58,8 +63,23 @@ function userDirProblems(v) {
   }
 }
 
+function otherProviders(env) {
+  return Object.keys(env).map((name) => OTHER_PROVIDER.exec(name)?.[1]).filter((name) => name !== undefined).sort();
+}
+
+function providerVariables(name) {
+  return { [`LLM_${name}_BASE_URL`]: LLM_BASE_URL, [`LLM_${name}_MODEL`]: LLM_MODEL, [`LLM_${name}_API_KEY_FILE`]: secretFile() };
+}
+
+function provider(v, prefix) {
+  return {
+    baseUrl: v[`${prefix}_BASE_URL`], model: v[`${prefix}_MODEL`], apiKeyFile: v[`${prefix}_API_KEY_FILE`], keyVariable: `${prefix}_API_KEY_FILE`,
+  };
+}
+
 function readConfig(env) {
-  const { values: v, problems } = readEnvironment(env, VARIABLES);
+  const others = otherProviders(env);
+  const { values: v, problems } = readEnvironment(env, Object.assign({}, VARIABLES, ...others.map(providerVariables)));
   problems.push(...editorProblems(v), ...userDirProblems(v));
   if (problems.length > 0) throw new EnvironmentError(problems);
 
@@ -82,7 +102,10 @@ function readConfig(env) {
       user: v.POSTGRES_USER,
       passwordFile: v.POSTGRES_PASSWORD_FILE,
     },
-    llm: { baseUrl: v.LLM_BASE_URL, model: v.LLM_MODEL, apiKeyFile: v.LLM_API_KEY_FILE },
+    llm: {
+      ...provider(v, 'LLM'),
+      others: Object.fromEntries(others.map((name) => [name.toLowerCase(), provider(v, `LLM_${name}`)])),
+    },
     mcp: { servers: v.MCP_SERVERS },
     opsTokenFile: v.OPS_TOKEN_FILE,
     apiKeyFile: v.API_KEY_FILE,

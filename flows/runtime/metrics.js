@@ -51,11 +51,14 @@ function createMetrics(definitions, { onCollectError = () => {} } = {}) {
   }
 
   return Object.freeze({
+    // What others counted may be anything; a figure that is none is left out, it fails nothing.
     increment(name, labels = {}, by = 1) {
-      instrument(name, 'counter', labels).inc(labels, by);
+      const counter = instrument(name, 'counter', labels);
+      if (Number.isFinite(by) && by >= 0) counter.inc(labels, by);
     },
     observe(name, labels, seconds) {
-      instrument(name, 'histogram', labels).observe(labels ?? {}, seconds);
+      const histogram = instrument(name, 'histogram', labels);
+      if (Number.isFinite(seconds)) histogram.observe(labels ?? {}, seconds);
     },
     set(name, labels, value) {
       instrument(name, 'gauge', labels).set(labels ?? {}, value);

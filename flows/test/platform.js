@@ -5,6 +5,7 @@
 const { spawn } = require('node:child_process');
 const { once } = require('node:events');
 const fs = require('node:fs');
+const http = require('node:http');
 const net = require('node:net');
 const os = require('node:os');
 const path = require('node:path');
@@ -217,7 +218,19 @@ class Platform {
     fs.writeFileSync(this.secret(name), `${value}\n`);
   }
 
+  // The project with flows as the test wants them: `edit(nodes by id, nodes)`.
+  edited(edit) {
+    const project = fs.mkdtempSync(path.join(this.folder, 'project-'));
+    fs.symlinkSync(path.join(FLOWS, 'nodes'), path.join(project, 'nodes'));
+    fs.copyFileSync(path.join(FLOWS, 'test-smoke.json'), path.join(project, 'test-smoke.json'));
+    const nodes = JSON.parse(fs.readFileSync(path.join(FLOWS, 'flows.json'), 'utf8'));
+    edit(Object.fromEntries(nodes.map((node) => [node.id, node])), nodes);
+    fs.writeFileSync(path.join(project, 'flows.json'), `${JSON.stringify(nodes, null, 4)}\n`);
+    return project;
+  }
+
   async start() {
+    if (this.options.edit !== undefined) this.options.env = { ...this.options.env, FLOWS_DIR: this.edited(this.options.edit) };
     await Promise.all([this.postgres.initialise(), this.mcp.start(), this.llm.start()]);
     await this.startReplica('a');
   }
@@ -334,4 +347,22 @@ async function startPlatform(options = {}) {
   }
 }
 
-module.exports = { FLOWS, startPlatform, until, freePort, Child, Postgres, Service };
+// A provider in the stand-in's place that does with each completion what the test wants.
+async function withProvider(platform, onCompletion, work) {
+  await platform.llm.stop();
+  const server = http.createServer((request, response) => {
+    if (request.method === 'POST') onCompletion(response);
+    else response.end('{}');
+  }).listen(platform.llm.port, '127.0.0.1');
+  await once(server, 'listening');
+  try {
+    return await work();
+  } finally {
+    server.close();
+    server.closeAllConnections();
+    await once(server, 'close');
+    await platform.llm.start();
+  }
+}
+
+module.exports = { FLOWS, startPlatform, withProvider, until, freePort, Child, Postgres, Service };

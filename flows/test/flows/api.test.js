@@ -131,7 +131,7 @@ describe('queues', () => {
     assert.deepEqual(queues.map(({ name }) => name), ['tasks']);
     const { status, body } = await platform.request('GET', '/api/v1/queues/tasks');
     assert.equal(status, 200);
-    assert.deepEqual(Object.keys(body).sort(), ['active', 'dead_letter', 'draining', 'failed', 'name', 'oldest_seconds', 'queued']);
+    assert.deepEqual(Object.keys(body).sort(), ['active', 'dead_letter', 'draining', 'failed', 'name', 'oldest_seconds', 'parked', 'queued']);
     assertProblem(await platform.request('GET', '/api/v1/queues/other'), 404, /known are tasks/);
     assertProblem(await platform.request('POST', '/api/v1/queues/other/retry-failed'), 404, /known are tasks/);
     assertProblem(await platform.request('POST', '/api/v1/queues/other/drain'), 404, /known are tasks/);
@@ -171,7 +171,7 @@ test('the metrics tell of tasks, tokens, tools and queues, never of a task id', 
   });
   for (const expected of [
     /flowship_tasks_finished_total\{workflow_id="describe-text",status="completed"\} [1-9]/,
-    /flowship_llm_tokens_total\{model="stand-in",kind="completion"\} [1-9]/,
+    /flowship_llm_tokens_total\{provider="default",model="stand-in",kind="completion"\} [1-9]/,
     /flowship_mcp_calls_total\{server="tools",tool="text_statistics",outcome="ok"\} [1-9]/,
     /flowship_routed_messages_total\{router="which tool\?",output="fallback"\} [1-9]/,
     /flowship_queue_jobs\{queue="tasks",state="queued"\} 0/,

@@ -2,33 +2,13 @@
 // Attempts that fail: repeated with backoff, then stored as failed and kept as dead letters, then retried on demand.
 
 const assert = require('node:assert/strict');
-const http = require('node:http');
-const { once } = require('node:events');
 const { after, before, test } = require('node:test');
-const { startPlatform, until } = require('../platform.js');
+const { startPlatform, until, withProvider } = require('../platform.js');
 const { queues } = require('../../platform.json');
 
 let platform;
 before(async () => { platform = await startPlatform(); });
 after(() => platform?.stop());
-
-// A provider in the stand-in's place that does with each completion what the test wants.
-async function withProvider(onCompletion, work) {
-  await platform.llm.stop();
-  const server = http.createServer((request, response) => {
-    if (request.method === 'POST') onCompletion(response);
-    else response.end('{}');
-  }).listen(platform.llm.port, '127.0.0.1');
-  await once(server, 'listening');
-  try {
-    return await work();
-  } finally {
-    server.close();
-    server.closeAllConnections();
-    await once(server, 'close');
-    await platform.llm.start();
-  }
-}
 
 async function failedTask(text) {
   const { body: { task_id: taskId } } = await platform.submit('describe-text', { text });
@@ -52,7 +32,7 @@ test('a task that fails for a while is repeated and completes, with one result',
 });
 
 test('what cannot end better is not repeated; the failure is the result and the job a dead letter', async () => {
-  const task = await withProvider((response) => response.writeHead(400).end('{}'), () => failedTask('Refused.'));
+  const task = await withProvider(platform, (response) => response.writeHead(400).end('{}'), () => failedTask('Refused.'));
   assert.equal(task.status, 'failed');
   assert.equal(task.attempts, 1);
   assert.equal(task.result, null);
@@ -93,7 +73,7 @@ test('a replica killed in the middle of an attempt loses nothing: another one en
   const second = await platform.startReplica('b');
   await platform.replicas[0].child.stop();
   let asked = 0;
-  const taskId = await withProvider(() => { asked += 1; }, async () => {
+  const taskId = await withProvider(platform, () => { asked += 1; }, async () => {
     const { body } = await platform.submit('answer-question', { question: 'Who ends this?' }, { replica: second });
     await until('the model is being asked', () => asked > 0);
     await second.child.stop('SIGKILL');
@@ -124,7 +104,7 @@ test('a task whose attempts all ended without a word is stored as failed', async
 test('SIGTERM lets the attempt in hand end and its result be stored', { timeout: 60_000 }, async () => {
   const [replica] = platform.replicas;
   const held = [];
-  const taskId = await withProvider((response) => held.push(response), async () => {
+  const taskId = await withProvider(platform, (response) => held.push(response), async () => {
     const { body } = await platform.submit('answer-question', { question: 'Slow?' });
     await until('the model is being asked', () => held.length > 0);
     replica.child.process.kill('SIGTERM');

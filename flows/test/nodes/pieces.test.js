@@ -63,9 +63,9 @@ test('a failure travels on the message', () => {
   const message = {};
   let reported;
   failMessage(message, new Failure('no', { code: 'x', permanent: true, unavailable: 'mcp' }), (error) => { reported = error; });
-  assert.deepEqual(message.failure, { message: 'no', code: 'x', permanent: true, unavailable: 'mcp' });
+  assert.deepEqual(message.failure, { message: 'no', code: 'x', permanent: true, unavailable: 'mcp', retry_after_seconds: null });
   assert.equal(reported.message, 'no');
-  assert.deepEqual(describeFailure(new Error('plain')), { message: 'plain', code: 'error', permanent: false, unavailable: null });
+  assert.deepEqual(describeFailure(new Error('plain')), { message: 'plain', code: 'error', permanent: false, unavailable: null, retry_after_seconds: null });
 });
 
 test('problems tell the status and what to do, never the inside', () => {

@@ -184,3 +184,61 @@ fn findings_are_left_for_those_who_show_them_beside_the_code() {
     let place = &result["locations"][0]["physicalLocation"]["artifactLocation"]["uri"];
     assert!(["LICENSE", "SECURITY.md"].contains(&place.as_str().unwrap()), "{log}");
 }
+
+/// Another checkout in the tree, and what git ignores, is judged where it belongs.
+#[test]
+fn only_what_this_checkout_holds_is_judged() {
+    const BAD: &str = "FROM node\n";
+    let root = tempfile::tempdir().unwrap();
+    let git = |folder: &Path, arguments: &[&str]| {
+        let mut git = Command::new("git");
+        for name in ["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE"] {
+            git.env_remove(name);
+        }
+        assert!(git.args(arguments).current_dir(folder).status().unwrap().success(), "{arguments:?}");
+    };
+    let write = |path: &str, text: &str| {
+        let path = root.path().join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    };
+    let seen = || {
+        let (rows, _) = judged(root.path(), &["D2"]);
+        findings(&rows[0])
+            .into_iter()
+            .map(|line| line.split(':').next().unwrap().to_owned())
+            .collect::<Vec<_>>()
+    };
+    write("nested/Dockerfile", BAD);
+    write("excluded/Dockerfile", BAD);
+    write("ignored/Dockerfile", BAD);
+    write("own/Dockerfile", BAD);
+    git(&root.path().join("nested"), &["init", "--quiet"]);
+    assert_eq!(seen(), ["excluded/Dockerfile", "ignored/Dockerfile", "own/Dockerfile"], "without git");
+    git(root.path(), &["init", "--quiet"]);
+    write(".gitignore", "/ignored/\n");
+    write(".git/info/exclude", "/excluded/\n");
+    assert_eq!(seen(), ["own/Dockerfile"]);
+}
+
+/// What cannot be looked at is never taken for what is not there.
+#[test]
+fn something_else_in_the_place_of_a_judged_file_is_refused() {
+    let root = tempfile::tempdir().unwrap();
+    let path = |name: &str| root.path().join(name);
+    std::os::unix::fs::symlink("/dev/zero", path("compose.yaml")).unwrap();
+    assert!(Command::new("mkfifo").arg(path("Dockerfile")).status().unwrap().success());
+    fs::File::create(path("main.tf")).unwrap().set_len(1 << 40).unwrap();
+    // Nothing that is found by its name.
+    std::os::unix::fs::symlink("/dev/zero", path("README.md")).unwrap();
+    let output = check(root.path(), &["D1"]);
+    assert_eq!(output.status.code(), Some(2));
+    let text = String::from_utf8(output.stderr).unwrap();
+    let shown = |name: &str, what: &str| {
+        assert!(text.contains(&format!("{} is {what}", path(name).display())), "{what}\nin\n{text}");
+    };
+    shown("compose.yaml", "a symbolic link to /dev/zero");
+    shown("Dockerfile", "a FIFO");
+    shown("main.tf", "too large: no more than 256 MiB");
+    assert_eq!(text.lines().count(), 3, "{text}");
+}

@@ -2,14 +2,12 @@
 
 use vocabulary::model::Platform;
 
-/// A file that derives from the platform.
+/// A file that derives from the platform. None is executable.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Artifact {
     /// Below the root, with forward slashes.
     pub path: String,
     pub contents: String,
-    /// Permission bits, whatever the umask.
-    pub mode: u32,
 }
 
 /// A group of artifacts that come from the same values.
@@ -31,8 +29,7 @@ pub fn banner(source: &str) -> Vec<String> {
 }
 
 impl Artifact {
-    /// A plain file that everybody may read.
     pub fn file(path: impl Into<String>, contents: String) -> Self {
-        Self { path: path.into(), contents, mode: 0o644 }
+        Self { path: path.into(), contents }
     }
 }

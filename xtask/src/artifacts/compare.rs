@@ -1,6 +1,7 @@
 //! Pure: what should be, beside what is.
 
 use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
 use serde::Serialize;
 use similar::TextDiff;
@@ -8,6 +9,9 @@ use similar::TextDiff;
 use super::artifact::Artifact;
 use super::ledger::{self, Ledger, sha256};
 use super::tree::Observed;
+
+/// After that a diff may be longer than it need be: the shortest of two large files takes minutes.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// How a file differs from what the platform says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -19,7 +23,9 @@ pub enum State {
     Stale,
     /// Somebody has changed it since it was generated.
     HandEdited,
-    /// Its permission bits are others.
+    /// Nothing but the ends of its lines differs.
+    LineEnds,
+    /// It is executable.
     Mode,
     /// No family makes it any more.
     Orphan,
@@ -31,6 +37,19 @@ impl State {
     /// Whether bringing the file in line loses what somebody typed.
     pub fn holds_hand_edits(self) -> bool {
         matches!(self, Self::HandEdited | Self::EditedOrphan)
+    }
+
+    /// As the file is called in a list.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Missing => "missing",
+            Self::Stale => "stale",
+            Self::HandEdited => "hand-edited",
+            Self::LineEnds => "wrong line ends in",
+            Self::Mode => "executable",
+            Self::Orphan => "orphan",
+            Self::EditedOrphan => "orphan with hand edits",
+        }
     }
 
     fn is_orphan(self) -> bool {
@@ -83,6 +102,14 @@ fn difference(artifact: &Artifact, observed: &Observed) -> Option<Difference> {
         let diff = unified(&artifact.path, "", &artifact.contents);
         return Some(Difference { path: artifact.path.clone(), state: State::Missing, diff });
     };
+    if file.contents != artifact.contents && ends_unified(&file.contents) == artifact.contents {
+        let diff = format!(
+            "{}: lines end in CR LF or CR; expected LF. `git config core.autocrlf` and the editor's settings say who \
+             changes them\n",
+            artifact.path
+        );
+        return Some(Difference { path: artifact.path.clone(), state: State::LineEnds, diff });
+    }
     if file.contents != artifact.contents {
         let diff = unified(&artifact.path, &file.contents, &artifact.contents);
         let listed = observed.ledger.contains_key(&artifact.path);
@@ -93,10 +120,10 @@ fn difference(artifact: &Artifact, observed: &Observed) -> Option<Difference> {
         };
         return Some(Difference { path: artifact.path.clone(), state, diff });
     }
-    (file.mode != artifact.mode).then(|| Difference {
+    file.executable.then(|| Difference {
         path: artifact.path.clone(),
         state: State::Mode,
-        diff: format!("{}: mode {:o} -> {:o}\n", artifact.path, file.mode, artifact.mode),
+        diff: format!("{}: executable; expected a file that is not\n", artifact.path),
     })
 }
 
@@ -110,8 +137,14 @@ fn untouched(path: &str, contents: &str, ledger: &Ledger) -> bool {
     ledger.get(path).is_some_and(|hash| *hash == sha256(contents.as_bytes()))
 }
 
+fn ends_unified(text: &str) -> String {
+    text.replace("\r\n", "\n").replace('\r', "\n")
+}
+
 fn unified(path: &str, from: &str, to: &str) -> String {
-    TextDiff::from_lines(from, to)
+    TextDiff::configure()
+        .deadline(Instant::now() + PATIENCE)
+        .diff_lines(from, to)
         .unified_diff()
         .context_radius(3)
         .header(&format!("a/{path}"), &format!("b/{path}"))

@@ -9,6 +9,7 @@ use std::path::{Component, Path};
 use sha2::{Digest as _, Sha256};
 
 use super::artifact::Artifact;
+use crate::files::SKIPPED;
 
 pub const PATH: &str = "ops/generated.sha256";
 
@@ -19,18 +20,22 @@ pub fn sha256(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Lines that are none of `sha256sum`'s, or whose path leads out of the tree, are left out: a broken ledger costs only
-/// the distinction it makes.
+/// Lines that are none of `sha256sum`'s, or whose path leads out of the tree or to what is no source, are left out: a
+/// broken ledger costs only the distinction it makes.
 pub fn parse(text: &str) -> Ledger {
     text.lines()
         .filter_map(|line| line.split_once("  "))
-        .filter(|(hash, path)| hash.len() == 64 && stays_below(path))
+        .filter(|(hash, path)| hash.len() == 64 && is_source(path))
         .map(|(hash, path)| (path.to_owned(), hash.to_owned()))
         .collect()
 }
 
-fn stays_below(path: &str) -> bool {
-    !path.is_empty() && Path::new(path).components().all(|part| matches!(part, Component::Normal(_)))
+fn is_source(path: &str) -> bool {
+    let source = |part| match part {
+        Component::Normal(name) => !SKIPPED.iter().any(|skipped| name.eq_ignore_ascii_case(skipped)),
+        _ => false,
+    };
+    !path.is_empty() && Path::new(path).components().all(source)
 }
 
 pub fn write(ledger: &Ledger) -> String {

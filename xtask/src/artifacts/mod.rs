@@ -23,7 +23,7 @@ pub use compare::{Difference, State, compare};
 pub use gitattributes::PATH as GIT_ATTRIBUTES;
 pub use ledger::PATH as LEDGER;
 pub use model::{PATH as RECORD, data};
-pub use tree::{SKIPPED, apply, observe};
+pub use tree::{observe, prepare};
 
 /// The committed families, in the order in which they are listed.
 pub const FAMILIES: &[Family] = &[

@@ -6,7 +6,7 @@ use vocabulary::model::{Exposure, Platform, Port, Protocol, ServiceId};
 
 use super::artifact::MARK;
 use super::tree::{File, Observed};
-use super::{Artifact, Difference, FAMILIES, State, apply, compare, generate, ledger, observe};
+use super::{Artifact, Difference, FAMILIES, State, compare, generate, ledger, observe, prepare};
 use crate::platform::platform;
 
 const POSTGRES: ServiceId = ServiceId("postgres");
@@ -17,8 +17,9 @@ fn tree_of(platform: &Platform) -> Observed {
     let listed = ledger::artifact(&artifacts, &ledger::Ledger::new());
     let ledger = ledger::parse(&listed.contents);
     let files = artifacts.into_iter().chain([listed]);
-    let files = files.map(|Artifact { path, contents, mode }| (path, File { contents, mode })).collect();
-    Observed { ledger, files }
+    let files =
+        files.map(|Artifact { path, contents }| (path, File { contents, executable: false })).collect();
+    Observed { ledger, files, no_index: None }
 }
 
 fn stale(differences: &[Difference]) -> Vec<&str> {
@@ -60,7 +61,10 @@ fn a_changed_port_makes_every_file_that_tells_of_it_stale_at_once() {
         let artifacts = generate(platform, &[]);
         let observed = observe(folder.path(), &artifacts).unwrap();
         let differences = compare(&artifacts, &observed, true);
-        apply(folder.path(), &artifacts, &observed, &differences).unwrap();
+        let (changed, problems) =
+            prepare(folder.path(), &artifacts, &observed, &differences).unwrap().carry_out();
+        assert!(problems.0.is_empty(), "{problems}");
+        assert_eq!(changed.len(), differences.len());
         differences.len()
     };
     assert_eq!(bring_to(&before), generate(&before, &[]).len() + 1);

@@ -1,12 +1,13 @@
 //! `cargo xtask generate`: the files that derive from the platform.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
-use anyhow::Result;
+use anyhow::{Result, anyhow};
 use serde_json::json;
 
 use super::meaning;
-use crate::artifacts::{self, Difference, FAMILIES, Family, State};
+use crate::artifacts::{self, Difference, FAMILIES, Family, LEDGER, State};
 use crate::context::Context;
 use crate::exit::{Reported, refused};
 use crate::files::shown;
@@ -53,14 +54,26 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
     }
     known_families(&options.only)?;
     let artifacts = artifacts::generate(&platform, &options.only);
-    let observed = artifacts::observe(&context.root, &artifacts)?;
-    let differences = artifacts::compare(&artifacts, &observed, options.only.is_empty());
-    let writes = !options.check && !options.diff;
-    show(context, options, &differences, artifacts.len(), writes)?;
-    if writes {
-        return artifacts::apply(&context.root, &artifacts, &observed, &differences);
+    let observed =
+        artifacts::observe(&context.root, &artifacts).map_err(|problems| refused(problems.to_string()))?;
+    if let Some(why) = &observed.no_index {
+        eprintln!(
+            "git could not be asked ({why}): of files that nothing generates any more, only those in {LEDGER} are known"
+        );
     }
-    if options.check && !differences.is_empty() { Err(Reported.into()) } else { Ok(()) }
+    let differences = artifacts::compare(&artifacts, &observed, options.only.is_empty());
+    if options.check || options.diff {
+        show(context, options, &differences, artifacts.len())?;
+        return if options.check && !differences.is_empty() { Err(Reported.into()) } else { Ok(()) };
+    }
+    let changes = artifacts::prepare(&context.root, &artifacts, &observed, &differences)
+        .map_err(|problems| anyhow!("{problems}\nnothing has changed"))?;
+    if !context.json {
+        stdout::text(&edits(&differences))?;
+    }
+    let (changed, problems) = changes.carry_out();
+    show_changed(context, &differences, artifacts.len(), &changed)?;
+    if problems.0.is_empty() { Ok(()) } else { Err(problems.into()) }
 }
 
 fn known_families(only: &[String]) -> Result<()> {
@@ -90,34 +103,17 @@ fn list(context: &Context) -> Result<()> {
     stdout::text(&FAMILIES.iter().map(line).collect::<String>())
 }
 
-fn show(
-    context: &Context,
-    options: &Options,
-    differences: &[Difference],
-    total: usize,
-    writes: bool,
-) -> Result<()> {
+fn show(context: &Context, options: &Options, differences: &[Difference], total: usize) -> Result<()> {
     if context.json {
         return stdout::json(&json!({ "files": total, "differences": differences }));
     }
-    let mut text = String::new();
-    for difference in differences {
-        text.push_str(&format!(
-            "{} {}\n",
-            word(difference.state, writes),
-            shown(Path::new(&difference.path))
-        ));
-        // What somebody typed must not vanish without having been shown.
-        if !writes || difference.state.holds_hand_edits() {
-            text.push_str(&difference.diff);
-        }
-    }
-    stdout::text(&text)?;
-    match (differences.len(), writes) {
-        (0, _) => eprintln!("{total} generated files are up to date"),
-        (1, true) => eprintln!("1 generated file changed"),
-        (count, true) => eprintln!("{count} generated files changed"),
-        (count, false) => {
+    let shown = differences.iter().map(|difference| {
+        format!("{} {}\n{}", difference.state.word(), shown(Path::new(&difference.path)), difference.diff)
+    });
+    stdout::text(&shown.collect::<String>())?;
+    match differences.len() {
+        0 => eprintln!("{total} generated files are up to date"),
+        count => {
             let files = if count == 1 { "1 file differs" } else { &format!("{count} files differ") };
             let only: String = options.only.iter().map(|name| format!(" --only {name}")).collect();
             eprintln!("{files} from what the platform says; to fix that run: cargo xtask generate{only}");
@@ -126,18 +122,39 @@ fn show(
     Ok(())
 }
 
-fn word(state: State, writes: bool) -> &'static str {
-    match (state, writes) {
-        (State::Missing, false) => "missing",
-        (State::Missing, true) => "wrote",
-        (State::Stale, false) => "stale",
-        (State::Stale | State::Mode, true) => "updated",
-        (State::HandEdited, false) => "hand-edited",
-        (State::HandEdited, true) => "overwrote hand edits in",
-        (State::Mode, false) => "wrong mode",
-        (State::Orphan, false) => "orphan",
-        (State::Orphan, true) => "removed",
-        (State::EditedOrphan, false) => "orphan with hand edits",
-        (State::EditedOrphan, true) => "removed, with hand edits,",
+/// What somebody typed and this run overwrites must not vanish without having been shown.
+fn edits(differences: &[Difference]) -> String {
+    let edited = differences.iter().filter(|difference| difference.state.holds_hand_edits());
+    edited.map(|one| format!("{} {}\n{}", one.state.word(), shown(Path::new(&one.path)), one.diff)).collect()
+}
+
+fn show_changed(
+    context: &Context,
+    differences: &[Difference],
+    total: usize,
+    changed: &BTreeSet<String>,
+) -> Result<()> {
+    let changes: Vec<_> =
+        differences.iter().filter(|difference| changed.contains(&difference.path)).collect();
+    if context.json {
+        return stdout::json(&json!({ "files": total, "differences": changes }));
+    }
+    let line = |one: &&Difference| format!("{} {}\n", done(one.state), shown(Path::new(&one.path)));
+    stdout::text(&changes.iter().map(line).collect::<String>())?;
+    match changes.len() {
+        0 if differences.is_empty() => eprintln!("{total} generated files are up to date"),
+        1 => eprintln!("1 generated file changed"),
+        count => eprintln!("{count} generated files changed"),
+    }
+    Ok(())
+}
+
+fn done(state: State) -> &'static str {
+    match state {
+        State::Missing => "wrote",
+        State::Stale | State::LineEnds | State::Mode => "updated",
+        State::HandEdited => "overwrote hand edits in",
+        State::Orphan => "removed",
+        State::EditedOrphan => "removed, with hand edits,",
     }
 }

@@ -11,6 +11,7 @@ use vocabulary::model::{Platform, Review};
 use crate::artifacts::{self, RECORD};
 use crate::context::Context;
 use crate::exit::{Reported, refused};
+use crate::files;
 use crate::review::meaning::{Sentence, needs_label, page, rule, sentences};
 use crate::stdout;
 
@@ -74,10 +75,8 @@ fn labels(text: &str) -> Result<Vec<String>> {
 }
 
 fn recorded(context: &Context) -> Result<String> {
-    std::fs::read_to_string(context.path(RECORD)).map_err(|error| {
-        refused(format!(
-            "{RECORD}: {error}; `cargo xtask generate` writes it, --against GIT_REF compares with another"
-        ))
+    files::text(&context.path(RECORD), files::TEXT).map_err(|error| {
+        refused(format!("{error}; `cargo xtask generate` writes it, --against GIT_REF compares with another"))
     })
 }
 

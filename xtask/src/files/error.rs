@@ -28,6 +28,10 @@ pub enum Error {
     NoFolder {
         path: PathBuf,
     },
+    /// A folder of another checkout, in which a file of this one should be.
+    Checkout {
+        path: PathBuf,
+    },
     TooLarge {
         path: PathBuf,
         /// In bytes.
@@ -92,6 +96,12 @@ impl fmt::Display for Error {
             Self::NoFolder { path } => {
                 write!(out, "{} is no folder; expected a folder: move it away", shown(path))
             }
+            Self::Checkout { path } => write!(
+                out,
+                "{} is a checkout of its own (it holds .git), and nothing is read or written there; expected a folder of \
+                 this checkout: move it away",
+                shown(path)
+            ),
             Self::TooLarge { path, limit } => write!(
                 out,
                 "{} is too large: no more than {} MiB are read here",
@@ -107,6 +117,19 @@ impl fmt::Display for Error {
 }
 
 impl std::error::Error for Error {}
+
+/// All that is wrong with several files, one a line.
+#[derive(Debug)]
+pub struct Errors(pub Vec<Error>);
+
+impl fmt::Display for Errors {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let lines: Vec<_> = self.0.iter().map(ToString::to_string).collect();
+        out.write_str(&lines.join("\n"))
+    }
+}
+
+impl std::error::Error for Errors {}
 
 /// A path as a terminal may show it: control characters and those that turn the direction of writing are escaped, and
 /// bytes that are no UTF-8 too.

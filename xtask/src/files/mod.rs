@@ -6,6 +6,7 @@
 //! link. [`Root`] takes paths below a tree: no part of them may be one.
 
 mod error;
+mod listing;
 mod root;
 #[cfg(test)]
 mod tests;
@@ -18,8 +19,9 @@ use std::path::Path;
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags};
 use rustix::io::Errno;
 
-pub use error::{Error, shown};
-pub use root::Root;
+pub use error::{Error, Errors, shown};
+pub use listing::{Ignored, NoIndex, OF_ANOTHER_REPOSITORY, SKIPPED, is_checkout, sources, tracked, walked};
+pub use root::{BESIDE, Root, Staged};
 
 /// Enough for every text that people or this program write into a tree, in bytes.
 pub const TEXT: u64 = 16 * 1024 * 1024;
@@ -89,11 +91,14 @@ fn open_at(folder: impl std::os::fd::AsFd, name: &Path, path: &Path) -> Result<F
 
 fn contents(file: File, path: &Path, limit: u64) -> Result<Read, Error> {
     let failed = |error: std::io::Error| Error::Io { path: path.to_owned(), error };
-    let mode = file.metadata().map_err(failed)?.permissions().mode() & 0o7777;
+    let metadata = file.metadata().map_err(failed)?;
+    let mode = metadata.permissions().mode() & 0o7777;
     let mut bytes = Vec::new();
-    // The size that is told may be wrong: the file may grow while it is read, and those under /proc say that they are empty.
-    file.take(limit.saturating_add(1)).read_to_end(&mut bytes).map_err(failed)?;
-    if bytes.len() as u64 > limit {
+    // Its size may be wrong: it may grow while it is read, and those under /proc say that they are empty.
+    if metadata.len() <= limit {
+        file.take(limit.saturating_add(1)).read_to_end(&mut bytes).map_err(failed)?;
+    }
+    if metadata.len().max(bytes.len() as u64) > limit {
         return Err(Error::TooLarge { path: path.to_owned(), limit });
     }
     Ok(Read { bytes, mode })

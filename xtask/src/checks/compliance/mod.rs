@@ -27,7 +27,7 @@ mod workflows;
 mod yaml;
 
 pub use row::{Row, Verdict};
-pub use tree::{Clock, File, Tree, reads_whole};
+pub use tree::{Clock, File, Tree, is_subject, reads_whole};
 
 /// Every row, in the order in which they are shown.
 pub fn rows() -> Vec<Row> {

@@ -58,6 +58,22 @@ pub fn reads_whole(path: &str) -> bool {
     !path.starts_with(RELEASE) || !path.contains(".oci.") && !path.ends_with(".tar")
 }
 
+/// Whether a file has a name by which rows find what they judge: something else in its place must not pass unseen.
+pub fn is_subject(path: &str) -> bool {
+    is_dockerfile(path)
+        || is_yaml(path)
+        || [".tf", ".tfvars", ".cfg"].iter().any(|ending| path.ends_with(ending))
+}
+
+fn is_dockerfile(path: &str) -> bool {
+    let name = path.rsplit('/').next().unwrap_or(path);
+    name == "Dockerfile" || name.starts_with("Dockerfile.") || name.ends_with(".Dockerfile")
+}
+
+fn is_yaml(path: &str) -> bool {
+    path.ends_with(".yml") || path.ends_with(".yaml")
+}
+
 impl Tree {
     pub fn new(files: impl IntoIterator<Item = (String, File)>, clock: Clock) -> Self {
         let files = files.into_iter().map(|(path, file)| (path.into(), file)).collect();
@@ -94,12 +110,8 @@ impl Tree {
 
     pub fn dockerfiles(&self) -> &[Dockerfile] {
         self.dockerfiles.get_or_init(|| {
-            let named = |path: &str| {
-                let name = path.rsplit('/').next().unwrap_or(path);
-                name == "Dockerfile" || name.starts_with("Dockerfile.") || name.ends_with(".Dockerfile")
-            };
             self.paths()
-                .filter(|path| named(path) && !path.starts_with(STAND_INS))
+                .filter(|path| is_dockerfile(path) && !path.starts_with(STAND_INS))
                 .map(|path| dockerfile::read(path, &self.text(path).unwrap_or_default()))
                 .collect()
         })
@@ -119,7 +131,6 @@ impl Tree {
     /// The documents of the YAML files whose paths are wanted.
     pub fn yaml(&self, wanted: impl Fn(&str) -> bool) -> Parsed {
         let mut parsed = Parsed::default();
-        let is_yaml = |path: &str| path.ends_with(".yml") || path.ends_with(".yaml");
         for path in self.paths().filter(|path| is_yaml(path) && wanted(path)) {
             match yaml::read(path, &self.text(path).unwrap_or_default()) {
                 Ok(documents) => parsed.documents.extend(documents),

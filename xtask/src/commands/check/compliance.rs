@@ -1,19 +1,19 @@
 //! `cargo xtask check compliance`: reads the tree, has the rows judge it, shows what they say.
 
-use std::fs::File as Handle;
 use std::io::Read as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 use clap::Args;
 use serde_json::{Value, json};
-use walkdir::{DirEntry, WalkDir};
+use walkdir::WalkDir;
 
 use super::findings_file;
-use crate::checks::compliance::{self, Clock, File, Row, Tree, Verdict, reads_whole};
+use crate::checks::compliance::{self, Clock, File, Row, Tree, Verdict, is_subject, reads_whole};
 use crate::checks::sarif;
 use crate::context::Context;
 use crate::exit::{Reported, refused};
+use crate::files::{self, Error, Errors, Ignored, Root};
 use crate::nearest::nearest;
 use crate::plan::clock;
 use crate::platform::gates::compliance::gate;
@@ -35,10 +35,10 @@ pub struct Options {
 
 /// As the findings' file names the judge.
 const TOOL: &str = "flowship compliance";
-/// Folders that hold no source: builds, running state, what package managers bring. Of the first two a part is read.
-const SKIPPED: [&str; 5] = [".git", "target", ".flowship", "rendered", "node_modules"];
 /// What earlier runs left as evidence.
 const LEFT: [&str; 2] = [ARTIFACTS, ".flowship/evidence"];
+/// The largest file that is read whole, in bytes: a program or a film that somebody has put into the tree is less.
+const MOST: u64 = 256 * 1024 * 1024;
 /// How much of a file is read where its beginning is enough, in bytes.
 const BEGINNING: u64 = 512;
 
@@ -108,29 +108,41 @@ fn chosen(names: &[String]) -> Result<Vec<Row>> {
     Ok(rows)
 }
 
+/// What git tracks or would add, and what earlier runs left.
 fn files(root: &Path) -> Result<Vec<(String, File)>> {
-    let sources = WalkDir::new(root).into_iter().filter_entry(|entry| !is_skipped(entry));
-    let left = LEFT.iter().map(|below| root.join(below)).filter(|folder| folder.is_dir());
-    let mut files = Vec::new();
-    for entry in sources.chain(left.flat_map(|folder| WalkDir::new(folder).into_iter())) {
-        let entry = entry.context("cannot walk the tree")?;
-        if !entry.file_type().is_file() {
-            continue;
+    let mut paths = files::sources(root, Ignored::ByAnybody)?;
+    for folder in LEFT.iter().map(|below| root.join(below)).filter(|folder| folder.is_dir()) {
+        for entry in WalkDir::new(folder) {
+            let entry = entry.context("cannot walk the tree")?;
+            if entry.file_type().is_file() {
+                paths.push(entry.path().strip_prefix(root).context("a file outside the tree")?.to_owned());
+            }
         }
-        let path = entry.path().strip_prefix(root).context("a file outside the tree")?;
-        let path = path.to_string_lossy().into_owned();
-        let most = if reads_whole(&path) { u64::MAX } else { BEGINNING };
-        let mut bytes = Vec::new();
-        Handle::open(entry.path())
-            .and_then(|file| file.take(most).read_to_end(&mut bytes))
-            .with_context(|| format!("cannot read {}", entry.path().display()))?;
-        files.push((path, File { bytes }));
     }
-    Ok(files)
+    let tree = Root::open(root)?;
+    let mut files = Vec::new();
+    let mut problems = Vec::new();
+    for path in paths {
+        match file(&tree, &path) {
+            Ok(file) => files.push((path.to_string_lossy().into_owned(), file)),
+            // Not yet committed that it is gone.
+            Err(Error::Missing { .. }) => {}
+            // Another way to a file that is judged itself, a submodule, or nothing that rows read.
+            Err(Error::Link { .. } | Error::Special { .. }) if !is_subject(&path.to_string_lossy()) => {}
+            Err(error) => problems.push(error),
+        }
+    }
+    if problems.is_empty() { Ok(files) } else { Err(refused(Errors(problems).to_string())) }
 }
 
-fn is_skipped(entry: &DirEntry) -> bool {
-    entry.depth() > 0 && SKIPPED.iter().any(|skipped| entry.file_name() == *skipped)
+fn file(tree: &Root, path: &PathBuf) -> Result<File, Error> {
+    if reads_whole(&path.to_string_lossy()) {
+        return Ok(File { bytes: tree.read(path, MOST)?.bytes });
+    }
+    let mut bytes = Vec::new();
+    let read = tree.file(path)?.take(BEGINNING).read_to_end(&mut bytes);
+    read.map_err(|error| Error::Io { path: path.clone(), error })?;
+    Ok(File { bytes })
 }
 
 fn results(judged: &[(Row, Verdict)]) -> Vec<sarif::Result> {

@@ -1,5 +1,6 @@
 //! `cargo xtask check licences`: what every crate and npm package says of its licence, against the allowed ones.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -11,6 +12,7 @@ use crate::checks::licences::{self, Finding, POLICY, Package, Policy};
 use crate::checks::sarif;
 use crate::context::Context;
 use crate::exit::{Reported, refused};
+use crate::files::{self, Ignored};
 use crate::stdout;
 use crate::tools::{NpmProject, Program, Toolbox, progress};
 
@@ -94,20 +96,10 @@ fn crates(context: &Context, toolbox: &Toolbox) -> Result<Vec<Package>> {
 /// The locks of all npm projects of the tree, by their path below the root. What lies in a folder `tests` is data of
 /// tests: nobody installs by it.
 pub fn npm_locks(root: &Path) -> Result<Vec<PathBuf>> {
-    let passed_by = |name: &std::ffi::OsStr| {
-        ["node_modules", "target", "tests"].iter().any(|one| name == *one)
-            || name.to_string_lossy().starts_with('.')
-    };
-    let entries = walkdir::WalkDir::new(root).sort_by_file_name().into_iter();
-    let entries = entries.filter_entry(|entry| entry.depth() == 0 || !passed_by(entry.file_name()));
-    let mut locks = Vec::new();
-    for entry in entries {
-        let entry = entry?;
-        if entry.file_name() == NPM {
-            locks.push(entry.path().strip_prefix(root)?.to_owned());
-        }
-    }
-    Ok(locks)
+    let passed_by = |part: &OsStr| part == "tests" || part.as_encoded_bytes().starts_with(b".");
+    let is_lock =
+        |path: &PathBuf| path.ends_with(NPM) && !path.iter().any(passed_by) && root.join(path).exists();
+    Ok(files::sources(root, Ignored::ByAnybody)?.into_iter().filter(is_lock).collect())
 }
 
 fn npm_packages(context: &Context, toolbox: &Toolbox, lock: &Path) -> Result<Vec<Package>> {

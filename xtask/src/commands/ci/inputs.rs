@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
 use std::io::{ErrorKind, Read as _};
-use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
@@ -12,10 +11,7 @@ use anyhow::{Context as _, Result};
 use sha2::{Digest as _, Sha256};
 use vocabulary::model::Reads;
 
-use crate::artifacts::SKIPPED;
-
-/// Variables by which a surrounding git operation, such as a hook, would lead ours to another repository.
-const OF_ANOTHER_REPOSITORY: [&str; 4] = ["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX"];
+use crate::files::{self, Ignored, OF_ANOTHER_REPOSITORY};
 
 /// The tree at one moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,26 +31,17 @@ impl Tree {
     /// # Errors
     /// When a file cannot be read for another reason than that it does not exist.
     pub fn observe(root: &Path) -> Result<Self> {
-        let (names, commit, clean) = match listed_by_git(root) {
-            Some(names) => {
-                let (commit, clean) = state_by_git(root);
-                (names, commit, clean)
-            }
-            None => (walked(root, "")?, None, false),
-        };
+        let (commit, clean) = if files::is_checkout(root) { state_by_git(root) } else { (None, false) };
         let mut files = BTreeMap::new();
-        for name in names {
-            if name.split('/').any(|part| SKIPPED.contains(&part)) {
-                continue;
-            }
-            let path = root.join(&name);
-            if fs::symlink_metadata(&path).is_ok_and(|what| what.is_dir()) {
-                // A repository within this one, which git does not look into.
-                for below in walked(root, &name)? {
-                    note(root, below, &mut files)?;
+        // What a user ignores everywhere may still be read by a gate.
+        for path in files::sources(root, Ignored::ByTree)? {
+            if fs::symlink_metadata(root.join(&path)).is_ok_and(|what| what.is_dir()) {
+                // A submodule, which git does not look into.
+                for below in files::walked(root, &path)? {
+                    note(root, &below, &mut files)?;
                 }
             } else {
-                note(root, name, &mut files)?;
+                note(root, &path, &mut files)?;
             }
         }
         Ok(Self { commit, clean, files })
@@ -110,22 +97,6 @@ fn git(root: &Path, arguments: &[&str]) -> Option<Vec<u8>> {
     output.status.success().then_some(output.stdout)
 }
 
-/// None when the root is no git repository of its own, or git is not there or refuses.
-fn listed_by_git(root: &Path) -> Option<Vec<String>> {
-    let top = git(root, &["rev-parse", "--show-toplevel"])?;
-    let top = Path::new(std::ffi::OsStr::from_bytes(top.strip_suffix(b"\n")?));
-    if top.canonicalize().ok()? != root.canonicalize().ok()? {
-        return None;
-    }
-    // Only what the tree itself says is left out: what a user ignores everywhere may still be read by a gate.
-    let list = git(
-        root,
-        &["ls-files", "-z", "--cached", "--others", "--exclude-per-directory=.gitignore", "--deduplicate"],
-    )?;
-    let names = list.split(|byte| *byte == 0).filter(|name| !name.is_empty());
-    Some(names.map(|name| String::from_utf8_lossy(name).trim_end_matches('/').to_owned()).collect())
-}
-
 fn state_by_git(root: &Path) -> (Option<String>, bool) {
     let commit = git(root, &["rev-parse", "--verify", "--quiet", "HEAD"])
         .and_then(|text| String::from_utf8(text).ok())
@@ -134,24 +105,10 @@ fn state_by_git(root: &Path) -> (Option<String>, bool) {
     (commit, clean)
 }
 
-fn walked(root: &Path, below: &str) -> Result<Vec<String>> {
-    let entries = walkdir::WalkDir::new(root.join(below)).sort_by_file_name().into_iter();
-    let mut names = Vec::new();
-    for entry in entries.filter_entry(|entry| {
-        entry.depth() == 0 || !SKIPPED.iter().any(|skipped| entry.file_name() == *skipped)
-    }) {
-        let entry = entry.context("cannot walk the tree")?;
-        if !entry.file_type().is_dir() {
-            let name = entry.path().strip_prefix(root).context("an entry lies below the root")?;
-            names.push(name.to_string_lossy().into_owned());
-        }
-    }
-    Ok(names)
-}
-
 /// Mode and digest of one file. What is tracked but not there is left out, as if it had never been.
-fn note(root: &Path, name: String, files: &mut BTreeMap<String, String>) -> Result<()> {
-    let path = root.join(&name);
+fn note(root: &Path, path: &Path, files: &mut BTreeMap<String, String>) -> Result<()> {
+    let name = path.to_string_lossy().into_owned();
+    let path = root.join(path);
     let describe = || -> std::io::Result<String> {
         let what = fs::symlink_metadata(&path)?;
         if what.is_symlink() {
@@ -252,6 +209,28 @@ mod tests {
             write(root.path(), "Cargo.lock", "");
             differs("a declared file that was not there");
         }
+    }
+
+    #[test]
+    fn a_submodule_counts_and_another_checkout_in_the_tree_does_not() {
+        let (root, other) = (fixture(true), fixture(true));
+        let other = other.path().display().to_string();
+        run_git(
+            root.path(),
+            &["-c", "protocol.file.allow=always", "submodule", "--quiet", "add", &other, "xtask/sub"],
+        );
+        let digest = || Tree::observe(root.path()).unwrap().digest(&Reads::Files(vec!["xtask"]));
+        let mut before = digest();
+        write(root.path(), "xtask/sub/xtask/a.rs", "changed");
+        assert_ne!(digest(), before, "a submodule");
+        before = digest();
+        run_git(root.path(), &["clone", "--quiet", &other, "xtask/clone"]);
+        run_git(root.path(), &["worktree", "add", "--quiet", "xtask/worktree"]);
+        assert_eq!(digest(), before, "a clone and a worktree");
+        fs::remove_dir_all(root.path().join(".git")).unwrap();
+        before = digest();
+        write(root.path(), "xtask/clone/xtask/a.rs", "changed");
+        assert_eq!(digest(), before, "a clone in a tree without git");
     }
 
     #[test]

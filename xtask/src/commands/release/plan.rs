@@ -8,7 +8,7 @@ use super::standing::Standing;
 use super::survey::{Survey, Wished};
 use crate::artifacts;
 use crate::context::Context;
-use crate::exit::Reported;
+use crate::exit::{Reported, refused};
 use crate::forge::repository::Repository;
 use crate::plan::interrupt::Interrupt;
 use crate::platform::platform;
@@ -149,7 +149,8 @@ fn files_of_others(version: &semver::Version) -> Vec<String> {
 
 fn stale(context: &Context) -> Result<Vec<String>> {
     let artifacts = artifacts::generate(&platform(), &[]);
-    let observed = artifacts::observe(&context.root, &artifacts)?;
+    let observed =
+        artifacts::observe(&context.root, &artifacts).map_err(|problems| refused(problems.to_string()))?;
     let differences = artifacts::compare(&artifacts, &observed, true);
     Ok(differences.into_iter().map(|difference| difference.path).collect())
 }

@@ -2,7 +2,6 @@
 
 mod every_line;
 
-use std::fs;
 use std::path::Path;
 
 use anyhow::Result;
@@ -11,6 +10,7 @@ use serde_json::json;
 use crate::artifacts::{self, Artifact, FAMILIES, Family, GIT_ATTRIBUTES, LEDGER};
 use crate::context::Context;
 use crate::exit::refused;
+use crate::files::{self, Root};
 use crate::nearest::nearest;
 use crate::platform::platform;
 use crate::review::ablation::{Model, Way};
@@ -115,8 +115,9 @@ fn line_of(artifact: &Artifact, line: usize) -> Result<&str> {
 }
 
 fn same_in_tree(context: &Context, artifact: &Artifact) -> Result<()> {
-    match fs::read(context.path(&artifact.path)) {
-        Ok(found) if found != artifact.contents.as_bytes() => Err(refused(format!(
+    let read = Root::open(&context.root).and_then(|tree| tree.read(&artifact.path, files::TEXT));
+    match files::if_there(read).map_err(|error| refused(error.to_string()))? {
+        Some(found) if found.bytes != artifact.contents.as_bytes() => Err(refused(format!(
             "{} is not what the platform says, so its lines are others; `cargo xtask generate --diff` shows the \
              difference, `cargo xtask generate` mends it",
             artifact.path

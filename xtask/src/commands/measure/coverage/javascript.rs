@@ -2,8 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
+use anyhow::Result;
+
 use crate::checks::coverage::Language;
 use crate::context::Context;
+use crate::files::{self, Ignored};
 
 /// Where the tests run: their report's paths are below it.
 pub const FOLDER: &str = "flows";
@@ -14,13 +17,15 @@ pub fn report(context: &Context) -> PathBuf {
 }
 
 /// Every JavaScript file of the places. The report knows only files that were loaded.
-pub fn sources(root: &Path, wanted: &Language) -> Vec<String> {
-    let entries = walkdir::WalkDir::new(root.join(FOLDER)).sort_by_file_name().into_iter();
-    entries
-        .filter_entry(|entry| entry.file_name() != "node_modules")
-        .filter_map(|entry| {
-            let path = entry.ok()?.path().strip_prefix(root).ok()?.to_str()?.to_owned();
-            (path.ends_with(".js") && wanted.room(&path).is_some()).then_some(path)
-        })
-        .collect()
+///
+/// # Errors
+/// When the tree cannot be walked.
+pub fn sources(root: &Path, wanted: &Language) -> Result<Vec<String>> {
+    let paths = files::sources(root, Ignored::ByAnybody)?.into_iter();
+    let wanted = paths.filter_map(|path| {
+        let path = path.into_os_string().into_string().ok()?;
+        let counts = path.ends_with(".js") && wanted.room(&path).is_some() && root.join(&path).exists();
+        counts.then_some(path)
+    });
+    Ok(wanted.collect())
 }

@@ -77,7 +77,7 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
     };
     let expected = match options.language {
         Language::Rust => Vec::new(),
-        Language::Javascript => javascript::sources(&context.root, wanted),
+        Language::Javascript => javascript::sources(&context.root, wanted)?,
     };
     let files = lcov::read(&text(&report, options.language)?, &context.root.display().to_string(), base)
         .map_err(|problem| anyhow::anyhow!("{}:{problem}", report.display()))?;

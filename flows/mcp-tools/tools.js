@@ -3,12 +3,16 @@
 
 const z = require('zod');
 
+// A call whose answer was lost may be repeated.
+const PURE = { readOnlyHint: true, idempotentHint: true, openWorldHint: false };
+
 function registerTools(server) {
   server.registerTool(
     'text_statistics',
     {
       title: 'Text statistics',
       description: 'Counts the characters, words and sentences of a text.',
+      annotations: PURE,
       inputSchema: { text: z.string().min(1).max(100_000) },
       outputSchema: { characters: z.number(), words: z.number(), sentences: z.number() },
     },
@@ -19,6 +23,7 @@ function registerTools(server) {
     {
       title: 'Number statistics',
       description: 'Counts numbers, adds them up and finds the smallest, the largest and the mean.',
+      annotations: PURE,
       inputSchema: { numbers: z.array(z.number()).min(1).max(10_000) },
       outputSchema: { count: z.number(), sum: z.number(), smallest: z.number(), largest: z.number(), mean: z.number() },
     },

@@ -7,7 +7,7 @@ const { propertyOf } = require('./lib/rules');
 module.exports = (RED) => {
   RED.nodes.registerType('mcp-call', function McpCall(definition) {
     RED.nodes.createNode(this, definition);
-    const { metrics } = launcherOf(RED, 'mcp-call');
+    const { log, metrics } = launcherOf(RED, 'mcp-call');
     const { clients } = RED.nodes.getNode(definition.servers);
     const timeoutMs = Number(definition.timeout) || 10_000;
     const from = definition.arguments || 'payload';
@@ -21,6 +21,9 @@ module.exports = (RED) => {
         const args = propertyOf(message, from) ?? {};
         message.tool = await clients.call({ server: definition.server, tool, args, taskId: message.task_id, timeoutMs });
         server = message.tool.server;
+        if (message.tool.cleaned !== undefined) {
+          log.warn({ cleaned: message.tool.cleaned }, 'the answer of the tool could not be stored as it was: these places were changed');
+        }
         send(message);
         done();
       } catch (error) {

@@ -3,6 +3,7 @@
 
 const assert = require('node:assert/strict');
 const { after, before, test } = require('node:test');
+const { scripted } = require('../mcp-server.js');
 const { startPlatform, until, withProvider } = require('../platform.js');
 const { queues } = require('../../platform.json');
 
@@ -67,6 +68,26 @@ test('after the last attempt the task has failed, and retrying twice at once ret
   const retried = answers.flatMap(({ body }) => body.retried);
   assert.equal(retried.length, 1);
   assert.equal((await platform.ended(retried[0].task_id)).status, 'completed');
+});
+
+test('a tool that may have run is not called again, by nobody; one that may run again is', { timeout: 120_000 }, async (t) => {
+  await platform.mcp.stop();
+  const tool = { name: 'text_statistics', inputSchema: { type: 'object' } };
+  for (const [annotations, code, calls] of [
+    [{}, 'mcp_outcome_unknown', 1],
+    [{ idempotentHint: true }, 'mcp_unavailable', queues.retry_limit + 1],
+  ]) {
+    let called = 0;
+    const stub = await scripted(t, {
+      'tools/list': () => ({ tools: [{ ...tool, annotations }] }),
+      'tools/call': (_message, response) => { called += 1; response.destroy(); },
+    }, { port: platform.mcp.port });
+    const task = await failedTask('Once.');
+    assert.deepEqual([task.error.code, called], [code, calls]);
+    stub.server.close();
+    stub.server.closeAllConnections();
+  }
+  await platform.mcp.start();
 });
 
 test('a replica killed in the middle of an attempt loses nothing: another one ends the task', { timeout: 120_000 }, async () => {

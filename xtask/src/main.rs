@@ -8,6 +8,7 @@ mod columns;
 mod commands;
 mod context;
 mod engines;
+mod escape;
 mod evidence;
 mod exit;
 mod files;

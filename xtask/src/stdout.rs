@@ -6,14 +6,19 @@ use anyhow::{Context as _, Result};
 use serde::Serialize;
 
 use crate::called::as_called;
+use crate::escape;
 
-/// Writes the text; it names this program as it was called.
+/// Writes the text; it names this program as it was called, and nothing in it can steer a terminal.
 ///
 /// # Errors
 /// When it cannot be written, except that nobody reads on.
 pub fn text(text: &str) -> Result<()> {
+    write(&escape::text(&as_called(text)))
+}
+
+fn write(text: &str) -> Result<()> {
     let mut out = io::stdout().lock();
-    match out.write_all(as_called(text).as_bytes()).and_then(|()| out.flush()) {
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
         written => written.context("cannot write to standard output"),
     }
@@ -24,5 +29,6 @@ pub fn text(text: &str) -> Result<()> {
 /// # Errors
 /// As [`text`].
 pub fn json(value: &impl Serialize) -> Result<()> {
-    text(&format!("{}\n", serde_json::to_string_pretty(value)?))
+    // Its strings have an escape of their own.
+    write(&as_called(&format!("{}\n", serde_json::to_string_pretty(value)?)))
 }

@@ -1,9 +1,8 @@
 //! `ops/ci/*.toml` -> values: the thresholds of gates, which people edit, and what `--record` wrote beside them.
 
-use std::fs;
 use std::path::Path;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -38,15 +37,8 @@ pub fn recorded<T: DeserializeOwned + Default>(root: &Path, path: &str) -> Resul
 /// # Errors
 /// When it cannot be written.
 pub fn record<T: Serialize>(root: &Path, path: &str, command: &str, value: &T) -> Result<()> {
-    let file = root.join(path);
-    let folder = file.parent().unwrap_or(root);
-    fs::create_dir_all(folder).with_context(|| format!("{path}: its folder cannot be made"))?;
     let text = format!("# Written by `{command}`. Do not edit.\n\n{}", toml::to_string(value)?);
-    let beside = tempfile::NamedTempFile::new_in(folder).with_context(|| path.to_owned())?;
-    fs::write(beside.path(), text).with_context(|| path.to_owned())?;
-    fs::set_permissions(beside.path(), std::os::unix::fs::PermissionsExt::from_mode(0o644))?;
-    beside.persist(&file).with_context(|| format!("{path}: cannot be written"))?;
-    Ok(())
+    files::write::whole(&root.join(path), 0o644, text)
 }
 
 fn parse<T: DeserializeOwned>(path: &str, text: &str) -> Result<T> {
@@ -81,6 +73,7 @@ fn problem(path: &str, text: &str, error: &toml::de::Error) -> Problem {
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
+    use std::fs;
 
     use super::*;
 

@@ -18,6 +18,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "columns",
             "context",
             "engines",
+            "escape",
             "evidence",
             "exit",
             "files",
@@ -35,14 +36,14 @@ const ARROWS: &[(&str, &[&str])] = &[
         ],
     ),
     // An engine gets the platform as a value: what it knows of services is the vocabulary's, so that it serves any.
-    ("engines", &["exit", "plan", "tools"]),
+    ("engines", &["exit", "files", "plan", "tools"]),
     // It gets what it packs as values: of git, of cargo and of the platform it knows nothing.
-    ("release", &["evidence", "exit", "files"]),
+    ("release", &["escape", "evidence", "exit", "files"]),
     // Git and GitHub as publishing sees them.
-    ("forge", &["exit", "plan", "release"]),
+    ("forge", &["exit", "files", "plan", "release"]),
     ("evidence", &["files"]),
-    ("images", &["exit", "plan", "platform", "tools"]),
-    ("plan", &["called", "exit", "nearest", "terminal"]),
+    ("images", &["exit", "files", "plan", "platform", "tools"]),
+    ("plan", &["called", "escape", "exit", "files", "nearest", "terminal"]),
     ("tools", &["context", "exit", "terminal"]),
     ("artifacts", &["checks", "files", "platform", "site"]),
     ("checks", &["nearest"]),
@@ -51,13 +52,14 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("thresholds", &["exit", "files", "site"]),
     ("platform", &[]),
     ("context", &["exit"]),
-    ("stdout", &["called"]),
+    ("files", &["escape", "exit"]),
+    ("stdout", &["called", "escape"]),
     ("terminal", &[]),
     ("columns", &[]),
-    ("files", &[]),
     ("nearest", &[]),
-    ("exit", &["called"]),
+    ("exit", &["called", "escape"]),
     ("called", &[]),
+    ("escape", &[]),
 ];
 
 /// Single files that may use one room more, and why.
@@ -284,6 +286,20 @@ fn rooms_that_think_do_nothing_else() {
     assert!(problems.is_empty(), "{}", problems.join("\n"));
     let planted = [source("checks/a.rs", "//! A.\nuse std::fs;\n#[cfg(test)]\nuse std::env;")];
     assert_eq!(outside_looks(&planted), ["checks/a.rs:2: std::fs in a room that only thinks"]);
+}
+
+/// Whose errors name a random file, and not that the environment's place for such files is at fault.
+#[test]
+fn temporary_files_are_made_in_one_place() {
+    let made =
+        ["tempfile::tempdir()", "NamedTempFile::new()", "tempfile::tempfile()", ".tempdir()", ".tempfile()"];
+    for Source { path, text } in sources("src") {
+        let own = text.split("#[cfg(test)]").next().unwrap();
+        let tests = path.ends_with("test.rs") || path.ends_with("tests.rs") || path.ends_with("stand_ins.rs");
+        let found = made.iter().find(|made| own.contains(**made));
+        let allowed = tests || path == "files/temporary.rs";
+        assert!(allowed || found.is_none(), "{path}: {found:?}; crate::files::temporary names the cause");
+    }
 }
 
 #[test]

@@ -1,12 +1,13 @@
 //! Records on disk: a file for each gate, rehearsal and drill, written beside and renamed.
 
 use std::fs;
-use std::io::{ErrorKind, Write as _};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
 
 use super::record::{Kind, Record, SCHEMA};
+use crate::files;
 
 /// The folder of the records below a state folder.
 #[must_use]
@@ -19,16 +20,8 @@ pub fn folder(state: &Path) -> PathBuf {
 /// # Errors
 /// When it cannot be written.
 pub fn write(state: &Path, record: &Record) -> Result<()> {
-    let path = file(state, record.kind, &record.name);
-    let act = || -> Result<()> {
-        let folder = path.parent().context("it has no folder")?;
-        fs::create_dir_all(folder)?;
-        let mut beside = tempfile::NamedTempFile::new_in(folder)?;
-        beside.write_all(format!("{}\n", serde_json::to_string_pretty(record)?).as_bytes())?;
-        beside.persist(&path)?;
-        Ok(())
-    };
-    act().with_context(|| format!("cannot write {}", path.display()))
+    let text = serde_json::to_string_pretty(record)? + "\n";
+    files::write::whole(&file(state, record.kind, &record.name), 0o600, text)
 }
 
 /// The record of something; none when it never passed here.

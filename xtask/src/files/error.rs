@@ -5,8 +5,11 @@ use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStringExt as _;
 use std::path::{Path, PathBuf};
 
+use indicatif::HumanBytes;
 use rustix::fs::FileType;
 use rustix::io::Errno;
+
+use crate::escape;
 
 /// Why a file was not read.
 #[derive(Debug)]
@@ -102,12 +105,9 @@ impl fmt::Display for Error {
                  this checkout: move it away",
                 shown(path)
             ),
-            Self::TooLarge { path, limit } => write!(
-                out,
-                "{} is too large: no more than {} MiB are read here",
-                shown(path),
-                limit.div_ceil(1024 * 1024)
-            ),
+            Self::TooLarge { path, limit } => {
+                write!(out, "{} is too large: no more than {} are read here", shown(path), HumanBytes(*limit))
+            }
             Self::NotText { path, at } => {
                 write!(out, "{}: byte {at} is no UTF-8; expected a text file", shown(path))
             }
@@ -131,26 +131,14 @@ impl fmt::Display for Errors {
 
 impl std::error::Error for Errors {}
 
-/// A path as a terminal may show it: control characters and those that turn the direction of writing are escaped, and
-/// bytes that are no UTF-8 too.
+/// A path as a terminal may show it: on its line, every character of it seen as what it is.
 pub fn shown(path: &Path) -> String {
     let mut text = String::new();
     for chunk in path.as_os_str().as_encoded_bytes().utf8_chunks() {
-        for char in chunk.valid().chars() {
-            if char.is_control() || turns(char) {
-                text.extend(char.escape_unicode());
-            } else {
-                text.push(char);
-            }
-        }
+        text.push_str(&escape::name(chunk.valid()));
         for byte in chunk.invalid() {
             let _ = write!(text, "\\x{byte:02x}");
         }
     }
     text
-}
-
-/// Unicode's bidirectional controls and line separators, by which a name can pass for another.
-fn turns(char: char) -> bool {
-    matches!(char, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }

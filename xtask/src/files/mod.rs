@@ -1,3 +1,5 @@
+//! Files that are read whoever put them there, that are written whole or not at all, and temporary ones.
+//!
 //! Reads files that anybody may have put there: a regular file and nothing else, opened without following a link,
 //! without waiting for a writer, and never past a limit.
 //!
@@ -8,8 +10,10 @@
 mod error;
 mod listing;
 mod root;
+pub mod temporary;
 #[cfg(test)]
 mod tests;
+pub mod write;
 
 use std::fs::File;
 use std::io::Read as _;
@@ -25,6 +29,10 @@ pub use root::{BESIDE, Root, Staged};
 
 /// Enough for every text that people or this program write into a tree, in bytes.
 pub const TEXT: u64 = 16 * 1024 * 1024;
+/// Enough for a key, a password or a signature.
+pub const KEY: u64 = 64 * 1024;
+/// Enough for an archive: a release, or an image.
+pub const ARCHIVE: u64 = 64 * 1024 * 1024 * 1024;
 
 /// A file's contents, and what it may be used for.
 #[derive(Debug)]
@@ -40,6 +48,19 @@ pub struct Read {
 /// When it does not exist, is anything but a regular file, or cannot be opened.
 pub fn open(path: &Path) -> Result<File, Error> {
     open_at(CWD, path, path)
+}
+
+/// Opens a regular file that has at most `limit` bytes now.
+///
+/// # Errors
+/// As [`open`], and when it is larger.
+pub fn open_within(path: &Path, limit: u64) -> Result<File, Error> {
+    let file = open(path)?;
+    match file.metadata() {
+        Ok(facts) if facts.len() <= limit => Ok(file),
+        Ok(_) => Err(Error::TooLarge { path: path.to_owned(), limit }),
+        Err(error) => Err(Error::Io { path: path.to_owned(), error }),
+    }
 }
 
 /// The contents of a regular file of at most `limit` bytes.

@@ -39,7 +39,7 @@ const REFUSED: [(&str, &str); 10] = [
     ("link", "link is a symbolic link to folder/file, and links are not followed"),
     ("endless", "endless is a symbolic link to /dev/zero, and links"),
     ("loop", "loop is a symbolic link to loop, and links"),
-    ("large", "large is too large: no more than 1 MiB"),
+    ("large", "large is too large: no more than 1.00 KiB"),
     ("gone/file", "gone"),
     ("large/file", "large"),
 ];

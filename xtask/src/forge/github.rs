@@ -12,6 +12,7 @@ use super::registry::{Image, Registry};
 use super::remote::{Check, Draft, Place, Public, Refs, Release, Remote};
 use super::repository::Repository;
 use crate::exit::refused;
+use crate::files::temporary;
 use crate::plan::interrupt::Interrupt;
 use crate::release::hashing;
 
@@ -166,7 +167,7 @@ impl Remote for GitHub {
     }
 
     fn fetched_sha256(&self, tag: &str, name: &str) -> Result<String> {
-        let folder = tempfile::tempdir()?;
+        let folder = temporary::folder("flowship-github-")?;
         let file = folder.path().join("fetched");
         let mut args = words(["release", "download", tag, "--pattern", name, "--output"]);
         args.push(file.as_os_str().to_owned());

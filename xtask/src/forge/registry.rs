@@ -14,6 +14,7 @@ use serde::Deserialize;
 use ureq::http::{self, Response};
 use ureq::{Body, SendBody};
 
+use crate::files;
 use crate::plan::interrupt::Interrupt;
 use crate::release::hashing;
 
@@ -78,23 +79,23 @@ impl Image {
     pub fn open(path: &Path) -> Result<Self> {
         let place = || format!("{}: expected an OCI archive of one image", path.display());
         let mut found = std::collections::BTreeMap::new();
-        let mut archive = tar::Archive::new(File::open(path).with_context(place)?);
-        for entry in archive.entries_with_seek().with_context(place)? {
+        let mut archive = tar::Archive::new(files::open_within(path, files::ARCHIVE)?);
+        for entry in archive.entries_with_seek().with_context(place)?.raw(true) {
             let entry = entry.with_context(place)?;
             let name = entry.path().with_context(place)?.to_string_lossy().into_owned();
             found.insert(name, (entry.raw_file_position(), entry.size()));
         }
-        let mut file = File::open(path)?;
-        let mut read = |name: &str| -> Result<Vec<u8>> {
+        let mut file = files::open_within(path, files::ARCHIVE)?;
+        let mut part = |name: &str| -> Result<Vec<u8>> {
             let (offset, size) = found.get(name).with_context(|| format!("{}: no {name}", place()))?;
             let mut bytes = Vec::new();
             file.seek(SeekFrom::Start(*offset))?;
             (&file).take((*size).min(LONGEST)).read_to_end(&mut bytes)?;
             Ok(bytes)
         };
-        let index: Index = serde_json::from_slice(&read("index.json")?).with_context(place)?;
+        let index: Index = serde_json::from_slice(&part("index.json")?).with_context(place)?;
         let [of_image] = index.manifests.as_slice() else { bail!("{}", place()) };
-        let manifest = read(&blob_name(&of_image.digest))?;
+        let manifest = part(&blob_name(&of_image.digest))?;
         let sha256 = hashing::of_bytes(&manifest).sha256;
         if of_image.digest != format!("sha256:{sha256}") {
             bail!("{}: its manifest is not {}", path.display(), of_image.digest);

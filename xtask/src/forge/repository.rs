@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, anyhow};
 
 use super::ask::{Answer, Question, words};
+use crate::files::temporary;
 use crate::release::history::{self, Commit, Tag, TagObject};
 
 /// Far longer than any of these questions takes on a local disk.
@@ -162,7 +163,7 @@ impl Repository<'_> {
     /// With what git says, when it has no key or cannot use it.
     pub fn try_signing(&self) -> Result<()> {
         let nothing = self.text(&["hash-object", "-t", "tree", "--stdin"])?;
-        let nowhere = tempfile::tempdir()?;
+        let nowhere = temporary::folder("flowship-signing-")?;
         let mut question = self.question(&["commit-tree", "--gpg-sign", "-m", "Can I sign?", &nothing]);
         question.env = self.tagger()?;
         question.env.push(("GIT_OBJECT_DIRECTORY", nowhere.path().display().to_string()));

@@ -10,6 +10,8 @@ use anyhow::{Context as _, Result, anyhow, bail};
 use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 
+use crate::files;
+
 /// An archive with its table of contents.
 #[derive(Debug)]
 pub struct Archive {
@@ -52,7 +54,7 @@ impl Archive {
     /// # Errors
     /// The file cannot be read, or is no image archive.
     pub fn open(path: &Path) -> Result<Self> {
-        let file = File::open(path).with_context(|| path.display().to_string())?;
+        let file = files::open_within(path, files::ARCHIVE)?;
         let mut members = BTreeMap::new();
         let mut tar = tar::Archive::new(BufReader::new(file));
         let no_archive =

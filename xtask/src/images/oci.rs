@@ -15,6 +15,8 @@ use sha2::{Digest as _, Sha256};
 use super::archive::{Archive, SavedImage, copy_hashed, hex, plain};
 use super::content::{self, Kind, Node, Tree};
 
+use crate::files::temporary;
+
 /// Writes `image` to `to` and gives the digest of its manifest.
 ///
 /// # Errors
@@ -88,7 +90,7 @@ fn plain_header(size: u64) -> tar::Header {
 /// Files are read from the layer that they are in last; several passes keep memory small and the order by path.
 fn write_layer<W: Write>(archive: &Archive, image: &SavedImage, tree: &Tree, out: W) -> Result<()> {
     // Contents by digest, once each, in a folder that vanishes: a layer cannot be read at any place.
-    let contents = tempfile::tempdir()?;
+    let contents = temporary::folder("flowship-image-")?;
     for name in &image.layers {
         for entry in tar::Archive::new(archive.layer(name)?).entries()? {
             let mut entry = entry?;

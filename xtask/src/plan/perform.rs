@@ -2,8 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::Write as _;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -21,6 +19,7 @@ use super::mask::{Mask, Outputs, Resolved};
 use super::probe;
 use super::service::ServiceName;
 use super::step::StepId;
+use crate::files;
 
 /// The variable that names the file in which a program leaves its outputs.
 pub const OUTPUT_FILE: &str = "FLOWSHIP_OUTPUT";
@@ -173,7 +172,7 @@ fn insert_outputs(arg: &mut Arg, desk: &Desk) -> Result<()> {
 }
 
 fn run_program(exec: &Exec, desk: &Desk) -> Result<Outputs> {
-    let left_by_program = tempfile::NamedTempFile::new().context("cannot make a file for outputs")?;
+    let left_by_program = files::temporary::file()?;
     if let Some(user) = exec.user {
         std::os::unix::fs::chown(left_by_program.path(), Some(user.uid), Some(user.gid))
             .context("cannot give the file for outputs to the user")?;
@@ -264,14 +263,7 @@ fn send_request(http: &Http, desk: &Desk) -> Result<Outputs> {
 
 fn write_file(write: &Write, desk: &Desk) -> Result<Outputs> {
     let contents = desk.resolve(&write.contents)?;
-    let place = || format!("cannot write {}", write.path.display());
-    let folder = write.path.parent().with_context(place)?;
-    fs::create_dir_all(folder).with_context(place)?;
-    let mut beside = tempfile::NamedTempFile::new_in(folder).with_context(place)?;
-    beside.write_all(contents.expose().as_bytes()).with_context(place)?;
-    beside.as_file().set_permissions(fs::Permissions::from_mode(write.mode)).with_context(place)?;
-    beside.as_file().sync_all().with_context(place)?;
-    beside.persist(&write.path).with_context(place)?;
+    files::write::whole(&write.path, write.mode, contents.expose())?;
     desk.log.line(&format!("wrote {} ({} bytes)", write.path.display(), contents.expose().len()));
     Ok(Outputs::new())
 }

@@ -29,6 +29,7 @@ use super::report::{Outcome, Report, Status, StepReport};
 use super::show::Show;
 use super::step::{Journaled, OnFailure, Plan, Step, StepId};
 use crate::exit::refused;
+use crate::files;
 
 /// How plans are carried out.
 pub struct Runner<'a> {
@@ -94,6 +95,10 @@ impl Runner<'_> {
                 plan.intent,
                 problems.join("\n  ")
             )));
+        }
+        if plan.steps.iter().any(|step| matches!(step.action, Action::Exec(_))) {
+            // Before any of it: not in the middle, and not in the words of whatever program fails for it.
+            files::temporary::usable()?;
         }
         let begun = Instant::now();
         let folder = self.state.join(&plan.target);

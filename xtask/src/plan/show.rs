@@ -14,6 +14,7 @@ use super::log;
 use super::report::{Status, StepReport};
 use super::step::{Step, StepId};
 use crate::called::as_called;
+use crate::escape;
 use crate::terminal;
 
 /// On GitHub a step's log is shown folded up to this many lines.
@@ -99,6 +100,7 @@ impl Show {
     /// One line for people, above the live ones.
     pub fn say(&self, text: &str) {
         let text = as_called(text);
+        let text = escape::text(&text);
         if self.look == Look::Terminal && self.live.println(&text).is_ok() && !self.live.is_hidden() {
             return;
         }

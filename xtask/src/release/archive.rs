@@ -1,7 +1,6 @@
 //! Writes a tree as a tar stream: the same bytes for the same contents, whatever machine, user or umask.
 
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::io::{self, BufReader, Read as _, Write};
 use std::path::PathBuf;
 
@@ -9,6 +8,9 @@ use anyhow::{Context as _, Result, bail};
 
 use super::header::{Form, header};
 use super::link::leaves;
+use super::path;
+use crate::escape;
+use crate::files;
 
 /// Tar's unit.
 const BLOCK: usize = 512;
@@ -41,6 +43,16 @@ pub type Tree = BTreeMap<String, Node>;
 /// # Errors
 /// A file cannot be read or changes while it is, a path is too long, or `out` cannot be written.
 pub fn write(tree: &Tree, top: &str, mtime: u64, out: &mut dyn Write) -> Result<()> {
+    let mut twins: BTreeMap<String, &String> = BTreeMap::new();
+    for path in tree.keys() {
+        // What verification would refuse is not packed.
+        if let Some(problem) = path::problem(path) {
+            bail!("{}: {problem}; give it another name", escape::name(path));
+        }
+        if let Some(twin) = twins.insert(path::folded(path), path) {
+            bail!("{path}: some file systems take it for {twin}; give it another name");
+        }
+    }
     let mut entries: BTreeMap<String, Option<&Node>> = BTreeMap::new();
     entries.insert(top.to_owned(), None);
     for (path, node) in tree {
@@ -77,7 +89,7 @@ fn file(path: &str, executable: bool, contents: &Contents, mtime: u64, out: &mut
             size
         }
         Contents::File(from) => {
-            let file = File::open(from).with_context(|| from.display().to_string())?;
+            let file = files::open_within(from, files::ARCHIVE)?;
             let size = file.metadata()?.len();
             out.write_all(header(path, Form::File { executable, size }, "", mtime)?.as_bytes())?;
             let mut reader = BufReader::with_capacity(BUFFER.min(size as usize + 1), file.take(size));

@@ -1,11 +1,12 @@
 //! Which machine a program is for, by the header of its ELF file.
 
-use std::fs::File;
 use std::io::Read as _;
 use std::path::Path;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use vocabulary::model::Architecture;
+
+use crate::files;
 
 /// As far as `e_machine` ends.
 const HEADER: usize = 20;
@@ -18,9 +19,7 @@ const BEGINS: [u8; 6] = [0x7f, b'E', b'L', b'F', 2, 1];
 /// It cannot be read.
 pub fn problem(path: &Path, architecture: Architecture) -> Result<Option<String>> {
     let mut header = Vec::new();
-    File::open(path)
-        .and_then(|file| file.take(HEADER as u64).read_to_end(&mut header))
-        .with_context(|| path.display().to_string())?;
+    files::open(path)?.take(HEADER as u64).read_to_end(&mut header)?;
     Ok(told(&header, architecture))
 }
 

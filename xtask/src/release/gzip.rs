@@ -3,11 +3,13 @@
 //! the number of threads nor their order shows in the result.
 
 use std::collections::VecDeque;
-use std::io::{self, Write};
+use std::io::{self, BufRead, Read, Write};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
+use flate2::Crc;
+use flate2::bufread::DeflateDecoder;
 use libdeflater::{CompressionLvl, Compressor};
 
 /// Bytes of a block. Smaller ones lose more at their beginnings, where nothing is there to refer to.
@@ -99,6 +101,84 @@ impl<W: Write> Write for ParallelGzip<W> {
     }
 }
 
+/// What every member begins with: deflate, neither name nor time nor comment, compressed as well as it can, on a system
+/// that is not named.
+const HEADER: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 2, 255];
+
+/// Reads what [`ParallelGzip`] writes, and refuses everything else that gzip allows: other headers, and members that are
+/// not full before the last one.
+pub struct StrictGzip<R> {
+    decoder: DeflateDecoder<R>,
+    /// Of the member that is read.
+    sum: Option<Crc>,
+    /// Whether the member before was full; true before the first.
+    full: bool,
+    first: bool,
+}
+
+impl<R: BufRead> StrictGzip<R> {
+    pub fn new(reader: R) -> Self {
+        Self { decoder: DeflateDecoder::new(reader), sum: None, full: true, first: true }
+    }
+
+    /// Begins the next member; false at the end of the file.
+    fn begin(&mut self) -> io::Result<bool> {
+        let reader = self.decoder.get_mut();
+        if !self.first && reader.fill_buf()?.is_empty() {
+            return Ok(false);
+        }
+        let mut header = [0; HEADER.len()];
+        reader.read_exact(&mut header)?;
+        if !self.full || header != HEADER {
+            return Err(io::Error::other(
+                "its gzip form is not ours: a name, a time or another header, or a part that is not full before the last",
+            ));
+        }
+        self.sum = Some(Crc::new());
+        Ok(true)
+    }
+
+    /// Judges the member that has just been read to its end.
+    fn end(&mut self, sum: &Crc) -> io::Result<()> {
+        let mut trailer = [0; 8];
+        self.decoder.get_mut().read_exact(&mut trailer)?;
+        let size = sum.amount() as usize;
+        if trailer != [sum.sum().to_le_bytes(), sum.amount().to_le_bytes()].concat()[..]
+            || (size == 0 && !self.first)
+        {
+            return Err(io::Error::other("the sum or the size of a gzip member is wrong"));
+        }
+        (self.full, self.first) = (size == BLOCK, false);
+        self.decoder.reset_data();
+        Ok(())
+    }
+}
+
+impl<R: BufRead> Read for StrictGzip<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if buffer.is_empty() {
+            return Ok(0);
+        }
+        loop {
+            if self.sum.is_none() && !self.begin()? {
+                return Ok(0);
+            }
+            let got = self.decoder.read(buffer)?;
+            let Some(sum) = &mut self.sum else { continue };
+            if got == 0 {
+                let sum = self.sum.take().unwrap_or_default();
+                self.end(&sum)?;
+                continue;
+            }
+            sum.update(&buffer[..got]);
+            if sum.amount() as usize > BLOCK {
+                return Err(io::Error::other("a gzip member is larger than ours are"));
+            }
+            return Ok(got);
+        }
+    }
+}
+
 fn ended() -> io::Error {
     io::Error::other("a compressing thread has ended")
 }
@@ -123,9 +203,63 @@ fn compress(queue: &Mutex<Receiver<Work>>) {
 
 #[cfg(test)]
 mod tests {
-    use std::io::Read as _;
-
     use super::*;
+
+    fn read(bytes: &[u8]) -> io::Result<Vec<u8>> {
+        let mut back = Vec::new();
+        StrictGzip::new(bytes).read_to_end(&mut back).map(|_| back)
+    }
+
+    /// A member as `gzip` and its relatives may write it.
+    fn member(builder: flate2::GzBuilder, bytes: &[u8]) -> Vec<u8> {
+        let mut encoder = builder.write(Vec::new(), flate2::Compression::best());
+        encoder.write_all(bytes).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    #[test]
+    fn only_our_own_form_of_gzip_is_read() {
+        let builder = || flate2::GzBuilder::new().operating_system(255);
+        for size in [0, 1, BLOCK - 1, BLOCK, BLOCK + 1, 2 * BLOCK] {
+            assert!(read(&compressed(&sample(size), 2, BLOCK)).unwrap() == sample(size), "{size}");
+        }
+        let ours = compressed(b"1", 1, 1);
+        assert_eq!(read(&member(builder(), b"1")).unwrap(), b"1", "the builder's own form is ours");
+        let full = compressed(&sample(BLOCK), 1, BLOCK);
+        for (what, bytes) in [
+            ("nothing", Vec::new()),
+            ("a name", member(builder().filename("x"), b"1")),
+            ("a time", member(builder().mtime(1), b"1")),
+            ("a comment", member(builder().comment("x"), b"1")),
+            ("an extra field", member(builder().extra(&b"x"[..]), b"1")),
+            ("another system", member(builder().operating_system(3), b"1")),
+            ("two members", [ours.clone(), ours.clone()].concat()),
+            ("an empty one at the end", [full.clone(), compressed(b"", 1, 1)].concat()),
+            ("an empty one first", [compressed(b"", 1, 1), ours.clone()].concat()),
+            ("a larger one", member(builder(), &sample(BLOCK + 1))),
+            ("rubbish behind", [ours.clone(), vec![0]].concat()),
+            ("a reserved flag", {
+                let mut bytes = ours.clone();
+                bytes[3] = 0x80;
+                bytes
+            }),
+            ("another sum", {
+                let mut bytes = ours.clone();
+                *bytes.iter_mut().rev().nth(7).unwrap() ^= 1;
+                bytes
+            }),
+            ("another size", {
+                let mut bytes = ours.clone();
+                *bytes.last_mut().unwrap() ^= 1;
+                bytes
+            }),
+        ] {
+            assert!(read(&bytes).is_err(), "{what}");
+        }
+        for cut in 0..ours.len() {
+            assert!(read(&ours[..cut]).is_err(), "cut to {cut}");
+        }
+    }
 
     fn compressed(bytes: &[u8], threads: usize, at_once: usize) -> Vec<u8> {
         let mut gzip = ParallelGzip::new(Vec::new(), threads).unwrap();
@@ -151,8 +285,6 @@ mod tests {
         for (threads, at_once) in [(1, 1000), (2, BLOCK), (3, 4096), (16, BLOCK + 1)] {
             assert_eq!(compressed(&bytes, threads, at_once), one, "{threads} threads, {at_once} at once");
         }
-        assert_eq!(&one[4..8], &[0; 4], "no time");
-        assert_eq!(one[3], 0, "no name");
         let mut back = Vec::new();
         flate2::read::MultiGzDecoder::new(&one[..]).read_to_end(&mut back).unwrap();
         assert!(back == bytes);

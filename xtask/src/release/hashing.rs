@@ -1,11 +1,12 @@
 //! SHA-256 of what is written or read, in the same pass.
 
-use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
 use sha2::{Digest as _, Sha256};
+
+use crate::files;
 
 /// Big enough that a debug build spends its time in the hash and not in the loop.
 const BUFFER: usize = 1024 * 1024;
@@ -56,10 +57,10 @@ pub fn of_bytes(bytes: &[u8]) -> Hashed {
 /// Of a file.
 ///
 /// # Errors
-/// The file cannot be read.
+/// It is no regular file, or cannot be read.
 pub fn of_file(path: &Path) -> Result<Hashed> {
     let place = || format!("cannot read {}", path.display());
-    let mut file = File::open(path).with_context(place)?;
+    let mut file = files::open_within(path, files::ARCHIVE)?;
     let mut hash = Sha256::new();
     let mut buffer = vec![0; BUFFER];
     let mut bytes = 0;
@@ -80,6 +81,8 @@ pub fn hex(bytes: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::fs::File;
+
     use super::*;
 
     #[test]

@@ -1,14 +1,19 @@
 //! Where symbolic links of an archive may lead.
 
+use super::path::name_problem;
+
 /// Whether a link at `path`, which begins with the archive's one folder, may lead out of that folder.
 ///
 /// A `..` after a name may: the name can be a link itself, and then nobody can tell from the text where it leads. At the
 /// beginning of the link it is counted: what a link lies in are folders.
 pub fn leaves(path: &str, link: &str) -> bool {
-    if link.is_empty() || link.starts_with('/') || link.chars().any(char::is_control) {
+    if link.is_empty() || link.starts_with('/') {
         return true;
     }
     let parts = || link.split('/').filter(|part| !["", "."].contains(part));
+    if parts().any(|part| part != ".." && name_problem(part).is_some()) {
+        return true;
+    }
     let up = parts().take_while(|part| *part == "..").count();
     let folders_below_top = path.split('/').count().saturating_sub(2);
     up > folders_below_top || parts().skip(up).any(|part| part == "..")
@@ -36,6 +41,8 @@ mod tests {
             ("top/l", "/etc/passwd", true),
             ("top/l", "", true),
             ("top/l", "a\nb", true),
+            ("top/l", "a\\..\\..\\b", true),
+            ("top/l", "a\u{202e}b", true),
         ] {
             assert_eq!(leaves(path, link), out, "{path} -> {link}");
         }

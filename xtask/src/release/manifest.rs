@@ -1,13 +1,13 @@
 //! `manifest.json`, beside the bundle: what the release says of itself, and its files. What other programs read first.
 
-use std::fs;
-use std::io::ErrorKind;
 use std::path::Path;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
+use indicatif::HumanBytes;
 use serde::{Deserialize, Serialize};
 
 use super::description::{self, Release};
+use crate::files;
 
 /// Its name.
 pub const FILE: &str = "manifest.json";
@@ -65,8 +65,8 @@ impl Manifest {
     pub fn table(&self, folder: &Path) -> String {
         let Release { version, commit, .. } = &self.release;
         let rows = self.artifacts.iter().map(|file| {
-            let megabytes = format!("{}.{} MB", file.bytes / 1_000_000, file.bytes % 1_000_000 / 100_000);
-            format!("{megabytes:>10}  {}  {}\n", &file.sha256[..12.min(file.sha256.len())], file.name)
+            let size = HumanBytes(file.bytes).to_string();
+            format!("{size:>12}  {}  {}\n", &file.sha256[..12.min(file.sha256.len())], file.name)
         });
         format!("flowship {version} of {commit} in {}\n{}", folder.display(), rows.collect::<String>())
     }
@@ -77,12 +77,8 @@ impl Manifest {
 /// # Errors
 /// The file cannot be read.
 pub fn read(folder: &Path) -> Result<Result<Manifest, String>> {
-    let path = folder.join(FILE);
-    match fs::read_to_string(&path) {
-        Ok(text) => Ok(Manifest::parse(&text)),
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(Err(format!("{FILE} is missing"))),
-        Err(error) => Err(error).with_context(|| path.display().to_string()),
-    }
+    let text = files::if_there(files::text(&folder.join(FILE), files::TEXT))?;
+    Ok(text.map_or_else(|| Err(format!("{FILE} is missing")), |text| Manifest::parse(&text)))
 }
 
 #[cfg(test)]
@@ -121,6 +117,6 @@ pub mod tests {
         assert!(Manifest::parse(&newer).unwrap_err().contains("its schema is 2"));
         let more = text.replacen("\"schema\":1", "\"schema\":1,\"extra\":1", 1);
         assert!(Manifest::parse(&more).unwrap_err().contains("unknown field `extra`"));
-        assert!(manifest.table(Path::new("x")).contains("12.3 MB"));
+        assert!(manifest.table(Path::new("x")).contains("11.77 MiB  000000000000  flowship"));
     }
 }

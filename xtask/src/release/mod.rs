@@ -19,6 +19,7 @@ pub mod ledger;
 pub mod link;
 pub mod manifest;
 pub mod oci_digest;
+pub mod path;
 pub mod problems;
 pub mod program;
 pub mod provenance;

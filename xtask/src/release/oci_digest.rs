@@ -1,6 +1,5 @@
 //! Which image an OCI archive holds: the digest of its only manifest.
 
-use std::fs::File;
 use std::io::{BufReader, Read as _};
 use std::path::Path;
 
@@ -8,6 +7,7 @@ use anyhow::{Context as _, Result};
 use serde_json::Value;
 
 use super::hashing;
+use crate::files;
 
 /// Manifests and indexes are small.
 const LONGEST: u64 = 4 * 1024 * 1024;
@@ -38,8 +38,9 @@ pub fn of(path: &Path) -> Result<Result<String, String>> {
 }
 
 fn member(path: &Path, name: &str) -> Result<Option<Vec<u8>>> {
-    let mut archive = tar::Archive::new(BufReader::new(File::open(path)?));
-    for entry in archive.entries_with_seek()? {
+    let mut archive = tar::Archive::new(BufReader::new(files::open_within(path, files::ARCHIVE)?));
+    // Raw: the names that extended headers give would be held in memory, however long they are.
+    for entry in archive.entries_with_seek()?.raw(true) {
         let entry = entry?;
         if entry.path_bytes().as_ref() == name.as_bytes() {
             let mut bytes = Vec::new();

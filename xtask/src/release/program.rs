@@ -1,13 +1,13 @@
 //! What is told of an operator's program that one machine has built and another takes into a release.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use serde::{Deserialize, Serialize};
 
 use crate::exit::refused;
+use crate::files;
 
 /// Of one program.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -35,25 +35,22 @@ pub fn file(program: &Path) -> PathBuf {
 pub fn read(program: &Path) -> Result<Program> {
     let file = file(program);
     let refuse = |error: String| {
-        refused(format!(
-            "{}: {error}; expected what `cargo xtask release operator` leaves beside the program",
-            file.display()
-        ))
+        refused(format!("{error}; expected what `cargo xtask release operator` leaves beside the program"))
     };
-    let text = fs::read_to_string(&file).map_err(|error| refuse(error.to_string()))?;
-    serde_json::from_str(&text).map_err(|error| refuse(error.to_string()))
+    let text = files::text(&file, files::TEXT).map_err(|error| refuse(error.to_string()))?;
+    serde_json::from_str(&text).map_err(|error| refuse(format!("{}: {error}", file.display())))
 }
 
 /// # Errors
 /// It cannot be written.
 pub fn write(program: &Path, told: &Program) -> Result<()> {
-    let file = file(program);
-    let text = serde_json::to_string_pretty(told)? + "\n";
-    fs::write(&file, text).with_context(|| format!("cannot write {}", file.display()))
+    files::write::whole(&file(program), 0o644, serde_json::to_string_pretty(told)? + "\n")
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]
@@ -75,6 +72,6 @@ mod tests {
             assert!(error.contains("gnu.json: ") && error.contains("release operator"), "{error}");
         }
         fs::remove_file(&file).unwrap();
-        assert!(read(&program).unwrap_err().to_string().contains("No such file"));
+        assert!(read(&program).unwrap_err().to_string().contains("there is no such file"));
     }
 }

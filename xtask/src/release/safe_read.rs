@@ -12,11 +12,16 @@ use tar::{EntryType, Header};
 use super::hashing;
 use super::header::{Form, header};
 use super::link::leaves;
+use super::path;
+use crate::escape;
 
 const BLOCK: usize = 512;
 const BUFFER: usize = 1024 * 1024;
-/// Bytes of a file that is kept in memory: lock files are smaller.
+/// Bytes that are kept in memory, of all files together: lock files are smaller.
 const KEPT: u64 = 64 * 1024 * 1024;
+/// Entries of an archive, and bytes of all its files: many times what ours have.
+const ENTRIES: usize = 20_000;
+const UNPACKED: u64 = 8 * 1024 * 1024 * 1024;
 
 /// What the archive must be.
 pub struct Expected<'a> {
@@ -44,7 +49,16 @@ pub struct Reading {
 
 /// Reads a tar stream to its end; files for which `keep` says so are kept.
 pub fn read(stream: impl Read, expected: &Expected, keep: &dyn Fn(&str) -> bool) -> Reading {
-    let mut reader = Reader { stream, expected, keep, reading: Reading::default(), last: String::new() };
+    let mut reader = Reader {
+        stream,
+        expected,
+        keep,
+        reading: Reading::default(),
+        last: String::new(),
+        folded: BTreeMap::new(),
+        unpacked: 0,
+        kept: 0,
+    };
     if let Err(error) = reader.all() {
         reader.reading.problems.push(format!("the archive is damaged or cut short: {error}"));
     }
@@ -58,6 +72,11 @@ struct Reader<'a, R> {
     reading: Reading,
     /// The path of the entry before.
     last: String,
+    /// The path of each entry, by what file systems may take it for.
+    folded: BTreeMap<String, String>,
+    /// Bytes of the files so far.
+    unpacked: u64,
+    kept: u64,
 }
 
 impl<R: Read> Reader<'_, R> {
@@ -94,9 +113,13 @@ impl<R: Read> Reader<'_, R> {
 
     fn entry(&mut self, told: &Header, buffer: &mut [u8]) -> io::Result<()> {
         let raw = told.path_bytes();
-        let shown = String::from_utf8_lossy(&raw).escape_debug().to_string();
+        let shown = escape::name(&String::from_utf8_lossy(&raw)).into_owned();
         let path = String::from_utf8(raw.to_vec()).unwrap_or_default();
         let size = told.entry_size()?;
+        self.unpacked = self.unpacked.saturating_add(size);
+        if self.unpacked > UNPACKED || self.folded.len() >= ENTRIES {
+            return Err(io::Error::other("it holds more than a release does"));
+        }
         let link = told
             .link_name_bytes()
             .map(|link| String::from_utf8_lossy(&link).into_owned())
@@ -112,7 +135,8 @@ impl<R: Read> Reader<'_, R> {
         let path = if form == Some(Form::Folder) { path.trim_end_matches('/').to_owned() } else { path };
         let sound = self.judge(&shown, &path, form, &link, told);
         let below = path.strip_prefix(self.expected.top).map(|path| path.trim_start_matches('/').to_owned());
-        let keep = sound && size <= KEPT && below.as_deref().is_some_and(self.keep);
+        let keep = sound && self.kept.saturating_add(size) <= KEPT && below.as_deref().is_some_and(self.keep);
+        self.kept += if keep { size } else { 0 };
         let (sha256, kept) = self.contents(size, keep, buffer)?;
         if let (true, Some(form), Some(below)) = (sound, form, below) {
             let found = match form {
@@ -142,12 +166,8 @@ impl<R: Read> Reader<'_, R> {
         };
         if path.starts_with('/') {
             note("an absolute path".to_owned());
-        } else if path.split('/').any(|part| part == "..") {
-            note("a path that leaves the archive's folder".to_owned());
-        } else if path.split('/').any(|part| part.is_empty() || part == ".")
-            || path.chars().any(char::is_control)
-        {
-            note("a path in another form than ours".to_owned());
+        } else if let Some(problem) = path::problem(path) {
+            note(problem.to_owned());
         } else if path != top && !path.strip_prefix(top).is_some_and(|rest| rest.starts_with('/')) {
             note(format!("not below {top}/"));
         }
@@ -159,6 +179,8 @@ impl<R: Read> Reader<'_, R> {
             note("is there twice".to_owned());
         } else if path < self.last.as_str() {
             note(format!("comes after {}: not in our order", self.last));
+        } else if let Some(twin) = self.folded.insert(path::folded(path), path.to_owned()) {
+            note(format!("some file systems take it for {twin}"));
         }
         if let Some((folder, _)) = below.rsplit_once('/')
             && self.reading.entries.get(folder) != Some(&Found::Folder)
@@ -308,7 +330,19 @@ mod tests {
             (vec![file("topf")], "not below top/"),
             (vec![file("top/./f")], "another form"),
             (vec![file("top//f")], "another form"),
-            (vec![file("top/a\nb")], "another form"),
+            (vec![file("top/a\nb")], "does not show"),
+            (vec![file("top/a\u{1b}[31m")], r"top/a\u{1b}[31m: a character that does not show"),
+            (vec![file("top/a\u{202e}b")], "does not show"),
+            (vec![file("top/-rf")], "begins with a dash"),
+            (vec![file("top/a ")], "ends with a full stop or a blank"),
+            (vec![file("top/a.")], "ends with a full stop or a blank"),
+            (vec![file("top/z\\..\\x")], "a backslash"),
+            (vec![file("top/o\u{308}")], "normal form C"),
+            (vec![file("top/A"), file("top/a")], "some file systems take it for top/A"),
+            (vec![folder("top/A"), folder("top/a")], "some file systems take it for top/A"),
+            (vec![file("top/STRASSE"), file("top/stra\u{df}e")], "take it for top/STRASSE"),
+            (vec![file("top/\u{3c2}"), file("top/\u{3c3}")], "some file systems take it for"),
+            (vec![link("top/l", "a\\..\\..\\b")], "leaves the archive's folder"),
             (vec![file("top/f"), file("top/f")], "is there twice"),
             (vec![file("top/g"), file("top/f")], "not in our order"),
             (vec![file("top/a/f")], "lies below a, which is no folder"),

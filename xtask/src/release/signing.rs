@@ -1,6 +1,5 @@
 //! The signature over the sums, in minisign's form: `minisign -Vm SHA256SUMS -p KEY.pub` verifies it too.
 
-use std::fs::{self, File};
 use std::io::{Cursor, Read as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
@@ -9,6 +8,7 @@ use anyhow::{Context as _, Result, anyhow};
 use minisign::{KeyPair, PublicKey, PublicKeyBox, SecretKey, SecretKeyBox, SignatureBox};
 
 use crate::exit::refused;
+use crate::files;
 
 /// Its name.
 pub const FILE: &str = "SHA256SUMS.minisig";
@@ -74,11 +74,8 @@ fn one_line(text: String) -> String {
 /// A file that this user alone can read.
 fn own(path: &Path) -> Result<String> {
     let place = || path.display().to_string();
-    let mut file = File::open(path).map_err(|error| refused(format!("{}: {error}", place())))?;
+    let mut file = files::open_within(path, files::KEY).map_err(|error| refused(error.to_string()))?;
     let facts = file.metadata().with_context(place)?;
-    if !facts.is_file() {
-        return Err(refused(format!("{}: expected a file", place())));
-    }
     if facts.mode() & 0o077 != 0 {
         return Err(refused(format!(
             "{0}: others can read or write it (mode {1:04o}): whoever signs with it could be anyone; run chmod 600 {0} and think \
@@ -88,7 +85,7 @@ fn own(path: &Path) -> Result<String> {
         )));
     }
     let mut text = String::new();
-    file.read_to_string(&mut text).with_context(place)?;
+    file.read_to_string(&mut text).map_err(|error| refused(format!("{}: {error}", place())))?;
     Ok(text)
 }
 
@@ -147,18 +144,14 @@ pub fn verify(key: &PublicKey, sums: &[u8], signature: &str) -> Result<String, S
 /// The text of a file of the release, when it is there.
 ///
 /// # Errors
-/// It cannot be read.
-pub fn read(folder: &Path) -> Result<Option<String>> {
-    let path = folder.join(FILE);
-    match fs::read_to_string(&path) {
-        Ok(text) => Ok(Some(text)),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error).with_context(|| path.display().to_string()),
-    }
+/// It is no regular file, or cannot be read.
+pub fn read(folder: &Path) -> Result<Option<String>, files::Error> {
+    files::if_there(files::text(&folder.join(FILE), files::KEY))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
     use std::os::unix::fs::PermissionsExt as _;
 
     use super::*;

@@ -1,11 +1,8 @@
 //! `release package` that puts another release into the folder while `release publish` is at it.
 
-use std::fs::{self, OpenOptions};
-use std::io::Write as _;
-use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::PathBuf;
+use std::fs;
+use std::path::{Path, PathBuf};
 
-use rustix::fs::{CWD, FileType, Mode, OFlags, mknodat};
 use serde_json::json;
 
 use crate::workshop::{Ended, Workshop};
@@ -26,27 +23,27 @@ fn two_releases(workshop: &Workshop) -> (PathBuf, String) {
     (later, commit)
 }
 
+fn manifest(folder: &Path) -> serde_json::Value {
+    serde_json::from_slice(&fs::read(folder.join("manifest.json")).unwrap()).unwrap()
+}
+
 #[test]
 fn what_is_published_is_what_was_verified_with_the_commit_that_was_verified() {
     let workshop = Workshop::packaged();
-    let (later, commit) = two_releases(&workshop);
-    let sums = fs::read(later.join("SHA256SUMS")).unwrap();
-    // Whoever reads this one waits, and meanwhile the folder becomes the later release's.
-    let pipe = workshop.path(FOLDER).join("SHA256SUMS");
-    fs::remove_file(&pipe).unwrap();
-    mknodat(CWD, &pipe, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
-    let running = workshop.command(&["release", "publish", "--json"]);
+    let (later, _) = two_releases(&workshop);
+    let commit = manifest(&workshop.path(FOLDER))["release"]["commit"].clone();
+    let sums = fs::read_to_string(workshop.path(FOLDER).join("SHA256SUMS")).unwrap();
+    let gate = workshop.github().join("gate");
+    fs::write(&gate, "").unwrap();
+    let mut running = workshop.command(&["release", "publish", "--json"]);
+    running.env("STUB_WAIT", "checks");
     let ended = std::thread::scope(|scope| {
-        let running = scope.spawn(|| Ended::of(&{ running }.output().unwrap()));
-        let mut writer = None;
-        workshop.until("the sums are read", || {
-            let flags = OFlags::NONBLOCK.bits().cast_signed();
-            writer = OpenOptions::new().write(true).custom_flags(flags).open(&pipe).ok();
-            writer.is_some()
-        });
+        let running = scope.spawn(move || Ended::of(&running.output().unwrap()));
+        // It has verified, and has not planned yet.
+        workshop.until("it asks for the checks", || workshop.calls().iter().any(|call| call == "checks"));
         fs::rename(workshop.path(FOLDER), workshop.path("target/earlier")).unwrap();
         fs::rename(&later, workshop.path(FOLDER)).unwrap();
-        writer.unwrap().write_all(&sums).unwrap();
+        fs::remove_file(&gate).unwrap();
         running.join().unwrap()
     });
     assert_eq!(ended.code, Some(0), "{ended:#?}");
@@ -54,11 +51,14 @@ fn what_is_published_is_what_was_verified_with_the_commit_that_was_verified() {
     assert_eq!(told["problems"], json!([]));
     let steps = told["plan"]["steps"].as_array().unwrap();
     assert!(steps.len() > 5, "{steps:#?}");
-    assert!(
-        steps[0].to_string().contains(&commit),
-        "the later release's files with another commit: {}",
-        steps[0]
-    );
+    for step in steps {
+        let parameters = &step["action"]["native"]["parameters"];
+        let of = parameters.get("commit").or(parameters.get("target_commitish"));
+        assert_eq!(of, Some(&commit), "{step}");
+        if let Some(sha256) = parameters["sha256"].as_str() {
+            assert!(sums.contains(sha256) || parameters["file"].to_string().contains("SHA256SUMS"), "{step}");
+        }
+    }
 }
 
 #[test]

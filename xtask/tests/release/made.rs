@@ -5,8 +5,7 @@ use std::io::{Cursor, Read as _, Write as _};
 use std::path::PathBuf;
 use std::process::Output;
 
-use flate2::Compression;
-use flate2::write::GzEncoder;
+use flate2::{Compression, GzBuilder};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use tempfile::TempDir;
@@ -99,9 +98,9 @@ impl Made {
     }
 
     pub fn put_tar(&self, bytes: &[u8]) {
-        let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
-        gzip.write_all(bytes).unwrap();
-        self.write(BUNDLE, gzip.finish().unwrap());
+        // In the form that a release has: a member for each MiB, of no system.
+        let members = bytes.chunks(1024 * 1024).flat_map(|part| gzip(GzBuilder::new(), part));
+        self.write(BUNDLE, members.collect::<Vec<_>>());
     }
 
     pub fn verify(&self, repository: &Repository, arguments: &[&str]) -> Output {
@@ -117,6 +116,13 @@ impl Made {
         assert!(told.contains(part), "{part} is not in: {told}");
         assert!(told.contains("do not use it"), "{told}");
     }
+}
+
+/// A gzip member.
+pub fn gzip(header: GzBuilder, bytes: &[u8]) -> Vec<u8> {
+    let mut gzip = header.operating_system(255).write(Vec::new(), Compression::best());
+    gzip.write_all(bytes).unwrap();
+    gzip.finish().unwrap()
 }
 
 pub fn sha256(bytes: &[u8]) -> String {

@@ -1,6 +1,7 @@
 //! `cargo xtask release package` and `verify` as release managers and operators run them, on small repositories.
 
 mod fixture;
+mod hostile;
 mod images;
 mod keys;
 mod machines;

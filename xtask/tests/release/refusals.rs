@@ -3,17 +3,19 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 
+use flate2::GzBuilder;
 use tar::{EntryType, Header};
 
 use crate::fixture::{BUNDLE, Key, Repository, noise, text};
-use crate::made::Made;
+use crate::made::{Made, gzip};
 
-struct Signed {
-    repository: Repository,
-    key: Key,
+/// A release, and who signed it.
+pub struct Signed {
+    pub repository: Repository,
+    pub key: Key,
 }
 
-fn signed() -> Signed {
+pub fn signed() -> Signed {
     let key = Key::new();
     Signed { repository: Repository::new().packaged(&key), key }
 }
@@ -198,6 +200,15 @@ fn archives_that_are_not_ours_are_refused_even_when_signed() {
         (file("/etc/passwd"), "an absolute path"),
         (file("elsewhere"), "not below flowship-1.2.3/"),
         (file(&format!("{top}/release.json")), "is there twice"),
+        (file(&format!("{top}/\u{fb02}ows")), "some file systems take it for flowship-1.2.3/flows"),
+        (file(&format!("{top}/zu\u{308}")), "normal form C"),
+        (file(&format!("{top}/z\u{202e}gpj")), r"z\u{202e}gpj: a character that does not show"),
+        (file(&format!("{top}/z\u{1b}[31m")), r"z\u{1b}[31m: a character that does not show"),
+        (file(&format!("{top}/z\n✓ bundle")), r"z\u{a}✓ bundle: a character that does not show"),
+        (file(&format!("{top}/z\\..\\x")), "a backslash"),
+        (file(&format!("{top}/-rf")), "begins with a dash"),
+        (file(&format!("{top}/z ")), "ends with a full stop or a blank"),
+        (file(&format!("{top}/z.")), "ends with a full stop or a blank"),
         (file(&format!("{top}/zzz/x")), "which is no folder of the archive"),
         (setuid, "its owner, permissions, time"),
         (
@@ -219,14 +230,22 @@ fn archives_that_are_not_ours_are_refused_even_when_signed() {
         made.seal(&key);
         made.refused(&repository, &key, part);
     }
-    // The gzip itself: cut short, with another sum of its contents, and with something behind it.
-    let made = Made::of(&repository);
-    let gzip = made.read(BUNDLE);
-    let mut changed = gzip.clone();
+    // The gzip itself: cut short, with another sum of its contents, with something behind it, and in forms that gzip allows.
+    let whole = Made::of(&repository).read(BUNDLE);
+    let mut changed = whole.clone();
     // The sum and the length are its last eight bytes.
     let at = changed.len() - 8;
     changed[at] ^= 1;
-    for bytes in [gzip[..gzip.len() - 9].to_vec(), changed, [&gzip[..], b"more"].concat()] {
+    let (first, second) = tar.split_at(1024);
+    for bytes in [
+        whole[..whole.len() - 9].to_vec(),
+        changed,
+        [&whole[..], b"more"].concat(),
+        [gzip(GzBuilder::new(), first), gzip(GzBuilder::new(), second)].concat(),
+        gzip(GzBuilder::new().filename("bundle.tar"), &tar),
+        gzip(GzBuilder::new().mtime(1), &tar),
+        gzip(GzBuilder::new().comment("x"), &tar),
+    ] {
         let made = Made::of(&repository);
         made.write(BUNDLE, bytes);
         made.seal(&key);

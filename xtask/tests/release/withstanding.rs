@@ -2,12 +2,10 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
-
-use rustix::fs::{Mode, OFlags, open};
-use rustix::io::Errno;
 
 use crate::fixture::{Key, Repository, files, noise, text};
 use crate::made::Made;
@@ -27,6 +25,11 @@ fn whole(repository: &Repository) -> Vec<(String, Vec<u8>)> {
 fn a_kill_at_any_step_leaves_the_old_release_or_the_new_one_and_a_rerun_makes_it() {
     let operator = noise(20_000_000);
     let key = Key::new();
+    // What its password makes of it takes a while: time for a kill.
+    let slow = Key::of(minisign::KeyPair::generate_encrypted_keypair(Some("x".to_owned())).unwrap());
+    let password = slow.secret.with_extension("password");
+    fs::write(&password, "x").unwrap();
+    fs::set_permissions(&password, fs::Permissions::from_mode(0o600)).unwrap();
     let reference = Repository::with_operator(&operator).packaged(&key);
     let new = whole(&reference);
     // An older release is in the way.
@@ -39,25 +42,23 @@ fn a_kill_at_any_step_leaves_the_old_release_or_the_new_one_and_a_rerun_makes_it
         for (name, bytes) in files(&older.made()) {
             fs::write(repository.made().join(name), bytes).unwrap();
         }
-        let package = || repository.package(&["--key", key.secret.to_str().unwrap()]);
+        let package_with = |key: &Key| repository.package(&["--key", key.secret.to_str().unwrap()]);
         let signed =
             || Made::of(&repository).verify(&repository, &["--public-key", key.public.to_str().unwrap()]);
 
-        let killed = if step == "sign" {
-            // It may be done with the pipe before the kill comes: only a kill counts.
-            (0..20).any(|_| killed_while_signing(&repository, &mut package(), &key))
-        } else {
-            let mut child = quietly(&mut package());
-            begun(&repository, step, &mut child);
-            dies(child)
+        let mut child = match step {
+            "sign" => quietly(package_with(&slow).arg("--password-file").arg(&password)),
+            _ => quietly(&mut package_with(&key)),
         };
+        begun(&repository, step, &mut child);
+        let killed = dies(child);
         let found = whole(&repository);
         assert!(found == old || found == new, "killed at {step}: a half release");
         assert!(step != "sign" || (killed && found == old), "no kill came in the middle of signing");
         assert!(signed().status.success(), "killed at {step}: {}", text(&signed()));
         died_early += usize::from(killed && found == old);
 
-        let again = package().output().unwrap();
+        let again = package_with(&key).output().unwrap();
         assert!(again.status.success(), "after a kill at {step}: {}", text(&again));
         assert!(whole(&repository) == new, "after a kill at {step}: other bytes");
         assert!(signed().status.success(), "after a kill at {step}: {}", text(&signed()));
@@ -83,29 +84,6 @@ fn begun(repository: &Repository, step: &str, child: &mut Child) {
 fn dies(mut child: Child) -> bool {
     child.kill().unwrap();
     child.wait().unwrap().signal() == Some(9)
-}
-
-/// Kills it when the step asks for the key, in whose place a pipe is by then.
-fn killed_while_signing(repository: &Repository, package: &mut Command, key: &Key) -> bool {
-    let _ = fs::remove_dir_all(repository.path(".flowship/release-package/log"));
-    let mut child = quietly(package);
-    // It looks at the key before its first step, too.
-    begun(repository, "clear", &mut child);
-    let aside = key.secret.with_extension("aside");
-    fs::rename(&key.secret, &aside).unwrap();
-    assert!(Command::new("mkfifo").args(["-m", "0600"]).arg(&key.secret).status().unwrap().success());
-    let opened = || open(&key.secret, OFlags::WRONLY | OFlags::NONBLOCK, Mode::empty());
-    // A pipe can be opened like this once somebody wants to read it.
-    let writer = loop {
-        match opened() {
-            Err(Errno::NXIO) if child.try_wait().unwrap().is_none() => std::thread::yield_now(),
-            opened => break opened,
-        }
-    };
-    let killed = dies(child);
-    assert!(writer.is_ok(), "it ended without the key");
-    fs::rename(aside, &key.secret).unwrap();
-    killed
 }
 
 /// Makes `target/` a disk of its own with room for `$PAGES` pages, packages, makes room and packages again; keeps what

@@ -9,11 +9,12 @@ use duct::cmd;
 
 use super::sample::{Figure, figure, timed};
 use crate::context::Context;
+use crate::files::temporary;
 use crate::plan::interrupt::Interrupt;
 
 /// A cold build is too long to repeat: every figure is of one run.
 pub fn measure(context: &Context, _runs: usize, interrupt: &Interrupt) -> Result<Vec<Figure>> {
-    let target = tempfile::tempdir_in(context.state()).or_else(|_| tempfile::tempdir())?;
+    let target = tempfile::tempdir_in(context.state()).or_else(|_| temporary::folder("flowship-bench-"))?;
     let mut build = || -> Result<()> {
         if interrupt.raised() {
             anyhow::bail!("interrupted");

@@ -8,6 +8,7 @@ use duct::cmd;
 
 use super::sample::{Figure, figure, times};
 use crate::context::Context;
+use crate::files::temporary;
 use crate::plan::interrupt::Interrupt;
 use crate::tools::{Program, Tool, Toolbox, progress};
 
@@ -19,7 +20,7 @@ pub fn measure(context: &Context, runs: usize, _interrupt: &Interrupt) -> Result
     let toolbox = Toolbox::open(context)?;
     toolbox.ensure(&[Tool::GitCliff], progress::on_stderr().as_ref())?;
     let cliff = toolbox.path(Program::GitCliff)?;
-    let folder = tempfile::tempdir()?;
+    let folder = temporary::folder("flowship-bench-")?;
     let repository = folder.path();
     make(repository)?;
     let peer = || cmd!(&cliff, "--workdir", repository).dir(repository).stderr_null().read();

@@ -11,6 +11,7 @@ use duct::cmd;
 use super::sample::{Figure, figure, times};
 use crate::commands::ci::{Script, script};
 use crate::context::Context;
+use crate::files::temporary;
 use crate::plan::interrupt::Interrupt;
 use crate::tools::{Program, Tool, Toolbox, progress};
 
@@ -21,7 +22,7 @@ pub fn measure(context: &Context, runs: usize, _interrupt: &Interrupt) -> Result
     let scripts = script(context, &GATES)?;
     let toolbox = Toolbox::open(context)?;
     toolbox.ensure(&[Tool::Just], progress::on_stderr().as_ref())?;
-    let folder = tempfile::tempdir()?;
+    let folder = temporary::folder("flowship-bench-")?;
     let (sequence, justfile) = (folder.path().join("gates.sh"), folder.path().join("justfile"));
     fs::write(&sequence, sequential(&scripts))?;
     fs::write(&justfile, parallel(&scripts))?;

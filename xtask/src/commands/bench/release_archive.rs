@@ -9,6 +9,7 @@ use duct::cmd;
 
 use super::sample::{Figure, figure, timed};
 use crate::context::Context;
+use crate::files::temporary;
 use crate::plan::interrupt::Interrupt;
 use crate::plan::runner::cores;
 use crate::release::archive::{self, Contents, Node, Tree};
@@ -26,7 +27,8 @@ pub fn measure(context: &Context, runs: usize, interrupt: &Interrupt) -> Result<
     for program in ["tar", "pigz", "gzip", "tee", "sha256sum", "bash"] {
         which::which(program).with_context(|| format!("{program} is measured beside ours: install it"))?;
     }
-    let folder = tempfile::tempdir_in(context.path("target")).or_else(|_| tempfile::tempdir())?;
+    let folder =
+        tempfile::tempdir_in(context.path("target")).or_else(|_| temporary::folder("flowship-bench-"))?;
     let tree = generate(context, &folder.path().join("tree"))?;
     let out = folder.path().join("out.tar.gz");
     let shell = |script: &str| -> Result<()> {

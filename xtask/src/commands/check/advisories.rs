@@ -15,6 +15,7 @@ use crate::checks::licences::Kind;
 use crate::checks::sarif;
 use crate::context::Context;
 use crate::exit::{Reported, refused};
+use crate::files::temporary;
 use crate::plan::clock;
 use crate::stdout;
 use crate::tools::{Program, Tool, Toolbox, progress};
@@ -144,7 +145,7 @@ pub fn results(findings: &[Finding]) -> Vec<sarif::Result> {
 fn audit(toolbox: &Toolbox, database: &Database, lock: &str) -> Result<(CargoReport, usize)> {
     let program = toolbox.path(Program::CargoAudit)?;
     // A configuration of the tree's or the user's must not have it look away: it reads the first that it finds, this one.
-    let nowhere = tempfile::tempdir()?;
+    let nowhere = temporary::folder("flowship-advisories-")?;
     fs::create_dir(nowhere.path().join(".cargo"))?;
     fs::write(nowhere.path().join(".cargo/audit.toml"), "")?;
     let folder = database.folder.as_os_str();

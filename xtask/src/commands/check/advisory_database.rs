@@ -10,6 +10,7 @@ use tempfile::TempDir;
 
 use crate::checks::advisories;
 use crate::exit::refused;
+use crate::files::temporary;
 use crate::plan::clock;
 use crate::tools::{Program, Toolbox};
 
@@ -95,7 +96,7 @@ fn from(given: &Path) -> Result<Database> {
     if given.is_dir() {
         return opened(given, origin, None);
     }
-    let scratch = tempfile::Builder::new().prefix("flowship-advisories-").tempdir()?;
+    let scratch = temporary::folder("flowship-advisories-")?;
     let archive = flate2::read::GzDecoder::new(File::open(given)?);
     tar::Archive::new(archive).unpack(scratch.path()).context("it cannot be unpacked as .tar.gz")?;
     let folder = scratch.path().to_owned();

@@ -1,11 +1,10 @@
 //! Leaves the findings of a check where the run of all gates collects them.
 
-use std::fs;
-
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 
 use crate::checks::sarif;
 use crate::context::Context;
+use crate::files;
 
 /// Writes `target/xtask/sarif/CHECK.sarif`, whether there are findings or not.
 ///
@@ -18,13 +17,6 @@ pub fn write(
     version: &str,
     results: &[sarif::Result],
 ) -> Result<()> {
-    let folder = context.path("target/xtask/sarif");
-    let file = folder.join(format!("{check}.sarif"));
-    let written = fs::create_dir_all(&folder).map_err(anyhow::Error::from).and_then(|()| {
-        let beside = tempfile::NamedTempFile::new_in(&folder)?;
-        serde_json::to_writer_pretty(&beside, &sarif::log(tool, version, results))?;
-        beside.persist(&file)?;
-        Ok(())
-    });
-    written.with_context(|| format!("{}: cannot be written", file.display()))
+    let file = context.path(format!("target/xtask/sarif/{check}.sarif"));
+    files::write::whole(&file, 0o600, serde_json::to_vec_pretty(&sarif::log(tool, version, results))?)
 }

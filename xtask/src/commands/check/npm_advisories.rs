@@ -13,6 +13,7 @@ use crate::checks::advisories::{self, CONTROL_NPM, CONTROL_NPM_LOCK, CONTROL_NPM
 use crate::checks::licences::Kind;
 use crate::context::Context;
 use crate::exit::refused;
+use crate::files::temporary;
 use crate::stdout;
 use crate::tools::{Program, Tool, Toolbox, progress};
 
@@ -60,7 +61,7 @@ pub fn within_reach(toolbox: &Toolbox, context: &Context) -> Result<()> {
 }
 
 fn control(toolbox: &Toolbox, policy: &Policy) -> Result<()> {
-    let project = tempfile::Builder::new().prefix("flowship-npm-").tempdir()?;
+    let project = temporary::folder("flowship-npm-")?;
     fs::write(project.path().join("package.json"), CONTROL_NPM_MANIFEST)?;
     fs::write(project.path().join("package-lock.json"), CONTROL_NPM_LOCK)?;
     let found = audit(toolbox, policy, project.path(), "package-lock.json")?;

@@ -16,6 +16,7 @@ use crate::checks::leaks::{self, ALLOWANCES, Allowance, At, Judgement, Leak};
 use crate::checks::sarif;
 use crate::context::Context;
 use crate::exit::{Reported, refused};
+use crate::files::temporary;
 use crate::stdout;
 use crate::tools::{Program, Tool, Toolbox, progress};
 
@@ -159,7 +160,7 @@ const WHOLE_LOG: &str =
 
 impl Scanner {
     fn new(toolbox: &Toolbox, root: &Path) -> Result<Self> {
-        let scratch = tempfile::Builder::new().prefix("flowship-secrets-").tempdir()?;
+        let scratch = temporary::folder("flowship-secrets-")?;
         fs::write(scratch.path().join("gitleaks.toml"), "[extend]\nuseDefault = true\n")?;
         fs::create_dir(scratch.path().join("nothing"))?;
         let mut environment: BTreeMap<OsString, OsString> = std::env::vars_os().collect();

@@ -1,7 +1,6 @@
 //! What the steps of a plan cannot say as a program: done here, in this process.
 
 use std::fs;
-use std::io::Write as _;
 
 use anyhow::{Context as _, Result, bail};
 
@@ -10,6 +9,7 @@ use super::programs::tools;
 use crate::commands::check::judge_flows;
 use crate::engines::process::lower::{PROGRAMS, native};
 use crate::engines::process::secret_files;
+use crate::files;
 use crate::plan::mask::Outputs;
 use crate::plan::perform::Call;
 use crate::plan::show::Show;
@@ -68,10 +68,7 @@ fn record(opened: &Opened) -> Result<()> {
             fs::create_dir_all(if made_by_itself { path.parent().unwrap_or(&path) } else { &path })?;
         }
     }
-    let mut beside = tempfile::NamedTempFile::new_in(folder)?;
-    beside.write_all(serde_json::to_string_pretty(&opened.record())?.as_bytes())?;
-    beside.persist(opened.instance.record())?;
-    Ok(())
+    files::write::whole(&opened.instance.record(), 0o600, serde_json::to_string_pretty(&opened.record())?)
 }
 
 /// Installing, shown as lines of its step.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
@@ -13,6 +14,7 @@ use crate::commands::dev::natives::Shown;
 use crate::commands::dry_run;
 use crate::context::Context;
 use crate::exit::refused;
+use crate::files;
 use crate::images::archive::hex;
 use crate::images::bases::{self, Chosen, Wanted, native};
 use crate::images::engine::Engine;
@@ -185,11 +187,8 @@ fn perform(
         native::CLEAR => clear(&path("folder")?)?,
         native::SHELVE => {
             let (made, place) = (path("made")?, path("place")?);
-            let shelf = place.parent().context("the cache has a folder")?;
-            fs::create_dir_all(shelf).with_context(|| shelf.display().to_string())?;
-            let beside = tempfile::NamedTempFile::new_in(shelf)?;
-            fs::copy(&made, beside.path()).with_context(|| beside.path().display().to_string())?;
-            beside.persist(&place)?;
+            let mut from = fs::File::open(&made).with_context(|| made.display().to_string())?;
+            files::write::with(&place, 0o644, |to| Ok(io::copy(&mut from, to)?))?;
             fs::remove_file(&made)?;
             clear(&path("remove")?)?;
         }

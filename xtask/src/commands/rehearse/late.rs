@@ -16,6 +16,7 @@ use super::judged;
 use super::stage::{Stage, words};
 use crate::engines::compose::lower::up;
 use crate::engines::compose::project::Project;
+use crate::files::temporary;
 use crate::plan::interrupt::Interrupt;
 use crate::platform::{migrate, node_red, postgres};
 
@@ -39,7 +40,7 @@ pub fn check(stage: &Stage, interrupt: &Interrupt) -> Result<Vec<String>> {
     let late = project.env_file.with_file_name("late.yaml");
     fs::write(&late, held_back(postgres::ID, &original["Config"]["Entrypoint"]).to_string())?;
     project.files.push(late.clone());
-    let mut said = tempfile::tempfile()?;
+    let mut said = temporary::file()?.into_file();
     run(&words(&project.down(true)), &project, &said)?.wait()?;
     let begun = Instant::now();
     let mut starting = run(&words(&up(&project)), &project, &said)?;

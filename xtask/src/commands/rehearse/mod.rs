@@ -18,6 +18,7 @@ use crate::commands::dev::running::command_line;
 use crate::commands::dry_run;
 use crate::context::Context;
 use crate::engines::compose::rehearsal::{self, native};
+use crate::files::temporary;
 use crate::images::stand_in::WARNING;
 use crate::plan::interrupt::Interrupt;
 use crate::plan::mask::Outputs;
@@ -145,7 +146,7 @@ fn said(argv: &[&str]) -> Result<String> {
 /// The same of a program that reads a text first.
 fn said_to(argv: &[&str], text: &str) -> Result<String> {
     let (program, arguments) = argv.split_first().context("no program")?;
-    let mut file = tempfile::tempfile()?;
+    let mut file = temporary::file()?.into_file();
     std::io::Write::write_all(&mut file, text.as_bytes())?;
     std::io::Seek::rewind(&mut file)?;
     let output = std::process::Command::new(program)

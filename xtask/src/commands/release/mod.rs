@@ -1,6 +1,5 @@
 //! `cargo xtask release`: a release, from its plan to its verification.
 
-mod beside;
 mod carry_out;
 mod key;
 mod notes;

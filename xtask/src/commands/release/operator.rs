@@ -1,15 +1,15 @@
 //! `cargo xtask release operator`: the operator's program for this machine, for a release that is packaged on another.
 
-use std::fs::{self, File};
 use std::io;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Result, bail};
 use serde_json::json;
 
 use super::carry_out::carry_out;
-use super::{beside, operator_build};
+use super::operator_build;
 use crate::commands::dry_run;
 use crate::context::Context;
+use crate::files;
 use crate::plan::action::{Action, Native};
 use crate::plan::mask::Outputs;
 use crate::plan::perform::Call;
@@ -76,9 +76,8 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
     let place = |call: &Call| match call.name {
         PLACE => {
             still(&context.root, &commit)?;
-            fs::create_dir_all(context.path(OPERATORS))?;
-            let mut from = File::open(&built).with_context(|| built.display().to_string())?;
-            beside::write(&file, from.metadata()?.permissions(), |to| Ok(io::copy(&mut from, to)?))?;
+            let mut from = files::open_within(&built, files::ARCHIVE)?;
+            files::write::with(&file, 0o755, |to| Ok(io::copy(&mut from, to)?))?;
             let told = Program {
                 target: architecture.target().to_owned(),
                 commit: commit.id.clone(),

@@ -8,6 +8,7 @@ use crate::commands::dev::running::command_line;
 use crate::commands::dry_run;
 use crate::context::Context;
 use crate::exit::{Reported, refused};
+use crate::files;
 use crate::plan::action::{Action, Exec, Write};
 use crate::plan::clock::now_ms;
 use crate::plan::interrupt::Interrupt;
@@ -80,7 +81,7 @@ fn plan(context: &Context, survey: &Survey, version: &semver::Version) -> Result
         steps.push(write(context, "changelog", changelog::FILE, text.map_err(refused)?));
     }
     if survey.declared != *version {
-        let before = std::fs::read_to_string(context.path(declared::FILE))?;
+        let before = files::text(&context.path(declared::FILE), files::TEXT)?;
         let text = declared::written(&before, version).map_err(refused)?;
         steps.push(write(context, "version", declared::FILE, text));
         steps.push(Step {

@@ -1,16 +1,14 @@
 //! `cargo xtask release sign`: signs a release that was packaged without the key.
 
-use std::fs;
-use std::io::Write as _;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 
 use anyhow::Result;
 
+use super::FOLDER;
 use super::verify::table;
-use super::{FOLDER, beside};
 use crate::context::Context;
 use crate::exit::{Reported, refused};
+use crate::files;
 use crate::plan::clock::utc;
 use crate::release::judge::{self, Trust};
 use crate::release::{signing, sums};
@@ -47,7 +45,7 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
     }
     let key = signing::secret_key(&options.key, options.password_file.as_deref())?;
     let sums = folder.join(sums::FILE);
-    let text = fs::read(&sums).map_err(|error| refused(format!("{}: {error}", sums.display())))?;
+    let text = files::read(&sums, files::TEXT).map_err(|error| refused(error.to_string()))?.bytes;
     let public = signing::public_of(&key)?;
     if let Some(signature) = signing::read(&folder)?
         && signing::verify(&public, &text, &signature).is_ok()
@@ -61,17 +59,13 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
         return Err(Reported.into());
     };
     // What was judged, and not what may lie there by now.
-    if fs::read(&sums)? != text {
+    if files::read(&sums, files::TEXT)?.bytes != text {
         return Err(refused(format!("{} changed while it was judged: sign it again", sums.display())));
     }
     let comment = signing::comment(&manifest.release.version, &manifest.release.commit);
     let signature = signing::sign(&key, &text, &comment)?;
     let path = folder.join(signing::FILE);
-    beside::write(
-        &path,
-        fs::Permissions::from_mode(0o644),
-        |file| Ok(file.write_all(signature.as_bytes())?),
-    )?;
+    files::write::whole(&path, 0o644, signature)?;
     eprintln!("signed: {comment}");
     Ok(())
 }

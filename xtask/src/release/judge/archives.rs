@@ -1,38 +1,42 @@
 //! Judges the archives of a release, and what must agree with their contents.
 
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::io::BufReader;
 use std::path::Path;
 
-use anyhow::{Context as _, Result};
-use flate2::read::MultiGzDecoder;
+use anyhow::Result;
 
 use super::text;
+use crate::files;
 use crate::release::description::{self, Release};
+use crate::release::gzip::StrictGzip;
 use crate::release::provenance::{self, Statement};
 use crate::release::safe_read::{self, Expected, Found, Reading};
 use crate::release::sbom::{self, Bom};
+use crate::release::sums::Sums;
 use crate::release::{bundle, manifest, oci_digest};
 
 /// The bundle's entries, with the contents of the files that other checks need.
 pub type Files = BTreeMap<String, Found>;
 
 /// Reads an archive of the release; files for which `keep` says so are kept.
-fn entries(folder: &Path, name: &str, release: &Release, keep: &dyn Fn(&str) -> bool) -> Result<Reading> {
-    let path = folder.join(name);
-    let file = File::open(&path).with_context(|| path.display().to_string())?;
-    let stream = MultiGzDecoder::new(BufReader::with_capacity(1 << 20, file));
-    let top = description::top(&release.version);
-    Ok(safe_read::read(stream, &Expected { top: &top, mtime: release.committed }, keep))
+fn entries(folder: &Path, name: &str, release: &Release, keep: &dyn Fn(&str) -> bool) -> Reading {
+    match files::open_within(&folder.join(name), files::ARCHIVE) {
+        Err(error) => Reading { problems: vec![error.to_string()], ..Reading::default() },
+        Ok(file) => {
+            let stream = StrictGzip::new(BufReader::with_capacity(1 << 20, file));
+            let top = description::top(&release.version);
+            safe_read::read(stream, &Expected { top: &top, mtime: release.committed }, keep)
+        }
+    }
 }
 
-pub fn bundle(folder: &Path, name: &str, release: &Release) -> Result<(Vec<String>, Files)> {
+pub fn bundle(folder: &Path, name: &str, release: &Release) -> (Vec<String>, Files) {
     let reading = entries(folder, name, release, &|path| {
         path == description::FILE
             || provenance::MATERIALS.contains(&path)
             || path.ends_with("package-lock.json")
-    })?;
+    });
     let mut problems: Vec<String> =
         reading.problems.iter().map(|problem| format!("{name}: {problem}")).collect();
     if problems.is_empty() {
@@ -56,19 +60,19 @@ pub fn bundle(folder: &Path, name: &str, release: &Release) -> Result<(Vec<Strin
             problems.push(format!("{name}: holds no program {}", bundle::OPERATOR));
         }
     }
-    Ok((problems, reading.entries))
+    (problems, reading.entries)
 }
 
 /// The archive of the operator's program for another machine than the bundle's.
-pub fn program(folder: &Path, name: &str, release: &Release) -> Result<Vec<String>> {
+pub fn program(folder: &Path, name: &str, release: &Release) -> Vec<String> {
     let target = description::operator_target(&release.version, name);
     if target.is_none_or(|target| target == release.target) {
         let expected = description::operator(&release.version, "TARGET");
-        return Ok(vec![format!(
+        return vec![format!(
             "{name}: expected a name such as {expected}, for another machine than the bundle's"
-        )]);
+        )];
     }
-    let reading = entries(folder, name, release, &|_| false)?;
+    let reading = entries(folder, name, release, &|_| false);
     let mut problems = reading.problems;
     let found: Vec<_> = reading.entries.iter().collect();
     match found[..] {
@@ -85,7 +89,7 @@ pub fn program(folder: &Path, name: &str, release: &Release) -> Result<Vec<Strin
                 .push(format!("holds {found:?}; expected the program {} and nothing else", bundle::OPERATOR));
         }
     }
-    Ok(problems.into_iter().map(|problem| format!("{name}: {problem}")).collect())
+    problems.into_iter().map(|problem| format!("{name}: {problem}")).collect()
 }
 
 fn kept<'a>(files: &'a Files, path: &str) -> Option<&'a [u8]> {
@@ -108,37 +112,46 @@ pub fn materials(statement: &Statement, files: &Files) -> Vec<String> {
         .collect()
 }
 
-pub fn sboms(folder: &Path, release: &Release, files: &Files, about: &sbom::About) -> Result<Vec<String>> {
+pub fn sboms(
+    folder: &Path,
+    release: &Release,
+    sums: &Sums,
+    files: &Files,
+    about: &sbom::About,
+) -> Vec<String> {
     let mut problems = Vec::new();
-    let mut compare = |name: String, expected: Result<Bom>| -> Result<()> {
-        let told = text(folder, &name)?.unwrap_or_default();
-        match (serde_json::from_str::<Bom>(&told), expected) {
-            (Err(error), _) => problems.push(format!("{name}: {error}")),
+    let mut compare = |name: String, expected: Result<Bom>| {
+        let told = text(folder, sums, &name).and_then(|told| {
+            let read = serde_json::from_str::<Bom>(&told.unwrap_or_default());
+            read.map_err(|error| format!("{name}: {error}"))
+        });
+        match (told, expected) {
+            (Err(problem), _) => problems.push(problem),
             (_, Err(error)) => problems.push(format!("{name}: its lock: {error:#}")),
             (Ok(told), Ok(expected)) => problems.extend(told.differences(&name, &expected)),
         }
-        Ok(())
     };
     let rust = sbom::rust(kept(files, bundle::CARGO_LOCK).unwrap_or_default(), about);
-    compare(description::rust_sbom(&release.version), rust)?;
+    compare(description::rust_sbom(&release.version), rust);
     let locks: Vec<(&str, &[u8])> = files
         .keys()
         .filter(|path| path.rsplit('/').next() == Some("package-lock.json"))
         .filter_map(|path| Some((path.as_str(), kept(files, path)?)))
         .collect();
-    compare(description::npm_sbom(&release.version), sbom::npm(&locks, about))?;
-    Ok(problems)
+    compare(description::npm_sbom(&release.version), sbom::npm(&locks, about));
+    problems
 }
 
-pub fn images(folder: &Path, release: &Release) -> Result<Vec<String>> {
+pub fn images(folder: &Path, release: &Release) -> Vec<String> {
     let mut problems = Vec::new();
     for image in &release.images {
         let Some(archive) = &image.archive else { continue };
-        match oci_digest::of(&folder.join(archive))? {
-            Ok(digest) if digest == image.digest => {}
-            Ok(digest) => problems.push(format!("{archive}: holds {digest}; expected {}", image.digest)),
-            Err(problem) => problems.push(format!("{archive}: {problem}")),
+        match oci_digest::of(&folder.join(archive)) {
+            Ok(Ok(digest)) if digest == image.digest => {}
+            Ok(Ok(digest)) => problems.push(format!("{archive}: holds {digest}; expected {}", image.digest)),
+            Ok(Err(problem)) => problems.push(format!("{archive}: {problem}")),
+            Err(error) => problems.push(format!("{error:#}")),
         }
     }
-    Ok(problems)
+    problems
 }

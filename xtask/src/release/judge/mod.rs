@@ -3,10 +3,9 @@
 mod archives;
 mod statements;
 
-use std::fs;
 use std::path::Path;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use minisign::PublicKey;
 use semver::Version;
 use serde::Serialize;
@@ -17,6 +16,8 @@ use super::manifest::{Kind, Manifest};
 use super::provenance::Statement;
 use super::sums::{self, Sums};
 use super::{hashing, sbom, signing};
+use crate::escape;
+use crate::files;
 
 /// Whom to believe, and what must not be gone behind.
 pub struct Trust {
@@ -59,13 +60,15 @@ impl Verdict {
     /// Notes a check; whether it is good.
     fn note(&mut self, what: &'static str, problems: Vec<String>) -> bool {
         let good = problems.is_empty();
+        // They quote what somebody else wrote.
+        let problems = problems.iter().map(|problem| escape::name(problem).into_owned()).collect();
         self.checks.push(Check { what, problems, note: None });
         good
     }
 
     fn remark(&mut self, note: String) {
         if let Some(last) = self.checks.last_mut() {
-            last.note = Some(note);
+            last.note = Some(escape::name(&note).into_owned());
         }
     }
 }
@@ -81,9 +84,14 @@ pub fn release(
     time: &dyn Fn(u64) -> String,
 ) -> Result<Verdict> {
     let mut verdict = Verdict::default();
-    let Some(text) = text(folder, sums::FILE)? else {
-        verdict.note("signature", vec![format!("{} is missing: this is no release", sums::FILE)]);
-        return Ok(verdict);
+    let text = files::if_there(files::text(&folder.join(sums::FILE), files::TEXT));
+    let missing = || format!("{} is missing: this is no release", sums::FILE);
+    let text = match text.map_err(|error| error.to_string()).and_then(|text| text.ok_or_else(missing)) {
+        Ok(text) => text,
+        Err(problem) => {
+            verdict.note("sums", vec![problem]);
+            return Ok(verdict);
+        }
     };
     let mut comment = None;
     let mut files = Sums::from([(sums::FILE.to_owned(), hashing::of_bytes(text.as_bytes()).sha256)]);
@@ -93,9 +101,10 @@ pub fn release(
             verdict.remark("NOT CHECKED: anyone can have made this release".to_owned());
         }
         Some(key) => {
-            let problems = match signing::read(folder)? {
-                None => vec![format!("{} is missing: the release is not signed", signing::FILE)],
-                Some(signature) => {
+            let problems = match signing::read(folder) {
+                Err(error) => vec![error.to_string()],
+                Ok(None) => vec![format!("{} is missing: the release is not signed", signing::FILE)],
+                Ok(Some(signature)) => {
                     let sha256 = hashing::of_bytes(signature.as_bytes()).sha256;
                     files.insert(signing::FILE.to_owned(), sha256);
                     match signing::verify(key, text.as_bytes(), &signature) {
@@ -126,7 +135,7 @@ pub fn release(
     if !verdict.note("sums", statements::sums(folder, &sums, only)?) {
         return Ok(verdict);
     }
-    let (problems, manifest) = statements::manifest(folder, &sums, comment.as_deref())?;
+    let (problems, manifest) = statements::manifest(folder, &sums, comment.as_deref());
     let sound = verdict.note("manifest", problems);
     let Some(manifest) = manifest.filter(|_| sound) else { return Ok(verdict) };
     let release = &manifest.release;
@@ -135,14 +144,14 @@ pub fn release(
     {
         return Ok(verdict);
     }
-    let (problems, statement) = statements::provenance(folder, release, &sums)?;
+    let (problems, statement) = statements::provenance(folder, release, &sums);
     if !verdict.note("provenance", problems) {
         return Ok(verdict);
     }
     verdict.statement = statement;
     let name = description::bundle(&release.version);
     if only.is_none_or(|only| only == name) {
-        let (problems, files) = archives::bundle(folder, &name, release)?;
+        let (problems, files) = archives::bundle(folder, &name, release);
         if !verdict.note("bundle", problems) {
             return Ok(verdict);
         }
@@ -153,7 +162,7 @@ pub fn release(
         if only.is_none() {
             let at = time(release.committed);
             let about = sbom::About { version: &release.version, commit: &release.commit, time: &at };
-            verdict.note("bills of materials", archives::sboms(folder, release, &files, &about)?);
+            verdict.note("bills of materials", archives::sboms(folder, release, &sums, &files, &about));
         }
     }
     let programs: Vec<_> = manifest
@@ -164,28 +173,33 @@ pub fn release(
     if !programs.is_empty() {
         let mut problems = Vec::new();
         for artifact in programs {
-            problems.extend(archives::program(folder, &artifact.name, release)?);
+            problems.extend(archives::program(folder, &artifact.name, release));
         }
         if !verdict.note("programs for other machines", problems) {
             return Ok(verdict);
         }
     }
     if only.is_none() {
-        let (problems, ledger) = statements::evidence(folder, release)?;
+        let (problems, ledger) = statements::evidence(folder, release, &sums);
         verdict.note("evidence", problems);
         ledger.iter().for_each(|ledger| verdict.remark(ledger.summary()));
         verdict.ledger = ledger;
-        verdict.note("images", archives::images(folder, release)?);
+        verdict.note("images", archives::images(folder, release));
     }
     verdict.manifest = Some(manifest);
     Ok(verdict)
 }
 
-fn text(folder: &Path, name: &str) -> Result<Option<String>> {
-    let path = folder.join(name);
-    if !path.exists() {
-        return Ok(None);
+/// The text of a file of the release that the sums list, none when it is missing.
+///
+/// # Errors
+/// It is no file that is read, or another one by now.
+fn text(folder: &Path, sums: &Sums, name: &str) -> Result<Option<String>, String> {
+    let text =
+        files::if_there(files::text(&folder.join(name), files::TEXT)).map_err(|error| error.to_string())?;
+    let changed = |text: &String| Some(&hashing::of_bytes(text.as_bytes()).sha256) != sums.get(name);
+    if text.as_ref().is_some_and(changed) {
+        return Err(format!("{name}: its bytes are not those that {} lists", sums::FILE));
     }
-    let bytes = fs::read(&path).with_context(|| path.display().to_string())?;
-    Ok(Some(String::from_utf8_lossy(&bytes).into_owned()))
+    Ok(text)
 }

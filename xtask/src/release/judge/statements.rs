@@ -25,12 +25,14 @@ pub fn sums(folder: &Path, sums: &Sums, only: Option<&str>) -> Result<Vec<String
         let path = folder.join(name);
         match path.symlink_metadata() {
             Err(_) => problems.push(format!("{name}: listed in {} and missing", sums::FILE)),
-            Ok(facts) if !facts.is_file() => problems.push(format!("{name}: not a file")),
-            Ok(_) if hashing::of_file(&path)?.sha256 != *sha256 => {
-                problems
-                    .push(format!("{name}: its bytes are not those that {} lists; get it again", sums::FILE));
-            }
-            Ok(_) => {}
+            Ok(_) => match hashing::of_file(&path) {
+                Err(error) => problems.push(format!("{error:#}")),
+                Ok(found) if found.sha256 != *sha256 => {
+                    let sums = sums::FILE;
+                    problems.push(format!("{name}: its bytes are not those that {sums} lists; get it again"));
+                }
+                Ok(_) => {}
+            },
         }
     }
     if only.is_none() {
@@ -44,14 +46,12 @@ pub fn sums(folder: &Path, sums: &Sums, only: Option<&str>) -> Result<Vec<String
     Ok(problems)
 }
 
-pub fn manifest(
-    folder: &Path,
-    sums: &Sums,
-    comment: Option<&str>,
-) -> Result<(Vec<String>, Option<Manifest>)> {
-    let manifest = match manifest::read(folder)? {
+pub fn manifest(folder: &Path, sums: &Sums, comment: Option<&str>) -> (Vec<String>, Option<Manifest>) {
+    let missing = || format!("{} is missing", manifest::FILE);
+    let told = text(folder, sums, manifest::FILE).and_then(|told| told.ok_or_else(missing));
+    let manifest = match told.and_then(|told| Manifest::parse(&told)) {
         Ok(manifest) => manifest,
-        Err(problem) => return Ok((vec![problem], None)),
+        Err(problem) => return (vec![problem], None),
     };
     let mut problems = Vec::new();
     let release = &manifest.release;
@@ -87,7 +87,7 @@ pub fn manifest(
     if !manifest.artifacts.iter().any(|artifact| artifact.name == bundle) {
         problems.push(format!("{}: names no {bundle}", manifest::FILE));
     }
-    Ok((problems, Some(manifest)))
+    (problems, Some(manifest))
 }
 
 pub fn version(release: &Release, installed: &Version) -> Vec<String> {
@@ -102,21 +102,26 @@ pub fn version(release: &Release, installed: &Version) -> Vec<String> {
     }
 }
 
-pub fn provenance(folder: &Path, release: &Release, sums: &Sums) -> Result<(Vec<String>, Option<Statement>)> {
-    let told = text(folder, provenance::FILE)?.unwrap_or_default();
-    Ok(match serde_json::from_str::<Statement>(&told) {
+pub fn provenance(folder: &Path, release: &Release, sums: &Sums) -> (Vec<String>, Option<Statement>) {
+    let told = match text(folder, sums, provenance::FILE) {
+        Ok(told) => told.unwrap_or_default(),
+        Err(problem) => return (vec![problem], None),
+    };
+    match serde_json::from_str::<Statement>(&told) {
         Ok(statement) => (statement.problems(release, sums), Some(statement)),
         Err(error) => (vec![format!("{}: {error}", provenance::FILE)], None),
-    })
+    }
 }
 
 /// What is wrong with the ledger, and the ledger.
-pub fn evidence(folder: &Path, release: &Release) -> Result<(Vec<String>, Option<Ledger>)> {
-    let Some(told) = text(folder, ledger::FILE)? else {
-        return Ok((vec![format!("{} is missing", ledger::FILE)], None));
+pub fn evidence(folder: &Path, release: &Release, sums: &Sums) -> (Vec<String>, Option<Ledger>) {
+    let told = match text(folder, sums, ledger::FILE) {
+        Ok(Some(told)) => told,
+        Ok(None) => return (vec![format!("{} is missing", ledger::FILE)], None),
+        Err(problem) => return (vec![problem], None),
     };
-    Ok(match serde_json::from_str::<Ledger>(&told) {
+    match serde_json::from_str::<Ledger>(&told) {
         Ok(ledger) => (ledger.problems(&release.commit), Some(ledger)),
         Err(error) => (vec![format!("{}: {error}", ledger::FILE)], None),
-    })
+    }
 }

@@ -6,13 +6,13 @@ mod sarif;
 mod timeline;
 
 use std::fs;
-use std::io::Write as _;
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
 use vocabulary::model::{Gate, Sarif};
 
 use super::summary::Row;
+use crate::files;
 use crate::plan::log::{end_of, plain};
 pub use findings::look as look_for_findings;
 
@@ -65,18 +65,8 @@ pub fn forget_findings(root: &Path, gates: &[&Gate]) -> Result<()> {
 }
 
 fn put(root: &Path, name: &str, bytes: &[u8]) -> Result<()> {
-    let folder = root.join(FOLDER);
-    let act = || -> Result<()> {
-        fs::create_dir_all(&folder)?;
-        let mut beside = tempfile::NamedTempFile::new_in(&folder)?;
-        beside.write_all(bytes)?;
-        // Others read it: the next step of a workflow, a browser of another user.
-        let readable = std::os::unix::fs::PermissionsExt::from_mode(0o644);
-        beside.as_file().set_permissions(readable)?;
-        beside.persist(folder.join(name))?;
-        Ok(())
-    };
-    act().with_context(|| format!("cannot write {FOLDER}/{name}"))
+    // Others read it: the next step of a workflow, a browser of another user.
+    files::write::whole(&root.join(FOLDER).join(name), 0o644, bytes)
 }
 
 /// The end of a log, as text without what no document may hold.

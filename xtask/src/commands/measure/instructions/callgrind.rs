@@ -8,6 +8,7 @@ use anyhow::{Context as _, Result, bail};
 use super::works::Work;
 use crate::checks::instructions::Count;
 use crate::context::Context;
+use crate::files::temporary;
 
 /// The function whose instructions count, with all that it calls: as it is named, whatever the compiler makes of it.
 const COUNTED: &str = "*counted_rounds*";
@@ -36,7 +37,7 @@ pub fn counted_rounds(rounds: u64, round: &dyn Fn() -> Result<()>) -> Result<()>
 /// # Errors
 /// Valgrind or the work fails.
 pub fn count(context: &Context, valgrind: &Path, work: &Work, rounds: u64) -> Result<Count> {
-    let folder = tempfile::tempdir()?;
+    let folder = temporary::folder("flowship-callgrind-")?;
     let out = folder.path().join("callgrind.out");
     let program = std::env::current_exe()?;
     let output = duct::cmd!(

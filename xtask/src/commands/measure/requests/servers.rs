@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, bail};
 use tempfile::TempDir;
 
+use crate::files::temporary;
 use crate::tools::{Program, Toolbox};
 
 const LIMIT: Duration = Duration::from_secs(30);
@@ -53,7 +54,7 @@ pub enum Editor {
 /// # Errors
 /// It cannot be started.
 pub fn bare(toolbox: &Toolbox, root: &Path, editor: Editor) -> Result<Server> {
-    let folder = tempfile::tempdir()?;
+    let folder = temporary::folder("flowship-requests-")?;
     if editor == Editor::Off {
         fs::write(folder.path().join("settings.js"), "module.exports = { httpAdminRoot: false };\n")?;
     }
@@ -76,7 +77,7 @@ pub fn bare(toolbox: &Toolbox, root: &Path, editor: Editor) -> Result<Server> {
 /// # Errors
 /// It cannot be started.
 pub fn ours(toolbox: &Toolbox, root: &Path) -> Result<Server> {
-    let folder = tempfile::tempdir()?;
+    let folder = temporary::folder("flowship-requests-")?;
     let here = folder.path();
     for name in ["user", "flows"] {
         fs::create_dir(here.join(name))?;

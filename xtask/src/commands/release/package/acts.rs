@@ -1,8 +1,7 @@
 //! What the steps of packaging do.
 
-use std::fs::{self, File, Permissions};
+use std::fs::{self, File};
 use std::io::{self, ErrorKind, Write as _};
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, anyhow, bail};
@@ -12,9 +11,10 @@ use super::inputs::Inputs;
 use super::steps;
 use crate::commands::image::build;
 use crate::commands::rehearse::REHEARSALS;
-use crate::commands::release::{FOLDER, beside, operator_build};
+use crate::commands::release::{FOLDER, operator_build};
 use crate::context::Context;
 use crate::evidence::{Kind, store as evidence};
+use crate::files;
 use crate::images::engine::Engine;
 use crate::images::oci;
 use crate::plan::clock::utc;
@@ -107,7 +107,7 @@ impl Acts<'_> {
     fn archived_image(&self, from: &Path, file: &str) -> Result<Outputs> {
         let digest = oci_digest::of(from)?.map_err(|problem| anyhow!("{}: {problem}", from.display()))?;
         let hashed = write_file(&self.stage().join(file), |to| {
-            io::copy(&mut File::open(from)?, to)?;
+            io::copy(&mut files::open_within(from, files::ARCHIVE)?, to)?;
             hashing::of_file(from)
         })?;
         let mut outputs = facts(file, &hashed);
@@ -192,7 +192,7 @@ impl Acts<'_> {
 
     fn evidence(&self, call: &Call) -> Result<Outputs> {
         if let Some(file) = &self.inputs.evidence {
-            return self.put(ledger::FILE, &fs::read(file)?);
+            return self.put(ledger::FILE, &files::read(file, files::TEXT)?.bytes);
         }
         let platform = platform();
         let gates = platform.gates.iter().map(|gate| (Kind::Gate, gate.id));
@@ -253,7 +253,7 @@ impl Acts<'_> {
     fn sign(&self) -> Result<Outputs> {
         let key = self.inputs.key.as_ref().context("there is no key")?;
         let secret = signing::secret_key(&key.file, key.password.as_deref())?;
-        let text = fs::read(self.stage().join(sums::FILE))?;
+        let text = files::read(&self.stage().join(sums::FILE), files::TEXT)?.bytes;
         let comment = signing::comment(&self.inputs.version, &self.inputs.commit.id);
         self.put(signing::FILE, signing::sign(&secret, &text, &comment)?.as_bytes())?;
         Ok(Outputs::new())
@@ -305,7 +305,7 @@ impl Acts<'_> {
 
 /// A file of the release.
 fn write_file(path: &Path, write: impl FnOnce(&mut File) -> Result<Hashed>) -> Result<Hashed> {
-    beside::write(path, Permissions::from_mode(0o644), write)
+    files::write::with(path, 0o644, write)
 }
 
 fn facts(name: &str, hashed: &Hashed) -> Outputs {

@@ -1,7 +1,7 @@
 //! Looks at what a release would be made of, and refuses before anything is made, with everything that is missing.
 
 use std::collections::BTreeMap;
-use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
@@ -12,6 +12,7 @@ use super::{Images, Options};
 use crate::commands::release::{operator, operator_build};
 use crate::context::Context;
 use crate::exit::refused;
+use crate::files;
 use crate::images::build::wanted;
 use crate::images::dockerfile;
 use crate::images::engine::Engine;
@@ -115,8 +116,8 @@ pub fn observe(context: &Context, options: &Options) -> Result<Inputs> {
         }
     }
     for file in [&options.evidence, &options.operator_binary].into_iter().flatten() {
-        if !file.is_file() {
-            note(refused(format!("{}: no such file", file.display())));
+        if let Err(error) = files::open_within(file, files::ARCHIVE) {
+            note(refused(error.to_string()));
         }
     }
     let (Some(commit), Some(version), Some(architecture), Some(tools), []) =
@@ -143,7 +144,7 @@ pub fn observe(context: &Context, options: &Options) -> Result<Inputs> {
 /// The version that the tree says it is, which is not this program's when it works on another tree.
 fn version(root: &Path) -> Result<String> {
     let file = root.join(declared::FILE);
-    let text = fs::read_to_string(&file).map_err(|error| refused(format!("{}: {error}", file.display())))?;
+    let text = files::text(&file, files::TEXT).map_err(|error| refused(error.to_string()))?;
     let version = declared::read(&text).map_err(refused)?.to_string();
     if !sums::is_plain(&version) {
         return Err(refused(format!(
@@ -164,7 +165,7 @@ fn operators(
     let mut operators = Vec::new();
     for architecture in ARCHITECTURES.into_iter().filter(|architecture| Some(*architecture) != own) {
         let file = folder.join(operator::file_name(architecture.target()));
-        if !file.is_file() {
+        if file.symlink_metadata().is_err_and(|error| error.kind() == ErrorKind::NotFound) {
             continue;
         }
         if let Some(problem) = elf::problem(&file, architecture)? {
@@ -228,7 +229,7 @@ fn of_production(context: &Context) -> Result<Vec<BuiltImage>> {
             "--images all: no image was built from this tree: run `cargo xtask image build`",
         ));
     }
-    let stages = dockerfile::stages(&fs::read_to_string(context.path(PRODUCTION)).unwrap_or_default());
+    let stages = dockerfile::stages(&files::text(&context.path(PRODUCTION), files::TEXT)?);
     let lacking: Vec<_> = wanted(&platform())
         .into_iter()
         .filter(|wanted| wanted.dockerfile == PRODUCTION && stages.iter().any(|stage| stage == wanted.target))
@@ -281,7 +282,7 @@ fn stands_for(engine: &Engine, image: &BuiltImage, commit: Option<&Commit>) -> R
 fn tools(root: &Path) -> Result<BTreeMap<String, String>> {
     let mut tools = operator_build::tools(root);
     let lock = root.join("ops/ci/requirements.txt");
-    let text = fs::read_to_string(&lock).map_err(|error| refused(format!("{}: {error}", lock.display())))?;
+    let text = files::text(&lock, files::TEXT).map_err(|error| refused(error.to_string()))?;
     let locked = Requirements::parse(&text)
         .map_err(|problems| refused(format!("{}: {}", lock.display(), problems.join("; "))))?;
     tools.extend(locked.blocks.into_iter().map(|wheel| (format!("pypi/{}", wheel.name), wheel.version)));

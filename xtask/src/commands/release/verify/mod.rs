@@ -4,7 +4,6 @@ mod images;
 mod programs;
 mod rebuild;
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
@@ -14,6 +13,7 @@ use serde_json::json;
 use super::FOLDER;
 use crate::context::Context;
 use crate::exit::{Reported, refused};
+use crate::files;
 use crate::plan::clock::utc;
 use crate::platform::release::PUBLIC_KEY;
 use crate::release::description::{self, Release};
@@ -121,23 +121,29 @@ pub fn trusted(given: Option<&str>) -> Result<minisign::PublicKey> {
              key of whoever makes the releases, or --unsigned to check everything else",
         ));
     };
-    let text = if Path::new(given).is_file() { fs::read_to_string(given)? } else { given.to_owned() };
+    if let Ok(key) = signing::public_key(given) {
+        return Ok(key);
+    }
+    let text = files::text(Path::new(given), files::KEY).map_err(|error| {
+        refused(format!(
+            "--public-key: {error}; expected a minisign public key: its file, or its line that begins with RW"
+        ))
+    })?;
     signing::public_key(&text).map_err(|problem| refused(format!("--public-key {given}: {problem}")))
 }
 
 fn installed(given: Option<&str>) -> Result<Option<Version>> {
     let Some(given) = given else { return Ok(None) };
-    let refuse = |problem: String| refused(format!("--installed {given}: {problem}"));
-    let text = if Path::new(given).is_file() {
-        Release::parse(&fs::read_to_string(given)?)
-            .map_err(|problem| refuse(format!("no {}: {problem}", description::FILE)))?
-            .version
-    } else {
-        given.to_owned()
-    };
-    let version = Version::parse(&text)
-        .map_err(|error| refuse(format!("{error}; expected a version such as 1.2.0, or a release.json")))?;
-    Ok(Some(version))
+    if let Ok(version) = Version::parse(given) {
+        return Ok(Some(version));
+    }
+    let text = files::text(Path::new(given), files::TEXT).map_err(|error| {
+        refused(format!("--installed: {error}; expected a version such as 1.2.0, or a {}", description::FILE))
+    })?;
+    let refuse =
+        |problem: String| refused(format!("--installed {given}: no {}: {problem}", description::FILE));
+    let release = Release::parse(&text).map_err(refuse)?;
+    Version::parse(&release.version).map(Some).map_err(|error| refuse(error.to_string()))
 }
 
 /// For people.

@@ -5,10 +5,11 @@ use std::io::{self, BufReader};
 use std::path::Path;
 
 use anyhow::{Context as _, Result, bail};
-use flate2::read::MultiGzDecoder;
 
 use crate::commands::release::operator::file_name;
+use crate::files;
 use crate::release::description;
+use crate::release::gzip::StrictGzip;
 use crate::release::manifest::{Kind, Manifest};
 use crate::release::program;
 
@@ -28,8 +29,8 @@ pub fn unpack(folder: &Path, manifest: &Manifest, target: &str, to: &Path) -> Re
     let told = manifest.release.operators.iter().find(|program| program.target == target);
     let act = || -> Result<()> {
         fs::create_dir_all(to)?;
-        let stream = BufReader::new(File::open(&archive)?);
-        for entry in tar::Archive::new(MultiGzDecoder::new(stream)).entries()? {
+        let stream = StrictGzip::new(BufReader::new(files::open_within(&archive, files::ARCHIVE)?));
+        for entry in tar::Archive::new(stream).entries()? {
             let mut entry = entry?;
             // The archive was verified: the one file in it is the program.
             if entry.header().entry_type().is_file() {

@@ -1,14 +1,13 @@
 //! Builds a release's commit again under other circumstances, and compares the bytes.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
+use std::fs;
 use std::io::BufReader;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
-use flate2::read::MultiGzDecoder;
 use rustix::fs::Mode;
 use rustix::process::{Pid, Signal, kill_process, umask};
 use serde::Serialize;
@@ -18,9 +17,11 @@ use super::{FOLDER, images, programs};
 use crate::commands::release::{operator, operator_build};
 use crate::context::Context;
 use crate::exit::{Interrupted, refused};
+use crate::files::{self, temporary};
 use crate::plan::interrupt::Interrupt;
 use crate::platform::release::OPERATORS;
 use crate::release::commit::git;
+use crate::release::gzip::StrictGzip;
 use crate::release::manifest::{self, Kind, Manifest};
 use crate::release::provenance::{self, Statement};
 use crate::release::safe_read::{self, Expected, Found};
@@ -193,7 +194,7 @@ pub struct Again {
 
 impl Again {
     fn new(context: &Context, commit: &str) -> Result<Self> {
-        let scratch = tempfile::Builder::new().prefix("flowship-again-").tempdir()?;
+        let scratch = temporary::folder("flowship-again-")?;
         let tree = scratch.path().join("another/place/of/the/tree");
         fs::create_dir_all(&tree)?;
         eprintln!("building {commit} again in {}", tree.display());
@@ -324,14 +325,14 @@ fn compare(released: &Path, again: &Path, manifest: &Manifest) -> Result<Rebuilt
 }
 
 fn first_byte(one: &Path, other: &Path) -> Result<usize> {
-    let (one, other) = (fs::read(one)?, fs::read(other)?);
+    let (one, other) = (files::read(one, files::ARCHIVE)?.bytes, files::read(other, files::ARCHIVE)?.bytes);
     Ok(one.iter().zip(&other).position(|(left, right)| left != right).unwrap_or(one.len().min(other.len())))
 }
 
 fn first_entry(one: &Path, other: &Path, manifest: &Manifest) -> Result<Option<String>> {
     let top = description::top(&manifest.release.version);
     let entries = |path: &Path| -> Result<BTreeMap<String, Found>> {
-        let stream = MultiGzDecoder::new(BufReader::new(File::open(path)?));
+        let stream = StrictGzip::new(BufReader::new(files::open_within(path, files::ARCHIVE)?));
         let expected = Expected { top: &top, mtime: manifest.release.committed };
         Ok(safe_read::read(stream, &expected, &|_| false).entries)
     };

@@ -1,13 +1,13 @@
 //! What runs, on disk: the next supervisor ends it when this one is killed.
 
 use std::collections::BTreeMap;
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 use serde::{Deserialize, Serialize};
 
 use crate::exit::refused;
+use crate::files;
 use crate::plan::processes::ProcessIdentity;
 use crate::plan::service::{ServiceName, Stop};
 
@@ -71,13 +71,7 @@ impl Children {
     }
 
     fn save(&self) -> Result<()> {
-        let place = || format!("cannot write {}", self.path.display());
-        let folder = self.path.parent().with_context(place)?;
-        let mut beside = tempfile::NamedTempFile::new_in(folder).with_context(place)?;
-        serde_json::to_writer_pretty(&mut beside, &self.record).with_context(place)?;
-        beside.write_all(b"\n").with_context(place)?;
-        beside.persist(&self.path).with_context(place)?;
-        Ok(())
+        files::write::whole(&self.path, 0o600, serde_json::to_string_pretty(&self.record)? + "\n")
     }
 }
 

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::history::Commit;
+use super::reverts;
 use super::version::Bump;
 
 /// The types of commits that are understood.
@@ -77,15 +78,22 @@ pub struct Reading {
     pub bump: Option<Bump>,
 }
 
-/// Reads commits. Merges are left out.
+/// Reads commits, the newest first. Merges are left out, and so is what was taken back.
 pub fn read(commits: &[&Commit]) -> Reading {
     let mut reading = Reading::default();
     let mut breaking = Vec::new();
-    for commit in commits.iter().filter(|commit| !commit.is_merge()) {
-        let said = git_conventional::Commit::parse(&commit.message).ok();
+    for commit in reverts::standing(commits).into_iter().filter(|commit| !commit.is_merge()) {
+        let said = git_conventional::Commit::parse(reverts::said(commit)).ok();
         // A sentence with a colon, such as `Flows: an API for tasks`, has the form by accident.
         let Some(said) = said.filter(|said| TYPES.contains(&said.type_().as_str().to_lowercase().as_str()))
         else {
+            if reverts::is_revert(commit) {
+                *reading.types.entry("revert".to_owned()).or_default() += 1;
+                reading.bump = reading.bump.max(bump("revert"));
+                let text = commit.subject().to_owned();
+                reading.entries.push(Entry { section: Section::Changed, text, commit: commit.id.clone() });
+                continue;
+            }
             reading.other.push(format!("{} {}", super::history::short(&commit.id), commit.subject()));
             continue;
         };
@@ -98,10 +106,16 @@ pub fn read(commits: &[&Commit]) -> Reading {
         let scope = scope.map(|scope| format!("**{scope}:** ")).unwrap_or_default();
         let entry = |section, text| Entry { section, text, commit: commit.id.clone() };
         if said.breaking() {
-            // The footer says what breaks; without one, the description is all there is.
-            let what = said.breaking_description().map_or_else(|| said.description().to_owned(), one_line);
-            breaking.push(entry(Section::Changed, format!("**Breaking:** {scope}{what}")));
-            if what == said.description() {
+            // Footers say what breaks; without one, the description is all there is.
+            let footers = said.footers().iter().filter(|footer| footer.breaking());
+            let mut whats: Vec<_> = footers.map(|footer| one_line(footer.value())).collect();
+            let described = whats.is_empty();
+            if described {
+                whats.push(said.description().to_owned());
+            }
+            let changed = |what: String| entry(Section::Changed, format!("**Breaking:** {scope}{what}"));
+            breaking.extend(whats.into_iter().map(changed));
+            if described {
                 continue;
             }
         }
@@ -190,6 +204,27 @@ mod tests {
         assert_eq!(reading.bump, Some(Bump::Major));
         assert_eq!(softened(Bump::Major, &semver::Version::new(0, 3, 0)), Bump::Minor);
         assert_eq!(softened(Bump::Major, &semver::Version::new(1, 0, 0)), Bump::Major);
+    }
+
+    #[test]
+    fn every_footer_that_tells_what_breaks_is_told() {
+        let message = "feat(api)!: b\n\nwhy\n\nBREAKING CHANGE: c is\n  gone\nReviewed-by: Z\nBREAKING-CHANGE: d is new\nBREAKING CHANGE: e";
+        let texts: Vec<_> = reading(&[message]).entries.into_iter().map(|entry| entry.text).collect();
+        let told = ["c is gone", "d is new", "e"].map(|what| format!("**Breaking:** **api:** {what}"));
+        assert_eq!(texts, [&told[..], &["**api:** b".to_owned()]].concat());
+    }
+
+    #[test]
+    fn reverts_are_told_where_they_take_back_what_users_had() {
+        let git =
+            reading(&["Revert \"feat: a\"\n\nThis reverts commit 00000000000000000000000000000000000000ff."]);
+        assert_eq!((git.entries[0].text.as_str(), git.bump), ("Revert \"feat: a\"", Some(Bump::Patch)));
+        assert_eq!((git.types["revert"], git.other.len()), (1, 0));
+        let again = reading(&[
+            "Reapply \"feat: a\"\n\nThis reverts commit 00000000000000000000000000000000000000ff.",
+        ]);
+        assert_eq!((again.entries[0].text.as_str(), again.bump), ("a", Some(Bump::Minor)));
+        assert_eq!(reading(&["Revert \"feat: a\"", "feat: a"]), Reading::default());
     }
 
     #[test]

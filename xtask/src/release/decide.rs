@@ -1,6 +1,6 @@
 //! Which version comes next, and why. Pure.
 
-use semver::Version;
+use semver::{Prerelease, Version};
 use serde::Serialize;
 
 use super::conventional::{Reading, softened};
@@ -10,13 +10,15 @@ use super::version::{self, Bump, is_greater};
 /// What the version is decided from.
 #[derive(Debug, Clone)]
 pub struct Known<'a> {
-    /// The last release that the commit contains.
+    /// The last release that the commit contains, pre-releases too.
     pub last: Option<&'a Version>,
+    /// The last one of those that is no pre-release.
+    pub stable: Option<&'a Version>,
     /// What `Cargo.toml` says.
     pub declared: &'a Version,
-    /// What the commits since the last release say.
+    /// What the commits since the last stable release say.
     pub reading: &'a Reading,
-    /// How many commits there are since, without merges.
+    /// How many commits there are since the last release, pre-releases too, without merges.
     pub commits: usize,
 }
 
@@ -38,45 +40,47 @@ pub struct Decision {
 /// # Errors
 /// When nothing tells the next version, or the tree declares a smaller one than the commits ask for.
 pub fn decide(known: &Known<'_>, wish: &Wish) -> Result<Decision, Problem> {
-    let Known { last, declared, reading, .. } = known;
+    let Known { last, stable, declared, reading, .. } = known;
     let decision = |version: Version, why: String| Ok(Decision { version, why });
     if let Some(version) = &wish.version {
         return decision(version.clone(), "as asked with --version".to_owned());
     }
     // Before the first release, bumps start from nothing.
     let nothing = Version::new(0, 0, 0);
-    let base = last.unwrap_or(&nothing);
     if let Some(bump) = wish.bump {
-        let why = format!(
-            "a {} bump, as asked, of {}",
-            bump.word(),
-            last.map_or("nothing".into(), |last| format!("{last}"))
-        );
-        return decision(version::next(base, bump), why);
+        let base = last.unwrap_or(&nothing);
+        let of = last.map_or("nothing".to_owned(), Version::to_string);
+        return decision(version::next(base, bump), format!("a {} bump, as asked, of {of}", bump.word()));
     }
     let Some(last) = last else {
         return decision((*declared).clone(), "the first release, as Cargo.toml declares it".to_owned());
     };
-    let asked_for = reading.bump.map(|bump| softened(bump, last));
+    // What pre-releases prepare was new since the stable release before them.
+    let base = stable.unwrap_or(&nothing);
+    let bump = reading.bump.map(|bump| softened(bump, base));
+    let by_commits = bump.map(|bump| {
+        (version::next(base, bump), format!("a {} bump of {base}: {}", bump.word(), counted(reading)))
+    });
+    let prepared = (!last.pre.is_empty()).then(|| (full(last), format!("what {last} prepares")));
+    let least = match (prepared, by_commits) {
+        (Some(prepared), Some(by_commits)) if is_greater(&by_commits.0, &prepared.0) => Some(by_commits),
+        (prepared, by_commits) => prepared.or(by_commits),
+    };
     if is_greater(declared, last) {
-        let least = asked_for.map(|bump| version::next(last, bump));
-        if let Some(least) = least.filter(|least| is_greater(least, declared)) {
+        let least = least.filter(|(least, _)| is_greater(least, &full(declared)));
+        if let Some((least, why)) = least {
             return Err(Problem::new(
                 "version",
                 format!(
-                    "Cargo.toml declares {declared}, but the commits since {last} ask for {least} at least ({})",
-                    counted(reading)
+                    "Cargo.toml declares {declared}, but {least} is the least that comes after {last} ({why})"
                 ),
                 format!("cargo xtask release prepare --version {least}, or insist with --version {declared}"),
             ));
         }
         return decision((*declared).clone(), format!("after {last}, as Cargo.toml declares it"));
     }
-    match asked_for {
-        Some(bump) => {
-            let why = format!("a {} bump of {last}: {}", bump.word(), counted(reading));
-            decision(version::next(last, bump), why)
-        }
+    match least {
+        Some((version, why)) => decision(version, why),
         None if known.commits == 0 => Err(Problem::new(
             "version",
             format!("nothing was committed since {last}"),
@@ -92,6 +96,11 @@ pub fn decide(known: &Known<'_>, wish: &Wish) -> Result<Decision, Problem> {
             "say how far it is with --bump major, minor or patch",
         )),
     }
+}
+
+/// Without what makes it a pre-release.
+fn full(version: &Version) -> Version {
+    Version { pre: Prerelease::EMPTY, ..version.clone() }
 }
 
 /// `3 feat, 1 fix, 12 other`.
@@ -114,8 +123,16 @@ mod tests {
     ) -> Result<String, String> {
         let read = |text: &str| version::read(text).unwrap();
         let reading = Reading { bump, types: [("feat".to_owned(), 2)].into(), ..Reading::default() };
-        let (last, declared) = (last.map(read), read(declared));
-        let known = Known { last: last.as_ref(), declared: &declared, reading: &reading, commits: 3 };
+        let mut tags = last.unwrap_or_default().split_whitespace().map(read);
+        let (last, declared) = (tags.next(), read(declared));
+        let stable = last.clone().into_iter().chain(tags).find(|tag| tag.pre.is_empty());
+        let known = Known {
+            last: last.as_ref(),
+            stable: stable.as_ref(),
+            declared: &declared,
+            reading: &reading,
+            commits: 3,
+        };
         decide(&known, wish).map(|decision| decision.version.to_string()).map_err(|problem| problem.what)
     }
 
@@ -135,6 +152,19 @@ mod tests {
             (Some("1.1.0"), "1.2.0", None, &none, "1.2.0"),
             (Some("1.1.0"), "1.2.0", Some(Bump::Patch), &none, "1.2.0"),
             (Some("1.1.0"), "1.2.0", Some(Bump::Major), &named, "3.0.0"),
+            // Release candidates: the stable version has what came since the last stable one.
+            (Some("1.2.0-rc.1 1.1.0"), "1.1.0", Some(Bump::Minor), &none, "1.2.0"),
+            (Some("1.2.0-rc.1 1.1.0"), "1.1.0", None, &none, "1.2.0"),
+            (Some("1.2.0-rc.1 1.1.0"), "1.1.0", Some(Bump::Patch), &none, "1.2.0"),
+            (Some("1.1.1-rc.1 1.1.0"), "1.1.0", Some(Bump::Minor), &none, "1.2.0"),
+            (Some("1.2.0-rc.2 1.1.0"), "1.1.0", Some(Bump::Major), &none, "2.0.0"),
+            (Some("2.0.0-rc.1 1.1.0"), "2.0.0-rc.1", Some(Bump::Minor), &none, "2.0.0"),
+            (Some("1.2.0-rc.1 1.1.0"), "1.2.0-rc.2", Some(Bump::Minor), &none, "1.2.0-rc.2"),
+            (Some("1.2.0-rc.1 1.1.0"), "1.2.0", Some(Bump::Minor), &none, "1.2.0"),
+            (Some("1.1.0"), "1.2.0-rc.1", Some(Bump::Minor), &none, "1.2.0-rc.1"),
+            (Some("1.0.0-rc.1"), "1.0.0-rc.1", Some(Bump::Minor), &none, "1.0.0"),
+            (Some("1.0.0-rc.1"), "1.0.0-rc.2", Some(Bump::Major), &none, "1.0.0-rc.2"),
+            (Some("1.2.0-rc.1 1.1.0"), "1.1.0", None, &bump(Bump::Patch), "1.2.0"),
         ] {
             assert_eq!(
                 decided(last, declared, commits, wish).as_deref(),
@@ -150,6 +180,8 @@ mod tests {
         let error = decided(Some("1.1.0"), "1.1.0", None, &none).unwrap_err();
         assert!(error.contains("of 3 commits since, none in the form"), "{error}");
         let error = decided(Some("1.1.0"), "1.1.1", Some(Bump::Minor), &none).unwrap_err();
-        assert!(error.contains("ask for 1.2.0 at least (2 feat)"), "{error}");
+        assert!(error.contains("1.2.0 is the least that comes after 1.1.0 (a minor bump"), "{error}");
+        let error = decided(Some("1.1.1-rc.1 1.1.0"), "1.1.1-rc.2", Some(Bump::Minor), &none).unwrap_err();
+        assert!(error.contains("declares 1.1.1-rc.2, but 1.2.0 is the least"), "{error}");
     }
 }

@@ -112,6 +112,13 @@ fn tag(line: &str) -> Option<Tag> {
     Some(Tag { version, commit: commit.to_owned(), time: time.parse().unwrap_or_default() })
 }
 
+/// The last of these tags, the latest first, that is older than the version. To a stable version only stable ones count: what
+/// its release candidates had is its own.
+pub fn before<'a>(tags: &'a [Tag], version: &Version) -> Option<&'a Tag> {
+    let counts = |tag: &&Tag| !version.pre.is_empty() || tag.version.pre.is_empty();
+    tags.iter().filter(counts).find(|tag| version::is_greater(version, &tag.version))
+}
+
 /// Of each commit the place in `tags` of the first release that it is part of; none for what no release holds yet.
 /// `tags` has the latest version first, `commits` is a whole history.
 pub fn releases_of(commits: &[Commit], tags: &[Tag]) -> Vec<Option<usize>> {
@@ -152,6 +159,24 @@ mod tests {
         let found: Vec<_> = tags.iter().map(|tag| (tag.version.to_string(), tag.commit.as_str())).collect();
         let expected = [("2.0.0-rc.1", "c4"), ("1.10.0", "c2"), ("1.9.0", "c1")];
         assert_eq!(found, expected.map(|(version, commit)| (version.to_owned(), commit)));
+    }
+
+    #[test]
+    fn a_stable_version_comes_after_a_stable_one() {
+        let tags = tags("v1.1.0-rc.1 c2  2\nv1.1.0 c2  3\nv1.1.0-rc.2 c2  3\nv1.0.0 c1  1\nv1.2.0 c2  4\n");
+        let before = |text: &str| {
+            before(&tags, &version::read(text).unwrap()).map_or(String::new(), |tag| tag.version.to_string())
+        };
+        for (version, expected) in [
+            ("1.3.0", "1.2.0"),
+            ("1.2.0", "1.1.0"),
+            ("1.1.0", "1.0.0"),
+            ("1.1.0-rc.2", "1.1.0-rc.1"),
+            ("1.1.0-rc.1", "1.0.0"),
+            ("1.0.0", ""),
+        ] {
+            assert_eq!(before(version), expected, "{version}");
+        }
     }
 
     #[test]

@@ -23,6 +23,7 @@ pub mod path;
 pub mod problems;
 pub mod program;
 pub mod provenance;
+pub mod reverts;
 pub mod safe_read;
 pub mod sbom;
 pub mod signing;

@@ -1,12 +1,10 @@
 //! `cargo xtask release notes`: what a release says to its users, as Markdown.
 
-use std::fs;
-
 use anyhow::Result;
 use semver::Version;
 use serde::Serialize;
 
-use super::survey::Survey;
+use super::survey::{Survey, changelog_in};
 use crate::context::Context;
 use crate::exit::refused;
 use crate::forge::repository::Repository;
@@ -14,7 +12,7 @@ use crate::plan::clock::utc;
 use crate::release::changelog::{self, Changelog, Notes};
 use crate::release::conventional;
 use crate::release::decide::Wish;
-use crate::release::history::{Commit, Tag, releases_of};
+use crate::release::history::{Commit, Tag, before, releases_of};
 use crate::release::version;
 use crate::stdout;
 
@@ -84,7 +82,7 @@ fn of_release(context: &Context, options: &Options, version: &Version) -> Result
     let tags = repository.tags(None)?;
     let tag = tags.iter().find(|tag| tag.version == *version);
     let date = tag.map(|tag| day(tag.time));
-    let text = changelog_of(context, options);
+    let text = changelog_of(context, options)?;
     let release = |notes: String| Ok(Release { version: Some(version.clone()), date: date.clone(), notes });
     if let Some(part) = Changelog::read(&text).release(version) {
         return release(part.notes.to_owned());
@@ -98,8 +96,9 @@ fn of_release(context: &Context, options: &Options, version: &Version) -> Result
             version::tag(version)
         ))
     })?;
-    let before = repository.tags(Some(&tag.commit))?.into_iter().find(|before| before.version != *version);
-    let range = before.map_or(tag.commit.clone(), |before| format!("{}..{}", before.commit, tag.commit));
+    let contained = repository.tags(Some(&tag.commit))?;
+    let range = before(&contained, version)
+        .map_or(tag.commit.clone(), |before| format!("{}..{}", before.commit, tag.commit));
     let commits = repository.commits(&range)?;
     release(said(&commits.iter().collect::<Vec<_>>()))
 }
@@ -108,11 +107,21 @@ fn all(context: &Context, options: &Options) -> Result<Vec<Release>> {
     let repository = Repository { root: &context.root };
     let tags = repository.tags(Some("HEAD"))?;
     let commits = repository.commits("HEAD")?;
-    let text = changelog_of(context, options);
+    let text = changelog_of(context, options)?;
     let changelog = Changelog::read(&text);
     let mut of_releases: Vec<Vec<&Commit>> = vec![Vec::new(); tags.len() + 1];
     for (commit, release) in commits.iter().zip(releases_of(&commits, &tags)) {
         of_releases[release.map_or(0, |release| release + 1)].push(commit);
+    }
+    // What release candidates had is their stable release's too.
+    let is_stable = |tag: &Tag| tag.version.pre.is_empty();
+    let (places, stable): (Vec<_>, Vec<_>) =
+        tags.iter().cloned().enumerate().filter(|(_, tag)| is_stable(tag)).unzip();
+    places.iter().for_each(|place| of_releases[place + 1].clear());
+    for (commit, release) in commits.iter().zip(releases_of(&commits, &stable)) {
+        if let Some(release) = release {
+            of_releases[places[release] + 1].push(commit);
+        }
     }
     let written = |part: Option<&changelog::Part<'_>>| part.map(|part| part.notes.to_owned());
     let releases = of_releases.iter().enumerate().map(|(index, commits)| {
@@ -130,11 +139,8 @@ fn all(context: &Context, options: &Options) -> Result<Vec<Release>> {
     Ok(releases.filter(|release| release.version.is_some() || !release.notes.is_empty()).collect())
 }
 
-fn changelog_of(context: &Context, options: &Options) -> String {
-    if options.from_commits {
-        return String::new();
-    }
-    fs::read_to_string(context.path(changelog::FILE)).unwrap_or_default()
+fn changelog_of(context: &Context, options: &Options) -> Result<String> {
+    if options.from_commits { Ok(String::new()) } else { changelog_in(context) }
 }
 
 fn said(commits: &[&Commit]) -> String {

@@ -1,11 +1,10 @@
 //! Looks at the checkout for what a release would be made of.
 
-use std::fs;
-
 use anyhow::Result;
 
 use crate::context::Context;
 use crate::exit::refused;
+use crate::files;
 use crate::forge::repository::{Head, Repository};
 use crate::release::changelog::{self, Changelog, Notes};
 use crate::release::conventional::{self, Reading};
@@ -43,7 +42,7 @@ pub struct Survey {
     pub last: Option<Tag>,
     /// What `Cargo.toml` says.
     pub declared: semver::Version,
-    /// Since the last release, the newest first.
+    /// Since the last release, to a stable version the last stable one; the newest first.
     pub commits: Vec<Commit>,
     pub reading: Reading,
     pub decision: Result<Decision, Problem>,
@@ -61,20 +60,37 @@ impl Survey {
     pub fn make(context: &Context, wish: &Wish) -> Result<Self> {
         let repository = Repository { root: &context.root };
         let head = repository.head()?;
-        let last = repository.tags(Some(&head.commit))?.into_iter().next();
-        let range =
-            last.as_ref().map_or(head.commit.clone(), |last| format!("{}..{}", last.commit, head.commit));
-        let commits = repository.commits(&range)?;
-        let reading = conventional::read(&commits.iter().collect::<Vec<_>>());
+        let tags = repository.tags(Some(&head.commit))?;
+        let since = |tag: Option<&Tag>| -> Result<(Vec<Commit>, Reading)> {
+            let range = tag.map_or(head.commit.clone(), |tag| format!("{}..{}", tag.commit, head.commit));
+            let commits = repository.commits(&range)?;
+            let reading = conventional::read(&commits.iter().collect::<Vec<_>>());
+            Ok((commits, reading))
+        };
+        let last = tags.first();
+        let stable = tags.iter().find(|tag| tag.version.pre.is_empty());
+        let (mut commits, mut reading) = since(stable)?;
+        let since_last = if last == stable { None } else { Some(since(last)?) };
         let declared = declared_in(context)?;
         let known = Known {
-            last: last.as_ref().map(|last| &last.version),
+            last: last.map(|last| &last.version),
+            stable: stable.map(|stable| &stable.version),
             declared: &declared,
             reading: &reading,
-            commits: commits.iter().filter(|commit| !commit.is_merge()).count(),
+            commits: since_last
+                .as_ref()
+                .map_or(&commits, |(commits, _)| commits)
+                .iter()
+                .filter(|commit| !commit.is_merge())
+                .count(),
         };
         let decision = decide(&known, wish);
-        let changelog = fs::read_to_string(context.path(changelog::FILE)).unwrap_or_default();
+        let is_pre = decision.as_ref().is_ok_and(|decision| !decision.version.pre.is_empty());
+        if let Some(since_last) = since_last.filter(|_| is_pre) {
+            (commits, reading) = since_last;
+        }
+        let last = last.cloned();
+        let changelog = changelog_in(context)?;
         let parts = Changelog::read(&changelog);
         let of_version = decision.as_ref().ok().and_then(|decision| parts.release(&decision.version));
         let notes = match of_version {
@@ -90,8 +106,17 @@ impl Survey {
     }
 }
 
+/// The text of the changelog, empty when there is none.
+///
+/// # Errors
+/// Refused when it cannot be read.
+pub fn changelog_in(context: &Context) -> Result<String> {
+    let text = files::if_there(files::text(&context.path(changelog::FILE), files::TEXT));
+    Ok(text.map_err(|error| refused(error.to_string()))?.unwrap_or_default())
+}
+
 fn declared_in(context: &Context) -> Result<semver::Version> {
-    let text = fs::read_to_string(context.path(declared::FILE))
-        .map_err(|error| refused(format!("{}: {error}", context.path(declared::FILE).display())))?;
+    let text = files::text(&context.path(declared::FILE), files::TEXT)
+        .map_err(|error| refused(error.to_string()))?;
     declared::read(&text).map_err(refused)
 }

@@ -11,6 +11,7 @@ pub mod environment;
 pub mod generate;
 pub mod image;
 pub mod impact;
+mod killed_runs;
 pub mod logs;
 mod meaning;
 pub mod measure;
@@ -24,9 +25,11 @@ pub mod why;
 
 use anyhow::Result;
 
+use crate::called::as_called;
 use crate::cli::Command;
 use crate::context::Context;
 use crate::exit::refused;
+use crate::plan::register::Registered;
 
 /// Runs one subcommand.
 ///
@@ -38,6 +41,15 @@ pub fn run(context: &Context, command: Command) -> Result<()> {
             "{}: this is an unpacked release; {name} works on the sources: run `cargo xtask {name}` in a checkout",
             context.root.display()
         )));
+    }
+    let _registered = is_registered(&command).then(|| {
+        let target = matches!(command, Command::Rehearse(_)).then_some(rehearse::TARGET);
+        Registered::begin(context.state(), &dev::running::command_line(), target)
+    });
+    if !matches!(command, Command::Supervise(_)) {
+        for problem in killed_runs::clean_up(context) {
+            eprintln!("warning: {}", as_called(&problem));
+        }
     }
     match command {
         Command::Dev(options) => dev::run(context, &options),
@@ -59,6 +71,18 @@ pub fn run(context: &Context, command: Command) -> Result<()> {
         Command::Environment(options) => environment::run(context, options),
         Command::Doctor(options) => doctor::run(context, &options),
         Command::Supervise(options) => supervise::run(&options),
+    }
+}
+
+/// The commands that make something for themselves only, such as a temporary folder, or run programs for long.
+fn is_registered(command: &Command) -> bool {
+    match command {
+        Command::Smoke(options) => options.is_private(),
+        Command::Check(options) => options.is_registered(),
+        Command::Measure(options) => options.is_registered(),
+        Command::Release(options) => options.is_registered(),
+        Command::Ci(_) | Command::Rehearse(_) | Command::Bench(_) | Command::Image(_) => true,
+        _ => false,
     }
 }
 

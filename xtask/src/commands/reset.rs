@@ -1,11 +1,12 @@
 //! `cargo xtask reset`: stops the platform and removes its data, secrets and logs.
 
-use std::fs;
 use std::io::{BufRead as _, IsTerminal as _, Write as _};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Result, bail};
 
 use super::dev::{DEFAULT, running};
+use super::killed_runs::{self, remove};
+use super::{rehearse, smoke};
 use crate::context::Context;
 use crate::exit::refused;
 use crate::plan::interrupt::Interrupt;
@@ -25,20 +26,33 @@ pub struct Options {
 /// # Errors
 /// Refused when nobody can be asked and `--yes` is not given; otherwise when something cannot be removed.
 pub fn run(context: &Context, options: &Options) -> Result<()> {
-    let folder = context.state().join(&options.environment);
-    if !folder.exists() {
+    // Every command tried before its own work; this one promises it.
+    let problems = killed_runs::clean_up(context);
+    if !problems.is_empty() {
+        bail!("{}", problems.join("\n"));
+    }
+    let own = context.state().join(&options.environment);
+    let others = [smoke::FAILED, rehearse::TARGET].map(|name| context.state().join(name));
+    let folders: Vec<_> = others.into_iter().chain([own.clone()]).filter(|folder| folder.exists()).collect();
+    if folders.is_empty() {
         eprintln!("{} has nothing here", options.environment);
         return Ok(());
     }
     if !options.yes {
-        confirm(&format!("remove {} with all its data?", folder.display()))?;
+        let names: Vec<_> = folders.iter().map(|folder| folder.display().to_string()).collect();
+        confirm(&format!("remove {} with all data?", names.join(", ")))?;
     }
     let show = Show::on_stderr();
-    running::recover(context, &options.environment, &show)?;
-    let plan = running::plan_down(context, &options.environment, running::Data::Go)?;
-    running::take_down(context, &plan, &show, &Interrupt::listen()?)?;
-    fs::remove_dir_all(&folder).with_context(|| format!("removing {}", folder.display()))?;
-    show.say(&format!("removed {}", folder.display()));
+    if own.exists() {
+        running::recover(context, &options.environment, &show)?;
+        let plan = running::plan_down(context, &options.environment, running::Data::Go)?;
+        running::take_down(context, &plan, &show, &Interrupt::listen()?)?;
+    }
+    rehearse::remove(context)?;
+    for folder in folders {
+        remove(&folder)?;
+        show.say(&format!("removed {}", folder.display()));
+    }
     Ok(())
 }
 

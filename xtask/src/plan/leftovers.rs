@@ -19,8 +19,13 @@ const GONE: Duration = Duration::from_secs(10);
 
 /// The value of [`MARK`] for the programs of this process.
 pub fn mark() -> String {
-    let outer = std::env::var(MARK).unwrap_or_default();
-    format!("{outer}{}", of(&processes::this_process()))
+    let marks = std::env::var(MARK).unwrap_or_default();
+    if bears_mark() { marks } else { format!("{marks}{}", of(&processes::this_process())) }
+}
+
+/// Whether this process bears its own mark, so that all that it starts inherits it.
+pub fn bears_mark() -> bool {
+    std::env::var(MARK).is_ok_and(|marks| marks.contains(&of(&processes::this_process())))
 }
 
 /// An id is used again after a while; together with its start and its boot it never is.

@@ -10,7 +10,7 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, anyhow, bail};
 use serde::{Deserialize, Serialize};
 
 use super::clock::utc;
@@ -88,7 +88,7 @@ impl Lock {
             before.as_ref().filter(|before| before.is_alive() && before.process != holder.process)
         {
             // Only where the file system has no working locks.
-            bail!("{} is held by {living}; wait for it or end it", path.display());
+            return Err(held(path, living));
         }
         let mut line = serde_json::to_string(holder)?;
         line.push('\n');
@@ -103,6 +103,19 @@ impl Drop for Lock {
         let _ = self.file.set_len(0);
         let _ = self.file.unlock();
     }
+}
+
+/// # Errors
+/// When a living process holds the lock at `path`, as [`Lock::take`] says it; when it cannot be read.
+pub fn refuse_held(path: &Path) -> Result<()> {
+    match holder(path)? {
+        Some(holder) => Err(held(path, &holder)),
+        None => Ok(()),
+    }
+}
+
+fn held(path: &Path, holder: &Holder) -> anyhow::Error {
+    anyhow!("{} is held by {holder}; wait for it or end it", path.display())
 }
 
 /// Observes who holds the lock at `path` now.
@@ -170,7 +183,7 @@ fn lock(file: &File, path: &Path) -> Result<()> {
         }
         let named = holder(path);
         if let Ok(Some(holder)) = &named {
-            bail!("{} is held by {holder}; wait for it or end it", path.display());
+            return Err(held(path, holder));
         }
         if Instant::now() >= give_up {
             named?;

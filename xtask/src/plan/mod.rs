@@ -21,6 +21,7 @@ pub mod perform;
 pub mod print;
 pub mod probe;
 pub mod processes;
+pub mod register;
 pub mod report;
 pub mod runner;
 pub mod service;

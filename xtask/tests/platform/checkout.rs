@@ -15,6 +15,7 @@ use crate::{tree, until, web};
 /// Dropping it takes its platform down, also when a test fails, and then shows what the services said.
 pub struct Checkout {
     folder: TempDir,
+    name: &'static str,
 }
 
 /// What a command that ended printed.
@@ -29,13 +30,20 @@ impl Checkout {
     pub fn new() -> Self {
         // For root this is the checkout that others cannot reach.
         let private = fs::Permissions::from_mode(0o700);
-        let checkout = Self { folder: tempfile::Builder::new().permissions(private).tempdir().unwrap() };
+        let folder = tempfile::Builder::new().permissions(private).tempdir().unwrap();
+        let checkout = Self { folder, name: "checkout" };
         copy_tree(&checkout.root());
         checkout
     }
 
     pub fn root(&self) -> PathBuf {
-        self.folder.path().join("checkout")
+        self.folder.path().join(self.name)
+    }
+
+    pub fn move_to(&mut self, name: &'static str) {
+        let before = self.root();
+        self.name = name;
+        fs::rename(before, self.root()).unwrap();
     }
 
     pub fn path(&self, relative: &str) -> PathBuf {

@@ -12,6 +12,8 @@ mod web;
 
 mod accounts;
 mod foreground;
+mod hanging;
+mod killed;
 mod lifecycle;
 mod outage;
 mod ports;

@@ -1,6 +1,5 @@
 //! From nothing running to a proven platform, beside the least that a Node-RED can do: answer one request.
 
-use std::fs;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
@@ -8,16 +7,18 @@ use anyhow::{Result, bail};
 use super::sample::{Figure, figure, times};
 use crate::commands::dev::opened::{Opened, Wish};
 use crate::commands::dev::{DEFAULT, running};
+use crate::commands::killed_runs::remove;
 use crate::commands::measure::requests::servers::{self, Editor};
 use crate::commands::smoke;
 use crate::context::Context;
 use crate::plan::interrupt::Interrupt;
+use crate::plan::register;
 use crate::plan::report::Outcome;
 use crate::plan::show::{Look, Show};
 use crate::tools::{NpmProject, progress};
 
 pub fn measure(context: &Context, runs: usize, interrupt: &Interrupt) -> Result<Vec<Figure>> {
-    let name = format!("bench-{}", std::process::id());
+    let name = register::own("bench");
     let show = Show::to(Look::Plain, Box::new(std::io::sink()));
     let wish = Wish { environment: DEFAULT, target: &name, any_ports: true, inspect: None, engine: None };
     let opened = Opened::open(context, &wish, None)?;
@@ -35,7 +36,7 @@ pub fn measure(context: &Context, runs: usize, interrupt: &Interrupt) -> Result<
         }
         smoke::prove(context, &opened, interrupt)
     };
-    let clear = || fs::remove_dir_all(opened.instance.folder.join("data"));
+    let clear = || remove(&opened.instance.folder.join("data"));
     let measured = (|| {
         let mut first = Vec::new();
         let mut again = Vec::new();
@@ -53,10 +54,9 @@ pub fn measure(context: &Context, runs: usize, interrupt: &Interrupt) -> Result<
         }
         Ok::<_, anyhow::Error>((first, again))
     })();
-    let ended = down();
-    fs::remove_dir_all(&opened.instance.folder)?;
+    down()?;
+    remove(&opened.instance.folder)?;
     let (first, again) = measured?;
-    ended?;
     let bare = figure("bare Node-RED to its first 200", &bare_node_red(&opened, runs)?, None);
     let first = figure("dev to five passed checks, empty data", &first, Some(&bare));
     let again = figure("dev to five passed checks, data there", &again, Some(&bare));

@@ -42,6 +42,13 @@ enum What {
     Compliance(compliance::Options),
 }
 
+impl Options {
+    /// See [`crate::plan::register`]. The others only read, and one of them runs each time that a flow is saved.
+    pub fn is_registered(&self) -> bool {
+        !matches!(self.what, What::Flows | What::Compliance(_))
+    }
+}
+
 /// # Errors
 /// When the judgement cannot be made, or is not good.
 pub fn run(context: &Context, options: Options) -> Result<()> {

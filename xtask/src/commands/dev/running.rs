@@ -17,6 +17,7 @@ use crate::engines::process::supervisor::{Client, Link, Recovered, recover as re
 use crate::engines::process::{lower, secret_files};
 use crate::exit::refused;
 use crate::plan::interrupt::Interrupt;
+use crate::plan::lock;
 use crate::plan::perform::{Hands, NoHands};
 use crate::plan::report::{Outcome, Report};
 use crate::plan::runner::{Runner, cores};
@@ -54,6 +55,12 @@ pub fn record(context: &Context, target: &str) -> Result<Option<Record>> {
         return Ok(None);
     }
     Ok(recorded(context, target)?.map(|(_, record)| record))
+}
+
+/// # Errors
+/// When a run that goes on holds the target; the error names it.
+pub fn refuse_held(context: &Context, target: &str) -> Result<()> {
+    lock::refuse_held(&lock::path_in(&context.state().join(target)))
 }
 
 /// Ends what another engine than the wanted one has left of a platform.
@@ -133,6 +140,14 @@ pub fn bring_down(context: &Context, target: &str, show: &Show, interrupt: &Inte
     take_down(context, &plan, show, interrupt)
 }
 
+/// The engine that a target was brought up on last.
+///
+/// # Errors
+/// When its record cannot be read.
+pub fn engine(context: &Context, target: &str) -> Result<EngineKind> {
+    Ok(recorded(context, target)?.map(|(_, record)| record.engine).unwrap_or_default())
+}
+
 /// What becomes of the data of a platform that is taken down.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Data {
@@ -147,8 +162,7 @@ pub enum Data {
 /// When its record cannot be read, or its engine does not answer.
 pub fn plan_down(context: &Context, target: &str, data: Data) -> Result<Plan> {
     let supervisor = supervisor(context, target);
-    let engine = recorded(context, target)?.map(|(_, record)| record.engine).unwrap_or_default();
-    if engine != EngineKind::Compose {
+    if engine(context, target)? != EngineKind::Compose {
         return Ok(lower::bring_down(target, supervisor));
     }
     let clients = containers::clients(&Toolbox::open(context)?)?;

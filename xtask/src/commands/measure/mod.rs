@@ -33,6 +33,13 @@ enum What {
     Work(instructions::WorkOptions),
 }
 
+impl Options {
+    /// See [`crate::plan::register`]. What is counted does nothing besides.
+    pub fn is_registered(&self) -> bool {
+        !matches!(self.what, What::Work(_))
+    }
+}
+
 /// # Errors
 /// Reported when a threshold is missed; refused when one cannot be read.
 pub fn run(context: &Context, options: &Options) -> Result<()> {

@@ -7,6 +7,7 @@ mod late;
 mod oom;
 mod reachability;
 mod record;
+mod remove;
 mod stage;
 
 use std::collections::BTreeMap;
@@ -16,7 +17,9 @@ use anyhow::{Context as _, Result, bail};
 use crate::commands::dev::programs::tools;
 use crate::commands::dev::running::command_line;
 use crate::commands::dry_run;
+use crate::commands::killed_runs;
 use crate::context::Context;
+pub use crate::engines::compose::rehearsal::TARGET;
 use crate::engines::compose::rehearsal::{self, native};
 use crate::files::temporary;
 use crate::images::stand_in::WARNING;
@@ -28,6 +31,7 @@ use crate::plan::runner::Runner;
 use crate::plan::show::Show;
 use crate::stdout;
 use crate::tools::progress;
+pub use remove::remove;
 use stage::Stage;
 
 #[derive(Debug, clap::Args)]
@@ -57,6 +61,8 @@ pub struct Options {
 /// The names under which rehearsals leave their records.
 pub const REHEARSALS: [&str; 1] = [COMPOSE];
 const COMPOSE: &str = "compose";
+/// The folder of the secrets, below the rehearsal's own.
+const SECRETS: &str = "secrets";
 
 /// Engines whose production stack can be rehearsed here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -98,6 +104,9 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
         _ => None,
     };
     let report = runner.run(&plan)?;
+    if report.outcome == Outcome::Done && !options.keep {
+        killed_runs::remove(&stage.secrets)?;
+    }
     if let (Some(sought), Outcome::Done) = (sought, &report.outcome) {
         record::keep(context, &stage, sought, &report)?;
     }

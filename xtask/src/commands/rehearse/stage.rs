@@ -46,6 +46,11 @@ pub struct Stage {
     pub stand_ins: Vec<String>,
 }
 
+/// The name of the project in which one secret is missing.
+pub fn but_one(project: &str) -> String {
+    format!("{project}-but-one")
+}
+
 impl Stage {
     /// Looks for everything that the rehearsal needs; changes nothing.
     ///
@@ -88,7 +93,7 @@ impl Stage {
             setting: port,
         });
         let ports = ports::any_free(&wanted)?;
-        let secrets = context.state().join(TARGET).join("secrets");
+        let secrets = context.state().join(TARGET).join(super::SECRETS);
         let placement = site::Placement {
             images,
             secrets: &secrets,
@@ -217,7 +222,7 @@ impl Stage {
             }
         }
         let missing = partial.join(secrets::OPS_TOKEN.0).display().to_string();
-        let name = format!("{}-but-one", self.project.name);
+        let name = but_one(&self.project.name);
         let prefix = free_prefix(&self.engine, &name)?;
         let env_file = self.project.env_file.with_file_name("but-one.env");
         let env =

@@ -82,6 +82,15 @@ impl Options {
             Some(What::Verify(options)) => options.rebuild().then_some("release verify --rebuild"),
         }
     }
+
+    /// See [`crate::plan::register`].
+    pub fn is_registered(&self) -> bool {
+        match &self.what {
+            Some(What::Operator(_) | What::Package(_) | What::Publish(_)) => true,
+            Some(What::Verify(options)) => options.rebuild(),
+            _ => false,
+        }
+    }
 }
 
 /// # Errors

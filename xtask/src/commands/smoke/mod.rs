@@ -4,7 +4,6 @@ mod answer;
 mod private;
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -24,6 +23,7 @@ use crate::platform::{node_red, platform, secrets};
 use crate::site;
 use crate::stdout;
 use answer::Answer;
+pub use private::FAILED;
 
 #[derive(Debug, clap::Args)]
 #[command(
@@ -48,6 +48,13 @@ pub struct Options {
     /// Give up after so many seconds [default: what the platform's definition says]
     #[arg(long, value_name = "SECONDS")]
     limit: Option<u64>,
+}
+
+impl Options {
+    /// Whether it brings up a platform of its own.
+    pub fn is_private(&self) -> bool {
+        self.private
+    }
 }
 
 /// Whom to ask.
@@ -165,9 +172,4 @@ fn answer_of(platform: &Platform, target: &Target, limit: Duration, interrupt: &
     })?;
     let names: Vec<_> = platform.smoke.checks.iter().map(|check| check.name).collect();
     Answer::read(got.status, &got.body, &names)
-}
-
-/// Removes a folder, whatever is left in it.
-fn remove(folder: &Path) -> Result<()> {
-    fs::remove_dir_all(folder).with_context(|| format!("removing {}", folder.display()))
 }

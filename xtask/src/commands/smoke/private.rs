@@ -1,19 +1,28 @@
 //! A platform that lives for one smoke run: free ports, its own folder, gone afterwards whatever happens.
 
+use std::fs;
+use std::path::{Path, PathBuf};
+
 use anyhow::Result;
 
-use super::{Target, remove, target};
+use super::{Target, target};
 use crate::commands::dev::opened::{Opened, Wish};
 use crate::commands::dev::{DEFAULT, running};
+use crate::commands::killed_runs::remove;
 use crate::context::Context;
+use crate::engines::process::instance::LOGS;
 use crate::plan::interrupt::Interrupt;
+use crate::plan::register;
 use crate::plan::report::Outcome;
 use crate::plan::show::Show;
+
+/// The folder of the logs of the last private platform that failed, below the state folder.
+pub const FAILED: &str = "smoke-failed";
 
 /// # Errors
 /// When the platform does not come up or go down, or as `ask` says.
 pub fn run(context: &Context, interrupt: &Interrupt, ask: &dyn Fn(&Target) -> Result<()>) -> Result<()> {
-    let name = format!("smoke-{}", std::process::id());
+    let name = register::own("smoke");
     let show = Show::on_stderr();
     let wish = Wish { environment: DEFAULT, target: &name, any_ports: true, inspect: None, engine: None };
     let opened = Opened::open(context, &wish, None)?;
@@ -25,10 +34,25 @@ pub fn run(context: &Context, interrupt: &Interrupt, ask: &dyn Fn(&Target) -> Re
         ask(&target(context, &opened.platform, &opened.instance.folder, &opened.record())?)
     });
     let down = running::bring_down(context, &name, &show, &interrupt.heeded());
-    if asked.is_ok() && down.is_ok() {
+    if down.is_ok() {
+        if asked.is_err() {
+            let kept = keep_logs(context, &opened.instance.folder)?;
+            show.say(&format!("its logs are kept in {}", kept.display()));
+        }
         remove(&opened.instance.folder)?;
-    } else {
-        show.say(&format!("its logs are kept in {}", opened.instance.folder.display()));
     }
     asked.and(down)
+}
+
+/// Those of the last run that failed; they hold no secrets.
+fn keep_logs(context: &Context, folder: &Path) -> Result<PathBuf> {
+    let kept = context.state().join(FAILED);
+    remove(&kept)?;
+    fs::create_dir_all(&kept)?;
+    for logs in [LOGS, "log"] {
+        if folder.join(logs).exists() {
+            fs::rename(folder.join(logs), kept.join(logs))?;
+        }
+    }
+    Ok(kept)
 }

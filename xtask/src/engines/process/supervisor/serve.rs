@@ -1,11 +1,13 @@
 //! The supervisor's life, from its lock to its last child.
 
-use std::fs;
-use std::os::unix::fs::DirBuilderExt as _;
+use std::fs::{self, File};
+use std::io::ErrorKind;
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::channel;
 use std::thread;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
@@ -16,7 +18,11 @@ use super::recover::{Recovered, recover_locked};
 use super::{children, control};
 use crate::plan::lock::{self, Holder, Lock};
 
-/// Supervises in the state folder until it is told to shut down, by request or by SIGTERM, SIGINT or SIGHUP.
+/// How often it looks whether its folder is still there.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// Supervises in the state folder until it is told to shut down, by request or by SIGTERM, SIGINT or SIGHUP, or until the
+/// folder is removed.
 ///
 /// # Errors
 /// When another supervisor runs there (the error names it), or the folder cannot be used.
@@ -31,6 +37,7 @@ pub fn supervise(state: &Path) -> Result<()> {
     let (quit, quitting) = channel();
     let mut signals = signal_hook::iterator::Signals::new([SIGINT, SIGTERM, SIGHUP])?;
     let recovered = recover_locked(state)?;
+    let folder = File::open(state)?;
     let office = Office::open(state)?;
     if let Recovered::Ended(names) = recovered {
         let text = format!("an earlier supervisor was killed; ended what it left: {}", names.join(", "));
@@ -42,6 +49,14 @@ pub fn supervise(state: &Path) -> Result<()> {
     thread::Builder::new()
         .name("listen".into())
         .spawn(move || control::serve(&listener, &answering, &told))?;
+    let removed = quit.clone();
+    thread::Builder::new().name("folder".into()).spawn(move || {
+        while folder.metadata().is_ok_and(|found| found.nlink() > 0) {
+            thread::sleep(LOOK);
+        }
+        eprintln!("the state folder was removed: nobody could find what runs here");
+        let _ = removed.send(());
+    })?;
     thread::Builder::new().name("signals".into()).spawn(move || {
         if signals.forever().next().is_some() {
             let _ = quit.send(());
@@ -50,7 +65,12 @@ pub fn supervise(state: &Path) -> Result<()> {
     let _ = quitting.recv();
     office.shutdown()?;
     for path in [control::path_in(state), children::path_in(state)] {
-        fs::remove_file(&path).with_context(|| format!("cannot remove {}", path.display()))?;
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != ErrorKind::NotFound => {
+                return Err(error).with_context(|| format!("cannot remove {}", path.display()));
+            }
+            _ => {}
+        }
     }
     drop(lock);
     Ok(())

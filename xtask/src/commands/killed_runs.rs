@@ -1,0 +1,75 @@
+//! Cleans up after runs that were killed: any command does, before its own work.
+
+use std::fs;
+use std::io::ErrorKind;
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use vocabulary::model::environment::EngineKind;
+
+use super::dev::running::{self, Data};
+use super::rehearse;
+use crate::context::Context;
+use crate::engines::process::supervisor::{Recovered, recover};
+use crate::plan::interrupt::Interrupt;
+use crate::plan::leftovers;
+use crate::plan::register::{self, Killed};
+use crate::plan::show::Show;
+
+/// What the processes of a killed run get to end by themselves: a database takes a moment.
+const GRACE: Duration = Duration::from_secs(15);
+
+/// Ends and removes what killed runs left, and says so; the problems with that.
+pub fn clean_up(context: &Context) -> Vec<String> {
+    let (killed, mut problems) = register::killed(context.state());
+    for run in killed {
+        let name = format!("`{}` (process {}) was killed", run.command(), run.process().pid);
+        match end(context, run) {
+            Ok(processes) => Show::on_stderr().say(&format!(
+                "{name}; what it left is gone: {processes} processes, its data, secrets and temporary files"
+            )),
+            Err(error) => problems.push(format!("{name}, and what it left cannot be removed: {error:#}")),
+        }
+    }
+    problems
+}
+
+/// How many processes there were.
+fn end(context: &Context, run: Killed) -> Result<usize> {
+    // A supervisor bears the mark, too, and ends its services.
+    let mut processes = leftovers::end(run.process(), GRACE)?;
+    for target in &run.own_targets {
+        if let Recovered::Ended(names) = recover(&running::supervisor(context, target))? {
+            processes += names.len();
+        }
+        take_down(context, target)?;
+    }
+    if run.target() == Some(rehearse::TARGET) {
+        rehearse::remove(context)?;
+    }
+    run.forget()?;
+    Ok(processes)
+}
+
+/// Removes a platform that lived for one run, with what an engine holds of it.
+fn take_down(context: &Context, target: &str) -> Result<()> {
+    if running::engine(context, target)? == EngineKind::Compose {
+        let plan = running::plan_down(context, target, Data::Go)?;
+        running::take_down(context, &plan, &Show::on_stderr(), &Interrupt::listen()?)?;
+    }
+    remove(&context.state().join(target))
+}
+
+/// Removes a folder with all that is in it; one that is not there is fine.
+///
+/// # Errors
+/// When something cannot be removed.
+pub fn remove(folder: &Path) -> Result<()> {
+    match fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("cannot remove {}", folder.display()))
+        }
+        _ => Ok(()),
+    }
+}

@@ -2,6 +2,9 @@
 
 use std::net::TcpListener;
 
+use rustix::process::Signal;
+
+use crate::background::Background;
 use crate::checkout::Checkout;
 use crate::web::get;
 
@@ -53,13 +56,46 @@ fn fixed_ports(checkout: &Checkout) {
     assert_eq!(checkout.failed_checks(), [""; 0]);
 }
 
+#[test]
+fn of_two_at_once_the_loser_names_the_other_and_nothing_besides() {
+    let checkout = Checkout::new();
+    let before = checkout.read(DEV);
+    for fixed in [false, true] {
+        let free = TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port();
+        if fixed {
+            checkout.write(DEV, &format!("{before}\n[ports]\nllm.api = {free}\n"));
+        }
+        let mut winner = Background::start(checkout.command(&["dev"]));
+        winner.await_line(0, &["llm is healthy"]);
+        // It holds on in the middle: its services have their ports.
+        winner.pid().signal(Signal::STOP);
+        let loser = checkout.run(&["dev", "--detach"]);
+        winner.pid().signal(Signal::CONT);
+        assert_eq!(loser.code, Some(1), "{loser:#?}");
+        let held = "/.flowship/dev/lock is held by ";
+        loser.says(&[held, &format!("process {}, `cargo xtask", winner.pid().0)]);
+        assert!(!loser.errors.contains("taken") && loser.errors.lines().count() == 1, "{loser:#?}");
+        winner.await_line(0, &["stop", "Ctrl-C"]);
+        winner.interrupt();
+        assert_eq!(winner.code(), Some(0), "{:#?}", winner.printed());
+    }
+}
+
 fn the_debugger_opens_without_moving_the_rest(checkout: &Checkout) {
     let (before, ports) = (checkout.pids(), checkout.status()[3]["ports"].clone());
-    checkout.done(&["dev", "--detach", "--inspect"]);
+    let panel = checkout.done(&["dev", "--detach", "--inspect"]).out;
+    let shown = debugger(checkout).split('/').nth(2).unwrap().to_owned();
+    let row =
+        panel.lines().find(|line| line.contains("node-red-a.inspect")).unwrap_or_else(|| panic!("{panel}"));
+    assert!(row.contains(&shown), "{row} {shown}");
+    let port = shown.rsplit(':').next().unwrap();
+    let table = checkout.done(&["status"]).out;
+    assert!(table.contains(&format!("inspect={port}")), "{table}");
     let inspected = get(&debugger(checkout)).unwrap();
     assert!(inspected.status == 200 && inspected.body.contains("node.js"), "{inspected:?}");
     let free = TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port();
-    checkout.done(&["dev", "--detach", "--inspect", &free.to_string()]);
+    let json = checkout.done(&["dev", "--detach", "--json", "--inspect", &free.to_string()]).json();
+    assert_eq!(json["debugger_port"], free, "{json:#}");
     let inspected = get(&format!("http://127.0.0.1:{free}/json/version")).unwrap();
     assert_eq!(inspected.status, 200);
     assert_eq!(checkout.status()[3]["ports"], ports);

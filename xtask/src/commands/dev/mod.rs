@@ -81,20 +81,33 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
     if !options.dry_run {
         running::recover(context, &options.environment, &show)?;
     }
-    let record = running::record(context, &options.environment)?;
-    let was_running = record.is_some();
     let engine = options.engine.map(Choice::kind);
-    if !options.dry_run {
-        running::leave_other_engine(context, &options.environment, engine, record.as_ref(), &show)?;
-    }
-    let wish = Wish {
-        environment: &options.environment,
-        target: &options.environment,
-        any_ports: false,
-        inspect: options.inspect,
-        engine: engine.or_else(|| record.as_ref().map(|record| record.engine)),
+    let (opened, was_running) = loop {
+        let record = running::record(context, &options.environment)?;
+        if !options.dry_run {
+            running::leave_other_engine(context, &options.environment, engine, record.as_ref(), &show)?;
+        }
+        let wish = Wish {
+            environment: &options.environment,
+            target: &options.environment,
+            any_ports: false,
+            inspect: options.inspect,
+            engine: engine.or_else(|| record.as_ref().map(|record| record.engine)),
+        };
+        let opened = Opened::open(context, &wish, record.as_ref());
+        // Another run that brings it up has taken its ports: then that run is the cause, and not the ports.
+        if !options.dry_run {
+            running::refuse_held(context, &options.environment)?;
+        }
+        let opened = opened?;
+        if opened.moved.is_none() || running::record(context, &options.environment)? == record {
+            break (opened, record.is_some());
+        }
+        // It came up just now, with these ports.
     };
-    let opened = Opened::open(context, &wish, record.as_ref())?;
+    if let Some(moved) = &opened.moved {
+        show.say(moved);
+    }
     let plan = opened.plan(!options.no_watch, options.inspect.is_some());
     if let Some(containers) = opened.containers.as_ref().filter(|found| !found.stand_ins.is_empty()) {
         show.say(&format!("{WARNING}\n  for {}", containers.stand_ins.join(", ")));
@@ -111,10 +124,11 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
         return report.into_result();
     }
     if context.json {
-        let record = json!({ "record": opened.record(), "report": report });
+        let debugger = opened.debugger(options.inspect.is_some());
+        let record = json!({ "record": opened.record(), "report": report, "debugger_port": debugger });
         stdout::json(&record)?;
     } else {
-        stdout::text(&panel::text(&opened, report.duration_ms, options.detach))?;
+        stdout::text(&panel::text(&opened, report.duration_ms, options.detach, options.inspect.is_some()))?;
     }
     if options.detach {
         return Ok(());

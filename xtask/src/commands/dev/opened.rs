@@ -29,6 +29,8 @@ pub struct Opened {
     pub toolbox: Toolbox,
     pub programs: Programs,
     pub instance: Instance,
+    /// Why it has other ports than usual, where it has.
+    pub moved: Option<String>,
     /// Names the plan's lock and the folder below the state folder.
     pub target: String,
     /// None on the process engine.
@@ -78,8 +80,8 @@ impl Opened {
             fixed: wish.inspect.filter(|port| *port != 0),
             setting: PortRef { service: node_red::ID, name: INSPECT },
         });
-        let ports = if wish.any_ports {
-            ports::any_free(&wanted)?
+        let (ports, moved) = if wish.any_ports {
+            (ports::any_free(&wanted)?, None)
         } else {
             let file = format!("ops/environments/{}.toml", environment.name);
             let running = running.map(|record| record.ports.clone()).unwrap_or_default();
@@ -94,7 +96,7 @@ impl Opened {
             })
             .transpose()?;
         let target = wish.target.to_owned();
-        Ok(Self { platform, environment, toolbox, programs, instance, target, containers })
+        Ok(Self { platform, environment, toolbox, programs, instance, moved, target, containers })
     }
 
     pub fn units(&self) -> Vec<Unit<'_>> {
@@ -131,9 +133,14 @@ impl Opened {
             path: &path,
             caller_is_root: rustix::process::geteuid().is_root(),
             watches,
-            inspect: inspects.then(|| Inspect { service: node_red::ID, port: self.instance.ports[INSPECT] }),
+            inspect: self.debugger(inspects).map(|port| Inspect { service: node_red::ID, port }),
             target: &self.target,
         })
+    }
+
+    /// The port of the Node.js debugger, where it is open: containers of development always open it.
+    pub fn debugger(&self, inspects: bool) -> Option<u16> {
+        (inspects || self.containers.is_some()).then(|| self.instance.ports[INSPECT])
     }
 
     /// The names of all programs that its services run or call.

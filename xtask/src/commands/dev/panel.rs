@@ -7,9 +7,12 @@ use crate::engines::process::instance::{ADDRESS, is_open, socket};
 use crate::platform::{node_red, secrets};
 
 /// Several lines for people.
-pub fn text(opened: &Opened, duration_ms: u64, detached: bool) -> String {
+pub fn text(opened: &Opened, duration_ms: u64, detached: bool, inspects: bool) -> String {
     let seconds = std::time::Duration::from_millis(duration_ms).as_secs_f64();
     let mut out = format!("\nFlowship {} is up ({seconds:.1} s)\n\n", opened.environment.name);
+    let mut row = |name: String, address: String, purpose: &str| {
+        out.push_str(&format!("  {name:<20} {address:<32} {purpose}\n"));
+    };
     for unit in opened.units() {
         for port in unit.service.ports.iter().filter(|port| is_open(port.exposure, &opened.environment)) {
             let Some(number) = opened.instance.ports.get(&socket(&unit, port.name)) else { continue };
@@ -18,13 +21,13 @@ pub fn text(opened: &Opened, duration_ms: u64, detached: bool) -> String {
                 web => format!("{}://{ADDRESS}:{number}", web.scheme()),
             };
             let path = if port.exposure == Exposure::Development { "/admin" } else { "" };
-            out.push_str(&format!(
-                "  {:<20} {:<32} {}\n",
-                format!("{}.{}", unit.name(), port.name),
-                format!("{address}{path}"),
-                port.purpose
-            ));
+            row(format!("{}.{}", unit.name(), port.name), format!("{address}{path}"), port.purpose);
         }
+    }
+    let first = opened.units().into_iter().find(|unit| unit.service.id == node_red::ID);
+    if let (Some(unit), Some(port)) = (first, opened.debugger(inspects)) {
+        let purpose = "the Node.js debugger: chrome://inspect, or \"attach\" in an editor";
+        row(format!("{}.inspect", unit.name()), format!("{ADDRESS}:{port}"), purpose);
     }
     let folder = relative(opened, &opened.instance.folder);
     let provider = match &opened.environment.llm {

@@ -25,11 +25,17 @@ fn block(root: &Path, choice: u16) -> u16 {
 }
 
 /// Numbers for all sockets: those that the site fixed, then those that the running platform has already, the others
-/// from the checkout's block. `running` is empty when none runs; `file` is where the site fixes ports.
+/// from the checkout's block; and why it is not the checkout's first block, where it is not. `running` is empty when none
+/// runs; `file` is where the site fixes ports.
 ///
 /// # Errors
 /// A fixed port is taken (the error names by whom), or no block is free.
-pub fn per_checkout(root: &Path, file: &str, sockets: &[Socket], running: &Ports) -> Result<Ports> {
+pub fn per_checkout(
+    root: &Path,
+    file: &str,
+    sockets: &[Socket],
+    running: &Ports,
+) -> Result<(Ports, Option<String>)> {
     let is_free = |number: u16| running.values().any(|own| *own == number) || is_free(number);
     let taken: Vec<_> = sockets
         .iter()
@@ -46,14 +52,16 @@ pub fn per_checkout(root: &Path, file: &str, sockets: &[Socket], running: &Ports
     if !taken.is_empty() {
         bail!("{}", taken.join("\n"));
     }
+    let mut moved = None;
     for choice in 0..BLOCKS {
         let ports = placed(block(root, choice), sockets, running);
         let clash = ports.iter().find(|(_, number)| !is_free(**number));
         match clash {
-            None => return Ok(ports),
+            None => return Ok((ports, moved)),
             Some((key, number)) if choice == 0 => {
                 let by = name_of(*number);
-                eprintln!("port {number} for {key} is taken by {by}: taking another block of ports");
+                moved =
+                    Some(format!("port {number} for {key} is taken by {by}: taking another block of ports"));
             }
             Some(_) => {}
         }
@@ -144,7 +152,7 @@ mod tests {
             assert!(text.contains(part), "no {part} in {text}");
         }
         let running = Ports::from([("postgres.sql".to_owned(), number)]);
-        assert_eq!(per_checkout(Path::new("/x"), "dev.toml", &sockets, &running).unwrap(), running);
+        assert_eq!(per_checkout(Path::new("/x"), "dev.toml", &sockets, &running).unwrap(), (running, None));
     }
 
     #[test]

@@ -505,17 +505,22 @@ fn an_interrupt_leaves_no_process_and_no_lock_and_a_second_run_is_told_who_holds
 }
 
 #[test]
-fn after_a_kill_the_next_run_takes_the_lock_over() {
+fn after_a_kill_any_command_ends_what_it_left_and_the_next_run_takes_the_lock_over() {
     let tree = Tree::new();
     let (mut run, pids) = hanging(&tree);
     run.kill().unwrap();
     run.wait().unwrap();
+    let other = tree.xtask(&["environment", "list"]).output().unwrap();
+    let told = text(&other.stderr);
+    assert!(
+        told.contains("`cargo xtask ci node") && told.contains("was killed; what it left is gone"),
+        "{told}"
+    );
+    assert!(pids.iter().all(|pid| !runs(*pid)), "what the killed run had started is gone");
+    assert!(!tree.path(".flowship/runs").exists());
     let next = tree.ci(&["format"]);
     assert_eq!(next.status.code(), Some(0), "{}", text(&next.stderr));
-    let told = text(&next.stderr);
-    assert!(told.contains("an earlier run did not end properly"), "{told}");
-    assert!(told.contains("processes that it had left were ended"), "{told}");
-    assert!(pids.iter().all(|pid| !runs(*pid)), "what the killed run had started is gone");
+    assert!(text(&next.stderr).contains("an earlier run did not end properly"), "{}", text(&next.stderr));
 }
 
 #[test]
@@ -554,4 +559,48 @@ fn it_works_in_a_git_worktree() {
     let output = command.output().unwrap();
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
     assert!(worktree.join(".flowship/ci").is_dir() && !tree.path(".flowship").exists());
+}
+
+/// What a newcomer sees: the alias of this tree on a small workspace that also has a package `xtask`.
+#[test]
+fn the_alias_shows_what_cargo_does_and_why_it_waits() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    for made in ["src", ".cargo"] {
+        fs::create_dir(path(made)).unwrap();
+    }
+    fs::copy(concat!(env!("CARGO_MANIFEST_DIR"), "/../.cargo/config.toml"), path(".cargo/config.toml"))
+        .unwrap();
+    fs::write(path("Cargo.toml"), "[package]\nname = \"xtask\"\nedition = \"2024\"\n[workspace]\n").unwrap();
+    fs::write(path("src/main.rs"), "fn main() { println!(\"result\"); }\n").unwrap();
+    let script = "fn main() { std::fs::write(\"locked\", \"\").unwrap(); while !std::path::Path::new(\"go\").exists() { \
+                  std::thread::sleep(std::time::Duration::from_millis(10)); } }";
+    fs::write(path("build.rs"), script).unwrap();
+    let xtask = || {
+        let mut command = Command::new("cargo");
+        command
+            .arg("xtask")
+            .current_dir(folder.path())
+            .env_remove("CARGO_TERM_QUIET")
+            .env_remove("CARGO_TARGET_DIR");
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.spawn().unwrap()
+    };
+    let first = xtask();
+    while !path("locked").exists() {
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    let mut second = xtask();
+    let mut waiting = std::io::BufReader::new(second.stderr.take().unwrap());
+    let mut line = String::new();
+    std::io::BufRead::read_line(&mut waiting, &mut line).unwrap();
+    assert!(line.contains("Blocking waiting for file lock"), "{line}");
+    fs::write(path("go"), "").unwrap();
+    for ended in [first.wait_with_output().unwrap(), second.wait_with_output().unwrap()] {
+        assert!(ended.status.success(), "{ended:?}");
+        assert_eq!(String::from_utf8_lossy(&ended.stdout), "result\n", "results go alone to stdout");
+    }
+    fs::write(path("build.rs"), "fn main() {}").unwrap();
+    let again = String::from_utf8(xtask().wait_with_output().unwrap().stderr).unwrap();
+    assert!(again.contains("Compiling xtask"), "{again}");
 }

@@ -235,6 +235,39 @@ fn a_failed_step_shows_its_tail_its_log_and_the_remedy() {
     assert_eq!(crate::exit::code(&error), 1);
 }
 
+/// With a real cargo: its words may change.
+#[test]
+fn a_step_that_waits_for_another_cargo_says_so_at_once() {
+    for look in [Look::Plain, Look::GitHub] {
+        let place = Place { look, ..Place::new() };
+        std::fs::create_dir(place.path("src")).unwrap();
+        std::fs::write(place.path("src/lib.rs"), "").unwrap();
+        std::fs::write(
+            place.path("Cargo.toml"),
+            "[package]\nname = \"a\"\nedition = \"2024\"\n[workspace]\n",
+        )
+        .unwrap();
+        // The one that is waited for goes on until the other was seen to wait.
+        let script = "fn main() { std::fs::write(\"locked\", \"\").unwrap(); while !std::path::Path::new(\"go\").exists() { \
+                      std::thread::sleep(std::time::Duration::from_millis(10)); } }";
+        std::fs::write(place.path("build.rs"), script).unwrap();
+        let build = "exec cargo build --offline --target-dir target";
+        let mut first =
+            Command::new("sh").args(["-c", build]).current_dir(place.folder.path()).spawn().unwrap();
+        await_that("the first cargo holds the lock", || place.path("locked").exists());
+        let report = std::thread::scope(|scope| {
+            let run = scope.spawn(|| place.run(&plan(vec![place.sh("clippy", &[], build)])));
+            await_that("the step says why nothing happens", || {
+                place.shown().contains("clippy waits for another cargo: Blocking waiting for file lock on ")
+            });
+            std::fs::write(place.path("go"), "").unwrap();
+            run.join().unwrap()
+        });
+        assert_eq!(report.outcome, Outcome::Done, "{}", place.shown());
+        assert!(first.wait().unwrap().success());
+    }
+}
+
 #[test]
 fn a_program_that_is_missing_is_named() {
     let place = Place::new();

@@ -126,10 +126,15 @@ impl Show {
         }
     }
 
-    /// A running step has written a line.
+    /// A running step has written a line. Without a terminal only one that says why nothing happens is shown.
     pub fn line(&self, step: &StepId, text: &str) {
-        if self.look == Look::Terminal
-            && let Ok(bars) = self.bars.lock()
+        if self.look != Look::Terminal {
+            if waits_for_cargo(text) {
+                self.say(&format!("  {step} waits for another cargo: {}", text.trim()));
+            }
+            return;
+        }
+        if let Ok(bars) = self.bars.lock()
             && let Some(bar) = bars.get(step)
         {
             bar.set_message(text.chars().take(200).collect::<String>());
@@ -195,6 +200,11 @@ impl Show {
         let end = if text.is_empty() || text.ends_with('\n') { "" } else { "\n" };
         self.say(&format!("::group::{}\n{text}{end}::endgroup::", headline(&step.title, report)));
     }
+}
+
+/// Whether cargo says so: another one holds the lock of the build, or of the packages.
+pub fn waits_for_cargo(line: &str) -> bool {
+    line.trim_start().starts_with("Blocking waiting for file lock on ")
 }
 
 fn last_lines(path: &Path, count: usize) -> String {

@@ -27,7 +27,7 @@ pub fn measure(context: &Context, _runs: usize, interrupt: &Interrupt) -> Result
         Ok(())
     };
     // Downloads are not part of a build.
-    cmd!("cargo", "fetch", "--quiet", "--locked").dir(&context.root).run()?;
+    cmd!("cargo", "fetch", "--locked").dir(&context.root).run()?;
     let whole = timed(&mut build)?;
     cmd!(
         "cargo",

@@ -2,7 +2,10 @@
 
 use std::ffi::OsStr;
 use std::fs;
+use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::thread;
 
 use anyhow::{Context as _, Result, bail};
 use serde_json::{Value, json};
@@ -13,6 +16,7 @@ use crate::checks::sarif;
 use crate::context::Context;
 use crate::exit::{Reported, refused};
 use crate::files::{self, Ignored};
+use crate::plan::show::waits_for_cargo;
 use crate::stdout;
 use crate::tools::{NpmProject, Program, Toolbox, progress};
 
@@ -70,24 +74,31 @@ fn crates(context: &Context, toolbox: &Toolbox) -> Result<Vec<Package>> {
     let lock = fs::read_to_string(context.path(CRATES))
         .map_err(|error| refused(format!("{CRATES}: {error}; expected the lock of the Cargo workspace")))?;
     let cargo = toolbox.path(Program::Cargo)?;
-    let metadata = |more: &[&str]| {
-        let fixed = ["metadata", "--format-version=1", "--locked"];
-        duct::cmd(&cargo, fixed.iter().chain(more))
-            .dir(&context.root)
-            .stdin_null()
-            .stdout_capture()
-            .stderr_capture()
-            .unchecked()
-            .run()
-            .context("cargo cannot be run")
+    let metadata = |more: &[&str]| -> Result<(Output, String)> {
+        let mut command = Command::new(&cargo);
+        command.args(["metadata", "--format-version=1", "--locked"]).args(more).current_dir(&context.root);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().context("cargo cannot be run")?;
+        let errors = BufReader::new(child.stderr.take().context("cargo has no standard error")?);
+        // Shown at once: another cargo may hold the lock for minutes.
+        let reading = thread::spawn(move || {
+            let lines = errors.lines().map_while(Result::ok);
+            let shown = lines.inspect(|line| {
+                if waits_for_cargo(line) {
+                    eprintln!("{line}");
+                }
+            });
+            shown.collect::<Vec<_>>().join("\n")
+        });
+        let output = child.wait_with_output()?;
+        Ok((output, reading.join().expect("reading does not panic")))
     };
     // The crates of other systems are not on a machine that has only built for its own.
-    let mut output = metadata(&["--offline"])?;
+    let (mut output, mut said) = metadata(&["--offline"])?;
     if !output.status.success() {
-        output = metadata(&[])?;
+        (output, said) = metadata(&[])?;
     }
     if !output.status.success() {
-        let said = String::from_utf8_lossy(&output.stderr);
         bail!("cargo does not describe the crates; `cargo fetch --locked` has them here\n{}", said.trim());
     }
     licences::crates(&output.stdout, &lock, CRATES).map_err(|problem| anyhow::anyhow!("{CRATES}: {problem}"))

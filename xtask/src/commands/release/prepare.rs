@@ -89,7 +89,7 @@ fn plan(context: &Context, survey: &Survey, version: &semver::Version) -> Result
             title: "let Cargo.lock follow".into(),
             action: Action::Exec(Exec {
                 program: "cargo".into(),
-                args: ["update", "--workspace", "--offline", "--quiet"].map(Into::into).into(),
+                args: ["update", "--workspace", "--offline"].map(Into::into).into(),
                 cwd: Some(context.root.clone()),
                 ..Exec::default()
             }),

@@ -9,7 +9,7 @@ pub fn gate() -> Gate {
         id: "clippy",
         group: GateGroup::Rust,
         checks: "clippy finds nothing in the Rust sources",
-        commands: vec![cargo(&["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"])],
+        commands: vec![cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])],
         after: vec!["format"],
         requires: vec![],
         reads: Reads::Files(vec![".cargo", "xtask", "Cargo.toml", "Cargo.lock", "rust-toolchain.toml"]),

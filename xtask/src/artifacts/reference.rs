@@ -228,7 +228,6 @@ fn image(image: &Image) -> String {
 fn health(health: &Health) -> String {
     match health {
         Health::Http { port, path } => format!("GET {} on {}", code(path), code(&port.to_string())),
-        Health::Tcp { port } => format!("{} accepts", code(&port.to_string())),
         Health::Command(command) => format!("{} exits with 0", code(command.program)),
     }
 }

@@ -109,8 +109,6 @@ pub struct WaitFor {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Probe {
-    /// Someone accepts connections at `host:port`.
-    Tcp { address: String },
     /// A GET answers with this status.
     Http { url: String, status: u16 },
     /// The file exists.

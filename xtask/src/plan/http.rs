@@ -74,8 +74,13 @@ impl Request {
             Some(body) => agent.run(request.body(body.expose().to_owned())?),
             None => agent.run(request.body(())?),
         };
-        let mut answer = answer?;
-        let body = answer.body_mut().with_config().limit(LONGEST_BODY).lossy_utf8(true).read_to_string()?;
+        let late = |error| match error {
+            ureq::Error::Timeout(_) => anyhow!("no answer within {:.1} s", limit.as_secs_f64()),
+            other => other.into(),
+        };
+        let mut answer = answer.map_err(late)?;
+        let body = answer.body_mut().with_config().limit(LONGEST_BODY).lossy_utf8(true);
+        let body = body.read_to_string().map_err(late)?;
         Ok(Answer { status: answer.status().as_u16(), body })
     }
 }

@@ -122,7 +122,6 @@ impl Action {
 
 fn probe_text(probe: &Probe) -> String {
     match probe {
-        Probe::Tcp { address } => format!("{address} accepts connections"),
         Probe::Http { url, status } => format!("GET {url} answers {status}"),
         Probe::File { path } => format!("{} exists", path.display()),
         Probe::Supervised { service, .. } => format!("service {service} is healthy"),

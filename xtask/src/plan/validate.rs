@@ -170,9 +170,7 @@ impl Action {
             Self::Write(write) => vec![&write.contents],
             Self::WaitFor(wait) => match &wait.probe {
                 Probe::Exec { argv, env, .. } => argv.iter().chain(env.values()).collect(),
-                Probe::Tcp { .. } | Probe::Http { .. } | Probe::File { .. } | Probe::Supervised { .. } => {
-                    Vec::new()
-                }
+                Probe::Http { .. } | Probe::File { .. } | Probe::Supervised { .. } => Vec::new(),
             },
             Self::Supervise(supervise) => match &supervise.request {
                 ServiceRequest::Start(spec) => spec.argv.iter().chain(spec.env.values()).collect(),

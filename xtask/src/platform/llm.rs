@@ -40,7 +40,7 @@ pub fn service() -> Service {
         ]
         .concat(),
         secrets: vec![SecretUse { secret: secrets::LLM_API_KEY, variable: Some("LLM_API_KEY_FILE") }],
-        health: Some(Health::Tcp { port: API }),
+        health: Some(Health::Http { port: API, path: "/health" }),
         stop: Stop { signal: "SIGTERM", grace_seconds: 5 },
         resources: Resources { memory_mib: 192, cpu_millis: 500, pids: 64 },
         volumes: vec![],

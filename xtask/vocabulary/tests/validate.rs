@@ -169,7 +169,7 @@ fn db() -> Service {
     Service {
         ports: vec![port("sql", 5432, Exposure::Internal)],
         secrets: vec![secret_use(PASSWORD, "PASSWORD_FILE")],
-        health: Some(Health::Tcp { port: SQL }),
+        health: Some(Health::Http { port: SQL, path: "/" }),
         volumes: vec![Volume { name: "data", purpose: "rows", precious: true }],
         process: Some(Process {
             initialise: Some(Initialise {
@@ -493,7 +493,7 @@ const RULES: &[(Change, &[&str])] = &[
     ),
     (|p| at(p, MODEL).health = None, &["service model: it has no health check*"]),
     (
-        |p| at(p, WEB).health = Some(Health::Tcp { port: SQL }),
+        |p| at(p, WEB).health = Some(Health::Http { port: SQL, path: "/" }),
         &["service web: its health check asks db.sql, which is no port of it; name one of http"],
     ),
     (
@@ -877,7 +877,7 @@ const RULES: &[(Change, &[&str])] = &[
             let asked = PortRef { service: ServiceId("outside"), name: "http" };
             p.services.push(Service {
                 ports: vec![port("http", 9000, Exposure::Internal)],
-                health: Some(Health::Tcp { port: asked }),
+                health: Some(Health::Http { port: asked, path: "/" }),
                 ..service(asked.service, Lifetime::LongRunning { replicas: vec![""] })
             });
             at(p, WEB).edges.push(edge(asked, Need::Run));

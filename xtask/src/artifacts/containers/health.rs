@@ -11,7 +11,7 @@ pub fn command(topology: &Topology<'_>, unit: &Unit<'_>) -> Option<Vec<Text>> {
     let policy = &topology.platform.containers;
     let of_script = || Some(script(policy, unit.service)?.into_iter().map(Text::literal).collect());
     match (unit.service.health.as_ref()?, unit.shape.probe) {
-        (Health::Http { .. } | Health::Tcp { .. }, Probe::Script) => of_script(),
+        (Health::Http { .. }, Probe::Script) => of_script(),
         (Health::Http { port, path }, Probe::Wget) => {
             let host = resolve(topology, unit, &Value::BindAddress(*port))?;
             let number = resolve(topology, unit, &Value::BindPort(*port))?;
@@ -23,21 +23,17 @@ pub fn command(topology: &Topology<'_>, unit: &Unit<'_>) -> Option<Vec<Text>> {
             Some(std::iter::once(Text::literal(command.program)).chain(arguments).collect())
         }
         // `validate` refuses a health that nothing in the image can ask for.
-        (Health::Http { .. } | Health::Tcp { .. }, Probe::Wget | Probe::Nothing) => None,
+        (Health::Http { .. }, Probe::Nothing) => None,
     }
 }
 
 /// The same with the script, which reads from its environment where the service listens.
 pub fn script(policy: &ContainerPolicy, service: &Service) -> Option<Vec<String>> {
-    let (port, path) = match service.health.as_ref()? {
-        Health::Http { port, path } => (*port, Some((*path).to_owned())),
-        Health::Tcp { port } => (*port, None),
-        Health::Command(_) => return None,
-    };
+    let Health::Http { port, path } = *service.health.as_ref()? else { return None };
     let words = ["bash".to_owned(), tree(policy, policy.probe)];
     let variables =
         [Value::BindAddress(port), Value::BindPort(port)].map(|value| told(service, port, &value));
-    Some(words.into_iter().chain(variables).chain(path).collect())
+    Some(words.into_iter().chain(variables).chain([path.to_owned()]).collect())
 }
 
 fn told(service: &Service, port: PortRef, value: &Value) -> String {

@@ -337,10 +337,6 @@ fn checked(around: &Surroundings<'_>, unit: &Unit<'_>, health: &Health) -> Optio
                 status: 200,
             }
         }
-        Health::Tcp { port } => {
-            let number = around.resolver.own_port(unit, *port)?;
-            Probe::Tcp { address: format!("{}:{number}", super::instance::ADDRESS) }
-        }
         Health::Command(command) => Probe::Exec {
             argv: argv_of(around, unit, command, Identity::Caller).into_iter().map(Arg::from).collect(),
             env: BTreeMap::new(),

@@ -220,10 +220,8 @@ fn health(platform: &Platform, service: &Service, report: &mut Report) {
         }
         _ => {}
     }
-    if let Some(Health::Http { port, .. } | Health::Tcp { port }) = &service.health {
+    if let Some(Health::Http { port, path }) = &service.health {
         own_port(platform, service, *port, "its health check asks", report);
-    }
-    if let Some(Health::Http { path, .. }) = &service.health {
         url_path(service, "its health check asks for", path, report);
     }
 }

@@ -1,7 +1,7 @@
 //! The way from a command to the supervisor.
 
 use std::fs;
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::io::{BufRead as _, BufReader, ErrorKind, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -19,6 +19,8 @@ use crate::plan::service::{ProcessSpec, ServiceName};
 
 /// How long a supervisor may take to listen, ending what a killed one has left included.
 const STARTING: Duration = Duration::from_secs(60);
+/// How long it may take to answer a question that needs no work.
+const ANSWERING: Duration = Duration::from_secs(5);
 /// How often a wait looks whether it should stop.
 const LOOK: Duration = Duration::from_millis(50);
 /// So many last lines of a service's log come with its failure.
@@ -54,7 +56,8 @@ impl Client {
             return Ok(None);
         }
         let client = Self { state: state.to_owned() };
-        let answer = match client.ask(&Request::Ping) {
+        // Others may take long; this one tells a supervisor that works from one that hangs.
+        let answer = match client.ask_within(&Request::Ping, Some(ANSWERING)) {
             // It is just ending, or was killed and is not quite gone.
             Err(error) if error.downcast_ref::<Gone>().is_some() => return Ok(None),
             answer => answer?,
@@ -123,12 +126,20 @@ impl Client {
     /// # Errors
     /// When the supervisor is gone, or answers with an error: its text.
     pub fn ask(&self, request: &Request) -> Result<Reply> {
+        self.ask_within(request, None)
+    }
+
+    fn ask_within(&self, request: &Request, limit: Option<Duration>) -> Result<Reply> {
         let stream = control::connect(&self.state)?.ok_or_else(|| self.gone())?;
+        stream.set_read_timeout(limit)?;
         let mut line = serde_json::to_vec(request)?;
         line.push(b'\n');
         let mut answer = String::new();
         let exchange =
             (&stream).write_all(&line).and_then(|()| BufReader::new(&stream).read_line(&mut answer));
+        if exchange.as_ref().is_err_and(|error| error.kind() == ErrorKind::WouldBlock) {
+            return Err(self.hangs(limit.unwrap_or_default()));
+        }
         if exchange.is_err() || answer.is_empty() {
             return Err(self.gone().into());
         }
@@ -136,6 +147,17 @@ impl Client {
             Reply::Error(text) => Err(anyhow!(text)),
             reply => Ok(reply),
         }
+    }
+
+    fn hangs(&self, limit: Duration) -> anyhow::Error {
+        let state = self.state.display();
+        let holder = lock::holder(&lock::path_in(&self.state)).ok().flatten();
+        let pid = holder.map_or("PID".to_owned(), |holder| holder.process.pid.to_string());
+        anyhow!(
+            "the supervisor of {state} (process {pid}) gave no answer within {} s: it hangs or is stopped; `kill -CONT \
+             {pid}` wakes it, `kill -9 {pid}` ends it, and the next command ends what it left",
+            limit.as_secs()
+        )
     }
 
     fn gone(&self) -> Gone {

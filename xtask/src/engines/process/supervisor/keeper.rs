@@ -17,7 +17,7 @@ use super::events::Events;
 use super::protocol::{EventKind, HealthState, ServiceStatus, State};
 use super::rotate::RotatingLog;
 use crate::plan::child::{self, Child, Command, Inherits, Sink};
-use crate::plan::clock::{now_ms, spell};
+use crate::plan::clock::{now_ms, spell, utc};
 use crate::plan::mask::Mask;
 use crate::plan::probe;
 use crate::plan::processes;
@@ -76,6 +76,8 @@ struct Running {
     child: Child,
     since: Instant,
     failed_looks: u32,
+    /// Milliseconds since 1970: the first of the failed looks.
+    failing_since_ms: u64,
     /// Dropping it ends the thread that looks.
     _looking: Option<Sender<()>>,
 }
@@ -231,7 +233,13 @@ impl Keeper {
             status.started_ms = Some(now_ms());
             status.reason = None;
         });
-        self.running = Some(Running { child, since: Instant::now(), failed_looks: 0, _looking: looking });
+        self.running = Some(Running {
+            child,
+            since: Instant::now(),
+            failed_looks: 0,
+            failing_since_ms: 0,
+            _looking: looking,
+        });
         self.note(EventKind::Started, format!("started as process {pid}"));
         if health == HealthState::Healthy {
             self.note(EventKind::Healthy, "runs; it has no health check");
@@ -286,12 +294,16 @@ impl Keeper {
                     self.set(|status| status.reason = Some(reason));
                     return;
                 }
+                if running.failed_looks == 0 {
+                    running.failing_since_ms = now_ms();
+                }
                 running.failed_looks += 1;
-                if running.failed_looks >= health.retries && before != HealthState::Unhealthy {
-                    self.set(|status| {
-                        (status.health, status.reason) = (HealthState::Unhealthy, Some(reason.clone()))
-                    });
-                    self.note(EventKind::Unhealthy, format!("unhealthy: {reason}"));
+                if running.failed_looks >= health.retries {
+                    let text = format!("since {}: {reason}", utc(running.failing_since_ms / 1000));
+                    if before != HealthState::Unhealthy {
+                        self.note(EventKind::Unhealthy, format!("unhealthy {text}"));
+                    }
+                    self.set(|status| (status.health, status.reason) = (HealthState::Unhealthy, Some(text)));
                 }
             }
         }

@@ -25,7 +25,7 @@ pub(super) fn container(platform: &Platform, service: &Service, report: &mut Rep
         Image::None | Image::Pending { .. } => add("it runs in a container without an image".to_owned()),
         _ => {}
     }
-    if let Some(Health::Http { .. } | Health::Tcp { .. }) = service.health
+    if let Some(Health::Http { .. }) = service.health
         && shape.probe == Probe::Nothing
     {
         add("nothing in its image can ask for its health; name the probe".to_owned());

@@ -3,6 +3,7 @@
 const { launcherOf } = require('./lib/launcher');
 const { failMessage } = require('./lib/failure');
 const { propertyOf } = require('./lib/rules');
+const { journalOf } = require('./lib/tool-journal');
 
 module.exports = (RED) => {
   RED.nodes.registerType('mcp-call', function McpCall(definition) {
@@ -12,6 +13,16 @@ module.exports = (RED) => {
     const timeoutMs = Number(definition.timeout) || 10_000;
     const from = definition.arguments || 'payload';
 
+    // The task's own database, wherever its worker has it from; a message without a task has nothing to repeat.
+    const journal = ({ task }) => {
+      const found = [];
+      RED.nodes.eachNode(({ id, type }) => {
+        const node = type === 'flowship-postgres' ? RED.nodes.getNode(id) : undefined;
+        if (node?.attempts.has(task?.key)) found.push(journalOf(node, { key: task.key, taskId: task.task_id, nodeId: this.id }));
+      });
+      return found[0];
+    };
+
     this.on('input', async (message, send, done) => {
       const started = performance.now();
       const { tool } = definition;
@@ -19,7 +30,7 @@ module.exports = (RED) => {
       let outcome = 'ok';
       try {
         const args = propertyOf(message, from) ?? {};
-        message.tool = await clients.call({ server: definition.server, tool, args, taskId: message.task_id, timeoutMs });
+        message.tool = await clients.call({ server: definition.server, tool, args, taskId: message.task_id, timeoutMs, journal: journal(message) });
         server = message.tool.server;
         if (message.tool.cleaned !== undefined) {
           log.warn({ cleaned: message.tool.cleaned }, 'the answer of the tool could not be stored as it was: these places were changed');

@@ -18,10 +18,22 @@ class Attempts {
     const onAbort = () => this.settle(key, {
       failure: { code: 'expired', message: 'the attempt did not end in time', permanent: false },
     });
-    this.#open.set(key, { resolve, forget: () => signal?.removeEventListener('abort', onAbort) });
+    this.#open.set(key, { resolve, calls: new Map(), forget: () => signal?.removeEventListener('abort', onAbort) });
     if (signal?.aborted) onAbort();
     else signal?.addEventListener('abort', onAbort, { once: true });
     return { key, outcome: promise };
+  }
+
+  has(key) {
+    return this.#open.has(key);
+  }
+
+  // How often this attempt had made the call before.
+  countCall(key, call) {
+    const { calls } = this.#open.get(key) ?? { calls: new Map() };
+    const count = calls.get(call) ?? 0;
+    calls.set(call, count + 1);
+    return count;
   }
 
   settle(key, outcome) {

@@ -26,30 +26,38 @@ class McpClients {
     this.log = log;
   }
 
-  // In an expired session nothing ran: once more in a new one, with what the server declares now.
-  async call(request) {
+  // In an expired session nothing ran: once more in a new one, with what the server declares now. `journal(tool, args)`
+  // remembers calls that must not be repeated, see tool-journal.js.
+  async call({ journal, ...request }) {
+    const record = journal?.(request.tool, request.args);
     try {
-      return await this.#callOnce(request);
+      return await this.#callOnce(request, record);
     } catch (error) {
       if (error.cause?.expired !== true) throw error;
-      return this.#callOnce(request);
+      return this.#callOnce(request, record);
     }
   }
 
-  async #callOnce({ server, tool, args, taskId, timeoutMs }) {
+  async #callOnce({ server, tool, args, taskId, timeoutMs }, written) {
     const { name, repeatable } = await this.#find(server, tool, timeoutMs);
+    const record = repeatable ? undefined : written;
+    const earlier = await record?.begin();
+    if (earlier !== undefined) return earlier;
     const params = { name: tool, arguments: args, ...(taskId ? { _meta: { 'flowship/task_id': taskId } } : {}) };
     let result;
     try {
       result = await this.#ask(name, 'tools/call', params, timeoutMs, { once: !repeatable });
     } catch (error) {
+      if (error.ran === 'no' || error instanceof Failure) await record?.nothingRan();
       throw this.#failureOf(name, error, { tool, repeatable });
     }
     if (result.isError) {
       // It ran, and not to its end: whether once more is welcome only the tool knows.
       throw new Failure(`the tool ${tool} of ${name} failed: ${wordsOf(textOf(result), [])}`, { code: 'mcp_tool_failed', permanent: !repeatable });
     }
-    return answerOf(name, tool, result);
+    const answer = answerOf(name, tool, result);
+    await record?.end(answer);
+    return answer;
   }
 
   // -> the names of the server's tools

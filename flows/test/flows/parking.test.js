@@ -3,7 +3,8 @@
 // killed meanwhile.
 
 const assert = require('node:assert/strict');
-const { after, before, test } = require('node:test');
+const { after, before, describe, test } = require('node:test');
+const { scripted } = require('../mcp-server.js');
 const { startPlatform, until, withProvider } = require('../platform.js');
 const { queues } = require('../../platform.json');
 
@@ -155,7 +156,46 @@ test('an attempt that had lost its job changes nothing when it wants to park', a
     const [job] = await platform.postgres.query("SELECT state, start_after <= now() AS due FROM pgboss.job WHERE data ->> 'task_id' = $1", [taskId]);
     assert.deepEqual({ ...job }, { state: 'active', due: true });
     assert.equal((await platform.task(taskId)).status, 'running');
-    const failed = platform.request('POST', '/api/v1/queues/tasks/drain', { body: { wait_seconds: 0 } });
-    await failed;
+    await platform.postgres.query("DELETE FROM pgboss.job WHERE data ->> 'task_id' = $1", [taskId]);
+  });
+});
+
+describe('a tool with effects', () => {
+  const tools = [{ name: 'text_statistics', inputSchema: { type: 'object' } }];
+  const withTool = async (t, onCall) => {
+    await platform.mcp.stop();
+    const stub = await scripted(t, { 'tools/list': () => ({ tools }), 'tools/call': onCall }, { port: platform.mcp.port });
+    t.after(async () => {
+      stub.server.close();
+      stub.server.closeAllConnections();
+      await platform.mcp.start();
+    });
+    const { body } = await platform.submit('describe-text', { text: 'Send it.' });
+    return body.task_id;
+  };
+
+  test('it runs once for a task that is parked and repeated after it', { timeout: 60_000 }, async (t) => {
+    let ran = 0;
+    const provider = patience(after60, { status: 500, headers: {} }, { status: 500, headers: {} }, { status: 500, headers: {} }, after60);
+    await withProvider(platform, provider.onCompletion, async () => {
+      const taskId = await withTool(t, () => { ran += 1; return { content: [{ type: 'text', text: `run ${ran}` }] }; });
+      await parked(taskId);
+      await letTimePass();
+      await parked(taskId, 2);
+      await letTimePass();
+      const task = await platform.ended(taskId);
+      assert.deepEqual([task.status, task.attempts, task.result.tool.output, ran], ['completed', 2, 'run 1', 1]);
+    });
+  });
+
+  test('killed during the call, nobody runs it again', { timeout: 120_000 }, async (t) => {
+    let ran = 0;
+    const taskId = await withTool(t, () => { ran += 1; });
+    await until('the tool runs', () => ran === 1);
+    await platform.replicas[0].child.stop('SIGKILL');
+    platform.replicas = [await platform.startReplica('b')];
+    const task = await platform.ended(taskId, 60_000);
+    assert.deepEqual([task.status, task.error.code, ran], ['failed', 'mcp_outcome_unknown', 1]);
+    await assertEndedOnce(taskId);
   });
 });

@@ -145,6 +145,24 @@ describe('what is repeated', () => {
     await assert.rejects(call(clients), { code: 'mcp_unavailable', permanent: false });
   });
 
+  test('a tool with effects is not called on a connection that the other side may have given up', async (t) => {
+    const used = new WeakSet();
+    const stub = await scripted(t, {
+      'tools/call': (_message, response) => {
+        if (response.req.first) return { content: [] };
+        response.destroy();
+        return undefined;
+      },
+    });
+    stub.server.prependListener('request', (request) => {
+      request.first = !used.has(request.socket);
+      used.add(request.socket);
+    });
+    const clients = clientsOf(t, { stub: stub.url });
+    await clients.tools('stub', 30_000);
+    assert.equal((await call(clients, 'send')).tool, 'send');
+  });
+
   test('a tool that failed is repeated only where it says that it may be', async (t) => {
     const failing = await scripted(t, { 'tools/call': () => ({ isError: true, content: [{ type: 'text', text: 'no money, key sk-abcdefghijk' }] }) });
     const clients = clientsOf(t, { stub: failing.url });

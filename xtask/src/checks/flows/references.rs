@@ -3,6 +3,8 @@
 //! For our own nodes the editor's definitions in `flows/nodes/*.html` say so (`defaults: { NAME: { type: 'TYPE' } }`);
 //! for Node-RED's own, whose files are not in the repository, a table does.
 
+use std::collections::BTreeSet;
+
 use serde_json::Value;
 
 use super::document::{Flows, Node};
@@ -111,7 +113,34 @@ pub fn check(flows: &Flows<'_>, known: &[Reference], findings: &mut Vec<Finding>
             .filter(|known| known.kind == node.kind)
             .filter_map(|known| fault(flows, node, known));
         findings.extend(faults.map(|fault| finding(flows, node, Rule::ConfigReference, fault)));
+        if let Some(circle) = circle(flows, node, known) {
+            let message = format!(
+                "it needs itself: {} -> {}; Node-RED then starts no flow, so leave one of these empty",
+                node.id,
+                circle.join(" -> ")
+            );
+            findings.push(finding(flows, node, Rule::ConfigReference, message));
+        }
     }
+}
+
+/// The ids that lead from a node back to it.
+fn circle<'a>(flows: &'a Flows<'_>, start: &'a Node<'_>, known: &[Reference]) -> Option<Vec<&'a str>> {
+    let mut seen = BTreeSet::new();
+    let mut open = vec![(start, Vec::new())];
+    while let Some((node, path)) = open.pop() {
+        for reference in known.iter().filter(|known| known.kind == node.kind) {
+            let Some(next) = node.text(&reference.property).and_then(|id| flows.get(id)) else { continue };
+            let path: Vec<&str> = path.iter().copied().chain([next.id.as_str()]).collect();
+            if next.id == start.id {
+                return Some(path);
+            }
+            if seen.insert(next.id.as_str()) {
+                open.push((next, path));
+            }
+        }
+    }
+    None
 }
 
 fn fault(flows: &Flows<'_>, node: &Node<'_>, reference: &Reference) -> Option<String> {

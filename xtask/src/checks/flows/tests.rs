@@ -11,7 +11,8 @@ const CATALOGUE: &str = r#"{
 }"#;
 
 const EDITOR: &str = "RED.nodes.registerType('sql-query', { defaults: { database: { value: '', type: 'flowship-postgres', \
-                      required: true } } })";
+                      required: true } } }); RED.nodes.registerType('tls-config', { defaults: { next: { type: \
+                      'tls-config' } } })";
 
 /// Good flows with one of everything: an answered and caught request, a link, a call that returns, a subflow, a group,
 /// a configuration node, and leftovers on a disabled tab.
@@ -255,6 +256,28 @@ fn structure_holds_together() {
             &[(Rule::ConfigReference, "query")],
         ),
         ("a disabled one", |n| at(n, "db")["d"] = json!(true), &[(Rule::ConfigReference, "query")]),
+        (
+            "a chain",
+            |n| {
+                n.push(json!({"id": "one", "type": "tls-config", "next": "two"}));
+                n.push(json!({"id": "two", "type": "tls-config", "next": ""}));
+            },
+            &[],
+        ),
+        (
+            "a circle, and one that leads into it",
+            |n| {
+                n.push(json!({"id": "one", "type": "tls-config", "next": "two"}));
+                n.push(json!({"id": "two", "type": "tls-config", "next": "one"}));
+                n.push(json!({"id": "three", "type": "tls-config", "next": "two"}));
+            },
+            &[(Rule::ConfigReference, "one"), (Rule::ConfigReference, "two")],
+        ),
+        (
+            "itself",
+            |n| n.push(json!({"id": "one", "type": "tls-config", "next": "one"})),
+            &[(Rule::ConfigReference, "one")],
+        ),
         (
             "Node-RED's own reference",
             |n| {

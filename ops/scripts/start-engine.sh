@@ -2,6 +2,9 @@
 # Sees to it that a container engine answers: does nothing when one does; else, as root on Debian, installs docker.io
 # when it is missing and starts dockerd. Prints how to stop it. Exit code 0 when an engine answers, 1 otherwise.
 #
+# The engine that it starts is marked by FLOWSHIP_ENGINE in its environment: `cargo xtask rehearse compose` stops, kills
+# and starts such an engine, by this script and with these values, and no other.
+#
 #   ENGINE_DATA      data folder of the engine that is started [/var/lib/docker]
 #   ENGINE_RUN       folder for its pid file, log and exec root [/run/flowship-engine]
 #   ENGINE_SECONDS   how long to wait until it answers [60]
@@ -50,7 +53,8 @@ fi
 mkdir -p "$data" "$run"
 # The session of its own keeps a Ctrl-C in this terminal from ending it. The closed descriptors keep a caller that
 # reads this script's output from waiting for it.
-setsid dockerd --host "$host" --data-root "$data" --exec-root "$run/exec" --pidfile "$run/dockerd.pid" \
+FLOWSHIP_ENGINE=$run ENGINE_RUN=$run ENGINE_DATA=$data DOCKER_HOST=$host \
+    setsid dockerd --host "$host" --data-root "$data" --exec-root "$run/exec" --pidfile "$run/dockerd.pid" \
     >"$run/dockerd.log" 2>&1 </dev/null 3>&- 4>&- 5>&- 6>&- 7>&- 8>&- 9>&- &
 pid=$!
 waited=0

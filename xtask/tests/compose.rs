@@ -363,7 +363,7 @@ fn a_service_that_stays_dead_or_does_not_wait_is_found_out() {
     let text = checkout.read(PRODUCTION);
     let (before, replica) = text.split_once("\n  node-red-a:\n").unwrap();
     let waits = "    depends_on:\n      migrate:\n        condition: service_completed_successfully\n";
-    let broken = replica.replacen("restart: on-failure:5", "restart: \"no\"", 1).replacen(waits, "", 1);
+    let broken = replica.replacen("restart: always", "restart: \"no\"", 1).replacen(waits, "", 1);
     assert_ne!(broken, replica);
     checkout.write(PRODUCTION, format!("{before}\n  node-red-a:\n{broken}").as_bytes());
     let broken = checkout.ends(&["rehearse", "compose", "--only", "oom", "--only", "late-dependency"], 1);
@@ -374,6 +374,41 @@ fn a_service_that_stays_dead_or_does_not_wait_is_found_out() {
     ] {
         assert!(broken.errors.contains(words), "{words}: {}", broken.errors);
     }
+}
+
+#[test]
+#[ignore = "needs a container engine: `cargo xtask ci engine` runs it"]
+fn production_that_stays_down_with_the_engine_is_found_out() {
+    let checkout = Checkout::with_images();
+    // What a clean stop of the engine leaves down: the edge ends with 0.
+    let text = checkout.read(PRODUCTION);
+    let (before, edge) = text.split_once("\n  edge:\n").unwrap();
+    let broken = edge.replacen("restart: always", "restart: on-failure:5", 1);
+    assert_ne!(broken, edge);
+    checkout.write(PRODUCTION, format!("{before}\n  edge:\n{broken}").as_bytes());
+    let broken = checkout.ends(&["rehearse", "compose", "--only", "engine-restart"], 1);
+    let words = "after a clean stop of the engine production is not back: edge is exited (0)";
+    assert!(broken.errors.contains(words), "{}", broken.errors);
+}
+
+#[test]
+#[ignore = "needs a container engine: `cargo xtask ci engine` runs it"]
+fn an_engine_that_others_use_is_not_restarted() {
+    let checkout = Checkout::with_images();
+    let docker = |arguments: &[&str]| Command::new("docker").args(arguments).output().unwrap();
+    let image = "flowship/node-red:local";
+    let name = format!("flowship-test-foreign-{}", std::process::id());
+    // With a terminal, node waits for a line.
+    let run = docker(&["run", "--detach", "--tty", "--rm", "--name", &name, "--entrypoint", "node", image]);
+    let refused = checkout.run(&["rehearse", "compose", "--only", "engine-restart"]);
+    let gate = checkout.run(&["ci", "engine-restart", "--require-all"]);
+    docker(&["rm", "--force", &name]);
+    assert!(run.status.success(), "{run:?}");
+    assert_eq!(refused.code, Some(2), "{}", refused.errors);
+    let words = format!("engine-restart cannot run: other containers run on the engine: {name}");
+    assert!(refused.errors.contains(&words), "{}", refused.errors);
+    assert_eq!(gate.code, Some(1), "{}", gate.out);
+    assert!(gate.out.contains("not run: no engine that may be restarted"), "{}", gate.out);
 }
 
 #[test]

@@ -161,7 +161,7 @@ fn every_service_of_production_is_hardened() {
                 assert!(service.get(limit).is_some(), "{name}: {limit}");
             }
             assert_eq!(service["mem_limit"], service["memswap_limit"], "{name}");
-            assert!(matches!(service["restart"].as_str(), Some("no" | "on-failure:5")), "{name}");
+            assert!(matches!(service["restart"].as_str(), Some("no" | "always")), "{name}");
             assert_eq!(service["logging"]["options"]["max-file"], "5", "{name}");
             assert!(service.get("healthcheck").is_some() || service["restart"] == "no", "{name}");
             assert!(service["networks"].get("default").is_none(), "{name}");

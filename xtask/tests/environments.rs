@@ -105,3 +105,42 @@ fn settings_are_listed() {
     assert_eq!(logs["default"], "7");
     assert_eq!(logs["type"], "a whole number of days from 1 to 3650");
 }
+
+#[test]
+fn what_has_no_effect_yet_is_said_where_it_is_set() {
+    let text = format!(
+        "{GOOD}[sizes.node-red]\nmemory_mib = 600\nreplicas = 2\n[retention]\nlogs_days = 3\n[objectives]\nrto_seconds = 9\n"
+    );
+    let kubernetes = "tier = 'development'\nengine = 'kubernetes'\n\
+                      [[hosts]]\nname = 'a'\naddress = '10.0.0.1'\n[[hosts]]\nname = 'b'\naddress = '10.0.0.2'\n";
+    let root = tree(&[("dev.toml", &text), ("k.toml", kubernetes)]);
+    let notes = "ops/environments/dev.toml:4: not yet: sizes.node-red.memory_mib: the process engine does not read it; compose \
+                 does\nops/environments/dev.toml:7: not yet: retention.logs_days: nothing reads it\n\
+                 ops/environments/dev.toml:9: not yet: objectives.rto_seconds: nothing reads it\n";
+    let check = run(root.path(), &["environment", "check"]);
+    assert!(check.status.success(), "{}", stderr(&check));
+    assert_eq!(stdout(&check), "2 environments are good\n");
+    let of_file = "ops/environments/k.toml:1: not yet: the whole file: no command brings up an environment on Kubernetes; it \
+                   is checked only\n";
+    assert_eq!(stderr(&check), format!("{notes}{of_file}"));
+    let show = run(root.path(), &["environment", "show", "dev"]);
+    assert_eq!(stderr(&show), notes);
+    assert!(stdout(&show).contains("logs_days = 3"), "{}", stdout(&show));
+    let data = run(root.path(), &["environment", "check", "--json"]);
+    let data: serde_json::Value = serde_json::from_slice(&data.stdout).unwrap();
+    assert_eq!(data["not_yet"].as_array().unwrap().len(), 4, "{data:#}");
+    assert_eq!(data["not_yet"][1]["key"], "retention.logs_days", "{data:#}");
+    // The table of settings says it too.
+    let settings = stdout(&run(root.path(), &["environment", "settings"]));
+    assert!(settings.contains("How long logs are kept.\n    read by: not yet\n"), "{settings}");
+}
+
+#[test]
+fn the_repositorys_files_say_what_is_not_yet() {
+    let check = run(repository(), &["environment", "check", "--json"]);
+    let check: serde_json::Value = serde_json::from_slice(&check.stdout).unwrap();
+    for note in check["not_yet"].as_array().unwrap() {
+        let text = fs::read_to_string(repository().join(note["file"].as_str().unwrap())).unwrap();
+        assert!(text.to_lowercase().contains("not yet"), "{note:#}: its file does not say so");
+    }
+}

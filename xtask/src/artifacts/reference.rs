@@ -11,7 +11,7 @@ use super::artifact::{Artifact, Family, banner};
 use super::workflows;
 use crate::checks::compliance::rows;
 use crate::platform::gates::compliance as compliance_gate;
-use crate::site;
+use crate::site::{self, SettingDoc};
 
 pub const FAMILY: Family = Family {
     name: "reference",
@@ -132,9 +132,12 @@ fn pages() -> Vec<Page> {
             name: "settings",
             title: "Settings of an environment",
             about: "What a site decides, in `ops/environments/NAME.toml`. `cargo xtask environment check` judges the \
-                    files, `cargo xtask environment show NAME` shows one with every default filled in.",
+                    files and lists what has no effect yet; `cargo xtask environment show NAME` shows one with every \
+                    default filled in. `read by` names the engines on which a setting changes what runs: so far they \
+                    run development environments, and `process` the others too. With `not yet` a setting is only \
+                    checked.",
             source: "xtask/src/site/settings.rs",
-            headers: vec!["setting", "what", "value", "default", "needed"],
+            headers: vec!["setting", "what", "value", "default", "needed", "read by"],
             rows: |_| settings(),
         },
         Page {
@@ -184,7 +187,9 @@ fn artifact(page: &Page, platform: &Platform) -> Artifact {
     let mut blocks: Vec<_> = banner(page.source).into_iter().map(Block::Comment).collect();
     blocks.push(Block::Heading(1, page.title.to_owned()));
     blocks.push(Block::Paragraph(page.about.to_owned()));
-    blocks.push(Block::Table { headers: page.headers.clone(), rows: (page.rows)(platform) });
+    let rows = (page.rows)(platform);
+    blocks.extend(not_yet(platform, &rows).map(Block::Paragraph));
+    blocks.push(Block::Table { headers: page.headers.clone(), rows });
     Artifact::file(format!("docs/reference/{}.md", page.name), write(&blocks))
 }
 
@@ -207,7 +212,23 @@ fn services(platform: &Platform) -> Vec<Vec<String>> {
         .collect()
 }
 
+/// The services that a page speaks of and that no engine runs yet.
+fn not_yet(platform: &Platform, rows: &[Vec<String>]) -> Option<String> {
+    let is_named = |service: &&Service| {
+        let (whole, port) = (code(service.id.0), format!("`{}.", service.id));
+        rows.iter().flatten().any(|cell| cell.contains(&whole) || cell.contains(&port))
+    };
+    let services = platform.services.iter().filter(|service| service.not_yet().is_some()).filter(is_named);
+    let names: Vec<_> = services.map(|service| code(service.id.0)).collect();
+    (!names.is_empty()).then(|| {
+        format!("Not yet: no engine runs {}. What this page says of them is planned.", names.join(", "))
+    })
+}
+
 fn lifetime(service: &Service) -> String {
+    if let Some(with) = service.not_yet() {
+        return format!("not yet: comes with {with}");
+    }
     match &service.lifetime {
         Lifetime::OneShot => "once, before its dependents".to_owned(),
         Lifetime::StandIn => "only in development".to_owned(),
@@ -388,7 +409,8 @@ fn settings() -> Vec<Vec<String>> {
         .into_iter()
         .map(|setting| {
             let default = if setting.default.is_empty() { String::new() } else { code(setting.default) };
-            vec![code(setting.key), setting.what.to_owned(), setting.kind, default, setting.needed]
+            let SettingDoc { key, what, kind, needed, read_by, .. } = setting;
+            vec![code(key), what.to_owned(), kind, default, needed, read_by]
         })
         .collect()
 }

@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::context::Context;
 use crate::exit::Refused;
 use crate::platform::platform;
-use crate::site::{self, KnownService, Problem, SettingDoc};
+use crate::site::{self, KnownService, NotYet, Problem, SettingDoc};
 use crate::stdout;
 
 #[derive(Debug, Args)]
@@ -67,7 +67,8 @@ fn list(context: &Context, known: &[KnownService]) -> Result<()> {
 }
 
 fn show(context: &Context, name: &str, known: &[KnownService]) -> Result<()> {
-    let environment = site::load(&context.root, name, known)?;
+    let (environment, not_yet) = site::load_with_notes(&context.root, name, known)?;
+    warn(&not_yet);
     if context.json {
         return stdout::json(&environment);
     }
@@ -76,9 +77,14 @@ fn show(context: &Context, name: &str, known: &[KnownService]) -> Result<()> {
 
 fn check(context: &Context, known: &[KnownService]) -> Result<()> {
     let files = site::files(&context.root)?;
-    let problems: Vec<Problem> = site::judge(&files, known).err().unwrap_or_default();
+    let (not_yet, problems): (Vec<NotYet>, Vec<Problem>) = match site::judge(&files, known) {
+        Ok((_, not_yet)) => (not_yet, vec![]),
+        Err(problems) => (vec![], problems),
+    };
     if context.json {
-        stdout::json(&json!({ "files": files.len(), "problems": problems }))?;
+        stdout::json(&json!({ "files": files.len(), "problems": problems, "not_yet": not_yet }))?;
+    } else {
+        warn(&not_yet);
     }
     if !problems.is_empty() {
         return Err(Refused(site::listing(&problems)).into());
@@ -87,6 +93,13 @@ fn check(context: &Context, known: &[KnownService]) -> Result<()> {
         stdout::text(&format!("{} environments are good\n", files.len()))?;
     }
     Ok(())
+}
+
+/// On stderr, so that what is shown can be saved.
+fn warn(not_yet: &[NotYet]) {
+    for note in not_yet {
+        eprintln!("{note}");
+    }
 }
 
 fn settings(context: &Context) -> Result<()> {
@@ -100,7 +113,8 @@ fn settings(context: &Context) -> Result<()> {
 
 fn paragraph(setting: &SettingDoc) -> String {
     let default = if setting.default.is_empty() { String::new() } else { format!(" [{}]", setting.default) };
-    format!("{}{default}  ({})\n    {}\n    {}\n", setting.key, setting.needed, setting.kind, setting.what)
+    let SettingDoc { key, needed, kind, what, read_by, .. } = setting;
+    format!("{key}{default}  ({needed})\n    {kind}\n    {what}\n    read by: {read_by}\n")
 }
 
 /// Columns as wide as their widest cell, two spaces between.
@@ -114,4 +128,132 @@ fn table<const N: usize>(rows: &[[String; N]]) -> String {
             format!("{}\n", cells.join("  ").trim_end())
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+    use std::path::Path;
+
+    use vocabulary::model::Platform;
+    use vocabulary::model::environment::{Contacts, EngineKind, Environment, Host, LlmProvider, Tls};
+    use vocabulary::model::topology::Scope;
+
+    use super::*;
+    use crate::artifacts::containers::site as variables;
+    use crate::engines::process::instance::{Instance, sockets, units};
+    use crate::engines::process::resolve::Resolver;
+
+    /// Everything of a platform of processes that depends on the environment.
+    fn processes(platform: &Platform, environment: &Environment) -> String {
+        let units = units(platform, environment);
+        let sockets = sockets(&units, environment);
+        let ports = (20_000..)
+            .zip(&sockets)
+            .map(|(number, socket)| (socket.key.clone(), socket.fixed.unwrap_or(number)))
+            .collect();
+        let instance = Instance { root: "/tree".into(), folder: "/tree/state".into(), ports };
+        let resolver = Resolver { platform, environment, instance: &instance, units: &units };
+        let told: Vec<_> = units
+            .iter()
+            .flat_map(|unit| {
+                unit.service
+                    .process
+                    .iter()
+                    .flat_map(move |process| &process.commands)
+                    .map(move |one| (unit, one))
+            })
+            .map(|(unit, command)| (unit.name(), resolver.variables(unit, command)))
+            .collect();
+        format!("{:?} {told:?}", instance.ports)
+    }
+
+    /// The same of one in containers.
+    fn containers(platform: &Platform, environment: &Environment) -> String {
+        let placement = variables::Placement {
+            images: BTreeMap::new(),
+            secrets: Path::new("/secrets"),
+            public_address: "127.0.0.1",
+            network_prefix: None,
+            scope: Scope::Development,
+        };
+        variables::text(&variables::values(platform, environment, &placement))
+    }
+
+    type Change = fn(&mut Environment);
+
+    /// Another value of each setting.
+    const CHANGES: &[(&str, Change)] = &[
+        ("name", |e| e.name = "other".into()),
+        ("domain", |e| e.domain = "other.example.com".into()),
+        ("hosts[].name", |e| e.hosts[0].name = "other".into()),
+        ("hosts[].address", |e| e.hosts[0].address = "10.0.0.9".into()),
+        ("hosts[].ssh_user", |e| e.hosts[0].ssh_user = "other".into()),
+        ("sizes.<service>.memory_mib", |e| {
+            e.sizes.entry("node-red".into()).or_default().memory_mib = Some(77)
+        }),
+        ("sizes.<service>.cpu_millis", |e| {
+            e.sizes.entry("node-red".into()).or_default().cpu_millis = Some(77)
+        }),
+        ("sizes.<service>.pids", |e| e.sizes.entry("node-red".into()).or_default().pids = Some(77)),
+        ("sizes.<service>.replicas", |e| e.sizes.entry("node-red".into()).or_default().replicas = Some(2)),
+        ("contacts.on_call", |e| e.contacts.as_mut().unwrap().on_call = "other".into()),
+        ("contacts.email", |e| e.contacts.as_mut().unwrap().email = "other@example.com".into()),
+        ("contacts.slack_channel", |e| e.contacts.as_mut().unwrap().slack_channel = Some("#other".into())),
+        ("contacts.pagerduty_service", |e| {
+            e.contacts.as_mut().unwrap().pagerduty_service = Some("other".into())
+        }),
+        ("retention.logs_days", |e| e.retention.logs_days = 77),
+        ("retention.metrics_days", |e| e.retention.metrics_days = 77),
+        ("retention.backups_days", |e| e.retention.backups_days = 77),
+        ("llm.base_url", |e| e.llm.as_mut().unwrap().base_url = "https://other.example.com/v1".into()),
+        ("llm.model", |e| e.llm.as_mut().unwrap().model = "other".into()),
+        ("llm.api_key_file", |e| e.llm.as_mut().unwrap().api_key_file = "/other".into()),
+        ("ports.<service>.<port>", |e| {
+            e.ports.entry("postgres".into()).or_default().insert("sql".into(), 7777);
+        }),
+        ("tls.acme_contact", |e| e.tls = Tls::Acme { acme_contact: "other@example.com".into() }),
+        ("tls.certificate_file", |e| {
+            e.tls = Tls::Files { certificate_file: "/other".into(), key_file: String::new() };
+        }),
+        ("tls.key_file", |e| {
+            e.tls = Tls::Files { certificate_file: String::new(), key_file: "/other".into() };
+        }),
+        ("objectives.rpo_seconds", |e| e.objectives.rpo_seconds = 77),
+        ("objectives.rto_seconds", |e| e.objectives.rto_seconds = 77),
+    ];
+    /// They decide which engine runs, and whether one does.
+    const CHOOSE: [&str; 2] = ["tier", "engine"];
+
+    #[test]
+    fn a_setting_is_called_read_where_another_value_changes_what_runs() {
+        let platform = platform();
+        let base = Environment {
+            name: "dev".into(),
+            hosts: vec![Host::default()],
+            contacts: Some(Contacts::default()),
+            llm: Some(LlmProvider::default()),
+            ..Environment::default()
+        };
+        let documented: BTreeMap<_, _> =
+            site::settings().into_iter().map(|setting| (setting.key, setting.read_by)).collect();
+        let tried: BTreeSet<&str> = CHANGES.iter().map(|(key, _)| *key).chain(CHOOSE).collect();
+        assert_eq!(tried, documented.keys().copied().collect(), "every setting is tried");
+        for (key, change) in CHANGES {
+            let mut changed = base.clone();
+            change(&mut changed);
+            assert_ne!(changed, base, "{key}");
+            let mut reads = Vec::new();
+            for (engine, made) in [
+                (EngineKind::Process, processes as fn(&Platform, &Environment) -> String),
+                (EngineKind::Compose, containers),
+            ] {
+                if made(&platform, &base) != made(&platform, &changed) {
+                    reads.push(engine.name());
+                }
+            }
+            let reads = if reads.is_empty() { "not yet".to_owned() } else { reads.join(", ") };
+            assert_eq!(documented[key], reads, "{key}");
+        }
+    }
 }

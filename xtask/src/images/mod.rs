@@ -11,5 +11,6 @@ pub mod failure;
 pub mod judge;
 pub mod locks;
 pub mod oci;
+pub mod own_engine;
 pub mod scan;
 pub mod stand_in;

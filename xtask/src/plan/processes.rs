@@ -72,6 +72,20 @@ pub fn with_environment(holds: impl Fn(&[u8]) -> bool) -> Vec<u32> {
         .collect()
 }
 
+/// Ids of the running processes whose arguments, the program among them, `hold`.
+pub fn with_arguments(hold: impl Fn(&[String]) -> bool) -> Vec<u32> {
+    let words = |pid: &u32| -> Option<Vec<String>> {
+        let line = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
+        let words = line.split(|byte| *byte == 0).map(|word| String::from_utf8_lossy(word).into_owned());
+        Some(words.collect())
+    };
+    let mut found = every_process();
+    found.retain(|pid| {
+        words(pid).is_some_and(|words| hold(&words)) && Stat::read(*pid).is_some_and(|stat| !stat.ended())
+    });
+    found
+}
+
 fn every_process() -> Vec<u32> {
     let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
     entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect()

@@ -20,7 +20,7 @@ use vocabulary::model::{Platform, Service};
 use crate::exit::refused;
 use crate::nearest::nearest;
 
-pub use problem::{Problem, listing, position};
+pub use problem::{NotYet, Problem, listing, position};
 pub use settings::{SettingDoc, settings};
 
 /// Where the environments are, below the root.
@@ -96,20 +96,26 @@ pub fn files(root: &Path) -> Result<Vec<SiteFile>> {
         .collect()
 }
 
-/// Judges files and turns them into environments. Pure.
+/// Judges files and turns them into environments, with what has no effect yet. Pure.
 ///
 /// # Errors
 /// Every problem of every file, in the order of files and lines.
-pub fn judge(files: &[SiteFile], known: &[KnownService]) -> Result<Vec<Environment>, Vec<Problem>> {
-    let mut environments = Vec::new();
+pub fn judge(
+    files: &[SiteFile],
+    known: &[KnownService],
+) -> Result<(Vec<Environment>, Vec<NotYet>), Vec<Problem>> {
+    let (mut environments, mut without_effect) = (Vec::new(), Vec::new());
     let mut problems = Vec::new();
     for file in files {
         match read::environment(file, known) {
-            Ok(environment) => environments.push(environment),
+            Ok((environment, not_yet)) => {
+                environments.push(environment);
+                without_effect.extend(not_yet);
+            }
             Err(more) => problems.extend(more),
         }
     }
-    if problems.is_empty() { Ok(environments) } else { Err(problems) }
+    if problems.is_empty() { Ok((environments, without_effect)) } else { Err(problems) }
 }
 
 /// All environments of a tree.
@@ -117,7 +123,8 @@ pub fn judge(files: &[SiteFile], known: &[KnownService]) -> Result<Vec<Environme
 /// # Errors
 /// Refused (exit code 2) with every problem of every file.
 pub fn load_all(root: &Path, known: &[KnownService]) -> Result<Vec<Environment>> {
-    judge(&files(root)?, known).map_err(|problems| refused(listing(&problems)))
+    let judged = judge(&files(root)?, known).map_err(|problems| refused(listing(&problems)))?;
+    Ok(judged.0)
 }
 
 /// One environment; faults of the others do not matter.
@@ -125,6 +132,18 @@ pub fn load_all(root: &Path, known: &[KnownService]) -> Result<Vec<Environment>>
 /// # Errors
 /// Refused (exit code 2) when there is none of that name, or with every problem of its file.
 pub fn load(root: &Path, name: &str, known: &[KnownService]) -> Result<Environment> {
+    load_with_notes(root, name, known).map(|(environment, _)| environment)
+}
+
+/// The same with what has no effect yet.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_with_notes(
+    root: &Path,
+    name: &str,
+    known: &[KnownService],
+) -> Result<(Environment, Vec<NotYet>)> {
     let files = files(root)?;
     let Some(file) = files.iter().find(|file| file.stem() == name) else {
         let names: Vec<&str> = files.iter().map(SiteFile::stem).collect();

@@ -31,6 +31,24 @@ impl fmt::Display for Problem {
     }
 }
 
+/// Something that a file says and that has no effect yet.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct NotYet {
+    /// Relative to the root.
+    pub file: String,
+    /// From 1.
+    pub line: usize,
+    /// With names and indices filled in, such as `hosts[0].name`.
+    pub key: String,
+    pub why: String,
+}
+
+impl fmt::Display for NotYet {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{}:{}: not yet: {}: {}", self.file, self.line, self.key, self.why)
+    }
+}
+
 /// All problems, one a line, below a headline that counts them.
 pub fn listing(problems: &[Problem]) -> String {
     let lines: Vec<String> = problems.iter().map(Problem::to_string).collect();

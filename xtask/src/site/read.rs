@@ -10,9 +10,9 @@ use vocabulary::model::environment::{EngineKind, Environment, Host, Tier};
 use crate::nearest::nearest;
 
 use super::kind::{Kind, Text, article};
-use super::problem::{Problem, Problems, position};
+use super::problem::{NotYet, Problem, Problems, position};
 use super::rules;
-use super::settings::{Captured, Needed, SETTINGS, Setting};
+use super::settings::{Captured, Needed, SETTINGS, Setting, not_yet};
 use super::{KnownService, SiteFile};
 
 /// Something that the file says: where, and whether its type is right.
@@ -30,14 +30,19 @@ pub struct Reading<'a> {
     pub environment: Environment,
     /// By key with names and indices filled in, such as `hosts[0].name`; tables too.
     pub seen: BTreeMap<String, Seen>,
+    /// The settings that the file says, by key with names and indices filled in.
+    pub said: Vec<(String, &'static Setting)>,
     pub problems: Problems<'a>,
 }
 
-/// One file's environment.
+/// One file's environment, and what of it has no effect yet.
 ///
 /// # Errors
 /// Every problem, in the order of the lines.
-pub fn environment(file: &SiteFile, known: &[KnownService]) -> Result<Environment, Vec<Problem>> {
+pub fn environment(
+    file: &SiteFile,
+    known: &[KnownService],
+) -> Result<(Environment, Vec<NotYet>), Vec<Problem>> {
     let text = match std::str::from_utf8(&file.bytes) {
         Ok(text) => text,
         Err(error) => {
@@ -52,6 +57,7 @@ pub fn environment(file: &SiteFile, known: &[KnownService]) -> Result<Environmen
         known,
         environment: Environment { name: file.stem().to_owned(), ..Environment::default() },
         seen: BTreeMap::new(),
+        said: Vec::new(),
         problems: Problems::new(&file.path, text),
     };
     let stem = DeValue::String(file.stem().into());
@@ -71,10 +77,11 @@ pub fn environment(file: &SiteFile, known: &[KnownService]) -> Result<Environmen
         reading.syntax(text, &errors);
     }
 
+    let not_yet = reading.not_yet(file, text);
     let Reading { environment, problems: Problems { mut found, .. }, .. } = reading;
     found.sort();
     found.dedup();
-    if found.is_empty() { Ok(environment) } else { Err(found) }
+    if found.is_empty() { Ok((environment, not_yet)) } else { Err(found) }
 }
 
 impl Reading<'_> {
@@ -86,6 +93,28 @@ impl Reading<'_> {
     /// The engine, when the file says one that there is.
     pub fn engine(&self) -> Option<EngineKind> {
         self.sound("engine").then_some(self.environment.engine)
+    }
+
+    fn not_yet(&self, file: &SiteFile, text: &str) -> Vec<NotYet> {
+        let Environment { tier, engine, .. } = self.environment;
+        let note = |line, key: &str, why| NotYet { file: file.path.clone(), line, key: key.to_owned(), why };
+        let nothing = match (tier, engine) {
+            (_, EngineKind::Kubernetes) => Some("no command brings up an environment on Kubernetes"),
+            (Tier::Staging | Tier::Production, EngineKind::Compose) => {
+                Some("no command brings up staging or production on Compose")
+            }
+            _ => None,
+        };
+        if let Some(why) = nothing {
+            return vec![note(1, "the whole file", format!("{why}; it is checked only"))];
+        }
+        let said = self.said.iter().filter_map(|(key, setting)| {
+            let line = position(text, self.place(key).start).0;
+            Some(note(line, key, not_yet(setting, engine)?))
+        });
+        let mut notes: Vec<NotYet> = said.collect();
+        notes.sort_by_key(|note| note.line);
+        notes
     }
 
     /// Whether the file says it, and with the right type.
@@ -190,7 +219,14 @@ impl Reading<'_> {
         self.problems.add(at, wrong, format!("{shape} {}", children(pattern).join(", ")), None);
     }
 
-    fn setting(&mut self, setting: &Setting, value: &Spanned<DeValue<'_>>, path: &str, at: &Captured<'_>) {
+    fn setting(
+        &mut self,
+        setting: &'static Setting,
+        value: &Spanned<DeValue<'_>>,
+        path: &str,
+        at: &Captured<'_>,
+    ) {
+        self.said.push((path.to_owned(), setting));
         let accepted = setting.kind.accept(value.get_ref());
         self.seen.insert(path.to_owned(), Seen { at: value.span(), sound: accepted.is_ok() });
         match accepted {

@@ -28,12 +28,15 @@ pub struct Captured<'a> {
 }
 
 /// One thing that a site can set.
+#[derive(Debug)]
 pub struct Setting {
     pub key: &'static str,
     pub kind: Kind,
     /// As the file would say it. `None`: unset.
     pub default: Option<&'static str>,
     pub needed: Needed,
+    /// The engines on which it changes what runs. With none it is only checked, so far.
+    pub read_by: &'static [EngineKind],
     pub what: &'static str,
     /// Puts an accepted value into the environment.
     pub set: fn(&mut Environment, &Captured<'_>, &Value),
@@ -49,6 +52,8 @@ pub struct SettingDoc {
     pub default: &'static str,
     /// When a file must say it, in words.
     pub needed: String,
+    /// On which engines it changes something, in words.
+    pub read_by: String,
     pub what: &'static str,
 }
 
@@ -61,6 +66,7 @@ pub fn settings() -> Vec<SettingDoc> {
             kind: setting.kind.words(),
             default: setting.default.unwrap_or_default(),
             needed: needed_words(setting),
+            read_by: read_by_words(setting),
             what: setting.what,
         })
         .collect()
@@ -78,6 +84,26 @@ fn needed_words(setting: &Setting) -> String {
     }
 }
 
+fn read_by_words(setting: &Setting) -> String {
+    match setting.read_by {
+        [] => "not yet".to_owned(),
+        engines => engines.iter().map(|engine| engine.name()).collect::<Vec<_>>().join(", "),
+    }
+}
+
+/// Why a setting changes nothing on an engine; none when it does.
+pub fn not_yet(setting: &Setting, engine: EngineKind) -> Option<String> {
+    match setting.read_by {
+        [] => Some("nothing reads it".to_owned()),
+        engines if engines.contains(&engine) => None,
+        _ => Some(format!("the {engine} engine does not read it; {} does", read_by_words(setting))),
+    }
+}
+
+/// The engines that bring something up so far.
+const BOTH: &[EngineKind] = &[EngineKind::Process, EngineKind::Compose];
+const NONE: &[EngineKind] = &[];
+
 const TIERS: &[&str] = &[Tier::Development.name(), Tier::Staging.name(), Tier::Production.name()];
 const ENGINES: &[&str] =
     &[EngineKind::Process.name(), EngineKind::Compose.name(), EngineKind::Kubernetes.name()];
@@ -94,6 +120,7 @@ pub static SETTINGS: &[Setting] = &[
         kind: Kind::Text(Text::Label),
         default: None,
         needed: Needed::Never,
+        read_by: BOTH,
         what: "The environment's name. It is the file's stem; saying it here only guards against a copied file.",
         set: |environment, _, value| environment.name = value.text(),
     },
@@ -102,6 +129,7 @@ pub static SETTINGS: &[Setting] = &[
         kind: Kind::Choice(TIERS),
         default: None,
         needed: Needed::Always,
+        read_by: BOTH,
         what: "How much the environment matters: production refuses what is unsafe, development needs next to nothing.",
         set: |environment, _, value| environment.tier = named(&Tier::ALL, Tier::name, value),
     },
@@ -110,7 +138,8 @@ pub static SETTINGS: &[Setting] = &[
         kind: Kind::Choice(ENGINES),
         default: None,
         needed: Needed::Always,
-        what: "What runs the services: processes on this machine, containers on one host, or Kubernetes on several.",
+        read_by: BOTH,
+        what: "What runs the services: processes on this machine, containers on one host, or (not yet) Kubernetes on several.",
         set: |environment, _, value| environment.engine = named(&EngineKind::ALL, EngineKind::name, value),
     },
     Setting {
@@ -118,6 +147,7 @@ pub static SETTINGS: &[Setting] = &[
         kind: Kind::Text(Text::DnsName),
         default: Some("\"localhost\""),
         needed: Needed::In(SHARED),
+        read_by: NONE,
         what: "The DNS name under which the edge serves the platform.",
         set: |environment, _, value| environment.domain = value.text(),
     },
@@ -126,6 +156,7 @@ pub static SETTINGS: &[Setting] = &[
         kind: Kind::Text(Text::Label),
         default: None,
         needed: Needed::Always,
+        read_by: NONE,
         what: "The host's name. Without any host, development runs on this machine.",
         set: |environment, at, value| host(environment, at).name = value.text(),
     },
@@ -134,6 +165,7 @@ pub static SETTINGS: &[Setting] = &[
         kind: Kind::Text(Text::Address),
         default: None,
         needed: Needed::Always,
+        read_by: NONE,
         what: "Where the host is reached.",
         set: |environment, at, value| host(environment, at).address = value.text(),
     },
@@ -142,6 +174,7 @@ pub static SETTINGS: &[Setting] = &[
         kind: Kind::Text(Text::Login),
         default: Some("\"flowship\""),
         needed: Needed::Never,
+        read_by: NONE,
         what: "Who an operator logs in as on the host.",
         set: |environment, at, value| host(environment, at).ssh_user = value.text(),
     },
@@ -150,6 +183,7 @@ pub static SETTINGS: &[Setting] = &[
         kind: Kind::Integer { min: 16, max: 1_048_576, unit: "MiB" },
         default: None,
         needed: Needed::Never,
+        read_by: &[EngineKind::Compose],
         what: "Memory limit of the service, instead of the platform's.",
         set: |environment, at, value| size(environment, at).memory_mib = Some(value.integer()),
     },
@@ -158,6 +192,7 @@ pub static SETTINGS: &[Setting] = &[
         kind: Kind::Integer { min: 10, max: 256_000, unit: "thousandths of a core" },
         default: None,
         needed: Needed::Never,
+        read_by: &[EngineKind::Compose],
         what: "CPU limit of the service, instead of the platform's.",
         set: |environment, at, value| size(environment, at).cpu_millis = Some(value.integer()),
     },
@@ -166,6 +201,7 @@ pub static SETTINGS: &[Setting] = &[
         kind: Kind::Integer { min: 8, max: 65_536, unit: "processes and threads" },
         default: None,
         needed: Needed::Never,
+        read_by: &[EngineKind::Compose],
         what: "Limit of the service's processes and threads, instead of the platform's.",
         set: |environment, at, value| size(environment, at).pids = Some(value.integer()),
     },
@@ -174,6 +210,7 @@ pub static SETTINGS: &[Setting] = &[
         kind: Kind::Integer { min: 1, max: 32, unit: "replicas" },
         default: None,
         needed: Needed::Never,
+        read_by: &[EngineKind::Process],
         what: "How many of the service run, instead of the platform's number; only for services that scale.",
         set: |environment, at, value| size(environment, at).replicas = Some(value.integer()),
     },
@@ -182,6 +219,7 @@ pub static SETTINGS: &[Setting] = &[
         kind: Kind::Text(Text::Words),
         default: None,
         needed: Needed::InOrBeside(PRODUCTION),
+        read_by: NONE,
         what: "The team or person on call, as runbooks and alerts name it.",
         set: |environment, _, value| environment.contacts.get_or_insert_default().on_call = value.text(),
     },
@@ -190,6 +228,7 @@ pub static SETTINGS: &[Setting] = &[
         kind: Kind::Text(Text::Email),
         default: None,
         needed: Needed::InOrBeside(PRODUCTION),
+        read_by: NONE,
         what: "Where alerts are mailed.",
         set: |environment, _, value| environment.contacts.get_or_insert_default().email = value.text(),
     },
@@ -198,6 +237,7 @@ pub static SETTINGS: &[Setting] = &[
         kind: Kind::Text(Text::SlackChannel),
         default: None,
         needed: Needed::Never,
+        read_by: NONE,
         what: "Where warnings are posted.",
         set: |environment, _, value| {
             environment.contacts.get_or_insert_default().slack_channel = Some(value.text());
@@ -208,6 +248,7 @@ pub static SETTINGS: &[Setting] = &[
         kind: Kind::Text(Text::Words),
         default: None,
         needed: Needed::Never,
+        read_by: NONE,
         what: "The PagerDuty service that pages; its key is a secret and not set here.",
         set: |environment, _, value| {
             environment.contacts.get_or_insert_default().pagerduty_service = Some(value.text());
@@ -218,6 +259,7 @@ pub static SETTINGS: &[Setting] = &[
         kind: days(1),
         default: Some("7"),
         needed: Needed::In(PRODUCTION),
+        read_by: NONE,
         what: "How long logs are kept.",
         set: |environment, _, value| environment.retention.logs_days = value.integer(),
     },
@@ -226,6 +268,7 @@ pub static SETTINGS: &[Setting] = &[
         kind: days(1),
         default: Some("7"),
         needed: Needed::In(PRODUCTION),
+        read_by: NONE,
         what: "How long metrics are kept.",
         set: |environment, _, value| environment.retention.metrics_days = value.integer(),
     },
@@ -234,6 +277,7 @@ pub static SETTINGS: &[Setting] = &[
         kind: days(0),
         default: Some("7"),
         needed: Needed::In(PRODUCTION),
+        read_by: NONE,
         what: "How long backups, and with them recovery to any point in time, are kept; 0 keeps none (not in production).",
         set: |environment, _, value| environment.retention.backups_days = value.integer(),
     },
@@ -242,6 +286,7 @@ pub static SETTINGS: &[Setting] = &[
         kind: Kind::Text(Text::LlmUrl),
         default: None,
         needed: Needed::InOrBeside(SHARED),
+        read_by: BOTH,
         what: "An OpenAI-compatible endpoint. Without llm, development uses the local stand-in.",
         set: |environment, _, value| llm(environment).base_url = value.text(),
     },
@@ -250,6 +295,7 @@ pub static SETTINGS: &[Setting] = &[
         kind: Kind::Text(Text::Words),
         default: None,
         needed: Needed::InOrBeside(SHARED),
+        read_by: BOTH,
         what: "The model to ask for.",
         set: |environment, _, value| llm(environment).model = value.text(),
     },
@@ -258,6 +304,7 @@ pub static SETTINGS: &[Setting] = &[
         kind: Kind::Text(Text::Path),
         default: None,
         needed: Needed::InOrBeside(SHARED),
+        read_by: BOTH,
         what: "The file with the provider's key; the key itself is never a setting.",
         set: |environment, _, value| llm(environment).api_key_file = value.text(),
     },
@@ -266,6 +313,7 @@ pub static SETTINGS: &[Setting] = &[
         kind: Kind::Integer { min: 1, max: 65_535, unit: "" },
         default: None,
         needed: Needed::Never,
+        read_by: &[EngineKind::Process],
         what: "A port to use instead of the checkout's own choice; only in development on the process engine.",
         set: |environment, at, value| {
             let ports = environment.ports.entry(at.service.to_owned()).or_default();
@@ -277,6 +325,7 @@ pub static SETTINGS: &[Setting] = &[
         kind: Kind::Text(Text::Email),
         default: None,
         needed: Needed::Never,
+        read_by: NONE,
         what: "Who the ACME authority writes to; setting it turns ACME on. Without tls the certificate is our own.",
         set: |environment, _, value| environment.tls = Tls::Acme { acme_contact: value.text() },
     },
@@ -285,6 +334,7 @@ pub static SETTINGS: &[Setting] = &[
         kind: Kind::Text(Text::Path),
         default: None,
         needed: Needed::Never,
+        read_by: NONE,
         what: "The edge's certificate with its chain (PEM), instead of ACME; needs tls.key_file.",
         set: |environment, _, value| {
             let (_, key_file) = tls_files(environment);
@@ -296,6 +346,7 @@ pub static SETTINGS: &[Setting] = &[
         kind: Kind::Text(Text::Path),
         default: None,
         needed: Needed::Never,
+        read_by: NONE,
         what: "The key of tls.certificate_file (PEM).",
         set: |environment, _, value| {
             let (certificate_file, _) = tls_files(environment);
@@ -307,6 +358,7 @@ pub static SETTINGS: &[Setting] = &[
         kind: Kind::Integer { min: 0, max: 86_400, unit: "seconds" },
         default: Some("0"),
         needed: Needed::Never,
+        read_by: NONE,
         what: "Recovery point: at most this much of acknowledged work may be lost; drills are measured against it.",
         set: |environment, _, value| environment.objectives.rpo_seconds = value.integer(),
     },
@@ -315,6 +367,7 @@ pub static SETTINGS: &[Setting] = &[
         kind: Kind::Integer { min: 1, max: 86_400, unit: "seconds" },
         default: Some("60"),
         needed: Needed::Never,
+        read_by: NONE,
         what: "Recovery time: the platform serves again within it; drills are measured against it.",
         set: |environment, _, value| environment.objectives.rto_seconds = value.integer(),
     },

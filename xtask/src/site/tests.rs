@@ -40,7 +40,7 @@ fn file(stem: &str, text: &str) -> SiteFile {
 
 fn good(stem: &str, text: &str) -> Environment {
     match judge(&[file(stem, text)], KNOWN) {
-        Ok(mut environments) => environments.remove(0),
+        Ok((mut environments, _)) => environments.remove(0),
         Err(problems) => panic!("{}\n{text}", listing(&problems)),
     }
 }
@@ -178,7 +178,7 @@ fn each_fault_is_told_with_place_expectation_and_nearest_name() {
             String::new(),
             &[
                 "dev.toml:1:1: missing engine; expected one of \"process\", \"compose\", \"kubernetes\" (what runs the \
-                 services: processes on this machine, containers on one host, or Kubernetes on several)",
+                 services: processes on this machine, containers on one host, or (not yet) Kubernetes on several)",
                 "dev.toml:1:1: missing tier; expected one of \"development\", \"staging\", \"production\" (how much the \
                  environment matters: production refuses what is unsafe, development needs next to nothing)",
             ],

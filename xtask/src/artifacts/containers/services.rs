@@ -58,11 +58,13 @@ pub fn service(topology: &Topology<'_>, unit: &Unit<'_>) -> Service {
         pids: limit(Limit::Pids, resources.pids.to_string()),
         shared_memory_mib: shape.shared_memory_mib,
         open_files: shape.open_files,
-        restart: match unit.service.lifetime {
-            Lifetime::OneShot => Restart::Never,
-            Lifetime::LongRunning { .. } | Lifetime::StandIn => {
-                Restart::OnFailure { attempts: policy.restart_attempts }
-            }
+        restart: match (&unit.service.lifetime, topology.scope) {
+            (Lifetime::OneShot, _) => Restart::Never,
+            // A developer sees what fails, and finds nothing running that was not started.
+            (_, Scope::Development) => Restart::OnFailure { attempts: policy.restart_attempts },
+            // The others stay down after a restart of the engine: on-failure after a clean one, unless-stopped after a
+            // kill. `cargo xtask rehearse compose` proves both.
+            (_, Scope::Production | Scope::Rehearsal) => Restart::Always,
         },
         stop_signal: unit.service.stop.signal.to_owned(),
         stop_grace_seconds: unit.service.stop.grace_seconds,

@@ -62,7 +62,8 @@ pub fn rows() -> Vec<Row> {
         ),
         row(
             "C8",
-            "a service that fails is started again at most 5 times",
+            "a service that fails is started again at most 5 times; or, where it comes back with the engine, within limits \
+             of memory, processor time, processes and log",
             &[Source::CisDocker("5.15")],
             &["rehearsal"],
             restarts,
@@ -238,19 +239,18 @@ fn namespaces(tree: &Tree) -> Verdict {
     })
 }
 
+/// What is limited, the key of a service that limits it, and the key among `deploy.resources.limits`.
+const LIMITS: [(&str, &str, &str); 3] = [
+    ("memory", "mem_limit", "memory"),
+    ("processor time", "cpus", "cpus"),
+    ("processes", "pids_limit", "pids"),
+];
+
 fn limits(tree: &Tree) -> Verdict {
     services(tree, |look, name, service| {
-        for (what, short, long) in [
-            ("memory", "mem_limit", "memory"),
-            ("processor time", "cpus", "cpus"),
-            ("processes", "pids_limit", "pids"),
-        ] {
-            let limit = service.get(short).or(service.at(&["deploy", "resources", "limits", long]));
-            let text = limit.and_then(Node::text).map(settled).unwrap_or_default();
-            let number: String =
-                text.chars().take_while(|letter| letter.is_ascii_digit() || *letter == '.').collect();
-            let given = text.starts_with(GIVEN) || number.parse::<f64>().is_ok_and(|number| number > 0.0);
-            if !given {
+        for (what, short, long) in LIMITS {
+            let limit = limit(service, short, long);
+            if !limit.is_some_and(is_above_0) {
                 look.find(
                     limit.map_or(&service.place, |limit| &limit.place),
                     format!("{name} has no limit of {what}"),
@@ -259,6 +259,27 @@ fn limits(tree: &Tree) -> Verdict {
             }
         }
     })
+}
+
+fn limit<'a>(service: &'a Node, short: &str, long: &str) -> Option<&'a Node> {
+    service.get(short).or(service.at(&["deploy", "resources", "limits", long]))
+}
+
+fn is_above_0(limit: &Node) -> bool {
+    let text = limit.text().map(settled).unwrap_or_default();
+    let number: String =
+        text.chars().take_while(|letter| letter.is_ascii_digit() || *letter == '.').collect();
+    text.starts_with(GIVEN) || number.parse::<f64>().is_ok_and(|number| number > 0.0)
+}
+
+/// Whether the engine removes old lines: only some of its drivers do, and only when they are given both.
+fn is_rotated(service: &Node) -> bool {
+    let given = |option: &str| service.at(&["logging", "options", option]).is_some_and(is_above_0);
+    match service.at(&["logging", "driver"]).and_then(Node::text).map(settled).as_deref() {
+        None | Some("json-file") => given("max-size") && given("max-file"),
+        // Its own defaults rotate, or nothing is kept on this host.
+        Some(_) => true,
+    }
 }
 
 fn read_only(tree: &Tree) -> Verdict {
@@ -305,6 +326,8 @@ fn short_address(port: &str) -> String {
     if parts.len() < 3 { String::new() } else { parts[..parts.len() - 2].join(":") }
 }
 
+/// The engine knows a bound of restarts for `on-failure` alone, which stays down after a clean restart of the engine
+/// (moby#46465). The others pause up to a minute before each start, and a loop takes no more of the host than its limits.
 fn restarts(tree: &Tree) -> Verdict {
     services(tree, |look, name, service| {
         let policy = value(service, "restart");
@@ -313,16 +336,38 @@ fn restarts(tree: &Tree) -> Verdict {
             service.at(&["deploy", "restart_policy", "condition"]).and_then(Node::text).unwrap_or("none");
         let count = |text: Option<&str>| text.and_then(|text| text.parse::<u32>().ok());
         let bounded = |count: Option<u32>| count.is_some_and(|count| count <= RESTARTS);
+        let place = service.get("restart").map_or(&service.place, |found| &found.place);
+        if let "always" | "unless-stopped" = policy.as_str() {
+            let mut open: Vec<&str> = LIMITS
+                .into_iter()
+                .filter(|(_, short, long)| !limit(service, short, long).is_some_and(is_above_0))
+                .map(|(what, ..)| what)
+                .collect();
+            open.extend((!is_rotated(service)).then_some("log"));
+            if !open.is_empty() {
+                look.find(
+                    place,
+                    format!(
+                        "{name} is started again without end, and nothing limits its {}",
+                        open.join(", ")
+                    ),
+                    "give it mem_limit, cpus, pids_limit, and logging with max-size and max-file",
+                );
+            }
+        }
         let good = match policy.split_once(':') {
             Some(("on-failure", attempts)) => bounded(count(Some(attempts))),
             Some(_) => false,
-            None => ["", "no", "false"].contains(&policy.as_str()),
+            None => ["", "no", "false", "always", "unless-stopped"].contains(&policy.as_str()),
         };
         if !good || swarm != "none" && !bounded(count(attempts.and_then(Node::text))) {
             look.find(
-                service.get("restart").map_or(&service.place, |found| &found.place),
+                place,
                 format!("{name} is started again without end"),
-                format!("give it restart: on-failure:{RESTARTS}, or \"no\" where it runs once"),
+                format!(
+                    "give it restart: always where it comes back with the engine, on-failure:{RESTARTS} or \"no\" \
+                     elsewhere"
+                ),
             );
         }
     })

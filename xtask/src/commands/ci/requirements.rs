@@ -6,7 +6,11 @@ use vocabulary::model::Requirement;
 
 use crate::commands::check;
 use crate::context::Context;
+use crate::engines::compose::project::name;
+use crate::engines::compose::rehearsal::TARGET;
 use crate::images::engine::Engine;
+use crate::images::own_engine::OwnEngine;
+use crate::platform::platform;
 use crate::tools::{Program, Toolbox};
 
 /// Why a gate is not run, in a few words, and what exactly was found.
@@ -23,6 +27,9 @@ pub fn absent(context: &Context, toolbox: &Toolbox, asked: impl IntoIterator<Ite
         seen.push(requirement);
         let found = match requirement {
             Requirement::ContainerEngine => Engine::find().and_then(|engine| engine.build().map(|_| ())),
+            Requirement::OwnEngine => Engine::find().and_then(|engine| {
+                OwnEngine::find(&engine, &name(platform().name, TARGET, &context.root)).map(|_| ())
+            }),
             Requirement::Root if rustix::process::geteuid().is_root() => Ok(()),
             Requirement::AdvisoryDatabase => check::advisory_database_within_reach(toolbox),
             Requirement::NpmAudits => check::npm_audits_within_reach(toolbox, context),

@@ -67,7 +67,7 @@ fn broken(
     expect("the limit of processes", &host["PidsLimit"], json!(service.resources.pids));
     let restart = match service.lifetime {
         Lifetime::OneShot => json!({ "Name": "no", "MaximumRetryCount": 0 }),
-        _ => json!({ "Name": "on-failure", "MaximumRetryCount": policy.restart_attempts }),
+        _ => json!({ "Name": "always", "MaximumRetryCount": 0 }),
     };
     expect("the restart policy", &host["RestartPolicy"], restart);
     let logs = json!({

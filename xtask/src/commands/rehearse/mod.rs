@@ -1,7 +1,9 @@
 //! `cargo xtask rehearse`: brings the production stack up on this machine, proves what it promises, takes it down.
 
+mod crash_loop;
 mod drain;
 mod edge;
+mod engine_restart;
 mod hardening;
 mod late;
 mod oom;
@@ -21,7 +23,9 @@ use crate::commands::killed_runs;
 use crate::context::Context;
 pub use crate::engines::compose::rehearsal::TARGET;
 use crate::engines::compose::rehearsal::{self, native};
+use crate::exit::refused;
 use crate::files::temporary;
+use crate::images::own_engine::OwnEngine;
 use crate::images::stand_in::WARNING;
 use crate::plan::interrupt::Interrupt;
 use crate::plan::mask::Outputs;
@@ -37,7 +41,7 @@ use stage::Stage;
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  cargo xtask image build --stand-ins && cargo xtask rehearse compose\n  cargo xtask rehearse compose \
-                  --only reachability\n  cargo xtask rehearse compose --slow\n  cargo xtask rehearse compose --dry-run\n\nNeeds root, to look from inside a container's network.\n\
+                  --only reachability\n  cargo xtask rehearse compose --slow --restart-engine\n  cargo xtask rehearse compose --dry-run\n\nNeeds root, to look from inside a container's network.\n\
                   Exit code 0 when everything held, 1 when something did not, 2 when it cannot be rehearsed here."
 )]
 pub struct Options {
@@ -50,6 +54,9 @@ pub struct Options {
     /// Also what takes more than a minute: late-dependency
     #[arg(long)]
     slow: bool,
+    /// Also stop and kill the engine: engine-restart; only one that ops/scripts/start-engine.sh has started
+    #[arg(long)]
+    restart_engine: bool,
     /// Leave it running afterwards
     #[arg(long)]
     keep: bool,
@@ -76,7 +83,11 @@ pub enum Engine {
 pub fn run(context: &Context, options: &Options) -> Result<()> {
     let Engine::Compose = options.engine;
     let stage = Stage::set(context)?;
-    let checks = rehearsal::chosen(&options.only, options.slow)?;
+    let checks = rehearsal::chosen(&options.only, options.slow, options.restart_engine)?;
+    if checks.iter().any(|(name, _)| *name == native::ENGINE_RESTART) {
+        let allowed = OwnEngine::find(&stage.engine, &stage.project.name);
+        allowed.map_err(|error| refused(format!("{} cannot run: {error:#}", native::ENGINE_RESTART)))?;
+    }
     let plan = rehearsal::plan(&stage.project, &stage.env, &stage.programs, &checks, options.keep);
     if !stage.stand_ins.is_empty() {
         eprintln!("{WARNING}\n  for {}", stage.stand_ins.join(", "));
@@ -132,6 +143,8 @@ fn perform(stage: &Stage, interrupt: &Interrupt, call: &Call<'_>) -> Result<Outp
         native::REACHABILITY => reachability::check(stage)?,
         native::DRAIN => drain::check(stage)?,
         native::OOM => oom::check(stage, interrupt)?,
+        native::CRASH_LOOP => crash_loop::check(stage, interrupt)?,
+        native::ENGINE_RESTART => engine_restart::check(stage, interrupt)?,
         native::MISSING_SECRET => stage.missing_secret()?,
         native::LATE_DEPENDENCY => late::check(stage, interrupt)?,
         other => bail!("no native step is called {other}"),

@@ -98,7 +98,7 @@ fn unsaid(events: &str) -> Vec<String> {
 }
 
 /// As `docker events` reads it: seconds since the epoch, with nanoseconds.
-fn now() -> Result<String> {
+pub fn now() -> Result<String> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH)?;
     Ok(format!("{}.{:09}", now.as_secs(), now.subsec_nanos()))
 }

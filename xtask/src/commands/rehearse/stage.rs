@@ -34,6 +34,8 @@ use crate::tools::Toolbox;
 pub const PUBLIC: &str = "127.0.0.1";
 
 pub struct Stage {
+    /// The repository.
+    pub root: PathBuf,
     pub platform: Platform,
     pub toolbox: Toolbox,
     pub engine: Engine,
@@ -110,6 +112,7 @@ impl Stage {
         stand_ins.sort();
         stand_ins.dedup();
         Ok(Self {
+            root: context.root.clone(),
             toolbox,
             engine: clients.engine,
             programs: clients.programs,

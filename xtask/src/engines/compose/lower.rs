@@ -151,15 +151,28 @@ fn preparation(around: &Surroundings<'_>) -> Vec<Step> {
 }
 
 /// When it fails, the last lines of the containers tell why: Compose itself names only the container. Those that were
-/// killed for their memory could not say so, and are named with their limit.
+/// killed for their memory could not say so, and are named with their limit. Compose waits for one that the engine starts
+/// again without end, so the wait ends when one has failed five times.
 pub fn up(project: &Project) -> Exec {
     let limit = UP_LIMIT_SECONDS.to_string();
-    let script = "client=$1 project=$2; shift 2; \
-                  \"$@\" up --detach --wait --wait-timeout \"$0\" --no-build --remove-orphans && exit; code=$?; \
-                  \"$@\" logs --no-color --tail 8; \
-                  \"$client\" ps --all --quiet --filter \"label=com.docker.compose.project=$project\" | \
-                  xargs \"$client\" inspect --format '{{if .State.OOMKilled}}{{.Name}} was killed for its memory: its \
-                  limit is {{.HostConfig.Memory}} bytes{{end}}' | grep . >&2; exit $code";
+    let script = r#"client=$1 project=$2; shift 2
+inspect() {
+    "$client" ps --all --quiet --filter "label=com.docker.compose.project=$project" |
+        xargs --no-run-if-empty "$client" inspect --format "$1" 2>/dev/null | grep .
+}
+"$@" up --detach --wait --wait-timeout "$0" --no-build --remove-orphans & up=$!
+while sleep 1 >/dev/null 2>&1; do
+    inspect '{{if and .State.Restarting (ge .RestartCount 5)}}{{.Name}} fails again and again{{end}}' >&2 &&
+        kill $up && exit
+done &
+watch=$!
+wait $up; code=$?
+kill $watch 2>/dev/null
+[ $code -ne 0 ] || exit 0
+killed=$(inspect '{{if .State.OOMKilled}}{{.Name}} was killed for its memory: its limit is {{.HostConfig.Memory}} bytes{{end}}')
+"$@" logs --no-color --tail 8
+echo "$killed" >&2
+exit $code"#;
     let argv = ["-c".to_owned(), script.to_owned(), limit, project.docker.clone(), project.name.clone()];
     let argv = argv.into_iter().chain(project.argv(&[]));
     Exec {

@@ -25,28 +25,34 @@ pub mod native {
     pub const REACHABILITY: &str = "reachability";
     pub const DRAIN: &str = "drain";
     pub const OOM: &str = "oom";
+    pub const CRASH_LOOP: &str = "crash-loop";
+    pub const ENGINE_RESTART: &str = "engine-restart";
     pub const MISSING_SECRET: &str = "missing-secret";
     pub const LATE_DEPENDENCY: &str = "late-dependency";
 }
 
 /// A check's name and what it proves, in order. Those that end a replica come after those that look; the last brings
 /// everything up anew.
-pub const CHECKS: [(&str, &str); 8] = [
+pub const CHECKS: [(&str, &str); 10] = [
     (native::SMOKE, "every replica passes its five smoke checks, asked as an operator asks"),
     (native::EDGE, "the API answers over TLS, through the edge only"),
     (native::HARDENING, "the engine shows every hardening claim"),
     (native::REACHABILITY, "what each container reaches is what the edges allow"),
     (native::DRAIN, "a replica that is stopped finishes what it has, and the edge loses nothing"),
     (native::OOM, "a replica killed for its memory is started again, and the engine says why"),
+    (native::CRASH_LOOP, "a service that fails at once is started again, and ever more seldom"),
+    (native::ENGINE_RESTART, "production comes back by itself when the engine or its host has ended"),
     (native::MISSING_SECRET, "a secret file that is missing is refused by name"),
     (native::LATE_DEPENDENCY, "production comes up when the database is a minute late"),
 ];
-/// Only when they are asked for: each takes more than a minute.
-const SLOW: [&str; 1] = [native::LATE_DEPENDENCY];
 
 /// # Errors
 /// Refused when a name is none of a check.
-pub fn chosen(names: &[String], slow: bool) -> Result<Vec<(&'static str, &'static str)>> {
+pub fn chosen(
+    names: &[String],
+    slow: bool,
+    restart_engine: bool,
+) -> Result<Vec<(&'static str, &'static str)>> {
     let known: Vec<_> = CHECKS.iter().map(|(name, _)| *name).collect();
     let unknown: Vec<_> = names.iter().filter(|name| !known.contains(&name.as_str())).cloned().collect();
     if !unknown.is_empty() {
@@ -57,8 +63,12 @@ pub fn chosen(names: &[String], slow: bool) -> Result<Vec<(&'static str, &'stati
         )));
     }
     let wanted = |name: &str| {
-        let among = names.is_empty() && !SLOW.contains(&name);
-        among || slow && SLOW.contains(&name) || names.iter().any(|one| one == name)
+        let among = match name {
+            native::LATE_DEPENDENCY => slow,
+            native::ENGINE_RESTART => restart_engine,
+            _ => names.is_empty(),
+        };
+        among || names.iter().any(|one| one == name)
     };
     Ok(CHECKS.into_iter().filter(|(name, _)| wanted(name)).collect())
 }
@@ -143,7 +153,7 @@ mod tests {
             files: vec!["/tree/one.yaml".into()],
             env_file: "/tree/rendered/compose.env".into(),
         };
-        let whole = plan(&project, "A=1\n", &["docker-compose"], &chosen(&[], false).unwrap(), false);
+        let whole = plan(&project, "A=1\n", &["docker-compose"], &chosen(&[], false, false).unwrap(), false);
         assert_eq!(whole.validate(), [""; 0]);
         assert_eq!(whole.steps.last().unwrap().after.len(), whole.steps.len() - 1);
         let text = whole.text();
@@ -151,15 +161,19 @@ mod tests {
             text.contains("--project-name flowship-rehearsal-1 down --remove-orphans --volumes"),
             "{text}"
         );
-        let kept = plan(&project, "A=1\n", &[], &chosen(&["edge".into()], false).unwrap(), true);
+        let kept = plan(&project, "A=1\n", &[], &chosen(&["edge".into()], false, false).unwrap(), true);
         assert!(kept.steps.iter().all(|step| step.id.0 != "down" && step.undo.is_none()));
-        assert!(chosen(&["edges".into()], false).unwrap_err().to_string().contains("reachability"));
-        let names = |only: &[&str], slow| -> Vec<&str> {
+        assert!(chosen(&["edges".into()], false, false).unwrap_err().to_string().contains("reachability"));
+        let names = |only: &[&str], slow, restart_engine| -> Vec<&str> {
             let only: Vec<String> = only.iter().map(|name| (*name).to_owned()).collect();
-            chosen(&only, slow).unwrap().iter().map(|(name, _)| *name).collect()
+            chosen(&only, slow, restart_engine).unwrap().iter().map(|(name, _)| *name).collect()
         };
-        assert!(!names(&[], false).contains(&native::LATE_DEPENDENCY));
-        assert_eq!(names(&[], true).last(), Some(&native::LATE_DEPENDENCY));
-        assert_eq!(names(&[native::LATE_DEPENDENCY], false), [native::LATE_DEPENDENCY]);
+        let usual = names(&[], false, false);
+        assert_eq!(usual.len(), CHECKS.len() - 2, "neither what is slow nor what ends the engine: {usual:?}");
+        assert_eq!(names(&[], true, false).last(), Some(&native::LATE_DEPENDENCY));
+        assert!(names(&[], false, true).contains(&native::ENGINE_RESTART));
+        for asked in [native::LATE_DEPENDENCY, native::ENGINE_RESTART] {
+            assert_eq!(names(&[asked], false, false), [asked]);
+        }
     }
 }

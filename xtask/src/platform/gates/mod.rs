@@ -7,6 +7,7 @@ pub mod compliance;
 mod containers;
 mod coverage;
 mod engine;
+mod engine_restart;
 mod flows;
 mod format;
 mod generated;
@@ -42,6 +43,7 @@ pub fn gates() -> Vec<Gate> {
         images::gate(),
         engine::gate(),
         rehearsal::gate(),
+        engine_restart::gate(),
         benchmarks::gate(),
     ]
 }

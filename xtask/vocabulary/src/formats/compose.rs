@@ -127,14 +127,16 @@ pub struct Healthcheck {
     pub failures: u16,
 }
 
-/// What follows the end of a service. Restarts without a bound do not exist here (CIS Docker Benchmark 5.15).
+/// What follows the end of a service.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Restart {
     #[default]
     Never,
-    OnFailure {
-        attempts: u16,
-    },
+    /// So many times in the life of the container. A service that ended with 0 stays down when the engine starts anew.
+    OnFailure { attempts: u16 },
+    /// Whatever ended it, the engine's own end included. The engine pauses before each start, twice as long as before
+    /// the last, up to a minute; after ten seconds of running the first pause is 0.1 s again.
+    Always,
 }
 
 /// The bound of what the engine keeps of a service's output.
@@ -441,6 +443,7 @@ fn service_yaml(service: &Service) -> Yaml {
         Yaml::text(match service.restart {
             Restart::Never => "no".to_owned(),
             Restart::OnFailure { attempts } => format!("on-failure:{attempts}"),
+            Restart::Always => "always".to_owned(),
         }),
     );
     out.put("stop_signal", Yaml::text(service.stop_signal.clone()));

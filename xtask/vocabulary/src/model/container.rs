@@ -105,7 +105,8 @@ pub struct ContainerPolicy {
     pub secrets: &'static str,
     /// The script of [`Probe::Script`], a file of the repository.
     pub probe: &'static str,
-    /// How often a service that failed is started again before it is left for a person to look at.
+    /// How often a service that failed is started again, in development, before it is left for a person to look at. In
+    /// production there is no such number: it would keep the service down after a restart of the engine, too.
     pub restart_attempts: u16,
     pub check: CheckTimes,
     /// The bound of what the engine keeps of each container's output.

@@ -91,6 +91,9 @@ fn lies_in(path: &str, file: &str) -> bool {
 pub enum Requirement {
     /// One that answers and can build.
     ContainerEngine,
+    /// One that answers, and that the gate may stop, kill and start: this repository's script started it, and nobody
+    /// else uses it.
+    OwnEngine,
     /// The caller is root.
     Root,
     /// The tools that read the coverage of what this Rust compiler builds.
@@ -115,6 +118,7 @@ impl Requirement {
     pub fn absent(self) -> &'static str {
         match self {
             Self::ContainerEngine => "no container engine",
+            Self::OwnEngine => "no engine that may be restarted",
             Self::Root => "the caller is not root",
             Self::LlvmTools => "no LLVM tools",
             Self::Valgrind => "no Valgrind",

@@ -69,6 +69,15 @@ pub struct Volume {
 }
 
 impl Service {
+    /// With what it will first run, where no engine runs it yet; none where one does.
+    #[must_use]
+    pub fn not_yet(&self) -> Option<&'static str> {
+        match self.container {
+            Container::Later { with } if self.process.is_none() => Some(with),
+            _ => None,
+        }
+    }
+
     /// The names of its instances; at least one.
     #[must_use]
     pub fn replicas(&self) -> &[Replica] {

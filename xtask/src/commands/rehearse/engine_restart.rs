@@ -1,0 +1,131 @@
+//! The engine ends, in every way an engine or its host may end, and starts again: production comes back by itself.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, bail};
+use serde_json::Value;
+
+use super::edge::{QUEUES, agent, status};
+use super::judged;
+use super::stage::{Stage, runs_on};
+use crate::images::own_engine::{End, OwnEngine};
+use crate::plan::interrupt::Interrupt;
+use crate::platform::{edge, secrets};
+
+/// From the engine's answer until everything is healthy: a database that was killed recovers first.
+const BOUND: Duration = Duration::from_secs(60);
+
+/// Ends the engine, so it comes after those that look.
+///
+/// # Errors
+/// A service stayed down, somebody made it anew, or smoke fails afterwards.
+pub fn check(stage: &Stage, interrupt: &Interrupt) -> Result<Vec<String>> {
+    let mut engine = OwnEngine::find(&stage.engine, &stage.project.name)?;
+    let agent = agent(stage)?;
+    let key = std::fs::read_to_string(stage.secrets.join(secrets::API_KEY.0))?;
+    let url = format!("{}{QUEUES}", stage.public(edge::HTTPS));
+    let mut told = Vec::new();
+    for how in End::ALL {
+        let before = running(stage)?;
+        engine.end(how)?;
+        engine.start(&stage.root, &stage.engine)?;
+        let begun = Instant::now();
+        let after = loop {
+            let found = running(stage)?;
+            let down: Vec<String> = found.iter().filter_map(down).collect();
+            if down.is_empty() {
+                break found;
+            }
+            if begun.elapsed() > BOUND || interrupt.raised() {
+                bail!(
+                    "{:.0} s after {} production is not back: {}",
+                    begun.elapsed().as_secs_f64(),
+                    how.name(),
+                    down.join(", ")
+                );
+            }
+            thread::sleep(Duration::from_millis(200));
+        };
+        let took = begun.elapsed().as_secs_f64();
+        judged(&made_anew(&before, &after), vec![]).context(how.name())?;
+        let answered = status(&agent, &url, Some(key.trim())).context(how.name())?;
+        if answered != 200 {
+            bail!("after {} the API answers {answered} through the edge; expected 200", how.name());
+        }
+        stage.smoke(interrupt).context(how.name())?;
+        told.push(format!(
+            "{}: {} services healthy {took:.1} s after the engine answered, and smoke passed",
+            how.name(),
+            after.len()
+        ));
+    }
+    Ok(told)
+}
+
+/// Every unit that runs on and on, with what the engine says of its container.
+fn running(stage: &Stage) -> Result<Vec<(String, Value)>> {
+    let topology = stage.topology();
+    let units = topology.units.iter().filter(|unit| runs_on(unit));
+    units.map(|unit| Ok((unit.name(), stage.inspect(unit)?))).collect()
+}
+
+/// What keeps a unit from being well. Pure.
+fn down((name, found): &(String, Value)) -> Option<String> {
+    let state = &found["State"];
+    match (state["Status"].as_str(), state["Health"]["Status"].as_str()) {
+        (Some("running"), Some("healthy")) => None,
+        (Some("running"), health) => {
+            Some(format!("{name} is {}", health.unwrap_or("without a health check")))
+        }
+        (status, _) => {
+            Some(format!("{name} is {} ({})", status.unwrap_or("gone"), found["State"]["ExitCode"]))
+        }
+    }
+}
+
+/// The same containers have to be back, each started since. Pure.
+fn made_anew(before: &[(String, Value)], after: &[(String, Value)]) -> Vec<String> {
+    let mut problems = Vec::new();
+    for ((name, before), (_, after)) in before.iter().zip(after) {
+        if before["Id"] != after["Id"] {
+            problems.push(format!("{name} is another container: somebody made it anew"));
+        } else if before["State"]["StartedAt"] == after["State"]["StartedAt"] {
+            problems.push(format!("{name} ran on: nothing had ended it"));
+        }
+    }
+    problems
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn only_a_healthy_container_is_back() {
+        let found = |status: &str, health: Value| {
+            ("web".to_owned(), json!({ "State": { "Status": status, "ExitCode": 0, "Health": health } }))
+        };
+        assert_eq!(down(&found("running", json!({ "Status": "healthy" }))), None);
+        for (status, health, wanted) in [
+            ("running", json!({ "Status": "starting" }), "web is starting"),
+            ("running", Value::Null, "web is without a health check"),
+            ("exited", json!({ "Status": "healthy" }), "web is exited (0)"),
+        ] {
+            assert_eq!(down(&found(status, health)).as_deref(), Some(wanted));
+        }
+        assert_eq!(down(&("web".to_owned(), Value::Null)).as_deref(), Some("web is gone (null)"));
+    }
+
+    #[test]
+    fn a_container_that_was_made_anew_or_never_ended_proves_nothing() {
+        let of = |id: &str, started: &str| {
+            vec![("web".to_owned(), json!({ "Id": id, "State": { "StartedAt": started } }))]
+        };
+        assert_eq!(made_anew(&of("1", "a"), &of("1", "b")), [""; 0]);
+        assert_eq!(made_anew(&of("1", "a"), &of("2", "b")).len(), 1);
+        assert_eq!(made_anew(&of("1", "a"), &of("1", "a")).len(), 1);
+    }
+}

@@ -1,0 +1,21 @@
+//! Production comes back by itself, proven by ending the engine under it.
+
+use vocabulary::model::{Gate, GateGroup, Reads, Requirement};
+
+use super::xtask;
+
+pub fn gate() -> Gate {
+    Gate {
+        id: "engine-restart",
+        group: GateGroup::Containers,
+        checks: "production on Compose comes back by itself after a clean stop of the engine, after kill -9 of it, and \
+                 after a power cut of the host",
+        commands: vec![xtask(&["rehearse", "compose", "--only", "engine-restart"])],
+        after: vec!["rehearsal"],
+        requires: vec![Requirement::ContainerEngine, Requirement::OwnEngine, Requirement::Root],
+        reads: Reads::Files(vec![".dockerignore", "flows", "ops", "xtask"]),
+        negative_control: "xtask/tests/compose.rs::production_that_stays_down_with_the_engine_is_found_out",
+        remedy: "run `cargo xtask rehearse compose --only engine-restart --keep`, then look at the containers with docker",
+        limit_seconds: 900,
+    }
+}

@@ -9,14 +9,21 @@ const { endpoint, node } = require('./flow');
 
 test('the configuration is parsed and frozen, and a rotated secret is read anew', async (t) => {
   const made = project(t, { flows: endpoint('services', 'post', '/services', [node('asker', 'services', 'fixture-services')]) });
-  const running = await launched(t, made);
+  const running = await launched(t, made, {
+    LLM_BACKUP_BASE_URL: 'http://127.0.0.1:2/v1', LLM_BACKUP_MODEL: 'small', LLM_BACKUP_API_KEY_FILE: made.secret('ops'),
+  });
   const { body } = await running.post('flows', '/services', {});
   assert.equal(body.secret, 'llm-key');
   assert.equal(body.frozen, true);
   const { config } = body;
   assert.equal(`http://${config.flows.host}:${config.flows.port}/`, await running.url('flows', '/'), 'the port that the kernel gave');
   assert.deepEqual(config.postgres, { host: '127.0.0.1', port: 1, database: 'none', user: 'none', passwordFile: made.secret('postgres') });
-  assert.deepEqual(config.llm, { baseUrl: 'http://127.0.0.1:1/v1', model: 'none', apiKeyFile: made.secret('llm') });
+  assert.deepEqual(config.llm, {
+    baseUrl: 'http://127.0.0.1:1/v1', model: 'none', apiKeyFile: made.secret('llm'), keyVariable: 'LLM_API_KEY_FILE',
+    others: {
+      backup: { baseUrl: 'http://127.0.0.1:2/v1', model: 'small', apiKeyFile: made.secret('ops'), keyVariable: 'LLM_BACKUP_API_KEY_FILE' },
+    },
+  });
   assert.deepEqual(config.mcp, { servers: { tools: 'http://127.0.0.1:1/mcp' } });
   assert.deepEqual([config.environment, config.component, config.replica], ['production', 'node-red', 'a']);
 

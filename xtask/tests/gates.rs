@@ -573,8 +573,9 @@ fn the_alias_shows_what_cargo_does_and_why_it_waits() {
         .unwrap();
     fs::write(path("Cargo.toml"), "[package]\nname = \"xtask\"\nedition = \"2024\"\n[workspace]\n").unwrap();
     fs::write(path("src/main.rs"), "fn main() { println!(\"result\"); }\n").unwrap();
-    let script = "fn main() { std::fs::write(\"locked\", \"\").unwrap(); while !std::path::Path::new(\"go\").exists() { \
-                  std::thread::sleep(std::time::Duration::from_millis(10)); } }";
+    let script = "fn main() { std::fs::write(\"locked\", \"\").unwrap(); for _ in 0..3000 { \
+                      if std::path::Path::new(\"go\").exists() { break; } \
+                      std::thread::sleep(std::time::Duration::from_millis(10)); } }";
     fs::write(path("build.rs"), script).unwrap();
     let xtask = || {
         let mut command = Command::new("cargo");

@@ -248,7 +248,8 @@ fn a_step_that_waits_for_another_cargo_says_so_at_once() {
         )
         .unwrap();
         // The one that is waited for goes on until the other was seen to wait.
-        let script = "fn main() { std::fs::write(\"locked\", \"\").unwrap(); while !std::path::Path::new(\"go\").exists() { \
+        let script = "fn main() { std::fs::write(\"locked\", \"\").unwrap(); for _ in 0..3000 { \
+                      if std::path::Path::new(\"go\").exists() { break; } \
                       std::thread::sleep(std::time::Duration::from_millis(10)); } }";
         std::fs::write(place.path("build.rs"), script).unwrap();
         let build = "exec cargo build --offline --target-dir target";

@@ -12,8 +12,11 @@ const DEVELOPERS: &str = "cargo xtask";
 const OPERATORS: &str = "flowship";
 
 /// What works on the sources, which a release has not: an operator is sent to a checkout with it.
-const FOR_CHECKOUTS: [&str; 14] = [
+const FOR_CHECKOUTS: [&str; 17] = [
     "bench",
+    "check compliance",
+    "check licences",
+    "check secrets",
     "ci",
     "generate",
     "impact",
@@ -51,27 +54,38 @@ pub fn as_called(text: &str) -> Cow<'_, str> {
     if by_operator() && text.contains(DEVELOPERS) { for_operators(text).into() } else { text.into() }
 }
 
-/// The examples of one command's own help, which a checkout's commands have too.
+/// A command's own help as it was called; an operator sees no examples of what works on the sources.
 pub fn help(text: &str) -> String {
-    text.replace(DEVELOPERS, name())
+    if by_operator() { help_for_operators(text) } else { text.to_owned() }
+}
+
+fn help_for_operators(text: &str) -> String {
+    let can = |line: &&str| {
+        let mut called = line.split(DEVELOPERS).skip(1);
+        !called.any(|words| for_checkouts(words.trim_start()).is_some())
+    };
+    text.lines().filter(can).collect::<Vec<_>>().join("\n").replace(DEVELOPERS, OPERATORS)
 }
 
 fn for_operators(text: &str) -> String {
     let mut parts = text.split(DEVELOPERS);
     let mut told = parts.next().unwrap_or_default().to_owned();
     for part in parts {
-        told.push_str(if is_for_checkouts(part.trim_start()) { DEVELOPERS } else { OPERATORS });
+        told.push_str(if for_checkouts(part.trim_start()).is_some() { DEVELOPERS } else { OPERATORS });
         told.push_str(part);
     }
     told
 }
 
-/// Whether words begin with such a command.
-fn is_for_checkouts(words: &str) -> bool {
-    FOR_CHECKOUTS.iter().any(|command| {
-        words
-            .strip_prefix(command)
-            .is_some_and(|rest| !rest.starts_with(|next: char| next.is_alphanumeric() || next == '-'))
+/// The command that works on the sources which these words begin with, if it is one. An option may stand after arguments.
+pub fn for_checkouts(words: &str) -> Option<&'static str> {
+    FOR_CHECKOUTS.into_iter().find(|command| {
+        let (command, option) = command.split_once(" --").unwrap_or((command, ""));
+        let line = words.lines().next().unwrap_or_default();
+        line.strip_prefix(command).is_some_and(|rest| {
+            !rest.starts_with(|next: char| next.is_alphanumeric() || next == '-')
+                && (option.is_empty() || rest.contains(&format!(" --{option}")))
+        })
     })
 }
 
@@ -87,11 +101,18 @@ mod tests {
             ("`cargo xtask release verify` judges it", "`flowship release verify` judges it"),
             ("run `cargo xtask ci` in a checkout", "run `cargo xtask ci` in a checkout"),
             ("`cargo xtask release package` made it", "`cargo xtask release package` made it"),
+            ("`cargo xtask release verify X --rebuild`", "`cargo xtask release verify X --rebuild`"),
             ("`cargo xtask whyever`", "`flowship whyever`"),
             ("nothing of it", "nothing of it"),
         ] {
             assert_eq!(for_operators(text), expected);
         }
+        assert_eq!(
+            help_for_operators(
+                "Examples:\n  cargo xtask dev\n  cargo xtask ci  all\n  cargo xtask release verify"
+            ),
+            "Examples:\n  flowship dev\n  flowship release verify"
+        );
         assert_eq!(
             as_called("run `cargo xtask dev`"),
             "run `cargo xtask dev`",

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+use clap::{ArgMatches, Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::called;
 use crate::commands::{
@@ -24,6 +24,9 @@ pub struct Cli {
     pub global: Global,
     #[command(subcommand)]
     pub command: Command,
+    /// The words of the command that was typed: `release verify --rebuild`.
+    #[arg(skip)]
+    pub words: String,
 }
 
 #[derive(Debug, Args)]
@@ -83,22 +86,45 @@ pub enum Command {
 pub fn parse() -> Cli {
     let mut command = Cli::command();
     if called::by_operator() {
-        command = for_operators(command.name(called::name()));
+        command = for_operators(command.name(called::name()), "");
     }
-    Cli::from_arg_matches(&command.get_matches()).unwrap_or_else(|error| error.exit())
+    let matches = command.get_matches();
+    let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    Cli { words: words(&matches), ..cli }
 }
 
-/// Examples as an operator types them.
-fn for_operators(command: clap::Command) -> clap::Command {
-    let help = command.get_after_help().map(|help| called::help(&help.to_string()));
-    let command = match help {
-        Some(help) => command.after_help(help),
-        None => command,
+fn words(matches: &ArgMatches) -> String {
+    let mut words = Vec::new();
+    let mut last = matches;
+    while let Some((name, below)) = last.subcommand() {
+        words.push(name);
+        last = below;
+    }
+    match words[..] {
+        ["release"] => words.push("plan"),
+        ["release", "verify"] if last.get_flag("rebuild") => words.push("--rebuild"),
+        _ => {}
+    }
+    words.join(" ")
+}
+
+/// As an operator types it, without what works on the sources. `words` are those that lead to the command.
+fn for_operators(mut command: clap::Command, words: &str) -> clap::Command {
+    if let Some(help) = command.get_after_help().map(|help| called::help(&help.to_string())) {
+        command = command.after_help(help);
+    }
+    if let Some(name) = command.get_bin_name().map(called::help) {
+        command = command.bin_name(name);
+    }
+    command = match words {
+        // Without a subcommand it plans a release.
+        "release" => command.mut_args(|arg| arg.hide(true)),
+        "release verify" => command.mut_arg("rebuild", |arg| arg.hide(true)),
+        _ => command,
     };
-    let bin_name = command.get_bin_name().map(called::help);
-    let command = match bin_name {
-        Some(name) => command.bin_name(name),
-        None => command,
-    };
-    command.mut_subcommands(for_operators)
+    command.mut_subcommands(|below| {
+        let words = format!("{words} {}", below.get_name()).trim_start().to_owned();
+        let hidden = below.is_hide_set() || called::for_checkouts(&words).is_some();
+        for_operators(below, &words).hide(hidden)
+    })
 }

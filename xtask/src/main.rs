@@ -27,6 +27,7 @@ mod tools;
 
 fn main() -> std::process::ExitCode {
     let cli = cli::parse();
-    let outcome = context::Context::new(&cli.global).and_then(|context| commands::run(&context, cli.command));
+    let outcome = context::Context::new(&cli.global)
+        .and_then(|context| commands::run(&context, &cli.words, cli.command));
     exit::report(outcome)
 }

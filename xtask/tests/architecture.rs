@@ -44,7 +44,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("evidence", &["files"]),
     ("images", &["exit", "files", "plan", "platform", "tools"]),
     ("plan", &["called", "escape", "exit", "files", "nearest", "terminal"]),
-    ("tools", &["context", "exit", "terminal"]),
+    ("tools", &["context", "exit", "files", "terminal"]),
     ("artifacts", &["checks", "files", "platform", "site"]),
     ("checks", &["nearest"]),
     ("review", &["artifacts", "nearest", "platform"]),
@@ -375,4 +375,52 @@ fn public_items_of_the_vocabulary_are_documented() {
     }
     assert!(bare.is_empty(), "a doc comment is missing at {}", bare.join(", "));
     assert_eq!(undocumented("/// A.\n#[must_use]\npub fn a() {}\n\npub struct B;\n"), [5]);
+}
+
+/// Lines of Markdown in which a wrap has joined items of a list: a second number within the text of a first, or a bullet
+/// after the end of a sentence. Code and tables are no such text.
+fn joined_items(page: &str) -> Vec<usize> {
+    let mut found = Vec::new();
+    let (mut fenced, mut numbered) = (false, false);
+    for (index, line) in page.lines().enumerate() {
+        let text = line.trim_start();
+        fenced ^= text.starts_with("```");
+        if fenced || text.is_empty() || text.starts_with(['|', '#', '`']) {
+            numbered &= fenced;
+            continue;
+        }
+        let begins = |text: &str| {
+            let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+            (1..3).contains(&digits) && text[digits..].starts_with(". ")
+        };
+        numbered |= begins(text);
+        let ends_sentence = |before: &str| before.ends_with(['.', ';', ',', ':']);
+        let joined = text.match_indices(' ').any(|(at, _)| {
+            let (before, after) = (&text[..at], &text[at + 1..]);
+            ends_sentence(before) && (numbered && begins(after) || after.starts_with("- "))
+        });
+        if joined {
+            found.push(index + 1);
+        }
+    }
+    found
+}
+
+#[test]
+fn no_wrap_joins_the_items_of_a_list() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let pages = walkdir::WalkDir::new(root.join("docs")).into_iter().map(|entry| entry.unwrap().into_path());
+    let own = fs::read_dir(&root).unwrap().map(|entry| entry.unwrap().path());
+    let pages: Vec<_> =
+        pages.chain(own).filter(|path| path.extension().is_some_and(|ending| ending == "md")).collect();
+    assert!(pages.len() > 10, "{pages:?}");
+    for page in pages {
+        let found = joined_items(&fs::read_to_string(&page).unwrap());
+        assert!(found.is_empty(), "{}: lines {found:?} hold several items of a list", page.display());
+    }
+    assert_eq!(joined_items("in this order,\n\n1. what a names; 2. for a first\nrelease: b; 3. c\n"), [3, 4]);
+    assert_eq!(joined_items("- one. - two\n"), [1]);
+    let good =
+        "1. one.\n2. two, in 3. place\n\nof 1.\n\n```\n1. a; 2. b\n```\n\n| 1. a; 2. b |\n- one - two\n";
+    assert_eq!(joined_items(good), [0; 0]);
 }

@@ -25,18 +25,18 @@ pub mod why;
 
 use anyhow::Result;
 
-use crate::called::as_called;
+use crate::called::{self, as_called};
 use crate::cli::Command;
 use crate::context::Context;
 use crate::exit::refused;
 use crate::plan::register::Registered;
 
-/// Runs one subcommand.
+/// Runs one subcommand, which these words called.
 ///
 /// # Errors
 /// Whatever the subcommand reports; [`crate::exit`] derives the exit code.
-pub fn run(context: &Context, command: Command) -> Result<()> {
-    if let Some(name) = for_checkouts(&command).filter(|_| context.is_bundle()) {
+pub fn run(context: &Context, words: &str, command: Command) -> Result<()> {
+    if let Some(name) = called::for_checkouts(words).filter(|_| context.is_bundle()) {
         return Err(refused(format!(
             "{}: this is an unpacked release; {name} works on the sources: run `cargo xtask {name}` in a checkout",
             context.root.display()
@@ -83,20 +83,5 @@ fn is_registered(command: &Command) -> bool {
         Command::Release(options) => options.is_registered(),
         Command::Ci(_) | Command::Rehearse(_) | Command::Bench(_) | Command::Image(_) => true,
         _ => false,
-    }
-}
-
-/// The commands that a bundle has nothing for.
-fn for_checkouts(command: &Command) -> Option<&'static str> {
-    match command {
-        Command::Ci(_) => Some("ci"),
-        Command::Rehearse(_) => Some("rehearse"),
-        Command::Bench(_) => Some("bench"),
-        Command::Measure(_) => Some("measure"),
-        Command::Generate(_) => Some("generate"),
-        Command::Why(_) => Some("why"),
-        Command::Impact(_) => Some("impact"),
-        Command::Release(options) => options.for_checkouts(),
-        _ => None,
     }
 }

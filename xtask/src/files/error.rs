@@ -5,10 +5,10 @@ use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStringExt as _;
 use std::path::{Path, PathBuf};
 
-use indicatif::HumanBytes;
 use rustix::fs::FileType;
 use rustix::io::Errno;
 
+use super::size;
 use crate::escape;
 
 /// Why a file was not read.
@@ -106,7 +106,7 @@ impl fmt::Display for Error {
                 shown(path)
             ),
             Self::TooLarge { path, limit } => {
-                write!(out, "{} is too large: no more than {} are read here", shown(path), HumanBytes(*limit))
+                write!(out, "{} is too large: no more than {} are read here", shown(path), size(*limit))
             }
             Self::NotText { path, at } => {
                 write!(out, "{}: byte {at} is no UTF-8; expected a text file", shown(path))

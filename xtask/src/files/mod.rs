@@ -20,6 +20,7 @@ use std::io::Read as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
+use indicatif::HumanBytes;
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags};
 use rustix::io::Errno;
 
@@ -33,6 +34,11 @@ pub const TEXT: u64 = 16 * 1024 * 1024;
 pub const KEY: u64 = 64 * 1024;
 /// Enough for an archive: a release, or an image.
 pub const ARCHIVE: u64 = 64 * 1024 * 1024 * 1024;
+
+/// A number of bytes for people: `512 B`, `1.50 KiB`, `16 MiB`.
+pub fn size(bytes: u64) -> String {
+    HumanBytes(bytes).to_string().replace(".00 ", " ")
+}
 
 /// A file's contents, and what it may be used for.
 #[derive(Debug)]

@@ -39,7 +39,7 @@ const REFUSED: [(&str, &str); 10] = [
     ("link", "link is a symbolic link to folder/file, and links are not followed"),
     ("endless", "endless is a symbolic link to /dev/zero, and links"),
     ("loop", "loop is a symbolic link to loop, and links"),
-    ("large", "large is too large: no more than 1.00 KiB"),
+    ("large", "large is too large: no more than 1 KiB"),
     ("gone/file", "gone"),
     ("large/file", "large"),
 ];
@@ -102,5 +102,19 @@ fn a_name_reaches_the_terminal_without_its_controls() {
         (b"\xff\x80x", "\\xff\\x80x"),
     ] {
         assert_eq!(shown(Path::new(std::ffi::OsStr::from_bytes(name))), expected);
+    }
+}
+
+#[test]
+fn a_size_is_shown_in_the_unit_that_fits() {
+    for (bytes, shown) in [
+        (0, "0 B"),
+        (512, "512 B"),
+        (1536, "1.50 KiB"),
+        (16 << 20, "16 MiB"),
+        (12_345_678, "11.77 MiB"),
+        (3 << 30, "3 GiB"),
+    ] {
+        assert_eq!(size(bytes), shown);
     }
 }

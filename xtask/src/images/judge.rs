@@ -6,6 +6,7 @@ use serde_json::Value;
 use super::content::{self, Kind, Tree};
 use crate::checks::container_secrets::{SECRET_FILES, assigned_secret};
 use crate::checks::container_user;
+use crate::files;
 use crate::platform::image_limits::{ImageLimits, TOOLS};
 
 /// Something that a security reviewer would send back.
@@ -174,14 +175,14 @@ fn size(tree: &Tree, limits: &ImageLimits) -> Vec<Finding> {
     let mut folders: Vec<_> = folders.into_iter().collect();
     folders.sort_by_key(|(_, size)| std::cmp::Reverse(*size));
     let most: Vec<_> =
-        folders.iter().take(3).map(|(path, size)| format!("/{path} {} MiB", size >> 20)).collect();
+        folders.iter().take(3).map(|(path, size)| format!("/{path} {}", files::size(*size))).collect();
     vec![finding(
         Rule::Size,
         "size",
         format!(
-            "{} MiB; at most {} MiB; most is in {}",
-            bytes.div_ceil(1 << 20),
-            limits.mebibytes,
+            "{}; at most {}; most is in {}",
+            files::size(bytes),
+            files::size(limits.mebibytes << 20),
             most.join(", ")
         ),
         "leave out what does not run, or raise the limit in xtask/src/platform/images.rs",

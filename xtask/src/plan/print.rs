@@ -2,9 +2,14 @@
 
 use std::fmt::Write as _;
 
+use serde_json::Value;
+
 use super::action::{Action, Probe, ServiceRequest};
 use super::argument::Arg;
 use super::step::{Condition, Journaled, OnFailure, Plan, Step};
+
+/// Letters of a text among parameters.
+const SHOWN: usize = 100;
 
 impl Plan {
     /// Every step in an order in which they can run, with what it needs and what undoes it.
@@ -115,8 +120,32 @@ impl Action {
                 ServiceRequest::Shutdown => "stop every service and their supervisor".to_owned(),
             },
             Self::Native(native) if native.parameters.is_null() => native.name.clone(),
-            Self::Native(native) => format!("{} {}", native.name, native.parameters),
+            Self::Native(native) => format!("{} {}", native.name, parameters_text(&native.parameters)),
         }
+    }
+}
+
+/// `name=value` for each, in one line: long texts are shortened, and of lists and tables only the size is shown.
+fn parameters_text(parameters: &Value) -> String {
+    let value = |value: &Value| match value {
+        Value::String(text) => {
+            let first = text.lines().next().unwrap_or_default();
+            let shown: String = first.chars().take(SHOWN).collect();
+            match text.len() - shown.len() {
+                0 => quoted(text),
+                more => format!("{}.. ({more} bytes more)", quoted(&shown)),
+            }
+        }
+        Value::Array(list) => format!("[{}]", list.len()),
+        Value::Object(table) => format!("{{{}}}", table.len()),
+        other => other.to_string(),
+    };
+    match parameters {
+        Value::Object(table) => {
+            let named = table.iter().map(|(name, one)| format!("{name}={}", value(one)));
+            named.collect::<Vec<_>>().join(" ")
+        }
+        other => value(other),
     }
 }
 
@@ -149,6 +178,19 @@ pub fn quoted(word: &str) -> String {
 mod tests {
     use super::super::action::{Exec, Write};
     use super::*;
+
+    #[test]
+    fn parameters_fit_on_a_line_whatever_they_hold() {
+        let parameters = serde_json::json!({
+            "a": "v1.2.0", "b": "it is", "c": true, "d": "x".repeat(1_000_000), "e": "one\ntwo", "f": [1, 2],
+            "g": { "h": 1 }, "i": null,
+        });
+        let expected = format!(
+            "a=v1.2.0 b='it is' c=true d={}.. (999900 bytes more) e=one.. (4 bytes more) f=[2] g={{1}} i=null",
+            "x".repeat(SHOWN)
+        );
+        assert_eq!(parameters_text(&parameters), expected);
+    }
 
     #[test]
     fn a_dry_run_reads_well_and_shows_no_secret() {

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
+use super::action::Action;
 use super::clock::{spell, spell_whole};
 use super::log;
 use super::report::{Status, StepReport};
@@ -225,6 +226,13 @@ fn headline(title: &str, report: &StepReport) -> String {
     }
 }
 
+/// Whether it is this program that refused to begin: then nothing was found that the step's remedy is for.
+fn could_not_look(step: &Step, report: &StepReport) -> bool {
+    let Action::Exec(exec) = &step.action else { return false };
+    let own = std::env::current_exe().is_ok_and(|own| own == Path::new(&exec.program));
+    own && report.error.as_deref().is_some_and(|error| error.ends_with("exit code 2"))
+}
+
 fn failure(step: &Step, report: &StepReport, tail: &[String]) -> String {
     let mut text = String::new();
     let mut add = |label: &str, value: &str| {
@@ -237,7 +245,9 @@ fn failure(step: &Step, report: &StepReport, tail: &[String]) -> String {
     if let Some(log) = &report.log {
         add("log: ", &log.display().to_string());
     }
-    if let Some(remedy) = &step.remedy {
+    if could_not_look(step, report) {
+        add("to do: ", "what its error says");
+    } else if let Some(remedy) = &step.remedy {
         add("to do: ", remedy);
     }
     text.truncate(text.trim_end().len());

@@ -63,6 +63,11 @@ pub fn collect(records: Vec<Record>, wanted: &[(Kind, &str)], commit: &str) -> L
 }
 
 impl Ledger {
+    /// Whether everything that could be proven is.
+    pub fn is_whole(&self) -> bool {
+        self.left_out.is_empty() && !self.records.is_empty()
+    }
+
     /// How much is proven, and what is not.
     pub fn summary(&self) -> String {
         let proven = format!("{} passed on this commit", self.records.len());

@@ -3,7 +3,6 @@
 use std::path::Path;
 
 use anyhow::Result;
-use indicatif::HumanBytes;
 use serde::{Deserialize, Serialize};
 
 use super::description::{self, Release};
@@ -65,7 +64,7 @@ impl Manifest {
     pub fn table(&self, folder: &Path) -> String {
         let Release { version, commit, .. } = &self.release;
         let rows = self.artifacts.iter().map(|file| {
-            let size = HumanBytes(file.bytes).to_string();
+            let size = files::size(file.bytes);
             format!("{size:>12}  {}  {}\n", &file.sha256[..12.min(file.sha256.len())], file.name)
         });
         format!("flowship {version} of {commit} in {}\n{}", folder.display(), rows.collect::<String>())

@@ -18,6 +18,8 @@ use super::requirements::{self, Locked};
 use super::toolbox::{NpmProject, Toolbox};
 use super::{npm, version};
 
+use crate::files;
+
 /// Installs pinned tools that are missing, pip first, then the others at once. Gives what went wrong.
 pub fn wheels(toolbox: &Toolbox, tools: &[Tool], progress: &dyn Progress) -> Vec<anyhow::Error> {
     let python = match python(toolbox) {
@@ -239,9 +241,9 @@ fn announced(
     let since = Instant::now();
     match work() {
         Ok(()) => {
-            let megabytes = cache::bytes(made) as f64 / 1e6;
+            let size = files::size(cache::bytes(made));
             let seconds = since.elapsed().as_secs_f64();
-            progress.finished(subject, &format!("installed in {seconds:.1} s, {megabytes:.1} MB"));
+            progress.finished(subject, &format!("installed in {seconds:.1} s, {size}"));
             Ok(())
         }
         Err(error) => {

@@ -67,7 +67,7 @@ fn whatever_lies_in_the_place_of_a_file_is_named_at_once() {
         ("is a folder; expected a regular file", |path| fs::create_dir(path).unwrap()),
         ("is a symbolic link to /dev/zero", |path| symlink("/dev/zero", path).unwrap()),
         ("is a symbolic link to ports.md", |path| symlink("ports.md", path).unwrap()),
-        ("is too large: no more than 16.00 MiB are read here", |path| {
+        ("is too large: no more than 16 MiB are read here", |path| {
             fs::File::create(path).unwrap().set_len(1 << 40).unwrap();
         }),
     ];

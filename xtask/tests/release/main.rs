@@ -1,6 +1,7 @@
 //! `cargo xtask release package` and `verify` as release managers and operators run them, on small repositories.
 
 mod fixture;
+mod history;
 mod hostile;
 mod images;
 mod keys;

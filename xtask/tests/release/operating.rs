@@ -109,6 +109,10 @@ fn a_program_from_the_bundle_serves_an_operator_and_sends_developers_to_a_checko
         &["why", "README.md:1"],
         &["impact", "services/postgres"],
         &["bench"],
+        &["rehearse", "compose"],
+        &["check", "secrets"],
+        &["check", "licences"],
+        &["check", "compliance"],
         &["measure", "requests"],
         &["release"],
         &["release", "prepare"],
@@ -126,7 +130,22 @@ fn a_program_from_the_bundle_serves_an_operator_and_sends_developers_to_a_checko
             "{command:?}: {told}"
         );
     }
+    // What it cannot do is not listed.
+    for (command, listed) in [
+        (&[][..], "check dev doctor down environment help image logs release reset smoke status"),
+        (&["release"], "help key sign verify"),
+        (&["check"], "advisories flows help npm-advisories"),
+    ] {
+        let help = text(&machine.run(&[command, &["--help"]].concat()));
+        let (_, after) = help.split_once("Commands:\n").unwrap();
+        let names = after.lines().take_while(|line| !line.is_empty());
+        let mut names: Vec<_> = names.filter_map(|line| line.split_whitespace().next()).collect();
+        names.sort_unstable();
+        assert_eq!(names.join(" "), listed, "{help}");
+        assert!(!help.contains("cargo xtask") && !help.contains("--bump"), "{help}");
+    }
     let help = text(&machine.run(&["release", "verify", "--help"]));
+    assert!(!help.contains("--rebuild"), "{help}");
     assert!(help.contains("Usage: flowship release verify") && !help.contains("cargo xtask"), "{help}");
     for (command, code, part) in [
         (&["doctor"][..], 0, "flowship doctor --install"),

@@ -9,7 +9,7 @@ use duct::cmd;
 
 use super::sample::{Figure, figure, timed};
 use crate::context::Context;
-use crate::files::temporary;
+use crate::files::{self, temporary};
 use crate::plan::interrupt::Interrupt;
 use crate::plan::runner::cores;
 use crate::release::archive::{self, Contents, Node, Tree};
@@ -54,12 +54,14 @@ pub fn measure(context: &Context, runs: usize, interrupt: &Interrupt) -> Result<
         }
     }
     let [(_, _, gzip, gzip_size), (_, _, pigz, pigz_size), (_, _, ours, our_size)] = &all;
-    let megabytes = |size: &u64| format!("{:.1} MB", *size as f64 / 1e6);
     let ratio = *our_size as f64 / *pigz_size as f64;
-    let gzip = figure(&format!("tar | gzip -9: 1 GiB to {}", megabytes(gzip_size)), gzip, None);
-    let pigz =
-        figure(&format!("tar | pigz -9 | tee >(sha256sum): 1 GiB to {}", megabytes(pigz_size)), pigz, None);
-    let what = format!("release archive, hashed: 1 GiB to {}, {ratio:.3} of pigz's", megabytes(our_size));
+    let gzip = figure(&format!("tar | gzip -9: 1 GiB to {}", files::size(*gzip_size)), gzip, None);
+    let pigz = figure(
+        &format!("tar | pigz -9 | tee >(sha256sum): 1 GiB to {}", files::size(*pigz_size)),
+        pigz,
+        None,
+    );
+    let what = format!("release archive, hashed: 1 GiB to {}, {ratio:.3} of pigz's", files::size(*our_size));
     let ours = figure(&what, ours, Some(&pigz));
     Ok(vec![gzip, pigz, ours])
 }

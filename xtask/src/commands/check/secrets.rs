@@ -193,19 +193,19 @@ impl Scanner {
     /// Where the repository keeps its history.
     ///
     /// # Errors
-    /// There is no repository, no commit, or only a part of the history.
+    /// Refused when there is no repository, no commit, or only a part of the history.
     fn whole_history(&self) -> Result<PathBuf> {
         let root = self.root.display();
         if self.git(&["rev-parse", "--verify", "--quiet", "HEAD^{commit}"]).is_err() {
             let why = self.git(&["rev-parse", "--git-dir"]).err();
             let why = why.map_or("it has no commit".to_owned(), |error| format!("{error:#}"));
-            bail!("{root}: there is no history to look through: {why}");
+            return Err(refused(format!("{root}: there is no history to look through: {why}")));
         }
         if self.git(&["rev-parse", "--is-shallow-repository"])?.trim_ascii() == b"true" {
-            bail!(
-                "{root}: only a part of the history is here (a shallow clone), so that a secret in an older commit \
-                 would not be found: run `git fetch --unshallow`; on GitHub give actions/checkout `fetch-depth: 0`"
-            );
+            return Err(refused(format!(
+                "{root}: this clone is shallow: a secret in an older commit would not be found: run `git fetch \
+                 --unshallow`; on GitHub give actions/checkout `fetch-depth: 0`"
+            )));
         }
         let folder = self.git(&["rev-parse", "--absolute-git-dir"])?;
         Ok(PathBuf::from(OsStr::from_bytes(folder.trim_ascii_end())))

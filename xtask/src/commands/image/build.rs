@@ -12,6 +12,7 @@ use super::carry;
 use crate::commands::dry_run;
 use crate::context::Context;
 use crate::exit::refused;
+use crate::files;
 use crate::images::archive::Archive;
 use crate::images::build::{self, Build, MEASURED, Wanted, native};
 use crate::images::engine::Engine;
@@ -86,7 +87,7 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
     } else {
         for image in lock.images {
             let on = if image.stand_ins.is_empty() { "" } else { "  ON STAND-INS" };
-            let size = format!("{} MiB  {} layers", image.bytes >> 20, image.layers);
+            let size = format!("{}  {} layers", files::size(image.bytes), image.layers);
             stdout::text(&format!("{}  {size}  content {}{on}\n", image.tag, image.content_digest))?;
         }
     }

@@ -6,6 +6,7 @@ use vocabulary::model::Image;
 
 use crate::called::as_called;
 use crate::context::Context;
+use crate::files;
 use crate::images::build::tag;
 use crate::images::engine::Engine;
 use crate::images::locks::{self, Built, StandIns};
@@ -49,16 +50,14 @@ pub fn run(context: &Context) -> Result<()> {
         return Ok(());
     }
     stdout::text(&format!(
-        "{:<8} {:<44} {:>9} {:>6} {:<20} SERVICES\n",
+        "{:<8} {:<44} {:>10} {:>6} {:<20} SERVICES\n",
         "ORIGIN", "IMAGE", "SIZE", "LAYERS", "ID"
     ))?;
     for row in &rows {
         let (size, layers, id) = match &row.here {
-            Some(here) => (
-                format!("{} MiB", here.bytes >> 20),
-                here.layers.to_string(),
-                here.image_id.chars().take(19).collect(),
-            ),
+            Some(here) => {
+                (files::size(here.bytes), here.layers.to_string(), here.image_id.chars().take(19).collect())
+            }
             None => ("-".to_owned(), "-".to_owned(), "not here".to_owned()),
         };
         stdout::text(&format!(

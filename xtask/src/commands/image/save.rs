@@ -10,6 +10,7 @@ use serde_json::json;
 use super::build;
 use crate::context::Context;
 use crate::exit::refused;
+use crate::files;
 use crate::images::engine::Engine;
 use crate::images::locks::{self, Built, BuiltImage};
 use crate::images::{oci, stand_in::WARNING};
@@ -74,7 +75,7 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
         }));
         if !context.json {
             let digest = digest.map(|digest| format!("  {digest}")).unwrap_or_default();
-            stdout::text(&format!("{}  {} MiB{digest}\n", file.display(), bytes >> 20))?;
+            stdout::text(&format!("{}  {}{digest}\n", file.display(), files::size(bytes)))?;
         }
     }
     if context.json {

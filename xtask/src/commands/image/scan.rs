@@ -10,6 +10,7 @@ use super::{carry, save};
 use crate::commands::dev::natives::Shown;
 use crate::context::Context;
 use crate::exit::{Reported, refused};
+use crate::files;
 use crate::images::archive::Archive;
 use crate::images::content;
 use crate::images::engine::Engine;
@@ -244,9 +245,9 @@ fn own_rows(image: &BuiltImage, places: &Places) -> Result<Vec<Row>> {
                 .map(|finding| format!("{} {}; to do: {}", finding.place, finding.what, finding.remedy));
             let note = match rule {
                 Rule::Size => format!(
-                    "{} of {} MiB, {} layers",
-                    content::bytes(&tree) >> 20,
-                    limits.mebibytes,
+                    "{} of {}, {} layers",
+                    files::size(content::bytes(&tree)),
+                    files::size(limits.mebibytes << 20),
                     saved.layers.len()
                 ),
                 _ => String::new(),

@@ -23,7 +23,7 @@ use crate::platform::release::{ARTIFACTS as FOLDER, BRANCH};
 #[derive(Debug, Args)]
 #[command(args_conflicts_with_subcommands = true)]
 #[command(
-    after_help = "A release, step by step:\n  cargo xtask release                    what the next one would be, and what stands in its way\n  \
+    after_help = "A release, step by step:\n  cargo xtask release plan               what the next one would be, and what stands in its way\n  \
                         cargo xtask release prepare            enters its version and its notes; commit and push that\n  \
                         cargo xtask release package ..         builds and signs its files\n  cargo xtask release verify             judges them\n  cargo xtask release publish            shows how they become public; --execute does it\n\nEach step can be taken again: what is \
                         done already is seen and left alone."
@@ -69,20 +69,6 @@ pub struct Place {
 }
 
 impl Options {
-    /// Its name, when it makes something of the sources.
-    pub fn for_checkouts(&self) -> Option<&'static str> {
-        match &self.what {
-            None | Some(What::Plan(_)) => Some("release plan"),
-            Some(What::Prepare(_)) => Some("release prepare"),
-            Some(What::Notes(_)) => Some("release notes"),
-            Some(What::Operator(_)) => Some("release operator"),
-            Some(What::Package(_)) => Some("release package"),
-            Some(What::Publish(_)) => Some("release publish"),
-            Some(What::Key(_) | What::Sign(_)) => None,
-            Some(What::Verify(options)) => options.rebuild().then_some("release verify --rebuild"),
-        }
-    }
-
     /// See [`crate::plan::register`].
     pub fn is_registered(&self) -> bool {
         match &self.what {

@@ -32,6 +32,8 @@ pub struct Trust {
 pub struct Check {
     pub what: &'static str,
     pub problems: Vec<String>,
+    /// Whether a part of it was not checked or is not proven: then it has not passed, and nothing is wrong with it either.
+    pub open: bool,
     /// What a reader should know all the same.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
@@ -62,12 +64,14 @@ impl Verdict {
         let good = problems.is_empty();
         // They quote what somebody else wrote.
         let problems = problems.iter().map(|problem| escape::name(problem).into_owned()).collect();
-        self.checks.push(Check { what, problems, note: None });
+        self.checks.push(Check { what, problems, open: false, note: None });
         good
     }
 
-    fn remark(&mut self, note: String) {
+    /// Says something of the last check, and whether a part of it is open.
+    fn remark(&mut self, open: bool, note: String) {
         if let Some(last) = self.checks.last_mut() {
+            last.open = open;
             last.note = Some(escape::name(&note).into_owned());
         }
     }
@@ -98,7 +102,7 @@ pub fn release(
     match &trust.key {
         None => {
             verdict.note("signature", Vec::new());
-            verdict.remark("NOT CHECKED: anyone can have made this release".to_owned());
+            verdict.remark(true, "NOT CHECKED: anyone can have made this release".to_owned());
         }
         Some(key) => {
             let problems = match signing::read(folder) {
@@ -182,7 +186,7 @@ pub fn release(
     if only.is_none() {
         let (problems, ledger) = statements::evidence(folder, release, &sums);
         verdict.note("evidence", problems);
-        ledger.iter().for_each(|ledger| verdict.remark(ledger.summary()));
+        ledger.iter().for_each(|ledger| verdict.remark(!ledger.is_whole(), ledger.summary()));
         verdict.ledger = ledger;
         verdict.note("images", archives::images(folder, release));
     }

@@ -7,13 +7,11 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, anyhow, bail};
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 
-use super::inputs::Inputs;
+use super::inputs::{self, Inputs};
 use super::steps;
 use crate::commands::image::build;
-use crate::commands::rehearse::REHEARSALS;
 use crate::commands::release::{FOLDER, operator_build};
 use crate::context::Context;
-use crate::evidence::{Kind, store as evidence};
 use crate::files;
 use crate::images::engine::Engine;
 use crate::images::oci;
@@ -21,7 +19,6 @@ use crate::plan::clock::utc;
 use crate::plan::mask::Outputs;
 use crate::plan::perform::Call;
 use crate::plan::runner::cores;
-use crate::platform::platform;
 use crate::release::archive::{self, Contents, Tree};
 use crate::release::description::{self, Image, Release};
 use crate::release::gzip::ParallelGzip;
@@ -194,11 +191,7 @@ impl Acts<'_> {
         if let Some(file) = &self.inputs.evidence {
             return self.put(ledger::FILE, &files::read(file, files::TEXT)?.bytes);
         }
-        let platform = platform();
-        let gates = platform.gates.iter().map(|gate| (Kind::Gate, gate.id));
-        let wanted: Vec<_> = gates.chain(REHEARSALS.map(|name| (Kind::Rehearsal, name))).collect();
-        let ledger =
-            ledger::collect(evidence::read_all(self.context.state())?, &wanted, &self.inputs.commit.id);
+        let ledger = inputs::ledger(self.context, &self.inputs.commit)?;
         for left_out in &ledger.left_out {
             call.desk.log.line(&format!(
                 "left out: {} {}: {}",

@@ -9,8 +9,10 @@ use sha2::{Digest as _, Sha256};
 use vocabulary::model::{self, Architecture};
 
 use super::{Images, Options};
+use crate::commands::rehearse::REHEARSALS;
 use crate::commands::release::{operator, operator_build};
 use crate::context::Context;
+use crate::evidence::{Kind, store as evidence};
 use crate::exit::refused;
 use crate::files;
 use crate::images::build::wanted;
@@ -22,6 +24,7 @@ use crate::platform::platform;
 use crate::platform::release::ARCHITECTURES;
 use crate::release::commit::{self, Commit};
 use crate::release::description::Image;
+use crate::release::ledger::{self, Ledger};
 use crate::release::program::{self, Program};
 use crate::release::{declared, elf, hashing, signing, sums};
 use crate::tools::requirements::Requirements;
@@ -287,4 +290,12 @@ fn tools(root: &Path) -> Result<BTreeMap<String, String>> {
         .map_err(|problems| refused(format!("{}: {}", lock.display(), problems.join("; "))))?;
     tools.extend(locked.blocks.into_iter().map(|wheel| (format!("pypi/{}", wheel.name), wheel.version)));
     Ok(tools)
+}
+
+/// What is proven of the commit by the records of this checkout.
+pub fn ledger(context: &Context, commit: &Commit) -> Result<Ledger> {
+    let platform = platform();
+    let gates = platform.gates.iter().map(|gate| (Kind::Gate, gate.id));
+    let wanted: Vec<_> = gates.chain(REHEARSALS.map(|name| (Kind::Rehearsal, name))).collect();
+    Ok(ledger::collect(evidence::read_all(context.state())?, &wanted, &commit.id))
 }

@@ -82,6 +82,17 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
             "without the operator's program for {target}: `cargo xtask release operator` makes it there; give --operators"
         ));
     }
+    if inputs.evidence.is_none() {
+        let ledger = inputs::ledger(context, &inputs.commit)?;
+        if ledger.records.is_empty() {
+            show.say(
+                "NO EVIDENCE: no gate has passed on this commit here, and `release publish` refuses such a release; run \
+                 `cargo xtask ci` in a tree without changes first",
+            );
+        } else if !ledger.is_whole() {
+            show.say(&format!("evidence: {}", ledger.summary()));
+        }
+    }
     let acts = acts::Acts { context, inputs: &inputs };
     carry_out(context, &plan, show, &|call| acts.perform(call))?;
     let folder = context.path(FOLDER);

@@ -51,7 +51,7 @@ pub struct Options {
 }
 
 impl Options {
-    /// Whether the sources are needed.
+    /// Whether the release is built again.
     pub fn rebuild(&self) -> bool {
         self.rebuild
     }
@@ -151,8 +151,9 @@ pub fn table(verdict: &Verdict) -> String {
     let mut text = String::new();
     for check in &verdict.checks {
         if check.problems.is_empty() {
+            let mark = if check.open { "-" } else { "✓" };
             let note = check.note.as_ref().map_or(String::new(), |note| format!(": {note}"));
-            text.push_str(&format!("✓ {}{note}\n", check.what));
+            text.push_str(&format!("{mark} {}{note}\n", check.what));
         }
         for problem in &check.problems {
             text.push_str(&format!("✗ {}: {problem}\n", check.what));

@@ -203,7 +203,8 @@ fn where_no_temporary_file_can_be_made_the_cause_is_named_and_nothing_is_done() 
     let file = repository.path("README.md");
     let (made, prepare) = (repository.made(), ["release", "prepare", "--version", "1.2.4"]);
     let rebuild = ["release", "verify", made.to_str().unwrap(), "--unsigned", "--rebuild"];
-    for place in ["/nonexistent", "/proc", file.to_str().unwrap()] {
+    let absent = repository.folder.path().join("absent");
+    for place in [absent.to_str().unwrap(), "/proc", file.to_str().unwrap()] {
         for arguments in [&prepare[..], &rebuild[..]] {
             let output = repository.xtask(arguments).env("TMPDIR", place).output().unwrap();
             assert_eq!(output.status.code(), Some(2), "{}", text(&output));

@@ -194,9 +194,14 @@ fn a_good_tree_passes() {
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
     let table = text(&output.stdout);
     let lines: Vec<_> = table.lines().collect();
-    assert_eq!(lines[0], "GATE         RESULT        TIME");
+    assert_eq!(lines[0], "GATE         RESULT        TIME  TESTS");
     for (line, gate) in lines[1..].iter().zip(QUICK) {
-        assert!(line.starts_with(&format!("{gate:<12} passed  ")) && line.ends_with(" s"), "{line}");
+        let end = match gate {
+            "tests" => " s  1 passed",
+            "node" => " s  2 passed",
+            _ => " s",
+        };
+        assert!(line.starts_with(&format!("{gate:<12} passed  ")) && line.ends_with(end), "{line}");
     }
     assert!(table.contains("\ngates: 7 passed, 0 failed\n"), "{table}");
     let shown = text(&output.stderr);
@@ -447,7 +452,9 @@ fn the_first_failure_ends_the_run_unless_told_to_keep_going() {
     };
     let stopped = one_by_one(&[]);
     assert!(stopped.contains("generated    FAILED"), "{stopped}");
-    assert!(stopped.contains("workflows    not run          -\n"), "{stopped}");
+    assert!(stopped.contains("workflows    not run: a gate before it failed\n"), "{stopped}");
+    let remedy = "a gate before it failed: mend that one, or run all of them with --keep-going\n";
+    assert!(stopped.contains(remedy), "{stopped}");
     assert!(stopped.contains("gates: 0 passed, 1 failed, 1 skipped\n"), "{stopped}");
     let kept = one_by_one(&["--keep-going"]);
     assert!(kept.contains("generated    FAILED") && kept.contains("workflows    FAILED"), "{kept}");

@@ -76,8 +76,7 @@ fn only_groups_that_read_what_a_branch_changed_are_selected() {
     let (wanted, all, _) = selected(root.path(), "main");
     let gates: Value = serde_json::from_slice(&ci(root.path(), &["--list", "--json"]).stdout).unwrap();
     let reads_docs = |gate: &&Value| {
-        let files = ["files", "files-and-world"].iter().find_map(|kind| gate["reads"].get(kind));
-        files.is_none_or(|files| files.as_array().unwrap().contains(&"docs".into()))
+        gate["reads"].get("files").is_none_or(|files| files.as_array().unwrap().contains(&"docs".into()))
     };
     for group in &all {
         let mut gates = gates.as_array().unwrap().iter().filter(|gate| gate["group"] == group.as_str());

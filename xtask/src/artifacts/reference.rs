@@ -472,8 +472,8 @@ fn gates(platform: &Platform) -> Vec<Vec<String>> {
                 gate.checks.to_owned(),
                 match &gate.reads {
                     Reads::Files(files) => codes(files),
-                    Reads::FilesAndWorld(files) => format!("{}, and more than files", codes(files)),
-                    Reads::World => "more than files".to_owned(),
+                    Reads::History => "all files, and the history of git".to_owned(),
+                    Reads::World => "what is published".to_owned(),
                 },
                 gate.after.join(", "),
                 gate.requires

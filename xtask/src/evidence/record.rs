@@ -39,6 +39,9 @@ pub struct Record {
     pub duration_ms: u64,
     /// How many tests passed, where it runs tests.
     pub tests: Option<u64>,
+    /// How many tests were ignored, where it counts them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ignored: Option<u64>,
     /// The last run that found everything above unchanged, and so did not run the gate again.
     pub confirmed: Option<Confirmation>,
 }
@@ -157,6 +160,7 @@ pub mod tests {
             started_at: "2026-11-24T21:59:54Z".to_owned(),
             duration_ms: 1200,
             tests: Some(3),
+            ignored: Some(1),
             confirmed: None,
         }
     }

@@ -58,13 +58,15 @@ impl Engine {
         let clients: Vec<Client> = candidates.iter().filter_map(|path| look(path)).collect();
         let Some(client) = clients.iter().find(|client| client.builder.is_some()).or_else(|| clients.first())
         else {
-            bail!("no container engine: {} cannot be run", candidates[0].display());
+            bail!("no container engine: {} cannot be run; mend it, then {REMEDY}", candidates[0].display());
         };
         let asked = ask(&client.path, &["info", "--format", "{{.ServerVersion}}\t{{.Driver}}"])?;
         let said = asked.stdout.trim();
         let (server, driver) = said.split_once('\t').unwrap_or((said, ""));
         if !asked.success || server.is_empty() {
-            let why = asked.stderr.lines().next().unwrap_or("it says nothing").to_owned();
+            // Before version 23 `info` complains of its own template instead.
+            let said = ask(&client.path, &["version", "--format", "{{.Server.Version}}"])?.stderr;
+            let why = said.lines().next().unwrap_or("it says nothing");
             bail!("no container engine: {}: {why}; {REMEDY}", client.path.display());
         }
         Ok(Self {

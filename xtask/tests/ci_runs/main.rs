@@ -2,6 +2,7 @@
 //! in the middle, and what it leaves for others to read.
 
 mod fixture;
+mod ignored;
 mod inputs;
 mod plain;
 mod reports;

@@ -9,7 +9,7 @@ use super::fixture::{LIB, Tree, WORKFLOW, ci_in, judged};
 const GATES: [&str; 3] = ["format", "workflows", "secrets-in-history"];
 
 #[test]
-fn only_what_has_changed_is_judged_again_and_more_than_files_always() {
+fn only_what_has_changed_is_judged_again() {
     let tree = Tree::new();
     let results = |more: &[&str]| {
         let judged = tree.judge(&[&GATES, more].concat());
@@ -18,13 +18,16 @@ fn only_what_has_changed_is_judged_again_and_more_than_files_always() {
     };
     // In the order of the names: format, secrets-in-history, workflows.
     assert_eq!(results(&[]), ["passed", "passed", "passed"]);
-    assert_eq!(results(&[]), ["unchanged", "passed", "unchanged"]);
+    assert_eq!(results(&[]), ["unchanged", "unchanged", "unchanged"]);
     tree.append(WORKFLOW, "# A comment.\n");
     assert_eq!(results(&[]), ["unchanged", "passed", "passed"]);
     tree.write("xtask/src/other.rs", "//! Untracked, and read all the same.\n");
     assert_eq!(results(&[]), ["passed", "passed", "unchanged"]);
-    tree.write("docs/of-no-gate.md", "x");
+    tree.write("docs/of-no-other-gate.md", "x");
     assert_eq!(results(&[]), ["unchanged", "passed", "unchanged"]);
+    tree.commit();
+    assert_eq!(results(&[]), ["unchanged", "passed", "unchanged"], "a commit is more history");
+    assert_eq!(results(&[]), ["unchanged", "unchanged", "unchanged"]);
     assert_eq!(results(&["--fresh"]), ["passed", "passed", "passed"]);
 }
 
@@ -46,14 +49,43 @@ fn what_is_unchanged_is_shown_with_the_time_it_took_and_runs_nothing() {
 }
 
 #[test]
+fn a_secret_in_the_history_is_found_however_it_gets_there() {
+    let tree = Tree::new();
+    let secret = format!("token = {:?}\n", format!("ghp_{}", "aB3dE6gH9jK2mN5pQ8sT1vW4xY7zA0cD3fG6"));
+    let run = || tree.judge(&["secrets-in-history"]).results()[0].1.to_owned();
+    assert_eq!((run(), run()), ("passed".to_owned(), "unchanged".to_owned()));
+    // Staged, and gone from the working tree.
+    tree.write("a.toml", &secret);
+    tree.git(&["add", "a.toml"]);
+    fs::remove_file(tree.path("a.toml")).unwrap();
+    assert_eq!(run(), "failed");
+    tree.git(&["reset", "--quiet"]);
+    assert_eq!(run(), "unchanged", "as it was when it passed");
+    // Committed, and removed by the next commit: the files are those of before.
+    tree.write("a.toml", &secret);
+    tree.commit();
+    fs::remove_file(tree.path("a.toml")).unwrap();
+    tree.commit();
+    assert_eq!(run(), "failed");
+    // The commits of another branch do not count before they lead to what is checked out.
+    tree.git(&["branch", "other"]);
+    tree.git(&["reset", "--quiet", "--hard", "HEAD~2"]);
+    assert_eq!(run(), "unchanged");
+    tree.git(&["merge", "--quiet", "other"]);
+    assert_eq!(run(), "failed");
+}
+
+#[test]
 fn in_ci_every_gate_runs() {
     let tree = Tree::new();
-    tree.judge(&["workflows"]);
-    assert_eq!(tree.judge(&["workflows"]).results(), [("workflows", "unchanged")]);
+    let gates = ["secrets-in-history", "workflows"];
+    let all = |result| gates.map(|gate| (gate, result));
+    tree.judge(&gates);
+    assert_eq!(tree.judge(&gates).results(), all("unchanged"));
     for (name, value) in [("CI", "true"), ("GITHUB_ACTIONS", "true")] {
-        let mut command = tree.ci(&["workflows"]);
+        let mut command = tree.ci(&gates);
         command.env(name, value);
-        assert_eq!(judged(command).results(), [("workflows", "passed")], "{name}");
+        assert_eq!(judged(command).results(), all("passed"), "{name}");
     }
 }
 

@@ -59,10 +59,12 @@ pub fn groups(platform: &Platform) -> Vec<&'static str> {
     groups
 }
 
-/// Whether a change of these files may change what the gate says. One that looks at the world may always say another.
+/// Whether a change of these files may change what the gate says. One that asks the world may always say another, and
+/// whoever compares with another commit has another history.
 pub fn concerned(gate: &Gate, files: &[String]) -> bool {
     let of_all = Reads::Files(OF_ALL.to_vec());
-    gate.reads == Reads::World || files.iter().any(|file| of_all.concerns(file) || gate.reads.concerns(file))
+    !matches!(gate.reads, Reads::Files(_))
+        || files.iter().any(|file| of_all.concerns(file) || gate.reads.concerns(file))
 }
 
 #[cfg(test)]
@@ -76,10 +78,10 @@ mod tests {
     }
 
     #[test]
-    fn a_change_concerns_the_gates_that_read_it_and_those_that_read_the_world() {
+    fn a_change_concerns_the_gates_that_read_it_and_those_that_read_more_than_files() {
         let platform = platform();
-        let world: Vec<_> =
-            platform.gates.iter().filter(|gate| gate.reads == Reads::World).map(|gate| gate.id).collect();
+        let more = |gate: &&Gate| !matches!(gate.reads, Reads::Files(_));
+        let world: Vec<_> = platform.gates.iter().filter(more).map(|gate| gate.id).collect();
         assert_eq!(concerned_by(&["README.md"]), world);
         assert_eq!(concerned_by(&[]), world);
         assert_eq!(concerned_by(&["flowsy/x"]), world, "a name that begins like a folder lies not in it");

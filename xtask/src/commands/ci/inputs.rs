@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
 use std::io::{ErrorKind, Read as _};
+use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
@@ -22,6 +23,8 @@ pub struct Tree {
     pub clean: bool,
     /// Mode and digest of each file, by its path below the root.
     files: BTreeMap<String, String>,
+    /// What git has staged, and what decides which commits lead to [`Self::commit`]; see [`history`].
+    history: Vec<u8>,
 }
 
 impl Tree {
@@ -44,10 +47,11 @@ impl Tree {
                 note(root, &path, &mut files)?;
             }
         }
-        Ok(Self { commit, clean, files })
+        let history = if commit.is_some() { history(root) } else { Vec::new() };
+        Ok(Self { commit, clean, files, history })
     }
 
-    /// Lower-case hexadecimal SHA-256 of what a gate reads; of all there is where it reads more than files.
+    /// Lower-case hexadecimal SHA-256 of what a gate reads; of all files where it asks the world.
     #[must_use]
     pub fn digest(&self, reads: &Reads) -> String {
         let mut hash = Sha256::new();
@@ -57,6 +61,11 @@ impl Tree {
             hash.update([0]);
             hash.update(file.as_bytes());
             hash.update([0]);
+        }
+        if *reads == Reads::History {
+            hash.update(self.commit.as_deref().unwrap_or_default());
+            hash.update([0]);
+            hash.update(&self.history);
         }
         hex(hash)
     }
@@ -103,6 +112,24 @@ fn state_by_git(root: &Path) -> (Option<String>, bool) {
         .map(|text| text.trim().to_owned());
     let clean = git(root, &["status", "--porcelain", "-z"]).is_some_and(|changes| changes.is_empty());
     (commit, clean)
+}
+
+/// What a commit's id does not decide: the entries of the index, commits and files that are replaced by others, where a
+/// shallow clone ends, grafts.
+fn history(root: &Path) -> Vec<u8> {
+    let said = |arguments: &[&str]| git(root, arguments).unwrap_or_default();
+    let mut all = [
+        said(&["ls-files", "--stage", "-z"]),
+        said(&["for-each-ref", "--format=%(refname) %(objectname)", "refs/replace"]),
+    ]
+    .concat();
+    for file in ["shallow", "info/grafts"] {
+        let path = said(&["rev-parse", "--git-path", file]);
+        let path = root.join(Path::new(std::ffi::OsStr::from_bytes(path.trim_ascii_end())));
+        all.extend(fs::read(path).unwrap_or_default());
+        all.push(0);
+    }
+    all
 }
 
 /// Mode and digest of one file. What is tracked but not there is left out, as if it had never been.
@@ -245,6 +272,38 @@ mod tests {
         assert_eq!((none.commit, none.clean), (None, false));
     }
 
+    #[test]
+    fn a_digest_of_the_history_follows_commits_the_index_and_what_git_puts_in_their_place() {
+        let root = fixture(true);
+        let digest = |reads: &Reads| Tree::observe(root.path()).unwrap().digest(reads);
+        let (all, files) = (|| digest(&Reads::History), || digest(&Reads::Files(vec!["xtask"])));
+        let (first, of_files) = (all(), files());
+        assert_eq!(all(), first);
+        let git = |arguments: &[&str]| run_git(root.path(), arguments);
+        let mut seen = vec![first];
+        let mut differs = |what: &str| {
+            let now = all();
+            assert!(!seen.contains(&now), "{what} was not noticed");
+            assert_eq!(files(), of_files, "{what} changes no file");
+            seen.push(now);
+        };
+        git(&["commit", "--quiet", "--allow-empty", "--message", "Second"]);
+        differs("a commit");
+        git(&["commit", "--quiet", "--allow-empty", "--amend", "--message", "Another"]);
+        differs("an amended commit");
+        git(&["rm", "--quiet", "--cached", "xtask/a.rs"]);
+        differs("what is staged");
+        git(&["replace", "HEAD~1", "HEAD"]);
+        differs("a replaced commit");
+        let grafts = root.path().join(".git/info/grafts");
+        fs::create_dir_all(grafts.parent().unwrap()).unwrap();
+        fs::write(grafts, "x").unwrap();
+        differs("a graft");
+        git(&["branch", "other"]);
+        git(&["tag", "v1"]);
+        assert_eq!(all(), *seen.last().unwrap(), "another name for what is there");
+    }
+
     /// What a real gate declares, as a small tree: a file at each path, or in the folder of that name.
     #[test]
     fn touching_an_input_of_a_gate_concerns_those_gates_that_read_it_and_no_other() {
@@ -253,7 +312,7 @@ mod tests {
         let gates = gates();
         let mut inputs: Vec<(&str, PathBuf)> = Vec::new();
         for gate in &gates {
-            let (Reads::Files(paths) | Reads::FilesAndWorld(paths)) = &gate.reads else { continue };
+            let Reads::Files(paths) = &gate.reads else { continue };
             for path in paths {
                 let there = repository.join(path);
                 assert!(there.exists(), "{} reads {path}, which does not exist", gate.id);
@@ -272,10 +331,8 @@ mod tests {
             fs::write(root.path().join(&file), text + "x").unwrap();
             for ((gate, before), (_, after)) in before.into_iter().zip(digests()) {
                 let reads = match &gate.reads {
-                    Reads::World => true,
-                    Reads::Files(paths) | Reads::FilesAndWorld(paths) => {
-                        paths.iter().any(|one| file.starts_with(one))
-                    }
+                    Reads::World | Reads::History => true,
+                    Reads::Files(paths) => paths.iter().any(|one| file.starts_with(one)),
                 };
                 assert_eq!(before != after, reads, "{}: {path}", gate.id);
             }

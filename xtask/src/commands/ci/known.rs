@@ -16,17 +16,16 @@ pub fn may_stand(fresh: bool, variable: impl Fn(&str) -> Option<String>) -> bool
     !fresh && !set("CI") && !set("GITHUB_ACTIONS")
 }
 
-/// The pass that stands for a run of the gate now. A gate that reads more than files has none.
+/// The pass that stands for a run of the gate now. A gate that asks the world has none, nor has a history that git does
+/// not give.
 ///
 /// # Errors
 /// When there is a record that cannot be read.
 pub fn pass(gate: &Gate, expected: &Record, state: &Path) -> Result<Option<Record>> {
-    match gate.reads {
-        Reads::Files(_) => {
-            Ok(store::read(state, Kind::Gate, gate.id)?.filter(|record| record.rests_on_the_same(expected)))
-        }
-        Reads::FilesAndWorld(_) | Reads::World => Ok(None),
+    if gate.reads == Reads::World || (gate.reads == Reads::History && expected.commit.is_none()) {
+        return Ok(None);
     }
+    Ok(store::read(state, Kind::Gate, gate.id)?.filter(|record| record.rests_on_the_same(expected)))
 }
 
 /// In the order in which they should start: what took longest when it last passed, so that nothing long is left for the
@@ -88,14 +87,17 @@ mod tests {
     }
 
     #[test]
-    fn a_pass_stands_only_for_gates_that_read_files_and_only_while_nothing_changes() {
+    fn a_pass_stands_only_for_what_the_machine_holds_and_only_while_nothing_changes() {
         let state = tempfile::tempdir().unwrap();
         for gate in gates() {
             let before = record(gate.id);
             assert_eq!(pass(&gate, &before, state.path()).unwrap(), None, "{} never passed", gate.id);
             store::write(state.path(), &before).unwrap();
             let stands = pass(&gate, &before, state.path()).unwrap().is_some();
-            assert_eq!(stands, matches!(gate.reads, Reads::Files(_)), "{}", gate.id);
+            assert_eq!(stands, gate.reads != Reads::World, "{}", gate.id);
+            let outside = Record { commit: None, ..before.clone() };
+            let stands = pass(&gate, &outside, state.path()).unwrap().is_some();
+            assert_eq!(stands, matches!(gate.reads, Reads::Files(_)), "{}: no repository", gate.id);
             let changed = Record { inputs_sha256: "4".repeat(64), ..before };
             assert_eq!(pass(&gate, &changed, state.path()).unwrap(), None, "{}", gate.id);
         }

@@ -14,6 +14,7 @@ use crate::plan::step::{Plan, Step, StepId};
 /// Native steps: the pinned programs alone, and these with the npm modules.
 pub const INSTALL_TOOLS: &str = "install-tools";
 pub const INSTALL_MODULES: &str = "install-modules";
+pub const INSTALLS: [&str; 2] = [INSTALL_TOOLS, INSTALL_MODULES];
 /// Native step: looks for the evidence in the log of the command before it. Its parameter is an [`Asked`].
 pub const LOOK_FOR_TESTS: &str = "look-for-tests";
 
@@ -33,6 +34,8 @@ pub struct Place<'a> {
     pub state: &'a Path,
     /// `PATH` of the caller.
     pub path: &'a str,
+    /// See [`gates_with_tests`].
+    pub gates_with_tests: &'a [String],
 }
 
 /// What [`LOOK_FOR_TESTS`] is asked.
@@ -41,6 +44,9 @@ pub struct Place<'a> {
 pub struct Asked {
     pub log: PathBuf,
     pub kind: Kind,
+    pub gate: String,
+    /// All gates of the platform that run tests.
+    pub gates_with_tests: Vec<String>,
 }
 
 /// Whose words the log is in.
@@ -49,6 +55,12 @@ pub struct Asked {
 pub enum Kind {
     Cargo,
     Node,
+}
+
+/// Those of the gates that run tests, by name.
+pub fn gates_with_tests(gates: &[Gate]) -> Vec<String> {
+    let tests = |gate: &&Gate| gate.commands.iter().any(|command| kind(command).is_some());
+    gates.iter().filter(tests).map(|gate| gate.id.to_owned()).collect()
 }
 
 pub fn plan(gates: &[&Gate], programs: &Programs, place: &Place) -> Plan {
@@ -138,7 +150,12 @@ fn of_gate(gate: &Gate, all: &[&Gate], programs: &Programs, place: &Place) -> Ve
             ..Step::default()
         });
         if let Some(kind) = kind(command) {
-            let asked = Asked { log: place.state.join(TARGET).join("log").join(format!("{id}.log")), kind };
+            let asked = Asked {
+                log: place.state.join(TARGET).join("log").join(format!("{id}.log")),
+                kind,
+                gate: gate.id.to_owned(),
+                gates_with_tests: place.gates_with_tests.to_vec(),
+            };
             steps.push(Step {
                 id: next(),
                 title: format!("{}: tests were run", gate.id),
@@ -252,7 +269,8 @@ mod tests {
     fn run(root: &Path, gates: &[&Gate]) -> Report {
         let state = root.join("state");
         let path = std::env::var("PATH").unwrap();
-        let plan = plan(gates, &Programs::new(), &Place { root, state: &state, path: &path });
+        let plan =
+            plan(gates, &Programs::new(), &Place { root, state: &state, path: &path, gates_with_tests: &[] });
         assert_eq!(plan.validate(), [""; 0]);
         let native = |_: &Call<'_>| Ok(Outputs::new());
         let runner = Runner {
@@ -302,7 +320,12 @@ mod tests {
     #[test]
     fn the_real_gates_make_a_valid_plan_whichever_are_chosen() {
         let all = gates();
-        let place = Place { root: Path::new("/tree"), state: Path::new("/tree/.flowship"), path: "/bin" };
+        let place = Place {
+            root: Path::new("/tree"),
+            state: Path::new("/tree/.flowship"),
+            path: "/bin",
+            gates_with_tests: &[],
+        };
         for count in 1..=all.len() {
             for chosen in all.windows(count) {
                 let chosen: Vec<_> = chosen.iter().collect();

@@ -140,13 +140,19 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
     let names: Vec<_> = gates.iter().flat_map(|gate| names_of(gate)).collect();
     let programs = programs(&toolbox, &context.root, names.iter().copied())?;
     let path = std::env::var("PATH").unwrap_or_default();
-    let place = lower::Place { root: &context.root, state: context.state(), path: &path };
+    let gates_with_tests = lower::gates_with_tests(&platform.gates);
+    let place = lower::Place {
+        root: &context.root,
+        state: context.state(),
+        path: &path,
+        gates_with_tests: &gates_with_tests,
+    };
     let plan = lower::plan(&gates, &programs, &place);
     if options.dry_run {
         return dry_run::show(context, &plan);
     }
     let native = |call: &Call<'_>| match call.name {
-        lower::LOOK_FOR_TESTS => evidence::look(call),
+        lower::LOOK_FOR_TESTS => evidence::look(call, &context.root),
         lower::LOOK_FOR_FINDINGS => {
             let file = call.parameters.as_str().context("the step names no file")?;
             let runs = reports::look_for_findings(&context.root, file)?;

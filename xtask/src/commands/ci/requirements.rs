@@ -1,7 +1,9 @@
 //! What gates ask of the machine and it does not have. Observes.
 
 use std::collections::BTreeMap;
+use std::thread;
 
+use anyhow::{Context as _, Result, anyhow};
 use vocabulary::model::Requirement;
 
 use crate::commands::check;
@@ -16,34 +18,46 @@ use crate::tools::{Program, Toolbox};
 /// Why a gate is not run, in a few words, and what exactly was found.
 pub type Absent = BTreeMap<&'static str, String>;
 
-/// Those of the requirements that are not met; each is looked at once.
+/// Those of the requirements that are not met; each is looked at once, all at the same time: some ask the network.
 pub fn absent(context: &Context, toolbox: &Toolbox, asked: impl IntoIterator<Item = Requirement>) -> Absent {
-    let mut absent = Absent::new();
-    let mut seen = Vec::new();
+    let mut once: Vec<Requirement> = Vec::new();
     for requirement in asked {
-        if seen.contains(&requirement) {
-            continue;
-        }
-        seen.push(requirement);
-        let found = match requirement {
-            Requirement::ContainerEngine => Engine::find().and_then(|engine| engine.build().map(|_| ())),
-            Requirement::OwnEngine => Engine::find().and_then(|engine| {
-                OwnEngine::find(&engine, &name(platform().name, TARGET, &context.root)).map(|_| ())
-            }),
-            Requirement::Root if rustix::process::geteuid().is_root() => Ok(()),
-            Requirement::AdvisoryDatabase => check::advisory_database_within_reach(toolbox),
-            Requirement::NpmAudits => check::npm_audits_within_reach(toolbox, context),
-            Requirement::Root => Err(anyhow::anyhow!("run it as root to judge everything")),
-            Requirement::LlvmTools => {
-                toolbox.path(Program::LlvmProfdata).and_then(|_| toolbox.path(Program::LlvmCov)).map(|_| ())
-            }
-            Requirement::Valgrind => toolbox.path(Program::Valgrind).map(|_| ()),
-        };
-        if let Err(error) = found {
-            absent.insert(requirement.absent(), format!("{error:#}"));
+        if !once.contains(&requirement) {
+            once.push(requirement);
         }
     }
-    absent
+    thread::scope(|scope| {
+        let looks = once
+            .into_iter()
+            .map(|requirement| (requirement, scope.spawn(move || look(context, toolbox, requirement))));
+        // All of them start before the first is waited for.
+        let looks: Vec<_> = looks.collect();
+        let found = looks.into_iter().map(|(requirement, look)| {
+            let found =
+                look.join().unwrap_or_else(|_| Err(anyhow!("a defect in this program: the look panicked")));
+            (requirement, found)
+        });
+        found.filter_map(|(one, found)| Some((one.absent(), format!("{:#}", found.err()?)))).collect()
+    })
+}
+
+fn look(context: &Context, toolbox: &Toolbox, requirement: Requirement) -> Result<()> {
+    match requirement {
+        Requirement::ContainerEngine => Engine::find().and_then(|engine| engine.build().map(|_| ())),
+        Requirement::OwnEngine => Engine::find().and_then(|engine| {
+            OwnEngine::find(&engine, &name(platform().name, TARGET, &context.root)).map(|_| ())
+        }),
+        Requirement::Root if rustix::process::geteuid().is_root() => Ok(()),
+        Requirement::Root => Err(anyhow!("run it as root, such as with sudo")),
+        Requirement::AdvisoryDatabase => check::advisory_database_within_reach(toolbox),
+        Requirement::NpmAudits => check::npm_audits_within_reach(toolbox, context).context(
+            "have npm ask a registry that answers `npm audit`, such as registry.npmjs.org (`npm config set registry`)",
+        ),
+        Requirement::LlvmTools => {
+            toolbox.path(Program::LlvmProfdata).and_then(|_| toolbox.path(Program::LlvmCov)).map(|_| ())
+        }
+        Requirement::Valgrind => toolbox.path(Program::Valgrind).map(|_| ()),
+    }
 }
 
 /// The requirement of this name, as `cargo xtask ci --list --json` writes it.

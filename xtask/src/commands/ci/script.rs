@@ -24,7 +24,8 @@ pub fn script(context: &Context, names: &[&str]) -> Result<Vec<Script>> {
     let platform = platform();
     let toolbox = Toolbox::open(context)?;
     let path = std::env::var("PATH").unwrap_or_default();
-    let place = lower::Place { root: &context.root, state: context.state(), path: &path };
+    let place =
+        lower::Place { root: &context.root, state: context.state(), path: &path, gates_with_tests: &[] };
     let progress = progress::on_stderr();
     let one = |name: &&str| {
         let gate = platform.gates.iter().find(|gate| gate.id == *name);

@@ -7,9 +7,12 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use vocabulary::model::Gate;
 
-use super::lower::step_ids;
+use super::evidence::LIMITS;
+use super::lower::{INSTALLS, step_ids};
+use super::records::{self, IGNORED, MAY_IGNORE, TESTS};
+use crate::columns;
 use crate::evidence::Record;
-use crate::plan::report::{Outcome, Report, Status};
+use crate::plan::report::{Outcome, Report, Status, StepReport};
 
 /// How one gate went.
 #[derive(Debug, Clone, Serialize)]
@@ -21,9 +24,18 @@ pub struct Row {
     pub duration_ms: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
-    /// Why this machine cannot run it.
+    /// Why it was not run; with what to do in `error`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// How many tests passed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tests: Option<u64>,
+    /// How many tests were ignored.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ignored: Option<u64>,
+    /// How many tests may be ignored, where it counted them in this run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub may_ignore: Option<u64>,
     /// Of an unchanged one: when the run began that it still rests on, in RFC 3339.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub since: Option<String>,
@@ -65,19 +77,38 @@ pub fn row(gate: &Gate, report: &Report) -> Row {
         }
         None => GateResult::NotRun,
     };
+    let sum = |output: &str| records::sum(&steps, output);
     let ran = steps.iter().filter(|step| step.log.is_some()).map(|step| Piece {
         title: step.title.clone(),
         status: step.status,
         started_ms: step.started_ms,
         duration_ms: step.duration_ms,
     });
+    let (reason, remedy) = (result == GateResult::NotRun).then(|| why_not_run(report)).unzip();
     Row {
         result,
+        reason: reason.map(str::to_owned),
+        tests: sum(TESTS),
+        ignored: sum(IGNORED),
+        may_ignore: sum(MAY_IGNORE),
         duration_ms: steps.iter().map(|step| step.duration_ms).sum(),
-        error: failed.and_then(|step| step.error.clone()),
+        error: failed.and_then(|step| step.error.clone()).or(remedy.map(str::to_owned)),
         log: failed.and_then(|step| step.log.clone()),
         steps: ran.collect(),
         ..empty(gate)
+    }
+}
+
+/// And what to do.
+fn why_not_run(report: &Report) -> (&'static str, &'static str) {
+    let not_installed =
+        |step: &StepReport| step.status == Status::Failed && INSTALLS.contains(&step.id.0.as_str());
+    if matches!(report.outcome, Outcome::Interrupted(_)) {
+        ("the run was interrupted", "run it again")
+    } else if report.steps.iter().any(not_installed) {
+        ("its programs were not installed", "see above why; `cargo xtask doctor` shows each program")
+    } else {
+        ("a gate before it failed", "mend that one, or run all of them with --keep-going")
     }
 }
 
@@ -88,7 +119,8 @@ pub fn not_run(gate: &Gate, reason: &str, why: &str) -> Row {
 
 /// The row of a gate in a run that ended before its first step.
 pub fn not_begun(gate: &Gate) -> Row {
-    empty(gate)
+    let reason = "the program of another gate is missing";
+    not_run(gate, reason, "see above how to get it, or run the other gates with --keep-going")
 }
 
 /// The row of a gate for which a program is missing.
@@ -102,6 +134,8 @@ pub fn unchanged(gate: &Gate, record: &Record) -> Row {
         result: GateResult::Unchanged,
         duration_ms: record.duration_ms,
         since: Some(record.started_at.clone()),
+        tests: record.tests,
+        ignored: record.ignored,
         ..empty(gate)
     }
 }
@@ -114,6 +148,9 @@ fn empty(gate: &Gate) -> Row {
         duration_ms: 0,
         error: None,
         reason: None,
+        tests: None,
+        ignored: None,
+        may_ignore: None,
         since: None,
         log: None,
         steps: vec![],
@@ -126,9 +163,11 @@ pub fn seconds(milliseconds: u64) -> String {
 }
 
 pub fn table(rows: &[Row], duration_ms: u64) -> String {
-    let width = rows.iter().map(|row| row.gate.len()).max().unwrap_or(0).max(12);
-    let mut out = format!("{:<width$} {:<9} {:>8}\n", "GATE", "RESULT", "TIME");
+    let cells = columns::widest(rows.iter().map(|row| row.gate)).max(12);
+    let tests = if rows.iter().any(|row| row.tests.is_some()) { "  TESTS" } else { "" };
+    let mut out = format!("{} {:<9} {:>8}{tests}\n", columns::left("GATE", cells), "RESULT", "TIME");
     for row in rows {
+        let gate = columns::left(row.gate, cells);
         let (word, time) = match row.result {
             GateResult::Passed => ("passed", seconds(row.duration_ms)),
             GateResult::Unchanged => ("unchanged", seconds(row.duration_ms)),
@@ -136,10 +175,11 @@ pub fn table(rows: &[Row], duration_ms: u64) -> String {
             GateResult::NotRun => ("not run", "-".to_owned()),
         };
         match &row.reason {
-            Some(reason) => out.push_str(&format!("{:<width$} not run: {reason}\n", row.gate)),
-            None => out.push_str(&format!("{:<width$} {word:<9} {time:>8}\n", row.gate)),
+            Some(reason) => out.push_str(&format!("{gate} not run: {reason}\n")),
+            None => out.push_str(&format!("{gate} {word:<9} {time:>8}{}\n", counted(row))),
         }
     }
+    out.push_str(&to_do(rows));
     let count = |result: GateResult| rows.iter().filter(|row| row.result == result).count();
     out.push_str(&format!("\nin {}\n", seconds(duration_ms)));
     let mut counts = vec![format!("{} passed", count(GateResult::Passed))];
@@ -153,6 +193,37 @@ pub fn table(rows: &[Row], duration_ms: u64) -> String {
     }
     out.push_str(&format!("gates: {}\n", counts.join(", ")));
     out
+}
+
+/// `  1203 passed, 10 ignored`.
+fn counted(row: &Row) -> String {
+    let ignored = row.ignored.filter(|count| *count > 0);
+    let ignored = ignored.map_or(String::new(), |count| format!(", {count} ignored"));
+    row.tests.map_or(String::new(), |count| format!("  {count} passed{ignored}"))
+}
+
+/// What somebody has to do who wants the gates run that were not, or a limit that is as low as it can be.
+fn to_do(rows: &[Row]) -> String {
+    let mut lines: Vec<String> = Vec::new();
+    for row in rows {
+        let (Some(reason), Some(error)) = (&row.reason, &row.error) else { continue };
+        // What programs said besides is in the JSON.
+        let line = format!("{reason}: {}", error.lines().next().unwrap_or_default());
+        if !lines.contains(&line) {
+            lines.push(line);
+        }
+    }
+    for row in rows {
+        if let (Some(ignored), Some(may)) = (row.ignored, row.may_ignore)
+            && ignored < may
+        {
+            let gate = row.gate;
+            lines.push(format!(
+                "{gate}: {LIMITS} allows {may} ignored tests and there are {ignored}: lower `most`"
+            ));
+        }
+    }
+    if lines.is_empty() { String::new() } else { format!("\n{}\n", lines.join("\n")) }
 }
 
 pub fn json(rows: &[Row], outcome: Outcome, duration_ms: u64) -> Value {

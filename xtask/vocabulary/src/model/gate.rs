@@ -62,10 +62,9 @@ pub enum Reads {
     /// These files, and all in these folders, as paths below the root. While none has changed since the gate passed, it
     /// would pass again.
     Files(#[serde(borrow)] Vec<&'static str>),
-    /// These files, and more than files, such as what runs on the machine: an earlier result tells nothing, but a
-    /// change of none of them cannot be what breaks it.
-    FilesAndWorld(#[serde(borrow)] Vec<&'static str>),
-    /// More than files, such as the history or the network: an earlier result tells nothing.
+    /// All files, what git has staged of them, and every commit that leads to the one that is checked out.
+    History,
+    /// More than the machine holds, such as what is published on the network: an earlier result tells nothing.
     World,
 }
 
@@ -74,8 +73,8 @@ impl Reads {
     #[must_use]
     pub fn concerns(&self, path: &str) -> bool {
         match self {
-            Self::Files(files) | Self::FilesAndWorld(files) => files.iter().any(|file| lies_in(path, file)),
-            Self::World => true,
+            Self::Files(files) => files.iter().any(|file| lies_in(path, file)),
+            Self::History | Self::World => true,
         }
     }
 }
@@ -159,8 +158,9 @@ pub enum Sarif {
 pub enum Evidence {
     /// The exit code tells all.
     ExitCode,
-    /// At least one test passed, as `cargo test` sums them up.
+    /// At least one test passed, no test program was without one, and no more were ignored than may be, as `cargo test`
+    /// sums them up.
     CargoTests,
-    /// At least one test passed and no test file was without one, as the spec reporter of `node --test` tells.
+    /// The same of test files, as the spec reporter of `node --test` writes it.
     NodeTests,
 }

@@ -60,7 +60,7 @@ fn case(writer: &mut Writer<Vec<u8>>, row: &Row, tail: &dyn Fn(&Row) -> String) 
             Ok(())
         })?,
         GateResult::NotRun => case.write_inner_content(|writer| {
-            let why = row.reason.as_deref().unwrap_or("the run ended before it");
+            let why = row.reason.as_deref().unwrap_or_default();
             writer.create_element("skipped").with_attribute(("message", why)).write_empty()?;
             Ok(())
         })?,

@@ -60,22 +60,67 @@ fn of_line(causes: &[Cause], line: usize) -> Vec<Cause> {
 /// What makes the line, or each line when none is named, of files that the family writes. Lines are counted through
 /// the files.
 pub fn why(model: &Model, family: &Family, files: &[Artifact], line: Option<usize>) -> Answer {
-    search(Search { model, family, files, line, existence: false, relied_on: Vec::new() })
+    alone(model, Search { family, files, line, existence: false, relied_on: Vec::new() })
 }
 
 /// What makes a file be there at all; the answer is about its line 0.
 pub fn why_there(model: &Model, family: &Family, file: &Artifact) -> Answer {
     let files = std::slice::from_ref(file);
-    search(Search { model, family, files, line: Some(0), existence: true, relied_on: Vec::new() })
+    alone(model, Search { family, files, line: Some(0), existence: true, relied_on: Vec::new() })
 }
 
-fn search(mut search: Search<'_>) -> Answer {
-    let causes = search.among(&search.model.root.parts);
-    Answer { causes, relied_on: search.relied_on }
+fn alone(model: &Model, search: Search<'_>) -> Answer {
+    search_all(model, vec![search]).pop().unwrap_or_default()
 }
 
+/// An answer for each search. They share what takes half of their time: the platform without one of its values.
+fn search_all(model: &Model, mut searches: Vec<Search<'_>>) -> Vec<Answer> {
+    let mut all: Vec<_> = searches.iter_mut().collect();
+    let causes = among(model, &model.root.parts, &mut all);
+    let answer = |(causes, search): (_, Search<'_>)| Answer { causes, relied_on: search.relied_on };
+    causes.into_iter().zip(searches).map(answer).collect()
+}
+
+/// The causes in these parts, for each of the searches.
+fn among(model: &Model, parts: &[Part], searches: &mut [&mut Search<'_>]) -> Vec<Vec<Cause>> {
+    let mut causes = vec![Vec::new(); searches.len()];
+    for part in parts {
+        for (causes, more) in causes.iter_mut().zip(of_part(model, part, searches)) {
+            causes.extend(more);
+        }
+    }
+    causes
+}
+
+fn of_part(model: &Model, part: &Part, searches: &mut [&mut Search<'_>]) -> Vec<Vec<Cause>> {
+    let Some((way, platform)) = without(model, part) else { return among(model, &part.parts, searches) };
+    // What each family makes without the part, where that leaves a question that its own parts may answer.
+    let mut open = Vec::new();
+    for (at, search) in searches.iter_mut().enumerate() {
+        let touched = attempt(search.family, &platform).map(|artifacts| search.touched(&artifacts));
+        if touched.as_ref().is_none_or(|lines| search.concerns(lines)) {
+            open.push((at, touched, search.relied_on.len()));
+        }
+    }
+    let mut inside = {
+        let wanted = |at: &usize| open.iter().any(|(open, ..)| open == at);
+        let mut deeper: Vec<&mut Search<'_>> = searches
+            .iter_mut()
+            .enumerate()
+            .filter(|(at, _)| wanted(at))
+            .map(|(_, search)| &mut **search)
+            .collect();
+        if deeper.is_empty() { vec![] } else { among(model, &part.parts, &mut deeper) }
+    };
+    let mut causes = vec![Vec::new(); searches.len()];
+    for ((at, touched, known), parts) in open.into_iter().zip(inside.drain(..)) {
+        causes[at] = searches[at].conclude(model, part, way, touched, known, parts);
+    }
+    causes
+}
+
+/// What is asked of one family.
 struct Search<'a> {
-    model: &'a Model,
     family: &'a Family,
     files: &'a [Artifact],
     line: Option<usize>,
@@ -85,34 +130,31 @@ struct Search<'a> {
 }
 
 impl Search<'_> {
-    fn among(&mut self, parts: &[Part]) -> Vec<Cause> {
-        parts.iter().flat_map(|part| self.part(part)).collect()
-    }
-
-    fn part(&mut self, part: &Part) -> Vec<Cause> {
-        let Some((way, platform)) = without(self.model, part) else { return self.among(&part.parts) };
-        if let Some(artifacts) = attempt(self.family, &platform) {
-            let lines = self.touched(&artifacts);
-            if !self.concerns(&lines) {
-                return Vec::new();
+    /// The causes in a part, from the lines that it touches and from the causes inside; `touched` is none where the
+    /// family makes nothing without it. `known`: how many values it relied on before it looked inside.
+    fn conclude(
+        &mut self,
+        model: &Model,
+        part: &Part,
+        way: Way,
+        touched: Option<BTreeSet<usize>>,
+        known: usize,
+        parts: Vec<Cause>,
+    ) -> Vec<Cause> {
+        let Some(lines) = touched else {
+            if parts.is_empty() && self.relied_on.len() == known {
+                self.relied_on.push(part.address.clone());
             }
-            let parts = self.among(&part.parts);
-            return if way == Way::Emptied {
-                self.with_list(part, parts, lines)
-            } else {
-                let (address, names) = (part.address.clone(), part.names.clone());
-                vec![Cause { address, names, way, lines, parts }]
-            };
+            let told = self.line.is_some() && !parts.is_empty();
+            let less = if way == Way::Emptied && !told { thinned(model, part, self.family) } else { None };
+            let lines = less.map(|artifacts| self.touched(&artifacts)).unwrap_or_default();
+            return self.with_list(part, parts, lines);
+        };
+        if way == Way::Emptied {
+            return self.with_list(part, parts, lines);
         }
-        let known = self.relied_on.len();
-        let parts = self.among(&part.parts);
-        if parts.is_empty() && self.relied_on.len() == known {
-            self.relied_on.push(part.address.clone());
-        }
-        let told = self.line.is_some() && !parts.is_empty();
-        let less = if way == Way::Emptied && !told { thinned(self.model, part, self.family) } else { None };
-        let lines = less.map(|artifacts| self.touched(&artifacts)).unwrap_or_default();
-        self.with_list(part, parts, lines)
+        let (address, names) = (part.address.clone(), part.names.clone());
+        vec![Cause { address, names, way, lines, parts }]
     }
 
     /// The causes in a list, and the list itself for those of the lines that no element makes alone.
@@ -161,7 +203,7 @@ mod tests {
 
     use vocabulary::model::Platform;
 
-    use super::{Answer, Cause, why, why_there};
+    use super::{Answer, Cause, Search, search_all, why, why_there};
     use crate::artifacts::{Artifact, FAMILIES, Family};
     use crate::platform::platform;
     use crate::review::ablation::{Model, Way, attempt};
@@ -256,15 +298,33 @@ mod tests {
     #[test]
     fn every_line_of_every_generated_file_has_an_answer() {
         let model = Model::new(platform());
+        // Families of one thread share the work; two threads are what a small machine has.
         thread::scope(|scope| {
-            FAMILIES.iter().for_each(|family| drop(scope.spawn(|| every_line_has_an_answer(&model, family))));
+            for first in 0..2 {
+                let families: Vec<_> = FAMILIES.iter().skip(first).step_by(2).collect();
+                let model = &model;
+                scope.spawn(move || every_line_has_an_answer(model, &families));
+            }
         });
     }
 
-    fn every_line_has_an_answer(model: &Model, family: &Family) {
-        let fixed = least(family);
-        let files = (family.generate)(&model.platform);
-        let all = why(model, family, &files, None);
+    fn every_line_has_an_answer(model: &Model, families: &[&Family]) {
+        let made: Vec<_> = families.iter().map(|family| (family.generate)(&model.platform)).collect();
+        let searches = families.iter().zip(&made).map(|(family, files)| Search {
+            family,
+            files,
+            line: None,
+            existence: false,
+            relied_on: Vec::new(),
+        });
+        let answers = search_all(model, searches.collect());
+        for ((family, files), all) in families.iter().zip(&made).zip(&answers) {
+            every_line_of_a_family_has_an_answer(&least(family), files, all);
+        }
+    }
+
+    /// `fixed` is what the family makes of the least platform.
+    fn every_line_of_a_family_has_an_answer(fixed: &[Artifact], files: &[Artifact], all: &Answer) {
         let mut start = 0;
         for file in files {
             let fixed = fixed.iter().find(|other| other.path == file.path);

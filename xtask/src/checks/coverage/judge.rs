@@ -130,6 +130,7 @@ mod tests {
         Language {
             places: vec!["src/*".to_owned()],
             tests: vec![],
+            skip: vec![],
             overall: Percent(70.0),
             each: Percent(50.0),
             rooms: rooms.iter().map(|(room, floor)| ((*room).to_owned(), Percent(*floor))).collect(),

@@ -25,6 +25,9 @@ pub struct Language {
     /// Integration tests that run for it besides the unit tests.
     #[serde(default)]
     pub tests: Vec<String>,
+    /// Tests that do not run for it, by name: slow ones that run no line which others do not run.
+    #[serde(default)]
+    pub skip: Vec<String>,
     /// Percent of all lines that must run.
     pub overall: Percent,
     /// The same of each room that `rooms` does not name.
@@ -83,6 +86,7 @@ mod tests {
         let language = Language {
             places: vec!["a/*".to_owned(), "b/src".to_owned()],
             tests: vec![],
+            skip: vec![],
             overall: Percent(0.0),
             each: Percent(0.0),
             rooms: BTreeMap::new(),

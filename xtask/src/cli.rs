@@ -10,7 +10,7 @@ use crate::commands::{
     release, reset, smoke, status, supervise, why,
 };
 
-/// Develop, check, release, deploy and watch the Flowship platform.
+/// Develop, check and release the Flowship platform (not yet: deploy and monitor it).
 #[derive(Debug, Parser)]
 #[command(
     name = "xtask",

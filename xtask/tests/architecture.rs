@@ -424,3 +424,62 @@ fn no_wrap_joins_the_items_of_a_list() {
         "1. one.\n2. two, in 3. place\n\nof 1.\n\n```\n1. a; 2. b\n```\n\n| 1. a; 2. b |\n- one - two\n";
     assert_eq!(joined_items(good), [0; 0]);
 }
+
+/// Where the links of a page lead, outside of code.
+fn links(text: &str) -> Vec<String> {
+    let prose = text.split("```").step_by(2);
+    let targets = prose.flat_map(|part| part.split("](").skip(1));
+    targets.filter_map(|rest| Some(rest.split_once(')')?.0.to_owned())).collect()
+}
+
+/// As GitHub names a heading.
+fn anchor(heading: &str) -> String {
+    let kept = heading.to_lowercase();
+    let kept = kept.chars().filter(|letter| letter.is_alphanumeric() || [' ', '-', '_'].contains(letter));
+    kept.map(|letter| if letter == ' ' { '-' } else { letter }).collect()
+}
+
+#[test]
+fn every_page_is_reached_from_the_readme_and_no_link_leads_nowhere() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().canonicalize().unwrap();
+    let pages_in = |folder: &Path| -> Vec<std::path::PathBuf> {
+        let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+        entries.filter(|path| path.extension().is_some_and(|extension| extension == "md")).collect()
+    };
+    let (mut open, mut reached) = (vec![root.join("README.md")], std::collections::BTreeSet::new());
+    let mut broken = Vec::new();
+    while let Some(page) = open.pop() {
+        if !reached.insert(page.clone()) {
+            continue;
+        }
+        let text = fs::read_to_string(&page).unwrap();
+        for link in links(&text).iter().filter(|link| !link.contains("://") && !link.starts_with("mailto:")) {
+            let (path, part) = link.split_once('#').unwrap_or((link, ""));
+            let target = if path.is_empty() { page.clone() } else { page.parent().unwrap().join(path) };
+            let Ok(target) = target.canonicalize() else {
+                broken.push(format!("{}: {link} does not exist", page.display()));
+                continue;
+            };
+            let is_page = target.extension().is_some_and(|extension| extension == "md");
+            if !part.is_empty() && is_page {
+                let text = fs::read_to_string(&target).unwrap();
+                let headings = text.lines().filter(|line| line.starts_with('#'));
+                let found =
+                    headings.map(|line| anchor(line.trim_start_matches('#').trim())).any(|one| one == part);
+                if !found {
+                    broken.push(format!("{}: {link} names no heading", page.display()));
+                }
+            }
+            if is_page && target.starts_with(&root) {
+                open.push(target);
+            } else if target.is_dir() && target.starts_with(root.join("docs")) {
+                open.extend(pages_in(&target));
+            }
+        }
+    }
+    assert!(broken.is_empty(), "{}", broken.join("\n"));
+    for page in pages_in(&root.join("docs")).into_iter().chain(pages_in(&root.join("docs/reference"))) {
+        assert!(reached.contains(&page), "no link leads from README.md to {}", page.display());
+    }
+    assert_eq!(anchor("What you see: `x`, twice"), "what-you-see-x-twice");
+}

@@ -1,4 +1,4 @@
-//! Every pin, one constant each. `MACHINES` of the project's ground documents names where the digests were seen.
+//! Every pin, one constant each.
 
 use vocabulary::model::Image;
 

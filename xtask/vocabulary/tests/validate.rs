@@ -816,6 +816,42 @@ const RULES: &[(Change, &[&str])] = &[
         &["service db: it runs in a container without an image"],
     ),
     (
+        |p| {
+            let web = at(p, WEB);
+            web.variables.push(variable("PORT", Value::BindPort(HTTP)));
+            web.image = PINNED;
+            shape_at(p, WEB).sources.clear();
+            shape_at(p, WEB).probe = Probe::Script;
+        },
+        &[
+            "service web: somebody else made its image, which does not hold our script; ask for its health by wget or a command",
+        ],
+    ),
+    (
+        |p| shape_at(p, WEB).probe = Probe::Script,
+        &[
+            "service web: no two variables say to the script at which address and number web.http listens; add them",
+        ],
+    ),
+    (
+        |p| {
+            at(p, WEB).variables.push(variable("MODEL_PORT", Value::Number(ASK)));
+            at(p, MODEL).process = None;
+        },
+        &[
+            "service web: as a process it asks where model.ask is, and model does not run as one; leave the value out",
+        ],
+    ),
+    (
+        |p| {
+            at(p, WEB).variables.push(variable("MODEL", Value::Url { port: ASK, path: "/" }));
+            at(p, MODEL).container = Container::Later { with: "models" };
+        },
+        &[
+            "service web: as a container it asks where model.ask is, and model does not run as one; leave the value out",
+        ],
+    ),
+    (
         |p| shape_at(p, WEB).probe = Probe::Nothing,
         &["service web: nothing in its image can ask for its health; name the probe"],
     ),

@@ -9,7 +9,7 @@ use std::fmt;
 use serde::Serialize;
 
 use super::{
-    Command, Destination, Fact, Health, Image, Lifetime, Metric, MetricKind, Need, Platform, PortRef,
+    Command, Destination, Edge, Fact, Health, Image, Lifetime, Metric, MetricKind, Need, Platform, PortRef,
     Reaction, Scrape, SecretRef, Service, Value, VolumeRef,
 };
 
@@ -281,6 +281,32 @@ fn image(service: &Service, report: &mut Report) {
     }
 }
 
+/// Where the other does not run, a value that says where it is would be left out of the files, in silence.
+fn runs_beside(platform: &Platform, service: &Service, port: PortRef, report: &mut Report) {
+    let Some(other) = platform.service(port.service) else { return };
+    // That it cannot start at all is said of the edge.
+    let needed = |edge: &Edge| {
+        edge.need == Need::Start && matches!(edge.to, Destination::Port(to) if to.service == other.id)
+    };
+    if service.edges.iter().any(needed) {
+        return;
+    }
+    for (engine, runs, other_runs) in [
+        ("a process", service.process.is_some(), other.process.is_some()),
+        ("a container", service.container.shape().is_some(), other.container.shape().is_some()),
+    ] {
+        if runs && !other_runs {
+            report.add(
+                subject(service),
+                format!(
+                    "as {engine} it asks where {port} is, and {} does not run as one; leave the value out",
+                    other.id
+                ),
+            );
+        }
+    }
+}
+
 fn values(platform: &Platform, service: &Service, report: &mut Report) {
     let commands = service.process.iter().flat_map(|process| {
         process.commands.iter().chain(process.initialise.iter().map(|initialise| &initialise.command))
@@ -304,6 +330,7 @@ fn values(platform: &Platform, service: &Service, report: &mut Report) {
             }
             Value::Host(port) | Value::Number(port) | Value::Url { port, .. } => {
                 reaches(platform, service, *port, report);
+                runs_beside(platform, service, *port, report);
             }
             Value::Folder(volume) => owned_volume(service, *volume, report),
             Value::SecretFile(secret) => reads(service, *secret, report),
@@ -312,6 +339,7 @@ fn values(platform: &Platform, service: &Service, report: &mut Report) {
             }
             Value::HostOf { port, replica } | Value::NumberOf { port, replica } => {
                 reaches(platform, service, *port, report);
+                runs_beside(platform, service, *port, report);
                 let known = platform.service(port.service).is_some_and(|to| to.replicas().contains(replica));
                 if !known {
                     report.add(

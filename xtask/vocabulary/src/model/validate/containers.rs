@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::{Report, subject};
 use crate::model::topology::{Scope, Topology};
-use crate::model::{Container, Destination, Health, Image, Need, Platform, Probe, Service, Shape};
+use crate::model::{Container, Destination, Health, Image, Need, Platform, Probe, Service, Shape, Value};
 
 pub(super) fn container(platform: &Platform, service: &Service, report: &mut Report) {
     let Container::Runs(shape) = &service.container else { return };
@@ -29,6 +29,18 @@ pub(super) fn container(platform: &Platform, service: &Service, report: &mut Rep
         && shape.probe == Probe::Nothing
     {
         add("nothing in its image can ask for its health; name the probe".to_owned());
+    }
+    if let (Some(Health::Http { port, .. }), Probe::Script) = (&service.health, shape.probe) {
+        if !matches!(service.image, Image::Built { .. }) {
+            add("somebody else made its image, which does not hold our script; ask for its health by wget or a command"
+                .to_owned());
+        }
+        let tells = |value: &Value| service.variables.iter().any(|variable| variable.value == *value);
+        if !tells(&Value::BindAddress(*port)) || !tells(&Value::BindPort(*port)) {
+            add(format!(
+                "no two variables say to the script at which address and number {port} listens; add them"
+            ));
+        }
     }
     folders(service, shape, &mut add);
     for edge in service.edges.iter().filter(|edge| edge.need == Need::Start) {

@@ -242,3 +242,40 @@ fn something_else_in_the_place_of_a_judged_file_is_refused() {
     shown("main.tf", "too large: no more than 256 MiB");
     assert_eq!(text.lines().count(), 3, "{text}");
 }
+
+/// Aliases that stand for 10^30 parts, and what is nested 100,000 levels deep, in every format that rows read.
+#[test]
+fn a_file_that_stands_for_more_than_fits_is_a_finding_and_no_end_by_memory() {
+    let laughs: String = (1..30)
+        .map(|at| format!("l{at}: &l{at} [{}]\n", vec![format!("*l{}", at - 1); 10].join(", ")))
+        .fold("services: {}\nl0: &l0 x\n".to_owned(), |all, line| all + &line);
+    let deep = |open: &str| open.repeat(100_000);
+    let files = [
+        ("C2", "compose.yaml", laughs.clone()),
+        ("C2", "compose.yaml", deep("[")),
+        ("C2", "compose.yaml", deep("- ")),
+        ("C2", "compose.yaml", deep("{a: ")),
+        ("G1", ".github/workflows/ci.yml", laughs),
+        ("T1", "ops/terraform/main.tf", format!("a = {}", deep("["))),
+        ("T1", "ops/terraform/main.tf", format!("a = {}", deep("("))),
+        ("T1", "ops/terraform/main.tf", format!("a = {}1", deep("!"))),
+        ("T1", "ops/terraform/main.tf", deep("a {\n")),
+        ("T1", "ops/terraform/main.tf", format!("a = \"{}", deep("${\""))),
+        ("D1", "Dockerfile", format!("FROM {}\n", deep("${a:-"))),
+        ("C7", "compose.yaml", format!("services: {{ a: {{ ports: [\"{}\"] }} }}\n", deep("${a:-"))),
+    ];
+    for (row, file, text) in files {
+        let root = tempfile::tempdir().unwrap();
+        let path = root.path().join(file);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, &text).unwrap();
+        let mut bounded = Command::new("sh");
+        bounded.args(["-c", "ulimit -v 2000000; exec \"$@\"", "sh", env!("CARGO_BIN_EXE_xtask")]);
+        let output = bounded.args(["check", "compliance", row, "--root"]).arg(root.path()).output().unwrap();
+        let shown = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+        let start = &text[..text.len().min(30)];
+        assert_eq!(output.status.code(), Some(1), "{file} {start}: {shown}");
+        assert!(shown.contains(&format!("{file}:")), "{file} {start}: {shown}");
+        assert!(shown.len() < 2000, "{file} {start}: {} bytes", shown.len());
+    }
+}

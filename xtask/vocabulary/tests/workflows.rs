@@ -341,7 +341,7 @@ fn a_called_workflow_gets_each_secret_by_name() {
     let written = calling.write(&[]);
     assert!(
         written.contains(
-            "    uses: ./.github/workflows/gates.yml\n    secrets:\n      token: \"${{ secrets.TOKEN"
+            "    uses: $/.github/workflows/gates.yml\n    secrets:\n      token: \"${{ secrets.TOKEN"
         )
     );
     assert!(!written.contains("inherit"), "there is no word for it");

@@ -174,7 +174,8 @@ fn host_mounts(service: &Node) -> impl Iterator<Item = (&Node, String)> {
     let mounts = service.get("volumes").map_or(&[][..], Node::items).iter();
     mounts.filter_map(|mount| {
         let source = match mount.text() {
-            Some(short) => settled(short).split(':').next().unwrap_or_default().to_owned(),
+            // With no place in the container it is that place, and the volume is an anonymous one.
+            Some(short) => settled(short).split_once(':')?.0.to_owned(),
             None if mount.text_at("type") == Some("bind") => value(mount, "source"),
             None => return None,
         };

@@ -1,8 +1,11 @@
-//! Compose projects as Compose puts them together: included files, an override beside, files laid over others.
+//! Compose projects as Compose puts them together: included files, an override beside, files laid over others, services
+//! that extend others.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
-use super::row::Finding;
+use super::interpolation::{GIVEN, settled};
+use super::row::{Finding, Place};
 use super::tree::Tree;
 use super::yaml::{self, Entry, Node, Value};
 
@@ -47,51 +50,155 @@ impl Composed {
     }
 }
 
-struct Read {
-    path: Rc<str>,
-    whole: Node,
+/// The files of the tree, each read once.
+struct Files<'a> {
+    tree: &'a Tree,
+    read: BTreeMap<String, Option<Node>>,
+    broken: Vec<Finding>,
+}
+
+/// So many files that include each other, or services that extend each other, are followed.
+const LONGEST: usize = 100;
+
+impl Files<'_> {
+    /// The first document of a file; none when there is no such file, or it cannot be read.
+    fn get(&mut self, path: &str) -> Option<Node> {
+        if let Some(read) = self.read.get(path) {
+            return read.clone();
+        }
+        let text = self.tree.text(path);
+        let read = text.and_then(|text| match yaml::read(path, &text) {
+            Ok(documents) => documents.into_iter().next(),
+            Err(finding) => {
+                self.broken.push(finding);
+                None
+            }
+        });
+        self.read.insert(path.to_owned(), read.clone());
+        read
+    }
+
+    /// The same for a file that another names; what cannot be judged is a finding there.
+    fn named(&mut self, place: &Place, name: &str) -> Option<(String, Node)> {
+        let settled = settled(name);
+        let path = joined(folder(&place.file), &settled);
+        let elsewhere = settled.is_empty()
+            || settled.contains(GIVEN)
+            || settled.contains("://")
+            || settled.starts_with(['/', '~'])
+            || settled.starts_with("git@")
+            || settled.starts_with("oci:")
+            || path.starts_with("..");
+        if elsewhere || self.tree.bytes(&path).is_none() {
+            self.broken.push(Finding {
+                place: place.clone(),
+                what: format!("{name} cannot be judged: it is not in the repository"),
+                remedy: "put the file into the repository, and name it by its path".to_owned(),
+            });
+            return None;
+        }
+        Some((path.clone(), self.get(&path)?))
+    }
+
+    /// A file over all that it includes, at any depth; each counts once.
+    fn whole(&mut self, path: &str, seen: &mut BTreeSet<String>) -> Option<Node> {
+        let own = self.get(path)?;
+        seen.insert(path.to_owned());
+        let mut whole = Node { value: Value::Map(vec![]), ..own.clone() };
+        for (place, name) in includes(&own) {
+            let Some((part, _)) = self.named(&place, &name) else { continue };
+            if seen.contains(&part) {
+                continue;
+            }
+            if seen.len() >= LONGEST {
+                let what = format!("more than {LONGEST} files include each other");
+                self.broken.push(Finding { place, what, remedy: "include fewer".to_owned() });
+                continue;
+            }
+            if let Some(part) = self.whole(&part, seen) {
+                whole = laid_over(whole, &part);
+            }
+        }
+        Some(laid_over(whole, &own))
+    }
+
+    /// With every service over the one that it extends.
+    fn extended(&mut self, mut whole: Node) -> Node {
+        let before = whole.clone();
+        let services = whole.entries_mut().iter_mut().filter(|entry| entry.key == "services");
+        for service in services.flat_map(|entry| entry.value.entries_mut()) {
+            let mut seen = BTreeSet::from([(service.place.file.to_string(), service.key.clone())]);
+            service.value = self.over_its_base(&before, service.value.clone(), &mut seen);
+        }
+        whole
+    }
+
+    fn over_its_base(
+        &mut self,
+        project: &Node,
+        service: Node,
+        seen: &mut BTreeSet<(String, String)>,
+    ) -> Node {
+        let Some(extends) = service.get("extends") else { return service };
+        let name = extends.text().or(extends.text_at("service")).unwrap_or_default().to_owned();
+        let (path, within) = match extends.text_at("file") {
+            None => (extends.place.file.to_string(), Some(project.clone())),
+            Some(file) => match self.named(&extends.place, file) {
+                Some((path, within)) => (path, Some(within)),
+                None => return service,
+            },
+        };
+        let base = within.as_ref().and_then(|within| within.at(&["services", &name]));
+        let Some(base) = base.filter(|_| seen.insert((path, name.clone())) && seen.len() <= LONGEST) else {
+            self.broken.push(Finding {
+                place: extends.place.clone(),
+                what: format!("the service {name:?} that it extends does not exist, or extends it in turn"),
+                remedy: "name a service that exists".to_owned(),
+            });
+            return service;
+        };
+        let within = within.clone().unwrap_or_else(|| project.clone());
+        let base = self.over_its_base(&within, base.clone(), seen);
+        laid_over(base, &service)
+    }
 }
 
 /// A file that is included by another is part of that one. A file with a service that has neither image nor build
 /// cannot run by itself: it is laid over each file of its folder that can.
 pub fn read(tree: &Tree) -> Composed {
-    let mut composed = Composed::default();
-    let mut files = Vec::new();
-    for path in tree.paths().filter(|path| is_compose(path)) {
-        match yaml::read(path, &tree.text(path).unwrap_or_default()) {
-            Ok(documents) => {
-                files.extend(documents.into_iter().next().map(|whole| Read { path: path.clone(), whole }));
-            }
-            Err(finding) => composed.broken.push(finding),
+    let mut files = Files { tree, read: BTreeMap::new(), broken: Vec::new() };
+    let paths: Vec<Rc<str>> = tree.paths().filter(|path| is_compose(path)).cloned().collect();
+    let mut included = BTreeSet::new();
+    let mut wholes = Vec::new();
+    for path in &paths {
+        let mut seen = BTreeSet::new();
+        if let Some(whole) = files.whole(path, &mut seen) {
+            seen.remove(&**path);
+            included.extend(seen);
+            wholes.push((path.clone(), whole));
         }
     }
-    let included: Vec<String> = files.iter().flat_map(includes).collect();
+    let overrides: Vec<(Rc<str>, Node)> =
+        wholes.iter().filter(|(path, _)| is_override(path)).cloned().collect();
     let mut overlays = Vec::new();
     let mut bases = Vec::new();
-    for file in &files {
-        if included.iter().any(|path| **path == *file.path) || is_override(&file.path) {
+    for (path, mut whole) in wholes {
+        if included.contains(&*path) || is_override(&path) {
             continue;
         }
-        let mut whole = Node { value: Value::Map(vec![]), ..file.whole.clone() };
-        for path in includes(file) {
-            if let Some(part) = files.iter().find(|part| *part.path == *path) {
-                whole = laid_over(whole, &part.whole);
-            }
+        let is_first = ["compose", "docker-compose"].contains(&stem(&path));
+        for (_, over) in overrides.iter().filter(|(over, _)| is_first && folder(over) == folder(&path)) {
+            whole = laid_over(whole, over);
         }
-        whole = laid_over(whole, &file.whole);
-        let is_first = ["compose", "docker-compose"].contains(&stem(&file.path));
-        let beside = files.iter().filter(|other| is_first && is_override(&other.path));
-        for over in beside.filter(|other| folder(&other.path) == folder(&file.path)) {
-            whole = laid_over(whole, &over.whole);
-        }
-        let project = Project { whole };
+        let project = Project { whole: files.extended(whole) };
         let runs = |service: &Node| service.get("image").is_some() || service.get("build").is_some();
         if project.services().all(|(_, service)| runs(service)) {
-            bases.push((file.path.clone(), project));
+            bases.push((path, project));
         } else {
-            overlays.push((file.path.clone(), project));
+            overlays.push((path, project));
         }
     }
+    let mut composed = Composed::default();
     for (path, overlay) in overlays {
         let under: Vec<&Project> = bases
             .iter()
@@ -107,6 +214,9 @@ pub fn read(tree: &Tree) -> Composed {
         }
     }
     composed.projects.extend(bases.into_iter().map(|(_, project)| project));
+    files.broken.sort();
+    files.broken.dedup();
+    composed.broken = files.broken;
     composed
 }
 
@@ -129,10 +239,13 @@ fn folder(path: &str) -> &str {
     path.rsplit_once('/').map_or("", |(folder, _)| folder)
 }
 
-fn includes(file: &Read) -> Vec<String> {
-    let parts = file.whole.get("include").map_or(&[][..], Node::items);
-    let paths = parts.iter().flat_map(|part| part.get("path").map_or_else(|| part.texts(), Node::texts));
-    paths.map(|path| joined(folder(&file.path), path)).collect()
+/// The files that a file includes, each with the place where it is named.
+fn includes(whole: &Node) -> Vec<(Place, String)> {
+    let parts = whole.get("include").map_or(&[][..], Node::items);
+    let paths = parts.iter().map(|part| part.get("path").unwrap_or(part));
+    paths
+        .flat_map(|path| path.texts().into_iter().map(|text| (path.place.clone(), text.to_owned())))
+        .collect()
 }
 
 /// A path below the root, from a folder and a path that may climb.

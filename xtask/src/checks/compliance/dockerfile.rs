@@ -142,17 +142,21 @@ pub fn read(path: &str, text: &str) -> Dockerfile {
 
 /// With `${NAME}`, `$NAME` and `${NAME:-default}` replaced by what the arguments default to.
 fn resolved(text: &str, defaults: &BTreeMap<String, String>) -> String {
-    let Some((before, after)) = text.split_once('$') else { return text.to_owned() };
-    let (inside, rest) = match after.strip_prefix('{').and_then(|after| after.split_once('}')) {
-        Some(found) => found,
-        None => {
-            let end = after.find(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_');
-            after.split_at(end.unwrap_or(after.len()))
-        }
-    };
-    let (name, otherwise) = inside.split_once(":-").unwrap_or((inside, ""));
-    let value = defaults.get(name).map_or(otherwise, String::as_str);
-    format!("{before}{value}{}", resolved(rest, defaults))
+    let mut parts = text.split('$');
+    let mut out = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let (inside, rest) = match part.strip_prefix('{').and_then(|part| part.split_once('}')) {
+            Some(found) => found,
+            None => {
+                let end = part.find(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_');
+                part.split_at(end.unwrap_or(part.len()))
+            }
+        };
+        let (name, otherwise) = inside.split_once(":-").unwrap_or((inside, ""));
+        out += defaults.get(name).map_or(otherwise, String::as_str);
+        out += rest;
+    }
+    out
 }
 
 fn instructions(file: &Rc<str>, text: &str) -> Vec<Instruction> {

@@ -109,6 +109,9 @@ fn user(tree: &Tree) -> Verdict {
     targets(tree, |look, dockerfile, stage| {
         let found = dockerfile.effective(stage, "USER");
         let user = found.map_or("", |user| user.rest.as_str());
+        if found.is_none() && is_nonroot(lowest_base(dockerfile, stage)) {
+            return;
+        }
         if let Some(problem) = container_user::problem(user) {
             let place = found.map_or(&stage.place, |user| &user.place);
             look.find(
@@ -118,6 +121,14 @@ fn user(tree: &Tree) -> Verdict {
             );
         }
     })
+}
+
+/// Whether the tag of a base says that it sets a numbered user which is not root: those of distroless do, such as
+/// `static:nonroot` and `static:debug-nonroot-amd64`, and it is 65532.
+fn is_nonroot(base: &str) -> bool {
+    let name = base.split('@').next().unwrap_or(base);
+    let tag = name.rsplit_once(':').map_or("", |(_, tag)| tag);
+    !tag.contains('/') && tag.split(['-', '_', '.']).any(|word| word == "nonroot")
 }
 
 fn digests(tree: &Tree) -> Verdict {

@@ -6,6 +6,16 @@ pub const GIVEN: &str = "<given by the site>";
 /// The value that Compose would use when only what it demands is set: a default is taken, what is demanded is [`GIVEN`],
 /// everything else is empty.
 pub fn settled(text: &str) -> String {
+    settled_within(text, 0)
+}
+
+/// So many defaults in defaults are followed; what lies deeper is taken for [`GIVEN`].
+const DEPTH: usize = 20;
+
+fn settled_within(text: &str, depth: usize) -> String {
+    if depth > DEPTH {
+        return GIVEN.to_owned();
+    }
     let mut out = String::new();
     let mut rest = text;
     while let Some(at) = rest.find('$') {
@@ -16,7 +26,7 @@ pub fn settled(text: &str) -> String {
             rest = after;
         } else if let Some(after) = rest.strip_prefix('{') {
             let end = closing(after);
-            out.push_str(&substituted(&after[..end]));
+            out.push_str(&substituted(&after[..end], depth + 1));
             rest = after.get(end + 1..).unwrap_or_default();
         } else {
             rest = rest.trim_start_matches(|letter: char| letter.is_ascii_alphanumeric() || letter == '_');
@@ -41,12 +51,12 @@ fn closing(text: &str) -> usize {
     text.len()
 }
 
-fn substituted(inside: &str) -> String {
+fn substituted(inside: &str, depth: usize) -> String {
     let end = inside.find(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_');
     let operator = end.map_or("", |end| &inside[end..]);
     let operator = operator.strip_prefix(':').unwrap_or(operator);
     match operator.strip_prefix('-') {
-        Some(default) => settled(default),
+        Some(default) => settled_within(default, depth),
         None if operator.starts_with('?') => GIVEN.to_owned(),
         None => String::new(),
     }

@@ -94,9 +94,12 @@ impl Tree {
         self.files.get(path).map(|file| file.bytes.as_slice())
     }
 
-    /// What is no UTF-8 is replaced: it is in no place where it would matter.
+    /// What is no UTF-8 is replaced: it is in no place where it would matter. A byte-order mark is left out, as every
+    /// program does that reads these files.
     pub fn text(&self, path: &str) -> Option<String> {
-        self.bytes(path).map(|bytes| String::from_utf8_lossy(bytes).into_owned())
+        let bytes = self.bytes(path)?;
+        let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+        Some(String::from_utf8_lossy(bytes).into_owned())
     }
 
     pub fn json(&self, path: &str) -> Option<Result<Value, Finding>> {

@@ -12,7 +12,11 @@ pub fn rows() -> Vec<Row> {
         row(
             "G1",
             "every action is named by its commit, every image by its digest",
-            &[Source::Zizmor("unpinned-uses"), Source::Scorecard("Pinned-Dependencies")],
+            &[
+                Source::Zizmor("unpinned-uses"),
+                Source::Zizmor("self-repository"),
+                Source::Scorecard("Pinned-Dependencies"),
+            ],
             &["workflows"],
             pinned,
         ),
@@ -142,7 +146,16 @@ fn pinned(tree: &Tree) -> Verdict {
         for uses in all_steps(document).filter_map(|step| step.get("uses")).chain(called) {
             let name = uses.text().unwrap_or_default();
             look.saw();
-            if name.starts_with("./") {
+            // The repository itself, at the commit of the workflow.
+            if name.starts_with("$/") && !name.contains('@') {
+                continue;
+            }
+            if name == "." || name.starts_with("./") || name.starts_with("$/") {
+                look.find(
+                    &uses.place,
+                    format!("{name} is whatever lies in the workspace by then"),
+                    "write it as $/PATH, without @: what the repository holds at the commit of the workflow",
+                );
                 continue;
             }
             let pin = match name.strip_prefix("docker://") {

@@ -131,7 +131,8 @@ fn job_value(job: &Job) -> Yaml {
             entries.push(entry("steps", Yaml::Sequence(steps.iter().map(step_value).collect())));
         }
         Work::Calls { workflow, with, secrets } => {
-            entries.push(entry("uses", Yaml::text(format!("./{workflow}"))));
+            // GitHub's name for this repository at the commit of the caller.
+            entries.push(entry("uses", Yaml::text(format!("$/{workflow}"))));
             entries.extend(inputs_given(with));
             if !secrets.is_empty() {
                 let given =

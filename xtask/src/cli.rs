@@ -61,11 +61,11 @@ pub enum Command {
     Bench(bench::Options),
     /// Measure what has a threshold, and judge it: coverage, instructions, requests
     Measure(measure::Options),
-    /// Write the files that derive from the platform
+    /// Write the generated files, or check or show them
     Generate(generate::Options),
-    /// Tell which values of the platform make a line of a generated file
+    /// Show which definitions produced a line of a generated file
     Why(why::Options),
-    /// Tell which files and lines a value of the platform makes
+    /// List the files and lines that depend on a definition
     Impact(impact::Options),
     /// Judge files without running anything
     Check(check::Options),

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use crate::called::as_called;
 use crate::escape;
+use crate::shorten::shorten;
 
 /// The invocation or the configuration is wrong (exit code 2). The text names the file, the place, what was
 /// expected and what to do.
@@ -58,7 +59,7 @@ pub fn refused(text: impl Into<String>) -> anyhow::Error {
 pub fn report(outcome: anyhow::Result<()>) -> ExitCode {
     let Err(error) = outcome else { return ExitCode::SUCCESS };
     if error.downcast_ref::<Reported>().is_none() {
-        eprintln!("error: {}", escape::text(&as_called(&format!("{error:#}"))));
+        eprintln!("error: {}", escape::text(&as_called(&shorten(&format!("{error:#}")))));
     }
     ExitCode::from(code(&error))
 }

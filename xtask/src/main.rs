@@ -19,6 +19,7 @@ mod plan;
 mod platform;
 mod release;
 mod review;
+mod shorten;
 mod site;
 mod stdout;
 mod terminal;

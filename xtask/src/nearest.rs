@@ -3,6 +3,9 @@
 /// The candidate that the writer most likely meant, if one is near enough: at most a third of its characters, rounded, and
 /// at least one may differ (a swap of neighbours counts once); or else the only one that begins as the name does.
 pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    if is_long(name) {
+        return None;
+    }
     let name = name.to_lowercase();
     let candidates: Vec<&str> = candidates.into_iter().collect();
     let near = candidates
@@ -16,6 +19,30 @@ pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) ->
         begun.next().filter(|_| begun.next().is_none()).copied()
     };
     near.or_else(shortened)
+}
+
+/// The same as the end of an error: `; did you mean NAME?`, or nothing.
+pub fn hint<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> String {
+    nearest(name, candidates).map_or_else(String::new, |near| format!("; did you mean {near}?"))
+}
+
+/// The nearest candidate, and where none is near the one that looks most alike, if any does.
+pub fn closest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let candidates: Vec<&str> = candidates.into_iter().collect();
+    nearest(name, candidates.iter().copied()).or_else(|| {
+        let name = name.to_lowercase();
+        let alike = |candidate: &str| strsim::jaro_winkler(&candidate.to_lowercase(), &name);
+        let all = candidates.into_iter().filter(|candidate| !is_long(&name) && alike(candidate) > ALIKE);
+        all.max_by(|one, other| alike(one).total_cmp(&alike(other)))
+    })
+}
+
+/// From 0, nothing in common, to 1, the same: less is chance.
+const ALIKE: f64 = 0.5;
+
+/// Nobody means a name by so many bytes, and to compare them takes their product with the candidate's in memory.
+fn is_long(name: &str) -> bool {
+    name.len() > 200
 }
 
 #[cfg(test)]
@@ -37,5 +64,20 @@ mod tests {
         ] {
             assert_eq!(nearest(typed, names), meant, "{typed}");
         }
+    }
+    #[test]
+    fn where_none_is_near_the_most_alike_is_the_closest() {
+        let names = ["postgres", "edge", "node-red", "migrate"];
+        for (typed, meant) in
+            [("postgers", "postgres"), ("redis", "edge"), ("nodes", "node-red"), ("immigrant", "migrate")]
+        {
+            assert_eq!(closest(typed, names), Some(meant), "{typed}");
+        }
+        assert_eq!(closest("x", []), None);
+        assert_eq!(closest(&"x".repeat(1_000_000), names), None);
+        assert_eq!(
+            (hint("edg", names), hint("zebra", names)),
+            ("; did you mean edge?".into(), String::new())
+        );
     }
 }

@@ -8,6 +8,7 @@ use serde::de::DeserializeOwned;
 
 use crate::exit::refused;
 use crate::files;
+use crate::shorten::shorten;
 use crate::site::{Problem, position};
 
 /// Reads one of the files, named below the root.
@@ -64,7 +65,7 @@ fn problem(path: &str, text: &str, error: &toml::de::Error) -> Problem {
         file: path.to_owned(),
         line,
         column,
-        wrong: wrong.to_owned(),
+        wrong: shorten(wrong).into_owned(),
         expected: expected.to_owned(),
         nearest: None,
     }

@@ -36,7 +36,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         ],
     ),
     // An engine gets the platform as a value: what it knows of services is the vocabulary's, so that it serves any.
-    ("engines", &["exit", "files", "plan", "tools"]),
+    ("engines", &["exit", "files", "nearest", "plan", "tools"]),
     // It gets what it packs as values: of git, of cargo and of the platform it knows nothing.
     ("release", &["escape", "evidence", "exit", "files"]),
     // Git and GitHub as publishing sees them.
@@ -46,10 +46,10 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("plan", &["called", "escape", "exit", "files", "nearest", "terminal"]),
     ("tools", &["context", "exit", "files", "terminal"]),
     ("artifacts", &["checks", "files", "platform", "site"]),
-    ("checks", &["nearest"]),
+    ("checks", &["nearest", "shorten"]),
     ("review", &["artifacts", "nearest", "platform"]),
-    ("site", &["exit", "files", "nearest"]),
-    ("thresholds", &["exit", "files", "site"]),
+    ("site", &["exit", "files", "nearest", "shorten"]),
+    ("thresholds", &["exit", "files", "shorten", "site"]),
     ("platform", &[]),
     ("context", &["exit"]),
     ("files", &["escape", "exit"]),
@@ -57,7 +57,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("terminal", &[]),
     ("columns", &[]),
     ("nearest", &[]),
-    ("exit", &["called", "escape"]),
+    ("shorten", &[]),
+    ("exit", &["called", "escape", "shorten"]),
     ("called", &[]),
     ("escape", &[]),
 ];
@@ -74,7 +75,7 @@ const EXCEPTIONS: &[(&str, &str, &str)] = &[
 ];
 
 /// Rooms that only think: no file, process, network or environment variable.
-const PURE: &[&str] = &["artifacts", "checks", "columns", "nearest", "platform", "review"];
+const PURE: &[&str] = &["artifacts", "checks", "columns", "nearest", "platform", "review", "shorten"];
 
 /// The files in them that observe or act.
 const NOT_PURE: &[&str] = &["artifacts/tree.rs"];

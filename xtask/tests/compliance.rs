@@ -239,7 +239,7 @@ fn something_else_in_the_place_of_a_judged_file_is_refused() {
     };
     shown("compose.yaml", "a symbolic link to /dev/zero");
     shown("Dockerfile", "a FIFO");
-    shown("main.tf", "too large: no more than 256 MiB");
+    shown("main.tf", "too large: no more than ");
     assert_eq!(text.lines().count(), 3, "{text}");
 }
 
@@ -262,6 +262,13 @@ fn a_file_that_stands_for_more_than_fits_is_a_finding_and_no_end_by_memory() {
         ("T1", "ops/terraform/main.tf", deep("a {\n")),
         ("T1", "ops/terraform/main.tf", format!("a = \"{}", deep("${\""))),
         ("D1", "Dockerfile", format!("FROM {}\n", deep("${a:-"))),
+        ("D2", "Dockerfile", format!("FROM {}\n", deep("x"))),
+        (
+            "C2",
+            "compose.yaml",
+            format!("services: {{ {}: {{ image: a, privileged: true }} }}\n", "x".repeat(1000)),
+        ),
+        ("G1", ".github/workflows/ci.yml", format!("jobs: {{ a: {{ uses: {} }} }}\n", deep("x"))),
         ("C7", "compose.yaml", format!("services: {{ a: {{ ports: [\"{}\"] }} }}\n", deep("${a:-"))),
     ];
     for (row, file, text) in files {

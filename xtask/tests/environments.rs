@@ -144,3 +144,68 @@ fn the_repositorys_files_say_what_is_not_yet() {
         assert!(text.to_lowercase().contains("not yet"), "{note:#}: its file does not say so");
     }
 }
+
+/// Values, keys and texts of a megabyte, and nesting without end: the error stays readable, and says where.
+#[test]
+fn what_is_huge_is_named_and_not_printed() {
+    let long = "x".repeat(1 << 20);
+    let deep = "[".repeat(100_000);
+    let cases = [
+        format!("tier = '{long}'\nengine = 'process'\n"),
+        format!("{GOOD}{long} = 1\n"),
+        format!("{GOOD}domain = '{long}'\n"),
+        format!("{GOOD}[ports.{long}]\na = 1\n"),
+        format!("{GOOD}[sizes.{long}]\nreplicas = 2\n"),
+        format!("{GOOD}a = {long}\n"),
+        format!("{GOOD}a = {deep}\n"),
+        format!("{GOOD}a = {}\n", "{a = ".repeat(100_000)),
+        format!("{GOOD}{} = 1\n", "a.".repeat(100_000) + "a"),
+        format!("name = '{long}'\n{GOOD}"),
+    ];
+    for text in cases {
+        let root = tree(&[("dev.toml", &text)]);
+        let mut bounded = Command::new("sh");
+        bounded.args(["-c", "ulimit -v 2000000; exec \"$@\"", "sh", env!("CARGO_BIN_EXE_xtask")]);
+        let output = bounded.args(["environment", "check", "--root"]).arg(root.path()).output().unwrap();
+        let shown = stderr(&output);
+        assert_eq!(output.status.code(), Some(2), "{}: {}", &text[..80], &shown[..shown.len().min(300)]);
+        assert!(shown.contains("ops/environments/dev.toml:"), "{shown}");
+        assert!(shown.contains("; expected "), "{shown}");
+        let longest = shown.lines().map(str::len).max().unwrap_or(0);
+        assert!(longest < 1500, "{}: {longest} bytes in a line", &text[..80]);
+        assert!(!shown.contains('\u{1b}'));
+    }
+}
+
+/// A name becomes a folder, and some commands remove it.
+#[test]
+fn only_an_environment_is_stopped_removed_or_shown() {
+    let root = tree(&[("dev.toml", GOOD), ("production.toml", GOOD)]);
+    fs::create_dir_all(root.path().join(".flowship/evidence")).unwrap();
+    fs::write(root.path().join("precious"), "").unwrap();
+    for command in [&["status"][..], &["down"], &["reset", "--yes"], &["logs", "--environment"]] {
+        for name in ["..", "../ops", "evidence", "", "dve", "/tmp"] {
+            let output = run(root.path(), &[command, &[name]].concat());
+            assert_eq!(output.status.code(), Some(2), "{command:?} {name}: {}", stderr(&output));
+            let expected = format!("error: no environment \"{name}\"; expected one of dev, production (");
+            assert!(stderr(&output).starts_with(&expected), "{}", stderr(&output));
+        }
+        assert!(stderr(&run(root.path(), &[command, &["dve"]].concat())).contains("did you mean \"dev\"?"));
+    }
+    assert!(root.path().join("precious").exists() && root.path().join(".flowship/evidence").exists());
+}
+
+#[test]
+fn something_else_in_the_place_of_a_file_is_named() {
+    let root = tree(&[("dev.toml", GOOD)]);
+    let path = root.path().join("ops/environments/x.toml");
+    std::os::unix::fs::symlink("/dev/zero", &path).unwrap();
+    let output = run(root.path(), &["environment", "check"]);
+    assert_eq!(output.status.code(), Some(2));
+    let expected = format!("error: {} is a symbolic link to /dev/zero", path.display());
+    assert!(stderr(&output).starts_with(&expected), "{}", stderr(&output));
+    fs::remove_file(&path).unwrap();
+    assert!(Command::new("mkfifo").arg(&path).status().unwrap().success());
+    let output = run(root.path(), &["environment", "check"]);
+    assert!(stderr(&output).contains("is a FIFO; expected a regular file"), "{}", stderr(&output));
+}

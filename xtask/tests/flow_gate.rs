@@ -110,3 +110,29 @@ fn missing_files_are_all_named() {
     let text = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(text.contains("flows/flows.json: ") && text.contains("flows/catalogue.json: "), "{text}");
 }
+
+/// Names, types and texts of a megabyte, and nesting without end.
+#[test]
+fn what_is_huge_is_named_and_not_printed() {
+    let long = "x".repeat(1 << 20);
+    let node = |fields: &str| FLOWS.replace("\n]\n", &format!(",\n    {{{fields}}}\n]\n"));
+    let cases = [
+        node(&format!("\"id\": \"{long}\", \"type\": \"unknown\"")),
+        node(&format!("\"id\": \"a\", \"type\": \"{long}\", \"z\": \"api\", \"x\": 1, \"y\": 1")),
+        node(&format!("\"id\": \"a\", \"type\": \"unknown\", \"z\": \"{long}\", \"x\": 1, \"y\": 1")),
+        node(&format!("\"id\": \"a\", \"type\": \"unknown\", \"name\": \"{long}\", \"z\": \"api\"")),
+        node(&format!("\"id\": \"a\", \"type\": \"sql-query\", \"z\": \"api\", \"database\": \"{long}\"")),
+        format!("[{{\"id\": {long}}}]"),
+        "[".repeat(100_000),
+        format!("[{}", "{\"a\": ".repeat(100_000)),
+    ];
+    for flows in cases {
+        let output = check(tree(&flows).path(), &[]);
+        let shown = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+        let start = &flows[flows.len().saturating_sub(120)..];
+        assert_eq!(output.status.code(), Some(1), "{start}: {}", &shown[..shown.len().min(300)]);
+        assert!(shown.starts_with("flows/flows.json:"), "{}", &shown[..shown.len().min(300)]);
+        let longest = shown.lines().map(str::len).max().unwrap_or(0);
+        assert!(longest < 4500, "{start}: {longest} bytes in a line");
+    }
+}

@@ -219,9 +219,11 @@ fn impact_names_files_and_lines() {
 #[test]
 fn impact_refuses_unknown_values_with_the_nearest() {
     for (value, expected) in [
-        ("service/postgre", "did you mean service/postgres?"),
-        ("gate/flow", "did you mean gate/flows?"),
-        ("zebra", "zebra: the platform has no such value; `cargo xtask impact --list` lists them"),
+        ("service/postgre", "; the nearest is service/postgres ("),
+        ("postgers", "; the nearest is service/postgres ("),
+        ("gate/flow", "; the nearest is gate/flows ("),
+        ("redis", "redis: the platform has no such value; the nearest is service/"),
+        ("%%%%", "%%%%: the platform has no such value (`cargo xtask impact --list` lists all)"),
     ] {
         let output = run(repository(), &["impact", value]);
         assert_eq!(output.status.code(), Some(2), "{value}");
@@ -389,5 +391,32 @@ fn a_neutral_change_needs_no_label() {
         assert_eq!(output.status.code(), Some(2), "{labels}");
         assert!(text(&output.stderr).contains("expected a JSON list of texts"), "{}", text(&output.stderr));
         assert_eq!(summary, "");
+    }
+}
+
+/// What another commit or a hostile pull request recorded is data: it may be broken, deep or long.
+#[test]
+fn a_record_that_is_no_platform_is_refused_or_told_within_bounds() {
+    let real = fs::read_to_string(repository().join(RECORD)).unwrap();
+    let with = |field: &str, value: &str| {
+        format!("{},\"{field}\":{value}}}", real.trim_end().strip_suffix('}').unwrap())
+    };
+    for (record, code, says) in [
+        ("[".repeat(100_000), 2, "expected the platform as JSON"),
+        (" ".repeat(17 << 20), 2, "is too large"),
+        (with("deep", &format!("{}{}", "[".repeat(100), "]".repeat(100))), 0, "removes deep"),
+        (with("long", &format!("\"{}\"", "x".repeat(5 << 20))), 0, "removes long"),
+    ] {
+        let root = tempfile::tempdir().unwrap();
+        fs::create_dir_all(root.path().join("docs/reference")).unwrap();
+        fs::write(root.path().join(RECORD), record).unwrap();
+        let mut bounded = Command::new("sh");
+        bounded.args(["-c", "ulimit -v 2000000; exec \"$@\"", "sh", env!("CARGO_BIN_EXE_xtask")]);
+        let output =
+            bounded.args(["generate", "--diff", "--semantic", "--root"]).arg(root.path()).output().unwrap();
+        let shown = [text(&output.stdout), text(&output.stderr)].concat();
+        assert_eq!(output.status.code(), Some(code), "{}", &shown[..shown.len().min(300)]);
+        assert!(shown.contains(says), "{says}: {}", &shown[..shown.len().min(300)]);
+        assert!(shown.lines().all(|line| line.len() < 1500));
     }
 }

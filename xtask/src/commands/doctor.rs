@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use crate::context::Context;
 use crate::exit::{Reported, refused};
+use crate::nearest::closest;
 use crate::stdout;
 use crate::tools::catalogue::Source;
 use crate::tools::toolbox::{how_to_get, how_to_get_component};
@@ -93,7 +94,7 @@ fn chosen(names: &[String]) -> Result<(Vec<Tool>, bool)> {
     let known = || Tool::pinned().map(|tool| tool.program().command()).chain([MODULES]);
     let mut problems = Vec::new();
     for name in names.iter().filter(|name| !known().any(|known| known == *name)) {
-        let nearest = known().max_by(|a, b| strsim::jaro(a, name).total_cmp(&strsim::jaro(b, name)));
+        let nearest = closest(name, known());
         problems.push(format!(
             "--install {name}: not a pinned program; did you mean {}? Known are {}",
             nearest.unwrap_or(MODULES),

@@ -7,6 +7,7 @@ use crate::commands::dry_run;
 use crate::context::Context;
 use crate::plan::interrupt::Interrupt;
 use crate::plan::show::Show;
+use crate::site;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  cargo xtask down\n  cargo xtask down --dry-run")]
@@ -22,6 +23,10 @@ pub struct Options {
 /// # Errors
 /// When it cannot be stopped. Nothing running is fine.
 pub fn run(context: &Context, options: &Options) -> Result<()> {
+    // A tree that is being removed has none left, and what runs in it can still be stopped.
+    if site::files(&context.root).is_ok() {
+        site::named(&context.root, &options.environment)?;
+    }
     if options.dry_run {
         let plan = running::plan_down(context, &options.environment, running::Data::Stay)?;
         return dry_run::show(context, &plan);

@@ -11,7 +11,7 @@ use crate::artifacts::{self, Difference, FAMILIES, Family, LEDGER, State};
 use crate::context::Context;
 use crate::exit::{Reported, refused};
 use crate::files::shown;
-use crate::nearest::nearest;
+use crate::nearest::hint;
 use crate::platform::platform;
 use crate::stdout;
 
@@ -21,13 +21,13 @@ use crate::stdout;
                         --only workflows\n  cargo xtask generate --diff --semantic --against main"
 )]
 pub struct Options {
-    /// Write nothing; fail and show the differences when a file is missing, stale, hand-edited or an orphan
+    /// Write nothing; show the differences and fail if a file is missing, outdated, edited by hand or no longer generated
     #[arg(long, conflicts_with = "list")]
     pub check: bool,
     /// Write nothing; show what would change
     #[arg(long, conflicts_with = "list")]
     pub diff: bool,
-    /// Only this family of files; may be given several times
+    /// Only this family of files; can be repeated
     #[arg(long, value_name = "FAMILY")]
     pub only: Vec<String>,
     /// List the families
@@ -81,11 +81,7 @@ fn known_families(only: &[String]) -> Result<()> {
     let problems: Vec<_> = only
         .iter()
         .filter(|name| !known.contains(&name.as_str()))
-        .map(|name| {
-            let hint = nearest(name, known.iter().copied());
-            let hint = hint.map_or(String::new(), |hint| format!("; did you mean {hint}?"));
-            format!("--only {name}: no family is called so{hint}")
-        })
+        .map(|name| format!("--only {name}: no family is called so{}", hint(name, known.iter().copied())))
         .collect();
     if problems.is_empty() {
         return Ok(());

@@ -13,16 +13,16 @@ use crate::stdout;
 
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "The value is left out, or changed where it cannot be, everything generated again in memory, and \
-                        compared. An end of an address that only one value has is enough.\n\nExamples:\n  cargo xtask impact \
+    after_help = "It removes the definition (or changes it, where the platform needs it), generates everything again in \
+                        memory, and compares. The end of an address is enough where only one ends so.\n\nExamples:\n  cargo xtask impact \
                         service/postgres\n  cargo xtask impact 'edge/node-red->postgres.sql'\n  cargo xtask impact \
                         secret/llm-api-key --json\n  cargo xtask impact service/edge/resources\n  cargo xtask impact --list"
 )]
 pub struct Options {
-    /// The address of a value
+    /// The address of a definition
     #[arg(value_name = "VALUE", required_unless_present = "list")]
     value: Option<String>,
-    /// List the addresses of all values
+    /// List all addresses
     #[arg(long, conflicts_with = "value")]
     list: bool,
 }
@@ -33,9 +33,9 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
     let model = Model::new(platform());
     let Some(value) = &options.value else { return list(context, &model) };
     let part = model.find(value).map_err(|near| {
-        let hint = near.map_or_else(String::new, |near| format!("did you mean {near}? "));
+        let near = near.map_or_else(String::new, |near| format!("; the nearest is {near}"));
         refused(format!(
-            "{value}: the platform has no such value; {hint}`cargo xtask impact --list` lists them"
+            "{value}: the platform has no such value{near} (`cargo xtask impact --list` lists all)"
         ))
     })?;
     let impacts = impact(&model, part);

@@ -12,8 +12,9 @@ use crate::context::Context;
 use crate::engines::process::log_lines::short;
 use crate::engines::process::supervisor::tail;
 use crate::exit::refused;
-use crate::nearest::nearest;
+use crate::nearest::hint;
 use crate::plan::interrupt::Interrupt;
+use crate::site;
 
 #[derive(Debug, clap::Args)]
 #[command(
@@ -39,6 +40,7 @@ pub struct Options {
 /// # Errors
 /// Refused when no such service has a log here.
 pub fn run(context: &Context, options: &Options) -> Result<()> {
+    site::named(&context.root, &options.environment)?;
     let logs = chosen(context, options)?;
     let interrupt = Interrupt::listen()?;
     let width = logs.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
@@ -85,8 +87,7 @@ fn chosen(context: &Context, options: &Options) -> Result<Vec<(String, PathBuf)>
     let of_replicas = logs.iter().filter(|(name, _)| name.starts_with(&format!("{wanted}-"))).cloned();
     let matching: Vec<_> = found.into_iter().chain(of_replicas).collect();
     if matching.is_empty() {
-        let hint = nearest(wanted, names.iter().copied())
-            .map_or(String::new(), |name| format!("; did you mean {name}?"));
+        let hint = hint(wanted, names.iter().copied());
         return Err(refused(format!("no log of {wanted}: expected one of {}{hint}", names.join(", "))));
     }
     Ok(matching)

@@ -17,18 +17,18 @@ use crate::stdout;
 
 #[derive(Debug, clap::Args)]
 pub struct Meaning {
-    /// With --diff: tell the changes of the platform itself, in words
+    /// With --diff: describe the changes of the platform in words
     #[arg(long, requires = "diff", conflicts_with_all = ["only", "check"])]
     pub semantic: bool,
-    /// With --semantic: compare with the platform of this commit, branch or tag [default: the tree's
-    /// docs/reference/platform.json]
+    /// With --semantic: compare with the platform of this commit, branch or tag [default: docs/reference/platform.json of
+    /// the working tree]
     #[arg(long, value_name = "GIT_REF", requires = "semantic")]
     against: Option<String>,
-    /// With --semantic: append the result as Markdown to this file, such as a job's summary
+    /// With --semantic: append the result to this file as Markdown, for example to a job's summary
     #[arg(long, value_name = "FILE", requires = "semantic")]
     summary: Option<PathBuf>,
-    /// With --semantic: the labels of the pull request, a JSON list of texts; fail when a change needs the reviewer's label
-    /// and it is none of them
+    /// With --semantic: the labels of the pull request as a JSON list; fail if a change needs the reviewer's label and it is
+    /// not among them
     #[arg(long, value_name = "JSON", requires = "semantic")]
     labels: Option<String>,
 }

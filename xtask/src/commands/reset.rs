@@ -11,6 +11,7 @@ use crate::context::Context;
 use crate::exit::refused;
 use crate::plan::interrupt::Interrupt;
 use crate::plan::show::Show;
+use crate::site;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  cargo xtask reset\n  cargo xtask reset --yes")]
@@ -26,6 +27,7 @@ pub struct Options {
 /// # Errors
 /// Refused when nobody can be asked and `--yes` is not given; otherwise when something cannot be removed.
 pub fn run(context: &Context, options: &Options) -> Result<()> {
+    site::named(&context.root, &options.environment)?;
     // Every command tried before its own work; this one promises it.
     let problems = killed_runs::clean_up(context);
     if !problems.is_empty() {

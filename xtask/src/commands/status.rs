@@ -6,6 +6,7 @@ use super::dev::{DEFAULT, running};
 use crate::context::Context;
 use crate::engines::process::supervisor::protocol::{HealthState, ServiceStatus};
 use crate::exit::Reported;
+use crate::site;
 use crate::stdout;
 
 #[derive(Debug, clap::Args)]
@@ -22,6 +23,7 @@ pub struct Options {
 /// # Errors
 /// Refused when nothing runs; reported when a service is not healthy.
 pub fn run(context: &Context, options: &Options) -> Result<()> {
+    site::named(&context.root, &options.environment)?;
     let (services, _) = running::client(context, &options.environment)?.status()?;
     if context.json {
         stdout::json(&services)?;

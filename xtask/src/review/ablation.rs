@@ -2,6 +2,7 @@
 //! model's texts are `'static`.
 
 use std::cell::Cell;
+use std::collections::BTreeMap;
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::Once;
 
@@ -12,7 +13,7 @@ use vocabulary::model::Platform;
 use super::edited::{Edit, Edited};
 use super::part::Part;
 use crate::artifacts::{Artifact, Family};
-use crate::nearest::nearest;
+use crate::nearest::{closest, nearest};
 
 /// What was done to a value to see what it makes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -46,7 +47,7 @@ impl Model {
     /// `alert/EdgeErrors`.
     ///
     /// # Errors
-    /// The nearest address, if one is near.
+    /// The nearest address, whole or by its end; nothing when none is like it.
     pub fn find(&self, address: &str) -> Result<&Part, Option<String>> {
         let all = || self.root.walk().filter(|part| !part.address.is_empty());
         if let Some(part) = all().find(|part| part.address == address) {
@@ -57,8 +58,33 @@ impl Model {
         match (ending.next(), ending.next()) {
             (Some(only), None) => Ok(only),
             (Some(first), Some(_)) => Err(Some(first.address.clone())),
-            (None, _) => Err(nearest(address, all().map(|part| part.address.as_str())).map(str::to_owned)),
+            (None, _) => Err(self.closest(address).map(str::to_owned)),
         }
+    }
+
+    /// By its end, so that `postgers` finds `service/postgres`; or else the most alike of the services. What has a name
+    /// of its own counts, and not each of its fields.
+    fn closest(&self, address: &str) -> Option<&str> {
+        let addresses =
+            || self.root.walk().map(|part| part.address.as_str()).filter(|whole| !whole.is_empty());
+        if let Some(whole) = nearest(address, addresses()) {
+            return Some(whole);
+        }
+        let words = address.matches('/').count();
+        let mut ends: BTreeMap<&str, &str> = BTreeMap::new();
+        // An element without a name is called by its position, which is no name to mistype.
+        let named =
+            |part: &&Part| part.is_item() && !part.address.ends_with(|last: char| last.is_ascii_digit());
+        for part in self.root.walk().filter(named) {
+            let start = part.address.rmatch_indices('/').nth(words).map_or(0, |(at, _)| at + 1);
+            ends.entry(&part.address[start..]).or_insert(&part.address);
+        }
+        let near = nearest(address, ends.keys().copied()).map(|near| ends[near]);
+        near.or_else(|| {
+            let services = addresses().filter_map(|whole| whole.strip_prefix("service/"));
+            let service = closest(address, services.filter(|name| !name.contains('/')))?;
+            addresses().find(|whole| whole.strip_prefix("service/") == Some(service))
+        })
     }
 }
 
@@ -175,7 +201,9 @@ mod tests {
             ("resources/memory_mib", Err(Some("service/edge/resources/memory_mib"))),
             ("services/postgres", Err(Some("service/postgres"))),
             ("edge/nodered->postgres.sql", Err(Some("edge/node-red->postgres.sql"))),
-            ("quite/something-else-altogether", Err(None)),
+            ("postgers", Err(Some("service/postgres"))),
+            ("node-rde", Err(Some("service/node-red"))),
+            ("%%%%", Err(None)),
             ("", Err(None)),
         ] {
             let found = model.find(typed).map(|part| part.address.clone());

@@ -18,6 +18,7 @@ use vocabulary::model::environment::Environment;
 use vocabulary::model::{Platform, Service};
 
 use crate::exit::refused;
+use crate::files;
 use crate::nearest::nearest;
 
 pub use problem::{NotYet, Problem, listing, position};
@@ -88,10 +89,10 @@ pub fn files(root: &Path) -> Result<Vec<SiteFile>> {
         .into_iter()
         .map(|name| {
             let path = format!("{FOLDER}/{name}");
-            let bytes = fs::read(folder.join(&name)).map_err(|error| {
-                refused(format!("{path}: {error}; expected a TOML file that can be read"))
-            })?;
-            Ok(SiteFile { path, bytes })
+            let read = files::read(&folder.join(&name), files::TEXT);
+            let read =
+                read.map_err(|error| refused(format!("{error}; expected a TOML file that can be read")))?;
+            Ok(SiteFile { path, bytes: read.bytes })
         })
         .collect()
 }
@@ -144,17 +145,26 @@ pub fn load_with_notes(
     name: &str,
     known: &[KnownService],
 ) -> Result<(Environment, Vec<NotYet>)> {
-    let files = files(root)?;
-    let Some(file) = files.iter().find(|file| file.stem() == name) else {
-        let names: Vec<&str> = files.iter().map(SiteFile::stem).collect();
-        let hint = nearest(name, names.iter().copied()).map(|near| format!("; did you mean \"{near}\"?"));
-        return Err(refused(format!(
-            "no environment \"{name}\"; expected one of {} (the files in {FOLDER}){}",
-            names.join(", "),
-            hint.unwrap_or_default()
-        )));
-    };
-    read::environment(file, known).map_err(|problems| refused(listing(&problems)))
+    let file = named(root, name)?;
+    read::environment(&file, known).map_err(|problems| refused(listing(&problems)))
+}
+
+/// The file of an environment, unread. Where a name becomes a path, this is what keeps it below the state's folder.
+///
+/// # Errors
+/// Refused (exit code 2) when there is none of that name.
+pub fn named(root: &Path, name: &str) -> Result<SiteFile> {
+    let mut files = files(root)?;
+    if let Some(at) = files.iter().position(|file| file.stem() == name) {
+        return Ok(files.swap_remove(at));
+    }
+    let names: Vec<&str> = files.iter().map(SiteFile::stem).collect();
+    let hint = nearest(name, names.iter().copied()).map(|near| format!("; did you mean \"{near}\"?"));
+    Err(refused(format!(
+        "no environment \"{name}\"; expected one of {} (the files in {FOLDER}){}",
+        names.join(", "),
+        hint.unwrap_or_default()
+    )))
 }
 
 #[cfg(test)]

@@ -5,6 +5,8 @@ use std::ops::Range;
 
 use serde::Serialize;
 
+use crate::shorten::shorten;
+
 /// One fault of an environment file.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Problem {
@@ -92,7 +94,7 @@ impl<'a> Problems<'a> {
             file: self.path.to_owned(),
             line,
             column,
-            wrong: wrong.into(),
+            wrong: shorten(&wrong.into()).into_owned(),
             expected: expected.into(),
             nearest: nearest.map(str::to_owned),
         });

@@ -339,11 +339,9 @@ fn a_called_workflow_gets_each_secret_by_name() {
     let calling = workflow(vec![calls(".github/workflows/gates.yml")]);
     good(&calling);
     let written = calling.write(&[]);
-    assert!(
-        written.contains(
-            "    uses: $/.github/workflows/gates.yml\n    secrets:\n      token: \"${{ secrets.TOKEN"
-        )
-    );
+    assert!(written.contains(
+        "    uses: \"$/.github/workflows/gates.yml\"\n    secrets:\n      token: \"${{ secrets.TOKEN"
+    ));
     assert!(!written.contains("inherit"), "there is no word for it");
     bad(
         &workflow(vec![calls("x/y/z.yml@main")]),

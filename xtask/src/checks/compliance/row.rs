@@ -6,6 +6,7 @@ use std::rc::Rc;
 use serde::{Serialize, Serializer};
 
 use super::tree::Tree;
+use crate::shorten::shorten;
 
 /// One claim that a program can judge.
 #[derive(Clone)]
@@ -152,6 +153,9 @@ impl Look {
 
     /// `none` completes "not applicable: no".
     pub fn verdict(mut self, none: &str) -> Verdict {
+        for finding in &mut self.findings {
+            finding.what = shorten(&finding.what).into_owned();
+        }
         // What several projects share is told once.
         self.findings.sort();
         self.findings.dedup();

@@ -16,6 +16,8 @@ use std::fmt;
 
 use serde::Serialize;
 
+use crate::shorten::shorten;
+
 use document::{Flows, Node};
 
 /// A file as it was read.
@@ -154,8 +156,12 @@ fn whole_file(file: &str, line: usize, rule: Rule, message: impl Into<String>) -
         id: String::new(),
         node: String::new(),
         tab: String::new(),
-        message: message.into(),
+        message: short(&message.into()),
     }
+}
+
+fn short(text: &str) -> String {
+    shorten(text).into_owned()
 }
 
 fn finding(flows: &Flows<'_>, node: &Node<'_>, rule: Rule, message: impl Into<String>) -> Finding {
@@ -164,10 +170,10 @@ fn finding(flows: &Flows<'_>, node: &Node<'_>, rule: Rule, message: impl Into<St
         file: node.file.to_owned(),
         line: node.line,
         rule,
-        id: node.id.clone(),
-        node: node.title().to_owned(),
-        tab: tab.map(|tab| tab.title().to_owned()).unwrap_or_default(),
-        message: message.into(),
+        id: short(&node.id),
+        node: short(node.title()),
+        tab: tab.map(|tab| short(tab.title())).unwrap_or_default(),
+        message: short(&message.into()),
     }
 }
 

@@ -17,7 +17,7 @@ use serde_json::json;
 use crate::columns;
 use crate::context::Context;
 use crate::exit::refused;
-use crate::nearest::nearest;
+use crate::nearest::hint;
 use crate::plan::interrupt::Interrupt;
 use crate::stdout;
 use sample::Figure;
@@ -87,8 +87,7 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
     }
     let known: Vec<_> = BENCHES.iter().map(|bench| bench.name).collect();
     if let Some(unknown) = options.figures.iter().find(|name| !known.contains(&name.as_str())) {
-        let hint = nearest(unknown, known.iter().copied())
-            .map_or(String::new(), |name| format!("; did you mean {name}?"));
+        let hint = hint(unknown, known.iter().copied());
         return Err(refused(format!(
             "no figure is called {unknown}: expected one of {}{hint}",
             known.join(", ")

@@ -14,7 +14,7 @@ use crate::checks::sarif;
 use crate::context::Context;
 use crate::exit::{Reported, refused};
 use crate::files::{self, Error, Errors, Ignored, Root};
-use crate::nearest::nearest;
+use crate::nearest::hint;
 use crate::plan::clock;
 use crate::platform::gates::compliance::gate;
 use crate::platform::release::ARTIFACTS;
@@ -93,13 +93,7 @@ fn chosen(names: &[String]) -> Result<Vec<Row>> {
     let problems: Vec<String> = names
         .iter()
         .filter(|name| !known.iter().any(|id| id.eq_ignore_ascii_case(name)))
-        .map(|name| {
-            let meant = nearest(name, known.iter().copied());
-            format!(
-                "no row is called {name}{}",
-                meant.map_or(String::new(), |id| format!("; did you mean {id}?"))
-            )
-        })
+        .map(|name| format!("no row is called {name}{}", hint(name, known.iter().copied())))
         .collect();
     if !problems.is_empty() {
         return Err(refused(format!("{}\nthe rows are {}", problems.join("\n"), known.join(", "))));

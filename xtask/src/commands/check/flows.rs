@@ -10,6 +10,7 @@ use serde_json::json;
 use crate::checks::flows::{self, Finding, Input, Source};
 use crate::context::Context;
 use crate::exit::{Reported, refused};
+use crate::files;
 use crate::stdout;
 
 const PLATFORM: &str = "flows/flows.json";
@@ -46,8 +47,8 @@ pub fn run(context: &Context) -> Result<()> {
 pub fn judge_flows(root: &Path) -> Result<Vec<Finding>> {
     let mut missing = Vec::new();
     let mut text = |name: &str| {
-        fs::read_to_string(root.join(name)).unwrap_or_else(|error| {
-            missing.push(format!("{name}: {error}; expected {}", wanted(name)));
+        files::text(&root.join(name), files::TEXT).unwrap_or_else(|error| {
+            missing.push(format!("{error}; expected {}", wanted(name)));
             String::new()
         })
     };

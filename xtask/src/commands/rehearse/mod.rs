@@ -82,8 +82,8 @@ pub enum Engine {
 /// Refused when it cannot be rehearsed here; otherwise when something did not hold.
 pub fn run(context: &Context, options: &Options) -> Result<()> {
     let Engine::Compose = options.engine;
-    let stage = Stage::set(context)?;
     let checks = rehearsal::chosen(&options.only, options.slow, options.restart_engine)?;
+    let stage = Stage::set(context)?;
     if checks.iter().any(|(name, _)| *name == native::ENGINE_RESTART) {
         let allowed = OwnEngine::find(&stage.engine, &stage.project.name);
         allowed.map_err(|error| refused(format!("{} cannot run: {error:#}", native::ENGINE_RESTART)))?;

@@ -20,12 +20,12 @@ use crate::stdout;
 
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Each value of the platform is left out, or changed where it cannot be, the file generated again in \
-                        memory, and compared.\n\nExamples:\n  cargo xtask why docs/reference/ports.md:12\n  cargo xtask why \
+    after_help = "It removes one definition at a time (or changes it, where the platform needs it), generates the file \
+                        again in memory, and compares.\n\nExamples:\n  cargo xtask why docs/reference/ports.md:12\n  cargo xtask why \
                         .github/workflows/ci.yml:23\n  cargo xtask why --json flows/platform.json:40\n  cargo xtask why ops/docker/compose.yaml      every line of it"
 )]
 pub struct Options {
-    /// A generated file and the number of a line of it; every line when there is none
+    /// A generated file, and a line number [default: every line]
     #[arg(value_name = "FILE[:LINE]")]
     place: String,
 }

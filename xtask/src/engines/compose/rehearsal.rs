@@ -9,6 +9,7 @@ use super::lower::up;
 use super::project::Project;
 use crate::engines::process::lower::PROGRAMS;
 use crate::exit::refused;
+use crate::nearest::hint;
 use crate::plan::action::{Action, Native, Write};
 use crate::plan::step::{OnFailure, Plan, Step, StepId};
 
@@ -54,13 +55,12 @@ pub fn chosen(
     restart_engine: bool,
 ) -> Result<Vec<(&'static str, &'static str)>> {
     let known: Vec<_> = CHECKS.iter().map(|(name, _)| *name).collect();
-    let unknown: Vec<_> = names.iter().filter(|name| !known.contains(&name.as_str())).cloned().collect();
-    if !unknown.is_empty() {
-        return Err(refused(format!(
-            "no check is called {}; there are {}",
-            unknown.join(", "),
-            known.join(", ")
-        )));
+    let unknown = names.iter().filter(|name| !known.contains(&name.as_str()));
+    let problems: Vec<_> = unknown
+        .map(|name| format!("no check is called {name}{}\n", hint(name, known.iter().copied())))
+        .collect();
+    if !problems.is_empty() {
+        return Err(refused(format!("{}the checks are {}", problems.concat(), known.join(", "))));
     }
     let wanted = |name: &str| {
         let among = match name {

@@ -15,7 +15,7 @@ use crate::checks::instructions::{self, Count, Judgement, Recorded, Thresholds};
 use crate::columns;
 use crate::context::Context;
 use crate::exit::{Reported, refused};
-use crate::nearest::nearest;
+use crate::nearest::hint;
 use crate::tools::{Program, Toolbox};
 use crate::{stdout, thresholds};
 use callgrind::Said;
@@ -100,7 +100,7 @@ pub fn work(context: &Context, options: &WorkOptions) -> Result<()> {
 fn chosen(names: &[String]) -> Result<Vec<&'static Work>> {
     let known = || WORKS.iter().map(|work| work.name);
     if let Some(unknown) = names.iter().find(|name| !known().any(|known| known == *name)) {
-        let hint = nearest(unknown, known()).map_or(String::new(), |name| format!("; did you mean {name}?"));
+        let hint = hint(unknown, known());
         let list = columns::list(WORKS.iter().map(|work| (work.name, work.what)));
         return Err(refused(format!(
             "no hot path is called {unknown}{hint}; expected one of\n{}",

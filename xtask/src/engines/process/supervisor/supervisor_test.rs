@@ -637,6 +637,39 @@ fn a_changed_file_is_acted_upon_however_it_is_saved() {
     assert_eq!(status(&client, "web").state, State::Stopped);
 }
 
+/// A restarted service is given a minute to be healthy: one whose source is mended meanwhile is restarted at once.
+#[test]
+fn a_change_ends_the_waiting_for_what_the_change_before_it_broke() {
+    let place = Place::new();
+    let client = place.client();
+    fs::write(place.path("node.js"), "good").unwrap();
+    let script = "echo started >> starts; grep -q good node.js && echo > ready; exec sleep 1000";
+    let mut spec = ProcessSpec { health: place.health("ready"), ..place.sh("web", script) };
+    spec.watch = vec![Watch {
+        paths: vec![place.path("node.js")],
+        ignore: vec![],
+        debounce_ms: 50,
+        actions: vec![WatchAction::Restart { service: "web".into() }],
+    }];
+    client.start(&spec).unwrap();
+    await_event(&client, 0, "web", EventKind::Healthy);
+    let begun = std::time::Instant::now();
+    let mut since = client.status().unwrap().1;
+    for (round, text) in ["broken", "broken still", "good"].into_iter().enumerate() {
+        fs::remove_file(place.path("ready")).ok();
+        fs::write(place.path("node.js"), text).unwrap();
+        await_that("it has restarted", || place.text("starts").lines().count() == round + 2);
+        if text != "good" && round > 0 {
+            let event = await_event(&client, since, "web", EventKind::ReloadFailed);
+            assert_eq!(event.text, "node.js changed, and again before web was healthy");
+            since = event.id;
+        }
+    }
+    let event = await_event(&client, since, "web", EventKind::Reloaded);
+    assert!(event.text.starts_with("node.js changed: restarted web ("), "{}", event.text);
+    assert!(begun.elapsed() < Duration::from_secs(30), "{:?}", begun.elapsed());
+}
+
 #[test]
 fn steps_of_a_plan_reach_the_supervisor() {
     let place = Place::new();

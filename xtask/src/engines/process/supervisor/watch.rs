@@ -3,6 +3,7 @@
 //! The kernel's notices only wake it up; what changed is found by comparing contents. So it does not matter how an
 //! editor saves: in place, by renaming another file over it, or by replacing the whole folder.
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -95,9 +96,17 @@ struct Rule {
 /// What tells two contents apart.
 type Stamp = [u8; 32];
 
+/// How acting on a change ended.
+#[derive(PartialEq, Eq)]
+enum Acted {
+    Done,
+    /// By a further change, which is to be acted on at once.
+    Overtaken,
+}
+
 impl Rule {
     fn work(&mut self, wakes: &Receiver<Wake>) {
-        loop {
+        while !self.left.load(Ordering::SeqCst) {
             let woken = if self.armed.is_some() {
                 wakes.recv().map_err(|_| RecvTimeoutError::Disconnected)
             } else {
@@ -112,13 +121,22 @@ impl Rule {
                 Err(RecvTimeoutError::Timeout) => {}
                 Ok(Wake::Leave) | Err(RecvTimeoutError::Disconnected) => return,
             }
-            // Anew each time: folders may have been replaced, and their notices with them.
-            self.armed = arm(&self.watch, &self.wake);
-            let now = snapshot(&self.watch);
-            let changed = difference(&self.seen, &now);
-            self.seen = now;
-            if !changed.is_empty() {
-                self.act(&changed);
+            loop {
+                // Anew each time: folders may have been replaced, and their notices with them.
+                self.armed = arm(&self.watch, &self.wake);
+                let now = snapshot(&self.watch);
+                let changed = difference(&self.seen, &now);
+                self.seen = now;
+                if changed.is_empty() {
+                    break;
+                }
+                // What was mended meanwhile is not waited for.
+                if self.act(&changed, wakes) != Acted::Overtaken {
+                    break;
+                }
+                if !self.quiet(wakes) {
+                    return;
+                }
             }
         }
     }
@@ -137,28 +155,53 @@ impl Rule {
         true
     }
 
-    fn act(&self, changed: &[PathBuf]) {
-        let Some(office) = self.office.upgrade() else { return };
+    /// Whether something has changed since `seen`: looked at only after a notice, or every [`POLL`] without notices.
+    fn overtaken(&self, wakes: &Receiver<Wake>, looked: &Cell<Instant>) -> bool {
+        let noticed = wakes.try_iter().count() > 0;
+        if !noticed && (self.armed.is_some() || looked.get().elapsed() < POLL) {
+            return false;
+        }
+        looked.set(Instant::now());
+        !difference(&self.seen, &snapshot(&self.watch)).is_empty()
+    }
+
+    fn act(&self, changed: &[PathBuf], wakes: &Receiver<Wake>) -> Acted {
+        let Some(office) = self.office.upgrade() else { return Acted::Done };
         let names = name_changed(changed);
         let mut done = Vec::new();
+        let (looked, overtaken) = (Cell::new(Instant::now()), Cell::new(false));
         for action in &self.watch.actions {
             if self.left.load(Ordering::SeqCst) {
-                return;
+                return Acted::Done;
             }
             let begun = Instant::now();
-            match carry_out(action, changed, &office, &self.service, &|| self.left.load(Ordering::SeqCst)) {
+            let left = || self.left.load(Ordering::SeqCst);
+            // Only waiting is cut short: a program that is run may be at something that must not stop halfway.
+            let stop_waiting = || {
+                left() || overtaken.get() || {
+                    overtaken.set(self.overtaken(wakes, &looked));
+                    overtaken.get()
+                }
+            };
+            match carry_out(action, changed, &office, &self.service, &left, &stop_waiting) {
                 Ok(text) => done.push(format!("{text} ({})", spell(begun.elapsed()))),
+                Err(_) if overtaken.get() => {
+                    let text = format!("{names} changed, and again before {} was healthy", self.service);
+                    office.events.note(Some(&self.service), EventKind::ReloadFailed, text);
+                    return Acted::Overtaken;
+                }
                 Err(error) => {
                     let before =
                         if done.is_empty() { String::new() } else { format!("{}; then ", done.join(", ")) };
                     let text = format!("{names} changed: {before}FAILED: {error:#}");
                     office.events.note(Some(&self.service), EventKind::ReloadFailed, text);
-                    return;
+                    return Acted::Done;
                 }
             }
         }
         let text = format!("{names} changed: {}", done.join(", "));
         office.events.note(Some(&self.service), EventKind::Reloaded, text);
+        if overtaken.get() { Acted::Overtaken } else { Acted::Done }
     }
 }
 
@@ -168,13 +211,14 @@ fn carry_out(
     office: &Office,
     service: &ServiceName,
     stop: &dyn Fn() -> bool,
+    stop_waiting: &dyn Fn() -> bool,
 ) -> Result<String> {
     let mask = Mask::default();
     let none = BTreeMap::new();
     match action {
         WatchAction::Restart { service: other } => {
             office.restart(other)?;
-            office.await_healthy(other, PATIENCE, stop)?;
+            office.await_healthy(other, PATIENCE, stop_waiting)?;
             Ok(format!("restarted {other}"))
         }
         WatchAction::Exec { argv, env, cwd, log, time_limit_ms } => {

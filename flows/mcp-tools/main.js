@@ -5,20 +5,20 @@
 const http = require('node:http');
 const { McpServer } = require('@modelcontextprotocol/sdk/server/mcp.js');
 const { StreamableHTTPServerTransport } = require('@modelcontextprotocol/sdk/server/streamableHttp.js');
-const { localhostHostValidation } = require('@modelcontextprotocol/sdk/server/middleware/hostHeaderValidation.js');
 const express = require('express');
+const { guard } = require('../runtime/browser-guard');
 const { startService, cannotListen, closeOnSignal } = require('../runtime/service-process');
 const { registerTools } = require('./tools');
 
-const { host, port, labels, log } = startService('mcp-tools');
+const { host, port, environment, labels, log } = startService('mcp-tools');
 const app = express();
 app.disable('x-powered-by');
 app.get('/livez', (_request, response) => {
   response.json({ status: 'ok' });
 });
-// A page in a browser must not reach a server on loopback by a name it controls.
-if (['127.0.0.1', '::1', 'localhost'].includes(host)) app.use(localhostHostValidation());
-app.use(express.json({ limit: '1mb' }));
+app.all('/livez', (_request, response) => refuse(response.set('Allow', 'GET, HEAD'), 405, -32000, 'use GET'));
+if (environment === 'dev') app.use(guard((response, status, detail) => refuse(response, status, -32000, detail)));
+app.use(express.json({ limit: '1mb', strict: false }));
 
 app.post('/mcp', async (request, response) => {
   const server = new McpServer({ name: 'flowship-mcp-tools', version: '0.1.0' });

@@ -15,7 +15,7 @@ async function answerOf(response) {
 module.exports = (RED) => {
   RED.nodes.registerType('smoke-end-to-end', function SmokeEndToEnd(definition) {
     RED.nodes.createNode(this, definition);
-    const { config, log, readSecret } = launcherOf(RED, 'smoke-end-to-end');
+    const { config, dependencies: { whatIsDown }, log, readSecret } = launcherOf(RED, 'smoke-end-to-end');
     const postgres = RED.nodes.getNode(definition.database);
     const { host, port } = config.flows;
     const reachable = ['0.0.0.0', '::'].includes(host) ? '127.0.0.1' : host;
@@ -50,7 +50,7 @@ module.exports = (RED) => {
       try {
         const [worker] = postgres.workers;
         if (worker === undefined) throw new Failure('no task-worker node runs on this replica', { code: 'no_worker' });
-        message.payload = await withSmokeQueue(postgres.queue, { runId: message.smoke.run_id, log }, async (queueName, deadline) => {
+        message.payload = await withSmokeQueue(postgres.queue, { runId: message.smoke.run_id, log, whatIsDown }, async (queueName, deadline) => {
           await worker.adopt(queueName);
           const { task_id: taskId } = await submit(queueName);
           try {

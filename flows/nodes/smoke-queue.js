@@ -8,12 +8,12 @@ const { withSmokeQueue } = require('./lib/smoke-queue');
 module.exports = (RED) => {
   RED.nodes.registerType('smoke-queue', function SmokeQueue(definition) {
     RED.nodes.createNode(this, definition);
-    const { log } = launcherOf(RED, 'smoke-queue');
+    const { dependencies: { whatIsDown }, log } = launcherOf(RED, 'smoke-queue');
     const { database, queue } = RED.nodes.getNode(definition.database);
 
     this.on('input', async (message, send, done) => {
       try {
-        message.payload = await withSmokeQueue(queue, { runId: message.smoke.run_id, log }, async (name, deadline) => {
+        message.payload = await withSmokeQueue(queue, { runId: message.smoke.run_id, log, whatIsDown }, async (name, deadline) => {
           const received = Promise.withResolvers();
           await queue.work(name, 1, async (job) => {
             received.resolve(job.data);

@@ -7,15 +7,20 @@ const { readSecret } = require('./secrets');
 
 const digest = (value) => crypto.createHash('sha256').update(value).digest();
 
+function sameSecret(given, expected) {
+  return crypto.timingSafeEqual(digest(given), digest(expected));
+}
+
+function carriesBearer(req, tokenFile) {
+  const [, given] = /^Bearer +(\S+) *$/i.exec(req.headers.authorization ?? '') ?? [];
+  return given !== undefined && sameSecret(given, readSecret(tokenFile));
+}
+
 function requireBearer(tokenFile) {
   return (req, res, next) => {
-    const [, given] = /^Bearer +(\S+) *$/i.exec(req.headers.authorization ?? '') ?? [];
-    if (given === undefined || !crypto.timingSafeEqual(digest(given), digest(readSecret(tokenFile)))) {
-      sendProblem(res, 401, 'expected "Authorization: Bearer TOKEN" with the operations token', { 'www-authenticate': 'Bearer' });
-      return;
-    }
-    next();
+    if (carriesBearer(req, tokenFile)) next();
+    else sendProblem(res, 401, 'expected "Authorization: Bearer TOKEN" with the operations token', { 'www-authenticate': 'Bearer' });
   };
 }
 
-module.exports = { requireBearer };
+module.exports = { carriesBearer, requireBearer, sameSecret };

@@ -3,7 +3,7 @@
 
 const fs = require('node:fs');
 const path = require('node:path');
-const { EnvironmentError, readEnvironment, text, oneOf, integer, port, httpUrl, namedUrls, secretFile, optional } = require('./environment');
+const { EnvironmentError, readEnvironment, text, oneOf, integer, port, httpUrl, namedUrls, argv, secretFile, optional } = require('./environment');
 
 // Providers beside the first one: LLM_BACKUP_BASE_URL, LLM_BACKUP_MODEL and LLM_BACKUP_API_KEY_FILE make `backup`.
 const OTHER_PROVIDER = /^LLM_([A-Z][A-Z0-9]*)_BASE_URL$/;
@@ -26,6 +26,7 @@ const VARIABLES = {
   EDITOR_PORT: optional(port()),
   USER_DIR: text('a writable scratch folder'),
   FLOWS_DIR: optional(text('the folder that holds flows.json, test-smoke.json and nodes/'), path.dirname(__dirname)),
+  FLOW_GATE: optional(argv('a JSON list of words: the command that judges the flows')),
   LOG_LEVEL: optional(oneOf('debug', 'info', 'warn', 'error'), 'info'),
   DRAIN_DELAY_MS: optional(integer(0, 600000), 800),
   DRAIN_TIMEOUT_MS: optional(integer(1, 3600000), 25000),
@@ -93,6 +94,7 @@ function readConfig(env) {
     editor: v.EDITOR_PORT === undefined ? null : { host: v.EDITOR_HOST, port: v.EDITOR_PORT },
     userDir: path.resolve(v.USER_DIR),
     flowsDir: path.resolve(v.FLOWS_DIR),
+    flowGate: v.FLOW_GATE ?? null,
     logLevel: v.LOG_LEVEL,
     drain: { delayMs: v.DRAIN_DELAY_MS, timeoutMs: v.DRAIN_TIMEOUT_MS },
     postgres: {

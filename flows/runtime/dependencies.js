@@ -60,6 +60,12 @@ function createDependencies({ log, metrics }) {
     },
     report,
     state: () => Object.fromEntries(Array.from(known, ([name, { up, error, since }]) => [name, { up, error, since }])),
+    // For the end of a message about something that did not end in time; empty when nothing is known to be down.
+    whatIsDown: () =>
+      Array.from(known)
+        .filter(([, entry]) => entry.up === false)
+        .map(([name, { error }]) => `; ${name} is down: ${error}`)
+        .join(''),
     degraded: () =>
       Array.from(known)
         .filter(([, entry]) => entry.up === false)

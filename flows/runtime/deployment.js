@@ -59,14 +59,14 @@ function createDeployment({ RED, storage, log }) {
   }
 
   async function reload() {
-    const before = { nodes: running(), ...storage.state() };
     let assembled;
     try {
-      assembled = storage.assemble();
+      assembled = await storage.load();
     } catch (error) {
       if (error instanceof ProjectError) throw new ReloadError(error.message);
       throw error;
     }
+    const before = { nodes: running(), ...storage.state() };
     if (before.problem === null && assembled.rev === before.fileRev) return { rev: assembled.rev, changed: [] };
 
     const unhealthy = new Set(missingNodes().map((node) => node.id));

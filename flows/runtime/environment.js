@@ -63,6 +63,16 @@ function namedUrls(expected) {
   };
 }
 
+function argv(expected) {
+  return {
+    expected,
+    parse: (value) => {
+      const words = JSON.parse(value);
+      return Array.isArray(words) && words.length > 0 && words.every((word) => typeof word === 'string') ? words : undefined;
+    },
+  };
+}
+
 // The value of the variable is a path; the content is read only where it is used (rotation).
 function secretFile() {
   return {
@@ -98,4 +108,4 @@ function readEnvironment(env, table) {
   return { values, problems };
 }
 
-module.exports = { EnvironmentError, readEnvironment, text, oneOf, integer, port, httpUrl, namedUrls, secretFile, optional };
+module.exports = { EnvironmentError, readEnvironment, text, oneOf, integer, port, httpUrl, namedUrls, argv, secretFile, optional };

@@ -3,14 +3,16 @@
 // drains it asks clients to leave the connection.
 
 const http = require('node:http');
+const { refusal } = require('./browser-guard');
 const { close } = require('./listening');
-const { sendProblem } = require('./problem');
+const { sendProblem, sendUnanswered } = require('./problem');
 
 // Longer than the edge keeps an idle connection: the side that reuses connections must close first.
 const KEEP_ALIVE_MS = 75000;
 const UNMATCHED = 'unmatched';
 
-function createFlowsListener({ handler, lifecycle, metrics, log, now = process.hrtime.bigint }) {
+// `app`: what answers. On a developer's machine no name that was pointed to it is answered.
+function createFlowsListener({ app, onDevelopersMachine = false, lifecycle, metrics, log, now = process.hrtime.bigint }) {
   const answering = new Set();
   let idle = null;
   metrics.set('flowship_http_requests_in_flight', {}, 0);
@@ -37,8 +39,13 @@ function createFlowsListener({ handler, lifecycle, metrics, log, now = process.h
       sendProblem(res, 503, 'this replica is still starting', { 'retry-after': '1' });
       return;
     }
-    handler(req, res, (error) => {
-      if (!error) return sendProblem(res, 404, `no flow answers ${req.method} ${req.url.split('?')[0]}`);
+    const refused = onDevelopersMachine ? refusal(req, { pages: true }) : null;
+    if (refused !== null) {
+      sendProblem(res, 403, refused);
+      return;
+    }
+    app()(req, res, (error) => {
+      if (!error) return sendUnanswered(app(), req, res);
       const status = error.status >= 400 && error.status < 500 ? error.status : 500;
       if (status === 500) log.error({ error }, 'a request failed outside the flows');
       return sendProblem(res, status, status === 500 ? 'this request could not be answered' : error.message);

@@ -11,6 +11,7 @@ const { createDependencies } = require('./dependencies');
 const { createDeployment } = require('./deployment');
 const { createEditorListener } = require('./editor-listener');
 const { watchEventLoop } = require('./event-loop');
+const { createFlowGate } = require('./flow-gate');
 const { createFlowsListener } = require('./flows-listener');
 const { createLabels, labelMessages } = require('./labels');
 const { createLifecycle } = require('./lifecycle');
@@ -48,13 +49,17 @@ async function launch(initialConfig) {
 
   const lifecycle = createLifecycle({ drain: config.drain, log, metrics });
   const dependencies = createDependencies({ log, metrics });
-  const smoke = createSmoke({ definition: platform.smoke, metrics, log });
+  const smoke = createSmoke({ definition: platform.smoke, dependencies, metrics, log });
   const readiness = createReadiness();
   const eventLoop = watchEventLoop();
-  const storage = createStorage({ flowsDir: config.flowsDir, log, writable: config.editor !== null });
+  const storage = createStorage({
+    flowsDir: config.flowsDir, log, writable: config.editor !== null, judge: createFlowGate(config.flowGate),
+  });
 
-  const flows = createFlowsListener({ handler: (req, res, next) => RED.httpNode(req, res, next), lifecycle, metrics, log });
-  const editor = config.editor && createEditorListener(config.editor);
+  const flows = createFlowsListener({
+    app: () => RED.httpNode, onDevelopersMachine: config.environment === 'dev', lifecycle, metrics, log,
+  });
+  const editor = config.editor && createEditorListener(config);
   const ready = createReadyListener({ readiness, dependencies, lifecycle, storage, config });
 
   let stopping = null;
@@ -91,7 +96,7 @@ async function launch(initialConfig) {
     await RED.start();
     await settled;
     if (editor) {
-      editor.serve(RED.httpAdmin);
+      editor.serve(RED.httpAdmin, storage);
       await listen(editor.server, config.editor, 'editor', log);
     }
     await eventLoop.forget();
@@ -116,7 +121,7 @@ function initNodeRed({ config, labels, log, metrics, dependencies, lifecycle, sm
       metrics: pick(metrics, ['increment', 'observe', 'set', 'collect']),
       log: pick(log, ['debug', 'info', 'warn', 'error']),
       labels,
-      dependencies: pick(dependencies, ['register', 'report', 'state']),
+      dependencies: pick(dependencies, ['register', 'report', 'state', 'whatIsDown']),
       lifecycle: pick(lifecycle, ['onDrain', 'draining']),
       smoke: pick(smoke, ['register', 'result']),
     }),

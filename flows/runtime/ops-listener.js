@@ -4,23 +4,30 @@
 const http = require('node:http');
 const express = require('express');
 const { requireBearer } = require('./bearer');
+const { guard } = require('./browser-guard');
 const { ReloadError } = require('./deployment');
-const { sendJson, sendProblem } = require('./problem');
+const { sendJson, sendProblem, sendUnanswered } = require('./problem');
 const { UnknownCheckError } = require('./smoke');
 
 function createOpsListener({ config, metrics, smoke, deployment, log, requestDrain }) {
   const bearer = requireBearer(config.opsTokenFile);
   const app = express();
   app.disable('x-powered-by');
+  if (config.environment === 'dev') app.use(guard(sendProblem));
 
   app.get('/metrics', async (_req, res) => {
     const { contentType, body } = await metrics.exposition();
     res.set('content-type', contentType).send(body);
   });
 
-  app.post('/smoke', bearer, express.json({ limit: '16kb' }), async (req, res) => {
+  app.post('/smoke', bearer, express.json({ limit: '16kb', strict: false }), async (req, res) => {
+    const { body = {} } = req;
+    if (body === null || typeof body !== 'object' || Array.isArray(body)) {
+      sendProblem(res, 400, 'the body must be a JSON object, such as {"checks": ["database"]}, or left out');
+      return;
+    }
     try {
-      const answer = await smoke.run(req.body?.checks);
+      const answer = await smoke.run(body.checks);
       sendJson(res, answer.status === 'passed' ? 200 : 503, answer);
     } catch (error) {
       if (!(error instanceof UnknownCheckError)) throw error;
@@ -51,7 +58,7 @@ function createOpsListener({ config, metrics, smoke, deployment, log, requestDra
     requestDrain('POST /drain');
   });
 
-  app.use((req, res) => sendProblem(res, 404, `${req.method} ${req.path} does not exist here: GET /metrics, POST /smoke, /reload, /drain`));
+  app.use((req, res) => sendUnanswered(app, req, res));
   // Express knows an error handler by its four parameters.
   app.use((error, _req, res, _next) => {
     const status = error.status >= 400 && error.status < 500 ? error.status : 500;

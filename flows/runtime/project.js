@@ -81,14 +81,17 @@ function assemble(flowsDir, isNodeType) {
   const problems = credentialFileProblems(flowsDir);
   const platform = readArray(files.flows, problems);
   const smoke = readArray(files.smoke, problems);
+  problems.push(...problemsOf(platform, smoke, isNodeType));
+  if (problems.length > 0) throw new ProjectError(problems);
   const all = [...platform, ...smoke];
-  const subflows = new Set(all.filter((node) => node.type === 'subflow').map((node) => `subflow:${node.id}`));
+  return { all, smoke, rev: revision(all) };
+}
+
+function problemsOf(platform, smoke, isNodeType) {
+  const subflows = new Set([...platform, ...smoke].filter((node) => node.type === 'subflow').map((node) => `subflow:${node.id}`));
   const isKnownType = (type) => subflows.has(type) || isNodeType(type);
   const seen = new Map();
-  problems.push(...nodeProblems('flows.json', platform, seen, isKnownType));
-  problems.push(...nodeProblems('test-smoke.json', smoke, seen, isKnownType));
-  if (problems.length > 0) throw new ProjectError(problems);
-  return { all, smoke, rev: revision(all) };
+  return [...nodeProblems('flows.json', platform, seen, isKnownType), ...nodeProblems('test-smoke.json', smoke, seen, isKnownType)];
 }
 
 // What belongs to flows.json: everything but the smoke tabs and what lies on them. Nodes keep the
@@ -107,6 +110,10 @@ function withoutSmoke(saved, smoke, previous) {
     .map(({ node }) => node);
 }
 
+function textOf(nodes) {
+  return `${JSON.stringify(nodes, null, 4)}\n`;
+}
+
 // Beside, then renamed: a reader sees the old file or the new one, never half of one.
 function writeFlows(file, nodes) {
   const beside = `${file}.${process.pid}.new`;
@@ -114,7 +121,7 @@ function writeFlows(file, nodes) {
   try {
     const handle = fs.openSync(beside, 'w', mode);
     try {
-      fs.writeFileSync(handle, `${JSON.stringify(nodes, null, 4)}\n`);
+      fs.writeFileSync(handle, textOf(nodes));
       fs.fsyncSync(handle);
     } finally {
       fs.closeSync(handle);
@@ -126,4 +133,6 @@ function writeFlows(file, nodes) {
   }
 }
 
-module.exports = { ProjectError, STRUCTURE, assemble, credentialFileProblems, projectFiles, readArray, revision, withoutSmoke, writeFlows };
+module.exports = {
+  ProjectError, STRUCTURE, assemble, credentialFileProblems, problemsOf, projectFiles, readArray, revision, textOf, withoutSmoke, writeFlows,
+};

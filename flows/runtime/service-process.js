@@ -7,7 +7,7 @@ const { createLabels } = require('./labels');
 const { captureConsole, createLog } = require('./logging');
 const { readSecret } = require('./secrets');
 
-// -> {host, port, secrets: {NAME_FILE: value}, log, labels}; ends the process with 2 when the environment is wrong
+// -> {host, port, environment, secrets: {NAME_FILE: value}, log, labels}; ends the process with 2 when the environment is wrong
 function startService(program, { secretFiles = [] } = {}) {
   const table = {
     HOST: text(`the address that ${program} listens on, such as 127.0.0.1`),
@@ -32,6 +32,7 @@ function startService(program, { secretFiles = [] } = {}) {
   return {
     host: values.HOST,
     port: values.PORT,
+    environment: values.FLOWSHIP_ENVIRONMENT,
     secrets: Object.fromEntries(secretFiles.map((name) => [name, readSecret(values[name])])),
     labels,
     log,

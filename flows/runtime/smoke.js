@@ -6,7 +6,7 @@ const crypto = require('node:crypto');
 
 class UnknownCheckError extends Error {}
 
-function createSmoke({ definition: { checks: order, time_limit_ms: limitMs }, metrics, log }) {
+function createSmoke({ definition: { checks: order, time_limit_ms: limitMs }, dependencies, metrics, log }) {
   const inputs = new Map();
   const runs = new Map();
 
@@ -32,7 +32,8 @@ function createSmoke({ definition: { checks: order, time_limit_ms: limitMs }, me
           detail,
         });
       };
-      const late = () => finish({ error: `missing: no answer within ${limitMs} ms` });
+      // What hangs has most likely been found by the dependency's own probe, which knows where it asked.
+      const late = () => finish({ error: `missing: no answer within ${limitMs} ms${dependencies.whatIsDown()}` });
       const input = inputs.get(name);
       if (!input) {
         finish({ error: `missing: no smoke-in node offers the check ${name}; see test-smoke.json` });

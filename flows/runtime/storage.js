@@ -2,9 +2,10 @@
 // Node-RED's storage: hands out the assembled flows, takes the editor's saves apart again.
 // It knows two revisions: of the files, and of what Node-RED was last given or last saved.
 
-const { assemble, projectFiles, readArray, revision, withoutSmoke, writeFlows } = require('./project');
+const { ProjectError, assemble, problemsOf, projectFiles, readArray, revision, textOf, withoutSmoke, writeFlows } = require('./project');
 
-function createStorage({ flowsDir, log, writable }) {
+// `judge`: what the offline gate finds in the files, or with another text in the place of flows.json.
+function createStorage({ flowsDir, log, writable, judge }) {
   const state = { problem: null, fileRev: null, liveRev: null, nodes: [], smoke: [], adopted: null };
   let isNodeType = () => true;
 
@@ -23,6 +24,19 @@ function createStorage({ flowsDir, log, writable }) {
     return previous;
   }
 
+  // The files as they are, if they may run.
+  async function load() {
+    const findings = await judge();
+    if (findings.length > 0) throw new ProjectError(findings);
+    return assemble(flowsDir, isNodeType);
+  }
+
+  async function judgeFiles() {
+    await load().catch((error) => {
+      throw refused(error.message);
+    });
+  }
+
   // Settings of the runtime live as long as the process: a replica starts from its image alone.
   let settings = {};
 
@@ -31,13 +45,14 @@ function createStorage({ flowsDir, log, writable }) {
       // Node-RED registers the placeholder "unknown" as if it were a type.
       isNodeType = (type) => type !== 'unknown' && Boolean(runtime.nodes.getType(type));
     },
-    // Broken files must not run in part, and Node-RED would go on as if nothing were: it gets no
-    // flows at all, and readiness tells why.
+    // Broken files must not run in part, and Node-RED would go on as if nothing were: when it starts it gets no flows
+    // at all, and readiness says why; later it gets those that it has, since it forgets them when it gets an error.
     getFlows: async () => {
       try {
-        accept(assemble(flowsDir, isNodeType));
+        accept(await load());
         return state.nodes;
       } catch (error) {
+        if (state.fileRev !== null) return state.nodes;
         state.problem = error;
         log.error({ problems: error.problems ?? [error.message] }, 'the flow files are broken: no flow runs');
         return [];
@@ -48,6 +63,10 @@ function createStorage({ flowsDir, log, writable }) {
       if (!writable) throw new Error('the flows of this environment are read-only: change them in dev and release them');
       const file = projectFiles(flowsDir).flows;
       const platform = withoutSmoke(flows, state.smoke, unchangedFile(file));
+      const findings = await judge(textOf(platform));
+      if (findings.length === 0) findings.push(...problemsOf(platform, state.smoke, isNodeType));
+      if (findings.length > 0) throw refused(findings.join('\n'));
+      unchangedFile(file);
       writeFlows(file, platform);
       const all = [...platform, ...state.smoke];
       Object.assign(state, { problem: null, fileRev: revision(all), liveRev: revision(flows), nodes: all });
@@ -75,7 +94,8 @@ function createStorage({ flowsDir, log, writable }) {
   return {
     module,
     state: () => state,
-    assemble: () => assemble(flowsDir, isNodeType),
+    load,
+    judgeFiles,
     accept,
     // A deployment that comes from the files is saved by Node-RED too: it must not be written back.
     async adopting(nodes, work) {
@@ -87,6 +107,11 @@ function createStorage({ flowsDir, log, writable }) {
       }
     },
   };
+}
+
+// The editor shows the message, and API clients get the code.
+function refused(reasons) {
+  return Object.assign(new Error(`refused, the flows that ran go on:\n${reasons}`), { code: 'flows_refused', status: 422 });
 }
 
 module.exports = { createStorage };

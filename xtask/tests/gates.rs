@@ -371,6 +371,48 @@ fn node_fails_when_its_tests_run_too_few_lines() {
     assert!(judgement.shown.contains("the report has no line"), "{}", judgement.shown);
 }
 
+/// The attack gets through where nobody looks at who asks.
+#[test]
+fn browser_fails_when_the_editor_answers_other_pages() {
+    let tree = Tree::new();
+    tree.copy("flows/test");
+    tree.change(
+        "flows/runtime/browser-guard.js",
+        "  if (!isLocalName(req",
+        "  return null;\n  if (!isLocalName(req",
+    );
+    let judgement = tree.judge(&["browser"]);
+    if judgement.rows["browser"]["result"] == "not-run" {
+        eprintln!("not run: no browser");
+        return;
+    }
+    assert_eq!(judgement.failed(), ["browser"], "{}", judgement.shown);
+    let log = fs::read_to_string(judgement.rows["browser"]["log"].as_str().unwrap()).unwrap();
+    assert!(log.contains("✖ no page of another origin runs a command") && log.contains(",open,"), "{log}");
+}
+
+#[test]
+fn without_a_browser_its_gate_is_not_run_and_that_is_no_pass() {
+    let tree = Tree::new();
+    let bin = tree.path("bin");
+    fs::create_dir(&bin).unwrap();
+    let browsers = ["chromium", "google-chrome", "chromium-browser"];
+    for folder in std::env::split_paths(&std::env::var_os("PATH").unwrap()) {
+        for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+            if browsers.iter().all(|name| entry.file_name() != *name) {
+                let _ = std::os::unix::fs::symlink(entry.path(), bin.join(entry.file_name()));
+            }
+        }
+    }
+    for (options, code) in [(&[][..], 0), (&["--require-all"][..], 1)] {
+        let mut command = tree.xtask(&[&["ci", "browser"][..], options].concat());
+        let output = command.env("PATH", &bin).output().unwrap();
+        let shown = text(&output.stderr) + &text(&output.stdout);
+        assert_eq!(output.status.code(), Some(code), "{shown}");
+        assert!(shown.contains("no browser"), "{shown}");
+    }
+}
+
 #[test]
 fn smoke_fails_when_a_check_is_missing_and_leaves_nothing_running() {
     let tree = Tree::new();

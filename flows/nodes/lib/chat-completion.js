@@ -106,7 +106,7 @@ async function ask(provider, { messages, temperature, maxTokens, body, timeoutMs
     if (tooLarge.signal.aborted) {
       throw failureAt(provider, `answered more than ${LARGEST_ANSWER_BYTES / 1024 / 1024} MiB`, { code: 'llm_answer_invalid', fallsOver: true, cause: error });
     }
-    throw notReached(provider, error, key);
+    throw notReached(provider, error, key, timeoutMs);
   }
   const { statusCode, headers } = response;
   if (statusCode < 200 || statusCode >= 300) throw refused(provider, statusCode, response.body, headers, key);
@@ -220,10 +220,10 @@ function refused(provider, status, body, headers, key, answered = `answered ${st
   });
 }
 
-function notReached(provider, error, key) {
+function notReached(provider, error, key, timeoutMs) {
   const unavailable = { unavailable: 'llm_provider', fallsOver: true, cause: error };
   if (error instanceof TimeoutError) {
-    return failureAt(provider, 'did not answer in time', { code: 'llm_timeout', reason: 'timeout', ...unavailable });
+    return failureAt(provider, `did not answer within ${timeoutMs} ms`, { code: 'llm_timeout', reason: 'timeout', ...unavailable });
   }
   return failureAt(provider, `cannot be reached: ${masked(error.message || error.code, [key])}`, {
     code: 'llm_unavailable', reason: error.code ?? 'error', ...unavailable,
@@ -239,7 +239,7 @@ async function probeProvider(provider, timeoutMs) {
       headers: headersOf(provider, key), timeout: { request: timeoutMs }, retry: { limit: 0 }, throwHttpErrors: false, followRedirect: false,
     });
   } catch (error) {
-    throw notReached(provider, error, key);
+    throw notReached(provider, error, key, timeoutMs);
   }
   // Not every compatible endpoint lists its models; that it answered is what was asked.
   if (response.statusCode >= 300 && ![404, 405].includes(response.statusCode)) {

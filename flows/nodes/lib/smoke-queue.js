@@ -5,12 +5,12 @@ const crypto = require('node:crypto');
 const { Failure } = require('./failure');
 const { queues, smoke } = require('./platform');
 
-async function withSmokeQueue(queue, { runId, log, limitMs = smoke.time_limit_ms - 1500 }, work) {
+async function withSmokeQueue(queue, { runId, log, whatIsDown, limitMs = smoke.time_limit_ms - 1500 }, work) {
   const name = `${queues.smoke_prefix}${runId}-${crypto.randomBytes(3).toString('hex')}`;
   await queue.createSmokeQueue(name);
   let timer;
   const deadline = new Promise((_resolve, reject) => {
-    timer = setTimeout(() => reject(new Failure(`no end after ${limitMs} ms`, { code: 'smoke_timeout' })), limitMs);
+    timer = setTimeout(() => reject(new Failure(`no end after ${limitMs} ms${whatIsDown()}`, { code: 'smoke_timeout' })), limitMs);
   });
   deadline.catch(() => {});
   try {

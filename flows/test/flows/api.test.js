@@ -90,6 +90,22 @@ describe('tasks', () => {
   });
 });
 
+test('a known path answers a wrong method with what it allows; every JSON value that is no object is named as that', async () => {
+  for (const [method, where, allow] of [
+    ['DELETE', '/api/v1/queues', 'GET, HEAD'], ['POST', '/api/v1/queues/tasks', 'GET, HEAD'], ['PUT', `/api/v1/tasks/${UNKNOWN_ID}`, 'GET, HEAD'],
+    ['GET', '/api/v1/workflows/describe-text/tasks', 'POST'], ['PATCH', '/api/v1/queues/tasks/drain', 'POST'], ['GET', '/api/v1/queues/tasks/retry-failed', 'POST'],
+  ]) {
+    const answer = await platform.request(method, where);
+    assertProblem(answer, 405, new RegExp(`does not answer ${method}`));
+    assert.equal(answer.headers.get('allow'), allow);
+  }
+  assertProblem(await platform.request('DELETE', '/api/v1/nothing'), 404, /nothing answers DELETE/);
+  for (const raw of ['null', '"x"', '7', 'true', '[]']) {
+    const answer = await platform.request('POST', '/api/v1/workflows/describe-text/tasks', { raw, headers: { 'content-type': 'application/json' } });
+    assertProblem(answer, 400, /must be a JSON object/);
+  }
+});
+
 describe('keys', () => {
   test('no key, a wrong key and a revoked key are refused', async () => {
     for (const where of ['/api/v1/queues', `/api/v1/tasks/${UNKNOWN_ID}`, '/api/v1/queues/tasks']) {

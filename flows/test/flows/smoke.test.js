@@ -2,6 +2,7 @@
 // The smoke flow says what is broken, exactly: each dependency is taken away and given back.
 
 const assert = require('node:assert/strict');
+const net = require('node:net');
 const { after, before, describe, test } = require('node:test');
 const { startPlatform, until } = require('../platform.js');
 const { smoke } = require('../../platform.json');
@@ -67,6 +68,21 @@ describe('each dependency', () => {
     const checks = await assertFailed(['llm_provider', 'end_to_end']);
     assert.match(checks.llm_provider.error, /cannot be reached/);
     await platform.llm.start();
+    await assertFailed([]);
+  });
+
+  test('the model hangs: its address is named, and how long it was waited for', async () => {
+    await platform.llm.stop();
+    const silent = net.createServer().listen(platform.llm.port, '127.0.0.1');
+    try {
+      const checks = await assertFailed(['llm_provider', 'end_to_end']);
+      const waited = `the LLM provider default at http://127.0.0.1:${platform.llm.port}/v1 did not answer within `;
+      assert.equal(checks.llm_provider.error, `${waited}6000 ms`);
+      assert.ok(checks.end_to_end.error.includes(waited), checks.end_to_end.error);
+    } finally {
+      silent.close();
+      await platform.llm.start();
+    }
     await assertFailed([]);
   });
 

@@ -130,7 +130,8 @@ test('what cannot pass is asked once', async (t) => {
 
 test('a provider that says nothing runs into the time-out, once for each attempt', async (t) => {
   const { requests, baseUrl } = await provider(t, [() => {}]);
-  await assert.rejects(ask(baseUrl, { timeoutMs: 100, retries: 1 }), { code: 'llm_timeout', unavailable: 'llm_provider' });
+  const message = `the LLM provider main at ${baseUrl} did not answer within 100 ms`;
+  await assert.rejects(ask(baseUrl, { timeoutMs: 100, retries: 1 }), { code: 'llm_timeout', unavailable: 'llm_provider', message });
   assert.equal(requests.length, 2);
 });
 

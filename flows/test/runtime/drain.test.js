@@ -53,7 +53,7 @@ test('silent and idle connections do not hold the process', async (t) => {
 
 test('POST /drain does the same, behind the token', async (t) => {
   const running = await launched(t, project(t, { flows: slow(300) }));
-  assert.equal((await running.post('ops', '/drain')).status, 401);
+  assert.equal((await running.ask('POST', 'ops', '/drain')).status, 401);
   const answer = running.get('flows', '/slow');
   await running.log(accepted);
   assert.equal((await running.operate('/drain')).status, 202);

@@ -117,17 +117,20 @@ function start(t, made, overrides = {}) {
     const { port } = await running.log((line) => line.message === 'listening' && line.listener === listener, `listening ${listener}`);
     return `http://127.0.0.1:${port}${where}`;
   };
-  running.get = async (listener, where) => answerOf(await fetch(await running.url(listener, where), { signal: AbortSignal.timeout(LIMIT_MS) }));
-  running.post = async (listener, where, body, headers = {}) =>
-    answerOf(
-      await fetch(await running.url(listener, where), {
-        method: 'POST',
-        signal: AbortSignal.timeout(LIMIT_MS),
-        headers: { 'content-type': 'application/json', ...headers },
-        body: body === undefined ? undefined : JSON.stringify(body),
-      }),
-    );
-  running.operate = (where, body) => running.post('ops', where, body, { authorization: `Bearer ${OPS_TOKEN}` });
+  running.ask = async (method, listener, where, { headers = {}, body } = {}) => {
+    const signal = AbortSignal.timeout(LIMIT_MS);
+    return answerOf(await fetch(await running.url(listener, where), { method, headers, body, signal, redirect: 'manual' }));
+  };
+  // As a program asks: with the operations token where one is needed.
+  const token = (listener) => (['editor', 'ops'].includes(listener) ? { authorization: `Bearer ${OPS_TOKEN}` } : {});
+  running.get = (listener, where) => running.ask('GET', listener, where, { headers: token(listener) });
+  running.send = (method, listener, where, body, headers = {}) =>
+    running.ask(method, listener, where, {
+      headers: { 'content-type': 'application/json', ...token(listener), ...headers },
+      body: body === undefined ? undefined : JSON.stringify(body),
+    });
+  running.post = (listener, where, body, headers) => running.send('POST', listener, where, body, headers);
+  running.operate = (where, body) => running.post('ops', where, body);
   running.started = () => running.log((line) => line.message?.startsWith('started: '), 'started');
   running.stop = async (signal = 'SIGTERM') => {
     child.kill(signal);

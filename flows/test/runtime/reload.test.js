@@ -95,7 +95,7 @@ test('a request in flight on nodes that did not change completes', async (t) => 
 test('it needs the token, and exists in dev only', async (t) => {
   const made = project(t, { flows: greeting('one', 'hello') });
   const production = await launched(t, made);
-  assert.equal((await production.post('ops', '/reload')).status, 401);
+  assert.equal((await production.ask('POST', 'ops', '/reload')).status, 401);
   assert.equal((await production.post('ops', '/reload', undefined, { authorization: 'Bearer wrong' })).status, 401);
   const { status, body } = await production.operate('/reload');
   assert.equal(status, 403);

@@ -65,11 +65,16 @@ test('some of the checks can be asked for; an unknown one is an error that names
   assert.equal(wrong.status, 400);
   assert.equal(wrong.body.detail, `unknown check que: expected some of ${ORDER.join(', ')}`);
   assert.equal((await running.operate('/smoke', { checks: 'queue' })).status, 400);
+  for (const body of [null, 'queue', 7, ['queue']]) {
+    const answer = await running.operate('/smoke', body);
+    assert.equal(answer.status, 400, JSON.stringify(body));
+    assert.match(answer.body.detail, /the body must be a JSON object/);
+  }
 });
 
 test('it needs the token', async (t) => {
   const running = await launched(t, project(t, { smoke: smokeFlow(all('pass')) }));
-  const { status, headers } = await running.post('ops', '/smoke');
+  const { status, headers } = await running.ask('POST', 'ops', '/smoke');
   assert.equal(status, 401);
   assert.equal(headers.get('www-authenticate'), 'Bearer');
 });
@@ -78,6 +83,7 @@ test('a check that does not answer in time is missing; its late answer changes n
   const warnings = [];
   const smoke = createSmoke({
     definition: { checks: ['fast', 'late'], time_limit_ms: 30 },
+    dependencies: { whatIsDown: () => '; llm_provider is down: nothing at http://127.0.0.1:1/v1' },
     metrics: { set() {}, increment() {} },
     log: { info() {}, warn: (fields) => warnings.push(fields) },
   });
@@ -86,7 +92,7 @@ test('a check that does not answer in time is missing; its late answer changes n
   smoke.register('late', { start: (run) => begun.push(run) });
   const answer = await smoke.run();
   assert.equal(answer.status, 'failed');
-  assert.deepEqual(answer.checks.map((check) => [check.status, check.error]), [['passed', null], ['failed', 'missing: no answer within 30 ms']]);
+  assert.deepEqual(answer.checks.map((check) => [check.status, check.error]), [['passed', null], ['failed', 'missing: no answer within 30 ms; llm_provider is down: nothing at http://127.0.0.1:1/v1']]);
   assert.equal(begun[0].signal.aborted, true, 'the check can see that nobody waits any more');
   smoke.result(begun[0].run_id, 'late', {});
   assert.deepEqual(warnings, [{ run_id: begun[0].run_id, check: 'late' }]);

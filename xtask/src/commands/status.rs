@@ -1,11 +1,16 @@
 //! `cargo xtask status`: what runs here.
 
+use std::collections::BTreeMap;
+
 use anyhow::Result;
 
+use super::dev::opened::recorded;
 use super::dev::{DEFAULT, running};
 use crate::context::Context;
+use crate::engines::process::editor_link::editor_link;
 use crate::engines::process::supervisor::protocol::{HealthState, ServiceStatus};
 use crate::exit::Reported;
+use crate::platform::{node_red, secrets};
 use crate::site;
 use crate::stdout;
 
@@ -25,13 +30,37 @@ pub struct Options {
 pub fn run(context: &Context, options: &Options) -> Result<()> {
     site::named(&context.root, &options.environment)?;
     let (services, _) = running::client(context, &options.environment)?.status()?;
+    let editors = editors(context, &options.environment, &services)?;
     if context.json {
-        stdout::json(&services)?;
+        let described = services.iter().map(|service| {
+            let mut described = serde_json::json!(service);
+            if let Some(link) = editors.get(&service.name.0) {
+                described["editor"] = link.as_str().into();
+            }
+            described
+        });
+        stdout::json(&described.collect::<Vec<_>>())?;
     } else {
-        stdout::text(&table(&services))?;
+        let links = editors.values().map(|link| format!("\neditor  {link}\n"));
+        stdout::text(&(table(&services) + &links.collect::<String>()))?;
     }
     let well = services.iter().all(|service| service.health == HealthState::Healthy);
     if well { Ok(()) } else { Err(Reported.into()) }
+}
+
+/// The link that opens the editor, by the service that serves it.
+fn editors(
+    context: &Context,
+    environment: &str,
+    services: &[ServiceStatus],
+) -> Result<BTreeMap<String, String>> {
+    let Some((folder, _)) = recorded(context, environment)? else { return Ok(BTreeMap::new()) };
+    let token = folder.join("secrets").join(secrets::OPS_TOKEN.0);
+    let link = |service: &ServiceStatus| {
+        let port = service.ports.get(node_red::EDITOR.name)?;
+        Some(editor_link(*port, &token).map(|link| (service.name.0.clone(), link)))
+    };
+    services.iter().filter_map(link).collect()
 }
 
 fn table(services: &[ServiceStatus]) -> String {

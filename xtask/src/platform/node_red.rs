@@ -67,7 +67,12 @@ pub fn service() -> Service {
             on_change: vec![
                 OnChange {
                     paths: vec!["flows/flows.json", "flows/test-smoke.json"],
-                    reaction: Reaction::ReloadFlows { port: OPS, path: "/reload", token: secrets::OPS_TOKEN },
+                    reaction: Reaction::ReloadFlows {
+                        port: OPS,
+                        path: "/reload",
+                        token: secrets::OPS_TOKEN,
+                        gate: "FLOW_GATE",
+                    },
                 },
                 OnChange {
                     paths: vec![

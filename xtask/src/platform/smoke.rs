@@ -4,8 +4,8 @@ use vocabulary::model::{Condition, RouteRule, SmokeCheck, SmokeStep, SmokeSuite,
 
 use super::{llm, mcp_tools, node_red, postgres};
 
-/// A call of the model or of a tool is given up before the check itself is.
-const CALL_LIMIT_MS: u32 = 8_000;
+/// A call of the model or of a tool is given up, also when it was repeated once, before the check itself is.
+const CALL_LIMIT_MS: u32 = 6_000;
 
 pub fn smoke() -> SmokeSuite {
     SmokeSuite {

@@ -19,7 +19,7 @@ every! {
     /// What is installed, or found, as one thing; it brings one or more programs.
     Tool {
         Pip, Node, Postgres, Dbmate, Actionlint, Zizmor, Hadolint, Gitleaks, CargoAudit, Syft, Compose, Just, GitCliff,
-        CargoLlvmCov, LlvmTools, Valgrind,
+        CargoLlvmCov, LlvmTools, Valgrind, Chromium,
         Python, Cargo, Git, Gh, Compiler, Docker, Haproxy, Kubectl, Terraform,
     }
 }
@@ -31,7 +31,7 @@ every! {
         Postgres, Initdb, PgCtl, PgIsready, Psql, Pgbench, PgBasebackup, PgReceivewal, PgVerifybackup, PgCombinebackup,
         PgDump,
         Dbmate, Actionlint, Zizmor, Hadolint, Gitleaks, CargoAudit, Syft, Compose, Just, GitCliff,
-        CargoLlvmCov, LlvmProfdata, LlvmCov, Valgrind,
+        CargoLlvmCov, LlvmProfdata, LlvmCov, Valgrind, Chromium,
         Python, Cargo, Git, Gh, Compiler, Docker, Haproxy, Kubectl, Terraform,
     }
 }
@@ -105,6 +105,14 @@ impl Tool {
                 Some("3.19"),
                 "valgrind libc6-dbg",
                 "valgrind",
+            ),
+            Tool::Chromium => own(
+                "Chromium",
+                "see what web pages can do to the listeners of a developer's machine",
+                false,
+                None,
+                "chromium",
+                "chromium",
             ),
             Tool::Just => wheel("just", "be measured beside, by `cargo xtask bench gates`", "rust-just"),
             Tool::Haproxy => own(
@@ -220,6 +228,7 @@ impl Program {
             Program::LlvmProfdata => (Tool::LlvmTools, "llvm-profdata", DASHES),
             Program::LlvmCov => (Tool::LlvmTools, "llvm-cov", DASHES),
             Program::Valgrind => (Tool::Valgrind, "valgrind", DASHES),
+            Program::Chromium => (Tool::Chromium, "chromium", DASHES),
             Program::Just => (Tool::Just, "bin/just", DASHES),
             Program::Haproxy => (Tool::Haproxy, "haproxy", &["-v"][..]),
             Program::Python => (Tool::Python, "python3", DASHES),
@@ -241,6 +250,14 @@ impl Program {
 
     pub fn tool(self) -> Tool {
         self.location().tool
+    }
+
+    /// Names under which systems have it besides that of its file.
+    pub fn also_called(self) -> &'static [&'static str] {
+        match self {
+            Program::Chromium => &["google-chrome", "chromium-browser"],
+            _ => &[],
+        }
     }
 
     /// The name of the command, as people type it.

@@ -106,14 +106,17 @@ impl Toolbox {
                 }
                 Ok(path)
             }
-            Source::Host { debian, fedora, .. } => which::which(location.file).map_err(|_| {
-                anyhow!(
-                    "{} is not on PATH, it is needed to {}: {}",
-                    location.file,
-                    entry.purpose,
-                    how_to_get(debian, fedora)
-                )
-            }),
+            Source::Host { debian, fedora, .. } => {
+                let mut names = [location.file].into_iter().chain(program.also_called().iter().copied());
+                names.find_map(|name| which::which(name).ok()).ok_or_else(|| {
+                    anyhow!(
+                        "{} is not on PATH, it is needed to {}: {}",
+                        location.file,
+                        entry.purpose,
+                        how_to_get(debian, fedora)
+                    )
+                })
+            }
             Source::RustComponent { component, least } => rust_component::find(location.file, least)
                 .ok_or_else(|| {
                     anyhow!(

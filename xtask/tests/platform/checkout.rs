@@ -12,6 +12,9 @@ use crate::control::Control;
 use crate::processes::{Pid, running_in};
 use crate::{tree, until, web};
 
+/// Below a checkout that was brought up.
+pub const OPS_TOKEN: &str = ".flowship/dev/secrets/ops-token";
+
 /// Dropping it takes its platform down, also when a test fails, and then shows what the services said.
 pub struct Checkout {
     folder: TempDir,

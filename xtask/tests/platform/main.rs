@@ -11,6 +11,7 @@ mod tree;
 mod web;
 
 mod accounts;
+mod editor;
 mod foreground;
 mod hanging;
 mod killed;

@@ -3,7 +3,7 @@
 use rustix::process::Signal;
 
 use crate::background::Background;
-use crate::checkout::Checkout;
+use crate::checkout::{Checkout, OPS_TOKEN};
 use crate::flow_files::{FLOWS, endpoint};
 use crate::until;
 use crate::web::{ask, get};
@@ -68,7 +68,9 @@ fn the_editor_deploys(checkout: &Checkout, dev: &mut Background) {
         serde_json::from_str(&checkout.read("flows/test-smoke.json")).unwrap();
     let all = [checkout.flows(), smoke, endpoint("deployed", "from the editor", 0)].concat();
     let editor = checkout.url("node-red-a", "editor", "/admin/flows");
-    let answer = ask("POST", &editor, None, Some(&serde_json::to_string(&all).unwrap())).unwrap();
+    let token = checkout.read(OPS_TOKEN);
+    let all = serde_json::to_string(&all).unwrap();
+    let answer = ask("POST", &editor, Some(token.trim()), Some(&all)).unwrap();
     assert!((200..300).contains(&answer.status), "{answer:?}");
     dev.await_line(seen, &["node-red-a", "flows.json changed"]);
     assert_eq!(get(&checkout.url("node-red-a", "flows", "/deployed")).unwrap().body, "from the editor");

@@ -147,7 +147,7 @@ fn web() -> Service {
         process: Some(Process {
             on_change: vec![OnChange {
                 paths: vec!["flows"],
-                reaction: Reaction::ReloadFlows { port: HTTP, path: "/reload", token: TOKEN },
+                reaction: Reaction::ReloadFlows { port: HTTP, path: "/reload", token: TOKEN, gate: "GATE" },
             }],
             ..process(vec![command(vec![])])
         }),
@@ -690,20 +690,20 @@ const RULES: &[(Change, &[&str])] = &[
     (
         |p| {
             process_at(p, WEB).on_change[0].reaction =
-                Reaction::ReloadFlows { port: SQL, path: "/", token: TOKEN }
+                Reaction::ReloadFlows { port: SQL, path: "/", token: TOKEN, gate: "GATE" }
         },
         &["service web: flows are reloaded through db.sql, which is no port of it; name one of http"],
     ),
     (
         |p| {
             process_at(p, WEB).on_change[0].reaction =
-                Reaction::ReloadFlows { port: HTTP, path: "x", token: TOKEN }
+                Reaction::ReloadFlows { port: HTTP, path: "x", token: TOKEN, gate: "GATE" }
         },
         &["service web: flows are reloaded at \"x\"; a path begins with /"],
     ),
     (
         |p| {
-            let reaction = Reaction::ReloadFlows { port: HTTP, path: "/", token: PASSWORD };
+            let reaction = Reaction::ReloadFlows { port: HTTP, path: "/", token: PASSWORD, gate: "GATE" };
             process_at(p, WEB).on_change[0].reaction = reaction;
         },
         &["service web: it names the file of password without reading it; add the use"],

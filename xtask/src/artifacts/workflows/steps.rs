@@ -129,8 +129,9 @@ fn bring(requirement: Requirement) -> Option<(&'static str, &'static str)> {
             "Start an engine that may be restarted",
             "sudo systemctl stop docker.socket docker.service containerd.service && sudo ops/scripts/start-engine.sh",
         )),
-        // The last two are within reach there.
-        Requirement::ContainerEngine
+        // These are within reach there.
+        Requirement::Browser
+        | Requirement::ContainerEngine
         | Requirement::Root
         | Requirement::AdvisoryDatabase
         | Requirement::NpmAudits => None,

@@ -1,7 +1,7 @@
 //! `cargo xtask check flows`: would Node-RED start them, and would they answer?
 
 use std::fs;
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Read as _};
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
@@ -18,12 +18,37 @@ const SMOKE: &str = "flows/test-smoke.json";
 const CATALOGUE: &str = "flows/catalogue.json";
 const NODES: &str = "flows/nodes";
 
+/// Bytes of flows that are judged: many times more than the editor sends.
+const LIMIT: u64 = 64 * 1024 * 1024;
+
 /// Names under which Node-RED stores credentials beside a flow file `flows.json`.
 const CREDENTIAL_FILES: &[&str] =
     &["flows/flows_cred.json", "flows/flows.json_cred.json", "flows/.flows_cred.json"];
 
-pub fn run(context: &Context) -> Result<()> {
-    let findings = judge_flows(&context.root)?;
+#[derive(Debug, clap::Args)]
+pub struct Options {
+    /// Judge what comes in on standard input in the place of flows/flows.json
+    #[arg(long)]
+    stdin: bool,
+}
+
+pub fn run(context: &Context, options: &Options) -> Result<()> {
+    let findings = if options.stdin {
+        let mut text = String::new();
+        std::io::stdin()
+            .take(LIMIT + 1)
+            .read_to_string(&mut text)
+            .map_err(|error| refused(format!("standard input: {error}; expected {}", wanted(PLATFORM))))?;
+        if text.len() as u64 > LIMIT {
+            return Err(refused(format!(
+                "standard input: more than {LIMIT} bytes; expected {}",
+                wanted(PLATFORM)
+            )));
+        }
+        judge(&context.root, Some(text))?
+    } else {
+        judge_flows(&context.root)?
+    };
     if context.json {
         stdout::json(&json!({ "findings": findings }))?;
     } else if findings.is_empty() {
@@ -45,6 +70,11 @@ pub fn run(context: &Context) -> Result<()> {
 /// # Errors
 /// Refused when a file is missing or cannot be read as text, all such files at once.
 pub fn judge_flows(root: &Path) -> Result<Vec<Finding>> {
+    judge(root, None)
+}
+
+/// `candidate` takes the place of the platform's flow file.
+fn judge(root: &Path, candidate: Option<String>) -> Result<Vec<Finding>> {
     let mut missing = Vec::new();
     let mut text = |name: &str| {
         files::text(&root.join(name), files::TEXT).unwrap_or_else(|error| {
@@ -52,7 +82,8 @@ pub fn judge_flows(root: &Path) -> Result<Vec<Finding>> {
             String::new()
         })
     };
-    let (platform, smoke, catalogue) = (text(PLATFORM), text(SMOKE), text(CATALOGUE));
+    let platform = candidate.unwrap_or_else(|| text(PLATFORM));
+    let (smoke, catalogue) = (text(SMOKE), text(CATALOGUE));
     let editor: Vec<(String, String)> =
         editor_files(root)?.into_iter().map(|name| (text(&name), name)).collect();
     if !missing.is_empty() {

@@ -29,7 +29,7 @@ pub struct Options {
 #[derive(Debug, Subcommand)]
 enum What {
     /// Judge the flows before Node-RED loads them; exit 1 with all findings
-    Flows,
+    Flows(flows::Options),
     /// Look for known vulnerabilities of the crates in Cargo.lock
     Advisories(advisories::Options),
     /// Ask the npm registry for known vulnerabilities of the packages in production
@@ -45,7 +45,7 @@ enum What {
 impl Options {
     /// See [`crate::plan::register`]. The others only read, and one of them runs each time that a flow is saved.
     pub fn is_registered(&self) -> bool {
-        !matches!(self.what, What::Flows | What::Compliance(_))
+        !matches!(self.what, What::Flows(_) | What::Compliance(_))
     }
 }
 
@@ -53,7 +53,7 @@ impl Options {
 /// When the judgement cannot be made, or is not good.
 pub fn run(context: &Context, options: Options) -> Result<()> {
     match options.what {
-        What::Flows => flows::run(context),
+        What::Flows(options) => flows::run(context, &options),
         What::Advisories(options) => advisories::run(context, &options),
         What::NpmAdvisories => npm_advisories::run(context),
         What::Licences => licences::run(context),

@@ -81,6 +81,7 @@ pub fn programs_of(gate: &Gate) -> Vec<&'static str> {
     let required = gate.requires.iter().flat_map(|one| match one {
         Requirement::LlvmTools => &["cargo", "cargo-llvm-cov", "llvm-cov", "llvm-profdata"][..],
         Requirement::Valgrind => &["cargo", "valgrind"],
+        Requirement::Browser => &["chromium"],
         Requirement::ContainerEngine | Requirement::OwnEngine => &["docker"],
         // A user or an answer from outside is no version.
         Requirement::Root | Requirement::AdvisoryDatabase | Requirement::NpmAudits => &[],

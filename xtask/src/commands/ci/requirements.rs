@@ -57,6 +57,7 @@ fn look(context: &Context, toolbox: &Toolbox, requirement: Requirement) -> Resul
             toolbox.path(Program::LlvmProfdata).and_then(|_| toolbox.path(Program::LlvmCov)).map(|_| ())
         }
         Requirement::Valgrind => toolbox.path(Program::Valgrind).map(|_| ()),
+        Requirement::Browser => toolbox.path(Program::Chromium).map(|_| ()),
     }
 }
 

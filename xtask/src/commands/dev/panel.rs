@@ -1,8 +1,9 @@
 //! What is shown once a platform is up: where everything is, and what to try.
 
-use vocabulary::model::{Exposure, Protocol};
+use vocabulary::model::{Port, Protocol};
 
 use super::opened::Opened;
+use crate::engines::process::editor_link::editor_link;
 use crate::engines::process::instance::{ADDRESS, is_open, socket};
 use crate::platform::{node_red, secrets};
 
@@ -14,20 +15,26 @@ pub fn text(opened: &Opened, duration_ms: u64, detached: bool, inspects: bool) -
         out.push_str(&format!("  {name:<20} {address:<32} {purpose}\n"));
     };
     for unit in opened.units() {
-        for port in unit.service.ports.iter().filter(|port| is_open(port.exposure, &opened.environment)) {
+        let open = |port: &&Port| is_open(port.exposure, &opened.environment);
+        for port in unit.service.ports.iter().filter(open) {
+            if port.name == node_red::EDITOR.name {
+                continue;
+            }
             let Some(number) = opened.instance.ports.get(&socket(&unit, port.name)) else { continue };
             let address = match port.protocol {
                 Protocol::Tcp => format!("{ADDRESS}:{number}"),
                 web => format!("{}://{ADDRESS}:{number}", web.scheme()),
             };
-            let path = if port.exposure == Exposure::Development { "/admin" } else { "" };
-            row(format!("{}.{}", unit.name(), port.name), format!("{address}{path}"), port.purpose);
+            row(format!("{}.{}", unit.name(), port.name), address, port.purpose);
         }
     }
     let first = opened.units().into_iter().find(|unit| unit.service.id == node_red::ID);
     if let (Some(unit), Some(port)) = (first, opened.debugger(inspects)) {
         let purpose = "the Node.js debugger: chrome://inspect, or \"attach\" in an editor";
         row(format!("{}.inspect", unit.name()), format!("{ADDRESS}:{port}"), purpose);
+    }
+    for link in editor_links(opened) {
+        out.push_str(&format!("\n  editor     {link}\n"));
     }
     let folder = relative(opened, &opened.instance.folder);
     let provider = match &opened.environment.llm {
@@ -49,6 +56,15 @@ pub fn text(opened: &Opened, duration_ms: u64, detached: bool, inspects: bool) -
         "  stop       Ctrl-C\n\nFlows, nodes and migrations take effect when you save them.\n\n"
     });
     out
+}
+
+fn editor_links(opened: &Opened) -> Vec<String> {
+    let token = opened.instance.secret(secrets::OPS_TOKEN);
+    let ports = opened
+        .units()
+        .into_iter()
+        .filter_map(|unit| opened.instance.ports.get(&socket(&unit, node_red::EDITOR.name)).copied());
+    ports.map(|port| editor_link(port, &token).unwrap_or_else(|error| format!("{error:#}"))).collect()
 }
 
 fn relative(opened: &Opened, path: &std::path::Path) -> String {

@@ -283,7 +283,7 @@ fn watch(around: &Surroundings<'_>, watcher: &Unit<'_>, changed: &Unit<'_>, chan
             ignore.extend(["*.js", "*.mjs", "*.cjs"].map(str::to_owned));
             vec![docker(&["restart", &container], &format!("{}-restart", changed.name()))]
         }
-        Reaction::ReloadFlows { port, path, token } => {
+        Reaction::ReloadFlows { port, path, token, .. } => {
             let number = around.resolver.own_port(watcher, *port).unwrap_or_default();
             let mut judge = around.xtask.to_vec();
             judge.extend(["--root", &root.display().to_string(), "check", "flows"].map(str::to_owned));

@@ -299,10 +299,17 @@ fn spec(around: &Surroundings<'_>, unit: &Unit<'_>) -> ProcessSpec {
         Destination::Internet => None,
     });
     let after = after.flat_map(|id| around.resolver.units.iter().filter(move |other| other.service.id == id));
+    let mut env = environment(around, unit, command);
+    env.extend(process.on_change.iter().filter_map(|change| match &change.reaction {
+        Reaction::ReloadFlows { gate, .. } => {
+            Some(((*gate).to_owned(), Arg::from(json!(flow_gate(around)).to_string())))
+        }
+        _ => None,
+    }));
     ProcessSpec {
         name: ServiceName(name.clone()),
         argv: argv.into_iter().map(Arg::from).collect(),
-        env: environment(around, unit, command),
+        env,
         cwd: around.resolver.instance.root.join("flows"),
         health: unit
             .service
@@ -374,20 +381,12 @@ fn is_first(around: &Surroundings<'_>, unit: &Unit<'_>) -> bool {
 
 fn watch(around: &Surroundings<'_>, watcher: &Unit<'_>, changed: &Unit<'_>, change: &OnChange) -> Watch {
     let root = &around.resolver.instance.root;
-    let xtask = around.programs["xtask"].clone();
     let actions = match &change.reaction {
         Reaction::Restart => vec![WatchAction::Restart { service: ServiceName(changed.name()) }],
-        Reaction::ReloadFlows { port, path, token } => {
+        Reaction::ReloadFlows { port, path, token, .. } => {
             let number = around.resolver.own_port(watcher, *port).unwrap_or_default();
-            let mut judge = xtask;
-            judge.extend([
-                "--root".to_owned(),
-                root.display().to_string(),
-                "check".to_owned(),
-                "flows".to_owned(),
-            ]);
             vec![
-                exec(around, judge, BTreeMap::new(), "check-flows"),
+                exec(around, flow_gate(around), BTreeMap::new(), "check-flows"),
                 WatchAction::Http {
                     method: "POST".to_owned(),
                     url: format!("http://{}:{number}{path}", super::instance::ADDRESS),
@@ -411,6 +410,13 @@ fn watch(around: &Surroundings<'_>, watcher: &Unit<'_>, changed: &Unit<'_>, chan
         debounce_ms: QUIET_MS,
         actions,
     }
+}
+
+fn flow_gate(around: &Surroundings<'_>) -> Vec<String> {
+    let mut argv = around.programs["xtask"].clone();
+    let root = around.resolver.instance.root.display().to_string();
+    argv.extend(["--root", &root, "check", "flows"].map(str::to_owned));
+    argv
 }
 
 fn exec(around: &Surroundings<'_>, argv: Vec<String>, env: BTreeMap<String, Arg>, log: &str) -> WatchAction {

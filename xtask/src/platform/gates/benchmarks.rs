@@ -12,7 +12,17 @@ pub fn gate() -> Gate {
                  requests",
         commands: vec![xtask(&["measure", "instructions"]), xtask(&["measure", "requests"])],
         // Requests are asked by the clock: what else uses the processors comes first.
-        after: vec!["tests", "coverage", "node", "smoke", "images", "engine", "rehearsal", "engine-restart"],
+        after: vec![
+            "tests",
+            "coverage",
+            "node",
+            "browser",
+            "smoke",
+            "images",
+            "engine",
+            "rehearsal",
+            "engine-restart",
+        ],
         requires: vec![Requirement::Valgrind],
         reads: Reads::Files(vec!["flows", "ops", "xtask", "Cargo.toml", "Cargo.lock", "rust-toolchain.toml"]),
         negative_control: "xtask/tests/measures.rs::ten_percent_more_instructions_fail_and_noise_does_not",

@@ -2,6 +2,7 @@
 
 mod advisories;
 mod benchmarks;
+mod browser;
 mod clippy;
 pub mod compliance;
 mod containers;
@@ -39,6 +40,7 @@ pub fn gates() -> Vec<Gate> {
         tests::gate(),
         coverage::gate(),
         node::gate(),
+        browser::gate(),
         smoke::gate(),
         images::gate(),
         engine::gate(),

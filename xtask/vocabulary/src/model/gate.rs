@@ -99,6 +99,8 @@ pub enum Requirement {
     LlvmTools,
     /// It counts instructions.
     Valgrind,
+    /// Chromium, or a browser that is driven as it is.
+    Browser,
     /// The RustSec database, given or within reach.
     AdvisoryDatabase,
     /// An npm registry that tells of advisories; mirrors often do not.
@@ -121,6 +123,7 @@ impl Requirement {
             Self::Root => "the caller is not root",
             Self::LlvmTools => "no LLVM tools",
             Self::Valgrind => "no Valgrind",
+            Self::Browser => "no browser",
             Self::AdvisoryDatabase => "no advisory database",
             Self::NpmAudits => "the npm registry answers no audits",
         }

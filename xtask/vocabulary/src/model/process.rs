@@ -63,8 +63,9 @@ pub struct OnChange {
 pub enum Reaction {
     /// Restart the service, gracefully.
     Restart,
-    /// Judge the flows with the offline gate, then ask the running service to load them.
-    ReloadFlows { port: PortRef, path: &'static str, token: SecretRef },
+    /// Judge the flows with the offline gate, then ask the running service to load them. The service finds the gate's
+    /// command in the variable `gate`, a JSON list, and asks it about what comes in by another way, such as the editor.
+    ReloadFlows { port: PortRef, path: &'static str, token: SecretRef, gate: &'static str },
     /// Run the one-shot service again.
     RunAgain,
 }

@@ -485,7 +485,7 @@ fn process(platform: &Platform, service: &Service, report: &mut Report) {
             (Reaction::Restart | Reaction::ReloadFlows { .. }, Lifetime::OneShot) => {
                 report.add(subject(service), "a one-shot service is run again, not restarted");
             }
-            (Reaction::ReloadFlows { port, path, token }, _) => {
+            (Reaction::ReloadFlows { port, path, token, .. }, _) => {
                 own_port(platform, service, *port, "flows are reloaded through", report);
                 url_path(service, "flows are reloaded at", path, report);
                 reads(service, *token, report);

@@ -1,0 +1,25 @@
+//! What web pages can do to a developer's machine, in a real browser.
+
+use vocabulary::model::{Evidence, Gate, GateCommand, GateGroup, Reads, Requirement};
+
+pub fn gate() -> Gate {
+    Gate {
+        id: "browser",
+        group: GateGroup::Node,
+        checks: "in a real browser, no page of another origin gets a command run, and a developer deploys in the editor",
+        commands: vec![GateCommand {
+            program: "npm",
+            arguments: vec!["run", "--silent", "test:browser"],
+            calls: vec!["node", "chromium"],
+            folder: "flows",
+            evidence: Evidence::NodeTests,
+            sarif: None,
+        }],
+        after: vec!["node"],
+        requires: vec![Requirement::Browser],
+        reads: Reads::Files(vec!["flows"]),
+        negative_control: "xtask/tests/gates.rs::browser_fails_when_the_editor_answers_other_pages",
+        remedy: "look at what the failing assertion names; flows/runtime/browser-guard.js keeps other pages away",
+        limit_seconds: 600,
+    }
+}

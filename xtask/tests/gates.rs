@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -12,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
 use tempfile::TempDir;
 
 /// All gates but the smoke: that one brings up a platform.
@@ -205,7 +207,7 @@ fn a_good_tree_passes() {
     }
     assert!(table.contains("\ngates: 7 passed, 0 failed\n"), "{table}");
     let shown = text(&output.stderr);
-    assert!(shown.lines().count() < 20, "a good gate takes a line for each command:\n{shown}");
+    assert!(shown.lines().count() < 26, "a good gate takes a line for each command:\n{shown}");
 }
 
 #[test]
@@ -653,4 +655,178 @@ fn the_alias_shows_what_cargo_does_and_why_it_waits() {
     fs::write(path("build.rs"), "fn main() {}").unwrap();
     let again = String::from_utf8(xtask().wait_with_output().unwrap().stderr).unwrap();
     assert!(again.contains("Compiling xtask"), "{again}");
+}
+
+/// A folder of the cache with one program in it, and a list that agrees: what gets past the comparison with what was
+/// installed, such as a bad release of the program itself.
+fn entry(cache: &Path, like: &Path, file: &str, text: &[u8]) {
+    let folder = cache.join("tools").join(like.file_name().unwrap());
+    let program = folder.join(file);
+    fs::create_dir_all(program.parent().unwrap()).unwrap();
+    executable(&program, text);
+    let list =
+        format!("#mtree\n./{file} type=file mode=0755 size={} sha256digest={}\n", text.len(), sum(text));
+    fs::write(folder.join("installed.mtree"), list).unwrap();
+}
+
+fn sum(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().fold(String::new(), |sum, byte| format!("{sum}{byte:02x}"))
+}
+
+fn executable(path: &Path, text: &[u8]) {
+    fs::write(path, text).unwrap();
+    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
+}
+
+/// The installed programs of these tests: the folder of each, and the file below it.
+fn installed() -> BTreeMap<String, (PathBuf, String)> {
+    let tree = Tree::new();
+    assert_eq!(tree.ci(&["workflows", "containers"]).status.code(), Some(0));
+    let found: Vec<Value> =
+        serde_json::from_slice(&tree.xtask(&["doctor", "--json"]).output().unwrap().stdout).unwrap();
+    let place = |finding: &Value| {
+        let path = PathBuf::from(finding["path"].as_str()?);
+        let folder =
+            path.ancestors().find(|folder| folder.parent().is_some_and(|shelf| shelf.ends_with("tools")))?;
+        let below = path.strip_prefix(folder).ok()?.to_str()?.to_owned();
+        Some((finding["program"].as_str()?.to_owned(), (folder.to_owned(), below)))
+    };
+    found.iter().filter_map(place).collect()
+}
+
+/// What finds nothing, says nothing, cannot run, or only seems to find something.
+#[test]
+fn a_judge_that_does_not_find_a_planted_fault_is_not_believed() {
+    let installed = installed();
+    let judges = ["actionlint", "zizmor", "hadolint", "docker-compose"];
+    let words = "is potentially untrusted unpinned-uses DL3006 services.planted.image must be a string";
+    for (kind, text, told) in [
+        (
+            "agrees with everything",
+            "#!/bin/sh\nexit 0\n".to_owned(),
+            "exit code 0, and the last that it said was: nothing",
+        ),
+        (
+            "agrees with nothing",
+            "#!/bin/sh\nexit 1\n".to_owned(),
+            "exit code 1, and the last that it said was: nothing",
+        ),
+        (
+            "prints what it reads",
+            "#!/bin/sh\nfor word; do test -f \"$word\" && cat \"$word\"; done\nexit 1\n".to_owned(),
+            "exit code 1, and the last that it said was: ",
+        ),
+        (
+            "says it and ends well",
+            format!("#!/bin/sh\necho '{words}'\n"),
+            "it said so and ended with exit code 0 all the same",
+        ),
+        ("is garbage", "\x7fELF garbage".to_owned(), "Exec format error (os error 8); remove "),
+        ("is empty", String::new(), "Exec format error (os error 8); remove "),
+    ] {
+        let tree = Tree::new();
+        let cache = tree.path("cache");
+        for name in judges {
+            let (folder, file) = &installed[name];
+            entry(&cache, folder, file, text.as_bytes());
+        }
+        let mut command = tree.xtask(&["ci", "workflows", "containers", "--keep-going", "--json"]);
+        let output = command.env("FLOWSHIP_CACHE", &cache).output().unwrap();
+        assert_eq!(output.status.code(), Some(1), "{kind}");
+        let value: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let errors: String =
+            value["gates"].as_array().unwrap().iter().map(|row| row["error"].to_string()).collect();
+        for name in judges {
+            let named = errors.contains(&format!("{name} did not find the planted fault"))
+                || errors.contains(&format!("{name} does not run on this machine"));
+            assert!(named, "{kind}: {name}: {errors}");
+        }
+        assert!(errors.contains(told), "{kind}: {errors}");
+        assert!(!tree.path(".flowship/evidence/gate").exists(), "{kind}: nothing was proven");
+        assert!(!tree.path(".flowship/ci/planted/workflows-1").exists(), "{kind}");
+    }
+}
+
+#[test]
+fn a_judge_that_was_replaced_in_the_cache_does_not_run() {
+    let installed = installed();
+    let tree = Tree::new();
+    let cache = tree.path("cache");
+    let trace = tree.path("it-ran");
+    for name in ["actionlint", "zizmor"] {
+        let (folder, file) = &installed[name];
+        entry(&cache, folder, file, b"#!/bin/sh\nexit 1\n");
+        let program = cache.join("tools").join(folder.file_name().unwrap()).join(file);
+        executable(&program, format!("#!/bin/sh\ntouch '{}'\n", trace.display()).as_bytes());
+    }
+    let mut command = tree.xtask(&["ci", "workflows"]);
+    // Nothing can be installed either.
+    command
+        .env("FLOWSHIP_CACHE", &cache)
+        .env("PIP_INDEX_URL", "http://127.0.0.1:1/simple")
+        .env("PIP_NO_INDEX", "1");
+    let output = command.output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let shown = text(&output.stderr);
+    for part in ["actionlint (", "zizmor (", "was changed after the installation: expected 17 bytes, found "]
+    {
+        assert!(shown.contains(part), "{part}: {shown}");
+    }
+    assert!(!trace.exists() && !shown.contains("✓ workflows"), "{shown}");
+}
+
+/// A program on PATH that hands everything on to another.
+fn on_path(tree: &Tree, name: &str, before: &str) -> String {
+    let real = Command::new("sh").args(["-c", &format!("command -v {name}")]).output().unwrap();
+    let folder = tree.path("bin");
+    fs::create_dir_all(&folder).unwrap();
+    executable(
+        &folder.join(name),
+        format!("#!/bin/sh\n{before}\nexec {} \"$@\"\n", text(&real.stdout).trim()).as_bytes(),
+    );
+    format!("{}:{}", folder.display(), std::env::var("PATH").unwrap())
+}
+
+#[test]
+fn a_program_of_the_user_is_believed_only_when_it_finds_a_planted_fault_and_stays_the_same() {
+    for (kind, before, expected) in [
+        (
+            "does nothing",
+            "test \"$1\" = fmt && exit 0",
+            Some("cargo did not find the planted fault, for which it says \"Diff in \""),
+        ),
+        ("changes itself", "echo '#' >> \"$0\"", Some("cargo was replaced while the gate ran: SHA-256 ")),
+        ("is a wrapper", "", None),
+    ] {
+        let tree = Tree::new();
+        let path = on_path(&tree, "cargo", before);
+        let output = tree.xtask(&["ci", "format", "--json"]).env("PATH", path).output().unwrap();
+        assert_eq!(output.status.code(), Some(expected.map_or(0, |_| 1)), "{kind}: {}", text(&output.stderr));
+        let value: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let error = value["gates"][0]["error"].as_str().unwrap_or_default();
+        assert!(error.contains(expected.unwrap_or_default()), "{kind}: {error}");
+        let record = fs::read_to_string(tree.path(".flowship/evidence/gate/format.json"));
+        assert_eq!(record.is_ok(), expected.is_none(), "{kind}");
+        let sum = sum(&fs::read(tree.path("bin/cargo")).unwrap());
+        assert!(record.is_err() || record.unwrap().contains(&sum), "{kind}");
+    }
+}
+
+#[test]
+fn the_evidence_names_the_programs_that_ran_by_their_sums() {
+    let installed = installed();
+    let tree = Tree::new();
+    assert_eq!(tree.ci(&["workflows", "flows"]).status.code(), Some(0));
+    for (gate, names) in
+        [("workflows", &["actionlint", "zizmor"][..]), ("flows", &["node", "nrlint", "xtask"])]
+    {
+        let record: Value =
+            serde_json::from_str(&tree.text(&format!(".flowship/evidence/gate/{gate}.json"))).unwrap();
+        let programs = record["programs"].as_object().unwrap();
+        assert_eq!(programs.keys().collect::<Vec<_>>(), names);
+        for name in names {
+            let Some((folder, file)) = installed.get(*name) else { continue };
+            assert_eq!(programs[*name], sum(&fs::read(folder.join(file)).unwrap()), "{name}");
+        }
+    }
 }

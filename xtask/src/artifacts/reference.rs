@@ -3,8 +3,8 @@
 use vocabulary::formats::markdown::{Block, code, write};
 use vocabulary::model::topology::{Network, Scope, Topology, WayOut};
 use vocabulary::model::{
-    Destination, Exposure, Health, Image, Lifetime, MetricKind, Need, Platform, Reads, SecretSource, Service,
-    Severity,
+    Destination, Exposure, Gate, Health, Image, Lifetime, MetricKind, Need, Platform, Proof, Reads,
+    SecretSource, Service, Severity,
 };
 
 use super::artifact::{Artifact, Family, banner};
@@ -163,6 +163,7 @@ fn pages() -> Vec<Page> {
                 "waits for",
                 "elsewhere",
                 "limit",
+                "believed because",
                 "when it fails",
             ],
             rows: gates,
@@ -482,10 +483,29 @@ fn gates(platform: &Platform) -> Vec<Vec<String>> {
                     .collect::<Vec<_>>()
                     .join("; "),
                 format!("{} s", gate.limit_seconds),
+                proofs(gate),
                 gate.remedy.to_owned(),
             ]
         })
         .collect()
+}
+
+/// Why each of its programs is believed, once.
+fn proofs(gate: &Gate) -> String {
+    let mut proofs = Vec::new();
+    for command in &gate.commands {
+        let proof = match &command.proof {
+            Proof::PlantedFault(fault) => {
+                format!("{} finds a planted fault: {}", command.program, code(fault.finding))
+            }
+            Proof::OwnTests => "our own judgement has tests".to_owned(),
+            Proof::InCommand(how) => (*how).to_owned(),
+        };
+        if !proofs.contains(&proof) {
+            proofs.push(proof);
+        }
+    }
+    proofs.join("; ")
 }
 
 fn compliance(platform: &Platform) -> Vec<Vec<String>> {

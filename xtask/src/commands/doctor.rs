@@ -11,10 +11,12 @@ use crate::nearest::closest;
 use crate::stdout;
 use crate::tools::catalogue::Source;
 use crate::tools::toolbox::{how_to_get, how_to_get_component};
-use crate::tools::{NpmProject, Tool, Toolbox, progress, version};
+use crate::tools::{NpmProject, State as Installed, Tool, Toolbox, progress, version};
 
 /// The name under which `--install` takes the npm modules.
 const MODULES: &str = "modules";
+
+const OF_ITSELF: &str = "cargo xtask doctor --install, or by itself on first need";
 
 /// What is known of one program.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -126,13 +128,10 @@ fn look(toolbox: &Toolbox) -> Result<Vec<Finding>> {
 
 fn finding(toolbox: &Toolbox, tool: Tool) -> Result<Finding> {
     let (entry, program) = (tool.entry(), tool.program());
-    let path = toolbox.path(program).ok();
-    let there = path.is_some().then(|| toolbox.version(program));
     let (required, minimum, get, absent, wanted) = match entry.source {
         Source::Wheel { .. } => {
             let locked = toolbox.locked_version(tool)?.to_owned();
-            let get = "cargo xtask doctor --install, or by itself on first need".to_owned();
-            (true, None, get, State::NotYet, Some(locked))
+            (true, None, OF_ITSELF.to_owned(), State::NotYet, Some(locked))
         }
         Source::Host { needed, minimum, debian, fedora } => (
             needed,
@@ -145,28 +144,32 @@ fn finding(toolbox: &Toolbox, tool: Tool) -> Result<Finding> {
             (false, None, how_to_get_component(component, least), State::Missing, None)
         }
     };
-    let program = program.command().to_owned();
+    let installed = tool.distribution().map(|_| toolbox.state(tool)).transpose()?;
+    let path = toolbox.path(program).ok();
     let finding = |state, version, get| Finding {
-        program,
+        program: program.command().to_owned(),
         state,
         required,
         version,
-        path,
+        path: path.clone(),
         purpose: entry.purpose,
         get,
     };
-    Ok(match there {
-        None => finding(absent, wanted, get),
-        Some(Err(error)) => {
-            let remedy = match entry.source {
-                Source::Wheel { .. } => {
-                    format!("; remove {} and install it again", toolbox.wheel_folder(tool)?.display())
-                }
-                Source::Host { .. } | Source::RustComponent { .. } => String::new(),
-            };
-            finding(State::Broken, None, format!("{error:#}{remedy}"))
+    match installed {
+        Some(Installed::Absent | Installed::Unlisted) => return Ok(finding(absent, wanted, get)),
+        // Nobody knows what it would do.
+        Some(Installed::Changed(how)) => {
+            return Ok(finding(State::Broken, wanted, reinstall(&how, program.command())));
         }
-        Some(Ok(found)) => {
+        Some(Installed::Whole) | None => {}
+    }
+    if path.is_none() {
+        return Ok(finding(absent, wanted, get));
+    }
+    Ok(match toolbox.version(program) {
+        Err(error) => finding(State::Broken, None, format!("{error:#}; {get}")),
+        Ok(None) => finding(State::Broken, None, format!("it prints no version; {get}")),
+        Ok(found) => {
             let old = minimum.is_some_and(|least| !version::at_least(found.as_deref().unwrap_or(""), least));
             let get = if old { format!("needs {}: {get}", minimum.unwrap_or_default()) } else { get };
             finding(if old { State::TooOld } else { State::Found }, found, get)
@@ -174,17 +177,27 @@ fn finding(toolbox: &Toolbox, tool: Tool) -> Result<Finding> {
     })
 }
 
+fn reinstall(how: &str, name: &str) -> String {
+    format!(
+        "{how}; it is not run. `cargo xtask doctor --install {name}` installs it again, as does whatever needs it"
+    )
+}
+
 fn modules(toolbox: &Toolbox, project: NpmProject<'_>) -> Result<Finding> {
     let folder = toolbox.npm_folder(project)?;
-    let there = folder.is_dir();
+    let (state, get) = match toolbox.modules_state(&folder) {
+        Installed::Whole => (State::Found, String::new()),
+        Installed::Absent | Installed::Unlisted => (State::NotYet, OF_ITSELF.to_owned()),
+        Installed::Changed(how) => (State::Broken, reinstall(&how, MODULES)),
+    };
     Ok(Finding {
         program: MODULES.to_owned(),
-        state: if there { State::Found } else { State::NotYet },
         required: true,
         version: None,
-        path: there.then_some(folder),
+        path: (state != State::NotYet).then_some(folder),
         purpose: "run and test the flows",
-        get: "cargo xtask doctor --install, or by itself on first need".to_owned(),
+        state,
+        get,
     })
 }
 

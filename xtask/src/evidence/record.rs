@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 /// The version of the form below. Records of another one are not read.
-pub const SCHEMA: u32 = 2;
+pub const SCHEMA: u32 = 3;
 
 /// A pass and what it rests on.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -28,6 +28,8 @@ pub struct Record {
     pub environment_sha256: String,
     /// Versions of the programs, by name.
     pub tools: BTreeMap<String, String>,
+    /// Lower-case hexadecimal SHA-256 of the file of each program that ran, by name.
+    pub programs: BTreeMap<String, String>,
     pub arguments: Vec<Ran>,
     /// What the programs left as figures, by name; see `FLOWSHIP_OUTPUT`.
     pub figures: BTreeMap<String, Figure>,
@@ -150,6 +152,7 @@ pub mod tests {
             definition_sha256: "2".repeat(64),
             environment_sha256: "3".repeat(64),
             tools: BTreeMap::from([("cargo".to_owned(), "1.95.0".to_owned())]),
+            programs: BTreeMap::from([("cargo".to_owned(), "4".repeat(64))]),
             arguments: vec![Ran {
                 program: "cargo".to_owned(),
                 arguments: vec!["test".to_owned()],

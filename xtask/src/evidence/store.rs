@@ -106,9 +106,9 @@ mod tests {
         let state = tempfile::tempdir().unwrap();
         write(state.path(), &record("tests")).unwrap();
         let path = file(state.path(), Kind::Gate, "tests");
-        let newer = fs::read_to_string(&path).unwrap().replacen("\"schema\": 2", "\"schema\": 3", 1);
+        let newer = fs::read_to_string(&path).unwrap().replacen("\"schema\": 3", "\"schema\": 4", 1);
         for (text, part) in
-            [("", "expected the record"), ("{}", "expected the record"), (&*newer, "of version 3")]
+            [("", "expected the record"), ("{}", "expected the record"), (&*newer, "of version 4")]
         {
             fs::write(&path, text).unwrap();
             let error = format!("{:#}", read_all(state.path()).unwrap_err());

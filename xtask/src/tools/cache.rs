@@ -8,8 +8,11 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, bail};
 use tempfile::TempDir;
 
+use super::manifest::{self, State};
 use super::progress::Progress;
 use crate::exit::refused;
+
+const SET_CACHE: &str = "set FLOWSHIP_CACHE to a folder you can write";
 
 /// `$FLOWSHIP_CACHE`, else `$XDG_CACHE_HOME/flowship`, else `~/.cache/flowship`. Pure; `variable` reads the
 /// environment. Relative values of the last two do not count, as the XDG base directory specification has it.
@@ -40,13 +43,15 @@ pub struct Entry {
     lock: File,
     /// Where the entry is to appear.
     destination: PathBuf,
+    stamp: PathBuf,
     /// A folder beside it for what is being made, removed with this value.
     stage: TempDir,
 }
 
 impl Entry {
-    /// Waits for the right to make `shelf/key`, shown as the subject, sweeps what killed makers left, and gives a fresh stage; none
-    /// when the entry is there already and `whole`.
+    /// Waits for the right to make `shelf/key`, shown as the subject, sweeps what killed makers left, and gives a fresh
+    /// stage; none when the entry is there already as it was installed. One that is not is set aside, or removed
+    /// when nothing says what it was.
     ///
     /// # Errors
     /// The cache cannot be written, or the wait was cancelled.
@@ -55,39 +60,49 @@ impl Entry {
         shelf: &str,
         key: &str,
         subject: &str,
-        whole: impl Fn(&Path) -> bool,
         progress: &dyn Progress,
     ) -> Result<Option<Self>> {
-        let shelf = cache.join(shelf);
-        let destination = shelf.join(key);
-        if whole(&destination) {
-            return Ok(None);
+        let before = match state(cache, shelf, key) {
+            State::Whole => return Ok(None),
+            State::Changed(how) => format!("{subject}: {how}: "),
+            State::Absent | State::Unlisted => String::new(),
+        };
+        let (folder, locks) = (cache.join(shelf), cache.join("locks"));
+        for folder in [&folder, &locks] {
+            fs::create_dir_all(folder)
+                .with_context(|| format!("{before}{}: cannot be made; {SET_CACHE}", folder.display()))?;
         }
-        let locks = cache.join("locks");
-        for folder in [&shelf, &locks] {
-            fs::create_dir_all(folder).with_context(|| {
-                format!("{}: cannot be made; set FLOWSHIP_CACHE to a folder you can write", folder.display())
-            })?;
-        }
-        let (lock, waited) = take(&locks.join(format!("{key}.lock")), subject, progress)?;
-        if whole(&destination) {
-            if waited {
-                progress.finished(subject, "installed by the other run");
+        let lock = locks.join(format!("{key}.lock"));
+        let file = opened(&lock).with_context(|| {
+            format!("{before}{}: cannot be opened for locking; {SET_CACHE}", lock.display())
+        })?;
+        let (lock, waited) = take(file, &lock, subject, progress)?;
+        let destination = folder.join(key);
+        match state(cache, shelf, key) {
+            State::Whole => {
+                if waited {
+                    progress.finished(subject, "installed by the other run");
+                }
+                return Ok(None);
             }
-            return Ok(None);
+            State::Changed(how) => {
+                let aside = set_aside(cache, &destination, key)?;
+                let text = format!("{how}; it was moved to {} and is installed again", aside.display());
+                progress.waiting(subject, &text);
+            }
+            State::Absent | State::Unlisted => {}
         }
         let prefix = format!(".{key}.");
-        for found in fs::read_dir(&shelf)? {
+        for found in fs::read_dir(&folder)? {
             let found = found?;
-            // The entry itself is here when something was deleted from it, as cleaners of caches do.
             if found.file_name() == *key || found.file_name().to_string_lossy().starts_with(&prefix) {
-                fs::remove_dir_all(found.path()).with_context(|| {
+                remove(&found.path()).with_context(|| {
                     format!("{}: not whole, and cannot be removed", found.path().display())
                 })?;
             }
         }
-        let stage = tempfile::Builder::new().prefix(&prefix).suffix(".part").tempdir_in(&shelf)?;
-        Ok(Some(Self { lock, destination, stage }))
+        let stage = tempfile::Builder::new().prefix(&prefix).suffix(".part").tempdir_in(&folder)?;
+        Ok(Some(Self { lock, destination, stamp: stamp(cache, key), stage }))
     }
 
     pub fn stage(&self) -> &Path {
@@ -99,22 +114,54 @@ impl Entry {
         Ok(self.lock.try_clone()?)
     }
 
-    /// Makes the finished folder, which is somewhere in the stage, the entry.
+    /// Makes the finished folder, which is somewhere in the stage, the entry, with a list of its files.
+    ///
+    /// # Errors
+    /// It cannot be read or moved, such as on a full disk.
     pub fn finish(self, made: &Path) -> Result<PathBuf> {
+        manifest::write(made)?;
         fs::rename(made, &self.destination)
             .with_context(|| format!("{}: cannot be put in its place", self.destination.display()))?;
+        manifest::remember(&self.destination, &self.stamp);
         Ok(self.destination.clone())
     }
 }
 
-fn take(path: &Path, subject: &str, progress: &dyn Progress) -> Result<(File, bool)> {
-    let mut file = OpenOptions::new()
-        .create(true)
-        .truncate(false)
-        .read(true)
-        .write(true)
-        .open(path)
-        .with_context(|| format!("{}: cannot be opened for locking", path.display()))?;
+/// What became of the entry `shelf/key`.
+pub fn state(cache: &Path, shelf: &str, key: &str) -> State {
+    manifest::look(&cache.join(shelf).join(key), &stamp(cache, key))
+}
+
+fn stamp(cache: &Path, key: &str) -> PathBuf {
+    cache.join("verified").join(key)
+}
+
+/// Keeps what somebody may want to look at; the one of an earlier time makes room.
+fn set_aside(cache: &Path, entry: &Path, key: &str) -> Result<PathBuf> {
+    let aside = cache.join("changed").join(key);
+    let act = || -> std::io::Result<()> {
+        fs::create_dir_all(cache.join("changed"))?;
+        if fs::symlink_metadata(&aside).is_ok() {
+            remove(&aside)?;
+        }
+        fs::rename(entry, &aside)
+    };
+    act().with_context(|| {
+        format!("{}: not what was installed, and cannot be moved to {}", entry.display(), aside.display())
+    })?;
+    Ok(aside)
+}
+
+/// A folder with all in it, or a file that is where one belongs. Follows no link.
+fn remove(path: &Path) -> std::io::Result<()> {
+    if fs::symlink_metadata(path)?.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) }
+}
+
+fn opened(lock: &Path) -> std::io::Result<File> {
+    OpenOptions::new().create(true).truncate(false).read(true).write(true).open(lock)
+}
+
+fn take(mut file: File, path: &Path, subject: &str, progress: &dyn Progress) -> Result<(File, bool)> {
     let mut told = false;
     loop {
         match file.try_lock() {
@@ -179,13 +226,14 @@ mod tests {
         let cache = tempfile::tempdir().unwrap();
         let shelf = cache.path().join("tools");
         fs::create_dir_all(shelf.join(".a-1.killed.part/half")).unwrap();
-        let entry = Entry::begin(cache.path(), "tools", "a-1", "a", Path::is_dir, &Lines).unwrap().unwrap();
+        let begin = || Entry::begin(cache.path(), "tools", "a-1", "a", &Lines).unwrap();
+        let entry = begin().unwrap();
         let made = entry.stage().join("made");
         fs::create_dir(&made).unwrap();
         assert!(!shelf.join("a-1").exists());
         entry.finish(&made).unwrap();
         let names: Vec<_> = fs::read_dir(&shelf).unwrap().map(|found| found.unwrap().file_name()).collect();
         assert_eq!(names, ["a-1"]);
-        assert!(Entry::begin(cache.path(), "tools", "a-1", "a", Path::is_dir, &Lines).unwrap().is_none());
+        assert!(begin().is_none());
     }
 }

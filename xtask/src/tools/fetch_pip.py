@@ -9,6 +9,7 @@ is among those given. Prints progress in pip's raw form. Exit codes: 0 done, 3 n
 """
 
 import base64
+import compileall
 import configparser
 import hashlib
 import html.parser
@@ -162,6 +163,8 @@ def fetch(version, folder, sums):
                 print(f"{name}: its SHA-256 is {found}, which is not among the locked ones", file=sys.stderr)
                 return ANOTHER_FILE
             zipfile.ZipFile(wheel).extractall(folder)
+            # Now, and never again: what is added to an installed program later is taken for a change of it.
+            compileall.compile_dir(folder, quiet=2)
             return 0
         print(f"no place offers the wheel of pip {version}", file=sys.stderr)
     except (OSError, ValueError) as error:

@@ -12,10 +12,11 @@ use anyhow::{Context as _, Result, anyhow, bail};
 
 use super::cache::{self, Entry};
 use super::catalogue::{Program, Tool};
+use super::manifest::State;
 use super::pip::{self, Failure};
 use super::progress::Progress;
 use super::requirements::{self, Locked};
-use super::toolbox::{NpmProject, Toolbox};
+use super::toolbox::{NpmProject, Toolbox, key_of};
 use super::{npm, version};
 
 use crate::files;
@@ -27,8 +28,11 @@ pub fn wheels(toolbox: &Toolbox, tools: &[Tool], progress: &dyn Progress) -> Vec
         Err(error) => return vec![error],
     };
     if let Err(error) = pip_itself(toolbox, &python, progress) {
-        let others: Vec<_> =
-            tools.iter().filter(|tool| **tool != Tool::Pip).map(|tool| tool.entry().name).collect();
+        let named = |tool: &Tool| match toolbox.state(*tool) {
+            Ok(State::Changed(how)) => format!("{} ({how})", tool.entry().name),
+            _ => tool.entry().name.to_owned(),
+        };
+        let others: Vec<_> = tools.iter().filter(|tool| **tool != Tool::Pip).map(named).collect();
         return vec![if others.is_empty() {
             error
         } else {
@@ -57,8 +61,8 @@ pub fn modules(
     progress: &dyn Progress,
 ) -> Result<()> {
     const SUBJECT: &str = "npm modules";
-    let key = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let Some(entry) = Entry::begin(&toolbox.cache, "npm", &key, SUBJECT, whole_modules, progress)? else {
+    let key = key_of(folder);
+    let Some(entry) = Entry::begin(&toolbox.cache, "npm", &key, SUBJECT, progress)? else {
         return Ok(());
     };
     let made = entry.stage().join("made");
@@ -96,17 +100,6 @@ pub fn modules(
     Ok(())
 }
 
-/// Whether a folder has every program of a tool.
-pub fn whole(tool: Tool, folder: &Path) -> bool {
-    Program::ALL.iter().filter(|program| program.tool() == tool).all(|program| there(folder, *program))
-}
-
-/// Whether a folder of the cache has the modules of a project.
-pub fn whole_modules(folder: &Path) -> bool {
-    folder.join("node_modules").is_dir()
-}
-
-/// An empty file is what a power cut leaves of one that was not yet on the disk.
 fn there(folder: &Path, program: Program) -> bool {
     fs::metadata(folder.join(program.location().file)).is_ok_and(|file| file.is_file() && file.len() > 0)
 }
@@ -189,11 +182,9 @@ fn make(
     install: impl FnOnce(&Entry, &Path, &str) -> Result<Result<(), String>>,
 ) -> Result<()> {
     let folder = toolbox.wheel_folder(tool)?;
-    let key = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let key = key_of(&folder);
     let subject = format!("{} {}", tool.entry().name, wheels[0].version);
-    let Some(entry) =
-        Entry::begin(&toolbox.cache, "tools", &key, &subject, |folder| whole(tool, folder), progress)?
-    else {
+    let Some(entry) = Entry::begin(&toolbox.cache, "tools", &key, &subject, progress)? else {
         return Ok(());
     };
     let made = entry.stage().join("made");

@@ -1,9 +1,11 @@
 //! External programs: the catalogue, where each is, how it is installed on first need.
 //!
-//! [`Toolbox::ensure`] installs, [`Toolbox::path`] and [`Toolbox::invocation`] only look.
+//! [`Toolbox::ensure`] installs, and has what is in the cache compared with what was installed; [`Toolbox::path`] and
+//! [`Toolbox::invocation`] only look whether it is there.
 
 mod cache;
 mod install;
+mod manifest;
 mod npm;
 mod pip;
 pub mod requirements;
@@ -14,6 +16,7 @@ pub mod catalogue;
 pub mod progress;
 pub mod toolbox;
 
+pub use self::manifest::State;
 pub use self::{catalogue::Program, progress::Progress, toolbox::Invocation};
 pub use self::{
     catalogue::Tool,

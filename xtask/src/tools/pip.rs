@@ -44,7 +44,8 @@ pub fn index() -> Vec<OsString> {
 /// `python3 ARGV`: installs exactly the wheels of a requirements file into a folder. What the user configured
 /// (index, proxy, certificates) stays in force, except for what would change which files are installed.
 pub fn install(pip: &Path, requirements: &Path, target: &Path) -> Vec<OsString> {
-    let mut argv: Vec<OsString> = vec!["-I".into(), pip.into()];
+    // Bytecode was written when pip was unpacked.
+    let mut argv: Vec<OsString> = vec!["-I".into(), "-B".into(), pip.into()];
     argv.extend(
         [
             "install",
@@ -133,7 +134,7 @@ mod tests {
     fn the_command_lines() {
         assert_eq!(
             text(install(Path::new("/p/pip/__main__.py"), Path::new("/s/locked.txt"), Path::new("/s/made"))),
-            "-I /p/pip/__main__.py install --require-hashes --no-deps --only-binary=:all: --no-compile --no-input \
+            "-I -B /p/pip/__main__.py install --require-hashes --no-deps --only-binary=:all: --no-compile --no-input \
              --disable-pip-version-check --root-user-action=ignore --progress-bar=raw --target /s/made \
              -r /s/locked.txt"
         );

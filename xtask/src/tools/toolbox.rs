@@ -3,15 +3,20 @@
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow, bail};
 
 use super::catalogue::{Program, Source, Tool};
+use super::manifest::State;
 use super::progress::Progress;
 use super::requirements::{self, Requirements};
-use super::{cache, install, npm, rust_component, version};
+use super::{cache, install, manifest, npm, rust_component, version};
 use crate::context::Context;
 use crate::exit::refused;
+
+/// Some need a second on a busy machine.
+const VERSION_LIMIT: Duration = Duration::from_secs(30);
 
 /// The pinned and the user's own programs of one tree.
 #[derive(Debug, Clone)]
@@ -61,8 +66,8 @@ impl Toolbox {
         Ok(Self { cache: cache::found()?, requirements })
     }
 
-    /// Installs those of the tools that are pinned and missing, several at once, and whatever they need to be
-    /// installed. The user's own among them must be on PATH.
+    /// Installs those of the tools that are pinned and not there as they were installed, several at once, and whatever
+    /// they need to be installed. The user's own among them must be on PATH.
     ///
     /// # Errors
     /// Every tool that could not be had, with what to do; refused when one is not locked.
@@ -72,7 +77,7 @@ impl Toolbox {
         for tool in tools {
             match tool.entry().source {
                 Source::Wheel { .. } => {
-                    if !install::whole(*tool, &self.wheel_folder(*tool)?) && !missing.contains(tool) {
+                    if !missing.contains(tool) && self.state(*tool)? != State::Whole {
                         missing.push(*tool);
                     }
                 }
@@ -85,6 +90,20 @@ impl Toolbox {
             problems.extend(install::wheels(self, &missing, progress));
         }
         together(problems)
+    }
+
+    /// Whether a pinned tool is in the cache as it was installed.
+    ///
+    /// # Errors
+    /// Refused when it is not locked.
+    pub fn state(&self, tool: Tool) -> Result<State> {
+        let folder = self.wheel_folder(tool)?;
+        Ok(cache::state(&self.cache, "tools", &key_of(&folder)))
+    }
+
+    /// The same of npm modules; the folder is [`Toolbox::npm_folder`].
+    pub fn modules_state(&self, folder: &Path) -> State {
+        cache::state(&self.cache, "npm", &key_of(folder))
     }
 
     /// The file of a program. Installs nothing.
@@ -129,6 +148,31 @@ impl Toolbox {
         }
     }
 
+    /// Lower-case hexadecimal SHA-256 of the file of a program; of a pinned one as it was installed, which
+    /// [`Toolbox::state`] compares. Of what a link or a wrapper on PATH stands for it says nothing more.
+    ///
+    /// # Errors
+    /// The program is not there or cannot be read.
+    pub fn sha256(&self, program: Program) -> Result<String> {
+        let location = program.location();
+        match location.tool.entry().source {
+            Source::Wheel { .. } => {
+                manifest::listed_sha256(&self.wheel_folder(location.tool)?, location.file)
+            }
+            Source::Host { .. } | Source::RustComponent { .. } => {
+                manifest::sha256(&self.path(program)?.canonicalize()?)
+            }
+        }
+    }
+
+    /// The same of a file of installed npm modules, `PACKAGE/PATH`; the folder is [`Toolbox::npm_folder`].
+    ///
+    /// # Errors
+    /// The list of what was installed has no such file or cannot be read.
+    pub fn sha256_of_module(&self, folder: &Path, file: &str) -> Result<String> {
+        manifest::listed_sha256(folder, &format!("node_modules/{file}"))
+    }
+
     /// How a program is started, with its interpreter when it has one. Installs nothing.
     ///
     /// # Errors
@@ -136,9 +180,7 @@ impl Toolbox {
     pub fn invocation(&self, program: Program) -> Result<Invocation> {
         let path = self.path(program)?;
         Ok(match program.location().interpreter {
-            Some(interpreter) => {
-                Invocation { program: self.path(interpreter)?, args: vec![path.into_os_string()] }
-            }
+            Some(interpreter) => by(interpreter, self.path(interpreter)?, path),
             None => Invocation { program: path, args: Vec::new() },
         })
     }
@@ -154,9 +196,7 @@ impl Toolbox {
             Source::Host { .. } | Source::RustComponent { .. } => self.path(program)?,
         };
         Ok(match location.interpreter {
-            Some(interpreter) => {
-                Invocation { program: self.planned(interpreter)?.program, args: vec![path.into_os_string()] }
-            }
+            Some(interpreter) => by(interpreter, self.planned(interpreter)?.program, path),
             None => Invocation { program: path, args: Vec::new() },
         })
     }
@@ -167,13 +207,17 @@ impl Toolbox {
     /// The program is not there or cannot be run.
     pub fn version(&self, program: Program) -> Result<Option<String>> {
         let argv = self.invocation(program)?.argv(program.location().version);
-        let output = duct::cmd(&argv[0], &argv[1..])
+        let handle = duct::cmd(&argv[0], &argv[1..])
             .stdin_null()
             .stdout_capture()
             .stderr_capture()
             .unchecked()
-            .run()
+            .start()
             .with_context(|| format!("{} cannot be run", argv[0].display()))?;
+        let Some(output) = handle.wait_timeout(VERSION_LIMIT)? else {
+            handle.kill()?;
+            bail!("{} does not print its version within {} s", argv[0].display(), VERSION_LIMIT.as_secs());
+        };
         let text = String::from_utf8_lossy(&output.stdout);
         if !output.status.success() {
             bail!(
@@ -195,7 +239,7 @@ impl Toolbox {
     pub fn npm_modules(&self, project: NpmProject<'_>, progress: &dyn Progress) -> Result<PathBuf> {
         let folder = self.npm_folder(project)?;
         let modules = folder.join("node_modules");
-        if !install::whole_modules(&folder) {
+        if self.modules_state(&folder) != State::Whole {
             self.ensure(&[Tool::Node], progress)?;
             install::modules(self, project, &folder, progress)?;
         }
@@ -264,6 +308,17 @@ pub fn how_to_get_component(component: &str, least: u32) -> String {
     format!(
         "rustup component add {component}, or apt-get install llvm-{least} (Debian), dnf install llvm (Fedora)"
     )
+}
+
+/// An interpreter that runs a file, and writes nothing beside it: that would be a change of what was installed.
+fn by(interpreter: Program, program: PathBuf, file: PathBuf) -> Invocation {
+    let switches: &[&str] = if interpreter == Program::Python { &["-I", "-B"] } else { &[] };
+    let args = switches.iter().map(OsString::from).chain([file.into_os_string()]).collect();
+    Invocation { program, args }
+}
+
+pub(super) fn key_of(folder: &Path) -> String {
+    folder.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 
 fn together(problems: Vec<anyhow::Error>) -> Result<()> {

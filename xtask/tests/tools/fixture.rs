@@ -28,7 +28,7 @@ def write(name, version, files):
     print(name, version, hashlib.sha256(wheel.read_bytes()).hexdigest())
 
 files = {str(f.relative_to(pip)): (f.read_bytes(), 0o644)
-         for f in pip.rglob("*") if f.is_file() and f.suffix != ".pyc" and "dist-info" not in f.parent.name}
+         for f in pip.rglob("*") if f.is_file() and f.suffix not in (".pyc", ".mtree") and "dist-info" not in f.parent.name}
 write("pip", sys.argv[3], files)
 for wheel in sys.argv[4:]:
     name, version, path, text = wheel.split("|", 3)

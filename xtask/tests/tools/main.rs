@@ -2,6 +2,9 @@
 
 mod fixture;
 mod index;
+#[path = "../surroundings/namespaces.rs"]
+mod namespaces;
+mod verified;
 
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;

@@ -4,10 +4,10 @@ use vocabulary::model::{
     Alert, ChangeClass, CheckTimes, Command, Condition, ConfigurationFile, Container, ContainerPolicy,
     Destination, Draining, Edge, EdgePolicy, Evidence, Exposure, Fact, Folder, Gate, GateCommand, GateGroup,
     Health, Identity, Image, Initialise, Label, Lifetime, LlmEndpoint, Metric, MetricKind, MetricRef, Need,
-    OnChange, Platform, Port, PortRef, Probe, Process, Protocol, QueuePolicy, Reaction, Reads, Resources,
-    Review, RouteRule, Scrape, Scratch, Secret, SecretRef, SecretSource, SecretUse, Service, ServiceId,
-    Severity, Shape, SmokeCheck, SmokeStep, SmokeSuite, Stop, Storage, Test, User, Value, Variable, Volume,
-    VolumeRef,
+    OnChange, PlantedArgument, PlantedFault, PlantedFile, Platform, Port, PortRef, Probe, Process, Proof,
+    Protocol, QueuePolicy, Reaction, Reads, Resources, Review, RouteRule, Scrape, Scratch, Secret, SecretRef,
+    SecretSource, SecretUse, Service, ServiceId, Severity, Shape, SmokeCheck, SmokeStep, SmokeSuite, Stop,
+    Storage, Test, User, Value, Variable, Volume, VolumeRef,
 };
 
 const WEB: ServiceId = ServiceId("web");
@@ -221,6 +221,11 @@ fn gate(id: &'static str, after: Vec<&'static str>) -> Gate {
             folder: ".",
             evidence: Evidence::ExitCode,
             sarif: None,
+            proof: Proof::PlantedFault(PlantedFault {
+                files: vec![PlantedFile { name: "lib.rs", text: "fault" }],
+                arguments: vec![PlantedArgument::Path("lib.rs")],
+                finding: "finding",
+            }),
         }],
         after,
         requires: vec![],
@@ -228,6 +233,14 @@ fn gate(id: &'static str, after: Vec<&'static str>) -> Gate {
         negative_control: "tests/gates.rs::it_fails",
         remedy: "mend it",
         limit_seconds: 60,
+    }
+}
+
+/// What the second gate's program must find.
+fn fault(platform: &mut Platform) -> &mut PlantedFault {
+    match &mut platform.gates[1].commands[0].proof {
+        Proof::PlantedFault(fault) => fault,
+        other => panic!("{other:?}"),
     }
 }
 
@@ -770,6 +783,37 @@ const RULES: &[(Change, &[&str])] = &[
     (
         |p| p.gates[1].negative_control = "it_fails",
         &["gate tests: no test is known that plants a fault and sees it fail: name one as FILE::NAME"],
+    ),
+    (
+        |p| p.gates[1].commands[0].proof = Proof::OwnTests,
+        &["gate tests, cargo: it finds no planted fault before it is believed: give it one"],
+    ),
+    (
+        |p| p.gates[1].commands[0].proof = Proof::InCommand("it looks"),
+        &["gate tests, cargo: only this very program can see to it itself: give it a planted fault"],
+    ),
+    (
+        |p| {
+            let command = &mut p.gates[1].commands[0];
+            (command.program, command.calls, command.proof) =
+                (GateCommand::XTASK, vec!["gitleaks"], Proof::OwnTests);
+        },
+        &["gate tests, xtask: it calls others: say how it sees that they do their work"],
+    ),
+    (
+        |p| {
+            let command = &mut p.gates[1].commands[0];
+            (command.program, command.proof) = (GateCommand::XTASK, Proof::InCommand(" "));
+        },
+        &["gate tests, xtask: how it sees that others do their work is not said"],
+    ),
+    (|p| fault(p).files.clear(), &["gate tests, cargo: its planted fault is in no file*"]),
+    (|p| fault(p).arguments.clear(), &["gate tests, cargo: its planted fault is in no file*"]),
+    (|p| fault(p).finding = "", &["gate tests, cargo: what it must find is empty*"]),
+    (|p| fault(p).finding = "fault", &["gate tests, cargo: what it must find is empty, or in the planted*"]),
+    (
+        |p| fault(p).files[0].name = "a/b",
+        &["gate tests, cargo: a planted file has no name, or one with a folder*"],
     ),
     (|p| p.gates[1].limit_seconds = 0, &["gate tests: its limit is 0 s; give it time to run"]),
     (

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde_json::json;
-use vocabulary::model::{Evidence, Gate, GateCommand, Sarif};
+use vocabulary::model::{Evidence, Gate, GateCommand, PlantedArgument, PlantedFault, Proof, Sarif};
 
 use crate::commands::dev::programs::{Programs, XTASK};
 use crate::plan::action::{Action, Exec, Native};
@@ -20,6 +20,9 @@ pub const LOOK_FOR_TESTS: &str = "look-for-tests";
 
 /// Native step: looks at the SARIF file that the command before it must have left; its parameter is the file.
 pub const LOOK_FOR_FINDINGS: &str = "look-for-findings";
+
+/// Native step: has the programs of a gate find planted faults. Its parameter is a list of [`Planted`].
+pub const FIND_PLANTED_FAULTS: &str = "find-planted-faults";
 
 /// The folder whose commands need the npm modules.
 pub const FLOWS: &str = "flows";
@@ -47,6 +50,20 @@ pub struct Asked {
     pub gate: String,
     /// All gates of the platform that run tests.
     pub gates_with_tests: Vec<String>,
+}
+
+/// What [`FIND_PLANTED_FAULTS`] is asked about one program.
+#[derive(Debug, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Planted {
+    /// As gates name it.
+    pub program: String,
+    /// Where the files are written; with them it is removed.
+    pub folder: PathBuf,
+    /// Names and contents.
+    pub files: Vec<(String, String)>,
+    pub exec: Exec,
+    pub finding: String,
 }
 
 /// Whose words the log is in.
@@ -95,8 +112,10 @@ fn install(name: &str, title: &str, needs: Vec<StepId>) -> Step {
     }
 }
 
-/// The ids of a gate's steps, in order: a step for each command, one more where its output is looked through.
+/// The ids of a gate's steps, in order: one for all planted faults, a step for each command, one more where its output is
+/// looked through.
 pub fn step_ids(gate: &Gate) -> Vec<StepId> {
+    let planted = (!faults(gate).is_empty()).then(|| planted_id(gate));
     let numbered = |position: usize| match gate.commands.len() {
         1 => gate.id.to_owned(),
         _ => format!("{}.{}", gate.id, position + 1),
@@ -107,7 +126,44 @@ pub fn step_ids(gate: &Gate) -> Vec<StepId> {
         let report = report(command).map(|_| StepId(format!("{id}.report")));
         [StepId(id)].into_iter().chain(look).chain(report)
     };
-    gate.commands.iter().enumerate().flat_map(of_command).collect()
+    planted.into_iter().chain(gate.commands.iter().enumerate().flat_map(of_command)).collect()
+}
+
+fn planted_id(gate: &Gate) -> StepId {
+    StepId(format!("{}.planted", gate.id))
+}
+
+/// Each planted fault once, with the first command that has it.
+fn faults(gate: &Gate) -> Vec<(&GateCommand, &PlantedFault)> {
+    let mut faults: Vec<(&GateCommand, &PlantedFault)> = Vec::new();
+    for command in &gate.commands {
+        if let Proof::PlantedFault(fault) = &command.proof
+            && !faults.iter().any(|(other, known)| other.program == command.program && *known == fault)
+        {
+            faults.push((command, fault));
+        }
+    }
+    faults
+}
+
+fn planted(gate: &Gate, programs: &Programs, place: &Place) -> Vec<Planted> {
+    let folder = place.state.join(TARGET).join("planted");
+    let one = |(position, (command, fault)): (usize, (&GateCommand, &PlantedFault))| {
+        let folder = folder.join(format!("{}-{}", gate.id, position + 1));
+        let argument = |argument: &PlantedArgument| match argument {
+            PlantedArgument::Word(word) => (*word).to_owned(),
+            PlantedArgument::Path(below) => self::folder(&folder, below).display().to_string(),
+        };
+        let files = fault.files.iter().map(|file| (file.name.to_owned(), file.text.to_owned()));
+        Planted {
+            program: command.program.to_owned(),
+            files: files.collect(),
+            exec: exec(command, fault.arguments.iter().map(argument), programs, place),
+            finding: fault.finding.to_owned(),
+            folder,
+        }
+    };
+    faults(gate).into_iter().enumerate().map(one).collect()
 }
 
 /// The SARIF file that it leaves.
@@ -135,6 +191,28 @@ fn of_gate(gate: &Gate, all: &[&Gate], programs: &Programs, place: &Place) -> Ve
     let mut ids = step_ids(gate).into_iter();
     let mut next = || ids.next().expect("there is an id for each step");
     let mut steps: Vec<Step> = Vec::new();
+    let planted = planted(gate, programs, place);
+    if !planted.is_empty() {
+        let install = if gate.commands.iter().any(|command| command.folder == FLOWS) {
+            INSTALL_MODULES
+        } else {
+            INSTALL_TOOLS
+        };
+        steps.push(Step {
+            id: next(),
+            title: format!("{}: planted faults are found", gate.id),
+            action: Action::Native(Native {
+                name: FIND_PLANTED_FAULTS.to_owned(),
+                parameters: json!(planted),
+                ..Native::default()
+            }),
+            needs: vec![install.into()],
+            after: after.clone(),
+            time_limit_ms: u64::from(gate.limit_seconds) * 1000,
+            remedy: Some("see docs/gates.md: before a program is believed".to_owned()),
+            ..Step::default()
+        });
+    }
     for command in &gate.commands {
         let install = if command.folder == FLOWS { INSTALL_MODULES } else { INSTALL_TOOLS };
         let before = steps.last().map(|step| step.id.clone());
@@ -142,7 +220,12 @@ fn of_gate(gate: &Gate, all: &[&Gate], programs: &Programs, place: &Place) -> Ve
         steps.push(Step {
             id: id.clone(),
             title: title(gate, command),
-            action: Action::Exec(exec(command, programs, place)),
+            action: Action::Exec(exec(
+                command,
+                command.arguments.iter().map(|argument| (*argument).to_owned()),
+                programs,
+                place,
+            )),
             needs: [StepId::from(install)].into_iter().chain(before).collect(),
             after: after.clone(),
             time_limit_ms: u64::from(gate.limit_seconds) * 1000,
@@ -191,12 +274,17 @@ fn title(gate: &Gate, command: &GateCommand) -> String {
     if gate.commands.len() > 1 { format!("{}: {}", gate.id, command.program) } else { gate.id.to_owned() }
 }
 
-fn exec(command: &GateCommand, programs: &Programs, place: &Place) -> Exec {
+fn exec(
+    command: &GateCommand,
+    arguments: impl Iterator<Item = String>,
+    programs: &Programs,
+    place: &Place,
+) -> Exec {
     let mut argv = programs.get(command.program).cloned().unwrap_or_else(|| vec![command.program.to_owned()]);
     if command.program == XTASK {
         argv.extend(["--root".to_owned(), place.root.display().to_string()]);
     }
-    argv.extend(command.arguments.iter().map(|argument| (*argument).to_owned()));
+    argv.extend(arguments);
     let program = argv.remove(0);
     Exec {
         program,
@@ -251,6 +339,7 @@ mod tests {
             folder: ".",
             evidence: Evidence::ExitCode,
             sarif: None,
+            proof: Proof::OwnTests,
         };
         Gate {
             id,

@@ -9,6 +9,7 @@ pub mod inputs;
 mod known;
 mod list;
 mod lower;
+mod planted;
 pub mod records;
 mod reports;
 mod requirements;
@@ -35,7 +36,7 @@ use crate::plan::clock::{millis, now_ms, utc};
 use crate::plan::interrupt::Interrupt;
 use crate::plan::mask::Outputs;
 use crate::plan::perform::{Call, Hands, NoHands};
-use crate::plan::report::{Outcome, Report};
+use crate::plan::report::Outcome;
 use crate::plan::runner::{Runner, cores};
 use crate::plan::show::Show;
 use crate::platform::platform;
@@ -153,6 +154,7 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
     }
     let native = |call: &Call<'_>| match call.name {
         lower::LOOK_FOR_TESTS => evidence::look(call, &context.root),
+        lower::FIND_PLANTED_FAULTS => planted::find(call, context, &toolbox),
         lower::LOOK_FOR_FINDINGS => {
             let file = call.parameters.as_str().context("the step names no file")?;
             let runs = reports::look_for_findings(&context.root, file)?;
@@ -185,15 +187,21 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
         };
         let at = now_ms();
         let at = |after_ms: u64| utc((at + after_ms) / 1000);
-        let report = thread::scope(|scope| -> Result<Report> {
-            let (gates, basis) = (&gates, &basis);
-            let scribe = scope.spawn(move || scribe::listen(heard, gates, basis, context, &at));
+        let (report, refused) = thread::scope(|scope| -> Result<_> {
+            let (gates, basis, toolbox) = (&gates, &basis, &toolbox);
+            let scribe = scope.spawn(move || scribe::listen(heard, gates, basis, context, toolbox, &at));
             // With the runner the way to the scribe ends.
             let report = { runner }.run(&plan)?;
-            scribe.join().map_err(|_| anyhow!("a defect in this program: a record was not written"))??;
-            Ok(report)
+            let refused = scribe.join();
+            let refused =
+                refused.map_err(|_| anyhow!("a defect in this program: a record was not written"))??;
+            Ok((report, refused))
         })?;
-        let failed = lacking && report.outcome == Outcome::Done;
+        for (gate, why) in gates.iter().filter_map(|gate| Some((*gate, refused.get(gate.id)?))) {
+            eprintln!("✗ {}: {why}", gate.id);
+            rows.insert(gate.id, summary::lacking(gate, why));
+        }
+        let failed = (lacking || !refused.is_empty()) && report.outcome == Outcome::Done;
         (if failed { Outcome::Failed } else { report.outcome }, Some(report))
     };
     for gate in open(&asked, &rows) {

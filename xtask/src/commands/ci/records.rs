@@ -128,6 +128,7 @@ impl Basis {
                     folder: command.folder.to_owned(),
                 })
                 .collect(),
+            programs: BTreeMap::new(),
             figures: BTreeMap::new(),
             negative_control: Some(gate.negative_control.to_owned()),
             started_at: String::new(),
@@ -139,14 +140,20 @@ impl Basis {
     }
 }
 
-/// The same with what the gate's steps brought. `started_at` is in RFC 3339.
-pub fn passed(expected: Record, steps: &[&StepReport], started_at: &str) -> Record {
+/// The same with what the gate's steps brought, and the SHA-256 of the programs that ran. `started_at` is in RFC 3339.
+pub fn passed(
+    expected: Record,
+    steps: &[&StepReport],
+    programs: BTreeMap<String, String>,
+    started_at: &str,
+) -> Record {
     let figures = steps
         .iter()
         .flat_map(|step| &step.outputs)
         .filter(|(name, _)| ![TESTS, IGNORED, MAY_IGNORE].contains(&name.as_str()))
         .map(|(name, value)| (name.clone(), Figure::read(value)));
     Record {
+        programs,
         figures: figures.collect(),
         started_at: started_at.to_owned(),
         duration_ms: steps.iter().map(|step| step.duration_ms).sum(),

@@ -4,15 +4,15 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use serde_json::Value;
 
 use super::inputs;
-use crate::commands::dev::programs::{XTASK, is_of_modules, of_catalogue};
+use crate::commands::dev::programs::{XTASK, file_in_modules, is_of_modules, of_catalogue};
 use crate::context::Context;
 use crate::plan::clock::now_ms;
 use crate::tools::catalogue::Source;
-use crate::tools::{NpmProject, Program, Toolbox, version};
+use crate::tools::{NpmProject, Program, State, Toolbox, version};
 
 /// One program.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,11 +21,14 @@ pub struct Version {
     pub version: String,
     /// Also tells two builds of one version apart.
     pub exact: String,
+    /// Of the file of one of the user's own, in lower-case hexadecimal: only what is pinned has a lock that tells builds
+    /// apart.
+    pub sha256: Option<String>,
 }
 
 impl Version {
     fn unknown() -> Self {
-        Self { version: "unknown".to_owned(), exact: format!("unknown at {}", now_ms()) }
+        Self { version: "unknown".to_owned(), exact: format!("unknown at {}", now_ms()), sha256: None }
     }
 }
 
@@ -67,6 +70,7 @@ fn one(context: &Context, toolbox: &Toolbox, name: &str) -> Result<Option<Versio
         Source::Wheel { .. } => Version {
             version: toolbox.locked_version(program.tool())?.to_owned(),
             exact: toolbox.wheel_folder(program.tool())?.display().to_string(),
+            sha256: None,
         },
         Source::Host { .. } | Source::RustComponent { .. } => of_the_host(context, toolbox, program)?,
     }))
@@ -74,7 +78,50 @@ fn one(context: &Context, toolbox: &Toolbox, name: &str) -> Result<Option<Versio
 
 fn of_the_host(context: &Context, toolbox: &Toolbox, program: Program) -> Result<Version> {
     let path = toolbox.path(program)?.display().to_string();
-    printed(context, &path, program.location().version)
+    let sha256 = toolbox.sha256(program)?;
+    let Version { version, exact, .. } = printed(context, &path, program.location().version)?;
+    Ok(Version { version, exact: format!("{exact}{sha256}"), sha256: Some(sha256) })
+}
+
+/// SHA-256 in lower-case hexadecimal of the file of each of the named programs, and of what interprets it, by name. What is
+/// in the cache is compared with what was installed. Not of this very program, nor of what every system has.
+///
+/// # Errors
+/// One is not there, cannot be read, or is not what was installed.
+pub fn hashes<'a>(
+    context: &Context,
+    toolbox: &Toolbox,
+    names: impl IntoIterator<Item = &'a str>,
+) -> Result<BTreeMap<String, String>> {
+    let mut hashes = BTreeMap::new();
+    let mut programs = Vec::new();
+    for name in names {
+        if let Some(file) = file_in_modules(name) {
+            let folder = toolbox.npm_folder(NpmProject { folder: &context.path("flows") })?;
+            intact("the npm modules", toolbox.modules_state(&folder))?;
+            hashes.insert(name.to_owned(), toolbox.sha256_of_module(&folder, file)?);
+            programs.push(Program::Node);
+        } else if let Ok(program) = of_catalogue(name) {
+            programs.extend([program].into_iter().chain(program.location().interpreter));
+        }
+    }
+    for program in programs {
+        if let Source::Wheel { .. } = program.tool().entry().source {
+            intact(program.command(), toolbox.state(program.tool())?)?;
+        }
+        hashes.insert(program.command().to_owned(), toolbox.sha256(program)?);
+    }
+    Ok(hashes)
+}
+
+fn intact(name: &str, state: State) -> Result<()> {
+    let how = match state {
+        State::Whole => return Ok(()),
+        State::Absent => "it is not installed".to_owned(),
+        State::Unlisted => "nothing says what was installed".to_owned(),
+        State::Changed(how) => how,
+    };
+    bail!("{name}: {how}; run this again, which installs it again")
 }
 
 /// Asked in the tree: which toolchain answers may depend on it.
@@ -86,14 +133,14 @@ fn printed(context: &Context, program: &str, arguments: &[&str]) -> Result<Versi
         .read()
         .with_context(|| format!("{program} does not tell its version"))?;
     let version = version::printed(&text).or(text.lines().next()).unwrap_or_default().to_owned();
-    Ok(Version { version, exact: text })
+    Ok(Version { version, exact: text, sha256: None })
 }
 
 /// This very program: its version says nothing of what it does.
 fn this_program() -> Result<Version> {
     let exact =
         inputs::of_file(Path::new("/proc/self/exe")).context("cannot read this program's own file")?;
-    Ok(Version { version: env!("CARGO_PKG_VERSION").to_owned(), exact })
+    Ok(Version { version: env!("CARGO_PKG_VERSION").to_owned(), sha256: Some(exact.clone()), exact })
 }
 
 /// A package of the flows' modules: the lock says its version, and the folder's name is of the whole lock.
@@ -106,5 +153,6 @@ fn module(context: &Context, toolbox: &Toolbox, package: &str) -> Result<Version
     Ok(Version {
         version: version.with_context(|| format!("{LOCK} holds no {package}"))?.to_owned(),
         exact: folder.display().to_string(),
+        sha256: None,
     })
 }

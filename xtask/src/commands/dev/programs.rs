@@ -37,7 +37,7 @@ pub fn programs<'a>(
         if name == XTASK || OF_THE_SYSTEM.contains(&name) {
             continue;
         }
-        if let Some((known, file)) = IN_MODULES.iter().find(|(known, _)| *known == name) {
+        if let Some((known, file)) = IN_MODULES.into_iter().find(|(known, _)| *known == name) {
             let mut argv = argv(toolbox, Program::Node)?;
             argv.push(root.join("flows/node_modules").join(file).display().to_string());
             programs.insert(known, argv);
@@ -67,7 +67,12 @@ pub fn tools<'a>(names: impl IntoIterator<Item = &'a str>) -> Result<Vec<Tool>> 
 
 /// Whether it is part of the npm modules, in the package of the same name.
 pub fn is_of_modules(name: &str) -> bool {
-    IN_MODULES.iter().any(|(known, _)| *known == name)
+    file_in_modules(name).is_some()
+}
+
+/// The file of such a program below the modules' folder.
+pub fn file_in_modules(name: &str) -> Option<&'static str> {
+    IN_MODULES.iter().find_map(|(known, file)| (*known == name).then_some(*file))
 }
 
 /// The program of the catalogue that plans call so.

@@ -1,6 +1,6 @@
 //! Crates with known faults.
 
-use vocabulary::model::{Gate, GateCommand, GateGroup, Reads, Requirement, Sarif};
+use vocabulary::model::{Gate, GateCommand, GateGroup, Proof, Reads, Requirement, Sarif};
 
 use super::xtask;
 
@@ -12,6 +12,7 @@ pub fn gate() -> Gate {
         commands: vec![GateCommand {
             sarif: Some(Sarif::File("target/xtask/sarif/advisories.sarif")),
             calls: vec!["cargo-audit"],
+            proof: Proof::InCommand("cargo-audit first finds an advisory that every whole database holds"),
             ..xtask(&["check", "advisories"])
         }],
         after: vec![],

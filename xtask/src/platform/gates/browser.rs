@@ -2,18 +2,17 @@
 
 use vocabulary::model::{Evidence, Gate, GateCommand, GateGroup, Reads, Requirement};
 
+use super::{command, node};
+
 pub fn gate() -> Gate {
     Gate {
         id: "browser",
         group: GateGroup::Node,
         checks: "in a real browser, no page of another origin gets a command run, and a developer deploys in the editor",
         commands: vec![GateCommand {
-            program: "npm",
-            arguments: vec!["run", "--silent", "test:browser"],
             calls: vec!["node", "chromium"],
-            folder: "flows",
             evidence: Evidence::NodeTests,
-            sarif: None,
+            ..command("npm", &["run", "--silent", "test:browser"], "flows", node::failing())
         }],
         after: vec!["node"],
         requires: vec![Requirement::Browser],

@@ -1,34 +1,33 @@
 //! Everything of containers that can be judged without an engine.
 
-use vocabulary::model::{Evidence, Gate, GateCommand, GateGroup, Reads, Sarif};
+use vocabulary::model::{
+    Gate, GateCommand, GateGroup, PlantedArgument, PlantedFault, PlantedFile, Reads, Sarif,
+};
 
+use super::{command, planted};
 use crate::platform::images;
 
 pub fn gate() -> Gate {
+    // No finding is too small, and none can be switched off in a file.
+    let hadolint = ["--no-color", "--disable-ignore-pragma", "--failure-threshold=style"];
     Gate {
         id: "containers",
         group: GateGroup::Sources,
         checks: "hadolint finds nothing in the Dockerfiles, and Compose understands each of its projects",
         commands: vec![
             GateCommand {
-                program: "hadolint",
-                // No finding is too small, and none can be switched off in a file.
-                arguments: vec![
-                    "--no-color",
-                    "--disable-ignore-pragma",
-                    "--failure-threshold=style",
-                    images::PRODUCTION,
-                    images::DEVELOPMENT,
-                ],
-                calls: vec![],
-                folder: ".",
-                evidence: Evidence::ExitCode,
                 sarif: Some(Sarif::Instead(vec![
                     "--format=sarif",
                     "--disable-ignore-pragma",
                     images::PRODUCTION,
                     images::DEVELOPMENT,
                 ])),
+                ..command(
+                    "hadolint",
+                    &[&hadolint[..], &[images::PRODUCTION, images::DEVELOPMENT]].concat(),
+                    ".",
+                    planted("Dockerfile", "FROM debian\n", &hadolint, "DL3006"),
+                )
             },
             compose("ops/docker/dev", &["--env-file=../compose.env.example", "config", "--quiet"]),
             compose(
@@ -56,12 +55,18 @@ pub fn gate() -> Gate {
 }
 
 fn compose(folder: &'static str, arguments: &[&'static str]) -> GateCommand {
-    GateCommand {
-        program: "docker-compose",
-        arguments: arguments.to_vec(),
-        calls: vec![],
-        folder,
-        evidence: Evidence::ExitCode,
-        sarif: None,
-    }
+    let fault = PlantedFault {
+        files: vec![PlantedFile {
+            name: "compose.yaml",
+            text: "services:\n  planted:\n    image: [planted]\n",
+        }],
+        arguments: vec![
+            PlantedArgument::Word("-f"),
+            PlantedArgument::Path("compose.yaml"),
+            PlantedArgument::Word("config"),
+            PlantedArgument::Word("--quiet"),
+        ],
+        finding: "services.planted.image must be a string",
+    };
+    command("docker-compose", arguments, folder, fault)
 }

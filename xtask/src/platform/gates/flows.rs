@@ -2,7 +2,7 @@
 
 use vocabulary::model::{Gate, GateCommand, GateGroup, Reads};
 
-use super::{command, xtask};
+use super::{command, planted, xtask};
 
 pub fn gate() -> Gate {
     Gate {
@@ -21,5 +21,14 @@ pub fn gate() -> Gate {
 
 /// It judges one file a call.
 fn nrlint(file: &'static str) -> GateCommand {
-    command("nrlint", &["--config", ".nrlintrc.js", file], "flows")
+    const FUNCTION: &str = r#"[{"id":"tab","type":"tab","label":"Planted"},
+{"id":"planted","type":"function","z":"tab","name":"planted","outputs":1,"func":"const never = 1;\nreturn msg;","wires":[[]]}]
+"#;
+    let fault = planted(
+        "flows.json",
+        FUNCTION,
+        &["--config", ".nrlintrc.js"],
+        "'never' is assigned a value but never used",
+    );
+    command("nrlint", &["--config", ".nrlintrc.js", file], "flows", fault)
 }

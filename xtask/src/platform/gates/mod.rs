@@ -22,7 +22,7 @@ mod smoke;
 mod tests;
 mod workflows;
 
-use vocabulary::model::{Evidence, Gate, GateCommand};
+use vocabulary::model::{Evidence, Gate, GateCommand, PlantedArgument, PlantedFault, PlantedFile, Proof};
 
 pub fn gates() -> Vec<Gate> {
     vec![
@@ -50,15 +50,29 @@ pub fn gates() -> Vec<Gate> {
     ]
 }
 
-fn cargo(arguments: &[&'static str]) -> GateCommand {
-    command("cargo", arguments, ".")
+fn cargo(arguments: &[&'static str], fault: PlantedFault) -> GateCommand {
+    command("cargo", arguments, ".", fault)
 }
 
 fn xtask(arguments: &[&'static str]) -> GateCommand {
-    command("xtask", arguments, ".")
+    program(GateCommand::XTASK, arguments, ".", Proof::OwnTests)
 }
 
-fn command(program: &'static str, arguments: &[&'static str], folder: &'static str) -> GateCommand {
+fn command(
+    name: &'static str,
+    arguments: &[&'static str],
+    folder: &'static str,
+    fault: PlantedFault,
+) -> GateCommand {
+    program(name, arguments, folder, Proof::PlantedFault(fault))
+}
+
+fn program(
+    program: &'static str,
+    arguments: &[&'static str],
+    folder: &'static str,
+    proof: Proof,
+) -> GateCommand {
     GateCommand {
         program,
         arguments: arguments.to_vec(),
@@ -66,5 +80,39 @@ fn command(program: &'static str, arguments: &[&'static str], folder: &'static s
         folder,
         evidence: Evidence::ExitCode,
         sarif: None,
+        proof,
+    }
+}
+
+/// One file with a fault; the arguments, then the file's path.
+fn planted(
+    name: &'static str,
+    text: &'static str,
+    arguments: &[&'static str],
+    finding: &'static str,
+) -> PlantedFault {
+    let words = arguments.iter().copied().map(PlantedArgument::Word);
+    PlantedFault {
+        files: vec![PlantedFile { name, text }],
+        arguments: words.chain([PlantedArgument::Path(name)]).collect(),
+        finding,
+    }
+}
+
+/// A crate with a fault; `cargo BEFORE --manifest-path=.. AFTER`.
+fn planted_crate(
+    text: &'static str,
+    before: &[&'static str],
+    after: &[&'static str],
+    finding: &'static str,
+) -> PlantedFault {
+    const MANIFEST: &str = "[package]\nname = \"planted\"\nversion = \"0.0.0\"\nedition = \"2024\"\n\n[lib]\npath = \
+                            \"lib.rs\"\ndoctest = false\n\n[workspace]\n";
+    let words = |words: &[&'static str]| words.iter().copied().map(PlantedArgument::Word).collect();
+    let manifest = vec![PlantedArgument::Word("--manifest-path"), PlantedArgument::Path("Cargo.toml")];
+    PlantedFault {
+        files: vec![PlantedFile { name: "Cargo.toml", text: MANIFEST }, PlantedFile { name: "lib.rs", text }],
+        arguments: [words(before), manifest, words(after)].concat(),
+        finding,
     }
 }

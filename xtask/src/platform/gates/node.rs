@@ -1,8 +1,10 @@
 //! The JavaScript of the flows, tested.
 
-use vocabulary::model::{Evidence, Gate, GateCommand, GateGroup, Reads};
+use vocabulary::model::{
+    Evidence, Gate, GateCommand, GateGroup, PlantedArgument, PlantedFault, PlantedFile, Reads,
+};
 
-use super::xtask;
+use super::{command, xtask};
 
 pub fn gate() -> Gate {
     Gate {
@@ -12,12 +14,9 @@ pub fn gate() -> Gate {
                  many lines as ops/ci/coverage.toml wants",
         commands: vec![
             GateCommand {
-                program: "npm",
-                arguments: vec!["test", "--silent"],
                 calls: vec!["node", "postgres", "dbmate"],
-                folder: "flows",
                 evidence: Evidence::NodeTests,
-                sarif: None,
+                ..command("npm", &["test", "--silent"], "flows", failing())
             },
             // The tests write the report.
             xtask(&["measure", "coverage", "javascript"]),
@@ -28,5 +27,26 @@ pub fn gate() -> Gate {
         negative_control: "xtask/tests/gates.rs::node_fails_on_a_failing_test",
         remedy: "run the failing file alone: `cargo xtask ci node` prints its name and its log",
         limit_seconds: 900,
+    }
+}
+
+/// A test that must fail, run as the others are: by a script of its package.
+pub fn failing() -> PlantedFault {
+    let file = |name, text| PlantedFile { name, text };
+    PlantedFault {
+        files: vec![
+            file("package.json", r#"{"private":true,"scripts":{"test":"node --test --test-reporter=spec"}}"#),
+            file(
+                "planted.test.js",
+                "require('node:test').test('planted', () => { throw new Error('planted'); });\n",
+            ),
+        ],
+        arguments: vec![
+            PlantedArgument::Word("test"),
+            PlantedArgument::Word("--silent"),
+            PlantedArgument::Word("--prefix"),
+            PlantedArgument::Path("."),
+        ],
+        finding: "fail 1",
     }
 }

@@ -1,6 +1,6 @@
 //! npm packages with known faults.
 
-use vocabulary::model::{Gate, GateCommand, GateGroup, Reads, Requirement, Sarif};
+use vocabulary::model::{Gate, GateCommand, GateGroup, Proof, Reads, Requirement, Sarif};
 
 use super::xtask;
 
@@ -12,6 +12,7 @@ pub fn gate() -> Gate {
         commands: vec![GateCommand {
             sarif: Some(Sarif::File("target/xtask/sarif/npm-advisories.sarif")),
             calls: vec!["node"],
+            proof: Proof::InCommand("the registry first names a package that is known to be vulnerable"),
             ..xtask(&["check", "npm-advisories"])
         }],
         after: vec![],

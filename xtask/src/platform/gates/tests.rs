@@ -1,8 +1,8 @@
 //! The Rust tests.
 
-use vocabulary::model::{Evidence, Gate, GateCommand, GateGroup, Reads};
+use vocabulary::model::{Evidence, Gate, GateCommand, GateGroup, PlantedFault, Reads};
 
-use super::cargo;
+use super::{cargo, planted_crate};
 
 /// What the Rust tests read, however they are run: many judge the repository itself.
 pub const READ: [&str; 10] = [
@@ -25,7 +25,7 @@ pub fn gate() -> Gate {
         checks: "the Rust tests: the model, the formats, and the program as users run it",
         commands: vec![GateCommand {
             evidence: Evidence::CargoTests,
-            ..cargo(&["test", "--workspace", "--no-fail-fast"])
+            ..cargo(&["test", "--workspace", "--no-fail-fast"], failing())
         }],
         after: vec!["clippy"],
         requires: vec![],
@@ -34,4 +34,14 @@ pub fn gate() -> Gate {
         remedy: "run the failing test alone: `cargo test -p xtask NAME`",
         limit_seconds: 1800,
     }
+}
+
+/// A test that must fail.
+pub fn failing() -> PlantedFault {
+    planted_crate(
+        "#[test]\nfn planted_fault() {\n    assert_eq!(1, 2);\n}\n",
+        &["test", "--no-fail-fast", "--target-dir=target/xtask/planted"],
+        &[],
+        "test planted_fault ... FAILED",
+    )
 }

@@ -1,28 +1,29 @@
 //! GitHub workflows, judged by their tools.
 
-use vocabulary::model::{Evidence, Gate, GateCommand, GateGroup, Reads, Sarif};
+use vocabulary::model::{Gate, GateCommand, GateGroup, Reads, Sarif};
+
+use super::{command, planted};
+
+/// Text that anybody may write reaches a shell, and an action of no commit is run.
+const FAULTY: &str = "on: push\njobs:\n  planted:\n    runs-on: ubuntu-24.04\n    steps:\n      - uses: \
+                      actions/setup-python@v6\n      - run: echo ${{ github.event.issue.title }}\n";
 
 pub fn gate() -> Gate {
+    // It would call the last two where a machine has them: the same files, another judgement.
+    let actionlint = ["-no-color", "-shellcheck=", "-pyflakes="];
+    let zizmor = ["--offline", "--persona=auditor", "--no-progress"];
     Gate {
         id: "workflows",
         group: GateGroup::Sources,
         checks: "GitHub workflows: actionlint and zizmor find nothing",
         commands: vec![
+            command(
+                "actionlint",
+                &actionlint,
+                ".",
+                planted("planted.yml", FAULTY, &actionlint, "is potentially untrusted"),
+            ),
             GateCommand {
-                program: "actionlint",
-                // It would call these two where a machine has them: the same files, another judgement.
-                arguments: vec!["-no-color", "-shellcheck=", "-pyflakes="],
-                calls: vec![],
-                folder: ".",
-                evidence: Evidence::ExitCode,
-                sarif: None,
-            },
-            GateCommand {
-                program: "zizmor",
-                arguments: vec!["--offline", "--persona=auditor", "--no-progress", ".github/workflows"],
-                calls: vec![],
-                folder: ".",
-                evidence: Evidence::ExitCode,
                 sarif: Some(Sarif::Instead(vec![
                     "--offline",
                     "--persona=auditor",
@@ -30,6 +31,12 @@ pub fn gate() -> Gate {
                     "--format=sarif",
                     ".github/workflows",
                 ])),
+                ..command(
+                    "zizmor",
+                    &[&zizmor[..], &[".github/workflows"]].concat(),
+                    ".",
+                    planted("planted.yml", FAULTY, &zizmor, "unpinned-uses"),
+                )
             },
         ],
         after: vec![],

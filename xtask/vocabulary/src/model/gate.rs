@@ -143,6 +143,51 @@ pub struct GateCommand {
     pub evidence: Evidence,
     /// How it tells its findings to programs that show them beside the code.
     pub sarif: Option<Sarif>,
+    pub proof: Proof,
+}
+
+impl GateCommand {
+    /// The name by which gates call this very program.
+    pub const XTASK: &str = "xtask";
+}
+
+/// Why it is believed when a program finds nothing: one that does nothing finds nothing either.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Proof {
+    /// Before it judges the tree, it finds a fault that was planted for it.
+    PlantedFault(PlantedFault),
+    /// For this very program where it judges alone: its tests, which are built from the same sources.
+    OwnTests,
+    /// For this very program where it calls others: how it sees that they do their work, as a sentence.
+    InCommand(&'static str),
+}
+
+/// Files with a fault in them, and how a program is asked about them. It runs in the folder of its command, so that
+/// the same configuration is in force, and must exit with another code than 0.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlantedFault {
+    /// In a folder that is made for them and removed.
+    pub files: Vec<PlantedFile>,
+    pub arguments: Vec<PlantedArgument>,
+    /// What it must print, and the files do not hold: a program that prints what it reads finds nothing.
+    pub finding: &'static str,
+}
+
+/// One of the files.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlantedFile {
+    pub name: &'static str,
+    pub text: &'static str,
+}
+
+/// One argument for the program that is to find a planted fault.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PlantedArgument {
+    Word(&'static str),
+    /// The path of a file in the folder of the planted ones; `.` is the folder.
+    Path(&'static str),
 }
 
 /// How a program tells its findings in SARIF 2.1.0, the format in which GitHub and editors take them.

@@ -35,7 +35,10 @@ pub use container::{
     Shape, Storage, User,
 };
 pub use edge::{Destination, Edge, Need};
-pub use gate::{Evidence, Gate, GateCommand, GateGroup, Reads, Requirement, Sarif};
+pub use gate::{
+    Evidence, Gate, GateCommand, GateGroup, PlantedArgument, PlantedFault, PlantedFile, Proof, Reads,
+    Requirement, Sarif,
+};
 pub use health::Health;
 pub use image::Image;
 pub use label::Label;

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use super::{Report, shape, subject, unique};
 use crate::model::{
-    ChangeClass, Destination, Exposure, Lifetime, Need, Platform, SecretSource, ServiceId, SmokeCheck,
-    SmokeStep,
+    ChangeClass, Destination, Exposure, GateCommand, Lifetime, Need, Platform, Proof, SecretSource,
+    ServiceId, SmokeCheck, SmokeStep,
 };
 
 /// Random bytes of a generated secret, at least: 128 bits, the strength that NIST SP 800-57 asks for
@@ -186,12 +186,52 @@ fn gates(platform: &Platform, report: &mut Report) {
                 "no test is known that plants a fault and sees it fail: name one as FILE::NAME",
             );
         }
+        for command in &gate.commands {
+            let subject = format!("{subject}, {}", command.program);
+            for problem in unproven(command) {
+                report.add(&subject, problem);
+            }
+        }
         for other in &gate.after {
             let earlier = platform.gates.iter().take_while(|candidate| candidate.id != gate.id);
             if !earlier.into_iter().any(|candidate| candidate.id == *other) {
                 report.add(&subject, format!("it waits for {other}, which is no gate listed before it"));
             }
         }
+    }
+}
+
+/// Why the silence of a gate's program would prove nothing.
+fn unproven(command: &GateCommand) -> Vec<&'static str> {
+    let own = command.program == GateCommand::XTASK;
+    match &command.proof {
+        Proof::PlantedFault(fault) => {
+            let holds = |text: &str| text.contains(fault.finding);
+            let texts = fault.files.iter().flat_map(|file| [file.name, file.text]);
+            let mut problems = Vec::new();
+            if fault.files.is_empty() || fault.arguments.is_empty() {
+                problems.push("its planted fault is in no file, or it is not asked about it");
+            }
+            if fault.finding.trim().is_empty() || texts.into_iter().any(holds) {
+                problems
+                    .push("what it must find is empty, or in the planted files: expected words of its own");
+            }
+            if fault.files.iter().any(|file| file.name.is_empty() || file.name.contains('/')) {
+                problems.push("a planted file has no name, or one with a folder in it");
+            }
+            problems
+        }
+        Proof::OwnTests if !own => vec!["it finds no planted fault before it is believed: give it one"],
+        Proof::OwnTests if !command.calls.is_empty() => {
+            vec!["it calls others: say how it sees that they do their work"]
+        }
+        Proof::InCommand(_) if !own => {
+            vec!["only this very program can see to it itself: give it a planted fault"]
+        }
+        Proof::InCommand(how) if how.trim().is_empty() => {
+            vec!["how it sees that others do their work is not said"]
+        }
+        Proof::OwnTests | Proof::InCommand(_) => vec![],
     }
 }
 

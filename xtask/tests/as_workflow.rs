@@ -118,6 +118,8 @@ fn a_failure_ends_the_job_but_for_what_always_runs() {
     assert_eq!((calls[0].as_str(), calls[2].as_str()), ("sudo --preserve-env", "sudo chown"));
     let table = text(&output.stdout);
     let row = |name: &str| table.lines().find(|line| line.starts_with(name)).unwrap_or_default().to_owned();
+    // The engine of a machine that is not thrown away afterwards is somebody's.
+    assert!(row("Start an engine").contains("left out: only GitHub knows MACHINE"), "{table}");
     assert!(row("Run the gates").contains("FAILED"), "{table}");
     assert!(row("Own what root has made").contains("passed"), "{table}");
     assert!(

@@ -110,24 +110,28 @@ pub fn judge(platform: &Platform, group: GateGroup) -> Vec<Step> {
 
 /// The steps that bring what the gates require and GitHub's machine has not.
 pub fn brought<'a>(gates: impl Iterator<Item = &'a Gate>) -> Vec<Step> {
-    let required: BTreeSet<_> = gates.flat_map(|gate| &gate.requires).filter_map(|one| bring(*one)).collect();
-    required.into_iter().map(|(name, command)| run(name, command, vec![])).collect()
+    let required: BTreeSet<_> = gates.flat_map(|gate| &gate.requires).copied().collect();
+    required.into_iter().filter_map(bring).collect()
 }
 
-/// A step's name, and its command.
-fn bring(requirement: Requirement) -> Option<(&'static str, &'static str)> {
+fn bring(requirement: Requirement) -> Option<Step> {
     match requirement {
-        Requirement::LlvmTools => {
-            Some(("Have the LLVM tools", "command -v llvm-profdata-19 || rustup component add llvm-tools"))
-        }
-        Requirement::Valgrind => Some((
+        Requirement::LlvmTools => Some(run(
+            "Have the LLVM tools",
+            "command -v llvm-profdata-19 || rustup component add llvm-tools",
+            vec![],
+        )),
+        Requirement::Valgrind => Some(run(
             "Have Valgrind",
             "command -v valgrind || { sudo apt-get update --quiet && sudo apt-get install --yes --quiet valgrind; }",
+            vec![],
         )),
-        // The machine is thrown away afterwards, and nobody else's containers run on it.
-        Requirement::OwnEngine => Some((
+        // A machine of GitHub's is thrown away after the job. On any other, the engine may run somebody else's containers.
+        Requirement::OwnEngine => Some(run(
             "Start an engine that may be restarted",
-            "sudo systemctl stop docker.socket docker.service containerd.service && sudo ops/scripts/start-engine.sh",
+            "[ \"$MACHINE\" != github-hosted ] || { sudo systemctl stop docker.socket docker.service containerd.service && \
+             sudo ops/scripts/start-engine.sh; }",
+            vec![filled("MACHINE", Context::MachineOwner, None)],
         )),
         // These are within reach there.
         Requirement::Browser

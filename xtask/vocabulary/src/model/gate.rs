@@ -85,7 +85,7 @@ fn lies_in(path: &str, file: &str) -> bool {
 }
 
 /// What no program of the catalogue can bring.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Requirement {
     /// One that answers and can build.

@@ -51,6 +51,8 @@ pub enum Context {
     RunId,
     /// The operating system of the machine.
     System,
+    /// `github-hosted` for a machine that GitHub throws away after the job, `self-hosted` for any other.
+    MachineOwner,
     /// A folder of the machine that is emptied after the job.
     TemporaryFolder,
     /// The token, with the permissions of the job.
@@ -74,6 +76,7 @@ impl Context {
             Self::Repository => "github.repository",
             Self::RunId => "github.run_id",
             Self::System => "runner.os",
+            Self::MachineOwner => "runner.environment",
             Self::TemporaryFolder => "runner.temp",
             Self::Token => "github.token",
             Self::PullRequestNumber => "github.event.pull_request.number",

@@ -3,7 +3,7 @@
 /// The candidate that the writer most likely meant, if one is near enough: at most a third of its characters, rounded, and
 /// at least one may differ (a swap of neighbours counts once); or else the only one that begins as the name does.
 pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    if is_long(name) {
+    if name.is_empty() || is_long(name) {
         return None;
     }
     let name = name.to_lowercase();
@@ -61,10 +61,13 @@ mod tests {
             ("tset", Some("tests")),
             ("testing", None),
             ("zebra", None),
+            ("", None),
         ] {
             assert_eq!(nearest(typed, names), meant, "{typed}");
         }
+        assert_eq!(nearest("", ["a"]), None);
     }
+
     #[test]
     fn where_none_is_near_the_most_alike_is_the_closest() {
         let names = ["postgres", "edge", "node-red", "migrate"];

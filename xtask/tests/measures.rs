@@ -180,7 +180,11 @@ fn wrong_thresholds_are_refused_with_their_place() {
     }
     let tree = Tree::new(THRESHOLDS);
     fs::remove_file(tree.folder.path().join("ops/ci/coverage.toml")).unwrap();
-    fails(&tree.coverage(&[]), 2, &["ops/ci/coverage.toml: No such file", "expected a TOML file with"]);
+    fails(
+        &tree.coverage(&[]),
+        2,
+        &["ops/ci/coverage.toml: there is no such file", "expected a TOML file with"],
+    );
 }
 
 /// A crate of which its test runs half, measured by the real program.

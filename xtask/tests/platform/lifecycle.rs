@@ -92,10 +92,9 @@ fn status(checkout: &Checkout) {
         assert!(one["pid"].is_u64() && one["ports"].is_object() && one["restarts"] == 0, "{one:#}");
     }
     let table = checkout.done(&["status"]).out;
-    assert!(
-        table.lines().count() == 5 && table.contains("node-red-a") && table.contains("healthy"),
-        "{table}"
-    );
+    let services = table.lines().take_while(|line| !line.is_empty());
+    assert!(services.count() == 5 && table.contains("node-red-a") && table.contains("healthy"), "{table}");
+    assert!(table.contains("\neditor  http://127.0.0.1:"), "{table}");
 }
 
 fn logs(checkout: &Checkout) {

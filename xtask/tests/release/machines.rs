@@ -47,7 +47,7 @@ fn packaged(key: &Key) -> Repository {
     let arguments = ["--key", key.secret.to_str().unwrap(), "--operators", folder.to_str().unwrap()];
     let output = repository.package(&arguments).output().unwrap();
     assert!(output.status.success(), "{}", text(&output));
-    assert!(!text(&output).contains("without"), "{}", text(&output));
+    assert!(!text(&output).contains("without the operator's program"), "{}", text(&output));
     repository
 }
 

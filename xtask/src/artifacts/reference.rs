@@ -1,5 +1,7 @@
 //! `docs/reference/*.md`: the platform's tables for people.
 
+use std::collections::BTreeSet;
+
 use vocabulary::formats::markdown::{Block, code, write};
 use vocabulary::model::topology::{Network, Scope, Topology, WayOut};
 use vocabulary::model::{
@@ -215,11 +217,13 @@ fn services(platform: &Platform) -> Vec<Vec<String>> {
 
 /// The services that a page speaks of and that no engine runs yet.
 fn not_yet(platform: &Platform, rows: &[Vec<String>]) -> Option<String> {
-    let is_named = |service: &&Service| {
-        let (whole, port) = (code(service.id.0), format!("`{}.", service.id));
-        rows.iter().flatten().any(|cell| cell.contains(&whole) || cell.contains(&port))
-    };
-    let services = platform.services.iter().filter(|service| service.not_yet().is_some()).filter(is_named);
+    // Each code span is a service's name, or begins with it and a point.
+    let spans = rows.iter().flatten().flat_map(|cell| cell.split('`').skip(1).step_by(2));
+    let named: BTreeSet<&str> = spans.filter_map(|span| span.split('.').next()).collect();
+    let services = platform
+        .services
+        .iter()
+        .filter(|service| service.not_yet().is_some() && named.contains(service.id.0));
     let names: Vec<_> = services.map(|service| code(service.id.0)).collect();
     (!names.is_empty()).then(|| {
         format!("Not yet: no engine runs {}. What this page says of them is planned.", names.join(", "))

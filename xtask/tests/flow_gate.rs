@@ -8,7 +8,7 @@ use tempfile::TempDir;
 
 const FLOWS: &str = r#"[
     {"id": "api", "type": "tab", "label": "API"},
-    {"id": "in", "type": "http in", "z": "api", "name": "GET /", "x": 1, "y": 1, "wires": [["work"]]},
+    {"id": "in", "type": "http in", "z": "api", "name": "GET /", "method": "get", "url": "/", "x": 1, "y": 1, "wires": [["work"]]},
     {"id": "work", "type": "sql-query", "z": "api", "database": "db", "x": 1, "y": 1, "wires": [["answer"]]},
     {"id": "db", "type": "flowship-postgres"},
     {"id": "caught", "type": "catch", "z": "api", "scope": null, "x": 1, "y": 1, "wires": [["answer"]]},

@@ -240,7 +240,7 @@ fn tree_with_flows() -> Tree {
         tree.write(name, &fs::read_to_string(repository.join(name)).unwrap());
     }
     let flows = r#"[{"id": "api", "type": "tab", "label": "API"},
-        {"id": "in", "type": "http in", "z": "api", "x": 1, "y": 1, "wires": [["answer"]]},
+        {"id": "in", "type": "http in", "z": "api", "method": "get", "url": "/", "x": 1, "y": 1, "wires": [["answer"]]},
         {"id": "caught", "type": "catch", "z": "api", "scope": null, "x": 1, "y": 1, "wires": [["answer"]]},
         {"id": "answer", "type": "http response", "z": "api", "x": 1, "y": 1, "wires": []}]"#;
     tree.write("flows/flows.json", flows);

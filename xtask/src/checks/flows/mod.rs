@@ -1,7 +1,9 @@
 //! The offline gate: flows that Node-RED would load and then quietly not run, or not answer, are refused here.
 //!
 //! [`document`] makes nodes of the files' text, [`graph`] follows messages, and the rules judge: [`structure`] what
-//! holds the files together, [`references`] that configuration nodes are there, [`answers`] that every request is answered, [`secrets`] that none is written down.
+//! holds the files together, [`references`] that configuration nodes are there, [`routes`] and [`schedules`] that Node-RED
+//! takes what http ins and injects ask for, [`answers`] that every request is answered, [`secrets`] that none is written
+//! down.
 //! Pure: the caller reads the files.
 
 mod answers;
@@ -9,6 +11,8 @@ mod catalogue;
 mod document;
 mod graph;
 mod references;
+mod routes;
+mod schedules;
 mod secrets;
 mod structure;
 
@@ -63,6 +67,14 @@ pub enum Rule {
     Group,
     /// A link without its partner.
     Link,
+    /// A catch, complete or status node that watches what is not there.
+    Scope,
+    /// A function that wants modules of its own.
+    Libraries,
+    /// An http in that Node-RED or Express refuses, or that never gets a request.
+    Route,
+    /// An inject whose cron expression Node-RED refuses.
+    Schedule,
     /// A configuration node that is not there or of another type.
     ConfigReference,
     /// A type that the image does not have, be it on a disabled tab.
@@ -126,7 +138,10 @@ pub fn judge(input: &Input<'_>) -> Vec<Finding> {
         input.credential_files.iter().map(|file| credential_file(file)).collect();
     let types = catalogue::read(&input.catalogue, &mut findings);
     let flows = document::read(&[input.platform, input.smoke], &mut findings);
-    structure::check(&flows, types.as_ref(), input.platform.name, &mut findings);
+    let without_input = references::without_input(input.editor);
+    structure::check(&flows, types.as_ref(), &without_input, input.platform.name, &mut findings);
+    routes::check(&flows, &mut findings);
+    schedules::check(&flows, &mut findings);
     secrets::check(&flows, &mut findings);
     // A file that is not read in full would make look lost what is not.
     if flows.complete {

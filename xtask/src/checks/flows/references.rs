@@ -50,6 +50,21 @@ pub fn known(editor: &[Source<'_>]) -> Vec<Reference> {
     own.chain(editor.iter().flat_map(|source| defined(source.text))).collect()
 }
 
+/// Of Node-RED 5's own nodes, those that drop what is wired to them. Its others without an input (inject, catch, complete,
+/// status, link in) hand such a message on.
+const DROPPING: &[&str] = &["comment", "http in", "mqtt in", "tcp in", "udp in", "watch", "websocket in"];
+
+/// The types that take no messages, with those of which the editor's definitions say so.
+pub fn without_input<'a>(editor: &[Source<'a>]) -> BTreeSet<&'a str> {
+    let own = editor.iter().flat_map(|source| source.text.split("registerType(").skip(1));
+    let none = |registration: &&str| {
+        registration
+            .match_indices("inputs:")
+            .any(|(at, name)| registration[at + name.len()..].trim_start().starts_with('0'))
+    };
+    own.filter(none).filter_map(quoted).chain(DROPPING.iter().copied()).collect()
+}
+
 /// Reads `RED.nodes.registerType('KIND', { ... defaults: { NAME: { ..., type: 'TYPE' } } })` out of an HTML file.
 fn defined(html: &str) -> Vec<Reference> {
     let mut found = Vec::new();

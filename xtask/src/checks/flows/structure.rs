@@ -1,6 +1,6 @@
 //! What holds the files together: ids, tabs, wires, links, types, positions.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use serde_json::Value;
 
@@ -13,15 +13,17 @@ use super::{Finding, Rule, finding};
 pub fn check(
     flows: &Flows<'_>,
     types: Option<&HashSet<String>>,
+    without_input: &BTreeSet<&str>,
     platform: &str,
     findings: &mut Vec<Finding>,
 ) {
-    let rules = [duplicate_id, container, group, wires, subflow_ports, links, position];
+    let rules = [duplicate_id, container, group, wires, subflow_ports, links, scope, libraries, position];
     for (index, node) in flows.nodes.iter().enumerate() {
         let mut add = |rule, message: String| findings.push(finding(flows, node, rule, message));
         for rule in rules {
             rule(flows, index, &mut add);
         }
+        inputs(flows, node, without_input, &mut add);
         if let Some(types) = types {
             known_type(flows, node, types, &mut add);
         }
@@ -104,10 +106,7 @@ fn group(flows: &Flows<'_>, index: usize, add: Add<'_>) {
 fn wires(flows: &Flows<'_>, index: usize, add: Add<'_>) {
     let node = &flows.nodes[index];
     let Some(wires) = node.fields.get("wires") else { return };
-    let lists_of_ids = wires.as_array().is_some_and(|outputs| {
-        outputs.iter().all(|targets| targets.as_array().is_some_and(|ids| ids.iter().all(Value::is_string)))
-    });
-    if !lists_of_ids {
+    if !are_lists_of_ids(wires) {
         let message = "its wires are not a list of lists of ids; expected one list for each output, such as [[\"id\"], []]";
         return add(Rule::Wire, message.to_owned());
     }
@@ -118,6 +117,12 @@ fn wires(flows: &Flows<'_>, index: usize, add: Add<'_>) {
             }
         }
     }
+}
+
+fn are_lists_of_ids(wires: &Value) -> bool {
+    wires.as_array().is_some_and(|outputs| {
+        outputs.iter().all(|targets| targets.as_array().is_some_and(|ids| ids.iter().all(Value::is_string)))
+    })
 }
 
 fn wire_fault(flows: &Flows<'_>, z: Option<&str>, id: &str) -> Option<String> {
@@ -133,6 +138,34 @@ fn wire_fault(flows: &Flows<'_>, z: Option<&str>, id: &str) -> Option<String> {
             target.title()
         )),
         Some(_) => None,
+    }
+}
+
+/// Wires to nodes that have no input: Node-RED drops such a message without a word.
+fn inputs(flows: &Flows<'_>, node: &Node<'_>, without_input: &BTreeSet<&str>, add: Add<'_>) {
+    // An mqtt in that is controlled by messages says so in its own field.
+    let takes_none = |target: &&Node<'_>| {
+        without_input.contains(target.kind.as_str())
+            && target.fields.get("inputs").is_none_or(|inputs| *inputs == 0)
+    };
+    let good = node.fields.get("wires").is_some_and(are_lists_of_ids);
+    let wired = node
+        .wires()
+        .enumerate()
+        .flat_map(|(output, ids)| ids.map(move |id| (format!("output {}", output + 1), id)));
+    let entering = port_targets(node, "in").map(|(_, id)| ("its input".to_owned(), id));
+    let entering = entering.filter(|_| node.kind == "subflow");
+    for (what, id) in wired.filter(|_| good).chain(entering) {
+        let target = flows.get(id).filter(takes_none);
+        // Where it has no wires either, `wires` has already said so.
+        if let Some(target) = target.filter(|target| target.fields.contains_key("wires")) {
+            let message = format!(
+                "{what} is wired to \"{}\" ({id}), a {}, which takes no messages; remove the wire, or wire it to what comes after",
+                target.title(),
+                target.kind
+            );
+            add(Rule::Wire, message);
+        }
     }
 }
 
@@ -214,6 +247,44 @@ fn named_by_a_partner(flows: &Flows<'_>, node: &Node<'_>) -> bool {
             .nodes
             .iter()
             .any(|other| other.kind == "link in" && other.ids("links").any(|id| id == node.id))
+}
+
+fn scope(flows: &Flows<'_>, index: usize, add: Add<'_>) {
+    let node = &flows.nodes[index];
+    if !matches!(node.kind.as_str(), "catch" | "complete" | "status")
+        || !node.fields.get("scope").is_some_and(Value::is_array)
+    {
+        return;
+    }
+    for id in node.ids("scope") {
+        match flows.get(id) {
+            None => add(
+                Rule::Scope,
+                format!("it watches {id}, which is not there; take it out of the scope, or restore the node"),
+            ),
+            Some(watched) if watched.z() != node.z() => {
+                let message = format!(
+                    "it watches \"{}\" ({id}) on another tab, of which it hears nothing; put a {} there",
+                    watched.title(),
+                    node.kind
+                );
+                add(Rule::Scope, message);
+            }
+            Some(_) => {}
+        }
+    }
+}
+
+/// `functionExternalModules` is off in the platform's settings. One such node, even on a disabled tab, then keeps every
+/// flow from starting, except when the node itself is disabled (node-red#3532).
+fn libraries(flows: &Flows<'_>, index: usize, add: Add<'_>) {
+    let node = &flows.nodes[index];
+    let libraries = node.fields.get("libs").and_then(Value::as_array).map_or(0, Vec::len);
+    if node.kind == "function" && libraries > 0 && !node.flag("d") {
+        let message = "it asks for modules in its setup (libs), which functions may not have here, and Node-RED then starts \
+                       no flow at all; remove them, and write a node in flows/nodes for what needs a module";
+        add(Rule::Libraries, message.to_owned());
+    }
 }
 
 fn position(flows: &Flows<'_>, index: usize, add: Add<'_>) {

@@ -6,13 +6,13 @@ use super::*;
 
 const CATALOGUE: &str = r#"{
     "catch": {"module": "node-red", "version": "5.0.7"}, "change": {}, "complete": {}, "debug": {}, "function": {},
-    "http in": {}, "http response": {}, "http request": {}, "junction": {}, "link call": {}, "link in": {}, "link out": {},
-    "smoke-in": {}, "smoke-out": {}, "sql-query": {}, "flowship-postgres": {}, "tls-config": {}
+    "http in": {}, "http response": {}, "http request": {}, "inject": {}, "junction": {}, "link call": {}, "link in": {}, "link out": {},
+    "mqtt in": {}, "smoke-in": {}, "smoke-out": {}, "sql-query": {}, "status": {}, "flowship-postgres": {}, "tls-config": {}
 }"#;
 
 const EDITOR: &str = "RED.nodes.registerType('sql-query', { defaults: { database: { value: '', type: 'flowship-postgres', \
                       required: true } } }); RED.nodes.registerType('tls-config', { defaults: { next: { type: \
-                      'tls-config' } } })";
+                      'tls-config' } } }); RED.nodes.registerType('smoke-in', { defaults: {}, inputs: 0, outputs: 1 })";
 
 /// Good flows with one of everything: an answered and caught request, a link, a call that returns, a subflow, a group,
 /// a configuration node, and leftovers on a disabled tab.
@@ -30,7 +30,7 @@ fn platform() -> Vec<Value> {
                "out": [{"x": 1, "y": 1, "wires": [{"id": "inner", "port": 0}]}]}),
         json!({"id": "db", "type": "flowship-postgres", "name": "PostgreSQL"}),
         json!({"id": "group", "type": "group", "z": "api", "name": "Group", "nodes": ["query"], "x": 1, "y": 1, "w": 9, "h": 9}),
-        node("in", "http in", "api", json!([["query"]])),
+        http_in("in", "api", "get", "/things/:id", json!([["query"]])),
         with(
             with(node("query", "sql-query", "api", json!([["call"]])), "database", json!("db")),
             "g",
@@ -54,12 +54,21 @@ fn platform() -> Vec<Value> {
             "mode",
             json!("return"),
         ),
-        with(node("shared-caught", "catch", "shared", json!([["answer"]])), "scope", json!(["work"])),
+        with(
+            node("shared-caught", "catch", "shared", json!([["answer"]])),
+            "scope",
+            json!(["work", "answer"]),
+        ),
         node("inner", "function", "sub", json!([[]])),
-        node("leftover-in", "http in", "old", json!([["leftover"]])),
+        http_in("leftover-in", "old", "get", "/things/:id", json!([["leftover"]])),
         node("leftover", "function", "old", json!([[]])),
         with(node("leftover-out", "link out", "old", json!([])), "links", json!([])),
     ]
+}
+
+fn http_in(id: &str, z: &str, method: &str, url: &str, wires: Value) -> Value {
+    json!({"id": id, "type": "http in", "z": z, "name": format!("the {id}"), "method": method, "url": url, "x": 1, "y": 2,
+           "wires": wires})
 }
 
 fn smoke() -> Vec<Value> {
@@ -306,6 +315,145 @@ fn structure_holds_together() {
 }
 
 #[test]
+fn what_node_red_refuses_or_drops_is_refused_before() {
+    fn with(n: &mut [Value], id: &str, fields: &Value) {
+        at(n, id).as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+    }
+    compare(&[
+        (
+            "libraries",
+            |n| at(n, "work")["libs"] = json!([{"var": "fs", "module": "fs"}]),
+            &[(Rule::Libraries, "work")],
+        ),
+        (
+            "libraries on a disabled tab",
+            |n| at(n, "leftover")["libs"] = json!([{"var": "fs", "module": "fs"}]),
+            &[(Rule::Libraries, "leftover")],
+        ),
+        ("no libraries", |n| at(n, "work")["libs"] = json!([]), &[]),
+        (
+            "libraries of a disabled node",
+            |n| with(n, "leftover", &json!({"libs": [{"var": "fs", "module": "fs"}], "d": true})),
+            &[],
+        ),
+        (
+            "a wire to an http in",
+            |n| at(n, "caught")["wires"] = json!([["caught-out", "in"]]),
+            &[(Rule::Wire, "caught")],
+        ),
+        (
+            "a wire to a node of ours without inputs",
+            |n| n.push(json!({"id": "a", "type": "smoke-in", "z": "old", "x": 1, "y": 1, "wires": [["a"]]})),
+            &[(Rule::Wire, "a"), (Rule::Smoke, "a")],
+        ),
+        (
+            "a subflow that begins with an http in",
+            |n| {
+                n.push(http_in("inside", "sub", "get", "/inside", json!([[]])));
+                at(n, "inside")["d"] = json!(true);
+                at(n, "sub")["in"][0]["wires"] = json!([{"id": "inner"}, {"id": "inside"}]);
+            },
+            &[(Rule::Wire, "sub")],
+        ),
+        (
+            "an mqtt in that messages control",
+            |n| {
+                n.push(json!({"id": "a", "type": "mqtt in", "z": "old", "inputs": 1, "x": 1, "y": 1, "wires": [[]]}));
+                at(n, "leftover")["wires"] = json!([["a"]]);
+            },
+            &[],
+        ),
+        (
+            "a catch hands on what is wired to it",
+            |n| at(n, "query")["wires"] = json!([["call", "caught"]]),
+            &[],
+        ),
+        (
+            "a catch of what is not there",
+            |n| at(n, "shared-caught")["scope"] = json!(["work", "answer", "gone"]),
+            &[(Rule::Scope, "shared-caught")],
+        ),
+        (
+            "a catch of another tab",
+            |n| at(n, "shared-caught")["scope"] = json!(["work", "answer", "query"]),
+            &[(Rule::Scope, "shared-caught")],
+        ),
+        (
+            "a complete and a status of what is not there",
+            |n| {
+                n.push(json!({"id": "a", "type": "complete", "z": "old", "scope": ["gone"], "x": 1, "y": 1, "wires": [[]]}));
+                n.push(json!({"id": "b", "type": "status", "z": "old", "scope": ["gone"], "x": 1, "y": 1, "wires": [[]]}));
+            },
+            &[(Rule::Scope, "a"), (Rule::Scope, "b")],
+        ),
+        (
+            "a status of all and of a group",
+            |n| {
+                n.push(json!({"id": "a", "type": "status", "z": "old", "scope": null, "x": 1, "y": 1, "wires": [[]]}));
+                n.push(json!({"id": "b", "type": "status", "z": "old", "scope": "group", "x": 1, "y": 1, "wires": [[]]}));
+            },
+            &[],
+        ),
+        ("no URL", |n| at(n, "in")["url"] = json!(""), &[(Rule::Route, "in")]),
+        ("no URL, disabled", |n| at(n, "leftover-in")["url"] = json!(""), &[]),
+        ("a URL filled in when the flows run", |n| at(n, "in")["url"] = json!("/${PREFIX}("), &[]),
+        (
+            "a URL that Express refuses",
+            |n| at(n, "in")["url"] = json!("/things/(:id"),
+            &[(Rule::Route, "in")],
+        ),
+        ("no method", |n| at(n, "in")["method"] = json!(""), &[(Rule::Route, "in")]),
+        ("a method that is never served", |n| at(n, "in")["method"] = json!("head"), &[(Rule::Route, "in")]),
+        (
+            "a method and path twice",
+            |n| with(n, "leftover-in", &json!({"z": "api", "wires": [["query"]]})),
+            &[(Rule::Route, "leftover-in")],
+        ),
+        (
+            "a path twice, written otherwise",
+            |n| with(n, "leftover-in", &json!({"z": "api", "wires": [["query"]], "url": "Things/:name/"})),
+            &[(Rule::Route, "leftover-in")],
+        ),
+        (
+            "a path twice with another method",
+            |n| with(n, "leftover-in", &json!({"z": "api", "wires": [["query"]], "method": "post"})),
+            &[],
+        ),
+        (
+            "an http in in a subflow with two instances",
+            |n| {
+                n.push(http_in("inside", "sub", "get", "/inside", json!([["inner"]])));
+                n.push(json!({"id": "second", "type": "subflow:sub", "z": "api", "x": 1, "y": 1, "wires": [["out"]]}));
+            },
+            &[(Rule::Route, "inside")],
+        ),
+        (
+            "a cron expression that is refused",
+            |n| {
+                n.push(json!({"id": "a", "type": "inject", "z": "api", "crontab": "61 * * * *", "x": 1, "y": 1, "wires": [[]]}))
+            },
+            &[(Rule::Schedule, "a")],
+        ),
+        (
+            "a cron expression behind an interval, of a disabled node, from a variable, or none",
+            |n| {
+                for (id, fields) in [
+                    ("a", json!({"crontab": "x", "repeat": "5"})),
+                    ("b", json!({"crontab": "x", "repeat": "", "d": true})),
+                    ("c", json!({"crontab": "${CRON}", "repeat": ""})),
+                    ("d", json!({"crontab": "", "repeat": ""})),
+                    ("e", json!({"crontab": "0 6 * * 1-5", "repeat": ""})),
+                ] {
+                    n.push(json!({"id": id, "type": "inject", "z": "api", "x": 1, "y": 1, "wires": [[]]}));
+                    with(n, id, &fields);
+                }
+            },
+            &[],
+        ),
+    ]);
+}
+
+#[test]
 fn requests_are_answered() {
     compare(&[
         (
@@ -361,7 +509,7 @@ fn requests_are_answered() {
         (
             "what another caller gets back is no answer here",
             |n| {
-                n.push(json!({"id": "other", "type": "http in", "z": "api", "x": 1, "y": 1, "wires": [["other-call"]]}));
+                n.push(http_in("other", "api", "get", "/other", json!([["other-call"]])));
                 n.push(json!({"id": "other-call", "type": "link call", "z": "api", "links": ["called"], "x": 1, "y": 1, "wires": [[]]}));
             },
             &[(Rule::NoResponse, "other")],

@@ -7,18 +7,8 @@ use super::graph::Graph;
 use super::{Finding, Rule, finding};
 
 /// Nodes that pass messages on or end them and have no failure of their own to be caught.
-const WITHOUT_FAILURES: &[&str] = &[
-    "catch",
-    "comment",
-    "complete",
-    "debug",
-    "http in",
-    "http response",
-    "junction",
-    "link in",
-    "link out",
-    "status",
-];
+const WITHOUT_FAILURES: &[&str] =
+    &["catch", "comment", "complete", "debug", "http in", "junction", "link in", "link out", "status"];
 
 /// How many nodes a message names.
 const NAMED: usize = 3;

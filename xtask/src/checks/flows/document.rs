@@ -1,6 +1,6 @@
 //! Text -> nodes, each with its line.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
@@ -80,6 +80,8 @@ pub struct Flows<'a> {
     pub nodes: Vec<Node<'a>>,
     /// The first node of each id.
     by_id: HashMap<String, usize>,
+    /// Subflows of which no instance runs: Node-RED starts none of their nodes.
+    idle: HashSet<String>,
     /// False when a file, or an element of one, could not be read.
     pub complete: bool,
 }
@@ -93,10 +95,11 @@ impl<'a> Flows<'a> {
         self.index(id).map(|index| &self.nodes[index])
     }
 
-    /// Node-RED leaves out disabled nodes and all that is on a disabled tab.
+    /// Node-RED leaves out disabled nodes, all that is on a disabled tab, and subflows without an instance.
     pub fn enabled(&self, node: &Node<'_>) -> bool {
         let off = |node: &Node<'_>| node.flag(if node.kind == "tab" { "disabled" } else { "d" });
-        !off(node) && !node.z().and_then(|z| self.get(z)).is_some_and(off)
+        let outside = |z: &str| self.idle.contains(z) || self.get(z).is_some_and(off);
+        !off(node) && !node.z().is_some_and(outside)
     }
 }
 
@@ -124,7 +127,18 @@ pub fn read<'a>(sources: &[Source<'a>], findings: &mut Vec<Finding>) -> Flows<'a
     for (index, node) in nodes.iter().enumerate() {
         by_id.entry(node.id.clone()).or_insert(index);
     }
-    Flows { nodes, by_id, complete: findings.len() == before }
+    let mut flows = Flows { nodes, by_id, idle: HashSet::new(), complete: findings.len() == before };
+    // An instance inside a subflow that does not run does not run either.
+    loop {
+        let running: HashSet<&str> =
+            flows.nodes.iter().filter(|node| flows.enabled(node)).filter_map(Node::instance_of).collect();
+        let subflows = flows.nodes.iter().filter(|node| node.kind == "subflow").map(|node| &node.id);
+        let idle: HashSet<String> = subflows.filter(|id| !running.contains(id.as_str())).cloned().collect();
+        if idle == flows.idle {
+            return flows;
+        }
+        flows.idle = idle;
+    }
 }
 
 fn unreadable(source: &Source<'_>, error: &serde_json::Error) -> Finding {

@@ -528,6 +528,34 @@ fn requests_are_answered() {
         ),
         ("no catch", |n| without(n, "caught"), &[(Rule::NoCatch, "in")]),
         ("no catch on a tab on the way", |n| without(n, "shared-caught"), &[(Rule::NoCatch, "in")]),
+        (
+            "a response that nothing catches",
+            |n| at(n, "shared-caught")["scope"] = json!(["work"]),
+            &[(Rule::NoCatch, "in")],
+        ),
+        (
+            "requests of subflows without an instance that runs",
+            |n| {
+                for (id, inner) in [("unused", "nested"), ("nested", "unused-too")] {
+                    n.push(json!({"id": id, "type": "subflow", "name": id, "in": [], "out": []}));
+                    n.push(http_in(&format!("{id}-in"), id, "get", &format!("/{id}"), json!([[]])));
+                    let inner = if inner == "nested" { "subflow:nested" } else { "debug" };
+                    n.push(json!({"id": format!("{id}-1"), "type": inner, "z": id, "x": 1, "y": 1, "wires": [[]]}));
+                }
+            },
+            &[],
+        ),
+        (
+            "requests of a subflow with an instance",
+            |n| {
+                n.push(json!({"id": "used", "type": "subflow", "name": "Used", "in": [], "out": []}));
+                n.push(http_in("used-in", "used", "get", "/used", json!([[]])));
+                n.push(
+                    json!({"id": "used-1", "type": "subflow:used", "z": "api", "x": 1, "y": 1, "wires": []}),
+                );
+            },
+            &[(Rule::NoResponse, "used-in")],
+        ),
         ("a disabled catch", |n| at(n, "caught")["d"] = json!(true), &[(Rule::NoCatch, "in")]),
         (
             "a catch that does not answer",

@@ -148,6 +148,9 @@ fn key_in(text: &str) -> Option<&'static str> {
     if url_with_password(text) {
         return Some("an address with a password in it");
     }
+    if secret_in_query(text) {
+        return Some("an address with a key or token in its query");
+    }
     if authorization(text) {
         return Some("a value for an Authorization header");
     }
@@ -184,6 +187,51 @@ fn url_with_password(text: &str) -> bool {
             .rsplit_once('@')
             .and_then(|(user, _)| user.split_once(':'))
             .is_some_and(|(_, password)| !password.is_empty() && !is_filled_in(password))
+    })
+}
+
+/// Names of a URL's parameters that providers give keys in, beside those that are secret anywhere.
+const QUERY_NAMES: &[&str] = &["appid", "key", "auth", "sig", "signature", "subscriptionkey", "code"];
+
+/// Parts of values that documentation writes in a key's place.
+const EXAMPLES: &[&str] = &[
+    "your",
+    "example",
+    "placeholder",
+    "insert",
+    "replace",
+    "change",
+    "dummy",
+    "demo",
+    "xxx",
+    "secret",
+    "key",
+];
+
+/// `?appid=`, `&api_key=` and the like, with a value that is written out: long, and with a digit, as keys have it.
+fn secret_in_query(text: &str) -> bool {
+    text.match_indices(['?', '&']).any(|(at, _)| {
+        let parameter = text[at + 1..].trim_start_matches("amp;");
+        let Some((name, value)) = parameter.split_once('=') else { return false };
+        if !name.chars().all(|character| is_key_character(character) || character == '.') {
+            return false;
+        }
+        let plain: String =
+            name.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_lowercase();
+        let least = if is_secret_name(name) {
+            8
+        } else if QUERY_NAMES.contains(&plain.as_str()) {
+            16
+        } else {
+            return false;
+        };
+        let value: String =
+            value.chars().take_while(|&next| is_key_character(next) || "%.~+/=".contains(next)).collect();
+        let lower = value.to_lowercase();
+        value.len() >= least
+            && value.bytes().any(|byte| byte.is_ascii_digit())
+            && !EXAMPLES.iter().any(|example| lower.contains(example))
+            && !is_filled_in(&value)
     })
 }
 

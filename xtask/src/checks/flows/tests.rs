@@ -613,6 +613,11 @@ fn secrets_are_found_and_never_repeated() {
         ("template", json!("{\"client_secret\": \"abcdefgh\"}")),
         ("func", json!(format!("-----BEGIN RSA {} KEY-----\\nabc", "PRIVATE"))),
         ("url", json!("postgres://flowship:hunter2@db/flowship")),
+        ("url", json!(format!("https://api.example.com/weather?q=Bern&appid={}", "0a1b2c3d4e5f60718293"))),
+        ("url", json!(format!("https://api.example.com/?api_key={}", "q7hunter2"))),
+        ("template", json!(format!("<a href='/x?a=1&amp;access_token={}'>", "q7hunter2"))),
+        ("func", json!(format!("msg.url = 'https://a.b/c?key={}&x=' + 1;", "Abcdefgh-0123456789"))),
+        ("info", json!(format!("see https://a.b/c?subscription-key={}", "0a1b2c3d4e5f60718293"))),
         ("password", json!("hunter2")),
         ("apiKey", json!("abc")),
         ("credentials", json!({"user": "a"})),
@@ -641,6 +646,18 @@ fn secrets_are_found_and_never_repeated() {
         ("func", json!("const key = `task-skill-abcdefghijklmnopqrstuvwxyz`;")),
         ("url", json!("postgres://flowship:${PASSWORD}@db/flowship")),
         ("url", json!("http://user@example.com:8080/a")),
+        ("url", json!("https://a.b/c?appid=${APP_ID}&api_key={{{key}}}&token=<token>&key=")),
+        (
+            "url",
+            json!(
+                "https://a.b/c?api_key=YOUR_API_KEY_1&appid=xxxxxxxxxxxxxxxxxxx1&key=$NAME1234567890123456"
+            ),
+        ),
+        ("url", json!("https://a.b/c?key=name&code=404&auth=none&page_token=&keyboard=0a1b2c3d4e5f60718293")),
+        (
+            "func",
+            json!("msg.url = 'https://a.b/c?api_key=' + env.get('API_KEY_1234567'); if (a && key == b) {}"),
+        ),
         ("password", json!("${DB_PASSWORD}")),
         ("password", json!("")),
         ("passwordFile", json!("/run/secrets/password")),

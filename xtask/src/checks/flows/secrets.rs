@@ -210,12 +210,15 @@ const EXAMPLES: &[&str] = &[
 
 /// `?appid=`, `&api_key=` and the like, with a value that is written out: long, and with a digit, as keys have it.
 fn secret_in_query(text: &str) -> bool {
-    text.match_indices(['?', '&']).any(|(at, _)| {
-        let parameter = text[at + 1..].trim_start_matches("amp;");
-        let Some((name, value)) = parameter.split_once('=') else { return false };
-        if !name.chars().all(|character| is_key_character(character) || character == '.') {
+    // Each `=` by itself is found fast, and few texts have one.
+    text.match_indices('=').any(|(equals, value)| {
+        let before = text[..equals].char_indices().rev();
+        let mut before = before.skip_while(|(_, next)| is_key_character(*next) || *next == '.');
+        let Some((at, mark)) = before.next() else { return false };
+        if !(matches!(mark, '?' | '&') || (mark == ';' && text[..=at].ends_with("&amp;"))) {
             return false;
         }
+        let (name, value) = (&text[at + 1..equals], &text[equals + value.len()..]);
         let plain: String =
             name.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_lowercase();
         let least = if is_secret_name(name) {

@@ -366,6 +366,14 @@ fn licences_fails_on_a_copyleft_crate_or_npm_package() {
 }
 
 #[test]
+fn a_licence_of_a_megabyte_is_named_without_its_middle() {
+    let tree = with_licences(MIT, &format!(", \"license\": \"{}\"", "x".repeat(1 << 20)));
+    let run = tree.run(&["check", "licences"]);
+    run.expect(1, &["npm package told 2.0.0: \"xxx", "more bytes]", "is no SPDX expression"]);
+    assert!(run.out.len() < 2000, "{}", run.out.len());
+}
+
+#[test]
 fn licences_fails_on_a_package_that_states_none() {
     let tree = with_licences("", "");
     tree.run(&["check", "licences"]).expect(

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::licences::Kind;
+use crate::shorten::shorten;
 
 /// What fails, and what is tolerated until when.
 pub const POLICY: &str = "ops/ci/advisories.toml";
@@ -290,6 +291,7 @@ pub fn judge(found: Vec<Finding>, policy: &Policy, kind: Kind, today: &str) -> V
             }
             finding.what = format!("{}; it was tolerated until {until}", finding.what);
         }
+        finding.what = shorten(&finding.what).into_owned();
         findings.push(finding);
     }
     for (one, _) in tolerances.iter().zip(&used).filter(|(_, used)| !**used) {

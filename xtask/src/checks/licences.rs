@@ -6,6 +6,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use spdx::{Expression, LicenseReq, Licensee, ParseMode};
 
+use crate::shorten::shorten;
+
 /// What is allowed.
 pub const POLICY: &str = "ops/ci/licences.toml";
 
@@ -216,7 +218,7 @@ pub fn judge(packages: &[Package], policy: &Policy) -> Vec<Finding> {
 
 fn finding(package: &Package, rule: Rule, what: String) -> Finding {
     let what = format!("{} {} {}: {what}", package.kind, package.name, package.version);
-    Finding { rule, file: package.file.clone(), line: package.line, what }
+    Finding { rule, file: package.file.clone(), line: package.line, what: shorten(&what).into_owned() }
 }
 
 /// The crates of `cargo metadata`, each at its place in the lock file.

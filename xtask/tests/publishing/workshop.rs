@@ -145,8 +145,8 @@ impl Workshop {
     pub fn prove(&self) {
         let commit = self.git(&["rev-parse", "HEAD"]);
         let record = json!({
-            "schema": 2, "kind": "gate", "name": "tests", "commit": commit, "clean": true, "inputs_sha256": "1",
-            "definition_sha256": "2", "environment_sha256": "3", "tools": {}, "arguments": [], "figures": {},
+            "schema": 3, "kind": "gate", "name": "tests", "commit": commit, "clean": true, "inputs_sha256": "1",
+            "definition_sha256": "2", "environment_sha256": "3", "tools": {}, "programs": {}, "arguments": [], "figures": {},
             "negative_control": "xtask/tests/gates.rs::x", "started_at": "2026-01-01T00:00:00Z", "duration_ms": 5,
             "tests": 3, "confirmed": null,
         });

@@ -48,6 +48,11 @@ fn packaged(key: &Key) -> Repository {
     let output = repository.package(&arguments).output().unwrap();
     assert!(output.status.success(), "{}", text(&output));
     assert!(!text(&output).contains("without the operator's program"), "{}", text(&output));
+    assert!(
+        text(&output).contains("NO EVIDENCE: no gate has passed on this commit here"),
+        "{}",
+        text(&output)
+    );
     repository
 }
 

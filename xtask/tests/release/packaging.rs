@@ -174,8 +174,8 @@ fn the_ledger_holds_what_is_proven_of_this_commit_and_names_the_rest() {
     let commit = repository.git(&["rev-parse", "HEAD"]);
     let record_of = |kind: &str, name: &str, commit: &str, clean: bool| {
         let text = format!(
-            r#"{{"schema":2,"kind":"{kind}","name":"{name}","commit":"{commit}","clean":{clean},"inputs_sha256":"1","definition_sha256":"2",
-               "environment_sha256":"3","tools":{{"rustc":"1.95.0"}},"arguments":[],"figures":{{"tests":3}},
+            r#"{{"schema":3,"kind":"{kind}","name":"{name}","commit":"{commit}","clean":{clean},"inputs_sha256":"1","definition_sha256":"2",
+               "environment_sha256":"3","tools":{{"rustc":"1.95.0"}},"programs":{{}},"arguments":[],"figures":{{"tests":3}},
                "negative_control":"xtask/tests/gates.rs::x","started_at":"2026-01-01T00:00:00Z","duration_ms":5,"tests":3,
                "confirmed":null}}"#
         );
@@ -185,12 +185,13 @@ fn the_ledger_holds_what_is_proven_of_this_commit_and_names_the_rest() {
     record("tests", &commit, true);
     record("format", &commit, false);
     record("flows", &"a".repeat(40), true);
-    let packaged = || -> Value {
+    let packaged = |warning: &str| -> Value {
         let output = repository.package(&["--unsigned"]).output().unwrap();
         assert!(output.status.success(), "{}", text(&output));
+        assert!(text(&output).contains(warning), "{}", text(&output));
         serde_json::from_slice(&std::fs::read(repository.made().join("evidence.json")).unwrap()).unwrap()
     };
-    let ledger = packaged();
+    let ledger = packaged("evidence: 1 passed on this commit; NOT PROVEN: gate ");
     assert_eq!(ledger["commit"], commit.as_str());
     assert_eq!(ledger["records"].as_array().unwrap().len(), 1);
     assert_eq!(ledger["records"][0]["name"], "tests");
@@ -203,9 +204,11 @@ fn the_ledger_holds_what_is_proven_of_this_commit_and_names_the_rest() {
     assert!(why("clippy").contains("no record"));
     assert!(why("compose").contains("no record"), "of the rehearsal");
     record_of("rehearsal", "compose", &commit, true);
-    let ledger = packaged();
+    let ledger = packaged("evidence: 2 passed on this commit; NOT PROVEN: gate ");
     let last = ledger["records"].as_array().unwrap().last().unwrap();
     assert_eq!((&last["kind"], &last["name"]), (&"rehearsal".into(), &"compose".into()));
     let output = Made::of(&repository).verify(&repository, &["--unsigned"]);
-    assert!(text(&output).contains("2 passed on this commit; NOT PROVEN: gate "), "{}", text(&output));
+    let said = text(&output);
+    let evidence = said.lines().find(|line| line.contains("2 passed on this commit; NOT PROVEN: gate "));
+    assert!(evidence.is_some_and(|line| line.starts_with("- evidence")), "{said}");
 }

@@ -246,3 +246,76 @@ impl Killed {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A process of an earlier boot: its id may be anybody's by now.
+    fn ended() -> ProcessIdentity {
+        ProcessIdentity { pid: std::process::id(), start_ticks: 7, boot: "an earlier boot".to_owned() }
+    }
+
+    fn on_register(state: &Path, process: ProcessIdentity, temporary: Option<PathBuf>) -> PathBuf {
+        let path = path_of(state, &process);
+        let record = Record { process, command: "xtask smoke --private".to_owned(), target: None, temporary };
+        write(&path, &record).unwrap();
+        path
+    }
+
+    #[test]
+    fn a_killed_run_is_found_with_what_it_left_and_forgotten() {
+        let state = tempfile::tempdir().unwrap();
+        let (found, problems) = killed(state.path());
+        assert!(found.is_empty() && problems.is_empty(), "{problems:?}");
+
+        let elsewhere = tempfile::tempdir().unwrap();
+        let temporary = elsewhere.path().join(format!("flowship-{}", suffix(&ended())));
+        make_temporary(&temporary).unwrap();
+        fs::write(temporary.join("secret"), "s").unwrap();
+        fs::create_dir(state.path().join(format!("smoke-{}", suffix(&ended())))).unwrap();
+        fs::create_dir(state.path().join("dev")).unwrap();
+        let path = on_register(state.path(), ended(), Some(temporary.clone()));
+        let goes_on = on_register(state.path(), processes::this_process(), None);
+
+        let (mut found, problems) = killed(state.path());
+        assert!(problems.is_empty(), "{problems:?}");
+        let one = found.pop().unwrap();
+        assert!(found.is_empty(), "a run that goes on is left alone");
+        assert_eq!((one.process(), one.command(), one.target()), (&ended(), "xtask smoke --private", None));
+        assert_eq!(one.own_targets, [format!("smoke-{}", suffix(&ended()))]);
+        assert!(killed(state.path()).0.is_empty(), "nobody else cleans up meanwhile");
+        one.forget().unwrap();
+        assert!(!path.exists() && !temporary.exists() && goes_on.exists());
+    }
+
+    #[test]
+    fn only_the_folder_of_the_run_is_ever_removed() {
+        let state = tempfile::tempdir().unwrap();
+        let somebodys = state.path().join("somebody's");
+        fs::create_dir(&somebodys).unwrap();
+        let link = state.path().join(format!("flowship-{}", suffix(&ended())));
+        std::os::unix::fs::symlink(&somebodys, &link).unwrap();
+        for (named, said) in
+            [(&somebodys, "not the temporary folder of process"), (&link, "expected a folder")]
+        {
+            let path = on_register(state.path(), ended(), Some(named.clone()));
+            let one = killed(state.path()).0.pop().unwrap();
+            let error = one.forget().unwrap_err().to_string();
+            assert!(error.contains(said), "{error}");
+            assert!(path.exists() && somebodys.exists());
+        }
+    }
+
+    #[test]
+    fn what_is_no_record_is_named() {
+        let state = tempfile::tempdir().unwrap();
+        let path = on_register(state.path(), ended(), None);
+        for text in ["", "{}", "[1,2]"] {
+            fs::write(&path, text).unwrap();
+            let (found, problems) = killed(state.path());
+            assert!(found.is_empty());
+            assert!(problems[0].contains("expected the record of a run"), "{problems:?}");
+        }
+    }
+}

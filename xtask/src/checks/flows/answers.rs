@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::document::{Flows, Node};
-use super::graph::Graph;
+use super::graph::{Graph, Way};
 use super::{Finding, Rule, finding};
 
 /// Nodes that pass messages on or end them and have no failure of their own to be caught.
@@ -16,38 +16,53 @@ const NAMED: usize = 3;
 /// Judges each enabled http in.
 pub fn check(flows: &Flows<'_>, findings: &mut Vec<Finding>) {
     let graph = Graph::new(flows);
-    let answered =
-        |start: usize| graph.reach(start).into_iter().any(|index| flows.nodes[index].kind == "http response");
-    let catches = Catches::new(flows, &graph, &answered);
+    let mut catches = Catches::new(flows, &graph);
     for (index, node) in flows.nodes.iter().enumerate() {
         if node.kind != "http in" || !graph.is_enabled(index) {
             continue;
         }
-        if !answered(index) {
-            let message =
-                "its requests reach no http response, so clients hang; wire it to one, or disable it";
-            findings.push(finding(flows, node, Rule::NoResponse, message));
-        }
+        let way = graph.reach(index, None);
+        // What fails in a called part, or is lost there, fails as the time-out of the call, which is on the way.
         let mut uncaught: Vec<usize> =
-            graph.reach(index).into_iter().filter(|&inner| !catches.cover(inner)).collect();
+            way.own.iter().copied().filter(|&inner| !catches.cover(inner, &way)).collect();
         uncaught.sort_unstable();
+        let times_out = |call: &usize| {
+            flows.nodes[*call].kind == "link call" && !graph.comes_back(*call) && !uncaught.contains(call)
+        };
+        if !answers(flows, &way) && !way.own.iter().any(times_out) {
+            findings.push(finding(flows, node, Rule::NoResponse, unanswered_message(flows, &graph, &way)));
+        }
         if !uncaught.is_empty() {
             findings.push(finding(flows, node, Rule::NoCatch, uncaught_message(flows, &uncaught)));
         }
     }
 }
 
+fn answers(flows: &Flows<'_>, way: &Way) -> bool {
+    way.all().any(|index| flows.nodes[index].kind == "http response")
+}
+
+fn unanswered_message(flows: &Flows<'_>, graph: &Graph<'_, '_>, way: &Way) -> String {
+    match way.own.iter().copied().filter(|&index| graph.is_return(index)).min() {
+        Some(stray) => format!(
+            "its requests end at {}, which returns to a link call, and no link call is on the way, so clients hang; call \
+             that part with a link call, or wire it to an http response",
+            naming(flows, stray)
+        ),
+        None => {
+            "its requests reach no http response, so clients hang; wire it to one, or disable it".to_owned()
+        }
+    }
+}
+
+fn naming(flows: &Flows<'_>, index: usize) -> String {
+    let node = &flows.nodes[index];
+    let tab = node.z().and_then(|z| flows.get(z)).map(|tab| format!(" on \"{}\"", tab.title()));
+    format!("\"{}\" ({}){}", node.title(), node.id, tab.unwrap_or_default())
+}
+
 fn uncaught_message(flows: &Flows<'_>, uncaught: &[usize]) -> String {
-    let name = |node: &Node<'_>| {
-        let tab = node
-            .z()
-            .and_then(|z| flows.get(z))
-            .map(|tab| format!(" on \"{}\"", tab.title()))
-            .unwrap_or_default();
-        format!("\"{}\" ({}){tab}", node.title(), node.id)
-    };
-    let mut names: Vec<String> =
-        uncaught.iter().take(NAMED).map(|&index| name(&flows.nodes[index])).collect();
+    let mut names: Vec<String> = uncaught.iter().take(NAMED).map(|&index| naming(flows, index)).collect();
     if let Some(more @ 1..) = uncaught.len().checked_sub(NAMED) {
         names.push(format!("{more} more"));
     }
@@ -58,38 +73,53 @@ fn uncaught_message(flows: &Flows<'_>, uncaught: &[usize]) -> String {
     )
 }
 
-/// The enabled catch nodes by tab or subflow, each with whether it leads to an answer.
+/// The enabled catch nodes by tab or subflow.
 struct Catches<'f, 'a> {
     flows: &'f Flows<'a>,
-    by_z: HashMap<&'f str, Vec<(&'f Node<'a>, bool)>>,
+    graph: &'f Graph<'f, 'a>,
+    by_z: HashMap<&'f str, Vec<usize>>,
+    /// Which of those on a tab lead to an answer, as far as somebody asked.
+    answering: HashMap<usize, bool>,
 }
 
 impl<'f, 'a> Catches<'f, 'a> {
-    fn new(flows: &'f Flows<'a>, graph: &Graph<'_, '_>, answered: &dyn Fn(usize) -> bool) -> Self {
-        let mut by_z: HashMap<&str, Vec<(&Node<'_>, bool)>> = HashMap::new();
+    fn new(flows: &'f Flows<'a>, graph: &'f Graph<'f, 'a>) -> Self {
+        let mut by_z: HashMap<&str, Vec<usize>> = HashMap::new();
         for (index, node) in flows.nodes.iter().enumerate() {
             if let Some(z) = node.z().filter(|_| node.kind == "catch" && graph.is_enabled(index)) {
-                by_z.entry(z).or_default().push((node, answered(index)));
+                by_z.entry(z).or_default().push(index);
             }
         }
-        Self { flows, by_z }
+        Self { flows, graph, by_z, answering: HashMap::new() }
     }
 
-    fn cover(&self, index: usize) -> bool {
+    /// Whether a request on this way is answered when the node fails.
+    fn cover(&mut self, index: usize, way: &Way) -> bool {
         let node = &self.flows.nodes[index];
         if WITHOUT_FAILURES.contains(&node.kind.as_str()) {
             return true;
         }
         let Some(z) = node.z() else { return true };
         let all = self.by_z.get(z).map_or(&[][..], Vec::as_slice);
-        let mut catching: Vec<_> = all.iter().filter(|(catch, _)| self.catches(catch, node)).collect();
+        let mut catching: Vec<usize> =
+            all.iter().copied().filter(|&catch| self.catches(&self.flows.nodes[catch], node)).collect();
         // A catch of the uncaught gets only what no other has.
-        if catching.iter().any(|(catch, _)| !catch.flag("uncaught")) {
-            catching.retain(|(catch, _)| !catch.flag("uncaught"));
+        let uncaught = |catch: &usize| self.flows.nodes[*catch].flag("uncaught");
+        if !catching.iter().all(uncaught) {
+            catching.retain(|catch| !uncaught(catch));
         }
+        let inside = self.flows.get(z).is_some_and(|z| z.kind == "subflow");
         // What a subflow does not catch fails as its instance, which is on the way and judged by itself.
-        let handed_on = catching.is_empty() && self.flows.get(z).is_some_and(|z| z.kind == "subflow");
-        handed_on || catching.iter().any(|(_, answers)| *answers)
+        (catching.is_empty() && inside) || catching.into_iter().any(|catch| self.answers(catch, inside, way))
+    }
+
+    /// A catch in a subflow goes on at the instances that are on the way.
+    fn answers(&mut self, catch: usize, inside: bool, way: &Way) -> bool {
+        if inside {
+            return answers(self.flows, &self.graph.reach(catch, Some(&way.own)));
+        }
+        let (flows, graph) = (self.flows, self.graph);
+        *self.answering.entry(catch).or_insert_with(|| answers(flows, &graph.reach(catch, None)))
     }
 
     fn catches(&self, catch: &Node<'_>, node: &Node<'_>) -> bool {

@@ -2,7 +2,7 @@
 //! subflows, whose messages leave by the instance they came in by.
 //!
 //! A call (link call, subflow instance) is entered to see what it contains, but left only by its summary: whether what
-//! it calls comes back. Only where a walk began inside a called part may it leave by every caller.
+//! it calls comes back. A link call returns only to who called: what began without a call ends at a returning link out.
 
 use std::collections::{HashMap, HashSet};
 
@@ -20,21 +20,40 @@ pub struct Graph<'f, 'a> {
     instances: HashMap<&'f str, Vec<usize>>,
     link_calls: Vec<usize>,
     link_ins: Vec<usize>,
-    /// The called link ins whose messages come to a returning link out.
+    /// The called link ins, and the subflows, whose messages come to a returning link out.
     returning: HashSet<usize>,
     /// Subflow -> the outputs that its messages come to.
     outputs: HashMap<usize, HashSet<usize>>,
 }
 
-/// How a walk treats the ends of a called part.
+/// Where a walk is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Walk {
-    /// Began here: may leave by every caller.
+    /// Where it began: leaves a subflow by its instances.
     Free,
-    /// Entered by a call, whose summary tells how it comes back.
+    /// At an instance of the subflow that it began in.
+    Around,
+    /// In a subflow that it entered, whose summary tells how it comes back.
+    Inside,
+    /// In what a link call called, whose summary tells whether it comes back.
     Called,
     /// Stays on its own level, to make a summary.
     Level,
+}
+
+/// The enabled nodes that a message gets to.
+#[derive(Debug, Default)]
+pub struct Way {
+    /// With the one it began at, and the instances of subflows that it began in.
+    pub own: HashSet<usize>,
+    /// Those that are also, or only, reached in the part that a link call called.
+    pub called: HashSet<usize>,
+}
+
+impl Way {
+    pub fn all(&self) -> impl Iterator<Item = usize> {
+        self.own.union(&self.called).copied()
+    }
 }
 
 impl<'f, 'a> Graph<'f, 'a> {
@@ -54,12 +73,13 @@ impl<'f, 'a> Graph<'f, 'a> {
         for (index, node) in flows.nodes.iter().enumerate().filter(|(index, _)| graph.enabled[*index]) {
             let named = |field| node.ids(field).filter_map(|id| flows.index(id));
             match node.kind.as_str() {
-                "link out" if node.text("mode") != Some("return") => {
+                "link out" if !graph.is_return(index) => {
                     graph.links.entry(index).or_default().extend(named("links"));
                 }
                 "link in" => {
                     graph.link_ins.push(index);
-                    for out in named("links").filter(|&out| flows.nodes[out].kind == "link out") {
+                    let joins = |&out: &usize| flows.nodes[out].kind == "link out" && !graph.is_return(out);
+                    for out in named("links").filter(joins).collect::<Vec<_>>() {
                         graph.links.entry(out).or_default().push(index);
                     }
                 }
@@ -87,8 +107,12 @@ impl<'f, 'a> Graph<'f, 'a> {
             self.link_calls.iter().flat_map(|&call| self.called(&self.flows.nodes[call])).collect();
         let subflows: Vec<usize> = self.instances.keys().filter_map(|id| self.flows.index(id)).collect();
         loop {
-            let returning: HashSet<usize> =
-                called.iter().copied().filter(|&target| self.comes_back(target)).collect();
+            let returning: HashSet<usize> = called
+                .iter()
+                .copied()
+                .filter(|&target| self.returns(&[target]))
+                .chain(subflows.iter().copied().filter(|&subflow| self.returns(&self.entry(subflow))))
+                .collect();
             let outputs: HashMap<usize, HashSet<usize>> =
                 subflows.iter().map(|&subflow| (subflow, self.outputs_reached(subflow))).collect();
             let known = returning == self.returning && outputs == self.outputs;
@@ -103,46 +127,61 @@ impl<'f, 'a> Graph<'f, 'a> {
         self.enabled[index]
     }
 
-    /// Every enabled node that a message of this node's can get to, itself among them.
-    pub fn reach(&self, start: usize) -> HashSet<usize> {
-        self.walk(&[start], Walk::Free)
+    /// Whether a link call ever gets something back.
+    pub fn comes_back(&self, call: usize) -> bool {
+        self.called(&self.flows.nodes[call]).iter().any(|target| self.returning.contains(target))
     }
 
-    fn walk(&self, starts: &[usize], how: Walk) -> HashSet<usize> {
+    /// Whether a node is a link out that returns to who called.
+    pub fn is_return(&self, index: usize) -> bool {
+        let node = &self.flows.nodes[index];
+        node.kind == "link out" && node.text("mode") == Some("return")
+    }
+
+    /// Where a message of this node's gets to. It leaves a subflow that it begins in by the instances in `by`, or by all.
+    pub fn reach(&self, start: usize, by: Option<&HashSet<usize>>) -> Way {
+        let mut way = Way::default();
+        for (index, how) in self.walk(&[start], Walk::Free, by) {
+            if how == Walk::Called { &mut way.called } else { &mut way.own }.insert(index);
+        }
+        way
+    }
+
+    fn walk(&self, starts: &[usize], how: Walk, by: Option<&HashSet<usize>>) -> HashSet<(usize, Walk)> {
         let mut seen: HashSet<(usize, Walk)> = HashSet::new();
         let mut open: Vec<(usize, Walk)> = starts.iter().map(|&start| (start, how)).collect();
         while let Some((index, how)) = open.pop() {
             if self.enabled[index] && seen.insert((index, how)) {
-                self.next(index, how, &mut open);
+                self.next(index, how, by, &mut open);
             }
         }
-        seen.into_iter().map(|(index, _)| index).collect()
+        seen
     }
 
-    fn next(&self, index: usize, how: Walk, open: &mut Vec<(usize, Walk)>) {
+    fn next(&self, index: usize, how: Walk, by: Option<&HashSet<usize>>, open: &mut Vec<(usize, Walk)>) {
         let node = &self.flows.nodes[index];
         let mut go = |targets: &[usize], how| open.extend(targets.iter().map(|&target| (target, how)));
+        if matches!(how, Walk::Free | Walk::Around) {
+            self.leave(node, how, by, &mut go);
+        }
+        if how == Walk::Around {
+            return;
+        }
         go(self.completes.get(&index).map_or(&[], Vec::as_slice), how);
         match node.kind.as_str() {
-            "link out" if node.text("mode") == Some("return") => {
-                for &call in self.link_calls.iter().filter(|_| how == Walk::Free) {
-                    go(&self.wired(call, None), how);
-                }
-            }
             "link out" => go(self.links.get(&index).map_or(&[], Vec::as_slice), how),
             "link call" => {
-                let called = self.called(node);
                 if how != Walk::Level {
-                    go(&called, Walk::Called);
+                    go(&self.called(node), Walk::Called);
                 }
-                if called.iter().any(|&target| self.returning.contains(&target)) {
+                if self.comes_back(index) {
                     go(&self.wired(index, None), how);
                 }
             }
             _ => match node.instance_of().and_then(|id| self.flows.index(id)) {
                 Some(subflow) => {
                     if how != Walk::Level {
-                        go(&self.entry(subflow), Walk::Called);
+                        go(&self.entry(subflow), if how == Walk::Called { how } else { Walk::Inside });
                     }
                     for &output in self.outputs.get(&subflow).into_iter().flatten() {
                         go(&self.wired(index, Some(output)), how);
@@ -151,13 +190,25 @@ impl<'f, 'a> Graph<'f, 'a> {
                 None => go(&self.wired(index, None), how),
             },
         }
-        let subflow =
-            node.z().and_then(|z| self.flows.get(z)).filter(|z| z.kind == "subflow" && how == Walk::Free);
-        if let Some(subflow) = subflow {
-            for (output, _) in port_targets(subflow, "out").filter(|(_, id)| *id == node.id) {
-                for &instance in self.instances.get(subflow.id.as_str()).map_or(&[][..], Vec::as_slice) {
-                    go(&self.wired(instance, Some(output)), how);
-                }
+    }
+
+    /// Goes on where a subflow that the walk began in has its instances.
+    fn leave(
+        &self,
+        node: &Node<'_>,
+        how: Walk,
+        by: Option<&HashSet<usize>>,
+        go: &mut impl FnMut(&[usize], Walk),
+    ) {
+        let Some(subflow) = node.z().and_then(|z| self.flows.get(z)).filter(|z| z.kind == "subflow") else {
+            return;
+        };
+        let instances = self.instances.get(subflow.id.as_str()).map_or(&[][..], Vec::as_slice);
+        for &instance in instances.iter().filter(|instance| by.is_none_or(|by| by.contains(instance))) {
+            go(&[instance], Walk::Around);
+            let ports = port_targets(subflow, "out").filter(|(_, id)| how == Walk::Free && *id == node.id);
+            for (output, _) in ports {
+                go(&self.wired(instance, Some(output)), how);
             }
         }
     }
@@ -181,19 +232,20 @@ impl<'f, 'a> Graph<'f, 'a> {
         port_targets(&self.flows.nodes[subflow], "in").filter_map(|(_, id)| self.flows.index(id)).collect()
     }
 
-    fn comes_back(&self, link_in: usize) -> bool {
-        self.walk(&[link_in], Walk::Level).into_iter().any(|index| {
-            let node = &self.flows.nodes[index];
-            node.kind == "link out" && node.text("mode") == Some("return")
+    /// Whether what enters here comes to a link out that returns it.
+    fn returns(&self, entries: &[usize]) -> bool {
+        self.walk(entries, Walk::Level, None).into_iter().any(|(index, _)| {
+            let inner = self.flows.nodes[index].instance_of().and_then(|id| self.flows.index(id));
+            self.is_return(index) || inner.is_some_and(|subflow| self.returning.contains(&subflow))
         })
     }
 
     fn outputs_reached(&self, subflow: usize) -> HashSet<usize> {
-        let reached = self.walk(&self.entry(subflow), Walk::Level);
+        let reached = self.walk(&self.entry(subflow), Walk::Level, None);
         port_targets(&self.flows.nodes[subflow], "out")
             .filter_map(|(output, id)| self.flows.index(id).map(|index| (output, index)))
             // An output may be wired straight to the subflow's input.
-            .filter(|(_, index)| *index == subflow || reached.contains(index))
+            .filter(|(_, index)| *index == subflow || reached.contains(&(*index, Walk::Level)))
             .map(|(output, _)| output)
             .collect()
     }

@@ -467,8 +467,75 @@ fn requests_are_answered() {
             &[(Rule::NoResponse, "in"), (Rule::NoCatch, "in")],
         ),
         (
-            "what is called does not return",
+            "what is called does not return: the call times out, which is caught",
             |n| at(n, "work")["wires"] = json!([[]]),
+            &[],
+        ),
+        (
+            "what is called does not return, and nothing catches that the call times out",
+            |n| {
+                at(n, "work")["wires"] = json!([[]]);
+                at(n, "caught")["scope"] = json!(["query", "instance"]);
+            },
+            &[(Rule::NoResponse, "in"), (Rule::NoCatch, "in")],
+        ),
+        (
+            "what fails in a called part is answered when the call times out",
+            |n| at(n, "shared-caught")["scope"] = json!(["answer"]),
+            &[],
+        ),
+        (
+            "a called part that answers by itself",
+            |n| {
+                at(n, "work")["wires"] = json!([["answer"]]);
+                at(n, "instance")["wires"] = json!([[]]);
+            },
+            &[],
+        ),
+        (
+            "a return without a call",
+            |n| {
+                at(n, "query")["wires"] = json!([["stray"]]);
+                n.push(json!({"id": "stray", "type": "link out", "z": "api", "mode": "return", "links": [], "x": 1, "y": 1, "wires": []}));
+            },
+            &[(Rule::NoResponse, "in")],
+        ),
+        (
+            "a part for link calls that a link leads to: others' calls get nothing of it",
+            |n| {
+                n.push(http_in("other", "api", "get", "/other", json!([["other-out"]])));
+                n.push(json!({"id": "other-out", "type": "link out", "z": "api", "mode": "link", "links": ["called"], "x": 1, "y": 1, "wires": []}));
+                at(n, "shared-caught")["scope"] = Value::Null;
+            },
+            &[(Rule::NoResponse, "other")],
+        ),
+        (
+            "a catch that returns without a call",
+            |n| {
+                at(n, "caught")["wires"] = json!([["stray"]]);
+                n.push(json!({"id": "stray", "type": "link out", "z": "api", "mode": "return", "links": [], "x": 1, "y": 1, "wires": []}));
+            },
+            &[(Rule::NoCatch, "in")],
+        ),
+        (
+            "a return in a subflow, called",
+            |n| {
+                at(n, "called")["wires"] = json!([["returning"]]);
+                n.push(json!({"id": "subreturn", "type": "subflow", "name": "Returns", "in": [{"x": 1, "y": 1, "wires": [{"id": "subreturn-1"}]}], "out": []}));
+                n.push(json!({"id": "subreturn-1", "type": "link out", "z": "subreturn", "mode": "return", "links": [], "x": 1, "y": 1, "wires": []}));
+                n.push(json!({"id": "returning", "type": "subflow:subreturn", "z": "shared", "x": 1, "y": 1, "wires": []}));
+                at(n, "caught")["scope"] = json!(["query", "call", "instance"]);
+            },
+            &[],
+        ),
+        (
+            "the same return, not called",
+            |n| {
+                at(n, "query")["wires"] = json!([["returning"]]);
+                n.push(json!({"id": "subreturn", "type": "subflow", "name": "Returns", "in": [{"x": 1, "y": 1, "wires": [{"id": "subreturn-1"}]}], "out": []}));
+                n.push(json!({"id": "subreturn-1", "type": "link out", "z": "subreturn", "mode": "return", "links": [], "x": 1, "y": 1, "wires": []}));
+                n.push(json!({"id": "returning", "type": "subflow:subreturn", "z": "api", "x": 1, "y": 1, "wires": []}));
+            },
             &[(Rule::NoResponse, "in")],
         ),
         (
@@ -555,6 +622,28 @@ fn requests_are_answered() {
                 );
             },
             &[(Rule::NoResponse, "used-in")],
+        ),
+        (
+            "a request inside a subflow: what is not caught there fails as each instance",
+            |n| {
+                n.push(json!({"id": "used", "type": "subflow", "name": "Used", "in": [], "out": []}));
+                n.push(http_in("used-in", "used", "get", "/used", json!([["used-work"]])));
+                n.push(json!({"id": "used-work", "type": "function", "z": "used", "x": 1, "y": 1, "wires": [["used-answer"]]}));
+                n.push(json!({"id": "used-answer", "type": "http response", "z": "used", "x": 1, "y": 1, "wires": []}));
+                n.push(json!({"id": "instance-1", "type": "subflow:used", "z": "shared", "x": 1, "y": 1, "wires": []}));
+            },
+            &[(Rule::NoCatch, "used-in")],
+        ),
+        (
+            "a catch inside a subflow that comes out by another instance than the request's",
+            |n| {
+                n.push(json!({"id": "a", "type": "catch", "z": "sub", "scope": null, "x": 1, "y": 1, "wires": [["b"]]}));
+                n.push(json!({"id": "b", "type": "change", "z": "sub", "x": 1, "y": 1, "wires": [[]]}));
+                at(n, "sub")["out"] = json!([{"x": 1, "y": 1, "wires": [{"id": "inner", "port": 0}]},
+                                             {"x": 1, "y": 1, "wires": [{"id": "b", "port": 0}]}]);
+                n.push(json!({"id": "second", "type": "subflow:sub", "z": "api", "x": 1, "y": 1, "wires": [["out"], ["out"]]}));
+            },
+            &[(Rule::NoCatch, "in")],
         ),
         ("a disabled catch", |n| at(n, "caught")["d"] = json!(true), &[(Rule::NoCatch, "in")]),
         (

@@ -484,3 +484,89 @@ fn every_page_is_reached_from_the_readme_and_no_link_leads_nowhere() {
     }
     assert_eq!(anchor("What you see: `x`, twice"), "what-you-see-x-twice");
 }
+
+/// Each address of the API that a text names, with the method where one stands before it.
+fn addresses(text: &str) -> Vec<(Option<&str>, &str)> {
+    let outside = |letter: char| !(letter.is_ascii_alphanumeric() || "/_-{}:".contains(letter));
+    let starts = text.match_indices("/api/v1/").map(|(start, _)| start);
+    starts
+        .map(|start| {
+            let path = text[start..].split(outside).next().unwrap_or_default();
+            let before = text[..start].split_whitespace().next_back().unwrap_or_default();
+            let method = before.trim_matches(|letter: char| !letter.is_ascii_alphabetic());
+            let is_method = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"].contains(&method);
+            ((is_method && text[..start].ends_with(' ')).then_some(method), path.trim_end_matches([':', '/']))
+        })
+        .collect()
+}
+
+/// Whether one of the routes answers it; `:name` in a route stands for anything, `{name}` in an address for any queue.
+fn is_served((method, address): (Option<&str>, &str), routes: &[(String, String)], queues: &[&str]) -> bool {
+    let segments: Vec<_> = address.split('/').collect();
+    let known_queue = match segments[..] {
+        ["", "api", "v1", "queues", name, ..] => name.starts_with('{') || queues.contains(&name),
+        _ => true,
+    };
+    let fits = |route: &str| {
+        let route: Vec<_> = route.split('/').collect();
+        let same = |(wanted, given): (&&str, &&str)| wanted.starts_with(':') || wanted == given;
+        route.len() == segments.len() && route.iter().zip(&segments).all(same)
+    };
+    known_queue
+        && routes
+            .iter()
+            .any(|(answered, route)| method.is_none_or(|method| method == answered) && fits(route))
+}
+
+#[test]
+fn every_address_of_the_api_that_pages_alerts_and_nodes_name_is_answered() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let json = |name: &str| -> serde_json::Value {
+        serde_json::from_str(&fs::read_to_string(root.join(name)).unwrap()).unwrap()
+    };
+    let (flows, platform) = (json("flows/flows.json"), json("flows/platform.json"));
+    let queues = [platform["queues"]["task"].as_str().unwrap()];
+    let routes: Vec<(String, String)> = flows
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|node| node["type"] == "http in")
+        .map(|node| {
+            (node["method"].as_str().unwrap().to_uppercase(), node["url"].as_str().unwrap().to_owned())
+        })
+        .collect();
+    let served = |found: (Option<&str>, &str)| is_served(found, &routes, &queues);
+    assert!(served((Some("GET"), "/api/v1/queues/tasks")) && served((None, "/api/v1/tasks/{task_id}")));
+    assert!(!served((Some("POST"), "/api/v1/tasks")) && !served((None, "/api/v1/queues/tasks-dead-letter")));
+    assert_eq!(
+        addresses(
+            "`GET /api/v1/tasks?status=failed`, http://h:1/api/v1/queues: POST /api/v1/queues/{name}/drain."
+        ),
+        [
+            (Some("GET"), "/api/v1/tasks"),
+            (None, "/api/v1/queues"),
+            (Some("POST"), "/api/v1/queues/{name}/drain")
+        ]
+    );
+    let mut pages = vec![root.join("README.md")];
+    for folder in ["docs", "docs/reference", "flows/nodes"] {
+        let entries = fs::read_dir(root.join(folder)).unwrap().map(|entry| entry.unwrap().path());
+        pages.extend(entries.filter(|path| {
+            path.extension().is_some_and(|extension| extension == "md" || extension == "html")
+        }));
+    }
+    let mut named = 0;
+    let mut unanswered = Vec::new();
+    for page in pages {
+        let text = fs::read_to_string(&page).unwrap();
+        for found in addresses(&text) {
+            named += 1;
+            if !served(found) {
+                unanswered.push(format!("{}: {found:?}", page.display()));
+            }
+        }
+    }
+    // The alerts are in docs/reference/alerts.md.
+    assert!(named >= 6, "only {named} addresses were found");
+    assert!(unanswered.is_empty(), "no http in of flows/flows.json answers:\n{}", unanswered.join("\n"));
+}

@@ -92,7 +92,7 @@ describe('tasks', () => {
 
 test('a known path answers a wrong method with what it allows; every JSON value that is no object is named as that', async () => {
   for (const [method, where, allow] of [
-    ['DELETE', '/api/v1/queues', 'GET, HEAD'], ['POST', '/api/v1/queues/tasks', 'GET, HEAD'], ['PUT', `/api/v1/tasks/${UNKNOWN_ID}`, 'GET, HEAD'],
+    ['DELETE', '/api/v1/queues', 'GET, HEAD'], ['POST', '/api/v1/tasks', 'GET, HEAD'], ['POST', '/api/v1/queues/tasks', 'GET, HEAD'], ['PUT', `/api/v1/tasks/${UNKNOWN_ID}`, 'GET, HEAD'],
     ['GET', '/api/v1/workflows/describe-text/tasks', 'POST'], ['PATCH', '/api/v1/queues/tasks/drain', 'POST'], ['GET', '/api/v1/queues/tasks/retry-failed', 'POST'],
   ]) {
     const answer = await platform.request(method, where);
@@ -106,9 +106,71 @@ test('a known path answers a wrong method with what it allows; every JSON value 
   }
 });
 
+describe('the list of tasks', () => {
+  const list = async (query, options) => platform.request('GET', `/api/v1/tasks${query}`, options);
+  let failed;
+  before(async () => {
+    await platform.postgres.query(`
+      INSERT INTO flowship.tasks (task_id, workflow_id, queue, input, api_key, status, attempts, last_error, created_at)
+      SELECT ('20000000-0000-4000-8000-' || lpad(n::text, 12, '0'))::uuid, 'list-' || n % 2, 'tasks', '{}', 'another key', 'failed', 4, 'no',
+             timestamptz '2026-01-01 00:00:00.123456Z' + n / 3 * interval '1 microsecond'
+      FROM generate_series(1, 120) n`);
+    await platform.postgres.query(`
+      INSERT INTO flowship.task_results (task_id, status, error)
+      SELECT task_id, 'failed', '{"code": "llm_refused", "message": "no"}' FROM flowship.tasks WHERE workflow_id LIKE 'list-%'`);
+    await platform.postgres.query("INSERT INTO flowship.tasks (task_id, workflow_id, queue, input, api_key) VALUES (gen_random_uuid(), 'list-0', 'smoke-1', '{}', 'k')");
+    failed = Array.from({ length: 120 }, (_, n) => `20000000-0000-4000-8000-${String(120 - n).padStart(12, '0')}`);
+  });
+
+  test('pages hold every task once, newest first, also those of one moment; a new task in between moves none', async () => {
+    const seen = [];
+    let where = '/api/v1/tasks?status=failed&limit=50';
+    while (where !== undefined) {
+      const answer = await platform.request('GET', where);
+      assert.equal(answer.status, 200, JSON.stringify(answer.body));
+      seen.push(...answer.body.tasks.map(({ task_id: id }) => id).filter((id) => id.startsWith('2000')));
+      where = /^<(.*)>; rel="next"$/.exec(answer.headers.get('link') ?? '')?.[1];
+      assert.equal(where === undefined, answer.body.next === null);
+      await platform.submit('describe-text', { text: 'In between.' });
+    }
+    assert.deepEqual(seen, failed);
+    const first = await list('?status=failed&workflow_id=list-1&limit=60');
+    assert.deepEqual(first.body.tasks.map(({ task_id: id }) => id), failed.filter((_, at) => at % 2 === 1));
+    assert.equal(first.body.next, null);
+    assert.equal(first.headers.get('link'), null);
+  });
+
+  test('the default page has 50 tasks; a task shows why it failed, and is what its own address answers', async () => {
+    const { body } = await list('?workflow_id=list-0');
+    assert.equal(body.tasks.length, 50);
+    const [task] = body.tasks;
+    assert.deepEqual(task.error, { code: 'llm_refused', message: 'no' });
+    const { result, cleaned, transitions, ...whole } = await platform.task(task.task_id);
+    assert.deepEqual({ result, cleaned, transitions }, { result: null, cleaned: null, transitions: null });
+    assert.deepEqual(task, whole);
+    assert.deepEqual((await list('?workflow_id=nobody')).body, { tasks: [], next: null });
+    assert.deepEqual((await list('?workflow_id=list-0&status=queued')).body.tasks, [], 'tasks of smoke runs are left out');
+  });
+
+  test('what a query gets wrong is named, all of it', async () => {
+    for (const [query, ...parameters] of [
+      ['?status=broken', 'status'], ['?status=failed&status=queued', 'status'], ['?status[a]=failed', 'status'], ['?state=failed', 'state'],
+      ['?limit=0', 'limit'], ['?limit=201', 'limit'], ['?limit=ten', 'limit'], ['?limit=', 'limit'], ['?workflow_id=', 'workflow_id'], ['?workflow_id=%00', 'workflow_id'],
+      ['?cursor=', 'cursor'], ['?cursor=x', 'cursor'], [`?cursor=${Buffer.from("1.'; DROP").toString('base64url')}`, 'cursor'],
+      ['?status=broken&limit=-1&cursor=!&order=asc', 'status', 'limit', 'cursor', 'order'],
+    ]) {
+      const answer = await list(query);
+      assertProblem(answer, 400, /query/);
+      assert.deepEqual(answer.body.errors.map(({ parameter }) => parameter), parameters, query);
+    }
+    assert.equal((await list(`?cursor=${Buffer.from(`9999999999999999.${UNKNOWN_ID}`).toString('base64url')}`)).status, 200);
+    assert.match((await list('?status=broken')).body.errors[0].detail, /queued, running, completed, failed/);
+  });
+});
+
 describe('keys', () => {
   test('no key, a wrong key and a revoked key are refused', async () => {
-    for (const where of ['/api/v1/queues', `/api/v1/tasks/${UNKNOWN_ID}`, '/api/v1/queues/tasks']) {
+    for (const where of ['/api/v1/queues', '/api/v1/tasks', `/api/v1/tasks/${UNKNOWN_ID}`, '/api/v1/queues/tasks']) {
       const without = await platform.request('GET', where, { key: null });
       assertProblem(without, 401, /Authorization: Bearer/);
       assert.equal(without.headers.get('www-authenticate'), 'Bearer');

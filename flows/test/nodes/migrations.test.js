@@ -8,6 +8,7 @@ const path = require('node:path');
 const { after, before, test } = require('node:test');
 const pg = require('pg');
 const { getConstructionPlans } = require('pg-boss');
+const { pageQuery, readFilter } = require('../../nodes/lib/task-pages');
 const { Postgres } = require('../platform');
 
 const MIGRATIONS = path.join(__dirname, '..', '..', 'migrations');
@@ -80,6 +81,31 @@ test('only the tasks of a smoke run can be forgotten', async () => {
   await task(id);
   const [{ forgotten }] = await asApplication("SELECT flowship.forget_smoke_tasks('tasks')::int AS forgotten");
   assert.equal(forgotten, 0);
+});
+
+test('each page of 100,000 tasks is found without reading them all', async () => {
+  await postgres.query(`
+    INSERT INTO flowship.tasks (task_id, workflow_id, queue, input, api_key, status, created_at)
+    SELECT gen_random_uuid(), 'workflow-' || n % 7, 'tasks', '{}', 'k',
+           CASE WHEN n % 500 = 0 THEN 'failed' WHEN n > 99900 THEN 'queued' ELSE 'completed' END, now() - n * interval '1 second'
+    FROM generate_series(1, 100000) n`);
+  await postgres.query('ANALYZE flowship.tasks');
+  const nodes = (plan) => [plan, ...(plan.Plans ?? []).flatMap(nodes)];
+  for (const query of [
+    {}, { status: 'failed' }, { status: 'queued' }, { status: 'running' }, { status: 'completed' }, { workflow_id: 'workflow-3' },
+    { workflow_id: 'workflow-3', status: 'failed' }, { workflow_id: 'workflow-3', status: 'completed' }, { workflow_id: 'gone' },
+  ]) {
+    const cursor = Buffer.from(`${(Date.now() - 50_000_000) * 1000}.10000000-0000-4000-8000-000000000001`).toString('base64url');
+    for (const from of [query, { ...query, cursor }]) {
+      const { text, values } = pageQuery(readFilter(from).filter);
+      const [{ 'QUERY PLAN': [{ Plan: plan }] }] = await asApplication(`EXPLAIN (ANALYZE, FORMAT JSON) ${text}`, values);
+      // A sequential scan reads 100,000. Few rows may be sorted.
+      for (const node of nodes(plan)) {
+        const rows = node['Actual Rows'] + (node['Rows Removed by Filter'] ?? 0);
+        assert.ok(rows <= 1000, `${JSON.stringify(from)}: ${node['Node Type']} reads ${rows} rows`);
+      }
+    }
+  }
 });
 
 test('the migrations go down and up again', async () => {

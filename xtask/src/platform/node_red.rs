@@ -219,7 +219,8 @@ fn alerts() -> Vec<Alert> {
             reads: vec![metrics::TASKS_FINISHED_TOTAL],
             for_minutes: 10,
             summary: "More than a tenth of a workflow's tasks fail for good.",
-            remedy: "Read the errors under GET /api/v1/queues/tasks-dead-letter, mend the cause, then retry-failed.",
+            remedy: "List the tasks with their errors: GET /api/v1/tasks?status=failed. Mend the cause, then run them again: \
+                     POST /api/v1/queues/tasks/retry-failed.",
         },
         Alert {
             name: "QueueOld",

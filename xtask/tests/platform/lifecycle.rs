@@ -191,6 +191,8 @@ fn data_survive(checkout: &Checkout) {
     checkout.done(&["down"]);
     checkout.nothing_runs();
     assert_eq!(checkout.run(&["status"]).code, Some(2));
+    let compiled = std::fs::read_dir(checkout.path(".flowship/node-compile-cache")).unwrap();
+    assert_eq!(compiled.count(), 1, "what Node.js compiled is there for the next start");
     checkout.up();
     assert_eq!(checkout.read(".flowship/dev/instance.json"), ports);
     assert_eq!(checkout.read(".flowship/dev/secrets/api-key"), key);

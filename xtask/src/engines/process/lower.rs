@@ -454,6 +454,11 @@ fn environment(around: &Surroundings<'_>, unit: &Unit<'_>, command: &Command) ->
         .filter_map(|called| around.programs.get(called)?.first())
         .filter_map(|path| Some(PathBuf::from(path).parent()?.display().to_string()))
         .collect();
+    if command.program == NODE {
+        // Outside the instance's folder: a reset keeps it, and a platform that is private for one run has it too.
+        let cache = around.resolver.instance.root.join(".flowship/node-compile-cache");
+        env.insert("NODE_COMPILE_CACHE".to_owned(), Arg::from(cache.display().to_string()));
+    }
     if !folders.is_empty() {
         env.insert("PATH".to_owned(), Arg::from(format!("{}:{}", folders.join(":"), around.path)));
     }

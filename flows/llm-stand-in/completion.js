@@ -28,4 +28,10 @@ function completion(request) {
   };
 }
 
-module.exports = { completion };
+// A prompt may ask for a slow answer, as of a model that thinks: `answer after 2000 ms`.
+function delayMs(request) {
+  const asked = /\banswer after (\d{1,7}) ms\b/i.exec(request.messages.map(textOf).join('\n'));
+  return asked === null ? 0 : Number(asked[1]);
+}
+
+module.exports = { completion, delayMs };

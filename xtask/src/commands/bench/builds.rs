@@ -13,7 +13,7 @@ use crate::files::temporary;
 use crate::plan::interrupt::Interrupt;
 
 /// A cold build is too long to repeat: every figure is of one run.
-pub fn measure(context: &Context, _runs: usize, interrupt: &Interrupt) -> Result<Vec<Figure>> {
+pub fn measure(context: &Context, interrupt: &Interrupt) -> Result<Vec<Figure>> {
     let target = tempfile::tempdir_in(context.state()).or_else(|_| temporary::folder("flowship-bench-"))?;
     let mut build = || -> Result<()> {
         if interrupt.raised() {

@@ -20,7 +20,14 @@ use crate::tools::{NpmProject, progress};
 pub fn measure(context: &Context, runs: usize, interrupt: &Interrupt) -> Result<Vec<Figure>> {
     let name = register::own("bench");
     let show = Show::to(Look::Plain, Box::new(std::io::sink()));
-    let wish = Wish { environment: DEFAULT, target: &name, any_ports: true, inspect: None, engine: None };
+    let wish = Wish {
+        environment: DEFAULT,
+        target: &name,
+        any_ports: true,
+        inspect: None,
+        engine: None,
+        replicas: None,
+    };
     let opened = Opened::open(context, &wish, None)?;
     let progress = progress::on_stderr();
     opened

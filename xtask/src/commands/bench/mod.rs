@@ -9,6 +9,7 @@ mod gates;
 mod generation;
 mod release_archive;
 mod sample;
+mod tasks;
 mod warm_start;
 
 use anyhow::Result;
@@ -24,58 +25,79 @@ use sample::Figure;
 
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  cargo xtask bench                     every figure, about eight minutes\n  cargo xtask bench first-smoke\n  \
-                        cargo xtask bench --runs 9 --json\n  cargo xtask bench --list"
+    after_help = "Examples:\n  cargo xtask bench                     every figure, about ten minutes\n  cargo xtask bench first-smoke\n  \
+                        cargo xtask bench tasks               the queue and its workers, about 90 seconds\n  cargo xtask bench tasks --seconds 30 --queued 50000\n  cargo xtask bench --runs 9 --json\n  cargo xtask bench --list"
 )]
 pub struct Options {
     /// Only these figures [default: all]
     #[arg(value_name = "FIGURE")]
     figures: Vec<String>,
     /// Counted runs of each command, after one that is not counted
-    #[arg(long, default_value_t = 5)]
-    runs: usize,
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
+    runs: u32,
+    /// tasks: how long tasks are offered, for each figure
+    #[arg(long, default_value_t = 6, value_parser = clap::value_parser!(u32).range(2..=600))]
+    seconds: u32,
+    /// tasks: how many wait while the API is asked
+    #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    queued: u32,
     /// List the figures
     #[arg(long)]
     list: bool,
 }
 
+impl Options {
+    fn runs(&self) -> usize {
+        self.runs as usize
+    }
+}
+
 struct Bench {
     name: &'static str,
     what: &'static str,
-    measure: fn(&Context, usize, &Interrupt) -> Result<Vec<Figure>>,
+    measure: fn(&Context, &Options, &Interrupt) -> Result<Vec<Figure>>,
 }
 
 const BENCHES: &[Bench] = &[
     Bench {
         name: "generate",
         what: "generate --check of all families, in process",
-        measure: generation::measure,
+        measure: |context, options, interrupt| generation::measure(context, options.runs(), interrupt),
     },
-    Bench { name: "warm-start", what: "cargo xtask beside the bare program", measure: warm_start::measure },
+    Bench {
+        name: "warm-start",
+        what: "cargo xtask beside the bare program",
+        measure: |context, options, interrupt| warm_start::measure(context, options.runs(), interrupt),
+    },
     Bench {
         name: "first-smoke",
         what: "from nothing running to five passed checks, beside bare Node-RED to its first 200",
-        measure: first_smoke::measure,
+        measure: |context, options, interrupt| first_smoke::measure(context, options.runs(), interrupt),
+    },
+    Bench {
+        name: "tasks",
+        what: "tasks through the whole chain, models of 0 and 2 s, one and two replicas, beside a bare pg-boss worker",
+        measure: tasks::measure,
     },
     Bench {
         name: "changelog",
         what: "the changelog of 10,000 commits, beside git-cliff",
-        measure: changelog::measure,
+        measure: |context, options, interrupt| changelog::measure(context, options.runs(), interrupt),
     },
     Bench {
         name: "gates",
         what: "the quick gates by `cargo xtask ci`, beside a script and beside just with the same commands; unchanged",
-        measure: gates::measure,
+        measure: |context, options, interrupt| gates::measure(context, options.runs(), interrupt),
     },
     Bench {
         name: "builds",
         what: "cold debug build of this program: dependencies, ours, after an edit of platform/",
-        measure: builds::measure,
+        measure: |context, _, interrupt| builds::measure(context, interrupt),
     },
     Bench {
         name: "release-archive",
         what: "packing 1 GiB, beside tar | pigz -9 | tee >(sha256sum) and tar | gzip -9",
-        measure: release_archive::measure,
+        measure: |context, options, interrupt| release_archive::measure(context, options.runs(), interrupt),
     },
 ];
 
@@ -99,7 +121,7 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
     let mut figures = Vec::new();
     for bench in BENCHES.iter().filter(wanted) {
         eprintln!("measuring {}", bench.what);
-        figures.extend((bench.measure)(context, options.runs.max(1), &interrupt)?);
+        figures.extend((bench.measure)(context, options, &interrupt)?);
     }
     if context.json {
         stdout::json(&json!({ "runs": options.runs, "figures": figures }))?;

@@ -5,11 +5,19 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use serde::Serialize;
 
+/// What a figure counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Unit {
+    Seconds,
+    PerSecond,
+}
+
 /// One figure of several runs.
 #[derive(Debug, Clone, Serialize)]
 pub struct Figure {
     pub what: String,
-    /// Seconds.
+    pub unit: Unit,
     pub minimum: f64,
     pub median: f64,
     pub maximum: f64,
@@ -45,11 +53,18 @@ pub fn figure(what: &str, times: &[Duration], beside: Option<&Figure>) -> Figure
     let median = seconds[seconds.len() / 2];
     Figure {
         what: what.to_owned(),
+        unit: Unit::Seconds,
         minimum: seconds[0],
         median,
         maximum: seconds[seconds.len() - 1],
         beside: beside.map(|peer| (peer.what.clone(), median / peer.median)),
     }
+}
+
+/// A figure that one run has.
+pub fn once(what: String, unit: Unit, value: f64, beside: Option<&Figure>) -> Figure {
+    let beside = beside.map(|peer| (peer.what.clone(), value / peer.median));
+    Figure { what, unit, minimum: value, median: value, maximum: value, beside }
 }
 
 pub fn table(figures: &[Figure]) -> String {
@@ -58,12 +73,16 @@ pub fn table(figures: &[Figure]) -> String {
     for figure in figures {
         let beside =
             figure.beside.as_ref().map_or(String::new(), |(peer, ratio)| format!("{ratio:.2} times {peer}"));
+        // One run has no range.
+        let range = |value| {
+            if figure.minimum < figure.maximum { figure.unit.of(value) } else { String::new() }
+        };
         let row = format!(
             "{:<width$} {:>9} {:>9} {:>9}  {beside}",
             figure.what,
-            seconds(figure.minimum),
-            seconds(figure.median),
-            seconds(figure.maximum)
+            range(figure.minimum),
+            figure.unit.of(figure.median),
+            range(figure.maximum)
         );
         out.push_str(row.trim_end());
         out.push('\n');
@@ -71,15 +90,21 @@ pub fn table(figures: &[Figure]) -> String {
     out
 }
 
-fn seconds(value: f64) -> String {
-    if value < 1.0 { format!("{:.1} ms", value * 1000.0) } else { format!("{value:.2} s") }
+impl Unit {
+    fn of(self, value: f64) -> String {
+        match self {
+            Self::Seconds if value < 1.0 => format!("{:.1} ms", value * 1000.0),
+            Self::Seconds => format!("{value:.2} s"),
+            Self::PerSecond => format!("{value:.1} /s"),
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
-    use super::figure;
+    use super::{Unit, figure};
 
     #[test]
     fn compares_medians() {
@@ -87,5 +112,16 @@ mod tests {
         let ours = figure("ours", &[30, 10, 31].map(Duration::from_millis), Some(&peer));
         assert!((peer.median - 0.02).abs() < 1e-9 && (peer.minimum - 0.01).abs() < 1e-9);
         assert!((ours.beside.unwrap().1 - 1.5).abs() < 1e-9);
+    }
+
+    #[test]
+    fn says_its_unit() {
+        for (unit, value, text) in [
+            (Unit::Seconds, 0.0041, "4.1 ms"),
+            (Unit::Seconds, 2.5, "2.50 s"),
+            (Unit::PerSecond, 101.26, "101.3 /s"),
+        ] {
+            assert_eq!(unit.of(value), text);
+        }
     }
 }

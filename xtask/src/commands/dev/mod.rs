@@ -93,6 +93,7 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
             any_ports: false,
             inspect: options.inspect,
             engine: engine.or_else(|| record.as_ref().map(|record| record.engine)),
+            replicas: None,
         };
         let opened = Opened::open(context, &wish, record.as_ref());
         // Another run that brings it up has taken its ports: then that run is the cause, and not the ports.

@@ -47,6 +47,8 @@ pub struct Wish<'a> {
     pub inspect: Option<u16>,
     /// Instead of the environment's engine.
     pub engine: Option<EngineKind>,
+    /// How many Node-RED run, instead of as many as the environment says.
+    pub replicas: Option<u32>,
 }
 
 /// The key of the debugger's port.
@@ -58,7 +60,10 @@ impl Opened {
     /// had.
     pub fn open(context: &Context, wish: &Wish<'_>, running: Option<&Record>) -> Result<Self> {
         let platform = platform();
-        let environment = site::load(&context.root, wish.environment, &site::known_services(&platform))?;
+        let mut environment = site::load(&context.root, wish.environment, &site::known_services(&platform))?;
+        if wish.replicas.is_some() {
+            environment.sizes.entry(node_red::ID.to_string()).or_default().replicas = wish.replicas;
+        }
         let engine = wish.engine.unwrap_or(environment.engine);
         if engine == EngineKind::Kubernetes
             || (engine == EngineKind::Compose && environment.tier != Tier::Development)

@@ -24,7 +24,14 @@ pub const FAILED: &str = "smoke-failed";
 pub fn run(context: &Context, interrupt: &Interrupt, ask: &dyn Fn(&Target) -> Result<()>) -> Result<()> {
     let name = register::own("smoke");
     let show = Show::on_stderr();
-    let wish = Wish { environment: DEFAULT, target: &name, any_ports: true, inspect: None, engine: None };
+    let wish = Wish {
+        environment: DEFAULT,
+        target: &name,
+        any_ports: true,
+        inspect: None,
+        engine: None,
+        replicas: None,
+    };
     let opened = Opened::open(context, &wish, None)?;
     let plan = opened.plan(false, false);
     let asked = running::bring_up(context, &opened, &plan, &show, interrupt).and_then(|report| {

@@ -2,7 +2,7 @@
 
 const { launcherOf } = require('./lib/launcher');
 const { chatCompletion } = require('./lib/chat-completion');
-const { failMessage } = require('./lib/failure');
+const { Failure, failMessage } = require('./lib/failure');
 const { bodyFields, inOrder } = require('./lib/provider-settings');
 const { fillTemplate, templateProblem } = require('./lib/template');
 
@@ -17,6 +17,7 @@ module.exports = (RED) => {
     const place = `'${definition.name || this.id}'`;
     const problem = templateProblem(definition.prompt) ?? templateProblem(definition.system);
     if (problem !== undefined) throw new Error(`the prompt of ${place} is not a valid template: ${problem}`);
+    if (!/\S/.test(definition.prompt ?? '')) throw new Error(`${place} has no prompt: expected a text or a template such as {{payload}}`);
     const problems = [];
     const body = bodyFields(definition.body, problems);
     if (problems.length > 0) throw new Error(`the request of ${place} cannot work: ${problems.join('; ')}`);
@@ -39,13 +40,17 @@ module.exports = (RED) => {
       const onClose = () => closing.abort();
       this.once('close', onClose);
       try {
-        const system = fillTemplate(definition.system, message);
+        const system = fillTemplate(definition.system, message, `the system prompt of ${place}`);
+        const prompt = fillTemplate(definition.prompt, message, `the prompt of ${place}`);
+        if (!/\S/.test(prompt)) {
+          throw new Failure(`the prompt of ${place} came out empty: the model is not asked`, { code: 'prompt_empty', permanent: true });
+        }
         let answered;
         message.llm = await chatCompletion({
           providers: providers(),
           messages: [
             ...(system === '' ? [] : [{ role: 'system', content: system }]),
-            { role: 'user', content: fillTemplate(definition.prompt, message) },
+            { role: 'user', content: prompt },
           ],
           temperature: numberOr(definition.temperature, undefined),
           maxTokens: numberOr(definition.maxTokens, undefined),

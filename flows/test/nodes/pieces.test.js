@@ -84,10 +84,29 @@ test('media types', () => {
 });
 
 test('templates put text in as it is and objects as JSON', () => {
-  assert.equal(fillTemplate('{{a}} & {{b}} {{c}}', { a: '<x>', b: { n: 1 } }), '<x> & {"n":1} ');
+  const view = { a: '<x>', b: { n: 1 }, empty: '', zero: 0, no: false, list: [{ n: 1 }, { n: 2 }], text: 'abc' };
+  assert.equal(fillTemplate('{{a}} & {{b}} {{{b}}}{{&a}}', view), '<x> & {"n":1} {"n":1}<x>');
+  assert.equal(fillTemplate('[{{empty}}] {{zero}} {{no}} {{text.length}} {{#list}}{{n}}{{a}},{{/list}}', view), '[] 0 false 3 1<x>,2<x>,');
   assert.equal(fillTemplate(undefined, {}), '');
   assert.equal(templateProblem('{{a}}'), undefined);
   assert.match(templateProblem('{{#a}}'), /Unclosed section/);
+  assert.match(templateProblem('{{#a}}{{> header}}{{/a}}'), /includes \{\{> header\}\}/);
+});
+
+test('a variable without a value is named; what may be missing stands in a section', () => {
+  const view = { payload: { text: 'x', none: null, items: [{ name: 'a' }, {}] } };
+  for (const [template, said] of [
+    ['{{question}}', 'the prompt cannot be filled in: {{question}} has no value'],
+    ['{{payload.txt}}', 'the prompt cannot be filled in: {{payload.txt}} has no value; there are text, none, items'],
+    ['{{{payload.none}}}', 'the prompt cannot be filled in: {{payload.none}} has no value; there are text, none, items'],
+    ['{{payload.text.deep.er}}', 'the prompt cannot be filled in: {{payload.text.deep.er}} has no value'],
+    ['{{#payload.items}}{{name}}{{/payload.items}}', 'the prompt cannot be filled in: {{name}} has no value'],
+    ['{{^payload.none}}{{payload.none}}{{/payload.none}}', 'the prompt cannot be filled in: {{payload.none}} has no value; there are text, none, items'],
+  ]) assert.throws(() => fillTemplate(template, view, 'the prompt'), { message: said, code: 'template_variable_missing', permanent: true }, template);
+  assert.equal(fillTemplate('{{#payload.tone}}Tone: {{payload.tone}}. {{/payload.tone}}{{^payload.tone}}No tone. {{/payload.tone}}{{payload.text}}', view), 'No tone. x');
+  const circle = {};
+  circle.self = circle;
+  assert.throws(() => fillTemplate('{{circle}}', { circle }, 'the prompt'), { message: /\{\{circle\}\} cannot be written as JSON/, permanent: true });
 });
 
 test('workflows are the nodes that are not disabled, and judge their input', () => {

@@ -28,10 +28,11 @@ module.exports = (RED) => {
     function refusalOf(message, headers, queueName) {
       const workflowId = message.req.params.workflow_id;
       workflows ??= knownWorkflows(RED);
-      const validate = workflows.get(workflowId);
-      if (validate === undefined) {
+      if (!workflows.has(workflowId)) {
         return [404, `There is no workflow '${workflowId}'; known are ${[...workflows.keys()].sort().join(', ')}.`];
       }
+      const validate = workflows.get(workflowId);
+      if (validate === undefined) return [503, `The workflow '${workflowId}' could not be started; the log of the platform says why.`];
       if (queueName === undefined) return [403, 'Only the operator may choose a queue.'];
       if (headers['idempotency-key'] !== undefined && !IDEMPOTENCY_KEY.test(headers['idempotency-key'])) {
         return [400, 'Idempotency-Key must have 1 to 255 visible ASCII characters.'];

@@ -235,7 +235,8 @@ class Platform {
     await this.startReplica('a');
   }
 
-  async startReplica(name, env = {}) {
+  // With `becomesReady: false` it is given back as soon as it listens.
+  async startReplica(name, env = {}, { becomesReady = true } = {}) {
     const userDir = fs.mkdtempSync(path.join(this.folder, 'user-'));
     const child = new Child(process.execPath, [path.join(FLOWS, 'runtime', 'main.js')], {
       cwd: FLOWS,
@@ -266,6 +267,7 @@ class Platform {
       const line = await child.said(`replica ${name} listens for ${listener}`, (candidate) => candidate.listener === listener && candidate.port !== undefined);
       replica.ports[listener] = line.port;
     }
+    if (!becomesReady) return replica;
     await until(`replica ${name} is ready`, async () => {
       if (child.end !== undefined) throw new Error(`the launcher ended with ${JSON.stringify(child.end)}: ${child.stderr}`);
       const answer = await fetch(`http://127.0.0.1:${replica.ports.ready}/readyz`);

@@ -3,7 +3,7 @@
 
 const assert = require('node:assert/strict');
 const { after, before, test } = require('node:test');
-const { startPlatform, withProvider } = require('../platform.js');
+const { startPlatform, until, withProvider } = require('../platform.js');
 
 // A workflow of its own, whose prompt wants more than its schema.
 function addGreeting(byId, nodes) {
@@ -39,4 +39,25 @@ test('a prompt that misses a variable or is empty fails at the first attempt and
   assert.equal((await platform.ended(taskId)).status, 'completed');
   const { body: { tasks } } = await platform.request('GET', '/api/v1/tasks?status=failed&workflow_id=greet');
   assert.deepEqual(tasks.map(({ error: { code } }) => code), ['prompt_empty', 'template_variable_missing', 'template_variable_missing']);
+});
+
+test('a workflow that cannot work is named at the start, and takes no task; the others do', async () => {
+  const workflow = (id, workflowId, schema) => ({ id, type: 'workflow', name: `workflow ${id}`, workflow_id: workflowId, schema });
+  const project = platform.edited((_byId, nodes) => nodes.push(
+    workflow('w1', 'typo', '{"type": "objekt"}'), workflow('w2', 'twice', '{}'), workflow('w3', 'twice', '{}'), workflow('w4', 'Upper', '{}'),
+  ));
+  const replica = await platform.startReplica('b', { FLOWS_DIR: project }, { becomesReady: false });
+  for (const said of [
+    'the input schema of workflow typo (node w1) is not a JSON Schema: at "/type"', "the workflow id 'twice' belongs to two nodes, w2 and w3",
+    "the workflow id 'Upper' of node w4 is not valid",
+  ]) await replica.child.said(said, ({ level, message }) => level === 'error' && message?.includes(said));
+  const ready = await until('the flows have started', async () => {
+    const answer = await platform.ready(replica);
+    return JSON.stringify(answer).includes('could not be started') && answer;
+  });
+  assert.equal(ready.httpStatus, 503);
+  for (const [workflowId, status] of [['typo', 503], ['twice', 503], ['Upper', 503], ['describe-text', 202], ['nothing', 404]]) {
+    assert.equal((await platform.submit(workflowId, { text: 'x' }, { replica })).status, status, workflowId);
+  }
+  await replica.child.stopOrKill();
 });

@@ -111,13 +111,35 @@ test('a variable without a value is named; what may be missing stands in a secti
 
 test('workflows are the nodes that are not disabled, and judge their input', () => {
   const schema = '{"type":"object","properties":{"n":{"type":"number"}},"required":["n"]}';
-  const nodes = [{ type: 'workflow', workflow_id: 'one', schema }, { type: 'workflow', workflow_id: 'off', schema, d: true }, { type: 'tab' }];
-  const known = knownWorkflows({ nodes: { eachNode: (visit) => nodes.forEach(visit) } });
-  assert.deepEqual([...known.keys()], ['one']);
+  const nodes = [
+    { id: '1', type: 'workflow', workflow_id: 'one' }, { id: '2', type: 'workflow', workflow_id: 'off', d: true },
+    { id: '3', type: 'workflow', workflow_id: 'broken' }, { id: '4', type: 'tab' },
+  ];
+  const started = new Map([['1', { validate: compileSchema('w', schema) }]]);
+  const known = knownWorkflows({ nodes: { eachNode: (visit) => nodes.forEach(visit), getNode: (id) => started.get(id) } });
+  assert.deepEqual([...known.keys()], ['one', 'broken']);
+  assert.equal(known.get('broken'), undefined);
   assert.deepEqual(inputProblems(known.get('one'), { n: 1 }), []);
   assert.deepEqual(inputProblems(known.get('one'), { n: 'x' }), [{ pointer: '/input/n', detail: 'must be number' }]);
-  assert.throws(() => compileSchema('w', '{'), /workflow w is not valid JSON/);
-  assert.throws(() => compileSchema('w', '{"type":"nothing"}'), /workflow w is not a JSON Schema/);
+  assert.throws(() => compileSchema('w', '{'), /^Error: the input schema of w is not valid JSON/);
+  assert.throws(() => compileSchema('w', undefined), /^Error: the input schema of w is not valid JSON/);
+});
+
+test('a schema that is none, or that says less than it seems to, is refused with the place in it', () => {
+  for (const [schema, said] of [
+    [{ type: 'objekt' }, 'is not a JSON Schema: at "/type": must be equal to one of the allowed values (array, boolean, integer, null, number, object, string)'],
+    [{ type: 'object', properties: { a: { type: 'strin' } } }, 'is not a JSON Schema: at "/properties/a/type": must be equal to one of the allowed values (array, boolean, integer, null, number, object, string)'],
+    [{ type: 'object', properties: { a: {} }, required: 'a' }, 'is not a JSON Schema: at "/required": must be array'],
+    [[], 'is not a JSON Schema: at "": must be object,boolean'],
+    ['text', 'cannot be used: schema must be object or boolean'],
+    [{ type: 'object', properties: { typ: { type: 'string' }, 'a/b': { typ: 'string' } } }, 'cannot be used: at "/properties/a~1b/typ": unknown keyword'],
+    [{ properties: { a: {} } }, 'cannot be used: at "": missing type "object" for keyword "properties"'],
+    [{ type: 'object', properties: { a: { minLength: 1 } } }, 'cannot be used: at "/properties/a": missing type "string" for keyword "minLength"'],
+    [{ type: 'object', properties: { a: { type: 'string', format: 'email' } } }, 'cannot be used: at "/properties/a": unknown format "email"'],
+    [{ type: 'object', required: ['b'], properties: { a: {} } }, 'cannot be used: at "": required property "b" is not defined'],
+    [{ $ref: '#/nothing' }, "cannot be used: can't resolve reference #/nothing from id #"],
+    [{ $async: true, type: 'object' }, 'cannot be used: at "/$async": input is judged at once'],
+  ]) assert.throws(() => compileSchema('workflow w', JSON.stringify(schema)), { message: `the input schema of workflow w ${said}` });
 });
 
 test('a node outside the launcher says where it belongs', () => {

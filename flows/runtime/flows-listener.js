@@ -12,7 +12,7 @@ const KEEP_ALIVE_MS = 75000;
 const UNMATCHED = 'unmatched';
 
 // `app`: what answers. On a developer's machine no name that was pointed to it is answered.
-function createFlowsListener({ app, onDevelopersMachine = false, lifecycle, metrics, log, now = process.hrtime.bigint }) {
+function createFlowsListener({ app, onDevelopersMachine = false, lifecycle, requests, metrics, log, now = process.hrtime.bigint }) {
   const answering = new Set();
   let idle = null;
   metrics.set('flowship_http_requests_in_flight', {}, 0);
@@ -32,6 +32,24 @@ function createFlowsListener({ app, onDevelopersMachine = false, lifecycle, metr
     });
   }
 
+  function handOver(req, res) {
+    requests.begin(req, res);
+    app()(req, res, (error) => {
+      if (!error) return sendUnanswered(app(), req, res);
+      const status = error.status >= 400 && error.status < 500 ? error.status : 500;
+      if (status === 500) log.error({ error }, 'a request failed outside the flows');
+      return sendProblem(res, status, status === 500 ? 'this request could not be answered' : error.message);
+    });
+  }
+
+  // Node-RED answers 404 for routes that it is about to replace, and drops messages to nodes that it is about to start.
+  async function handOverWhenDeployed(req, res) {
+    const deployed = await requests.untilDeployed();
+    if (res.closed) return;
+    if (deployed) handOver(req, res);
+    else sendProblem(res, 503, 'the flows are still being deployed; ask again', { 'retry-after': '1' });
+  }
+
   const server = http.createServer((req, res) => {
     account(req, res);
     if (lifecycle.draining()) res.setHeader('connection', 'close');
@@ -44,12 +62,8 @@ function createFlowsListener({ app, onDevelopersMachine = false, lifecycle, metr
       sendProblem(res, 403, refused);
       return;
     }
-    app()(req, res, (error) => {
-      if (!error) return sendUnanswered(app(), req, res);
-      const status = error.status >= 400 && error.status < 500 ? error.status : 500;
-      if (status === 500) log.error({ error }, 'a request failed outside the flows');
-      return sendProblem(res, status, status === 500 ? 'this request could not be answered' : error.message);
-    });
+    if (requests.deploying()) handOverWhenDeployed(req, res);
+    else handOver(req, res);
   });
   server.keepAliveTimeout = KEEP_ALIVE_MS;
   server.headersTimeout = KEEP_ALIVE_MS + 5000;

@@ -26,13 +26,15 @@ function createLabels(names) {
 }
 
 // Node-RED hands each message over in a turn of its own, so what is entered here ends with that turn.
-function labelMessages(hooks, labels) {
-  hooks.add('onReceive.flowship', ({ msg, destination }) => {
+function labelMessages(hooks, labels, onReceive) {
+  hooks.add('onReceive.flowship', (event) => {
+    const { msg, destination } = event;
     labels.assign({
       node_id: destination.node?._alias ?? destination.id,
       workflow_id: plainId(msg?.workflow_id),
       task_id: plainId(msg?.task_id),
     });
+    onReceive(event);
   });
 }
 

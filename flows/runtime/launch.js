@@ -23,6 +23,7 @@ const { createOpsListener } = require('./ops-listener');
 const { createReadiness } = require('./readiness');
 const { registerChecks } = require('./readiness-checks');
 const { createReadyListener } = require('./ready-listener');
+const { createRequests } = require('./requests');
 const { readSecret } = require('./secrets');
 const { createSmoke } = require('./smoke');
 const { createStorage } = require('./storage');
@@ -56,8 +57,9 @@ async function launch(initialConfig) {
     flowsDir: config.flowsDir, log, writable: config.editor !== null, judge: createFlowGate(config.flowGate),
   });
 
+  const requests = createRequests({ log });
   const flows = createFlowsListener({
-    app: () => RED.httpNode, onDevelopersMachine: config.environment === 'dev', lifecycle, metrics, log,
+    app: () => RED.httpNode, onDevelopersMachine: config.environment === 'dev', lifecycle, requests, metrics, log,
   });
   const editor = config.editor && createEditorListener(config);
   const ready = createReadyListener({ readiness, dependencies, lifecycle, storage, config });
@@ -84,7 +86,8 @@ async function launch(initialConfig) {
     prepareUserDir(config.userDir);
     initNodeRed({ config, labels, log, metrics, dependencies, lifecycle, smoke, storage, server: editor?.server ?? flows.server });
     const deployment = createDeployment({ RED, storage, log });
-    labelMessages(RED.hooks, labels);
+    labelMessages(RED.hooks, labels, requests.received);
+    requests.follow(RED);
     registerChecks({ readiness, config, storage, deployment, lifecycle, eventLoop, flowsListener: flows.server, RED });
     collectState({ metrics, ready, config });
 

@@ -2,6 +2,9 @@
 // POST /reload: new flows are live when it answers, broken ones never replace running ones.
 
 const assert = require('node:assert/strict');
+const http = require('node:http');
+const { once } = require('node:events');
+const { json } = require('node:stream/consumers');
 const { test } = require('node:test');
 const { project, launched, DEV } = require('./launcher');
 const { endpoint, fn, node, tab } = require('./flow');
@@ -90,6 +93,89 @@ test('a request in flight on nodes that did not change completes', async (t) => 
   assert.equal((await running.operate('/reload')).status, 200);
   assert.equal((await running.get('flows', '/one')).body, 'changed');
   assert.equal((await answer).body, 'done');
+});
+
+// Each deployment takes this long, since a node that it changes takes its time to end.
+const WINDOW_MS = 700;
+const window = (name) => node('window', 'work', 'fixture-slow-close', [], { name, ms: WINDOW_MS });
+const accepting = (id, ms) => fn(id, 'work', `node.log('accepted'); setTimeout(() => node.send(msg), ${ms});`);
+const saying = (word) => fn('say', 'work', `msg.payload = '${word}'; return msg;`);
+const accepted = (line) => line.message === 'accepted';
+
+async function askedAgain({ status, headers, body }) {
+  assert.deepEqual([status, headers.get('retry-after'), headers.get('content-type')], [503, '1', 'application/problem+json']);
+  assert.equal(body.detail, 'the flows were reloaded while the request was on its way; ask again');
+}
+
+const onItsWay = {
+  'whose message is in a node that changes is told to ask again': {
+    flows: (word) => endpoint('work', 'get', '/work', [accepting('wait', word === 'old' ? 30000 : 1)]),
+    check: askedAgain,
+  },
+  'whose message is in any node is told to ask again when all are replaced': {
+    flows: (word) => endpoint('work', 'get', '/work', [accepting('wait', word === 'old' ? 30000 : 1)]).map((one) => (one.type === 'tab' ? { ...one, info: word } : { ...one, name: word })),
+    check: askedAgain,
+  },
+  'whose message is sent to a node while that is away is told to ask again': {
+    flows: (word) => [...endpoint('work', 'get', '/work', [accepting('wait', WINDOW_MS / 3), saying(word)]), window(word)],
+    check: askedAgain,
+  },
+  'whose message has left the node that changes is answered': {
+    flows: (word) => endpoint('work', 'get', '/work', [saying(word), accepting('wait', 500)]),
+    check: ({ status, body }) => assert.deepEqual([status, body], [200, 'old']),
+  },
+};
+for (const [title, { flows, check }] of Object.entries(onItsWay)) {
+  test(`a request ${title}`, async (t) => {
+    const made = project(t, { flows: flows('old') });
+    const running = await launched(t, made, DEV_ONLY);
+    const answer = running.get('flows', '/work');
+    await running.log(accepted);
+    made.write('flows.json', flows('new'));
+    assert.equal((await running.operate('/reload')).status, 200);
+    await check(await answer);
+  });
+}
+
+test('a request that comes during a deployment waits for the new flows', async (t) => {
+  const flows = (word) => [...endpoint('work', 'get', '/work', [saying(word)]), window(word)].map((one) => ({ ...one, name: word }));
+  const made = project(t, { flows: flows('old') });
+  const running = await launched(t, made, DEV_ONLY);
+  made.write('flows.json', flows('new'));
+  const reloaded = running.operate('/reload');
+  await running.log((line) => line.message === 'Stopping modified nodes');
+  const { status, body } = await running.get('flows', '/work');
+  assert.deepEqual([status, body], [200, 'new']);
+  assert.equal((await reloaded).status, 200);
+});
+
+test('a request whose body was still coming when its route was replaced is told to ask again', async (t) => {
+  const flows = (word) => endpoint('work', 'post', '/work', [saying(word)]).map((one) => ({ ...one, name: word }));
+  const made = project(t, { flows: flows('old') });
+  const running = await launched(t, made, DEV_ONLY);
+  const req = http.request(await running.url('flows', '/work'), { method: 'POST', headers: { 'content-type': 'application/json', 'content-length': 20 } });
+  req.write('{"a":');
+  while (!/^flowship_http_requests_in_flight 1$/m.test((await running.get('ops', '/metrics')).body));
+  made.write('flows.json', flows('new'));
+  assert.equal((await running.operate('/reload')).status, 200);
+  const [res] = await once(req, 'response');
+  await askedAgain({ status: res.statusCode, headers: new Headers(res.headers), body: await json(res) });
+  req.destroy();
+});
+
+test('a node that answers although it was stopped does so in vain, and that is a warning', async (t) => {
+  const flows = (word) => endpoint('work', 'get', '/work', [{ ...node('stubborn', 'work', 'fixture-stubborn', [], { ms: 600 }), name: word }]);
+  const made = project(t, { flows: flows('old') });
+  const running = await launched(t, made, DEV_ONLY);
+  const answer = running.get('flows', '/work');
+  await running.log(accepted);
+  made.write('flows.json', flows('new'));
+  assert.equal((await running.operate('/reload')).status, 200);
+  await askedAgain(await answer);
+  const late = await running.log((line) => line.message === 'an answer came too late: the client has one');
+  assert.deepEqual([late.level, late.node_id, late.status], ['warn', 'work-out', 503]);
+  assert.equal((await running.get('flows', '/work')).status, 200);
+  assert.deepEqual(running.lines.filter(({ level }) => ['error', 'fatal'].includes(level)), []);
 });
 
 test('it needs the token, and exists in dev only', async (t) => {

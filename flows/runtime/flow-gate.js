@@ -8,8 +8,11 @@ const { once } = require('node:events');
 
 const LIMIT_MS = 30000;
 
-// -> a line for each finding in the files; with `candidate` in the place of flows.json when it is given
-function createFlowGate(command) {
+const WARNING = /^[^:]*:\d+: warning: /;
+
+// -> a line for each error in the files; with `candidate` in the place of flows.json when it is given. Warnings refuse
+// nothing and go to the log.
+function createFlowGate(command, log) {
   if (command === null) return async () => [];
   return async (candidate) => {
     const [program, ...args] = [...command, ...(candidate === undefined ? [] : ['--stdin'])];
@@ -19,8 +22,12 @@ function createFlowGate(command) {
     child.stdin.end(candidate);
     try {
       const [findings, said, [code, signal]] = await Promise.all([text(child.stdout), text(child.stderr), once(child, 'close')]);
-      if (code === 0) return [];
-      if (code === 1 && findings.trim() !== '') return findings.trim().split('\n');
+      const lines = findings.trim() === '' ? [] : findings.trim().split('\n');
+      const errors = lines.filter((line) => !WARNING.test(line));
+      if (code === 0 || (code === 1 && errors.length > 0)) {
+        for (const line of lines.filter((one) => WARNING.test(one))) log.warn(line);
+        return code === 0 ? [] : errors;
+      }
       return [`the flows could not be judged: ${program} ended with ${signal ?? code}: ${said.trim()}`];
     } catch (error) {
       return [`the flows could not be judged: ${program}: ${error.message}; run \`cargo xtask dev\` again`];

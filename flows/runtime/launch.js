@@ -54,7 +54,7 @@ async function launch(initialConfig) {
   const readiness = createReadiness();
   const eventLoop = watchEventLoop();
   const storage = createStorage({
-    flowsDir: config.flowsDir, log, writable: config.editor !== null, judge: createFlowGate(config.flowGate),
+    flowsDir: config.flowsDir, log, writable: config.editor !== null, judge: createFlowGate(config.flowGate, log),
   });
 
   const requests = createRequests({ log });

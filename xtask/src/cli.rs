@@ -82,6 +82,13 @@ pub enum Command {
     Supervise(supervise::Options),
 }
 
+impl Command {
+    /// Whether it works on a tree, which must be found.
+    pub fn needs_tree(&self) -> bool {
+        !matches!(self, Self::Check(options) if !options.needs_tree())
+    }
+}
+
 /// Reads this process's arguments; ends it when they are not understood, or ask for help.
 pub fn parse() -> Cli {
     let mut command = Cli::command();

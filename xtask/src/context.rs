@@ -21,6 +21,16 @@ pub struct Context {
 }
 
 impl Context {
+    /// Of a command that needs no tree: the one that is found, or else the current folder.
+    ///
+    /// # Errors
+    /// When a root is given that is none, or there is no current folder.
+    pub fn anywhere(global: &Global) -> Result<Self> {
+        let here = std::env::current_dir()?;
+        let root = global.root.clone().or_else(|| find_root(&here)).unwrap_or(here);
+        Self::new(&Global { root: Some(root), ..*global })
+    }
+
     /// # Errors
     /// When no root is given and no folder from the current one upwards looks like one.
     pub fn new(global: &Global) -> Result<Self> {

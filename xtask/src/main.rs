@@ -28,7 +28,7 @@ mod tools;
 
 fn main() -> std::process::ExitCode {
     let cli = cli::parse();
-    let outcome = context::Context::new(&cli.global)
-        .and_then(|context| commands::run(&context, &cli.words, cli.command));
+    let context = if cli.command.needs_tree() { context::Context::new } else { context::Context::anywhere };
+    let outcome = context(&cli.global).and_then(|context| commands::run(&context, &cli.words, cli.command));
     exit::report(outcome)
 }

@@ -1,8 +1,9 @@
 //! `cargo xtask check flows` as its users run it.
 
 use std::fs;
+use std::io::Write as _;
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 use tempfile::TempDir;
 
@@ -89,6 +90,129 @@ fn json_has_the_same_findings() {
     let finding = &report["findings"][0];
     assert_eq!((finding["rule"].as_str(), finding["id"].as_str()), (Some("position"), Some("in")));
     assert_eq!(finding["line"], 3);
+}
+
+/// The switch has no "otherwise".
+const WARNED: (&str, &str) =
+    ("\"type\": \"sql-query\"", "\"type\": \"switch\", \"rules\": [{\"t\": \"true\"}]");
+
+#[test]
+fn a_warning_is_shown_and_refuses_nothing() {
+    let root = tree(&FLOWS.replacen(WARNED.0, WARNED.1, 1));
+    let catalogue =
+        r#"{"http in": {}, "switch": {}, "flowship-postgres": {}, "catch": {}, "http response": {}}"#;
+    fs::write(root.path().join("flows/catalogue.json"), catalogue).unwrap();
+    let output = check(root.path(), &[]);
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(0), "{text}");
+    assert!(
+        text.starts_with("flows/flows.json:4: warning: [may-end] node \"switch\" (work) on \"API\": "),
+        "{text}"
+    );
+    assert!(text.ends_with("\nthe flows are good\n"), "{text}");
+    assert_eq!(output.stderr, b"1 warning in the flows\n");
+
+    let output = check(root.path(), &["--json"]);
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((output.status.code(), report["findings"][0]["level"].as_str()), (Some(0), Some("warning")));
+    let sarif = fs::read_to_string(root.path().join("target/xtask/sarif/flows.sarif")).unwrap();
+    let sarif: serde_json::Value = serde_json::from_str(&sarif).unwrap();
+    assert_eq!(sarif["runs"][0]["results"][0]["level"], "warning");
+
+    let output = judge_here(
+        root.path(),
+        &["--root", ".", "check", "flows", "--stdin"],
+        &fs::read(root.path().join("flows/flows.json")).unwrap(),
+    );
+    assert_eq!(output.status.code(), Some(0), "a Deploy is not refused");
+}
+
+/// Runs the program in a folder with this on its standard input.
+fn judge_here(folder: &Path, arguments: &[&str], input: &[u8]) -> Output {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_xtask"))
+        .args(arguments)
+        .current_dir(folder)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // It may have refused without reading.
+    let _ = child.stdin.take().unwrap().write_all(input);
+    child.wait_with_output().unwrap()
+}
+
+#[test]
+fn flows_of_anybody_are_judged_where_there_is_no_tree() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = |arguments: &[&str], input: &str| {
+        let output = judge_here(folder.path(), &[&["check", "flows"], arguments].concat(), input.as_bytes());
+        let told = [output.stdout, output.stderr].concat();
+        (output.status.code().unwrap(), String::from_utf8(told).unwrap())
+    };
+    let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
+    let good =
+        FLOWS.replacen(WARNED.0, "\"type\": \"function\"", 1).replace("flowship-postgres", "tls-config");
+    write("good.json", &good);
+    write("bad.json", &good.replacen("[[\"work\"]]", "[[\"wrok\"]]", 1));
+    write("unknown.json", FLOWS);
+    write(
+        "types.json",
+        r#"{"http in": {}, "sql-query": {}, "flowship-postgres": {}, "catch": {}, "http response": {}}"#,
+    );
+
+    assert_eq!(here(&["good.json"], ""), (0, "the flows are good\n".to_owned()));
+    assert_eq!(here(&["-"], &good), (0, "the flows are good\n".to_owned()));
+    let (code, told) = here(&["good.json", "bad.json"], "");
+    assert_eq!(code, 1, "{told}");
+    assert!(
+        told.starts_with("bad.json:3: [wire] node \"GET /\" (in)")
+            && told.ends_with("\n2 faults in the flows\n"),
+        "{told}"
+    );
+    let (code, told) = here(&["-"], "[1]");
+    assert!(code == 1 && told.starts_with("-:1: [shape] element 0 is no node"), "{code} {told}");
+    let (code, told) = here(&["unknown.json"], "");
+    assert!(code == 0 && told.contains("warning: [unknown-type] node \"sql-query\" (work)"), "{code} {told}");
+    assert_eq!(
+        here(&["unknown.json", "--catalogue", "types.json"], ""),
+        (0, "the flows are good\n".to_owned())
+    );
+    assert!(
+        !folder.path().join(".flowship").exists() && !folder.path().join("target").exists(),
+        "nothing is left"
+    );
+
+    let (code, told) = here(&["bad.json", "--json"], "");
+    let json: serde_json::Value = serde_json::from_str(told.split("2 faults").next().unwrap()).unwrap();
+    assert_eq!((code, json["findings"][0]["file"].as_str()), (1, Some("bad.json")));
+    let (code, told) = here(&[], "");
+    assert!(code == 2 && told.contains("no Flowship tree here"), "{code} {told}");
+}
+
+#[test]
+fn what_is_no_flow_file_is_refused_and_hangs_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    fs::write(path("good.json"), "[]").unwrap();
+    fs::write(path("latin.json"), b"[\"\xe9\"]").unwrap();
+    std::os::unix::fs::symlink("good.json", path("link.json")).unwrap();
+    assert!(Command::new("mkfifo").arg(path("pipe.json")).status().unwrap().success());
+    fs::File::create(path("huge.json")).unwrap().set_len(1 << 40).unwrap();
+    let names = ["gone.json", "latin.json", "link.json", "pipe.json", "huge.json", "."];
+    let output = judge_here(folder.path(), &[&["check", "flows", "good.json"][..], &names].concat(), b"");
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(2), "{told}");
+    for name in names {
+        assert!(
+            told.contains(&format!("{name}: ")) || told.contains(&format!("{name} is ")),
+            "{name}\n{told}"
+        );
+    }
+    let output = judge_here(folder.path(), &["check", "flows", "good.json", "--catalogue", "gone.json"], b"");
+    assert_eq!(output.status.code(), Some(2));
+    let output = judge_here(folder.path(), &["check", "flows", "--stdin", "good.json"], b"");
+    assert_eq!(output.status.code(), Some(2));
 }
 
 #[test]

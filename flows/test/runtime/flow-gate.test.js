@@ -94,6 +94,18 @@ test('good flows pass by every way', async (t) => {
   await says('from the file');
 });
 
+test('a warning refuses no deployment, stays out of a refusal, and goes to the log', async (t) => {
+  const made = project(t, { flows: say('hello') });
+  const running = await launched(t, made, gated(made));
+  const doubtful = (word, ...more) => [...say(word, 'doubtful'), ...more];
+  const answer = await running.send('POST', 'editor', '/admin/flows', doubtful('bonjour'));
+  assert.equal(answer.status, 204, JSON.stringify(answer.body));
+  await running.log(({ level, message }) => level === 'warn' && /^flows\.json:\d+: warning: \[planted\] doubtful$/.test(message), 'the warning');
+  const refused = await running.send('POST', 'editor', '/admin/flows', doubtful('never', { ...node('r', 'one', 'comment'), name: 'refused' }));
+  assert.equal(refused.status, 422);
+  assert.match(refused.body.message, /^refused, the flows that ran go on:\nflows\.json:\d+: \[planted\] <b>refused<\/b>$/);
+});
+
 test('flows that the gate refuses do not run at the start either, and readiness says why', async (t) => {
   const made = project(t, { flows: say('hello', 'refused') });
   const running = await launched(t, made, gated(made));

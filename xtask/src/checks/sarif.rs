@@ -2,7 +2,16 @@
 
 use std::collections::BTreeMap;
 
+use serde::Serialize;
 use serde_json::{Value, json};
+
+/// How much it matters, in SARIF's words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Level {
+    Error,
+    Warning,
+}
 
 /// One finding.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -10,6 +19,7 @@ pub struct Result {
     /// Id of what was broken.
     pub rule: String,
     pub message: String,
+    pub level: Level,
     /// Below the root, with `/`.
     pub file: String,
     /// From 1.
@@ -29,7 +39,7 @@ pub fn log(tool: &str, version: &str, results: &[Result]) -> Value {
         json!({
             "ruleId": one.rule,
             "ruleIndex": rules[one.rule.as_str()],
-            "level": "error",
+            "level": one.level,
             "message": { "text": one.message },
             "locations": [{ "physicalLocation": {
                 "artifactLocation": { "uri": one.file, "uriBaseId": "%SRCROOT%" },
@@ -60,6 +70,7 @@ mod tests {
         let one = |rule: &str, line: u64| Result {
             rule: rule.to_owned(),
             message: "m".to_owned(),
+            level: if line == 0 { Level::Warning } else { Level::Error },
             file: "a/b.env".to_owned(),
             line,
         };
@@ -69,6 +80,8 @@ mod tests {
         let indexes: Vec<_> =
             run["results"].as_array().unwrap().iter().map(|one| &one["ruleIndex"]).collect();
         assert_eq!(indexes, [0, 1, 0]);
+        let levels: Vec<_> = run["results"].as_array().unwrap().iter().map(|one| &one["level"]).collect();
+        assert_eq!(levels, ["error", "warning", "error"]);
         let place = &run["results"][1]["locations"][0]["physicalLocation"];
         assert_eq!(
             (&place["artifactLocation"]["uri"], &place["region"]["startLine"]),

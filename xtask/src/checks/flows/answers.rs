@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use super::document::{Flows, Node};
+use super::endings::Endings;
 use super::graph::{Graph, Way};
 use super::{Finding, Rule, finding};
 
@@ -16,12 +17,14 @@ const NAMED: usize = 3;
 /// Judges each enabled http in.
 pub fn check(flows: &Flows<'_>, findings: &mut Vec<Finding>) {
     let graph = Graph::new(flows);
-    let mut catches = Catches::new(flows, &graph);
+    let catches = Catches::new(flows, &graph);
+    let mut endings = Endings::new(flows, &graph);
     for (index, node) in flows.nodes.iter().enumerate() {
         if node.kind != "http in" || !graph.is_enabled(index) {
             continue;
         }
         let way = graph.reach(index, None);
+        endings.look(index, &way);
         // What fails in a called part, or is lost there, fails as the time-out of the call, which is on the way.
         let mut uncaught: Vec<usize> =
             way.own.iter().copied().filter(|&inner| !catches.cover(inner, &way)).collect();
@@ -29,17 +32,14 @@ pub fn check(flows: &Flows<'_>, findings: &mut Vec<Finding>) {
         let times_out = |call: &usize| {
             flows.nodes[*call].kind == "link call" && !graph.comes_back(*call) && !uncaught.contains(call)
         };
-        if !answers(flows, &way) && !way.own.iter().any(times_out) {
+        if !way.answers(flows) && !way.own.iter().any(times_out) {
             findings.push(finding(flows, node, Rule::NoResponse, unanswered_message(flows, &graph, &way)));
         }
         if !uncaught.is_empty() {
             findings.push(finding(flows, node, Rule::NoCatch, uncaught_message(flows, &uncaught)));
         }
     }
-}
-
-fn answers(flows: &Flows<'_>, way: &Way) -> bool {
-    way.all().any(|index| flows.nodes[index].kind == "http response")
+    endings.report(findings);
 }
 
 fn unanswered_message(flows: &Flows<'_>, graph: &Graph<'_, '_>, way: &Way) -> String {
@@ -78,8 +78,6 @@ struct Catches<'f, 'a> {
     flows: &'f Flows<'a>,
     graph: &'f Graph<'f, 'a>,
     by_z: HashMap<&'f str, Vec<usize>>,
-    /// Which of those on a tab lead to an answer, as far as somebody asked.
-    answering: HashMap<usize, bool>,
 }
 
 impl<'f, 'a> Catches<'f, 'a> {
@@ -90,11 +88,11 @@ impl<'f, 'a> Catches<'f, 'a> {
                 by_z.entry(z).or_default().push(index);
             }
         }
-        Self { flows, graph, by_z, answering: HashMap::new() }
+        Self { flows, graph, by_z }
     }
 
     /// Whether a request on this way is answered when the node fails.
-    fn cover(&mut self, index: usize, way: &Way) -> bool {
+    fn cover(&self, index: usize, way: &Way) -> bool {
         let node = &self.flows.nodes[index];
         if WITHOUT_FAILURES.contains(&node.kind.as_str()) {
             return true;
@@ -108,18 +106,9 @@ impl<'f, 'a> Catches<'f, 'a> {
         if !catching.iter().all(uncaught) {
             catching.retain(|catch| !uncaught(catch));
         }
-        let inside = self.flows.get(z).is_some_and(|z| z.kind == "subflow");
         // What a subflow does not catch fails as its instance, which is on the way and judged by itself.
-        (catching.is_empty() && inside) || catching.into_iter().any(|catch| self.answers(catch, inside, way))
-    }
-
-    /// A catch in a subflow goes on at the instances that are on the way.
-    fn answers(&mut self, catch: usize, inside: bool, way: &Way) -> bool {
-        if inside {
-            return answers(self.flows, &self.graph.reach(catch, Some(&way.own)));
-        }
-        let (flows, graph) = (self.flows, self.graph);
-        *self.answering.entry(catch).or_insert_with(|| answers(flows, &graph.reach(catch, None)))
+        let handed_on = catching.is_empty() && self.graph.subflow_of(node).is_some();
+        handed_on || catching.into_iter().any(|catch| self.graph.is_answered(catch, way))
     }
 
     fn catches(&self, catch: &Node<'_>, node: &Node<'_>) -> bool {

@@ -4,6 +4,7 @@
 //! A call (link call, subflow instance) is entered to see what it contains, but left only by its summary: whether what
 //! it calls comes back. A link call returns only to who called: what began without a call ends at a returning link out.
 
+use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
 
 use super::document::{Flows, Node};
@@ -24,6 +25,8 @@ pub struct Graph<'f, 'a> {
     returning: HashSet<usize>,
     /// Subflow -> the outputs that its messages come to.
     outputs: HashMap<usize, HashSet<usize>>,
+    /// Of nodes on tabs, whether a message of theirs gets to an http response, as far as somebody asked.
+    answered: RefCell<HashMap<usize, bool>>,
 }
 
 /// Where a walk is.
@@ -51,8 +54,9 @@ pub struct Way {
 }
 
 impl Way {
-    pub fn all(&self) -> impl Iterator<Item = usize> {
-        self.own.union(&self.called).copied()
+    /// Whether an http response is on it.
+    pub fn answers(&self, flows: &Flows<'_>) -> bool {
+        self.own.union(&self.called).any(|&index| flows.nodes[index].kind == "http response")
     }
 }
 
@@ -69,6 +73,7 @@ impl<'f, 'a> Graph<'f, 'a> {
             link_ins: Vec::new(),
             returning: HashSet::new(),
             outputs: HashMap::new(),
+            answered: RefCell::default(),
         };
         for (index, node) in flows.nodes.iter().enumerate().filter(|(index, _)| graph.enabled[*index]) {
             let named = |field| node.ids(field).filter_map(|id| flows.index(id));
@@ -147,6 +152,23 @@ impl<'f, 'a> Graph<'f, 'a> {
         way
     }
 
+    /// Whether a message of this node's gets to an http response, of a request on this way.
+    pub fn is_answered(&self, start: usize, way: &Way) -> bool {
+        if self.subflow_of(&self.flows.nodes[start]).is_some() {
+            return self.reach(start, Some(&way.own)).answers(self.flows);
+        }
+        let known = self.answered.borrow().get(&start).copied();
+        known.unwrap_or_else(|| {
+            let answered = self.reach(start, None).answers(self.flows);
+            self.answered.borrow_mut().insert(start, answered);
+            answered
+        })
+    }
+
+    pub fn subflow_of(&self, node: &Node<'_>) -> Option<&'f Node<'a>> {
+        node.z().and_then(|z| self.flows.get(z)).filter(|z| z.kind == "subflow")
+    }
+
     fn walk(&self, starts: &[usize], how: Walk, by: Option<&HashSet<usize>>) -> HashSet<(usize, Walk)> {
         let mut seen: HashSet<(usize, Walk)> = HashSet::new();
         let mut open: Vec<(usize, Walk)> = starts.iter().map(|&start| (start, how)).collect();
@@ -200,9 +222,7 @@ impl<'f, 'a> Graph<'f, 'a> {
         by: Option<&HashSet<usize>>,
         go: &mut impl FnMut(&[usize], Walk),
     ) {
-        let Some(subflow) = node.z().and_then(|z| self.flows.get(z)).filter(|z| z.kind == "subflow") else {
-            return;
-        };
+        let Some(subflow) = self.subflow_of(node) else { return };
         let instances = self.instances.get(subflow.id.as_str()).map_or(&[][..], Vec::as_slice);
         for &instance in instances.iter().filter(|instance| by.is_none_or(|by| by.contains(instance))) {
             go(&[instance], Walk::Around);

@@ -2,13 +2,14 @@
 //!
 //! [`document`] makes nodes of the files' text, [`graph`] follows messages, and the rules judge: [`structure`] what
 //! holds the files together, [`references`] that configuration nodes are there, [`routes`] and [`schedules`] that Node-RED
-//! takes what http ins and injects ask for, [`answers`] that every request is answered, [`secrets`] that none is written
-//! down.
+//! takes what http ins and injects ask for, [`answers`] that every request is answered, [`endings`] where it may not be,
+//! [`secrets`] that none is written down.
 //! Pure: the caller reads the files.
 
 mod answers;
 mod catalogue;
 mod document;
+mod endings;
 mod graph;
 mod references;
 mod routes;
@@ -20,6 +21,7 @@ use std::fmt;
 
 use serde::Serialize;
 
+use crate::escape;
 use crate::shorten::shorten;
 
 use document::{Flows, Node};
@@ -32,19 +34,26 @@ pub struct Source<'a> {
     pub text: &'a str,
 }
 
-/// What is judged together: the files that the launcher assembles into one, and what the image offers.
+/// What is judged together: files that Node-RED gets as one, and what it offers them.
 #[derive(Debug, Clone, Copy)]
 pub struct Input<'a> {
-    /// `flows.json`.
-    pub platform: Source<'a>,
-    /// `test-smoke.json`.
-    pub smoke: Source<'a>,
-    /// `catalogue.json`: node type -> module and version.
-    pub catalogue: Source<'a>,
+    pub files: &'a [Source<'a>],
+    pub home: Home,
+    /// `catalogue.json`: node type -> module and version. Without one, the types of Node-RED itself are known.
+    pub catalogue: Option<Source<'a>>,
     /// The editor's definitions of our own nodes: `nodes/*.html`.
     pub editor: &'a [Source<'a>],
     /// Credential files of Node-RED's that lie beside the flows; there must be none.
     pub credential_files: &'a [String],
+}
+
+/// Where the flows run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Home {
+    /// In this platform: its settings hold, and the first file must be free of what the others have for smoke checks.
+    Platform,
+    /// In somebody's Node-RED, whose settings nobody knows.
+    Elsewhere,
 }
 
 /// What a finding is about.
@@ -87,6 +96,8 @@ pub enum Rule {
     NoResponse,
     /// A request that is never answered when something fails.
     NoCatch,
+    /// A request that may not be answered, as its message has it.
+    MayEnd,
     /// A secret in plain text.
     Secret,
     /// Part of the smoke flow in `flows.json`.
@@ -99,9 +110,20 @@ impl fmt::Display for Rule {
     }
 }
 
-/// One reason to refuse the flows.
+/// What a finding means for the flows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Level {
+    /// They are refused.
+    Error,
+    /// They may run.
+    Warning,
+}
+
+/// One thing that is wrong, or may be.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Finding {
+    pub level: Level,
     /// As [`Source::name`] has it.
     pub file: String,
     /// From 1.
@@ -119,27 +141,36 @@ pub struct Finding {
 
 impl fmt::Display for Finding {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { file, line, rule, id, node, tab, message } = self;
-        write!(out, "{file}:{line}: [{rule}] ")?;
-        if !id.is_empty() {
-            write!(out, "node \"{node}\" ({id})")?;
-            if !tab.is_empty() {
-                write!(out, " on \"{tab}\"")?;
-            }
-            out.write_str(": ")?;
-        }
-        out.write_str(message)
+        let Self { level, file, line, rule, .. } = self;
+        let level = if *level == Level::Warning { "warning: " } else { "" };
+        write!(out, "{file}:{line}: {level}[{rule}] {}", self.told())
     }
 }
 
-/// Everything that is wrong, in the order of files and lines; nothing when the flows may be loaded.
+impl Finding {
+    /// The node, and what is wrong with it.
+    pub fn told(&self) -> String {
+        let Self { id, node, tab, message, .. } = self;
+        let tab = if tab.is_empty() { String::new() } else { format!(" on \"{tab}\"") };
+        if id.is_empty() { message.clone() } else { format!("node \"{node}\" ({id}){tab}: {message}") }
+    }
+
+    pub fn is_error(&self) -> bool {
+        self.level == Level::Error
+    }
+}
+
+/// Everything that is wrong, in the order of files and lines; no error when the flows may be loaded.
 pub fn judge(input: &Input<'_>) -> Vec<Finding> {
     let mut findings: Vec<Finding> =
         input.credential_files.iter().map(|file| credential_file(file)).collect();
-    let types = catalogue::read(&input.catalogue, &mut findings);
-    let flows = document::read(&[input.platform, input.smoke], &mut findings);
+    let types = catalogue::read(input.catalogue.as_ref(), &mut findings);
+    let flows = document::read(input.files, &mut findings);
     let without_input = references::without_input(input.editor);
-    structure::check(&flows, types.as_ref(), &without_input, input.platform.name, &mut findings);
+    structure::check(&flows, types.as_ref(), &without_input, &mut findings);
+    if input.home == Home::Platform {
+        structure::check_platform(&flows, input.files[0].name, &mut findings);
+    }
     routes::check(&flows, &mut findings);
     schedules::check(&flows, &mut findings);
     secrets::check(&flows, &mut findings);
@@ -149,7 +180,7 @@ pub fn judge(input: &Input<'_>) -> Vec<Finding> {
         answers::check(&flows, &mut findings);
     }
     let place = |finding: &Finding| {
-        let file = [input.platform.name, input.smoke.name].iter().position(|name| *name == finding.file);
+        let file = input.files.iter().position(|source| source.name == finding.file);
         (file.map_or(0, |file| file + 1), finding.line, finding.rule)
     };
     findings.sort_by_key(place);
@@ -165,6 +196,7 @@ fn credential_file(file: &str) -> Finding {
 
 fn whole_file(file: &str, line: usize, rule: Rule, message: impl Into<String>) -> Finding {
     Finding {
+        level: Level::Error,
         file: file.to_owned(),
         line,
         rule,
@@ -176,12 +208,13 @@ fn whole_file(file: &str, line: usize, rule: Rule, message: impl Into<String>) -
 }
 
 fn short(text: &str) -> String {
-    shorten(text).into_owned()
+    shorten(&escape::name(text)).into_owned()
 }
 
 fn finding(flows: &Flows<'_>, node: &Node<'_>, rule: Rule, message: impl Into<String>) -> Finding {
     let tab = node.z().and_then(|z| flows.get(z)).filter(|tab| tab.is_container());
     Finding {
+        level: Level::Error,
         file: node.file.to_owned(),
         line: node.line,
         rule,
@@ -190,6 +223,10 @@ fn finding(flows: &Flows<'_>, node: &Node<'_>, rule: Rule, message: impl Into<St
         tab: tab.map(|tab| short(tab.title())).unwrap_or_default(),
         message: short(&message.into()),
     }
+}
+
+fn warning(flows: &Flows<'_>, node: &Node<'_>, rule: Rule, message: impl Into<String>) -> Finding {
+    Finding { level: Level::Warning, ..finding(flows, node, rule, message) }
 }
 
 #[cfg(test)]

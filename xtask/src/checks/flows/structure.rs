@@ -6,18 +6,18 @@ use serde_json::Value;
 
 use crate::nearest::nearest;
 
+use super::catalogue::Types;
 use super::document::{Flows, Node};
-use super::{Finding, Rule, finding};
+use super::{Finding, Rule, finding, warning};
 
 /// Judges every node by itself and by what it refers to.
 pub fn check(
     flows: &Flows<'_>,
-    types: Option<&HashSet<String>>,
+    types: Option<&Types>,
     without_input: &BTreeSet<&str>,
-    platform: &str,
     findings: &mut Vec<Finding>,
 ) {
-    let rules = [duplicate_id, container, group, wires, subflow_ports, links, scope, libraries, position];
+    let rules = [duplicate_id, container, group, wires, subflow_ports, links, scope, position];
     for (index, node) in flows.nodes.iter().enumerate() {
         let mut add = |rule, message: String| findings.push(finding(flows, node, rule, message));
         for rule in rules {
@@ -25,9 +25,18 @@ pub fn check(
         }
         inputs(flows, node, without_input, &mut add);
         if let Some(types) = types {
-            known_type(flows, node, types, &mut add);
+            findings.extend(known_type(flows, node, types));
         }
-        if node.file == platform && node.kind.starts_with("smoke") {
+    }
+    subflow_cycles(flows, findings);
+}
+
+/// Judges what this platform's settings and files ask for; `first` is the file that people write.
+pub fn check_platform(flows: &Flows<'_>, first: &str, findings: &mut Vec<Finding>) {
+    for (index, node) in flows.nodes.iter().enumerate() {
+        let mut add = |rule, message: String| findings.push(finding(flows, node, rule, message));
+        libraries(flows, index, &mut add);
+        if node.file == first && node.kind.starts_with("smoke") {
             let message = format!(
                 "{} belongs to the smoke flow; move it to test-smoke.json, which is generated",
                 node.kind
@@ -35,7 +44,6 @@ pub fn check(
             add(Rule::Smoke, message);
         }
     }
-    subflow_cycles(flows, findings);
 }
 
 type Add<'a> = &'a mut dyn FnMut(Rule, String);
@@ -308,29 +316,35 @@ fn position(flows: &Flows<'_>, index: usize, add: Add<'_>) {
     }
 }
 
-fn known_type(flows: &Flows<'_>, node: &Node<'_>, types: &HashSet<String>, add: Add<'_>) {
-    if node.is_structure() || types.contains(&node.kind) {
-        return;
+fn known_type(flows: &Flows<'_>, node: &Node<'_>, types: &Types) -> Option<Finding> {
+    if node.is_structure() || types.names.contains(&node.kind) {
+        return None;
     }
-    let message = match node.instance_of() {
-        Some(id) if flows.get(id).is_some_and(|subflow| subflow.kind == "subflow") => return,
-        Some(id) => format!(
-            "it is an instance of subflow {id}, which is not there; restore the subflow, or remove the node"
-        ),
-        None => {
-            let mut known: Vec<&str> = types.iter().map(String::as_str).collect();
-            known.sort_unstable();
-            let hint = nearest(&node.kind, known)
-                .map(|near| format!(" (did you mean \"{near}\"?)"))
-                .unwrap_or_default();
-            format!(
-                "the image has no node type \"{}\"{hint}, and one such node, even on a disabled tab, keeps every flow from \
-                 starting; correct the type, add its package to flows/package.json, or remove the node",
-                node.kind
-            )
-        }
-    };
-    add(Rule::UnknownType, message);
+    let error = |message: String| Some(finding(flows, node, Rule::UnknownType, message));
+    if let Some(id) = node.instance_of() {
+        return match flows.get(id).filter(|subflow| subflow.kind == "subflow") {
+            Some(_) => None,
+            None => error(format!(
+                "it is an instance of subflow {id}, which is not there; restore the subflow, or remove the node"
+            )),
+        };
+    }
+    let mut known: Vec<&str> = types.names.iter().map(String::as_str).collect();
+    known.sort_unstable();
+    let hint =
+        nearest(&node.kind, known).map(|near| format!(" (did you mean \"{near}\"?)")).unwrap_or_default();
+    let kind = &node.kind;
+    if !types.complete {
+        let message = format!(
+            "Node-RED itself has no node type \"{kind}\"{hint}; name a catalogue of the types that are installed, with \
+             --catalogue"
+        );
+        return Some(warning(flows, node, Rule::UnknownType, message));
+    }
+    error(format!(
+        "the image has no node type \"{kind}\"{hint}, and one such node, even on a disabled tab, keeps every flow from \
+         starting; correct the type, add its package to flows/package.json, or remove the node"
+    ))
 }
 
 /// Node-RED would unfold such a subflow without end.

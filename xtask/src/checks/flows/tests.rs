@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::*;
 
 const CATALOGUE: &str = r#"{
-    "catch": {"module": "node-red", "version": "5.0.7"}, "change": {}, "complete": {}, "debug": {}, "function": {},
+    "catch": {"module": "node-red", "version": "5.0.7"}, "change": {}, "complete": {}, "debug": {}, "function": {}, "join": {}, "rbe": {}, "switch": {}, "delay": {}, "batch": {},
     "http in": {}, "http response": {}, "http request": {}, "inject": {}, "junction": {}, "link call": {}, "link in": {}, "link out": {},
     "mqtt in": {}, "smoke-in": {}, "smoke-out": {}, "sql-query": {}, "status": {}, "flowship-postgres": {}, "tls-config": {}
 }"#;
@@ -85,9 +85,12 @@ fn text(nodes: &[Value]) -> String {
 
 fn judged(platform: &str, smoke: &str, catalogue: &str) -> Vec<Finding> {
     judge(&Input {
-        platform: Source { name: "flows.json", text: platform },
-        smoke: Source { name: "test-smoke.json", text: smoke },
-        catalogue: Source { name: "catalogue.json", text: catalogue },
+        files: &[
+            Source { name: "flows.json", text: platform },
+            Source { name: "test-smoke.json", text: smoke },
+        ],
+        home: Home::Platform,
+        catalogue: Some(Source { name: "catalogue.json", text: catalogue }),
         editor: &[Source { name: "sql-query.html", text: EDITOR }],
         credential_files: &[],
     })
@@ -118,6 +121,9 @@ fn compare(rows: &[Row]) {
         let found: Vec<(Rule, &str)> =
             findings.iter().map(|finding| (finding.rule, finding.id.as_str())).collect();
         assert_eq!(found, *expected, "{what}\n{}", listing(&findings));
+        for finding in &findings {
+            assert_eq!(finding.is_error(), finding.rule != Rule::MayEnd, "{finding}");
+        }
     }
 }
 
@@ -689,6 +695,116 @@ fn requests_are_answered() {
 }
 
 #[test]
+fn where_a_request_may_end_is_a_warning() {
+    fn instead(n: &mut [Value], kind: &str, fields: &Value) {
+        let call = at(n, "call");
+        call["type"] = json!(kind);
+        call.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+    }
+    const HERE: &[(Rule, &str)] = &[(Rule::MayEnd, "call")];
+    compare(&[
+        ("a filter", |n| instead(n, "rbe", &json!({})), HERE),
+        ("a switch without else", |n| instead(n, "switch", &json!({"rules": [{"t": "eq", "v": "a"}]})), HERE),
+        ("a switch without rules", |n| instead(n, "switch", &json!({"wires": [["instance"]]})), HERE),
+        (
+            "a switch with else",
+            |n| {
+                instead(
+                    n,
+                    "switch",
+                    &json!({"rules": [{"t": "eq", "v": "a"}, {"t": "else"}], "wires": [["instance"], ["out"]]}),
+                )
+            },
+            &[],
+        ),
+        (
+            "an else that leads nowhere",
+            |n| instead(n, "switch", &json!({"rules": [{"t": "eq", "v": "a"}, {"t": "else"}]})),
+            HERE,
+        ),
+        (
+            "an else that leads to no response",
+            |n| {
+                instead(
+                    n,
+                    "switch",
+                    &json!({"rules": [{"t": "eq", "v": "a"}, {"t": "else"}], "wires": [["instance"], ["end"]]}),
+                );
+                n.push(json!({"id": "end", "type": "debug", "z": "api", "x": 1, "y": 1, "wires": []}));
+            },
+            HERE,
+        ),
+        (
+            "rules of which one always holds",
+            |n| {
+                instead(
+                    n,
+                    "switch",
+                    &json!({"rules": [{"t": "null"}, {"t": "nnull"}], "wires": [["out"], ["instance"]]}),
+                )
+            },
+            &[],
+        ),
+        (
+            "rules for different values",
+            |n| {
+                instead(
+                    n,
+                    "switch",
+                    &json!({"rules": [{"t": "eq", "v": "a"}, {"t": "neq", "v": "b"}], "wires": [["out"], ["out"]]}),
+                )
+            },
+            HERE,
+        ),
+        ("a join with a count", |n| instead(n, "join", &json!({"mode": "custom", "count": "2"})), HERE),
+        (
+            "a join with a count and a time-out",
+            |n| instead(n, "join", &json!({"mode": "custom", "count": "2", "timeout": "1"})),
+            &[],
+        ),
+        ("a join of what was split", |n| instead(n, "join", &json!({"mode": "auto", "count": "2"})), &[]),
+        ("a batch by count", |n| instead(n, "batch", &json!({"mode": "count", "count": 2})), HERE),
+        ("a batch by interval", |n| instead(n, "batch", &json!({"mode": "interval"})), &[]),
+        ("a delay that drops", |n| instead(n, "delay", &json!({"pauseType": "rate", "drop": true})), HERE),
+        ("a delay that queues", |n| instead(n, "delay", &json!({"pauseType": "rate", "drop": false})), &[]),
+        (
+            "beside the way to a response",
+            |n| {
+                at(n, "query")["wires"] = json!([["call", "beside"]]);
+                n.push(
+                    json!({"id": "beside", "type": "rbe", "z": "api", "x": 1, "y": 1, "wires": [["end"]]}),
+                );
+                n.push(json!({"id": "end", "type": "debug", "z": "api", "x": 1, "y": 1, "wires": []}));
+            },
+            &[],
+        ),
+        (
+            "in a called part: the call times out",
+            |n| {
+                at(n, "work")["type"] = json!("rbe");
+            },
+            &[],
+        ),
+        (
+            "in a subflow",
+            |n| {
+                at(n, "inner")["type"] = json!("rbe");
+            },
+            &[(Rule::MayEnd, "inner")],
+        ),
+        ("without a request", |n| at(n, "leftover")["type"] = json!("rbe"), &[]),
+        (
+            "of two requests",
+            |n| {
+                instead(n, "rbe", &json!({}));
+                n.push(http_in("other", "api", "post", "/other", json!([["query"]])));
+            },
+            HERE,
+        ),
+    ]);
+}
+
+#[test]
 fn secrets_are_found_and_never_repeated() {
     // Put together here, so that no scanner takes this file for a leak.
     let key = format!("{}-{}", "sk", "abcDEF0123456789abcDEF01");
@@ -780,9 +896,9 @@ fn secrets_are_found_and_never_repeated() {
 #[test]
 fn a_credential_file_is_refused() {
     let findings = judge(&Input {
-        platform: Source { name: "flows.json", text: "[]" },
-        smoke: Source { name: "test-smoke.json", text: "[]" },
-        catalogue: Source { name: "catalogue.json", text: CATALOGUE },
+        files: &[Source { name: "flows.json", text: "[]" }],
+        home: Home::Platform,
+        catalogue: Some(Source { name: "catalogue.json", text: CATALOGUE }),
         editor: &[],
         credential_files: &["flows/flows_cred.json".to_owned()],
     });
@@ -813,6 +929,44 @@ fn a_finding_names_place_rule_and_node() {
          (did you mean \"function\"?)"
     );
     assert!(findings[0].to_string().starts_with(&expected), "{}", findings[0]);
+
+    let mut nodes = platform();
+    at(&mut nodes, "call")["type"] = json!("rbe");
+    at(&mut nodes, "call")["name"] = json!("two\nlines\u{1b}[1m");
+    let findings = judged(&self::text(&nodes), "[]", CATALOGUE);
+    let expected =
+        r#": warning: [may-end] node "two\u{a}lines\u{1b}[1m" (call) on "API": it lets through only"#;
+    assert!(findings[0].to_string().contains(expected), "{}", findings[0]);
+    assert_eq!(serde_json::to_value(&findings[0]).unwrap()["level"], "warning");
+}
+
+#[test]
+fn flows_of_elsewhere_are_judged_by_what_node_red_itself_has() {
+    let elsewhere = |nodes: &[Value], catalogue: Option<&str>| {
+        let found = judge(&Input {
+            files: &[Source { name: "theirs.json", text: &text(nodes) }],
+            home: Home::Elsewhere,
+            catalogue: catalogue.map(|text| Source { name: "types.json", text }),
+            editor: &[],
+            credential_files: &[],
+        });
+        found.iter().map(|finding| finding.to_string()).collect::<Vec<_>>()
+    };
+    let mut nodes = platform();
+    at(&mut nodes, "work")["libs"] = json!([{"var": "fs", "module": "fs"}]);
+    at(&mut nodes, "work")["name"] = json!("with a module, which other settings allow");
+    nodes.retain(|node| node["type"] != "sql-query" && node["type"] != "flowship-postgres");
+    at(&mut nodes, "in")["wires"] = json!([["call"]]);
+    at(&mut nodes, "group")["nodes"] = json!([]);
+    assert_eq!(elsewhere(&nodes, None), [""; 0]);
+    at(&mut nodes, "inner")["type"] = json!("functoin");
+    let found = elsewhere(&nodes, None);
+    let expected = r#": warning: [unknown-type] node "the inner" (inner) on "Sub": Node-RED itself has no node type "functoin" (did you mean "function"?); name a catalogue"#;
+    assert!(found.len() == 1 && found[0].contains(expected), "{found:?}");
+    let found = elsewhere(&nodes, Some(CATALOGUE));
+    assert!(found.len() == 1 && found[0].contains(": [unknown-type] node"), "{found:?}");
+    let found = elsewhere(&nodes, Some("[]"));
+    assert!(found.len() == 1 && found[0].starts_with("types.json:1: [catalogue]"), "{found:?}");
 }
 
 /// Cuts the files anywhere, and gives each field of each node values of other shapes and other nodes' ids: judging

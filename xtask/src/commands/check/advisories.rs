@@ -12,7 +12,7 @@ use crate::checks::advisories::{
     self, CONTROL_ADVISORY, CONTROL_LOCK, CargoReport, Finding, POLICY, Policy, Weight,
 };
 use crate::checks::licences::Kind;
-use crate::checks::sarif;
+use crate::checks::sarif::{self, Level};
 use crate::context::Context;
 use crate::exit::{Reported, refused};
 use crate::files::temporary;
@@ -137,6 +137,7 @@ pub fn results(findings: &[Finding]) -> Vec<sarif::Result> {
         message: format!("{}: {}", one.package, one.what),
         file: one.file.clone(),
         line: one.line,
+        level: Level::Error,
     };
     findings.iter().filter(|one| one.weight == Weight::Fail).map(result).collect()
 }

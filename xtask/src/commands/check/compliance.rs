@@ -10,7 +10,7 @@ use walkdir::WalkDir;
 
 use super::findings_file;
 use crate::checks::compliance::{self, Clock, File, Row, Tree, Verdict, is_subject, reads_whole};
-use crate::checks::sarif;
+use crate::checks::sarif::{self, Level};
 use crate::context::Context;
 use crate::exit::{Reported, refused};
 use crate::files::{self, Error, Errors, Ignored, Root};
@@ -148,6 +148,7 @@ fn results(judged: &[(Row, Verdict)]) -> Vec<sarif::Result> {
                 message: format!("{}; {} ({})", finding.what, finding.remedy, row.what),
                 file: finding.place.file.to_string(),
                 line: u64::try_from(finding.place.line).unwrap_or(1),
+                level: Level::Error,
             })
             .collect(),
         _ => vec![],

@@ -2,21 +2,30 @@
 
 use std::fs;
 use std::io::{ErrorKind, Read as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 use serde_json::json;
 
-use crate::checks::flows::{self, Finding, Input, Source};
+use super::findings_file;
+use crate::checks::flows::{self, Finding, Home, Input, Level, Source};
+use crate::checks::sarif;
 use crate::context::Context;
 use crate::exit::{Reported, refused};
 use crate::files;
+use crate::platform::gates::flows::gate;
 use crate::stdout;
 
 const PLATFORM: &str = "flows/flows.json";
 const SMOKE: &str = "flows/test-smoke.json";
 const CATALOGUE: &str = "flows/catalogue.json";
 const NODES: &str = "flows/nodes";
+
+/// As SARIF calls it.
+const TOOL: &str = "flowship-flows";
+
+/// Standard input, where a file is named.
+const STDIN: &str = "-";
 
 /// Bytes of flows that are judged: many times more than the editor sends.
 const LIMIT: u64 = 64 * 1024 * 1024;
@@ -26,42 +35,76 @@ const CREDENTIAL_FILES: &[&str] =
     &["flows/flows_cred.json", "flows/flows.json_cred.json", "flows/.flows_cred.json"];
 
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Errors end with exit code 1, warnings do not.\n\n\
+                        Examples:\n  cargo xtask check flows\n  cargo xtask check flows --json\n  \
+                        cargo xtask check flows ~/.node-red/flows.json\n  \
+                        cargo xtask check flows a.json b.json --catalogue flows/catalogue.json\n  \
+                        cargo xtask check flows - < flows.json")]
 pub struct Options {
+    /// Flow files as Node-RED saves them, each judged by itself; `-` is standard input [default: this platform's]
+    #[arg(value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// The node types that are installed, as flows/catalogue.json has them [default: Node-RED's own]
+    #[arg(long, value_name = "FILE", requires = "files")]
+    catalogue: Option<PathBuf>,
     /// Judge what comes in on standard input in the place of flows/flows.json
-    #[arg(long)]
+    #[arg(long, conflicts_with = "files")]
     stdin: bool,
 }
 
+impl Options {
+    /// Files that are named need no tree around them.
+    pub fn needs_tree(&self) -> bool {
+        self.files.is_empty()
+    }
+}
+
 pub fn run(context: &Context, options: &Options) -> Result<()> {
-    let findings = if options.stdin {
-        let mut text = String::new();
-        std::io::stdin()
-            .take(LIMIT + 1)
-            .read_to_string(&mut text)
-            .map_err(|error| refused(format!("standard input: {error}; expected {}", wanted(PLATFORM))))?;
-        if text.len() as u64 > LIMIT {
-            return Err(refused(format!(
-                "standard input: more than {LIMIT} bytes; expected {}",
-                wanted(PLATFORM)
-            )));
-        }
-        judge(&context.root, Some(text))?
+    let findings = if !options.files.is_empty() {
+        judge_files(&options.files, options.catalogue.as_deref())?
+    } else if options.stdin {
+        judge(&context.root, Some(standard_input()?))?
     } else {
-        judge_flows(&context.root)?
+        let findings = judge_flows(&context.root)?;
+        // A release has no gates that would collect them.
+        if !context.is_bundle() {
+            let results: Vec<_> = findings.iter().map(result).collect();
+            findings_file::write(context, gate().id, TOOL, env!("CARGO_PKG_VERSION"), &results)?;
+        }
+        findings
     };
+    let errors = findings.iter().filter(|finding| finding.is_error()).count();
     if context.json {
         stdout::json(&json!({ "findings": findings }))?;
-    } else if findings.is_empty() {
-        stdout::text("the flows are good\n")?;
     } else {
-        stdout::text(&findings.iter().map(|finding| format!("{finding}\n")).collect::<String>())?;
-    }
-    match findings.len() {
-        0 => Ok(()),
-        count => {
-            eprintln!("{count} {} in the flows", if count == 1 { "fault" } else { "faults" });
-            Err(Reported.into())
+        let mut lines: String = findings.iter().map(|finding| format!("{finding}\n")).collect();
+        if errors == 0 {
+            lines += "the flows are good\n";
         }
+        stdout::text(&lines)?;
+    }
+    let warnings = findings.len() - errors;
+    let told: Vec<String> = [(errors, "fault"), (warnings, "warning")]
+        .into_iter()
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, noun)| format!("{count} {noun}{}", if count == 1 { "" } else { "s" }))
+        .collect();
+    if !told.is_empty() {
+        eprintln!("{} in the flows", told.join(" and "));
+    }
+    if errors == 0 { Ok(()) } else { Err(Reported.into()) }
+}
+
+fn result(finding: &Finding) -> sarif::Result {
+    sarif::Result {
+        rule: finding.rule.to_string(),
+        message: finding.told(),
+        level: match finding.level {
+            Level::Error => sarif::Level::Error,
+            Level::Warning => sarif::Level::Warning,
+        },
+        file: finding.file.clone(),
+        line: finding.line as u64,
     }
 }
 
@@ -96,12 +139,55 @@ fn judge(root: &Path, candidate: Option<String>) -> Result<Vec<Finding>> {
         .map(|name| (*name).to_owned())
         .collect();
     Ok(flows::judge(&Input {
-        platform: Source { name: PLATFORM, text: &platform },
-        smoke: Source { name: SMOKE, text: &smoke },
-        catalogue: Source { name: CATALOGUE, text: &catalogue },
+        files: &[Source { name: PLATFORM, text: &platform }, Source { name: SMOKE, text: &smoke }],
+        home: Home::Platform,
+        catalogue: Some(Source { name: CATALOGUE, text: &catalogue }),
         editor: &editor,
         credential_files: &credential_files,
     }))
+}
+
+/// Judges files from anywhere, each by itself.
+fn judge_files(paths: &[PathBuf], catalogue: Option<&Path>) -> Result<Vec<Finding>> {
+    let mut problems = Vec::new();
+    let mut read = |path: &Path, what: &str| {
+        let text = if path == Path::new(STDIN) {
+            standard_input()
+        } else {
+            files::text(path, LIMIT).map_err(|error| refused(format!("{error}; expected {what}")))
+        };
+        text.map_err(|error| problems.push(error.to_string())).unwrap_or_default()
+    };
+    let catalogue = catalogue.map(|path| (files::shown(path), read(path, wanted(CATALOGUE))));
+    let texts: Vec<(String, String)> =
+        paths.iter().map(|path| (files::shown(path), read(path, wanted("")))).collect();
+    if !problems.is_empty() {
+        return Err(refused(problems.join("\n")));
+    }
+    let mut findings = Vec::new();
+    for (name, text) in &texts {
+        findings.extend(flows::judge(&Input {
+            files: &[Source { name, text }],
+            home: Home::Elsewhere,
+            catalogue: catalogue.as_ref().map(|(name, text)| Source { name, text }),
+            editor: &[],
+            credential_files: &[],
+        }));
+    }
+    findings.dedup();
+    Ok(findings)
+}
+
+fn standard_input() -> Result<String> {
+    let mut text = String::new();
+    std::io::stdin()
+        .take(LIMIT + 1)
+        .read_to_string(&mut text)
+        .map_err(|error| refused(format!("standard input: {error}; expected {}", wanted(""))))?;
+    if text.len() as u64 > LIMIT {
+        return Err(refused(format!("standard input: more than {LIMIT} bytes; expected {}", wanted(""))));
+    }
+    Ok(text)
 }
 
 fn wanted(name: &str) -> &'static str {
@@ -109,6 +195,7 @@ fn wanted(name: &str) -> &'static str {
         PLATFORM => "the flows as the editor saves them, in UTF-8; restore the file",
         SMOKE => "the generated smoke flow; `cargo xtask generate` writes it",
         CATALOGUE => "the image's node types; `node runtime/catalogue.js --write` in flows/ writes it",
+        "" => "the flows as the editor saves them, in UTF-8",
         _ => "a node's editor definition, in UTF-8",
     }
 }

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::findings_file;
 use crate::checks::licences::{self, Finding, POLICY, Package, Policy};
-use crate::checks::sarif;
+use crate::checks::sarif::{self, Level};
 use crate::context::Context;
 use crate::exit::{Reported, refused};
 use crate::files::{self, Ignored};
@@ -66,6 +66,7 @@ fn results(findings: &[Finding]) -> Vec<sarif::Result> {
         message: one.what.clone(),
         file: one.file.clone(),
         line: one.line,
+        level: Level::Error,
     };
     findings.iter().map(result).collect()
 }

@@ -43,6 +43,11 @@ enum What {
 }
 
 impl Options {
+    /// Whether it judges a tree.
+    pub fn needs_tree(&self) -> bool {
+        !matches!(&self.what, What::Flows(options) if !options.needs_tree())
+    }
+
     /// See [`crate::plan::register`]. The others only read, and one of them runs each time that a flow is saved.
     pub fn is_registered(&self) -> bool {
         !matches!(self.what, What::Flows(_) | What::Compliance(_))

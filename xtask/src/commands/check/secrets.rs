@@ -13,7 +13,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::findings_file;
 use crate::checks::leaks::{self, ALLOWANCES, Allowance, At, Judgement, Leak};
-use crate::checks::sarif;
+use crate::checks::sarif::{self, Level};
 use crate::context::Context;
 use crate::exit::{Reported, refused};
 use crate::files::temporary;
@@ -119,12 +119,14 @@ fn results(judgement: &Judgement) -> Vec<sarif::Result> {
         },
         file: leak.file.clone(),
         line: leak.line,
+        level: Level::Error,
     };
     let of_allowance = |one: &Allowance| sarif::Result {
         rule: "unused-allowance".to_owned(),
         message: unused(one),
         file: ALLOWANCES.to_owned(),
         line: 1,
+        level: Level::Error,
     };
     judgement.leaks.iter().map(of_leak).chain(judgement.unused.iter().map(of_allowance)).collect()
 }

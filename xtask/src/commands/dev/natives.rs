@@ -6,6 +6,7 @@ use anyhow::{Context as _, Result, bail};
 
 use super::opened::Opened;
 use super::programs::tools;
+use crate::checks::flows::Finding;
 use crate::commands::check::judge_flows;
 use crate::engines::process::lower::{PROGRAMS, native};
 use crate::engines::process::secret_files;
@@ -23,9 +24,13 @@ pub fn perform(opened: &Opened, show: &Show, call: &Call<'_>) -> Result<Outputs>
     let progress = Shown { show, call };
     match call.name {
         native::CHECK_FLOWS => {
-            let findings = judge_flows(&opened.instance.root)?;
-            if !findings.is_empty() {
-                let lines: Vec<_> = findings.iter().map(|finding| format!("\n  {finding}")).collect();
+            let (errors, warnings): (Vec<_>, Vec<_>) =
+                judge_flows(&opened.instance.root)?.into_iter().partition(Finding::is_error);
+            for warning in warnings {
+                call.desk.log.line(&warning.to_string());
+            }
+            if !errors.is_empty() {
+                let lines: Vec<_> = errors.iter().map(|finding| format!("\n  {finding}")).collect();
                 bail!("the flows would not run as they are:{}", lines.concat());
             }
         }

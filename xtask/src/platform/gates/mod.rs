@@ -9,7 +9,7 @@ mod containers;
 mod coverage;
 mod engine;
 mod engine_restart;
-mod flows;
+pub mod flows;
 mod format;
 mod generated;
 mod images;

@@ -23,6 +23,7 @@ function createFlowsListener({ app, onDevelopersMachine = false, lifecycle, requ
     metrics.set('flowship_http_requests_in_flight', {}, answering.size);
     res.once('close', () => {
       answering.delete(res);
+      requests.end(res);
       metrics.set('flowship_http_requests_in_flight', {}, answering.size);
       if (answering.size === 0) idle?.();
       const route = req.route?.path ? String(req.route.path) : UNMATCHED;

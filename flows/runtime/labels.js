@@ -20,7 +20,11 @@ function createLabels(names) {
 
   return Object.freeze({
     run: (labels, work) => storage.run(merged(labels), work),
-    assign: (labels) => storage.enterWith(merged(labels)),
+    assign(labels) {
+      const next = merged(labels);
+      storage.enterWith(next);
+      return next;
+    },
     current: () => storage.getStore() ?? NONE,
   });
 }
@@ -29,12 +33,12 @@ function createLabels(names) {
 function labelMessages(hooks, labels, onReceive) {
   hooks.add('onReceive.flowship', (event) => {
     const { msg, destination } = event;
-    labels.assign({
+    const assigned = labels.assign({
       node_id: destination.node?._alias ?? destination.id,
       workflow_id: plainId(msg?.workflow_id),
       task_id: plainId(msg?.task_id),
     });
-    onReceive(event);
+    onReceive(event, assigned);
   });
 }
 

@@ -57,7 +57,7 @@ async function launch(initialConfig) {
     flowsDir: config.flowsDir, log, writable: config.editor !== null, judge: createFlowGate(config.flowGate, log),
   });
 
-  const requests = createRequests({ log });
+  const requests = createRequests({ limits: platform.requests, log });
   const flows = createFlowsListener({
     app: () => RED.httpNode, onDevelopersMachine: config.environment === 'dev', lifecycle, requests, metrics, log,
   });
@@ -87,7 +87,7 @@ async function launch(initialConfig) {
     initNodeRed({ config, labels, log, metrics, dependencies, lifecycle, smoke, storage, server: editor?.server ?? flows.server });
     const deployment = createDeployment({ RED, storage, log });
     labelMessages(RED.hooks, labels, requests.received);
-    requests.follow(RED);
+    requests.follow(RED, deployment.running);
     registerChecks({ readiness, config, storage, deployment, lifecycle, eventLoop, flowsListener: flows.server, RED });
     collectState({ metrics, ready, config });
 

@@ -3,12 +3,13 @@
 
 const { STATUS_CODES } = require('node:http');
 
-function sendProblem(res, status, detail, headers = {}) {
+// `members`: what else it says, by name.
+function sendProblem(res, status, detail, headers = {}, members = {}) {
   if (res.headersSent) {
     res.destroy();
     return;
   }
-  const body = JSON.stringify({ type: 'about:blank', title: STATUS_CODES[status], status, detail });
+  const body = JSON.stringify({ type: 'about:blank', title: STATUS_CODES[status], status, detail, ...members });
   res.writeHead(status, { 'content-type': 'application/problem+json', 'content-length': Buffer.byteLength(body), ...headers });
   res.end(body);
 }

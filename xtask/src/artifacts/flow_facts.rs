@@ -25,6 +25,10 @@ fn generate(platform: &Platform) -> Vec<Artifact> {
             "time_limit_ms": platform.smoke.check_limit_ms,
         },
         "queues": platform.queue,
+        "requests": {
+            "answer_limit_seconds": platform.edge.answer_limit_seconds,
+            "edge_limit_seconds": platform.edge.idle_limit_seconds,
+        },
     });
     vec![Artifact::file("flows/platform.json", json::pretty(&facts, 4))]
 }

@@ -31,6 +31,7 @@ pub const POLICY: EdgePolicy = EdgePolicy {
     check_successes: 2,
     head_limit_seconds: 10,
     idle_limit_seconds: 60,
+    answer_limit_seconds: 20,
     // Two years, what browsers ask for before they put a domain on their lists.
     strict_transport_seconds: 63_072_000,
     // As Node-RED has it; what the API takes is less.

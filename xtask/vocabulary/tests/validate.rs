@@ -298,6 +298,7 @@ fn platform() -> Platform {
             check_successes: 1,
             head_limit_seconds: 5,
             idle_limit_seconds: 60,
+            answer_limit_seconds: 4,
             strict_transport_seconds: 1,
             body_limit_bytes: 1,
             max_streams: 1,
@@ -972,6 +973,18 @@ const RULES: &[(Change, &[&str])] = &[
     (
         |p| at(p, MODEL).stop.grace_seconds = 5,
         &["service model: it is killed after 5 s, before its drain of 5800 ms ends"],
+    ),
+    (
+        |p| p.edge.answer_limit_seconds = 5,
+        &["edge: answer_limit_seconds is 5: it must be above 0, and end before a drain (5000 ms)*"],
+    ),
+    (|p| p.edge.answer_limit_seconds = 0, &["edge: answer_limit_seconds is 0: it must be above 0*"]),
+    (
+        |p| p.edge.idle_limit_seconds = 4,
+        &[
+            "edge: answer_limit_seconds is 4: it must be above 0, and end before a drain (5000 ms) and before the edge gives \
+             up (4 s), since the client would get no answer",
+        ],
     ),
     (
         |p| p.draining.limit_ms = 7_200,

@@ -157,6 +157,9 @@ pub struct EdgePolicy {
     pub head_limit_seconds: u16,
     /// Time without a byte from a client or a replica, in seconds.
     pub idle_limit_seconds: u16,
+    /// Time for the flows to begin an answer, in seconds, where a route has no limit of its own; then the client gets
+    /// 504.
+    pub answer_limit_seconds: u16,
     /// How long browsers are told to insist on TLS, in seconds.
     pub strict_transport_seconds: u32,
     /// A request with a larger body is refused, in bytes; the replicas have limits of their own below it.

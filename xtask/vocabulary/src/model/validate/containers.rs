@@ -132,6 +132,17 @@ fn draining(platform: &Platform, report: &mut Report) {
             ),
         );
     }
+    let answered = u32::from(edge.answer_limit_seconds) * 1000;
+    if answered == 0 || answered >= drain.limit_ms || edge.answer_limit_seconds >= edge.idle_limit_seconds {
+        report.add(
+            "edge",
+            format!(
+                "answer_limit_seconds is {}: it must be above 0, and end before a drain ({} ms) and before the edge gives \
+                 up ({} s), since the client would get no answer",
+                edge.answer_limit_seconds, drain.limit_ms, edge.idle_limit_seconds
+            ),
+        );
+    }
     let drained = platform.service(drain.service);
     let in_front = platform.service(edge.service);
     if drained.is_none() {

@@ -4,6 +4,7 @@ const { setTimeout: pause } = require('node:timers/promises');
 const { launcherOf } = require('./lib/launcher');
 const { answerProblem } = require('./lib/problem');
 const { failMessage } = require('./lib/failure');
+const { jobOptions, knownLimits } = require('./lib/limits');
 const { queues } = require('./lib/platform');
 const { NAMES, queueState, retryFailed, setDraining } = require('./lib/queue-administration');
 
@@ -36,8 +37,8 @@ function drainProblem(body) {
 const OPERATIONS = {
   list: async (postgres) => ({ queues: await Promise.all(NAMES.map((name) => queueState(postgres.database, name))) }),
   get: (postgres, name) => queueState(postgres.database, name),
-  'retry-failed': async (postgres, name) => {
-    const retried = await retryFailed(postgres, name);
+  'retry-failed': async (postgres, name, _body, limits) => {
+    const retried = await retryFailed(postgres, name, (workflowId) => jobOptions(limits.get(workflowId)));
     const { failed } = await queueState(postgres.database, name);
     return { name, retried, remaining: failed };
   },
@@ -62,7 +63,7 @@ module.exports = (RED) => {
           send([null, answerProblem(message, ...refusal)]);
           return done();
         }
-        message.payload = await operation(postgres, name, message.payload);
+        message.payload = await operation(postgres, name, message.payload, knownLimits(RED));
         if (message.req.method === 'POST') {
           log.info({ queue: name, operation: definition.operation, api_key: message.api_key, answer: message.payload }, 'an operator changed a queue');
         }

@@ -51,12 +51,13 @@ module.exports = (RED) => {
         const [worker] = postgres.workers;
         if (worker === undefined) throw new Failure('no task-worker node runs on this replica', { code: 'no_worker' });
         message.payload = await withSmokeQueue(postgres.queue, { runId: message.smoke.run_id, log, whatIsDown }, async (queueName, deadline) => {
-          await worker.adopt(queueName);
+          const release = worker.adopt(queueName);
           const { task_id: taskId } = await submit(queueName);
           try {
             return await Promise.race([finished(taskId, ended.signal), deadline]);
           } finally {
             ended.abort();
+            await release();
             await postgres.database.query('SELECT flowship.forget_smoke_tasks($1)', [queueName]);
           }
         });

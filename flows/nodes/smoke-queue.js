@@ -3,6 +3,7 @@
 const { launcherOf } = require('./lib/launcher');
 const { databaseFailure } = require('./lib/database');
 const { failMessage } = require('./lib/failure');
+const { inTransaction } = require('./lib/queue');
 const { withSmokeQueue } = require('./lib/smoke-queue');
 
 module.exports = (RED) => {
@@ -15,11 +16,8 @@ module.exports = (RED) => {
       try {
         message.payload = await withSmokeQueue(queue, { runId: message.smoke.run_id, log, whatIsDown }, async (name, deadline) => {
           const received = Promise.withResolvers();
-          await queue.work(name, 1, async (job) => {
-            received.resolve(job.data);
-            return { id: job.id, status: 'completed' };
-          });
-          await database.transaction((client) => queue.send(name, { run_id: message.smoke.run_id }, client));
+          await queue.work(name, async (job) => received.resolve(job.data));
+          await database.transaction((client) => queue.send(name, { run_id: message.smoke.run_id }, inTransaction(client)));
           return Promise.race([received.promise, deadline]);
         });
         send(message);

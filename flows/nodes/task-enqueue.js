@@ -4,6 +4,7 @@ const { launcherOf } = require('./lib/launcher');
 const { sameSecret } = require('./lib/api-keys');
 const { answerProblem } = require('./lib/problem');
 const { failMessage } = require('./lib/failure');
+const { jobOptions, knownLimits } = require('./lib/limits');
 const { queues } = require('./lib/platform');
 const { submitTask } = require('./lib/submission');
 const { inputProblems, knownWorkflows } = require('./lib/workflows');
@@ -16,6 +17,7 @@ module.exports = (RED) => {
     const { config, labels, metrics, readSecret } = launcherOf(RED, 'task-enqueue');
     const postgres = RED.nodes.getNode(definition.database);
     let workflows;
+    let limits;
 
     // A caller who proves to be the operator may name the queue of a smoke run.
     function queueFor(headers) {
@@ -57,12 +59,15 @@ module.exports = (RED) => {
         }
         const workflowId = message.req.params.workflow_id;
         labels.assign({ workflow_id: workflowId });
+        limits ??= knownLimits(RED);
         const task = await submitTask(postgres, {
           workflowId,
           input: message.payload.input,
           queueName,
           apiKey: message.api_key,
           idempotencyKey: headers['idempotency-key'],
+          // A smoke run's queue has limits of its own.
+          limits: queueName === queues.task ? jobOptions(limits.get(workflowId)) : {},
         });
         if (task.conflict) {
           send([null, answerProblem(message, 409, `The Idempotency-Key was used for another request; it made task ${task.taskId}.`)]);
@@ -82,7 +87,10 @@ module.exports = (RED) => {
       }
     });
     // The workflows may have changed with the same deployment that left this node alone.
-    const forget = () => { workflows = undefined; };
+    const forget = () => {
+      workflows = undefined;
+      limits = undefined;
+    };
     RED.events.on('flows:started', forget);
     this.on('close', () => RED.events.removeListener('flows:started', forget));
   });

@@ -1,12 +1,20 @@
 'use strict';
 
+const { setTimeout: pause } = require('node:timers/promises');
 const { launcherOf } = require('./lib/launcher');
+const { Batch } = require('./lib/batch');
 const { isAway, untilDatabaseAnswers } = require('./lib/database');
 const { shortened } = require('./lib/failure');
+const { knownLimits } = require('./lib/limits');
 const { parkSeconds } = require('./lib/parking');
 const { queues } = require('./lib/platform');
 const { concludeAbandoned, drainingQueues } = require('./lib/queue-administration');
 const { storable } = require('./lib/storable');
+const { TaskLoop } = require('./lib/task-loop');
+
+// How long a deployment waits for what this node works on, and a smoke run for its one task.
+const PATIENCE_MS = 10_000;
+const RELEASE_MS = 1_000;
 
 module.exports = (RED) => {
   RED.nodes.registerType('task-worker', function TaskWorker(definition) {
@@ -14,33 +22,45 @@ module.exports = (RED) => {
     const { labels, lifecycle, log, metrics } = launcherOf(RED, 'task-worker');
     const postgres = RED.nodes.getNode(definition.database);
     const { attempts, database, queue } = postgres;
-    const concurrency = Number(definition.concurrency) || queues.concurrency;
-    const inFlight = new Set();
-    let fetching = false;
     let stopped = false;
     let controlTimer;
+    let concluded = 0;
 
-    // The queue settles the job by what this returns; the result is stored before, whatever becomes of the job.
-    const work = async (job) => {
-      const attempt = labels.run({ node_id: this.id, task_id: job.data.task_id, workflow_id: job.data.workflow_id }, () => runAttempt(job));
-      inFlight.add(attempt);
-      try {
-        return await attempt;
-      } finally {
-        inFlight.delete(attempt);
-      }
+    let limits;
+    const limitsNow = () => {
+      limits ??= Object.fromEntries([...knownLimits(RED)].flatMap(([id, { concurrency }]) => (concurrency === undefined ? [] : [[id, concurrency]])));
+      return limits;
+    };
+    // The workflows may have changed with the same deployment that left this node alone.
+    const forgetLimits = () => { limits = undefined; };
+    RED.events.on('flows:started', forgetLimits);
+
+    let complained;
+    const report = (error) => {
+      if (error !== null && error.message !== complained && !stopped) log.warn({ queue_error: error.message }, 'the worker cannot reach its queue and goes on trying');
+      complained = error?.message;
     };
 
+    const loopOn = (name, inFlight) => new TaskLoop({ name, queue, database, inFlight, limits: limitsNow, report, work });
+    const loop = loopOn(queues.task, Number(definition.concurrency) || queues.in_flight);
+    const outcomes = new Batch(async (items) => {
+      const { rows } = await database.query('SELECT flowship.finish_tasks($1) AS task_id', [`[${items.map(({ text }) => text).join()}]`]);
+      const stored = new Set(rows.map((row) => row.task_id));
+      return items.map(({ taskId }) => stored.delete(taskId));
+    });
+
+    // The queue settles the job by what this returns; the result is stored before, whatever becomes of the job.
+    const { id: nodeId } = this;
+    function work(job) {
+      return labels.run({ node_id: nodeId, task_id: job.taskId, workflow_id: job.workflowId }, () => runAttempt(job));
+    }
+
     const runAttempt = async (job) => {
-      const { task_id: taskId, workflow_id: workflowId } = job.data;
-      const begun = await untilDatabaseAnswers(() => database.query(
-        'SELECT b.*, t.parks FROM flowship.begin_attempt($1) b JOIN flowship.tasks t ON t.task_id = $1', [taskId],
-      ), job.signal);
-      if (begun.rowCount === 0) {
+      const { taskId, workflowId, task } = job;
+      if (task === undefined) {
         log.info({ queue: job.name }, 'the task has ended before: nothing to do');
-        return { id: job.id, status: 'completed', output: { already_ended: true } };
+        return { status: 'completed' };
       }
-      const [task] = begun.rows;
       const { key, outcome } = attempts.begin(job.signal);
       // The queue counts a parked attempt, in both of its numbers; nobody else does.
       task.attempt = job.retryCount + 1 - task.parks;
@@ -57,10 +77,10 @@ module.exports = (RED) => {
       return failure === undefined ? complete(job, task, result) : fail(job, task, failure);
     };
 
+    // Each of them is JSON already.
     const finish = async (job, task, status, { result = null, error = null, cleaned = null }) => {
-      const { rows: [{ stored }] } = await untilDatabaseAnswers(() => database.query(
-        'SELECT flowship.finish_task($1, $2, $3, $4, $5) AS stored', [job.data.task_id, status, result, error, cleaned],
-      ), job.signal);
+      const text = `{"task_id":"${job.taskId}","status":"${status}","result":${result},"error":${error},"cleaned":${cleaned}}`;
+      const stored = await untilDatabaseAnswers(() => outcomes.add({ taskId: job.taskId, text, length: text.length }), job.signal);
       count(job, task, status, stored);
     };
 
@@ -79,48 +99,47 @@ module.exports = (RED) => {
       }
       if (changes.length > 0) log.warn({ cleaned: changes }, 'the result could not be stored as it was: these places were changed');
       log.info({ queue: job.name, attempt: task.attempt }, 'the task is completed');
-      return { id: job.id, status: 'completed' };
+      return { status: 'completed' };
     };
 
     const fail = async (job, task, failure) => {
       const error = { code: failure.code, message: failure.message, attempt: task.attempt };
       if (failure.permanent !== true && failure.retry_after_seconds != null) {
-        const parked = await park(job, task, failure);
-        if (parked !== undefined) return parked;
+        // Its job is not this attempt's any more.
+        if (await park(job, task, failure)) return undefined;
       }
       if (job.retryCount >= job.retryLimit || failure.permanent === true) {
         await finish(job, task, 'failed', { error: JSON.stringify(error) });
         log.error({ reason: error.message, code: error.code }, 'the task failed for good and goes to the dead letters');
-        return { id: job.id, status: 'deadletter', output: error };
+        return { status: 'deadletter', output: error };
       }
       await untilDatabaseAnswers(() => database.query(
         "UPDATE flowship.tasks SET last_error = $2, updated_at = now() WHERE task_id = $1 AND status = 'running'",
-        [job.data.task_id, error.message],
+        [job.taskId, error.message],
       ), job.signal);
-      metrics.increment('flowship_task_attempts_total', { workflow_id: job.data.workflow_id, outcome: 'retried' });
+      metrics.increment('flowship_task_attempts_total', { workflow_id: job.workflowId, outcome: 'retried' });
       log.warn({ reason: error.message, code: error.code, attempt: error.attempt }, 'the attempt failed and will be repeated');
-      return { id: job.id, status: 'failed', output: error };
+      return { status: 'failed', output: error };
     };
 
     const park = async (job, task, failure) => {
       const seconds = parkSeconds(failure.retry_after_seconds, task.parks, (Date.now() - task.created_at.getTime()) / 1000);
-      if (seconds === undefined) return undefined;
+      if (seconds === undefined) return false;
       const { rows: [{ not_before: notBefore }] } = await untilDatabaseAnswers(() => database.query(
         'SELECT flowship.park_attempt($1, $2, $3, $4, $5, $6) AS not_before',
-        [job.data.task_id, job.name, job.id, job.retryCount, seconds, failure.message],
+        [job.taskId, job.name, job.id, job.retryCount, seconds, failure.message],
       ), job.signal);
       if (notBefore === null) {
         log.warn({ reason: failure.message, code: failure.code }, 'the attempt had lost its job: its failure changes nothing');
-        return { id: job.id, status: 'completed' };
+        return true;
       }
-      metrics.increment('flowship_task_attempts_total', { workflow_id: job.data.workflow_id, outcome: 'parked' });
+      metrics.increment('flowship_task_attempts_total', { workflow_id: job.workflowId, outcome: 'parked' });
       log.warn({ reason: failure.message, code: failure.code, attempt: task.attempt, not_before: notBefore }, 'the task is parked, as it was asked for');
-      // The queue hears a word about an attempt that it does not know any more, and leaves the job as it is.
-      return { id: job.id, status: 'completed' };
+      return true;
     };
 
     function count(job, task, status, stored) {
-      const workflow_id = job.data.workflow_id;
+      const workflow_id = job.workflowId;
       metrics.increment('flowship_task_attempts_total', { workflow_id, outcome: stored ? status : 'lost' });
       if (!stored) return;
       metrics.increment('flowship_tasks_finished_total', { workflow_id, status });
@@ -137,34 +156,34 @@ module.exports = (RED) => {
     const control = async () => {
       try {
         await queue.ready;
-        const wanted = !stopped && !(await drainingQueues(database)).has(queues.task);
-        if (wanted && !fetching) {
-          fetching = true;
-          await queue.work(queues.task, concurrency, work);
-        } else if (!wanted && fetching) {
-          fetching = false;
-          await queue.offWork(queues.task, { wait: false });
-        }
-        for (const task of await concludeAbandoned(database)) {
+        const wanted = !(await drainingQueues(database)).has(queues.task);
+        if (stopped) return;
+        if (wanted) loop.start();
+        else loop.stop();
+        const due = performance.now() - concluded >= queues.monitor_seconds * 1000;
+        if (due) concluded = performance.now();
+        for (const task of due ? await concludeAbandoned(database) : []) {
           metrics.increment('flowship_tasks_finished_total', { workflow_id: task.workflow_id, status: 'failed' });
           log.error({ abandoned_task: task.task_id }, 'every attempt at the task ended without an answer: it is stored as failed');
         }
-        show(fetching ? 'green' : 'grey', fetching ? 'working' : 'draining');
+        show(wanted ? 'green' : 'grey', wanted ? 'working' : 'draining');
       } catch (error) {
         if (!stopped) show('red', error.message.slice(0, 60));
       }
       if (!stopped) controlTimer = setTimeout(control, queues.control_poll_ms);
     };
 
-    this.adopt = (queueName) => queue.work(queueName, 1, work);
-    this.release = (queueName) => queue.offWork(queueName, { wait: false });
+    // -> what releases it
+    this.adopt = (queueName) => {
+      const adopted = loopOn(queueName, 1);
+      adopted.start();
+      return () => Promise.race([adopted.stop(), pause(RELEASE_MS, undefined, { ref: false })]);
+    };
 
-    const stop = async () => {
+    const stop = () => {
       stopped = true;
       clearTimeout(controlTimer);
-      if (fetching) await queue.offWork(queues.task, { wait: false });
-      fetching = false;
-      await Promise.allSettled(inFlight);
+      return loop.stop();
     };
 
     postgres.workers.add(this);
@@ -173,8 +192,8 @@ module.exports = (RED) => {
     this.on('close', async (done) => {
       postgres.workers.delete(this);
       leaveDrain?.();
-      const patience = new Promise((resolve) => { setTimeout(resolve, 10_000).unref(); });
-      await Promise.race([stop(), patience]);
+      RED.events.removeListener('flows:started', forgetLimits);
+      await Promise.race([stop(), pause(PATIENCE_MS, undefined, { ref: false })]);
       done();
     });
   });

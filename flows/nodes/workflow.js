@@ -1,6 +1,7 @@
 'use strict';
 
 const { launcherOf } = require('./lib/launcher');
+const { limitsOf } = require('./lib/limits');
 const { compileSchema } = require('./lib/workflows');
 
 module.exports = (RED) => {
@@ -17,5 +18,6 @@ module.exports = (RED) => {
       }
     });
     this.validate = compileSchema(`workflow ${workflowId} (node ${id})`, schema);
+    this.limits = limitsOf(`workflow ${workflowId} (node ${id})`, definition);
   });
 };

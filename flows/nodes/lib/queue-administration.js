@@ -26,7 +26,8 @@ async function queueState(database, name) {
 
 // A stored result stays what it is. To retry a failed task is to submit its input as a new task that names
 // the old one; a constraint lets that happen once.
-async function retryFailed({ database, queue }, name) {
+// `limitsOf(workflow id)`: as for a task that is submitted.
+async function retryFailed({ database, queue }, name, limitsOf = () => ({})) {
   await queue.started();
   return database.transaction(async (client) => {
     const db = inTransaction(client);
@@ -43,7 +44,7 @@ async function retryFailed({ database, queue }, name) {
       );
       if (task === undefined) continue;
       await client.query("INSERT INTO flowship.task_transitions (task_id, status) VALUES ($1, 'queued')", [taskId]);
-      await queue.send(task.queue, { task_id: taskId, workflow_id: task.workflow_id }, client, taskId);
+      await queue.send(task.queue, { task_id: taskId, workflow_id: task.workflow_id }, db, { ...limitsOf(task.workflow_id), id: taskId });
       await queue.boss.deleteJob(queues.dead_letter, letter.id, { db });
       retried.push({ task_id: taskId, retry_of: letter.data.task_id });
     }
@@ -70,8 +71,8 @@ async function concludeAbandoned(database) {
     `SELECT t.task_id, t.workflow_id, t.created_at,
             flowship.finish_task(t.task_id, 'failed', NULL,
                 '{"code": "abandoned", "message": "every attempt ended without an answer"}') AS stored
-     FROM flowship.tasks t JOIN pgboss.job j ON j.name = $1 AND j.data ->> 'task_id' = t.task_id::text
-     WHERE t.status IN ('queued', 'running')`,
+     FROM pgboss.job j JOIN flowship.tasks t ON t.task_id = (j.data ->> 'task_id')::uuid
+     WHERE j.name = $1 AND t.status IN ('queued', 'running')`,
     [queues.dead_letter],
   );
   return rows.filter((row) => row.stored);

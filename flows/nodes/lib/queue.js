@@ -1,6 +1,7 @@
 'use strict';
 // pg-boss for all nodes of the process: started as soon as the database answers, never the end of it.
 
+const crypto = require('node:crypto');
 const { setTimeout: pause } = require('node:timers/promises');
 const { PgBoss } = require('pg-boss');
 const { databaseFailure } = require('./database');
@@ -8,6 +9,8 @@ const { Failure } = require('./failure');
 const { queues } = require('./platform');
 
 const START_PATIENCE_MS = 3000;
+// Where pg-boss says that a job was sent, for its schema `pgboss`; it offers no other way to hear of it than a worker.
+const CHANNEL = `pgboss_${crypto.createHash('sha224').update('pgboss').digest('hex').slice(0, 24)}`;
 
 function queueOptions() {
   return {
@@ -27,6 +30,8 @@ class Queue {
   #stopping = new AbortController();
   #started = false;
   #startFailure;
+  #news = new Map();
+  #listening;
 
   constructor({ settings, log, onUnavailable = () => {} }) {
     this.log = log;
@@ -59,6 +64,7 @@ class Queue {
       try {
         await this.boss.start();
         await this.#ensureQueues();
+        await this.#listen();
         this.#started = true;
         return;
       } catch (error) {
@@ -70,6 +76,26 @@ class Queue {
         await pause(500, undefined, { signal: this.#stopping.signal });
       }
     }
+  }
+
+  // News only save time: who missed them finds the job when it looks next.
+  async #listen() {
+    const all = () => { for (const heard of this.#news.values()) heard(); };
+    try {
+      this.#listening ??= await this.boss.getDb().listen(CHANNEL, (name) => this.#news.get(name)?.(), all);
+    } catch (error) {
+      this.log.warn({ queue_error: error.message }, 'the queue cannot be listened to; it is asked more often instead');
+    }
+  }
+
+  get listens() {
+    return this.#listening !== undefined;
+  }
+
+  // `heard` is called when a job was sent to the queue. -> a function that ends this
+  onNews(name, heard) {
+    this.#news.set(name, heard);
+    return () => { if (this.#news.get(name) === heard) this.#news.delete(name); };
   }
 
   async #ensureQueues() {
@@ -95,9 +121,10 @@ class Queue {
     });
   }
 
-  async send(name, data, client, id) {
+  // `db` carries pg-boss's statement out: in a transaction, or within a statement of its own.
+  async send(name, data, db, options) {
     try {
-      await this.boss.send(name, data, { id, db: inTransaction(client) });
+      await this.boss.send(name, data, { ...options, db });
     } catch (error) {
       throw databaseFailure(error);
     }
@@ -117,25 +144,10 @@ class Queue {
     await this.boss.deleteQueue(name);
   }
 
-  // A worker of pg-boss pauses after each job; while there is work, ours looks again at once.
-  async work(name, concurrency, handler) {
+  // One job at a time, for a queue that has no tasks in it.
+  async work(name, handler) {
     const seconds = queues.poll_ms / 1000;
-    const options = {
-      includeMetadata: true,
-      batchSize: 1,
-      pollingIntervalSeconds: seconds,
-      notifyPollingIntervalSeconds: seconds * 4,
-      perJobResults: true,
-    };
-    for (let count = 0; count < concurrency; count += 1) {
-      const worker = await this.boss.work(name, options, async ([job]) => {
-        try {
-          return [await handler(job)];
-        } finally {
-          this.boss.notifyWorker(worker);
-        }
-      });
-    }
+    await this.boss.work(name, { batchSize: 1, pollingIntervalSeconds: seconds, notifyPollingIntervalSeconds: seconds * 4 }, ([job]) => handler(job));
   }
 
   async offWork(name, options) {
@@ -145,6 +157,7 @@ class Queue {
   async close(timeoutMs = 5000) {
     this.#stopping.abort();
     await this.ready.catch(() => {});
+    await this.#listening?.close();
     await this.boss.stop({ graceful: true, timeout: timeoutMs });
   }
 }

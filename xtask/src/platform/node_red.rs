@@ -229,7 +229,7 @@ fn alerts() -> Vec<Alert> {
             reads: vec![metrics::QUEUE_OLDEST_JOB_AGE_SECONDS],
             for_minutes: 5,
             summary: "A task has waited for more than five minutes.",
-            remedy: "Compare flowship_tasks_in_flight with the workers' concurrency; add a replica or find what is slow.",
+            remedy: "Compare flowship_tasks_in_flight with what a replica and the workflow may have at once; add a replica or find what is slow.",
         },
     ]
 }

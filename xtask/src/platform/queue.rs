@@ -24,6 +24,10 @@ pub fn queue() -> QueuePolicy {
         delete_after_seconds: 7 * DAY_SECONDS,
         poll_ms: 500,
         control_poll_ms: 1_000,
-        concurrency: 4,
+        // Tasks that wait for a model cost memory only; 256 inputs of 20 KB are 5 MB.
+        in_flight: 256,
+        in_flight_characters: 32_000_000,
+        // One workflow leaves places for the others: nobody waits until its slow tasks have ended.
+        concurrency: 224,
     }
 }

@@ -9,7 +9,7 @@ use ChangeClass::{LoosensLimit, Neutral, NewPermission, WidensReach};
 
 /// Numbers that hold something back or make it noticed sooner, besides those with `limit` in their names: more is
 /// looser.
-const LIMITS: [&str; 23] = [
+const LIMITS: [&str; 25] = [
     "memory_mib",
     "max_streams",
     "max_requests_of_address",
@@ -20,6 +20,8 @@ const LIMITS: [&str; 23] = [
     "every_seconds",
     "grace_seconds",
     "concurrency",
+    "in_flight",
+    "in_flight_characters",
     "expire_seconds",
     "retries",
     "tokens",

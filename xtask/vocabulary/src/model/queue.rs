@@ -10,7 +10,7 @@ pub struct QueuePolicy {
     pub dead_letter: &'static str,
     /// Prefix of the queue that each smoke run makes and removes.
     pub smoke_prefix: &'static str,
-    /// Attempts after the first.
+    /// Attempts after the first, unless the task's workflow says otherwise.
     pub retry_limit: u16,
     pub retry_delay_seconds: u32,
     pub retry_delay_max_seconds: u32,
@@ -20,7 +20,7 @@ pub struct QueuePolicy {
     pub park_max_seconds: u32,
     /// A task that was accepted longer ago is not parked any more: its attempts count again.
     pub park_within_seconds: u32,
-    /// An attempt that has not finished by then has failed.
+    /// An attempt that has not finished by then has failed, unless its workflow says otherwise.
     pub expire_seconds: u32,
     /// A worker that has not given a sign of life for so long is taken for dead.
     pub heartbeat_seconds: u32,
@@ -34,6 +34,10 @@ pub struct QueuePolicy {
     pub poll_ms: u32,
     /// How often a worker asks whether its queue is drained.
     pub control_poll_ms: u32,
-    /// Tasks that one replica works on at once.
+    /// Tasks that one replica works on at once, of all workflows.
+    pub in_flight: u16,
+    /// A replica whose tasks have inputs of so many characters together takes no more.
+    pub in_flight_characters: u32,
+    /// Tasks of one workflow that one replica works on at once, unless the workflow says otherwise.
     pub concurrency: u16,
 }

@@ -147,6 +147,8 @@ fn queue(platform: &Platform, report: &mut Report) {
         ("delete_after_seconds", queue.delete_after_seconds),
         ("poll_ms", queue.poll_ms),
         ("control_poll_ms", queue.control_poll_ms),
+        ("in_flight", u32::from(queue.in_flight)),
+        ("in_flight_characters", queue.in_flight_characters),
         ("concurrency", u32::from(queue.concurrency)),
     ] {
         if value == 0 {
@@ -159,6 +161,9 @@ fn queue(platform: &Platform, report: &mut Report) {
     if queue.park_within_seconds > queue.retention_seconds {
         report
             .add("queue", "a task may be parked for longer than a job is kept; shorten park_within_seconds");
+    }
+    if queue.concurrency > queue.in_flight {
+        report.add("queue", "one workflow may have more tasks at once than a replica; lower concurrency");
     }
     if queue.heartbeat_seconds >= queue.expire_seconds {
         report.add("queue", "an attempt expires before a dead worker is noticed; shorten the heartbeat");

@@ -1,0 +1,111 @@
+-- Tasks are submitted, taken and finished with one statement each, taken and finished many at once. Adds only, so that
+-- the replicas of the last release go on while this one rolls out.
+
+-- migrate:up
+-- What waits, by workflow: a workflow with ten thousand tasks must not be in the way of another's one. Its name says
+-- whose it is: pg-boss knows nothing of it.
+CREATE INDEX flowship_waiting ON pgboss.job_common (name, (data ->> 'workflow_id'), priority DESC, created_on, start_after)
+    WHERE state < 'active' AND NOT blocked;
+
+-- A task, its first transition and its job. the_send is pg-boss's own statement, which takes the_job. False: the
+-- idempotency key was used before.
+CREATE FUNCTION flowship.submit_task(
+    the_task uuid, the_workflow text, the_queue text, the_input jsonb, the_api_key text, the_idempotency_key text,
+    the_send text, the_job text
+) RETURNS boolean
+LANGUAGE plpgsql AS $$
+DECLARE
+    sent uuid;
+BEGIN
+    INSERT INTO flowship.tasks (task_id, workflow_id, queue, input, api_key, idempotency_key)
+    VALUES (the_task, the_workflow, the_queue, the_input, the_api_key, the_idempotency_key)
+    ON CONFLICT (api_key, idempotency_key) DO NOTHING;
+    IF NOT FOUND THEN
+        RETURN false;
+    END IF;
+    INSERT INTO flowship.task_transitions (task_id, status) VALUES (the_task, 'queued');
+    EXECUTE the_send INTO STRICT sent USING the_job;
+    RETURN true;
+END
+$$;
+
+-- Takes up to the_count jobs and begins their attempts. What pg-boss's own fetch does to a job is done here too, but it
+-- cannot ask for one workflow's jobs: it would read ten thousand to find another's. Higher priorities go first; among
+-- equals the workflow with the fewest running. the_running: tasks that the caller works on, by workflow; the_limits: how
+-- many it may, where that is not the_limit. No created_at: the task has ended already, the attempt has nothing to do.
+CREATE FUNCTION flowship.take_tasks(
+    the_queue text, the_count integer, the_running jsonb, the_limits jsonb, the_limit integer
+) RETURNS TABLE (
+    job uuid, task_id uuid, workflow_id text, retry_count integer, retry_limit integer, expire_seconds integer,
+    input text, created_at timestamptz, parks integer
+)
+LANGUAGE sql AS $$
+    WITH RECURSIVE waiting (workflow) AS (
+        (SELECT j.data ->> 'workflow_id' FROM pgboss.job_common j
+         WHERE j.name = the_queue AND j.state < 'active' AND NOT j.blocked AND j.data ->> 'workflow_id' IS NOT NULL
+         ORDER BY j.data ->> 'workflow_id' LIMIT 1)
+        UNION ALL
+        SELECT (SELECT j.data ->> 'workflow_id' FROM pgboss.job_common j
+                WHERE j.name = the_queue AND j.state < 'active' AND NOT j.blocked AND j.data ->> 'workflow_id' > w.workflow
+                ORDER BY j.data ->> 'workflow_id' LIMIT 1)
+        FROM waiting w WHERE w.workflow IS NOT NULL
+    ), shares AS (
+        SELECT w.workflow, coalesce((the_running ->> w.workflow)::integer, 0) AS running,
+               coalesce((the_limits ->> w.workflow)::integer, the_limit) AS most
+        FROM waiting w WHERE w.workflow IS NOT NULL
+    ), candidates AS MATERIALIZED (
+        SELECT c.id, c.priority, c.created_on,
+               s.running + row_number() OVER (PARTITION BY s.workflow ORDER BY c.priority DESC, c.created_on) AS place
+        FROM shares s CROSS JOIN LATERAL (
+            SELECT j.id, j.priority, j.created_on FROM pgboss.job_common j
+            WHERE j.name = the_queue AND j.data ->> 'workflow_id' = s.workflow
+              AND j.state < 'active' AND NOT j.blocked AND j.start_after <= pgboss.job_now()
+            ORDER BY j.priority DESC, j.created_on
+            LIMIT greatest(0, least(the_count, s.most - s.running))
+            FOR UPDATE SKIP LOCKED
+        ) c
+    ), taken AS (
+        UPDATE pgboss.job_common j
+        SET state = 'active', started_on = pgboss.job_now(), heartbeat_on = pgboss.job_now(),
+            retry_count = CASE WHEN j.started_on IS NOT NULL THEN j.retry_count + 1 ELSE j.retry_count END
+        WHERE j.name = the_queue
+          AND j.id = ANY (ARRAY(SELECT c.id FROM candidates c ORDER BY c.priority DESC, c.place, c.created_on LIMIT the_count))
+        RETURNING j.id, (j.data ->> 'task_id')::uuid AS task, j.data ->> 'workflow_id' AS workflow,
+                  j.retry_count, j.retry_limit, j.expire_seconds
+    ), begun AS (
+        UPDATE flowship.tasks t SET status = 'running', attempts = t.attempts + 1, updated_at = now()
+        FROM taken k WHERE t.task_id = k.task AND t.status IN ('queued', 'running')
+        RETURNING t.task_id, t.input, t.created_at, t.parks
+    ), noted AS (
+        INSERT INTO flowship.task_transitions (task_id, status) SELECT b.task_id, 'running' FROM begun b
+        ON CONFLICT DO NOTHING
+    )
+    SELECT k.id, k.task, k.workflow, k.retry_count, k.retry_limit, k.expire_seconds, b.input::text, b.created_at, b.parks
+    FROM taken k LEFT JOIN begun b ON b.task_id = k.task
+$$;
+
+-- Stores the one result of each task: [{"task_id", "status", "result" or "error", "cleaned"}]. Returned are those that
+-- had none; of the others another attempt has stored it before.
+CREATE FUNCTION flowship.finish_tasks(the_outcomes json) RETURNS SETOF uuid
+LANGUAGE sql AS $$
+    WITH outcome AS (
+        SELECT o.task_id, o.status, o.error, o.cleaned,
+               CASE WHEN o.status = 'completed' THEN coalesce(o.result, 'null') END AS result
+        FROM json_to_recordset(the_outcomes) AS o (task_id uuid, status text, result jsonb, error jsonb, cleaned jsonb)
+        ORDER BY o.task_id
+    ), stored AS (
+        INSERT INTO flowship.task_results (task_id, status, result, error, cleaned)
+        SELECT o.task_id, o.status, o.result, o.error, o.cleaned FROM outcome o ON CONFLICT DO NOTHING
+        RETURNING task_id, status, error
+    ), noted AS (
+        INSERT INTO flowship.task_transitions (task_id, status) SELECT s.task_id, s.status FROM stored s
+    )
+    UPDATE flowship.tasks t SET status = s.status, last_error = s.error ->> 'message', updated_at = now()
+    FROM stored s WHERE t.task_id = s.task_id RETURNING t.task_id
+$$;
+
+-- migrate:down
+DROP FUNCTION flowship.finish_tasks(json);
+DROP FUNCTION flowship.take_tasks(text, integer, jsonb, jsonb, integer);
+DROP FUNCTION flowship.submit_task(uuid, text, text, jsonb, text, text, text, text);
+DROP INDEX pgboss.flowship_waiting;

@@ -12,7 +12,7 @@ const DEVELOPERS: &str = "cargo xtask";
 const OPERATORS: &str = "flowship";
 
 /// What works on the sources, which a release has not: an operator is sent to a checkout with it.
-const FOR_CHECKOUTS: [&str; 17] = [
+const FOR_CHECKOUTS: [&str; 18] = [
     "bench",
     "check compliance",
     "check licences",
@@ -29,6 +29,7 @@ const FOR_CHECKOUTS: [&str; 17] = [
     "release prepare",
     "release publish",
     "release verify --rebuild",
+    "test",
     "why",
 ];
 

@@ -7,7 +7,7 @@ use clap::{ArgMatches, Args, CommandFactory as _, FromArgMatches as _, Parser, S
 use crate::called;
 use crate::commands::{
     bench, check, ci, dev, doctor, down, environment, generate, image, impact, logs, measure, rehearse,
-    release, reset, smoke, status, supervise, why,
+    release, reset, smoke, status, supervise, test, why,
 };
 
 /// Develop, check and release the Flowship platform (not yet: deploy and monitor it).
@@ -53,6 +53,8 @@ pub enum Command {
     Down(down::Options),
     /// Stop the platform and remove its data, secrets and logs
     Reset(reset::Options),
+    /// Run tests of flows, all or one
+    Test(test::Options),
     /// Run the quality gates
     Ci(ci::Options),
     /// Bring the production stack up here, prove what it promises, take it down

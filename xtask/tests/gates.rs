@@ -345,6 +345,41 @@ fn node_fails_on_a_failing_test() {
     assert!(shown.contains("planted"), "{shown}");
 }
 
+/// The remedy of the gate `node` names it.
+#[test]
+fn one_test_of_flows_is_run_with_the_programs_of_the_gate() {
+    let tree = Tree::new();
+    let works = "const { existsSync } = require('node:fs');\nrequire('node:test').test('works', () => {\n  for (const name of \
+                 ['POSTGRES', 'DBMATE']) if (!existsSync(process.env[`FLOWSHIP_${name}`])) throw new Error(name);\n});\n";
+    tree.write("flows/test/flows/works.test.js", works);
+    tree.write(
+        "flows/test/flows/breaks.test.js",
+        "require('node:test').test('x', () => { throw new Error('planted'); });\n",
+    );
+    let run = |names: &[&str]| tree.xtask(&[&["test", "flows", "--json"], names].concat()).output().unwrap();
+    let judged = |names: &[&str]| -> (Option<i32>, Value, Value) {
+        let output = run(names);
+        let value: Value = serde_json::from_slice(&output.stdout)
+            .unwrap_or_else(|error| panic!("{error}: {}", text(&output.stderr)));
+        (output.status.code(), value["passed"].clone(), value["failed"].clone())
+    };
+    assert_eq!(judged(&["works"]), (Some(0), json!(1), json!(0)));
+    assert_eq!(judged(&["works.test.js", "flows/test/planted.test.js"]), (Some(0), json!(2), json!(0)));
+    assert_eq!(judged(&[]), (Some(1), json!(1), json!(1)), "all of flows/test/flows");
+    let unknown = run(&["work", "../../etc/passwd"]);
+    assert_eq!((unknown.status.code(), unknown.stdout.len()), (Some(2), 0));
+    let told = text(&unknown.stderr);
+    assert!(
+        told.contains("one of breaks, works; did you mean works?")
+            && told.contains("../../etc/passwd: there is no"),
+        "{told}"
+    );
+    tree.write("flows/test/flows/empty.test.js", "// Nothing yet.\n");
+    let empty = run(&["empty"]);
+    assert_eq!(empty.status.code(), Some(1));
+    assert!(text(&empty.stderr).contains("error: no test in /"), "{}", text(&empty.stderr));
+}
+
 #[test]
 fn node_fails_when_there_is_no_test_or_a_file_without_one() {
     let tree = Tree::new();

@@ -21,6 +21,7 @@ pub mod reset;
 pub mod smoke;
 pub mod status;
 pub mod supervise;
+pub mod test;
 pub mod why;
 
 use anyhow::Result;
@@ -59,6 +60,7 @@ pub fn run(context: &Context, words: &str, command: Command) -> Result<()> {
         Command::Down(options) => down::run(context, &options),
         Command::Rehearse(options) => rehearse::run(context, &options),
         Command::Reset(options) => reset::run(context, &options),
+        Command::Test(options) => test::run(context, &options),
         Command::Ci(options) => ci::run(context, &options),
         Command::Bench(options) => bench::run(context, &options),
         Command::Measure(options) => measure::run(context, &options),
@@ -81,7 +83,9 @@ fn is_registered(command: &Command) -> bool {
         Command::Check(options) => options.is_registered(),
         Command::Measure(options) => options.is_registered(),
         Command::Release(options) => options.is_registered(),
-        Command::Ci(_) | Command::Rehearse(_) | Command::Bench(_) | Command::Image(_) => true,
+        Command::Test(_) | Command::Ci(_) | Command::Rehearse(_) | Command::Bench(_) | Command::Image(_) => {
+            true
+        }
         _ => false,
     }
 }

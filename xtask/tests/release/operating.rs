@@ -114,6 +114,7 @@ fn a_program_from_the_bundle_serves_an_operator_and_sends_developers_to_a_checko
         &["check", "licences"],
         &["check", "compliance"],
         &["measure", "requests"],
+        &["test", "flows"],
         &["release"],
         &["release", "prepare"],
         &["release", "notes"],

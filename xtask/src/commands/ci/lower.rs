@@ -1,12 +1,11 @@
 //! Gates as a plan: a step for each command. Pure.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde_json::json;
 use vocabulary::model::{Evidence, Gate, GateCommand, PlantedArgument, PlantedFault, Proof, Sarif};
 
-use crate::commands::dev::programs::{Programs, XTASK};
+use crate::commands::dev::programs::{Programs, XTASK, called};
 use crate::plan::action::{Action, Exec, Native};
 use crate::plan::argument::Arg;
 use crate::plan::step::{Plan, Step, StepId};
@@ -289,7 +288,10 @@ fn exec(
     Exec {
         program,
         args: argv.into_iter().map(Arg::from).collect(),
-        env: environment(command, programs, place.path),
+        env: called(&command.calls, programs, place.path)
+            .into_iter()
+            .map(|(name, value)| (name, Arg::from(value)))
+            .collect(),
         cwd: Some(folder(place.root, command.folder)),
         ..Exec::default()
     }
@@ -297,22 +299,6 @@ fn exec(
 
 fn folder(root: &Path, below: &str) -> PathBuf {
     if below == "." { root.to_owned() } else { root.join(below) }
-}
-
-/// The called programs on PATH, and each one's own path in `FLOWSHIP_NAME`.
-fn environment(command: &GateCommand, programs: &Programs, path: &str) -> BTreeMap<String, Arg> {
-    let called: Vec<_> =
-        command.calls.iter().filter_map(|name| Some((*name, programs.get(name)?.first()?))).collect();
-    let mut env: BTreeMap<String, Arg> = called
-        .iter()
-        .map(|(name, file)| (format!("FLOWSHIP_{}", name.to_uppercase()), Arg::from(file.as_str())))
-        .collect();
-    let folders: Vec<_> =
-        called.iter().filter_map(|(_, file)| Some(Path::new(file).parent()?.display().to_string())).collect();
-    if !folders.is_empty() {
-        env.insert("PATH".to_owned(), Arg::from(format!("{}:{path}", folders.join(":"))));
-    }
-    env
 }
 
 #[cfg(test)]

@@ -49,6 +49,22 @@ pub fn programs<'a>(
     Ok(programs)
 }
 
+/// For what starts them by itself: the called programs on PATH, and each one's own path in `FLOWSHIP_NAME`.
+pub fn called(calls: &[&str], programs: &Programs, path: &str) -> BTreeMap<String, String> {
+    let called: Vec<_> =
+        calls.iter().filter_map(|name| Some((*name, programs.get(name)?.first()?.as_str()))).collect();
+    let mut env: BTreeMap<String, String> = called
+        .iter()
+        .map(|(name, file)| (format!("FLOWSHIP_{}", name.to_uppercase()), (*file).to_owned()))
+        .collect();
+    let folders: Vec<_> =
+        called.iter().filter_map(|(_, file)| Some(Path::new(file).parent()?.display().to_string())).collect();
+    if !folders.is_empty() {
+        env.insert("PATH".to_owned(), format!("{}:{path}", folders.join(":")));
+    }
+    env
+}
+
 /// The tools that bring the named programs.
 ///
 /// # Errors

@@ -25,7 +25,7 @@ pub fn gate() -> Gate {
         requires: vec![],
         reads: Reads::Files(vec!["flows", "ops", "xtask"]),
         negative_control: "xtask/tests/gates.rs::node_fails_on_a_failing_test",
-        remedy: "run the failing file alone: `cargo xtask ci node` prints its name and its log",
+        remedy: "run the failing file alone: `cargo xtask test flows FILE`; the log names it",
         limit_seconds: 900,
     }
 }

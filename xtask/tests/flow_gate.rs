@@ -235,6 +235,82 @@ fn missing_files_are_all_named() {
     assert!(text.contains("flows/flows.json: ") && text.contains("flows/catalogue.json: "), "{text}");
 }
 
+/// The checkout that this is built from.
+fn checkout() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
+}
+
+const BROKEN: &str = r#"[
+    {"id": "tab", "type": "tab", "label": "Tab"},
+    {"id": "f", "type": "function", "z": "tab", "name": "f", "func": "if (a) {\n  return (;\n}", "x": 1, "y": 1, "wires": [[]]},
+    {"id": "c", "type": "change", "z": "tab", "rules": [{"t": "set", "p": "a", "pt": "msg", "to": "a.(\n b", "tot": "jsonata"}],
+     "x": 1, "y": 1, "wires": [[]]}
+]"#;
+
+#[test]
+fn code_is_judged_by_the_engines_that_run_it() {
+    let output = check(checkout(), &[]);
+    let told = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+    assert!(output.status.success(), "{told}");
+
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("theirs.json"), BROKEN).unwrap();
+    let root = checkout().to_str().unwrap();
+    let output = judge_here(folder.path(), &["--root", root, "check", "flows", "theirs.json"], b"");
+    let told = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{told}");
+    for line in [
+        "theirs.json:3: [code] node \"f\" (f) on \"Tab\": its func does not parse as the code of a function at line 2, column 11: \
+         Unexpected token ';'; ",
+        "theirs.json:4: [jsonata] node \"change\" (c) on \"Tab\": its rules[0].to is no JSONata expression at line 2, column 3: ",
+    ] {
+        assert!(told.lines().any(|told| told.starts_with(line)), "{line}\n{told}");
+    }
+
+    let output = judge_here(folder.path(), &["check", "flows", "theirs.json"], b"");
+    let told = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(0), "{told}");
+    let start = "theirs.json:1: warning: [not-judged] whether 2 texts parse is not judged (function code, JSONata and the like): \
+                 that takes Node.js and the npm packages of a Flowship checkout";
+    assert!(told.starts_with(start), "{told}");
+}
+
+/// A judge that is missing, breaks, or finds nothing is no judgement.
+#[test]
+fn code_that_nobody_judges_fails() {
+    // Node.js and the packages are there afterwards.
+    assert!(check(checkout(), &[]).status.success());
+    let with_code =
+        FLOWS.replacen(WARNED.0, "\"type\": \"sql-query\", \"aType\": \"jsonata\", \"a\": \"b\"", 1);
+    let root = tree(&with_code);
+    let judged = || {
+        let output = check(root.path(), &[]);
+        let told = String::from_utf8(output.stdout).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{told}");
+        let start = "flows/flows.json:1: [not-judged] whether 1 text parses is not judged (function code, JSONata and the like): ";
+        assert!(told.starts_with(start), "{told}");
+        told
+    };
+    let missing = judged();
+    assert!(missing.contains("of a Flowship checkout"), "{missing}");
+
+    for file in ["ops/ci/requirements.txt", "flows/package.json", "flows/package-lock.json"] {
+        let path = root.path().join(file);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::copy(checkout().join(file), path).unwrap();
+    }
+    fs::create_dir(root.path().join("flows/runtime")).unwrap();
+    for (script, expected) in [
+        ("process.stdout.write('[]')", "finds nothing wrong with a.("),
+        ("throw new Error('planted')", "Error: planted"),
+        ("process.stdout.write('x')", "code-judge.js answers"),
+    ] {
+        fs::write(root.path().join("flows/runtime/code-judge.js"), script).unwrap();
+        let told = judged();
+        assert!(told.contains(expected), "{expected}\n{told}");
+    }
+}
+
 /// Names, types and texts of a megabyte, and nesting without end.
 #[test]
 fn what_is_huge_is_named_and_not_printed() {

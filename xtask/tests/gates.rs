@@ -276,6 +276,35 @@ fn flows_fails_on_a_dangling_wire() {
     assert!(shown.contains("nowhere") && shown.contains("flows/flows.json:"), "{shown}");
 }
 
+/// The engines that will run it say so: V8, Node-RED's JSONata, Ajv.
+#[test]
+fn flows_fails_on_code_an_expression_or_a_schema_that_does_not_parse() {
+    let tree = Tree::new();
+    tree.change_nodes("flows/flows.json", |nodes| {
+        for node in nodes.iter_mut() {
+            match node["type"].as_str() {
+                Some("workflow") => node["schema"] = json!("{\"type\": \"objekt\"}"),
+                Some("change") if node["rules"][0]["tot"] == "jsonata" => node["rules"][0]["to"] = json!("a.("),
+                _ => {}
+            }
+        }
+        nodes.push(json!({
+            "id": "broken", "type": "function", "z": "worker", "name": "broken", "outputs": 1, "x": 400, "y": 1200,
+            "func": "const a = 1;\nreturn msg.;", "wires": [[]],
+        }));
+    });
+    let shown = tree.only_fails("flows");
+    for part in [
+        "[schema] node",
+        "at \"/type\"",
+        "[jsonata] node",
+        "(broken)",
+        "line 2, column 12: Unexpected token ';'",
+    ] {
+        assert!(shown.contains(part), "{part}\n{shown}");
+    }
+}
+
 #[test]
 fn flows_fails_on_a_finding_of_nrlint() {
     for (file, tab) in [("flows/flows.json", "planted"), ("flows/test-smoke.json", "smoke")] {

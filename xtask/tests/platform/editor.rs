@@ -76,6 +76,13 @@ fn refused_deployments(checkout: &Checkout) {
             })],
             r#"[no-response] node "lonely" (lonely) on "#,
         ),
+        (
+            vec![json!({
+                "id": "slip", "type": "function", "z": "api", "name": "slip", "func": "return msg.;", "outputs": 1,
+                "x": 1, "y": 1, "wires": [[]],
+            })],
+            r#"[code] node "slip" (slip) on "API": its func does not parse as the code of a function at line 1, column 12"#,
+        ),
     ];
     for (more, finding) in faults {
         let answer = deploy(checkout, &[checkout.flows(), more].concat());

@@ -99,7 +99,7 @@ impl<'a> Flows<'a> {
     pub fn enabled(&self, node: &Node<'_>) -> bool {
         let off = |node: &Node<'_>| node.flag(if node.kind == "tab" { "disabled" } else { "d" });
         let outside = |z: &str| self.idle.contains(z) || self.get(z).is_some_and(off);
-        !off(node) && !node.z().is_some_and(outside)
+        !off(node) && !self.idle.contains(&node.id) && !node.z().is_some_and(outside)
     }
 }
 

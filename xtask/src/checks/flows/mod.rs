@@ -3,11 +3,12 @@
 //! [`document`] makes nodes of the files' text, [`graph`] follows messages, and the rules judge: [`structure`] what
 //! holds the files together, [`references`] that configuration nodes are there, [`routes`] and [`schedules`] that Node-RED
 //! takes what http ins and injects ask for, [`answers`] that every request is answered, [`endings`] where it may not be,
-//! [`secrets`] that none is written down.
-//! Pure: the caller reads the files.
+//! [`secrets`] that none is written down, [`code`] that what is compiled parses.
+//! Pure: the caller reads the files and asks the engines.
 
 mod answers;
 mod catalogue;
+pub mod code;
 mod document;
 mod endings;
 mod graph;
@@ -24,6 +25,7 @@ use serde::Serialize;
 use crate::escape;
 use crate::shorten::shorten;
 
+use code::Engines;
 use document::{Flows, Node};
 
 /// A file as it was read.
@@ -35,7 +37,7 @@ pub struct Source<'a> {
 }
 
 /// What is judged together: files that Node-RED gets as one, and what it offers them.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub struct Input<'a> {
     pub files: &'a [Source<'a>],
     pub home: Home,
@@ -45,6 +47,8 @@ pub struct Input<'a> {
     pub editor: &'a [Source<'a>],
     /// Credential files of Node-RED's that lie beside the flows; there must be none.
     pub credential_files: &'a [String],
+    /// What judges code; none where that is somebody else's work.
+    pub engines: Option<Engines<'a>>,
 }
 
 /// Where the flows run.
@@ -98,6 +102,16 @@ pub enum Rule {
     NoCatch,
     /// A request that may not be answered, as its message has it.
     MayEnd,
+    /// Code of a function that does not parse.
+    Code,
+    /// A JSONata expression that does not parse.
+    Jsonata,
+    /// Another value that is not what it should be.
+    Value,
+    /// A workflow's schema that judges no input.
+    Schema,
+    /// Code and the like, of which nobody could say whether it parses.
+    NotJudged,
     /// A secret in plain text.
     Secret,
     /// Part of the smoke flow in `flows.json`.
@@ -174,6 +188,9 @@ pub fn judge(input: &Input<'_>) -> Vec<Finding> {
     routes::check(&flows, &mut findings);
     schedules::check(&flows, &mut findings);
     secrets::check(&flows, &mut findings);
+    if let Some(engines) = input.engines {
+        code::check(&flows, input.files[0].name, input.home, engines, &mut findings);
+    }
     // A file that is not read in full would make look lost what is not.
     if flows.complete {
         references::check(&flows, &references::known(input.editor), &mut findings);

@@ -18,6 +18,10 @@ pub fn check(
     findings: &mut Vec<Finding>,
 ) {
     let rules = [duplicate_id, container, group, wires, subflow_ports, links, scope, position];
+    let mut of_type: HashMap<&str, usize> = HashMap::new();
+    for node in &flows.nodes {
+        *of_type.entry(&node.kind).or_default() += 1;
+    }
     for (index, node) in flows.nodes.iter().enumerate() {
         let mut add = |rule, message: String| findings.push(finding(flows, node, rule, message));
         for rule in rules {
@@ -25,7 +29,7 @@ pub fn check(
         }
         inputs(flows, node, without_input, &mut add);
         if let Some(types) = types {
-            findings.extend(known_type(flows, node, types));
+            findings.extend(known_type(flows, node, types, &mut of_type));
         }
     }
     subflow_cycles(flows, findings);
@@ -316,7 +320,13 @@ fn position(flows: &Flows<'_>, index: usize, add: Add<'_>) {
     }
 }
 
-fn known_type(flows: &Flows<'_>, node: &Node<'_>, types: &Types) -> Option<Finding> {
+/// Of a type that may be installed only the first node is named, with how many there are.
+fn known_type(
+    flows: &Flows<'_>,
+    node: &Node<'_>,
+    types: &Types,
+    of_type: &mut HashMap<&str, usize>,
+) -> Option<Finding> {
     if node.is_structure() || types.names.contains(&node.kind) {
         return None;
     }
@@ -335,9 +345,13 @@ fn known_type(flows: &Flows<'_>, node: &Node<'_>, types: &Types) -> Option<Findi
         nearest(&node.kind, known).map(|near| format!(" (did you mean \"{near}\"?)")).unwrap_or_default();
     let kind = &node.kind;
     if !types.complete {
+        let nodes = match of_type.remove(kind.as_str())? {
+            1 => String::new(),
+            count => format!(", which {count} nodes are of"),
+        };
         let message = format!(
-            "Node-RED itself has no node type \"{kind}\"{hint}; name a catalogue of the types that are installed, with \
-             --catalogue"
+            "Node-RED itself has no node type \"{kind}\"{hint}{nodes}; name a catalogue of the types that are installed, \
+             with --catalogue"
         );
         return Some(warning(flows, node, Rule::UnknownType, message));
     }

@@ -93,6 +93,7 @@ fn judged(platform: &str, smoke: &str, catalogue: &str) -> Vec<Finding> {
         catalogue: Some(Source { name: "catalogue.json", text: catalogue }),
         editor: &[Source { name: "sql-query.html", text: EDITOR }],
         credential_files: &[],
+        engines: None,
     })
 }
 
@@ -893,6 +894,172 @@ fn secrets_are_found_and_never_repeated() {
     }
 }
 
+/// An engine that finds each text that says "bad", and which texts it got.
+fn judged_by(nodes: &[Value], home: Home, answer: Result<(), &str>) -> (Vec<Finding>, Vec<String>) {
+    let asked = std::cell::RefCell::new(Vec::new());
+    let engines = |texts: &[code::Text<'_>]| {
+        let kind =
+            |text: &code::Text<'_>| serde_json::to_value(text.kind).unwrap().as_str().unwrap().to_owned();
+        asked.borrow_mut().extend(texts.iter().map(|text| format!("{} {}", kind(text), text.text)));
+        answer.map_err(str::to_owned)?;
+        let bad = texts.iter().enumerate().filter(|(_, text)| text.text.contains("bad"));
+        Ok(bad
+            .map(|(index, _)| code::Fault {
+                index,
+                message: "odd".to_owned(),
+                line: Some(2),
+                column: Some(7),
+            })
+            .collect())
+    };
+    let findings = judge(&Input {
+        files: &[Source { name: "flows.json", text: &text(nodes) }],
+        home,
+        catalogue: Some(Source { name: "catalogue.json", text: CATALOGUE }),
+        editor: &[],
+        credential_files: &[],
+        engines: Some(&engines),
+    });
+    let mut asked = asked.into_inner();
+    asked.sort();
+    (findings, asked)
+}
+
+#[test]
+fn every_text_that_an_engine_compiles_is_judged() {
+    let with = |kind: &str, fields: Value| {
+        let mut nodes = vec![json!({"id": "tab", "type": "tab", "label": "Tab"})];
+        let mut node = json!({"id": "a", "type": kind, "z": "tab", "x": 1, "y": 1, "wires": []});
+        node.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+        nodes.push(node);
+        judged_by(&nodes, Home::Platform, Ok(())).1
+    };
+    let table: &[(&str, Value, &[&str])] = &[
+        (
+            "function",
+            json!({"func": "f", "initialize": "i", "finalize": "z"}),
+            &["cleanup z", "function f", "setup i"],
+        ),
+        ("function", json!({"func": "f", "initialize": " \n", "finalize": ""}), &["function f"]),
+        ("function", json!({"func": "${CODE}", "initialize": 1}), &[]),
+        (
+            "change",
+            json!({"rules": [{"t": "set", "p": "a", "pt": "msg", "to": "e", "tot": "jsonata"},
+                             {"t": "set", "to": "[1", "tot": "json"}, {"t": "set", "to": "[2", "tot": "bin"},
+                             {"t": "change", "from": "(", "fromt": "re", "to": "x", "tot": "str"},
+                             {"t": "set", "to": "jsonata", "tot": "str"}]}),
+            &["json [1", "json [2", "jsonata e", "pattern ("],
+        ),
+        (
+            "switch",
+            json!({"property": "p", "propertyType": "jsonata",
+                   "rules": [{"t": "btwn", "v": "v", "vt": "jsonata", "v2": "w", "v2t": "jsonata"},
+                             {"t": "jsonata_exp", "v": "x", "vt": "jsonata"}, {"t": "eq", "v": "y", "vt": "str"}]}),
+            &["jsonata p", "jsonata v", "jsonata w", "jsonata x"],
+        ),
+        (
+            "inject",
+            json!({"payload": "old", "payloadType": "jsonata", "props": [{"p": "payload", "v": "n", "vt": "jsonata"}]}),
+            &["jsonata n"],
+        ),
+        ("inject", json!({"payload": "old", "payloadType": "jsonata"}), &["jsonata old"]),
+        (
+            "inject",
+            json!({"payload": "old", "payloadType": "jsonata", "props": [{"p": "payload"}]}),
+            &["jsonata old"],
+        ),
+        (
+            "debug",
+            json!({"complete": "c", "targetType": "jsonata", "statusVal": "s", "statusType": "jsonata"}),
+            &["jsonata c", "jsonata s"],
+        ),
+        ("debug", json!({"complete": "", "targetType": "jsonata"}), &[]),
+        (
+            "sort",
+            json!({"targetType": "msg", "msgKey": "m", "msgKeyType": "jsonata", "seqKey": "s", "seqKeyType": "jsonata"}),
+            &["jsonata m"],
+        ),
+        (
+            "sort",
+            json!({"targetType": "seq", "msgKey": "m", "msgKeyType": "jsonata", "seqKey": "s", "seqKeyType": "jsonata"}),
+            &["jsonata s"],
+        ),
+        (
+            "join",
+            json!({"mode": "reduce", "reduceExp": "r", "reduceFixup": "", "reduceInit": "i", "reduceInitType": "jsonata"}),
+            &["jsonata i", "jsonata r"],
+        ),
+        (
+            "join",
+            json!({"mode": "auto", "reduceExp": "r", "reduceInit": "i", "reduceInitType": "jsonata"}),
+            &[],
+        ),
+        ("file", json!({"filename": "f", "filenameType": "jsonata"}), &["jsonata f"]),
+        (
+            "http request",
+            json!({"headers": [{"keyType": "other", "keyValue": "a", "valueType": "jsonata", "value": "h"}]}),
+            &["jsonata h"],
+        ),
+        (
+            "subflow:x",
+            json!({"env": [{"name": "A", "type": "jsonata", "value": "e"}, {"name": "B", "type": "str", "value": "s"}]}),
+            &["jsonata e"],
+        ),
+        ("group", json!({"env": [{"name": "A", "type": "jsonata", "value": "g"}]}), &["jsonata g"]),
+        ("workflow", json!({"schema": "{}"}), &["schema {}"]),
+        ("function", json!({"func": "f", "d": true}), &[]),
+    ];
+    for (kind, fields, expected) in table {
+        assert_eq!(with(kind, fields.clone()), *expected, "{kind} {fields}");
+    }
+    let tab = json!({"id": "t", "type": "tab", "env": [{"name": "A", "type": "jsonata", "value": "t"}]});
+    let subflow =
+        json!({"id": "s", "type": "subflow", "env": [{"name": "A", "type": "jsonata", "value": "s"}]});
+    let instance = json!({"id": "i", "type": "subflow:s", "z": "t", "x": 1, "y": 1, "wires": []});
+    let asked = |nodes: &[Value]| judged_by(nodes, Home::Elsewhere, Ok(())).1;
+    assert_eq!(
+        asked(&[tab.clone(), subflow.clone()]),
+        ["jsonata t"],
+        "of a subflow without instance nothing starts"
+    );
+    assert_eq!(asked(&[tab, subflow, instance]), ["jsonata s", "jsonata t"]);
+    assert_eq!(
+        asked(&[json!({"id": "w", "type": "workflow", "schema": "{}"})]),
+        [""; 0],
+        "somebody else's workflow"
+    );
+}
+
+#[test]
+fn what_an_engine_says_names_node_property_and_place() {
+    let mut nodes = platform();
+    at(&mut nodes, "work")["func"] = json!("bad");
+    at(&mut nodes, "inner")["func"] = json!("good");
+    nodes.push(json!({"id": "set", "type": "change", "z": "api", "x": 1, "y": 1, "wires": [[]],
+                      "rules": [{"t": "set", "to": "fine", "tot": "jsonata"}, {"t": "set", "to": "bad", "tot": "jsonata"}]}));
+    let of =
+        |home, answer| judged_by(&nodes, home, answer).0.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let found = of(Home::Platform, Ok(()));
+    assert_eq!(found.len(), 2, "{found:?}");
+    let expected = "[code] node \"the work\" (work) on \"Shared\": its func does not parse as the code of a function at line 2, \
+                    column 7: odd; Node-RED";
+    assert!(found[0].contains(expected), "{}", found[0]);
+    assert!(
+        found[1].contains("[jsonata] node \"change\" (set) on \"API\": its rules[1].to is no JSONata"),
+        "{}",
+        found[1]
+    );
+
+    let lost = "whether 4 texts parse is not judged (function code, JSONata and the like): no Node.js";
+    for (home, start) in [
+        (Home::Platform, "flows.json:1: [not-judged] "),
+        (Home::Elsewhere, "flows.json:1: warning: [not-judged] "),
+    ] {
+        let found = of(home, Err("no Node.js"));
+        assert_eq!(found, [format!("{start}{lost}")]);
+    }
+}
+
 #[test]
 fn a_credential_file_is_refused() {
     let findings = judge(&Input {
@@ -901,6 +1068,7 @@ fn a_credential_file_is_refused() {
         catalogue: Some(Source { name: "catalogue.json", text: CATALOGUE }),
         editor: &[],
         credential_files: &["flows/flows_cred.json".to_owned()],
+        engines: None,
     });
     assert_eq!(findings.len(), 1);
     assert!(
@@ -949,6 +1117,7 @@ fn flows_of_elsewhere_are_judged_by_what_node_red_itself_has() {
             catalogue: catalogue.map(|text| Source { name: "types.json", text }),
             editor: &[],
             credential_files: &[],
+            engines: None,
         });
         found.iter().map(|finding| finding.to_string()).collect::<Vec<_>>()
     };
@@ -960,11 +1129,12 @@ fn flows_of_elsewhere_are_judged_by_what_node_red_itself_has() {
     at(&mut nodes, "group")["nodes"] = json!([]);
     assert_eq!(elsewhere(&nodes, None), [""; 0]);
     at(&mut nodes, "inner")["type"] = json!("functoin");
+    at(&mut nodes, "leftover")["type"] = json!("functoin");
     let found = elsewhere(&nodes, None);
-    let expected = r#": warning: [unknown-type] node "the inner" (inner) on "Sub": Node-RED itself has no node type "functoin" (did you mean "function"?); name a catalogue"#;
+    let expected = r#": warning: [unknown-type] node "the inner" (inner) on "Sub": Node-RED itself has no node type "functoin" (did you mean "function"?), which 2 nodes are of; name a catalogue"#;
     assert!(found.len() == 1 && found[0].contains(expected), "{found:?}");
     let found = elsewhere(&nodes, Some(CATALOGUE));
-    assert!(found.len() == 1 && found[0].contains(": [unknown-type] node"), "{found:?}");
+    assert!(found.len() == 2 && found[0].contains(": [unknown-type] node"), "{found:?}");
     let found = elsewhere(&nodes, Some("[]"));
     assert!(found.len() == 1 && found[0].starts_with("types.json:1: [catalogue]"), "{found:?}");
 }

@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result};
 use serde_json::json;
 
-use super::findings_file;
+use super::{code, findings_file};
+use crate::checks::flows::code::{Engines, Text};
 use crate::checks::flows::{self, Finding, Home, Input, Level, Source};
 use crate::checks::sarif;
 use crate::context::Context;
@@ -15,6 +16,7 @@ use crate::exit::{Reported, refused};
 use crate::files;
 use crate::platform::gates::flows::gate;
 use crate::stdout;
+use crate::tools::{NpmProject, Toolbox, progress};
 
 const PLATFORM: &str = "flows/flows.json";
 const SMOKE: &str = "flows/test-smoke.json";
@@ -60,12 +62,24 @@ impl Options {
 }
 
 pub fn run(context: &Context, options: &Options) -> Result<()> {
+    let engines = |texts: &[Text<'_>]| {
+        let judged = code::is_there(&context.root).and_then(|()| {
+            let toolbox = Toolbox::open(context)?;
+            // Somebody who saves, or has a file judged, waits for no installation.
+            if options.files.is_empty() && !options.stdin {
+                let project = NpmProject { folder: &context.path("flows") };
+                toolbox.npm_modules(project, progress::on_stderr().as_ref())?;
+            }
+            code::judge(&toolbox, &context.root, texts)
+        });
+        judged.map_err(|error| format!("{error:#}"))
+    };
     let findings = if !options.files.is_empty() {
-        judge_files(&options.files, options.catalogue.as_deref())?
+        judge_files(&options.files, options.catalogue.as_deref(), &engines)?
     } else if options.stdin {
-        judge(&context.root, Some(standard_input()?))?
+        judge(&context.root, Some(standard_input()?), Some(&engines))?
     } else {
-        let findings = judge_flows(&context.root)?;
+        let findings = judge_flows(&context.root, Some(&engines))?;
         // A release has no gates that would collect them.
         if !context.is_bundle() {
             let results: Vec<_> = findings.iter().map(result).collect();
@@ -108,16 +122,16 @@ fn result(finding: &Finding) -> sarif::Result {
     }
 }
 
-/// Reads what is to be judged below a root, and judges it.
+/// Reads what is to be judged below a root, and judges it; code too, when there are engines.
 ///
 /// # Errors
 /// Refused when a file is missing or cannot be read as text, all such files at once.
-pub fn judge_flows(root: &Path) -> Result<Vec<Finding>> {
-    judge(root, None)
+pub fn judge_flows(root: &Path, engines: Option<Engines<'_>>) -> Result<Vec<Finding>> {
+    judge(root, None, engines)
 }
 
 /// `candidate` takes the place of the platform's flow file.
-fn judge(root: &Path, candidate: Option<String>) -> Result<Vec<Finding>> {
+fn judge(root: &Path, candidate: Option<String>, engines: Option<Engines<'_>>) -> Result<Vec<Finding>> {
     let mut missing = Vec::new();
     let mut text = |name: &str| {
         files::text(&root.join(name), files::TEXT).unwrap_or_else(|error| {
@@ -144,11 +158,12 @@ fn judge(root: &Path, candidate: Option<String>) -> Result<Vec<Finding>> {
         catalogue: Some(Source { name: CATALOGUE, text: &catalogue }),
         editor: &editor,
         credential_files: &credential_files,
+        engines,
     }))
 }
 
 /// Judges files from anywhere, each by itself.
-fn judge_files(paths: &[PathBuf], catalogue: Option<&Path>) -> Result<Vec<Finding>> {
+fn judge_files(paths: &[PathBuf], catalogue: Option<&Path>, engines: Engines<'_>) -> Result<Vec<Finding>> {
     let mut problems = Vec::new();
     let mut read = |path: &Path, what: &str| {
         let text = if path == Path::new(STDIN) {
@@ -172,6 +187,7 @@ fn judge_files(paths: &[PathBuf], catalogue: Option<&Path>) -> Result<Vec<Findin
             catalogue: catalogue.as_ref().map(|(name, text)| Source { name, text }),
             editor: &[],
             credential_files: &[],
+            engines: Some(engines),
         }));
     }
     findings.dedup();

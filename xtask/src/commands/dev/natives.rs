@@ -6,8 +6,9 @@ use anyhow::{Context as _, Result, bail};
 
 use super::opened::Opened;
 use super::programs::tools;
-use crate::checks::flows::Finding;
-use crate::commands::check::judge_flows;
+use crate::checks::flows::code::Text;
+use crate::checks::flows::{Finding, Rule};
+use crate::commands::check::{judge_code, judge_flows};
 use crate::engines::process::lower::{PROGRAMS, native};
 use crate::engines::process::secret_files;
 use crate::files;
@@ -24,8 +25,14 @@ pub fn perform(opened: &Opened, show: &Show, call: &Call<'_>) -> Result<Outputs>
     let progress = Shown { show, call };
     match call.name {
         native::CHECK_FLOWS => {
+            let root = &opened.instance.root;
+            let engines = |texts: &[Text<'_>]| {
+                judge_code(&opened.toolbox, root, texts).map_err(|error| format!("{error:#}"))
+            };
+            // The packages may still be on their way: the launcher asks again, before a flow starts.
+            let refuses = |finding: &Finding| finding.is_error() && finding.rule != Rule::NotJudged;
             let (errors, warnings): (Vec<_>, Vec<_>) =
-                judge_flows(&opened.instance.root)?.into_iter().partition(Finding::is_error);
+                judge_flows(root, Some(&engines))?.into_iter().partition(refuses);
             for warning in warnings {
                 call.desk.log.line(&warning.to_string());
             }

@@ -1,0 +1,79 @@
+//! Has the engines that will run code say whether it parses: one Node.js with the project's own packages judges all.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, bail};
+use serde_json::json;
+
+use crate::checks::flows::code::{Fault, Kind, Text};
+use crate::tools::{NpmProject, Program, Toolbox};
+
+/// Below the root.
+const JUDGE: &str = "flows/runtime/code-judge.js";
+
+/// Compiling takes milliseconds; what takes longer was written to.
+const LIMIT: Duration = Duration::from_secs(20);
+
+/// Whether there is something to ask.
+///
+/// # Errors
+/// There is not.
+pub fn is_there(root: &Path) -> Result<()> {
+    if root.join(JUDGE).is_file() {
+        return Ok(());
+    }
+    bail!(
+        "that takes Node.js and the npm packages of a Flowship checkout: judge the flows in one, or with --root"
+    )
+}
+
+/// What is wrong with the texts. Installs nothing.
+///
+/// # Errors
+/// Why they could not be judged, and what to do.
+pub fn judge(toolbox: &Toolbox, root: &Path, texts: &[Text<'_>]) -> Result<Vec<Fault>> {
+    let node = toolbox.path(Program::Node)?;
+    let folder = root.join("flows");
+    let modules = toolbox.npm_folder(NpmProject { folder: &folder })?.join("node_modules");
+    if !modules.is_dir() {
+        bail!("the npm packages of flows/ are not installed: run `cargo xtask doctor --install`");
+    }
+    let kinds: BTreeSet<Kind> = texts.iter().map(|text| text.kind).collect();
+    let controls = kinds.iter().map(|kind| json!({ "kind": kind, "text": kind.control() }));
+    let mut asked = texts.iter().map(serde_json::to_value).collect::<Result<Vec<_>, _>>()?;
+    asked.extend(controls);
+    let name = node.display();
+    let handle = duct::cmd(&node, [root.join(JUDGE)])
+        .dir(&folder)
+        .full_env([("NODE_PATH", &modules)])
+        .stdin_bytes(serde_json::to_vec(&asked)?)
+        .stdout_capture()
+        .stderr_capture()
+        .unchecked()
+        .start()
+        .with_context(|| format!("{name} cannot be run"))?;
+    let Some(output) = handle.wait_deadline(Instant::now() + LIMIT)? else {
+        handle.kill()?;
+        bail!("{name} {JUDGE} does not answer within {} s", LIMIT.as_secs());
+    };
+    if !output.status.success() {
+        let said = String::from_utf8_lossy(&output.stderr);
+        let error =
+            said.lines().find(|line| line.split(':').next().is_some_and(|name| name.ends_with("Error")));
+        bail!("{name} {JUDGE}: {}: {}", output.status, error.unwrap_or_else(|| said.trim()));
+    }
+    let mut faults: Vec<Fault> =
+        serde_json::from_slice(&output.stdout).with_context(|| format!("what {name} {JUDGE} answers"))?;
+    for (index, kind) in (texts.len()..).zip(&kinds) {
+        if !faults.iter().any(|fault| fault.index == index) {
+            let control = kind.control();
+            bail!(
+                "{name} {JUDGE} finds nothing wrong with {control}, so what it finds in the flows means nothing"
+            );
+        }
+    }
+    faults.retain(|fault| fault.index < texts.len());
+    Ok(faults)
+}

@@ -31,10 +31,11 @@ $$;
 
 -- Takes up to the_count jobs and begins their attempts. What pg-boss's own fetch does to a job is done here too, but it
 -- cannot ask for one workflow's jobs: it would read ten thousand to find another's. Higher priorities go first; among
--- equals the workflow with the fewest running. the_running: tasks that the caller works on, by workflow; the_limits: how
--- many it may, where that is not the_limit. No created_at: the task has ended already, the attempt has nothing to do.
+-- equals the workflow with the fewest running, then the one whose turn is longest ago. By workflow, the_running: tasks
+-- that the caller works on; the_turns: a number that grows with each turn; the_limits: how many it may, where that is not
+-- the_limit. No created_at: the task has ended already, the attempt has nothing to do.
 CREATE FUNCTION flowship.take_tasks(
-    the_queue text, the_count integer, the_running jsonb, the_limits jsonb, the_limit integer
+    the_queue text, the_count integer, the_running jsonb, the_turns jsonb, the_limits jsonb, the_limit integer
 ) RETURNS TABLE (
     job uuid, task_id uuid, workflow_id text, retry_count integer, retry_limit integer, expire_seconds integer,
     input text, created_at timestamptz, parks integer
@@ -51,10 +52,11 @@ LANGUAGE sql AS $$
         FROM waiting w WHERE w.workflow IS NOT NULL
     ), shares AS (
         SELECT w.workflow, coalesce((the_running ->> w.workflow)::integer, 0) AS running,
+               coalesce((the_turns ->> w.workflow)::integer, 0) AS turn,
                coalesce((the_limits ->> w.workflow)::integer, the_limit) AS most
         FROM waiting w WHERE w.workflow IS NOT NULL
     ), candidates AS MATERIALIZED (
-        SELECT c.id, c.priority, c.created_on,
+        SELECT c.id, c.priority, c.created_on, s.turn,
                s.running + row_number() OVER (PARTITION BY s.workflow ORDER BY c.priority DESC, c.created_on) AS place
         FROM shares s CROSS JOIN LATERAL (
             SELECT j.id, j.priority, j.created_on FROM pgboss.job_common j
@@ -69,7 +71,8 @@ LANGUAGE sql AS $$
         SET state = 'active', started_on = pgboss.job_now(), heartbeat_on = pgboss.job_now(),
             retry_count = CASE WHEN j.started_on IS NOT NULL THEN j.retry_count + 1 ELSE j.retry_count END
         WHERE j.name = the_queue
-          AND j.id = ANY (ARRAY(SELECT c.id FROM candidates c ORDER BY c.priority DESC, c.place, c.created_on LIMIT the_count))
+          AND j.id = ANY (ARRAY(SELECT c.id FROM candidates c
+                              ORDER BY c.priority DESC, c.place, c.turn, c.created_on LIMIT the_count))
         RETURNING j.id, (j.data ->> 'task_id')::uuid AS task, j.data ->> 'workflow_id' AS workflow,
                   j.retry_count, j.retry_limit, j.expire_seconds
     ), begun AS (
@@ -106,6 +109,6 @@ $$;
 
 -- migrate:down
 DROP FUNCTION flowship.finish_tasks(json);
-DROP FUNCTION flowship.take_tasks(text, integer, jsonb, jsonb, integer);
+DROP FUNCTION flowship.take_tasks(text, integer, jsonb, jsonb, jsonb, integer);
 DROP FUNCTION flowship.submit_task(uuid, text, text, jsonb, text, text, text, text);
 DROP INDEX pgboss.flowship_waiting;

@@ -17,7 +17,7 @@ function limitsOf(place, definition) {
     const given = definition[field];
     if (given === undefined || given === null || given === '') continue;
     const value = Number(given);
-    if (!Number.isInteger(value) || value < least || value > most) {
+    if (!/^-?\d+$/.test(given) || value < least || value > most) {
       throw new Error(`the ${what} '${given}' of ${place} is not valid: expected a whole number from ${least} to ${most} (${unit}), or nothing for the platform's default`);
     }
     limits[field] = value;

@@ -12,9 +12,13 @@ const MOST_AT_ONCE = 64;
 const AFTER_NEWS_MS = 5;
 const AFTER_END_MS = 20;
 
+const numbers = (map) => JSON.stringify(Object.fromEntries(map));
+
 class TaskLoop {
   #jobs = new Map();
   #running = new Map();
+  #turns = new Map();
+  #turn = 0;
   #characters = 0;
   #started = false;
   #taking = false;
@@ -77,9 +81,10 @@ class TaskLoop {
     try {
       const limits = this.limits();
       const { rows } = await this.database.query(
-        'SELECT * FROM flowship.take_tasks($1, $2, $3, $4, $5)',
-        [this.name, room, JSON.stringify(Object.fromEntries(this.#running)), JSON.stringify(limits), queues.concurrency],
+        'SELECT * FROM flowship.take_tasks($1, $2, $3, $4, $5, $6)',
+        [this.name, room, numbers(this.#running), numbers(this.#turns), JSON.stringify(limits), queues.concurrency],
       );
+      this.#turn += 1;
       for (const row of rows) this.#begin(row);
       const full = (count, workflow) => count >= (limits[workflow] ?? queues.concurrency);
       this.#hungry = rows.length >= room || [...this.#running].some(([workflow, count]) => full(count, workflow));
@@ -108,6 +113,7 @@ class TaskLoop {
     const characters = row.input?.length ?? 0;
     const timer = setTimeout(() => controller.abort(), row.expire_seconds * 1000);
     this.#characters += characters;
+    this.#turns.set(job.workflowId, this.#turn);
     this.#running.set(job.workflowId, (this.#running.get(job.workflowId) ?? 0) + 1);
     const ended = this.#attempt(job).finally(() => {
       clearTimeout(timer);

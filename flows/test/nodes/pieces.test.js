@@ -4,16 +4,19 @@
 const assert = require('node:assert/strict');
 const { test } = require('node:test');
 const { Attempts } = require('../../nodes/lib/attempts');
+const { Batch } = require('../../nodes/lib/batch');
 const { bearerOf, keyHash, sameSecret } = require('../../nodes/lib/api-keys');
 const { databaseFailure, isAway, untilDatabaseAnswers } = require('../../nodes/lib/database');
 const { describe: describeFailure, Failure, failMessage } = require('../../nodes/lib/failure');
 const { isJson } = require('../../nodes/lib/json-body');
 const { launcherOf } = require('../../nodes/lib/launcher');
+const { jobOptions, limitsOf } = require('../../nodes/lib/limits');
 const { answerProblem, problemOfFailure } = require('../../nodes/lib/problem');
 const { fillTemplate, templateProblem } = require('../../nodes/lib/template');
 const { compileSchema, inputProblems, knownWorkflows } = require('../../nodes/lib/workflows');
 const { numberStatistics, textStatistics } = require('../../mcp-tools/tools');
-const { completion } = require('../../llm-stand-in/completion');
+const { completion, delayMs } = require('../../llm-stand-in/completion');
+const { queues } = require('../../platform.json');
 
 test('an attempt is settled once, by its key, or by the queue that takes it away', async () => {
   const attempts = new Attempts();
@@ -29,6 +32,52 @@ test('an attempt is settled once, by its key, or by the queue that takes it away
   assert.equal((await second.outcome).failure.code, 'expired');
   assert.equal((await attempts.begin(taken.signal).outcome).failure.code, 'expired');
   assert.equal(attempts.size, 0);
+});
+
+test('what comes while a batch runs makes the next ones, of so many and so long', async () => {
+  const ran = [];
+  const gates = [];
+  const batch = new Batch(async (items) => {
+    ran.push(items.map(({ name }) => name).join(''));
+    await new Promise((resolve) => { gates.push(resolve); });
+    return items.map(({ name }) => `${name}!`);
+  }, { most: 3, atOnce: 1 });
+  const add = (name, length = 1) => batch.add({ name, length });
+  const first = [add('a'), add('b')];
+  await new Promise(setImmediate);
+  const others = [add('c'), add('d', 900_000), add('e', 900_000), add('f'), add('g'), add('h')];
+  while (ran.length < 4 || gates.length > 0) {
+    gates.shift()?.();
+    await new Promise(setImmediate);
+  }
+  assert.deepEqual(ran, ['ab', 'cd', 'efg', 'h']);
+  assert.deepEqual(await Promise.all([...first, ...others]), ['a!', 'b!', 'c!', 'd!', 'e!', 'f!', 'g!', 'h!']);
+});
+
+test('one that is refused harms no other of its batch; a database that is away is no refusal', async () => {
+  let away = false;
+  const batch = new Batch(async (items) => {
+    if (away) throw Object.assign(new Error('away'), { code: 'ECONNREFUSED' });
+    if (items.some(({ bad }) => bad)) throw Object.assign(new Error('refused'), { code: '22P05' });
+    return items.map(({ name }) => name);
+  });
+  const add = (name, bad = false) => batch.add({ name, bad, length: 1 }).catch((error) => error.message);
+  assert.deepEqual(await Promise.all([add('a'), add('b', true), add('c')]), ['a', 'refused', 'c']);
+  away = true;
+  assert.deepEqual(await Promise.all([add('a'), add('b')]), ['away', 'away']);
+});
+
+test('a workflow says its limits, or nothing for the defaults of the platform', () => {
+  assert.deepEqual(limitsOf('w', { concurrency: '8', time_limit: 1200, retries: 0, priority: '-5' }), { concurrency: 8, time_limit: 1200, retries: 0, priority: -5 });
+  assert.deepEqual(limitsOf('w', { concurrency: '', time_limit: null }), {});
+  for (const [field, value] of [
+    ['concurrency', 0], ['concurrency', 'many'], ['concurrency', 1.5], ['concurrency', true], ['time_limit', 0], ['time_limit', 86_401],
+    ['retries', -1], ['retries', '101'], ['priority', 101], ['priority', 'NaN'], ['priority', ' '], ['time_limit', '1e400'],
+  ]) {
+    assert.throws(() => limitsOf('workflow w (node n)', { [field]: value }), /^Error: the .+ '.*' of workflow w \(node n\) is not valid: expected a whole number from -?\d+ to \d+/, `${field} ${value}`);
+  }
+  assert.deepEqual(jobOptions(undefined), { expireInSeconds: queues.expire_seconds, retryLimit: queues.retry_limit, priority: 0 });
+  assert.deepEqual(jobOptions({ time_limit: 5, retries: 0, priority: 2 }), { expireInSeconds: 5, retryLimit: 0, priority: 2 });
 });
 
 test('bearer keys', () => {
@@ -158,4 +207,7 @@ test('the stand-in answers the same to the same, and counts tokens', () => {
   assert.match(answer.content, /Well\?$/);
   assert.notEqual(completion({ ...request, messages: [{ role: 'user', content: 'Other' }] }).content, answer.content);
   assert.equal(answer.usage.total_tokens, answer.usage.prompt_tokens + answer.usage.completion_tokens);
+  for (const [content, ms] of [['Well?', 0], ['Well? Answer after 2000 ms.', 2000], ['answer after some ms', 0]]) {
+    assert.equal(delayMs({ messages: [{ role: 'user', content }] }), ms, content);
+  }
 });

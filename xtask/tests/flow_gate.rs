@@ -336,3 +336,35 @@ fn what_is_huge_is_named_and_not_printed() {
         assert!(longest < 4500, "{start}: {longest} bytes in a line");
     }
 }
+
+/// What flows/test/flows/guide.test.js runs in Node-RED.
+#[test]
+fn what_the_guide_adds_to_the_flows_is_good() {
+    let repository = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let page = fs::read_to_string(repository.join("docs/workflows.md")).unwrap();
+    let mut blocks = page.split("```json\n").skip(1).map(|rest| rest.split("```").next().unwrap());
+    let mut block = || serde_json::from_str::<serde_json::Value>(blocks.next().unwrap()).unwrap();
+    let (nodes, to_router) = (block(), block());
+    let text = fs::read_to_string(repository.join("flows/flows.json")).unwrap();
+    let mut flows: Vec<serde_json::Value> = serde_json::from_str(&text).unwrap();
+    let judge = |flows: &[serde_json::Value]| {
+        let output =
+            judge_here(repository, &["check", "flows", "--stdin"], &serde_json::to_vec(flows).unwrap());
+        String::from_utf8(output.stdout).unwrap()
+    };
+
+    flows.extend(nodes.as_array().unwrap().iter().cloned());
+    let router = flows.iter_mut().find(|node| node["id"] == "worker-route").unwrap();
+    for field in ["rules", "outputNames"] {
+        let more = to_router[field].as_array().unwrap().iter().cloned();
+        router[field].as_array_mut().unwrap().extend(more);
+    }
+    let wires = router["wires"].as_array_mut().unwrap();
+    let fallback = wires.pop().unwrap();
+    wires.extend(to_router["wires"].as_array().unwrap().iter().cloned().chain([fallback]));
+    router["outputs"] = wires.len().into();
+    assert_eq!(judge(&flows), "the flows are good\n");
+    let tool = flows.iter_mut().find(|node| node["id"] == "review-count").unwrap();
+    tool["wires"] = serde_json::json!([["review-axe"]]);
+    assert!(judge(&flows).contains("output 1 is wired to review-axe"));
+}

@@ -23,7 +23,7 @@ pub fn gate() -> Gate {
         ],
         after: vec!["tests", "coverage"],
         requires: vec![],
-        reads: Reads::Files(vec!["flows", "ops", "xtask"]),
+        reads: Reads::Files(vec!["docs/workflows.md", "flows", "ops", "xtask"]),
         negative_control: "xtask/tests/gates.rs::node_fails_on_a_failing_test",
         remedy: "run the failing file alone: `cargo xtask test flows FILE`; the log names it",
         limit_seconds: 900,

@@ -1,0 +1,23 @@
+'use strict';
+// The guide docs/workflows.md, followed: its nodes and its rule are added to the flows, and then its own test is run.
+
+const fs = require('node:fs');
+const path = require('node:path');
+const platform = require('../platform.js');
+
+const page = fs.readFileSync(path.join(__dirname, '..', '..', '..', 'docs', 'workflows.md'), 'utf8');
+const blocks = (language) => [...page.matchAll(new RegExp(`^\`\`\`${language}\n([^]*?)^\`\`\``, 'gm'))].map(([, text]) => text);
+
+function follow(byId, nodes) {
+  const [added, toRouter] = blocks('json').map((text) => JSON.parse(text));
+  nodes.push(...added);
+  const router = byId['worker-route'];
+  router.rules.push(...toRouter.rules);
+  router.outputNames.push(...toRouter.outputNames);
+  router.outputs += toRouter.outputNames.length;
+  router.wires.splice(-1, 0, ...toRouter.wires);
+}
+
+const [test] = blocks('js');
+const given = { '../platform.js': { ...platform, startPlatform: () => platform.startPlatform({ edit: follow }) } };
+new Function('require', test)((name) => given[name] ?? require(name));

@@ -1,7 +1,7 @@
 'use strict';
 
 const { launcherOf } = require('./lib/launcher');
-const { failMessage } = require('./lib/failure');
+const { failMessage, originOf } = require('./lib/failure');
 const { answerProblem, problemOfFailure } = require('./lib/problem');
 const { fillTemplate, templateProblem } = require('./lib/template');
 
@@ -25,8 +25,8 @@ module.exports = (RED) => {
         send(answerProblem(message, status, text));
       } else {
         const { status: found, detail } = problemOfFailure(message.failure);
-        const fields = { reason: message.failure?.message ?? message.error?.message, source: message.error?.source?.type, status: found };
-        if (found === 500) log.error({ ...fields, stack: message.error?.stack }, 'a request failed');
+        const fields = { reason: message.failure?.message ?? message.error?.message, status: found, ...originOf(RED, message, this) };
+        if (found === 500) log.error(fields, 'a request failed');
         else log.warn(fields, 'a request could not be answered');
         send(answerProblem(message, found, detail));
       }

@@ -1,6 +1,6 @@
 'use strict';
 
-const { failureOf } = require('./lib/failure');
+const { failureOf, originOf } = require('./lib/failure');
 const { launcherOf } = require('./lib/launcher');
 
 module.exports = (RED) => {
@@ -11,8 +11,9 @@ module.exports = (RED) => {
 
     this.on('input', (message, _send, done) => {
       const failure = failureOf(message.failure, message.error?.message ?? 'a flow sent the task here without saying why');
-      if (!attempts.settle(message.task?.key, { failure })) {
-        log.warn({ attempt_key: message.task?.key, reason: failure.message }, 'the attempt was settled before: this failure changes nothing');
+      const origin = originOf(RED, message, this);
+      if (!attempts.settle(message.task?.key, { failure: { ...failure, origin } })) {
+        log.warn({ ...origin, attempt_key: message.task?.key, reason: failure.message }, 'the attempt was settled before: this failure changes nothing');
       }
       done();
     });

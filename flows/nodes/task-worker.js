@@ -110,7 +110,7 @@ module.exports = (RED) => {
       }
       if (job.retryCount >= job.retryLimit || failure.permanent === true) {
         await finish(job, task, 'failed', { error: JSON.stringify(error) });
-        log.error({ reason: error.message, code: error.code }, 'the task failed for good and goes to the dead letters');
+        log.error({ ...failure.origin, reason: error.message, code: error.code }, 'the task failed for good and goes to the dead letters');
         return { status: 'deadletter', output: error };
       }
       await untilDatabaseAnswers(() => database.query(
@@ -118,7 +118,7 @@ module.exports = (RED) => {
         [job.taskId, error.message],
       ), job.signal);
       metrics.increment('flowship_task_attempts_total', { workflow_id: job.workflowId, outcome: 'retried' });
-      log.warn({ reason: error.message, code: error.code, attempt: error.attempt }, 'the attempt failed and will be repeated');
+      log.warn({ ...failure.origin, reason: error.message, code: error.code, attempt: error.attempt }, 'the attempt failed and will be repeated');
       return { status: 'failed', output: error };
     };
 
@@ -130,11 +130,11 @@ module.exports = (RED) => {
         [job.taskId, job.name, job.id, job.retryCount, seconds, failure.message],
       ), job.signal);
       if (notBefore === null) {
-        log.warn({ reason: failure.message, code: failure.code }, 'the attempt had lost its job: its failure changes nothing');
+        log.warn({ ...failure.origin, reason: failure.message, code: failure.code }, 'the attempt had lost its job: its failure changes nothing');
         return true;
       }
       metrics.increment('flowship_task_attempts_total', { workflow_id: job.workflowId, outcome: 'parked' });
-      log.warn({ reason: failure.message, code: failure.code, attempt: task.attempt, not_before: notBefore }, 'the task is parked, as it was asked for');
+      log.warn({ ...failure.origin, reason: failure.message, code: failure.code, attempt: task.attempt, not_before: notBefore }, 'the task is parked, as it was asked for');
       return true;
     };
 

@@ -26,7 +26,7 @@ function nodeRedLogging({ log, metrics, level, translate }) {
 
 function fieldsOf(entry) {
   const fields = { source: 'node-red' };
-  if (entry.id) fields.node_id = entry.id;
+  if (entry.id) fields.node_id = entry._alias ?? entry.id;
   if (entry.type) fields.node_type = entry.type;
   if (entry.name) fields.node_name = entry.name;
   if (entry.msg instanceof Error) fields.error = entry.msg;

@@ -4,6 +4,7 @@
 const { storableText } = require('./storable');
 
 const LONGEST_MESSAGE = 2000;
+const LONGEST_STACK = 8000;
 
 class Failure extends Error {
   constructor(message, { code, permanent = false, unavailable, retryAfterSeconds, cause } = {}) {
@@ -50,4 +51,14 @@ function failureOf(found, whenSilent) {
   };
 }
 
-module.exports = { Failure, describe, failMessage, failureOf, shortened };
+// The node that failed, not the one that reports it, as a log line names it. A Catch node has put both on the message.
+function originOf(RED, { error }, reporter) {
+  const source = error?.source;
+  const found = source?.id === undefined ? reporter : RED.nodes.getNode(source.id) ?? source;
+  const origin = { node_id: found._alias ?? found.id, node_type: found.type, node_name: found.name };
+  if (found === reporter) return origin;
+  const stack = error.stack === undefined ? undefined : shortened(error.stack, LONGEST_STACK);
+  return { ...origin, error: { message: shortened(error.message, LONGEST_MESSAGE), stack } };
+}
+
+module.exports = { Failure, describe, failMessage, failureOf, originOf, shortened };

@@ -1,25 +1,27 @@
-//! `cargo xtask logs`: what the services wrote.
+//! `cargo xtask logs`: what the services wrote, or what they wrote about one task.
 
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::sync::Mutex;
 use std::thread;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 
 use super::dev::DEFAULT;
 use crate::context::Context;
-use crate::engines::process::log_lines::short;
-use crate::engines::process::supervisor::tail;
+use crate::engines::process::log_lines::{indented, short, time};
+use crate::engines::process::supervisor::{last_lines, tail};
 use crate::exit::refused;
 use crate::nearest::hint;
 use crate::plan::interrupt::Interrupt;
 use crate::site;
+use crate::stdout;
 
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  cargo xtask logs\n  cargo xtask logs node-red-a -f\n  cargo xtask logs postgres -n 200\n  cargo xtask \
-                        logs --json node-red-a | jq 'select(.level == \"error\")'"
+                        logs --task 0198c7a2-5f5e-7c41-9d33-2f6e3a1b0c4d\n  cargo xtask logs --json node-red-a | jq 'select(.level == \
+                        \"error\")'"
 )]
 pub struct Options {
     /// The service, as `cargo xtask status` names it [default: all]
@@ -30,6 +32,9 @@ pub struct Options {
     /// So many last lines of each service
     #[arg(short = 'n', long, default_value_t = 50)]
     lines: usize,
+    /// Everything that names this task, of all services, in the order in which it was written
+    #[arg(long, value_name = "ID", conflicts_with_all = ["follow", "lines"])]
+    task: Option<String>,
     /// The environment
     #[arg(long, value_name = "ENV", default_value = DEFAULT)]
     environment: String,
@@ -42,17 +47,27 @@ pub struct Options {
 pub fn run(context: &Context, options: &Options) -> Result<()> {
     site::named(&context.root, &options.environment)?;
     let logs = chosen(context, options)?;
-    let interrupt = Interrupt::listen()?;
     let width = logs.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
     let single = logs.len() == 1;
+    let shown = |name: &str, line: &str| match (context.json, single) {
+        (true, _) => line.to_owned(),
+        (false, true) => short(line),
+        (false, false) => format!("{name:<width$} {}", indented(&short(line), width)),
+    };
+    if let Some(task) = &options.task {
+        let story = story(&logs, task);
+        if story.is_empty() {
+            bail!("{} names the task {task}; a log keeps only its newest lines", none_of(&logs));
+        }
+        return stdout::text(&story.iter().map(|(name, line)| shown(name, line) + "\n").collect::<String>());
+    }
+    let interrupt = Interrupt::listen()?;
     let gone = Mutex::new(false);
     let stop = || interrupt.raised() || gone.lock().is_ok_and(|gone| *gone);
     let work = |name: &str, path: &PathBuf| {
         tail(path, options.lines, options.follow, &stop, &mut |line| {
-            let text = if context.json { line.to_owned() } else { short(line) };
-            let text = if single || context.json { text } else { format!("{name:<width$} {text}") };
             // The reader of a pipe may leave.
-            if writeln!(std::io::stdout().lock(), "{text}").is_err()
+            if writeln!(std::io::stdout().lock(), "{}", shown(name, line)).is_err()
                 && let Ok(mut gone) = gone.lock()
             {
                 *gone = true;
@@ -66,6 +81,27 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
         let threads: Vec<_> = logs.iter().map(|(name, path)| scope.spawn(|| work(name, path))).collect();
         threads.into_iter().try_for_each(|thread| thread.join().expect("following does not panic"))
     })
+}
+
+/// The lines that name a task, by time; one without a time stays behind the one that its service wrote before it.
+fn story(logs: &[(String, PathBuf)], task: &str) -> Vec<(String, String)> {
+    let mut lines: Vec<(String, String, String)> = Vec::new();
+    for (name, path) in logs {
+        let mut last = String::new();
+        for line in last_lines(path, usize::MAX) {
+            last = time(&line).unwrap_or(last);
+            if line.contains(task) {
+                lines.push((last.clone(), name.clone(), line));
+            }
+        }
+    }
+    lines.sort_by(|a, b| a.0.cmp(&b.0));
+    lines.into_iter().map(|(_, name, line)| (name, line)).collect()
+}
+
+fn none_of(logs: &[(String, PathBuf)]) -> String {
+    let names: Vec<&str> = logs.iter().map(|(name, _)| name.as_str()).collect();
+    format!("no line of {}", names.join(", "))
 }
 
 fn chosen(context: &Context, options: &Options) -> Result<Vec<(String, PathBuf)>> {

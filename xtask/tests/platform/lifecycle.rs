@@ -120,6 +120,28 @@ fn logs(checkout: &Checkout) {
     following.await_line(0, &["the task is completed", &task]);
     following.interrupt();
     assert_eq!(following.code(), Some(0));
+    story(checkout, &task);
+}
+
+/// What became of one task, from its submission to its result, over the services that it went through.
+fn story(checkout: &Checkout, task: &str) {
+    let told = checkout.done(&["logs", "--task", task]).out;
+    let at = |words: &str| told.lines().position(|line| line.contains(words)).expect(&told);
+    assert!(at("an attempt begins") < at("the task is completed"), "{told}");
+    assert!(at("mcp-tools") < at("the task is completed"), "{told}");
+    assert!(told.lines().all(|line| line.contains(task)), "{told}");
+    let lines = checkout.done(&["logs", "--task", task, "--json"]).out;
+    let times: Vec<String> = lines
+        .lines()
+        .map(|line| {
+            serde_json::from_str::<serde_json::Value>(line).unwrap()["time"].as_str().unwrap().to_owned()
+        })
+        .collect();
+    assert!(times.len() == told.lines().count() && times.is_sorted(), "{lines}");
+    let nothing = checkout.run(&["logs", "--task", "no-such-task"]);
+    assert_eq!(nothing.code, Some(1), "{nothing:#?}");
+    nothing.says(&["no line of", "node-red-a", "names the task no-such-task"]);
+    assert_eq!(checkout.run(&["logs", "--task", task, "-f"]).code, Some(2));
 }
 
 fn a_second_dev_changes_nothing(checkout: &Checkout) {

@@ -5,7 +5,7 @@ use std::thread;
 use anyhow::Result;
 
 use super::opened::Opened;
-use crate::engines::process::log_lines;
+use crate::engines::process::log_lines::{self, indented};
 use crate::engines::process::supervisor::{Client, tail};
 use crate::plan::interrupt::Interrupt;
 use crate::plan::show::Show;
@@ -29,7 +29,7 @@ pub fn until_interrupted(opened: &Opened, show: &Show, interrupt: &Interrupt) ->
             scope.spawn(move || {
                 let mut each = |line: &str| {
                     if let Some(text) = log_lines::worth_showing(line) {
-                        show.say(&format!("{name:<width$} {text}"));
+                        show.say(&format!("{name:<width$} {}", indented(&text, width)));
                     }
                 };
                 // A log that cannot be read is told by `cargo xtask logs`; following goes on without it.
@@ -38,8 +38,7 @@ pub fn until_interrupted(opened: &Opened, show: &Show, interrupt: &Interrupt) ->
         }
         let followed = client.events(since, true, &|| interrupt.raised(), &mut |event| {
             let name = event.service.map_or_else(|| "flowship".to_owned(), |service| service.0);
-            let text = event.text.replace('\n', &format!("\n{:width$} ", ""));
-            show.say(&format!("{name:<width$} {text}"));
+            show.say(&format!("{name:<width$} {}", indented(&event.text, width)));
             true
         });
         ended.store(true, std::sync::atomic::Ordering::Relaxed);

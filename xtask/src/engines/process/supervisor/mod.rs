@@ -25,4 +25,4 @@ pub use client::Client;
 pub use link::Link;
 pub use recover::{Recovered, recover};
 pub use serve::supervise;
-pub use tail::tail;
+pub use tail::{last_lines, tail};

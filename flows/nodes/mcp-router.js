@@ -2,7 +2,7 @@
 
 const { launcherOf } = require('./lib/launcher');
 const { problemsOf } = require('./lib/rules');
-const { route } = require('./lib/routing');
+const { FALLBACK, route } = require('./lib/routing');
 
 module.exports = (RED) => {
   RED.nodes.registerType('mcp-router', function McpRouter(definition) {
@@ -10,7 +10,7 @@ module.exports = (RED) => {
     const { metrics } = launcherOf(RED, 'mcp-router');
     const rules = definition.rules ?? [];
     const outputs = definition.outputNames ?? [];
-    const problems = problemsOf(rules, outputs);
+    const problems = problemsOf(rules, [...outputs, FALLBACK]);
     if (problems.length > 0) throw new Error(`the router '${definition.name || this.id}' cannot work: ${problems.join('; ')}`);
 
     this.on('input', (message, send, done) => {

@@ -276,6 +276,21 @@ fn flows_fails_on_a_dangling_wire() {
     assert!(shown.contains("nowhere") && shown.contains("flows/flows.json:"), "{shown}");
 }
 
+#[test]
+fn flows_fails_on_a_workflow_that_no_rule_routes() {
+    let tree = Tree::new();
+    tree.change_nodes("flows/flows.json", |nodes| {
+        nodes.push(
+            json!({"id": "mine", "type": "workflow", "name": "Mine", "workflow_id": "mine", "schema": "{}"}),
+        );
+    });
+    let shown = tree.only_fails("flows");
+    assert!(
+        shown.contains("[routing] node \"Mine\" (mine): no rule of the router \"which tool?\""),
+        "{shown}"
+    );
+}
+
 /// The engines that will run it say so: V8, Node-RED's JSONata, Ajv.
 #[test]
 fn flows_fails_on_code_an_expression_or_a_schema_that_does_not_parse() {

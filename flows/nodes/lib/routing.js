@@ -1,5 +1,6 @@
 'use strict';
-// The first rule that holds names the output; what no rule wants leaves by the fallback, always the last.
+// The first rule that holds names the output; what no rule wants leaves by the fallback, always the last, which a rule may
+// name too.
 
 const { holds } = require('./rules');
 
@@ -7,8 +8,8 @@ const FALLBACK = 'fallback';
 
 function route(rules, outputs, message) {
   const rule = rules.find((candidate) => holds(candidate, message));
-  if (rule === undefined) return { output: FALLBACK, position: outputs.length };
-  return { output: rule.output, position: outputs.indexOf(rule.output) };
+  const output = rule?.output ?? FALLBACK;
+  return { output, position: output === FALLBACK ? outputs.length : outputs.indexOf(output) };
 }
 
 module.exports = { FALLBACK, route };

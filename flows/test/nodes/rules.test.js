@@ -37,6 +37,8 @@ test('an envelope leaves by the output of the first rule that holds, else by the
   assert.deepEqual(route(rules, outputs, { payload: { n: 10, text: 'x' } }), { output: 'numbers', position: 0 });
   assert.deepEqual(route(rules, outputs, { payload: { n: 1 } }), { output: 'numbers', position: 0 });
   assert.deepEqual(route(rules, outputs, { payload: {} }), { output: 'fallback', position: 2 });
+  const meant = [{ ...rule('payload.text', 'exists'), output: 'fallback' }, ...rules];
+  assert.deepEqual(route(meant, outputs, message), { output: 'fallback', position: 2 });
   assert.deepEqual(route([], [], message), { output: 'fallback', position: 0 });
 });
 

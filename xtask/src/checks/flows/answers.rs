@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::document::{Flows, Node};
 use super::endings::Endings;
-use super::graph::{Graph, Way};
+use super::graph::{Bounds, Graph, Way};
 use super::{Finding, Rule, finding};
 
 /// Nodes that pass messages on or end them and have no failure of their own to be caught.
@@ -15,15 +15,14 @@ const WITHOUT_FAILURES: &[&str] =
 const NAMED: usize = 3;
 
 /// Judges each enabled http in.
-pub fn check(flows: &Flows<'_>, findings: &mut Vec<Finding>) {
-    let graph = Graph::new(flows);
-    let catches = Catches::new(flows, &graph);
-    let mut endings = Endings::new(flows, &graph);
+pub fn check(flows: &Flows<'_>, graph: &Graph<'_, '_>, findings: &mut Vec<Finding>) {
+    let catches = Catches::new(flows, graph);
+    let mut endings = Endings::new(flows, graph);
     for (index, node) in flows.nodes.iter().enumerate() {
         if node.kind != "http in" || !graph.is_enabled(index) {
             continue;
         }
-        let way = graph.reach(index, None);
+        let way = graph.reach(index, Bounds::default());
         endings.look(index, &way);
         // What fails in a called part, or is lost there, fails as the time-out of the call, which is on the way.
         let mut uncaught: Vec<usize> =
@@ -33,7 +32,7 @@ pub fn check(flows: &Flows<'_>, findings: &mut Vec<Finding>) {
             flows.nodes[*call].kind == "link call" && !graph.comes_back(*call) && !uncaught.contains(call)
         };
         if !way.answers(flows) && !way.own.iter().any(times_out) {
-            findings.push(finding(flows, node, Rule::NoResponse, unanswered_message(flows, &graph, &way)));
+            findings.push(finding(flows, node, Rule::NoResponse, unanswered_message(flows, graph, &way)));
         }
         if !uncaught.is_empty() {
             findings.push(finding(flows, node, Rule::NoCatch, uncaught_message(flows, &uncaught)));

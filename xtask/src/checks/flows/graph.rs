@@ -44,6 +44,15 @@ enum Walk {
     Level,
 }
 
+/// What of the graph a message does not take.
+#[derive(Clone, Copy, Default)]
+pub struct Bounds<'b> {
+    /// It leaves a subflow that it begins in by these instances only.
+    pub by: Option<&'b HashSet<usize>>,
+    /// The outputs that it leaves a node by, where that is known.
+    pub outputs: Option<&'b dyn Fn(usize) -> Option<Vec<usize>>>,
+}
+
 /// The enabled nodes that a message gets to.
 #[derive(Debug, Default)]
 pub struct Way {
@@ -143,10 +152,10 @@ impl<'f, 'a> Graph<'f, 'a> {
         node.kind == "link out" && node.text("mode") == Some("return")
     }
 
-    /// Where a message of this node's gets to. It leaves a subflow that it begins in by the instances in `by`, or by all.
-    pub fn reach(&self, start: usize, by: Option<&HashSet<usize>>) -> Way {
+    /// Where a message of this node's gets to.
+    pub fn reach(&self, start: usize, bounds: Bounds<'_>) -> Way {
         let mut way = Way::default();
-        for (index, how) in self.walk(&[start], Walk::Free, by) {
+        for (index, how) in self.walk(&[start], Walk::Free, bounds) {
             if how == Walk::Called { &mut way.called } else { &mut way.own }.insert(index);
         }
         way
@@ -155,11 +164,11 @@ impl<'f, 'a> Graph<'f, 'a> {
     /// Whether a message of this node's gets to an http response, of a request on this way.
     pub fn is_answered(&self, start: usize, way: &Way) -> bool {
         if self.subflow_of(&self.flows.nodes[start]).is_some() {
-            return self.reach(start, Some(&way.own)).answers(self.flows);
+            return self.reach(start, Bounds { by: Some(&way.own), ..Bounds::default() }).answers(self.flows);
         }
         let known = self.answered.borrow().get(&start).copied();
         known.unwrap_or_else(|| {
-            let answered = self.reach(start, None).answers(self.flows);
+            let answered = self.reach(start, Bounds::default()).answers(self.flows);
             self.answered.borrow_mut().insert(start, answered);
             answered
         })
@@ -169,22 +178,22 @@ impl<'f, 'a> Graph<'f, 'a> {
         node.z().and_then(|z| self.flows.get(z)).filter(|z| z.kind == "subflow")
     }
 
-    fn walk(&self, starts: &[usize], how: Walk, by: Option<&HashSet<usize>>) -> HashSet<(usize, Walk)> {
+    fn walk(&self, starts: &[usize], how: Walk, bounds: Bounds<'_>) -> HashSet<(usize, Walk)> {
         let mut seen: HashSet<(usize, Walk)> = HashSet::new();
         let mut open: Vec<(usize, Walk)> = starts.iter().map(|&start| (start, how)).collect();
         while let Some((index, how)) = open.pop() {
             if self.enabled[index] && seen.insert((index, how)) {
-                self.next(index, how, by, &mut open);
+                self.next(index, how, bounds, &mut open);
             }
         }
         seen
     }
 
-    fn next(&self, index: usize, how: Walk, by: Option<&HashSet<usize>>, open: &mut Vec<(usize, Walk)>) {
+    fn next(&self, index: usize, how: Walk, bounds: Bounds<'_>, open: &mut Vec<(usize, Walk)>) {
         let node = &self.flows.nodes[index];
         let mut go = |targets: &[usize], how| open.extend(targets.iter().map(|&target| (target, how)));
         if matches!(how, Walk::Free | Walk::Around) {
-            self.leave(node, how, by, &mut go);
+            self.leave(node, how, bounds.by, &mut go);
         }
         if how == Walk::Around {
             return;
@@ -209,7 +218,14 @@ impl<'f, 'a> Graph<'f, 'a> {
                         go(&self.wired(index, Some(output)), how);
                     }
                 }
-                None => go(&self.wired(index, None), how),
+                None => match bounds.outputs.and_then(|outputs| outputs(index)) {
+                    Some(outputs) => {
+                        for output in outputs {
+                            go(&self.wired(index, Some(output)), how);
+                        }
+                    }
+                    None => go(&self.wired(index, None), how),
+                },
             },
         }
     }
@@ -254,14 +270,14 @@ impl<'f, 'a> Graph<'f, 'a> {
 
     /// Whether what enters here comes to a link out that returns it.
     fn returns(&self, entries: &[usize]) -> bool {
-        self.walk(entries, Walk::Level, None).into_iter().any(|(index, _)| {
+        self.walk(entries, Walk::Level, Bounds::default()).into_iter().any(|(index, _)| {
             let inner = self.flows.nodes[index].instance_of().and_then(|id| self.flows.index(id));
             self.is_return(index) || inner.is_some_and(|subflow| self.returning.contains(&subflow))
         })
     }
 
     fn outputs_reached(&self, subflow: usize) -> HashSet<usize> {
-        let reached = self.walk(&self.entry(subflow), Walk::Level, None);
+        let reached = self.walk(&self.entry(subflow), Walk::Level, Bounds::default());
         port_targets(&self.flows.nodes[subflow], "out")
             .filter_map(|(output, id)| self.flows.index(id).map(|index| (output, index)))
             // An output may be wired straight to the subflow's input.

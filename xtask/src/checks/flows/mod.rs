@@ -3,7 +3,7 @@
 //! [`document`] makes nodes of the files' text, [`graph`] follows messages, and the rules judge: [`structure`] what
 //! holds the files together, [`references`] that configuration nodes are there, [`routes`] and [`schedules`] that Node-RED
 //! takes what http ins and injects ask for, [`answers`] that every request is answered, [`endings`] where it may not be,
-//! [`secrets`] that none is written down, [`code`] that what is compiled parses.
+//! [`routing`] that each workflow has a rule, [`secrets`] that none is written down, [`code`] that what is compiled parses.
 //! Pure: the caller reads the files and asks the engines.
 
 mod answers;
@@ -14,6 +14,7 @@ mod endings;
 mod graph;
 mod references;
 mod routes;
+mod routing;
 mod schedules;
 mod secrets;
 mod structure;
@@ -27,6 +28,7 @@ use crate::shorten::shorten;
 
 use code::Engines;
 use document::{Flows, Node};
+use graph::Graph;
 
 /// A file as it was read.
 #[derive(Debug, Clone, Copy)]
@@ -102,6 +104,8 @@ pub enum Rule {
     NoCatch,
     /// A request that may not be answered, as its message has it.
     MayEnd,
+    /// A workflow that a router has no rule for.
+    Routing,
     /// Code of a function that does not parse.
     Code,
     /// A JSONata expression that does not parse.
@@ -194,7 +198,11 @@ pub fn judge(input: &Input<'_>) -> Vec<Finding> {
     // A file that is not read in full would make look lost what is not.
     if flows.complete {
         references::check(&flows, &references::known(input.editor), &mut findings);
-        answers::check(&flows, &mut findings);
+        let graph = Graph::new(&flows);
+        answers::check(&flows, &graph, &mut findings);
+        if input.home == Home::Platform {
+            routing::check(&flows, &graph, &mut findings);
+        }
     }
     let place = |finding: &Finding| {
         let file = input.files.iter().position(|source| source.name == finding.file);

@@ -6,6 +6,7 @@ use super::*;
 
 const CATALOGUE: &str = r#"{
     "catch": {"module": "node-red", "version": "5.0.7"}, "change": {}, "complete": {}, "debug": {}, "function": {}, "join": {}, "rbe": {}, "switch": {}, "delay": {}, "batch": {},
+    "workflow": {}, "mcp-router": {}, "task-worker": {}, "task-complete": {},
     "http in": {}, "http response": {}, "http request": {}, "inject": {}, "junction": {}, "link call": {}, "link in": {}, "link out": {},
     "mqtt in": {}, "smoke-in": {}, "smoke-out": {}, "sql-query": {}, "status": {}, "flowship-postgres": {}, "tls-config": {}
 }"#;
@@ -892,6 +893,87 @@ fn secrets_are_found_and_never_repeated() {
         let findings = run(field, value);
         assert!(findings.is_empty(), "{field}: {value}\n{}", listing(&findings));
     }
+}
+
+#[test]
+fn each_workflow_has_a_rule_where_its_tasks_come() {
+    fn routed(n: &mut Vec<Value>, rules: Value) {
+        let node = |id: &str, kind: &str, fields: Value| {
+            let mut node = json!({"id": id, "type": kind, "z": "api", "x": 1, "y": 1, "wires": []});
+            node.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+            node
+        };
+        n.push(json!({"id": "alpha", "type": "workflow", "workflow_id": "alpha", "schema": "{}"}));
+        n.push(json!({"id": "beta", "type": "workflow", "workflow_id": "beta", "schema": "{}"}));
+        n.push(node("worker", "task-worker", json!({"wires": [["router"]]})));
+        n.push(node(
+            "router",
+            "mcp-router",
+            json!({"rules": rules, "outputNames": ["one", "two"], "wires": [["done"], ["second"], ["done"]]}),
+        ));
+        n.push(node(
+            "second",
+            "mcp-router",
+            json!({"rules": [rule("equals", "beta", "b")], "outputNames": ["b"], "wires": [["done"], ["done"]]}),
+        ));
+        n.push(node("done", "task-complete", json!({})));
+    }
+    fn rule(operator: &str, value: &str, output: &str) -> Value {
+        json!({"property": "workflow_id", "operator": operator, "value": value, "output": output})
+    }
+    let of_payload = json!({"property": "payload.kind", "operator": "equals", "value": "x", "output": "one"});
+    let both: &[&str] = &["alpha", "beta"];
+    let table: &[(&str, Value, &[&str])] = &[
+        ("a rule each", json!([rule("equals", "alpha", "one"), rule("equals", "beta", "one")]), &[]),
+        ("a rule for one", json!([rule("equals", "alpha", "one")]), &["beta"]),
+        ("a rule for others", json!([rule("equals", "gamma", "one")]), both),
+        (
+            "a rule that names the fallback",
+            json!([rule("equals", "alpha", "one"), rule("equals", "beta", "fallback")]),
+            &[],
+        ),
+        ("a rule for all others", json!([rule("differs", "beta", "one"), rule("exists", "", "one")]), &[]),
+        ("rules that never hold", json!([rule("missing", "", "one"), rule("above", "1", "one")]), both),
+        ("a plain pattern for both", json!([rule("matches", "^alpha$|bet", "one")]), &[]),
+        ("a plain pattern for one", json!([rule("matches", "^bet", "one")]), &["alpha"]),
+        ("a pattern that nobody reads here", json!([rule("matches", "^(b)", "one")]), &[]),
+        ("a pattern that ends otherwise", json!([rule("matches", "ha$", "one")]), &["beta"]),
+        ("the task decides for one", json!([rule("equals", "alpha", "one"), of_payload.clone()]), &["beta"]),
+        ("the task decides for both: no router of workflows", json!([of_payload.clone()]), &[]),
+        ("no rule at all", json!([]), &[]),
+        (
+            "another router behind: only for who comes there",
+            json!([rule("equals", "alpha", "one"), rule("equals", "beta", "two")]),
+            &[],
+        ),
+        (
+            "another router behind, which has no rule",
+            json!([rule("equals", "alpha", "two"), rule("equals", "beta", "one")]),
+            &["alpha"],
+        ),
+        (
+            "another router behind, where the task decides",
+            json!([{"property": "payload.kind", "operator": "exists", "output": "two"}, rule("equals", "alpha", "one"),
+                   rule("equals", "beta", "one")]),
+            &["alpha"],
+        ),
+    ];
+    for (what, rules, expected) in table {
+        let mut nodes = platform();
+        routed(&mut nodes, rules.clone());
+        let findings = judged(&text(&nodes), &text(&smoke()), CATALOGUE);
+        let found: Vec<(Rule, &str)> =
+            findings.iter().map(|finding| (finding.rule, finding.id.as_str())).collect();
+        let expected: Vec<_> = expected.iter().map(|id| (Rule::Routing, *id)).collect();
+        assert_eq!(found, expected, "{what}\n{}", listing(&findings));
+    }
+    let mut nodes = platform();
+    routed(&mut nodes, json!([rule("equals", "alpha", "one")]));
+    at(&mut nodes, "beta")["d"] = json!(true);
+    assert!(judged(&text(&nodes), "[]", CATALOGUE).is_empty(), "a workflow that is switched off");
+    at(&mut nodes, "beta")["d"] = json!(false);
+    at(&mut nodes, "worker")["wires"] = json!([["done"]]);
+    assert!(judged(&text(&nodes), "[]", CATALOGUE).is_empty(), "a router that no task comes to");
 }
 
 /// An engine that finds each text that says "bad", and which texts it got.

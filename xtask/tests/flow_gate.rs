@@ -347,6 +347,10 @@ fn what_the_guide_adds_to_the_flows_is_good() {
     let (nodes, to_router) = (block(), block());
     let text = fs::read_to_string(repository.join("flows/flows.json")).unwrap();
     let mut flows: Vec<serde_json::Value> = serde_json::from_str(&text).unwrap();
+    if flows.iter().any(|node| node["id"] == nodes[0]["id"]) {
+        // Somebody has followed it: the gate `flows` judges what they have.
+        return;
+    }
     let judge = |flows: &[serde_json::Value]| {
         let output =
             judge_here(repository, &["check", "flows", "--stdin"], &serde_json::to_vec(flows).unwrap());

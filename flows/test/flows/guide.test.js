@@ -10,6 +10,8 @@ const blocks = (language) => [...page.matchAll(new RegExp(`^\`\`\`${language}\n(
 
 function follow(byId, nodes) {
   const [added, toRouter] = blocks('json').map((text) => JSON.parse(text));
+  // Where somebody has followed it, they are there.
+  if (added.some(({ id }) => byId[id])) return;
   nodes.push(...added);
   const router = byId['worker-route'];
   router.rules.push(...toRouter.rules);

@@ -25,8 +25,8 @@ before(async () => {
       nodes.push(failing, odd);
       byId['worker-route'].rules.push({ property: 'payload.question', operator: 'equals', value: 'fail oddly', output: 'odd' });
       byId['worker-route'].outputNames.push('odd');
-      byId['worker-route'].outputs = 4;
-      byId['worker-route'].wires = [['worker-text'], ['worker-numbers'], ['odd'], ['worker-answer']];
+      byId['worker-route'].outputs += 1;
+      byId['worker-route'].wires.splice(-1, 0, ['odd']);
     },
   });
 });

@@ -6,15 +6,23 @@ const { ProjectError, STRUCTURE } = require('./project');
 // A deployment stops nodes before it starts others. That is no failure, unless it does not end.
 const DEPLOYMENT_LIMIT_MS = 10000;
 
-class ReloadError extends Error {}
+// `outcome`: refused, with the flows before in place, or incomplete, with the new ones as far as they start.
+class ReloadError extends Error {
+  constructor(message, outcome = 'refused') {
+    super(message);
+    this.outcome = outcome;
+  }
+}
 
-function createDeployment({ RED, storage, log }) {
+// `failures`: what nodes said last, by id; under no id, what else kept flows from starting.
+function createDeployment({ RED, storage, failures, log }) {
   const state = { startedOnce: false, stopped: null, deployingSince: null };
   const { flows: engine } = internals(RED);
 
   RED.events.on('flows:stopping', () => {
     state.deployingSince = Date.now();
   });
+  RED.events.on('flows:starting', () => failures.clear());
   RED.events.on('flows:started', () => {
     Object.assign(state, { startedOnce: true, stopped: null, deployingSince: null });
   });
@@ -31,17 +39,36 @@ function createDeployment({ RED, storage, log }) {
     return engine.getFlows()?.flows ?? [];
   }
 
-  // Nodes that should exist and do not: their constructor threw, and Node-RED went on without them.
+  // Nodes that should exist and do not, also in subflows: their constructor threw, and Node-RED went on without them.
+  // -> {place, text}
   function missingNodes() {
     const nodes = running();
     const byId = new Map(nodes.map((node) => [node.id, node]));
-    return nodes.filter((node) => {
-      if (STRUCTURE.has(node.type) || node.d === true) return false;
-      const home = node.z ? byId.get(node.z) : null;
-      if (home && (home.type === 'subflow' || home.disabled === true)) return false;
-      if (node.g && inDisabledGroup(node, byId)) return false;
-      return !RED.nodes.getNode(node.id);
+    const isOff = (node) => {
+      const home = node.z ? byId.get(node.z) : undefined;
+      return home?.type === 'subflow' || home?.disabled === true;
+    };
+    const expected = nodes.filter((node) => !STRUCTURE.has(node.type) && !isOff(node));
+    return missingOf(expected, (id) => RED.nodes.getNode(id), byId, '');
+  }
+
+  function missingOf(expected, find, groups, where) {
+    return expected.flatMap((node) => {
+      if (node.d === true || (node.g && inDisabledGroup(node, groups))) return [];
+      const found = find(node.id);
+      const id = node._alias ?? node.id;
+      // The place of a subflow's instance that failed has what is left of it.
+      if (typeof found?.receive !== 'function') {
+        const place = `node ${id} (${node.type})${where}`;
+        return [{ place, text: `${place} could not be started: ${failures.get(node.id) ?? failures.get('') ?? 'see the log'}` }];
+      }
+      return node.type.startsWith('subflow:') ? missingWithin(found._flow, ` in the subflow instance ${id}`) : [];
     });
+  }
+
+  function missingWithin({ flow: { configs = {}, nodes = {}, groups = {} }, activeNodes }, where) {
+    const expected = [...Object.values(configs), ...Object.values(nodes)];
+    return missingOf(expected, (id) => activeNodes[id], new Map(Object.entries(groups)), where);
   }
 
   async function deploy(nodes, rev) {
@@ -58,6 +85,22 @@ function createDeployment({ RED, storage, log }) {
     await live;
   }
 
+  // What becomes worse is undone.
+  async function exchange(before, assembled) {
+    const unhealthy = new Set(missingNodes().map(({ place }) => place));
+    await deploy(assembled.all, assembled.rev);
+    const broken = missingNodes().filter(({ place }) => !unhealthy.has(place));
+    if (broken.length > 0) {
+      const reasons = textsOf(broken);
+      await deploy(before.nodes, before.liveRev ?? assembled.rev);
+      throw new ReloadError(`${reasons}; the previous flows run on`);
+    }
+    storage.accept(assembled);
+    const changed = changedIds(before.nodes, assembled.all);
+    log.info({ rev: assembled.rev, changed: changed.length }, 'the flows were reloaded');
+    return changed;
+  }
+
   async function reload() {
     let assembled;
     try {
@@ -67,18 +110,9 @@ function createDeployment({ RED, storage, log }) {
       throw error;
     }
     const before = { nodes: running(), ...storage.state() };
-    if (before.problem === null && assembled.rev === before.fileRev) return { rev: assembled.rev, changed: [] };
-
-    const unhealthy = new Set(missingNodes().map((node) => node.id));
-    await deploy(assembled.all, assembled.rev);
-    const broken = missingNodes().filter((node) => !unhealthy.has(node.id));
-    if (broken.length > 0) {
-      await deploy(before.nodes, before.liveRev ?? assembled.rev);
-      throw new ReloadError(broken.map((node) => `node ${node.id} (${node.type}) could not be started: see the log; the previous flows run on`).join('\n'));
-    }
-    storage.accept(assembled);
-    const changed = changedIds(before.nodes, assembled.all);
-    log.info({ rev: assembled.rev, changed: changed.length }, 'the flows were reloaded');
+    const changed = before.problem === null && assembled.rev === before.fileRev ? [] : await exchange(before, assembled);
+    const missing = missingNodes();
+    if (missing.length > 0) throw new ReloadError(`the flows of the files run, but not whole: ${textsOf(missing)}`, 'incomplete');
     return { rev: assembled.rev, changed };
   }
 
@@ -96,6 +130,10 @@ function createDeployment({ RED, storage, log }) {
       return mine;
     },
   });
+}
+
+function textsOf(missing) {
+  return [...new Set(missing.map(({ text }) => text))].join('; ');
 }
 
 function inDisabledGroup(node, byId) {

@@ -41,7 +41,8 @@ async function launch(initialConfig) {
     level: config.logLevel,
     onLine: (level) => metrics.increment('flowship_log_lines_total', { level }),
   });
-  captureConsole(log);
+  const failures = new Map();
+  captureConsole(log, (text) => failures.set('', text));
   const end = (code) => process.exit(code);
   process.on('uncaughtException', (error) => {
     log.fatal({ error }, `not caught: ${error?.message ?? error}`);
@@ -84,8 +85,8 @@ async function launch(initialConfig) {
     await listen(ready.server, config.ready, 'ready', log);
 
     prepareUserDir(config.userDir);
-    initNodeRed({ config, labels, log, metrics, dependencies, lifecycle, smoke, storage, server: editor?.server ?? flows.server });
-    const deployment = createDeployment({ RED, storage, log });
+    initNodeRed({ config, labels, log, metrics, dependencies, lifecycle, smoke, storage, failures, server: editor?.server ?? flows.server });
+    const deployment = createDeployment({ RED, storage, failures, log });
     labelMessages(RED.hooks, labels, requests.received);
     requests.follow(RED, deployment.running);
     registerChecks({ readiness, config, storage, deployment, lifecycle, eventLoop, flowsListener: flows.server, RED });
@@ -113,11 +114,11 @@ async function launch(initialConfig) {
   }
 }
 
-function initNodeRed({ config, labels, log, metrics, dependencies, lifecycle, smoke, storage, server }) {
+function initNodeRed({ config, labels, log, metrics, dependencies, lifecycle, smoke, storage, failures, server }) {
   RED.init(server, {
     ...require('../settings.js'),
     storageModule: storage.module,
-    logging: nodeRedLogging({ log, metrics, level: config.logLevel, translate: RED.log._ }),
+    logging: nodeRedLogging({ log, metrics, failures, level: config.logLevel, translate: RED.log._ }),
     flowship: Object.freeze({
       config,
       readSecret,

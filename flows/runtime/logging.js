@@ -28,10 +28,18 @@ function createLog({ labelNames, labels, base, level, onLine, destination = pino
   );
 }
 
-// Libraries that print would break the one-object-per-line promise of stdout.
-function captureConsole(log) {
+const STACK = /^\w*Error: .*\n\s+at /;
+
+// Libraries that print would break the one-object-per-line promise of stdout. Node-RED prints the error, and no more, of
+// flows that do not start: `onError` gets the text.
+function captureConsole(log, onError = () => {}) {
   for (const [name, level] of [['log', 'info'], ['info', 'info'], ['debug', 'debug'], ['trace', 'debug'], ['warn', 'warn'], ['error', 'error']]) {
-    console[name] = (...values) => log[level]({ source: 'console' }, util.format(...values));
+    console[name] = (...values) => {
+      const text = util.format(...values);
+      const isError = STACK.test(text);
+      if (isError) onError(text.split('\n')[0]);
+      log[isError ? 'error' : level]({ source: 'console' }, text);
+    };
   }
   process.on('warning', (warning) => log.warn({ source: 'node', error: warning }, warning.message));
 }

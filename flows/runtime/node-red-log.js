@@ -8,7 +8,8 @@ const MISLEADING = 'nodes.credentials.unencrypted';
 
 const LEVELS = { 10: 'fatal', 20: 'error', 30: 'warn', 40: 'info', 50: 'debug', 60: 'trace', 98: 'info', 99: 'debug' };
 
-function nodeRedLogging({ log, metrics, level, translate }) {
+// `failures` gets what nodes said last, by id.
+function nodeRedLogging({ log, metrics, failures, level, translate }) {
   return {
     flowship: {
       level,
@@ -18,7 +19,9 @@ function nodeRedLogging({ log, metrics, level, translate }) {
         if (entry.msg === translate(MISLEADING)) return;
         const word = LEVELS[entry.level] ?? 'info';
         if (entry.type && entry.level <= 20) metrics.increment('flowship_flow_errors_total', { node_type: entry.type });
-        log[word](fieldsOf(entry), messageOf(entry.msg));
+        const message = messageOf(entry.msg);
+        if (entry.id && entry.level <= 20) failures.set(entry.id, message);
+        log[word](fieldsOf(entry), message);
       },
     },
   };

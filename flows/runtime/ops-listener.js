@@ -45,9 +45,9 @@ function createOpsListener({ config, metrics, smoke, deployment, log, requestDra
       metrics.increment('flowship_reloads_total', { outcome: answer.changed.length > 0 ? 'changed' : 'unchanged' });
       sendJson(res, 200, answer);
     } catch (error) {
-      metrics.increment('flowship_reloads_total', { outcome: 'refused' });
+      metrics.increment('flowship_reloads_total', { outcome: error.outcome ?? 'refused' });
       if (!(error instanceof ReloadError)) throw error;
-      log.warn({ reason: error.message }, 'the reload was refused, the previous flows run on');
+      log.warn({ reason: error.message, outcome: error.outcome }, error.outcome === 'refused' ? 'the reload was refused, the previous flows run on' : 'the flows were reloaded and do not run whole');
       sendProblem(res, 422, error.message);
     }
   });

@@ -27,7 +27,7 @@ function registerChecks({ readiness, config, storage, deployment, lifecycle, eve
   readiness.register('nodes_started', () => {
     if (!deployment.isStarted() || deployment.isDeploying()) return;
     const missing = deployment.missingNodes();
-    if (missing.length > 0) throw new Error(`nodes that could not be started (see the log): ${missing.map((node) => `${node.id} (${node.type})`).join(', ')}`);
+    if (missing.length > 0) throw new Error([...new Set(missing.map(({ text }) => text))].join('; '));
   });
   readiness.register('rev', () => {
     const { liveRev, problem } = storage.state();

@@ -6,6 +6,7 @@ const fs = require('node:fs');
 const { describe, test } = require('node:test');
 const { project, start, launched, failed, DEV } = require('./launcher');
 const { endpoint, node, tab } = require('./flow');
+const { BROKEN, PLANTED } = require('./broken');
 
 const BASE = endpoint('base', 'get', '/base', []);
 const CHECKS = ['started', 'not_draining', 'flows_loaded', 'node_types', 'flows_running', 'nodes_started', 'rev', 'credentials', 'secrets', 'flows_listener', 'event_loop'];
@@ -126,8 +127,16 @@ describe('nodes_started', () => {
       node('bad', 'base', 'fixture-broken'),
     ];
     const running = await launched(t, project(t, { flows }));
-    assert.match((await notReady(running, 'nodes_started')).nodes_started, /: bad \(fixture-broken\)$/);
+    assert.equal((await notReady(running, 'nodes_started')).nodes_started, `node bad (fixture-broken) could not be started: ${PLANTED}`);
   });
+
+  for (const [title, { nodes, told }] of Object.entries(BROKEN)) {
+    test(`fails for ${title}, naming node and reason`, async (t) => {
+      const running = await launched(t, project(t, { flows: [...BASE, ...nodes] }));
+      assert.equal((await notReady(running, 'nodes_started')).nodes_started, told);
+      assert.equal((await running.get('flows', '/base')).status, 200, 'the rest runs');
+    });
+  }
 });
 
 describe('rev', () => {

@@ -6,6 +6,7 @@ const http = require('node:http');
 const { once } = require('node:events');
 const { json } = require('node:stream/consumers');
 const { test } = require('node:test');
+const { BROKEN } = require('./broken');
 const { project, launched, DEV } = require('./launcher');
 const { endpoint, fn, node, tab } = require('./flow');
 
@@ -55,7 +56,6 @@ test('broken flows are refused with the reason and the old ones run on', async (
     ['[{', /flows\.json: not valid JSON/],
     [[...greeting('one', 'other'), node('u', 'one', 'no-such-type')], /flows\.json: node u \(u\): unknown node type "no-such-type"/],
     [[...greeting('one', 'other'), ...greeting('one', 'other')], /the id is already used/],
-    [[...greeting('one', 'other'), node('bad', 'one', 'fixture-broken')], /node bad \(fixture-broken\) could not be started/],
   ];
   for (const [content, reason] of faults) {
     made.write('flows.json', content);
@@ -70,6 +70,37 @@ test('broken flows are refused with the reason and the old ones run on', async (
   made.write('flows.json', greeting('one', 'repaired'));
   assert.equal((await running.operate('/reload')).status, 200);
   assert.equal((await running.get('flows', '/one')).body, 'repaired');
+});
+
+for (const [title, { nodes, told }] of Object.entries(BROKEN)) {
+  test(`${title} is refused, and the flows before run on`, async (t) => {
+    const made = project(t, { flows: greeting('base', 'hello') });
+    const running = await launched(t, made, DEV_ONLY);
+    made.write('flows.json', [...greeting('base', 'other'), ...nodes]);
+    const { status, body } = await running.operate('/reload');
+    assert.deepEqual([status, body.detail], [422, `${told}; the previous flows run on`]);
+    assert.equal((await running.get('flows', '/base')).body, 'hello');
+    assert.equal((await running.get('ready', '/readyz')).status, 200);
+  });
+}
+
+test('a reload that leaves broken what was broken takes the rest, and says that it is not whole', async (t) => {
+  const { nodes, told } = BROKEN['a node in a subflow'];
+  const made = project(t, { flows: [...greeting('base', 'hello'), ...nodes] });
+  const running = await launched(t, made, DEV_ONLY);
+  const moved = nodes.map((one) => (one.id === 'inner' ? { ...one, name: 'another' } : one));
+  for (const content of [[...greeting('base', 'changed'), ...moved], [...greeting('base', 'changed'), ...moved]]) {
+    made.write('flows.json', content);
+    const { status, body } = await running.operate('/reload');
+    assert.deepEqual([status, body.detail], [422, `the flows of the files run, but not whole: ${told}`]);
+    assert.equal((await running.get('flows', '/base')).body, 'changed');
+    const ready = await running.get('ready', '/readyz');
+    assert.deepEqual([ready.status, ready.body.reason], [503, `nodes_started: ${told}`]);
+  }
+  assert.match((await running.get('ops', '/metrics')).body, /^flowship_reloads_total\{outcome="incomplete"\} 2$/m);
+  made.write('flows.json', greeting('base', 'mended'));
+  assert.equal((await running.operate('/reload')).status, 200);
+  assert.equal((await running.get('ready', '/readyz')).status, 200);
 });
 
 test('a replica that started with broken flows is healed by a reload', async (t) => {

@@ -7,25 +7,34 @@
 CREATE INDEX flowship_waiting ON pgboss.job_common (name, (data ->> 'workflow_id'), priority DESC, created_on, start_after)
     WHERE state < 'active' AND NOT blocked;
 
--- A task, its first transition and its job. the_send is pg-boss's own statement, which takes the_job. False: the
--- idempotency key was used before.
-CREATE FUNCTION flowship.submit_task(
-    the_task uuid, the_workflow text, the_queue text, the_input jsonb, the_api_key text, the_idempotency_key text,
-    the_send text, the_job text
-) RETURNS boolean
+-- Tasks, their first transitions and their jobs. the_send is pg-boss's own statement, which takes the_jobs. Returned are
+-- those that are new; of the others the idempotency key was used before.
+CREATE FUNCTION flowship.submit_tasks(the_tasks json, the_send text, the_jobs json) RETURNS SETOF uuid
 LANGUAGE plpgsql AS $$
 DECLARE
-    sent uuid;
+    created uuid[];
+    sent integer;
 BEGIN
-    INSERT INTO flowship.tasks (task_id, workflow_id, queue, input, api_key, idempotency_key)
-    VALUES (the_task, the_workflow, the_queue, the_input, the_api_key, the_idempotency_key)
-    ON CONFLICT (api_key, idempotency_key) DO NOTHING;
-    IF NOT FOUND THEN
-        RETURN false;
+    WITH added AS (
+        INSERT INTO flowship.tasks (task_id, workflow_id, queue, input, api_key, idempotency_key)
+        SELECT t.task_id, t.workflow_id, t.queue, t.input, t.api_key, t.idempotency_key
+        FROM json_to_recordset(the_tasks)
+            AS t (task_id uuid, workflow_id text, queue text, input jsonb, api_key text, idempotency_key text)
+        ORDER BY t.api_key, t.idempotency_key
+        ON CONFLICT (api_key, idempotency_key) DO NOTHING RETURNING task_id
+    ), noted AS (
+        INSERT INTO flowship.task_transitions (task_id, status) SELECT a.task_id, 'queued' FROM added a
+    )
+    SELECT coalesce(array_agg(a.task_id), '{}') INTO created FROM added a;
+    IF cardinality(created) < json_array_length(the_jobs) THEN
+        the_jobs := (SELECT coalesce(json_agg(j), '[]') FROM json_array_elements(the_jobs) j WHERE (j ->> 'id')::uuid = ANY (created));
     END IF;
-    INSERT INTO flowship.task_transitions (task_id, status) VALUES (the_task, 'queued');
-    EXECUTE the_send INTO STRICT sent USING the_job;
-    RETURN true;
+    EXECUTE the_send USING the_jobs::text;
+    GET DIAGNOSTICS sent = ROW_COUNT;
+    IF sent <> cardinality(created) THEN
+        RAISE EXCEPTION '% of % jobs were sent', sent, cardinality(created);
+    END IF;
+    RETURN QUERY SELECT unnest(created);
 END
 $$;
 
@@ -110,5 +119,5 @@ $$;
 -- migrate:down
 DROP FUNCTION flowship.finish_tasks(json);
 DROP FUNCTION flowship.take_tasks(text, integer, jsonb, jsonb, jsonb, integer);
-DROP FUNCTION flowship.submit_task(uuid, text, text, jsonb, text, text, text, text);
+DROP FUNCTION flowship.submit_tasks(json, text, json);
 DROP INDEX pgboss.flowship_waiting;

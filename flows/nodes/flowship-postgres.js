@@ -6,6 +6,7 @@ const { Database, connectionSettings } = require('./lib/database');
 const { Queue } = require('./lib/queue');
 const { BOOTSTRAP, enterBootstrapKey, holderOf } = require('./lib/api-keys');
 const { NAMES, queueState } = require('./lib/queue-administration');
+const { submissionsTo } = require('./lib/submission');
 
 module.exports = (RED) => {
   RED.nodes.registerType('flowship-postgres', function FlowshipPostgres(definition) {
@@ -24,6 +25,7 @@ module.exports = (RED) => {
         metrics.observe('flowship_sql_query_duration_seconds', {}, seconds);
       },
     });
+    this.submissions = submissionsTo(this.database);
     this.queue = new Queue({ settings: settings('queue'), log });
 
     // Entering the platform's own key is also the question whether the database answers: after a start, a

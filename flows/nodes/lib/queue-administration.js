@@ -11,14 +11,15 @@ const NAMES = [queues.task];
 
 async function queueState(database, name) {
   const { rows: [row] } = await database.query(
-    `SELECT count(*) FILTER (WHERE j.name = $1 AND j.state IN ('created', 'retry'))::int AS queued,
-            count(*) FILTER (WHERE j.name = $1 AND j.state IN ('created', 'retry') AND j.start_after > now())::int AS parked,
-            count(*) FILTER (WHERE j.name = $1 AND j.state = 'active')::int AS active,
-            count(*) FILTER (WHERE j.name = $2)::int AS failed,
-            coalesce(extract(epoch FROM now() - min(greatest(j.created_on, j.start_after)) FILTER (
-              WHERE j.name = $1 AND j.state IN ('created', 'retry') AND j.start_after <= now())), 0)::float AS oldest_seconds,
+    // What waits is counted in an index that has nothing else, also beside a week of finished jobs.
+    `SELECT w.queued, w.parked, w.oldest_seconds,
+            (SELECT count(*) FROM pgboss.job_common j WHERE j.name = $1 AND j.state = 'active')::int AS active,
+            (SELECT count(*) FROM pgboss.job_common j WHERE j.name = $2 AND j.state < 'completed')::int AS failed,
             coalesce((SELECT c.draining FROM flowship.queue_controls c WHERE c.queue = $1), false) AS draining
-     FROM pgboss.job j WHERE j.name IN ($1, $2) AND j.state < 'completed'`,
+     FROM (SELECT count(*)::int AS queued, count(*) FILTER (WHERE j.start_after > now())::int AS parked,
+                  coalesce(extract(epoch FROM now() - min(greatest(j.created_on, j.start_after)) FILTER (
+                    WHERE j.start_after <= now())), 0)::float AS oldest_seconds
+           FROM pgboss.job_common j WHERE j.name = $1 AND j.state < 'active' AND NOT j.blocked) w`,
     [name, queues.dead_letter],
   );
   return { name, dead_letter: queues.dead_letter, ...row };

@@ -185,7 +185,7 @@ pub fn judge(input: &Input<'_>) -> Vec<Finding> {
     let types = catalogue::read(input.catalogue.as_ref(), &mut findings);
     let flows = document::read(input.files, &mut findings);
     let without_input = references::without_input(input.editor);
-    structure::check(&flows, types.as_ref(), &without_input, &mut findings);
+    structure::check(&flows, types.as_ref(), &without_input, input.home, &mut findings);
     if input.home == Home::Platform {
         structure::check_platform(&flows, input.files[0].name, &mut findings);
     }

@@ -1,6 +1,6 @@
 //! What holds the files together: ids, tabs, wires, links, types, positions.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use serde_json::Value;
 
@@ -8,13 +8,14 @@ use crate::nearest::nearest;
 
 use super::catalogue::Types;
 use super::document::{Flows, Node};
-use super::{Finding, Rule, finding, warning};
+use super::{Finding, Home, Rule, finding, warning};
 
 /// Judges every node by itself and by what it refers to.
 pub fn check(
     flows: &Flows<'_>,
     types: Option<&Types>,
     without_input: &BTreeSet<&str>,
+    home: Home,
     findings: &mut Vec<Finding>,
 ) {
     let rules = [duplicate_id, container, group, wires, subflow_ports, links, scope, position];
@@ -32,6 +33,7 @@ pub fn check(
             findings.extend(known_type(flows, node, types, &mut of_type));
         }
     }
+    tabs(flows, home, findings);
     subflow_cycles(flows, findings);
 }
 
@@ -78,12 +80,8 @@ fn container(flows: &Flows<'_>, index: usize, add: Add<'_>) {
             );
         }
         None => {}
-        Some((z, None)) => {
-            let message = format!(
-                "it is on tab {z}, which is not there; set z to the id of a tab or subflow, or remove it"
-            );
-            add(Rule::Container, message);
-        }
+        // Said by `tabs`.
+        Some((_, None)) => {}
         Some((z, Some(other))) if !other.is_container() => {
             let message =
                 format!("its z is {z}, a node of type {}; set z to the id of a tab or subflow", other.kind);
@@ -98,6 +96,33 @@ fn container(flows: &Flows<'_>, index: usize, add: Add<'_>) {
             add(Rule::Container, message);
         }
         Some(_) => {}
+    }
+}
+
+/// Nodes on a tab that is not there. What the editor exports of a flow has none, and somebody's file may be that.
+fn tabs(flows: &Flows<'_>, home: Home, findings: &mut Vec<Finding>) {
+    let mut exported: BTreeMap<&str, Vec<&Node<'_>>> = BTreeMap::new();
+    for node in flows.nodes.iter().filter(|node| !node.is_container()) {
+        let Some(z) = node.z().filter(|z| flows.get(z).is_none()) else { continue };
+        if home == Home::Elsewhere {
+            exported.entry(z).or_default().push(node);
+            continue;
+        }
+        let message = format!(
+            "it is on tab {z}, which is not there; set z to the id of a tab or subflow, or remove it"
+        );
+        findings.push(finding(flows, node, Rule::Container, message));
+    }
+    for (z, nodes) in exported {
+        let others = match nodes.len() {
+            1 => String::new(),
+            count => format!(", like {} other nodes", count - 1),
+        };
+        let message = format!(
+            "it is on tab {z}, which is not there{others}: judged as part of a flow, to be imported in the editor; from a \
+             file as it is Node-RED starts none of them"
+        );
+        findings.push(warning(flows, nodes[0], Rule::Container, message));
     }
 }
 

@@ -1217,6 +1217,11 @@ fn flows_of_elsewhere_are_judged_by_what_node_red_itself_has() {
     assert!(found.len() == 1 && found[0].contains(expected), "{found:?}");
     let found = elsewhere(&nodes, Some(CATALOGUE));
     assert!(found.len() == 2 && found[0].contains(": [unknown-type] node"), "{found:?}");
+    let mut part: Vec<Value> = platform().into_iter().filter(|node| node["z"] == "shared").collect();
+    without(&mut part, "answer-in");
+    let found = elsewhere(&part, Some(CATALOGUE));
+    let expected = r#": warning: [container] node "the answer" (answer): it is on tab shared, which is not there, like 4 other nodes"#;
+    assert!(found.len() == 1 && found[0].contains(expected), "{found:?}");
     let found = elsewhere(&nodes, Some("[]"));
     assert!(found.len() == 1 && found[0].starts_with("types.json:1: [catalogue]"), "{found:?}");
 }

@@ -41,4 +41,14 @@ fn broken_flows_start_nothing() {
         }));
     });
     refused(&["lonely", "response"]);
+
+    // Which has the engines installed: without them the launcher refuses the flows, when it starts.
+    checkout.done(&["check", "flows"]);
+    checkout.edit_flows(|nodes| {
+        nodes.push(json!({
+            "id": "slip", "type": "function", "z": "api", "name": "slip", "func": "return (;", "outputs": 1, "x": 1, "y": 1,
+            "wires": [[]],
+        }));
+    });
+    refused(&["[code]", "slip", "line 1, column 9"]);
 }

@@ -120,9 +120,7 @@ fn message(text: &Text<'_>, fault: &Fault) -> String {
         (Some(line), Some(column)) => format!(" at line {line}, column {column}"),
         _ => String::new(),
     };
-    format!(
-        "its {property} {what}{place}: {said}; Node-RED would start the node and have it do nothing; correct it"
-    )
+    format!("its {property} {what}{place}: {said}; in Node-RED the node would do nothing; correct it")
 }
 
 /// The texts of all nodes that would start.

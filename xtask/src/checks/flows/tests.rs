@@ -1124,7 +1124,7 @@ fn what_an_engine_says_names_node_property_and_place() {
     let found = of(Home::Platform, Ok(()));
     assert_eq!(found.len(), 2, "{found:?}");
     let expected = "[code] node \"the work\" (work) on \"Shared\": its func does not parse as the code of a function at line 2, \
-                    column 7: odd; Node-RED";
+                    column 7: odd; in Node-RED";
     assert!(found[0].contains(expected), "{}", found[0]);
     assert!(
         found[1].contains("[jsonata] node \"change\" (set) on \"API\": its rules[1].to is no JSONata"),

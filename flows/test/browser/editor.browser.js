@@ -18,8 +18,12 @@ const ANSWER_MS = 5000;
 const GATE = path.join(__dirname, '..', 'runtime', 'fixtures', 'gate.js');
 const FLOWS = endpoint('one', 'get', '/one', [fn('say', 'one', "msg.payload = 'hello'; return msg;")]);
 
-async function developer(t) {
-  const made = project(t, { flows: FLOWS });
+async function developer(t, { flows = FLOWS, nodes } = {}) {
+  const made = project(t, { flows });
+  if (nodes !== undefined) {
+    fs.unlinkSync(made.file('nodes'));
+    fs.symlinkSync(nodes, made.file('nodes'));
+  }
   const running = await launched(t, made, { ...DEV, FLOW_GATE: JSON.stringify([process.execPath, GATE, made.file('flows.json')]) });
   const editor = new URL(await running.url('editor', '/')).origin;
   const browser = await startBrowser(t, { names: [REBOUND] });
@@ -149,6 +153,22 @@ test('a developer deploys, and reads why a deployment is refused', async (t) => 
   assert.doesNotMatch(made.read('flows.json'), /refused/);
   assert.equal(await saidBy(running), 'deployed');
   assert.equal(await page.run('RED.nodes.dirty()'), true, 'the edit is not lost');
+});
+
+test('a workflow is no unused configuration node, and the palette has our nodes by kind', async (t) => {
+  const workflow = { id: 'describe', type: 'workflow', name: 'Describe', workflow_id: 'describe', schema: '{}' };
+  const { made, page } = await developer(t, { flows: [...FLOWS, workflow], nodes: path.join(__dirname, '..', '..', 'nodes') });
+  await page.run('(() => { RED.nodes.node("say").name = "renamed"; RED.nodes.node("say").changed = true; RED.nodes.dirty(true); })()');
+  await page.run('document.querySelector("#red-ui-header-button-deploy").click()');
+  await page.shows('document.querySelector(".red-ui-notification-success") !== null');
+  assert.equal(await page.run('document.querySelector(".red-ui-notification-success").textContent'), 'Successfully deployed');
+  assert.match(made.read('flows.json'), /renamed/);
+  const categories = await page.run('$(".red-ui-palette-category").map((_, one) => one.id.replace("red-ui-palette-container-", "")).get()');
+  assert.deepEqual(categories.filter((name) => name.startsWith('flowship')).toSorted(), ['api', 'checks', 'data', 'models', 'tasks', 'tools'].map((kind) => `flowship_${kind}`));
+  if (process.env.FLOWSHIP_SCREENSHOT) {
+    await page.run('document.querySelector("#red-ui-palette-container-flowship_api").scrollIntoView()');
+    await page.screenshot(process.env.FLOWSHIP_SCREENSHOT);
+  }
 });
 
 test('without the link a page says where to find it', async (t) => {

@@ -309,6 +309,13 @@ fn code_that_nobody_judges_fails() {
         let told = judged();
         assert!(told.contains(expected), "{expected}\n{told}");
     }
+
+    // A release was judged before it was packaged.
+    fs::write(root.path().join("release.json"), "{}").unwrap();
+    let output = check(root.path(), &[]);
+    let told = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(0), "{told}");
+    assert!(told.starts_with("flows/flows.json:1: warning: [not-judged] "), "{told}");
 }
 
 /// Names, types and texts of a megabyte, and nesting without end.

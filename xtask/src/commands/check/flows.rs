@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::{code, findings_file};
 use crate::checks::flows::code::{Engines, Text};
-use crate::checks::flows::{self, Finding, Home, Input, Level, Source};
+use crate::checks::flows::{self, Finding, Home, Input, Level, Rule, Source};
 use crate::checks::sarif;
 use crate::context::Context;
 use crate::exit::{Reported, refused};
@@ -74,7 +74,7 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
         });
         judged.map_err(|error| format!("{error:#}"))
     };
-    let findings = if !options.files.is_empty() {
+    let mut findings = if !options.files.is_empty() {
         judge_files(&options.files, options.catalogue.as_deref(), &engines)?
     } else if options.stdin {
         judge(&context.root, Some(standard_input()?), Some(&engines))?
@@ -87,6 +87,12 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
         }
         findings
     };
+    // What a release holds was judged before it was packaged, and it brings no engines.
+    for finding in
+        findings.iter_mut().filter(|finding| context.is_bundle() && finding.rule == Rule::NotJudged)
+    {
+        finding.level = Level::Warning;
+    }
     let errors = findings.iter().filter(|finding| finding.is_error()).count();
     if context.json {
         stdout::json(&json!({ "findings": findings }))?;

@@ -20,9 +20,11 @@ pub use self::npm_advisories::within_reach as npm_audits_within_reach;
 use crate::context::Context;
 
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  cargo xtask check flows\n  cargo xtask check flows --json\n  \
+#[command(
+    after_help = "Examples:\n  cargo xtask check flows\n  cargo xtask check flows ~/.node-red/flows.json\n  \
                         cargo xtask check secrets\n  cargo xtask check licences\n  cargo xtask check advisories\n  \
-                        cargo xtask check npm-advisories\n  cargo xtask check compliance D1 C7")]
+                        cargo xtask check npm-advisories\n  cargo xtask check compliance D1 C7"
+)]
 pub struct Options {
     #[command(subcommand)]
     what: What,

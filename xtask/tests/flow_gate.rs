@@ -351,10 +351,10 @@ fn what_the_guide_adds_to_the_flows_is_good() {
     let page = fs::read_to_string(repository.join("docs/workflows.md")).unwrap();
     let mut blocks = page.split("```json\n").skip(1).map(|rest| rest.split("```").next().unwrap());
     let mut block = || serde_json::from_str::<serde_json::Value>(blocks.next().unwrap()).unwrap();
-    let (nodes, to_router) = (block(), block());
+    let (tab, link, to_router) = (block(), block(), block());
     let text = fs::read_to_string(repository.join("flows/flows.json")).unwrap();
     let mut flows: Vec<serde_json::Value> = serde_json::from_str(&text).unwrap();
-    if flows.iter().any(|node| node["id"] == nodes[0]["id"]) {
+    if flows.iter().any(|node| node["id"] == tab[0]["id"]) {
         // Somebody has followed it: the gate `flows` judges what they have.
         return;
     }
@@ -364,7 +364,7 @@ fn what_the_guide_adds_to_the_flows_is_good() {
         String::from_utf8(output.stdout).unwrap()
     };
 
-    flows.extend(nodes.as_array().unwrap().iter().cloned());
+    flows.extend([tab, link].iter().flat_map(|nodes| nodes.as_array().unwrap()).cloned());
     let router = flows.iter_mut().find(|node| node["id"] == "worker-route").unwrap();
     for field in ["rules", "outputNames"] {
         let more = to_router[field].as_array().unwrap().iter().cloned();

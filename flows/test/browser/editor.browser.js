@@ -171,6 +171,27 @@ test('a workflow is no unused configuration node, and the palette has our nodes 
   }
 });
 
+test('wires of a router stay with their outputs when rules come, go and change places', async (t) => {
+  const rule = (output) => ({ property: 'workflow_id', operator: 'equals', value: output, output });
+  const router = { id: 'router', type: 'mcp-router', z: 'one', name: '', rules: [rule('a'), rule('b')], outputNames: ['a', 'b'], outputs: 3, x: 1, y: 1, wires: [['to-a'], ['to-b'], ['to-fallback']] };
+  const targets = ['to-a', 'to-b', 'to-fallback'].map((id) => ({ ...fn(id, 'one', 'return msg;'), wires: [[]] }));
+  const { page } = await developer(t, { flows: [...FLOWS, router, ...targets], nodes: path.join(__dirname, '..', '..', 'nodes') });
+  await page.shows('RED.nodes.node("router") !== null');
+  for (const [outputs, wires] of [
+    [['a', 'b', 'new'], { 'to-a': 0, 'to-b': 1, 'to-fallback': 3 }],
+    [['new', 'b', 'a', 'a'], { 'to-a': 2, 'to-b': 1, 'to-fallback': 3 }],
+    [['b'], { 'to-b': 0, 'to-fallback': 1 }],
+  ]) {
+    await page.run('RED.editor.edit(RED.nodes.node("router")); 1');
+    await page.shows('$("#node-input-rules-container").is(":visible") && $("#node-dialog-ok").is(":visible")');
+    await page.run(`$("#node-input-rules-container").editableList("empty").editableList("addItems", ${JSON.stringify(outputs.map(rule))}); $("#node-dialog-ok").click(); 1`);
+    await page.shows('!$("#node-dialog-ok").is(":visible")');
+    const found = await page.run('Object.fromEntries(RED.nodes.filterLinks({ source: RED.nodes.node("router") }).map(({ sourcePort, target }) => [target.id, Number(sourcePort)]))');
+    assert.deepEqual(found, wires);
+    assert.equal(await page.run('RED.nodes.node("router").outputs'), new Set(outputs).size + 1);
+  }
+});
+
 test('without the link a page says where to find it', async (t) => {
   const running = await launched(t, project(t, { flows: FLOWS }), DEV);
   const browser = await startBrowser(t);

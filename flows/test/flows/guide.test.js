@@ -9,7 +9,8 @@ const page = fs.readFileSync(path.join(__dirname, '..', '..', '..', 'docs', 'wor
 const blocks = (language) => [...page.matchAll(new RegExp(`^\`\`\`${language}\n([^]*?)^\`\`\``, 'gm'))].map(([, text]) => text);
 
 function follow(byId, nodes) {
-  const [added, toRouter] = blocks('json').map((text) => JSON.parse(text));
+  const [tab, link, toRouter] = blocks('json').map((text) => JSON.parse(text));
+  const added = [...tab, ...link];
   // Where somebody has followed it, they are there.
   if (added.some(({ id }) => byId[id])) return;
   nodes.push(...added);

@@ -116,7 +116,20 @@ LANGUAGE sql AS $$
     FROM stored s WHERE t.task_id = s.task_id RETURNING t.task_id
 $$;
 
+-- The same, and ends the jobs of those that are completed, so that no crash comes between the two. the_complete is
+-- pg-boss's own statement, which takes the rest.
+CREATE FUNCTION flowship.finish_tasks(
+    the_outcomes json, the_complete text, the_queue text, the_jobs uuid[], the_output jsonb, the_claims text[]
+) RETURNS SETOF uuid
+LANGUAGE plpgsql AS $$
+BEGIN
+    RETURN QUERY SELECT flowship.finish_tasks(the_outcomes);
+    EXECUTE the_complete USING the_queue, the_jobs, the_output, the_claims;
+END
+$$;
+
 -- migrate:down
+DROP FUNCTION flowship.finish_tasks(json, text, text, uuid[], jsonb, text[]);
 DROP FUNCTION flowship.finish_tasks(json);
 DROP FUNCTION flowship.take_tasks(text, integer, jsonb, jsonb, jsonb, integer);
 DROP FUNCTION flowship.submit_tasks(json, text, json);

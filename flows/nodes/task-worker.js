@@ -2,10 +2,10 @@
 
 const { setTimeout: pause } = require('node:timers/promises');
 const { launcherOf } = require('./lib/launcher');
-const { Batch } = require('./lib/batch');
 const { isAway, untilDatabaseAnswers } = require('./lib/database');
 const { shortened } = require('./lib/failure');
 const { knownLimits } = require('./lib/limits');
+const { outcomesTo } = require('./lib/outcomes');
 const { parkSeconds } = require('./lib/parking');
 const { queues } = require('./lib/platform');
 const { concludeAbandoned, drainingQueues } = require('./lib/queue-administration');
@@ -43,13 +43,9 @@ module.exports = (RED) => {
 
     const loopOn = (name, inFlight) => new TaskLoop({ name, queue, database, inFlight, limits: limitsNow, report, work });
     const loop = loopOn(queues.task, Number(definition.concurrency) || queues.in_flight);
-    const outcomes = new Batch(async (items) => {
-      const { rows } = await database.query('SELECT flowship.finish_tasks($1) AS task_id', [`[${items.map(({ text }) => text).join()}]`]);
-      const stored = new Set(rows.map((row) => row.task_id));
-      return items.map(({ taskId }) => stored.delete(taskId));
-    });
+    const outcomes = outcomesTo(postgres);
 
-    // The queue settles the job by what this returns; the result is stored before, whatever becomes of the job.
+    // The loop settles the job by what this returns; the result is stored before, whatever becomes of the job.
     const { id: nodeId } = this;
     function work(job) {
       return labels.run({ node_id: nodeId, task_id: job.taskId, workflow_id: job.workflowId }, () => runAttempt(job));
@@ -80,10 +76,11 @@ module.exports = (RED) => {
     // Each of them is JSON already.
     const finish = async (job, task, status, { result = null, error = null, cleaned = null }) => {
       const text = `{"task_id":"${job.taskId}","status":"${status}","result":${result},"error":${error},"cleaned":${cleaned}}`;
-      const stored = await untilDatabaseAnswers(() => outcomes.add({ taskId: job.taskId, text, length: text.length }), job.signal);
+      const stored = await untilDatabaseAnswers(() => outcomes.add({ job, status, text, length: text.length }), job.signal);
       count(job, task, status, stored);
     };
 
+    // With the result the job has ended.
     const complete = async (job, task, given) => {
       let changes;
       try {
@@ -99,7 +96,7 @@ module.exports = (RED) => {
       }
       if (changes.length > 0) log.warn({ cleaned: changes }, 'the result could not be stored as it was: these places were changed');
       log.info({ queue: job.name, attempt: task.attempt }, 'the task is completed');
-      return { status: 'completed' };
+      return undefined;
     };
 
     const fail = async (job, task, failure) => {

@@ -30,8 +30,8 @@ class TaskLoop {
   #heartbeat;
   #leave;
 
-  // `work(job)` -> {status: 'completed'}, {status: 'failed' or 'deadletter', output}, or undefined when the job is not
-  // this attempt's any more. `limits()` -> {workflow id: how many at once}. `report(error)`: null when all is well.
+  // `work(job)` -> {status: 'completed'}, {status: 'failed' or 'deadletter', output}, or undefined when nothing
+  // is left to do about the job. `limits()` -> {workflow id: how many at once}. `report(error)`: null when all is well.
   constructor({ name, queue, database, inFlight, limits, work, report }) {
     Object.assign(this, { name, queue, database, inFlight, limits, work, report });
     this.completions = new Batch(async (jobs) => {

@@ -275,6 +275,8 @@ fn platform() -> Platform {
             delete_after_seconds: 1,
             poll_ms: 1,
             control_poll_ms: 1,
+            in_flight: 1,
+            in_flight_characters: 1,
             concurrency: 1,
         },
         containers: ContainerPolicy {
@@ -739,6 +741,10 @@ const RULES: &[(Change, &[&str])] = &[
     (
         |p| p.queue.park_within_seconds = 2,
         &["queue: a task may be parked for longer than a job is kept; shorten park_within_seconds"],
+    ),
+    (
+        |p| p.queue.concurrency = 2,
+        &["queue: one workflow may have more tasks at once than a replica; lower concurrency"],
     ),
     (|p| p.queue.concurrency = 0, &["queue: concurrency is 0; give a number above 0"]),
     (|p| p.queue.retry_delay_seconds = 2, &["queue: the longest retry delay is shorter than the first"]),

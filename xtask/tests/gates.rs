@@ -281,12 +281,12 @@ fn flows_fails_on_a_workflow_that_no_rule_routes() {
     let tree = Tree::new();
     tree.change_nodes("flows/flows.json", |nodes| {
         nodes.push(
-            json!({"id": "mine", "type": "workflow", "name": "Mine", "workflow_id": "mine", "schema": "{}"}),
+            json!({"id": "my-workflow", "type": "workflow", "name": "Mine", "workflow_id": "mine", "schema": "{}"}),
         );
     });
     let shown = tree.only_fails("flows");
     assert!(
-        shown.contains("[routing] node \"Mine\" (mine): no rule of the router \"which tool?\""),
+        shown.contains("[routing] node \"Mine\" (my-workflow): no rule of the router \"which tool?\""),
         "{shown}"
     );
 }

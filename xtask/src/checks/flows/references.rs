@@ -128,9 +128,10 @@ pub fn check(flows: &Flows<'_>, known: &[Reference], findings: &mut Vec<Finding>
             .filter(|known| known.kind == node.kind)
             .filter_map(|known| fault(flows, node, known));
         findings.extend(faults.map(|fault| finding(flows, node, Rule::ConfigReference, fault)));
-        if let Some(circle) = circle(flows, node, known) {
+        if let Some(circle) = circle(flows, node) {
             let message = format!(
-                "it needs itself: {} -> {}; Node-RED then starts no flow, so leave one of these empty",
+                "it needs itself: {} -> {}; Node-RED takes every property that is the id of a configuration node for a need, \
+                 and starts none that waits for itself, so change such a property, or an id",
                 node.id,
                 circle.join(" -> ")
             );
@@ -139,14 +140,14 @@ pub fn check(flows: &Flows<'_>, known: &[Reference], findings: &mut Vec<Finding>
     }
 }
 
-/// The ids that lead from a node back to it.
-fn circle<'a>(flows: &'a Flows<'_>, start: &'a Node<'_>, known: &[Reference]) -> Option<Vec<&'a str>> {
+/// What leads from a configuration node back to it, each as its id and the property that names it.
+fn circle(flows: &Flows<'_>, start: &Node<'_>) -> Option<Vec<String>> {
     let mut seen = BTreeSet::new();
     let mut open = vec![(start, Vec::new())];
     while let Some((node, path)) = open.pop() {
-        for reference in known.iter().filter(|known| known.kind == node.kind) {
-            let Some(next) = node.text(&reference.property).and_then(|id| flows.get(id)) else { continue };
-            let path: Vec<&str> = path.iter().copied().chain([next.id.as_str()]).collect();
+        for (property, next) in needs(flows, node) {
+            let step = format!("{} (its {property})", next.id);
+            let path: Vec<String> = path.iter().cloned().chain([step]).collect();
             if next.id == start.id {
                 return Some(path);
             }
@@ -156,6 +157,34 @@ fn circle<'a>(flows: &'a Flows<'_>, start: &'a Node<'_>, known: &[Reference]) ->
         }
     }
     None
+}
+
+/// The configuration nodes that Node-RED has a configuration node wait for: those beside it that any property names.
+fn needs<'f, 'a>(flows: &'f Flows<'a>, node: &'f Node<'a>) -> Vec<(&'f str, &'f Node<'a>)> {
+    let starts = |node: &Node<'_>| {
+        let placed = node.fields.contains_key("x") && node.fields.contains_key("y");
+        !placed && !node.is_structure() && flows.enabled(node)
+    };
+    let home = |node: &'f Node<'a>| node.z().filter(|z| flows.get(z).is_some());
+    let fields = node.fields.iter().filter(|(name, _)| starts(node) && *name != "wires");
+    let of_type = [("type", flows.get(&node.kind))].into_iter().filter(|_| starts(node));
+    fields
+        .filter_map(|(name, value)| Some((name.as_str(), key(value)?)))
+        .map(|(name, id)| (name, flows.get(&id)))
+        .chain(of_type)
+        .filter_map(|(name, next)| Some((name, next?)))
+        .filter(|(_, next)| starts(next) && home(next) == home(node))
+        .collect()
+}
+
+/// A value as JavaScript makes a key of it, where it can be an id.
+fn key(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        Value::Array(list) if list.len() == 1 => key(&list[0]),
+        _ => None,
+    }
 }
 
 fn fault(flows: &Flows<'_>, node: &Node<'_>, reference: &Reference) -> Option<String> {

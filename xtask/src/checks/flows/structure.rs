@@ -119,8 +119,8 @@ fn tabs(flows: &Flows<'_>, home: Home, findings: &mut Vec<Finding>) {
             count => format!(", like {} other nodes", count - 1),
         };
         let message = format!(
-            "it is on tab {z}, which is not there{others}: judged as part of a flow, to be imported in the editor; from a \
-             file as it is Node-RED starts none of them"
+            "it is on tab {z}, which is not there{others}: judged as a part of a flow that the editor exported; import it there, \
+             since Node-RED would run it on a tab that nobody sees"
         );
         findings.push(warning(flows, nodes[0], Rule::Container, message));
     }

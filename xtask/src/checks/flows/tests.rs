@@ -296,6 +296,29 @@ fn structure_holds_together() {
             &[(Rule::ConfigReference, "one")],
         ),
         (
+            "itself, by a property that is no reference",
+            |n| n.push(json!({"id": "mine", "type": "workflow", "workflow_id": "mine", "schema": "{}"})),
+            &[(Rule::ConfigReference, "mine")],
+        ),
+        (
+            "a circle by name",
+            |n| {
+                n.push(json!({"id": "one", "type": "tls-config", "name": "two"}));
+                n.push(json!({"id": "two", "type": "tls-config", "other": ["one"]}));
+            },
+            &[(Rule::ConfigReference, "one"), (Rule::ConfigReference, "two")],
+        ),
+        (
+            "what is no configuration node, is disabled, or is elsewhere needs nobody",
+            |n| {
+                at(n, "work")["name"] = json!("work");
+                n.push(json!({"id": "off", "type": "tls-config", "name": "off", "d": true}));
+                n.push(json!({"id": "one", "type": "tls-config", "z": "api", "name": "two"}));
+                n.push(json!({"id": "two", "type": "tls-config", "name": "one"}));
+            },
+            &[],
+        ),
+        (
             "Node-RED's own reference",
             |n| {
                 n.push(json!({"id": "a", "type": "http request", "z": "old", "tls": "gone", "x": 1, "y": 1, "wires": []}))
@@ -903,8 +926,8 @@ fn each_workflow_has_a_rule_where_its_tasks_come() {
             node.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
             node
         };
-        n.push(json!({"id": "alpha", "type": "workflow", "workflow_id": "alpha", "schema": "{}"}));
-        n.push(json!({"id": "beta", "type": "workflow", "workflow_id": "beta", "schema": "{}"}));
+        n.push(json!({"id": "w-alpha", "type": "workflow", "workflow_id": "alpha", "schema": "{}"}));
+        n.push(json!({"id": "w-beta", "type": "workflow", "workflow_id": "beta", "schema": "{}"}));
         n.push(node("worker", "task-worker", json!({"wires": [["router"]]})));
         n.push(node(
             "router",
@@ -964,14 +987,15 @@ fn each_workflow_has_a_rule_where_its_tasks_come() {
         let findings = judged(&text(&nodes), &text(&smoke()), CATALOGUE);
         let found: Vec<(Rule, &str)> =
             findings.iter().map(|finding| (finding.rule, finding.id.as_str())).collect();
-        let expected: Vec<_> = expected.iter().map(|id| (Rule::Routing, *id)).collect();
+        let ids: Vec<String> = expected.iter().map(|id| format!("w-{id}")).collect();
+        let expected: Vec<_> = ids.iter().map(|id| (Rule::Routing, id.as_str())).collect();
         assert_eq!(found, expected, "{what}\n{}", listing(&findings));
     }
     let mut nodes = platform();
     routed(&mut nodes, json!([rule("equals", "alpha", "one")]));
-    at(&mut nodes, "beta")["d"] = json!(true);
+    at(&mut nodes, "w-beta")["d"] = json!(true);
     assert!(judged(&text(&nodes), "[]", CATALOGUE).is_empty(), "a workflow that is switched off");
-    at(&mut nodes, "beta")["d"] = json!(false);
+    at(&mut nodes, "w-beta")["d"] = json!(false);
     at(&mut nodes, "worker")["wires"] = json!([["done"]]);
     assert!(judged(&text(&nodes), "[]", CATALOGUE).is_empty(), "a router that no task comes to");
 }

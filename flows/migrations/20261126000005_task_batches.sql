@@ -49,7 +49,8 @@ CREATE FUNCTION flowship.take_tasks(
     job uuid, task_id uuid, workflow_id text, retry_count integer, retry_limit integer, expire_seconds integer,
     input text, created_at timestamptz, parks integer
 )
-LANGUAGE sql AS $$
+-- Few rows of large tables, whatever their statistics say: a plan that is kept from when they were empty reads all of them.
+LANGUAGE sql SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
     WITH RECURSIVE waiting (workflow) AS (
         (SELECT j.data ->> 'workflow_id' FROM pgboss.job_common j
          WHERE j.name = the_queue AND j.state < 'active' AND NOT j.blocked AND j.data ->> 'workflow_id' IS NOT NULL
@@ -65,10 +66,10 @@ LANGUAGE sql AS $$
                coalesce((the_limits ->> w.workflow)::integer, the_limit) AS most
         FROM waiting w WHERE w.workflow IS NOT NULL
     ), candidates AS MATERIALIZED (
-        SELECT c.id, c.priority, c.created_on, s.turn,
+        SELECT c.ctid, c.priority, c.created_on, s.turn,
                s.running + row_number() OVER (PARTITION BY s.workflow ORDER BY c.priority DESC, c.created_on) AS place
         FROM shares s CROSS JOIN LATERAL (
-            SELECT j.id, j.priority, j.created_on FROM pgboss.job_common j
+            SELECT j.ctid, j.priority, j.created_on FROM pgboss.job_common j
             WHERE j.name = the_queue AND j.data ->> 'workflow_id' = s.workflow
               AND j.state < 'active' AND NOT j.blocked AND j.start_after <= pgboss.job_now()
             ORDER BY j.priority DESC, j.created_on
@@ -79,14 +80,13 @@ LANGUAGE sql AS $$
         UPDATE pgboss.job_common j
         SET state = 'active', started_on = pgboss.job_now(), heartbeat_on = pgboss.job_now(),
             retry_count = CASE WHEN j.started_on IS NOT NULL THEN j.retry_count + 1 ELSE j.retry_count END
-        WHERE j.name = the_queue
-          AND j.id = ANY (ARRAY(SELECT c.id FROM candidates c
-                              ORDER BY c.priority DESC, c.place, c.turn, c.created_on LIMIT the_count))
+        WHERE j.ctid = ANY (ARRAY(SELECT c.ctid FROM candidates c
+                                  ORDER BY c.priority DESC, c.place, c.turn, c.created_on LIMIT the_count))
         RETURNING j.id, (j.data ->> 'task_id')::uuid AS task, j.data ->> 'workflow_id' AS workflow,
                   j.retry_count, j.retry_limit, j.expire_seconds
     ), begun AS (
         UPDATE flowship.tasks t SET status = 'running', attempts = t.attempts + 1, updated_at = now()
-        FROM taken k WHERE t.task_id = k.task AND t.status IN ('queued', 'running')
+        FROM taken k WHERE t.task_id = k.task AND t.status NOT IN ('completed', 'failed')
         RETURNING t.task_id, t.input, t.created_at, t.parks
     ), noted AS (
         INSERT INTO flowship.task_transitions (task_id, status) SELECT b.task_id, 'running' FROM begun b
@@ -99,7 +99,7 @@ $$;
 -- Stores the one result of each task: [{"task_id", "status", "result" or "error", "cleaned"}]. Returned are those that
 -- had none; of the others another attempt has stored it before.
 CREATE FUNCTION flowship.finish_tasks(the_outcomes json) RETURNS SETOF uuid
-LANGUAGE sql AS $$
+LANGUAGE sql SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
     WITH outcome AS (
         SELECT o.task_id, o.status, o.error, o.cleaned,
                CASE WHEN o.status = 'completed' THEN coalesce(o.result, 'null') END AS result

@@ -8,6 +8,7 @@ const http = require('node:http');
 const express = require('express');
 const { carriesBearer, sameSecret } = require('./bearer');
 const { guard, refusal } = require('./browser-guard');
+const { html } = require('./html');
 const { sendProblem } = require('./problem');
 const { readSecret } = require('./secrets');
 
@@ -111,16 +112,10 @@ function readableRefusals(req, res, next) {
     const json = res.json.bind(res);
     res.json = (body) => {
       if (res.statusCode < 400 || typeof body?.message !== 'string') return json(body);
-      return res.type('html').send(body.message.split('\n').map(escaped).join('<br>'));
+      return res.type('html').send(html(body.message));
     };
   }
   next();
-}
-
-const ENTITIES = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&#39;' };
-
-function escaped(text) {
-  return text.replace(/[&<>"']/g, (character) => ENTITIES[character]);
 }
 
 module.exports = { createEditorListener, editorToken };

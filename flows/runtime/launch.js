@@ -23,6 +23,7 @@ const { createOpsListener } = require('./ops-listener');
 const { createReadiness } = require('./readiness');
 const { registerChecks } = require('./readiness-checks');
 const { createReadyListener } = require('./ready-listener');
+const { createRefusals } = require('./refusals');
 const { createRequests } = require('./requests');
 const { readSecret } = require('./secrets');
 const { createSmoke } = require('./smoke');
@@ -54,8 +55,9 @@ async function launch(initialConfig) {
   const smoke = createSmoke({ definition: platform.smoke, dependencies, metrics, log });
   const readiness = createReadiness();
   const eventLoop = watchEventLoop();
+  const refusals = createRefusals({ notify: (event) => RED.events.emit('runtime-event', event) });
   const storage = createStorage({
-    flowsDir: config.flowsDir, log, writable: config.editor !== null, judge: createFlowGate(config.flowGate, log),
+    flowsDir: config.flowsDir, log, writable: config.editor !== null, judge: createFlowGate(config.flowGate, log), refusals,
   });
 
   const requests = createRequests({ limits: platform.requests, log });
@@ -63,7 +65,7 @@ async function launch(initialConfig) {
     app: () => RED.httpNode, onDevelopersMachine: config.environment === 'dev', lifecycle, requests, metrics, log,
   });
   const editor = config.editor && createEditorListener(config);
-  const ready = createReadyListener({ readiness, dependencies, lifecycle, storage, config });
+  const ready = createReadyListener({ readiness, dependencies, lifecycle, storage, refusals, config });
 
   let stopping = null;
   const stop = (reason) => {
@@ -92,7 +94,7 @@ async function launch(initialConfig) {
     registerChecks({ readiness, config, storage, deployment, lifecycle, eventLoop, flowsListener: flows.server, RED });
     collectState({ metrics, ready, config });
 
-    const ops = createOpsListener({ config, metrics, smoke, deployment, log, requestDrain: stop });
+    const ops = createOpsListener({ config, metrics, smoke, deployment, refusals, log, requestDrain: stop });
     await listen(ops.server, config.ops, 'ops', log);
     drainStages({ lifecycle, flows, ready, ops, editor });
 

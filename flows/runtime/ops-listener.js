@@ -9,7 +9,7 @@ const { ReloadError } = require('./deployment');
 const { sendJson, sendProblem, sendUnanswered } = require('./problem');
 const { UnknownCheckError } = require('./smoke');
 
-function createOpsListener({ config, metrics, smoke, deployment, log, requestDrain }) {
+function createOpsListener({ config, metrics, smoke, deployment, refusals, log, requestDrain }) {
   const bearer = requireBearer(config.opsTokenFile);
   const app = express();
   app.disable('x-powered-by');
@@ -35,18 +35,22 @@ function createOpsListener({ config, metrics, smoke, deployment, log, requestDra
     }
   });
 
-  app.post('/reload', bearer, async (_req, res) => {
+  // `refused`: who watches the files judged them, and says why they are not to be loaded.
+  app.post('/reload', bearer, express.json({ limit: '1mb' }), async (req, res) => {
     if (config.environment !== 'dev') {
       sendProblem(res, 403, `flows are reloaded in dev only, this is ${config.environment}: roll out a release`);
       return;
     }
     try {
+      if (typeof req.body?.refused === 'string') throw new ReloadError(req.body.refused);
       const answer = await deployment.reload();
+      refusals.take();
       metrics.increment('flowship_reloads_total', { outcome: answer.changed.length > 0 ? 'changed' : 'unchanged' });
       sendJson(res, 200, answer);
     } catch (error) {
       metrics.increment('flowship_reloads_total', { outcome: error.outcome ?? 'refused' });
       if (!(error instanceof ReloadError)) throw error;
+      refusals.refuseFiles(error.message);
       log.warn({ reason: error.message, outcome: error.outcome }, error.outcome === 'refused' ? 'the reload was refused, the previous flows run on' : 'the flows were reloaded and do not run whole');
       sendProblem(res, 422, error.message);
     }

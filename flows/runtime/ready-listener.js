@@ -6,7 +6,7 @@ const express = require('express');
 const { guard } = require('./browser-guard');
 const { sendJson, sendProblem, sendUnanswered } = require('./problem');
 
-function createReadyListener({ readiness, dependencies, lifecycle, storage, config }) {
+function createReadyListener({ readiness, dependencies, lifecycle, storage, refusals, config }) {
   async function state() {
     const checks = await readiness.report();
     const failed = checks.filter((check) => check.status !== 'ok');
@@ -18,6 +18,7 @@ function createReadyListener({ readiness, dependencies, lifecycle, storage, conf
       rev: storage.state().fileRev,
       checks,
       degraded: dependencies.degraded(),
+      refused: refusals.last(),
     };
   }
 

@@ -5,7 +5,7 @@
 const { ProjectError, assemble, problemsOf, projectFiles, readArray, revision, textOf, withoutSmoke, writeFlows } = require('./project');
 
 // `judge`: what the offline gate finds in the files, or with another text in the place of flows.json.
-function createStorage({ flowsDir, log, writable, judge }) {
+function createStorage({ flowsDir, log, writable, judge, refusals }) {
   const state = { problem: null, fileRev: null, liveRev: null, nodes: [], smoke: [], adopted: null };
   let isNodeType = () => true;
 
@@ -33,8 +33,32 @@ function createStorage({ flowsDir, log, writable, judge }) {
 
   async function judgeFiles() {
     await load().catch((error) => {
+      refusals.refuseDeploy(error.message);
       throw refused(error.message);
     });
+  }
+
+  async function save(flows) {
+    if (!writable) throw new Error('the flows of this environment are read-only: change them in dev and release them');
+    const file = projectFiles(flowsDir).flows;
+    const platform = withoutSmoke(flows, state.smoke, unchangedFile(file));
+    const findings = await judge(textOf(platform));
+    if (findings.length === 0) findings.push(...problemsOf(platform, state.smoke, isNodeType));
+    if (findings.length > 0) throw refused(findings.join('\n'));
+    unchangedFile(file);
+    writeFlows(file, platform);
+    const all = [...platform, ...state.smoke];
+    Object.assign(state, { problem: null, fileRev: revision(all), liveRev: revision(flows), nodes: all });
+    log.info({ nodes: platform.length }, 'the editor saved flows.json');
+  }
+
+  async function refusing(work) {
+    try {
+      await work();
+    } catch (error) {
+      refusals.refuseDeploy(error.reasons ?? error.message);
+      throw error;
+    }
   }
 
   // Settings of the runtime live as long as the process: a replica starts from its image alone.
@@ -60,24 +84,15 @@ function createStorage({ flowsDir, log, writable, judge }) {
     },
     saveFlows: async (flows) => {
       if (state.adopted !== null && state.adopted === JSON.stringify(flows)) return;
-      if (!writable) throw new Error('the flows of this environment are read-only: change them in dev and release them');
-      const file = projectFiles(flowsDir).flows;
-      const platform = withoutSmoke(flows, state.smoke, unchangedFile(file));
-      const findings = await judge(textOf(platform));
-      if (findings.length === 0) findings.push(...problemsOf(platform, state.smoke, isNodeType));
-      if (findings.length > 0) throw refused(findings.join('\n'));
-      unchangedFile(file);
-      writeFlows(file, platform);
-      const all = [...platform, ...state.smoke];
-      Object.assign(state, { problem: null, fileRev: revision(all), liveRev: revision(flows), nodes: all });
-      log.info({ nodes: platform.length }, 'the editor saved flows.json');
+      await refusing(() => save(flows));
+      refusals.take();
     },
     getCredentials: async () => ({}),
-    saveCredentials: async (credentials) => {
+    saveCredentials: (credentials) => refusing(async () => {
       const ids = Object.keys(credentials ?? {});
       if (ids.length === 0) return;
       throw new Error(`node ${ids.join(', ')} holds credentials: they are never stored with the flows; use a named file reference (*_FILE)`);
-    },
+    }),
     getSettings: async () => settings,
     saveSettings: async (next) => {
       settings = next;
@@ -111,7 +126,7 @@ function createStorage({ flowsDir, log, writable, judge }) {
 
 // The editor shows the message, and API clients get the code.
 function refused(reasons) {
-  return Object.assign(new Error(`refused, the flows that ran go on:\n${reasons}`), { code: 'flows_refused', status: 422 });
+  return Object.assign(new Error(`refused, the flows that ran go on:\n${reasons}`), { code: 'flows_refused', status: 422, reasons });
 }
 
 module.exports = { createStorage };

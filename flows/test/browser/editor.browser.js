@@ -155,6 +155,26 @@ test('a developer deploys, and reads why a deployment is refused', async (t) => 
   assert.equal(await page.run('RED.nodes.dirty()'), true, 'the edit is not lost');
 });
 
+test('a developer who saves flows.json beside the editor reads there why it is refused', async (t) => {
+  const { made, running, page } = await developer(t);
+  const shown = 'document.querySelector(".red-ui-notification-error")?.innerText';
+  const good = made.read('flows.json');
+  made.write('flows.json', good.replace('"name": "say"', '"name": "refused"'));
+  assert.equal((await running.operate('/reload')).status, 422);
+  const told = /^flows\.json, as it is on disk, was refused; the flows that ran go on:\nflows\.json:\d+: \[planted\] <b>refused<\/b>$/;
+  await page.shows(`${told}.test(${shown})`);
+  // Who watches the files may have judged them; and who opens the editor later reads it too.
+  assert.equal((await running.operate('/reload', { refused: 'judged: {{elsewhere}} $t(x) <i>' })).status, 422);
+  await page.shows(`${shown}.endsWith("judged: {{elsewhere}} $t(x) <i>")`);
+  await page.run('location.reload()');
+  await page.shows(`${shown}?.endsWith("judged: {{elsewhere}} $t(x) <i>")`);
+  assert.equal((await running.get('ready', '/readyz')).body.refused.what, 'flows.json');
+  made.write('flows.json', good);
+  assert.equal((await running.operate('/reload')).status, 200);
+  await page.shows(`${shown} === undefined`);
+  assert.equal((await running.get('ready', '/readyz')).body.refused, null);
+});
+
 test('a workflow is no unused configuration node, and the palette has our nodes by kind', async (t) => {
   const workflow = { id: 'describe', type: 'workflow', name: 'Describe', workflow_id: 'describe', schema: '{}' };
   const { made, page } = await developer(t, { flows: [...FLOWS, workflow], nodes: path.join(__dirname, '..', '..', 'nodes') });

@@ -68,6 +68,27 @@ test('credentials that somebody types into a node are refused, not stored', asyn
   assert.deepEqual(fs.readdirSync(made.file('')).toSorted(), ['flows.json', 'nodes', 'test-smoke.json']);
 });
 
+test('a refused save is told by /readyz until one is taken', async (t) => {
+  const made = project(t, { flows: FLOWS });
+  const running = await launched(t, made, DEV);
+  const refusal = async () => (await running.get('ready', '/readyz')).body.refused;
+  assert.equal(await refusal(), null);
+  const unknown = [...FLOWS, node('odd', 'one', 'no-such-type')];
+  const credentials = [...FLOWS, node('call', 'one', 'http request', [], { credentials: { user: 'u', password: 'typed-in' } })];
+  for (const [flows, reason] of [[unknown, /node odd \(odd\): unknown node type "no-such-type"/], [credentials, /node call holds credentials/]]) {
+    assert.ok((await save(running, flows)).status >= 400);
+    const { at, what, reason: told } = await refusal();
+    assert.deepEqual([what, new Date(at).toISOString()], ['Deploy', at]);
+    assert.match(told, reason);
+    assert.equal((await running.get('ready', '/readyz')).status, 200);
+    assert.equal((await save(running, FLOWS)).status, 204);
+    assert.equal(await refusal(), null);
+  }
+  made.write('flows.json', '[{');
+  assert.ok((await save(running, FLOWS, 'reload')).status >= 400, 'the restart of all flows');
+  assert.match((await refusal()).reason, /flows\.json: not valid JSON/);
+});
+
 test('the editor is served under /admin, on its own listener alone', async (t) => {
   const running = await launched(t, project(t, { flows: FLOWS }), DEV);
   const page = await running.get('editor', '/admin/');

@@ -127,5 +127,5 @@ test('the editor shows a refusal as text, and other programs get JSON', async (t
   const shown = await running.send('POST', 'editor', '/admin/flows', say('never', 'refused'), { 'x-requested-with': 'XMLHttpRequest' });
   assert.equal(shown.status, 422);
   assert.match(shown.headers.get('content-type'), /^text\/html/);
-  assert.match(shown.body, /^refused, the flows that ran go on:<br>flows\.json:\d+: \[planted\] &lt;b&gt;refused&lt;\/b&gt;$/);
+  assert.match(shown.body, /^refused, the flows that ran go on&#58;<br>flows\.json&#58;\d+&#58; \[planted\] &#60;b&#62;refused&#60;\/b&#62;$/);
 });

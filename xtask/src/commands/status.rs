@@ -1,18 +1,28 @@
 //! `cargo xtask status`: what runs here.
 
 use std::collections::BTreeMap;
+use std::fmt;
+use std::time::{Duration, Instant};
 
 use anyhow::Result;
+use serde::{Deserialize, Serialize};
 
 use super::dev::opened::recorded;
 use super::dev::{DEFAULT, running};
 use crate::context::Context;
 use crate::engines::process::editor_link::editor_link;
+use crate::engines::process::instance::ADDRESS;
 use crate::engines::process::supervisor::protocol::{HealthState, ServiceStatus};
+use crate::escape;
 use crate::exit::Reported;
+use crate::plan::http::Request;
+use crate::plan::mask::Mask;
 use crate::platform::{node_red, secrets};
 use crate::site;
 use crate::stdout;
+
+/// Until a service has said what it refused.
+const PATIENCE: Duration = Duration::from_secs(3);
 
 #[derive(Debug, clap::Args)]
 #[command(
@@ -31,21 +41,57 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
     site::named(&context.root, &options.environment)?;
     let (services, _) = running::client(context, &options.environment)?.status()?;
     let editors = editors(context, &options.environment, &services)?;
+    let refusals: BTreeMap<&str, Refusal> =
+        services.iter().filter_map(|service| Some((service.name.0.as_str(), refusal(service)?))).collect();
     if context.json {
         let described = services.iter().map(|service| {
             let mut described = serde_json::json!(service);
             if let Some(link) = editors.get(&service.name.0) {
                 described["editor"] = link.as_str().into();
             }
+            if let Some(refusal) = refusals.get(service.name.0.as_str()) {
+                described["refused"] = serde_json::json!(refusal);
+            }
             described
         });
         stdout::json(&described.collect::<Vec<_>>())?;
     } else {
         let links = editors.values().map(|link| format!("\neditor  {link}\n"));
-        stdout::text(&(table(&services) + &links.collect::<String>()))?;
+        let refused = refusals.iter().map(|(name, refusal)| format!("\n{name}: {refusal}\n"));
+        stdout::text(&(table(&services) + &refused.collect::<String>() + &links.collect::<String>()))?;
     }
     let well = services.iter().all(|service| service.health == HealthState::Healthy);
     if well { Ok(()) } else { Err(Reported.into()) }
+}
+
+/// The last change of the flows that was not taken; the flows before it run.
+#[derive(Debug, Serialize, Deserialize)]
+struct Refusal {
+    /// RFC 3339.
+    at: String,
+    /// `flows.json`, as somebody saved it, or `Deploy`, of the editor.
+    what: String,
+    reason: String,
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { at, what, reason } = self;
+        let at = at.split_once('T').map_or("", |(_, time)| time.get(..8).unwrap_or(time));
+        let reason = escape::text(reason).replace('\n', "\n  ");
+        write!(out, "{what} was refused at {at} UTC, the flows before it run on\n  {reason}")
+    }
+}
+
+/// What a service says of itself. One that cannot be asked is not healthy, and its reason is shown instead.
+fn refusal(service: &ServiceStatus) -> Option<Refusal> {
+    let port = service.ports.get(node_red::READY.name)?;
+    let url = Mask::default().resolve(&format!("http://{ADDRESS}:{port}/readyz").into(), &BTreeMap::new());
+    let request =
+        Request { method: "GET".into(), url: url.ok()?, bearer: None, headers: BTreeMap::new(), body: None };
+    let answer = request.send(Instant::now() + PATIENCE, &|| false).ok()?;
+    let mut said: serde_json::Value = serde_json::from_str(&answer.body).ok()?;
+    serde_json::from_value(said["refused"].take()).ok()
 }
 
 /// The link that opens the editor, by the service that serves it.

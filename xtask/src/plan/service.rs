@@ -257,7 +257,8 @@ pub enum WatchAction {
         /// Milliseconds until it is ended and has failed.
         time_limit_ms: u64,
     },
-    /// Sends a request without a body; 2xx is a success.
+    /// Sends a request without a body; 2xx is a success. When an action before it has failed it is sent with the reason,
+    /// as `{"refused": ".."}`, so that the service can say so.
     Http {
         method: String,
         url: String,

@@ -91,7 +91,7 @@ fn refused_deployments(checkout: &Checkout) {
         assert!(message.contains("\nflows/flows.json:") && message.contains(finding), "{message}");
         assert_eq!(checkout.read(FLOWS), before);
         assert_eq!(checkout.api("GET", "/queues", None).unwrap().status, 200);
-        assert_eq!(checkout.run(&["status"]).code, Some(0));
+        shows_refusal(checkout, "Deploy", finding);
     }
     let answer = deploy(checkout, &[checkout.flows(), endpoint("deployed", "from the editor", 0)].concat());
     assert_eq!(answer.status, 204, "{answer:?}");
@@ -99,6 +99,38 @@ fn refused_deployments(checkout: &Checkout) {
         get(&checkout.url("node-red-a", "flows", "/deployed"))
             .filter(|answer| answer.body == "from the editor")
     });
+    assert_eq!(refusal(checkout), Value::Null);
+    a_save_beside_the_editor(checkout);
+}
+
+/// Nobody looks at what a detached `dev` prints.
+fn a_save_beside_the_editor(checkout: &Checkout) {
+    let good = checkout.read(FLOWS);
+    checkout.edit_flows(|nodes| {
+        let say = nodes.iter_mut().find(|node| node["id"] == "test-deployed-say").unwrap();
+        say["wires"] = json!([["nowhere"]]);
+    });
+    until("the refusal is known", || (refusal(checkout)["what"] == "flows.json").then_some(()));
+    shows_refusal(checkout, "flows.json", "[wire] node \"say\" (test-deployed-say) on ");
+    checkout.write(FLOWS, &good);
+    until("a good save takes the refusal away", || refusal(checkout).is_null().then_some(()));
+    assert!(!checkout.done(&["status"]).out.contains("was refused"));
+}
+
+/// The platform stays healthy.
+fn shows_refusal(checkout: &Checkout, what: &str, finding: &str) {
+    let refusal = refusal(checkout);
+    let reason = refusal["reason"].as_str().unwrap();
+    assert!(refusal["what"] == what && reason.contains(finding), "{refusal:#}");
+    assert!(reason.starts_with("flows/flows.json:") && refusal["at"].is_string(), "{refusal:#}");
+    let status = checkout.done(&["status"]).out;
+    assert!(status.contains(&format!("\nnode-red-a: {what} was refused at ")), "{status}");
+    assert!(status.contains(finding), "{status}");
+}
+
+fn refusal(checkout: &Checkout) -> Value {
+    let services = checkout.status();
+    services.as_array().unwrap().iter().find(|one| one["name"] == "node-red-a").unwrap()["refused"].clone()
 }
 
 /// Another name for this machine (DNS rebinding), a simple request from another origin, and an upgrade.

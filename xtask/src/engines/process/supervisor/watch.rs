@@ -20,9 +20,10 @@ use super::children::MARK;
 use super::office::Office;
 use super::protocol::EventKind;
 use super::rotate::RotatingLog;
+use crate::plan::argument::Secret;
 use crate::plan::child::{Command, End, Inherits, Sink, describe};
 use crate::plan::clock::spell;
-use crate::plan::http::Request;
+use crate::plan::http::{Answer, Request};
 use crate::plan::mask::Mask;
 use crate::plan::service::{LogFile, ProcessSpec, ServiceName, Watch, WatchAction};
 
@@ -34,6 +35,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const GRACE: Duration = Duration::from_secs(2);
 /// So many last lines of a program that failed are shown.
 const SHOWN_LINES: usize = 8;
+/// What each of them begins with.
+const SAID: &str = "  | ";
 /// So many changed files are named.
 const NAMED: usize = 3;
 
@@ -165,6 +168,16 @@ impl Rule {
         !difference(&self.seen, &snapshot(&self.watch)).is_empty()
     }
 
+    /// Tells the service why it is not asked to take the change. That it cannot be told changes nothing.
+    fn tell(&self, error: &str, stop: &dyn Fn() -> bool) {
+        let last = self.watch.actions.last();
+        let Some(WatchAction::Http { method, url, bearer }) = last else { return };
+        let said: Vec<&str> = error.lines().filter_map(|line| line.strip_prefix(SAID)).collect();
+        let reason = if said.is_empty() { error.to_owned() } else { said.join("\n") };
+        let body = serde_json::json!({ "refused": reason }).to_string();
+        let _ = ask(&Mask::default(), (method, url, bearer.as_ref()), Some(&body), stop);
+    }
+
     fn act(&self, changed: &[PathBuf], wakes: &Receiver<Wake>) -> Acted {
         let Some(office) = self.office.upgrade() else { return Acted::Done };
         let names = name_changed(changed);
@@ -191,6 +204,10 @@ impl Rule {
                     return Acted::Overtaken;
                 }
                 Err(error) => {
+                    // A service that was asked knows.
+                    if !matches!(action, WatchAction::Http { .. }) {
+                        self.tell(&format!("{error:#}"), &left);
+                    }
                     let before =
                         if done.is_empty() { String::new() } else { format!("{}; then ", done.join(", ")) };
                     let text = format!("{names} changed: {before}FAILED: {error:#}");
@@ -203,6 +220,25 @@ impl Rule {
         office.events.note(Some(&self.service), EventKind::Reloaded, text);
         if overtaken.get() { Acted::Overtaken } else { Acted::Done }
     }
+}
+
+fn ask(
+    mask: &Mask,
+    (method, url, bearer): (&str, &str, Option<&Secret>),
+    body: Option<&str>,
+    stop: &dyn Fn() -> bool,
+) -> Result<Answer> {
+    let none = BTreeMap::new();
+    let json =
+        body.map(|_| Ok(("content-type".to_owned(), mask.resolve(&"application/json".into(), &none)?)));
+    let request = Request {
+        method: method.to_owned(),
+        url: mask.resolve(&url.into(), &none)?,
+        bearer: bearer.map(|secret| mask.read(secret)).transpose()?,
+        headers: json.into_iter().collect::<Result<_>>()?,
+        body: body.map(|body| mask.resolve(&body.into(), &none)).transpose()?,
+    };
+    request.send(Instant::now() + PATIENCE, stop)
 }
 
 fn carry_out(
@@ -261,7 +297,7 @@ fn carry_out(
             let end = command.start(&sink, None)?.finish(deadline, stop, GRACE)?;
             let said = || -> String {
                 let lines = lines.lock().map(|open| open.1.clone()).unwrap_or_default();
-                lines.iter().map(|line| format!("\n  | {line}")).collect()
+                lines.iter().map(|line| format!("\n{SAID}{line}")).collect()
             };
             match end {
                 End::Exited(status) if status.success() => Ok(format!("ran {task}")),
@@ -275,14 +311,7 @@ fn carry_out(
             }
         }
         WatchAction::Http { method, url, bearer } => {
-            let request = Request {
-                method: method.clone(),
-                url: mask.resolve(&url.as_str().into(), &none)?,
-                bearer: bearer.as_ref().map(|secret| mask.read(secret)).transpose()?,
-                headers: BTreeMap::new(),
-                body: None,
-            };
-            let answer = request.send(Instant::now() + PATIENCE, stop)?;
+            let answer = ask(&mask, (method, url, bearer.as_ref()), None, stop)?;
             if !(200..300).contains(&answer.status) {
                 let said = mask.hide(answer.body.lines().next().unwrap_or_default()).into_owned();
                 bail!("{method} {url} answered {}: {said}", answer.status);

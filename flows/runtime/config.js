@@ -38,7 +38,7 @@ const VARIABLES = {
   LLM_BASE_URL,
   LLM_MODEL,
   LLM_API_KEY_FILE: secretFile(),
-  MCP_SERVERS: namedUrls('name=url[,name=url], as tools=http://127.0.0.1:4100/mcp'),
+  MCP_SERVERS: optional(namedUrls('name=url[,name=url], as tools=http://127.0.0.1:4100/mcp'), {}),
   OPS_TOKEN_FILE: secretFile(),
   API_KEY_FILE: secretFile(),
 };

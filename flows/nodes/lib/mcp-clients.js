@@ -75,6 +75,9 @@ class McpClients {
   }
 
   async #find(server, tool, timeoutMs) {
+    if (Object.keys(this.servers).length === 0) {
+      throw new Failure(`the tool ${tool} cannot be called: this platform has no MCP server; name one in MCP_SERVERS, or call no tool`, { code: 'mcp_not_configured', permanent: true });
+    }
     if (server) this.#addressOf(server);
     const names = server ? [server] : Object.keys(this.servers);
     const found = (lists) => {

@@ -19,6 +19,11 @@ const DATABASE: &str = "postgres";
 const PROVIDER: &str = "llm";
 const SERVERS: &str = "mcp";
 
+/// Lists the MCP servers for the nodes. A platform that sets it nowhere has none: then no check calls a tool, and what a tool
+/// would have answered is not judged.
+const SERVERS_VARIABLE: &str = "MCP_SERVERS";
+const TOOL_ANSWER: &str = "tool";
+
 /// Where the first node of the first row stands on the canvas, and the distances between nodes and rows, in pixels.
 const LEFT: u16 = 140;
 const TOP: u16 = 80;
@@ -43,10 +48,25 @@ fn generate(platform: &Platform) -> Vec<Artifact> {
         place: None,
         wires: None,
     }];
+    let mut variables = platform.services.iter().flat_map(|service| &service.variables);
+    let has_tools = variables.any(|variable| variable.name == SERVERS_VARIABLE);
     for (check, y) in platform.smoke.checks.iter().zip((TOP..).step_by(usize::from(ROW))) {
-        nodes.extend(row(check, y));
+        if has_tools { nodes.extend(row(check, y)) } else { nodes.extend(row(&without_tools(check), y)) }
     }
     vec![Artifact::file("flows/test-smoke.json", write(&nodes))]
+}
+
+fn without_tools(check: &SmokeCheck) -> SmokeCheck {
+    let mut check = check.clone();
+    let judged = check.expects.len();
+    check.steps.retain(|step| !matches!(step, SmokeStep::CallTool { .. }));
+    check.expects.retain(|condition| condition.property.split('.').next() != Some(TOOL_ANSWER));
+    if let (true, Some(left)) =
+        (check.detail == TOOL_ANSWER && check.expects.len() < judged, check.expects.first())
+    {
+        check.detail = left.property;
+    }
+    check
 }
 
 fn row(check: &SmokeCheck, y: u16) -> Vec<Node> {

@@ -197,3 +197,29 @@ fn every_generated_file_is_marked_for_git() {
 fn this_platform_is_valid() {
     assert_eq!(platform().validate(), []);
 }
+
+#[test]
+fn a_platform_without_mcp_servers_checks_its_routing_all_the_same() {
+    let flow = |platform: &Platform| -> Vec<serde_json::Value> {
+        let made = generate(platform, &[]);
+        let flow = made.iter().find(|artifact| artifact.path == "flows/test-smoke.json").unwrap();
+        serde_json::from_str(&flow.contents).unwrap()
+    };
+    let types =
+        |flow: &[serde_json::Value], kind: &str| flow.iter().filter(|node| node["type"] == kind).count();
+    let whole = flow(&platform());
+    let mut without = platform();
+    for service in &mut without.services {
+        service.variables.retain(|variable| variable.name != "MCP_SERVERS");
+    }
+    let left = flow(&without);
+    assert_eq!((types(&whole, "mcp-call"), types(&left, "mcp-call")), (1, 0));
+    for kind in ["smoke-in", "smoke-out", "mcp-router"] {
+        assert_eq!(types(&whole, kind), types(&left, kind), "{kind}");
+    }
+    let judged = left.iter().find(|node| node["id"] == "smoke-mcp-routing-out").unwrap();
+    assert_eq!(judged["rules"].as_array().unwrap().len(), 1, "{judged:#}");
+    assert_eq!((&judged["rules"][0]["property"], &judged["detail"]), (&"route".into(), &"route".into()));
+    let last = left.iter().find(|node| node["id"] == "smoke-mcp-routing-3").unwrap();
+    assert_eq!(last["wires"][1], serde_json::json!(["smoke-mcp-routing-out"]), "the way ends at the judge");
+}

@@ -20,6 +20,10 @@ module.exports = (RED) => {
     if (!/\S/.test(definition.prompt ?? '')) throw new Error(`${place} has no prompt: expected a text or a template such as {{payload}}`);
     const problems = [];
     const body = bodyFields(definition.body, problems);
+    for (const [field, least] of [['temperature', 0], ['maxTokens', 1], ['timeout', 1], ['retries', 0]]) {
+      const given = numberOr(definition[field], least);
+      if (!(given >= least)) problems.push(`its ${field} is '${definition[field]}': expected a number from ${least} on, or nothing`);
+    }
     if (problems.length > 0) throw new Error(`the request of ${place} cannot work: ${problems.join('; ')}`);
 
     // Providers that are asked next have their own models.

@@ -1,7 +1,7 @@
 'use strict';
 
 const { launcherOf } = require('./lib/launcher');
-const { failMessage } = require('./lib/failure');
+const { Failure, failMessage, shortened } = require('./lib/failure');
 const { propertyOf } = require('./lib/rules');
 const { journalOf } = require('./lib/tool-journal');
 
@@ -29,7 +29,11 @@ module.exports = (RED) => {
       let server = definition.server || 'any';
       let outcome = 'ok';
       try {
-        const args = propertyOf(message, from) ?? {};
+        const args = propertyOf(message, from);
+        if (args === null || typeof args !== 'object' || Array.isArray(args)) {
+          const found = args === undefined ? 'nothing' : JSON.stringify(args);
+          throw new Failure(`the arguments of the tool ${tool} are msg.${from}: expected an object, found ${shortened(found, 100)}`, { code: 'mcp_arguments', permanent: true });
+        }
         message.tool = await clients.call({ server: definition.server, tool, args, taskId: message.task_id, timeoutMs, journal: journal(message) });
         server = message.tool.server;
         if (message.tool.cleaned !== undefined) {

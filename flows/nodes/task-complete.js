@@ -1,5 +1,6 @@
 'use strict';
 
+const { Failure, failMessage } = require('./lib/failure');
 const { launcherOf } = require('./lib/launcher');
 const { propertyOf } = require('./lib/rules');
 
@@ -12,7 +13,10 @@ module.exports = (RED) => {
 
     this.on('input', (message, _send, done) => {
       const result = propertyOf(message, property);
-      if (result === undefined) return done(new Error(`the message has no ${property}: a completed task needs a result`));
+      if (result === undefined) {
+        const text = `the message has no ${property}: a completed task needs a result`;
+        return failMessage(message, new Failure(text, { code: 'result_missing', permanent: true }), done);
+      }
       if (!attempts.settle(message.task?.key, { result })) {
         log.warn({ attempt_key: message.task?.key }, 'the attempt was settled before: this result is not stored');
       }

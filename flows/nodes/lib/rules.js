@@ -24,6 +24,18 @@ function holds(rule, message) {
   return OPERATORS[rule.operator](actual, rule.value);
 }
 
+// Whether the earlier rule holds for every message that the later one is for, as far as that can be seen.
+function takesAll(earlier, later) {
+  if (earlier.property !== later.property) return false;
+  if (earlier.operator === later.operator && earlier.value === later.value) return true;
+  if (later.operator !== 'equals' || earlier.operator === 'equals property') return false;
+  try {
+    return OPERATORS[earlier.operator](later.value, earlier.value);
+  } catch {
+    return false;
+  }
+}
+
 // What is wrong with a rule shows when the flows start, not when the first message comes.
 function problemsOf(rules, outputs) {
   const problems = [];
@@ -40,8 +52,10 @@ function problemsOf(rules, outputs) {
         problems.push(`${place} has a pattern that is not valid: ${error.message}`);
       }
     }
-    if (outputs !== undefined && !outputs.includes(rule.output)) {
-      problems.push(`${place} names the output '${rule.output}': expected one of ${outputs.join(', ')}`);
+    if (outputs !== undefined) {
+      if (!outputs.includes(rule.output)) problems.push(`${place} names the output '${rule.output}': expected one of ${outputs.join(', ')}`);
+      const first = rules.slice(0, index).findIndex((earlier) => takesAll(earlier, rule));
+      if (first !== -1) problems.push(`${place} never holds where rule ${first + 1} does not: change it, or put it before that one`);
     }
   });
   return problems;

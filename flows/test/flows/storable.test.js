@@ -23,7 +23,7 @@ before(async () => {
       const failing = { ...byId['worker-store'], id: 'odd-failure', type: 'task-fail' };
       const odd = { ...byId['worker-answer'], id: 'odd', func: 'msg.failure = { message: "a\\u0000b", code: 7, permanent: true }; return msg;', wires: [['odd-failure']] };
       nodes.push(failing, odd);
-      byId['worker-route'].rules.push({ property: 'payload.question', operator: 'equals', value: 'fail oddly', output: 'odd' });
+      byId['worker-route'].rules.unshift({ property: 'payload.question', operator: 'equals', value: 'fail oddly', output: 'odd' });
       byId['worker-route'].outputNames.push('odd');
       byId['worker-route'].outputs += 1;
       byId['worker-route'].wires.splice(-1, 0, ['odd']);

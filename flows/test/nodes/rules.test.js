@@ -55,6 +55,22 @@ test('every mistake in the rules is told at once', () => {
   assert.match(problems[3], /rule 3 names the output 'b': expected one of a/);
 });
 
+test('a router has no rule that an earlier one leaves nothing for', () => {
+  const equals = (value) => ({ ...rule('workflow_id', 'equals', value), output: 'a' });
+  for (const [earlier, later] of [
+    [equals('x'), equals('x')], [rule('workflow_id', 'exists'), equals('x')], [rule('workflow_id', 'matches', '^x'), equals('xy')],
+    [rule('workflow_id', 'differs', 'y'), equals('x')], [rule('payload.n', 'above', '4'), { ...rule('payload.n', 'equals', '5'), output: 'a' }],
+    [rule('workflow_id', 'exists'), { ...rule('workflow_id', 'exists'), output: 'a' }],
+  ]) {
+    const said = problemsOf([{ output: 'a', ...earlier }, equals('other'), { ...later, output: 'a' }], ['a']).at(-1);
+    assert.equal(said, 'rule 3 never holds where rule 1 does not: change it, or put it before that one', JSON.stringify([earlier, later]));
+  }
+  for (const [earlier, later] of [
+    [equals('y'), equals('x')], [rule('payload.text', 'exists'), equals('x')], [rule('workflow_id', 'matches', '^x'), equals('y')], [rule('workflow_id', 'matches', '^x'), rule('workflow_id', 'exists')],
+    [rule('workflow_id', 'equals property', 'other'), equals('x')], [equals('x'), rule('workflow_id', 'differs', 'x')],
+  ]) assert.deepEqual(problemsOf([{ output: 'a', ...earlier }, { output: 'a', ...later }], ['a']), [], JSON.stringify([earlier, later]));
+});
+
 test('what was expected and found is said', () => {
   assert.equal(explain(rule('payload.n', 'above', '9'), message), 'expected payload.n above "9", found 5');
   assert.equal(explain(rule('payload.x', 'exists'), message), 'expected payload.x exists, found nothing');

@@ -46,7 +46,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("plan", &["called", "escape", "exit", "files", "nearest", "terminal"]),
     ("tools", &["context", "exit", "files", "terminal"]),
     ("artifacts", &["checks", "files", "platform", "site"]),
-    ("checks", &["nearest", "shorten"]),
+    ("checks", &["escape", "nearest", "shorten"]),
     ("review", &["artifacts", "nearest", "platform"]),
     ("site", &["exit", "files", "nearest", "shorten"]),
     ("thresholds", &["exit", "files", "shorten", "site"]),

@@ -12,6 +12,7 @@ pub mod code;
 mod document;
 mod endings;
 mod graph;
+mod limits;
 mod references;
 mod routes;
 mod routing;
@@ -43,6 +44,8 @@ pub struct Source<'a> {
 pub struct Input<'a> {
     pub files: &'a [Source<'a>],
     pub home: Home,
+    /// Seconds after which the edge gives up waiting for an answer.
+    pub edge_limit: u16,
     /// `catalogue.json`: node type -> module and version. Without one, the types of Node-RED itself are known.
     pub catalogue: Option<Source<'a>>,
     /// The editor's definitions of our own nodes: `nodes/*.html`.
@@ -88,6 +91,8 @@ pub enum Rule {
     Libraries,
     /// An http in that Node-RED or Express refuses, or that never gets a request.
     Route,
+    /// A limit for requests that is none.
+    Limit,
     /// An inject whose cron expression Node-RED refuses.
     Schedule,
     /// A configuration node that is not there or of another type.
@@ -188,6 +193,7 @@ pub fn judge(input: &Input<'_>) -> Vec<Finding> {
     structure::check(&flows, types.as_ref(), &without_input, input.home, &mut findings);
     if input.home == Home::Platform {
         structure::check_platform(&flows, input.files[0].name, &mut findings);
+        limits::check(&flows, input.edge_limit, &mut findings);
     }
     routes::check(&flows, &mut findings);
     schedules::check(&flows, &mut findings);

@@ -91,6 +91,7 @@ fn judged(platform: &str, smoke: &str, catalogue: &str) -> Vec<Finding> {
             Source { name: "test-smoke.json", text: smoke },
         ],
         home: Home::Platform,
+        edge_limit: 60,
         catalogue: Some(Source { name: "catalogue.json", text: catalogue }),
         editor: &[Source { name: "sql-query.html", text: EDITOR }],
         credential_files: &[],
@@ -360,6 +361,32 @@ fn what_node_red_refuses_or_drops_is_refused_before() {
             "libraries on a disabled tab",
             |n| at(n, "leftover")["libs"] = json!([{"var": "fs", "module": "fs"}]),
             &[(Rule::Libraries, "leftover")],
+        ),
+        (
+            "a limit of a tab and of a group that are none",
+            |n| {
+                at(n, "api")["env"] =
+                    json!([{"name": "REQUEST_LIMIT_SECONDS", "value": "soon", "type": "str"}]);
+                at(n, "group")["env"] =
+                    json!([{"name": "REQUEST_LIMIT_SECONDS", "value": "60", "type": "num"}]);
+                at(n, "old")["env"] =
+                    json!([{"name": "REQUEST_LIMIT_SECONDS", "value": "-1", "type": "num"}]);
+            },
+            &[(Rule::Limit, "api"), (Rule::Limit, "group")],
+        ),
+        (
+            "limits, one that only the running flows know, and another variable",
+            |n| {
+                at(n, "api")["env"] = json!([
+                    {"name": "REQUEST_LIMIT_SECONDS", "value": "45", "type": "num"},
+                    {"name": "OTHER", "value": "soon", "type": "str"},
+                ]);
+                at(n, "group")["env"] =
+                    json!([{"name": "REQUEST_LIMIT_SECONDS", "value": "0.5", "type": "str"}]);
+                at(n, "shared")["env"] =
+                    json!([{"name": "REQUEST_LIMIT_SECONDS", "value": "LIMIT", "type": "env"}]);
+            },
+            &[],
         ),
         ("no libraries", |n| at(n, "work")["libs"] = json!([]), &[]),
         (
@@ -1021,6 +1048,7 @@ fn judged_by(nodes: &[Value], home: Home, answer: Result<(), &str>) -> (Vec<Find
     let findings = judge(&Input {
         files: &[Source { name: "flows.json", text: &text(nodes) }],
         home,
+        edge_limit: 60,
         catalogue: Some(Source { name: "catalogue.json", text: CATALOGUE }),
         editor: &[],
         credential_files: &[],
@@ -1171,6 +1199,7 @@ fn a_credential_file_is_refused() {
     let findings = judge(&Input {
         files: &[Source { name: "flows.json", text: "[]" }],
         home: Home::Platform,
+        edge_limit: 60,
         catalogue: Some(Source { name: "catalogue.json", text: CATALOGUE }),
         editor: &[],
         credential_files: &["flows/flows_cred.json".to_owned()],
@@ -1220,6 +1249,7 @@ fn flows_of_elsewhere_are_judged_by_what_node_red_itself_has() {
         let found = judge(&Input {
             files: &[Source { name: "theirs.json", text: &text(nodes) }],
             home: Home::Elsewhere,
+            edge_limit: 60,
             catalogue: catalogue.map(|text| Source { name: "types.json", text }),
             editor: &[],
             credential_files: &[],

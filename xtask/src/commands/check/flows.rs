@@ -14,6 +14,7 @@ use crate::checks::sarif;
 use crate::context::Context;
 use crate::exit::{Reported, refused};
 use crate::files;
+use crate::platform::edge;
 use crate::platform::gates::flows::gate;
 use crate::stdout;
 use crate::tools::{NpmProject, Toolbox, progress};
@@ -161,6 +162,7 @@ fn judge(root: &Path, candidate: Option<String>, engines: Option<Engines<'_>>) -
     Ok(flows::judge(&Input {
         files: &[Source { name: PLATFORM, text: &platform }, Source { name: SMOKE, text: &smoke }],
         home: Home::Platform,
+        edge_limit: edge::POLICY.idle_limit_seconds,
         catalogue: Some(Source { name: CATALOGUE, text: &catalogue }),
         editor: &editor,
         credential_files: &credential_files,
@@ -190,6 +192,7 @@ fn judge_files(paths: &[PathBuf], catalogue: Option<&Path>, engines: Engines<'_>
         findings.extend(flows::judge(&Input {
             files: &[Source { name, text }],
             home: Home::Elsewhere,
+            edge_limit: edge::POLICY.idle_limit_seconds,
             catalogue: catalogue.as_ref().map(|(name, text)| Source { name, text }),
             editor: &[],
             credential_files: &[],

@@ -49,12 +49,13 @@ function createDeployment({ RED, storage, failures, log }) {
       return home?.type === 'subflow' || home?.disabled === true;
     };
     const expected = nodes.filter((node) => !STRUCTURE.has(node.type) && !isOff(node));
-    return missingOf(expected, (id) => RED.nodes.getNode(id), byId, '');
+    return missingOf(expected, (id) => RED.nodes.getNode(id), '');
   }
 
-  function missingOf(expected, find, groups, where) {
+  function missingOf(expected, find, where) {
     return expected.flatMap((node) => {
-      if (node.d === true || (node.g && inDisabledGroup(node, groups))) return [];
+      // Of groups, Node-RED does not read it.
+      if (node.d === true) return [];
       const found = find(node.id);
       const id = node._alias ?? node.id;
       // The place of a subflow's instance that failed has what is left of it.
@@ -66,9 +67,9 @@ function createDeployment({ RED, storage, failures, log }) {
     });
   }
 
-  function missingWithin({ flow: { configs = {}, nodes = {}, groups = {} }, activeNodes }, where) {
+  function missingWithin({ flow: { configs = {}, nodes = {} }, activeNodes }, where) {
     const expected = [...Object.values(configs), ...Object.values(nodes)];
-    return missingOf(expected, (id) => activeNodes[id], new Map(Object.entries(groups)), where);
+    return missingOf(expected, (id) => activeNodes[id], where);
   }
 
   async function deploy(nodes, rev) {
@@ -134,11 +135,6 @@ function createDeployment({ RED, storage, failures, log }) {
 
 function textsOf(missing) {
   return [...new Set(missing.map(({ text }) => text))].join('; ');
-}
-
-function inDisabledGroup(node, byId) {
-  for (let group = byId.get(node.g); group; group = byId.get(group.g)) if (group.d === true) return true;
-  return false;
 }
 
 function changedIds(before, after) {

@@ -24,6 +24,10 @@ const BROKEN = {
     nodes: [config('bad'), node('user', 'base', 'fixture-needs', [], { needs: 'bad' })],
     told: `node bad (fixture-broken) could not be started: ${PLANTED}; node user (fixture-needs) could not be started: planted: bad is missing`,
   },
+  'a node in a disabled group, which Node-RED starts all the same': {
+    nodes: [{ id: 'off', type: 'group', z: 'base', name: 'off', d: true, nodes: ['bad'] }, node('bad', 'base', 'fixture-broken', [], { g: 'off' })],
+    told: `node bad (fixture-broken) could not be started: ${PLANTED}`,
+  },
   'a node in a subflow': {
     nodes: [subflow('sub'), node('inner', 'sub', 'fixture-broken'), node('one', 'base', 'subflow:sub'), node('two', 'base', 'subflow:sub')],
     told: ['one', 'two'].map((id) => `node inner (fixture-broken) in the subflow instance ${id} could not be started: ${PLANTED}`).join('; '),

@@ -1,5 +1,6 @@
 //! Every request is answered, also when a node fails: without a catch Node-RED leaves the client hanging.
 
+use std::cell::RefCell;
 use std::collections::HashMap;
 
 use super::document::{Flows, Node};
@@ -77,6 +78,8 @@ struct Catches<'f, 'a> {
     flows: &'f Flows<'a>,
     graph: &'f Graph<'f, 'a>,
     by_z: HashMap<&'f str, Vec<usize>>,
+    /// Of nodes on tabs, as far as somebody asked: it does not depend on the way.
+    covered: RefCell<HashMap<usize, bool>>,
 }
 
 impl<'f, 'a> Catches<'f, 'a> {
@@ -87,12 +90,19 @@ impl<'f, 'a> Catches<'f, 'a> {
                 by_z.entry(z).or_default().push(index);
             }
         }
-        Self { flows, graph, by_z }
+        Self { flows, graph, by_z, covered: RefCell::default() }
     }
 
     /// Whether a request on this way is answered when the node fails.
     fn cover(&self, index: usize, way: &Way) -> bool {
         let node = &self.flows.nodes[index];
+        if self.graph.subflow_of(node).is_some() {
+            return self.covers(node, way);
+        }
+        *self.covered.borrow_mut().entry(index).or_insert_with(|| self.covers(node, way))
+    }
+
+    fn covers(&self, node: &Node<'_>, way: &Way) -> bool {
         if WITHOUT_FAILURES.contains(&node.kind.as_str()) {
             return true;
         }

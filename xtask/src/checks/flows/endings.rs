@@ -2,7 +2,7 @@
 //!
 //! Whether one does end there, the message decides, so these are warnings.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use serde_json::Value;
 
@@ -16,17 +16,26 @@ pub struct Endings<'f, 'a> {
     graph: &'f Graph<'f, 'a>,
     /// Node -> why, and the http ins whose messages come by.
     found: BTreeMap<usize, (String, Vec<usize>)>,
+    /// Nodes on tabs that were looked at: what ends there does not depend on who comes by.
+    looked_at: HashSet<usize>,
 }
 
 impl<'f, 'a> Endings<'f, 'a> {
     pub fn new(flows: &'f Flows<'a>, graph: &'f Graph<'f, 'a>) -> Self {
-        Self { flows, graph, found: BTreeMap::new() }
+        Self { flows, graph, found: BTreeMap::new(), looked_at: HashSet::new() }
     }
 
     /// Looks along the way of an http in. What ends in a called part is the time-out of its call.
     pub fn look(&mut self, http_in: usize, way: &Way) {
         let answered = |start| self.graph.is_answered(start, way);
         for &index in &way.own {
+            let on_tab = self.graph.subflow_of(&self.flows.nodes[index]).is_none();
+            if on_tab && !self.looked_at.insert(index) {
+                if let Some((_, http_ins)) = self.found.get_mut(&index) {
+                    http_ins.push(http_in);
+                }
+                continue;
+            }
             let Some(why) = self.why(index, &answered).filter(|_| answered(index)) else { continue };
             self.found.entry(index).or_insert((why, vec![])).1.push(http_in);
         }
@@ -61,6 +70,12 @@ impl<'f, 'a> Endings<'f, 'a> {
         match node.kind.as_str() {
             "switch" => self.switch(node, answered),
             "rbe" => Some("it lets through only what changed; leave it out of the way to a response".to_owned()),
+            // Below 0 it repeats what comes, and drops nothing.
+            "trigger" if number("duration") >= 0.0 => Some(
+                "it passes one message on and drops those that come before it is ready again; leave it out of the way to \
+                 a response"
+                    .to_owned(),
+            ),
             "join" if text("mode") == "custom" && number("count") > 0.0 && number("timeout") <= 0.0 => {
                 Some("it waits for a count of messages, which may not come; give it a time-out".to_owned())
             }

@@ -65,7 +65,12 @@ pub struct Way {
 impl Way {
     /// Whether an http response is on it.
     pub fn answers(&self, flows: &Flows<'_>) -> bool {
-        self.own.union(&self.called).any(|&index| flows.nodes[index].kind == "http response")
+        self.has(flows, "http response")
+    }
+
+    /// Whether a node of this type is on it.
+    pub fn has(&self, flows: &Flows<'_>, kind: &str) -> bool {
+        self.own.iter().chain(&self.called).any(|&index| flows.nodes[index].kind == kind)
     }
 }
 
@@ -166,12 +171,35 @@ impl<'f, 'a> Graph<'f, 'a> {
         if self.subflow_of(&self.flows.nodes[start]).is_some() {
             return self.reach(start, Bounds { by: Some(&way.own), ..Bounds::default() }).answers(self.flows);
         }
-        let known = self.answered.borrow().get(&start).copied();
-        known.unwrap_or_else(|| {
-            let answered = self.reach(start, Bounds::default()).answers(self.flows);
-            self.answered.borrow_mut().insert(start, answered);
-            answered
-        })
+        self.is_answered_from_tab(start)
+    }
+
+    /// Of a node on a tab. A walk ends where an earlier one knows how it goes on, so that a long chain is walked once.
+    fn is_answered_from_tab(&self, start: usize) -> bool {
+        let mut known = self.answered.borrow_mut();
+        let on_tab = |index: usize, how: Walk| {
+            how == Walk::Free && self.subflow_of(&self.flows.nodes[index]).is_none()
+        };
+        let mut seen = HashSet::new();
+        let mut open = vec![(start, Walk::Free)];
+        let mut answered = false;
+        while let (Some((index, how)), false) = (open.pop(), answered) {
+            match known.get(&index).filter(|_| on_tab(index, how)) {
+                Some(&known) => answered = known,
+                None if self.enabled[index] && seen.insert((index, how)) => {
+                    answered = self.flows.nodes[index].kind == "http response";
+                    self.next(index, how, Bounds::default(), &mut open);
+                }
+                None => {}
+            }
+        }
+        known.insert(start, answered);
+        if !answered {
+            known.extend(
+                seen.into_iter().filter(|&(index, how)| on_tab(index, how)).map(|(index, _)| (index, false)),
+            );
+        }
+        answered
     }
 
     pub fn subflow_of(&self, node: &Node<'_>) -> Option<&'f Node<'a>> {

@@ -3,7 +3,7 @@
 //! [`document`] makes nodes of the files' text, [`graph`] follows messages, and the rules judge: [`structure`] what
 //! holds the files together, [`references`] that configuration nodes are there, [`routes`] and [`schedules`] that Node-RED
 //! takes what http ins and injects ask for, [`answers`] that every request is answered, [`endings`] where it may not be,
-//! [`routing`] that each workflow has a rule, [`secrets`] that none is written down, [`code`] that what is compiled parses.
+//! [`routing`] that each workflow has a rule and an end, [`secrets`] that none is written down, [`code`] that what is compiled parses.
 //! Pure: the caller reads the files and asks the engines.
 
 mod answers;
@@ -93,7 +93,7 @@ pub enum Rule {
     Route,
     /// A limit for requests that is none.
     Limit,
-    /// An inject whose cron expression Node-RED refuses.
+    /// An inject whose cron expression or interval Node-RED refuses.
     Schedule,
     /// A configuration node that is not there or of another type.
     ConfigReference,
@@ -109,7 +109,7 @@ pub enum Rule {
     NoCatch,
     /// A request that may not be answered, as its message has it.
     MayEnd,
-    /// A workflow that a router has no rule for.
+    /// A workflow that a router has no rule for, or whose tasks cannot complete.
     Routing,
     /// Code of a function that does not parse.
     Code,

@@ -1,5 +1,6 @@
 //! Each workflow has a rule in the router that its tasks come to. What no rule wants leaves by the fallback, where another
-//! workflow's prompt awaits it; a rule may name the fallback where that is meant.
+//! workflow's prompt awaits it; a rule may name the fallback where that is meant. Tasks that come to no task-complete never
+//! complete, which is a warning.
 //!
 //! Rules are read as `flows/nodes/lib/rules.js` does, as far as the workflow decides them.
 
@@ -9,8 +10,8 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use super::document::{Flows, Node};
-use super::graph::{Bounds, Graph};
-use super::{Finding, Rule, finding};
+use super::graph::{Bounds, Graph, Way};
+use super::{Finding, Rule, finding, warning};
 
 /// The last output, as a rule names it.
 const FALLBACK: &str = "fallback";
@@ -40,10 +41,17 @@ pub fn check(flows: &Flows<'_>, graph: &Graph<'_, '_>, findings: &mut Vec<Findin
                 routed.outputs
             })
         };
-        for (worker, _) in of_kind("task-worker") {
-            graph.reach(worker, Bounds { outputs: Some(&outputs), ..Bounds::default() });
+        let ways: Vec<Way> = of_kind("task-worker")
+            .map(|(worker, _)| graph.reach(worker, Bounds { outputs: Some(&outputs), ..Bounds::default() }))
+            .collect();
+        let unrouted = unrouted.into_inner();
+        if unrouted.is_empty() && !ways.is_empty() && !ways.iter().any(|way| way.has(flows, "task-complete"))
+        {
+            let message = "its tasks come to no task-complete, so none of them can complete: each attempt ends at the time \
+                           limit, unless it fails before; wire its last node to a task-complete";
+            findings.push(warning(flows, workflow, Rule::Routing, message));
         }
-        for router in unrouted.into_inner() {
+        for router in unrouted {
             let router = &flows.nodes[router];
             let message = format!(
                 "no rule of the router \"{}\" ({}) is for its tasks, so they leave by the fallback, with what that asks of \

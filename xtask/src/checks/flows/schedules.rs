@@ -1,4 +1,4 @@
-//! What an inject asks of cronosjs 1.7.1, Node-RED's reader of cron expressions, whose grammar is its own: from five to
+//! What an inject asks of its timer, and of cronosjs 1.7.1, Node-RED's reader of cron expressions, whose grammar is its own: from five to
 //! seven fields, with `?`, `L`, `W` and `#`. An expression that it refuses leaves the node broken, or ends Node-RED when
 //! the node also injects once.
 
@@ -17,9 +17,18 @@ const WEEKDAYS: &[&str] = &["sun", "mon", "tue", "wed", "thu", "fri", "sat"];
 /// The last full year of a date in JavaScript.
 const LAST_YEAR: u64 = 275_759;
 
-/// Judges each enabled inject that goes by a cron expression.
+/// Seconds between two messages of an inject, at most: Node-RED leaves out an interval that is longer.
+const LONGEST: f64 = 2_147_483.0;
+
+/// Judges each enabled inject that goes by a cron expression or an interval.
 pub fn check(flows: &Flows<'_>, findings: &mut Vec<Finding>) {
     for node in flows.nodes.iter().filter(|node| node.kind == "inject" && flows.enabled(node)) {
+        if interval(node).is_some_and(|seconds| seconds > LONGEST) {
+            let message = format!(
+                "Node-RED refuses its interval, which may be {LONGEST} s (24 days) at most; shorten it, or give it a time of day"
+            );
+            findings.push(finding(flows, node, Rule::Schedule, message));
+        }
         // A variable is known only when the flows run.
         let Some(cron) = node.text("crontab").filter(|cron| !repeats(node) && !cron.contains("${")) else {
             continue;
@@ -36,12 +45,15 @@ pub fn check(flows: &Flows<'_>, findings: &mut Vec<Finding>) {
 
 /// With an interval, Node-RED does not look at the cron expression.
 fn repeats(node: &Node<'_>) -> bool {
-    match node.fields.get("repeat") {
-        Some(Value::Number(seconds)) => seconds.as_f64().is_some_and(|seconds| seconds > 0.0),
-        Some(Value::String(text)) => {
-            text.contains("${") || text.trim().parse().is_ok_and(|seconds: f64| seconds > 0.0)
-        }
-        _ => false,
+    node.text("repeat").is_some_and(|text| text.contains("${"))
+        || interval(node).is_some_and(|seconds| seconds > 0.0 && seconds <= LONGEST)
+}
+
+fn interval(node: &Node<'_>) -> Option<f64> {
+    match node.fields.get("repeat")? {
+        Value::Number(seconds) => seconds.as_f64(),
+        Value::String(text) => text.trim().parse().ok(),
+        _ => None,
     }
 }
 

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::*;
 
 const CATALOGUE: &str = r#"{
-    "catch": {"module": "node-red", "version": "5.0.7"}, "change": {}, "complete": {}, "debug": {}, "function": {}, "join": {}, "rbe": {}, "switch": {}, "delay": {}, "batch": {},
+    "catch": {"module": "node-red", "version": "5.0.7"}, "change": {}, "complete": {}, "debug": {}, "function": {}, "join": {}, "rbe": {}, "switch": {}, "trigger": {}, "delay": {}, "batch": {},
     "workflow": {}, "mcp-router": {}, "task-worker": {}, "task-complete": {},
     "http in": {}, "http response": {}, "http request": {}, "inject": {}, "junction": {}, "link call": {}, "link in": {}, "link out": {},
     "mqtt in": {}, "smoke-in": {}, "smoke-out": {}, "sql-query": {}, "status": {}, "flowship-postgres": {}, "tls-config": {}
@@ -493,6 +493,16 @@ fn what_node_red_refuses_or_drops_is_refused_before() {
             &[(Rule::Schedule, "a")],
         ),
         (
+            "an interval that is refused, with the longest that is not",
+            |n| {
+                for (id, repeat, cron) in [("a", "2147484", ""), ("b", "2147483", "x"), ("c", "9e9", "x")] {
+                    n.push(json!({"id": id, "type": "inject", "z": "api", "repeat": repeat, "crontab": cron, "x": 1, "y": 1,
+                                  "wires": [[]]}));
+                }
+            },
+            &[(Rule::Schedule, "a"), (Rule::Schedule, "c"), (Rule::Schedule, "c")],
+        ),
+        (
             "a cron expression behind an interval, of a disabled node, from a variable, or none",
             |n| {
                 for (id, fields) in [
@@ -815,6 +825,11 @@ fn where_a_request_may_end_is_a_warning() {
             &[],
         ),
         ("a join of what was split", |n| instead(n, "join", &json!({"mode": "auto", "count": "2"})), &[]),
+        (
+            "a trigger that drops",
+            |n| instead(n, "trigger", &json!({"op1type": "pay", "duration": "0"})),
+            HERE,
+        ),
         ("a batch by count", |n| instead(n, "batch", &json!({"mode": "count", "count": 2})), HERE),
         ("a batch by interval", |n| instead(n, "batch", &json!({"mode": "interval"})), &[]),
         ("a delay that drops", |n| instead(n, "delay", &json!({"pauseType": "rate", "drop": true})), HERE),
@@ -1023,6 +1038,16 @@ fn each_workflow_has_a_rule_where_its_tasks_come() {
     at(&mut nodes, "w-beta")["d"] = json!(true);
     assert!(judged(&text(&nodes), "[]", CATALOGUE).is_empty(), "a workflow that is switched off");
     at(&mut nodes, "w-beta")["d"] = json!(false);
+    at(&mut nodes, "router")["rules"] =
+        json!([rule("equals", "alpha", "one"), rule("equals", "beta", "two")]);
+    at(&mut nodes, "second")["wires"] = json!([[], ["done"]]);
+    let findings = judged(&text(&nodes), "[]", CATALOGUE);
+    let [Finding { level: Level::Warning, rule: Rule::Routing, id, message, .. }] = &findings[..] else {
+        panic!("tasks that come to no end\n{}", listing(&findings))
+    };
+    assert_eq!(id, "w-beta");
+    assert!(message.starts_with("its tasks come to no task-complete"), "{message}");
+    at(&mut nodes, "router")["rules"] = json!([rule("equals", "alpha", "one")]);
     at(&mut nodes, "worker")["wires"] = json!([["done"]]);
     assert!(judged(&text(&nodes), "[]", CATALOGUE).is_empty(), "a router that no task comes to");
 }

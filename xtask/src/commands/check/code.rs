@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::process::Output;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
@@ -45,19 +46,14 @@ pub fn judge(toolbox: &Toolbox, root: &Path, texts: &[Text<'_>]) -> Result<Vec<F
     let mut asked = texts.iter().map(serde_json::to_value).collect::<Result<Vec<_>, _>>()?;
     asked.extend(controls);
     let name = node.display();
-    let handle = duct::cmd(&node, [root.join(JUDGE)])
+    let command = duct::cmd(&node, [root.join(JUDGE)])
         .dir(&folder)
         .full_env([("NODE_PATH", &modules)])
         .stdin_bytes(serde_json::to_vec(&asked)?)
         .stdout_capture()
         .stderr_capture()
-        .unchecked()
-        .start()
-        .with_context(|| format!("{name} cannot be run"))?;
-    let Some(output) = handle.wait_deadline(Instant::now() + LIMIT)? else {
-        handle.kill()?;
-        bail!("{name} {JUDGE} does not answer within {} s", LIMIT.as_secs());
-    };
+        .unchecked();
+    let output = within(LIMIT, &command, &format!("{name} {JUDGE}"))?;
     if !output.status.success() {
         let said = String::from_utf8_lossy(&output.stderr);
         let error =
@@ -76,4 +72,36 @@ pub fn judge(toolbox: &Toolbox, root: &Path, texts: &[Text<'_>]) -> Result<Vec<F
     }
     faults.retain(|fault| fault.index < texts.len());
     Ok(faults)
+}
+
+fn within(limit: Duration, command: &duct::Expression, name: &str) -> Result<Output> {
+    let handle = command.start().with_context(|| format!("{name} cannot be run"))?;
+    match handle.wait_deadline(Instant::now() + limit)? {
+        Some(output) => Ok(output.clone()),
+        None => {
+            handle.kill()?;
+            handle.wait()?;
+            bail!("{name} does not answer within {} s", limit.as_secs_f64());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A judge that goes on for ever is ended, and that is no judgement.
+    #[test]
+    fn a_judge_that_does_not_answer_is_ended() {
+        let folder = tempfile::tempdir().unwrap();
+        let pid = folder.path().join("pid");
+        let judge = duct::cmd!("sh", "-c", "echo $$ > \"$0\"; exec sleep 600", &pid).unchecked();
+        let error = within(Duration::from_millis(500), &judge, "node judge.js").unwrap_err();
+        assert_eq!(error.to_string(), "node judge.js does not answer within 0.5 s");
+        let pid = std::fs::read_to_string(pid).unwrap();
+        assert!(!Path::new("/proc").join(pid.trim()).exists(), "it still runs");
+        let done =
+            within(Duration::from_secs(60), &duct::cmd!("echo", "[]").stdout_capture(), "node").unwrap();
+        assert_eq!(done.stdout, b"[]\n");
+    }
 }

@@ -379,6 +379,16 @@ fn a_new_permission_of_a_workflow_needs_the_label() {
 }
 
 #[test]
+fn what_nobody_classified_needs_the_label() {
+    let root = pull_request(|platform| platform["playbooks"] = Value::Array(vec!["x".into()]));
+    fs::create_dir_all(root.path().join("ops/environments")).unwrap();
+    let (output, summary) = reviewed(root.path(), "[]");
+    assert_eq!(output.status.code(), Some(1), "{}", text(&output.stderr));
+    let line = "| loosens a limit | removes playbooks (not classified: counts as loosening) |";
+    assert!(summary.contains(line), "{summary}");
+}
+
+#[test]
 fn a_neutral_change_needs_no_label() {
     let root = pull_request(|platform| service(platform, "edge")["purpose"] = "x".into());
     fs::create_dir_all(root.path().join("ops/environments")).unwrap();

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use crate::review::part::identity;
 
 /// One step on the way to a value.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Segment {
     Field(String),
     Item(String),

@@ -6,6 +6,9 @@
 
 mod class;
 mod difference;
+mod table;
+#[cfg(test)]
+mod types;
 mod words;
 
 use serde::{Deserialize as _, Serialize};
@@ -29,20 +32,25 @@ pub struct Sentence {
 /// Every change from one serialised platform to another; those of the graver classes first, then as the model has
 /// them.
 pub fn sentences(before: &Value, after: &Value) -> Vec<Sentence> {
-    let mut sentences: Vec<_> = differences(before, after)
+    let all: Vec<_> = differences(before, after)
         .into_iter()
         .flat_map(|difference| {
             let inside = inside(&difference);
             std::iter::once(difference).chain(inside)
         })
-        .map(|difference| Sentence {
-            class: class::of(&difference),
-            text: words::of(&difference, after),
-            place: difference.names().join("/"),
-            before: difference.before,
-            after: difference.after,
-        })
         .collect();
+    let sentence = |difference: &Difference| {
+        let class = class::of(difference, &all);
+        let unclassified = if class.is_none() { " (not classified: counts as loosening)" } else { "" };
+        Sentence {
+            class: class.unwrap_or(ChangeClass::LoosensLimit),
+            text: words::of(difference, after) + unclassified,
+            place: difference.names().join("/"),
+            before: difference.before.clone(),
+            after: difference.after.clone(),
+        }
+    };
+    let mut sentences: Vec<_> = all.iter().map(sentence).collect();
     sentences.sort_by_key(|sentence| sentence.class);
     sentences
 }
@@ -54,7 +62,7 @@ fn inside(difference: &Difference) -> Vec<Difference> {
         _ if difference.reordered => return vec![],
         ["services", _] => &["edges", "ports", "secrets"],
         ["workflows", _] => &["triggers", "jobs"],
-        ["workflows", _, "jobs", _] => &["permissions", "secrets"],
+        ["workflows", _, "jobs", _] => &["permissions", "secrets", "actions"],
         _ => return vec![],
     };
     let list = |whole: &Option<Value>, field| {
@@ -136,7 +144,7 @@ mod tests {
         SecretUse, Service,
     };
 
-    use super::{needs_label, page, rule, sentences};
+    use super::{Sentence, needs_label, page, rule, sentences};
     use crate::platform::{node_red, platform, secrets};
     use crate::review::ablation::{Model, without};
     use crate::review::part::{Part, Step};
@@ -263,6 +271,17 @@ mod tests {
                 LoosensLimit,
                 "gate format: limit seconds changes 120 -> 240",
             ),
+            (|p| service(p, "edge").scrape = None, LoosensLimit, "service edge: removes scrape"),
+            (
+                |p| p.services.retain(|service| service.id.0 != "barman"),
+                LoosensLimit,
+                "removes service barman",
+            ),
+            (
+                |p| service(p, "edge").alerts[0].for_minutes = 60,
+                LoosensLimit,
+                "service edge, alert EdgeErrors: for minutes changes 5 -> 60",
+            ),
             (|p| service(p, "edge").alerts.clear(), LoosensLimit, "service edge: removes alert EdgeErrors"),
             (|p| p.gates.swap(0, 1), Neutral, "order of gates changes"),
             (
@@ -345,6 +364,11 @@ mod tests {
             kinds.insert(kind(part));
             let sentences = sentences(&before, &data(&changed));
             assert!(!sentences.is_empty(), "{} {way:?}", part.address);
+            assert!(
+                sentences.iter().all(|one| !one.text.contains("not classified")),
+                "{} {way:?}",
+                part.address
+            );
             assert!(sentences.iter().all(|sentence| !sentence.text.is_empty()), "{} {way:?}", part.address);
         }
     }
@@ -362,11 +386,14 @@ mod tests {
             "adds review",
             "sets the memory limit of edge to 256 MiB",
             "service node-red: adds resources",
-            "removes playbooks",
+            "removes playbooks (not classified: counts as loosening)",
         ] {
             assert!(texts.iter().any(|text| text.starts_with(expected)), "{expected}: {texts:#?}");
         }
+        let unknown = |all: &[Sentence]| all.iter().find(|one| one.place == "playbooks").unwrap().class;
+        assert_eq!(unknown(&sentences(&before, &data(&platform()))), LoosensLimit);
         let back = sentences(&data(&platform()), &before);
+        assert_eq!(unknown(&back), LoosensLimit);
         assert!(
             back.iter()
                 .any(|one| (one.class, one.text.as_str())

@@ -16,7 +16,7 @@ pub struct Review {
 pub enum ChangeClass {
     /// Something can be reached that could not be: a new edge, a port shown to more.
     WidensReach,
-    /// Something is held back or looked at less: memory, time, an alert, a gate.
+    /// Something is held back, kept or looked at less: memory, time, an alert, a gate. Also what nobody classified.
     LoosensLimit,
     /// Somebody may read or do what they could not.
     NewPermission,

@@ -7,6 +7,7 @@ mod cli;
 mod columns;
 mod commands;
 mod context;
+mod digest;
 mod engines;
 mod escape;
 mod evidence;

@@ -7,8 +7,9 @@ use serde::Serialize;
 use similar::TextDiff;
 
 use super::artifact::Artifact;
-use super::ledger::{self, Ledger, sha256};
+use super::ledger::{self, Ledger};
 use super::tree::Observed;
+use crate::digest::sha256;
 
 /// After that a diff may be longer than it need be: the shortest of two large files takes minutes.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -134,7 +135,7 @@ fn ledger_difference(artifacts: &[Artifact], observed: &Observed) -> Option<Diff
 
 /// Whether the file is as it was generated.
 fn untouched(path: &str, contents: &str, ledger: &Ledger) -> bool {
-    ledger.get(path).is_some_and(|hash| *hash == sha256(contents.as_bytes()))
+    ledger.get(path).is_some_and(|hash| *hash == sha256(contents))
 }
 
 fn ends_unified(text: &str) -> String {

@@ -6,19 +6,14 @@
 use std::collections::BTreeMap;
 use std::path::{Component, Path};
 
-use sha2::{Digest as _, Sha256};
-
 use super::artifact::Artifact;
+use crate::digest::sha256;
 use crate::files::SKIPPED;
 
 pub const PATH: &str = "ops/generated.sha256";
 
 /// Path below the root -> lower-case hexadecimal SHA-256 of the contents.
 pub type Ledger = BTreeMap<String, String>;
-
-pub fn sha256(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
-}
 
 /// Lines that are none of `sha256sum`'s, or whose path leads out of the tree or to what is no source, are left out: a
 /// broken ledger costs only the distinction it makes.
@@ -45,8 +40,6 @@ pub fn write(ledger: &Ledger) -> String {
 /// The ledger as an artifact like any other, after these artifacts were written.
 pub fn artifact(artifacts: &[Artifact], kept: &Ledger) -> Artifact {
     let mut ledger = kept.clone();
-    ledger.extend(
-        artifacts.iter().map(|artifact| (artifact.path.clone(), sha256(artifact.contents.as_bytes()))),
-    );
+    ledger.extend(artifacts.iter().map(|artifact| (artifact.path.clone(), sha256(&artifact.contents))));
     Artifact::file(PATH, write(&ledger))
 }

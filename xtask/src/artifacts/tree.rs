@@ -47,7 +47,8 @@ pub fn observe(root: &Path, artifacts: &[Artifact]) -> Result<Observed, Errors> 
         artifacts.iter().map(|artifact| artifact.path.as_str()).chain([ledger::PATH]).collect();
     let mut paths: BTreeSet<String> = wanted.iter().map(|path| (*path).to_owned()).collect();
     paths.extend(ledger.keys().cloned());
-    paths.extend(left_beside(&tree, &paths, &mut problems));
+    let left = tree.while_none_is_staged(|| left_beside(&tree, &paths, &mut problems));
+    paths.extend(left.into_iter().flatten());
     let mut no_index = None;
     match files::tracked(root) {
         Ok(tracked) => paths.extend(marked(&tree, tracked)),

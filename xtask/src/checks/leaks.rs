@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
+
+use crate::digest;
 
 /// Where the repository says what only looks like a secret.
 pub const ALLOWANCES: &str = "ops/ci/secrets-in-history.toml";
@@ -127,10 +128,7 @@ pub fn read(report: &[u8]) -> Result<Vec<Leak>, serde_json::Error> {
                 one.file.split_once("/changed/").map_or(one.file.as_str(), |(_, file)| file).to_owned(),
             )
         };
-        let sha256 = Sha256::digest(one.secret.as_bytes()).iter().fold(String::new(), |mut hex, byte| {
-            let _ = write!(hex, "{byte:02x}");
-            hex
-        });
+        let sha256 = digest::sha256(&one.secret);
         Leak { rule: one.rule_id, about: one.description, file, line: one.start_line, at, again: 0, sha256 }
     };
     Ok(reported.into_iter().map(leak).collect())

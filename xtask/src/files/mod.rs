@@ -7,6 +7,7 @@
 //! what belongs to somebody else. [`read`] and [`open`] take a path that the user gave: only its last part may be no
 //! link. [`Root`] takes paths below a tree: no part of them may be one.
 
+mod beside;
 mod error;
 mod listing;
 mod root;

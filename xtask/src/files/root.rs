@@ -7,9 +7,10 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Component, Path, PathBuf};
 
-use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags};
+use rustix::fs::{AtFlags, CWD, FileType, FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
 
+use super::beside::Beside;
 use super::{Error, Read, contents, open_at};
 
 /// What the names of files begin with that are not in their place yet. A run that was killed leaves them behind.
@@ -68,25 +69,45 @@ impl Root {
         entries.map(name).collect()
     }
 
-    /// Writes a file beside its place, and the folders above it. The umask gives its mode, as git does it.
+    /// Writes a file beside its place, and the folders above it. The umask gives its mode, as git does it. It is not brought
+    /// to disk: what is generated can be generated again. Until this tree and the file are dropped, other runs do not take
+    /// it for a leftover.
     ///
     /// # Errors
     /// When it cannot be written; then nothing is left.
     pub fn stage(&self, path: &str, contents: &[u8]) -> Result<Staged, Error> {
+        // Where there are no locks, another run may take it for a leftover.
+        let _ = rustix::fs::flock(&self.folder, FlockOperation::LockShared);
         let place = self.place(Path::new(path), true)?;
-        let mut staged = Staged { beside: None, place };
-        staged.write(contents)?;
-        Ok(staged)
+        let failed = |error| Error::Io { path: place.path.clone(), error };
+        let folder = place.opened.try_clone().map_err(failed)?;
+        let (beside, mut file) =
+            Beside::file(folder, BESIDE, 0o666).map_err(|errno| Error::of(&place.path, errno))?;
+        file.write_all(contents).map_err(failed)?;
+        Ok(Staged { beside, place })
     }
 
-    /// Removes a file.
+    /// What `look` sees while nobody has files beside their places; nothing while somebody has, in this tree.
+    pub fn while_none_is_staged<T>(&self, look: impl FnOnce() -> T) -> Option<T> {
+        if rustix::fs::flock(&self.folder, FlockOperation::NonBlockingLockExclusive) == Err(Errno::WOULDBLOCK)
+        {
+            return None;
+        }
+        let seen = look();
+        let _ = rustix::fs::flock(&self.folder, FlockOperation::Unlock);
+        Some(seen)
+    }
+
+    /// Removes a file, if nobody has done so before.
     ///
     /// # Errors
     /// When it cannot be removed.
     pub fn remove(&self, path: &str) -> Result<(), Error> {
         let place = self.place(Path::new(path), false)?;
-        rustix::fs::unlinkat(place.folder(), &place.name, AtFlags::empty())
-            .map_err(|errno| Error::of(&place.path, errno))
+        match rustix::fs::unlinkat(place.folder(), &place.name, AtFlags::empty()) {
+            Ok(()) | Err(Errno::NOENT) => Ok(()),
+            Err(errno) => Err(Error::of(&place.path, errno)),
+        }
     }
 
     /// Opens the folder that holds `path`, and makes it when `make` says so.
@@ -148,48 +169,15 @@ impl Drop for Place {
 
 /// A file that is whole and lies beside its place. It vanishes when it is not put there.
 pub struct Staged {
-    beside: Option<String>,
+    beside: Beside,
     place: Place,
 }
 
 impl Staged {
-    fn write(&mut self, contents: &[u8]) -> Result<(), Error> {
-        let path = &self.place.path;
-        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let pid = std::process::id();
-        for number in 0_u32.. {
-            let name = format!("{BESIDE}{pid}-{number}");
-            match rustix::fs::openat(self.place.folder(), &name, flags, Mode::from_raw_mode(0o666)) {
-                Ok(file) => {
-                    self.beside = Some(name);
-                    return File::from(file)
-                        .write_all(contents)
-                        .map_err(|error| Error::Io { path: path.clone(), error });
-                }
-                // Another file of this run, or what one with the same number has left.
-                Err(Errno::EXIST) => {}
-                Err(errno) => return Err(Error::of(path, errno)),
-            }
-        }
-        Err(Error::of(path, Errno::EXIST))
-    }
-
     /// # Errors
     /// When it cannot be renamed into its place.
-    pub fn put(mut self) -> Result<(), Error> {
-        let Some(beside) = &self.beside else { return Ok(()) };
-        rustix::fs::renameat(self.place.folder(), beside, self.place.folder(), &self.place.name)
-            .map_err(|errno| Error::of(&self.place.path, errno))?;
-        self.beside = None;
-        Ok(())
-    }
-}
-
-impl Drop for Staged {
-    fn drop(&mut self) {
-        if let Some(beside) = &self.beside {
-            let _ = rustix::fs::unlinkat(self.place.folder(), beside, AtFlags::empty());
-        }
+    pub fn put(self) -> Result<(), Error> {
+        self.beside.put(self.place.name.as_os_str()).map_err(|errno| Error::of(&self.place.path, errno))
     }
 }
 

@@ -11,10 +11,10 @@ use super::ask::{Answer, Question, words};
 use super::registry::{Image, Registry};
 use super::remote::{Check, Draft, Place, Public, Refs, Release, Remote};
 use super::repository::Repository;
+use crate::digest;
 use crate::exit::refused;
 use crate::files::temporary;
 use crate::plan::interrupt::Interrupt;
-use crate::release::hashing;
 
 /// The one place that credentials come from.
 pub const TOKEN: &str = "GH_TOKEN";
@@ -172,7 +172,7 @@ impl Remote for GitHub {
         let mut args = words(["release", "download", tag, "--pattern", name, "--output"]);
         args.push(file.as_os_str().to_owned());
         self.ask("gh", args, Asked { stdin: None, limit: CARRIED })?;
-        Ok(hashing::of_file(&file)?.sha256)
+        Ok(digest::of_file(&file)?.sha256)
     }
 
     fn publish(&self, id: u64, public: &Public) -> Result<Release> {

@@ -14,9 +14,9 @@ use serde::Deserialize;
 use ureq::http::{self, Response};
 use ureq::{Body, SendBody};
 
+use crate::digest;
 use crate::files;
 use crate::plan::interrupt::Interrupt;
-use crate::release::hashing;
 
 /// Until a request must be answered, a layer of some GiB too.
 const LIMIT: Duration = Duration::from_secs(1800);
@@ -96,7 +96,7 @@ impl Image {
         let index: Index = serde_json::from_slice(&part("index.json")?).with_context(place)?;
         let [of_image] = index.manifests.as_slice() else { bail!("{}", place()) };
         let manifest = part(&blob_name(&of_image.digest))?;
-        let sha256 = hashing::of_bytes(&manifest).sha256;
+        let sha256 = digest::sha256(&manifest);
         if of_image.digest != format!("sha256:{sha256}") {
             bail!("{}: its manifest is not {}", path.display(), of_image.digest);
         }

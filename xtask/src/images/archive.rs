@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use serde::Deserialize;
-use sha2::{Digest as _, Sha256};
 
+use crate::digest;
 use crate::files;
 
 /// An archive with its table of contents.
@@ -78,7 +78,7 @@ impl Archive {
             let config_text = archive.bytes(&entry.config)?;
             archive.images.push(SavedImage {
                 tags: entry.repo_tags.unwrap_or_default(),
-                id: format!("sha256:{}", hex(&Sha256::digest(&config_text))),
+                id: format!("sha256:{}", digest::sha256(&config_text)),
                 config: serde_json::from_slice(&config_text).with_context(no_archive)?,
 
                 layers: entry.layers,
@@ -197,30 +197,6 @@ fn target(name: &str, link: &str, header: &tar::Header) -> String {
     parts.join("/")
 }
 
-/// Copies everything and gives the SHA-256, in hexadecimal, and the number of bytes.
-///
-/// # Errors
-/// Reading or writing fails.
-pub fn copy_hashed(mut from: impl Read, mut to: impl std::io::Write) -> std::io::Result<(String, u64)> {
-    let mut hash = Sha256::new();
-    let mut size = 0;
-    let mut buffer = vec![0; 64 * 1024];
-    loop {
-        let got = from.read(&mut buffer)?;
-        if got == 0 {
-            return Ok((hex(&hash.finalize()), size));
-        }
-        hash.update(&buffer[..got]);
-        to.write_all(&buffer[..got])?;
-        size += got as u64;
-    }
-}
-
-/// Lower-case hexadecimal.
-pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -239,7 +215,7 @@ mod tests {
         let found = |layer: &str| {
             let file = tempfile::NamedTempFile::new().unwrap();
             let mut tar = tar::Builder::new(file.as_file());
-            let id = format!("sha256:{}", hex(&Sha256::digest("{}")));
+            let id = format!("sha256:{}", digest::sha256("{}"));
             let config = format!("blobs/{}", id.replace(':', "/"));
             for (name, text) in [
                 ("index.json", r#"{"manifests":[{"digest":"sha256:m"}]}"#.to_owned()),

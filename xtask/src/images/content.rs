@@ -10,9 +10,9 @@ use std::io::Read;
 
 use anyhow::{Context as _, Result};
 use serde_json::Value;
-use sha2::{Digest as _, Sha256};
 
-use super::archive::{Archive, SavedImage, copy_hashed, hex, plain};
+use super::archive::{Archive, SavedImage, plain};
+use crate::digest::{self, Hashed, Hasher};
 
 /// The parts of the configuration that count.
 pub const CONFIGURATION: &[&str] = &[
@@ -126,7 +126,7 @@ fn apply(tree: &mut Tree, layer: impl Read) -> Result<()> {
             tar::EntryType::Block => device(false)?,
             tar::EntryType::Fifo => Kind::Pipe,
             _ => {
-                let (sha256, size) = copy_hashed(&mut entry, std::io::sink())?;
+                let Hashed { sha256, bytes: size } = digest::copy(&mut entry, std::io::sink())?;
                 Kind::File { size, sha256 }
             }
         };
@@ -203,21 +203,17 @@ fn empty(value: &Value) -> bool {
 
 /// `sha256:` and the content digest.
 pub fn digest(tree: &Tree, config: &Value) -> String {
-    let mut hash = Sha256::new();
-    let mut add = |text: &[u8]| {
-        hash.update((text.len() as u64).to_le_bytes());
-        hash.update(text);
-    };
-    add(configuration(config).to_string().as_bytes());
+    let mut hash = Hasher::default();
+    hash.part(configuration(config).to_string());
     for (path, node) in tree {
-        add(path.as_bytes());
-        add(format!("{:?} {:o} {} {}", node.kind, node.mode, node.uid, node.gid).as_bytes());
+        hash.part(path);
+        hash.part(format!("{:?} {:o} {} {}", node.kind, node.mode, node.uid, node.gid));
         for (name, value) in &node.attributes {
-            add(name.as_bytes());
-            add(value);
+            hash.part(name);
+            hash.part(value);
         }
     }
-    format!("sha256:{}", hex(&hash.finalize()))
+    format!("sha256:{}", hash.finish())
 }
 
 /// Paths at which two trees differ, and how: for people who look for what is not reproducible.

@@ -8,14 +8,14 @@ use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::Path;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use serde_json::json;
-use sha2::{Digest as _, Sha256};
 
-use super::archive::{Archive, SavedImage, copy_hashed, hex, plain};
+use super::archive::{Archive, SavedImage, plain};
 use super::content::{self, Kind, Node, Tree};
 
-use crate::files::temporary;
+use crate::digest;
+use crate::files::{self, temporary};
 
 /// Writes `image` to `to` and gives the digest of its manifest.
 ///
@@ -26,7 +26,8 @@ pub fn write(archive: &Archive, image: &SavedImage, tag: &str, to: &Path) -> Res
     let folder = to.parent().unwrap_or(Path::new("."));
     let mut layer = tempfile::NamedTempFile::new_in(folder)?;
     write_layer(archive, image, &tree, BufWriter::new(layer.as_file_mut()))?;
-    let (layer_digest, layer_size) = digest_of(layer.path())?;
+    let layer_sum = digest::of_file(layer.path())?;
+    let (layer_digest, layer_size) = (format!("sha256:{}", layer_sum.sha256), layer_sum.bytes);
 
     let mut config = json!({ "config": content::configuration(&image.config) });
     for name in ["architecture", "os"] {
@@ -35,14 +36,14 @@ pub fn write(archive: &Archive, image: &SavedImage, tag: &str, to: &Path) -> Res
     }
     config["rootfs"] = json!({ "type": "layers", "diff_ids": [layer_digest] });
     let config = serde_json::to_vec(&config)?;
-    let config_digest = digest_bytes(&config);
+    let config_digest = format!("sha256:{}", digest::sha256(&config));
     let manifest = serde_json::to_vec(&json!({
         "schemaVersion": 2,
         "mediaType": "application/vnd.oci.image.manifest.v1+json",
         "config": { "mediaType": "application/vnd.oci.image.config.v1+json", "digest": config_digest, "size": config.len() },
         "layers": [{ "mediaType": "application/vnd.oci.image.layer.v1.tar", "digest": layer_digest, "size": layer_size }],
     }))?;
-    let manifest_digest = digest_bytes(&manifest);
+    let manifest_digest = format!("sha256:{}", digest::sha256(&manifest));
     let index = serde_json::to_vec(&json!({
         "schemaVersion": 2,
         "mediaType": "application/vnd.oci.image.index.v1+json",
@@ -58,17 +59,17 @@ pub fn write(archive: &Archive, image: &SavedImage, tag: &str, to: &Path) -> Res
         "Config": blob(&config_digest), "RepoTags": [tag], "Layers": [blob(&layer_digest)],
     }]))?;
 
-    let mut out = tempfile::NamedTempFile::new_in(folder)?;
-    let mut tar = tar::Builder::new(BufWriter::new(out.as_file_mut()));
-    add(&mut tar, "oci-layout", br#"{"imageLayoutVersion":"1.0.0"}"#)?;
-    add(&mut tar, "index.json", &index)?;
-    add(&mut tar, "manifest.json", &docker)?;
-    add(&mut tar, &blob(&config_digest), &config)?;
-    add(&mut tar, &blob(&manifest_digest), &manifest)?;
-    let mut header = plain_header(layer_size);
-    tar.append_data(&mut header, blob(&layer_digest), File::open(layer.path())?)?;
-    tar.into_inner()?.flush()?;
-    out.persist(to).with_context(|| to.display().to_string())?;
+    files::write::with(to, 0o644, |out| {
+        let mut tar = tar::Builder::new(BufWriter::new(out));
+        add(&mut tar, "oci-layout", br#"{"imageLayoutVersion":"1.0.0"}"#)?;
+        add(&mut tar, "index.json", &index)?;
+        add(&mut tar, "manifest.json", &docker)?;
+        add(&mut tar, &blob(&config_digest), &config)?;
+        add(&mut tar, &blob(&manifest_digest), &manifest)?;
+        let mut header = plain_header(layer_size);
+        tar.append_data(&mut header, blob(&layer_digest), File::open(layer.path())?)?;
+        Ok(tar.into_inner()?.flush()?)
+    })?;
     Ok(manifest_digest)
 }
 
@@ -103,8 +104,8 @@ fn write_layer<W: Write>(archive: &Archive, image: &SavedImage, tree: &Tree, out
                 continue;
             }
             let mut beside = tempfile::NamedTempFile::new_in(contents.path())?;
-            let (sha256, _) = copy_hashed(&mut entry, &mut beside)?;
-            beside.persist(contents.path().join(sha256))?;
+            let hashed = digest::copy(&mut entry, &mut beside)?;
+            beside.persist(contents.path().join(hashed.sha256))?;
         }
     }
     let mut tar = tar::Builder::new(out);
@@ -151,13 +152,4 @@ fn write_node<W: Write>(tar: &mut tar::Builder<W>, path: &str, node: &Node, cont
         }
     }
     Ok(())
-}
-
-fn digest_of(path: &Path) -> Result<(String, u64)> {
-    let (sha256, size) = copy_hashed(File::open(path)?, std::io::sink())?;
-    Ok((format!("sha256:{sha256}"), size))
-}
-
-fn digest_bytes(bytes: &[u8]) -> String {
-    format!("sha256:{}", hex(&Sha256::digest(bytes)))
 }

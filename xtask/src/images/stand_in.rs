@@ -4,9 +4,9 @@
 //! entrypoint contract that this platform relies on and nothing more; no result on one says anything of the official
 //! image.
 
-use sha2::{Digest as _, Sha256};
 use vocabulary::model::Image;
 
+use crate::digest::Hasher;
 use crate::platform::pins;
 use crate::tools::Tool;
 
@@ -150,13 +150,9 @@ pub fn root_tag(mirror: Option<&str>) -> String {
 }
 
 fn tag(name: &str, inputs: &[&str]) -> String {
-    let mut hash = Sha256::new();
-    for input in inputs {
-        hash.update((input.len() as u64).to_le_bytes());
-        hash.update(input);
-    }
-    let digest: String = hash.finalize().iter().take(6).map(|byte| format!("{byte:02x}")).collect();
-    format!("{HOST}/{name}:{digest}")
+    let mut hash = Hasher::default();
+    inputs.iter().for_each(|input| hash.part(input));
+    format!("{HOST}/{name}:{}", &hash.finish()[..12])
 }
 
 fn with_ca() -> String {

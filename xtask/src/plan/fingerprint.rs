@@ -6,16 +6,16 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 use serde::Serialize;
-use sha2::{Digest as _, Sha256};
 
 use super::mask::Outputs;
 use super::step::{Plan, Step, StepId};
+use crate::digest::Hasher;
 
 /// Fingerprint of a whole plan, as data.
 pub fn of_plan(plan: &Plan) -> String {
-    let mut hash = Sha256::new();
+    let mut hash = Hasher::default();
     add(&mut hash, plan);
-    hex(hash)
+    hash.finish()
 }
 
 /// Fingerprint of a step that is about to run: its action, the outputs it uses, the contents of what it reads, and
@@ -24,7 +24,7 @@ pub fn of_plan(plan: &Plan) -> String {
 /// # Errors
 /// When something it reads cannot be read. What is missing counts as missing.
 pub fn of_step(step: &Step, outputs: &BTreeMap<StepId, Outputs>, needed: &[&str]) -> Result<String> {
-    let mut hash = Sha256::new();
+    let mut hash = Hasher::default();
     add(&mut hash, &step.action);
     for from in step.action.outputs() {
         add(&mut hash, &outputs.get(&from.step).and_then(|of_step| of_step.get(&from.key)));
@@ -32,13 +32,11 @@ pub fn of_step(step: &Step, outputs: &BTreeMap<StepId, Outputs>, needed: &[&str]
     for path in &step.reads {
         for file in files_below(path)? {
             add(&mut hash, &file);
-            let contents = fs::read(&file).with_context(|| format!("cannot read {}", file.display()))?;
-            hash.update((contents.len() as u64).to_le_bytes());
-            hash.update(contents);
+            hash.part(fs::read(&file).with_context(|| format!("cannot read {}", file.display()))?);
         }
     }
     add(&mut hash, &needed);
-    Ok(hex(hash))
+    Ok(hash.finish())
 }
 
 fn files_below(path: &Path) -> Result<Vec<PathBuf>> {
@@ -55,13 +53,7 @@ fn files_below(path: &Path) -> Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-fn add(hash: &mut Sha256, value: &impl Serialize) {
+fn add(hash: &mut Hasher, value: &impl Serialize) {
     // Plans are made of strings, numbers and lists: they always serialise.
-    let text = serde_json::to_vec(value).unwrap_or_default();
-    hash.update((text.len() as u64).to_le_bytes());
-    hash.update(text);
-}
-
-fn hex(hash: Sha256) -> String {
-    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    hash.part(serde_json::to_vec(value).unwrap_or_default());
 }

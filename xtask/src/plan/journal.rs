@@ -3,7 +3,7 @@
 //! JSON lines, each on disk before the run goes on. A last line that a kill cut short is as if it was never written.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::Write as _;
 use std::path::Path;
 
@@ -14,6 +14,7 @@ use super::clock::now_ms;
 use super::mask::Outputs;
 use super::step::{Journaled, StepId};
 use crate::exit::refused;
+use crate::files;
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case", deny_unknown_fields)]
@@ -80,21 +81,12 @@ impl Journal {
             ))
         })?;
         let done = replay(lines, intent);
-        let beside = path.with_extension("new");
-        let mut file = OpenOptions::new()
-            .create(true)
-            .write(true)
-            .truncate(true)
-            .open(&beside)
-            .with_context(|| format!("cannot write the journal {}", beside.display()))?;
         let begun = Line::Begun { intent: intent.to_owned(), at_ms: now_ms() };
         let kept = done.iter().map(|(step, done)| Line::Done { step: step.clone(), done: done.clone() });
-        for line in std::iter::once(begun).chain(kept) {
-            append(&mut file, &line)?;
-        }
-        file.sync_all()
-            .and_then(|()| fs::rename(&beside, path))
-            .context("cannot put the journal in place")?;
+        let file = files::write::with(path, 0o644, |file| {
+            std::iter::once(begun).chain(kept).try_for_each(|line| append(file, &line))?;
+            Ok(file.try_clone()?)
+        })?;
         Ok(Self { file, done })
     }
 

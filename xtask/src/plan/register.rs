@@ -7,7 +7,7 @@
 
 use std::ffi::OsString;
 use std::fs::{self, DirBuilder, File, Permissions, TryLockError};
-use std::io::{ErrorKind, Read as _, Write as _};
+use std::io::{ErrorKind, Read as _};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
@@ -107,12 +107,7 @@ fn write(path: &Path, record: &Record) -> Result<()> {
     let folder = path.parent().context("a record lies in a folder")?;
     let written = || -> Result<()> {
         DirBuilder::new().recursive(true).mode(0o755).create(folder)?;
-        let mut beside = tempfile::NamedTempFile::new_in(folder)?;
-        beside.as_file().set_permissions(Permissions::from_mode(0o644))?;
-        serde_json::to_writer(&mut beside, record)?;
-        beside.write_all(b"\n")?;
-        beside.persist(path)?;
-        Ok(())
+        files::write::whole(path, 0o644, serde_json::to_string(record)? + "\n")
     };
     // Another run, the last one, may be removing the empty folder.
     written().or_else(|_| written())

@@ -4,7 +4,7 @@
 use anyhow::{Context as _, Result, bail};
 use serde_json::Value;
 
-use super::hashing;
+use crate::digest;
 
 /// Of the flow files in the order in which they are assembled.
 ///
@@ -19,7 +19,7 @@ pub fn of(files: &[(&str, &[u8])]) -> Result<String> {
         }
     }
     let value = as_javascript_has_it(Value::Array(all))?;
-    Ok(hashing::of_bytes(value.to_string().as_bytes()).sha256)
+    Ok(digest::sha256(value.to_string().as_bytes()))
 }
 
 /// What parsing changes in JavaScript: keys that are numbers come first, in order, and `1.0` is `1`.
@@ -79,7 +79,7 @@ mod tests {
     fn the_files_are_one_list() {
         let one = of(&[("flows.json", br#"[{"id":"a"}, {"id":"b"}]"#)]).unwrap();
         assert_eq!(one, of(&[("a", br#"[{"id":"a"}]"#), ("b", br#"[{"id":"b"}]"#)]).unwrap());
-        assert_eq!(one, hashing::of_bytes(br#"[{"id":"a"},{"id":"b"}]"#).sha256);
+        assert_eq!(one, digest::sha256(br#"[{"id":"a"},{"id":"b"}]"#));
         assert!(of(&[("x.json", b"{}")]).unwrap_err().to_string().contains("x.json: expected a list"));
     }
 }

@@ -11,7 +11,6 @@ pub mod description;
 pub mod elf;
 pub mod flows_rev;
 pub mod gzip;
-pub mod hashing;
 pub mod header;
 pub mod history;
 pub mod judge;

@@ -6,7 +6,7 @@ use std::path::Path;
 use anyhow::{Context as _, Result};
 use serde_json::Value;
 
-use super::hashing;
+use crate::digest;
 use crate::files;
 
 /// Manifests and indexes are small.
@@ -30,9 +30,7 @@ pub fn of(path: &Path) -> Result<Result<String, String>> {
     };
     Ok(match member(path, &format!("blobs/sha256/{hex}")).with_context(place)? {
         None => Err(format!("lacks the manifest {digest}")),
-        Some(bytes) if hashing::of_bytes(&bytes).sha256 != hex => {
-            Err(format!("its manifest is not {digest}"))
-        }
+        Some(bytes) if digest::sha256(&bytes) != hex => Err(format!("its manifest is not {digest}")),
         Some(_) => Ok(digest.to_owned()),
     })
 }

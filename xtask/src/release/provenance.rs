@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 
 use super::archive::{Contents, Node, Tree};
 use super::description::Release;
-use super::hashing;
 use super::sums::Sums;
+use crate::digest;
 
 /// Its name.
 pub const FILE: &str = "provenance.json";
@@ -86,7 +86,7 @@ pub struct Build<'a> {
 pub fn materials(files: &Tree) -> Vec<Material> {
     let lock = |(path, node): (&String, &Node)| match node {
         Node::File { contents: Contents::Bytes(bytes), .. } => {
-            Some(Material { name: path.clone(), digest: sha256(&hashing::of_bytes(bytes).sha256) })
+            Some(Material { name: path.clone(), digest: sha256(&digest::sha256(bytes)) })
         }
         _ => None,
     };

@@ -6,13 +6,12 @@
 use std::collections::BTreeMap;
 use std::io::{self, Read};
 
-use sha2::{Digest as _, Sha256};
 use tar::{EntryType, Header};
 
-use super::hashing;
 use super::header::{Form, header};
 use super::link::leaves;
 use super::path;
+use crate::digest::Hasher;
 use crate::escape;
 
 const BLOCK: usize = 512;
@@ -206,13 +205,13 @@ impl<R: Read> Reader<'_, R> {
         keep: bool,
         buffer: &mut [u8],
     ) -> io::Result<(String, Option<Vec<u8>>)> {
-        let mut hash = Sha256::new();
+        let mut hash = Hasher::default();
         let mut kept = keep.then(Vec::new);
         let mut left = size;
         while left > 0 {
             let part = usize::try_from(left).unwrap_or(usize::MAX).min(buffer.len());
             self.stream.read_exact(&mut buffer[..part])?;
-            hash.update(&buffer[..part]);
+            hash.add(&buffer[..part]);
             if let Some(kept) = &mut kept {
                 kept.extend_from_slice(&buffer[..part]);
             }
@@ -226,7 +225,7 @@ impl<R: Read> Reader<'_, R> {
                 return Err(io::Error::other("something hides between two entries"));
             }
         }
-        Ok((hashing::hex(&hash.finalize()), kept))
+        Ok((hash.finish(), kept))
     }
 }
 
@@ -295,7 +294,7 @@ mod tests {
         assert_eq!(reading.problems, [""; 0]);
         let seen: Vec<_> = reading.entries.keys().map(String::as_str).collect();
         assert_eq!(seen, ["a", "a-b", "a/one", "l"]);
-        let expected = hashing::of_bytes(b"1").sha256;
+        let expected = crate::digest::sha256(b"1");
         assert_eq!(
             reading.entries["a/one"],
             Found::File { executable: true, size: 1, sha256: expected, kept: Some(b"1".to_vec()) }

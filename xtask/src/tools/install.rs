@@ -116,10 +116,7 @@ pub fn link(link: &Path, modules: &Path) -> Result<()> {
             link.display()
         );
     }
-    let beside = link.with_file_name(format!(".node_modules.{}", std::process::id()));
-    let _ = fs::remove_file(&beside);
-    std::os::unix::fs::symlink(modules, &beside)
-        .and_then(|()| fs::rename(&beside, link))
+    files::write::link(link, modules)
         .with_context(|| format!("{}: cannot be made a link to {}", link.display(), modules.display()))
 }
 

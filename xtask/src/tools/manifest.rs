@@ -12,15 +12,15 @@ use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::fmt::{self, Write as _};
 use std::fs::{self, Metadata};
-use std::io::{self, ErrorKind, Read as _, Write as _};
+use std::io::{self, ErrorKind};
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
 
 use anyhow::{Context as _, Result, bail};
-use sha2::{Digest as _, Sha256};
 use walkdir::WalkDir;
 
+use crate::digest::{self, Hasher};
 use crate::files;
 
 /// The list, in the entry that it is of.
@@ -90,7 +90,7 @@ pub fn look(folder: &Path, stamp: &Path) -> State {
         Ok(differences) => match differences.split_first() {
             None => {
                 // Without it the next look reads every file again: slower, and no less sure.
-                let _ = save(stamp, &now);
+                let _ = files::write::whole(stamp, 0o600, &now);
                 State::Whole
             }
             Some((first, [])) => State::Changed(first.clone()),
@@ -105,7 +105,7 @@ pub fn look(folder: &Path, stamp: &Path) -> State {
 /// Remembers that a folder, just installed, agrees with its list.
 pub fn remember(folder: &Path, stamp: &Path) {
     // What is not remembered is compared.
-    let _ = below(folder).and_then(|files| save(stamp, &stamped(&files)));
+    let _ = below(folder).map(|files| files::write::whole(stamp, 0o600, stamped(&files)));
 }
 
 /// The SHA-256 of a file, as the list of its folder has it.
@@ -116,22 +116,6 @@ pub fn listed_sha256(folder: &Path, file: &str) -> Result<String> {
     match list(folder)?.remove(&encoded(file.as_ref())) {
         Some(What::File { sha256, .. }) => Ok(sha256),
         _ => bail!("{} lists no file {file}", folder.join(LIST).display()),
-    }
-}
-
-/// Lower-case hexadecimal SHA-256 of a regular file, which is no link.
-///
-/// # Errors
-/// It cannot be read.
-pub fn sha256(path: &Path) -> Result<String> {
-    let mut file = files::open(path)?;
-    let mut hash = Sha256::new();
-    let mut buffer = vec![0; 256 * 1024];
-    loop {
-        match file.read(&mut buffer).with_context(|| path.display().to_string())? {
-            0 => return Ok(hex(hash)),
-            count => hash.update(&buffer[..count]),
-        }
     }
 }
 
@@ -156,7 +140,11 @@ impl What {
         if !metadata.is_file() {
             return Ok(Self::Special);
         }
-        Ok(Self::File { executable: executable(metadata), size: metadata.len(), sha256: sha256(path)? })
+        Ok(Self::File {
+            executable: executable(metadata),
+            size: metadata.len(),
+            sha256: digest::of_file(path)?.sha256,
+        })
     }
 
     fn parse(words: &str) -> Option<Self> {
@@ -262,22 +250,13 @@ fn executable(metadata: &Metadata) -> bool {
 
 /// What changes whenever a file does: no program can set a change time.
 fn stamped(files: &Files) -> String {
-    let mut hash = Sha256::new();
+    let mut hash = Hasher::default();
     for (path, file) in files {
         let numbers = [file.ino(), file.len(), u64::from(file.mode())];
         let times = [file.mtime(), file.mtime_nsec(), file.ctime(), file.ctime_nsec()];
-        hash.update(format!("{} {numbers:?} {times:?}\n", path.display()));
+        hash.add(format!("{} {numbers:?} {times:?}\n", path.display()));
     }
-    hex(hash)
-}
-
-fn save(stamp: &Path, text: &str) -> io::Result<()> {
-    let folder = stamp.parent().ok_or(ErrorKind::InvalidInput)?;
-    fs::create_dir_all(folder)?;
-    let mut beside = tempfile::NamedTempFile::new_in(folder)?;
-    beside.write_all(text.as_bytes())?;
-    beside.persist(stamp)?;
-    Ok(())
+    hash.finish()
 }
 
 /// As mtree(5) writes names: what is no visible ASCII as a backslash and three octal digits.
@@ -288,13 +267,6 @@ fn encoded(name: &OsStr) -> String {
         } else {
             let _ = write!(text, "\\{byte:03o}");
         }
-        text
-    })
-}
-
-fn hex(hash: Sha256) -> String {
-    hash.finalize().iter().fold(String::with_capacity(64), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
         text
     })
 }
@@ -440,7 +412,7 @@ mod tests {
         let entry = Entry::new();
         assert_eq!(
             listed_sha256(&entry.folder(), "bin/judge").unwrap(),
-            sha256(&entry.path("bin/judge")).unwrap()
+            digest::of_file(&entry.path("bin/judge")).unwrap().sha256
         );
         assert!(listed_sha256(&entry.folder(), "link").is_err());
         for name in ["bin/judge", "a name\\#\u{e9}", "link"] {

@@ -1,13 +1,12 @@
 //! npm's command line, and which folder of installed modules belongs to which lock. Pure.
 
 use std::ffi::OsString;
-use std::fmt::Write as _;
 use std::path::Path;
 
-use sha2::{Digest as _, Sha256};
 use vocabulary::formats::npm::CI;
 
 use super::pip::Failure;
+use crate::digest::Hasher;
 
 /// `npm ARGV`: installs the packages of the current folder, those for development too.
 pub fn ci(cli: &Path) -> Vec<OsString> {
@@ -22,15 +21,9 @@ pub fn registry(cli: &Path) -> Vec<OsString> {
 
 /// The folder name of installed modules: another manifest, lock, Node.js or processor, another folder.
 pub fn key(manifest: &[u8], lock: &[u8], node: &str, architecture: &str) -> String {
-    let mut digest = Sha256::new();
-    for part in [manifest, lock, node.as_bytes(), architecture.as_bytes()] {
-        digest.update((part.len() as u64).to_le_bytes());
-        digest.update(part);
-    }
-    digest.finalize().iter().take(8).fold("modules-".to_owned(), |mut key, byte| {
-        let _ = write!(key, "{byte:02x}");
-        key
-    })
+    let mut hash = Hasher::default();
+    [manifest, lock, node.as_bytes(), architecture.as_bytes()].iter().for_each(|part| hash.part(part));
+    format!("modules-{}", &hash.finish()[..16])
 }
 
 /// How many packages the lock file will install; what is linked or belongs to other systems counts too.

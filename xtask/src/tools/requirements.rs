@@ -5,7 +5,7 @@
 
 use std::fmt::Write as _;
 
-use sha2::{Digest as _, Sha256};
+use crate::digest;
 
 /// One locked wheel.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -122,12 +122,8 @@ pub fn subset(wheels: &[&Locked]) -> String {
 /// None when there are no wheels.
 pub fn key(wheels: &[&Locked], architecture: &str) -> Option<String> {
     let first = wheels.first()?;
-    let digest = Sha256::digest(format!("{architecture}\n{}", subset(wheels)));
-    let short = digest.iter().take(6).fold(String::new(), |mut hex, byte| {
-        let _ = write!(hex, "{byte:02x}");
-        hex
-    });
-    Some(format!("{}-{}-{short}", first.name, first.version))
+    let digest = digest::sha256(format!("{architecture}\n{}", subset(wheels)));
+    Some(format!("{}-{}-{}", first.name, first.version, &digest[..12]))
 }
 
 fn note_via(comment: &str, last: &mut Locked) {

@@ -13,6 +13,7 @@ use super::progress::Progress;
 use super::requirements::{self, Requirements};
 use super::{cache, install, manifest, npm, rust_component, version};
 use crate::context::Context;
+use crate::digest;
 use crate::exit::refused;
 
 /// Some need a second on a busy machine.
@@ -160,7 +161,7 @@ impl Toolbox {
                 manifest::listed_sha256(&self.wheel_folder(location.tool)?, location.file)
             }
             Source::Host { .. } | Source::RustComponent { .. } => {
-                manifest::sha256(&self.path(program)?.canonicalize()?)
+                Ok(digest::of_file(&self.path(program)?.canonicalize()?)?.sha256)
             }
         }
     }

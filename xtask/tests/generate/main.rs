@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use fixture::{
     EXAMPLE, LEDGER, MODEL, PORTS, SETTINGS, Tree, WORKFLOW, headlines, sha256, stderr, stdout, xtask,
@@ -366,6 +366,45 @@ fn what_a_killed_generation_left_beside_is_found_and_removed() {
     assert_eq!(headlines(&output), ["orphan with hand edits docs/reference/.generate-Xy3zQ1"]);
     assert_eq!(tree.generate(&[]).status.code(), Some(0));
     assert_eq!(tree.files(), clean);
+}
+
+#[test]
+fn what_another_run_has_beside_is_no_leftover() {
+    let tree = Tree::new();
+    tree.write("docs/reference/.generate-Xy3zQ1", "{ half");
+    let folder = fs::File::open(tree.folder.path()).unwrap();
+    folder.lock_shared().unwrap();
+    for way in [&["--check"][..], &[]] {
+        let output = tree.generate(way);
+        assert_eq!((output.status.code(), headlines(&output).len()), (Some(0), 0), "{}", stderr(&output));
+    }
+    assert_eq!(tree.text("docs/reference/.generate-Xy3zQ1"), "{ half");
+    folder.unlock().unwrap();
+    assert_eq!(tree.generate(&["--check"]).status.code(), Some(1));
+}
+
+#[test]
+fn generations_at_once_do_not_disturb_each_other() {
+    let expected: BTreeMap<_, _> =
+        Tree::new().files().into_iter().map(|(name, (contents, ..))| (name, contents)).collect();
+    let tree = Tree::new();
+    for _ in 0..5 {
+        fs::remove_dir_all(tree.path("docs")).unwrap();
+        tree.generated_before("ops/old.yml", "old\n");
+        let runs: Vec<_> = (0..6)
+            .map(|_| {
+                xtask(tree.folder.path(), &[]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+            })
+            .collect();
+        for run in runs {
+            let output = run.wait_with_output().unwrap();
+            assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+        }
+        let found: BTreeMap<_, _> =
+            tree.files().into_iter().map(|(name, (contents, ..))| (name, contents)).collect();
+        assert_eq!(found.keys().collect::<Vec<_>>(), expected.keys().collect::<Vec<_>>());
+        assert!(found == expected);
+    }
 }
 
 #[test]

@@ -1,11 +1,9 @@
 //! Rows on releases.
 
 use std::collections::BTreeSet;
-use std::fmt::Write as _;
 use std::io::Read as _;
 
 use serde_json::Value;
-use sha2::{Digest as _, Sha256};
 
 use super::release_files::{SUMS, documents, is_archive, names, place, sums};
 use super::row::{Look, Row, Source, Subject, Verdict};
@@ -13,6 +11,7 @@ use super::shell;
 use super::tree::{RELEASE, Tree, reads_whole};
 use super::workflows::{jobs, steps};
 use super::yaml::Node;
+use crate::digest;
 
 pub fn rows() -> Vec<Row> {
     let row =
@@ -194,7 +193,7 @@ fn provenance(tree: &Tree) -> Verdict {
         };
         let path = format!("{RELEASE}{archive}");
         let bytes = tree.bytes(&path).filter(|_| reads_whole(&path));
-        if bytes.is_some_and(|bytes| hexadecimal(&Sha256::digest(bytes)) != *digest) {
+        if bytes.is_some_and(|bytes| digest::sha256(bytes) != *digest) {
             look.find(
                 &place(archive),
                 format!("its digest is not the one in {SUMS}"),
@@ -226,13 +225,6 @@ fn provenance(tree: &Tree) -> Verdict {
         }
     }
     look.verdict("release in target/release-artifacts")
-}
-
-fn hexadecimal(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 /// Packages as `name@version`.

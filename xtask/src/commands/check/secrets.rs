@@ -9,12 +9,12 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
 use serde_json::json;
-use sha2::{Digest as _, Sha256};
 
 use super::findings_file;
 use crate::checks::leaks::{self, ALLOWANCES, Allowance, At, Judgement, Leak};
 use crate::checks::sarif::{self, Level};
 use crate::context::Context;
+use crate::digest;
 use crate::exit::{Reported, refused};
 use crate::files::temporary;
 use crate::stdout;
@@ -219,8 +219,7 @@ impl Scanner {
     /// It does not: then it would not find anything else either.
     fn control(&self) -> Result<()> {
         // Put together here, so that this source holds nothing that looks like a token.
-        let token: String =
-            Sha256::digest(b"control").iter().take(18).map(|byte| format!("{byte:02x}")).collect();
+        let token = &digest::sha256("control")[..36];
         let found = self.gitleaks(&["stdin"], format!("token = ghp_{token}\n").into_bytes())?;
         if found.leaks.is_empty() {
             bail!("gitleaks does not find a planted token, so that its silence tells nothing");

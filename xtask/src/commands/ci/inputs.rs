@@ -1,17 +1,16 @@
 //! What gates read, as a digest: the tracked files and those that git would add. Observes.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::fs;
-use std::io::{ErrorKind, Read as _};
+use std::io::ErrorKind;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
-use sha2::{Digest as _, Sha256};
 use vocabulary::model::Reads;
 
+use crate::digest::{self, Hasher};
 use crate::files::{self, Ignored, OF_ANOTHER_REPOSITORY};
 
 /// The tree at one moment.
@@ -54,45 +53,21 @@ impl Tree {
     /// Lower-case hexadecimal SHA-256 of what a gate reads; of all files where it asks the world.
     #[must_use]
     pub fn digest(&self, reads: &Reads) -> String {
-        let mut hash = Sha256::new();
+        let mut hash = Hasher::default();
         for (name, file) in self.files.iter().filter(|(name, _)| reads.concerns(name)) {
             // No name holds a NUL, so no two lists of files give the same bytes.
-            hash.update(name.as_bytes());
-            hash.update([0]);
-            hash.update(file.as_bytes());
-            hash.update([0]);
+            hash.add(name.as_bytes());
+            hash.add([0]);
+            hash.add(file.as_bytes());
+            hash.add([0]);
         }
         if *reads == Reads::History {
-            hash.update(self.commit.as_deref().unwrap_or_default());
-            hash.update([0]);
-            hash.update(&self.history);
+            hash.add(self.commit.as_deref().unwrap_or_default());
+            hash.add([0]);
+            hash.add(&self.history);
         }
-        hex(hash)
+        hash.finish()
     }
-}
-
-/// Lower-case hexadecimal SHA-256 of a file's contents, which are never all in memory.
-///
-/// # Errors
-/// When it cannot be read.
-pub fn of_file(path: &Path) -> std::io::Result<String> {
-    let mut hash = Sha256::new();
-    let mut file = fs::File::open(path)?;
-    let mut buffer = vec![0_u8; 64 * 1024];
-    loop {
-        match file.read(&mut buffer)? {
-            0 => return Ok(hex(hash)),
-            count => hash.update(&buffer[..count]),
-        }
-    }
-}
-
-/// Lower-case hexadecimal.
-pub fn hex(hash: Sha256) -> String {
-    hash.finalize().iter().fold(String::with_capacity(64), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 fn git(root: &Path, arguments: &[&str]) -> Option<Vec<u8>> {
@@ -144,7 +119,8 @@ fn note(root: &Path, path: &Path, files: &mut BTreeMap<String, String>) -> Resul
         if !what.is_file() {
             return Ok("neither file nor link".to_owned());
         }
-        Ok(format!("{:o} {}", what.permissions().mode() & 0o777, of_file(&path)?))
+        let hashed = digest::copy(fs::File::open(&path)?, std::io::sink())?;
+        Ok(format!("{:o} {}", what.permissions().mode() & 0o777, hashed.sha256))
     };
     match describe() {
         Ok(text) => drop(files.insert(name, text)),

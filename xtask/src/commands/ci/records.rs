@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 
 use serde_json::json;
-use sha2::{Digest as _, Sha256};
 use vocabulary::model::{Gate, Requirement};
 
-use super::inputs::{Tree, hex};
+use super::inputs::Tree;
 use super::names_of;
 use super::versions::Versions;
+use crate::digest;
 use crate::evidence::record::SCHEMA;
 use crate::evidence::{Figure, Kind, Ran, Record};
 use crate::plan::report::StepReport;
@@ -171,7 +171,7 @@ pub fn sum(steps: &[&StepReport], output: &str) -> Option<u64> {
 
 /// Lower-case hexadecimal SHA-256 of what was carried out.
 pub fn of_definition(value: &serde_json::Value) -> String {
-    hex(Sha256::new_with_prefix(value.to_string()))
+    digest::sha256(value.to_string())
 }
 
 #[cfg(test)]

@@ -2,14 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
 
 use anyhow::{Context as _, Result, bail};
 use serde_json::Value;
 
-use super::inputs;
 use crate::commands::dev::programs::{XTASK, file_in_modules, is_of_modules, of_catalogue};
 use crate::context::Context;
+use crate::digest;
 use crate::plan::clock::now_ms;
 use crate::tools::catalogue::Source;
 use crate::tools::{NpmProject, Program, State, Toolbox, version};
@@ -138,8 +137,8 @@ fn printed(context: &Context, program: &str, arguments: &[&str]) -> Result<Versi
 
 /// This very program: its version says nothing of what it does.
 fn this_program() -> Result<Version> {
-    let exact =
-        inputs::of_file(Path::new("/proc/self/exe")).context("cannot read this program's own file")?;
+    let own = fs::File::open("/proc/self/exe").and_then(|file| digest::copy(file, std::io::sink()));
+    let exact = own.context("cannot read this program's own file")?.sha256;
     Ok(Version { version: env!("CARGO_PKG_VERSION").to_owned(), sha256: Some(exact.clone()), exact })
 }
 

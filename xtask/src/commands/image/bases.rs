@@ -7,15 +7,14 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
 use serde_json::json;
-use sha2::{Digest as _, Sha256};
 
 use super::carry;
 use crate::commands::dev::natives::Shown;
 use crate::commands::dry_run;
 use crate::context::Context;
+use crate::digest;
 use crate::exit::refused;
 use crate::files;
-use crate::images::archive::hex;
 use crate::images::bases::{self, Chosen, Wanted, native};
 use crate::images::engine::Engine;
 use crate::images::locks::{self, LockedStandIn, StandIns};
@@ -137,7 +136,7 @@ fn read_ca(path: &Path) -> Result<(PathBuf, String)> {
     if text.contains("PRIVATE KEY-----") {
         return Err(refused(format!("--ca {name}: holds a private key; expected certificates only")));
     }
-    Ok((std::path::absolute(path)?, hex(&Sha256::digest(text))))
+    Ok((std::path::absolute(path)?, digest::sha256(text)))
 }
 
 /// Everything that makes a root file system, or everything that is missing for it.

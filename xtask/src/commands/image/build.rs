@@ -235,6 +235,9 @@ fn record(context: &Context, call: &Call<'_>) -> Result<()> {
     locks::write_env(&locks::env_file(context.state()), &references)
 }
 
+/// The file in the folder of [`saved`].
+pub const SAVED: &str = "image.tar";
+
 /// The image as the engine saves it; the folder vanishes with the value.
 ///
 /// # Errors
@@ -243,7 +246,7 @@ pub fn saved(context: &Context, engine: &Engine, image: &str) -> Result<(Archive
     let place = locks::folder(context.state());
     fs::create_dir_all(&place).with_context(|| place.display().to_string())?;
     let folder = tempfile::Builder::new().prefix("saved-").tempdir_in(&place)?;
-    let file = folder.path().join("image.tar");
+    let file = folder.path().join(SAVED);
     save(engine, image, &file)?;
     Ok((Archive::open(&file)?, folder))
 }

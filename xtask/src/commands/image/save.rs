@@ -1,6 +1,7 @@
 //! `cargo xtask image save`: built images as files, for sites without a registry and for releases.
 
-use std::fs;
+use std::fs::{self, File};
+use std::io;
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
@@ -56,15 +57,12 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
             continue;
         }
         fs::create_dir_all(&options.output).with_context(|| options.output.display().to_string())?;
+        let (archive, saved) = build::saved(context, &engine, &image.tag)?;
         let digest = match options.format {
-            Format::Oci => {
-                let (archive, _folder) = build::saved(context, &engine, &image.tag)?;
-                Some(oci::write(&archive, archive.only()?, &image.tag, &file)?)
-            }
+            Format::Oci => Some(oci::write(&archive, archive.only()?, &image.tag, &file)?),
             Format::Docker => {
-                let beside = tempfile::NamedTempFile::new_in(&options.output)?;
-                build::save(&engine, &image.tag, beside.path())?;
-                beside.persist(&file)?;
+                let mut from = File::open(saved.path().join(build::SAVED))?;
+                files::write::with(&file, 0o644, |to| Ok(io::copy(&mut from, to)?))?;
                 None
             }
         };

@@ -1,15 +1,13 @@
 //! `cargo xtask release key`: a new pair of keys, to sign releases and to verify them.
 
-use std::fs::{self, OpenOptions};
-use std::io::Write as _;
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use serde_json::json;
 
 use crate::context::Context;
 use crate::exit::refused;
+use crate::files;
 use crate::release::signing;
 use crate::stdout;
 
@@ -34,13 +32,15 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
     let [secret, public] = ["release.key", "release.pub"].map(|name| options.folder.join(name));
     for file in [&secret, &public] {
         if file.symlink_metadata().is_ok() {
-            return Err(refused(format!("{}: is there already; a key is never replaced", file.display())));
+            return Err(there(file));
         }
     }
     let keys = signing::new_keys(options.password_file.as_deref())?;
-    fs::create_dir_all(&options.folder).with_context(|| options.folder.display().to_string())?;
-    put(&secret, 0o600, &keys.secret)?;
-    put(&public, 0o644, &keys.public)?;
+    for (file, mode, text) in [(&secret, 0o600, &keys.secret), (&public, 0o644, &keys.public)] {
+        if !files::write::new(file, mode, text)? {
+            return Err(there(file));
+        }
+    }
     if context.json {
         return stdout::json(&json!({ "secret": secret, "public": public, "public_key": keys.line }));
     }
@@ -52,12 +52,6 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
     ))
 }
 
-fn put(path: &Path, mode: u32, text: &str) -> Result<()> {
-    let write = || -> Result<()> {
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(path)?;
-        file.write_all(text.as_bytes())?;
-        file.sync_all()?;
-        Ok(())
-    };
-    write().with_context(|| format!("cannot write {}", path.display()))
+fn there(path: &Path) -> anyhow::Error {
+    refused(format!("{}: is there already; a key is never replaced", path.display()))
 }

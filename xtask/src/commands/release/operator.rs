@@ -9,6 +9,7 @@ use super::carry_out::carry_out;
 use super::operator_build;
 use crate::commands::dry_run;
 use crate::context::Context;
+use crate::digest;
 use crate::files;
 use crate::plan::action::{Action, Native};
 use crate::plan::mask::Outputs;
@@ -16,9 +17,9 @@ use crate::plan::perform::Call;
 use crate::plan::show::Show;
 use crate::plan::step::{Journaled, Plan, Step};
 use crate::platform::release::OPERATORS;
+use crate::release::bundle;
 use crate::release::commit::{checked_out, still};
 use crate::release::program::{self, Program};
-use crate::release::{bundle, hashing};
 use crate::stdout;
 
 /// Names the lock, the journal and the logs.
@@ -81,7 +82,7 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
             let told = Program {
                 target: architecture.target().to_owned(),
                 commit: commit.id.clone(),
-                sha256: hashing::of_file(&file)?.sha256,
+                sha256: digest::of_file(&file)?.sha256,
                 tools: operator_build::tools(&context.root),
             };
             program::write(&file, &told)?;

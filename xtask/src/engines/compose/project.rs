@@ -2,8 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use sha2::{Digest as _, Sha256};
-
+use crate::digest;
 use crate::plan::action::Exec;
 use crate::plan::argument::Arg;
 
@@ -59,14 +58,13 @@ pub fn name(platform: &str, target: &str, root: &Path) -> String {
 /// The network prefixes that a project may take, its favourite first: `10.204` to `10.249`. The platform's own is not
 /// among them: production may run on the same host.
 pub fn prefixes(name: &str) -> impl Iterator<Item = String> {
-    let start = u16::from(Sha256::digest(name.as_bytes())[0]);
+    let start = u16::from(digest::raw(name)[0]);
     (0..46).map(move |step| format!("10.{}", 204 + (start + step) % 46))
 }
 
 /// Eight hexadecimal digits that stand for a path.
 pub fn short(path: &Path) -> String {
-    let digest = Sha256::digest(path.as_os_str().as_encoded_bytes());
-    digest[..4].iter().map(|byte| format!("{byte:02x}")).collect()
+    digest::sha256(path.as_os_str().as_encoded_bytes())[..8].to_owned()
 }
 
 fn exec(argv: Vec<String>, cwd: Option<PathBuf>) -> Exec {

@@ -4,9 +4,9 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
-use sha2::{Digest as _, Sha256};
 
 use super::instance::ADDRESS;
+use crate::digest;
 
 /// As `flows/runtime/editor-listener.js` knows it.
 ///
@@ -14,9 +14,6 @@ use super::instance::ADDRESS;
 /// When the file of the operations token cannot be read.
 pub fn editor_link(port: u16, ops_token_file: &Path) -> Result<String> {
     let secret = fs::read_to_string(ops_token_file).with_context(|| ops_token_file.display().to_string())?;
-    let token: String = Sha256::digest(format!("flowship editor {}", secret.trim()))
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
+    let token = digest::sha256(format!("flowship editor {}", secret.trim()));
     Ok(format!("http://{ADDRESS}:{port}/admin/?token={token}"))
 }

@@ -5,10 +5,10 @@ use std::net::{Ipv4Addr, TcpListener};
 use std::path::Path;
 
 use anyhow::{Result, bail};
-use sha2::{Digest as _, Sha256};
 
 use super::instance::{Ports, Socket};
 use super::port_holder::holder;
+use crate::digest;
 
 /// Blocks begin here, above the ports that services like to claim and below those that the kernel hands out by
 /// itself (`net.ipv4.ip_local_port_range` begins at 32768).
@@ -19,7 +19,7 @@ const BLOCKS: u16 = 400;
 
 /// The first port of a checkout's n-th choice of block.
 fn block(root: &Path, choice: u16) -> u16 {
-    let digest = Sha256::digest(root.as_os_str().as_encoded_bytes());
+    let digest = digest::raw(root.as_os_str().as_encoded_bytes());
     let start = u16::from_be_bytes([digest[0], digest[1]]) % BLOCKS;
     FIRST + ((start + choice) % BLOCKS) * BLOCK
 }

@@ -1,7 +1,7 @@
 //! Secrets of a process platform: files that only their owner can read, made once.
 
 use std::fs;
-use std::io::{ErrorKind, Read as _, Write as _};
+use std::io::Read as _;
 use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::Path;
 
@@ -10,7 +10,9 @@ use vocabulary::model::{Secret, SecretRef};
 
 use super::instance::Unit;
 use super::resolve::Resolver;
+use crate::digest;
 use crate::exit::refused;
+use crate::files;
 
 /// Makes every secret that a unit reads and that is not there; the names of those that were made. Those that the site
 /// gives are left to [`given`].
@@ -92,13 +94,5 @@ pub fn make(path: &Path, secret: &Secret) -> Result<bool> {
     fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
     let mut random = vec![0; usize::from(secret.source.bytes())];
     fs::File::open("/dev/urandom")?.read_exact(&mut random)?;
-    let value: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
-    let mut beside = tempfile::NamedTempFile::new_in(folder)?;
-    writeln!(beside, "{value}")?;
-    beside.as_file().set_permissions(fs::Permissions::from_mode(0o600))?;
-    match beside.persist_noclobber(path) {
-        Ok(_) => Ok(true),
-        Err(raced) if raced.error.kind() == ErrorKind::AlreadyExists => Ok(false),
-        Err(raced) => Err(raced.error.into()),
-    }
+    files::write::new(path, 0o600, digest::hex(&random) + "\n")
 }

@@ -15,7 +15,8 @@ use super::ledger::Ledger;
 use super::manifest::{Kind, Manifest};
 use super::provenance::Statement;
 use super::sums::{self, Sums};
-use super::{hashing, sbom, signing};
+use super::{sbom, signing};
+use crate::digest;
 use crate::escape;
 use crate::files;
 
@@ -98,7 +99,7 @@ pub fn release(
         }
     };
     let mut comment = None;
-    let mut files = Sums::from([(sums::FILE.to_owned(), hashing::of_bytes(text.as_bytes()).sha256)]);
+    let mut files = Sums::from([(sums::FILE.to_owned(), digest::sha256(text.as_bytes()))]);
     match &trust.key {
         None => {
             verdict.note("signature", Vec::new());
@@ -109,7 +110,7 @@ pub fn release(
                 Err(error) => vec![error.to_string()],
                 Ok(None) => vec![format!("{} is missing: the release is not signed", signing::FILE)],
                 Ok(Some(signature)) => {
-                    let sha256 = hashing::of_bytes(signature.as_bytes()).sha256;
+                    let sha256 = digest::sha256(signature.as_bytes());
                     files.insert(signing::FILE.to_owned(), sha256);
                     match signing::verify(key, text.as_bytes(), &signature) {
                         Ok(told) => {
@@ -201,7 +202,7 @@ pub fn release(
 fn text(folder: &Path, sums: &Sums, name: &str) -> Result<Option<String>, String> {
     let text =
         files::if_there(files::text(&folder.join(name), files::TEXT)).map_err(|error| error.to_string())?;
-    let changed = |text: &String| Some(&hashing::of_bytes(text.as_bytes()).sha256) != sums.get(name);
+    let changed = |text: &String| Some(&digest::sha256(text.as_bytes())) != sums.get(name);
     if text.as_ref().is_some_and(changed) {
         return Err(format!("{name}: its bytes are not those that {} lists", sums::FILE));
     }

@@ -7,12 +7,13 @@ use anyhow::{Context as _, Result};
 use semver::Version;
 
 use super::text;
+use crate::digest;
 use crate::release::description::{self, Release};
 use crate::release::ledger::{self, Ledger};
 use crate::release::manifest::{self, Manifest};
 use crate::release::provenance::{self, Statement};
+use crate::release::signing;
 use crate::release::sums::{self, Sums};
-use crate::release::{hashing, signing};
 
 pub fn sums(folder: &Path, sums: &Sums, only: Option<&str>) -> Result<Vec<String>> {
     let mut problems = Vec::new();
@@ -25,7 +26,7 @@ pub fn sums(folder: &Path, sums: &Sums, only: Option<&str>) -> Result<Vec<String
         let path = folder.join(name);
         match path.symlink_metadata() {
             Err(_) => problems.push(format!("{name}: listed in {} and missing", sums::FILE)),
-            Ok(_) => match hashing::of_file(&path) {
+            Ok(_) => match digest::of_file(&path) {
                 Err(error) => problems.push(format!("{error:#}")),
                 Ok(found) if found.sha256 != *sha256 => {
                     let sums = sums::FILE;

@@ -8,6 +8,7 @@ use base64::prelude::BASE64_STANDARD;
 use serde::Deserialize;
 
 use super::{Component, Hash, Package, Scope};
+use crate::digest;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -113,8 +114,7 @@ fn hashes(integrity: &str) -> Result<Vec<Hash>> {
                 other => bail!("an integrity of the kind {other:?} is not known"),
             };
             let bytes = BASE64_STANDARD.decode(digest).with_context(|| format!("integrity {one:?}"))?;
-            let content = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-            Ok(Hash { alg: alg.to_owned(), content })
+            Ok(Hash { alg: alg.to_owned(), content: digest::hex(&bytes) })
         })
         .collect()
 }

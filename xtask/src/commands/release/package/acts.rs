@@ -1,7 +1,7 @@
 //! What the steps of packaging do.
 
-use std::fs::{self, File};
-use std::io::{self, ErrorKind, Write as _};
+use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, anyhow, bail};
@@ -12,6 +12,7 @@ use super::steps;
 use crate::commands::image::build;
 use crate::commands::release::{FOLDER, operator_build};
 use crate::context::Context;
+use crate::digest::{self, Hashed, HashingWriter};
 use crate::files;
 use crate::images::engine::Engine;
 use crate::images::oci;
@@ -22,7 +23,6 @@ use crate::plan::runner::cores;
 use crate::release::archive::{self, Contents, Tree};
 use crate::release::description::{self, Image, Release};
 use crate::release::gzip::ParallelGzip;
-use crate::release::hashing::{self, Hashed, HashingWriter};
 use crate::release::manifest::{Artifact, Manifest};
 use crate::release::sums::{self, Sums};
 use crate::release::{bundle, commit, ledger, manifest, oci_digest, provenance, sbom, signing};
@@ -96,16 +96,15 @@ impl Acts<'_> {
         let (archive, _folder) = build::saved(self.context, &Engine::find()?, word("tag"))?;
         let path = self.stage().join(file);
         let digest = oci::write(&archive, archive.only()?, word("tag"), &path)?;
-        let mut outputs = facts(file, &hashing::of_file(&path)?);
+        let mut outputs = facts(file, &digest::of_file(&path)?);
         outputs.insert("digest".to_owned(), digest);
         Ok(outputs)
     }
 
     fn archived_image(&self, from: &Path, file: &str) -> Result<Outputs> {
         let digest = oci_digest::of(from)?.map_err(|problem| anyhow!("{}: {problem}", from.display()))?;
-        let hashed = write_file(&self.stage().join(file), |to| {
-            io::copy(&mut files::open_within(from, files::ARCHIVE)?, to)?;
-            hashing::of_file(from)
+        let hashed = files::write::with(&self.stage().join(file), 0o644, |to| {
+            Ok(digest::copy(files::open_within(from, files::ARCHIVE)?, to)?)
         })?;
         let mut outputs = facts(file, &hashed);
         outputs.insert("digest".to_owned(), digest);
@@ -158,7 +157,7 @@ impl Acts<'_> {
     fn program(&self, call: &Call) -> Result<Outputs> {
         let word = |name: &str| call.parameters[name].as_str().unwrap_or_default();
         let program = PathBuf::from(word("program"));
-        if hashing::of_file(&program)?.sha256 != word("sha256") {
+        if digest::of_file(&program)?.sha256 != word("sha256") {
             bail!("{} has changed since this run began: run it again", program.display());
         }
         self.pack(call, word("file"), &bundle::operator(Contents::File(program)))
@@ -166,7 +165,7 @@ impl Acts<'_> {
 
     fn pack(&self, call: &Call, name: &str, tree: &Tree) -> Result<Outputs> {
         let Inputs { version, commit, .. } = self.inputs;
-        let hashed = write_file(&self.stage().join(name), |file| {
+        let hashed = files::write::with(&self.stage().join(name), 0o644, |file| {
             let mut gzip = ParallelGzip::new(HashingWriter::new(file), cores())?;
             archive::write(tree, &description::top(version), commit.time, &mut gzip)?;
             Ok(gzip.finish()?.finish().1)
@@ -268,17 +267,18 @@ impl Acts<'_> {
         if found != expected {
             bail!("{}: holds {}; expected {}", stage.display(), found.join(", "), expected.join(", "));
         }
-        File::open(&stage)?.sync_all()?;
+        files::write::sync_names(&stage)?;
         // Out of the stage first: were it exchanged with that, a rerun after a kill would find the older release there.
         let ready = steps::workshop(self.context).join("ready");
         fs::rename(&stage, &ready)?;
         match renameat_with(CWD, &ready, CWD, &folder, RenameFlags::NOREPLACE) {
-            Ok(()) => return Ok(Outputs::new()),
-            Err(rustix::io::Errno::EXIST) => {}
+            Ok(()) => {}
+            Err(rustix::io::Errno::EXIST) => renameat_with(CWD, &ready, CWD, &folder, RenameFlags::EXCHANGE)
+                .with_context(|| format!("cannot put the release in the place of {}", folder.display()))?,
             Err(error) => return Err(error).with_context(|| format!("cannot make {}", folder.display())),
         }
-        renameat_with(CWD, &ready, CWD, &folder, RenameFlags::EXCHANGE)
-            .with_context(|| format!("cannot put the release in the place of {}", folder.display()))?;
+        // Before the journal says that it is there.
+        files::write::sync_names(folder.parent().context("it lies in a folder")?)?;
         remove(&ready)?;
         Ok(Outputs::new())
     }
@@ -288,17 +288,10 @@ impl Acts<'_> {
     }
 
     fn put(&self, name: &str, bytes: &[u8]) -> Result<Outputs> {
-        let hashed = write_file(&self.stage().join(name), |file| {
-            file.write_all(bytes)?;
-            Ok(hashing::of_bytes(bytes))
-        })?;
+        let hashed =
+            files::write::with(&self.stage().join(name), 0o644, |file| Ok(digest::copy(bytes, file)?))?;
         Ok(facts(name, &hashed))
     }
-}
-
-/// A file of the release.
-fn write_file(path: &Path, write: impl FnOnce(&mut File) -> Result<Hashed>) -> Result<Hashed> {
-    files::write::with(path, 0o644, write)
 }
 
 fn facts(name: &str, hashed: &Hashed) -> Outputs {

@@ -5,13 +5,13 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use sha2::{Digest as _, Sha256};
 use vocabulary::model::{self, Architecture};
 
 use super::{Images, Options};
 use crate::commands::rehearse::REHEARSALS;
 use crate::commands::release::{operator, operator_build};
 use crate::context::Context;
+use crate::digest;
 use crate::evidence::{Kind, store as evidence};
 use crate::exit::refused;
 use crate::files;
@@ -26,7 +26,7 @@ use crate::release::commit::{self, Commit};
 use crate::release::description::Image;
 use crate::release::ledger::{self, Ledger};
 use crate::release::program::{self, Program};
-use crate::release::{declared, elf, hashing, signing, sums};
+use crate::release::{declared, elf, signing, sums};
 use crate::tools::requirements::Requirements;
 
 /// The label that names the commit of an image.
@@ -71,8 +71,7 @@ pub struct Key {
 impl Inputs {
     /// Of everything that changes the bytes: a rerun with other inputs does not go on from this one's files.
     pub fn fingerprint(&self) -> String {
-        let digest = Sha256::digest(format!("{self:?}"));
-        digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+        digest::sha256(format!("{self:?}"))[..16].to_owned()
     }
 
     /// The machines of operators that this release has no program for.
@@ -175,7 +174,7 @@ fn operators(
             return Err(refused(format!("{}: {problem}", file.display())));
         }
         let program = program::read(&file)?;
-        let sha256 = hashing::of_file(&file)?.sha256;
+        let sha256 = digest::of_file(&file)?.sha256;
         for (what, told, found) in [
             ("commit", Some(&program.commit), commit.map(|commit| &commit.id)),
             ("SHA-256", Some(&program.sha256), Some(&sha256)),

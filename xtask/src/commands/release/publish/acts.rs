@@ -6,13 +6,13 @@ use anyhow::{Context as _, Result, bail};
 use serde::de::DeserializeOwned;
 
 use super::steps::{ImagePush, Publication, RELEASE, Tagged, Upload, native};
+use crate::digest;
 use crate::forge::github::TOKEN;
 use crate::forge::registry::Image;
 use crate::forge::remote::{Asset, Draft, Release, Remote};
 use crate::forge::repository::Repository;
 use crate::plan::mask::Outputs;
 use crate::plan::perform::Call;
-use crate::release::hashing;
 use crate::release::history::short;
 use crate::release::problems;
 use crate::release::version;
@@ -123,7 +123,7 @@ impl Acts<'_> {
 
     fn upload(&self, call: &Call<'_>) -> Result<Outputs> {
         let Upload { of, file, sha256 } = parameters(call)?;
-        let found = hashing::of_file(&file)?;
+        let found = digest::of_file(&file)?;
         if found.sha256 != sha256 {
             bail!(
                 "{} changed since it was verified; let nothing write to the folder meanwhile, and run again",

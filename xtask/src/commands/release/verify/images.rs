@@ -12,6 +12,7 @@ use serde::Serialize;
 use super::rebuild::{Again, lend};
 use crate::commands::image::build;
 use crate::context::Context;
+use crate::digest;
 use crate::images::archive::Archive;
 use crate::images::build::tag;
 use crate::images::content::{self, NOT_COUNTED};
@@ -20,7 +21,6 @@ use crate::images::locks::{self, Built};
 use crate::images::oci;
 use crate::platform::platform;
 use crate::release::description::{self, Image};
-use crate::release::hashing;
 use crate::release::manifest::{self, Kind, Manifest};
 
 /// So many differences of an image are shown; `--json` has them all.
@@ -198,7 +198,7 @@ fn one(
     differences.extend(theirs.fits_index()?.err());
     let written = scratch.path().join("again.oci.tar");
     oci::write(&ours, right, &released.image.reference, &written)?;
-    let same_bytes = hashing::of_file(&path)? == hashing::of_file(&written)?;
+    let same_bytes = digest::of_file(&path)? == digest::of_file(&written)?;
     let [released_digest, again_digest] = digests;
     if released_digest != again_digest && differences.is_empty() {
         differences.push(format!("the content digest: {released_digest}, {again_digest}"));

@@ -16,6 +16,7 @@ use tempfile::TempDir;
 use super::{FOLDER, images, programs};
 use crate::commands::release::{operator, operator_build};
 use crate::context::Context;
+use crate::digest;
 use crate::exit::{Interrupted, refused};
 use crate::files::{self, temporary};
 use crate::plan::interrupt::Interrupt;
@@ -25,7 +26,7 @@ use crate::release::gzip::StrictGzip;
 use crate::release::manifest::{self, Kind, Manifest};
 use crate::release::provenance::{self, Statement};
 use crate::release::safe_read::{self, Expected, Found};
-use crate::release::{description, hashing, ledger, sums};
+use crate::release::{description, ledger, sums};
 
 /// Between two looks at a build that takes minutes.
 const LOOK: Duration = Duration::from_millis(50);
@@ -171,7 +172,7 @@ fn program(
             again.tree.join(OPERATORS).join(operator::file_name(own))
         }
     };
-    if hashing::of_file(&released)? == hashing::of_file(&built)? {
+    if digest::of_file(&released)? == digest::of_file(&built)? {
         return Ok(Rebuilt::default());
     }
     let name = description::operator(&manifest.release.version, own);
@@ -305,7 +306,7 @@ fn compare(released: &Path, again: &Path, manifest: &Manifest) -> Result<Rebuilt
         let (one, other) = (released.join(name), again.join(name));
         if !other.is_file() {
             differences.push(format!("{name}: was not made again"));
-        } else if hashing::of_file(&one)? != hashing::of_file(&other)? {
+        } else if digest::of_file(&one)? != digest::of_file(&other)? {
             let inside = (name == description::bundle(&manifest.release.version))
                 .then(|| first_entry(&one, &other, manifest))
                 .transpose()?

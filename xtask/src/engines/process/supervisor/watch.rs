@@ -14,12 +14,12 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 use notify::{RecursiveMode, Watcher as _};
-use sha2::{Digest as _, Sha256};
 
 use super::children::MARK;
 use super::office::Office;
 use super::protocol::EventKind;
 use super::rotate::RotatingLog;
+use crate::digest;
 use crate::plan::argument::Secret;
 use crate::plan::child::{Command, End, Inherits, Sink, describe};
 use crate::plan::clock::spell;
@@ -373,7 +373,7 @@ fn stamp(path: &Path) -> Option<Stamp> {
     if !path.is_file() {
         return None;
     }
-    Some(Sha256::digest(std::fs::read(path).ok()?).into())
+    Some(digest::raw(std::fs::read(path).ok()?))
 }
 
 /// What is new, gone or different.

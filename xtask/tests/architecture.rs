@@ -305,6 +305,20 @@ fn temporary_files_are_made_in_one_place() {
     }
 }
 
+/// With what each owes to those who rely on it: synced, named in errors, never taken for another run's.
+#[test]
+fn files_are_put_in_place_and_hashed_in_one_place() {
+    for Source { path, text } in sources("src") {
+        let own = text.split("#[cfg(test)]").next().unwrap();
+        for (made, place, excepted) in
+            [(".persist", "crate::files::write", "images/oci.rs"), ("sha2::", "crate::digest", "digest.rs")]
+        {
+            let allowed = path == excepted || path == "forge/registry_server.rs";
+            assert!(allowed || !own.contains(made), "{path}: {made}; {place} does that");
+        }
+    }
+}
+
 #[test]
 fn the_vocabulary_thinks_and_its_halves_do_not_know_each_other() {
     for Source { path, text } in sources("vocabulary/src") {

@@ -72,6 +72,12 @@ fn what_is_built_is_listed_verified_and_saved_the_same_every_time() {
     tree.image(&["verify", &file, "--against", &other]).expect(1, &["app/main.js: only in the first"]);
     tree.image(&["verify", &file]).expect(0, &["good  flowship/node-red"]);
     docker(&client, &["image", "load", "--input", &file]);
+    let three = tree.path("three").display().to_string();
+    let save = ["save", "--only", "node-red", "--format", "docker", "--output", &three];
+    tree.image(&save).expect(0, &["node-red.docker.tar"]);
+    let left: Vec<_> = fs::read_dir(&three).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(left, ["node-red.docker.tar"]);
+    docker(&client, &["image", "load", "--input", &format!("{three}/node-red.docker.tar")]);
     tree.image(&["verify", "--only", "node-red"]).expect(0, &["good  flowship/node-red"]);
 
     // Somebody puts something else under the same name.

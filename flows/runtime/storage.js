@@ -8,6 +8,7 @@ const { ProjectError, assemble, problemsOf, projectFiles, readArray, revision, t
 function createStorage({ flowsDir, log, writable, judge, refusals }) {
   const state = { problem: null, fileRev: null, liveRev: null, nodes: [], smoke: [], adopted: null };
   let isNodeType = () => true;
+  let early = null;
 
   function accept({ all, smoke, rev }) {
     Object.assign(state, { problem: null, fileRev: rev, liveRev: rev, nodes: all, smoke });
@@ -26,7 +27,9 @@ function createStorage({ flowsDir, log, writable, judge, refusals }) {
 
   // The files as they are, if they may run.
   async function load() {
-    const findings = await judge();
+    const judged = early ?? judge();
+    early = null;
+    const findings = await judged;
     if (findings.length > 0) throw new ProjectError(findings);
     return assemble(flowsDir, isNodeType);
   }
@@ -68,6 +71,8 @@ function createStorage({ flowsDir, log, writable, judge, refusals }) {
     init: async (_settings, runtime) => {
       // Node-RED registers the placeholder "unknown" as if it were a type.
       isNodeType = (type) => type !== 'unknown' && Boolean(runtime.nodes.getType(type));
+      // Loading the node types takes longer than the judgement, which is made meanwhile.
+      early = judge();
     },
     // Broken files must not run in part, and Node-RED would go on as if nothing were: when it starts it gets no flows
     // at all, and readiness says why; later it gets those that it has, since it forgets them when it gets an error.

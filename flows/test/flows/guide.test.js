@@ -8,7 +8,8 @@ const { test } = require('node:test');
 const platform = require('../platform.js');
 const { queues } = require('../../platform.json');
 
-const page = fs.readFileSync(path.join(__dirname, '..', '..', '..', 'docs', 'workflows.md'), 'utf8');
+const read = (name) => fs.readFileSync(path.join(__dirname, '..', '..', '..', 'docs', name), 'utf8');
+const page = read('workflows.md');
 const blocks = (language) => [...page.matchAll(new RegExp(`^\`\`\`${language}\n([^]*?)^\`\`\``, 'gm'))].map(([, text]) => text);
 
 function follow(byId, nodes) {
@@ -24,9 +25,10 @@ function follow(byId, nodes) {
   router.wires.splice(-1, 0, ...toRouter.wires);
 }
 
-test('the defaults that the guide names are those of the platform', () => {
-  const named = ['time_limit', 'retries'].map((field) => new RegExp(`^\\| .*\\(\`${field}\`\\) .*\\| (\\d+)[ s]*\\|$`, 'm').exec(page)?.[1]);
-  assert.deepEqual(named, [String(queues.expire_seconds), String(queues.retry_limit)]);
+test('the defaults that the guides name are those of the platform', () => {
+  const named = ['At once', 'Time limit', 'Retries'].map((field) => new RegExp(`^\\| ${field} \\| .* \\| (\\d+) \\|$`, 'm').exec(read('models.md'))?.[1]);
+  assert.deepEqual(named, [queues.concurrency, queues.expire_seconds, queues.retry_limit].map(String));
+  assert.match(read('models.md'), new RegExp(`up to ${queues.in_flight} tasks at once`));
 });
 
 const [itsTest] = blocks('js');

@@ -305,7 +305,7 @@ fn folder(root: &Path, below: &str) -> PathBuf {
 mod tests {
     use std::time::Instant;
 
-    use vocabulary::model::{GateGroup, Reads};
+    use vocabulary::model::{GateGroup, Reads, Requirement};
 
     use super::*;
     use crate::commands::ci::summary::{self, GateResult};
@@ -410,6 +410,17 @@ mod tests {
                 let installs = plan.steps.iter().filter(|step| step.id.0.starts_with("install-")).count();
                 assert_eq!(plan.steps.len(), steps + installs);
             }
+        }
+    }
+
+    /// Whichever are chosen: a gate that is left out passes on no order.
+    #[test]
+    fn the_engine_is_restarted_when_no_other_gate_needs_it_any_more() {
+        let all = gates();
+        let needs = |gate: &&Gate| gate.requires.contains(&Requirement::ContainerEngine);
+        let restarts = all.iter().find(|gate| gate.id == "engine-restart").unwrap();
+        for gate in all.iter().filter(needs).filter(|gate| gate.id != restarts.id) {
+            assert!(restarts.after.contains(&gate.id), "{}", gate.id);
         }
     }
 

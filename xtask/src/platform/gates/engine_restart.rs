@@ -11,7 +11,7 @@ pub fn gate() -> Gate {
         checks: "production on Compose comes back by itself after a clean stop of the engine, after kill -9 of it, and \
                  after a power cut of the host",
         commands: vec![xtask(&["rehearse", "compose", "--only", "engine-restart"])],
-        after: vec!["rehearsal"],
+        after: vec!["images", "engine", "rehearsal"],
         requires: vec![Requirement::ContainerEngine, Requirement::OwnEngine, Requirement::Root],
         reads: Reads::Files(vec![".dockerignore", "flows", "ops", "xtask"]),
         negative_control: "xtask/tests/compose.rs::production_that_stays_down_with_the_engine_is_found_out",

@@ -39,6 +39,7 @@ function readFilter(query) {
   return errors.length > 0 ? { errors } : { filter };
 }
 
+// The fields of the view flowship.task_documents without those that may be large: the view would read them for each row.
 // -> {text, values} of one row more than the page holds: it says whether another page follows.
 function pageQuery({ status, workflow_id: workflowId, limit, cursor }) {
   const values = [];

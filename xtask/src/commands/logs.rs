@@ -32,7 +32,7 @@ pub struct Options {
     /// So many last lines of each service
     #[arg(short = 'n', long, default_value_t = 50)]
     lines: usize,
-    /// Everything that names this task, of all services, in the order in which it was written
+    /// Print every line about this task, from all services, in the order they were written
     #[arg(long, value_name = "ID", conflicts_with_all = ["follow", "lines"])]
     task: Option<String>,
     /// The environment

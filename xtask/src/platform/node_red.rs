@@ -167,7 +167,7 @@ fn variables() -> Vec<Variable> {
             Variable { name: "POSTGRES_HOST", value: Value::Host(postgres::SQL) },
             Variable { name: "POSTGRES_PORT", value: Value::Number(postgres::SQL) },
             Variable { name: "POSTGRES_DB", value: Value::Text(postgres::DATABASE) },
-            Variable { name: "POSTGRES_USER", value: Value::Text("flowship_app") },
+            Variable { name: "POSTGRES_USER", value: Value::Text(postgres::APPLICATION_ROLE) },
             Variable { name: "LLM_BASE_URL", value: Value::Fact(Fact::LlmBaseUrl) },
             Variable { name: "LLM_MODEL", value: Value::Fact(Fact::LlmModel) },
             Variable {

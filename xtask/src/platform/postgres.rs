@@ -14,6 +14,9 @@ pub const DATA: VolumeRef = VolumeRef { service: ID, name: "data" };
 
 pub const DATABASE: &str = "flowship";
 
+/// The role that the migrations make for Node-RED.
+pub const APPLICATION_ROLE: &str = "flowship_app";
+
 /// How a cluster is made, whoever makes it.
 const INITDB: [&str; 3] = ["--auth=scram-sha-256", "--encoding=UTF8", "--locale=C.UTF-8"];
 

@@ -6,7 +6,7 @@ use anyhow::{Result, bail};
 
 use super::sample::{Figure, figure, times};
 use crate::commands::dev::opened::{Opened, Wish};
-use crate::commands::dev::{DEFAULT, running};
+use crate::commands::dev::running;
 use crate::commands::killed_runs::remove;
 use crate::commands::measure::requests::servers::{self, Editor};
 use crate::commands::smoke;
@@ -20,15 +20,7 @@ use crate::tools::{NpmProject, progress};
 pub fn measure(context: &Context, runs: usize, interrupt: &Interrupt) -> Result<Vec<Figure>> {
     let name = register::own("bench");
     let show = Show::to(Look::Plain, Box::new(std::io::sink()));
-    let wish = Wish {
-        environment: DEFAULT,
-        target: &name,
-        any_ports: true,
-        inspect: None,
-        engine: None,
-        replicas: None,
-    };
-    let opened = Opened::open(context, &wish, None)?;
+    let opened = Opened::open(context, &Wish::private(&name), None)?;
     let progress = progress::on_stderr();
     opened
         .toolbox

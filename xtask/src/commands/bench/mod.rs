@@ -35,10 +35,10 @@ pub struct Options {
     /// Counted runs of each command, after one that is not counted
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
     runs: u32,
-    /// tasks: how long tasks are offered, for each figure
+    /// tasks: for how many seconds each figure is measured
     #[arg(long, default_value_t = 6, value_parser = clap::value_parser!(u32).range(2..=600))]
     seconds: u32,
-    /// tasks: how many wait while the API is asked
+    /// tasks: how many tasks are queued while the API is measured
     #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     queued: u32,
     /// List the figures

@@ -13,7 +13,7 @@ use vocabulary::model::Lifetime;
 use super::Options;
 use super::sample::{Figure, Unit, once};
 use crate::commands::dev::opened::{Opened, Wish};
-use crate::commands::dev::{DEFAULT, running};
+use crate::commands::dev::running;
 use crate::commands::killed_runs::remove;
 use crate::context::Context;
 use crate::engines::process::instance::{ADDRESS, socket};
@@ -117,14 +117,7 @@ fn with_platform(
 ) -> Result<()> {
     let name = register::own("bench");
     let show = Show::to(Look::Plain, Box::new(std::io::sink()));
-    let wish = Wish {
-        environment: DEFAULT,
-        target: &name,
-        any_ports: true,
-        inspect: None,
-        engine: None,
-        replicas: Some(replicas),
-    };
+    let wish = Wish { replicas: Some(replicas), ..Wish::private(&name) };
     let opened = Opened::open(context, &wish, None)?;
     eprintln!("  bringing up a platform with {replicas} of {}", node_red::ID);
     let measured = running::bring_up(context, &opened, &opened.plan(false, false), &show, interrupt)
@@ -295,7 +288,7 @@ impl Bench<'_> {
             "host": ADDRESS,
             "port": instance.port(postgres::SQL, &units),
             "database": postgres::DATABASE,
-            "user": "flowship_app",
+            "user": postgres::APPLICATION_ROLE,
             "password_file": instance.secret(secrets::POSTGRES_APP_PASSWORD),
         });
         let done = Command::new(self.opened.toolbox.path(Program::Node)?)

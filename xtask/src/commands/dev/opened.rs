@@ -8,6 +8,7 @@ use anyhow::{Context as _, Result};
 use vocabulary::model::environment::{EngineKind, Environment, Tier};
 use vocabulary::model::{Command, Health, Platform, PortRef};
 
+use super::DEFAULT;
 use super::containers::{self, Containers};
 use super::programs::{Programs, XTASK, programs};
 use crate::context::Context;
@@ -49,6 +50,13 @@ pub struct Wish<'a> {
     pub engine: Option<EngineKind>,
     /// How many Node-RED run, instead of as many as the environment says.
     pub replicas: Option<u32>,
+}
+
+impl<'a> Wish<'a> {
+    /// A platform that lives for one run only, beside whatever else runs.
+    pub fn private(target: &'a str) -> Self {
+        Self { environment: DEFAULT, target, any_ports: true, inspect: None, engine: None, replicas: None }
+    }
 }
 
 /// The key of the debugger's port.

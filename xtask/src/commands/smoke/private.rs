@@ -7,7 +7,7 @@ use anyhow::Result;
 
 use super::{Target, target};
 use crate::commands::dev::opened::{Opened, Wish};
-use crate::commands::dev::{DEFAULT, running};
+use crate::commands::dev::running;
 use crate::commands::killed_runs::remove;
 use crate::context::Context;
 use crate::engines::process::instance::LOGS;
@@ -24,15 +24,7 @@ pub const FAILED: &str = "smoke-failed";
 pub fn run(context: &Context, interrupt: &Interrupt, ask: &dyn Fn(&Target) -> Result<()>) -> Result<()> {
     let name = register::own("smoke");
     let show = Show::on_stderr();
-    let wish = Wish {
-        environment: DEFAULT,
-        target: &name,
-        any_ports: true,
-        inspect: None,
-        engine: None,
-        replicas: None,
-    };
-    let opened = Opened::open(context, &wish, None)?;
+    let opened = Opened::open(context, &Wish::private(&name), None)?;
     let plan = opened.plan(false, false);
     let asked = running::bring_up(context, &opened, &plan, &show, interrupt).and_then(|report| {
         if report.outcome != Outcome::Done {

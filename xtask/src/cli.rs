@@ -1,14 +1,13 @@
 //! The command line, in users' words.
 
-use std::path::PathBuf;
-
-use clap::{ArgMatches, Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::called;
 use crate::commands::{
     bench, check, ci, dev, doctor, down, environment, generate, image, impact, logs, measure, rehearse,
     release, reset, smoke, status, supervise, test, why,
 };
+use crate::context::Global;
 
 /// Develop, check and release the Flowship platform (not yet: deploy and monitor it).
 #[derive(Debug, Parser)]
@@ -27,16 +26,6 @@ pub struct Cli {
     /// The words of the command that was typed: `release verify --rebuild`.
     #[arg(skip)]
     pub words: String,
-}
-
-#[derive(Debug, Args)]
-pub struct Global {
-    /// The tree to work on [default: the nearest folder upwards that holds ops/environments]
-    #[arg(long, global = true, value_name = "DIR")]
-    pub root: Option<PathBuf>,
-    /// Print the result as JSON on stdout; progress and errors stay on stderr
-    #[arg(long, global = true)]
-    pub json: bool,
 }
 
 #[derive(Debug, Subcommand)]

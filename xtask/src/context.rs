@@ -3,12 +3,23 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
+use clap::Args;
 
-use crate::cli::Global;
 use crate::exit::refused;
 
 /// A bundle describes itself in this file; a checkout has none.
 const BUNDLE_MARK: &str = "release.json";
+
+/// The options of every command.
+#[derive(Debug, Args)]
+pub struct Global {
+    /// The tree to work on [default: the nearest folder upwards that holds ops/environments]
+    #[arg(long, global = true, value_name = "DIR")]
+    pub root: Option<PathBuf>,
+    /// Print the result as JSON on stdout; progress and errors stay on stderr
+    #[arg(long, global = true)]
+    pub json: bool,
+}
 
 /// What every command needs to know of its surroundings.
 #[derive(Debug, Clone)]

@@ -11,6 +11,7 @@ mod pip;
 pub mod requirements;
 mod rust_component;
 pub mod version;
+pub mod versions;
 
 pub mod catalogue;
 pub mod progress;

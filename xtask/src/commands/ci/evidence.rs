@@ -9,11 +9,16 @@ use anyhow::{Context as _, Result, bail};
 use serde::Deserialize;
 
 use super::lower::{Asked, Kind};
-use super::records::{IGNORED, MAY_IGNORE, TESTS};
 use crate::exit::refused;
 use crate::plan::mask::Outputs;
 use crate::plan::perform::Call;
+use crate::plan::report::StepReport;
 use crate::thresholds;
+
+/// The outputs under which a look for tests leaves how many passed, how many were ignored and how many may be.
+pub const TESTS: &str = "tests";
+pub const IGNORED: &str = "ignored";
+pub const MAY_IGNORE: &str = "may-ignore";
 
 /// How many tests each gate may leave out, below the root.
 pub const LIMITS: &str = "ops/ci/ignored-tests.toml";
@@ -48,6 +53,12 @@ pub fn look(call: &Call<'_>, root: &Path) -> Result<Outputs> {
         }
         Err(problem) => bail!("{problem}; the log is {}", asked.log.display()),
     }
+}
+
+/// Of what the steps left as this output; none where none of them did.
+pub fn sum(steps: &[&StepReport], output: &str) -> Option<u64> {
+    let numbers = steps.iter().filter_map(|step| step.outputs.get(output)?.parse::<u64>().ok());
+    numbers.reduce(|left, right| left + right)
 }
 
 /// None may be ignored where nobody said why.

@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::Result;
 use vocabulary::model::{Gate, Reads};
 
-use super::inputs::Tree;
+use crate::evidence::tree::Tree;
 use crate::evidence::{Confirmation, Kind, Record, store};
 use crate::plan::clock::{now_ms, utc};
 

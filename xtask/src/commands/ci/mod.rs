@@ -1,22 +1,17 @@
 //! `cargo xtask ci`: the quality gates, in parallel where they are independent.
 
 mod as_workflow;
-pub mod basis;
 mod changed;
 mod chosen;
 mod evidence;
-pub mod inputs;
 mod known;
 mod list;
 mod lower;
 mod planted;
-pub mod records;
 mod reports;
 mod requirements;
 mod scribe;
-mod script;
 mod summary;
-mod versions;
 
 use std::collections::BTreeMap;
 use std::sync::mpsc::channel;
@@ -31,6 +26,7 @@ use super::dev::programs::{programs, tools};
 use super::dev::running::command_line;
 use crate::commands::dry_run;
 use crate::context::Context;
+use crate::evidence::basis::programs_of;
 use crate::exit::Reported;
 use crate::plan::clock::{millis, now_ms, utc};
 use crate::plan::interrupt::Interrupt;
@@ -41,9 +37,7 @@ use crate::plan::runner::{Runner, cores};
 use crate::plan::show::Show;
 use crate::platform::platform;
 use crate::stdout;
-use crate::tools::{NpmProject, Toolbox, progress};
-
-pub use script::{Script, script};
+use crate::tools::{NpmProject, Toolbox, progress, versions};
 
 #[derive(Debug, clap::Args)]
 #[command(
@@ -98,7 +92,7 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
     let toolbox = Toolbox::open(context)?;
     let mut rows: BTreeMap<&str, Row> = BTreeMap::new();
 
-    let basis = basis::observe(context, &toolbox, asked.iter().flat_map(|gate| records::programs_of(gate)))?;
+    let basis = versions::basis(context, &toolbox, asked.iter().flat_map(|gate| programs_of(gate)))?;
     if known::may_stand(options.fresh, |name| std::env::var(name).ok()) {
         for gate in &asked {
             match known::pass(gate, &basis.expected(gate), context.state()) {
@@ -127,7 +121,7 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
         incomplete |= options.require_all && !gate.requires.iter().any(borne);
     }
     for gate in open(&asked, &rows) {
-        if let Err(error) = programs(&toolbox, &context.root, names_of(gate)) {
+        if let Err(error) = programs(&toolbox, &context.root, gate.programs()) {
             let why = format!("{error:#}");
             eprintln!("✗ {}: {why}", gate.id);
             rows.insert(gate.id, summary::lacking(gate, &why));
@@ -138,7 +132,7 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
     // A program that is missing is a failure, found before any work.
     let mut gates = if lacking && !options.keep_going { vec![] } else { open(&asked, &rows) };
     known::longest_first(&mut gates, context.state());
-    let names: Vec<_> = gates.iter().flat_map(|gate| names_of(gate)).collect();
+    let names: Vec<_> = gates.iter().flat_map(|gate| gate.programs()).collect();
     let programs = programs(&toolbox, &context.root, names.iter().copied())?;
     let path = std::env::var("PATH").unwrap_or_default();
     let gates_with_tests = lower::gates_with_tests(&platform.gates);
@@ -238,11 +232,4 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
 /// The gates about which nothing is known yet.
 fn open<'a>(asked: &[&'a Gate], rows: &BTreeMap<&str, Row>) -> Vec<&'a Gate> {
     asked.iter().filter(|gate| !rows.contains_key(gate.id)).copied().collect()
-}
-
-/// The programs that a gate runs, and those that these call.
-fn names_of(gate: &Gate) -> impl Iterator<Item = &'static str> + use<'_> {
-    gate.commands
-        .iter()
-        .flat_map(|command| [command.program].into_iter().chain(command.calls.iter().copied()))
 }

@@ -6,7 +6,6 @@ use std::sync::{Arc, Mutex};
 use anyhow::{Context as _, Result, bail};
 
 use super::lower::Planted;
-use super::versions;
 use crate::commands::dev::programs::of_catalogue;
 use crate::context::Context;
 use crate::plan::child::{Command, End, Inherits, Sink, describe};
@@ -14,7 +13,7 @@ use crate::plan::mask::Outputs;
 use crate::plan::perform::{Call, Desk, Stopped};
 use crate::tools::catalogue::Source;
 use crate::tools::toolbox::{how_to_get, how_to_get_component};
-use crate::tools::{NpmProject, Toolbox};
+use crate::tools::{NpmProject, Toolbox, versions};
 
 /// Characters of its output that are kept: the end of it is looked through.
 const KEPT: usize = 1 << 20;

@@ -6,15 +6,15 @@ use std::sync::mpsc::Receiver;
 use anyhow::{Context as _, Result, bail};
 use vocabulary::model::Gate;
 
-use super::inputs::Tree;
+use super::evidence::{IGNORED, MAY_IGNORE, TESTS, sum};
 use super::lower::step_ids;
-use super::records::{self, Basis};
-use super::versions;
 use crate::context::Context;
-use crate::evidence::store;
+use crate::evidence::basis::{Basis, programs_of};
+use crate::evidence::tree::Tree;
+use crate::evidence::{Figure, Record, store};
 use crate::plan::report::StepReport;
 use crate::plan::step::StepId;
-use crate::tools::Toolbox;
+use crate::tools::{Toolbox, versions};
 
 /// Listens until the run is over. Gives the passes that are not believed, with the reason: a program was changed while the
 /// gate ran.
@@ -48,18 +48,41 @@ pub fn listen(
         // What was changed while the gate ran may be judged by halves.
         if expected.rests_on_the_same(&now.expected(gate)) {
             let begun = steps.iter().map(|step| step.started_ms).min().unwrap_or_default();
-            store::write(context.state(), &records::passed(expected, &steps, programs, &started_at(begun)))?;
+            store::write(context.state(), &passed(expected, &steps, programs, &started_at(begun)))?;
         }
     }
     Ok(refused)
 }
 
+/// The same with what the gate's steps brought, and the SHA-256 of the programs that ran. `started_at` is in RFC 3339.
+fn passed(
+    expected: Record,
+    steps: &[&StepReport],
+    programs: BTreeMap<String, String>,
+    started_at: &str,
+) -> Record {
+    let figures = steps
+        .iter()
+        .flat_map(|step| &step.outputs)
+        .filter(|(name, _)| ![TESTS, IGNORED, MAY_IGNORE].contains(&name.as_str()))
+        .map(|(name, value)| (name.clone(), Figure::read(value)));
+    Record {
+        programs,
+        figures: figures.collect(),
+        started_at: started_at.to_owned(),
+        duration_ms: steps.iter().map(|step| step.duration_ms).sum(),
+        tests: sum(steps, TESTS),
+        ignored: sum(steps, IGNORED),
+        ..expected
+    }
+}
+
 /// The sums of the programs that ran. Those of the cache were compared before they ran, and are once more; for the
 /// user's own the sums from before the run must still hold.
 fn ran(gate: &Gate, basis: &Basis, context: &Context, toolbox: &Toolbox) -> Result<BTreeMap<String, String>> {
-    let mut programs = versions::hashes(context, toolbox, records::programs_of(gate))
-        .context("changed while the gate ran")?;
-    for name in records::programs_of(gate) {
+    let mut programs =
+        versions::hashes(context, toolbox, programs_of(gate)).context("changed while the gate ran")?;
+    for name in programs_of(gate) {
         let Some(before) = basis.versions.get(name).and_then(|version| version.sha256.as_ref()) else {
             continue;
         };

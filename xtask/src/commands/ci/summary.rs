@@ -7,9 +7,8 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use vocabulary::model::Gate;
 
-use super::evidence::LIMITS;
+use super::evidence::{self, IGNORED, LIMITS, MAY_IGNORE, TESTS};
 use super::lower::{INSTALLS, step_ids};
-use super::records::{self, IGNORED, MAY_IGNORE, TESTS};
 use crate::columns;
 use crate::evidence::Record;
 use crate::plan::report::{Outcome, Report, Status, StepReport};
@@ -77,7 +76,7 @@ pub fn row(gate: &Gate, report: &Report) -> Row {
         }
         None => GateResult::NotRun,
     };
-    let sum = |output: &str| records::sum(&steps, output);
+    let sum = |output: &str| evidence::sum(&steps, output);
     let ran = steps.iter().filter(|step| step.log.is_some()).map(|step| Piece {
         title: step.title.clone(),
         status: step.status,

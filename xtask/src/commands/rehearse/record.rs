@@ -6,13 +6,13 @@ use anyhow::{Context as _, Result};
 use vocabulary::model::GateCommand;
 
 use super::stage::Stage;
-use crate::commands::ci::basis;
-use crate::commands::ci::inputs::Tree;
-use crate::commands::ci::records::{Basis, of_definition, programs_of};
 use crate::context::Context;
+use crate::evidence::basis::{Basis, of_definition, programs_of};
+use crate::evidence::tree::Tree;
 use crate::evidence::{Figure, Kind, Ran, Record, store};
 use crate::plan::clock::{now_ms, utc};
 use crate::plan::report::Report;
+use crate::tools::versions;
 
 /// What a pass of now would rest on.
 pub struct Sought {
@@ -31,7 +31,7 @@ pub fn sought(context: &Context, stage: &Stage, engine: &str, checks: &[&str]) -
     let gate = stage.platform.gates.iter().find(|gate| gate.commands.iter().any(same));
     let gate = gate.with_context(|| format!("no gate rehearses {engine}"))?;
     let programs = programs_of(gate).into_iter().chain(stage.programs.iter().copied());
-    let basis = basis::observe(context, &stage.toolbox, programs)?;
+    let basis = versions::basis(context, &stage.toolbox, programs)?;
     let versions = basis.versions.iter();
     let tools: BTreeMap<_, _> =
         versions.map(|(name, version)| (name.clone(), version.version.clone())).collect();

@@ -25,6 +25,15 @@ pub struct Gate {
     pub limit_seconds: u32,
 }
 
+impl Gate {
+    /// The programs that it runs, and those that these call.
+    pub fn programs(&self) -> impl Iterator<Item = &'static str> + use<'_> {
+        self.commands
+            .iter()
+            .flat_map(|command| [command.program].into_iter().chain(command.calls.iter().copied()))
+    }
+}
+
 /// Gates that need the same of a machine: the CI workflow has a job for each group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

@@ -6,41 +6,35 @@ use std::fs;
 use anyhow::{Context as _, Result, bail};
 use serde_json::Value;
 
+use super::catalogue::Source;
+use super::{NpmProject, Program, State, Toolbox, version};
 use crate::commands::dev::programs::{XTASK, file_in_modules, is_of_modules, of_catalogue};
 use crate::context::Context;
 use crate::digest;
-use crate::plan::clock::now_ms;
-use crate::tools::catalogue::Source;
-use crate::tools::{NpmProject, Program, State, Toolbox, version};
+use crate::evidence::basis::{self, Basis, Version, Versions};
+use crate::evidence::tree::Tree;
 
-/// One program.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Version {
-    /// As people know it.
-    pub version: String,
-    /// Also tells two builds of one version apart.
-    pub exact: String,
-    /// Of the file of one of the user's own, in lower-case hexadecimal: only what is pinned has a lock that tells builds
-    /// apart.
-    pub sha256: Option<String>,
+/// What a pass of now would rest on, with the versions of these programs.
+///
+/// # Errors
+/// When the tree cannot be read.
+pub fn basis<'a>(
+    context: &Context,
+    toolbox: &Toolbox,
+    programs: impl IntoIterator<Item = &'a str>,
+) -> Result<Basis> {
+    let variables = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+    Ok(Basis {
+        tree: Tree::observe(&context.root)?,
+        versions: observe(context, toolbox, programs),
+        environment: basis::environment(variables),
+    })
 }
-
-impl Version {
-    fn unknown() -> Self {
-        Self { version: "unknown".to_owned(), exact: format!("unknown at {}", now_ms()), sha256: None }
-    }
-}
-
-/// By the name that gates know a program by.
-pub type Versions = BTreeMap<String, Version>;
 
 /// The version of each of the named programs, and of the compiler where one of them is cargo. One that cannot be asked is
 /// another each time: nothing rests on it.
-pub fn observe<'a>(
-    context: &Context,
-    toolbox: &Toolbox,
-    names: impl IntoIterator<Item = &'a str>,
-) -> Versions {
+fn observe<'a>(context: &Context, toolbox: &Toolbox, names: impl IntoIterator<Item = &'a str>) -> Versions {
     let mut versions = Versions::new();
     for name in names {
         if versions.contains_key(name) {

@@ -1,22 +1,38 @@
-//! What a gate's pass would rest on, and the record of it. Pure, but for the look at the environment.
+//! What a gate's pass rests on. Pure.
 
 use std::collections::BTreeMap;
 
 use serde_json::json;
 use vocabulary::model::{Gate, Requirement};
 
-use super::inputs::Tree;
-use super::names_of;
-use super::versions::Versions;
+use super::record::SCHEMA;
+use super::tree::Tree;
+use super::{Kind, Ran, Record};
 use crate::digest;
-use crate::evidence::record::SCHEMA;
-use crate::evidence::{Figure, Kind, Ran, Record};
-use crate::plan::report::StepReport;
+use crate::plan::clock::now_ms;
 
-/// The outputs under which a look for tests leaves how many passed, how many were ignored and how many may be.
-pub const TESTS: &str = "tests";
-pub const IGNORED: &str = "ignored";
-pub const MAY_IGNORE: &str = "may-ignore";
+/// One program.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Version {
+    /// As people know it.
+    pub version: String,
+    /// Also tells two builds of one version apart.
+    pub exact: String,
+    /// Of the file of one of the user's own, in lower-case hexadecimal: only what is pinned has a lock that tells builds
+    /// apart.
+    pub sha256: Option<String>,
+}
+
+impl Version {
+    /// Another each time: nothing rests on it.
+    #[must_use]
+    pub fn unknown() -> Self {
+        Self { version: "unknown".to_owned(), exact: format!("unknown at {}", now_ms()), sha256: None }
+    }
+}
+
+/// By the name that gates know a program by.
+pub type Versions = BTreeMap<String, Version>;
 
 /// Variables that change what the gates' programs do, by name or by how they begin.
 const HEEDED: [&str; 34] = [
@@ -86,7 +102,7 @@ pub fn programs_of(gate: &Gate) -> Vec<&'static str> {
         // A user or an answer from outside is no version.
         Requirement::Root | Requirement::AdvisoryDatabase | Requirement::NpmAudits => &[],
     });
-    names_of(gate).chain(required.copied()).collect()
+    gate.programs().chain(required.copied()).collect()
 }
 
 /// What passes of this run rest on.
@@ -138,35 +154,6 @@ impl Basis {
             confirmed: None,
         }
     }
-}
-
-/// The same with what the gate's steps brought, and the SHA-256 of the programs that ran. `started_at` is in RFC 3339.
-pub fn passed(
-    expected: Record,
-    steps: &[&StepReport],
-    programs: BTreeMap<String, String>,
-    started_at: &str,
-) -> Record {
-    let figures = steps
-        .iter()
-        .flat_map(|step| &step.outputs)
-        .filter(|(name, _)| ![TESTS, IGNORED, MAY_IGNORE].contains(&name.as_str()))
-        .map(|(name, value)| (name.clone(), Figure::read(value)));
-    Record {
-        programs,
-        figures: figures.collect(),
-        started_at: started_at.to_owned(),
-        duration_ms: steps.iter().map(|step| step.duration_ms).sum(),
-        tests: sum(steps, TESTS),
-        ignored: sum(steps, IGNORED),
-        ..expected
-    }
-}
-
-/// Of what the steps left as this output; none where none of them did.
-pub fn sum(steps: &[&StepReport], output: &str) -> Option<u64> {
-    let numbers = steps.iter().filter_map(|step| step.outputs.get(output)?.parse::<u64>().ok());
-    numbers.reduce(|left, right| left + right)
 }
 
 /// Lower-case hexadecimal SHA-256 of what was carried out.

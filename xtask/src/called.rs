@@ -50,6 +50,11 @@ pub fn name() -> &'static str {
     if by_operator() { OPERATORS } else { DEVELOPERS }
 }
 
+/// The command as typed, for locks and the audit log.
+pub fn command_line() -> String {
+    std::iter::once(name().to_owned()).chain(env::args().skip(1)).collect::<Vec<_>>().join(" ")
+}
+
 /// A text for people that names the program as it was called.
 pub fn as_called(text: &str) -> Cow<'_, str> {
     if by_operator() && text.contains(DEVELOPERS) { for_operators(text).into() } else { text.into() }

@@ -70,6 +70,11 @@ impl Context {
         self.path(BUNDLE_MARK).is_file()
     }
 
+    /// The first of these paths below the root that is a file.
+    pub fn existing(&self, candidates: Vec<String>) -> Option<String> {
+        candidates.into_iter().find(|path| self.path(path).is_file())
+    }
+
     /// An absolute path below the root.
     pub fn path(&self, relative: impl AsRef<Path>) -> PathBuf {
         self.root.join(relative)

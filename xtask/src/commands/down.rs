@@ -2,11 +2,11 @@
 
 use anyhow::Result;
 
-use super::dev::{DEFAULT, running};
-use crate::commands::dry_run;
 use crate::context::Context;
 use crate::plan::interrupt::Interrupt;
 use crate::plan::show::Show;
+use crate::session::dry_run;
+use crate::session::{DEFAULT, running};
 use crate::site;
 
 #[derive(Debug, clap::Args)]

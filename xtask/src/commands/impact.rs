@@ -2,7 +2,6 @@
 
 use anyhow::Result;
 
-use super::why::existing;
 use crate::context::Context;
 use crate::exit::refused;
 use crate::platform::platform;
@@ -60,7 +59,7 @@ fn shown(context: &Context, impact: &Impact) -> String {
         Way::Emptied => "emptied",
         Way::Changed => "changed",
     };
-    let source = existing(&context.root, source::of_value(&impact.names));
+    let source = context.existing(source::of_value(&impact.names));
     let source = source.map_or_else(String::new, |path| format!(" ({path})"));
     let lines: usize = impact.files.iter().map(|file| file.removed + file.added).sum();
     let files = match impact.files.len() {

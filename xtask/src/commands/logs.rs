@@ -7,13 +7,13 @@ use std::thread;
 
 use anyhow::{Result, bail};
 
-use super::dev::DEFAULT;
 use crate::context::Context;
 use crate::engines::process::log_lines::{indented, short, time};
 use crate::engines::process::supervisor::{last_lines, tail};
 use crate::exit::refused;
 use crate::nearest::hint;
 use crate::plan::interrupt::Interrupt;
+use crate::session::DEFAULT;
 use crate::site;
 use crate::stdout;
 

@@ -6,14 +6,11 @@ pub mod ci;
 pub mod dev;
 pub mod doctor;
 pub mod down;
-mod dry_run;
 pub mod environment;
 pub mod generate;
 pub mod image;
 pub mod impact;
-mod killed_runs;
 pub mod logs;
-mod meaning;
 pub mod measure;
 pub mod rehearse;
 pub mod release;
@@ -26,11 +23,12 @@ pub mod why;
 
 use anyhow::Result;
 
-use crate::called::{self, as_called};
+use crate::called::{self, as_called, command_line};
 use crate::cli::Command;
 use crate::context::Context;
 use crate::exit::refused;
 use crate::plan::register::Registered;
+use crate::session::{killed_runs, rehearsal};
 
 /// Runs one subcommand, which these words called.
 ///
@@ -44,8 +42,8 @@ pub fn run(context: &Context, words: &str, command: Command) -> Result<()> {
         )));
     }
     let _registered = is_registered(&command).then(|| {
-        let target = matches!(command, Command::Rehearse(_)).then_some(rehearse::TARGET);
-        Registered::begin(context.state(), &dev::running::command_line(), target)
+        let target = matches!(command, Command::Rehearse(_)).then_some(rehearsal::TARGET);
+        Registered::begin(context.state(), &command_line(), target)
     });
     if !matches!(command, Command::Supervise(_)) {
         for problem in killed_runs::clean_up(context) {

@@ -4,13 +4,12 @@ use std::io::{BufRead as _, IsTerminal as _, Write as _};
 
 use anyhow::{Result, bail};
 
-use super::dev::{DEFAULT, running};
-use super::killed_runs::{self, remove};
-use super::{rehearse, smoke};
 use crate::context::Context;
 use crate::exit::refused;
 use crate::plan::interrupt::Interrupt;
 use crate::plan::show::Show;
+use crate::session::killed_runs::{self, remove};
+use crate::session::{DEFAULT, private, rehearsal, running};
 use crate::site;
 
 #[derive(Debug, clap::Args)]
@@ -34,7 +33,7 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
         bail!("{}", problems.join("\n"));
     }
     let own = context.state().join(&options.environment);
-    let others = [smoke::FAILED, rehearse::TARGET].map(|name| context.state().join(name));
+    let others = [private::FAILED, rehearsal::TARGET].map(|name| context.state().join(name));
     let folders: Vec<_> = others.into_iter().chain([own.clone()]).filter(|folder| folder.exists()).collect();
     if folders.is_empty() {
         eprintln!("{} has nothing here", options.environment);
@@ -50,7 +49,7 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
         let plan = running::plan_down(context, &options.environment, running::Data::Go)?;
         running::take_down(context, &plan, &show, &Interrupt::listen()?)?;
     }
-    rehearse::remove(context)?;
+    rehearsal::remove(context)?;
     for folder in folders {
         remove(&folder)?;
         show.say(&format!("removed {}", folder.display()));

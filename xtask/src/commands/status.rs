@@ -7,8 +7,6 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
 
-use super::dev::opened::recorded;
-use super::dev::{DEFAULT, running};
 use crate::context::Context;
 use crate::engines::process::editor_link::editor_link;
 use crate::engines::process::instance::ADDRESS;
@@ -18,6 +16,8 @@ use crate::exit::Reported;
 use crate::plan::http::Request;
 use crate::plan::mask::Mask;
 use crate::platform::{node_red, secrets};
+use crate::session::opened::recorded;
+use crate::session::{DEFAULT, running};
 use crate::site;
 use crate::stdout;
 

@@ -10,7 +10,6 @@ use anyhow::{Context as _, Result, anyhow, bail};
 use clap::{Args, Subcommand};
 use serde_json::json;
 
-use super::dev::programs::{called, programs, tools};
 use crate::context::Context;
 use crate::exit::{Interrupted, Reported, refused};
 use crate::nearest;
@@ -20,6 +19,7 @@ use crate::plan::interrupt::Interrupt;
 use crate::plan::mask::Mask;
 use crate::platform::platform;
 use crate::stdout;
+use crate::tools::programs::{called, programs, tools};
 use crate::tools::{NpmProject, Toolbox, progress};
 
 /// Where flow tests are looked for by name, below the root.

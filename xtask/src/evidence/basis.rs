@@ -166,8 +166,8 @@ mod tests {
     use vocabulary::model::Reads;
 
     use super::*;
-    use crate::commands::dev::programs::{XTASK, is_of_modules, of_catalogue};
     use crate::platform::gates::gates;
+    use crate::tools::programs::{XTASK, is_of_modules, of_catalogue};
 
     fn of(variables: &[(&str, &str)]) -> String {
         environment(variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())))

@@ -12,5 +12,6 @@ pub mod judge;
 pub mod locks;
 pub mod oci;
 pub mod own_engine;
+pub mod saved;
 pub mod scan;
 pub mod stand_in;

@@ -14,6 +14,7 @@ pub mod version;
 pub mod versions;
 
 pub mod catalogue;
+pub mod programs;
 pub mod progress;
 pub mod toolbox;
 

@@ -7,8 +7,8 @@ use anyhow::{Context as _, Result, bail};
 use serde_json::Value;
 
 use super::catalogue::Source;
+use super::programs::{XTASK, file_in_modules, is_of_modules, of_catalogue};
 use super::{NpmProject, Program, State, Toolbox, version};
-use crate::commands::dev::programs::{XTASK, file_in_modules, is_of_modules, of_catalogue};
 use crate::context::Context;
 use crate::digest;
 use crate::evidence::basis::{self, Basis, Version, Versions};

@@ -5,26 +5,23 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, bail};
 
 use super::sample::{Figure, figure, times};
-use crate::commands::dev::opened::{Opened, Wish};
-use crate::commands::dev::running;
-use crate::commands::killed_runs::remove;
-use crate::commands::measure::requests::servers::{self, Editor};
-use crate::commands::smoke;
 use crate::context::Context;
 use crate::plan::interrupt::Interrupt;
 use crate::plan::register;
 use crate::plan::report::Outcome;
 use crate::plan::show::{Look, Show};
-use crate::tools::{NpmProject, progress};
+use crate::session::killed_runs::remove;
+use crate::session::opened::{Opened, Wish};
+use crate::session::servers::{self, Editor};
+use crate::session::{running, smoke};
+use crate::tools::{NpmProject, programs, progress};
 
 pub fn measure(context: &Context, runs: usize, interrupt: &Interrupt) -> Result<Vec<Figure>> {
     let name = register::own("bench");
     let show = Show::to(Look::Plain, Box::new(std::io::sink()));
     let opened = Opened::open(context, &Wish::private(&name), None)?;
     let progress = progress::on_stderr();
-    opened
-        .toolbox
-        .ensure(&crate::commands::dev::programs::tools(opened.program_names())?, progress.as_ref())?;
+    opened.toolbox.ensure(&programs::tools(opened.program_names())?, progress.as_ref())?;
     opened.toolbox.npm_modules(NpmProject { folder: &context.path("flows") }, progress.as_ref())?;
     let down = || running::bring_down(context, &name, &show, &interrupt.heeded());
     let up = || -> Result<()> {
@@ -33,7 +30,7 @@ pub fn measure(context: &Context, runs: usize, interrupt: &Interrupt) -> Result<
             let errors: Vec<_> = report.steps.iter().filter_map(|step| step.error.as_deref()).collect();
             bail!("the platform does not come up: {}", errors.join("; "));
         }
-        smoke::prove(context, &opened, interrupt)
+        smoke::target(&opened)?.prove(&opened.platform, interrupt).map(drop)
     };
     let clear = || remove(&opened.instance.folder.join("data"));
     let measured = (|| {

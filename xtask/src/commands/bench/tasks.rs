@@ -12,17 +12,14 @@ use vocabulary::model::Lifetime;
 
 use super::Options;
 use super::sample::{Figure, Unit, once};
-use crate::commands::dev::opened::{Opened, Wish};
-use crate::commands::dev::running;
-use crate::commands::killed_runs::remove;
 use crate::context::Context;
 use crate::engines::process::instance::{ADDRESS, socket};
 use crate::plan::interrupt::Interrupt;
 use crate::plan::processes::processor_seconds;
-use crate::plan::register;
-use crate::plan::report::Outcome;
 use crate::plan::show::{Look, Show};
 use crate::platform::{node_red, postgres, secrets};
+use crate::session::opened::Opened;
+use crate::session::{private, running};
 use crate::tools::Program;
 
 /// Offers the tasks; it says in its head what it does.
@@ -89,9 +86,12 @@ pub fn measure(context: &Context, options: &Options, interrupt: &Interrupt) -> R
     let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
     eprintln!("  load of the machine before: {}", load.trim());
     let mut figures = Vec::new();
+    let show = Show::to(Look::Plain, Box::new(std::io::sink()));
     let mut peer = None;
     for replicas in [1, 2] {
-        with_platform(context, replicas, interrupt, &mut |bench| {
+        eprintln!("  bringing up a platform with {replicas} of {}", node_red::ID);
+        private::run(context, "bench", Some(replicas), &show, interrupt, &mut |opened| {
+            let bench = Bench { context, opened, interrupt };
             let peer = match &peer {
                 Some(peer) => peer,
                 None => peer.insert(bench.bare(&mut figures)?),
@@ -107,29 +107,6 @@ struct Bench<'a> {
     context: &'a Context,
     opened: &'a Opened,
     interrupt: &'a Interrupt,
-}
-
-fn with_platform(
-    context: &Context,
-    replicas: u32,
-    interrupt: &Interrupt,
-    work: &mut dyn FnMut(&Bench<'_>) -> Result<()>,
-) -> Result<()> {
-    let name = register::own("bench");
-    let show = Show::to(Look::Plain, Box::new(std::io::sink()));
-    let wish = Wish { replicas: Some(replicas), ..Wish::private(&name) };
-    let opened = Opened::open(context, &wish, None)?;
-    eprintln!("  bringing up a platform with {replicas} of {}", node_red::ID);
-    let measured = running::bring_up(context, &opened, &opened.plan(false, false), &show, interrupt)
-        .and_then(|report| {
-            if report.outcome != Outcome::Done {
-                return report.into_result();
-            }
-            work(&Bench { context, opened: &opened, interrupt })
-        });
-    running::bring_down(context, &name, &show, &interrupt.heeded())?;
-    remove(&opened.instance.folder)?;
-    measured
 }
 
 impl Bench<'_> {

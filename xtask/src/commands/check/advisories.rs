@@ -6,16 +6,15 @@ use std::path::PathBuf;
 use anyhow::{Context as _, Result, bail};
 use serde_json::json;
 
-use super::advisory_database::{self, Database};
 use super::findings_file;
-use crate::checks::advisories::{
-    self, CONTROL_ADVISORY, CONTROL_LOCK, CargoReport, Finding, POLICY, Policy, Weight,
-};
+use crate::checks::advisories::{self, CONTROL_ADVISORY, CONTROL_LOCK, CargoReport, Finding, POLICY, Weight};
 use crate::checks::licences::Kind;
 use crate::checks::sarif::{self, Level};
 use crate::context::Context;
 use crate::exit::{Reported, refused};
 use crate::files::temporary;
+use crate::judging::advisory_database::{self, Database};
+use crate::judging::advisory_policy;
 use crate::plan::clock;
 use crate::stdout;
 use crate::tools::{Program, Tool, Toolbox, progress};
@@ -38,7 +37,7 @@ const TOOL: &str = "cargo-audit";
 /// Reported when there is a finding, or the database is too old to tell; refused when the policy, the lock or a given
 /// database cannot be read; otherwise when there is no database.
 pub fn run(context: &Context, options: &Options) -> Result<()> {
-    let policy = policy(context)?;
+    let policy = advisory_policy(context)?;
     let lock = fs::read_to_string(context.path(LOCK))
         .map_err(|error| refused(format!("{LOCK}: {error}; expected the lock of the Cargo workspace")))?;
     let toolbox = Toolbox::open(context)?;
@@ -95,14 +94,6 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
         );
     }
     verdict(&findings, useless)
-}
-
-/// # Errors
-/// Refused when it cannot be read.
-pub fn policy(context: &Context) -> Result<Policy> {
-    let text = fs::read_to_string(context.path(POLICY)).map_err(|error| error.to_string());
-    text.and_then(|text| Policy::read(&text))
-        .map_err(|problem| refused(format!("{POLICY}: {problem}; see docs/security.md")))
 }
 
 /// As `2026-11-24`, UTC.

@@ -1,28 +1,24 @@
 //! `cargo xtask check flows`: would Node-RED start them, and would they answer?
 
-use std::fs;
-use std::io::{ErrorKind, Read as _};
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use serde_json::json;
 
-use super::{code, findings_file};
+use super::findings_file;
 use crate::checks::flows::code::{Engines, Text};
 use crate::checks::flows::{self, Finding, Home, Input, Level, Rule, Source};
 use crate::checks::sarif;
 use crate::context::Context;
 use crate::exit::{Reported, refused};
 use crate::files;
+use crate::judging::code;
+use crate::judging::flows::{CATALOGUE, judge, wanted};
 use crate::platform::edge;
 use crate::platform::gates::flows::gate;
 use crate::stdout;
 use crate::tools::{NpmProject, Toolbox, progress};
-
-const PLATFORM: &str = "flows/flows.json";
-const SMOKE: &str = "flows/test-smoke.json";
-const CATALOGUE: &str = "flows/catalogue.json";
-const NODES: &str = "flows/nodes";
 
 /// As SARIF calls it.
 const TOOL: &str = "flowship-flows";
@@ -32,10 +28,6 @@ const STDIN: &str = "-";
 
 /// Bytes of flows that are judged: many times more than the editor sends.
 const LIMIT: u64 = 64 * 1024 * 1024;
-
-/// Names under which Node-RED stores credentials beside a flow file `flows.json`.
-const CREDENTIAL_FILES: &[&str] =
-    &["flows/flows_cred.json", "flows/flows.json_cred.json", "flows/.flows_cred.json"];
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Errors end with exit code 1, warnings do not.\n\n\
@@ -80,7 +72,7 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
     } else if options.stdin {
         judge(&context.root, Some(standard_input()?), Some(&engines))?
     } else {
-        let findings = judge_flows(&context.root, Some(&engines))?;
+        let findings = judge(&context.root, None, Some(&engines))?;
         // A release has no gates that would collect them.
         if !context.is_bundle() {
             let results: Vec<_> = findings.iter().map(result).collect();
@@ -129,47 +121,6 @@ fn result(finding: &Finding) -> sarif::Result {
     }
 }
 
-/// Reads what is to be judged below a root, and judges it; code too, when there are engines.
-///
-/// # Errors
-/// Refused when a file is missing or cannot be read as text, all such files at once.
-pub fn judge_flows(root: &Path, engines: Option<Engines<'_>>) -> Result<Vec<Finding>> {
-    judge(root, None, engines)
-}
-
-/// `candidate` takes the place of the platform's flow file.
-fn judge(root: &Path, candidate: Option<String>, engines: Option<Engines<'_>>) -> Result<Vec<Finding>> {
-    let mut missing = Vec::new();
-    let mut text = |name: &str| {
-        files::text(&root.join(name), files::TEXT).unwrap_or_else(|error| {
-            missing.push(format!("{error}; expected {}", wanted(name)));
-            String::new()
-        })
-    };
-    let platform = candidate.unwrap_or_else(|| text(PLATFORM));
-    let (smoke, catalogue) = (text(SMOKE), text(CATALOGUE));
-    let editor: Vec<(String, String)> =
-        editor_files(root)?.into_iter().map(|name| (text(&name), name)).collect();
-    if !missing.is_empty() {
-        return Err(refused(missing.join("\n")));
-    }
-    let editor: Vec<Source<'_>> = editor.iter().map(|(text, name)| Source { name, text }).collect();
-    let credential_files: Vec<String> = CREDENTIAL_FILES
-        .iter()
-        .filter(|name| root.join(name).exists())
-        .map(|name| (*name).to_owned())
-        .collect();
-    Ok(flows::judge(&Input {
-        files: &[Source { name: PLATFORM, text: &platform }, Source { name: SMOKE, text: &smoke }],
-        home: Home::Platform,
-        edge_limit: edge::POLICY.idle_limit_seconds,
-        catalogue: Some(Source { name: CATALOGUE, text: &catalogue }),
-        editor: &editor,
-        credential_files: &credential_files,
-        engines,
-    }))
-}
-
 /// Judges files from anywhere, each by itself.
 fn judge_files(paths: &[PathBuf], catalogue: Option<&Path>, engines: Engines<'_>) -> Result<Vec<Finding>> {
     let mut problems = Vec::new();
@@ -213,31 +164,4 @@ fn standard_input() -> Result<String> {
         return Err(refused(format!("standard input: more than {LIMIT} bytes; expected {}", wanted(""))));
     }
     Ok(text)
-}
-
-fn wanted(name: &str) -> &'static str {
-    match name {
-        PLATFORM => "the flows as the editor saves them, in UTF-8; restore the file",
-        SMOKE => "the generated smoke flow; `cargo xtask generate` writes it",
-        CATALOGUE => "the image's node types; `node runtime/catalogue.js --write` in flows/ writes it",
-        "" => "the flows as the editor saves them, in UTF-8",
-        _ => "a node's editor definition, in UTF-8",
-    }
-}
-
-fn editor_files(root: &Path) -> Result<Vec<String>> {
-    let entries = match fs::read_dir(root.join(NODES)) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(error).context(NODES),
-    };
-    let mut names = Vec::new();
-    for entry in entries {
-        let name = entry.context(NODES)?.file_name().to_string_lossy().into_owned();
-        if name.ends_with(".html") {
-            names.push(format!("{NODES}/{name}"));
-        }
-    }
-    names.sort();
-    Ok(names)
 }

@@ -1,8 +1,6 @@
 //! `cargo xtask check`: judgements that start no service.
 
 mod advisories;
-mod advisory_database;
-mod code;
 mod compliance;
 mod findings_file;
 mod flows;
@@ -13,10 +11,6 @@ mod secrets;
 use anyhow::Result;
 use clap::{Args, Subcommand};
 
-pub use self::advisory_database::within_reach as advisory_database_within_reach;
-pub use self::code::judge as judge_code;
-pub use self::flows::judge_flows;
-pub use self::npm_advisories::within_reach as npm_audits_within_reach;
 use crate::context::Context;
 
 #[derive(Debug, Args)]

@@ -7,8 +7,8 @@ use anyhow::Result;
 use serde::Serialize;
 use serde_json::json;
 
-use super::super::dev::running::command_line;
 use crate::artifacts::workflows::local::{LocalAction, LocalJob, LocalStep, jobs};
+use crate::called::command_line;
 use crate::columns;
 use crate::context::Context;
 use crate::exit::{Reported, refused};

@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 use vocabulary::model::{Evidence, Gate, GateCommand, PlantedArgument, PlantedFault, Proof, Sarif};
 
-use crate::commands::dev::programs::{Programs, XTASK, called};
 use crate::plan::action::{Action, Exec, Native};
 use crate::plan::argument::Arg;
 use crate::plan::step::{Plan, Step, StepId};
+use crate::tools::programs::{Programs, XTASK, called};
 
 /// Native steps: the pinned programs alone, and these with the npm modules.
 pub const INSTALL_TOOLS: &str = "install-tools";

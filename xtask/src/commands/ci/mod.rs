@@ -22,9 +22,7 @@ use anyhow::{Context as _, Result, anyhow};
 use vocabulary::model::{Gate, Requirement};
 
 use self::summary::{GateResult, Row};
-use super::dev::programs::{programs, tools};
-use super::dev::running::command_line;
-use crate::commands::dry_run;
+use crate::called::command_line;
 use crate::context::Context;
 use crate::evidence::basis::programs_of;
 use crate::exit::Reported;
@@ -36,7 +34,9 @@ use crate::plan::report::Outcome;
 use crate::plan::runner::{Runner, cores};
 use crate::plan::show::Show;
 use crate::platform::platform;
+use crate::session::dry_run;
 use crate::stdout;
+use crate::tools::programs::{programs, tools};
 use crate::tools::{NpmProject, Toolbox, progress, versions};
 
 #[derive(Debug, clap::Args)]

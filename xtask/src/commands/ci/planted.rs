@@ -6,12 +6,12 @@ use std::sync::{Arc, Mutex};
 use anyhow::{Context as _, Result, bail};
 
 use super::lower::Planted;
-use crate::commands::dev::programs::of_catalogue;
 use crate::context::Context;
 use crate::plan::child::{Command, End, Inherits, Sink, describe};
 use crate::plan::mask::Outputs;
 use crate::plan::perform::{Call, Desk, Stopped};
 use crate::tools::catalogue::Source;
+use crate::tools::programs::of_catalogue;
 use crate::tools::toolbox::{how_to_get, how_to_get_component};
 use crate::tools::{NpmProject, Toolbox, versions};
 

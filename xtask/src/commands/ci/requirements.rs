@@ -6,12 +6,12 @@ use std::thread;
 use anyhow::{Context as _, Result, anyhow};
 use vocabulary::model::Requirement;
 
-use crate::commands::check;
 use crate::context::Context;
 use crate::engines::compose::project::name;
 use crate::engines::compose::rehearsal::TARGET;
 use crate::images::engine::Engine;
 use crate::images::own_engine::OwnEngine;
+use crate::judging::{advisory_database, npm_audit};
 use crate::platform::platform;
 use crate::tools::{Program, Toolbox};
 
@@ -49,8 +49,8 @@ fn look(context: &Context, toolbox: &Toolbox, requirement: Requirement) -> Resul
         }),
         Requirement::Root if rustix::process::geteuid().is_root() => Ok(()),
         Requirement::Root => Err(anyhow!("run it as root, such as with sudo")),
-        Requirement::AdvisoryDatabase => check::advisory_database_within_reach(toolbox),
-        Requirement::NpmAudits => check::npm_audits_within_reach(toolbox, context).context(
+        Requirement::AdvisoryDatabase => advisory_database::within_reach(toolbox),
+        Requirement::NpmAudits => npm_audit::within_reach(toolbox, context).context(
             "have npm ask a registry that answers `npm audit`, such as registry.npmjs.org (`npm config set registry`)",
         ),
         Requirement::LlvmTools => {

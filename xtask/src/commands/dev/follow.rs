@@ -4,11 +4,11 @@ use std::thread;
 
 use anyhow::Result;
 
-use super::opened::Opened;
 use crate::engines::process::log_lines::{self, indented};
 use crate::engines::process::supervisor::{Client, tail};
 use crate::plan::interrupt::Interrupt;
 use crate::plan::show::Show;
+use crate::session::opened::Opened;
 
 /// Returns when the user interrupts, or when the supervisor is gone.
 ///

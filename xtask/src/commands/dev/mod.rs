@@ -1,18 +1,12 @@
 //! `cargo xtask dev`: brings the platform up, follows it, and takes it down again.
 
-pub mod containers;
 mod follow;
-pub mod natives;
-pub mod opened;
 mod panel;
-pub mod programs;
-pub mod running;
 
 use anyhow::Result;
 use serde_json::json;
 use vocabulary::model::environment::EngineKind;
 
-use crate::commands::dry_run;
 use crate::context::Context;
 use crate::engines::process::supervisor::Recovered;
 use crate::exit::Reported;
@@ -20,11 +14,9 @@ use crate::images::stand_in::WARNING;
 use crate::plan::interrupt::Interrupt;
 use crate::plan::report::Outcome;
 use crate::plan::show::Show;
+use crate::session::opened::{Opened, Wish};
+use crate::session::{DEFAULT, dry_run, running};
 use crate::stdout;
-use opened::{Opened, Wish};
-
-/// The environment that is meant when none is named.
-pub const DEFAULT: &str = "dev";
 
 #[derive(Debug, clap::Args)]
 #[command(

@@ -2,10 +2,10 @@
 
 use vocabulary::model::{Port, Protocol};
 
-use super::opened::Opened;
 use crate::engines::process::editor_link::editor_link;
 use crate::engines::process::instance::{ADDRESS, is_open, socket};
 use crate::platform::{node_red, secrets};
+use crate::session::opened::Opened;
 
 /// Several lines for people.
 pub fn text(opened: &Opened, duration_ms: u64, detached: bool, inspects: bool) -> String {

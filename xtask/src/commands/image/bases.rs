@@ -9,8 +9,6 @@ use anyhow::{Context as _, Result, bail};
 use serde_json::json;
 
 use super::carry;
-use crate::commands::dev::natives::Shown;
-use crate::commands::dry_run;
 use crate::context::Context;
 use crate::digest;
 use crate::exit::refused;
@@ -23,6 +21,8 @@ use crate::plan::mask::Outputs;
 use crate::plan::perform::Call;
 use crate::plan::runner::cores;
 use crate::plan::show::Show;
+use crate::session::dry_run;
+use crate::session::step_progress::Shown;
 use crate::stdout;
 use crate::tools::{Tool, Toolbox};
 

@@ -9,14 +9,13 @@ use anyhow::{Context as _, Result, bail};
 use serde_json::json;
 
 use super::carry;
-use crate::commands::dry_run;
 use crate::context::Context;
 use crate::exit::refused;
 use crate::files;
-use crate::images::archive::Archive;
 use crate::images::build::{self, Build, MEASURED, Wanted, native};
 use crate::images::engine::Engine;
 use crate::images::locks::{self, Built, BuiltImage, StandIns};
+use crate::images::saved::saved;
 use crate::images::stand_in::WARNING;
 use crate::images::{content, dockerfile};
 use crate::plan::mask::Outputs;
@@ -24,6 +23,7 @@ use crate::plan::perform::Call;
 use crate::plan::runner::cores;
 use crate::plan::show::Show;
 use crate::platform::platform;
+use crate::session::dry_run;
 use crate::stdout;
 
 #[derive(Debug, clap::Args)]
@@ -188,7 +188,7 @@ fn perform(context: &Context, engine: &Engine, call: &Call<'_>) -> Result<Output
     match call.name {
         native::MEASURE => {
             let image = call.parameters["image"].as_str().context("no image is named")?;
-            let (measured, _folder) = saved(context, engine, image)?;
+            let (measured, _folder) = saved(context.state(), engine, image)?;
             let image = measured.only()?;
             let tree = content::tree(&measured, image)?;
             let values = [
@@ -233,35 +233,4 @@ fn record(context: &Context, call: &Call<'_>) -> Result<()> {
     lock.images.sort_by(|one, other| one.tag.cmp(&other.tag));
     locks::write(&file, &lock)?;
     locks::write_env(&locks::env_file(context.state()), &references)
-}
-
-/// The file in the folder of [`saved`].
-pub const SAVED: &str = "image.tar";
-
-/// The image as the engine saves it; the folder vanishes with the value.
-///
-/// # Errors
-/// The engine does not have the image, or the disk is full.
-pub fn saved(context: &Context, engine: &Engine, image: &str) -> Result<(Archive, tempfile::TempDir)> {
-    let place = locks::folder(context.state());
-    fs::create_dir_all(&place).with_context(|| place.display().to_string())?;
-    let folder = tempfile::Builder::new().prefix("saved-").tempdir_in(&place)?;
-    let file = folder.path().join(SAVED);
-    save(engine, image, &file)?;
-    Ok((Archive::open(&file)?, folder))
-}
-
-/// Has the engine write an image to a file.
-///
-/// # Errors
-/// The engine does not have the image, or the disk is full.
-pub fn save(engine: &Engine, image: &str, to: &Path) -> Result<()> {
-    let answer = engine.ask(&["image", "save", "--output", &to.display().to_string(), image])?;
-    if !answer.success {
-        let why = answer.stderr.trim();
-        let remedy =
-            crate::images::failure::explain(why).map(|remedy| format!("; {remedy}")).unwrap_or_default();
-        bail!("{image} cannot be saved: {why}{remedy}");
-    }
-    Ok(())
 }

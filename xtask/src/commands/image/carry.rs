@@ -4,7 +4,7 @@ use std::fs;
 
 use anyhow::Result;
 
-use crate::commands::dev::running::command_line;
+use crate::called::command_line;
 use crate::context::Context;
 use crate::images::failure;
 use crate::plan::interrupt::Interrupt;

@@ -8,12 +8,12 @@ use anyhow::{Context as _, Result};
 use clap::ValueEnum;
 use serde_json::json;
 
-use super::build;
 use crate::context::Context;
 use crate::exit::refused;
 use crate::files;
 use crate::images::engine::Engine;
 use crate::images::locks::{self, Built, BuiltImage};
+use crate::images::saved;
 use crate::images::{oci, stand_in::WARNING};
 use crate::stdout;
 
@@ -57,11 +57,11 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
             continue;
         }
         fs::create_dir_all(&options.output).with_context(|| options.output.display().to_string())?;
-        let (archive, saved) = build::saved(context, &engine, &image.tag)?;
+        let (archive, saved) = saved::saved(context.state(), &engine, &image.tag)?;
         let digest = match options.format {
             Format::Oci => Some(oci::write(&archive, archive.only()?, &image.tag, &file)?),
             Format::Docker => {
-                let mut from = File::open(saved.path().join(build::SAVED))?;
+                let mut from = File::open(saved.path().join(saved::SAVED))?;
                 files::write::with(&file, 0o644, |to| Ok(io::copy(&mut from, to)?))?;
                 None
             }

@@ -7,7 +7,6 @@ use anyhow::{Context as _, Result, bail};
 use serde_json::{Value, json};
 
 use super::{carry, save};
-use crate::commands::dev::natives::Shown;
 use crate::context::Context;
 use crate::exit::{Reported, refused};
 use crate::files;
@@ -24,6 +23,7 @@ use crate::plan::runner::cores;
 use crate::plan::show::Show;
 use crate::platform::image_limits::{LIMITS, STRICTEST};
 use crate::platform::images::DEVELOPMENT;
+use crate::session::step_progress::Shown;
 use crate::stdout;
 use crate::tools::{Program, Tool, Toolbox};
 

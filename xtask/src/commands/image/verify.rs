@@ -5,13 +5,14 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use serde::Serialize;
 
-use super::{build, save};
+use super::save;
 use crate::context::Context;
 use crate::exit::{Reported, refused};
 use crate::images::archive::{Archive, SavedImage};
 use crate::images::content;
 use crate::images::engine::Engine;
 use crate::images::locks::BuiltImage;
+use crate::images::saved;
 use crate::stdout;
 
 #[derive(Debug, clap::Args)]
@@ -61,7 +62,7 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
                 ));
                 continue;
             }
-            let (archive, _folder) = build::saved(context, &engine, &image.tag)?;
+            let (archive, _folder) = saved::saved(context.state(), &engine, &image.tag)?;
             verdicts.push(compare("engine", &archive, archive.only()?, image)?);
         }
     }

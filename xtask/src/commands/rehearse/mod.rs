@@ -9,19 +9,14 @@ mod late;
 mod oom;
 mod reachability;
 mod record;
-mod remove;
 mod stage;
 
 use std::collections::BTreeMap;
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::commands::dev::programs::tools;
-use crate::commands::dev::running::command_line;
-use crate::commands::dry_run;
-use crate::commands::killed_runs;
+use crate::called::command_line;
 use crate::context::Context;
-pub use crate::engines::compose::rehearsal::TARGET;
 use crate::engines::compose::rehearsal::{self, native};
 use crate::exit::refused;
 use crate::files::temporary;
@@ -33,9 +28,12 @@ use crate::plan::perform::{Call, Hands, NoHands};
 use crate::plan::report::Outcome;
 use crate::plan::runner::Runner;
 use crate::plan::show::Show;
+use crate::session::dry_run;
+use crate::session::killed_runs;
+use crate::session::rehearsal::COMPOSE;
 use crate::stdout;
+use crate::tools::programs::tools;
 use crate::tools::progress;
-pub use remove::remove;
 use stage::Stage;
 
 #[derive(Debug, clap::Args)]
@@ -64,12 +62,6 @@ pub struct Options {
     #[arg(long)]
     dry_run: bool,
 }
-
-/// The names under which rehearsals leave their records.
-pub const REHEARSALS: [&str; 1] = [COMPOSE];
-const COMPOSE: &str = "compose";
-/// The folder of the secrets, below the rehearsal's own.
-const SECRETS: &str = "secrets";
 
 /// Engines whose production stack can be rehearsed here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]

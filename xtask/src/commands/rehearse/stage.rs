@@ -14,8 +14,6 @@ use vocabulary::model::{Exposure, Image, Lifetime, Platform, Port, PortRef};
 
 use super::said;
 use crate::artifacts::containers::{compose, site};
-use crate::commands::dev::containers::{clients, free_prefix, port_lines};
-use crate::commands::smoke;
 use crate::context::Context;
 use crate::engines::compose::project::{self, Project};
 use crate::engines::compose::rehearsal::TARGET;
@@ -28,6 +26,9 @@ use crate::plan::action::Exec;
 use crate::plan::argument::Arg;
 use crate::plan::interrupt::Interrupt;
 use crate::platform::{edge, node_red, platform, secrets};
+use crate::session::containers::{clients, free_prefix, port_lines};
+use crate::session::rehearsal::{SECRETS, but_one};
+use crate::session::smoke::Target;
 use crate::tools::Toolbox;
 
 /// Only one address of this machine gets the public ports.
@@ -46,11 +47,6 @@ pub struct Stage {
     pub ports: Ports,
     pub secrets: PathBuf,
     pub stand_ins: Vec<String>,
-}
-
-/// The name of the project in which one secret is missing.
-pub fn but_one(project: &str) -> String {
-    format!("{project}-but-one")
 }
 
 impl Stage {
@@ -95,7 +91,7 @@ impl Stage {
             setting: port,
         });
         let ports = ports::any_free(&wanted)?;
-        let secrets = context.state().join(TARGET).join(super::SECRETS);
+        let secrets = context.state().join(TARGET).join(SECRETS);
         let placement = site::Placement {
             images,
             secrets: &secrets,
@@ -194,15 +190,14 @@ impl Stage {
     /// A replica did not pass.
     pub fn smoke(&self, interrupt: &Interrupt) -> Result<Vec<String>> {
         let topology = self.topology();
-        let limit = Duration::from_millis(self.platform.smoke.run_limit_ms.into());
         let token = self.secrets.join(secrets::OPS_TOKEN.0);
         let mut told = Vec::new();
         for unit in topology.units.iter().filter(|unit| unit.service.id == node_red::ID) {
             let port = self.port(node_red::OPS);
             let address = self.bound(&topology, unit, port).context("the operations port is not bound")?;
             let url = format!("http://{address}:{}", port.number);
-            let table = smoke::prove_at(&self.platform, &url, &token, limit, interrupt)
-                .with_context(|| unit.name())?;
+            let target = Target::at(&url, &token);
+            let table = target.prove(&self.platform, interrupt).with_context(|| unit.name())?;
             told.push(format!("{} at {url}\n{table}", unit.name()));
         }
         Ok(told)

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use crate::commands::dev::running::command_line;
+use crate::called::command_line;
 use crate::context::Context;
 use crate::exit::Reported;
 use crate::plan::interrupt::Interrupt;

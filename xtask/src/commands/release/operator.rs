@@ -7,7 +7,6 @@ use serde_json::json;
 
 use super::carry_out::carry_out;
 use super::operator_build;
-use crate::commands::dry_run;
 use crate::context::Context;
 use crate::digest;
 use crate::files;
@@ -20,6 +19,7 @@ use crate::platform::release::OPERATORS;
 use crate::release::bundle;
 use crate::release::commit::{checked_out, still};
 use crate::release::program::{self, Program};
+use crate::session::dry_run;
 use crate::stdout;
 
 /// Names the lock, the journal and the logs.

@@ -4,8 +4,7 @@ use anyhow::Result;
 
 use super::notes::day;
 use super::survey::{Survey, Wished};
-use crate::commands::dev::running::command_line;
-use crate::commands::dry_run;
+use crate::called::command_line;
 use crate::context::Context;
 use crate::exit::{Reported, refused};
 use crate::files;
@@ -17,6 +16,7 @@ use crate::plan::runner::Runner;
 use crate::plan::show::Show;
 use crate::plan::step::{Plan, Step};
 use crate::release::{changelog, declared, problems, version};
+use crate::session::dry_run;
 use crate::stdout;
 
 #[derive(Debug, clap::Args)]

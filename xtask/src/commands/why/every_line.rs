@@ -1,7 +1,5 @@
 //! `cargo xtask why FILE`: the same for every line of a file, in one search.
 
-use std::path::Path;
-
 use anyhow::Result;
 use serde_json::json;
 
@@ -23,14 +21,14 @@ pub fn show(context: &Context, family: &Family, artifact: &Artifact) -> Result<(
     let lines = artifact.contents.lines().enumerate().map(|(at, text)| (at + 1, text, all.of_line(at)));
     if context.json {
         let line = |(number, text, answer): (usize, &str, Answer)| {
-            let causes: Vec<_> = answer.causes.iter().map(|cause| as_json(&context.root, cause)).collect();
+            let causes: Vec<_> = answer.causes.iter().map(|cause| as_json(context, cause)).collect();
             json!({ "line": number, "text": text, "causes": causes })
         };
         let lines: Vec<_> = lines.map(line).collect();
         return stdout::json(&json!({
             "file": artifact.path,
             "family": family.name,
-            "family_source": existing(&context.root, family.source),
+            "family_source": context.existing(vec![family.source.to_owned()]),
             "relied_on": all.relied_on,
             "lines": lines,
         }));
@@ -47,10 +45,6 @@ pub fn show(context: &Context, family: &Family, artifact: &Artifact) -> Result<(
     };
     let head = format!("{}: written by the family {} ({})\n", artifact.path, family.name, family.source);
     stdout::text(&lines.map(line).fold(head, |all, line| all + &line))
-}
-
-fn existing(root: &Path, path: &'static str) -> Option<&'static str> {
-    root.join(path).is_file().then_some(path)
 }
 
 fn innermost(causes: &[Cause], found: &mut Vec<String>) {

@@ -2,8 +2,6 @@
 
 mod every_line;
 
-use std::path::Path;
-
 use anyhow::Result;
 use serde_json::json;
 
@@ -148,14 +146,14 @@ fn show(
     lists: &str,
     answer: &Answer,
 ) -> Result<()> {
-    let from = existing(&context.root, vec![family.source.to_owned()]);
+    let from = context.existing(vec![family.source.to_owned()]);
     if context.json {
         return stdout::json(&json!({
             "place": place,
             "text": text,
             "family": family.name,
             "family_source": from,
-            "causes": answer.causes.iter().map(|cause| as_json(&context.root, cause)).collect::<Vec<_>>(),
+            "causes": answer.causes.iter().map(|cause| as_json(context, cause)).collect::<Vec<_>>(),
             "relied_on": answer.relied_on,
         }));
     }
@@ -173,7 +171,7 @@ fn show(
     } else {
         out += &format!("{from}; the line is gone or another\n");
         let mut rows = Vec::new();
-        collect(&context.root, &answer.causes, 1, &mut rows);
+        collect(context, &answer.causes, 1, &mut rows);
         let width = rows.iter().map(|(address, ..)| address.len()).max().unwrap_or(0);
         for (address, way, source) in rows {
             out += &format!("{}\n", format!("{address:width$}  {way:20}  {source}").trim_end());
@@ -184,11 +182,11 @@ fn show(
 
 type Row = (String, &'static str, String);
 
-fn collect(root: &Path, causes: &[Cause], depth: usize, rows: &mut Vec<Row>) {
+fn collect(context: &Context, causes: &[Cause], depth: usize, rows: &mut Vec<Row>) {
     for cause in causes {
-        let source = existing(root, source::of_value(&cause.names)).unwrap_or_default();
+        let source = context.existing(source::of_value(&cause.names)).unwrap_or_default();
         rows.push((format!("{}{}", "  ".repeat(depth), cause.address), words(cause.way), source));
-        collect(root, &cause.parts, depth + 1, rows);
+        collect(context, &cause.parts, depth + 1, rows);
     }
 }
 
@@ -200,16 +198,11 @@ fn words(way: Way) -> &'static str {
     }
 }
 
-fn as_json(root: &Path, cause: &Cause) -> serde_json::Value {
+fn as_json(context: &Context, cause: &Cause) -> serde_json::Value {
     json!({
         "address": cause.address,
         "way": cause.way,
-        "source": existing(root, source::of_value(&cause.names)),
-        "parts": cause.parts.iter().map(|part| as_json(root, part)).collect::<Vec<_>>(),
+        "source": context.existing(source::of_value(&cause.names)),
+        "parts": cause.parts.iter().map(|part| as_json(context, part)).collect::<Vec<_>>(),
     })
-}
-
-/// The first of the candidates that is a file of the tree.
-pub fn existing(root: &Path, candidates: Vec<String>) -> Option<String> {
-    candidates.into_iter().find(|path| root.join(path).is_file())
 }

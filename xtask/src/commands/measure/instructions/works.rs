@@ -5,8 +5,8 @@ use std::hint::black_box;
 use anyhow::{Context as _, Result};
 
 use crate::artifacts::{self, FAMILIES};
-use crate::commands::check::judge_flows;
 use crate::context::Context;
+use crate::judging::flows;
 use crate::platform::platform;
 use crate::review::ablation::Model;
 use crate::review::why::why;
@@ -93,7 +93,7 @@ fn flows(context: &Context) -> Result<Prepared> {
         bytes += std::fs::metadata(root.join(name)).with_context(|| name.to_owned())?.len();
     }
     let round = move || {
-        black_box(judge_flows(&root, None)?);
+        black_box(flows::judge(&root, None, None)?);
         Ok(())
     };
     Ok(Prepared { units: bytes, round: Box::new(round) })

@@ -1,7 +1,6 @@
 //! `cargo xtask measure requests`: what our launcher costs Node-RED, as a share of the requests that it answers without.
 
 mod load;
-pub mod servers;
 
 use std::time::Duration;
 
@@ -11,9 +10,9 @@ use super::figures;
 use crate::checks::requests::{self, Answered, Judgement, Round, Thresholds, Wanted};
 use crate::context::Context;
 use crate::exit::Reported;
+use crate::session::servers::{self, Editor, Server};
 use crate::tools::{NpmProject, Tool, Toolbox, progress};
 use crate::{stdout, thresholds};
-use servers::{Editor, Server};
 
 const THRESHOLDS: &str = "ops/ci/requests.toml";
 

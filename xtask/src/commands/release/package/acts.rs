@@ -9,13 +9,13 @@ use rustix::fs::{CWD, RenameFlags, renameat_with};
 
 use super::inputs::{self, Inputs};
 use super::steps;
-use crate::commands::image::build;
 use crate::commands::release::{FOLDER, operator_build};
 use crate::context::Context;
 use crate::digest::{self, Hashed, HashingWriter};
 use crate::files;
 use crate::images::engine::Engine;
 use crate::images::oci;
+use crate::images::saved;
 use crate::plan::clock::utc;
 use crate::plan::mask::Outputs;
 use crate::plan::perform::Call;
@@ -93,7 +93,7 @@ impl Acts<'_> {
         if let Some(folder) = &self.inputs.image_archives {
             return self.archived_image(&folder.join(file), file);
         }
-        let (archive, _folder) = build::saved(self.context, &Engine::find()?, word("tag"))?;
+        let (archive, _folder) = saved::saved(self.context.state(), &Engine::find()?, word("tag"))?;
         let path = self.stage().join(file);
         let digest = oci::write(&archive, archive.only()?, word("tag"), &path)?;
         let mut outputs = facts(file, &digest::of_file(&path)?);

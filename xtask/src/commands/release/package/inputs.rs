@@ -8,7 +8,6 @@ use anyhow::Result;
 use vocabulary::model::{self, Architecture};
 
 use super::{Images, Options};
-use crate::commands::rehearse::REHEARSALS;
 use crate::commands::release::{operator, operator_build};
 use crate::context::Context;
 use crate::digest;
@@ -27,6 +26,7 @@ use crate::release::description::Image;
 use crate::release::ledger::{self, Ledger};
 use crate::release::program::{self, Program};
 use crate::release::{declared, elf, signing, sums};
+use crate::session::rehearsal::REHEARSALS;
 use crate::tools::requirements::Requirements;
 
 /// The label that names the commit of an image.

@@ -11,11 +11,11 @@ use clap::ValueEnum;
 
 use super::FOLDER;
 use super::carry_out::carry_out;
-use crate::commands::dry_run;
 use crate::context::Context;
 use crate::exit::refused;
 use crate::plan::show::Show;
 use crate::release::manifest;
+use crate::session::dry_run;
 use crate::stdout;
 
 #[derive(Debug, clap::Args)]

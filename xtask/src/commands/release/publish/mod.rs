@@ -12,7 +12,7 @@ use std::path::PathBuf;
 use anyhow::Result;
 
 use super::{FOLDER, Place};
-use crate::commands::dev::running::command_line;
+use crate::called::command_line;
 use crate::context::Context;
 use crate::exit::{Reported, refused};
 use crate::forge::github::{GitHub, TOKEN};

@@ -10,7 +10,6 @@ use anyhow::{Context as _, Result};
 use serde::Serialize;
 
 use super::rebuild::{Again, lend};
-use crate::commands::image::build;
 use crate::context::Context;
 use crate::digest;
 use crate::images::archive::Archive;
@@ -19,6 +18,7 @@ use crate::images::content::{self, NOT_COUNTED};
 use crate::images::engine::Engine;
 use crate::images::locks::{self, Built};
 use crate::images::oci;
+use crate::images::saved;
 use crate::platform::platform;
 use crate::release::description::{self, Image};
 use crate::release::manifest::{self, Kind, Manifest};
@@ -187,7 +187,7 @@ fn one(
     let path = folder.join(released.archive);
     let scratch = tempfile::tempdir_in(again.scratch.path())?;
     let saved = scratch.path().join("saved.tar");
-    build::save(engine, name, &saved)?;
+    saved::save(engine, name, &saved)?;
     let (theirs, ours) = (Archive::open(&path)?, Archive::open(&saved)?);
     let (left, right) = (theirs.only()?, ours.only()?);
     let (left_tree, right_tree) = (content::tree(&theirs, left)?, content::tree(&ours, right)?);

@@ -10,7 +10,6 @@ use vocabulary::model::environment::Environment;
 use vocabulary::model::topology::{Scope, Topology};
 use vocabulary::model::{Exposure, Image, Platform, PortRef, ServiceId};
 
-use super::programs::argv_of_catalogue;
 use crate::artifacts::containers::{compose, site};
 use crate::context::Context;
 use crate::engines::compose::lower::DEBUGGER;
@@ -20,6 +19,7 @@ use crate::images::build::{self, Build, Wanted};
 use crate::images::engine::{self, Engine};
 use crate::images::locks::{self, StandIns};
 use crate::plan::action::Exec;
+use crate::tools::programs::argv_of_catalogue;
 use crate::tools::{Program, Toolbox};
 
 /// The program of the catalogue that serves where the client has no plugin.

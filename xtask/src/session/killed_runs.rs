@@ -8,8 +8,8 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use vocabulary::model::environment::EngineKind;
 
-use super::dev::running::{self, Data};
-use super::rehearse;
+use super::rehearsal;
+use super::running::{self, Data};
 use crate::context::Context;
 use crate::engines::process::supervisor::{Recovered, recover};
 use crate::plan::interrupt::Interrupt;
@@ -45,8 +45,8 @@ fn end(context: &Context, run: Killed) -> Result<usize> {
         }
         take_down(context, target)?;
     }
-    if run.target() == Some(rehearse::TARGET) {
-        rehearse::remove(context)?;
+    if run.target() == Some(rehearsal::TARGET) {
+        rehearsal::remove(context)?;
     }
     run.forget()?;
     Ok(processes)

@@ -5,17 +5,18 @@ use std::fs;
 use anyhow::{Context as _, Result, bail};
 
 use super::opened::Opened;
-use super::programs::tools;
 use crate::checks::flows::code::Text;
 use crate::checks::flows::{Finding, Rule};
-use crate::commands::check::{judge_code, judge_flows};
 use crate::engines::process::lower::{PROGRAMS, native};
 use crate::engines::process::secret_files;
 use crate::files;
+use crate::judging::{code, flows};
 use crate::plan::mask::Outputs;
 use crate::plan::perform::Call;
 use crate::plan::show::Show;
-use crate::tools::{NpmProject, Progress};
+use crate::session::step_progress::Shown;
+use crate::tools::NpmProject;
+use crate::tools::programs::tools;
 
 /// Carries one native step out.
 ///
@@ -27,12 +28,12 @@ pub fn perform(opened: &Opened, show: &Show, call: &Call<'_>) -> Result<Outputs>
         native::CHECK_FLOWS => {
             let root = &opened.instance.root;
             let engines = |texts: &[Text<'_>]| {
-                judge_code(&opened.toolbox, root, texts).map_err(|error| format!("{error:#}"))
+                code::judge(&opened.toolbox, root, texts).map_err(|error| format!("{error:#}"))
             };
             // The packages may still be on their way: the launcher asks again, before a flow starts.
             let refuses = |finding: &Finding| finding.is_error() && finding.rule != Rule::NotJudged;
             let (errors, warnings): (Vec<_>, Vec<_>) =
-                judge_flows(root, Some(&engines))?.into_iter().partition(refuses);
+                flows::judge(root, None, Some(&engines))?.into_iter().partition(refuses);
             for warning in warnings {
                 call.desk.log.line(&warning.to_string());
             }
@@ -81,40 +82,4 @@ fn record(opened: &Opened) -> Result<()> {
         }
     }
     files::write::whole(&opened.instance.record(), 0o600, serde_json::to_string_pretty(&opened.record())?)
-}
-
-/// Installing, shown as lines of its step.
-pub struct Shown<'a> {
-    pub show: &'a Show,
-    pub call: &'a Call<'a>,
-}
-
-impl Progress for Shown<'_> {
-    fn started(&self, subject: &str, text: &str) {
-        self.call.desk.log.line(&format!("{subject}: {text}"));
-        self.show.say(&format!("  {subject}: {text}"));
-    }
-
-    fn advanced(&self, subject: &str, done: u64, total: u64) {
-        self.show.advanced(subject, done, total);
-    }
-
-    fn waiting(&self, subject: &str, text: &str) {
-        self.show.say(&format!("  {subject}: {text}"));
-    }
-
-    fn finished(&self, subject: &str, text: &str) {
-        self.show.settled(subject);
-        self.call.desk.log.line(&format!("{subject}: {text}"));
-        self.show.say(&format!("  {subject}: {text}"));
-    }
-
-    fn failed(&self, subject: &str) {
-        self.show.settled(subject);
-        self.call.desk.log.line(&format!("{subject}: failed"));
-    }
-
-    fn cancelled(&self) -> bool {
-        (self.call.desk.stop)()
-    }
 }

@@ -1,20 +1,31 @@
-//! Takes down what a killed rehearsal, or one that was kept, has left.
+//! What rehearsals of production stacks are called, and what of them is left to take down.
 
 use anyhow::Result;
 
-use super::TARGET;
-use crate::commands::dev::containers::clients;
-use crate::commands::dev::running;
-use crate::commands::killed_runs;
+use super::containers::clients;
+use super::{killed_runs, running};
 use crate::context::Context;
 use crate::engines::compose::lower;
 use crate::engines::compose::project::{self, Project};
+pub use crate::engines::compose::rehearsal::TARGET;
 use crate::engines::process::instance::supervisor_of;
 use crate::plan::interrupt::Interrupt;
 use crate::plan::lock;
 use crate::plan::show::Show;
 use crate::platform::platform;
 use crate::tools::Toolbox;
+
+/// The names under which rehearsals leave their records.
+pub const REHEARSALS: [&str; 1] = [COMPOSE];
+/// That of the stack in containers on one host.
+pub const COMPOSE: &str = "compose";
+/// The folder of the secrets, below the rehearsal's own.
+pub const SECRETS: &str = "secrets";
+
+/// The name of the project in which one secret is missing.
+pub fn but_one(project: &str) -> String {
+    format!("{project}-but-one")
+}
 
 /// Removes containers, networks, volumes, secrets and files of the rehearsal, unless one goes on.
 ///
@@ -23,12 +34,12 @@ use crate::tools::Toolbox;
 pub fn remove(context: &Context) -> Result<()> {
     let folder = context.state().join(TARGET);
     // Its secrets are the first that a rehearsal makes, and the last that goes.
-    if !folder.join(super::SECRETS).exists() || lock::holder(&lock::path_in(&folder))?.is_some() {
+    if !folder.join(SECRETS).exists() || lock::holder(&lock::path_in(&folder))?.is_some() {
         return Ok(());
     }
     let clients = clients(&Toolbox::open(context)?)?;
     let whole = project::name(platform().name, TARGET, &context.root);
-    for name in [super::stage::but_one(&whole), whole] {
+    for name in [but_one(&whole), whole] {
         let project = Project {
             name,
             docker: clients.engine.client.display().to_string(),

@@ -9,7 +9,7 @@ use vocabulary::model::environment::EngineKind;
 use super::containers;
 use super::natives;
 use super::opened::{Opened, recorded};
-use crate::called;
+use crate::called::command_line;
 use crate::context::Context;
 use crate::engines::compose::lower as compose;
 use crate::engines::process::instance::{Record, supervisor_of};
@@ -191,10 +191,4 @@ fn runner<'a>(context: &'a Context, show: &Show, interrupt: &Interrupt, hands: H
         show: show.clone(),
         hands,
     }
-}
-
-/// The command as typed, for locks and the audit log.
-pub fn command_line() -> String {
-    let arguments = std::env::args().skip(1);
-    std::iter::once(called::name().to_owned()).chain(arguments).collect::<Vec<_>>().join(" ")
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 use anyhow::{Result, anyhow};
 use serde_json::json;
 
-use super::meaning;
+mod meaning;
 use crate::artifacts::{self, Difference, FAMILIES, Family, LEDGER, State};
 use crate::context::Context;
 use crate::exit::{Reported, refused};

@@ -10,7 +10,6 @@ use vocabulary::model::{Command, Health, Platform, PortRef};
 
 use super::DEFAULT;
 use super::containers::{self, Containers};
-use super::programs::{Programs, XTASK, programs};
 use crate::context::Context;
 use crate::engines::compose::lower as compose;
 use crate::engines::process::instance::{Instance, Record, Socket, Unit, record_of, sockets, units};
@@ -22,6 +21,7 @@ use crate::plan::step::Plan;
 use crate::platform::{node_red, platform};
 use crate::site;
 use crate::tools::Toolbox;
+use crate::tools::programs::{Programs, XTASK, programs};
 
 /// Everything that is needed to bring a platform up.
 pub struct Opened {

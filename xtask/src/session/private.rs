@@ -1,14 +1,13 @@
-//! A platform that lives for one smoke run: free ports, its own folder, gone afterwards whatever happens.
+//! A platform that lives for one run: free ports, its own folder, gone afterwards whatever happens.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 
-use super::{Target, target};
-use crate::commands::dev::opened::{Opened, Wish};
-use crate::commands::dev::running;
-use crate::commands::killed_runs::remove;
+use super::killed_runs::remove;
+use super::opened::{Opened, Wish};
+use super::running;
 use crate::context::Context;
 use crate::engines::process::instance::LOGS;
 use crate::plan::interrupt::Interrupt;
@@ -19,28 +18,37 @@ use crate::plan::show::Show;
 /// The folder of the logs of the last private platform that failed, below the state folder.
 pub const FAILED: &str = "smoke-failed";
 
+/// Does some work while such a platform is up. `purpose` begins its name; `replicas` are those of the workers, where the
+/// environment does not say.
+///
 /// # Errors
-/// When the platform does not come up or go down, or as `ask` says.
-pub fn run(context: &Context, interrupt: &Interrupt, ask: &dyn Fn(&Target) -> Result<()>) -> Result<()> {
-    let name = register::own("smoke");
-    let show = Show::on_stderr();
-    let opened = Opened::open(context, &Wish::private(&name), None)?;
+/// When the platform does not come up or go down, or as `work` says.
+pub fn run(
+    context: &Context,
+    purpose: &str,
+    replicas: Option<u32>,
+    show: &Show,
+    interrupt: &Interrupt,
+    work: &mut dyn FnMut(&Opened) -> Result<()>,
+) -> Result<()> {
+    let name = register::own(purpose);
+    let opened = Opened::open(context, &Wish { replicas, ..Wish::private(&name) }, None)?;
     let plan = opened.plan(false, false);
-    let asked = running::bring_up(context, &opened, &plan, &show, interrupt).and_then(|report| {
+    let worked = running::bring_up(context, &opened, &plan, show, interrupt).and_then(|report| {
         if report.outcome != Outcome::Done {
             return report.into_result();
         }
-        ask(&target(context, &opened.platform, &opened.instance.folder, &opened.record())?)
+        work(&opened)
     });
-    let down = running::bring_down(context, &name, &show, &interrupt.heeded());
+    let down = running::bring_down(context, &name, show, &interrupt.heeded());
     if down.is_ok() {
-        if asked.is_err() {
+        if worked.is_err() {
             let kept = keep_logs(context, &opened.instance.folder)?;
             show.say(&format!("its logs are kept in {}", kept.display()));
         }
         remove(&opened.instance.folder)?;
     }
-    asked.and(down)
+    worked.and(down)
 }
 
 /// Those of the last run that failed; they hold no secrets.

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use anyhow::{Result, anyhow};
 
-use crate::tools::{Program, Tool, Toolbox};
+use super::{Program, Tool, Toolbox};
 
 /// A command line up to the caller's own arguments, by the program's name.
 pub type Programs = BTreeMap<&'static str, Vec<String>>;

@@ -1,0 +1,74 @@
+//! `cargo xtask smoke`: has a platform prove itself, check by check.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::Result;
+
+use crate::context::Context;
+use crate::exit::Reported;
+use crate::plan::interrupt::Interrupt;
+use crate::plan::show::Show;
+use crate::platform::platform;
+use crate::session::smoke::{self, Target};
+use crate::session::{DEFAULT, private};
+use crate::stdout;
+
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Examples:\n  cargo xtask smoke                      the platform that `cargo xtask dev` runs\n  cargo xtask smoke \
+                        --private            a platform of its own on free ports, gone afterwards\n  cargo xtask smoke --json | jq \
+                        .status\n  cargo xtask smoke --url https://ops.example.com --token-file ops-token\n\nExit code 0 when every check \
+                        passed, 1 when one failed or is missing, 2 when nothing can be asked."
+)]
+pub struct Options {
+    /// The environment whose platform runs here
+    #[arg(value_name = "ENV", default_value = DEFAULT, conflicts_with_all = ["url", "private"])]
+    environment: String,
+    /// The operations address of any platform
+    #[arg(long, requires = "token_file", conflicts_with = "private")]
+    url: Option<String>,
+    /// The file with the operations token of that platform
+    #[arg(long, value_name = "FILE", env = "OPS_TOKEN_FILE")]
+    token_file: Option<PathBuf>,
+    /// Bring up a platform of its own on free ports, ask it, and take it down
+    #[arg(long)]
+    private: bool,
+    /// Give up after so many seconds [default: what the platform's definition says]
+    #[arg(long, value_name = "SECONDS")]
+    limit: Option<u64>,
+}
+
+impl Options {
+    /// Whether it brings up a platform of its own.
+    pub fn is_private(&self) -> bool {
+        self.private
+    }
+}
+
+/// # Errors
+/// Reported when a check failed or is missing; refused when there is nothing to ask.
+pub fn run(context: &Context, options: &Options) -> Result<()> {
+    let platform = platform();
+    let interrupt = Interrupt::listen()?;
+    let limit = options.limit.map_or(smoke::limit(&platform), Duration::from_secs);
+    let ask = |target: &Target| -> Result<()> {
+        let answer = target.ask(&platform, limit, &interrupt)?;
+        if context.json {
+            stdout::json(&answer)?;
+        } else {
+            stdout::text(&answer.table())?;
+        }
+        if answer.passed() { Ok(()) } else { Err(Reported.into()) }
+    };
+    if options.private {
+        let show = Show::on_stderr();
+        return private::run(context, "smoke", None, &show, &interrupt, &mut |opened| {
+            ask(&smoke::target(opened)?)
+        });
+    }
+    match (&options.url, &options.token_file) {
+        (Some(url), Some(token_file)) => ask(&Target::at(url, token_file)),
+        _ => ask(&Target::local(context, &platform, &options.environment)?),
+    }
+}

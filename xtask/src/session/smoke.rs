@@ -1,0 +1,109 @@
+//! Asks a platform that is up to prove itself, check by check.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, anyhow};
+use vocabulary::model::Platform;
+
+use super::opened::{Opened, recorded};
+use super::running;
+use super::smoke_answer::Answer;
+use crate::context::Context;
+use crate::engines::process::instance::{ADDRESS, Record, Unit, socket, units};
+use crate::exit::refused;
+use crate::plan::argument::Arg;
+use crate::plan::http::Request;
+use crate::plan::interrupt::Interrupt;
+use crate::plan::mask::Mask;
+use crate::platform::{node_red, secrets};
+use crate::site;
+
+/// Whom to ask.
+pub struct Target {
+    /// Base address of the operations port.
+    url: String,
+    token_file: PathBuf,
+}
+
+impl Target {
+    /// `url` is the base address of the operations port.
+    pub fn at(url: &str, token_file: &Path) -> Self {
+        Self { url: url.trim_end_matches('/').to_owned(), token_file: token_file.to_owned() }
+    }
+
+    /// The platform that runs here under the environment's own name.
+    ///
+    /// # Errors
+    /// Refused when none runs.
+    pub fn local(context: &Context, platform: &Platform, environment: &str) -> Result<Self> {
+        running::client(context, environment)?;
+        let (folder, record) = recorded(context, environment)?.ok_or_else(|| {
+            refused(format!("{environment} was never brought up here; run `cargo xtask dev`"))
+        })?;
+        let environment = site::load(&context.root, &record.environment, &site::known_services(platform))?;
+        Self::of(&units(platform, &environment), &folder, &record)
+    }
+
+    fn of(units: &[Unit<'_>], folder: &Path, record: &Record) -> Result<Self> {
+        let port = units
+            .iter()
+            .find(|unit| unit.service.id == node_red::ID)
+            .and_then(|unit| record.ports.get(&socket(unit, node_red::OPS.name)))
+            .context(
+                "the record of the running platform has no operations port; run `cargo xtask dev` again",
+            )?;
+        Ok(Self::at(&format!("http://{ADDRESS}:{port}"), &folder.join("secrets").join(secrets::OPS_TOKEN.0)))
+    }
+
+    /// Has the platform run every check.
+    ///
+    /// # Errors
+    /// Refused when the token is missing; otherwise when the platform does not answer within `limit`.
+    pub fn ask(&self, platform: &Platform, limit: Duration, interrupt: &Interrupt) -> Result<Answer> {
+        let mask = Mask::default();
+        if !self.token_file.is_file() {
+            return Err(refused(format!(
+                "{}: no such file; expected the operations token of the platform",
+                self.token_file.display()
+            )));
+        }
+        let known = |word: &Arg| mask.resolve(word, &BTreeMap::new());
+        let request = Request {
+            method: "POST".to_owned(),
+            url: known(&format!("{}/smoke", self.url).into())?,
+            bearer: Some(known(&Arg::secret(secrets::OPS_TOKEN.0, &self.token_file))?),
+            headers: BTreeMap::new(),
+            body: None,
+        };
+        let stop = || interrupt.raised();
+        let got = request.send(Instant::now() + limit, &stop).with_context(|| {
+            format!("the platform did not answer within {} s; see `cargo xtask status`", limit.as_secs())
+        })?;
+        let names: Vec<_> = platform.smoke.checks.iter().map(|check| check.name).collect();
+        Answer::read(got.status, &got.body, &names)
+    }
+
+    /// The table of a platform on which every check passes within the time that it is given.
+    ///
+    /// # Errors
+    /// When one did not pass; the error holds the table.
+    pub fn prove(&self, platform: &Platform, interrupt: &Interrupt) -> Result<String> {
+        let answer = self.ask(platform, limit(platform), interrupt)?;
+        if answer.passed() { Ok(answer.table()) } else { Err(anyhow!("smoke failed:\n{}", answer.table())) }
+    }
+}
+
+/// What the platform's definition gives the checks.
+pub fn limit(platform: &Platform) -> Duration {
+    Duration::from_millis(platform.smoke.run_limit_ms.into())
+}
+
+/// The platform that this run has brought up.
+///
+/// # Errors
+/// When it has no operations port.
+pub fn target(opened: &Opened) -> Result<Target> {
+    Target::of(&opened.units(), &opened.instance.folder, &opened.record())
+}

@@ -36,7 +36,7 @@ fn pages() -> Vec<Page> {
         Page {
             name: "services",
             title: "Services",
-            about: "What the platform consists of. Limits are those of one replica.",
+            about: "The platform's services. The limits apply to each replica.",
             source: "xtask/src/platform",
             headers: vec!["service", "what", "runs", "image", "health", "memory MiB", "CPU", "pids"],
             rows: services,
@@ -44,8 +44,9 @@ fn pages() -> Vec<Page> {
         Page {
             name: "ports",
             title: "Ports",
-            about: "Where services listen, and who may reach them. On the process engine the numbers differ for each \
-                    checkout: `cargo xtask status` shows them.",
+            about: "Where services listen, and which services may connect. On the process engine every \
+                    checkout has its own port \
+                    numbers; `cargo xtask status` shows them.",
             source: "xtask/src/platform",
             headers: vec!["port", "number", "protocol", "exposure", "reached by", "what"],
             rows: ports,
@@ -53,7 +54,7 @@ fn pages() -> Vec<Page> {
         Page {
             name: "edges",
             title: "Edges",
-            about: "Who may talk to whom. What is not listed is not allowed.",
+            about: "Which service may connect to which. All other connections are forbidden.",
             source: "xtask/src/platform",
             headers: vec!["from", "to", "needed to", "why"],
             rows: edges,
@@ -61,8 +62,9 @@ fn pages() -> Vec<Page> {
         Page {
             name: "networks",
             title: "Networks",
-            about: "Derived from the edges, for engines that run containers on one host: every client and server that an edge \
-                    joins have a network of their own. Addresses begin with FLOWSHIP_NETWORK_PREFIX.",
+            about: "Networks for containers on one host, derived from the edges: each client shares one \
+                    network with each \
+                    server that it connects to. Addresses begin with FLOWSHIP_NETWORK_PREFIX.",
             source: "xtask/src/platform (the edges)",
             headers: vec!["network", "members", "addresses", "way out", "host"],
             rows: networks,
@@ -70,7 +72,7 @@ fn pages() -> Vec<Page> {
         Page {
             name: "engine-limits",
             title: "Engine limits",
-            about: "What Compose leaves open in production although no edge allows it.",
+            about: "Connections that no edge allows, but that Compose cannot block in production.",
             source: "xtask/src/platform (the edges)",
             headers: vec!["from", "to", "why"],
             rows: engine_limits,
@@ -78,9 +80,11 @@ fn pages() -> Vec<Page> {
         Page {
             name: "reachability",
             title: "Reachability",
-            about: "Who reaches which port in containers, in a rehearsal of production (production and the stand-ins). \
-                    `cargo xtask rehearse compose` measures every cell from inside each container's network, and fails \
-                    on a difference.",
+            about: "Which containers can connect to which port in a rehearsal of production, which includes \
+                    the stand-ins. \
+                    `cargo xtask rehearse compose` tries every connection from inside each container's \
+                    network, and fails \
+                    if a result differs from this page.",
             source: "xtask/src/platform (the edges)",
             headers: vec![
                 "port",
@@ -93,9 +97,10 @@ fn pages() -> Vec<Page> {
         Page {
             name: "secrets",
             title: "Secrets",
-            about: "Every secret, who makes it, who reads it. Services get files, never values.",
+            about: "All secrets, where they come from and which services read them. Services get secrets as \
+                    files.",
             source: "xtask/src/platform/secrets.rs",
-            headers: vec!["secret", "what for", "made by", "read by", "replaced after"],
+            headers: vec!["secret", "purpose", "made by", "read by", "replaced after"],
             rows: secrets,
         },
         Page {
@@ -109,7 +114,7 @@ fn pages() -> Vec<Page> {
         Page {
             name: "metrics",
             title: "Metrics",
-            about: "What the services export, as far as alerts or our own code rely on it.",
+            about: "The metrics that alerts or our own code use.",
             source: "xtask/src/platform",
             headers: vec!["metric", "kind", "exported by", "labels", "what"],
             rows: metrics,
@@ -117,27 +122,31 @@ fn pages() -> Vec<Page> {
         Page {
             name: "alerts",
             title: "Alerts",
-            about: "Who is told what, and the first thing to do.",
+            about: "When an alert fires, what it means, and what to do first.",
             source: "xtask/src/platform",
-            headers: vec!["alert", "severity", "about", "after", "means", "first"],
+            headers: vec!["alert", "severity", "about", "after", "meaning", "do first"],
             rows: alerts,
         },
         Page {
             name: "smoke",
             title: "Smoke checks",
-            about: "What `cargo xtask smoke` proves, in this order, always all of them.",
+            about: "The checks of `cargo xtask smoke`, in this order. All of them always run.",
             source: "xtask/src/platform/smoke.rs",
-            headers: vec!["check", "proves that", "relies on"],
+            headers: vec!["check", "passes when", "relies on"],
             rows: smoke,
         },
         Page {
             name: "settings",
             title: "Settings of an environment",
-            about: "What a site decides, in `ops/environments/NAME.toml`. `cargo xtask environment check` judges the \
-                    files and lists what has no effect yet; `cargo xtask environment show NAME` shows one with every \
-                    default filled in. `read by` names the engines on which a setting changes what runs: so far they \
-                    run development environments, and `process` the others too. With `not yet` a setting is only \
-                    checked.",
+            about: "The settings in `ops/environments/NAME.toml`. `cargo xtask environment check` checks the \
+                    files and lists \
+                    settings that have no effect yet; `cargo xtask environment show NAME` shows an \
+                    environment with all \
+                    defaults. The column `read by` lists the engines on which a setting has an effect. So \
+                    far Compose \
+                    runs only development environments, and `process` runs all of them. Settings with `not \
+                    yet` are \
+                    only checked.",
             source: "xtask/src/site/settings.rs",
             headers: vec!["setting", "what", "value", "default", "needed", "read by"],
             rows: |_| settings(),
@@ -145,22 +154,24 @@ fn pages() -> Vec<Page> {
         Page {
             name: "compliance",
             title: "Compliance",
-            about: "What `cargo xtask check compliance` judges, in the files as they lie here. A row whose subject does not \
-                    exist yet says \"not applicable\"; it never passes. Numbers of CIS Docker are those of version 1.8. Other \
-                    gates that judge the same in another way are named beside `compliance`.",
+            about: "What `cargo xtask check compliance` checks in the files of this repository. A row whose \
+                    subject does not \
+                    exist yet is \"not applicable\", never passed. Numbers of CIS Docker are those of \
+                    version 1.8. The column \
+                    `gates` also lists other gates that check the same thing in another way.",
             source: "xtask/src/checks/compliance/",
-            headers: vec!["row", "holds when", "source", "subject", "gates"],
+            headers: vec!["row", "passes when", "source", "subject", "gates"],
             rows: compliance,
         },
         Page {
             name: "gates",
             title: "Gates",
-            about: "What `cargo xtask ci` judges.",
+            about: "The gates of `cargo xtask ci`.",
             source: "xtask/src/platform/gates/",
             headers: vec![
                 "gate",
                 "group",
-                "holds when",
+                "passes when",
                 "reads",
                 "waits for",
                 "elsewhere",
@@ -173,8 +184,9 @@ fn pages() -> Vec<Page> {
         Page {
             name: "jobs",
             title: "Jobs",
-            about: "What runs on GitHub, and what each job may do there. `cargo xtask ci --as-workflow JOB` runs the commands of \
-                    a job here.",
+            about: "The jobs that run on GitHub, and their permissions. `cargo xtask ci --as-workflow JOB` \
+                    runs a job's commands on \
+                    your machine.",
             source: "xtask/src/artifacts/workflows",
             headers: vec!["job", "started by", "needs", "may", "environment", "secrets"],
             rows: jobs,
@@ -226,7 +238,7 @@ fn not_yet(platform: &Platform, rows: &[Vec<String>]) -> Option<String> {
         .filter(|service| service.not_yet().is_some() && named.contains(service.id.0));
     let names: Vec<_> = services.map(|service| code(service.id.0)).collect();
     (!names.is_empty()).then(|| {
-        format!("Not yet: no engine runs {}. What this page says of them is planned.", names.join(", "))
+        format!("Not yet: no engine runs {}. What this page says about them is planned.", names.join(", "))
     })
 }
 
@@ -502,7 +514,7 @@ fn proofs(gate: &Gate) -> String {
             Proof::PlantedFault(fault) => {
                 format!("{} finds a planted fault: {}", command.program, code(fault.finding))
             }
-            Proof::OwnTests => "our own judgement has tests".to_owned(),
+            Proof::OwnTests => "it is our own code and has tests".to_owned(),
             Proof::InCommand(how) => (*how).to_owned(),
         };
         if !proofs.contains(&proof) {

@@ -18,7 +18,7 @@ pub fn smoke() -> SmokeSuite {
 fn database() -> SmokeCheck {
     SmokeCheck {
         name: "database",
-        purpose: "a query is answered, and a row that is written is read back",
+        purpose: "PostgreSQL answers a query, and a row that is written can be read",
         relies_on: vec![node_red::ID, postgres::ID],
         steps: vec![SmokeStep::Query {
             title: "write and read",
@@ -34,7 +34,7 @@ fn database() -> SmokeCheck {
 fn llm_provider() -> SmokeCheck {
     SmokeCheck {
         name: "llm_provider",
-        purpose: "the model answers with text and accounts for its tokens",
+        purpose: "the model answers with text and reports its token counts",
         relies_on: vec![node_red::ID, llm::ID],
         steps: vec![SmokeStep::AskModel {
             title: "ask the model",
@@ -51,7 +51,7 @@ fn llm_provider() -> SmokeCheck {
 fn queue() -> SmokeCheck {
     SmokeCheck {
         name: "queue",
-        purpose: "a job that is sent to a queue of this run's own comes back from it",
+        purpose: "a job that is sent to a temporary queue can be taken from it",
         relies_on: vec![node_red::ID, postgres::ID],
         steps: vec![SmokeStep::SendAndTakeJob { title: "send and take" }],
         expects: vec![holds("payload.run_id", Test::EqualsProperty("smoke.run_id"))],
@@ -62,8 +62,8 @@ fn queue() -> SmokeCheck {
 fn mcp_routing() -> SmokeCheck {
     SmokeCheck {
         name: "mcp_routing",
-        purpose: "an envelope leaves the router by the output its rule names, one that no rule matches by the \
-                  fallback, and the tool call reaches the MCP server that offers the tool",
+        purpose: "the router sends an envelope to the output that its rule names, and to the fallback if no rule \
+                  matches; a tool call reaches the MCP server that offers the tool",
         relies_on: vec![node_red::ID, mcp_tools::ID],
         steps: vec![
             SmokeStep::SetPayload { title: "envelope", json: "{\"text\":\"Flowship routes this.\"}" },
@@ -96,8 +96,7 @@ fn mcp_routing() -> SmokeCheck {
 fn end_to_end() -> SmokeCheck {
     SmokeCheck {
         name: "end_to_end",
-        purpose: "a task that is submitted over HTTP is routed, calls a tool, calls the model, and has exactly one \
-                  stored result",
+        purpose: "a task submitted over HTTP is routed, calls a tool and the model, and has exactly one stored result",
         relies_on: vec![node_red::ID, postgres::ID, mcp_tools::ID, llm::ID],
         steps: vec![SmokeStep::TaskThroughApi {
             title: "a task through the API",

@@ -8,18 +8,20 @@ pub fn gate() -> Gate {
     Gate {
         id: "advisories",
         group: GateGroup::Security,
-        checks: "no crate of Cargo.lock is known to be vulnerable, unsound, unmaintained or withdrawn",
+        checks: "no crate in Cargo.lock is known to be vulnerable, unsound, unmaintained or withdrawn",
         commands: vec![GateCommand {
             sarif: Some(Sarif::File("target/xtask/sarif/advisories.sarif")),
             calls: vec!["cargo-audit"],
-            proof: Proof::InCommand("cargo-audit first finds an advisory that every whole database holds"),
+            proof: Proof::InCommand(
+                "cargo-audit first finds an advisory that every complete database contains",
+            ),
             ..xtask(&["check", "advisories"])
         }],
         after: vec![],
         requires: vec![Requirement::AdvisoryDatabase],
         reads: Reads::World,
         negative_control: "xtask/tests/security_gates.rs::advisories_fails_on_a_vulnerable_or_unmaintained_crate",
-        remedy: "take a version that is mended, or see docs/security.md",
+        remedy: "update to a fixed version, or see docs/security.md",
         limit_seconds: 300,
     }
 }

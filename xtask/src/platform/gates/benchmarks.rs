@@ -8,11 +8,10 @@ pub fn gate() -> Gate {
     Gate {
         id: "benchmarks",
         group: GateGroup::Rust,
-        checks: "the hot paths take no more instructions than recorded, and our launcher leaves Node-RED its share of \
-                 requests",
+        checks: "the hot paths need no more instructions than recorded, and Node-RED reaches its minimum share of requests in our launcher",
         commands: vec![
             GateCommand {
-                proof: Proof::InCommand("a hot path of which Valgrind counted nothing fails"),
+                proof: Proof::InCommand("a hot path for which Valgrind counts nothing fails"),
                 ..xtask(&["measure", "instructions"])
             },
             xtask(&["measure", "requests"]),
@@ -32,7 +31,7 @@ pub fn gate() -> Gate {
         requires: vec![Requirement::Valgrind],
         reads: Reads::Files(vec!["flows", "ops", "xtask", "Cargo.toml", "Cargo.lock", "rust-toolchain.toml"]),
         negative_control: "xtask/tests/measures.rs::ten_percent_more_instructions_fail_and_noise_does_not",
-        remedy: "make what it names cheaper; if it has to cost more, `cargo xtask measure instructions --record`",
+        remedy: "make the named code cheaper; if it has to cost more, run `cargo xtask measure instructions --record`",
         limit_seconds: 600,
     }
 }

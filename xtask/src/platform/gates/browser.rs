@@ -8,7 +8,7 @@ pub fn gate() -> Gate {
     Gate {
         id: "browser",
         group: GateGroup::Node,
-        checks: "in a real browser, no page of another origin gets a command run, and a developer deploys in the editor",
+        checks: "in a real browser, pages of other origins cannot run commands, and a developer can deploy in the editor",
         commands: vec![GateCommand {
             calls: vec!["node", "chromium"],
             evidence: Evidence::NodeTests,
@@ -18,7 +18,7 @@ pub fn gate() -> Gate {
         requires: vec![Requirement::Browser],
         reads: Reads::Files(vec!["flows"]),
         negative_control: "xtask/tests/gates.rs::browser_fails_when_the_editor_answers_other_pages",
-        remedy: "look at what the failing assertion names; flows/runtime/browser-guard.js keeps other pages away",
+        remedy: "read the failing assertion; flows/runtime/browser-guard.js refuses other pages",
         limit_seconds: 600,
     }
 }

@@ -29,7 +29,7 @@ pub fn gate() -> Gate {
             "rust-toolchain.toml",
         ]),
         negative_control: "xtask/tests/gates.rs::clippy_fails_on_a_lint",
-        remedy: "mend what clippy names",
+        remedy: "fix what clippy reports",
         limit_seconds: 900,
     }
 }

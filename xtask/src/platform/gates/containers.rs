@@ -13,7 +13,7 @@ pub fn gate() -> Gate {
     Gate {
         id: "containers",
         group: GateGroup::Sources,
-        checks: "hadolint finds nothing in the Dockerfiles, and Compose understands each of its projects",
+        checks: "hadolint finds nothing in the Dockerfiles, and Docker Compose accepts each project",
         commands: vec![
             GateCommand {
                 sarif: Some(Sarif::Instead(vec![

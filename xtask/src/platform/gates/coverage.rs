@@ -8,17 +8,17 @@ pub fn gate() -> Gate {
     Gate {
         id: "coverage",
         group: GateGroup::Rust,
-        checks: "the quick Rust tests run as many lines, in all and in each room, as ops/ci/coverage.toml wants, and \
-                 not 2 points fewer than recorded",
+        checks: "the fast Rust tests cover as many lines, overall and per module, as ops/ci/coverage.toml requires, \
+                 and at most 2 points fewer than recorded",
         commands: vec![GateCommand {
-            proof: Proof::InCommand("a report of cargo-llvm-cov in which a room has no line fails"),
+            proof: Proof::InCommand("a cargo-llvm-cov report in which a module has no line fails"),
             ..xtask(&["measure", "coverage", "rust"])
         }],
         after: vec!["tests"],
         requires: vec![Requirement::LlvmTools],
         reads: Reads::Files(tests::READ.to_vec()),
         negative_control: "xtask/tests/measures.rs::a_room_under_its_threshold_fails_and_is_not_recorded",
-        remedy: "test what the room that it names lacks; `cargo xtask measure coverage rust` shows all rooms",
+        remedy: "add tests for the named module; `cargo xtask measure coverage rust` shows all modules",
         limit_seconds: 1800,
     }
 }

@@ -8,7 +8,7 @@ pub fn gate() -> Gate {
     Gate {
         id: "engine",
         group: GateGroup::Containers,
-        checks: "the Rust tests that need a container engine: images, development in containers, faults that the \
+        checks: "the Rust tests that need a container engine pass: images, development in containers, faults that the \
                  rehearsal must find",
         commands: vec![GateCommand {
             evidence: Evidence::CargoTests,
@@ -40,7 +40,7 @@ pub fn gate() -> Gate {
             "xtask",
         ]),
         negative_control: "xtask/tests/images/gate.rs::the_gate_fails_on_a_failing_test_that_needs_an_engine",
-        remedy: "run the failing test alone: `cargo test -p xtask --test compose NAME -- --ignored`",
+        remedy: "run only the failing test: `cargo test -p xtask --test compose NAME -- --ignored`",
         limit_seconds: 1800,
     }
 }

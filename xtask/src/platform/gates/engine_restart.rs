@@ -8,8 +8,7 @@ pub fn gate() -> Gate {
     Gate {
         id: "engine-restart",
         group: GateGroup::Containers,
-        checks: "production on Compose comes back by itself after a clean stop of the engine, after kill -9 of it, and \
-                 after a power cut of the host",
+        checks: "production on Compose starts again by itself after the engine is stopped or killed, and after the host loses power",
         commands: vec![xtask(&["rehearse", "compose", "--only", "engine-restart"])],
         after: vec!["images", "engine", "rehearsal"],
         requires: vec![Requirement::ContainerEngine, Requirement::OwnEngine, Requirement::Root],

@@ -8,13 +8,13 @@ pub fn gate() -> Gate {
     Gate {
         id: "flows",
         group: GateGroup::Sources,
-        checks: "the flows would start and answer: the offline gate, and nrlint",
+        checks: "`cargo xtask check flows` and nrlint find no fault in the flows",
         commands: vec![offline(), nrlint("flows.json"), nrlint("test-smoke.json")],
         after: vec![],
         requires: vec![],
         reads: Reads::Files(vec!["flows", "xtask"]),
         negative_control: "xtask/tests/gates.rs::flows_fails_on_a_dangling_wire",
-        remedy: "mend the node that the finding names, in the editor (`cargo xtask dev`) or in the file",
+        remedy: "fix the named node, in the editor (`cargo xtask dev`) or in the file",
         limit_seconds: 120,
     }
 }

@@ -8,7 +8,7 @@ pub fn gate() -> Gate {
     Gate {
         id: "generated",
         group: GateGroup::Sources,
-        checks: "generated files are what the platform says, and the platform and its environments are valid",
+        checks: "the generated files are up to date, and the platform and its environments are valid",
         commands: vec![xtask(&["generate", "--check"]), xtask(&["environment", "check"])],
         after: vec![],
         requires: vec![],
@@ -24,7 +24,7 @@ pub fn gate() -> Gate {
             "Cargo.lock",
         ]),
         negative_control: "xtask/tests/gates.rs::generated_fails_on_a_stale_file",
-        remedy: "run `cargo xtask generate`; it shows what it changes with --diff",
+        remedy: "run `cargo xtask generate`; --diff shows the changes",
         limit_seconds: 60,
     }
 }

@@ -8,13 +8,13 @@ pub fn gate() -> Gate {
     Gate {
         id: "images",
         group: GateGroup::Containers,
-        checks: "the images build, and a security reviewer's scan of those that are shipped finds nothing",
+        checks: "the images build, and the scan of the shipped images finds nothing",
         commands: vec![xtask(&["image", "build", "--stand-ins-if-locked"]), xtask(&["image", "scan"])],
         after: vec!["smoke"],
         requires: vec![Requirement::ContainerEngine],
         reads: Reads::Files(vec![".dockerignore", "flows", "ops", "xtask"]),
         negative_control: "xtask/tests/images/real.rs::a_scan_finds_what_was_planted_and_says_what_it_did_not_do",
-        remedy: "run `cargo xtask image scan`: it says what to do for each finding",
+        remedy: "run `cargo xtask image scan`; it says what to do about each finding",
         limit_seconds: 1200,
     }
 }

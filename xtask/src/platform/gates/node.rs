@@ -10,8 +10,8 @@ pub fn gate() -> Gate {
     Gate {
         id: "node",
         group: GateGroup::Node,
-        checks: "the JavaScript tests: nodes, launcher and flows in a real Node-RED with a real PostgreSQL; they run as \
-                 many lines as ops/ci/coverage.toml wants",
+        checks: "the JavaScript tests of nodes, launcher and flows pass, with a real Node-RED and PostgreSQL, and \
+                 cover as many lines as ops/ci/coverage.toml requires",
         commands: vec![
             GateCommand {
                 calls: vec!["node", "postgres", "dbmate"],
@@ -25,7 +25,7 @@ pub fn gate() -> Gate {
         requires: vec![],
         reads: Reads::Files(vec!["docs/workflows.md", "flows", "ops", "xtask"]),
         negative_control: "xtask/tests/gates.rs::node_fails_on_a_failing_test",
-        remedy: "run the failing file alone: `cargo xtask test flows FILE`; the log names it",
+        remedy: "run only the failing file, which the log names: `cargo xtask test flows FILE`",
         limit_seconds: 900,
     }
 }

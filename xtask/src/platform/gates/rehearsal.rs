@@ -8,8 +8,8 @@ pub fn gate() -> Gate {
     Gate {
         id: "rehearsal",
         group: GateGroup::Containers,
-        checks: "production on Compose, built here: it comes up, passes smoke, shows every hardening claim, reaches \
-                 what the edges allow, drains",
+        checks: "production on Compose starts, passes smoke, is hardened as defined, has only the connections that the \
+                 edges allow, and drains",
         commands: vec![xtask(&["rehearse", "compose"])],
         after: vec!["engine"],
         requires: vec![Requirement::ContainerEngine, Requirement::Root],

@@ -8,11 +8,11 @@ pub fn gate() -> Gate {
     Gate {
         id: "secrets-in-history",
         group: GateGroup::Security,
-        checks: "gitleaks finds no secret in any commit, nor in what is changed and not committed",
+        checks: "gitleaks finds no secret in any commit or in uncommitted changes",
         commands: vec![GateCommand {
             sarif: Some(Sarif::File("target/xtask/sarif/secrets-in-history.sarif")),
             calls: vec!["gitleaks"],
-            proof: Proof::InCommand("gitleaks first finds a token that is made for it"),
+            proof: Proof::InCommand("gitleaks first finds a planted token"),
             ..xtask(&["check", "secrets"])
         }],
         after: vec![],

@@ -8,7 +8,7 @@ pub fn gate() -> Gate {
     Gate {
         id: "smoke",
         group: GateGroup::Node,
-        checks: "a private platform comes up on free ports and its five smoke checks pass",
+        checks: "a temporary platform starts on free ports and passes its five smoke checks",
         commands: vec![xtask(&["smoke", "--private"])],
         after: vec!["node"],
         requires: vec![],

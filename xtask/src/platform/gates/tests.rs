@@ -22,7 +22,7 @@ pub fn gate() -> Gate {
     Gate {
         id: "tests",
         group: GateGroup::Rust,
-        checks: "the Rust tests: the model, the formats, and the program as users run it",
+        checks: "the Rust tests pass: the model, the formats, and the program as users run it",
         commands: vec![GateCommand {
             evidence: Evidence::CargoTests,
             ..cargo(&["test", "--workspace", "--no-fail-fast"], failing())
@@ -31,7 +31,7 @@ pub fn gate() -> Gate {
         requires: vec![],
         reads: Reads::Files(READ.to_vec()),
         negative_control: "xtask/tests/gates.rs::tests_fails_on_a_failing_test",
-        remedy: "run the failing test alone: `cargo test -p xtask NAME`",
+        remedy: "run only the failing test: `cargo test -p xtask NAME`",
         limit_seconds: 1800,
     }
 }

@@ -9,7 +9,7 @@ use crate::commands::{
 };
 use crate::context::Global;
 
-/// Develop, check and release the Flowship platform (not yet: deploy and monitor it).
+/// Develop, check and release the Flowship platform (deployment and monitoring come later).
 #[derive(Debug, Parser)]
 #[command(
     name = "xtask",
@@ -30,43 +30,43 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Bring the platform up on this machine, with hot reload
+    /// Start the platform on this machine, with hot reload
     Dev(dev::Options),
-    /// Show what runs here
+    /// Show the state of each service
     Status(status::Options),
-    /// Show what the services wrote
+    /// Print the services' logs
     Logs(logs::Options),
-    /// Have a platform prove itself: five checks
+    /// Run the five smoke checks on a platform
     Smoke(smoke::Options),
-    /// Stop the platform; its data stay
+    /// Stop the platform and keep its data
     Down(down::Options),
     /// Stop the platform and remove its data, secrets and logs
     Reset(reset::Options),
-    /// Run tests of flows, all or one
+    /// Run the flow tests
     Test(test::Options),
     /// Run the quality gates
     Ci(ci::Options),
-    /// Bring the production stack up here, prove what it promises, take it down
+    /// Start the production stack on this machine, test it and remove it
     Rehearse(rehearse::Options),
     /// Measure the figures of docs/performance.md
     Bench(bench::Options),
-    /// Measure what has a threshold, and judge it: coverage, instructions, requests
+    /// Measure coverage, instruction counts and request rates, and compare them with thresholds
     Measure(measure::Options),
-    /// Write the generated files, or check or show them
+    /// Write the generated files, or check them, or show the changes
     Generate(generate::Options),
     /// Show which definitions produced a line of a generated file
     Why(why::Options),
     /// List the files and lines that depend on a definition
     Impact(impact::Options),
-    /// Judge files without running anything
+    /// Check flows, secrets, advisories, licences and compliance
     Check(check::Options),
     /// Build, list, scan, save and verify the container images
     Image(image::Options),
     /// Plan, package, verify and publish a release
     Release(release::Options),
-    /// Show and check what the environments' files say
+    /// Show and check the settings of the environments
     Environment(environment::Options),
-    /// Show each external program: found, version, where, what it is for, how to get it
+    /// List the external programs: version, location, purpose, how to get missing ones
     Doctor(doctor::Options),
     /// Own the processes of the process engine; started by the commands that need it
     #[command(hide = true)]

@@ -13,10 +13,10 @@ const BUNDLE_MARK: &str = "release.json";
 /// The options of every command.
 #[derive(Debug, Args)]
 pub struct Global {
-    /// The tree to work on [default: the nearest folder upwards that holds ops/environments]
+    /// The checkout to work on [default: the nearest folder, from here upwards, with ops/environments]
     #[arg(long, global = true, value_name = "DIR")]
     pub root: Option<PathBuf>,
-    /// Print the result as JSON on stdout; progress and errors stay on stderr
+    /// Print the result as JSON on stdout; progress and errors go to stderr
     #[arg(long, global = true)]
     pub json: bool,
 }

@@ -46,12 +46,14 @@ enum State {
 }
 
 #[derive(Debug, clap::Args)]
-#[command(
-    after_help = "Examples:\n  cargo xtask doctor\n  cargo xtask doctor --json\n  cargo xtask doctor --install\n  \
-                        cargo xtask doctor --install zizmor dbmate"
-)]
+#[command(after_help = "\
+Examples:
+  cargo xtask doctor
+  cargo xtask doctor --json
+  cargo xtask doctor --install
+  cargo xtask doctor --install zizmor dbmate")]
 pub struct Options {
-    /// Install what is pinned and missing: all of it, or only the named programs (`modules`: the npm modules)
+    /// Install missing pinned programs: all, or only the named ones (`modules`: the npm modules)
     #[arg(long, value_name = "PROGRAM", num_args = 0..)]
     install: Option<Vec<String>>,
 }

@@ -10,12 +10,15 @@ use crate::session::{DEFAULT, running};
 use crate::site;
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  cargo xtask down\n  cargo xtask down --dry-run")]
+#[command(after_help = "\
+Examples:
+  cargo xtask down
+  cargo xtask down --dry-run")]
 pub struct Options {
     /// The environment
     #[arg(value_name = "ENV", default_value = DEFAULT)]
     environment: String,
-    /// Show the plan and do nothing
+    /// Only show the plan
     #[arg(long)]
     dry_run: bool,
 }

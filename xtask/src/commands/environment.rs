@@ -11,10 +11,12 @@ use crate::site::{self, KnownService, NotYet, Problem, SettingDoc};
 use crate::stdout;
 
 #[derive(Debug, Args)]
-#[command(
-    after_help = "Examples:\n  cargo xtask environment list\n  cargo xtask environment show production --json\n  \
-                        cargo xtask environment check\n  cargo xtask environment settings"
-)]
+#[command(after_help = "\
+Examples:
+  cargo xtask environment list
+  cargo xtask environment show production --json
+  cargo xtask environment check
+  cargo xtask environment settings")]
 pub struct Options {
     #[command(subcommand)]
     what: What,
@@ -24,15 +26,15 @@ pub struct Options {
 enum What {
     /// List the environments
     List,
-    /// Show one environment with every default filled in, as TOML
+    /// Show an environment with all defaults, as TOML
     Show {
-        /// The stem of a file in ops/environments
+        /// The name of a file in ops/environments, without .toml
         #[arg(value_name = "ENV")]
         name: String,
     },
-    /// Check every environment's file; exit 2 with all that is wrong
+    /// Check the files of all environments; exit code 2 if one is wrong
     Check,
-    /// List everything that can be set: key, type, default, when it is needed, what it is
+    /// List all settings: key, type, default, when it is required, meaning
     Settings,
 }
 

@@ -11,14 +11,18 @@ use crate::review::source;
 use crate::stdout;
 
 #[derive(Debug, clap::Args)]
-#[command(
-    after_help = "It removes the definition (or changes it, where the platform needs it), generates everything again in \
-                        memory, and compares. The end of an address is enough where only one ends so.\n\nExamples:\n  cargo xtask impact \
-                        service/postgres\n  cargo xtask impact 'edge/node-red->postgres.sql'\n  cargo xtask impact \
-                        secret/llm-api-key --json\n  cargo xtask impact service/edge/resources\n  cargo xtask impact --list"
-)]
+#[command(after_help = "\
+It removes the definition (or changes it, if the platform needs it), generates everything again in memory, \
+and compares.
+
+Examples:
+  cargo xtask impact service/postgres
+  cargo xtask impact 'edge/node-red->postgres.sql'
+  cargo xtask impact secret/llm-api-key --json
+  cargo xtask impact service/edge/resources
+  cargo xtask impact --list")]
 pub struct Options {
-    /// The address of a definition
+    /// The address of a definition, or its end if that is unique
     #[arg(value_name = "VALUE", required_unless_present = "list")]
     value: Option<String>,
     /// List all addresses

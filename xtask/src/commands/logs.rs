@@ -18,21 +18,23 @@ use crate::site;
 use crate::stdout;
 
 #[derive(Debug, clap::Args)]
-#[command(
-    after_help = "Examples:\n  cargo xtask logs\n  cargo xtask logs node-red-a -f\n  cargo xtask logs postgres -n 200\n  cargo xtask \
-                        logs --task 0198c7a2-5f5e-7c41-9d33-2f6e3a1b0c4d\n  cargo xtask logs --json node-red-a | jq 'select(.level == \
-                        \"error\")'"
-)]
+#[command(after_help = "\
+Examples:
+  cargo xtask logs
+  cargo xtask logs node-red-a -f
+  cargo xtask logs postgres -n 200
+  cargo xtask logs --task 0198c7a2-5f5e-7c41-9d33-2f6e3a1b0c4d
+  cargo xtask logs --json node-red-a | jq 'select(.level == \"error\")'")]
 pub struct Options {
     /// The service, as `cargo xtask status` names it [default: all]
     service: Option<String>,
-    /// Go on with what comes, until Ctrl-C
+    /// Follow the logs until Ctrl-C
     #[arg(short, long)]
     follow: bool,
-    /// So many last lines of each service
+    /// Number of lines per service
     #[arg(short = 'n', long, default_value_t = 50)]
     lines: usize,
-    /// Print every line about this task, from all services, in the order they were written
+    /// Print all lines about this task, from all services, in order
     #[arg(long, value_name = "ID", conflicts_with_all = ["follow", "lines"])]
     task: Option<String>,
     /// The environment

@@ -13,12 +13,15 @@ use crate::session::{DEFAULT, private, rehearsal, running};
 use crate::site;
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  cargo xtask reset\n  cargo xtask reset --yes")]
+#[command(after_help = "\
+Examples:
+  cargo xtask reset
+  cargo xtask reset --yes")]
 pub struct Options {
     /// The environment
     #[arg(value_name = "ENV", default_value = DEFAULT)]
     environment: String,
-    /// Do not ask
+    /// Do not ask for confirmation
     #[arg(long)]
     yes: bool,
 }

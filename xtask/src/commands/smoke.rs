@@ -15,26 +15,28 @@ use crate::session::{DEFAULT, private};
 use crate::stdout;
 
 #[derive(Debug, clap::Args)]
-#[command(
-    after_help = "Examples:\n  cargo xtask smoke                      the platform that `cargo xtask dev` runs\n  cargo xtask smoke \
-                        --private            a platform of its own on free ports, gone afterwards\n  cargo xtask smoke --json | jq \
-                        .status\n  cargo xtask smoke --url https://ops.example.com --token-file ops-token\n\nExit code 0 when every check \
-                        passed, 1 when one failed or is missing, 2 when nothing can be asked."
-)]
+#[command(after_help = "\
+Examples:
+  cargo xtask smoke                      the platform that `cargo xtask dev` runs
+  cargo xtask smoke --private            a temporary platform on free ports
+  cargo xtask smoke --json | jq .status
+  cargo xtask smoke --url https://ops.example.com --token-file ops-token
+
+Exit code 0 when every check passed, 1 when one failed or is missing, 2 when no platform can be reached.")]
 pub struct Options {
-    /// The environment whose platform runs here
+    /// The environment of a platform that runs here
     #[arg(value_name = "ENV", default_value = DEFAULT, conflicts_with_all = ["url", "private"])]
     environment: String,
-    /// The operations address of any platform
+    /// The operations address of another platform
     #[arg(long, requires = "token_file", conflicts_with = "private")]
     url: Option<String>,
     /// The file with the operations token of that platform
     #[arg(long, value_name = "FILE", env = "OPS_TOKEN_FILE")]
     token_file: Option<PathBuf>,
-    /// Bring up a platform of its own on free ports, ask it, and take it down
+    /// Start a temporary platform on free ports, check it, and remove it
     #[arg(long)]
     private: bool,
-    /// Give up after so many seconds [default: what the platform's definition says]
+    /// Give up after this many seconds [default: the platform's own limit]
     #[arg(long, value_name = "SECONDS")]
     limit: Option<u64>,
 }

@@ -25,10 +25,12 @@ use crate::stdout;
 const PATIENCE: Duration = Duration::from_secs(3);
 
 #[derive(Debug, clap::Args)]
-#[command(
-    after_help = "Examples:\n  cargo xtask status\n  cargo xtask status --json\n\nExit code 1 when a service is not healthy, 2 \
-                        when nothing runs."
-)]
+#[command(after_help = "\
+Examples:
+  cargo xtask status
+  cargo xtask status --json
+
+Exit code 0 when every service is healthy, 1 when one is not, 2 when nothing runs.")]
 pub struct Options {
     /// The environment
     #[arg(value_name = "ENV", default_value = DEFAULT)]

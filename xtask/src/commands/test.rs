@@ -40,19 +40,21 @@ pub struct Options {
 
 #[derive(Debug, Subcommand)]
 enum What {
-    /// Run flow tests: a real PostgreSQL, MCP server and Node-RED with these flows, and a stand-in for the model
+    /// Run flow tests with a real PostgreSQL, MCP server and Node-RED, and a stand-in for the model
     Flows(Flows),
 }
 
 #[derive(Debug, Args)]
-#[command(
-    after_help = "Examples:\n  cargo xtask test flows                  all flow tests\n  cargo xtask test flows workflows        \
-                  flows/test/flows/workflows.test.js\n  cargo xtask test flows flows/test/nodes/pieces.test.js\n  cargo xtask test \
-                  flows workflows --json | jq .failed\n\nExit code 0 when every test passed, 1 when one failed or none was run, 2 \
-                  when there is no such test."
-)]
+#[command(after_help = "\
+Examples:
+  cargo xtask test flows                  all flow tests
+  cargo xtask test flows workflows        flows/test/flows/workflows.test.js
+  cargo xtask test flows flows/test/nodes/pieces.test.js
+  cargo xtask test flows workflows --json | jq .failed
+
+Exit code 0 when every test passed, 1 when one failed or no test ran, 2 when there is no such test.")]
 struct Flows {
-    /// A test of flows/test/flows by its name, or any test file of flows/test by its path [default: all flow tests]
+    /// The name of a test in flows/test/flows, or the path of a test file in flows/test [default: all flow tests]
     files: Vec<String>,
 }
 

@@ -10,11 +10,11 @@ const PREFIX: char = 'v';
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum Bump {
-    /// Nothing new, something mended
+    /// Only fixes
     Patch,
-    /// Something new; below 1.0.0 also what breaks users
+    /// New features; below 1.0.0 also breaking changes
     Minor,
-    /// Users have to change something
+    /// Breaking changes
     Major,
 }
 

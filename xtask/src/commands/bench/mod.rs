@@ -24,21 +24,25 @@ use crate::stdout;
 use sample::Figure;
 
 #[derive(Debug, clap::Args)]
-#[command(
-    after_help = "Examples:\n  cargo xtask bench                     every figure, about ten minutes\n  cargo xtask bench first-smoke\n  \
-                        cargo xtask bench tasks               the queue and its workers, about 90 seconds\n  cargo xtask bench tasks --seconds 30 --queued 50000\n  cargo xtask bench --runs 9 --json\n  cargo xtask bench --list"
-)]
+#[command(after_help = "\
+Examples:
+  cargo xtask bench                     every figure, about ten minutes
+  cargo xtask bench first-smoke
+  cargo xtask bench tasks               the queue and its workers, about 90 seconds
+  cargo xtask bench tasks --seconds 30 --queued 50000
+  cargo xtask bench --runs 9 --json
+  cargo xtask bench --list")]
 pub struct Options {
     /// Only these figures [default: all]
     #[arg(value_name = "FIGURE")]
     figures: Vec<String>,
-    /// Counted runs of each command, after one that is not counted
+    /// Number of measured runs of each command, after a warm-up run
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
     runs: u32,
-    /// tasks: for how many seconds each figure is measured
+    /// For `tasks`: how many seconds to measure each figure
     #[arg(long, default_value_t = 6, value_parser = clap::value_parser!(u32).range(2..=600))]
     seconds: u32,
-    /// tasks: how many tasks are queued while the API is measured
+    /// For `tasks`: how many tasks are queued while the API is measured
     #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     queued: u32,
     /// List the figures

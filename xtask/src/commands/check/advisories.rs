@@ -20,10 +20,12 @@ use crate::stdout;
 use crate::tools::{Program, Tool, Toolbox, progress};
 
 #[derive(Debug, clap::Args)]
-#[command(
-    after_help = "Examples:\n  cargo xtask check advisories\n  cargo xtask check advisories --advisory-db advisory-db.tar.gz\n\n\
-                        Without --advisory-db the database is fetched once a day from github.com/RustSec/advisory-db."
-)]
+#[command(after_help = "\
+Examples:
+  cargo xtask check advisories
+  cargo xtask check advisories --advisory-db advisory-db.tar.gz
+
+Without --advisory-db, the database is downloaded once a day from github.com/RustSec/advisory-db.")]
 pub struct Options {
     /// The RustSec advisory database: a folder, or a .tar.gz of one
     #[arg(long, value_name = "DIR|FILE", env = advisory_database::GIVEN)]

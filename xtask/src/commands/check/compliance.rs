@@ -21,14 +21,16 @@ use crate::platform::release::ARTIFACTS;
 use crate::stdout;
 
 #[derive(Debug, Args)]
-#[command(
-    after_help = "Examples:\n  cargo xtask check compliance\n  cargo xtask check compliance D1 C7\n  cargo xtask check compliance --json"
-)]
+#[command(after_help = "\
+Examples:
+  cargo xtask check compliance
+  cargo xtask check compliance D1 C7
+  cargo xtask check compliance --json")]
 pub struct Options {
-    /// Rows to judge, such as D1 [default: all]
+    /// Rows to check, such as D1 [default: all]
     #[arg(value_name = "ROW")]
     rows: Vec<String>,
-    /// Judge as of this time, in seconds since 1970 [default: now]
+    /// Check as of this time, in seconds since 1970 [default: now]
     #[arg(long, value_name = "SECONDS")]
     at: Option<u64>,
 }

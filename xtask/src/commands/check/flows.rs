@@ -30,19 +30,23 @@ const STDIN: &str = "-";
 const LIMIT: u64 = 64 * 1024 * 1024;
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Errors end with exit code 1, warnings do not.\n\n\
-                        Examples:\n  cargo xtask check flows\n  cargo xtask check flows --json\n  \
-                        cargo xtask check flows ~/.node-red/flows.json\n  \
-                        cargo xtask check flows a.json b.json --catalogue flows/catalogue.json\n  \
-                        cargo xtask check flows - < flows.json")]
+#[command(after_help = "\
+Exit code 1 if there are errors, 0 if there are only warnings.
+
+Examples:
+  cargo xtask check flows
+  cargo xtask check flows --json
+  cargo xtask check flows ~/.node-red/flows.json
+  cargo xtask check flows a.json b.json --catalogue flows/catalogue.json
+  cargo xtask check flows - < flows.json")]
 pub struct Options {
-    /// Flow files as Node-RED saves them, each judged by itself; `-` is standard input [default: this platform's]
+    /// Flow files as Node-RED saves them, each checked separately; `-` is standard input [default: this platform's]
     #[arg(value_name = "FILE")]
     files: Vec<PathBuf>,
-    /// The node types that are installed, as flows/catalogue.json has them [default: Node-RED's own]
+    /// The installed node types, in the form of flows/catalogue.json [default: Node-RED's own]
     #[arg(long, value_name = "FILE", requires = "files")]
     catalogue: Option<PathBuf>,
-    /// Judge what comes in on standard input in the place of flows/flows.json
+    /// Check the flows on standard input instead of flows/flows.json
     #[arg(long, conflicts_with = "files")]
     stdin: bool,
 }

@@ -14,11 +14,15 @@ use clap::{Args, Subcommand};
 use crate::context::Context;
 
 #[derive(Debug, Args)]
-#[command(
-    after_help = "Examples:\n  cargo xtask check flows\n  cargo xtask check flows ~/.node-red/flows.json\n  \
-                        cargo xtask check secrets\n  cargo xtask check licences\n  cargo xtask check advisories\n  \
-                        cargo xtask check npm-advisories\n  cargo xtask check compliance D1 C7"
-)]
+#[command(after_help = "\
+Examples:
+  cargo xtask check flows
+  cargo xtask check flows ~/.node-red/flows.json
+  cargo xtask check secrets
+  cargo xtask check licences
+  cargo xtask check advisories
+  cargo xtask check npm-advisories
+  cargo xtask check compliance D1 C7")]
 pub struct Options {
     #[command(subcommand)]
     what: What,
@@ -26,17 +30,17 @@ pub struct Options {
 
 #[derive(Debug, Subcommand)]
 enum What {
-    /// Judge the flows before Node-RED loads them; exit 1 with all findings
+    /// Check flows before Node-RED loads them
     Flows(flows::Options),
-    /// Look for known vulnerabilities of the crates in Cargo.lock
+    /// Look for known vulnerabilities in the crates of Cargo.lock
     Advisories(advisories::Options),
-    /// Ask the npm registry for known vulnerabilities of the packages in production
+    /// Ask the npm registry for known vulnerabilities in the production packages
     NpmAdvisories,
-    /// Judge the licences of all crates, and of the npm packages of production
+    /// Check the licences of all crates and of the production npm packages
     Licences,
-    /// Look for secrets in the history of the repository, and in what is changed and not committed
+    /// Look for secrets in the git history and in uncommitted changes
     Secrets(secrets::Options),
-    /// Judge the files against the catalogue of docs/reference/compliance.md; exit 1 with all findings
+    /// Check the files against docs/reference/compliance.md
     Compliance(compliance::Options),
 }
 

@@ -21,16 +21,18 @@ use crate::stdout;
 use crate::tools::{Program, Tool, Toolbox, progress};
 
 #[derive(Debug, clap::Args)]
-#[command(
-    after_help = "Examples:\n  cargo xtask check secrets\n  cargo xtask check secrets --all      other branches and tags too\n  \
-                        cargo xtask check secrets --digests  what to write into ops/ci/secrets-in-history.toml\n\n\
-                        A finding names commit, file, line and rule, never the secret."
-)]
+#[command(after_help = "\
+Examples:
+  cargo xtask check secrets
+  cargo xtask check secrets --all      also search other branches and tags
+  cargo xtask check secrets --digests  print what to write into ops/ci/secrets-in-history.toml
+
+A finding names the commit, file, line and rule, never the secret.")]
 pub struct Options {
-    /// Look through what all branches and tags hold [default: what leads to HEAD]
+    /// Search all branches and tags [default: the history of HEAD]
     #[arg(long)]
     all: bool,
-    /// Print the SHA-256 of what was found, as an allowance needs it
+    /// Print the SHA-256 of each finding, which an allowance needs
     #[arg(long)]
     digests: bool,
 }

@@ -16,10 +16,10 @@ use crate::stdout;
 
 #[derive(Debug, clap::Args)]
 pub struct List {
-    /// List the gates and what each checks
+    /// List the gates and what they check
     #[arg(long)]
     pub list: bool,
-    /// With --list: only gates whose inputs have changed since this commit, branch or tag; all where that cannot be told
+    /// With --list: only gates whose inputs have changed since this commit, branch or tag; all gates if that is unknown
     #[arg(long, value_name = "GIT_REF", requires = "list")]
     changed_since: Option<String>,
     /// With --changed-since: append a line GROUP=true or GROUP=false for each group to this file

@@ -40,38 +40,44 @@ use crate::tools::programs::{programs, tools};
 use crate::tools::{NpmProject, Toolbox, progress, versions};
 
 #[derive(Debug, clap::Args)]
-#[command(
-    after_help = "Examples:\n  cargo xtask ci                     every gate\n  cargo xtask ci format flows        only these\n  cargo xtask ci --group sources     only those of a group\n  \
-                        cargo xtask ci --keep-going        all of them, whatever fails\n  cargo xtask ci --fresh             also what has not changed since it passed\n  cargo xtask ci --require-all       a gate that cannot run here fails\n  cargo xtask ci --as-workflow sources   what GitHub would run in this job\n  cargo xtask ci --list"
-)]
+#[command(after_help = "\
+Examples:
+  cargo xtask ci                          run every gate
+  cargo xtask ci format flows             run only these
+  cargo xtask ci --group sources          run only the gates of a group
+  cargo xtask ci --keep-going             continue after a failure
+  cargo xtask ci --fresh                  also run unchanged gates
+  cargo xtask ci --require-all            fail if a gate cannot run here
+  cargo xtask ci --as-workflow sources    run the steps of this GitHub job
+  cargo xtask ci --list")]
 pub struct Options {
     /// Only these gates [default: all]
     #[arg(value_name = "GATE")]
     gates: Vec<String>,
-    /// Only the gates of this group; may be given several times
+    /// Only the gates of this group; can be repeated
     #[arg(long, value_name = "GROUP")]
     group: Vec<String>,
     #[command(flatten)]
     list: list::List,
-    /// Run the commands of this job of a GitHub workflow here, in its order; as JOB or as WORKFLOW/JOB
+    /// Run the commands of this GitHub job here, in order; JOB or WORKFLOW/JOB
     #[arg(long, value_name = "JOB", conflicts_with_all = ["gates", "group", "list", "keep_going", "require_all", "jobs"])]
     as_workflow: Option<String>,
-    /// After a failure, run the other gates all the same
+    /// Continue with the other gates after a failure
     #[arg(long)]
     keep_going: bool,
-    /// Run also the gates whose inputs have not changed since they passed; in CI that is always so
+    /// Also run gates whose inputs have not changed since they passed (always in CI)
     #[arg(long)]
     fresh: bool,
-    /// A gate that this machine cannot run counts as failed
+    /// Fail if this machine cannot run a gate
     #[arg(long)]
     require_all: bool,
-    /// With --require-all: a gate may be left out for want of this, such as npm-audits
+    /// With --require-all: allow this requirement to be missing, such as npm-audits; can be repeated
     #[arg(long, value_name = "REQUIREMENT", requires = "require_all", value_parser = requirements::named)]
     may_lack: Vec<Requirement>,
-    /// Show the plan and do nothing
+    /// Only show the plan
     #[arg(long)]
     dry_run: bool,
-    /// At most so many gates at the same time [default: one per processor]
+    /// Maximum number of gates that run at the same time [default: one per processor]
     #[arg(long, value_name = "N")]
     jobs: Option<usize>,
 }

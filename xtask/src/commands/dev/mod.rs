@@ -19,31 +19,35 @@ use crate::session::{DEFAULT, dry_run, running};
 use crate::stdout;
 
 #[derive(Debug, clap::Args)]
-#[command(
-    after_help = "Examples:\n  cargo xtask dev                 bring it up; Ctrl-C stops everything\n  cargo xtask dev -d              \
-                        bring it up and leave it running; `cargo xtask down` stops it\n  cargo xtask dev --inspect       also open the \
-                        Node.js debugger on loopback\n  cargo xtask dev --engine compose  the same in containers (docs/containers.md)\n  cargo xtask dev --dry-run       show the plan, do nothing\n\nA real provider \
-                        instead of the local stand-in: set base_url, model and api_key_file under [llm] in\nops/environments/dev.toml.\n\nExit code 0 when it \
-                        was up and Ctrl-C or SIGTERM ended it, 130 or 143 when they came before that; 1 when it cannot\ncome up or its \
-                        supervisor was killed; 2 when its configuration is wrong."
-)]
+#[command(after_help = "\
+Examples:
+  cargo xtask dev                   start the platform; Ctrl-C stops it
+  cargo xtask dev -d                leave it running in the background; `cargo xtask down` stops it
+  cargo xtask dev --inspect         open the Node.js debugger on loopback
+  cargo xtask dev --engine compose  use containers (docs/containers.md)
+  cargo xtask dev --dry-run         only show the plan
+
+To use a real model provider, set base_url, model and api_key_file under [llm] in ops/environments/dev.toml.
+
+Exit code 0 when Ctrl-C or SIGTERM stopped the running platform, 130 or 143 when they came earlier; 1 when \
+it cannot start or its supervisor was killed; 2 when its configuration is wrong.")]
 pub struct Options {
     /// The environment
     #[arg(value_name = "ENV", default_value = DEFAULT)]
     environment: String,
-    /// What runs it [default: what runs already, else the environment's engine]
+    /// How to run the services [default: the engine that is running, else the environment's]
     #[arg(long, value_enum)]
     engine: Option<Choice>,
-    /// Leave it running and return
+    /// Leave the platform running in the background
     #[arg(short, long)]
     detach: bool,
-    /// Open the Node.js debugger of Node-RED on loopback [default port: one of this checkout]
+    /// Open Node-RED's Node.js debugger on loopback [default port: one of this checkout's]
     #[arg(long, value_name = "PORT", num_args = 0..=1, default_missing_value = "0")]
     inspect: Option<u16>,
-    /// Do not react to changes of sources
+    /// Do not watch the sources for changes
     #[arg(long)]
     no_watch: bool,
-    /// Show the plan and do nothing
+    /// Only show the plan
     #[arg(long)]
     dry_run: bool,
 }
@@ -51,7 +55,7 @@ pub struct Options {
 /// Engines that run a platform here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Choice {
-    /// Plain processes under our own supervisor
+    /// Processes under Flowship's supervisor
     Process,
     /// Containers
     Compose,

@@ -17,7 +17,7 @@ use crate::stdout;
 
 #[derive(Debug, clap::Args)]
 pub struct Meaning {
-    /// With --diff: describe the changes of the platform in words
+    /// With --diff: describe how the platform changes
     #[arg(long, requires = "diff", conflicts_with_all = ["only", "check"])]
     pub semantic: bool,
     /// With --semantic: compare with the platform of this commit, branch or tag [default: docs/reference/platform.json of

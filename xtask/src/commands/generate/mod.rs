@@ -16,10 +16,12 @@ use crate::platform::platform;
 use crate::stdout;
 
 #[derive(Debug, clap::Args)]
-#[command(
-    after_help = "Examples:\n  cargo xtask generate\n  cargo xtask generate --check\n  cargo xtask generate --diff \
-                        --only workflows\n  cargo xtask generate --diff --semantic --against main"
-)]
+#[command(after_help = "\
+Examples:
+  cargo xtask generate
+  cargo xtask generate --check
+  cargo xtask generate --diff --only workflows
+  cargo xtask generate --diff --semantic --against main")]
 pub struct Options {
     /// Write nothing; show the differences and fail if a file is missing, outdated, edited by hand or no longer generated
     #[arg(long, conflicts_with = "list")]

@@ -27,26 +27,29 @@ use crate::stdout;
 use crate::tools::{Tool, Toolbox};
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  cargo xtask image bases\n  cargo xtask image bases --from-packages\n  \
-                        cargo xtask image bases --from-packages --ca /etc/ssl/certs/ca-certificates.crt\n  \
-                        cargo xtask image bases --from-packages --only node --dry-run")]
+#[command(after_help = "\
+Examples:
+  cargo xtask image bases
+  cargo xtask image bases --from-packages
+  cargo xtask image bases --from-packages --ca /etc/ssl/certs/ca-certificates.crt
+  cargo xtask image bases --from-packages --only node --dry-run")]
 pub struct Options {
-    /// Make stand-ins from Debian packages and locked wheels [default: show what there is]
+    /// Build stand-ins from Debian packages and locked wheels [default: only list them]
     #[arg(long)]
     from_packages: bool,
-    /// Only this stand-in; may be given several times
+    /// Only this stand-in; can be repeated
     #[arg(long, value_name = "NAME")]
     only: Vec<String>,
-    /// A bundle of certificates (PEM) that programs in the stand-ins trust: for sites behind a private CA
+    /// Certificates (PEM) that programs in the stand-ins trust, for sites with a private CA
     #[arg(long, value_name = "FILE", requires = "from_packages")]
     ca: Option<PathBuf>,
-    /// The mirror that Debian's packages come from [default: debootstrap's own]
+    /// The mirror for Debian's packages [default: debootstrap's]
     #[arg(long, value_name = "URL")]
     mirror: Option<String>,
-    /// Make everything anew: Debian's packages may have become newer
+    /// Build everything again, with Debian's current packages
     #[arg(long, requires = "from_packages")]
     refresh: bool,
-    /// Show the plan, change nothing
+    /// Only show the plan
     #[arg(long, requires = "from_packages")]
     dry_run: bool,
 }

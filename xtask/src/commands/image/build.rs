@@ -27,16 +27,20 @@ use crate::session::dry_run;
 use crate::stdout;
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  cargo xtask image build\n  cargo xtask image build --stand-ins\n  \
-                        cargo xtask image build --only node-red --no-cache\n  cargo xtask image build --dry-run")]
+#[command(after_help = "\
+Examples:
+  cargo xtask image build
+  cargo xtask image build --stand-ins
+  cargo xtask image build --only node-red --no-cache
+  cargo xtask image build --dry-run")]
 pub struct Options {
-    /// Build on the stand-ins of `image bases --from-packages` instead of the pinned images
+    /// Build on the stand-ins of `image bases --from-packages`, not on the pinned images
     #[arg(long)]
     stand_ins: bool,
-    /// Build on stand-ins where some are locked here, else on the pinned images
+    /// Build on stand-ins if some exist here, else on the pinned images
     #[arg(long, conflicts_with = "stand_ins")]
     stand_ins_if_locked: bool,
-    /// Only this target; may be given several times
+    /// Only this target; can be repeated
     #[arg(long, value_name = "TARGET")]
     only: Vec<String>,
     /// The version in the images' names
@@ -45,13 +49,13 @@ pub struct Options {
     /// What the images' names begin with, instead of the platform's name: to build beside what others have built
     #[arg(long, value_name = "NAME", hide = true)]
     repository: Option<String>,
-    /// Build every layer anew
+    /// Build every layer again
     #[arg(long)]
     no_cache: bool,
-    /// At most so many builds at the same time [default: the number of processors]
+    /// Maximum number of builds that run at the same time [default: one per processor]
     #[arg(long, value_name = "N")]
     jobs: Option<usize>,
-    /// Show the plan, change nothing
+    /// Only show the plan
     #[arg(long)]
     dry_run: bool,
 }

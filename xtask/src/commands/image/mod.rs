@@ -14,8 +14,12 @@ use clap::{Args, Subcommand};
 use crate::context::Context;
 
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  cargo xtask image list\n  cargo xtask image bases --from-packages\n  \
-                        cargo xtask image build --stand-ins\n  cargo xtask image scan")]
+#[command(after_help = "\
+Examples:
+  cargo xtask image list
+  cargo xtask image bases --from-packages
+  cargo xtask image build --stand-ins
+  cargo xtask image scan")]
 pub struct Options {
     #[command(subcommand)]
     what: What,
@@ -23,17 +27,17 @@ pub struct Options {
 
 #[derive(Debug, Subcommand)]
 enum What {
-    /// Show the pinned bases, or make stand-ins for them where no registry can be reached
+    /// Show the base images, or build stand-ins for them without a registry
     Bases(bases::Options),
     /// Build the platform's own images
     Build(build::Options),
-    /// Show every image: where it comes from, its id, size and layers
+    /// List the images: origin, id, size, layers
     List,
-    /// Judge the built images: Dockerfiles, secrets, contents, users, size
+    /// Check the built images: Dockerfiles, secrets, contents, users, size
     Scan(scan::Options),
     /// Write built images to files
     Save(save::Options),
-    /// See that built images, or files of them, are what was built
+    /// Check that images, in the engine or in files, are the ones that were built
     Verify(verify::Options),
 }
 

@@ -18,20 +18,24 @@ use crate::images::{oci, stand_in::WARNING};
 use crate::stdout;
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  cargo xtask image save --output images\n  \
-                        cargo xtask image save --only node-red --format docker\n\nAn `oci` file holds one layer with \
-                        every time set to 0: equal contents give equal bytes and an equal digest.")]
+#[command(after_help = "\
+Examples:
+  cargo xtask image save --output images
+  cargo xtask image save --only node-red --format docker
+
+An `oci` file holds one layer with all times set to 0, so equal contents give equal bytes and an equal \
+digest.")]
 pub struct Options {
-    /// Only this target; may be given several times
+    /// Only this target; can be repeated
     #[arg(long, value_name = "TARGET")]
     only: Vec<String>,
     /// The folder for the files
     #[arg(long, value_name = "DIR", default_value = ".")]
     output: PathBuf,
-    /// `oci`: an OCI layout, the same bytes for the same contents; `docker`: as the engine saves it, layer by layer
+    /// `oci`: an OCI layout, equal bytes for equal contents; `docker`: the engine's own format
     #[arg(long, value_enum, default_value_t = Format::Oci)]
     format: Format,
-    /// Show what would be written, write nothing
+    /// Only show what would be written
     #[arg(long)]
     dry_run: bool,
 }

@@ -28,16 +28,18 @@ use crate::stdout;
 use crate::tools::{Program, Tool, Toolbox};
 
 #[derive(Debug, clap::Args)]
-#[command(
-    after_help = "Examples:\n  cargo xtask image scan\n  cargo xtask image scan --only node-red --json\n  \
-                        cargo xtask image scan --require-all\n\nKnown vulnerabilities are looked for with grype, when it \
-                        is on PATH and has a database (`grype db update`)."
-)]
+#[command(after_help = "\
+Examples:
+  cargo xtask image scan
+  cargo xtask image scan --only node-red --json
+  cargo xtask image scan --require-all
+
+It looks for known vulnerabilities with grype, if grype is on PATH and has a database (`grype db update`).")]
 pub struct Options {
-    /// Only this target; may be given several times [default: all that is shipped]
+    /// Only this target; can be repeated [default: all shipped images]
     #[arg(long, value_name = "TARGET")]
     only: Vec<String>,
-    /// A check that cannot be run counts as failed
+    /// Fail if a check cannot be run
     #[arg(long)]
     require_all: bool,
 }

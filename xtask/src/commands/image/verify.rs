@@ -16,20 +16,22 @@ use crate::images::saved;
 use crate::stdout;
 
 #[derive(Debug, clap::Args)]
-#[command(
-    after_help = "Examples:\n  cargo xtask image verify\n  cargo xtask image verify images/node-red.oci.tar\n  \
-                        cargo xtask image verify one.tar --against two.tar\n\n\
-                        Compared is the content digest: what a container sees. File times, the order and the packing of \
-                        layers, the image's history and its time of creation do not count; docs of `image save` say the same."
-)]
+#[command(after_help = "\
+Examples:
+  cargo xtask image verify
+  cargo xtask image verify images/node-red.oci.tar
+  cargo xtask image verify one.tar --against two.tar
+
+It compares content digests: what a container sees (docs/images.md). File times, the order and packing of \
+layers, and the image's history and creation time do not count.")]
 pub struct Options {
-    /// Files of images [default: the built images in the engine]
+    /// Image files [default: the built images in the engine]
     #[arg(value_name = "FILE")]
     files: Vec<PathBuf>,
-    /// Compare the one FILE with this one instead, and name the paths that differ
+    /// Compare FILE with this file, and list the paths that differ
     #[arg(long, value_name = "OTHER", requires = "files")]
     against: Option<PathBuf>,
-    /// Only this target; may be given several times
+    /// Only this target; can be repeated
     #[arg(long, value_name = "TARGET", conflicts_with = "files")]
     only: Vec<String>,
 }

@@ -12,9 +12,10 @@ use clap::{Args, Subcommand};
 use crate::context::Context;
 
 #[derive(Debug, Args)]
-#[command(
-    after_help = "Examples:\n  cargo xtask measure coverage rust\n  cargo xtask measure instructions --json"
-)]
+#[command(after_help = "\
+Examples:
+  cargo xtask measure coverage rust
+  cargo xtask measure instructions --json")]
 pub struct Options {
     #[command(subcommand)]
     what: What,
@@ -22,11 +23,11 @@ pub struct Options {
 
 #[derive(Debug, Subcommand)]
 enum What {
-    /// How much of each room the tests run, against ops/ci/coverage.toml
+    /// Check test coverage against ops/ci/coverage.toml
     Coverage(coverage::Options),
-    /// What the hot paths cost in instructions, against what was recorded for this compiler
+    /// Check the instruction counts of the hot paths against those recorded for this compiler
     Instructions(instructions::Options),
-    /// What our launcher costs Node-RED, as a share of bare Node-RED's requests a second
+    /// Check Node-RED's request rate in our launcher against bare Node-RED's
     Requests(requests::Options),
     /// Do one hot path, so often: what is counted
     #[command(hide = true)]

@@ -37,28 +37,32 @@ use crate::tools::progress;
 use stage::Stage;
 
 #[derive(Debug, clap::Args)]
-#[command(
-    after_help = "Examples:\n  cargo xtask image build --stand-ins && cargo xtask rehearse compose\n  cargo xtask rehearse compose \
-                  --only reachability\n  cargo xtask rehearse compose --slow --restart-engine\n  cargo xtask rehearse compose --dry-run\n\nNeeds root, to look from inside a container's network.\n\
-                  Exit code 0 when everything held, 1 when something did not, 2 when it cannot be rehearsed here."
-)]
+#[command(after_help = "\
+Examples:
+  cargo xtask image build --stand-ins && cargo xtask rehearse compose
+  cargo xtask rehearse compose --only reachability
+  cargo xtask rehearse compose --slow --restart-engine
+  cargo xtask rehearse compose --dry-run
+
+It needs root, to enter the containers' network namespaces.
+Exit code 0 when every check passed, 1 when one failed, 2 when the rehearsal cannot run here.")]
 pub struct Options {
-    /// The engine whose production stack is rehearsed
+    /// The engine that runs the production stack
     #[arg(value_enum)]
     engine: Engine,
-    /// Only these checks, besides bringing it up and down
+    /// Only these checks, besides starting and removing the stack
     #[arg(long, value_name = "CHECK")]
     only: Vec<String>,
-    /// Also what takes more than a minute: late-dependency
+    /// Also run late-dependency, which takes more than a minute
     #[arg(long)]
     slow: bool,
-    /// Also stop and kill the engine: engine-restart; only one that ops/scripts/start-engine.sh has started
+    /// Also run engine-restart, which stops and kills the engine; only if ops/scripts/start-engine.sh started it
     #[arg(long)]
     restart_engine: bool,
-    /// Leave it running afterwards
+    /// Leave the stack running afterwards
     #[arg(long)]
     keep: bool,
-    /// Show the plan and do nothing
+    /// Only show the plan
     #[arg(long)]
     dry_run: bool,
 }

@@ -12,16 +12,19 @@ use crate::release::signing;
 use crate::stdout;
 
 #[derive(Debug, clap::Args)]
-#[command(
-    after_help = "Examples:\n  cargo xtask release key ~/keys --password-file ~/keys/password\n  cargo xtask release key /run/user/1000/keys\n\n\
-                        Both are in minisign's form. The secret key never belongs into the repository; without a password, whoever \
-                        has the file can sign. The public one goes to operators on another way than the releases."
-)]
+#[command(after_help = "\
+Examples:
+  cargo xtask release key ~/keys --password-file ~/keys/password
+  cargo xtask release key /run/user/1000/keys
+
+Both files are in minisign's format. Never put the secret key into the repository; without a password, \
+anybody who has the file can sign. Give the public key to operators through a different channel than the \
+releases.")]
 pub struct Options {
-    /// Where release.key and release.pub go; there must be none yet
+    /// The folder for release.key and release.pub, which must not exist yet
     #[arg(value_name = "FOLDER")]
     folder: PathBuf,
-    /// The file with the password that the secret key gets; readable by you alone
+    /// The file with the password for the secret key; only you may be able to read it
     #[arg(long, value_name = "FILE", env = "FLOWSHIP_SIGNING_PASSWORD_FILE")]
     password_file: Option<PathBuf>,
 }

@@ -22,12 +22,15 @@ use crate::platform::release::{ARTIFACTS as FOLDER, BRANCH};
 
 #[derive(Debug, Args)]
 #[command(args_conflicts_with_subcommands = true)]
-#[command(
-    after_help = "A release, step by step:\n  cargo xtask release plan               what the next one would be, and what stands in its way\n  \
-                        cargo xtask release prepare            enters its version and its notes; commit and push that\n  \
-                        cargo xtask release package ..         builds and signs its files\n  cargo xtask release verify             judges them\n  cargo xtask release publish            shows how they become public; --execute does it\n\nEach step can be taken again: what is \
-                        done already is seen and left alone."
-)]
+#[command(after_help = "\
+A release, step by step:
+  cargo xtask release plan               show the next version and every problem
+  cargo xtask release prepare            write the version and the notes; then commit and push
+  cargo xtask release package ..         build and sign the files
+  cargo xtask release verify             check the files
+  cargo xtask release publish            show the steps; --execute runs them
+
+You can repeat each step: what is already done is left alone.")]
 pub struct Options {
     #[command(subcommand)]
     what: Option<What>,
@@ -37,33 +40,33 @@ pub struct Options {
 
 #[derive(Debug, Subcommand)]
 enum What {
-    /// Tell the next version, its notes, and everything that stands in the way; changes nothing
+    /// Show the next version, its notes, and every problem that blocks it
     Plan(plan::Options),
-    /// Enter the version in Cargo.toml and its notes in CHANGELOG.md
+    /// Write the version into Cargo.toml and the notes into CHANGELOG.md
     Prepare(prepare::Options),
-    /// Make a new pair of keys, to sign releases and to verify them
+    /// Make a key pair for signing and verifying releases
     Key(key::Options),
-    /// Build the operator's program for this machine, for a release that is packaged on another
+    /// Build `flowship` for this machine, for a release that is packaged on another machine
     Operator(operator::Options),
-    /// Make a release of the commit that is checked out
+    /// Build the release of the checked-out commit
     Package(package::Options),
-    /// Print what a release says to its users, as Markdown
+    /// Print the release notes as Markdown
     Notes(notes::Options),
-    /// Sign a release that was packaged without the key
+    /// Sign a release that was packaged with --unsigned
     Sign(sign::Options),
-    /// See that the files of a release are what was released
+    /// Check that the files of a release are genuine and complete
     Verify(verify::Options),
-    /// Make a packaged release public: tag, draft, files; shows the steps unless told to take them
+    /// Publish a packaged release: tag, draft, files; without --execute, only show the steps
     Publish(publish::Options),
 }
 
 /// Where releases come from and become public.
 #[derive(Debug, Clone, Args)]
 pub struct Place {
-    /// The git remote whose host holds the releases
+    /// The git remote whose host has the releases
     #[arg(long, value_name = "NAME", default_value = "origin")]
     remote: String,
-    /// The branch that holds what is released
+    /// The branch that releases are made from
     #[arg(long, value_name = "NAME", default_value = BRANCH)]
     branch: String,
 }

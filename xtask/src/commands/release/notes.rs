@@ -17,20 +17,22 @@ use crate::release::version;
 use crate::stdout;
 
 #[derive(Debug, clap::Args)]
-#[command(
-    after_help = "Examples:\n  cargo xtask release notes              of what is not released yet\n  cargo xtask release notes 1.2.0\n  \
-                        cargo xtask release notes --all --from-commits > CHANGELOG.md\n\nA release that CHANGELOG.md has a \
-                        part for says what stands there. Others say what their commits say, in the form of Conventional \
-                        Commits."
-)]
+#[command(after_help = "\
+Examples:
+  cargo xtask release notes              of unreleased changes
+  cargo xtask release notes 1.2.0
+  cargo xtask release notes --all --from-commits > CHANGELOG.md
+
+The notes come from the release's section in CHANGELOG.md, or from its commits (Conventional Commits) if \
+there is none.")]
 pub struct Options {
-    /// Of this release [default: of what is not released yet]
+    /// The notes of this release [default: of unreleased changes]
     #[arg(value_name = "VERSION", conflicts_with = "all")]
     version: Option<String>,
-    /// Of every release, the latest first: a whole changelog
+    /// The notes of all releases, newest first
     #[arg(long)]
     all: bool,
-    /// As if there were no CHANGELOG.md
+    /// Ignore CHANGELOG.md
     #[arg(long)]
     from_commits: bool,
 }

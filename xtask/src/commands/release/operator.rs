@@ -28,13 +28,16 @@ const BUILD: &str = "build";
 const PLACE: &str = "place";
 
 #[derive(Debug, clap::Args)]
-#[command(
-    after_help = "Examples:\n  cargo xtask release operator\n  cargo xtask release operator --json\n\nThe program goes to \
-                        target/release-operators/flowship-TARGET, with a file that tells what it was built of. Gather those of all machines in one folder, and give that to \
-                        `cargo xtask release package --operators FOLDER`."
-)]
+#[command(after_help = "\
+Examples:
+  cargo xtask release operator
+  cargo xtask release operator --json
+
+It writes the program to target/release-operators/flowship-TARGET, and the commit and tools that built it to \
+a file beside it. Copy the files from all machines into one folder, and pass that to `cargo xtask release \
+package --operators FOLDER`.")]
 pub struct Options {
-    /// Show the plan and do nothing
+    /// Only show the plan
     #[arg(long)]
     dry_run: bool,
 }

@@ -23,9 +23,13 @@ use crate::stdout;
 
 #[derive(Debug, clap::Args)]
 #[group(id = "planned")]
-#[command(after_help = "Examples:\n  cargo xtask release plan\n  cargo xtask release plan --bump minor\n  \
-                        cargo xtask release plan --version 1.2.0-rc.1 --json\n\nExit code 0 when nothing stands in the \
-                        way, 1 when something does; everything is told at once.")]
+#[command(after_help = "\
+Examples:
+  cargo xtask release plan
+  cargo xtask release plan --bump minor
+  cargo xtask release plan --version 1.2.0-rc.1 --json
+
+It changes nothing. Exit code 0 when there is no problem, 1 when there is one; it lists all of them.")]
 pub struct Options {
     #[command(flatten)]
     wished: Wished,

@@ -20,15 +20,17 @@ use crate::session::dry_run;
 use crate::stdout;
 
 #[derive(Debug, clap::Args)]
-#[command(
-    after_help = "Examples:\n  cargo xtask release prepare\n  cargo xtask release prepare --bump minor --dry-run\n\n\
-                        Changes Cargo.toml, Cargo.lock and CHANGELOG.md in the tree and nothing else: look at them with \
-                        `git diff`, then commit and push."
-)]
+#[command(after_help = "\
+Examples:
+  cargo xtask release prepare
+  cargo xtask release prepare --bump minor --dry-run
+
+It changes only Cargo.toml, Cargo.lock and CHANGELOG.md. Review the changes with `git diff`, then commit and \
+push.")]
 pub struct Options {
     #[command(flatten)]
     wished: Wished,
-    /// Show what would be done and do nothing
+    /// Only show what would be done
     #[arg(long)]
     dry_run: bool,
 }

@@ -15,20 +15,21 @@ use crate::release::{signing, sums};
 use crate::stdout;
 
 #[derive(Debug, clap::Args)]
-#[command(
-    after_help = "Examples:\n  cargo xtask release package --images all --unsigned && cargo xtask release sign --key release.key\n\nFor where \
-                        the key must not come near what builds: package with --unsigned there, sign on another machine. What is \
-                        signed is verified first. A release that this key has signed already is left as it is.\nExit code 0 when \
-                        it is signed, 1 when it is not sound, 2 when it cannot be judged."
-)]
+#[command(after_help = "\
+Examples:
+  cargo xtask release package --images all --unsigned && cargo xtask release sign --key release.key
+
+Use it to keep the key away from the machine that builds: package with --unsigned there, sign on another \
+machine. The release is verified first. A release that this key has already signed is not changed.
+Exit code 0 when the release is signed, 1 when verification failed, 2 when it cannot be verified.")]
 pub struct Options {
     /// The folder with the release's files [default: target/release-artifacts]
     #[arg(value_name = "FOLDER")]
     folder: Option<PathBuf>,
-    /// The minisign secret key; readable by you alone
+    /// The minisign secret key; only you may be able to read it
     #[arg(long, value_name = "FILE", env = "FLOWSHIP_SIGNING_KEY")]
     key: PathBuf,
-    /// The file with the key's password, when it has one; readable by you alone
+    /// The file with the key's password, if it has one; only you may be able to read it
     #[arg(long, value_name = "FILE", env = "FLOWSHIP_SIGNING_PASSWORD_FILE")]
     password_file: Option<PathBuf>,
 }

@@ -17,10 +17,10 @@ use crate::release::version::{self, Bump};
 /// Which version is wished for.
 #[derive(Debug, clap::Args)]
 pub struct Wished {
-    /// How far the version is from the last release [default: what the commits since then say]
+    /// Which part of the version to raise [default: what the commits since the last release ask for]
     #[arg(long, value_enum, conflicts_with = "version")]
     bump: Option<Bump>,
-    /// The version itself
+    /// The version
     #[arg(long, value_name = "X.Y.Z")]
     version: Option<String>,
 }

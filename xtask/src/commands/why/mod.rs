@@ -17,11 +17,15 @@ use crate::review::why::{Answer, Cause, why, why_there};
 use crate::stdout;
 
 #[derive(Debug, clap::Args)]
-#[command(
-    after_help = "It removes one definition at a time (or changes it, where the platform needs it), generates the file \
-                        again in memory, and compares.\n\nExamples:\n  cargo xtask why docs/reference/ports.md:12\n  cargo xtask why \
-                        .github/workflows/ci.yml:23\n  cargo xtask why --json flows/platform.json:40\n  cargo xtask why ops/docker/compose.yaml      every line of it"
-)]
+#[command(after_help = "\
+It removes one definition at a time (or changes it, if the platform needs it), generates the file again in \
+memory, and compares.
+
+Examples:
+  cargo xtask why docs/reference/ports.md:12
+  cargo xtask why .github/workflows/ci.yml:23
+  cargo xtask why --json flows/platform.json:40
+  cargo xtask why ops/docker/compose.yaml      all lines")]
 pub struct Options {
     /// A generated file, and a line number [default: every line]
     #[arg(value_name = "FILE[:LINE]")]

@@ -21,19 +21,21 @@ const THRESHOLDS: &str = "ops/ci/coverage.toml";
 const RECORDED: &str = "ops/ci/recorded/coverage.toml";
 
 #[derive(Debug, clap::Args)]
-#[command(
-    after_help = "The figures of Rust are of the unit tests and of the integration tests that ops/ci/coverage.toml names, \
-                        under cargo-llvm-cov. Those of JavaScript are of all tests: `npm test` writes the report.\n\n\
-                        Examples:\n  cargo xtask measure coverage rust\n  cargo xtask measure coverage javascript\n  \
-                        cargo xtask measure coverage rust --record    take what was measured as what is to be kept"
-)]
+#[command(after_help = "\
+The Rust figures come from the unit tests and the integration tests that ops/ci/coverage.toml lists, run \
+with cargo-llvm-cov. The JavaScript figures come from all tests: `npm test` writes the report.
+
+Examples:
+  cargo xtask measure coverage rust
+  cargo xtask measure coverage javascript
+  cargo xtask measure coverage rust --record    record the figures for later runs")]
 pub struct Options {
-    /// Whose lines
+    /// The language of the sources
     language: Language,
-    /// Judge this lcov report [default: rust: of a run made now; javascript: of the last `npm test`]
+    /// Check this lcov report [default: for rust, run the tests; for javascript, that of the last `npm test`]
     #[arg(long, value_name = "FILE")]
     report: Option<PathBuf>,
-    /// Write what was measured to ops/ci/recorded/; later runs may not drop far below it
+    /// Write the figures to ops/ci/recorded/; later runs may not fall far below them
     #[arg(long)]
     record: bool,
 }

@@ -25,21 +25,23 @@ const THRESHOLDS: &str = "ops/ci/instructions.toml";
 const RECORDED: &str = "ops/ci/recorded/instructions.toml";
 
 #[derive(Debug, clap::Args)]
-#[command(
-    after_help = "Counted is this very program, as it was built, under Callgrind: no build of its own, no noise of the \
-                        machine.\n\nExamples:\n  cargo xtask measure instructions\n  cargo xtask measure instructions \
-                        flows --json\n  cargo xtask measure instructions --slower 10    see it fail\n  cargo xtask \
-                        measure instructions --record         after a change that costs more on purpose, or another \
-                        compiler"
-)]
+#[command(after_help = "\
+It runs this program under Callgrind, without building it again. The counts do not depend on the machine's \
+load.
+
+Examples:
+  cargo xtask measure instructions
+  cargo xtask measure instructions flows --json
+  cargo xtask measure instructions --slower 10    see the check fail
+  cargo xtask measure instructions --record       after a new compiler, or a change that costs more on purpose")]
 pub struct Options {
     /// Only these hot paths [default: all]
     #[arg(value_name = "NAME")]
     works: Vec<String>,
-    /// Write what was counted to ops/ci/recorded/, for this compiler
+    /// Write the counts to ops/ci/recorded/, for this compiler
     #[arg(long, conflicts_with_all = ["works", "slower"])]
     record: bool,
-    /// Do so many percent more of each work than is accounted for: the judgement has to find it
+    /// Do this much more work than is reported, to see the check fail
     #[arg(long, value_name = "PERCENT", default_value_t = 0, value_parser = clap::value_parser!(u64).range(0..=1000))]
     slower: u64,
 }

@@ -20,11 +20,13 @@ const THRESHOLDS: &str = "ops/ci/requests.toml";
 const WARM_UP: usize = 3;
 
 #[derive(Debug, clap::Args)]
-#[command(
-    after_help = "Bare Node-RED and Node-RED in our launcher run beside each other and are asked in turns, on loopback. \
-                        Judged are shares, by the clock and by the servers' processor time; the requests a second are only shown.\n\nExamples:\n  cargo xtask measure \
-                        requests\n  cargo xtask measure requests --json"
-)]
+#[command(after_help = "\
+It sends requests to bare Node-RED and to Node-RED in our launcher in turns, on loopback. The thresholds are \
+for shares, by the clock and by the servers' processor time; the requests per second are only shown.
+
+Examples:
+  cargo xtask measure requests
+  cargo xtask measure requests --json")]
 pub struct Options {}
 
 /// # Errors

@@ -19,33 +19,35 @@ use crate::session::dry_run;
 use crate::stdout;
 
 #[derive(Debug, clap::Args)]
-#[command(
-    after_help = "Examples:\n  cargo xtask release package --images all --key release.key --operators FOLDER\n  cargo xtask \
-                        release package --images none --key release.key --password-file password\n  cargo xtask release package \
-                        --images none --unsigned     to try it\n\nThe files go to target/release-artifacts, all of them at once \
-                        when all are made. A rerun after a failure goes on where that one ended.\nExit code 0 when the release is \
-                        there, 1 when it is not, 2 when it cannot be begun."
-)]
+#[command(after_help = "\
+Examples:
+  cargo xtask release package --images all --key release.key --operators FOLDER
+  cargo xtask release package --images none --key release.key --password-file password
+  cargo xtask release package --images none --unsigned     for a trial
+
+When all files are built, they are moved to target/release-artifacts together. After a failure, run the same \
+command again: it continues.
+Exit code 0 when the release is built, 1 when it failed, 2 when it cannot start.")]
 pub struct Options {
-    /// Which of our container images become part of it, as OCI archives; `all` needs an engine and built images
+    /// Which of our container images to include, as OCI archives; `all` needs an engine and built images
     #[arg(long, value_enum)]
     images: Images,
-    /// The folder with the operator's program for other machines, as `release operator` makes it there: flowship-TARGET
+    /// The folder with programs for other machines, built there with `release operator`: flowship-TARGET
     #[arg(long, value_name = "FOLDER")]
     operators: Option<PathBuf>,
-    /// The minisign secret key; readable by you alone
+    /// The minisign secret key; only you may be able to read it
     #[arg(long, value_name = "FILE", env = "FLOWSHIP_SIGNING_KEY", required_unless_present = "unsigned")]
     key: Option<PathBuf>,
-    /// The file with the key's password, when it has one; readable by you alone
+    /// The file with the key's password, if it has one; only you may be able to read it
     #[arg(long, value_name = "FILE", env = "FLOWSHIP_SIGNING_PASSWORD_FILE")]
     password_file: Option<PathBuf>,
-    /// Sign nothing, whatever key is given: `release verify` refuses what comes of it, until `release sign` has signed it
+    /// Do not sign, even if a key is given; `release verify` refuses the release until you run `release sign`
     #[arg(long)]
     unsigned: bool,
-    /// Who builds, as provenance names it: a URI
+    /// The builder's name in the provenance: a URI
     #[arg(long, value_name = "URI", default_value = "urn:flowship:builder:workstation")]
     builder: String,
-    /// Show the plan and do nothing
+    /// Only show the plan
     #[arg(long)]
     dry_run: bool,
     /// The ledger of evidence, instead of the records of this checkout: for building a release again

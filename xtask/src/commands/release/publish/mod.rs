@@ -26,30 +26,30 @@ use crate::stdout;
 use acts::Acts;
 
 #[derive(Debug, clap::Args)]
-#[command(
-    after_help = "Examples:\n  cargo xtask release publish                    show what would be done\n  \
-                        GH_TOKEN=$(gh auth token) cargo xtask release publish --execute\n\nCredentials come from GH_TOKEN \
-                        (it needs contents: write and checks: read, with --registry packages: write too), nobody is asked \
-                        anything. The release stays a draft until all of it \
-                        is there; it becomes public in the last step. After a failure or a kill run the same command \
-                        again.\nExit code 0 when it is public (or, without --execute, could be), 1 when something stands in \
-                        the way or failed, 2 when it cannot be begun."
-)]
+#[command(after_help = "\
+Examples:
+  cargo xtask release publish                    only show the steps
+  GH_TOKEN=$(gh auth token) cargo xtask release publish --execute
+
+Credentials come from GH_TOKEN, which needs contents: write and checks: read, and with --registry also \
+packages: write. Nothing asks for input. The release is a draft until the last step. After a failure or a \
+kill, run the same command again.
+Exit code 0 when the release is public (or, without --execute, could be published), 1 when there is a \
+problem or a step failed, 2 when it cannot start.")]
 pub struct Options {
     /// The folder that `release package` wrote [default: target/release-artifacts]
     #[arg(value_name = "DIR")]
     folder: Option<PathBuf>,
-    /// Do it; without this the steps are only shown
+    /// Run the steps; without this they are only shown
     #[arg(long)]
     execute: bool,
-    /// The key that must have signed it: a minisign public key's file, or its line that begins with RW
+    /// The key that must have signed the release: a minisign public key file, or its line that begins with RW
     #[arg(long, value_name = "KEY", env = "FLOWSHIP_PUBLIC_KEY")]
     public_key: Option<String>,
-    /// Sign the tag with your key, as git is set up to
+    /// Sign the tag, the way git is configured
     #[arg(long)]
     sign_tag: bool,
-    /// Push the release's own images there, by digest and named by the version: ghcr.io/flowship. GH_TOKEN must be allowed
-    /// to write packages
+    /// Push the release's images to this registry, for example ghcr.io/flowship; GH_TOKEN must be allowed to write packages
     #[arg(long, value_name = "HOST/PATH")]
     registry: Option<String>,
     #[command(flatten)]

@@ -22,27 +22,29 @@ use crate::release::signing;
 use crate::stdout;
 
 #[derive(Debug, clap::Args)]
-#[command(
-    after_help = "Examples:\n  cargo xtask release verify --public-key release.pub\n  cargo xtask release verify DOWNLOADS --public-key \
-                        release.pub --installed 1.3.0\n  cargo xtask release verify DOWNLOADS/flowship-1.4.0-bundle.tar.gz --public-key \
-                        release.pub\n  cargo xtask release verify DOWNLOADS --public-key release.pub --rebuild\n\nWhoever brings a \
-                        release cannot vouch for it: get the key from elsewhere, once.\nExit code 0 when everything is as it was \
-                        released, 1 when something is not, 2 when it cannot be judged."
-)]
+#[command(after_help = "\
+Examples:
+  cargo xtask release verify --public-key release.pub
+  cargo xtask release verify DOWNLOADS --public-key release.pub --installed 1.3.0
+  cargo xtask release verify DOWNLOADS/flowship-1.4.0-bundle.tar.gz --public-key release.pub
+  cargo xtask release verify DOWNLOADS --public-key release.pub --rebuild
+
+Get the key through a different channel than the release.
+Exit code 0 when everything is as released, 1 when something is not, 2 when the release cannot be checked.")]
 pub struct Options {
     /// The folder with the release's files, or one of them [default: target/release-artifacts]
     #[arg(value_name = "DIR|FILE")]
     what: Option<PathBuf>,
-    /// The key to trust: a minisign public key's file, or its line that begins with RW
+    /// The key to trust: a minisign public key file, or its line that begins with RW
     #[arg(long, value_name = "KEY", env = "FLOWSHIP_PUBLIC_KEY")]
     public_key: Option<String>,
-    /// Check everything but who made it, whatever key is given: for what `release package --unsigned` has made
+    /// Check everything except who made the release, even if a key is given; for `release package --unsigned`
     #[arg(long)]
     unsigned: bool,
-    /// What is installed, as version or as its release.json: an older release is refused
+    /// The installed version, or its release.json; an older release is refused
     #[arg(long, value_name = "VERSION|FILE")]
     installed: Option<String>,
-    /// Build the release's commit again, elsewhere and otherwise, and compare the bytes
+    /// Build the release again in another folder and environment, and compare the bytes
     #[arg(long)]
     rebuild: bool,
     /// The operator's binary for that, instead of building it: for tests

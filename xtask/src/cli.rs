@@ -2,12 +2,12 @@
 
 use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
-use crate::called;
 use crate::commands::{
     bench, check, ci, dev, doctor, down, environment, generate, image, impact, logs, measure, rehearse,
     release, reset, smoke, status, supervise, test, why,
 };
 use crate::context::Global;
+use foundation::called;
 
 /// Develop, check and release the Flowship platform (deployment and monitoring come later).
 #[derive(Debug, Parser)]

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use clap::Args;
 
-use crate::exit::refused;
+use foundation::exit::refused;
 
 /// A bundle describes itself in this file; a checkout has none.
 const BUNDLE_MARK: &str = "release.json";

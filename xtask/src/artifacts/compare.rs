@@ -9,7 +9,7 @@ use similar::TextDiff;
 use super::artifact::Artifact;
 use super::ledger::{self, Ledger};
 use super::tree::Observed;
-use crate::digest::sha256;
+use foundation::digest::sha256;
 
 /// After that a diff may be longer than it need be: the shortest of two large files takes minutes.
 const PATIENCE: Duration = Duration::from_secs(1);

@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 use std::path::{Component, Path};
 
 use super::artifact::Artifact;
-use crate::digest::sha256;
-use crate::files::SKIPPED;
+use foundation::digest::sha256;
+use foundation::files::SKIPPED;
 
 pub const PATH: &str = "ops/generated.sha256";
 

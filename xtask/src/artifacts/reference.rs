@@ -11,9 +11,9 @@ use vocabulary::model::{
 
 use super::artifact::{Artifact, Family, banner};
 use super::workflows;
-use crate::checks::compliance::rows;
 use crate::platform::gates::compliance as compliance_gate;
-use crate::site::{self, SettingDoc};
+use judges::checks::compliance::rows;
+use judges::site::{self, SettingDoc};
 
 pub const FAMILY: Family = Family {
     name: "reference",
@@ -147,7 +147,7 @@ fn pages() -> Vec<Page> {
                     runs only development environments, and `process` runs all of them. Settings with `not \
                     yet` are \
                     only checked.",
-            source: "xtask/src/site/settings.rs",
+            source: "xtask/judges/src/site/settings.rs",
             headers: vec!["setting", "what", "value", "default", "needed", "read by"],
             rows: |_| settings(),
         },
@@ -159,7 +159,7 @@ fn pages() -> Vec<Page> {
                     exist yet is \"not applicable\", never passed. Numbers of CIS Docker are those of \
                     version 1.8. The column \
                     `gates` also lists other gates that check the same thing in another way.",
-            source: "xtask/src/checks/compliance/",
+            source: "xtask/judges/src/checks/compliance/",
             headers: vec!["row", "passes when", "source", "subject", "gates"],
             rows: compliance,
         },

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use super::artifact::{Artifact, MARK};
 use super::compare::Difference;
 use super::ledger::{self, Ledger};
-use crate::files::{self, BESIDE, Error, Errors, NoIndex, Root, Staged};
+use foundation::files::{self, BESIDE, Error, Errors, NoIndex, Root, Staged};
 
 /// The files that this program has to do with: those that should be there, those that the ledger lists, those that git
 /// tracks and that carry the mark, and those that a killed run has left beside. What neither the ledger nor git's index

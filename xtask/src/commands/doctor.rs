@@ -6,12 +6,12 @@ use anyhow::Result;
 use serde::Serialize;
 
 use crate::context::Context;
-use crate::exit::{Reported, refused};
-use crate::nearest::closest;
-use crate::stdout;
 use crate::tools::catalogue::Source;
 use crate::tools::toolbox::{how_to_get, how_to_get_component};
 use crate::tools::{NpmProject, State as Installed, Tool, Toolbox, progress, version};
+use foundation::exit::{Reported, refused};
+use foundation::nearest::closest;
+use foundation::stdout;
 
 /// The name under which `--install` takes the npm modules.
 const MODULES: &str = "modules";

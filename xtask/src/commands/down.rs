@@ -3,11 +3,11 @@
 use anyhow::Result;
 
 use crate::context::Context;
-use crate::plan::interrupt::Interrupt;
-use crate::plan::show::Show;
 use crate::session::dry_run;
 use crate::session::{DEFAULT, running};
-use crate::site;
+use foundation::interrupt::Interrupt;
+use judges::site;
+use runner::plan::show::Show;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\

@@ -5,10 +5,10 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 
 use crate::context::Context;
-use crate::exit::Refused;
 use crate::platform::platform;
-use crate::site::{self, KnownService, NotYet, Problem, SettingDoc};
-use crate::stdout;
+use foundation::exit::Refused;
+use foundation::stdout;
+use judges::site::{self, KnownService, NotYet, Problem, SettingDoc};
 
 #[derive(Debug, Args)]
 #[command(after_help = "\

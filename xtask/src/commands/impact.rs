@@ -3,12 +3,12 @@
 use anyhow::Result;
 
 use crate::context::Context;
-use crate::exit::refused;
 use crate::platform::platform;
 use crate::review::ablation::{Model, Way};
 use crate::review::impact::{Change, Effect, Impact, impact};
 use crate::review::source;
-use crate::stdout;
+use foundation::exit::refused;
+use foundation::stdout;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\

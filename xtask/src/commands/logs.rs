@@ -8,14 +8,14 @@ use std::thread;
 use anyhow::{Result, bail};
 
 use crate::context::Context;
-use crate::engines::process::log_lines::{indented, short, time};
-use crate::engines::process::supervisor::{last_lines, tail};
-use crate::exit::refused;
-use crate::nearest::hint;
-use crate::plan::interrupt::Interrupt;
 use crate::session::DEFAULT;
-use crate::site;
-use crate::stdout;
+use foundation::exit::refused;
+use foundation::interrupt::Interrupt;
+use foundation::nearest::hint;
+use foundation::stdout;
+use judges::site;
+use runner::supervisor::log_lines::{indented, short, time};
+use runner::supervisor::{last_lines, tail};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\

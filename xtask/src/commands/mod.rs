@@ -23,17 +23,17 @@ pub mod why;
 
 use anyhow::Result;
 
-use crate::called::{self, as_called, command_line};
 use crate::cli::Command;
 use crate::context::Context;
-use crate::exit::refused;
-use crate::plan::register::Registered;
 use crate::session::{killed_runs, rehearsal};
+use foundation::called::{self, as_called, command_line};
+use foundation::exit::refused;
+use runner::plan::register::Registered;
 
 /// Runs one subcommand, which these words called.
 ///
 /// # Errors
-/// Whatever the subcommand reports; [`crate::exit`] derives the exit code.
+/// Whatever the subcommand reports; [`foundation::exit`] derives the exit code.
 pub fn run(context: &Context, words: &str, command: Command) -> Result<()> {
     if let Some(name) = called::for_checkouts(words).filter(|_| context.is_bundle()) {
         return Err(refused(format!(

@@ -5,12 +5,12 @@ use std::io::{BufRead as _, IsTerminal as _, Write as _};
 use anyhow::{Result, bail};
 
 use crate::context::Context;
-use crate::exit::refused;
-use crate::plan::interrupt::Interrupt;
-use crate::plan::show::Show;
 use crate::session::killed_runs::{self, remove};
 use crate::session::{DEFAULT, private, rehearsal, running};
-use crate::site;
+use foundation::exit::refused;
+use foundation::interrupt::Interrupt;
+use judges::site;
+use runner::plan::show::Show;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\

@@ -6,13 +6,13 @@ use std::time::Duration;
 use anyhow::Result;
 
 use crate::context::Context;
-use crate::exit::Reported;
-use crate::plan::interrupt::Interrupt;
-use crate::plan::show::Show;
 use crate::platform::platform;
 use crate::session::smoke::{self, Target};
 use crate::session::{DEFAULT, private};
-use crate::stdout;
+use foundation::exit::Reported;
+use foundation::interrupt::Interrupt;
+use foundation::stdout;
+use runner::plan::show::Show;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\

@@ -10,16 +10,16 @@ use serde::{Deserialize, Serialize};
 use crate::context::Context;
 use crate::engines::process::editor_link::editor_link;
 use crate::engines::process::instance::ADDRESS;
-use crate::engines::process::supervisor::protocol::{HealthState, ServiceStatus};
-use crate::escape;
-use crate::exit::Reported;
-use crate::plan::http::Request;
-use crate::plan::mask::Mask;
 use crate::platform::{node_red, secrets};
 use crate::session::opened::recorded;
 use crate::session::{DEFAULT, running};
-use crate::site;
-use crate::stdout;
+use foundation::escape;
+use foundation::exit::Reported;
+use foundation::stdout;
+use judges::site;
+use runner::plan::http::Request;
+use runner::plan::mask::Mask;
+use runner::supervisor::protocol::{HealthState, ServiceStatus};
 
 /// Until a service has said what it refused.
 const PATIENCE: Duration = Duration::from_secs(3);

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 
-use crate::engines::process::supervisor;
+use runner::supervisor;
 
 #[derive(Debug, clap::Args)]
 pub struct Options {

@@ -11,16 +11,17 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 
 use crate::context::Context;
-use crate::exit::{Interrupted, Reported, refused};
-use crate::nearest;
-use crate::plan::argument::Arg;
-use crate::plan::child::{Command, End, Inherits, Sink, describe};
-use crate::plan::interrupt::Interrupt;
-use crate::plan::mask::Mask;
 use crate::platform::platform;
-use crate::stdout;
 use crate::tools::programs::{called, programs, tools};
 use crate::tools::{NpmProject, Toolbox, progress};
+use foundation::exit::{Interrupted, Reported, refused};
+use foundation::interrupt::Interrupt;
+use foundation::nearest;
+use foundation::processes::describe;
+use foundation::stdout;
+use runner::plan::argument::Arg;
+use runner::plan::child::{Command, End, Inherits, Sink};
+use runner::plan::mask::Mask;
 
 /// Where flow tests are looked for by name, below the root.
 const FOLDER: &str = "flows/test/flows";

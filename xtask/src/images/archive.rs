@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, anyhow, bail};
 use serde::Deserialize;
 
-use crate::digest;
-use crate::files;
+use foundation::digest;
+use foundation::files;
 
 /// An archive with its table of contents.
 #[derive(Debug)]

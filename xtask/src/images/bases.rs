@@ -8,9 +8,9 @@ use serde_json::json;
 
 use super::engine::Engine;
 use super::stand_in::{self, LEFT_OUT, SUITE, StandIn};
-use crate::plan::action::{Action, Exec, Native};
-use crate::plan::argument::Arg;
-use crate::plan::step::{Condition, OnFailure, Plan, Step, StepId};
+use runner::plan::action::{Action, Exec, Native};
+use runner::plan::argument::Arg;
+use runner::plan::step::{Condition, OnFailure, Plan, Step, StepId};
 
 /// Names the plan's lock, journal and logs.
 pub const TARGET: &str = "images";

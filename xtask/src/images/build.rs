@@ -10,9 +10,9 @@ use vocabulary::model::{Image, Platform};
 use super::dockerfile;
 use super::engine::Engine;
 use super::locks::{BuiltImage, StandIns};
-use crate::plan::action::{Action, Exec, Native};
-use crate::plan::argument::Arg;
-use crate::plan::step::{OnFailure, Plan, Step, StepId};
+use runner::plan::action::{Action, Exec, Native};
+use runner::plan::argument::Arg;
+use runner::plan::step::{OnFailure, Plan, Step, StepId};
 
 /// The native calls of the plan.
 pub mod native {

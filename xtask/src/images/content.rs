@@ -12,7 +12,7 @@ use anyhow::{Context as _, Result};
 use serde_json::Value;
 
 use super::archive::{Archive, SavedImage, plain};
-use crate::digest::{self, Hashed, Hasher};
+use foundation::digest::{self, Hashed, Hasher};
 
 /// The parts of the configuration that count.
 pub const CONFIGURATION: &[&str] = &[

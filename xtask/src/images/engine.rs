@@ -6,8 +6,8 @@ use std::process::Stdio;
 use anyhow::{Result, anyhow, bail};
 use serde::Serialize;
 
-use crate::plan::action::Exec;
-use crate::plan::argument::Arg;
+use runner::plan::action::Exec;
+use runner::plan::argument::Arg;
 
 /// How to start an engine where there is none; printed by every error that says there is none.
 const REMEDY: &str =

@@ -4,10 +4,10 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::content::{self, Kind, Tree};
-use crate::checks::container_secrets::{SECRET_FILES, assigned_secret};
-use crate::checks::container_user;
-use crate::files;
 use crate::platform::image_limits::{ImageLimits, TOOLS};
+use foundation::files;
+use judges::checks::container_secrets::{SECRET_FILES, assigned_secret};
+use judges::checks::container_user;
 
 /// Something that a security reviewer would send back.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

@@ -9,8 +9,8 @@ use anyhow::{Context as _, Result};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::stand_in;
-use crate::exit::refused;
-use crate::files;
+use foundation::exit::refused;
+use foundation::files;
 
 /// The stand-ins of this checkout.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -14,8 +14,8 @@ use serde_json::json;
 use super::archive::{Archive, SavedImage, plain};
 use super::content::{self, Kind, Node, Tree};
 
-use crate::digest;
-use crate::files::{self, temporary};
+use foundation::digest;
+use foundation::files::{self, temporary};
 
 /// Writes `image` to `to` and gives the digest of its manifest.
 ///

@@ -14,7 +14,7 @@ use anyhow::{Context as _, Result, bail};
 use rustix::process::Signal;
 
 use super::engine::Engine;
-use crate::plan::processes::{self, ProcessIdentity};
+use foundation::processes::{self, ProcessIdentity};
 
 /// The script, below the root of the repository.
 const SCRIPT: &str = "ops/scripts/start-engine.sh";

@@ -8,10 +8,10 @@ use serde_json::{Value, json};
 
 use super::engine::Engine;
 use super::locks::BuiltImage;
-use crate::plan::action::{Action, Exec, Native};
-use crate::plan::argument::Arg;
-use crate::plan::step::{OnFailure, Plan, Step, StepId};
 use crate::tools::Invocation;
+use runner::plan::action::{Action, Exec, Native};
+use runner::plan::argument::Arg;
+use runner::plan::step::{OnFailure, Plan, Step, StepId};
 
 /// The native calls of the plan.
 pub mod native {

@@ -6,9 +6,9 @@
 
 use vocabulary::model::Image;
 
-use crate::digest::Hasher;
 use crate::platform::pins;
 use crate::tools::Tool;
+use foundation::digest::Hasher;
 
 /// The first words of everything that shows or records a stand-in.
 pub const WARNING: &str = "STAND-INS made from packages, not the official images: a result on them says nothing of the official ones";

@@ -8,11 +8,11 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, bail};
 use tempfile::TempDir;
 
-use crate::checks::advisories;
-use crate::exit::refused;
-use crate::files::temporary;
-use crate::plan::clock;
 use crate::tools::{Program, Toolbox};
+use foundation::clock;
+use foundation::exit::refused;
+use foundation::files::temporary;
+use judges::checks::advisories;
 
 /// Names a database that is at hand: a folder, or a `.tar.gz` of one.
 pub const GIVEN: &str = "FLOWSHIP_ADVISORY_DB";

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, bail};
 use serde_json::json;
 
-use crate::checks::flows::code::{Fault, Kind, Text};
 use crate::tools::{NpmProject, Program, Toolbox};
+use judges::checks::flows::code::{Fault, Kind, Text};
 
 /// Below the root.
 const JUDGE: &str = "flows/runtime/code-judge.js";

@@ -6,11 +6,11 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result};
 
-use crate::checks::flows::code::Engines;
-use crate::checks::flows::{self, Finding, Home, Input, Source};
-use crate::exit::refused;
-use crate::files;
 use crate::platform::edge;
+use foundation::exit::refused;
+use foundation::files;
+use judges::checks::flows::code::Engines;
+use judges::checks::flows::{self, Finding, Home, Input, Source};
 
 const PLATFORM: &str = "flows/flows.json";
 const SMOKE: &str = "flows/test-smoke.json";

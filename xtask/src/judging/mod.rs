@@ -9,9 +9,9 @@ use std::fs;
 
 use anyhow::Result;
 
-use crate::checks::advisories::{POLICY, Policy};
 use crate::context::Context;
-use crate::exit::refused;
+use foundation::exit::refused;
+use judges::checks::advisories::{POLICY, Policy};
 
 /// What is done about advisories.
 ///

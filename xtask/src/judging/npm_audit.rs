@@ -6,11 +6,13 @@ use std::path::Path;
 use anyhow::{Context as _, Result, anyhow, bail};
 
 use super::advisory_policy;
-use crate::checks::advisories::{self, CONTROL_NPM, CONTROL_NPM_LOCK, CONTROL_NPM_MANIFEST, Finding, Policy};
 use crate::context::Context;
-use crate::exit::refused;
-use crate::files::temporary;
 use crate::tools::{Program, Tool, Toolbox, progress};
+use foundation::exit::refused;
+use foundation::files::temporary;
+use judges::checks::advisories::{
+    self, CONTROL_NPM, CONTROL_NPM_LOCK, CONTROL_NPM_MANIFEST, Finding, Policy,
+};
 
 /// Whether the registry answers audits: it must name a package that is known to be vulnerable. Installs Node.js when that
 /// is missing, as only npm knows which registry the user has set.

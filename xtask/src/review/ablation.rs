@@ -13,7 +13,7 @@ use vocabulary::model::Platform;
 use super::edited::{Edit, Edited};
 use super::part::Part;
 use crate::artifacts::{Artifact, Family};
-use crate::nearest::{closest, nearest};
+use foundation::nearest::{closest, nearest};
 
 /// What was done to a value to see what it makes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]

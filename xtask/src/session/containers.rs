@@ -18,9 +18,9 @@ use crate::engines::process::instance::{Ports, Socket, Unit, socket};
 use crate::images::build::{self, Build, Wanted};
 use crate::images::engine::{self, Engine};
 use crate::images::locks::{self, StandIns};
-use crate::plan::action::Exec;
 use crate::tools::programs::argv_of_catalogue;
 use crate::tools::{Program, Toolbox};
+use runner::plan::action::Exec;
 
 /// The program of the catalogue that serves where the client has no plugin.
 pub const COMPOSE: &str = "docker-compose";

@@ -3,8 +3,8 @@
 use anyhow::Result;
 
 use crate::context::Context;
-use crate::plan::step::Plan;
-use crate::stdout;
+use foundation::stdout;
+use runner::plan::step::Plan;
 
 /// # Errors
 /// It cannot be written.

@@ -11,11 +11,11 @@ use vocabulary::model::environment::EngineKind;
 use super::rehearsal;
 use super::running::{self, Data};
 use crate::context::Context;
-use crate::engines::process::supervisor::{Recovered, recover};
-use crate::plan::interrupt::Interrupt;
-use crate::plan::leftovers;
-use crate::plan::register::{self, Killed};
-use crate::plan::show::Show;
+use foundation::interrupt::Interrupt;
+use runner::plan::leftovers;
+use runner::plan::register::{self, Killed};
+use runner::plan::show::Show;
+use runner::supervisor::{Recovered, recover};
 
 /// What the processes of a killed run get to end by themselves: a database takes a moment.
 const GRACE: Duration = Duration::from_secs(15);

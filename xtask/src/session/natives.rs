@@ -5,18 +5,18 @@ use std::fs;
 use anyhow::{Context as _, Result, bail};
 
 use super::opened::Opened;
-use crate::checks::flows::code::Text;
-use crate::checks::flows::{Finding, Rule};
 use crate::engines::process::lower::{PROGRAMS, native};
 use crate::engines::process::secret_files;
-use crate::files;
 use crate::judging::{code, flows};
-use crate::plan::mask::Outputs;
-use crate::plan::perform::Call;
-use crate::plan::show::Show;
 use crate::session::step_progress::Shown;
 use crate::tools::NpmProject;
 use crate::tools::programs::tools;
+use foundation::files;
+use judges::checks::flows::code::Text;
+use judges::checks::flows::{Finding, Rule};
+use runner::plan::mask::Outputs;
+use runner::plan::perform::Call;
+use runner::plan::show::Show;
 
 /// Carries one native step out.
 ///

@@ -16,12 +16,12 @@ use crate::engines::process::instance::{Instance, Record, Socket, Unit, record_o
 use crate::engines::process::lower::{Inspect, Surroundings, bring_up};
 use crate::engines::process::ports;
 use crate::engines::process::resolve::Resolver;
-use crate::exit::refused;
-use crate::plan::step::Plan;
 use crate::platform::{node_red, platform};
-use crate::site;
 use crate::tools::Toolbox;
 use crate::tools::programs::{Programs, XTASK, programs};
+use foundation::exit::refused;
+use judges::site;
+use runner::plan::step::Plan;
 
 /// Everything that is needed to bring a platform up.
 pub struct Opened {

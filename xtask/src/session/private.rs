@@ -10,10 +10,10 @@ use super::opened::{Opened, Wish};
 use super::running;
 use crate::context::Context;
 use crate::engines::process::instance::LOGS;
-use crate::plan::interrupt::Interrupt;
-use crate::plan::register;
-use crate::plan::report::Outcome;
-use crate::plan::show::Show;
+use foundation::interrupt::Interrupt;
+use runner::plan::register;
+use runner::plan::report::Outcome;
+use runner::plan::show::Show;
 
 /// The folder of the logs of the last private platform that failed, below the state folder.
 pub const FAILED: &str = "smoke-failed";

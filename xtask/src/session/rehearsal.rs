@@ -9,11 +9,11 @@ use crate::engines::compose::lower;
 use crate::engines::compose::project::{self, Project};
 pub use crate::engines::compose::rehearsal::TARGET;
 use crate::engines::process::instance::supervisor_of;
-use crate::plan::interrupt::Interrupt;
-use crate::plan::lock;
-use crate::plan::show::Show;
 use crate::platform::platform;
 use crate::tools::Toolbox;
+use foundation::interrupt::Interrupt;
+use runner::plan::lock;
+use runner::plan::show::Show;
 
 /// The names under which rehearsals leave their records.
 pub const REHEARSALS: [&str; 1] = [COMPOSE];

@@ -9,22 +9,22 @@ use vocabulary::model::environment::EngineKind;
 use super::containers;
 use super::natives;
 use super::opened::{Opened, recorded};
-use crate::called::command_line;
 use crate::context::Context;
 use crate::engines::compose::lower as compose;
 use crate::engines::process::instance::{Record, supervisor_of};
-use crate::engines::process::supervisor::{Client, Link, Recovered, recover as recover_supervisor};
 use crate::engines::process::{lower, secret_files};
-use crate::exit::refused;
-use crate::plan::interrupt::Interrupt;
-use crate::plan::lock;
-use crate::plan::perform::{Hands, NoHands};
-use crate::plan::report::{Outcome, Report};
-use crate::plan::runner::{Runner, cores};
-use crate::plan::show::Show;
-use crate::plan::step::Plan;
 use crate::platform::platform;
 use crate::tools::Toolbox;
+use foundation::called::command_line;
+use foundation::exit::refused;
+use foundation::interrupt::Interrupt;
+use runner::plan::lock;
+use runner::plan::perform::{Hands, NoHands};
+use runner::plan::report::{Outcome, Report};
+use runner::plan::runner::{Runner, cores};
+use runner::plan::show::Show;
+use runner::plan::step::Plan;
+use runner::supervisor::{Client, Link, Recovered, recover as recover_supervisor};
 
 /// Milliseconds that the programs of a plan's steps are given to end.
 const GRACE_MS: u64 = 5_000;
@@ -113,7 +113,7 @@ pub fn bring_up(
     interrupt: &Interrupt,
 ) -> Result<Report> {
     secret_files::given(&opened.resolver(&opened.units()))?;
-    let native = |call: &crate::plan::perform::Call<'_>| natives::perform(opened, show, call);
+    let native = |call: &runner::plan::perform::Call<'_>| natives::perform(opened, show, call);
     let hands = Hands { native: &native, supervision: &Link };
     let report = runner(context, show, interrupt, hands).run(plan)?;
     if report.outcome == Outcome::Done

@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, bail};
 use tempfile::TempDir;
 
-use crate::files::temporary;
 use crate::tools::{Program, Toolbox};
+use foundation::files::temporary;
 
 const LIMIT: Duration = Duration::from_secs(30);
 

@@ -12,13 +12,13 @@ use super::running;
 use super::smoke_answer::Answer;
 use crate::context::Context;
 use crate::engines::process::instance::{ADDRESS, Record, Unit, socket, units};
-use crate::exit::refused;
-use crate::plan::argument::Arg;
-use crate::plan::http::Request;
-use crate::plan::interrupt::Interrupt;
-use crate::plan::mask::Mask;
 use crate::platform::{node_red, secrets};
-use crate::site;
+use foundation::exit::refused;
+use foundation::interrupt::Interrupt;
+use judges::site;
+use runner::plan::argument::Arg;
+use runner::plan::http::Request;
+use runner::plan::mask::Mask;
 
 /// Whom to ask.
 pub struct Target {

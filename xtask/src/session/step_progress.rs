@@ -1,8 +1,8 @@
 //! Installing as part of a plan, shown as lines of its step.
 
-use crate::plan::perform::Call;
-use crate::plan::show::Show;
 use crate::tools::Progress;
+use runner::plan::perform::Call;
+use runner::plan::show::Show;
 
 /// Where the lines go.
 pub struct Shown<'a> {

@@ -10,7 +10,7 @@ use tempfile::TempDir;
 
 use super::manifest::{self, State};
 use super::progress::Progress;
-use crate::exit::refused;
+use foundation::exit::refused;
 
 const SET_CACHE: &str = "set FLOWSHIP_CACHE to a folder you can write";
 

@@ -19,7 +19,7 @@ use super::requirements::{self, Locked};
 use super::toolbox::{NpmProject, Toolbox, key_of};
 use super::{npm, version};
 
-use crate::files;
+use foundation::files;
 
 /// Installs pinned tools that are missing, pip first, then the others at once. Gives what went wrong.
 pub fn wheels(toolbox: &Toolbox, tools: &[Tool], progress: &dyn Progress) -> Vec<anyhow::Error> {

@@ -20,8 +20,8 @@ use std::path::Path;
 use anyhow::{Context as _, Result, bail};
 use walkdir::WalkDir;
 
-use crate::digest::{self, Hasher};
-use crate::files;
+use foundation::digest::{self, Hasher};
+use foundation::files;
 
 /// The list, in the entry that it is of.
 pub const LIST: &str = "installed.mtree";

@@ -6,7 +6,7 @@ use std::path::Path;
 use vocabulary::formats::npm::CI;
 
 use super::pip::Failure;
-use crate::digest::Hasher;
+use foundation::digest::Hasher;
 
 /// `npm ARGV`: installs the packages of the current folder, those for development too.
 pub fn ci(cli: &Path) -> Vec<OsString> {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
-use crate::terminal;
+use foundation::terminal;
 
 /// Receives what happens to a subject (`zizmor 1.32.0`, `npm modules`). Called from several threads.
 pub trait Progress: Sync {

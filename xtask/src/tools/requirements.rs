@@ -5,7 +5,7 @@
 
 use std::fmt::Write as _;
 
-use crate::digest;
+use foundation::digest;
 
 /// One locked wheel.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -13,8 +13,8 @@ use super::progress::Progress;
 use super::requirements::{self, Requirements};
 use super::{cache, install, manifest, npm, rust_component, version};
 use crate::context::Context;
-use crate::digest;
-use crate::exit::refused;
+use foundation::digest;
+use foundation::exit::refused;
 
 /// Some need a second on a busy machine.
 const VERSION_LIMIT: Duration = Duration::from_secs(30);

@@ -10,9 +10,9 @@ use super::catalogue::Source;
 use super::programs::{XTASK, file_in_modules, is_of_modules, of_catalogue};
 use super::{NpmProject, Program, State, Toolbox, version};
 use crate::context::Context;
-use crate::digest;
-use crate::evidence::basis::{self, Basis, Version, Versions};
-use crate::evidence::tree::Tree;
+use foundation::digest;
+use runner::evidence::basis::{self, Basis, Version, Versions};
+use runner::evidence::tree::Tree;
 
 /// What a pass of now would rest on, with the versions of these programs.
 ///

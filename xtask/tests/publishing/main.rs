@@ -6,7 +6,7 @@ mod interrupted;
 mod namespaces;
 mod plan;
 mod publish;
-#[path = "../../src/forge/registry_server.rs"]
+#[path = "../../shipping/src/forge/registry_server.rs"]
 mod registry_server;
 mod replaced;
 mod signed_tag;

@@ -9,8 +9,8 @@ use duct::cmd;
 
 use super::sample::{Figure, figure, timed};
 use crate::context::Context;
-use crate::files::temporary;
-use crate::plan::interrupt::Interrupt;
+use foundation::files::temporary;
+use foundation::interrupt::Interrupt;
 
 /// A cold build is too long to repeat: every figure is of one run.
 pub fn measure(context: &Context, interrupt: &Interrupt) -> Result<Vec<Figure>> {

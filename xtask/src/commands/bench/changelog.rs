@@ -8,9 +8,9 @@ use duct::cmd;
 
 use super::sample::{Figure, figure, times};
 use crate::context::Context;
-use crate::files::temporary;
-use crate::plan::interrupt::Interrupt;
 use crate::tools::{Program, Tool, Toolbox, progress};
+use foundation::files::temporary;
+use foundation::interrupt::Interrupt;
 
 const COMMITS: usize = 10_000;
 /// A release after so many commits.

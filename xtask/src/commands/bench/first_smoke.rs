@@ -6,15 +6,15 @@ use anyhow::{Result, bail};
 
 use super::sample::{Figure, figure, times};
 use crate::context::Context;
-use crate::plan::interrupt::Interrupt;
-use crate::plan::register;
-use crate::plan::report::Outcome;
-use crate::plan::show::{Look, Show};
 use crate::session::killed_runs::remove;
 use crate::session::opened::{Opened, Wish};
 use crate::session::servers::{self, Editor};
 use crate::session::{running, smoke};
 use crate::tools::{NpmProject, programs, progress};
+use foundation::interrupt::Interrupt;
+use runner::plan::register;
+use runner::plan::report::Outcome;
+use runner::plan::show::{Look, Show};
 
 pub fn measure(context: &Context, runs: usize, interrupt: &Interrupt) -> Result<Vec<Figure>> {
     let name = register::own("bench");

@@ -13,10 +13,10 @@ use serde_json::Value;
 
 use super::sample::{Figure, figure, times};
 use crate::context::Context;
-use crate::files::temporary;
-use crate::plan::action::{Action, Exec};
-use crate::plan::interrupt::Interrupt;
 use crate::tools::{Program, Tool, Toolbox, progress};
+use foundation::files::temporary;
+use foundation::interrupt::Interrupt;
+use runner::plan::action::{Action, Exec};
 
 /// Gates that take seconds and leave nothing behind.
 const GATES: [&str; 5] = ["format", "generated", "flows", "workflows", "containers"];

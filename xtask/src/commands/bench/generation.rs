@@ -5,8 +5,8 @@ use anyhow::Result;
 use super::sample::{Figure, figure, times};
 use crate::artifacts;
 use crate::context::Context;
-use crate::plan::interrupt::Interrupt;
 use crate::platform::platform;
+use foundation::interrupt::Interrupt;
 
 pub fn measure(context: &Context, runs: usize, _interrupt: &Interrupt) -> Result<Vec<Figure>> {
     let check = times(runs, &mut || {

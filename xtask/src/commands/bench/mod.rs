@@ -15,12 +15,12 @@ mod warm_start;
 use anyhow::Result;
 use serde_json::json;
 
-use crate::columns;
 use crate::context::Context;
-use crate::exit::refused;
-use crate::nearest::hint;
-use crate::plan::interrupt::Interrupt;
-use crate::stdout;
+use foundation::columns;
+use foundation::exit::refused;
+use foundation::interrupt::Interrupt;
+use foundation::nearest::hint;
+use foundation::stdout;
 use sample::Figure;
 
 #[derive(Debug, clap::Args)]

@@ -9,13 +9,13 @@ use duct::cmd;
 
 use super::sample::{Figure, figure, timed};
 use crate::context::Context;
-use crate::digest::HashingWriter;
-use crate::files::{self, temporary};
-use crate::plan::interrupt::Interrupt;
-use crate::plan::runner::cores;
-use crate::release::archive::{self, Contents, Node, Tree};
-use crate::release::commit;
-use crate::release::gzip::ParallelGzip;
+use foundation::digest::HashingWriter;
+use foundation::files::{self, temporary};
+use foundation::interrupt::Interrupt;
+use runner::plan::runner::cores;
+use shipping::release::archive::{self, Contents, Node, Tree};
+use shipping::release::commit;
+use shipping::release::gzip::ParallelGzip;
 
 /// Bytes of the tree.
 const SIZE: usize = 1 << 30;

@@ -14,13 +14,13 @@ use super::Options;
 use super::sample::{Figure, Unit, once};
 use crate::context::Context;
 use crate::engines::process::instance::{ADDRESS, socket};
-use crate::plan::interrupt::Interrupt;
-use crate::plan::processes::processor_seconds;
-use crate::plan::show::{Look, Show};
 use crate::platform::{node_red, postgres, secrets};
 use crate::session::opened::Opened;
 use crate::session::{private, running};
 use crate::tools::Program;
+use foundation::interrupt::Interrupt;
+use foundation::processes::processor_seconds;
+use runner::plan::show::{Look, Show};
 
 /// Offers the tasks; it says in its head what it does.
 const LOAD: &str = "test/load.js";

@@ -5,7 +5,7 @@ use duct::cmd;
 
 use super::sample::{Figure, figure, times};
 use crate::context::Context;
-use crate::plan::interrupt::Interrupt;
+use foundation::interrupt::Interrupt;
 
 pub fn measure(context: &Context, runs: usize, _interrupt: &Interrupt) -> Result<Vec<Figure>> {
     let program = std::env::current_exe()?;

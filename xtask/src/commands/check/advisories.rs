@@ -7,17 +7,19 @@ use anyhow::{Context as _, Result, bail};
 use serde_json::json;
 
 use super::findings_file;
-use crate::checks::advisories::{self, CONTROL_ADVISORY, CONTROL_LOCK, CargoReport, Finding, POLICY, Weight};
-use crate::checks::licences::Kind;
-use crate::checks::sarif::{self, Level};
 use crate::context::Context;
-use crate::exit::{Reported, refused};
-use crate::files::temporary;
 use crate::judging::advisory_database::{self, Database};
 use crate::judging::advisory_policy;
-use crate::plan::clock;
-use crate::stdout;
 use crate::tools::{Program, Tool, Toolbox, progress};
+use foundation::clock;
+use foundation::exit::{Reported, refused};
+use foundation::files::temporary;
+use foundation::stdout;
+use judges::checks::advisories::{
+    self, CONTROL_ADVISORY, CONTROL_LOCK, CargoReport, Finding, POLICY, Weight,
+};
+use judges::checks::licences::Kind;
+use judges::checks::sarif::{self, Level};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\

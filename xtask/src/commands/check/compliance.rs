@@ -9,16 +9,16 @@ use serde_json::{Value, json};
 use walkdir::WalkDir;
 
 use super::findings_file;
-use crate::checks::compliance::{self, Clock, File, Row, Tree, Verdict, is_subject, reads_whole};
-use crate::checks::sarif::{self, Level};
 use crate::context::Context;
-use crate::exit::{Reported, refused};
-use crate::files::{self, Error, Errors, Ignored, Root};
-use crate::nearest::hint;
-use crate::plan::clock;
 use crate::platform::gates::compliance::gate;
 use crate::platform::release::ARTIFACTS;
-use crate::stdout;
+use foundation::clock;
+use foundation::exit::{Reported, refused};
+use foundation::files::{self, Error, Errors, Ignored, Root};
+use foundation::nearest::hint;
+use foundation::stdout;
+use judges::checks::compliance::{self, Clock, File, Row, Tree, Verdict, is_subject, reads_whole};
+use judges::checks::sarif::{self, Level};
 
 #[derive(Debug, Args)]
 #[command(after_help = "\

@@ -2,9 +2,9 @@
 
 use anyhow::Result;
 
-use crate::checks::sarif;
 use crate::context::Context;
-use crate::files;
+use foundation::files;
+use judges::checks::sarif;
 
 /// Writes `target/xtask/sarif/CHECK.sarif`, whether there are findings or not.
 ///

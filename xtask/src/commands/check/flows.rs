@@ -7,18 +7,18 @@ use anyhow::Result;
 use serde_json::json;
 
 use super::findings_file;
-use crate::checks::flows::code::{Engines, Text};
-use crate::checks::flows::{self, Finding, Home, Input, Level, Rule, Source};
-use crate::checks::sarif;
 use crate::context::Context;
-use crate::exit::{Reported, refused};
-use crate::files;
 use crate::judging::code;
 use crate::judging::flows::{CATALOGUE, judge, wanted};
 use crate::platform::edge;
 use crate::platform::gates::flows::gate;
-use crate::stdout;
 use crate::tools::{NpmProject, Toolbox, progress};
+use foundation::exit::{Reported, refused};
+use foundation::files;
+use foundation::stdout;
+use judges::checks::flows::code::{Engines, Text};
+use judges::checks::flows::{self, Finding, Home, Input, Level, Rule, Source};
+use judges::checks::sarif;
 
 /// As SARIF calls it.
 const TOOL: &str = "flowship-flows";

@@ -11,14 +11,14 @@ use anyhow::{Context as _, Result, bail};
 use serde_json::{Value, json};
 
 use super::findings_file;
-use crate::checks::licences::{self, Finding, POLICY, Package, Policy};
-use crate::checks::sarif::{self, Level};
 use crate::context::Context;
-use crate::exit::{Reported, refused};
-use crate::files::{self, Ignored};
-use crate::plan::show::waits_for_cargo;
-use crate::stdout;
 use crate::tools::{NpmProject, Program, Toolbox, progress};
+use foundation::exit::{Reported, refused};
+use foundation::files::{self, Ignored};
+use foundation::stdout;
+use judges::checks::licences::{self, Finding, POLICY, Package, Policy};
+use judges::checks::sarif::{self, Level};
+use runner::plan::show::waits_for_cargo;
 
 const CRATES: &str = "Cargo.lock";
 const NPM: &str = "package-lock.json";

@@ -50,7 +50,7 @@ impl Options {
         !matches!(&self.what, What::Flows(options) if !options.needs_tree())
     }
 
-    /// See [`crate::plan::register`]. The others only read, and one of them runs each time that a flow is saved.
+    /// See [`runner::plan::register`]. The others only read, and one of them runs each time that a flow is saved.
     pub fn is_registered(&self) -> bool {
         !matches!(self.what, What::Flows(_) | What::Compliance(_))
     }

@@ -6,13 +6,13 @@ use serde_json::json;
 use super::advisories::{listing, results, today, verdict};
 use super::findings_file;
 use super::licences::npm_locks;
-use crate::checks::advisories;
-use crate::checks::licences::Kind;
 use crate::context::Context;
 use crate::judging::advisory_policy;
 use crate::judging::npm_audit::{audit, control};
-use crate::stdout;
 use crate::tools::{Tool, Toolbox, progress};
+use foundation::stdout;
+use judges::checks::advisories;
+use judges::checks::licences::Kind;
 
 /// # Errors
 /// Reported when there is a finding; refused when the policy or a lock cannot be read; otherwise when the registry answers

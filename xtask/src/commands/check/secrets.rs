@@ -11,14 +11,14 @@ use anyhow::{Context as _, Result, bail};
 use serde_json::json;
 
 use super::findings_file;
-use crate::checks::leaks::{self, ALLOWANCES, Allowance, At, Judgement, Leak};
-use crate::checks::sarif::{self, Level};
 use crate::context::Context;
-use crate::digest;
-use crate::exit::{Reported, refused};
-use crate::files::temporary;
-use crate::stdout;
 use crate::tools::{Program, Tool, Toolbox, progress};
+use foundation::digest;
+use foundation::exit::{Reported, refused};
+use foundation::files::temporary;
+use foundation::stdout;
+use judges::checks::leaks::{self, ALLOWANCES, Allowance, At, Judgement, Leak};
+use judges::checks::sarif::{self, Level};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\

@@ -8,21 +8,21 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::artifacts::workflows::local::{LocalAction, LocalJob, LocalStep, jobs};
-use crate::called::command_line;
-use crate::columns;
 use crate::context::Context;
-use crate::exit::{Reported, refused};
-use crate::nearest::nearest;
-use crate::plan::action::{Action, Exec, Write};
-use crate::plan::argument::Arg;
-use crate::plan::interrupt::Interrupt;
-use crate::plan::perform::NoHands;
-use crate::plan::report::{Outcome, Report, Status};
-use crate::plan::runner::Runner;
-use crate::plan::show::Show;
-use crate::plan::step::{Plan, Step, StepId};
 use crate::platform::platform;
-use crate::stdout;
+use foundation::called::command_line;
+use foundation::columns;
+use foundation::exit::{Reported, refused};
+use foundation::interrupt::Interrupt;
+use foundation::nearest::nearest;
+use foundation::stdout;
+use runner::plan::action::{Action, Exec, Write};
+use runner::plan::argument::Arg;
+use runner::plan::perform::NoHands;
+use runner::plan::report::{Outcome, Report, Status};
+use runner::plan::runner::Runner;
+use runner::plan::show::Show;
+use runner::plan::step::{Plan, Step, StepId};
 
 /// The target of the plan: it names the lock and the logs. Not that of the gates, which the commands run.
 const TARGET: &str = "workflow";

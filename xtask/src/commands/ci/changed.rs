@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result};
 
-use crate::exit::refused;
+use foundation::exit::refused;
 
 /// The files, as paths below the root, that differ from where the tree left the revision's line: committed or not, known
 /// to git or new. None, with the reason on stderr, where that cannot be told: an empty revision, a shallow clone.

@@ -3,8 +3,8 @@
 use anyhow::Result;
 use vocabulary::model::{Gate, Platform, Reads};
 
-use crate::exit::refused;
-use crate::nearest::nearest;
+use foundation::exit::refused;
+use foundation::nearest::nearest;
 
 /// Files that all gates hang on: their own definitions, the programs that they call, and how they are called.
 const OF_ALL: [&str; 9] = [

@@ -9,11 +9,11 @@ use anyhow::{Context as _, Result, bail};
 use serde::Deserialize;
 
 use super::lower::{Asked, Kind};
-use crate::exit::refused;
-use crate::plan::mask::Outputs;
-use crate::plan::perform::Call;
-use crate::plan::report::StepReport;
-use crate::thresholds;
+use foundation::exit::refused;
+use judges::thresholds;
+use runner::plan::mask::Outputs;
+use runner::plan::perform::Call;
+use runner::plan::report::StepReport;
 
 /// The outputs under which a look for tests leaves how many passed, how many were ignored and how many may be.
 pub const TESTS: &str = "tests";

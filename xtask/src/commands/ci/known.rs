@@ -5,9 +5,9 @@ use std::path::Path;
 use anyhow::Result;
 use vocabulary::model::{Gate, Reads};
 
-use crate::evidence::tree::Tree;
-use crate::evidence::{Confirmation, Kind, Record, store};
-use crate::plan::clock::{now_ms, utc};
+use foundation::clock::{now_ms, utc};
+use runner::evidence::tree::Tree;
+use runner::evidence::{Confirmation, Kind, Record, store};
 
 /// Whether an earlier pass may stand for a new one at all: not where it is asked to run everything, and never in CI,
 /// whose machines prove what a laptop claims.
@@ -56,8 +56,18 @@ pub fn confirm(record: &Record, tree: &Tree, state: &Path) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::evidence::record::tests::record;
     use crate::platform::gates::gates;
+    use runner::evidence::record::SCHEMA;
+
+    fn record(gate: &str) -> Record {
+        Record {
+            schema: SCHEMA,
+            name: gate.to_owned(),
+            commit: Some("a".repeat(40)),
+            clean: true,
+            ..Record::default()
+        }
+    }
 
     #[test]
     fn in_ci_and_when_asked_nothing_stands_for_a_run() {

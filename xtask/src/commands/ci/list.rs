@@ -9,10 +9,10 @@ use vocabulary::model::{Gate, Platform};
 
 use super::changed;
 use super::chosen::{concerned, groups};
-use crate::columns;
 use crate::context::Context;
-use crate::exit::refused;
-use crate::stdout;
+use foundation::columns;
+use foundation::exit::refused;
+use foundation::stdout;
 
 #[derive(Debug, clap::Args)]
 pub struct List {

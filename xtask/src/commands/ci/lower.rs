@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 use vocabulary::model::{Evidence, Gate, GateCommand, PlantedArgument, PlantedFault, Proof, Sarif};
 
-use crate::plan::action::{Action, Exec, Native};
-use crate::plan::argument::Arg;
-use crate::plan::step::{Plan, Step, StepId};
 use crate::tools::programs::{Programs, XTASK, called};
+use runner::plan::action::{Action, Exec, Native};
+use runner::plan::argument::Arg;
+use runner::plan::step::{Plan, Step, StepId};
 
 /// Native steps: the pinned programs alone, and these with the npm modules.
 pub const INSTALL_TOOLS: &str = "install-tools";
@@ -309,13 +309,13 @@ mod tests {
 
     use super::*;
     use crate::commands::ci::summary::{self, GateResult};
-    use crate::plan::interrupt::Interrupt;
-    use crate::plan::mask::Outputs;
-    use crate::plan::perform::{Call, Hands, NoHands};
-    use crate::plan::report::Report;
-    use crate::plan::runner::Runner;
-    use crate::plan::show::Show;
     use crate::platform::gates::gates;
+    use foundation::interrupt::Interrupt;
+    use runner::plan::mask::Outputs;
+    use runner::plan::perform::{Call, Hands, NoHands};
+    use runner::plan::report::Report;
+    use runner::plan::runner::Runner;
+    use runner::plan::show::Show;
 
     fn gate(id: &'static str, scripts: &[&'static str], after: &[&'static str]) -> Gate {
         let command = |script: &&'static str| GateCommand {
@@ -355,7 +355,7 @@ mod tests {
             keep_going: true,
             grace_ms: 200,
             interrupt: Interrupt::default(),
-            show: Show::to(crate::plan::show::Look::Plain, Box::new(std::io::sink())),
+            show: Show::to(runner::plan::show::Look::Plain, Box::new(std::io::sink())),
             hands: Hands { native: &native, ..NoHands::hands() },
         };
         runner.run(&plan).unwrap()

@@ -13,6 +13,9 @@ mod requirements;
 mod scribe;
 mod summary;
 
+#[cfg(test)]
+mod gates_test;
+
 use std::collections::BTreeMap;
 use std::sync::mpsc::channel;
 use std::thread;
@@ -22,22 +25,22 @@ use anyhow::{Context as _, Result, anyhow};
 use vocabulary::model::{Gate, Requirement};
 
 use self::summary::{GateResult, Row};
-use crate::called::command_line;
 use crate::context::Context;
-use crate::evidence::basis::programs_of;
-use crate::exit::Reported;
-use crate::plan::clock::{millis, now_ms, utc};
-use crate::plan::interrupt::Interrupt;
-use crate::plan::mask::Outputs;
-use crate::plan::perform::{Call, Hands, NoHands};
-use crate::plan::report::Outcome;
-use crate::plan::runner::{Runner, cores};
-use crate::plan::show::Show;
 use crate::platform::platform;
 use crate::session::dry_run;
-use crate::stdout;
 use crate::tools::programs::{programs, tools};
 use crate::tools::{NpmProject, Toolbox, progress, versions};
+use foundation::called::command_line;
+use foundation::clock::{millis, now_ms, utc};
+use foundation::exit::Reported;
+use foundation::interrupt::Interrupt;
+use foundation::stdout;
+use runner::evidence::basis::programs_of;
+use runner::plan::mask::Outputs;
+use runner::plan::perform::{Call, Hands, NoHands};
+use runner::plan::report::Outcome;
+use runner::plan::runner::{Runner, cores};
+use runner::plan::show::Show;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\

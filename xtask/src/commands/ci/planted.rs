@@ -7,13 +7,14 @@ use anyhow::{Context as _, Result, bail};
 
 use super::lower::Planted;
 use crate::context::Context;
-use crate::plan::child::{Command, End, Inherits, Sink, describe};
-use crate::plan::mask::Outputs;
-use crate::plan::perform::{Call, Desk, Stopped};
 use crate::tools::catalogue::Source;
 use crate::tools::programs::of_catalogue;
 use crate::tools::toolbox::{how_to_get, how_to_get_component};
 use crate::tools::{NpmProject, Toolbox, versions};
+use foundation::processes::describe;
+use runner::plan::child::{Command, End, Inherits, Sink};
+use runner::plan::mask::Outputs;
+use runner::plan::perform::{Call, Desk, Stopped};
 
 /// Characters of its output that are kept: the end of it is looked through.
 const KEPT: usize = 1 << 20;

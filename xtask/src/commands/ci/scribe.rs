@@ -9,12 +9,12 @@ use vocabulary::model::Gate;
 use super::evidence::{IGNORED, MAY_IGNORE, TESTS, sum};
 use super::lower::step_ids;
 use crate::context::Context;
-use crate::evidence::basis::{Basis, programs_of};
-use crate::evidence::tree::Tree;
-use crate::evidence::{Figure, Record, store};
-use crate::plan::report::StepReport;
-use crate::plan::step::StepId;
 use crate::tools::{Toolbox, versions};
+use runner::evidence::basis::{Basis, programs_of};
+use runner::evidence::tree::Tree;
+use runner::evidence::{Figure, Record, store};
+use runner::plan::report::StepReport;
+use runner::plan::step::StepId;
 
 /// Listens until the run is over. Gives the passes that are not believed, with the reason: a program was changed while the
 /// gate ran.

@@ -9,9 +9,9 @@ use vocabulary::model::Gate;
 
 use super::evidence::{self, IGNORED, LIMITS, MAY_IGNORE, TESTS};
 use super::lower::{INSTALLS, step_ids};
-use crate::columns;
-use crate::evidence::Record;
-use crate::plan::report::{Outcome, Report, Status, StepReport};
+use foundation::columns;
+use runner::evidence::Record;
+use runner::plan::report::{Outcome, Report, Status, StepReport};
 
 /// How one gate went.
 #[derive(Debug, Clone, Serialize)]

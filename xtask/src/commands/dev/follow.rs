@@ -4,11 +4,11 @@ use std::thread;
 
 use anyhow::Result;
 
-use crate::engines::process::log_lines::{self, indented};
-use crate::engines::process::supervisor::{Client, tail};
-use crate::plan::interrupt::Interrupt;
-use crate::plan::show::Show;
 use crate::session::opened::Opened;
+use foundation::interrupt::Interrupt;
+use runner::plan::show::Show;
+use runner::supervisor::log_lines::{self, indented};
+use runner::supervisor::{Client, tail};
 
 /// Returns when the user interrupts, or when the supervisor is gone.
 ///

@@ -8,15 +8,15 @@ use serde_json::json;
 use vocabulary::model::environment::EngineKind;
 
 use crate::context::Context;
-use crate::engines::process::supervisor::Recovered;
-use crate::exit::Reported;
 use crate::images::stand_in::WARNING;
-use crate::plan::interrupt::Interrupt;
-use crate::plan::report::Outcome;
-use crate::plan::show::Show;
 use crate::session::opened::{Opened, Wish};
 use crate::session::{DEFAULT, dry_run, running};
-use crate::stdout;
+use foundation::exit::Reported;
+use foundation::interrupt::Interrupt;
+use foundation::stdout;
+use runner::plan::report::Outcome;
+use runner::plan::show::Show;
+use runner::supervisor::Recovered;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\

@@ -10,10 +10,10 @@ use vocabulary::model::{Platform, Review};
 
 use crate::artifacts::{self, RECORD};
 use crate::context::Context;
-use crate::exit::{Reported, refused};
-use crate::files;
 use crate::review::meaning::{Sentence, needs_label, page, rule, sentences};
-use crate::stdout;
+use foundation::exit::{Reported, refused};
+use foundation::files;
+use foundation::stdout;
 
 #[derive(Debug, clap::Args)]
 pub struct Meaning {

@@ -9,11 +9,11 @@ use serde_json::json;
 mod meaning;
 use crate::artifacts::{self, Difference, FAMILIES, Family, LEDGER, State};
 use crate::context::Context;
-use crate::exit::{Reported, refused};
-use crate::files::shown;
-use crate::nearest::hint;
 use crate::platform::platform;
-use crate::stdout;
+use foundation::exit::{Reported, refused};
+use foundation::files::shown;
+use foundation::nearest::hint;
+use foundation::stdout;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\

@@ -10,21 +10,21 @@ use serde_json::json;
 
 use super::carry;
 use crate::context::Context;
-use crate::digest;
-use crate::exit::refused;
-use crate::files;
 use crate::images::bases::{self, Chosen, Wanted, native};
 use crate::images::engine::Engine;
 use crate::images::locks::{self, LockedStandIn, StandIns};
 use crate::images::stand_in::{self, STAND_INS, StandIn, WARNING};
-use crate::plan::mask::Outputs;
-use crate::plan::perform::Call;
-use crate::plan::runner::cores;
-use crate::plan::show::Show;
 use crate::session::dry_run;
 use crate::session::step_progress::Shown;
-use crate::stdout;
 use crate::tools::{Tool, Toolbox};
+use foundation::digest;
+use foundation::exit::refused;
+use foundation::files;
+use foundation::stdout;
+use runner::plan::mask::Outputs;
+use runner::plan::perform::Call;
+use runner::plan::runner::cores;
+use runner::plan::show::Show;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\

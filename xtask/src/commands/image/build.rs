@@ -10,21 +10,21 @@ use serde_json::json;
 
 use super::carry;
 use crate::context::Context;
-use crate::exit::refused;
-use crate::files;
 use crate::images::build::{self, Build, MEASURED, Wanted, native};
 use crate::images::engine::Engine;
 use crate::images::locks::{self, Built, BuiltImage, StandIns};
 use crate::images::saved::saved;
 use crate::images::stand_in::WARNING;
 use crate::images::{content, dockerfile};
-use crate::plan::mask::Outputs;
-use crate::plan::perform::Call;
-use crate::plan::runner::cores;
-use crate::plan::show::Show;
 use crate::platform::platform;
 use crate::session::dry_run;
-use crate::stdout;
+use foundation::exit::refused;
+use foundation::files;
+use foundation::stdout;
+use runner::plan::mask::Outputs;
+use runner::plan::perform::Call;
+use runner::plan::runner::cores;
+use runner::plan::show::Show;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\

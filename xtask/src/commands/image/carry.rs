@@ -4,16 +4,16 @@ use std::fs;
 
 use anyhow::Result;
 
-use crate::called::command_line;
 use crate::context::Context;
 use crate::images::failure;
-use crate::plan::interrupt::Interrupt;
-use crate::plan::mask::Outputs;
-use crate::plan::perform::{Call, Hands, NoHands};
-use crate::plan::report::Report;
-use crate::plan::runner::Runner;
-use crate::plan::show::Show;
-use crate::plan::step::Plan;
+use foundation::called::command_line;
+use foundation::interrupt::Interrupt;
+use runner::plan::mask::Outputs;
+use runner::plan::perform::{Call, Hands, NoHands};
+use runner::plan::report::Report;
+use runner::plan::runner::Runner;
+use runner::plan::show::Show;
+use runner::plan::step::Plan;
 
 /// Milliseconds from TERM to KILL: a build client tells the engine to stop.
 const GRACE_MS: u64 = 10_000;

@@ -4,15 +4,15 @@ use anyhow::Result;
 use serde::Serialize;
 use vocabulary::model::Image;
 
-use crate::called::as_called;
 use crate::context::Context;
-use crate::files;
 use crate::images::build::tag;
 use crate::images::engine::Engine;
 use crate::images::locks::{self, Built, StandIns};
 use crate::images::stand_in::WARNING;
 use crate::platform::platform;
-use crate::stdout;
+use foundation::called::as_called;
+use foundation::files;
+use foundation::stdout;
 
 /// One image.
 #[derive(Debug, Serialize)]

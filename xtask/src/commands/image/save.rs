@@ -9,13 +9,13 @@ use clap::ValueEnum;
 use serde_json::json;
 
 use crate::context::Context;
-use crate::exit::refused;
-use crate::files;
 use crate::images::engine::Engine;
 use crate::images::locks::{self, Built, BuiltImage};
 use crate::images::saved;
 use crate::images::{oci, stand_in::WARNING};
-use crate::stdout;
+use foundation::exit::refused;
+use foundation::files;
+use foundation::stdout;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\

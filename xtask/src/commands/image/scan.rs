@@ -8,24 +8,24 @@ use serde_json::{Value, json};
 
 use super::{carry, save};
 use crate::context::Context;
-use crate::exit::{Reported, refused};
-use crate::files;
 use crate::images::archive::Archive;
 use crate::images::content;
 use crate::images::engine::Engine;
 use crate::images::judge::{self, Rule};
 use crate::images::locks::{self, BuiltImage};
 use crate::images::scan::{self, LARGEST_TEXT, Places, Row, Scanners, Verdict, native};
-use crate::plan::mask::Outputs;
-use crate::plan::perform::Call;
-use crate::plan::report::Report;
-use crate::plan::runner::cores;
-use crate::plan::show::Show;
 use crate::platform::image_limits::{LIMITS, STRICTEST};
 use crate::platform::images::DEVELOPMENT;
 use crate::session::step_progress::Shown;
-use crate::stdout;
 use crate::tools::{Program, Tool, Toolbox};
+use foundation::exit::{Reported, refused};
+use foundation::files;
+use foundation::stdout;
+use runner::plan::mask::Outputs;
+use runner::plan::perform::Call;
+use runner::plan::report::Report;
+use runner::plan::runner::cores;
+use runner::plan::show::Show;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -61,7 +61,7 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
     save::warn(&images);
     let native = |call: &Call<'_>, show: &Show| perform(&toolbox, show, call);
     let report = carry::carry_out(context, &plan, cores(), &native)?;
-    if matches!(report.outcome, crate::plan::report::Outcome::Interrupted(_)) {
+    if matches!(report.outcome, runner::plan::report::Outcome::Interrupted(_)) {
         return report.into_result();
     }
     let mut rows = Vec::new();

@@ -7,13 +7,13 @@ use serde::Serialize;
 
 use super::save;
 use crate::context::Context;
-use crate::exit::{Reported, refused};
 use crate::images::archive::{Archive, SavedImage};
 use crate::images::content;
 use crate::images::engine::Engine;
 use crate::images::locks::BuiltImage;
 use crate::images::saved;
-use crate::stdout;
+use foundation::exit::{Reported, refused};
+use foundation::stdout;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\

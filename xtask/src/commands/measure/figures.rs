@@ -5,7 +5,7 @@ use std::io::Write as _;
 
 use anyhow::{Context as _, Result};
 
-use crate::plan::perform::OUTPUT_FILE;
+use runner::plan::perform::OUTPUT_FILE;
 
 /// Leaves them to the step that runs this program, if one does: name, number.
 ///

@@ -35,7 +35,7 @@ enum What {
 }
 
 impl Options {
-    /// See [`crate::plan::register`]. What is counted does nothing besides.
+    /// See [`runner::plan::register`]. What is counted does nothing besides.
     pub fn is_registered(&self) -> bool {
         !matches!(self.what, What::Work(_))
     }

@@ -8,8 +8,8 @@ use anyhow::{Context as _, Result, bail};
 use super::judged;
 use super::oom::now;
 use super::stage::Stage;
-use crate::plan::interrupt::Interrupt;
 use crate::platform::node_red;
+use foundation::interrupt::Interrupt;
 
 /// Long enough for the engine's pauses to double eight times.
 const WATCHED: Duration = Duration::from_secs(30);

@@ -10,8 +10,8 @@ use super::edge::{QUEUES, agent, status};
 use super::judged;
 use super::stage::{Stage, runs_on};
 use crate::images::own_engine::{End, OwnEngine};
-use crate::plan::interrupt::Interrupt;
 use crate::platform::{edge, secrets};
+use foundation::interrupt::Interrupt;
 
 /// From the engine's answer until everything is healthy: a database that was killed recovers first.
 const BOUND: Duration = Duration::from_secs(60);

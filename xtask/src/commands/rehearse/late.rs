@@ -16,9 +16,9 @@ use super::judged;
 use super::stage::{Stage, words};
 use crate::engines::compose::lower::up;
 use crate::engines::compose::project::Project;
-use crate::files::temporary;
-use crate::plan::interrupt::Interrupt;
 use crate::platform::{migrate, node_red, postgres};
+use foundation::files::temporary;
+use foundation::interrupt::Interrupt;
 
 /// Seconds, as issue 3 asks.
 const LATE: u64 = 60;

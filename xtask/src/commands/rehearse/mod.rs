@@ -15,25 +15,25 @@ use std::collections::BTreeMap;
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::called::command_line;
 use crate::context::Context;
 use crate::engines::compose::rehearsal::{self, native};
-use crate::exit::refused;
-use crate::files::temporary;
 use crate::images::own_engine::OwnEngine;
 use crate::images::stand_in::WARNING;
-use crate::plan::interrupt::Interrupt;
-use crate::plan::mask::Outputs;
-use crate::plan::perform::{Call, Hands, NoHands};
-use crate::plan::report::Outcome;
-use crate::plan::runner::Runner;
-use crate::plan::show::Show;
 use crate::session::dry_run;
 use crate::session::killed_runs;
 use crate::session::rehearsal::COMPOSE;
-use crate::stdout;
 use crate::tools::programs::tools;
 use crate::tools::progress;
+use foundation::called::command_line;
+use foundation::exit::refused;
+use foundation::files::temporary;
+use foundation::interrupt::Interrupt;
+use foundation::stdout;
+use runner::plan::mask::Outputs;
+use runner::plan::perform::{Call, Hands, NoHands};
+use runner::plan::report::Outcome;
+use runner::plan::runner::Runner;
+use runner::plan::show::Show;
 use stage::Stage;
 
 #[derive(Debug, clap::Args)]

@@ -9,8 +9,8 @@ use serde_json::Value;
 
 use super::judged;
 use super::stage::Stage;
-use crate::plan::interrupt::Interrupt;
 use crate::platform::node_red;
+use foundation::interrupt::Interrupt;
 
 /// From the kill until it is healthy again: the engine's first pause is 0.1 s, the rest is the start of the program.
 const BOUND: Duration = Duration::from_secs(60);

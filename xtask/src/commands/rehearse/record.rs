@@ -7,12 +7,12 @@ use vocabulary::model::GateCommand;
 
 use super::stage::Stage;
 use crate::context::Context;
-use crate::evidence::basis::{Basis, of_definition, programs_of};
-use crate::evidence::tree::Tree;
-use crate::evidence::{Figure, Kind, Ran, Record, store};
-use crate::plan::clock::{now_ms, utc};
-use crate::plan::report::Report;
 use crate::tools::versions;
+use foundation::clock::{now_ms, utc};
+use runner::evidence::basis::{Basis, of_definition, programs_of};
+use runner::evidence::tree::Tree;
+use runner::evidence::{Figure, Kind, Ran, Record, store};
+use runner::plan::report::Report;
 
 /// What a pass of now would rest on.
 pub struct Sought {

@@ -19,17 +19,17 @@ use crate::engines::compose::project::{self, Project};
 use crate::engines::compose::rehearsal::TARGET;
 use crate::engines::process::instance::{Ports, Socket};
 use crate::engines::process::{ports, secret_files};
-use crate::exit::refused;
 use crate::images::engine::Engine;
 use crate::images::locks::{self, Built, StandIns};
-use crate::plan::action::Exec;
-use crate::plan::argument::Arg;
-use crate::plan::interrupt::Interrupt;
 use crate::platform::{edge, node_red, platform, secrets};
 use crate::session::containers::{clients, free_prefix, port_lines};
 use crate::session::rehearsal::{SECRETS, but_one};
 use crate::session::smoke::Target;
 use crate::tools::Toolbox;
+use foundation::exit::refused;
+use foundation::interrupt::Interrupt;
+use runner::plan::action::Exec;
+use runner::plan::argument::Arg;
 
 /// Only one address of this machine gets the public ports.
 pub const PUBLIC: &str = "127.0.0.1";

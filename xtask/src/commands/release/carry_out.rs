@@ -2,16 +2,16 @@
 
 use anyhow::Result;
 
-use crate::called::command_line;
 use crate::context::Context;
-use crate::exit::Reported;
-use crate::plan::interrupt::Interrupt;
-use crate::plan::mask::Outputs;
-use crate::plan::perform::{Call, Hands, NoHands};
-use crate::plan::report::Outcome;
-use crate::plan::runner::{Runner, cores};
-use crate::plan::show::Show;
-use crate::plan::step::Plan;
+use foundation::called::command_line;
+use foundation::exit::Reported;
+use foundation::interrupt::Interrupt;
+use runner::plan::mask::Outputs;
+use runner::plan::perform::{Call, Hands, NoHands};
+use runner::plan::report::Outcome;
+use runner::plan::runner::{Runner, cores};
+use runner::plan::show::Show;
+use runner::plan::step::Plan;
 
 /// What a build may take to end when it is told to, milliseconds.
 const GRACE_MS: u64 = 10_000;

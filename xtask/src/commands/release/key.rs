@@ -6,10 +6,10 @@ use anyhow::Result;
 use serde_json::json;
 
 use crate::context::Context;
-use crate::exit::refused;
-use crate::files;
-use crate::release::signing;
-use crate::stdout;
+use foundation::exit::refused;
+use foundation::files;
+use foundation::stdout;
+use shipping::release::signing;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\

@@ -72,7 +72,7 @@ pub struct Place {
 }
 
 impl Options {
-    /// See [`crate::plan::register`].
+    /// See [`runner::plan::register`].
     pub fn is_registered(&self) -> bool {
         match &self.what {
             Some(What::Operator(_) | What::Package(_) | What::Publish(_)) => true,

@@ -6,15 +6,15 @@ use serde::Serialize;
 
 use super::survey::{Survey, changelog_in};
 use crate::context::Context;
-use crate::exit::refused;
-use crate::forge::repository::Repository;
-use crate::plan::clock::utc;
-use crate::release::changelog::{self, Changelog, Notes};
-use crate::release::conventional;
-use crate::release::decide::Wish;
-use crate::release::history::{Commit, Tag, before, releases_of};
-use crate::release::version;
-use crate::stdout;
+use foundation::clock::utc;
+use foundation::exit::refused;
+use foundation::stdout;
+use shipping::forge::repository::Repository;
+use shipping::release::changelog::{self, Changelog, Notes};
+use shipping::release::conventional;
+use shipping::release::decide::Wish;
+use shipping::release::history::{Commit, Tag, before, releases_of};
+use shipping::release::version;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\

@@ -9,11 +9,11 @@ use std::process::Command;
 use anyhow::{Context as _, Result};
 use vocabulary::model::Architecture;
 
-use crate::exit::refused;
-use crate::plan::action::{Action, Exec};
-use crate::plan::argument::Arg;
-use crate::plan::print::quoted;
-use crate::plan::step::{Journaled, Step, StepId};
+use foundation::exit::refused;
+use runner::plan::action::{Action, Exec};
+use runner::plan::argument::Arg;
+use runner::plan::print::quoted;
+use runner::plan::step::{Journaled, Step, StepId};
 
 /// In the workspace's Cargo.toml.
 const PROFILE: &str = "operator";

@@ -8,18 +8,18 @@ use super::standing::Standing;
 use super::survey::{Survey, Wished};
 use crate::artifacts;
 use crate::context::Context;
-use crate::exit::{Reported, refused};
-use crate::forge::repository::Repository;
-use crate::plan::interrupt::Interrupt;
 use crate::platform::platform;
 use crate::platform::release::ARCHITECTURES;
-use crate::release::changelog;
-use crate::release::conventional::Reading;
-use crate::release::decide::counted;
-use crate::release::history::short;
-use crate::release::problems::{self, Ci, Problem};
-use crate::release::{description, ledger, manifest, provenance, signing, sums, version};
-use crate::stdout;
+use foundation::exit::{Reported, refused};
+use foundation::interrupt::Interrupt;
+use foundation::stdout;
+use shipping::forge::repository::Repository;
+use shipping::release::changelog;
+use shipping::release::conventional::Reading;
+use shipping::release::decide::counted;
+use shipping::release::history::short;
+use shipping::release::problems::{self, Ci, Problem};
+use shipping::release::{description, ledger, manifest, provenance, signing, sums, version};
 
 #[derive(Debug, clap::Args)]
 #[group(id = "planned")]

@@ -4,20 +4,20 @@ use anyhow::Result;
 
 use super::notes::day;
 use super::survey::{Survey, Wished};
-use crate::called::command_line;
 use crate::context::Context;
-use crate::exit::{Reported, refused};
-use crate::files;
-use crate::plan::action::{Action, Exec, Write};
-use crate::plan::clock::now_ms;
-use crate::plan::interrupt::Interrupt;
-use crate::plan::perform::NoHands;
-use crate::plan::runner::Runner;
-use crate::plan::show::Show;
-use crate::plan::step::{Plan, Step};
-use crate::release::{changelog, declared, problems, version};
 use crate::session::dry_run;
-use crate::stdout;
+use foundation::called::command_line;
+use foundation::clock::now_ms;
+use foundation::exit::{Reported, refused};
+use foundation::files;
+use foundation::interrupt::Interrupt;
+use foundation::stdout;
+use runner::plan::action::{Action, Exec, Write};
+use runner::plan::perform::NoHands;
+use runner::plan::runner::Runner;
+use runner::plan::show::Show;
+use runner::plan::step::{Plan, Step};
+use shipping::release::{changelog, declared, problems, version};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\

@@ -7,12 +7,12 @@ use anyhow::Result;
 use super::FOLDER;
 use super::verify::table;
 use crate::context::Context;
-use crate::exit::{Reported, refused};
-use crate::files;
-use crate::plan::clock::utc;
-use crate::release::judge::{self, Trust};
-use crate::release::{signing, sums};
-use crate::stdout;
+use foundation::clock::utc;
+use foundation::exit::{Reported, refused};
+use foundation::files;
+use foundation::stdout;
+use shipping::release::judge::{self, Trust};
+use shipping::release::{signing, sums};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\

@@ -4,13 +4,13 @@ use anyhow::Result;
 
 use super::Place;
 use crate::context::Context;
-use crate::forge::github::GitHub;
-use crate::forge::remote::{Check, Refs, Remote as _};
-use crate::forge::repository::Repository;
-use crate::plan::interrupt::Interrupt;
 use crate::platform::release::REQUIRED_CHECK;
-use crate::release::history::Tag;
-use crate::release::problems::{Ci, Problem, Pushed, pushed, unknown_releases};
+use foundation::interrupt::Interrupt;
+use shipping::forge::github::GitHub;
+use shipping::forge::remote::{Check, Refs, Remote as _};
+use shipping::forge::repository::Repository;
+use shipping::release::history::Tag;
+use shipping::release::problems::{Ci, Problem, Pushed, pushed, unknown_releases};
 
 /// What the remote says.
 pub struct Standing {

@@ -3,16 +3,16 @@
 use anyhow::Result;
 
 use crate::context::Context;
-use crate::exit::refused;
-use crate::files;
-use crate::forge::repository::{Head, Repository};
-use crate::release::changelog::{self, Changelog, Notes};
-use crate::release::conventional::{self, Reading};
-use crate::release::decide::{Decision, Known, Wish, decide};
-use crate::release::declared;
-use crate::release::history::{Commit, Tag};
-use crate::release::problems::Problem;
-use crate::release::version::{self, Bump};
+use foundation::exit::refused;
+use foundation::files;
+use shipping::forge::repository::{Head, Repository};
+use shipping::release::changelog::{self, Changelog, Notes};
+use shipping::release::conventional::{self, Reading};
+use shipping::release::decide::{Decision, Known, Wish, decide};
+use shipping::release::declared;
+use shipping::release::history::{Commit, Tag};
+use shipping::release::problems::Problem;
+use shipping::release::version::{self, Bump};
 
 /// Which version is wished for.
 #[derive(Debug, clap::Args)]

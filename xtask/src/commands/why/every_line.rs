@@ -9,7 +9,7 @@ use crate::context::Context;
 use crate::platform::platform;
 use crate::review::ablation::Model;
 use crate::review::why::{Answer, Cause, why};
-use crate::stdout;
+use foundation::stdout;
 
 /// So many values are shown for a line.
 const SHOWN: usize = 3;

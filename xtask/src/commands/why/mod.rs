@@ -7,14 +7,14 @@ use serde_json::json;
 
 use crate::artifacts::{self, Artifact, FAMILIES, Family, GIT_ATTRIBUTES, LEDGER};
 use crate::context::Context;
-use crate::exit::refused;
-use crate::files::{self, Root};
-use crate::nearest::nearest;
 use crate::platform::platform;
 use crate::review::ablation::{Model, Way};
 use crate::review::source;
 use crate::review::why::{Answer, Cause, why, why_there};
-use crate::stdout;
+use foundation::exit::refused;
+use foundation::files::{self, Root};
+use foundation::nearest::nearest;
+use foundation::stdout;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\

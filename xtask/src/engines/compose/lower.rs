@@ -10,12 +10,12 @@ use super::project::Project;
 use crate::engines::process::instance::{ADDRESS, Unit};
 use crate::engines::process::lower::{PROGRAMS, native};
 use crate::engines::process::resolve::Resolver;
-use crate::plan::action::{Action, Exec, Native, Probe, ServiceRequest, Supervise, WaitFor, Write};
-use crate::plan::argument::{Arg, Secret};
-use crate::plan::service::{
+use runner::plan::action::{Action, Exec, Native, Probe, ServiceRequest, Supervise, WaitFor, Write};
+use runner::plan::argument::{Arg, Secret};
+use runner::plan::service::{
     Health as Checked, LogFile, ProcessSpec, Restart, RestartPolicy, ServiceName, Stop, Watch, WatchAction,
 };
-use crate::plan::step::{Plan, Step, StepId};
+use runner::plan::step::{Plan, Step, StepId};
 
 /// The key of the debugger's port.
 pub const DEBUGGER: &str = "inspect";

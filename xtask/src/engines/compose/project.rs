@@ -2,9 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::digest;
-use crate::plan::action::Exec;
-use crate::plan::argument::Arg;
+use foundation::digest;
+use runner::plan::action::Exec;
+use runner::plan::argument::Arg;
 
 /// A project, and the programs that know it.
 #[derive(Debug, Clone)]

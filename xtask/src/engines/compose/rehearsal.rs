@@ -8,10 +8,10 @@ use serde_json::json;
 use super::lower::up;
 use super::project::Project;
 use crate::engines::process::lower::PROGRAMS;
-use crate::exit::refused;
-use crate::nearest::hint;
-use crate::plan::action::{Action, Native, Write};
-use crate::plan::step::{OnFailure, Plan, Step, StepId};
+use foundation::exit::refused;
+use foundation::nearest::hint;
+use runner::plan::action::{Action, Native, Write};
+use runner::plan::step::{OnFailure, Plan, Step, StepId};
 
 /// Names the project, the plan's lock and its folder below the state folder.
 pub const TARGET: &str = "rehearsal";

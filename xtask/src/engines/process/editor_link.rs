@@ -6,7 +6,7 @@ use std::path::Path;
 use anyhow::{Context as _, Result};
 
 use super::instance::ADDRESS;
-use crate::digest;
+use foundation::digest;
 
 /// As `flows/runtime/editor-listener.js` knows it.
 ///

@@ -11,13 +11,13 @@ use vocabulary::model::{
 
 use super::instance::Unit;
 use super::resolve::Resolver;
-use crate::plan::action::{Action, Exec, Native, Probe, ServiceRequest, Supervise, WaitFor};
-use crate::plan::argument::{Arg, Secret};
-use crate::plan::service::{
+use runner::plan::action::{Action, Exec, Native, Probe, ServiceRequest, Supervise, WaitFor};
+use runner::plan::argument::{Arg, Secret};
+use runner::plan::service::{
     Health as Checked, LogFile, ProcessSpec, Restart, RestartPolicy, ServiceName, Stop, StopSignal, Watch,
     WatchAction,
 };
-use crate::plan::step::{Condition, Plan, Step, StepId};
+use runner::plan::step::{Condition, Plan, Step, StepId};
 
 /// Calls of ours that steps name; the command that runs the plan carries them out.
 pub mod native {

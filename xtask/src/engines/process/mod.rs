@@ -2,10 +2,8 @@
 
 pub mod editor_link;
 pub mod instance;
-pub mod log_lines;
 pub mod lower;
 mod port_holder;
 pub mod ports;
 pub mod resolve;
 pub mod secret_files;
-pub mod supervisor;

@@ -8,7 +8,7 @@ use anyhow::{Result, bail};
 
 use super::instance::{Ports, Socket};
 use super::port_holder::holder;
-use crate::digest;
+use foundation::digest;
 
 /// Blocks begin here, above the ports that services like to claim and below those that the kernel hands out by
 /// itself (`net.ipv4.ip_local_port_range` begins at 32768).

@@ -10,9 +10,9 @@ use vocabulary::model::{Secret, SecretRef};
 
 use super::instance::Unit;
 use super::resolve::Resolver;
-use crate::digest;
-use crate::exit::refused;
-use crate::files;
+use foundation::digest;
+use foundation::exit::refused;
+use foundation::files;
 
 /// Makes every secret that a unit reads and that is not there; the names of those that were made. Those that the site
 /// gives are left to [`given`].

@@ -6,7 +6,7 @@ use quick_xml::events::{BytesDecl, BytesText, Event};
 
 use super::super::summary::{GateResult, Row};
 use super::Run;
-use crate::plan::log::plain;
+use runner::plan::log::plain;
 
 /// `tail` gives the end of a failed gate's log.
 pub fn document(run: &Run<'_>, tail: &dyn Fn(&Row) -> String) -> Result<String> {

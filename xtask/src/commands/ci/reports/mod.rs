@@ -12,9 +12,9 @@ use anyhow::{Context as _, Result};
 use vocabulary::model::{Gate, Sarif};
 
 use super::summary::Row;
-use crate::files;
-use crate::plan::log::{end_of, plain};
 pub use findings::look as look_for_findings;
+use foundation::files;
+use runner::plan::log::{end_of, plain};
 
 /// Where they lie, below the root.
 const FOLDER: &str = "target/xtask";

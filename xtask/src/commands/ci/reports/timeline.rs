@@ -6,8 +6,8 @@ use quick_xml::events::{BytesText, Event};
 
 use super::super::summary::{GateResult, Piece, Row, seconds};
 use super::Run;
-use crate::plan::log::plain;
-use crate::plan::report::Status;
+use runner::plan::log::plain;
+use runner::plan::report::Status;
 
 type Page = Writer<Vec<u8>>;
 type Written = std::io::Result<()>;

@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 
-use crate::checks::coverage::Language;
 use crate::context::Context;
-use crate::files::{self, Ignored};
+use foundation::files::{self, Ignored};
+use judges::checks::coverage::Language;
 
 /// Where the tests run: their report's paths are below it.
 pub const FOLDER: &str = "flows";

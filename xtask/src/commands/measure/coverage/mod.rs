@@ -12,10 +12,11 @@ use clap::ValueEnum;
 use serde_json::json;
 
 use super::figures;
-use crate::checks::coverage::{self, Judgement, Recorded, Thresholds, lcov};
 use crate::context::Context;
-use crate::exit::{Reported, refused};
-use crate::{stdout, thresholds};
+use foundation::exit::{Reported, refused};
+use foundation::stdout;
+use judges::checks::coverage::{self, Judgement, Recorded, Thresholds, lcov};
+use judges::thresholds;
 
 const THRESHOLDS: &str = "ops/ci/coverage.toml";
 const RECORDED: &str = "ops/ci/recorded/coverage.toml";

@@ -5,10 +5,10 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::checks::coverage::Language;
 use crate::context::Context;
-use crate::plan::perform::OUTPUT_FILE;
 use crate::tools::{Program, Tool, Toolbox, progress};
+use judges::checks::coverage::Language;
+use runner::plan::perform::OUTPUT_FILE;
 
 /// Builds with instruments, runs the tests; gives the report.
 ///
@@ -53,14 +53,14 @@ pub fn measure(context: &Context, wanted: &Language) -> Result<PathBuf> {
 mod tests {
     use std::path::Path;
 
-    use crate::checks::coverage::Thresholds;
-    use crate::thresholds;
+    use judges::checks::coverage::Thresholds;
+    use judges::thresholds;
 
     #[test]
     fn every_test_that_is_skipped_is_there() {
         let repository = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
         let wanted: Thresholds = thresholds::read(repository, "ops/ci/coverage.toml", "thresholds").unwrap();
-        let sources: String = walkdir::WalkDir::new(repository.join("xtask/src"))
+        let sources: String = walkdir::WalkDir::new(repository.join("xtask"))
             .into_iter()
             .map(Result::unwrap)
             .filter(|entry| entry.path().extension().is_some_and(|extension| extension == "rs"))

@@ -1,6 +1,6 @@
 //! Coverage in words. Pure.
 
-use crate::checks::coverage::Judgement;
+use judges::checks::coverage::Judgement;
 
 /// A row for each room, the whole first.
 pub fn table(judgement: &Judgement) -> String {

@@ -6,9 +6,9 @@ use std::path::Path;
 use anyhow::{Context as _, Result, bail};
 
 use super::works::Work;
-use crate::checks::instructions::Count;
 use crate::context::Context;
-use crate::files::temporary;
+use foundation::files::temporary;
+use judges::checks::instructions::Count;
 
 /// The function whose instructions count, with all that it calls: as it is named, whatever the compiler makes of it.
 const COUNTED: &str = "*counted_rounds*";

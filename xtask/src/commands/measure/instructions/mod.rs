@@ -11,14 +11,15 @@ use anyhow::{Context as _, Result};
 use serde_json::json;
 
 use super::figures;
-use crate::checks::instructions::{self, Count, Judgement, Recorded, Thresholds};
-use crate::columns;
 use crate::context::Context;
-use crate::exit::{Reported, refused};
-use crate::nearest::hint;
 use crate::tools::{Program, Toolbox};
-use crate::{stdout, thresholds};
 use callgrind::Said;
+use foundation::columns;
+use foundation::exit::{Reported, refused};
+use foundation::nearest::hint;
+use foundation::stdout;
+use judges::checks::instructions::{self, Count, Judgement, Recorded, Thresholds};
+use judges::thresholds;
 use works::{WORKS, Work};
 
 const THRESHOLDS: &str = "ops/ci/instructions.toml";

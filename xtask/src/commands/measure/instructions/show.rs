@@ -1,6 +1,6 @@
 //! Counted instructions in words. Pure.
 
-use crate::checks::instructions::Judgement;
+use judges::checks::instructions::Judgement;
 
 /// A row for each hot path.
 pub fn table(judgement: &Judgement) -> String {

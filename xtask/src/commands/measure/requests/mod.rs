@@ -7,12 +7,13 @@ use std::time::Duration;
 use anyhow::Result;
 
 use super::figures;
-use crate::checks::requests::{self, Answered, Judgement, Round, Thresholds, Wanted};
 use crate::context::Context;
-use crate::exit::Reported;
 use crate::session::servers::{self, Editor, Server};
 use crate::tools::{NpmProject, Tool, Toolbox, progress};
-use crate::{stdout, thresholds};
+use foundation::exit::Reported;
+use foundation::stdout;
+use judges::checks::requests::{self, Answered, Judgement, Round, Thresholds, Wanted};
+use judges::thresholds;
 
 const THRESHOLDS: &str = "ops/ci/requests.toml";
 

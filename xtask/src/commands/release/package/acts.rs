@@ -11,21 +11,21 @@ use super::inputs::{self, Inputs};
 use super::steps;
 use crate::commands::release::{FOLDER, operator_build};
 use crate::context::Context;
-use crate::digest::{self, Hashed, HashingWriter};
-use crate::files;
 use crate::images::engine::Engine;
 use crate::images::oci;
 use crate::images::saved;
-use crate::plan::clock::utc;
-use crate::plan::mask::Outputs;
-use crate::plan::perform::Call;
-use crate::plan::runner::cores;
-use crate::release::archive::{self, Contents, Tree};
-use crate::release::description::{self, Image, Release};
-use crate::release::gzip::ParallelGzip;
-use crate::release::manifest::{Artifact, Manifest};
-use crate::release::sums::{self, Sums};
-use crate::release::{bundle, commit, ledger, manifest, oci_digest, provenance, sbom, signing};
+use foundation::clock::utc;
+use foundation::digest::{self, Hashed, HashingWriter};
+use foundation::files;
+use runner::plan::mask::Outputs;
+use runner::plan::perform::Call;
+use runner::plan::runner::cores;
+use shipping::release::archive::{self, Contents, Tree};
+use shipping::release::description::{self, Image, Release};
+use shipping::release::gzip::ParallelGzip;
+use shipping::release::manifest::{Artifact, Manifest};
+use shipping::release::sums::{self, Sums};
+use shipping::release::{bundle, commit, ledger, manifest, oci_digest, provenance, sbom, signing};
 
 /// The hands of packaging.
 pub struct Acts<'a> {

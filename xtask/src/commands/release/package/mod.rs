@@ -12,11 +12,11 @@ use clap::ValueEnum;
 use super::FOLDER;
 use super::carry_out::carry_out;
 use crate::context::Context;
-use crate::exit::refused;
-use crate::plan::show::Show;
-use crate::release::manifest;
 use crate::session::dry_run;
-use crate::stdout;
+use foundation::exit::refused;
+use foundation::stdout;
+use runner::plan::show::Show;
+use shipping::release::manifest;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\

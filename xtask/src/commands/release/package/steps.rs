@@ -8,11 +8,11 @@ use serde_json::json;
 use super::inputs::Inputs;
 use crate::commands::release::{FOLDER, operator_build};
 use crate::context::Context;
-use crate::plan::action::{Action, Native};
-use crate::plan::argument::Arg;
-use crate::plan::step::{Journaled, Plan, Step, StepId};
-use crate::release::description;
-use crate::release::{ledger, manifest, provenance, signing, sums};
+use runner::plan::action::{Action, Native};
+use runner::plan::argument::Arg;
+use runner::plan::step::{Journaled, Plan, Step, StepId};
+use shipping::release::description;
+use shipping::release::{ledger, manifest, provenance, signing, sums};
 
 /// Names the lock, the journal and the logs.
 const TARGET: &str = "release-package";

@@ -6,16 +6,16 @@ use anyhow::{Context as _, Result, bail};
 use serde::de::DeserializeOwned;
 
 use super::steps::{ImagePush, Publication, RELEASE, Tagged, Upload, native};
-use crate::digest;
-use crate::forge::github::TOKEN;
-use crate::forge::registry::Image;
-use crate::forge::remote::{Asset, Draft, Release, Remote};
-use crate::forge::repository::Repository;
-use crate::plan::mask::Outputs;
-use crate::plan::perform::Call;
-use crate::release::history::short;
-use crate::release::problems;
-use crate::release::version;
+use foundation::digest;
+use runner::plan::mask::Outputs;
+use runner::plan::perform::Call;
+use shipping::forge::github::TOKEN;
+use shipping::forge::registry::Image;
+use shipping::forge::remote::{Asset, Draft, Release, Remote};
+use shipping::forge::repository::Repository;
+use shipping::release::history::short;
+use shipping::release::problems;
+use shipping::release::version;
 
 /// What GitHub calls a file that is there as a whole.
 const WHOLE: &str = "uploaded";

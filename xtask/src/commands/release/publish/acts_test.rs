@@ -10,16 +10,19 @@ use anyhow::{Context as _, Result, bail};
 use super::acts::Acts;
 use super::preflight::Ready;
 use super::steps::{ImagePush, plan};
-use crate::forge::registry::Image;
-use crate::forge::registry_test::archive;
-use crate::forge::remote::{Asset, Check, Draft, Place, Public, Refs, Release, Remote};
-use crate::plan::action::Action;
-use crate::plan::interrupt::Interrupt;
-use crate::plan::perform::{Call, Hands, NoHands};
-use crate::plan::report::{Status, StepReport};
-use crate::plan::runner::Runner;
-use crate::plan::show::{Look, Show};
-use crate::plan::step::{Plan, Step, StepId};
+use foundation::interrupt::Interrupt;
+use runner::plan::action::Action;
+use runner::plan::perform::{Call, Hands, NoHands};
+use runner::plan::report::{Status, StepReport};
+use runner::plan::runner::Runner;
+use runner::plan::show::{Look, Show};
+use runner::plan::step::{Plan, Step, StepId};
+use shipping::forge::registry::Image;
+use shipping::forge::remote::{Asset, Check, Draft, Place, Public, Refs, Release, Remote};
+
+#[allow(dead_code)]
+#[path = "../../../../shipping/src/forge/registry_server.rs"]
+mod registry_server;
 
 /// A remote with the tag, its releases and a registry, and what was done to it.
 #[derive(Default)]
@@ -145,7 +148,9 @@ fn run(remote: &Memory, folder: &Path, plan: Plan, id: &str) -> StepReport {
 #[test]
 fn an_image_is_pushed_once_by_its_digest_and_never_replaces_another() {
     let folder = tempfile::tempdir().unwrap();
-    let digest = Image::open(&archive(folder.path())).unwrap().digest;
+    let archive = folder.path().join("image.oci.tar");
+    registry_server::write_archive(&archive);
+    let digest = Image::open(&archive).unwrap().digest;
     let remote = Memory::default();
     for _ in 0..2 {
         let report = run(&remote, folder.path(), release(folder.path(), &digest), "image.node-red");

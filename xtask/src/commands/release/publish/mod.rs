@@ -12,18 +12,18 @@ use std::path::PathBuf;
 use anyhow::Result;
 
 use super::{FOLDER, Place};
-use crate::called::command_line;
 use crate::context::Context;
-use crate::exit::{Reported, refused};
-use crate::forge::github::{GitHub, TOKEN};
-use crate::forge::remote::Remote as _;
-use crate::plan::interrupt::Interrupt;
-use crate::plan::perform::{Call, Hands, NoHands};
-use crate::plan::report::{Outcome, Report};
-use crate::plan::runner::{Runner, cores};
-use crate::plan::show::Show;
-use crate::stdout;
 use acts::Acts;
+use foundation::called::command_line;
+use foundation::exit::{Reported, refused};
+use foundation::interrupt::Interrupt;
+use foundation::stdout;
+use runner::plan::perform::{Call, Hands, NoHands};
+use runner::plan::report::{Outcome, Report};
+use runner::plan::runner::{Runner, cores};
+use runner::plan::show::Show;
+use shipping::forge::github::{GitHub, TOKEN};
+use shipping::forge::remote::Remote as _;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\

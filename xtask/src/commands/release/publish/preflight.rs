@@ -10,20 +10,20 @@ use super::steps::ImagePush;
 use crate::commands::release::standing::Standing;
 use crate::commands::release::verify;
 use crate::context::Context;
-use crate::exit::refused;
-use crate::forge::remote::Place;
-use crate::forge::repository::Repository;
-use crate::plan::clock::utc;
-use crate::plan::interrupt::Interrupt;
 use crate::platform::release::REQUIRED_CHECK;
-use crate::release::changelog::{self, Changelog};
-use crate::release::description::{self, Image};
-use crate::release::history::short;
-use crate::release::judge::{self, Trust, Verdict};
-use crate::release::ledger::{self, Ledger};
-use crate::release::problems::{self, Problem, Pushed};
-use crate::release::sums::Sums;
-use crate::release::{declared, manifest, version};
+use foundation::clock::utc;
+use foundation::exit::refused;
+use foundation::interrupt::Interrupt;
+use shipping::forge::remote::Place;
+use shipping::forge::repository::Repository;
+use shipping::release::changelog::{self, Changelog};
+use shipping::release::description::{self, Image};
+use shipping::release::history::short;
+use shipping::release::judge::{self, Trust, Verdict};
+use shipping::release::ledger::{self, Ledger};
+use shipping::release::problems::{self, Problem, Pushed};
+use shipping::release::sums::Sums;
+use shipping::release::{declared, manifest, version};
 
 /// A release that can be published, or what stands in its way.
 pub struct Ready {

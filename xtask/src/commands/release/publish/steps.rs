@@ -6,11 +6,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::preflight::Ready;
-use crate::forge::remote::{Draft, Place, Public};
-use crate::plan::action::{Action, Native};
-use crate::plan::argument::Arg;
-use crate::plan::step::{Plan, Step, StepId};
-use crate::release::version;
+use runner::plan::action::{Action, Native};
+use runner::plan::argument::Arg;
+use runner::plan::step::{Plan, Step, StepId};
+use shipping::forge::remote::{Draft, Place, Public};
+use shipping::release::version;
 
 /// The names of the native calls.
 pub mod native {

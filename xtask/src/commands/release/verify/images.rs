@@ -11,7 +11,6 @@ use serde::Serialize;
 
 use super::rebuild::{Again, lend};
 use crate::context::Context;
-use crate::digest;
 use crate::images::archive::Archive;
 use crate::images::build::tag;
 use crate::images::content::{self, NOT_COUNTED};
@@ -20,8 +19,9 @@ use crate::images::locks::{self, Built};
 use crate::images::oci;
 use crate::images::saved;
 use crate::platform::platform;
-use crate::release::description::{self, Image};
-use crate::release::manifest::{self, Kind, Manifest};
+use foundation::digest;
+use shipping::release::description::{self, Image};
+use shipping::release::manifest::{self, Kind, Manifest};
 
 /// So many differences of an image are shown; `--json` has them all.
 const SHOWN: usize = 12;

@@ -12,14 +12,14 @@ use serde_json::json;
 
 use super::FOLDER;
 use crate::context::Context;
-use crate::exit::{Reported, refused};
-use crate::files;
-use crate::plan::clock::utc;
 use crate::platform::release::PUBLIC_KEY;
-use crate::release::description::{self, Release};
-use crate::release::judge::{self, Trust, Verdict};
-use crate::release::signing;
-use crate::stdout;
+use foundation::clock::utc;
+use foundation::exit::{Reported, refused};
+use foundation::files;
+use foundation::stdout;
+use shipping::release::description::{self, Release};
+use shipping::release::judge::{self, Trust, Verdict};
+use shipping::release::signing;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\

@@ -7,11 +7,11 @@ use std::path::Path;
 use anyhow::{Context as _, Result, bail};
 
 use crate::commands::release::operator::file_name;
-use crate::files;
-use crate::release::description;
-use crate::release::gzip::StrictGzip;
-use crate::release::manifest::{Kind, Manifest};
-use crate::release::program;
+use foundation::files;
+use shipping::release::description;
+use shipping::release::gzip::StrictGzip;
+use shipping::release::manifest::{Kind, Manifest};
+use shipping::release::program;
 
 /// The targets whose programs are in archives of their own.
 pub fn targets(manifest: &Manifest) -> Vec<&str> {

@@ -16,17 +16,17 @@ use tempfile::TempDir;
 use super::{FOLDER, images, programs};
 use crate::commands::release::{operator, operator_build};
 use crate::context::Context;
-use crate::digest;
-use crate::exit::{Interrupted, refused};
-use crate::files::{self, temporary};
-use crate::plan::interrupt::Interrupt;
 use crate::platform::release::OPERATORS;
-use crate::release::commit::git;
-use crate::release::gzip::StrictGzip;
-use crate::release::manifest::{self, Kind, Manifest};
-use crate::release::provenance::{self, Statement};
-use crate::release::safe_read::{self, Expected, Found};
-use crate::release::{description, ledger, sums};
+use foundation::digest;
+use foundation::exit::{Interrupted, refused};
+use foundation::files::{self, temporary};
+use foundation::interrupt::Interrupt;
+use shipping::release::commit::git;
+use shipping::release::gzip::StrictGzip;
+use shipping::release::manifest::{self, Kind, Manifest};
+use shipping::release::provenance::{self, Statement};
+use shipping::release::safe_read::{self, Expected, Found};
+use shipping::release::{description, ledger, sums};
 
 /// Between two looks at a build that takes minutes.
 const LOOK: Duration = Duration::from_millis(50);

@@ -1,0 +1,15 @@
+//! What every room stands on: files that are written whole, digests, errors with their exit codes, processes, signals, time, text.
+
+pub mod called;
+pub mod clock;
+pub mod columns;
+pub mod digest;
+pub mod escape;
+pub mod exit;
+pub mod files;
+pub mod interrupt;
+pub mod nearest;
+pub mod processes;
+pub mod shorten;
+pub mod stdout;
+pub mod terminal;

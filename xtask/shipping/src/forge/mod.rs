@@ -1,0 +1,14 @@
+//! The checkout and its remote, through `git` and `gh`: what a release is made from, and where it becomes public.
+//!
+//! [`remote::Remote`] is the seam: publishing knows only its questions and acts, [`github::GitHub`] carries them out.
+
+pub mod ask;
+pub mod github;
+pub mod registry;
+pub mod remote;
+pub mod repository;
+
+#[cfg(test)]
+mod registry_server;
+#[cfg(test)]
+mod registry_test;

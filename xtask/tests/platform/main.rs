@@ -6,7 +6,7 @@ mod checkout;
 mod control;
 mod flow_files;
 mod processes;
-#[path = "../surroundings/tree.rs"]
+#[path = "../fixtures/tree.rs"]
 mod tree;
 mod web;
 

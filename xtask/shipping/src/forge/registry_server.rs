@@ -1,5 +1,5 @@
 //! A registry for tests: keeps what the specification asks it to keep, and wants a token first. The tests of the program
-//! (`xtask/tests/publishing`) take this file too.
+//! (`xtask/tests/releases/publishing`) take this file too.
 
 use std::collections::BTreeMap;
 use std::fs::File;

@@ -20,7 +20,7 @@ pub fn gate() -> Gate {
         after: vec![],
         requires: vec![Requirement::AdvisoryDatabase],
         reads: Reads::World,
-        negative_control: "xtask/tests/security_gates.rs::advisories_fails_on_a_vulnerable_or_unmaintained_crate",
+        negative_control: "xtask/tests/gates/security.rs::advisories_fails_on_a_vulnerable_or_unmaintained_crate",
         remedy: "update to a fixed version, or see docs/security.md",
         limit_seconds: 300,
     }

@@ -30,7 +30,7 @@ pub fn gate() -> Gate {
         ],
         requires: vec![Requirement::Valgrind],
         reads: Reads::Files(vec!["flows", "ops", "xtask", "Cargo.toml", "Cargo.lock", "rust-toolchain.toml"]),
-        negative_control: "xtask/tests/measures.rs::ten_percent_more_instructions_fail_and_noise_does_not",
+        negative_control: "xtask/tests/commands/measures.rs::ten_percent_more_instructions_fail_and_noise_does_not",
         remedy: "make the named code cheaper; if it has to cost more, run `cargo xtask measure instructions --record`",
         limit_seconds: 600,
     }

@@ -17,7 +17,7 @@ pub fn gate() -> Gate {
         after: vec!["node"],
         requires: vec![Requirement::Browser],
         reads: Reads::Files(vec!["flows"]),
-        negative_control: "xtask/tests/gates.rs::browser_fails_when_the_editor_answers_other_pages",
+        negative_control: "xtask/tests/gates/faults.rs::browser_fails_when_the_editor_answers_other_pages",
         remedy: "read the failing assertion; flows/runtime/browser-guard.js refuses other pages",
         limit_seconds: 600,
     }

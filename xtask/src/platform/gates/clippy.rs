@@ -28,7 +28,7 @@ pub fn gate() -> Gate {
             "Cargo.lock",
             "rust-toolchain.toml",
         ]),
-        negative_control: "xtask/tests/gates.rs::clippy_fails_on_a_lint",
+        negative_control: "xtask/tests/gates/faults.rs::clippy_fails_on_a_lint",
         remedy: "fix what clippy reports",
         limit_seconds: 900,
     }

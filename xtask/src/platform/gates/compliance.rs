@@ -17,7 +17,7 @@ pub fn gate() -> Gate {
         requires: vec![],
         // The time too: a proven restore grows old. And what a release or a drill has left.
         reads: Reads::World,
-        negative_control: "xtask/tests/compliance.rs::the_gate_fails_on_a_planted_fault",
+        negative_control: "xtask/tests/commands/compliance.rs::the_gate_fails_on_a_planted_fault",
         remedy: "fix what the finding names; if the file is generated, edit the source that its first line names",
         limit_seconds: 60,
     }

@@ -48,7 +48,7 @@ pub fn gate() -> Gate {
         after: vec![],
         requires: vec![],
         reads: Reads::Files(vec!["ops"]),
-        negative_control: "xtask/tests/containers.rs::hadolint_finds_packages_of_no_version",
+        negative_control: "xtask/tests/commands/containers.rs::hadolint_finds_packages_of_no_version",
         remedy: "change xtask/src/platform or xtask/src/artifacts/containers, then `cargo xtask generate`",
         limit_seconds: 120,
     }

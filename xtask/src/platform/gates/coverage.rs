@@ -17,7 +17,7 @@ pub fn gate() -> Gate {
         after: vec!["tests"],
         requires: vec![Requirement::LlvmTools],
         reads: Reads::Files(tests::READ.to_vec()),
-        negative_control: "xtask/tests/measures.rs::a_room_under_its_threshold_fails_and_is_not_recorded",
+        negative_control: "xtask/tests/commands/measures.rs::a_room_under_its_threshold_fails_and_is_not_recorded",
         remedy: "add tests for the named module; `cargo xtask measure coverage rust` shows all modules",
         limit_seconds: 1800,
     }

@@ -17,8 +17,7 @@ pub fn gate() -> Gate {
                 &[
                     "test",
                     "--package=xtask",
-                    "--test=compose",
-                    "--test=images",
+                    "--test=engine",
                     "--no-fail-fast",
                     "--",
                     "--ignored",
@@ -39,8 +38,8 @@ pub fn gate() -> Gate {
             "rust-toolchain.toml",
             "xtask",
         ]),
-        negative_control: "xtask/tests/images/gate.rs::the_gate_fails_on_a_failing_test_that_needs_an_engine",
-        remedy: "run only the failing test: `cargo test -p xtask --test compose NAME -- --ignored`",
+        negative_control: "xtask/tests/engine/images/gate.rs::the_gate_fails_on_a_failing_test_that_needs_an_engine",
+        remedy: "run only the failing test: `cargo test -p xtask --test engine NAME -- --ignored`",
         limit_seconds: 1800,
     }
 }

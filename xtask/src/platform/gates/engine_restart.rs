@@ -13,7 +13,7 @@ pub fn gate() -> Gate {
         after: vec!["images", "engine", "rehearsal"],
         requires: vec![Requirement::ContainerEngine, Requirement::OwnEngine, Requirement::Root],
         reads: Reads::Files(vec![".dockerignore", "flows", "ops", "xtask"]),
-        negative_control: "xtask/tests/compose.rs::production_that_stays_down_with_the_engine_is_found_out",
+        negative_control: "xtask/tests/engine/compose.rs::production_that_stays_down_with_the_engine_is_found_out",
         remedy: "run `cargo xtask rehearse compose --only engine-restart --keep`, then look at the containers with docker",
         limit_seconds: 900,
     }

@@ -13,7 +13,7 @@ pub fn gate() -> Gate {
         after: vec![],
         requires: vec![],
         reads: Reads::Files(vec!["flows", "xtask"]),
-        negative_control: "xtask/tests/gates.rs::flows_fails_on_a_dangling_wire",
+        negative_control: "xtask/tests/gates/faults.rs::flows_fails_on_a_dangling_wire",
         remedy: "fix the named node, in the editor (`cargo xtask dev`) or in the file",
         limit_seconds: 120,
     }

@@ -16,7 +16,7 @@ pub fn gate() -> Gate {
         after: vec![],
         requires: vec![],
         reads: Reads::Files(vec!["xtask", "rustfmt.toml", "rust-toolchain.toml", "Cargo.toml"]),
-        negative_control: "xtask/tests/gates.rs::format_fails_on_an_unformatted_source",
+        negative_control: "xtask/tests/gates/faults.rs::format_fails_on_an_unformatted_source",
         remedy: "run `cargo fmt --all`",
         limit_seconds: 120,
     }

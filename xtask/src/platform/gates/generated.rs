@@ -23,7 +23,7 @@ pub fn gate() -> Gate {
             "Cargo.toml",
             "Cargo.lock",
         ]),
-        negative_control: "xtask/tests/gates.rs::generated_fails_on_a_stale_file",
+        negative_control: "xtask/tests/gates/faults.rs::generated_fails_on_a_stale_file",
         remedy: "run `cargo xtask generate`; --diff shows the changes",
         limit_seconds: 60,
     }

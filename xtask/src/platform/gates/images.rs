@@ -13,7 +13,7 @@ pub fn gate() -> Gate {
         after: vec!["smoke"],
         requires: vec![Requirement::ContainerEngine],
         reads: Reads::Files(vec![".dockerignore", "flows", "ops", "xtask"]),
-        negative_control: "xtask/tests/images/real.rs::a_scan_finds_what_was_planted_and_says_what_it_did_not_do",
+        negative_control: "xtask/tests/engine/images/real.rs::a_scan_finds_what_was_planted_and_says_what_it_did_not_do",
         remedy: "run `cargo xtask image scan`; it says what to do about each finding",
         limit_seconds: 1200,
     }

@@ -18,7 +18,7 @@ pub fn gate() -> Gate {
         after: vec![],
         requires: vec![],
         reads: Reads::Files(vec!["Cargo.toml", "Cargo.lock", "flows", "ops", "xtask"]),
-        negative_control: "xtask/tests/security_gates.rs::licences_fails_on_a_copyleft_crate_or_npm_package",
+        negative_control: "xtask/tests/gates/security.rs::licences_fails_on_a_copyleft_crate_or_npm_package",
         remedy: "use another package, or allow its licence in ops/ci/licences.toml",
         limit_seconds: 300,
     }

@@ -24,7 +24,7 @@ pub fn gate() -> Gate {
         after: vec!["tests", "coverage"],
         requires: vec![],
         reads: Reads::Files(vec!["docs/workflows.md", "flows", "ops", "xtask"]),
-        negative_control: "xtask/tests/gates.rs::node_fails_on_a_failing_test",
+        negative_control: "xtask/tests/gates/faults.rs::node_fails_on_a_failing_test",
         remedy: "run only the failing file, which the log names: `cargo xtask test flows FILE`",
         limit_seconds: 900,
     }

@@ -18,7 +18,7 @@ pub fn gate() -> Gate {
         after: vec![],
         requires: vec![Requirement::NpmAudits],
         reads: Reads::World,
-        negative_control: "xtask/tests/security_gates.rs::npm_advisories_fails_on_a_vulnerable_package_and_passes_without",
+        negative_control: "xtask/tests/gates/security.rs::npm_advisories_fails_on_a_vulnerable_package_and_passes_without",
         remedy: "update to a fixed version, or see docs/security.md",
         limit_seconds: 300,
     }

@@ -14,7 +14,7 @@ pub fn gate() -> Gate {
         after: vec!["engine"],
         requires: vec![Requirement::ContainerEngine, Requirement::Root],
         reads: Reads::Files(vec![".dockerignore", "flows", "ops", "xtask"]),
-        negative_control: "xtask/tests/compose.rs::a_production_file_that_breaks_its_promises_is_found_out",
+        negative_control: "xtask/tests/engine/compose.rs::a_production_file_that_breaks_its_promises_is_found_out",
         remedy: "run `cargo xtask rehearse compose --keep`, then look at the containers with docker",
         limit_seconds: 1800,
     }

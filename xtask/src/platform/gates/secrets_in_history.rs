@@ -18,7 +18,7 @@ pub fn gate() -> Gate {
         after: vec![],
         requires: vec![],
         reads: Reads::History,
-        negative_control: "xtask/tests/security_gates.rs::secrets_in_history_fails_on_a_secret_that_was_removed_again",
+        negative_control: "xtask/tests/gates/security.rs::secrets_in_history_fails_on_a_secret_that_was_removed_again",
         remedy: "revoke the secret where it was issued, then see docs/security.md",
         limit_seconds: 300,
     }

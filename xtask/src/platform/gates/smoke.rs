@@ -13,7 +13,7 @@ pub fn gate() -> Gate {
         after: vec!["node"],
         requires: vec![],
         reads: Reads::Files(vec!["flows", "ops", "xtask"]),
-        negative_control: "xtask/tests/gates.rs::smoke_fails_when_a_check_is_missing_and_leaves_nothing_running",
+        negative_control: "xtask/tests/gates/faults.rs::smoke_fails_when_a_check_is_missing_and_leaves_nothing_running",
         remedy: "run `cargo xtask dev`, then `cargo xtask smoke`, and read `cargo xtask logs`",
         limit_seconds: 300,
     }

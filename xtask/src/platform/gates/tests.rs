@@ -30,7 +30,7 @@ pub fn gate() -> Gate {
         after: vec!["clippy"],
         requires: vec![],
         reads: Reads::Files(READ.to_vec()),
-        negative_control: "xtask/tests/gates.rs::tests_fails_on_a_failing_test",
+        negative_control: "xtask/tests/gates/faults.rs::tests_fails_on_a_failing_test",
         remedy: "run only the failing test: `cargo test -p xtask NAME`",
         limit_seconds: 1800,
     }

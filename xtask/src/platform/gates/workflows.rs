@@ -42,7 +42,7 @@ pub fn gate() -> Gate {
         after: vec![],
         requires: vec![],
         reads: Reads::Files(vec![".github"]),
-        negative_control: "xtask/tests/gates.rs::workflows_fails_on_a_finding_of_zizmor",
+        negative_control: "xtask/tests/gates/faults.rs::workflows_fails_on_a_finding_of_zizmor",
         remedy: "change the workflow's definition in xtask/src/artifacts/workflows, then `cargo xtask generate`",
         limit_seconds: 120,
     }

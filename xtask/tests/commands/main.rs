@@ -1,0 +1,16 @@
+//! The commands as users run them, on small trees of their own: the quick tests, by which coverage is measured.
+
+mod architecture;
+mod as_workflow;
+mod compliance;
+mod containers;
+mod environments;
+mod flow_gate;
+mod generate;
+mod measures;
+#[path = "../fixtures/namespaces.rs"]
+mod namespaces;
+mod review;
+mod selection;
+mod supervisor;
+mod tools;

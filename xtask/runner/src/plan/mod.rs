@@ -27,4 +27,4 @@ pub mod step;
 pub mod validate;
 
 #[cfg(test)]
-mod runner_test;
+mod tests;

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 
-use super::office::Office;
+use super::services::Services;
 use super::protocol::{Reply, Request, VERSION};
 
 /// A request longer than this many bytes is refused.
@@ -62,13 +62,13 @@ pub fn connect(state: &Path) -> Result<Option<UnixStream>> {
 }
 
 /// Answers everyone who connects, each in a thread of its own. After a shutdown `quit` is told.
-pub fn serve(listener: &UnixListener, office: &Arc<Office>, quit: &Sender<()>) {
+pub fn serve(listener: &UnixListener, services: &Arc<Services>, quit: &Sender<()>) {
     for stream in listener.incoming() {
         let Ok(stream) = stream else { continue };
-        let (office, quit) = (Arc::clone(office), quit.clone());
+        let (services, quit) = (Arc::clone(services), quit.clone());
         let answering = thread::Builder::new().name("control".into()).spawn(move || {
             // A client that goes away in the middle of an answer is its own affair.
-            let _ = answer(&stream, &office, &quit);
+            let _ = answer(&stream, &services, &quit);
         });
         if let Err(error) = answering {
             eprintln!("cannot answer a client: {error}");
@@ -76,7 +76,7 @@ pub fn serve(listener: &UnixListener, office: &Arc<Office>, quit: &Sender<()>) {
     }
 }
 
-fn answer(stream: &UnixStream, office: &Arc<Office>, quit: &Sender<()>) -> io::Result<()> {
+fn answer(stream: &UnixStream, services: &Arc<Services>, quit: &Sender<()>) -> io::Result<()> {
     let mut reader = BufReader::new(stream);
     loop {
         let mut line = String::new();
@@ -91,41 +91,41 @@ fn answer(stream: &UnixStream, office: &Arc<Office>, quit: &Sender<()>) -> io::R
             }
         };
         match request {
-            Request::Events { since, follow } => return tell_events(stream, office, since, follow),
+            Request::Events { since, follow } => return tell_events(stream, services, since, follow),
             Request::Shutdown => {
-                let reply = office.shutdown().map(|()| Reply::Done);
+                let reply = services.shutdown().map(|()| Reply::Done);
                 say(stream, &reply.unwrap_or_else(|error| Reply::Error(format!("{error:#}"))))?;
                 let _ = quit.send(());
                 return Ok(());
             }
             request => {
-                let reply = carry_out(request, office);
+                let reply = carry_out(request, services);
                 say(stream, &reply.unwrap_or_else(|error| Reply::Error(format!("{error:#}"))))?;
             }
         }
     }
 }
 
-fn carry_out(request: Request, office: &Arc<Office>) -> Result<Reply> {
+fn carry_out(request: Request, services: &Arc<Services>) -> Result<Reply> {
     let service = |status| Reply::Service(Box::new(status));
     match request {
         Request::Ping => Ok(Reply::Pong { pid: std::process::id(), version: VERSION }),
         Request::Status => {
-            let last_event = office.events.last();
-            Ok(Reply::Status { services: office.statuses()?, last_event })
+            let last_event = services.events.last();
+            Ok(Reply::Status { services: services.statuses()?, last_event })
         }
-        Request::Start { spec } => office.start(*spec).map(service),
-        Request::Stop { name } => office.stop(&name).map(service),
-        Request::Restart { name } => office.restart(&name).map(service),
-        Request::Remove { name } => office.remove(&name).map(|()| Reply::Done),
+        Request::Start { spec } => services.start(*spec).map(service),
+        Request::Stop { name } => services.stop(&name).map(service),
+        Request::Restart { name } => services.restart(&name).map(service),
+        Request::Remove { name } => services.remove(&name).map(|()| Reply::Done),
         Request::Shutdown | Request::Events { .. } => Ok(Reply::Done),
     }
 }
 
-fn tell_events(stream: &UnixStream, office: &Office, mut since: u64, follow: bool) -> io::Result<()> {
+fn tell_events(stream: &UnixStream, services: &Services, mut since: u64, follow: bool) -> io::Result<()> {
     loop {
         let limit = if follow { HEARTBEAT } else { Duration::ZERO };
-        let events = office.events.after(since, limit);
+        let events = services.events.after(since, limit);
         for event in &events {
             since = event.id;
             say(stream, event)?;

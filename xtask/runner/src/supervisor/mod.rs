@@ -8,10 +8,10 @@ mod children;
 mod client;
 mod control;
 mod events;
-mod keeper;
+mod worker;
 mod link;
 pub mod log_lines;
-mod office;
+mod services;
 pub mod protocol;
 mod recover;
 mod rotate;
@@ -20,7 +20,7 @@ mod tail;
 mod watch;
 
 #[cfg(test)]
-mod supervisor_test;
+mod tests;
 
 pub use client::Client;
 pub use link::Link;

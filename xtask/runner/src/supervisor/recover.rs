@@ -12,7 +12,7 @@ use rustix::process::Signal;
 use super::children::{self, MARK, Record};
 use super::client::Client;
 use super::control;
-use super::keeper::signal_of;
+use super::worker::signal_of;
 use crate::plan::lock::{self, Holder, Lock};
 use foundation::processes;
 

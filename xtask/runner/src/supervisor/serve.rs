@@ -12,7 +12,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
-use super::office::Office;
+use super::services::Services;
 use super::protocol::EventKind;
 use super::recover::{Recovered, recover_locked};
 use super::{children, control};
@@ -38,14 +38,14 @@ pub fn supervise(state: &Path) -> Result<()> {
     let mut signals = signal_hook::iterator::Signals::new([SIGINT, SIGTERM, SIGHUP])?;
     let recovered = recover_locked(state)?;
     let folder = File::open(state)?;
-    let office = Office::open(state)?;
+    let services = Services::open(state)?;
     if let Recovered::Ended(names) = recovered {
         let text = format!("an earlier supervisor was killed; ended what it left: {}", names.join(", "));
-        office.events.note(None, EventKind::Recovered, text);
+        services.events.note(None, EventKind::Recovered, text);
     }
     let listener = control::listen(state)?;
     eprintln!("supervisor {} of {}", std::process::id(), state.display());
-    let (answering, told) = (Arc::clone(&office), quit.clone());
+    let (answering, told) = (Arc::clone(&services), quit.clone());
     thread::Builder::new()
         .name("listen".into())
         .spawn(move || control::serve(&listener, &answering, &told))?;
@@ -63,7 +63,7 @@ pub fn supervise(state: &Path) -> Result<()> {
         }
     })?;
     let _ = quitting.recv();
-    office.shutdown()?;
+    services.shutdown()?;
     for path in [control::path_in(state), children::path_in(state)] {
         match fs::remove_file(&path) {
             Err(error) if error.kind() != ErrorKind::NotFound => {

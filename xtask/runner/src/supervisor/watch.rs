@@ -16,7 +16,7 @@ use anyhow::{Context as _, Result, bail};
 use notify::{RecursiveMode, Watcher as _};
 
 use super::children::MARK;
-use super::office::Office;
+use super::services::Services;
 use super::protocol::EventKind;
 use super::rotate::RotatingLog;
 use crate::plan::argument::Secret;
@@ -64,11 +64,11 @@ impl Drop for Watching {
 ///
 /// # Errors
 /// When the system refuses a thread.
-pub fn begin(spec: &ProcessSpec, office: &Arc<Office>) -> Result<Vec<Watching>> {
-    spec.watch.iter().map(|watch| begin_one(&spec.name, watch.clone(), office)).collect()
+pub fn begin(spec: &ProcessSpec, services: &Arc<Services>) -> Result<Vec<Watching>> {
+    spec.watch.iter().map(|watch| begin_one(&spec.name, watch.clone(), services)).collect()
 }
 
-fn begin_one(service: &ServiceName, watch: Watch, office: &Arc<Office>) -> Result<Watching> {
+fn begin_one(service: &ServiceName, watch: Watch, services: &Arc<Services>) -> Result<Watching> {
     let (wake, wakes) = channel();
     let left = Arc::new(AtomicBool::new(false));
     let mut rule = Rule {
@@ -76,7 +76,7 @@ fn begin_one(service: &ServiceName, watch: Watch, office: &Arc<Office>) -> Resul
         armed: arm(&watch, &wake),
         seen: snapshot(&watch),
         watch,
-        office: Arc::downgrade(office),
+        services: Arc::downgrade(services),
         wake: wake.clone(),
         left: Arc::clone(&left),
     };
@@ -90,7 +90,7 @@ fn begin_one(service: &ServiceName, watch: Watch, office: &Arc<Office>) -> Resul
 struct Rule {
     service: ServiceName,
     watch: Watch,
-    office: Weak<Office>,
+    services: Weak<Services>,
     wake: Sender<Wake>,
     armed: Option<notify::RecommendedWatcher>,
     seen: BTreeMap<PathBuf, Stamp>,
@@ -180,7 +180,7 @@ impl Rule {
     }
 
     fn act(&self, changed: &[PathBuf], wakes: &Receiver<Wake>) -> Acted {
-        let Some(office) = self.office.upgrade() else { return Acted::Done };
+        let Some(services) = self.services.upgrade() else { return Acted::Done };
         let names = name_changed(changed);
         let mut done = Vec::new();
         let (looked, overtaken) = (Cell::new(Instant::now()), Cell::new(false));
@@ -197,11 +197,11 @@ impl Rule {
                     overtaken.get()
                 }
             };
-            match carry_out(action, changed, &office, &self.service, &left, &stop_waiting) {
+            match carry_out(action, changed, &services, &self.service, &left, &stop_waiting) {
                 Ok(text) => done.push(format!("{text} ({})", spell(begun.elapsed()))),
                 Err(_) if overtaken.get() => {
                     let text = format!("{names} changed, and again before {} was healthy", self.service);
-                    office.events.note(Some(&self.service), EventKind::ReloadFailed, text);
+                    services.events.note(Some(&self.service), EventKind::ReloadFailed, text);
                     return Acted::Overtaken;
                 }
                 Err(error) => {
@@ -212,13 +212,13 @@ impl Rule {
                     let before =
                         if done.is_empty() { String::new() } else { format!("{}; then ", done.join(", ")) };
                     let text = format!("{names} changed: {before}FAILED: {error:#}");
-                    office.events.note(Some(&self.service), EventKind::ReloadFailed, text);
+                    services.events.note(Some(&self.service), EventKind::ReloadFailed, text);
                     return Acted::Done;
                 }
             }
         }
         let text = format!("{names} changed: {}", done.join(", "));
-        office.events.note(Some(&self.service), EventKind::Reloaded, text);
+        services.events.note(Some(&self.service), EventKind::Reloaded, text);
         if overtaken.get() { Acted::Overtaken } else { Acted::Done }
     }
 }
@@ -245,7 +245,7 @@ fn ask(
 fn carry_out(
     action: &WatchAction,
     changed: &[PathBuf],
-    office: &Office,
+    services: &Services,
     service: &ServiceName,
     stop: &dyn Fn() -> bool,
     stop_waiting: &dyn Fn() -> bool,
@@ -254,8 +254,8 @@ fn carry_out(
     let none = BTreeMap::new();
     match action {
         WatchAction::Restart { service: other } => {
-            office.restart(other)?;
-            office.await_healthy(other, PATIENCE, stop_waiting)?;
+            services.restart(other)?;
+            services.await_healthy(other, PATIENCE, stop_waiting)?;
             Ok(format!("restarted {other}"))
         }
         WatchAction::Exec { argv, env, cwd, log, time_limit_ms } => {
@@ -266,7 +266,7 @@ fn carry_out(
             let list: Vec<_> = changed.iter().map(|path| path.to_string_lossy()).collect();
             resolved.insert("FLOWSHIP_CHANGED".to_owned(), mask.resolve(&list.join("\n").into(), &none)?);
             // Not the service's own mark: the program outlives a restart of the service.
-            let mark = format!("{}/watch", office.mark_of(service)?);
+            let mark = format!("{}/watch", services.mark_of(service)?);
             resolved.insert(MARK.to_owned(), mask.resolve(&mark.into(), &none)?);
             let argv: Vec<_> = argv.iter().map(|arg| mask.resolve(arg, &none)).collect::<Result<_>>()?;
             // The program may be a shell or this one: what it does is named by its log.

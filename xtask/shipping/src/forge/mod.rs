@@ -11,4 +11,4 @@ pub mod repository;
 #[cfg(test)]
 mod registry_server;
 #[cfg(test)]
-mod registry_test;
+mod tests;

@@ -14,7 +14,7 @@ mod scribe;
 mod summary;
 
 #[cfg(test)]
-mod gates_test;
+mod tests;
 
 use std::collections::BTreeMap;
 use std::sync::mpsc::channel;

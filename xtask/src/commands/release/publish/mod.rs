@@ -2,10 +2,10 @@
 //! that a rerun goes on where an earlier run, here or elsewhere, ended.
 
 mod acts;
-#[cfg(test)]
-mod acts_test;
 mod preflight;
 mod steps;
+#[cfg(test)]
+mod tests;
 
 use std::path::PathBuf;
 

@@ -117,7 +117,7 @@ impl Place {
         std::fs::write(self.path("plan.json"), serde_json::to_string(plan).unwrap()).unwrap();
         Command::new(std::env::current_exe().unwrap())
             .args([
-                "plan::runner_test::runs_the_plan_of_another_test",
+                "plan::tests::runs_the_plan_of_another_test",
                 "--exact",
                 "--nocapture",
                 "--test-threads=1",

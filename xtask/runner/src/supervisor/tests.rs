@@ -55,7 +55,7 @@ fn supervises_for_another_test() {
 
 fn supervisor(state: &std::path::Path) -> Command {
     let mut command = Command::new(std::env::current_exe().unwrap());
-    let test = "supervisor::supervisor_test::supervises_for_another_test";
+    let test = "supervisor::tests::supervises_for_another_test";
     command.args([test, "--exact", "--nocapture", "--test-threads=1"]).env(STATE, state).env_remove(SPEC);
     command
 }

@@ -10,27 +10,27 @@ use anyhow::{Context as _, Result, anyhow, bail};
 
 use super::children::Children;
 use super::events::Events;
-use super::keeper::{self, Order, Shared, new_status};
+use super::worker::{self, Order, Shared, new_status};
 use super::protocol::{HealthState, ServiceStatus, State};
 use super::watch::{self, Watching};
 use crate::plan::service::{ProcessSpec, ServiceName};
 
 /// The services of this supervisor.
-pub struct Office {
+pub struct Services {
     pub events: Arc<Events>,
     shared: Shared,
-    desks: Mutex<Desks>,
+    entries: Mutex<Entries>,
 }
 
 #[derive(Default)]
-struct Desks {
-    services: BTreeMap<ServiceName, Desk>,
+struct Entries {
+    services: BTreeMap<ServiceName, Entry>,
     /// Numbers the starts.
     starts: u64,
     closing: bool,
 }
 
-struct Desk {
+struct Entry {
     spec: ProcessSpec,
     status: Arc<Mutex<ServiceStatus>>,
     orders: Sender<Order>,
@@ -39,18 +39,18 @@ struct Desk {
     watching: Vec<Watching>,
 }
 
-impl Office {
+impl Services {
     /// # Errors
     /// When the record of children cannot be written.
     pub fn open(state: &Path) -> Result<Arc<Self>> {
         let events = Arc::new(Events::default());
         let children = Arc::new(Mutex::new(Children::begin(state)?));
         let shared = Shared { events: Arc::clone(&events), children };
-        Ok(Arc::new(Self { events, shared, desks: Mutex::default() }))
+        Ok(Arc::new(Self { events, shared, entries: Mutex::default() }))
     }
 
-    fn desks(&self) -> Result<MutexGuard<'_, Desks>> {
-        self.desks
+    fn entries(&self) -> Result<MutexGuard<'_, Entries>> {
+        self.entries
             .lock()
             .map_err(|_| anyhow!("a defect in this program: a thread of the supervisor panicked"))
     }
@@ -71,11 +71,11 @@ impl Office {
     /// # Errors
     /// When another thread panicked, here and below.
     pub fn statuses(&self) -> Result<Vec<ServiceStatus>> {
-        let desks = self.desks()?;
-        Ok(desks
+        let entries = self.entries()?;
+        Ok(entries
             .services
             .values()
-            .filter_map(|desk| desk.status.lock().ok().map(|status| status.clone()))
+            .filter_map(|entry| entry.status.lock().ok().map(|status| status.clone()))
             .collect())
     }
 
@@ -84,9 +84,9 @@ impl Office {
     /// # Errors
     /// When there is no such service; the error names those that are known.
     pub fn status(&self, name: &ServiceName) -> Result<ServiceStatus> {
-        let desks = self.desks()?;
-        let desk = desks.find(name)?;
-        desk.status.lock().map(|status| status.clone()).map_err(|_| anyhow!("the thread of {name} panicked"))
+        let entries = self.entries()?;
+        let entry = entries.find(name)?;
+        entry.status.lock().map(|status| status.clone()).map_err(|_| anyhow!("the thread of {name} panicked"))
     }
 
     /// Starts a service; what runs already with the same spec stays as it is, with another it is replaced.
@@ -99,38 +99,38 @@ impl Office {
             bail!("{}", problems.join("; "));
         }
         let name = spec.name.clone();
-        let same = self.desks()?.services.get(&name).map(|desk| desk.spec == spec);
+        let same = self.entries()?.services.get(&name).map(|entry| entry.spec == spec);
         if same == Some(false) {
             self.remove(&name)?;
         }
         let (reply, answer) = channel();
         {
-            let mut desks = self.desks()?;
-            if desks.closing {
+            let mut entries = self.entries()?;
+            if entries.closing {
                 bail!("the supervisor is ending");
             }
-            desks.starts += 1;
-            let started = desks.starts;
-            if let Some(desk) = desks.services.get_mut(&name) {
-                desk.started = started;
+            entries.starts += 1;
+            let started = entries.starts;
+            if let Some(entry) = entries.services.get_mut(&name) {
+                entry.started = started;
             } else {
                 let status = Arc::new(Mutex::new(new_status(&spec)));
-                let orders = keeper::keep(spec.clone(), self.shared.clone(), Arc::clone(&status))?;
-                desks
+                let orders = worker::spawn(spec.clone(), self.shared.clone(), Arc::clone(&status))?;
+                entries
                     .services
-                    .insert(name.clone(), Desk { spec, status, orders, started, watching: Vec::new() });
+                    .insert(name.clone(), Entry { spec, status, orders, started, watching: Vec::new() });
             }
-            let desk = desks.find(&name)?;
-            desk.orders.send(Order::Start(reply)).map_err(|_| anyhow!("the thread of {name} has ended"))?;
+            let entry = entries.find(&name)?;
+            entry.orders.send(Order::Start(reply)).map_err(|_| anyhow!("the thread of {name} has ended"))?;
         }
         answer.recv().with_context(|| format!("the thread of {name} has ended"))??;
-        let mut desks = self.desks()?;
-        if let Some(desk) = desks.services.get_mut(&name)
-            && desk.watching.is_empty()
+        let mut entries = self.entries()?;
+        if let Some(entry) = entries.services.get_mut(&name)
+            && entry.watching.is_empty()
         {
-            desk.watching = watch::begin(&desk.spec, self)?;
+            entry.watching = watch::begin(&entry.spec, self)?;
         }
-        drop(desks);
+        drop(entries);
         self.status(&name)
     }
 
@@ -141,13 +141,13 @@ impl Office {
     pub fn stop(&self, name: &ServiceName) -> Result<ServiceStatus> {
         let (reply, answer) = channel();
         let watching = {
-            let mut desks = self.desks()?;
-            desks
+            let mut entries = self.entries()?;
+            entries
                 .find(name)?
                 .orders
                 .send(Order::Stop(reply))
                 .map_err(|_| anyhow!("the thread of {name} has ended"))?;
-            desks.services.get_mut(name).map(|desk| std::mem::take(&mut desk.watching))
+            entries.services.get_mut(name).map(|entry| std::mem::take(&mut entry.watching))
         };
         drop(watching);
         answer.recv().with_context(|| format!("the thread of {name} has ended"))?;
@@ -161,12 +161,12 @@ impl Office {
     pub fn restart(&self, name: &ServiceName) -> Result<ServiceStatus> {
         let (reply, answer) = channel();
         {
-            let desks = self.desks()?;
-            if desks.closing {
+            let entries = self.entries()?;
+            if entries.closing {
                 bail!("the supervisor is ending");
             }
-            let desk = desks.find(name)?;
-            desk.orders.send(Order::Restart(reply)).map_err(|_| anyhow!("the thread of {name} has ended"))?;
+            let entry = entries.find(name)?;
+            entry.orders.send(Order::Restart(reply)).map_err(|_| anyhow!("the thread of {name} has ended"))?;
         }
         answer.recv().with_context(|| format!("the thread of {name} has ended"))??;
         self.status(name)
@@ -177,12 +177,12 @@ impl Office {
     /// # Errors
     /// When another thread panicked.
     pub fn remove(&self, name: &ServiceName) -> Result<()> {
-        if !self.desks()?.services.contains_key(name) {
+        if !self.entries()?.services.contains_key(name) {
             return Ok(());
         }
         self.stop(name)?;
-        if let Some(desk) = self.desks()?.services.remove(name) {
-            let _ = desk.orders.send(Order::Leave);
+        if let Some(entry) = self.entries()?.services.remove(name) {
+            let _ = entry.orders.send(Order::Leave);
         }
         Ok(())
     }
@@ -220,17 +220,17 @@ impl Office {
     /// When another thread panicked.
     pub fn shutdown(&self) -> Result<()> {
         let mut remaining: BTreeMap<ServiceName, (u64, Vec<ServiceName>, Sender<Order>)> = {
-            let mut desks = self.desks()?;
-            desks.closing = true;
+            let mut entries = self.entries()?;
+            entries.closing = true;
             let watching: Vec<_> =
-                desks.services.values_mut().map(|desk| std::mem::take(&mut desk.watching)).collect();
-            let services = desks.services.iter();
+                entries.services.values_mut().map(|entry| std::mem::take(&mut entry.watching)).collect();
+            let services = entries.services.iter();
             let remaining = services
-                .map(|(name, desk)| {
-                    (name.clone(), (desk.started, desk.spec.after.clone(), desk.orders.clone()))
+                .map(|(name, entry)| {
+                    (name.clone(), (entry.started, entry.spec.after.clone(), entry.orders.clone()))
                 })
                 .collect();
-            drop(desks);
+            drop(entries);
             drop(watching);
             remaining
         };
@@ -252,8 +252,8 @@ impl Office {
     }
 }
 
-impl Desks {
-    fn find(&self, name: &ServiceName) -> Result<&Desk> {
+impl Entries {
+    fn find(&self, name: &ServiceName) -> Result<&Entry> {
         self.services.get(name).with_context(|| {
             let known: Vec<_> = self.services.keys().map(|name| name.0.as_str()).collect();
             format!("no service `{name}`; known here: {}", known.join(", "))

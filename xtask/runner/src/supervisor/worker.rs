@@ -30,14 +30,14 @@ const INHERITED: &[&str] =
 /// What the rest of a group may take to end after its leader has, milliseconds from TERM to KILL.
 const REST_GRACE: Duration = Duration::from_secs(1);
 
-/// What a keeper is told.
+/// What a worker is told.
 pub enum Order {
     /// Starts the process unless it runs. Answers when it has started or could not.
     Start(Sender<Result<()>>),
     Restart(Sender<Result<()>>),
     /// Ends the process; answers with its name when it has ended.
     Stop(Sender<ServiceName>),
-    /// Ends the keeper; the process must have been stopped.
+    /// Ends the worker; the process must have been stopped.
     Leave,
     /// The process of this generation has ended by itself.
     ChildEnded(u64),
@@ -54,14 +54,14 @@ pub fn signal_of(signal: StopSignal) -> Signal {
     }
 }
 
-/// What keepers share.
+/// What workers share.
 #[derive(Clone)]
 pub struct Shared {
     pub events: Arc<Events>,
     pub children: Arc<Mutex<Children>>,
 }
 
-struct Keeper {
+struct Worker {
     spec: ProcessSpec,
     shared: Shared,
     status: Arc<Mutex<ServiceStatus>>,
@@ -102,10 +102,10 @@ pub fn new_status(spec: &ProcessSpec) -> ServiceStatus {
 ///
 /// # Errors
 /// When the system refuses a thread.
-pub fn keep(spec: ProcessSpec, shared: Shared, status: Arc<Mutex<ServiceStatus>>) -> Result<Sender<Order>> {
+pub fn spawn(spec: ProcessSpec, shared: Shared, status: Arc<Mutex<ServiceStatus>>) -> Result<Sender<Order>> {
     let (orders, inbox) = channel();
     let name = format!("keep {}", spec.name);
-    let keeper = Keeper {
+    let worker = Worker {
         spec,
         shared,
         status,
@@ -115,11 +115,11 @@ pub fn keep(spec: ProcessSpec, shared: Shared, status: Arc<Mutex<ServiceStatus>>
         restarts: VecDeque::new(),
         restart_at: None,
     };
-    thread::Builder::new().name(name).spawn(move || keeper.work(&inbox)).context("cannot start a thread")?;
+    thread::Builder::new().name(name).spawn(move || worker.work(&inbox)).context("cannot start a thread")?;
     Ok(orders)
 }
 
-impl Keeper {
+impl Worker {
     fn work(mut self, inbox: &Receiver<Order>) {
         loop {
             let order = match self.restart_at {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use serde_json::json;
+use serde::Serialize;
 
 use super::engine::Engine;
 use super::stand_in::{self, LEFT_OUT, SUITE, StandIn};
@@ -15,13 +15,52 @@ use runner::plan::step::{Condition, OnFailure, Plan, Step, StepId};
 /// Names the plan's lock, journal and logs.
 pub const TARGET: &str = "images";
 
-/// The native calls of the plan.
-pub mod native {
-    pub const INSTALL_TOOLS: &str = "install-tools";
-    pub const CLEAR: &str = "clear-folder";
-    pub const SHELVE: &str = "keep-root-file-system";
-    pub const STAGE: &str = "gather-context";
-    pub const LOCK: &str = "write-stand-in-lock";
+/// The native actions of the plan.
+#[derive(Debug, Clone, Serialize)]
+#[serde(tag = "name", content = "parameters", rename_all = "kebab-case")]
+pub enum MakeStandIns {
+    InstallTools,
+    ClearFolder {
+        folder: PathBuf,
+    },
+    KeepRootFileSystem {
+        made: PathBuf,
+        place: PathBuf,
+        remove: PathBuf,
+    },
+    GatherContext {
+        #[serde(serialize_with = "by_name")]
+        stand_in: &'static StandIn,
+        context: PathBuf,
+        ca: Option<PathBuf>,
+    },
+    WriteStandInLock {
+        stand_ins: Vec<Made>,
+    },
+}
+
+/// A stand-in that the engine has.
+#[derive(Debug, Clone, Serialize)]
+pub struct Made {
+    pub name: &'static str,
+    pub tag: String,
+    pub image_id: Arg,
+}
+
+fn by_name<S: serde::Serializer>(stand_in: &StandIn, to: S) -> Result<S::Ok, S::Error> {
+    to.serialize_str(stand_in.name)
+}
+
+impl Native for MakeStandIns {
+    fn args(&self) -> Vec<&Arg> {
+        match self {
+            Self::WriteStandInLock { stand_ins } => stand_ins.iter().map(|made| &made.image_id).collect(),
+            Self::InstallTools
+            | Self::ClearFolder { .. }
+            | Self::KeepRootFileSystem { .. }
+            | Self::GatherContext { .. } => vec![],
+        }
+    }
 }
 
 /// One stand-in that is to be there.
@@ -67,51 +106,55 @@ pub fn context(folder: &Path, stand_in: &StandIn) -> PathBuf {
 
 /// # Errors
 /// The engine cannot build.
-pub fn plan(wanted: &Wanted<'_>) -> Result<Plan> {
+pub fn plan(wanted: &Wanted<'_>) -> Result<Plan<MakeStandIns>> {
     let missing: Vec<&Chosen> =
         wanted.chosen.iter().filter(|chosen| wanted.refresh || !chosen.present).collect();
     let mut steps = Vec::new();
     if !missing.is_empty() && (wanted.refresh || !wanted.root_present) {
         steps.extend(root_steps(wanted));
     }
-    let root: Vec<StepId> = steps.last().map(|step: &Step| step.id.clone()).into_iter().collect();
+    let root: Vec<StepId> =
+        steps.last().map(|step: &Step<MakeStandIns>| step.id.clone()).into_iter().collect();
     if missing.iter().any(|chosen| chosen.stand_in.wheel.is_some()) {
         steps.push(Step {
-            id: "tools".into(),
-            title: "install the wheels that go into stand-ins".into(),
-            action: native(native::INSTALL_TOOLS, serde_json::Value::Null, BTreeMap::new()),
             time_limit_ms: 1_800_000,
-            ..Step::default()
+            ..Step::new(
+                "tools",
+                "install the wheels that go into stand-ins",
+                Action::Native(MakeStandIns::InstallTools),
+            )
         });
     }
     for chosen in &missing {
         steps.extend(stand_in_steps(wanted, chosen, &root)?);
     }
-    let mut ids = BTreeMap::new();
+    let mut made = Vec::new();
     for chosen in wanted.chosen {
         let built = missing.iter().any(|missing| missing.tag == chosen.tag).then(|| id("build", chosen));
         steps.push(Step {
-            id: id("id", chosen),
-            title: format!("see the {} stand-in", chosen.stand_in.name),
-            action: Action::Exec(Exec {
-                capture_stdout: true,
-                ..wanted.engine.exec(["image", "inspect", "--format", "{{.Id}}", &chosen.tag])
-            }),
             needs: built.into_iter().collect(),
-            ..Step::default()
+            ..Step::new(
+                id("id", chosen),
+                format!("see the {} stand-in", chosen.stand_in.name),
+                Action::Exec(Exec {
+                    capture_stdout: true,
+                    ..wanted.engine.exec(["image", "inspect", "--format", "{{.Id}}", &chosen.tag])
+                }),
+            )
         });
-        ids.insert(chosen.stand_in.name.to_owned(), Arg::output(id("id", chosen), "stdout"));
+        made.push(Made {
+            name: chosen.stand_in.name,
+            tag: chosen.tag.clone(),
+            image_id: Arg::output(id("id", chosen), "stdout"),
+        });
     }
     steps.push(Step {
-        id: "lock".into(),
-        title: "write the lock of the stand-ins".into(),
-        action: native(
-            native::LOCK,
-            json!({ "tags": wanted.chosen.iter().map(|chosen| (chosen.stand_in.name, &chosen.tag)).collect::<BTreeMap<_, _>>() }),
-            ids,
-        ),
         needs: wanted.chosen.iter().map(|chosen| id("id", chosen)).collect(),
-        ..Step::default()
+        ..Step::new(
+            "lock",
+            "write the lock of the stand-ins",
+            Action::Native(MakeStandIns::WriteStandInLock { stand_ins: made }),
+        )
     });
     Ok(Plan {
         intent: "make stand-ins for base images".into(),
@@ -122,12 +165,11 @@ pub fn plan(wanted: &Wanted<'_>) -> Result<Plan> {
 }
 
 /// Debian's root file system: made once, kept in the user's cache, then imported.
-fn root_steps(wanted: &Wanted<'_>) -> Vec<Step> {
+fn root_steps(wanted: &Wanted<'_>) -> Vec<Step<MakeStandIns>> {
     let made = wanted.folder.join("root");
     let part = wanted.folder.join("root.tar");
     let text = |path: &Path| path.display().to_string();
     let there = || (!wanted.refresh).then(|| Condition::Exists(wanted.root_tar.to_owned()));
-    let clear = || native(native::CLEAR, json!({ "folder": made }), BTreeMap::new());
     // In a name space of its own, so that what it mounts is gone however it ends.
     let debootstrap =
         ["--mount", "--propagation", "private", &text(wanted.debootstrap), "--variant=minbase", SUITE]
@@ -150,16 +192,14 @@ fn root_steps(wanted: &Wanted<'_>) -> Vec<Step> {
     };
     vec![
         Step {
-            id: "root-clear".into(),
-            title: "make room for Debian's root file system".into(),
-            action: clear(),
             skip_when: there(),
-            ..Step::default()
+            ..Step::new(
+                "root-clear",
+                "make room for Debian's root file system",
+                Action::Native(MakeStandIns::ClearFolder { folder: made.clone() }),
+            )
         },
         Step {
-            id: "root-debootstrap".into(),
-            title: format!("make Debian's root file system ({SUITE}, minimal)"),
-            action: exec("unshare", debootstrap.collect()),
             needs: vec!["root-clear".into()],
             skip_when: there(),
             time_limit_ms: 1_800_000,
@@ -168,45 +208,48 @@ fn root_steps(wanted: &Wanted<'_>) -> Vec<Step> {
                 wanted.mirror.unwrap_or("Debian's mirror"),
                 made.join("debootstrap/debootstrap.log").display()
             )),
-            ..Step::default()
+            ..Step::new(
+                "root-debootstrap",
+                format!("make Debian's root file system ({SUITE}, minimal)"),
+                exec("unshare", debootstrap.collect()),
+            )
         },
         Step {
-            id: "root-pack".into(),
-            title: "pack the root file system".into(),
-            action: exec("tar", tar.collect()),
             needs: vec!["root-debootstrap".into()],
             skip_when: there(),
-            ..Step::default()
+            ..Step::new("root-pack", "pack the root file system", exec("tar", tar.collect()))
         },
         Step {
-            id: "root-keep".into(),
-            title: "keep the root file system in the cache".into(),
-            action: native(
-                native::SHELVE,
-                json!({ "made": part, "place": wanted.root_tar, "remove": made }),
-                BTreeMap::new(),
-            ),
             needs: vec!["root-pack".into()],
             skip_when: there(),
-            ..Step::default()
+            ..Step::new(
+                "root-keep",
+                "keep the root file system in the cache",
+                Action::Native(MakeStandIns::KeepRootFileSystem {
+                    made: part,
+                    place: wanted.root_tar.to_owned(),
+                    remove: made,
+                }),
+            )
         },
         Step {
-            id: "root-import".into(),
-            title: "import the root file system".into(),
-            action: Action::Exec(wanted.engine.exec([
-                "import",
-                "--change",
-                "CMD [\"bash\"]",
-                &text(wanted.root_tar),
-                wanted.root_tag,
-            ])),
             needs: vec!["root-keep".into()],
-            ..Step::default()
+            ..Step::new(
+                "root-import",
+                "import the root file system",
+                Action::Exec(wanted.engine.exec([
+                    "import",
+                    "--change",
+                    "CMD [\"bash\"]",
+                    &text(wanted.root_tar),
+                    wanted.root_tag,
+                ])),
+            )
         },
     ]
 }
 
-fn stand_in_steps(wanted: &Wanted<'_>, chosen: &Chosen, root: &[StepId]) -> Result<[Step; 2]> {
+fn stand_in_steps(wanted: &Wanted<'_>, chosen: &Chosen, root: &[StepId]) -> Result<[Step<MakeStandIns>; 2]> {
     let context = context(wanted.folder, chosen.stand_in);
     let needs_tools = chosen.stand_in.wheel.is_some().then(|| StepId::from("tools"));
     let mut build = wanted.engine.build()?;
@@ -224,29 +267,27 @@ fn stand_in_steps(wanted: &Wanted<'_>, chosen: &Chosen, root: &[StepId]) -> Resu
     build.args.push(context.display().to_string().into());
     Ok([
         Step {
-            id: id("gather", chosen),
-            title: format!("gather what goes into the {} stand-in", chosen.stand_in.name),
-            action: native(
-                native::STAGE,
-                json!({ "stand_in": chosen.stand_in.name, "context": context, "ca": wanted.ca }),
-                BTreeMap::new(),
-            ),
             needs: needs_tools.into_iter().collect(),
-            ..Step::default()
+            ..Step::new(
+                id("gather", chosen),
+                format!("gather what goes into the {} stand-in", chosen.stand_in.name),
+                Action::Native(MakeStandIns::GatherContext {
+                    stand_in: chosen.stand_in,
+                    context,
+                    ca: wanted.ca.map(Path::to_owned),
+                }),
+            )
         },
         Step {
-            id: id("build", chosen),
-            title: format!("build the {} stand-in ({})", chosen.stand_in.name, chosen.stand_in.reference()),
-            action: Action::Exec(build),
             needs: root.iter().cloned().chain([id("gather", chosen)]).collect(),
             time_limit_ms: 1_800_000,
-            ..Step::default()
+            ..Step::new(
+                id("build", chosen),
+                format!("build the {} stand-in ({})", chosen.stand_in.name, chosen.stand_in.reference()),
+                Action::Exec(build),
+            )
         },
     ])
-}
-
-fn native(name: &str, parameters: serde_json::Value, args: BTreeMap<String, Arg>) -> Action {
-    Action::Native(Native { name: name.to_owned(), parameters, args })
 }
 
 /// The tag of each stand-in and what it is made of. `wheels` gives, by the stand-in's name, the folder name of the
@@ -300,7 +341,7 @@ mod tests {
         }
     }
 
-    fn made(present: bool, root_present: bool, refresh: bool) -> Plan {
+    fn made(present: bool, root_present: bool, refresh: bool) -> Plan<MakeStandIns> {
         let stand_ins: Vec<_> = STAND_INS.iter().collect();
         let wheels = [("node", "nodejs-1".to_owned()), ("postgres", "pg-1".to_owned())].into();
         let chosen = choose(&stand_ins, &wheels, None, "root:1", |_| Ok(present)).unwrap();
@@ -321,7 +362,8 @@ mod tests {
 
     #[test]
     fn only_what_is_missing_is_made() {
-        let ids = |plan: &Plan| plan.steps.iter().map(|step| step.id.0.clone()).collect::<Vec<_>>();
+        let ids =
+            |plan: &Plan<MakeStandIns>| plan.steps.iter().map(|step| step.id.0.clone()).collect::<Vec<_>>();
         assert_eq!(ids(&made(true, true, false)), ["id-node", "id-postgres", "id-haproxy", "lock"]);
         assert!(!ids(&made(false, true, false)).contains(&"root-debootstrap".to_owned()));
         for plan in [made(false, false, false), made(true, true, true)] {

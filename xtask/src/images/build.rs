@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use anyhow::Result;
-use serde_json::json;
+use serde::Serialize;
 use vocabulary::model::{Image, Platform};
 
 use super::dockerfile;
@@ -14,17 +14,44 @@ use runner::plan::action::{Action, Exec, Native};
 use runner::plan::argument::Arg;
 use runner::plan::step::{OnFailure, Plan, Step, StepId};
 
-/// The native calls of the plan.
-pub mod native {
-    pub const MEASURE: &str = "measure-image";
-    pub const RECORD: &str = "write-built-lock";
+/// The native actions of the plan.
+#[derive(Debug, Clone, Serialize)]
+#[serde(tag = "name", content = "parameters", rename_all = "kebab-case")]
+pub enum BuildImages {
+    /// Puts out what [`Measured`] holds.
+    MeasureImage { image: String },
+    WriteBuiltLock {
+        target: &'static str,
+        dockerfile: &'static str,
+        tag: String,
+        stand_ins: Vec<String>,
+        measured: Box<Measured>,
+    },
+}
+
+/// Outputs of [`BuildImages::MeasureImage`].
+#[derive(Debug, Clone, Serialize)]
+pub struct Measured {
+    pub image_id: Arg,
+    pub content_digest: Arg,
+    pub bytes: Arg,
+    pub layers: Arg,
+}
+
+impl Native for BuildImages {
+    fn args(&self) -> Vec<&Arg> {
+        match self {
+            Self::MeasureImage { .. } => vec![],
+            Self::WriteBuiltLock { measured, .. } => {
+                let Measured { image_id, content_digest, bytes, layers } = measured.as_ref();
+                vec![image_id, content_digest, bytes, layers]
+            }
+        }
+    }
 }
 
 /// The label of an image that is built on stand-ins; its value names what they stand for.
 pub const ON_STAND_INS: &str = "flowship.built-on-stand-ins";
-
-/// What [`native::MEASURE`] puts out.
-pub const MEASURED: [&str; 4] = ["image_id", "content_digest", "bytes", "layers"];
 
 /// An image that the platform builds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -157,44 +184,44 @@ pub fn command(engine: &Engine, root: &Path, build: &Build, no_cache: bool) -> R
 
 /// # Errors
 /// The engine cannot build.
-pub fn plan(engine: &Engine, root: &Path, builds: &[Build], no_cache: bool) -> Result<Plan> {
+pub fn plan(engine: &Engine, root: &Path, builds: &[Build], no_cache: bool) -> Result<Plan<BuildImages>> {
     let mut steps = Vec::new();
     for build in builds {
         let target = build.wanted.target;
         let build_id = StepId(format!("build-{target}"));
         let measure_id = StepId(format!("measure-{target}"));
+        let measured = |key: &str| Arg::output(measure_id.clone(), key);
         let exec = command(engine, root, build, no_cache)?;
         steps.push(Step {
-            id: build_id.clone(),
-            title: format!("build {}", build.tag),
-            action: Action::Exec(exec),
             time_limit_ms: 3_600_000,
-            ..Step::default()
+            ..Step::new(build_id.clone(), format!("build {}", build.tag), Action::Exec(exec))
         });
         steps.push(Step {
-            id: measure_id.clone(),
-            title: format!("measure {}", build.tag),
-            action: Action::Native(Native {
-                name: native::MEASURE.into(),
-                parameters: json!({ "image": build.tag }),
-                args: BTreeMap::new(),
-            }),
             needs: vec![build_id],
-            ..Step::default()
+            ..Step::new(
+                measure_id.clone(),
+                format!("measure {}", build.tag),
+                Action::Native(BuildImages::MeasureImage { image: build.tag.clone() }),
+            )
         });
         steps.push(Step {
-            id: StepId(format!("record-{target}")),
-            title: format!("write down {}", build.tag),
-            action: Action::Native(Native {
-                name: native::RECORD.into(),
-                parameters: json!({
-                    "target": target, "dockerfile": build.wanted.dockerfile, "tag": build.tag,
-                    "stand_ins": build.stand_ins,
+            needs: vec![measure_id.clone()],
+            ..Step::new(
+                StepId(format!("record-{target}")),
+                format!("write down {}", build.tag),
+                Action::Native(BuildImages::WriteBuiltLock {
+                    target,
+                    dockerfile: build.wanted.dockerfile,
+                    tag: build.tag.clone(),
+                    stand_ins: build.stand_ins.clone(),
+                    measured: Box::new(Measured {
+                        image_id: measured("image_id"),
+                        content_digest: measured("content_digest"),
+                        bytes: measured("bytes"),
+                        layers: measured("layers"),
+                    }),
                 }),
-                args: MEASURED.map(|key| (key.to_owned(), Arg::output(measure_id.clone(), key))).into(),
-            }),
-            needs: vec![measure_id],
-            ..Step::default()
+            )
         });
     }
     Ok(Plan {

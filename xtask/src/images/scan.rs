@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::engine::Engine;
 use super::locks::BuiltImage;
@@ -13,12 +13,16 @@ use runner::plan::action::{Action, Exec, Native};
 use runner::plan::argument::Arg;
 use runner::plan::step::{OnFailure, Plan, Step, StepId};
 
-/// The native calls of the plan.
-pub mod native {
-    pub const INSTALL_TOOLS: &str = "install-scanners";
-    pub const CLEAR: &str = "clear-folder";
-    pub const UNPACK: &str = "unpack-layers";
+/// The native actions of the plan.
+#[derive(Debug, Clone, Serialize)]
+#[serde(tag = "name", content = "parameters", rename_all = "kebab-case")]
+pub enum ScanImages {
+    InstallScanners,
+    ClearFolder { folder: PathBuf },
+    UnpackLayers { archive: PathBuf, folder: PathBuf },
 }
+
+impl Native for ScanImages {}
 
 /// Files beyond this many bytes are not looked through for secrets: they are programs and databases.
 pub const LARGEST_TEXT: u64 = 2 * 1024 * 1024;
@@ -36,6 +40,7 @@ pub struct Scanners {
 /// Where things of one image are put.
 #[derive(Debug, Clone)]
 pub struct Places {
+    pub folder: PathBuf,
     pub archive: PathBuf,
     pub layers: PathBuf,
     pub secrets: PathBuf,
@@ -51,6 +56,7 @@ pub fn places(folder: &Path, target: &str) -> Places {
         secrets: folder.join("gitleaks.json"),
         sbom: folder.join("sbom.cdx.json"),
         vulnerabilities: folder.join("vulnerabilities.json"),
+        folder,
     }
 }
 
@@ -64,13 +70,16 @@ pub fn lint_step(dockerfile: &str) -> StepId {
     format!("lint-{name}").into()
 }
 
-pub fn plan(engine: &Engine, scanners: &Scanners, root: &Path, folder: &Path, images: &[BuiltImage]) -> Plan {
+pub fn plan(
+    engine: &Engine,
+    scanners: &Scanners,
+    root: &Path,
+    folder: &Path,
+    images: &[BuiltImage],
+) -> Plan<ScanImages> {
     let mut steps = vec![Step {
-        id: "tools".into(),
-        title: "install the scanners".into(),
-        action: native(native::INSTALL_TOOLS, Value::Null),
         time_limit_ms: 1_800_000,
-        ..Step::default()
+        ..Step::new("tools", "install the scanners", Action::Native(ScanImages::InstallScanners))
     }];
     let dockerfiles: BTreeSet<&str> = images.iter().map(|image| image.dockerfile.as_str()).collect();
     for dockerfile in dockerfiles {
@@ -87,14 +96,15 @@ pub fn plan(engine: &Engine, scanners: &Scanners, root: &Path, folder: &Path, im
             &file,
         ];
         steps.push(Step {
-            id: lint_step(dockerfile),
-            title: format!("lint {dockerfile}"),
-            action: Action::Exec(Exec {
-                capture_stdout: true,
-                ..run(&scanners.hadolint, &options, BTreeMap::new())
-            }),
             needs: vec!["tools".into()],
-            ..Step::default()
+            ..Step::new(
+                lint_step(dockerfile),
+                format!("lint {dockerfile}"),
+                Action::Exec(Exec {
+                    capture_stdout: true,
+                    ..run(&scanners.hadolint, &options, BTreeMap::new())
+                }),
+            )
         });
     }
     for image in images {
@@ -108,99 +118,105 @@ pub fn plan(engine: &Engine, scanners: &Scanners, root: &Path, folder: &Path, im
     }
 }
 
-fn image_steps(engine: &Engine, scanners: &Scanners, folder: &Path, image: &BuiltImage) -> Vec<Step> {
+fn image_steps(
+    engine: &Engine,
+    scanners: &Scanners,
+    folder: &Path,
+    image: &BuiltImage,
+) -> Vec<Step<ScanImages>> {
     let (target, places) = (&image.target, places(folder, &image.target));
     let text = |path: &Path| path.display().to_string();
     let id = |part: &str| StepId(format!("{part}-{target}"));
     let mut steps = vec![
+        Step::new(
+            id("clear"),
+            format!("make room for {target}"),
+            Action::Native(ScanImages::ClearFolder { folder: places.folder.clone() }),
+        ),
         Step {
-            id: id("clear"),
-            title: format!("make room for {target}"),
-            action: native(native::CLEAR, json!({ "folder": places.archive.parent() })),
-            ..Step::default()
-        },
-        Step {
-            id: id("save"),
-            title: format!("save {target}"),
-            action: Action::Exec(engine.exec([
-                "image",
-                "save",
-                "--output",
-                &text(&places.archive),
-                &image.tag,
-            ])),
             needs: vec![id("clear")],
-            ..Step::default()
+            ..Step::new(
+                id("save"),
+                format!("save {target}"),
+                Action::Exec(engine.exec(["image", "save", "--output", &text(&places.archive), &image.tag])),
+            )
         },
         Step {
-            id: id("unpack"),
-            title: format!("unpack the layers of {target}"),
-            action: native(native::UNPACK, json!({ "archive": places.archive, "folder": places.layers })),
             needs: vec![id("save")],
-            ..Step::default()
+            ..Step::new(
+                id("unpack"),
+                format!("unpack the layers of {target}"),
+                Action::Native(ScanImages::UnpackLayers {
+                    archive: places.archive.clone(),
+                    folder: places.layers.clone(),
+                }),
+            )
         },
         Step {
-            id: id("secrets"),
-            title: format!("look for secrets in {target}"),
-            action: Action::Exec(run(
-                &scanners.gitleaks,
-                &[
-                    "dir",
-                    "--no-banner",
-                    "--no-color",
-                    "--redact=100",
-                    "--exit-code=0",
-                    "--report-format=json",
-                    "--report-path",
-                    &text(&places.secrets),
-                    &text(&places.layers),
-                ],
-                BTreeMap::new(),
-            )),
             needs: vec!["tools".into(), id("unpack")],
-            ..Step::default()
+            ..Step::new(
+                id("secrets"),
+                format!("look for secrets in {target}"),
+                Action::Exec(run(
+                    &scanners.gitleaks,
+                    &[
+                        "dir",
+                        "--no-banner",
+                        "--no-color",
+                        "--redact=100",
+                        "--exit-code=0",
+                        "--report-format=json",
+                        "--report-path",
+                        &text(&places.secrets),
+                        &text(&places.layers),
+                    ],
+                    BTreeMap::new(),
+                )),
+            )
         },
         Step {
-            id: id("sbom"),
-            title: format!("list what {target} consists of"),
-            action: Action::Exec(run(
-                &scanners.syft,
-                &[
-                    "scan",
-                    &format!("docker-archive:{}", text(&places.archive)),
-                    "--output",
-                    &format!("cyclonedx-json={}", text(&places.sbom)),
-                ],
-                [("SYFT_CHECK_FOR_APP_UPDATE".to_owned(), Arg::from("false"))].into(),
-            )),
             needs: vec!["tools".into(), id("save")],
-            ..Step::default()
+            ..Step::new(
+                id("sbom"),
+                format!("list what {target} consists of"),
+                Action::Exec(run(
+                    &scanners.syft,
+                    &[
+                        "scan",
+                        &format!("docker-archive:{}", text(&places.archive)),
+                        "--output",
+                        &format!("cyclonedx-json={}", text(&places.sbom)),
+                    ],
+                    [("SYFT_CHECK_FOR_APP_UPDATE".to_owned(), Arg::from("false"))].into(),
+                )),
+            )
         },
     ];
     if let Some(grype) = &scanners.grype {
         steps.push(Step {
-            id: id("vulnerabilities"),
-            title: format!("look for known vulnerabilities in {target}"),
-            action: Action::Exec(Exec {
-                program: text(grype),
-                args: [
-                    "--output",
-                    "json",
-                    "--file",
-                    &text(&places.vulnerabilities),
-                    &format!("sbom:{}", text(&places.sbom)),
-                ]
-                .map(Arg::from)
-                .into(),
-                env: [
-                    ("GRYPE_CHECK_FOR_APP_UPDATE".to_owned(), Arg::from("false")),
-                    ("GRYPE_DB_AUTO_UPDATE".to_owned(), Arg::from("false")),
-                ]
-                .into(),
-                ..Exec::default()
-            }),
             needs: vec![id("sbom")],
-            ..Step::default()
+            ..Step::new(
+                id("vulnerabilities"),
+                format!("look for known vulnerabilities in {target}"),
+                Action::Exec(Exec {
+                    program: text(grype),
+                    args: [
+                        "--output",
+                        "json",
+                        "--file",
+                        &text(&places.vulnerabilities),
+                        &format!("sbom:{}", text(&places.sbom)),
+                    ]
+                    .map(Arg::from)
+                    .into(),
+                    env: [
+                        ("GRYPE_CHECK_FOR_APP_UPDATE".to_owned(), Arg::from("false")),
+                        ("GRYPE_DB_AUTO_UPDATE".to_owned(), Arg::from("false")),
+                    ]
+                    .into(),
+                    ..Exec::default()
+                }),
+            )
         });
     }
     steps
@@ -214,10 +230,6 @@ fn run(invocation: &Invocation, options: &[&str], env: BTreeMap<String, Arg>) ->
         env,
         ..Exec::default()
     }
-}
-
-fn native(name: &str, parameters: Value) -> Action {
-    Action::Native(Native { name: name.to_owned(), parameters, args: BTreeMap::new() })
 }
 
 /// How a check ended.
@@ -314,6 +326,8 @@ fn text<'a>(value: &'a Value, key: &str) -> &'a str {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]

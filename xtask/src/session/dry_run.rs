@@ -4,10 +4,11 @@ use anyhow::Result;
 
 use crate::context::Context;
 use foundation::stdout;
+use runner::plan::action::Native;
 use runner::plan::step::Plan;
 
 /// # Errors
 /// It cannot be written.
-pub fn show(context: &Context, plan: &Plan) -> Result<()> {
+pub fn show<N: Native>(context: &Context, plan: &Plan<N>) -> Result<()> {
     if context.json { stdout::json(plan) } else { stdout::text(&plan.text()) }
 }

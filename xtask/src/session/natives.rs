@@ -2,30 +2,27 @@
 
 use std::fs;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Result, bail};
 
 use super::opened::Opened;
-use crate::engines::process::lower::{PROGRAMS, native};
+use crate::engines::process::lower::BringUp;
 use crate::engines::process::secret_files;
 use crate::judging::{code, flows};
-use crate::session::step_progress::Shown;
 use crate::tools::NpmProject;
 use crate::tools::programs::tools;
 use foundation::files;
 use judges::checks::flows::code::Text;
 use judges::checks::flows::{Finding, Rule};
 use runner::plan::mask::Outputs;
-use runner::plan::perform::Call;
-use runner::plan::show::Show;
+use runner::plan::perform::StepContext;
 
-/// Carries one native step out.
+/// Carries one native action out.
 ///
 /// # Errors
 /// As the step's own work says.
-pub fn perform(opened: &Opened, show: &Show, call: &Call<'_>) -> Result<Outputs> {
-    let progress = Shown { show, call };
-    match call.name {
-        native::CHECK_FLOWS => {
+pub fn perform(opened: &Opened, action: &BringUp, step: &StepContext) -> Result<Outputs> {
+    match action {
+        BringUp::CheckFlows => {
             let root = &opened.instance.root;
             let engines = |texts: &[Text<'_>]| {
                 code::judge(&opened.toolbox, root, texts).map_err(|error| format!("{error:#}"))
@@ -35,33 +32,30 @@ pub fn perform(opened: &Opened, show: &Show, call: &Call<'_>) -> Result<Outputs>
             let (errors, warnings): (Vec<_>, Vec<_>) =
                 flows::judge(root, None, Some(&engines))?.into_iter().partition(refuses);
             for warning in warnings {
-                call.desk.log.line(&warning.to_string());
+                step.log.line(&warning.to_string());
             }
             if !errors.is_empty() {
                 let lines: Vec<_> = errors.iter().map(|finding| format!("\n  {finding}")).collect();
                 bail!("the flows would not run as they are:{}", lines.concat());
             }
         }
-        native::INSTALL_TOOLS => {
-            let programs = call.parameters[PROGRAMS].as_array().context("the step names no programs")?;
-            let names = programs.iter().filter_map(serde_json::Value::as_str);
-            opened.toolbox.ensure(&tools(names)?, &progress)?;
+        BringUp::InstallTools { programs } => {
+            opened.toolbox.ensure(&tools(programs.iter().copied())?, step)?;
         }
-        native::INSTALL_MODULES => {
+        BringUp::InstallModules => {
             let folder = opened.instance.root.join("flows");
-            opened.toolbox.npm_modules(NpmProject { folder: &folder }, &progress)?;
+            opened.toolbox.npm_modules(NpmProject { folder: &folder }, step)?;
         }
-        native::MAKE_SECRETS => {
+        BringUp::MakeSecrets => {
             let units = opened.units();
             for secret in secret_files::ensure(&opened.resolver(&units))? {
-                call.desk.log.line(&format!("made {secret}"));
+                step.log.line(&format!("made {secret}"));
             }
             if opened.containers.is_some() {
                 secret_files::open_to_containers(&opened.resolver(&units))?;
             }
         }
-        native::RECORD => record(opened)?,
-        other => bail!("no native step is called {other}"),
+        BringUp::RecordInstance => record(opened)?,
     }
     Ok(Outputs::new())
 }

@@ -13,7 +13,7 @@ use super::containers::{self, Containers};
 use crate::context::Context;
 use crate::engines::compose::lower as compose;
 use crate::engines::process::instance::{Instance, Record, Socket, Unit, record_of, sockets, units};
-use crate::engines::process::lower::{Inspect, Surroundings, bring_up};
+use crate::engines::process::lower::{BringUp, Inspect, Surroundings, bring_up};
 use crate::engines::process::ports;
 use crate::engines::process::resolve::Resolver;
 use crate::platform::{node_red, platform};
@@ -124,7 +124,7 @@ impl Opened {
     }
 
     /// The plan that brings it up.
-    pub fn plan(&self, watches: bool, inspects: bool) -> Plan {
+    pub fn plan(&self, watches: bool, inspects: bool) -> Plan<BringUp> {
         let units = self.units();
         if let Some(containers) = &self.containers {
             return compose::bring_up(&compose::Surroundings {

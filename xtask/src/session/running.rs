@@ -12,16 +12,16 @@ use super::opened::{Opened, recorded};
 use crate::context::Context;
 use crate::engines::compose::lower as compose;
 use crate::engines::process::instance::{Record, supervisor_of};
-use crate::engines::process::{lower, secret_files};
+use crate::engines::process::lower::{self, BringUp};
+use crate::engines::process::secret_files;
 use crate::platform::platform;
 use crate::tools::Toolbox;
-use foundation::called::command_line;
 use foundation::exit::refused;
 use foundation::interrupt::Interrupt;
 use runner::plan::lock;
-use runner::plan::perform::{Hands, NoHands};
+use runner::plan::perform::StepContext;
 use runner::plan::report::{Outcome, Report};
-use runner::plan::runner::{Runner, cores};
+use runner::plan::runner::Runner;
 use runner::plan::show::Show;
 use runner::plan::step::Plan;
 use runner::supervisor::{Client, Link, Recovered, recover as recover_supervisor};
@@ -108,14 +108,13 @@ pub fn client(context: &Context, target: &str) -> Result<Client> {
 pub fn bring_up(
     context: &Context,
     opened: &Opened,
-    plan: &Plan,
+    plan: &Plan<BringUp>,
     show: &Show,
     interrupt: &Interrupt,
 ) -> Result<Report> {
     secret_files::given(&opened.resolver(&opened.units()))?;
-    let native = |call: &runner::plan::perform::Call<'_>| natives::perform(opened, show, call);
-    let hands = Hands { native: &native, supervision: &Link };
-    let report = runner(context, show, interrupt, hands).run(plan)?;
+    let native = |action: &BringUp, step: &StepContext| natives::perform(opened, action, step);
+    let report = runner(Runner::new(context.state(), interrupt.clone(), &native), show).run(plan)?;
     if report.outcome == Outcome::Done
         && let Some(client) = Client::connect(&supervisor(context, &opened.target))?
     {
@@ -175,20 +174,11 @@ pub fn plan_down(context: &Context, target: &str, data: Data) -> Result<Plan> {
 /// # Errors
 /// When something cannot be ended.
 pub fn take_down(context: &Context, plan: &Plan, show: &Show, interrupt: &Interrupt) -> Result<()> {
-    let hands = Hands { supervision: &Link, ..NoHands::hands() };
-    runner(context, show, interrupt, hands).run(plan)?.into_result()
+    runner(Runner::without_native(context.state(), interrupt.clone()), show).run(plan)?.into_result()
 }
 
-fn runner<'a>(context: &'a Context, show: &Show, interrupt: &Interrupt, hands: Hands<'a>) -> Runner<'a> {
-    Runner {
-        state: context.state(),
-        command: command_line(),
-        // Most steps of a plan wait for something else than a processor.
-        jobs: cores().max(4),
-        keep_going: false,
-        grace_ms: GRACE_MS,
-        interrupt: interrupt.clone(),
-        show: show.clone(),
-        hands,
-    }
+fn runner<'a, N>(runner: Runner<'a, N>, show: &Show) -> Runner<'a, N> {
+    // Most steps of a plan wait for something else than a processor.
+    let jobs = runner.jobs.max(4);
+    Runner { jobs, grace_ms: GRACE_MS, show: show.clone(), supervision: Some(&Link), ..runner }
 }

@@ -1,18 +1,11 @@
 //! Installing as part of a plan, shown as lines of its step.
 
 use crate::tools::Progress;
-use runner::plan::perform::Call;
-use runner::plan::show::Show;
+use runner::plan::perform::StepContext;
 
-/// Where the lines go.
-pub struct Shown<'a> {
-    pub show: &'a Show,
-    pub call: &'a Call<'a>,
-}
-
-impl Progress for Shown<'_> {
+impl Progress for StepContext<'_> {
     fn started(&self, subject: &str, text: &str) {
-        self.call.desk.log.line(&format!("{subject}: {text}"));
+        self.log.line(&format!("{subject}: {text}"));
         self.show.say(&format!("  {subject}: {text}"));
     }
 
@@ -26,16 +19,16 @@ impl Progress for Shown<'_> {
 
     fn finished(&self, subject: &str, text: &str) {
         self.show.settled(subject);
-        self.call.desk.log.line(&format!("{subject}: {text}"));
+        self.log.line(&format!("{subject}: {text}"));
         self.show.say(&format!("  {subject}: {text}"));
     }
 
     fn failed(&self, subject: &str) {
         self.show.settled(subject);
-        self.call.desk.log.line(&format!("{subject}: failed"));
+        self.log.line(&format!("{subject}: failed"));
     }
 
     fn cancelled(&self) -> bool {
-        (self.call.desk.stop)()
+        (self.stop)()
     }
 }

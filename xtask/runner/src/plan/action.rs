@@ -8,22 +8,16 @@ use serde::{Deserialize, Serialize};
 use super::argument::Arg;
 use super::service::{ProcessSpec, ServiceName};
 
-/// What a step does. Closed on purpose: what cannot be said here is a [`Native`] call, named and with data.
+/// What a step does. Closed on purpose: what cannot be said here is a [`Native`] action of the plan's command.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Action {
+pub enum Action<N = NoNative> {
     Exec(Exec),
     Http(Http),
     Write(Write),
     WaitFor(WaitFor),
     Supervise(Supervise),
-    Native(Native),
-}
-
-impl Default for Action {
-    fn default() -> Self {
-        Self::Native(Native::default())
-    }
+    Native(N),
 }
 
 /// Runs a program in a process group of its own and waits for it; whatever is left of the group is ended with it.
@@ -150,14 +144,20 @@ pub enum ServiceRequest {
     Shutdown,
 }
 
-/// A call of a function that the command hands to the runner, for what has no program.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Native {
-    pub name: String,
-    #[serde(default, skip_serializing_if = "serde_json::Value::is_null")]
-    pub parameters: serde_json::Value,
-    /// Outputs and secrets that the function needs, by the names it knows them by.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub args: BTreeMap<String, Arg>,
+/// What a command does in this process, because no program does it: an enum with a variant for each action and its
+/// parameters as fields. The command hands the function that carries them out to the [`super::runner::Runner`].
+///
+/// Plans are printed, hashed and logged with `{"name": .., "parameters": ..}`, so an implementation is
+/// `#[serde(tag = "name", content = "parameters", rename_all = "kebab-case")]`.
+pub trait Native: Serialize + Sync {
+    /// Every argument among its fields that is not a literal: only these may be resolved when it runs.
+    fn args(&self) -> Vec<&Arg> {
+        Vec::new()
+    }
 }
+
+/// The native actions of a plan that has none.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum NoNative {}
+
+impl Native for NoNative {}

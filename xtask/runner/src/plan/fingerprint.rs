@@ -7,35 +7,43 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result};
 use serde::Serialize;
 
+use super::action::Native;
 use super::mask::Outputs;
 use super::step::{Plan, Step, StepId};
 use foundation::digest::Hasher;
 
 /// Fingerprint of a whole plan, as data.
-pub fn of_plan(plan: &Plan) -> String {
+///
+/// # Errors
+/// When it cannot be written as JSON, such as a path that is not Unicode.
+pub fn of_plan<N: Serialize>(plan: &Plan<N>) -> Result<String> {
     let mut hash = Hasher::default();
-    add(&mut hash, plan);
-    hash.finish()
+    add(&mut hash, plan)?;
+    Ok(hash.finish())
 }
 
 /// Fingerprint of a step that is about to run: its action, the outputs it uses, the contents of what it reads, and
 /// `needed`, the fingerprints of the journaled steps it needs. Secrets count by name and file, not by value.
 ///
 /// # Errors
-/// When something it reads cannot be read. What is missing counts as missing.
-pub fn of_step(step: &Step, outputs: &BTreeMap<StepId, Outputs>, needed: &[&str]) -> Result<String> {
+/// When something it reads cannot be read, or its action cannot be written as JSON. What is missing counts as missing.
+pub fn of_step<N: Native>(
+    step: &Step<N>,
+    outputs: &BTreeMap<StepId, Outputs>,
+    needed: &[&str],
+) -> Result<String> {
     let mut hash = Hasher::default();
-    add(&mut hash, &step.action);
+    add(&mut hash, &step.action)?;
     for from in step.action.outputs() {
-        add(&mut hash, &outputs.get(&from.step).and_then(|of_step| of_step.get(&from.key)));
+        add(&mut hash, &outputs.get(&from.step).and_then(|of_step| of_step.get(&from.key)))?;
     }
     for path in &step.reads {
         for file in files_below(path)? {
-            add(&mut hash, &file);
+            add(&mut hash, &file)?;
             hash.part(fs::read(&file).with_context(|| format!("cannot read {}", file.display()))?);
         }
     }
-    add(&mut hash, &needed);
+    add(&mut hash, &needed)?;
     Ok(hash.finish())
 }
 
@@ -53,7 +61,7 @@ fn files_below(path: &Path) -> Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-fn add(hash: &mut Hasher, value: &impl Serialize) {
-    // Plans are made of strings, numbers and lists: they always serialise.
-    hash.part(serde_json::to_vec(value).unwrap_or_default());
+fn add(hash: &mut Hasher, value: &impl Serialize) -> Result<()> {
+    hash.part(serde_json::to_vec(value).context("a step cannot be written as JSON")?);
+    Ok(())
 }

@@ -17,6 +17,7 @@ use super::log::StepLog;
 use super::mask::{Mask, Outputs, Resolved};
 use super::probe;
 use super::service::ServiceName;
+use super::show::Show;
 use super::step::StepId;
 use foundation::clock::spell;
 use foundation::files;
@@ -40,7 +41,7 @@ impl std::fmt::Display for Stopped {
 impl std::error::Error for Stopped {}
 
 /// What an action may use while it is under way.
-pub struct Desk<'a> {
+pub struct StepContext<'a> {
     pub mask: &'a Mask,
     /// Of the steps that ran.
     pub outputs: &'a BTreeMap<StepId, Outputs>,
@@ -51,24 +52,12 @@ pub struct Desk<'a> {
     pub stop: &'a (dyn Fn() -> bool + Sync),
     /// From TERM to KILL.
     pub grace: Duration,
-    pub hands: Hands<'a>,
+    pub show: &'a Show,
+    pub supervision: Option<&'a dyn Supervision>,
 }
 
-/// What a command lends to the runner.
-#[derive(Clone, Copy)]
-pub struct Hands<'a> {
-    /// Does the native calls.
-    pub native: &'a (dyn Fn(&Call) -> Result<Outputs> + Sync),
-    pub supervision: &'a dyn Supervision,
-}
-
-/// A native call, its arguments known.
-pub struct Call<'a> {
-    pub name: &'a str,
-    pub parameters: &'a serde_json::Value,
-    pub args: BTreeMap<String, Resolved>,
-    pub desk: &'a Desk<'a>,
-}
+/// Carries out one native action.
+pub type Perform<'a, N> = dyn Fn(&N, &StepContext) -> Result<Outputs> + Sync + 'a;
 
 /// The way to a supervisor.
 pub trait Supervision: Sync {
@@ -76,74 +65,47 @@ pub trait Supervision: Sync {
     ///
     /// # Errors
     /// When the supervisor cannot be reached or refuses.
-    fn request(&self, state: &Path, request: &ServiceRequest, desk: &Desk) -> Result<Outputs>;
+    fn request(&self, state: &Path, request: &ServiceRequest, context: &StepContext) -> Result<Outputs>;
 
     /// Waits until the service is healthy.
     ///
     /// # Errors
-    /// When it has failed, or is not healthy by the desk's deadline; with the tail of its log.
-    fn await_healthy(&self, state: &Path, service: &ServiceName, desk: &Desk) -> Result<()>;
-}
-
-/// Stands where no supervisor and no native call is expected.
-#[derive(Debug, Clone, Copy)]
-pub struct NoHands;
-
-impl NoHands {
-    /// Hands that refuse everything.
-    pub fn hands() -> Hands<'static> {
-        Hands {
-            native: &|call| bail!("nothing here can do the native call `{}`", call.name),
-            supervision: &Self,
-        }
-    }
-}
-
-impl Supervision for NoHands {
-    fn request(&self, state: &Path, _: &ServiceRequest, _: &Desk) -> Result<Outputs> {
-        bail!("nothing here can reach the supervisor of {}", state.display())
-    }
-
-    fn await_healthy(&self, state: &Path, _: &ServiceName, _: &Desk) -> Result<()> {
-        bail!("nothing here can reach the supervisor of {}", state.display())
-    }
+    /// When it has failed, or is not healthy by the step's deadline; with the tail of its log.
+    fn await_healthy(&self, state: &Path, service: &ServiceName, context: &StepContext) -> Result<()>;
 }
 
 /// Does `action`; what it put out.
 ///
 /// # Errors
 /// When it fails or its time is over; [`Stopped`] when it was stopped.
-pub fn perform(action: &Action, desk: &Desk) -> Result<Outputs> {
+pub fn perform<N>(action: &Action<N>, context: &StepContext, native: &Perform<'_, N>) -> Result<Outputs> {
     let done = match action {
-        Action::Exec(exec) => run_program(exec, desk),
-        Action::Http(http) => send_request(http, desk),
-        Action::Write(write) => write_file(write, desk),
-        Action::WaitFor(wait) => wait_for(wait, desk),
+        Action::Exec(exec) => run_program(exec, context),
+        Action::Http(http) => send_request(http, context),
+        Action::Write(write) => write_file(write, context),
+        Action::WaitFor(wait) => wait_for(wait, context),
         Action::Supervise(supervise) => {
             let request = match &supervise.request {
                 ServiceRequest::Start(spec) => {
                     let mut spec = spec.clone();
                     for arg in spec.argv.iter_mut().chain(spec.env.values_mut()) {
-                        insert_outputs(arg, desk)?;
+                        insert_outputs(arg, context)?;
                     }
                     ServiceRequest::Start(spec)
                 }
                 other => other.clone(),
             };
-            desk.hands.supervision.request(&supervise.state, &request, desk)
+            context.supervision(&supervise.state)?.request(&supervise.state, &request, context)
         }
-        Action::Native(native) => {
-            let args = desk.resolve_all(&native.args)?;
-            (desk.hands.native)(&Call { name: &native.name, parameters: &native.parameters, args, desk })
-        }
+        Action::Native(action) => native(action, context),
     };
     match done {
-        Err(_) if (desk.stop)() => Err(Stopped.into()),
+        Err(_) if (context.stop)() => Err(Stopped.into()),
         done => done,
     }
 }
 
-impl Desk<'_> {
+impl StepContext<'_> {
     /// The value of an argument.
     ///
     /// # Errors
@@ -156,6 +118,11 @@ impl Desk<'_> {
         args.iter().map(|(name, arg)| Ok((name.clone(), self.resolve(arg)?))).collect()
     }
 
+    fn supervision(&self, state: &Path) -> Result<&dyn Supervision> {
+        self.supervision
+            .with_context(|| format!("nothing here can reach the supervisor of {}", state.display()))
+    }
+
     fn log_lines(&self) -> Sink {
         let log = Arc::clone(&self.log);
         Arc::new(move |line| log.line(line))
@@ -163,36 +130,36 @@ impl Desk<'_> {
 }
 
 /// Outputs become literals; secrets stay references, because a supervisor reads them itself.
-fn insert_outputs(arg: &mut Arg, desk: &Desk) -> Result<()> {
+fn insert_outputs(arg: &mut Arg, context: &StepContext) -> Result<()> {
     match arg {
-        Arg::Output(_) => *arg = Arg::Literal(desk.resolve(arg)?.expose().to_owned()),
-        Arg::Joined(parts) => parts.iter_mut().try_for_each(|part| insert_outputs(part, desk))?,
+        Arg::Output(_) => *arg = Arg::Literal(context.resolve(arg)?.expose().to_owned()),
+        Arg::Joined(parts) => parts.iter_mut().try_for_each(|part| insert_outputs(part, context))?,
         Arg::Literal(_) | Arg::Secret(_) => {}
     }
     Ok(())
 }
 
-fn run_program(exec: &Exec, desk: &Desk) -> Result<Outputs> {
+fn run_program(exec: &Exec, context: &StepContext) -> Result<Outputs> {
     let left_by_program = files::temporary::file()?;
     if let Some(user) = exec.user {
         std::os::unix::fs::chown(left_by_program.path(), Some(user.uid), Some(user.gid))
             .context("cannot give the file for outputs to the user")?;
     }
-    let mut argv = vec![desk.resolve(&exec.program.as_str().into())?];
-    argv.extend(exec.args.iter().map(|arg| desk.resolve(arg)).collect::<Result<Vec<_>>>()?);
-    let mut env = desk.resolve_all(&exec.env)?;
+    let mut argv = vec![context.resolve(&exec.program.as_str().into())?];
+    argv.extend(exec.args.iter().map(|arg| context.resolve(arg)).collect::<Result<Vec<_>>>()?);
+    let mut env = context.resolve_all(&exec.env)?;
     let path = left_by_program.path().to_string_lossy().into_owned();
-    env.insert(OUTPUT_FILE.to_owned(), desk.resolve(&path.into())?);
-    env.insert(leftovers::MARK.to_owned(), desk.resolve(&leftovers::mark().into())?);
-    let stdin = exec.stdin.as_ref().map(|arg| desk.resolve(arg)).transpose()?;
+    env.insert(OUTPUT_FILE.to_owned(), context.resolve(&path.into())?);
+    env.insert(leftovers::MARK.to_owned(), context.resolve(&leftovers::mark().into())?);
+    let stdin = exec.stdin.as_ref().map(|arg| context.resolve(arg)).transpose()?;
     let inherits = exec.inherits.clone().map_or(Inherits::Everything, Inherits::Only);
     let command = Command { argv, env, inherits, cwd: exec.cwd.clone(), stdin, user: exec.user };
 
     let words: Vec<_> = command.argv.iter().map(ToString::to_string).collect();
-    desk.log.line(&format!("$ {}", words.join(" ")));
+    context.log.line(&format!("$ {}", words.join(" ")));
     let captured = Arc::new(Mutex::new(String::new()));
     let capture: Option<Sink> = exec.capture_stdout.then(|| {
-        let (captured, log) = (Arc::clone(&captured), Arc::clone(&desk.log));
+        let (captured, log) = (Arc::clone(&captured), Arc::clone(&context.log));
         let sink: Sink = Arc::new(move |line| {
             log.line(line);
             if let Ok(mut captured) = captured.lock()
@@ -204,8 +171,8 @@ fn run_program(exec: &Exec, desk: &Desk) -> Result<Outputs> {
         });
         sink
     });
-    let child = command.start(&desk.log_lines(), capture.as_ref())?;
-    match child.finish(desk.deadline, desk.stop, desk.grace)? {
+    let child = command.start(&context.log_lines(), capture.as_ref())?;
+    match child.finish(context.deadline, context.stop, context.grace)? {
         End::Exited(status) if status.success() => {}
         End::Exited(status) => bail!("{}: {}", exec.program, describe(status)),
         End::TimedOut => bail!("{}: not done at its time limit", exec.program),
@@ -238,18 +205,18 @@ fn parse_outputs(text: &str) -> Result<Outputs> {
         .collect()
 }
 
-fn send_request(http: &Http, desk: &Desk) -> Result<Outputs> {
+fn send_request(http: &Http, context: &StepContext) -> Result<Outputs> {
     let request = Request {
         method: http.method.clone(),
-        url: desk.resolve(&http.url)?,
-        bearer: http.bearer.as_ref().map(|bearer| desk.resolve(bearer)).transpose()?,
-        headers: desk.resolve_all(&http.headers)?,
-        body: http.body.as_ref().map(|body| desk.resolve(body)).transpose()?,
+        url: context.resolve(&http.url)?,
+        bearer: http.bearer.as_ref().map(|bearer| context.resolve(bearer)).transpose()?,
+        headers: context.resolve_all(&http.headers)?,
+        body: http.body.as_ref().map(|body| context.resolve(body)).transpose()?,
     };
-    desk.log.line(&format!("{} {}", request.method, request.url));
-    let answer = request.send(desk.deadline, desk.stop)?;
-    desk.log.line(&format!("status {}", answer.status));
-    answer.body.lines().for_each(|line| desk.log.line(line));
+    context.log.line(&format!("{} {}", request.method, request.url));
+    let answer = request.send(context.deadline, context.stop)?;
+    context.log.line(&format!("status {}", answer.status));
+    answer.body.lines().for_each(|line| context.log.line(line));
     let good = if http.expect.is_empty() {
         (200..300).contains(&answer.status)
     } else {
@@ -262,43 +229,43 @@ fn send_request(http: &Http, desk: &Desk) -> Result<Outputs> {
     Ok(Outputs::from([("status".into(), answer.status.to_string()), ("body".into(), answer.body)]))
 }
 
-fn write_file(write: &Write, desk: &Desk) -> Result<Outputs> {
-    let contents = desk.resolve(&write.contents)?;
+fn write_file(write: &Write, context: &StepContext) -> Result<Outputs> {
+    let contents = context.resolve(&write.contents)?;
     files::write::whole(&write.path, write.mode, contents.expose())?;
-    desk.log.line(&format!("wrote {} ({} bytes)", write.path.display(), contents.expose().len()));
+    context.log.line(&format!("wrote {} ({} bytes)", write.path.display(), contents.expose().len()));
     Ok(Outputs::new())
 }
 
-fn wait_for(wait: &WaitFor, desk: &Desk) -> Result<Outputs> {
+fn wait_for(wait: &WaitFor, context: &StepContext) -> Result<Outputs> {
     let begun = Instant::now();
-    let deadline = desk.deadline.min(begun + Duration::from_millis(wait.time_limit_ms));
+    let deadline = context.deadline.min(begun + Duration::from_millis(wait.time_limit_ms));
     if let Probe::Supervised { state, service } = &wait.probe {
-        let desk = Desk { deadline, log: Arc::clone(&desk.log), ..*desk };
-        return desk.hands.supervision.await_healthy(state, service, &desk).map(|()| Outputs::new());
+        let context = StepContext { deadline, log: Arc::clone(&context.log), ..*context };
+        return context.supervision(state)?.await_healthy(state, service, &context).map(|()| Outputs::new());
     }
     let interval = Duration::from_millis(wait.interval_ms);
     let mut last = String::new();
     loop {
         let left = deadline.saturating_duration_since(Instant::now());
         let limit = left.min(Duration::from_secs(2)).max(Duration::from_millis(1));
-        match probe::look(&wait.probe, limit, desk.mask, desk.stop) {
+        match probe::look(&wait.probe, limit, context.mask, context.stop) {
             Ok(()) => return Ok(Outputs::new()),
             Err(error) => {
                 let said = format!("{error:#}");
                 if said != last {
-                    desk.log.line(&said);
+                    context.log.line(&said);
                     last = said;
                 }
             }
         }
-        if (desk.stop)() {
+        if (context.stop)() {
             return Err(Stopped.into());
         }
         if Instant::now() >= deadline {
             bail!("not as wanted after {}: {last}", spell(begun.elapsed()));
         }
         let next = Instant::now() + interval.min(deadline.saturating_duration_since(Instant::now()));
-        while Instant::now() < next && !(desk.stop)() {
+        while Instant::now() < next && !(context.stop)() {
             std::thread::sleep(Duration::from_millis(30).min(next.saturating_duration_since(Instant::now())));
         }
     }

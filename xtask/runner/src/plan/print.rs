@@ -2,16 +2,17 @@
 
 use std::fmt::Write as _;
 
+use serde::Deserialize as _;
 use serde_json::Value;
 
-use super::action::{Action, Probe, ServiceRequest};
+use super::action::{Action, Native, Probe, ServiceRequest};
 use super::argument::Arg;
 use super::step::{Condition, Journaled, OnFailure, Plan, Step};
 
 /// Letters of a text among parameters.
 const SHOWN: usize = 100;
 
-impl Plan {
+impl<N: Native> Plan<N> {
     /// Every step in an order in which they can run, with what it needs and what undoes it.
     pub fn text(&self) -> String {
         let mut text = format!("{} (target {}, {} steps)\n", self.intent, self.target, self.steps.len());
@@ -26,9 +27,9 @@ impl Plan {
     }
 
     /// The steps, each after those it needs, otherwise as written. Steps of a cycle come last.
-    pub fn in_order(&self) -> Vec<&Step> {
-        let mut ordered: Vec<&Step> = Vec::new();
-        let mut open: Vec<&Step> = self.steps.iter().collect();
+    pub fn in_order(&self) -> Vec<&Step<N>> {
+        let mut ordered: Vec<&Step<N>> = Vec::new();
+        let mut open: Vec<&Step<N>> = self.steps.iter().collect();
         while let Some(next) = open
             .iter()
             .position(|step| step.needs.iter().all(|need| ordered.iter().any(|done| done.id == *need)))
@@ -40,7 +41,7 @@ impl Plan {
     }
 }
 
-fn write_step(text: &mut String, number: usize, step: &Step) {
+fn write_step<N: Native>(text: &mut String, number: usize, step: &Step<N>) {
     let mut line = |label: &str, value: String| {
         // Writing to a string cannot fail.
         let _ = writeln!(text, "{label}{value}");
@@ -79,7 +80,7 @@ fn condition_text(condition: &Condition) -> String {
     }
 }
 
-impl Action {
+impl<N: Native> Action<N> {
     /// One line: what it does, in the words of a shell where there is such a thing.
     pub fn text(&self) -> String {
         match self {
@@ -119,9 +120,16 @@ impl Action {
                 ServiceRequest::Remove(name) => format!("remove service {name}"),
                 ServiceRequest::Shutdown => "stop every service and their supervisor".to_owned(),
             },
-            Self::Native(native) if native.parameters.is_null() => native.name.clone(),
-            Self::Native(native) => format!("{} {}", native.name, parameters_text(&native.parameters)),
+            Self::Native(native) => native_text(&serde_json::to_value(native).unwrap_or_default()),
         }
+    }
+}
+
+fn native_text(native: &Value) -> String {
+    let name = native["name"].as_str().unwrap_or("a native action");
+    match &native["parameters"] {
+        Value::Null => name.to_owned(),
+        parameters => format!("{name} {}", parameters_text(parameters)),
     }
 }
 
@@ -137,7 +145,10 @@ fn parameters_text(parameters: &Value) -> String {
             }
         }
         Value::Array(list) => format!("[{}]", list.len()),
-        Value::Object(table) => format!("{{{}}}", table.len()),
+        Value::Object(table) => match Arg::deserialize(value) {
+            Ok(arg) => quoted_arg(&arg),
+            Err(_) => format!("{{{}}}", table.len()),
+        },
         other => other.to_string(),
     };
     match parameters {
@@ -203,33 +214,31 @@ mod tests {
             on_failure: OnFailure::Undo,
             steps: vec![
                 Step {
-                    id: "migrate".into(),
-                    title: "migrate the database".into(),
-                    action: Action::Exec(Exec {
-                        program: "dbmate".into(),
-                        args: vec!["up".into(), "it's".into()],
-                        env: [("PGPASSWORD".to_owned(), Arg::secret("postgres-password", &file))].into(),
-                        ..Exec::default()
-                    }),
                     needs: vec!["conf".into()],
                     journaled: Journaled::UntilFinished,
-                    ..Step::default()
+                    ..Step::new(
+                        "migrate",
+                        "migrate the database",
+                        Action::Exec(Exec {
+                            program: "dbmate".into(),
+                            args: vec!["up".into(), "it's".into()],
+                            env: [("PGPASSWORD".to_owned(), Arg::secret("postgres-password", &file))].into(),
+                            ..Exec::default()
+                        }),
+                    )
                 },
                 Step {
-                    id: "conf".into(),
-                    title: "configure".into(),
-                    action: Action::Write(Write {
-                        path: "/x/conf".into(),
-                        contents: "a".into(),
-                        mode: 0o600,
-                    }),
                     skip_when: Some(Condition::Exists("/x/conf".into())),
                     undo: Some(Action::Exec(Exec {
                         program: "rm".into(),
                         args: vec!["/x/conf".into()],
                         ..Exec::default()
                     })),
-                    ..Step::default()
+                    ..Step::new(
+                        "conf",
+                        "configure",
+                        Action::Write(Write { path: "/x/conf".into(), contents: "a".into(), mode: 0o600 }),
+                    )
                 },
             ],
         };

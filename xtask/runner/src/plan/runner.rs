@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, anyhow};
 
-use super::action::Action;
+use super::action::{Action, Native, NoNative};
 use super::audit;
 use super::fingerprint;
 use super::journal::{Done, Journal, counts};
@@ -20,19 +20,20 @@ use super::leftovers;
 use super::lock::{self, Holder, Lock, user_name};
 use super::log::StepLog;
 use super::mask::{Mask, Outputs};
-use super::perform::{Desk, Hands, Stopped, perform};
+use super::perform::{Perform, StepContext, Stopped, Supervision, perform};
 use super::probe::holds;
 use super::report::{Outcome, Report, Status, StepReport};
 use super::show::Show;
 use super::step::{Journaled, OnFailure, Plan, Step, StepId};
+use foundation::called;
 use foundation::clock::{millis, now_ms, utc};
 use foundation::exit::refused;
 use foundation::files;
 use foundation::interrupt::Interrupt;
 use foundation::processes::host_name;
 
-/// How plans are carried out.
-pub struct Runner<'a> {
+/// How plans are carried out. Write `Runner { jobs: .., ..Runner::new(state, interrupt, native) }`.
+pub struct Runner<'a, N = NoNative> {
     /// The state folder. Of a target: `STATE/TARGET/{lock,journal.jsonl,log/STEP.log}`; of all: `STATE/audit.jsonl`.
     pub state: &'a Path,
     /// The command as typed, for the lock and the audit log.
@@ -46,7 +47,10 @@ pub struct Runner<'a> {
     /// [`Interrupt::listen`], or one of a test.
     pub interrupt: Interrupt,
     pub show: Show,
-    pub hands: Hands<'a>,
+    /// Carries out the native actions of the plan.
+    pub native: &'a Perform<'a, N>,
+    /// None where no step asks a supervisor.
+    pub supervision: Option<&'a dyn Supervision>,
 }
 
 /// The number of processors that this process may use.
@@ -63,8 +67,8 @@ struct Ended {
 }
 
 /// The state of a run between its steps.
-struct Run<'a> {
-    plan: &'a Plan,
+struct Run<'a, N> {
+    plan: &'a Plan<N>,
     folder: PathBuf,
     journal: Journal,
     mask: Mask,
@@ -81,13 +85,36 @@ struct Run<'a> {
     begun: Instant,
 }
 
-impl Runner<'_> {
+impl<'a> Runner<'a> {
+    /// Carries out plans without native actions.
+    pub fn without_native(state: &'a Path, interrupt: Interrupt) -> Self {
+        Self::new(state, interrupt, &|native, _| match *native {})
+    }
+}
+
+impl<'a, N: Native> Runner<'a, N> {
+    /// One step for each processor; after a failure nothing new begins; programs have ten seconds to end; shows on
+    /// standard error.
+    pub fn new(state: &'a Path, interrupt: Interrupt, native: &'a Perform<'a, N>) -> Self {
+        Self {
+            state,
+            command: called::command_line(),
+            jobs: cores(),
+            keep_going: false,
+            grace_ms: 10_000,
+            interrupt,
+            show: Show::on_stderr(),
+            native,
+            supervision: None,
+        }
+    }
+
     /// Carries `plan` out and tells how each step went. A failed step is shown and is not an error of this function.
     ///
     /// # Errors
     /// Refused (exit 2) when the plan is wrong; otherwise when the target is locked by a living process, or its
     /// state folder cannot be used.
-    pub fn run(&self, plan: &Plan) -> Result<Report> {
+    pub fn run(&self, plan: &Plan<N>) -> Result<Report> {
         let problems = plan.validate();
         if !problems.is_empty() {
             return Err(refused(format!(
@@ -142,7 +169,7 @@ impl Runner<'_> {
         Ok(report)
     }
 
-    fn note_audit(&self, plan: &Plan, report: &Report) -> Result<()> {
+    fn note_audit(&self, plan: &Plan<N>, report: &Report) -> Result<()> {
         let entry = audit::Entry {
             at: utc(now_ms() / 1000),
             who: user_name(),
@@ -150,14 +177,14 @@ impl Runner<'_> {
             command: self.command.clone(),
             intent: plan.intent.clone(),
             target: plan.target.clone(),
-            plan: fingerprint::of_plan(plan),
+            plan: fingerprint::of_plan(plan)?,
             outcome: report.outcome_words(),
             duration_ms: report.duration_ms,
         };
         audit::append(&self.state.join("audit.jsonl"), &entry)
     }
 
-    fn carry_out(&self, run: &mut Run) -> Result<()> {
+    fn carry_out(&self, run: &mut Run<N>) -> Result<()> {
         // Ends waits, which may have a long way to go, once another step has failed.
         let halt = AtomicBool::new(false);
         let (sender, ended) = channel::<Ended>();
@@ -193,20 +220,20 @@ impl Runner<'_> {
         })
     }
 
-    fn closed(&self, run: &Run) -> bool {
+    fn closed(&self, run: &Run<N>) -> bool {
         self.interrupt.raised() || (run.failed && !self.keep_going)
     }
 
     /// Starts a step in a thread of its own, or settles it at once when there is nothing to do.
     fn start<'scope, 'run: 'scope>(
         &'scope self,
-        run: &mut Run<'run>,
+        run: &mut Run<'run, N>,
         index: usize,
         scope: &'scope thread::Scope<'scope, '_>,
         sender: &Sender<Ended>,
         halt: &'scope AtomicBool,
     ) -> Result<()> {
-        let plan: &'run Plan = run.plan;
+        let plan: &'run Plan<N> = run.plan;
         let step = &plan.steps[index];
         run.waiting.remove(&index);
         if step.skip_when.as_ref().is_some_and(holds) {
@@ -260,28 +287,29 @@ impl Runner<'_> {
 
     fn act(
         &self,
-        action: &Action,
-        step: &Step,
+        action: &Action<N>,
+        step: &Step<N>,
         mask: &Mask,
         outputs: &BTreeMap<StepId, Outputs>,
         log: &Arc<StepLog>,
         stop: &(dyn Fn() -> bool + Sync),
     ) -> Result<Outputs> {
-        let desk = Desk {
+        let context = StepContext {
             mask,
             outputs,
             log: Arc::clone(log),
             deadline: Instant::now() + Duration::from_millis(step.time_limit_ms),
             stop,
             grace: Duration::from_millis(self.grace_ms),
-            hands: self.hands,
+            show: &self.show,
+            supervision: self.supervision,
         };
-        perform(action, &desk)
+        perform(action, &context, self.native)
     }
 
     /// Notes how a step ended; whether it failed.
-    fn settle(&self, run: &mut Run, end: Ended) -> Result<bool> {
-        let step: &Step = &run.plan.steps[end.index];
+    fn settle(&self, run: &mut Run<N>, end: Ended) -> Result<bool> {
+        let step = &run.plan.steps[end.index];
         run.running.remove(&end.index);
         let report = &mut run.reports[end.index];
         report.duration_ms = millis(end.duration);
@@ -328,7 +356,7 @@ impl Runner<'_> {
     }
 
     /// Takes back what was touched, the last started first. A second signal ends this too.
-    fn undo(&self, run: &mut Run) -> Result<()> {
+    fn undo(&self, run: &mut Run<N>) -> Result<()> {
         let interrupt = self.interrupt.heeded();
         let stop = || interrupt.raised();
         for index in std::mem::take(&mut run.touched).into_iter().rev() {
@@ -363,8 +391,8 @@ impl Runner<'_> {
     }
 }
 
-impl<'a> Run<'a> {
-    fn new(plan: &'a Plan, folder: PathBuf, begun: Instant) -> Result<Self> {
+impl<'a, N> Run<'a, N> {
+    fn new(plan: &'a Plan<N>, folder: PathBuf, begun: Instant) -> Result<Self> {
         let reports = plan.steps.iter().map(|step| StepReport {
             id: step.id.clone(),
             title: step.title.clone(),

@@ -113,7 +113,7 @@ impl Show {
     }
 
     /// A step has started.
-    pub fn started(&self, step: &Step) {
+    pub fn started<N>(&self, step: &Step<N>) {
         if self.look != Look::Terminal {
             return;
         }
@@ -170,7 +170,7 @@ impl Show {
     }
 
     /// A step has ended: one line when it is good, the tail of its log and what to do when it failed.
-    pub fn ended(&self, step: &Step, report: &StepReport, tail: &[String]) {
+    pub fn ended<N>(&self, step: &Step<N>, report: &StepReport, tail: &[String]) {
         if let Some(told) = &self.told {
             // Who does not listen any more does not want to know.
             let _ = told.send(report.clone());
@@ -196,7 +196,7 @@ impl Show {
         }
     }
 
-    fn say_folded(&self, step: &Step, report: &StepReport) {
+    fn say_folded<N>(&self, step: &Step<N>, report: &StepReport) {
         let text = report.log.as_deref().map(|path| last_lines(path, FOLDED_LINES)).unwrap_or_default();
         let end = if text.is_empty() || text.ends_with('\n') { "" } else { "\n" };
         self.say(&format!("::group::{}\n{text}{end}::endgroup::", headline(&step.title, report)));
@@ -227,13 +227,13 @@ fn headline(title: &str, report: &StepReport) -> String {
 }
 
 /// Whether it is this program that refused to begin: then nothing was found that the step's remedy is for.
-fn could_not_look(step: &Step, report: &StepReport) -> bool {
+fn could_not_look<N>(step: &Step<N>, report: &StepReport) -> bool {
     let Action::Exec(exec) = &step.action else { return false };
     let own = std::env::current_exe().is_ok_and(|own| own == Path::new(&exec.program));
     own && report.error.as_deref().is_some_and(|error| error.ends_with("exit code 2"))
 }
 
-fn failure(step: &Step, report: &StepReport, tail: &[String]) -> String {
+fn failure<N>(step: &Step<N>, report: &StepReport, tail: &[String]) -> String {
     let mut text = String::new();
     let mut add = |label: &str, value: &str| {
         text.push_str(&format!("    {label}{value}\n"));

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::action::Action;
+use super::action::{Action, NoNative};
 
 /// Names a step within its plan: `[a-z0-9._-]+`, because it also names the step's log file.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -31,9 +31,9 @@ impl fmt::Display for StepId {
 }
 
 /// A lowered intent: a graph of steps on one target.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Plan {
+pub struct Plan<N = NoNative> {
     /// What the user asked for, in words: `bring up dev`.
     pub intent: String,
     /// What is changed; names the lock, the journal and the logs: `dev`. One path component.
@@ -41,7 +41,7 @@ pub struct Plan {
     /// What becomes of finished steps when another fails or the run is interrupted.
     #[serde(default)]
     pub on_failure: OnFailure,
-    pub steps: Vec<Step>,
+    pub steps: Vec<Step<N>>,
 }
 
 /// What becomes of what was done, when the plan cannot be finished.
@@ -55,14 +55,14 @@ pub enum OnFailure {
     Undo,
 }
 
-/// One step. Write `Step { id: .., title: .., action: .., ..Step::default() }`.
+/// One step. Write `Step { needs: .., ..Step::new(id, title, action) }`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Step {
+#[serde(deny_unknown_fields, bound(deserialize = "N: Deserialize<'de>"))]
+pub struct Step<N = NoNative> {
     pub id: StepId,
     /// One line for people: `create the database cluster`.
     pub title: String,
-    pub action: Action,
+    pub action: Action<N>,
     /// Steps that must have succeeded, or been skipped, before this one starts.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub needs: Vec<StepId>,
@@ -71,7 +71,7 @@ pub struct Step {
     pub after: Vec<StepId>,
     /// Takes back what the action did, whole or half; must be harmless when there is nothing to take back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub undo: Option<Action>,
+    pub undo: Option<Action<N>>,
     /// The step is skipped as "already there" when this holds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub skip_when: Option<Condition>,
@@ -125,14 +125,13 @@ pub enum Condition {
     Not(Box<Condition>),
 }
 
-impl Default for Step {
-    /// No needs, runs every time, ten minutes. `id`, `title` and `action` must be given: `validate` refuses
-    /// these empty ones.
-    fn default() -> Self {
+impl<N> Step<N> {
+    /// Needs nothing, runs every time, ends after ten minutes.
+    pub fn new(id: impl Into<StepId>, title: impl Into<String>, action: Action<N>) -> Self {
         Self {
-            id: StepId(String::new()),
-            title: String::new(),
-            action: Action::default(),
+            id: id.into(),
+            title: title.into(),
+            action,
             needs: Vec::new(),
             after: Vec::new(),
             undo: None,

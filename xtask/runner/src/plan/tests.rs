@@ -11,7 +11,7 @@ use super::action::{Action, Exec, Http, Native, Probe, WaitFor};
 use super::argument::Arg;
 use super::lock::{Holder, Lock, path_in};
 use super::mask::Outputs;
-use super::perform::{Hands, NoHands};
+use super::perform::StepContext;
 use super::report::{Outcome, Report, Status};
 use super::runner::Runner;
 use super::show::{Look, Show};
@@ -70,36 +70,35 @@ impl Place {
     }
 
     fn run(&self, plan: &Plan) -> Report {
-        self.run_with(plan, NoHands::hands())
+        self.run_shown(plan, self.show())
     }
 
-    fn run_with(&self, plan: &Plan, hands: Hands) -> Report {
-        self.run_shown(plan, hands, Show::to(self.look, Box::new(self.shown.clone())))
+    fn show(&self) -> Show {
+        Show::to(self.look, Box::new(self.shown.clone()))
     }
 
-    fn run_shown(&self, plan: &Plan, hands: Hands, show: Show) -> Report {
-        let runner = Runner {
-            state: &self.path("state"),
+    fn run_shown(&self, plan: &Plan, show: Show) -> Report {
+        let state = self.path("state");
+        let runner = Runner { show, ..self.configured(Runner::without_native(&state, Interrupt::default())) };
+        runner.run(plan).unwrap()
+    }
+
+    fn configured<'a, N>(&self, runner: Runner<'a, N>) -> Runner<'a, N> {
+        Runner {
             command: "cargo xtask test".into(),
             jobs: self.jobs,
             keep_going: self.keep_going,
             grace_ms: self.grace_ms,
-            interrupt: Interrupt::default(),
-            show,
-            hands,
-        };
-        runner.run(plan).unwrap()
+            ..runner
+        }
     }
 
     /// A step that runs a shell script in the folder.
     fn sh(&self, id: &str, needs: &[&str], script: &str) -> Step {
         Step {
-            id: id.into(),
-            title: format!("step {id}"),
-            action: self.script(script),
             needs: needs.iter().map(|need| (*need).into()).collect(),
             time_limit_ms: 30_000,
-            ..Step::default()
+            ..Step::new(id, format!("step {id}"), self.script(script))
         }
     }
 
@@ -136,7 +135,24 @@ impl Place {
     }
 }
 
-fn plan(steps: Vec<Step>) -> Plan {
+/// Native actions.
+#[derive(Debug, serde::Serialize)]
+#[serde(tag = "name", content = "parameters", rename_all = "kebab-case")]
+enum Deed {
+    Roll { replica: String, key: Arg },
+    Fall,
+}
+
+impl Native for Deed {
+    fn args(&self) -> Vec<&Arg> {
+        match self {
+            Self::Roll { key, .. } => vec![key],
+            Self::Fall => vec![],
+        }
+    }
+}
+
+fn plan<N>(steps: Vec<Step<N>>) -> Plan<N> {
     Plan { intent: "try it".into(), target: "t".into(), on_failure: OnFailure::Keep, steps }
 }
 
@@ -173,15 +189,13 @@ fn statuses(report: &Report) -> Vec<(&str, Status)> {
 fn runs_the_plan_of_another_test() {
     let Some(path) = std::env::var_os(PLAN).map(PathBuf::from) else { return };
     let plan: Plan = serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
+    let state = path.with_file_name("state");
     let runner = Runner {
-        state: &path.with_file_name("state"),
         command: "cargo xtask test".into(),
         jobs: 4,
-        keep_going: false,
         grace_ms: 500,
-        interrupt: Interrupt::listen().unwrap(),
         show: Show::to(Look::Plain, Box::new(std::io::stderr())),
-        hands: NoHands::hands(),
+        ..Runner::without_native(&state, Interrupt::listen().unwrap())
     };
     let result = runner.run(&plan).and_then(Report::into_result);
     std::process::exit(result.map_or_else(|error| i32::from(foundation::exit::code(&error)), |()| 0));
@@ -500,28 +514,35 @@ fn waiting_ends_when_it_is_so_at_its_limit_and_when_another_step_fails() {
 fn native_calls_get_their_arguments_and_a_panic_is_a_failure() {
     let place = Place::new();
     std::fs::write(place.path("key"), "letmein-please").unwrap();
-    let hands = Hands {
-        native: &|call| {
-            assert_eq!(call.name, "roll");
-            assert_eq!(call.args["key"].expose(), "letmein-please");
-            call.desk.log.line("the key is letmein-please");
-            Ok(Outputs::from([("got".to_owned(), call.parameters["replica"].to_string())]))
-        },
-        supervision: &NoHands,
+    let native = |action: &Deed, step: &StepContext| {
+        let Deed::Roll { replica, key } = action else { panic!("{action:?}") };
+        assert_eq!(step.resolve(key)?.expose(), "letmein-please");
+        step.log.line("the key is letmein-please");
+        Ok(Outputs::from([("got".to_owned(), replica.clone())]))
     };
-    let native = |name: &str| Step {
-        action: Action::Native(Native {
-            name: name.into(),
-            parameters: serde_json::json!({"replica": "a"}),
-            args: [("key".to_owned(), Arg::secret("key", place.path("key")))].into(),
-        }),
-        ..place.sh(name, &[], "")
+    let state = place.path("state");
+    let runner =
+        Runner { show: place.show(), ..place.configured(Runner::new(&state, Interrupt::default(), &native)) };
+    let run = |id: &str, action| {
+        let plan = plan(vec![Step::new(id, id, Action::Native(action))]);
+        (runner.run(&plan).unwrap(), plan)
     };
-    let report = place.run_with(&plan(vec![native("roll")]), hands);
-    assert_eq!(report.steps[0].outputs["got"], "\"a\"");
+    let key = Arg::secret("key", place.path("key"));
+    let (report, planned) = run("roll", Deed::Roll { replica: "a".into(), key: key.clone() });
+    assert_eq!(report.steps[0].outputs["got"], "a");
     assert_eq!(place.text("state/t/log/roll.log"), "the key is ***\n");
-    let report = place.run_with(&plan(vec![native("fall")]), hands);
+    let parameters = serde_json::json!({ "replica": "a", "key": key });
+    let written = serde_json::json!({ "native": { "name": "roll", "parameters": parameters } });
+    assert_eq!(serde_json::to_value(&planned.steps[0].action).unwrap(), written);
+    assert_eq!(planned.steps[0].action.text(), "roll replica=a key='<secret key>'");
+
+    let (report, planned) = run("fall", Deed::Fall);
     assert!(report.steps[0].error.as_ref().unwrap().contains("panicked"), "{report:?}");
+    assert_eq!(planned.steps[0].action.text(), "fall");
+
+    let unknown = Deed::Roll { replica: "a".into(), key: Arg::output("earlier", "key") };
+    let problems = plan(vec![Step::new("roll", "roll", Action::Native(unknown))]).validate();
+    assert_eq!(problems, ["step roll: uses `key` of `earlier`, which is not a step"]);
 }
 
 #[test]
@@ -615,7 +636,7 @@ fn after_a_silence_a_line_names_what_still_runs_and_for_how_long() {
                 std::fs::write(place.path("go"), "").unwrap();
             });
             let show = Show::to(look, Box::new(place.shown.clone())).silent_for(Duration::from_millis(50));
-            place.run_shown(&plan, NoHands::hands(), show)
+            place.run_shown(&plan, show)
         });
         assert_eq!(report.outcome, Outcome::Done);
         let line = line(&place.shown()).unwrap();

@@ -2,12 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::action::{Action, Probe, ServiceRequest};
+use super::action::{Action, Native, Probe, ServiceRequest};
 use super::argument::{Arg, OutputRef};
 use super::step::{Journaled, Plan, Step, StepId};
 use foundation::nearest::nearest;
 
-impl Plan {
+impl<N: Native> Plan<N> {
     /// Every problem, in the order of the steps; empty when the plan can be run.
     pub fn validate(&self) -> Vec<String> {
         let mut problems = Vec::new();
@@ -17,7 +17,7 @@ impl Plan {
                 self.target
             ));
         }
-        let mut steps: BTreeMap<&StepId, &Step> = BTreeMap::new();
+        let mut steps: BTreeMap<&StepId, &Step<N>> = BTreeMap::new();
         for step in &self.steps {
             if !is_name(&step.id.0) {
                 problems
@@ -40,15 +40,15 @@ impl Plan {
     }
 
     /// One cycle of needs, closed by its first step.
-    fn cycle<'a>(&'a self, steps: &BTreeMap<&'a StepId, &'a Step>) -> Option<Vec<&'a StepId>> {
+    fn cycle<'a>(&'a self, steps: &BTreeMap<&'a StepId, &'a Step<N>>) -> Option<Vec<&'a StepId>> {
         let mut clear = BTreeSet::new();
         self.steps.iter().find_map(|step| visit(&step.id, steps, &mut clear, &mut Vec::new()))
     }
 }
 
-fn visit<'a>(
+fn visit<'a, N>(
     id: &'a StepId,
-    steps: &BTreeMap<&'a StepId, &'a Step>,
+    steps: &BTreeMap<&'a StepId, &'a Step<N>>,
     clear: &mut BTreeSet<&'a StepId>,
     path: &mut Vec<&'a StepId>,
 ) -> Option<Vec<&'a StepId>> {
@@ -75,7 +75,7 @@ pub fn is_name(text: &str) -> bool {
             .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"._-".contains(&byte))
 }
 
-fn of_step(step: &Step, steps: &BTreeMap<&StepId, &Step>) -> Vec<String> {
+fn of_step<N: Native>(step: &Step<N>, steps: &BTreeMap<&StepId, &Step<N>>) -> Vec<String> {
     let mut problems = Vec::new();
     if step.title.trim().is_empty() {
         problems.push("has no title".to_owned());
@@ -113,7 +113,7 @@ fn of_step(step: &Step, steps: &BTreeMap<&StepId, &Step>) -> Vec<String> {
     problems
 }
 
-fn all_needs(step: &Step, steps: &BTreeMap<&StepId, &Step>) -> BTreeSet<StepId> {
+fn all_needs<N>(step: &Step<N>, steps: &BTreeMap<&StepId, &Step<N>>) -> BTreeSet<StepId> {
     let mut found = BTreeSet::new();
     let mut open: Vec<&StepId> = step.needs.iter().collect();
     while let Some(id) = open.pop() {
@@ -124,7 +124,7 @@ fn all_needs(step: &Step, steps: &BTreeMap<&StepId, &Step>) -> BTreeSet<StepId> 
     found
 }
 
-fn of_action(action: &Action) -> Vec<String> {
+fn of_action<N>(action: &Action<N>) -> Vec<String> {
     let mut problems = Vec::new();
     let mut expect = |good: bool, problem: &str| {
         if !good {
@@ -151,12 +151,12 @@ fn of_action(action: &Action) -> Vec<String> {
                 return spec.validate();
             }
         }
-        Action::Native(native) => expect(!native.name.is_empty(), "no name"),
+        Action::Native(_) => {}
     }
     problems
 }
 
-impl Action {
+impl<N: Native> Action<N> {
     /// Every argument, in the order of the fields.
     pub fn args(&self) -> Vec<&Arg> {
         match self {
@@ -176,7 +176,7 @@ impl Action {
                 ServiceRequest::Start(spec) => spec.argv.iter().chain(spec.env.values()).collect(),
                 _ => Vec::new(),
             },
-            Self::Native(native) => native.args.values().collect(),
+            Self::Native(native) => native.args(),
         }
     }
 
@@ -194,11 +194,8 @@ mod tests {
 
     fn step(id: &str, needs: &[&str]) -> Step {
         Step {
-            id: id.into(),
-            title: id.to_owned(),
-            action: Action::Exec(Exec { program: "true".into(), ..Exec::default() }),
             needs: needs.iter().map(|need| (*need).into()).collect(),
-            ..Step::default()
+            ..Step::new(id, id, Action::Exec(Exec { program: "true".into(), ..Exec::default() }))
         }
     }
 

@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result};
 use super::client::Client;
 use crate::plan::action::ServiceRequest;
 use crate::plan::mask::Outputs;
-use crate::plan::perform::{Desk, Supervision};
+use crate::plan::perform::{StepContext, Supervision};
 use crate::plan::service::ServiceName;
 
 /// Reaches the supervisor of whatever state folder a step names.
@@ -16,12 +16,12 @@ use crate::plan::service::ServiceName;
 pub struct Link;
 
 impl Supervision for Link {
-    fn request(&self, state: &Path, request: &ServiceRequest, desk: &Desk) -> Result<Outputs> {
+    fn request(&self, state: &Path, request: &ServiceRequest, step: &StepContext) -> Result<Outputs> {
         let pid = |pid: Option<u32>| pid.map(|pid| ("pid".to_owned(), pid.to_string())).into_iter().collect();
         match request {
             ServiceRequest::Start(spec) => {
                 let status = Client::start_or_connect(state)?.start(spec)?;
-                desk.log.line(&format!(
+                step.log.line(&format!(
                     "{} runs as process {:?}; its log: {}",
                     status.name,
                     status.pid,
@@ -49,10 +49,10 @@ impl Supervision for Link {
         }
     }
 
-    fn await_healthy(&self, state: &Path, service: &ServiceName, desk: &Desk) -> Result<()> {
+    fn await_healthy(&self, state: &Path, service: &ServiceName, step: &StepContext) -> Result<()> {
         let client = Client::connect(state)?.with_context(|| none(state))?;
-        let limit = desk.deadline.saturating_duration_since(Instant::now());
-        client.wait_healthy(service, limit, desk.stop).map(|_| ())
+        let limit = step.deadline.saturating_duration_since(Instant::now());
+        client.wait_healthy(service, limit, step.stop).map(|_| ())
     }
 }
 

@@ -15,7 +15,6 @@ use super::{Client, Link, Recovered, recover, supervise};
 use crate::plan::action::{Action, Probe, ServiceRequest, Supervise, WaitFor};
 use crate::plan::argument::Arg;
 use crate::plan::lock;
-use crate::plan::perform::{Hands, NoHands};
 use crate::plan::report::{Outcome, Status};
 use crate::plan::runner::Runner;
 use crate::plan::service::{
@@ -685,11 +684,8 @@ fn steps_of_a_plan_reach_the_supervisor() {
         ..place.sh("bad", "echo no port; exit 1")
     };
     let ask = |id: &str, needs: &[&str], request| Step {
-        id: id.into(),
-        title: id.into(),
-        action: Action::Supervise(Supervise { state: place.state.clone(), request }),
         needs: needs.iter().map(|need| (*need).into()).collect(),
-        ..Step::default()
+        ..Step::new(id, id, Action::Supervise(Supervise { state: place.state.clone(), request }))
     };
     let wait = |id: &str, need: &str, service: &str| Step {
         action: Action::WaitFor(WaitFor {
@@ -700,15 +696,13 @@ fn steps_of_a_plan_reach_the_supervisor() {
         ..ask(id, &[need], ServiceRequest::Shutdown)
     };
     let run = |steps: Vec<Step>| {
+        let state = place.path("state");
         let runner = Runner {
-            state: &place.path("state"),
-            command: "test".into(),
-            jobs: 2,
             keep_going: true,
             grace_ms: 500,
-            interrupt: Interrupt::default(),
             show: Show::to(Look::Plain, Box::new(std::io::sink())),
-            hands: Hands { supervision: &Link, ..NoHands::hands() },
+            supervision: Some(&Link),
+            ..Runner::without_native(&state, Interrupt::default())
         };
         let plan = Plan { intent: "try".into(), target: "t".into(), on_failure: OnFailure::Keep, steps };
         runner.run(&plan).unwrap()

@@ -66,7 +66,7 @@ fn lines(plan: &str) -> Result<BTreeMap<String, Vec<String>>> {
     for step in plan["steps"].as_array().context("the plan has no steps")? {
         if let (Some(id), Some(exec)) = (step["id"].as_str(), step["action"].get("exec")) {
             let gate = id.split('.').next().unwrap_or(id).to_owned();
-            gates.entry(gate).or_default().push(Action::Exec(Exec::deserialize(exec)?).text());
+            gates.entry(gate).or_default().push(<Action>::Exec(Exec::deserialize(exec)?).text());
         }
     }
     Ok(gates)

@@ -10,7 +10,6 @@ use serde_json::json;
 use crate::artifacts::workflows::local::{LocalAction, LocalJob, LocalStep, jobs};
 use crate::context::Context;
 use crate::platform::platform;
-use foundation::called::command_line;
 use foundation::columns;
 use foundation::exit::{Reported, refused};
 use foundation::interrupt::Interrupt;
@@ -18,11 +17,9 @@ use foundation::nearest::nearest;
 use foundation::stdout;
 use runner::plan::action::{Action, Exec, Write};
 use runner::plan::argument::Arg;
-use runner::plan::perform::NoHands;
 use runner::plan::report::{Outcome, Report, Status};
 use runner::plan::runner::Runner;
-use runner::plan::show::Show;
-use runner::plan::step::{Plan, Step, StepId};
+use runner::plan::step::{OnFailure, Plan, Step, StepId};
 
 /// The target of the plan: it names the lock and the logs. Not that of the gates, which the commands run.
 const TARGET: &str = "workflow";
@@ -41,15 +38,10 @@ pub fn run(context: &Context, name: &str, dry_run: bool) -> Result<()> {
         return show(context, job, &plan);
     }
     let runner = Runner {
-        state: context.state(),
-        command: command_line(),
         jobs: 1,
         // After a failure the steps that run always do so.
         keep_going: true,
-        grace_ms: 10_000,
-        interrupt: Interrupt::listen()?,
-        show: Show::on_stderr(),
-        hands: NoHands::hands(),
+        ..Runner::without_native(context.state(), Interrupt::listen()?)
     };
     let report = runner.run(&plan)?;
     let rows = rows(job, &report);
@@ -110,11 +102,12 @@ fn plan(job: &LocalJob, root: &Path, state: &Path) -> Plan {
     let files = FILES.map(|(variable, file)| (variable, folder.join(file)));
     let mut steps: Vec<Step> = files
         .iter()
-        .map(|(variable, path)| Step {
-            id: variable.to_lowercase().into(),
-            title: format!("have an empty file for {variable}"),
-            action: Action::Write(Write { path: path.clone(), contents: "".into(), mode: 0o644 }),
-            ..Step::default()
+        .map(|(variable, path)| {
+            Step::new(
+                variable.to_lowercase(),
+                format!("have an empty file for {variable}"),
+                Action::Write(Write { path: path.clone(), contents: "".into(), mode: 0o644 }),
+            )
         })
         .collect();
     let prepared: Vec<StepId> = steps.iter().map(|step| step.id.clone()).collect();
@@ -138,14 +131,11 @@ fn plan(job: &LocalJob, root: &Path, state: &Path) -> Plan {
         let id = id(position);
         let needs = if *always { vec![] } else { before.clone() };
         steps.push(Step {
-            id: id.clone(),
-            title: step.name.to_owned(),
-            action: Action::Exec(exec),
             needs: prepared.iter().cloned().chain(needs).collect(),
             after: before.clone(),
             time_limit_ms: u64::from(job.limit_minutes) * 60_000,
             remedy: Some(format!("run it alone: {command}")),
-            ..Step::default()
+            ..Step::new(id.clone(), step.name.to_owned(), Action::Exec(exec))
         });
         before.push(id);
     }
@@ -153,7 +143,7 @@ fn plan(job: &LocalJob, root: &Path, state: &Path) -> Plan {
         intent: format!("run the job {}", full_name(job)),
         target: TARGET.to_owned(),
         steps,
-        ..Plan::default()
+        on_failure: OnFailure::Keep,
     }
 }
 

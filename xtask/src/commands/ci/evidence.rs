@@ -12,7 +12,7 @@ use super::lower::{Asked, Kind};
 use foundation::exit::refused;
 use judges::thresholds;
 use runner::plan::mask::Outputs;
-use runner::plan::perform::Call;
+use runner::plan::perform::StepContext;
 use runner::plan::report::StepReport;
 
 /// The outputs under which a look for tests leaves how many passed, how many were ignored and how many may be.
@@ -34,9 +34,8 @@ struct Limit {
 /// # Errors
 /// When the log of the command before shows no test that passed, test files without a test, or more ignored tests than
 /// the gate may have; refused when that file is wrong.
-pub fn look(call: &Call<'_>, root: &Path) -> Result<Outputs> {
-    let asked: Asked = serde_json::from_value(call.parameters.clone()).context("what to look for")?;
-    let most = most(root, &asked)?;
+pub fn look(asked: &Asked, step: &StepContext, root: &Path) -> Result<Outputs> {
+    let most = most(root, asked)?;
     let unread = || format!("cannot read {}", asked.log.display());
     let lines = BufReader::new(File::open(&asked.log).with_context(unread)?).split(b'\n');
     let mut found = Found::default();
@@ -47,7 +46,7 @@ pub fn look(call: &Call<'_>, root: &Path) -> Result<Outputs> {
     match found.judge(&asked.gate, most) {
         Ok(()) => {
             let (passed, ignored) = (found.passed, found.ignored());
-            call.desk.log.line(&format!("{passed} tests passed, {ignored} were ignored, {most} may be"));
+            step.log.line(&format!("{passed} tests passed, {ignored} were ignored, {most} may be"));
             let outputs = [(TESTS, passed), (IGNORED, ignored), (MAY_IGNORE, most)];
             Ok(outputs.map(|(name, number)| (name.to_owned(), number.to_string())).into())
         }

@@ -2,26 +2,36 @@
 
 use std::path::{Path, PathBuf};
 
-use serde_json::json;
+use serde::Serialize;
 use vocabulary::model::{Evidence, Gate, GateCommand, PlantedArgument, PlantedFault, Proof, Sarif};
 
 use crate::tools::programs::{Programs, XTASK, called};
 use runner::plan::action::{Action, Exec, Native};
 use runner::plan::argument::Arg;
-use runner::plan::step::{Plan, Step, StepId};
+use runner::plan::step::{OnFailure, Plan, Step, StepId};
 
-/// Native steps: the pinned programs alone, and these with the npm modules.
+/// The native actions of the plan.
+#[derive(Debug, Clone, Serialize)]
+#[serde(tag = "name", content = "parameters", rename_all = "kebab-case")]
+pub enum Judge {
+    /// The pinned programs.
+    InstallTools,
+    /// The npm packages, and the pinned programs.
+    InstallModules,
+    /// Looks for the evidence in the log of the command before it.
+    LookForTests(Asked),
+    /// Looks at the SARIF file that the command before it must have left.
+    LookForFindings(&'static str),
+    /// Has the programs of a gate find planted faults.
+    FindPlantedFaults(Vec<Planted>),
+}
+
+impl Native for Judge {}
+
+/// The ids of the steps that install.
 pub const INSTALL_TOOLS: &str = "install-tools";
 pub const INSTALL_MODULES: &str = "install-modules";
 pub const INSTALLS: [&str; 2] = [INSTALL_TOOLS, INSTALL_MODULES];
-/// Native step: looks for the evidence in the log of the command before it. Its parameter is an [`Asked`].
-pub const LOOK_FOR_TESTS: &str = "look-for-tests";
-
-/// Native step: looks at the SARIF file that the command before it must have left; its parameter is the file.
-pub const LOOK_FOR_FINDINGS: &str = "look-for-findings";
-
-/// Native step: has the programs of a gate find planted faults. Its parameter is a list of [`Planted`].
-pub const FIND_PLANTED_FAULTS: &str = "find-planted-faults";
 
 /// The folder whose commands need the npm modules.
 pub const FLOWS: &str = "flows";
@@ -40,9 +50,8 @@ pub struct Place<'a> {
     pub gates_with_tests: &'a [String],
 }
 
-/// What [`LOOK_FOR_TESTS`] is asked.
-#[derive(Debug, serde::Serialize, serde::Deserialize)]
-#[serde(deny_unknown_fields)]
+/// What [`Judge::LookForTests`] is asked.
+#[derive(Debug, Clone, Serialize)]
 pub struct Asked {
     pub log: PathBuf,
     pub kind: Kind,
@@ -51,9 +60,8 @@ pub struct Asked {
     pub gates_with_tests: Vec<String>,
 }
 
-/// What [`FIND_PLANTED_FAULTS`] is asked about one program.
-#[derive(Debug, serde::Serialize, serde::Deserialize)]
-#[serde(deny_unknown_fields)]
+/// What [`Judge::FindPlantedFaults`] is asked about one program.
+#[derive(Debug, Clone, Serialize)]
 pub struct Planted {
     /// As gates name it.
     pub program: String,
@@ -66,7 +74,7 @@ pub struct Planted {
 }
 
 /// Whose words the log is in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Kind {
     Cargo,
@@ -79,14 +87,20 @@ pub fn gates_with_tests(gates: &[Gate]) -> Vec<String> {
     gates.iter().filter(tests).map(|gate| gate.id.to_owned()).collect()
 }
 
-pub fn plan(gates: &[&Gate], programs: &Programs, place: &Place) -> Plan {
+pub fn plan(gates: &[&Gate], programs: &Programs, place: &Place) -> Plan<Judge> {
     if gates.is_empty() {
-        return Plan { intent: "judge nothing".to_owned(), target: TARGET.to_owned(), ..Plan::default() };
+        return Plan {
+            intent: "judge nothing".to_owned(),
+            target: TARGET.to_owned(),
+            on_failure: OnFailure::Keep,
+            steps: vec![],
+        };
     }
-    let mut steps = vec![install(INSTALL_TOOLS, "have the pinned programs", vec![])];
+    let mut steps = vec![install(INSTALL_TOOLS, "have the pinned programs", Judge::InstallTools)];
     let uses_modules = |gate: &&&Gate| gate.commands.iter().any(|command| command.folder == FLOWS);
     if gates.iter().any(|gate| uses_modules(&gate)) {
-        steps.push(install(INSTALL_MODULES, "have the npm packages", vec![INSTALL_TOOLS.into()]));
+        let modules = install(INSTALL_MODULES, "have the npm packages", Judge::InstallModules);
+        steps.push(Step { needs: vec![INSTALL_TOOLS.into()], ..modules });
     }
     for gate in gates {
         steps.extend(of_gate(gate, gates, programs, place));
@@ -96,18 +110,14 @@ pub fn plan(gates: &[&Gate], programs: &Programs, place: &Place) -> Plan {
         intent: format!("judge {}", names.join(", ")),
         target: TARGET.to_owned(),
         steps,
-        ..Plan::default()
+        on_failure: OnFailure::Keep,
     }
 }
 
-fn install(name: &str, title: &str, needs: Vec<StepId>) -> Step {
+fn install(id: &str, title: &str, action: Judge) -> Step<Judge> {
     Step {
-        id: name.into(),
-        title: title.to_owned(),
-        action: Action::Native(Native { name: name.to_owned(), ..Native::default() }),
-        needs,
         remedy: Some("see `cargo xtask doctor`".to_owned()),
-        ..Step::default()
+        ..Step::new(id, title, Action::Native(action))
     }
 }
 
@@ -181,7 +191,7 @@ fn kind(command: &GateCommand) -> Option<Kind> {
     }
 }
 
-fn of_gate(gate: &Gate, all: &[&Gate], programs: &Programs, place: &Place) -> Vec<Step> {
+fn of_gate(gate: &Gate, all: &[&Gate], programs: &Programs, place: &Place) -> Vec<Step<Judge>> {
     let after: Vec<StepId> = all
         .iter()
         .filter(|other| gate.after.contains(&other.id))
@@ -189,7 +199,7 @@ fn of_gate(gate: &Gate, all: &[&Gate], programs: &Programs, place: &Place) -> Ve
         .collect();
     let mut ids = step_ids(gate).into_iter();
     let mut next = || ids.next().expect("there is an id for each step");
-    let mut steps: Vec<Step> = Vec::new();
+    let mut steps: Vec<Step<Judge>> = Vec::new();
     let planted = planted(gate, programs, place);
     if !planted.is_empty() {
         let install = if gate.commands.iter().any(|command| command.folder == FLOWS) {
@@ -198,18 +208,15 @@ fn of_gate(gate: &Gate, all: &[&Gate], programs: &Programs, place: &Place) -> Ve
             INSTALL_TOOLS
         };
         steps.push(Step {
-            id: next(),
-            title: format!("{}: planted faults are found", gate.id),
-            action: Action::Native(Native {
-                name: FIND_PLANTED_FAULTS.to_owned(),
-                parameters: json!(planted),
-                ..Native::default()
-            }),
             needs: vec![install.into()],
             after: after.clone(),
             time_limit_ms: u64::from(gate.limit_seconds) * 1000,
             remedy: Some("see docs/gates.md: before a program is believed".to_owned()),
-            ..Step::default()
+            ..Step::new(
+                next(),
+                format!("{}: planted faults are found", gate.id),
+                Action::Native(Judge::FindPlantedFaults(planted)),
+            )
         });
     }
     for command in &gate.commands {
@@ -217,19 +224,20 @@ fn of_gate(gate: &Gate, all: &[&Gate], programs: &Programs, place: &Place) -> Ve
         let before = steps.last().map(|step| step.id.clone());
         let id = next();
         steps.push(Step {
-            id: id.clone(),
-            title: title(gate, command),
-            action: Action::Exec(exec(
-                command,
-                command.arguments.iter().map(|argument| (*argument).to_owned()),
-                programs,
-                place,
-            )),
             needs: [StepId::from(install)].into_iter().chain(before).collect(),
             after: after.clone(),
             time_limit_ms: u64::from(gate.limit_seconds) * 1000,
             remedy: Some(gate.remedy.to_owned()),
-            ..Step::default()
+            ..Step::new(
+                id.clone(),
+                title(gate, command),
+                Action::Exec(exec(
+                    command,
+                    command.arguments.iter().map(|argument| (*argument).to_owned()),
+                    programs,
+                    place,
+                )),
+            )
         });
         if let Some(kind) = kind(command) {
             let asked = Asked {
@@ -239,30 +247,24 @@ fn of_gate(gate: &Gate, all: &[&Gate], programs: &Programs, place: &Place) -> Ve
                 gates_with_tests: place.gates_with_tests.to_vec(),
             };
             steps.push(Step {
-                id: next(),
-                title: format!("{}: tests were run", gate.id),
-                action: Action::Native(Native {
-                    name: LOOK_FOR_TESTS.to_owned(),
-                    parameters: json!(asked),
-                    ..Native::default()
-                }),
                 needs: vec![id.clone()],
                 remedy: Some("see why the command before it, whose log is named, ran no test".to_owned()),
-                ..Step::default()
+                ..Step::new(
+                    next(),
+                    format!("{}: tests were run", gate.id),
+                    Action::Native(Judge::LookForTests(asked)),
+                )
             });
         }
         if let Some(file) = report(command) {
             steps.push(Step {
-                id: next(),
-                title: format!("{}: its findings are told", gate.id),
-                action: Action::Native(Native {
-                    name: LOOK_FOR_FINDINGS.to_owned(),
-                    parameters: json!(file),
-                    ..Native::default()
-                }),
                 needs: vec![id],
                 remedy: Some(format!("see why {} left no sound {file}", command.program)),
-                ..Step::default()
+                ..Step::new(
+                    next(),
+                    format!("{}: its findings are told", gate.id),
+                    Action::Native(Judge::LookForFindings(file)),
+                )
             });
         }
     }
@@ -312,7 +314,7 @@ mod tests {
     use crate::platform::gates::gates;
     use foundation::interrupt::Interrupt;
     use runner::plan::mask::Outputs;
-    use runner::plan::perform::{Call, Hands, NoHands};
+    use runner::plan::perform::StepContext;
     use runner::plan::report::Report;
     use runner::plan::runner::Runner;
     use runner::plan::show::Show;
@@ -347,16 +349,12 @@ mod tests {
         let plan =
             plan(gates, &Programs::new(), &Place { root, state: &state, path: &path, gates_with_tests: &[] });
         assert_eq!(plan.validate(), [""; 0]);
-        let native = |_: &Call<'_>| Ok(Outputs::new());
+        let native = |_: &Judge, _: &StepContext| Ok(Outputs::new());
         let runner = Runner {
-            state: &state,
-            command: "cargo xtask ci".into(),
-            jobs: 4,
             keep_going: true,
             grace_ms: 200,
-            interrupt: Interrupt::default(),
             show: Show::to(runner::plan::show::Look::Plain, Box::new(std::io::sink())),
-            hands: Hands { native: &native, ..NoHands::hands() },
+            ..Runner::new(&state, Interrupt::default(), &native)
         };
         runner.run(&plan).unwrap()
     }

@@ -21,23 +21,23 @@ use std::sync::mpsc::channel;
 use std::thread;
 use std::time::Instant;
 
-use anyhow::{Context as _, Result, anyhow};
+use anyhow::{Result, anyhow};
 use vocabulary::model::{Gate, Requirement};
 
+use self::lower::Judge;
 use self::summary::{GateResult, Row};
 use crate::context::Context;
 use crate::platform::platform;
 use crate::session::dry_run;
 use crate::tools::programs::{programs, tools};
 use crate::tools::{NpmProject, Toolbox, progress, versions};
-use foundation::called::command_line;
 use foundation::clock::{millis, now_ms, utc};
 use foundation::exit::Reported;
 use foundation::interrupt::Interrupt;
 use foundation::stdout;
 use runner::evidence::basis::programs_of;
 use runner::plan::mask::Outputs;
-use runner::plan::perform::{Call, Hands, NoHands};
+use runner::plan::perform::StepContext;
 use runner::plan::report::Outcome;
 use runner::plan::runner::{Runner, cores};
 use runner::plan::show::Show;
@@ -155,19 +155,18 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
     if options.dry_run {
         return dry_run::show(context, &plan);
     }
-    let native = |call: &Call<'_>| match call.name {
-        lower::LOOK_FOR_TESTS => evidence::look(call, &context.root),
-        lower::FIND_PLANTED_FAULTS => planted::find(call, context, &toolbox),
-        lower::LOOK_FOR_FINDINGS => {
-            let file = call.parameters.as_str().context("the step names no file")?;
+    let native = |action: &Judge, step: &StepContext| match action {
+        Judge::LookForTests(asked) => evidence::look(asked, step, &context.root),
+        Judge::FindPlantedFaults(planted) => planted::find(planted, step, context, &toolbox),
+        Judge::LookForFindings(file) => {
             let runs = reports::look_for_findings(&context.root, file)?;
-            call.desk.log.line(&format!("{file} tells of {runs} programs"));
+            step.log.line(&format!("{file} tells of {runs} programs"));
             Ok(Outputs::new())
         }
-        name => {
+        Judge::InstallTools | Judge::InstallModules => {
             let progress = progress::on_stderr();
             toolbox.ensure(&tools(names.iter().copied())?, progress.as_ref())?;
-            if name == lower::INSTALL_MODULES {
+            if matches!(action, Judge::InstallModules) {
                 toolbox.npm_modules(NpmProject { folder: &context.path("flows") }, progress.as_ref())?;
             }
             Ok(Outputs::new())
@@ -179,14 +178,10 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
     } else {
         let (told, heard) = channel();
         let runner = Runner {
-            state: context.state(),
-            command: command_line(),
-            jobs: options.jobs.unwrap_or_else(cores).max(1),
+            jobs: options.jobs.unwrap_or_else(cores),
             keep_going: options.keep_going,
-            grace_ms: 10_000,
-            interrupt: Interrupt::listen()?,
             show: Show::on_stderr().telling(told),
-            hands: Hands { native: &native, ..NoHands::hands() },
+            ..Runner::new(context.state(), Interrupt::listen()?, &native)
         };
         let at = now_ms();
         let at = |after_ms: u64| utc((at + after_ms) / 1000);

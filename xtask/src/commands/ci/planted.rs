@@ -14,18 +14,17 @@ use crate::tools::{NpmProject, Toolbox, versions};
 use foundation::processes::describe;
 use runner::plan::child::{Command, End, Inherits, Sink};
 use runner::plan::mask::Outputs;
-use runner::plan::perform::{Call, Desk, Stopped};
+use runner::plan::perform::{StepContext, Stopped};
 
 /// Characters of its output that are kept: the end of it is looked through.
 const KEPT: usize = 1 << 20;
 
 /// # Errors
 /// Each program that does not find its fault, that cannot be run, or that is not what was installed.
-pub fn find(call: &Call<'_>, context: &Context, toolbox: &Toolbox) -> Result<Outputs> {
-    let asked: Vec<Planted> = serde_json::from_value(call.parameters.clone()).context("what is planted")?;
+pub fn find(asked: &[Planted], step: &StepContext, context: &Context, toolbox: &Toolbox) -> Result<Outputs> {
     let mut problems = Vec::new();
-    for planted in &asked {
-        let found = one(planted, call.desk, context, toolbox);
+    for planted in asked {
+        let found = one(planted, step, context, toolbox);
         let _ = fs::remove_dir_all(&planted.folder);
         match found {
             Ok(()) => {}
@@ -36,11 +35,11 @@ pub fn find(call: &Call<'_>, context: &Context, toolbox: &Toolbox) -> Result<Out
     if problems.is_empty() { Ok(Outputs::new()) } else { bail!("{}", problems.join("\n")) }
 }
 
-fn one(planted: &Planted, desk: &Desk, context: &Context, toolbox: &Toolbox) -> Result<()> {
+fn one(planted: &Planted, step: &StepContext, context: &Context, toolbox: &Toolbox) -> Result<()> {
     let name = planted.program.as_str();
     let hashes = versions::hashes(context, toolbox, [name])?;
     write(planted).with_context(|| format!("cannot write {}", planted.folder.display()))?;
-    let (status, output) = match run(planted, desk) {
+    let (status, output) = match run(planted, step) {
         Err(error) if !error.is::<Stopped>() => {
             bail!("{name} does not run on this machine: {error:#}; {}", replacement(name, context, toolbox))
         }
@@ -50,7 +49,7 @@ fn one(planted: &Planted, desk: &Desk, context: &Context, toolbox: &Toolbox) -> 
     let why = match (status.success(), output.contains(finding)) {
         (false, true) => {
             let sums: Vec<_> = hashes.iter().map(|(name, sum)| format!("{name} (SHA-256 {sum})")).collect();
-            desk.log.line(&format!("{} found the planted fault: {finding}", sums.join(" by ")));
+            step.log.line(&format!("{} found the planted fault: {finding}", sums.join(" by ")));
             return Ok(());
         }
         (true, true) => "it said so and ended with exit code 0 all the same".to_owned(),
@@ -93,16 +92,16 @@ fn write(planted: &Planted) -> std::io::Result<()> {
 }
 
 /// How it ended, and what it printed.
-fn run(planted: &Planted, desk: &Desk) -> Result<(std::process::ExitStatus, String)> {
+fn run(planted: &Planted, step: &StepContext) -> Result<(std::process::ExitStatus, String)> {
     let exec = &planted.exec;
-    let mut argv = vec![desk.resolve(&exec.program.as_str().into())?];
-    argv.extend(exec.args.iter().map(|arg| desk.resolve(arg)).collect::<Result<Vec<_>>>()?);
-    let env = exec.env.iter().map(|(name, value)| Ok((name.clone(), desk.resolve(value)?)));
+    let mut argv = vec![step.resolve(&exec.program.as_str().into())?];
+    argv.extend(exec.args.iter().map(|arg| step.resolve(arg)).collect::<Result<Vec<_>>>()?);
+    let env = exec.env.iter().map(|(name, value)| Ok((name.clone(), step.resolve(value)?)));
     let env = env.collect::<Result<_>>()?;
     let (inherits, cwd) = (Inherits::Everything, exec.cwd.clone());
     let command = Command { argv, env, inherits, cwd, stdin: None, user: None };
     let printed = Arc::new(Mutex::new(String::new()));
-    let (log, kept) = (Arc::clone(&desk.log), Arc::clone(&printed));
+    let (log, kept) = (Arc::clone(&step.log), Arc::clone(&printed));
     let sink: Sink = Arc::new(move |line| {
         log.line(line);
         if let Ok(mut kept) = kept.lock()
@@ -112,7 +111,7 @@ fn run(planted: &Planted, desk: &Desk) -> Result<(std::process::ExitStatus, Stri
             kept.push('\n');
         }
     });
-    match command.start(&sink, None)?.finish(desk.deadline, desk.stop, desk.grace)? {
+    match command.start(&sink, None)?.finish(step.deadline, step.stop, step.grace)? {
         End::Exited(status) => {
             let printed = printed.lock().map(|text| text.clone()).unwrap_or_default();
             Ok((status, printed))

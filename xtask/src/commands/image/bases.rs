@@ -10,21 +10,19 @@ use serde_json::json;
 
 use super::carry;
 use crate::context::Context;
-use crate::images::bases::{self, Chosen, Wanted, native};
+use crate::images::bases::{self, Chosen, Made, MakeStandIns, Wanted};
 use crate::images::engine::Engine;
 use crate::images::locks::{self, LockedStandIn, StandIns};
 use crate::images::stand_in::{self, STAND_INS, StandIn, WARNING};
 use crate::session::dry_run;
-use crate::session::step_progress::Shown;
 use crate::tools::{Tool, Toolbox};
 use foundation::digest;
 use foundation::exit::refused;
 use foundation::files;
 use foundation::stdout;
 use runner::plan::mask::Outputs;
-use runner::plan::perform::Call;
+use runner::plan::perform::StepContext;
 use runner::plan::runner::cores;
-use runner::plan::show::Show;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -99,7 +97,8 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
         return dry_run::show(context, &plan);
     }
     eprintln!("{WARNING}");
-    let native = |call: &Call<'_>, show: &Show| perform(context, &toolbox, &chosen, show, call);
+    let native =
+        |action: &MakeStandIns, step: &StepContext| perform(context, &toolbox, &chosen, action, step);
     let report = carry::carry_out(context, &plan, cores(), &native)?;
     let lock: StandIns = locks::read(&locks::stand_ins_file(context.state()))?;
     if context.json {
@@ -171,42 +170,31 @@ fn perform(
     context: &Context,
     toolbox: &Toolbox,
     chosen: &[Chosen],
-    show: &Show,
-    call: &Call<'_>,
+    action: &MakeStandIns,
+    step: &StepContext,
 ) -> Result<Outputs> {
-    let path = |name: &str| {
-        call.parameters[name]
-            .as_str()
-            .map(PathBuf::from)
-            .with_context(|| format!("{} misses {name}", call.name))
-    };
-    match call.name {
-        native::INSTALL_TOOLS => {
+    match action {
+        MakeStandIns::InstallTools => {
             let tools: Vec<Tool> =
                 chosen.iter().filter_map(|chosen| Some(chosen.stand_in.wheel?.tool)).collect();
-            toolbox.ensure(&tools, &Shown { show, call })?;
+            toolbox.ensure(&tools, step)?;
         }
-        native::CLEAR => clear(&path("folder")?)?,
-        native::SHELVE => {
-            let (made, place) = (path("made")?, path("place")?);
-            let mut from = fs::File::open(&made).with_context(|| made.display().to_string())?;
-            files::write::with(&place, 0o644, |to| Ok(io::copy(&mut from, to)?))?;
-            fs::remove_file(&made)?;
-            clear(&path("remove")?)?;
+        MakeStandIns::ClearFolder { folder } => clear(folder)?,
+        MakeStandIns::KeepRootFileSystem { made, place, remove } => {
+            let mut from = fs::File::open(made).with_context(|| made.display().to_string())?;
+            files::write::with(place, 0o644, |to| Ok(io::copy(&mut from, to)?))?;
+            fs::remove_file(made)?;
+            clear(remove)?;
         }
-        native::STAGE => {
-            let name = call.parameters["stand_in"].as_str().unwrap_or_default();
-            let chosen = chosen.iter().find(|chosen| chosen.stand_in.name == name);
-            let stand_in = chosen.with_context(|| format!("no stand-in is called {name}"))?.stand_in;
-            gather(toolbox, stand_in, &path("context")?, path("ca").ok().as_deref())?;
+        MakeStandIns::GatherContext { stand_in, context, ca } => {
+            gather(toolbox, stand_in, context, ca.as_deref())?;
         }
-        native::LOCK => {
-            lock(context, chosen, call)?;
+        MakeStandIns::WriteStandInLock { stand_ins } => {
+            lock(context, chosen, stand_ins, step)?;
             for chosen in chosen {
                 clear(&bases::context(&locks::folder(context.state()), chosen.stand_in))?;
             }
         }
-        other => bail!("no native step is called {other}"),
     }
     Ok(Outputs::new())
 }
@@ -261,18 +249,17 @@ fn copy(from: &Path, to: &Path) -> Result<()> {
     Ok(())
 }
 
-fn lock(context: &Context, chosen: &[Chosen], call: &Call<'_>) -> Result<()> {
+fn lock(context: &Context, chosen: &[Chosen], made: &[Made], step: &StepContext) -> Result<()> {
     let file = locks::stand_ins_file(context.state());
     let mut lock: StandIns = locks::read(&file)?;
-    for chosen in chosen {
+    for (chosen, made) in chosen.iter().zip(made) {
         let name = chosen.stand_in.name;
-        let id = call.args.get(name).map(|id| id.expose().to_owned()).unwrap_or_default();
         lock.stand_ins.retain(|locked| locked.name != name);
         lock.stand_ins.push(LockedStandIn {
             name: name.to_owned(),
             stands_for: chosen.stand_in.reference().to_owned(),
             tag: chosen.tag.clone(),
-            image_id: id,
+            image_id: step.resolve(&made.image_id)?.expose().to_owned(),
             made_of: chosen.made_of.clone(),
             differs: chosen.stand_in.differs.iter().map(|text| (*text).to_owned()).collect(),
         });

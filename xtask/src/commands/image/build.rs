@@ -5,12 +5,12 @@ use std::fs;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 use serde_json::json;
 
 use super::carry;
 use crate::context::Context;
-use crate::images::build::{self, Build, MEASURED, Wanted, native};
+use crate::images::build::{self, Build, BuildImages, Wanted};
 use crate::images::engine::Engine;
 use crate::images::locks::{self, Built, BuiltImage, StandIns};
 use crate::images::saved::saved;
@@ -22,9 +22,8 @@ use foundation::exit::refused;
 use foundation::files;
 use foundation::stdout;
 use runner::plan::mask::Outputs;
-use runner::plan::perform::Call;
+use runner::plan::perform::StepContext;
 use runner::plan::runner::cores;
-use runner::plan::show::Show;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -77,7 +76,7 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
     if options.dry_run {
         return dry_run::show(context, &plan);
     }
-    let native = |call: &Call<'_>, _: &Show| perform(context, &engine, call);
+    let native = |action: &BuildImages, step: &StepContext| perform(context, &engine, action, step);
     let report = carry::carry_out(context, &plan, options.jobs.unwrap_or_else(cores), &native)?;
     let recorded = |build: &&Build| {
         let id = format!("record-{}", build.wanted.target);
@@ -188,47 +187,43 @@ fn revision(root: &Path) -> Option<String> {
     Some(if clean { commit } else { format!("{commit}-dirty") })
 }
 
-fn perform(context: &Context, engine: &Engine, call: &Call<'_>) -> Result<Outputs> {
-    match call.name {
-        native::MEASURE => {
-            let image = call.parameters["image"].as_str().context("no image is named")?;
+fn perform(context: &Context, engine: &Engine, action: &BuildImages, step: &StepContext) -> Result<Outputs> {
+    match action {
+        BuildImages::MeasureImage { image } => {
             let (measured, _folder) = saved(context.state(), engine, image)?;
             let image = measured.only()?;
             let tree = content::tree(&measured, image)?;
-            let values = [
-                image.id.clone(),
-                content::digest(&tree, &image.config),
-                content::bytes(&tree).to_string(),
-                image.layers.len().to_string(),
-            ];
-            Ok(MEASURED.iter().map(|key| (*key).to_owned()).zip(values).collect())
+            Ok(Outputs::from([
+                ("image_id".to_owned(), image.id.clone()),
+                ("content_digest".to_owned(), content::digest(&tree, &image.config)),
+                ("bytes".to_owned(), content::bytes(&tree).to_string()),
+                ("layers".to_owned(), image.layers.len().to_string()),
+            ]))
         }
-        native::RECORD => {
-            record(context, call)?;
+        BuildImages::WriteBuiltLock { target, dockerfile, tag, stand_ins, measured } => {
+            let value = |arg| Ok::<_, anyhow::Error>(step.resolve(arg)?.expose().to_owned());
+            let made = BuiltImage {
+                target: (*target).to_owned(),
+                dockerfile: (*dockerfile).to_owned(),
+                tag: tag.clone(),
+                image_id: value(&measured.image_id)?,
+                content_digest: value(&measured.content_digest)?,
+                bytes: value(&measured.bytes)?.parse().context("the size is a number")?,
+                layers: value(&measured.layers)?.parse().context("the layers are a number")?,
+                stand_ins: stand_ins.clone(),
+            };
+            record(context, made)?;
             Ok(Outputs::new())
         }
-        other => bail!("no native step is called {other}"),
     }
 }
 
 /// One image at a time: each is a line of the same file.
-fn record(context: &Context, call: &Call<'_>) -> Result<()> {
+fn record(context: &Context, made: BuiltImage) -> Result<()> {
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
     let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     let file = locks::built_file(context.state());
     let mut lock: Built = locks::read(&file)?;
-    let text = |key: &str| call.parameters[key].as_str().unwrap_or_default().to_owned();
-    let measured = |key: &str| call.args.get(key).map(|value| value.expose().to_owned()).unwrap_or_default();
-    let made = BuiltImage {
-        target: text("target"),
-        dockerfile: text("dockerfile"),
-        tag: text("tag"),
-        image_id: measured("image_id"),
-        content_digest: measured("content_digest"),
-        bytes: measured("bytes").parse().context("the size is a number")?,
-        layers: measured("layers").parse().context("the layers are a number")?,
-        stand_ins: serde_json::from_value(call.parameters["stand_ins"].clone())?,
-    };
     // The latest build of a target is the one that counts.
     lock.images.retain(|known| known.target != made.target);
     lock.images.push(made);

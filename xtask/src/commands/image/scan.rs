@@ -13,19 +13,17 @@ use crate::images::content;
 use crate::images::engine::Engine;
 use crate::images::judge::{self, Rule};
 use crate::images::locks::{self, BuiltImage};
-use crate::images::scan::{self, LARGEST_TEXT, Places, Row, Scanners, Verdict, native};
+use crate::images::scan::{self, LARGEST_TEXT, Places, Row, ScanImages, Scanners, Verdict};
 use crate::platform::image_limits::{LIMITS, STRICTEST};
 use crate::platform::images::DEVELOPMENT;
-use crate::session::step_progress::Shown;
 use crate::tools::{Program, Tool, Toolbox};
 use foundation::exit::{Reported, refused};
 use foundation::files;
 use foundation::stdout;
 use runner::plan::mask::Outputs;
-use runner::plan::perform::Call;
+use runner::plan::perform::StepContext;
 use runner::plan::report::Report;
 use runner::plan::runner::cores;
-use runner::plan::show::Show;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -59,7 +57,7 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
     let folder = locks::folder(context.state());
     let plan = scan::plan(&engine, &scanners, &context.root, &folder, &images);
     save::warn(&images);
-    let native = |call: &Call<'_>, show: &Show| perform(&toolbox, show, call);
+    let native = |action: &ScanImages, step: &StepContext| perform(&toolbox, action, step);
     let report = carry::carry_out(context, &plan, cores(), &native)?;
     if matches!(report.outcome, runner::plan::report::Outcome::Interrupted(_)) {
         return report.into_result();
@@ -114,40 +112,32 @@ fn grype_with_database() -> Option<PathBuf> {
     status.status.success().then_some(grype)
 }
 
-fn perform(toolbox: &Toolbox, show: &Show, call: &Call<'_>) -> Result<Outputs> {
-    let path = |name: &str| {
-        call.parameters[name]
-            .as_str()
-            .map(PathBuf::from)
-            .with_context(|| format!("{} misses {name}", call.name))
-    };
-    match call.name {
-        native::INSTALL_TOOLS => {
-            toolbox.ensure(&[Tool::Hadolint, Tool::Gitleaks, Tool::Syft], &Shown { show, call })?;
+fn perform(toolbox: &Toolbox, action: &ScanImages, step: &StepContext) -> Result<Outputs> {
+    match action {
+        ScanImages::InstallScanners => {
+            toolbox.ensure(&[Tool::Hadolint, Tool::Gitleaks, Tool::Syft], step)?;
         }
-        native::CLEAR => {
-            let folder = path("folder")?;
+        ScanImages::ClearFolder { folder } => {
             if folder.exists() {
-                fs::remove_dir_all(&folder).with_context(|| folder.display().to_string())?;
+                fs::remove_dir_all(folder).with_context(|| folder.display().to_string())?;
             }
-            fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
+            fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
         }
-        native::UNPACK => {
-            let count = unpack(&path("archive")?, &path("folder")?, call)?;
-            call.desk.log.line(&format!("{count} files"));
+        ScanImages::UnpackLayers { archive, folder } => {
+            let count = unpack(archive, folder, step)?;
+            step.log.line(&format!("{count} files"));
         }
-        other => bail!("no native step is called {other}"),
     }
     Ok(Outputs::new())
 }
 
 /// Writes the files of every layer, those that later layers delete too, below `folder/NUMBER/`.
-fn unpack(archive: &Path, folder: &Path, call: &Call<'_>) -> Result<usize> {
+fn unpack(archive: &Path, folder: &Path, step: &StepContext) -> Result<usize> {
     let archive = Archive::open(archive)?;
     let mut count = 0;
     for (number, name) in archive.only()?.layers.iter().enumerate() {
         for entry in tar::Archive::new(archive.layer(name)?).entries()? {
-            if (call.desk.stop)() {
+            if (step.stop)() {
                 bail!("stopped");
             }
             let mut entry = entry?;

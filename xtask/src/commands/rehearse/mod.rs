@@ -11,12 +11,10 @@ mod reachability;
 mod record;
 mod stage;
 
-use std::collections::BTreeMap;
-
 use anyhow::{Context as _, Result, bail};
 
 use crate::context::Context;
-use crate::engines::compose::rehearsal::{self, native};
+use crate::engines::compose::rehearsal::{self, Check, Rehearse};
 use crate::images::own_engine::OwnEngine;
 use crate::images::stand_in::WARNING;
 use crate::session::dry_run;
@@ -24,16 +22,14 @@ use crate::session::killed_runs;
 use crate::session::rehearsal::COMPOSE;
 use crate::tools::programs::tools;
 use crate::tools::progress;
-use foundation::called::command_line;
 use foundation::exit::refused;
 use foundation::files::temporary;
 use foundation::interrupt::Interrupt;
 use foundation::stdout;
 use runner::plan::mask::Outputs;
-use runner::plan::perform::{Call, Hands, NoHands};
+use runner::plan::perform::StepContext;
 use runner::plan::report::Outcome;
 use runner::plan::runner::Runner;
-use runner::plan::show::Show;
 use stage::Stage;
 
 #[derive(Debug, clap::Args)]
@@ -51,8 +47,8 @@ pub struct Options {
     #[arg(value_enum)]
     engine: Engine,
     /// Only these checks, besides starting and removing the stack
-    #[arg(long, value_name = "CHECK")]
-    only: Vec<String>,
+    #[arg(long, value_name = "CHECK", value_enum)]
+    only: Vec<Check>,
     /// Also run late-dependency, which takes more than a minute
     #[arg(long)]
     slow: bool,
@@ -78,11 +74,11 @@ pub enum Engine {
 /// Refused when it cannot be rehearsed here; otherwise when something did not hold.
 pub fn run(context: &Context, options: &Options) -> Result<()> {
     let Engine::Compose = options.engine;
-    let checks = rehearsal::chosen(&options.only, options.slow, options.restart_engine)?;
+    let checks = rehearsal::chosen(&options.only, options.slow, options.restart_engine);
     let stage = Stage::set(context)?;
-    if checks.iter().any(|(name, _)| *name == native::ENGINE_RESTART) {
+    if checks.contains(&Check::EngineRestart) {
         let allowed = OwnEngine::find(&stage.engine, &stage.project.name);
-        allowed.map_err(|error| refused(format!("{} cannot run: {error:#}", native::ENGINE_RESTART)))?;
+        allowed.map_err(|error| refused(format!("engine-restart cannot run: {error:#}")))?;
     }
     let plan = rehearsal::plan(&stage.project, &stage.env, &stage.programs, &checks, options.keep);
     if !stage.stand_ins.is_empty() {
@@ -92,22 +88,17 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
         return dry_run::show(context, &plan);
     }
     let interrupt = Interrupt::listen()?;
-    let perform = |call: &Call<'_>| perform(&stage, &interrupt, call);
+    let native = |action: &Rehearse, step: &StepContext| perform(&stage, &interrupt, action, step);
     let runner = Runner {
-        state: context.state(),
-        command: command_line(),
         // One check after the other: each wants the whole stack.
         jobs: 1,
         keep_going: true,
         grace_ms: 60_000,
-        interrupt: interrupt.clone(),
-        show: Show::on_stderr(),
-        hands: Hands { native: &perform, ..NoHands::hands() },
+        ..Runner::new(context.state(), interrupt.clone(), &native)
     };
     // A part that held proves nothing of the whole.
-    let names: Vec<_> = checks.iter().map(|(name, _)| *name).collect();
     let sought = match options.only[..] {
-        [] => Some(record::sought(context, &stage, COMPOSE, &names)?),
+        [] => Some(record::sought(context, &stage, COMPOSE, &checks)?),
         _ => None,
     };
     let report = runner.run(&plan)?;
@@ -126,29 +117,28 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
     report.into_result()
 }
 
-fn perform(stage: &Stage, interrupt: &Interrupt, call: &Call<'_>) -> Result<Outputs> {
-    let told = match call.name {
-        native::INSTALL => {
-            stage.toolbox.ensure(&tools(stage.programs.iter().copied())?, progress::on_stderr().as_ref())?;
+fn perform(stage: &Stage, interrupt: &Interrupt, action: &Rehearse, step: &StepContext) -> Result<Outputs> {
+    let told = match action {
+        Rehearse::InstallTools { programs } => {
+            stage.toolbox.ensure(&tools(programs.iter().copied())?, progress::on_stderr().as_ref())?;
             vec![]
         }
-        native::SECRETS => stage.make_secrets()?,
-        native::SMOKE => stage.smoke(interrupt)?,
-        native::EDGE => edge::check(stage)?,
-        native::HARDENING => hardening::check(stage)?,
-        native::REACHABILITY => reachability::check(stage)?,
-        native::DRAIN => drain::check(stage)?,
-        native::OOM => oom::check(stage, interrupt)?,
-        native::CRASH_LOOP => crash_loop::check(stage, interrupt)?,
-        native::ENGINE_RESTART => engine_restart::check(stage, interrupt)?,
-        native::MISSING_SECRET => stage.missing_secret()?,
-        native::LATE_DEPENDENCY => late::check(stage, interrupt)?,
-        other => bail!("no native step is called {other}"),
+        Rehearse::MakeSecrets => stage.make_secrets()?,
+        Rehearse::Check(Check::Smoke) => stage.smoke(interrupt)?,
+        Rehearse::Check(Check::Edge) => edge::check(stage)?,
+        Rehearse::Check(Check::Hardening) => hardening::check(stage)?,
+        Rehearse::Check(Check::Reachability) => reachability::check(stage)?,
+        Rehearse::Check(Check::Drain) => drain::check(stage)?,
+        Rehearse::Check(Check::Oom) => oom::check(stage, interrupt)?,
+        Rehearse::Check(Check::CrashLoop) => crash_loop::check(stage, interrupt)?,
+        Rehearse::Check(Check::EngineRestart) => engine_restart::check(stage, interrupt)?,
+        Rehearse::Check(Check::MissingSecret) => stage.missing_secret()?,
+        Rehearse::Check(Check::LateDependency) => late::check(stage, interrupt)?,
     };
     for line in told {
-        call.desk.log.line(&line);
+        step.log.line(&line);
     }
-    Ok(BTreeMap::new())
+    Ok(Outputs::new())
 }
 
 /// All problems as one error; none is good.

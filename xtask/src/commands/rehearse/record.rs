@@ -7,6 +7,7 @@ use vocabulary::model::GateCommand;
 
 use super::stage::Stage;
 use crate::context::Context;
+use crate::engines::compose::rehearsal::Check;
 use crate::tools::versions;
 use foundation::clock::{now_ms, utc};
 use runner::evidence::basis::{Basis, of_definition, programs_of};
@@ -25,7 +26,7 @@ pub struct Sought {
 ///
 /// # Errors
 /// When the tree cannot be read.
-pub fn sought(context: &Context, stage: &Stage, engine: &str, checks: &[&str]) -> Result<Sought> {
+pub fn sought(context: &Context, stage: &Stage, engine: &str, checks: &[Check]) -> Result<Sought> {
     // What it reads and what finds its faults is said once, of the gate that rehearses the same.
     let same = |command: &GateCommand| command.arguments == ["rehearse", engine];
     let gate = stage.platform.gates.iter().find(|gate| gate.commands.iter().any(same));
@@ -41,10 +42,11 @@ pub fn sought(context: &Context, stage: &Stage, engine: &str, checks: &[&str]) -
         arguments: ["rehearse", engine].map(str::to_owned).into(),
         folder: ".".to_owned(),
     };
+    let names: Vec<_> = checks.iter().map(|check| check.words().0).collect();
     let expected = Record {
         kind: Kind::Rehearsal,
         name: engine.to_owned(),
-        definition_sha256: of_definition(&serde_json::json!({ "checks": checks, "programs": exact })),
+        definition_sha256: of_definition(&serde_json::json!({ "checks": names, "programs": exact })),
         tools,
         arguments: vec![ran],
         ..basis.expected(gate)

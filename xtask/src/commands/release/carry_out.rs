@@ -3,37 +3,24 @@
 use anyhow::Result;
 
 use crate::context::Context;
-use foundation::called::command_line;
 use foundation::exit::Reported;
 use foundation::interrupt::Interrupt;
-use runner::plan::mask::Outputs;
-use runner::plan::perform::{Call, Hands, NoHands};
+use runner::plan::action::Native;
+use runner::plan::perform::Perform;
 use runner::plan::report::Outcome;
-use runner::plan::runner::{Runner, cores};
+use runner::plan::runner::Runner;
 use runner::plan::show::Show;
 use runner::plan::step::Plan;
 
-/// What a build may take to end when it is told to, milliseconds.
-const GRACE_MS: u64 = 10_000;
-
 /// # Errors
 /// The plan cannot be begun; reported when a step failed.
-pub fn carry_out(
+pub fn carry_out<N: Native>(
     context: &Context,
-    plan: &Plan,
+    plan: &Plan<N>,
     show: Show,
-    native: &(dyn Fn(&Call<'_>) -> Result<Outputs> + Sync),
+    native: &Perform<'_, N>,
 ) -> Result<()> {
-    let runner = Runner {
-        state: context.state(),
-        command: command_line(),
-        jobs: cores(),
-        keep_going: false,
-        grace_ms: GRACE_MS,
-        interrupt: Interrupt::listen()?,
-        show,
-        hands: Hands { native, ..NoHands::hands() },
-    };
+    let runner = Runner { show, ..Runner::new(context.state(), Interrupt::listen()?, native) };
     let report = runner.run(plan)?;
     match report.outcome {
         Outcome::Done => Ok(()),

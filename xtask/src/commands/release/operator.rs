@@ -1,8 +1,10 @@
 //! `cargo xtask release operator`: the operator's program for this machine, for a release that is packaged on another.
 
 use std::io;
+use std::path::PathBuf;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
+use serde::Serialize;
 use serde_json::json;
 
 use super::carry_out::carry_out;
@@ -15,9 +17,9 @@ use foundation::files;
 use foundation::stdout;
 use runner::plan::action::{Action, Native};
 use runner::plan::mask::Outputs;
-use runner::plan::perform::Call;
+use runner::plan::perform::StepContext;
 use runner::plan::show::Show;
-use runner::plan::step::{Journaled, Plan, Step};
+use runner::plan::step::{OnFailure, Plan, Step};
 use shipping::release::bundle;
 use shipping::release::commit::{checked_out, still};
 use shipping::release::program::{self, Program};
@@ -26,6 +28,15 @@ use shipping::release::program::{self, Program};
 const TARGET: &str = "release-operator";
 const BUILD: &str = "build";
 const PLACE: &str = "place";
+
+/// The native actions of the plan.
+#[derive(Debug, Clone, Serialize)]
+#[serde(tag = "name", content = "parameters", rename_all = "kebab-case")]
+enum Operator {
+    Place { file: PathBuf },
+}
+
+impl Native for Operator {}
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -60,40 +71,34 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
         steps: vec![
             operator_build::step(BUILD, &context.root, architecture, commit.time)?,
             Step {
-                id: PLACE.into(),
-                title: format!("put it into {OPERATORS}"),
-                action: Action::Native(Native {
-                    name: PLACE.to_owned(),
-                    parameters: json!({ "file": file }),
-                    ..Native::default()
-                }),
                 needs: vec![BUILD.into()],
-                journaled: Journaled::No,
-                ..Step::default()
+                ..Step::new(
+                    PLACE,
+                    format!("put it into {OPERATORS}"),
+                    Action::Native(Operator::Place { file: file.clone() }),
+                )
             },
         ],
-        ..Plan::default()
+        on_failure: OnFailure::Keep,
     };
     if options.dry_run {
         return dry_run::show(context, &plan);
     }
-    let place = |call: &Call| match call.name {
-        PLACE => {
-            still(&context.root, &commit)?;
-            let mut from = files::open_within(&built, files::ARCHIVE)?;
-            files::write::with(&file, 0o755, |to| Ok(io::copy(&mut from, to)?))?;
-            let told = Program {
-                target: architecture.target().to_owned(),
-                commit: commit.id.clone(),
-                sha256: digest::of_file(&file)?.sha256,
-                tools: operator_build::tools(&context.root),
-            };
-            program::write(&file, &told)?;
-            Ok(Outputs::new())
-        }
-        other => bail!("nothing here can {other}"),
+    let native = |action: &Operator, _: &StepContext| {
+        let Operator::Place { file } = action;
+        still(&context.root, &commit)?;
+        let mut from = files::open_within(&built, files::ARCHIVE)?;
+        files::write::with(file, 0o755, |to| Ok(io::copy(&mut from, to)?))?;
+        let told = Program {
+            target: architecture.target().to_owned(),
+            commit: commit.id.clone(),
+            sha256: digest::of_file(file)?.sha256,
+            tools: operator_build::tools(&context.root),
+        };
+        program::write(file, &told)?;
+        Ok(Outputs::new())
     };
-    carry_out(context, &plan, Show::on_stderr(), &place)?;
+    carry_out(context, &plan, Show::on_stderr(), &native)?;
     let told = program::read(&file)?;
     if context.json {
         return stdout::json(&json!({ "file": file, "program": told }));

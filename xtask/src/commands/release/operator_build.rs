@@ -86,19 +86,20 @@ pub fn built(root: &Path, architecture: Architecture) -> PathBuf {
 ///
 /// # Errors
 /// There is no home to look for cargo's folder in.
-pub fn step(id: &str, root: &Path, architecture: Architecture, time: u64) -> Result<Step> {
+pub fn step<N>(id: &str, root: &Path, architecture: Architecture, time: u64) -> Result<Step<N>> {
     let target = architecture.target();
     Ok(Step {
-        id: StepId::from(id),
-        title: format!("build the operator's program for {target}"),
-        action: Action::Exec(build(root, target, time)?),
         // Cargo knows better than a journal whether anything is to do.
         journaled: Journaled::No,
         time_limit_ms: LIMIT_MS,
         remedy: Some(format!(
             "a static program needs the C library's archive (libc6-dev) and the target: rustup target add {target}"
         )),
-        ..Step::default()
+        ..Step::new(
+            StepId::from(id),
+            format!("build the operator's program for {target}"),
+            Action::Exec(build(root, target, time)?),
+        )
     })
 }
 
@@ -162,7 +163,7 @@ mod tests {
 
     #[test]
     fn nothing_of_the_user_but_the_ways_to_programs_counts() {
-        let step = step("build", Path::new("/a b"), Architecture::X86_64, 7).unwrap();
+        let step: Step = step("build", Path::new("/a b"), Architecture::X86_64, 7).unwrap();
         let Action::Exec(exec) = step.action else { panic!("{step:?}") };
         let inherited = exec.inherits.unwrap();
         for flag in ["CC", "CFLAGS", "CPATH", "LIBRARY_PATH", "RUSTC", "RUSTFLAGS", "LD_PRELOAD"] {

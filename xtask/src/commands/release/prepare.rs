@@ -6,17 +6,14 @@ use super::notes::day;
 use super::survey::{Survey, Wished};
 use crate::context::Context;
 use crate::session::dry_run;
-use foundation::called::command_line;
 use foundation::clock::now_ms;
 use foundation::exit::{Reported, refused};
 use foundation::files;
 use foundation::interrupt::Interrupt;
 use foundation::stdout;
 use runner::plan::action::{Action, Exec, Write};
-use runner::plan::perform::NoHands;
 use runner::plan::runner::Runner;
-use runner::plan::show::Show;
-use runner::plan::step::{Plan, Step};
+use runner::plan::step::{OnFailure, Plan, Step};
 use shipping::release::{changelog, declared, problems, version};
 
 #[derive(Debug, clap::Args)]
@@ -57,16 +54,7 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
     if options.dry_run {
         return dry_run::show(context, &plan);
     }
-    let runner = Runner {
-        state: context.state(),
-        command: command_line(),
-        jobs: 1,
-        keep_going: false,
-        grace_ms: 5_000,
-        interrupt: Interrupt::listen()?,
-        show: Show::on_stderr(),
-        hands: NoHands::hands(),
-    };
+    let runner = Runner { jobs: 1, ..Runner::without_native(context.state(), Interrupt::listen()?) };
     let report = runner.run(&plan)?;
     if context.json {
         stdout::json(&report)?;
@@ -87,31 +75,31 @@ fn plan(context: &Context, survey: &Survey, version: &semver::Version) -> Result
         let text = declared::written(&before, version).map_err(refused)?;
         steps.push(write(context, "version", declared::FILE, text));
         steps.push(Step {
-            id: "lock".into(),
-            title: "let Cargo.lock follow".into(),
-            action: Action::Exec(Exec {
-                program: "cargo".into(),
-                args: ["update", "--workspace", "--offline"].map(Into::into).into(),
-                cwd: Some(context.root.clone()),
-                ..Exec::default()
-            }),
             needs: vec!["version".into()],
-            ..Step::default()
+            ..Step::new(
+                "lock",
+                "let Cargo.lock follow",
+                Action::Exec(Exec {
+                    program: "cargo".into(),
+                    args: ["update", "--workspace", "--offline"].map(Into::into).into(),
+                    cwd: Some(context.root.clone()),
+                    ..Exec::default()
+                }),
+            )
         });
     }
     Ok(Plan {
         intent: format!("enter {}", version::tag(version)),
         target: "prepare".into(),
         steps,
-        ..Plan::default()
+        on_failure: OnFailure::Keep,
     })
 }
 
 fn write(context: &Context, id: &str, file: &str, contents: String) -> Step {
-    Step {
-        id: id.into(),
-        title: format!("write {file}"),
-        action: Action::Write(Write { path: context.path(file), contents: contents.into(), mode: 0o644 }),
-        ..Step::default()
-    }
+    Step::new(
+        id,
+        format!("write {file}"),
+        Action::Write(Write { path: context.path(file), contents: contents.into(), mode: 0o644 }),
+    )
 }

@@ -3,19 +3,18 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use serde_json::json;
 use vocabulary::model::{Lifetime, OnChange, Reaction};
 
 use super::project::Project;
 use crate::engines::process::instance::{ADDRESS, Unit};
-use crate::engines::process::lower::{PROGRAMS, native};
+use crate::engines::process::lower::{BringUp, id};
 use crate::engines::process::resolve::Resolver;
-use runner::plan::action::{Action, Exec, Native, Probe, ServiceRequest, Supervise, WaitFor, Write};
+use runner::plan::action::{Action, Exec, Probe, ServiceRequest, Supervise, WaitFor, Write};
 use runner::plan::argument::{Arg, Secret};
 use runner::plan::service::{
     Health as Checked, LogFile, ProcessSpec, Restart, RestartPolicy, ServiceName, Stop, Watch, WatchAction,
 };
-use runner::plan::step::{Plan, Step, StepId};
+use runner::plan::step::{OnFailure, Plan, Step, StepId};
 
 /// The key of the debugger's port.
 pub const DEBUGGER: &str = "inspect";
@@ -45,34 +44,50 @@ const READY_LIMIT_MS: u64 = 60_000;
 const QUIET_MS: u64 = 150;
 
 /// Everything that brings the platform up, or brings what already runs up to date.
-pub fn bring_up(around: &Surroundings<'_>) -> Plan {
-    let mut steps = preparation(around);
+pub fn bring_up(around: &Surroundings<'_>) -> Plan<BringUp> {
+    let mut steps = vec![
+        BringUp::CheckFlows.step(),
+        BringUp::InstallTools { programs: around.programs.to_vec() }.step(),
+        BringUp::MakeSecrets.step(),
+        BringUp::RecordInstance.step(),
+        Step::new(
+            "env",
+            "write what the environment decides",
+            Action::Write(Write {
+                path: around.project.env_file.clone(),
+                contents: around.env.into(),
+                mode: 0o644,
+            }),
+        ),
+    ];
     let built: Vec<StepId> = around.builds.iter().map(|(name, _)| format!("build-{name}").into()).collect();
     for (name, exec) in around.builds {
         steps.push(Step {
-            id: format!("build-{name}").into(),
-            title: format!("build the image of {name}"),
-            action: Action::Exec(exec.clone()),
-            needs: vec![native::CHECK_FLOWS.into()],
+            needs: vec![id::CHECK_FLOWS.into()],
             time_limit_ms: 3_600_000,
             remedy: Some(
                 "see docs/images.md; without a registry: `cargo xtask image bases --from-packages`"
                     .to_owned(),
             ),
-            ..Step::default()
+            ..Step::new(
+                format!("build-{name}"),
+                format!("build the image of {name}"),
+                Action::Exec(exec.clone()),
+            )
         });
     }
     steps.push(Step {
-        id: "up".into(),
-        title: "start the containers, in order, until they are healthy".to_owned(),
-        action: Action::Exec(up(around.project)),
         needs: built
             .into_iter()
-            .chain(["env", native::MAKE_SECRETS, native::RECORD, native::INSTALL_TOOLS].map(StepId::from))
+            .chain(["env", id::MAKE_SECRETS, id::RECORD, id::INSTALL_TOOLS].map(StepId::from))
             .collect(),
         time_limit_ms: u64::from(UP_LIMIT_SECONDS + 30) * 1000,
         remedy: Some("mend what the last lines of its containers name; docs/containers.md".to_owned()),
-        ..Step::default()
+        ..Step::new(
+            "up",
+            "start the containers, in order, until they are healthy",
+            Action::Exec(up(around.project)),
+        )
     });
     for unit in around.resolver.units.iter().filter(|unit| unit.service.lifetime != Lifetime::OneShot) {
         steps.extend(followed(around, unit));
@@ -81,73 +96,31 @@ pub fn bring_up(around: &Surroundings<'_>) -> Plan {
         intent: format!("bring up {} in containers", around.resolver.environment.name),
         target: around.target.to_owned(),
         steps,
-        ..Plan::default()
+        on_failure: OnFailure::Keep,
     }
 }
 
 /// Ends everything and the supervisor too. The data stay, unless `volumes` says otherwise.
 pub fn bring_down(target: &str, supervisor: PathBuf, project: &Project, volumes: bool) -> Plan {
     let stopped = Step {
-        id: "down".into(),
-        title: "stop and remove the containers".to_owned(),
-        action: Action::Exec(project.down(volumes)),
         remedy: Some(format!("`docker ps --all --filter name={}` shows what is left", project.name)),
-        ..Step::default()
+        ..Step::new("down", "stop and remove the containers", Action::Exec(project.down(volumes)))
     };
     let shutdown = Step {
-        id: "shutdown".into(),
-        title: "stop following them".to_owned(),
-        action: Action::Supervise(Supervise { state: supervisor, request: ServiceRequest::Shutdown }),
         // Their last words are in the logs by then.
         after: vec![stopped.id.clone()],
-        ..Step::default()
+        ..Step::new(
+            "shutdown",
+            "stop following them",
+            Action::Supervise(Supervise { state: supervisor, request: ServiceRequest::Shutdown }),
+        )
     };
     Plan {
         intent: format!("bring down {target}"),
         target: target.to_owned(),
         steps: vec![stopped, shutdown],
-        ..Plan::default()
+        on_failure: OnFailure::Keep,
     }
-}
-
-fn preparation(around: &Surroundings<'_>) -> Vec<Step> {
-    let call = |name: &str, title: &str, needs: Vec<StepId>, remedy: &str| Step {
-        id: name.into(),
-        title: title.to_owned(),
-        action: Action::Native(Native { name: name.to_owned(), ..Native::default() }),
-        needs,
-        remedy: Some(remedy.to_owned()),
-        ..Step::default()
-    };
-    let state = "look at the permissions of the state folder";
-    vec![
-        call(
-            native::CHECK_FLOWS,
-            "judge the flows",
-            vec![],
-            "mend what is named in the flow files; `cargo xtask check flows` judges them again",
-        ),
-        Step {
-            action: Action::Native(Native {
-                name: native::INSTALL_TOOLS.to_owned(),
-                parameters: json!({ PROGRAMS: around.programs }),
-                ..Native::default()
-            }),
-            ..call(native::INSTALL_TOOLS, "have the pinned programs", vec![], "see `cargo xtask doctor`")
-        },
-        call(native::MAKE_SECRETS, "have the secrets", vec![], state),
-        call(native::RECORD, "record where everything is", vec![native::CHECK_FLOWS.into()], state),
-        Step {
-            id: "env".into(),
-            title: "write what the environment decides".to_owned(),
-            action: Action::Write(Write {
-                path: around.project.env_file.clone(),
-                contents: around.env.into(),
-                mode: 0o644,
-            }),
-            ..Step::default()
-        },
-    ]
 }
 
 /// When it fails, the last lines of the containers tell why: Compose itself names only the container. Those that were
@@ -184,34 +157,36 @@ exit $code"#;
 }
 
 /// The supervisor's part of a container: its log, its health, its sources.
-fn followed(around: &Surroundings<'_>, unit: &Unit<'_>) -> [Step; 2] {
+fn followed(around: &Surroundings<'_>, unit: &Unit<'_>) -> [Step<BringUp>; 2] {
     let name = unit.name();
     let state = around.resolver.instance.supervisor();
     let remedy = Some(format!("read `cargo xtask logs {name}`"));
     [
         Step {
-            id: format!("{name}.follow").into(),
-            title: format!("follow {name}"),
-            action: Action::Supervise(Supervise {
-                state: state.clone(),
-                request: ServiceRequest::Start(Box::new(spec(around, unit))),
-            }),
             needs: vec!["up".into()],
             remedy: remedy.clone(),
-            ..Step::default()
+            ..Step::new(
+                format!("{name}.follow"),
+                format!("follow {name}"),
+                Action::Supervise(Supervise {
+                    state: state.clone(),
+                    request: ServiceRequest::Start(Box::new(spec(around, unit))),
+                }),
+            )
         },
         Step {
-            id: format!("{name}.ready").into(),
-            title: format!("{name} is healthy"),
-            action: Action::WaitFor(WaitFor {
-                probe: Probe::Supervised { state, service: ServiceName(name.clone()) },
-                time_limit_ms: READY_LIMIT_MS,
-                interval_ms: 20,
-            }),
             needs: vec![format!("{name}.follow").into()],
             time_limit_ms: READY_LIMIT_MS + 5_000,
             remedy,
-            ..Step::default()
+            ..Step::new(
+                format!("{name}.ready"),
+                format!("{name} is healthy"),
+                Action::WaitFor(WaitFor {
+                    probe: Probe::Supervised { state, service: ServiceName(name.clone()) },
+                    time_limit_ms: READY_LIMIT_MS,
+                    interval_ms: 20,
+                }),
+            )
         },
     ]
 }

@@ -1,134 +1,118 @@
 //! The rehearsal of production as a plan. Pure.
 
-use std::collections::BTreeMap;
-
-use anyhow::Result;
-use serde_json::json;
+use clap::ValueEnum as _;
+use serde::Serialize;
 
 use super::lower::up;
 use super::project::Project;
-use crate::engines::process::lower::PROGRAMS;
-use foundation::exit::refused;
-use foundation::nearest::hint;
+use crate::engines::process::lower::id::{INSTALL_TOOLS, MAKE_SECRETS};
 use runner::plan::action::{Action, Native, Write};
 use runner::plan::step::{OnFailure, Plan, Step, StepId};
 
 /// Names the project, the plan's lock and its folder below the state folder.
 pub const TARGET: &str = "rehearsal";
 
-/// The native calls of the plan.
-pub mod native {
-    pub const INSTALL: &str = "install-tools";
-    pub const SECRETS: &str = "make-secrets";
-    pub const SMOKE: &str = "smoke";
-    pub const EDGE: &str = "edge";
-    pub const HARDENING: &str = "hardening";
-    pub const REACHABILITY: &str = "reachability";
-    pub const DRAIN: &str = "drain";
-    pub const OOM: &str = "oom";
-    pub const CRASH_LOOP: &str = "crash-loop";
-    pub const ENGINE_RESTART: &str = "engine-restart";
-    pub const MISSING_SECRET: &str = "missing-secret";
-    pub const LATE_DEPENDENCY: &str = "late-dependency";
+/// The native actions of the plan.
+#[derive(Debug, Clone, Serialize)]
+#[serde(tag = "name", content = "parameters", rename_all = "kebab-case")]
+pub enum Rehearse {
+    InstallTools {
+        programs: Vec<&'static str>,
+    },
+    MakeSecrets,
+    #[serde(untagged)]
+    Check(Check),
 }
 
-/// A check's name and what it proves, in order. Those that end a replica come after those that look; the last brings
-/// everything up anew.
-pub const CHECKS: [(&str, &str); 10] = [
-    (native::SMOKE, "every replica passes its five smoke checks, asked as an operator asks"),
-    (native::EDGE, "the API answers over TLS, through the edge only"),
-    (native::HARDENING, "the engine shows every hardening claim"),
-    (native::REACHABILITY, "what each container reaches is what the edges allow"),
-    (native::DRAIN, "a replica that is stopped finishes what it has, and the edge loses nothing"),
-    (native::OOM, "a replica killed for its memory is started again, and the engine says why"),
-    (native::CRASH_LOOP, "a service that fails at once is started again, and ever more seldom"),
-    (native::ENGINE_RESTART, "production comes back by itself when the engine or its host has ended"),
-    (native::MISSING_SECRET, "a secret file that is missing is refused by name"),
-    (native::LATE_DEPENDENCY, "production comes up when the database is a minute late"),
-];
+impl Native for Rehearse {}
 
-/// # Errors
-/// Refused when a name is none of a check.
-pub fn chosen(
-    names: &[String],
-    slow: bool,
-    restart_engine: bool,
-) -> Result<Vec<(&'static str, &'static str)>> {
-    let known: Vec<_> = CHECKS.iter().map(|(name, _)| *name).collect();
-    let unknown = names.iter().filter(|name| !known.contains(&name.as_str()));
-    let problems: Vec<_> = unknown
-        .map(|name| format!("no check is called {name}{}\n", hint(name, known.iter().copied())))
-        .collect();
-    if !problems.is_empty() {
-        return Err(refused(format!("{}the checks are {}", problems.concat(), known.join(", "))));
+/// The checks, in order, and what each proves. Those that end a replica come after those that look; the last brings
+/// everything up anew.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, clap::ValueEnum)]
+#[serde(tag = "name", rename_all = "kebab-case")]
+pub enum Check {
+    /// every replica passes its five smoke checks, asked as an operator asks
+    Smoke,
+    /// the API answers over TLS, through the edge only
+    Edge,
+    /// the engine shows every hardening claim
+    Hardening,
+    /// what each container reaches is what the edges allow
+    Reachability,
+    /// a replica that is stopped finishes what it has, and the edge loses nothing
+    Drain,
+    /// a replica killed for its memory is started again, and the engine says why
+    Oom,
+    /// a service that fails at once is started again, and ever more seldom
+    CrashLoop,
+    /// production comes back by itself when the engine or its host has ended
+    EngineRestart,
+    /// a secret file that is missing is refused by name
+    MissingSecret,
+    /// production comes up when the database is a minute late
+    LateDependency,
+}
+
+impl Check {
+    /// As it is typed, and what it proves.
+    pub fn words(self) -> (String, String) {
+        let value = self.to_possible_value().unwrap_or_default();
+        (value.get_name().to_owned(), value.get_help().map(ToString::to_string).unwrap_or_default())
     }
-    let wanted = |name: &str| {
-        let among = match name {
-            native::LATE_DEPENDENCY => slow,
-            native::ENGINE_RESTART => restart_engine,
-            _ => names.is_empty(),
+}
+
+/// These, or all but the slow and the dangerous ones, and those that are asked for besides.
+pub fn chosen(only: &[Check], slow: bool, restart_engine: bool) -> Vec<Check> {
+    let wanted = |check: &Check| {
+        let among = match check {
+            Check::LateDependency => slow,
+            Check::EngineRestart => restart_engine,
+            _ => only.is_empty(),
         };
-        among || names.iter().any(|one| one == name)
+        among || only.contains(check)
     };
-    Ok(CHECKS.into_iter().filter(|(name, _)| wanted(name)).collect())
+    Check::value_variants().iter().copied().filter(wanted).collect()
 }
 
 pub fn plan(
     project: &Project,
     env: &str,
-    programs: &[&str],
-    checks: &[(&'static str, &'static str)],
+    programs: &[&'static str],
+    checks: &[Check],
     keep: bool,
-) -> Plan {
-    let native = |id: &str, title: &str, parameters: serde_json::Value, needs: Vec<StepId>| Step {
-        id: id.into(),
-        title: title.to_owned(),
-        action: Action::Native(Native { name: id.to_owned(), parameters, args: BTreeMap::new() }),
-        needs,
+) -> Plan<Rehearse> {
+    let native = |id: &str, title: &str, action| Step {
         time_limit_ms: 300_000,
-        ..Step::default()
+        ..Step::new(id, title, Action::Native(action))
     };
-    let nothing = serde_json::Value::Null;
+    let programs = programs.to_vec();
     let down = Action::Exec(project.down(true));
     let mut steps = vec![
-        native(native::INSTALL, "have the pinned programs", json!({ PROGRAMS: programs }), vec![]),
+        native(INSTALL_TOOLS, "have the pinned programs", Rehearse::InstallTools { programs }),
         Step {
-            id: "clear".into(),
-            title: "remove what an earlier rehearsal left".to_owned(),
-            action: down.clone(),
-            needs: vec![native::INSTALL.into()],
-            ..Step::default()
+            needs: vec![INSTALL_TOOLS.into()],
+            ..Step::new("clear", "remove what an earlier rehearsal left", down.clone())
         },
-        native(native::SECRETS, "make secrets and a certificate for this run", nothing.clone(), vec![]),
+        native(MAKE_SECRETS, "make secrets and a certificate for this run", Rehearse::MakeSecrets),
+        Step::new(
+            "env",
+            "write what a site would decide",
+            Action::Write(Write { path: project.env_file.clone(), contents: env.into(), mode: 0o644 }),
+        ),
         Step {
-            id: "env".into(),
-            title: "write what a site would decide".to_owned(),
-            action: Action::Write(Write {
-                path: project.env_file.clone(),
-                contents: env.into(),
-                mode: 0o644,
-            }),
-            ..Step::default()
-        },
-        Step {
-            id: "up".into(),
-            title: "start production, in order, until it is healthy".to_owned(),
-            action: Action::Exec(up(project)),
-            needs: ["clear", native::SECRETS, "env"].map(StepId::from).into(),
+            needs: ["clear", MAKE_SECRETS, "env"].map(StepId::from).into(),
             undo: (!keep).then(|| down.clone()),
-            ..Step::default()
+            ..Step::new("up", "start production, in order, until it is healthy", Action::Exec(up(project)))
         },
     ];
-    for (name, title) in checks {
-        steps.push(native(name, title, nothing.clone(), vec!["up".into()]));
+    for check in checks {
+        let (name, title) = check.words();
+        steps.push(Step { needs: vec!["up".into()], ..native(&name, &title, Rehearse::Check(*check)) });
     }
     if !keep {
         steps.push(Step {
-            id: "down".into(),
-            title: "take it down, with its data".to_owned(),
-            action: down,
             after: steps.iter().map(|step| step.id.clone()).collect(),
-            ..Step::default()
+            ..Step::new("down", "take it down, with its data", down)
         });
     }
     Plan {
@@ -153,7 +137,7 @@ mod tests {
             files: vec!["/tree/one.yaml".into()],
             env_file: "/tree/rendered/compose.env".into(),
         };
-        let whole = plan(&project, "A=1\n", &["docker-compose"], &chosen(&[], false, false).unwrap(), false);
+        let whole = plan(&project, "A=1\n", &["docker-compose"], &chosen(&[], false, false), false);
         assert_eq!(whole.validate(), [""; 0]);
         assert_eq!(whole.steps.last().unwrap().after.len(), whole.steps.len() - 1);
         let text = whole.text();
@@ -161,19 +145,18 @@ mod tests {
             text.contains("--project-name flowship-rehearsal-1 down --remove-orphans --volumes"),
             "{text}"
         );
-        let kept = plan(&project, "A=1\n", &[], &chosen(&["edge".into()], false, false).unwrap(), true);
+        let kept = plan(&project, "A=1\n", &[], &chosen(&[Check::Edge], false, false), true);
         assert!(kept.steps.iter().all(|step| step.id.0 != "down" && step.undo.is_none()));
-        assert!(chosen(&["edges".into()], false, false).unwrap_err().to_string().contains("reachability"));
-        let names = |only: &[&str], slow, restart_engine| -> Vec<&str> {
-            let only: Vec<String> = only.iter().map(|name| (*name).to_owned()).collect();
-            chosen(&only, slow, restart_engine).unwrap().iter().map(|(name, _)| *name).collect()
-        };
-        let usual = names(&[], false, false);
-        assert_eq!(usual.len(), CHECKS.len() - 2, "neither what is slow nor what ends the engine: {usual:?}");
-        assert_eq!(names(&[], true, false).last(), Some(&native::LATE_DEPENDENCY));
-        assert!(names(&[], false, true).contains(&native::ENGINE_RESTART));
-        for asked in [native::LATE_DEPENDENCY, native::ENGINE_RESTART] {
-            assert_eq!(names(&[asked], false, false), [asked]);
+        let usual = chosen(&[], false, false);
+        assert_eq!(
+            usual.len(),
+            Check::value_variants().len() - 2,
+            "neither what is slow nor what ends the engine: {usual:?}"
+        );
+        assert_eq!(chosen(&[], true, false).last(), Some(&Check::LateDependency));
+        assert!(chosen(&[], false, true).contains(&Check::EngineRestart));
+        for asked in [Check::LateDependency, Check::EngineRestart] {
+            assert_eq!(chosen(&[asked], false, false), [asked]);
         }
     }
 }

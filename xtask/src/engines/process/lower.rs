@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use serde::Serialize;
 use serde_json::json;
 use vocabulary::model::{
     Command, Destination, Health, Identity, Initialise, Lifetime, Need, OnChange, Process, Reaction,
@@ -17,19 +18,61 @@ use runner::plan::service::{
     Health as Checked, LogFile, ProcessSpec, Restart, RestartPolicy, ServiceName, Stop, StopSignal, Watch,
     WatchAction,
 };
-use runner::plan::step::{Condition, Plan, Step, StepId};
+use runner::plan::step::{Condition, OnFailure, Plan, Step, StepId};
 
-/// Calls of ours that steps name; the command that runs the plan carries them out.
-pub mod native {
+/// The native actions that bring a platform up.
+#[derive(Debug, Clone, Serialize)]
+#[serde(tag = "name", content = "parameters", rename_all = "kebab-case")]
+pub enum BringUp {
+    CheckFlows,
+    InstallTools { programs: Vec<&'static str> },
+    InstallModules,
+    MakeSecrets,
+    RecordInstance,
+}
+
+impl Native for BringUp {}
+
+/// The ids of their steps.
+pub mod id {
+    pub const CHECK_FLOWS: &str = "check-flows";
     pub const INSTALL_TOOLS: &str = "install-tools";
     pub const INSTALL_MODULES: &str = "install-modules";
     pub const MAKE_SECRETS: &str = "make-secrets";
-    pub const CHECK_FLOWS: &str = "check-flows";
     pub const RECORD: &str = "record-instance";
 }
 
-/// The parameter of [`native::INSTALL_TOOLS`]: the names of the programs to have.
-pub const PROGRAMS: &str = "programs";
+impl BringUp {
+    pub fn step(self) -> Step<Self> {
+        let permissions = "look at the permissions of the state folder";
+        let (id, title, needs, remedy) = match self {
+            Self::CheckFlows => (
+                id::CHECK_FLOWS,
+                "judge the flows",
+                None,
+                "mend what is named in the flow files; `cargo xtask check flows` judges them again",
+            ),
+            Self::InstallTools { .. } => {
+                (id::INSTALL_TOOLS, "have the pinned programs", None, "see `cargo xtask doctor`")
+            }
+            Self::InstallModules => (
+                id::INSTALL_MODULES,
+                "have the npm packages",
+                Some(id::INSTALL_TOOLS),
+                "see `cargo xtask doctor`",
+            ),
+            Self::MakeSecrets => (id::MAKE_SECRETS, "have the secrets", None, permissions),
+            Self::RecordInstance => {
+                (id::RECORD, "record where everything is", Some(id::CHECK_FLOWS), permissions)
+            }
+        };
+        Step {
+            needs: needs.into_iter().map(StepId::from).collect(),
+            remedy: Some(remedy.to_owned()),
+            ..Step::new(id, title, Action::Native(self))
+        }
+    }
+}
 
 /// What the lowering has to know besides the model.
 pub struct Surroundings<'a> {
@@ -61,9 +104,16 @@ const READY_LIMIT_MS: u64 = 60_000;
 const QUIET_MS: u64 = 150;
 
 /// Everything that brings the platform up, or brings what already runs up to date.
-pub fn bring_up(around: &Surroundings<'_>) -> Plan {
+pub fn bring_up(around: &Surroundings<'_>) -> Plan<BringUp> {
     let units = around.resolver.units;
-    let mut steps = preparation(around);
+    let programs = around.programs.keys().copied().collect();
+    let mut steps = vec![
+        BringUp::CheckFlows.step(),
+        BringUp::InstallTools { programs }.step(),
+        BringUp::InstallModules.step(),
+        BringUp::MakeSecrets.step(),
+        BringUp::RecordInstance.step(),
+    ];
     for unit in units {
         match unit.service.lifetime {
             Lifetime::OneShot => steps.push(one_shot(around, unit)),
@@ -74,67 +124,26 @@ pub fn bring_up(around: &Surroundings<'_>) -> Plan {
         intent: format!("bring up {}", around.resolver.environment.name),
         target: around.target.to_owned(),
         steps,
-        ..Plan::default()
+        on_failure: OnFailure::Keep,
     }
 }
 
 /// Ends everything, in reverse order, and the supervisor too.
 pub fn bring_down(target: &str, supervisor: PathBuf) -> Plan {
-    let step = Step {
-        id: "shutdown".into(),
-        title: "stop every service".to_owned(),
-        action: Action::Supervise(Supervise { state: supervisor, request: ServiceRequest::Shutdown }),
-        ..Step::default()
-    };
+    let step = Step::new(
+        "shutdown",
+        "stop every service",
+        Action::Supervise(Supervise { state: supervisor, request: ServiceRequest::Shutdown }),
+    );
     Plan {
         intent: format!("bring down {target}"),
         target: target.to_owned(),
         steps: vec![step],
-        ..Plan::default()
+        on_failure: OnFailure::Keep,
     }
 }
 
-fn preparation(around: &Surroundings<'_>) -> Vec<Step> {
-    let call = |name: &str, title: &str, needs: Vec<StepId>, remedy: &str| Step {
-        id: name.into(),
-        title: title.to_owned(),
-        action: Action::Native(Native { name: name.to_owned(), ..Native::default() }),
-        needs,
-        remedy: Some(remedy.to_owned()),
-        ..Step::default()
-    };
-    vec![
-        call(
-            native::CHECK_FLOWS,
-            "judge the flows",
-            vec![],
-            "mend what is named in the flow files; `cargo xtask check flows` judges them again",
-        ),
-        Step {
-            action: Action::Native(Native {
-                name: native::INSTALL_TOOLS.to_owned(),
-                parameters: json!({ PROGRAMS: around.programs.keys().collect::<Vec<_>>() }),
-                ..Native::default()
-            }),
-            ..call(native::INSTALL_TOOLS, "have the pinned programs", vec![], "see `cargo xtask doctor`")
-        },
-        call(
-            native::INSTALL_MODULES,
-            "have the npm packages",
-            vec![native::INSTALL_TOOLS.into()],
-            "see `cargo xtask doctor`",
-        ),
-        call(native::MAKE_SECRETS, "have the secrets", vec![], "look at the permissions of the state folder"),
-        call(
-            native::RECORD,
-            "record where everything is",
-            vec![native::CHECK_FLOWS.into()],
-            "look at the permissions of the state folder",
-        ),
-    ]
-}
-
-fn long_running(around: &Surroundings<'_>, unit: &Unit<'_>) -> Vec<Step> {
+fn long_running(around: &Surroundings<'_>, unit: &Unit<'_>) -> Vec<Step<BringUp>> {
     let name = unit.name();
     let process = process_of(unit);
     let mut steps = Vec::new();
@@ -144,31 +153,33 @@ fn long_running(around: &Surroundings<'_>, unit: &Unit<'_>) -> Vec<Step> {
         needs.push(format!("{name}.adopt").into());
     }
     steps.push(Step {
-        id: format!("{name}.start").into(),
-        title: format!("start {name}"),
-        action: Action::Supervise(Supervise {
-            state: around.resolver.instance.supervisor(),
-            request: ServiceRequest::Start(Box::new(spec(around, unit))),
-        }),
         needs,
         remedy: Some(format!("read `cargo xtask logs {name}`")),
-        ..Step::default()
+        ..Step::new(
+            format!("{name}.start"),
+            format!("start {name}"),
+            Action::Supervise(Supervise {
+                state: around.resolver.instance.supervisor(),
+                request: ServiceRequest::Start(Box::new(spec(around, unit))),
+            }),
+        )
     });
     steps.push(Step {
-        id: format!("{name}.ready").into(),
-        title: format!("{name} is healthy"),
-        action: Action::WaitFor(WaitFor {
-            probe: Probe::Supervised {
-                state: around.resolver.instance.supervisor(),
-                service: ServiceName(name.clone()),
-            },
-            time_limit_ms: READY_LIMIT_MS,
-            interval_ms: 20,
-        }),
         needs: vec![format!("{name}.start").into()],
         time_limit_ms: READY_LIMIT_MS + 5_000,
         remedy: Some(format!("read `cargo xtask logs {name}`")),
-        ..Step::default()
+        ..Step::new(
+            format!("{name}.ready"),
+            format!("{name} is healthy"),
+            Action::WaitFor(WaitFor {
+                probe: Probe::Supervised {
+                    state: around.resolver.instance.supervisor(),
+                    service: ServiceName(name.clone()),
+                },
+                time_limit_ms: READY_LIMIT_MS,
+                interval_ms: 20,
+            }),
+        )
     });
     steps
 }
@@ -179,7 +190,7 @@ fn initialisation(
     unit: &Unit<'_>,
     process: &Process,
     initialise: &Initialise,
-) -> Vec<Step> {
+) -> Vec<Step<BringUp>> {
     let name = unit.name();
     let folder = around.resolver.folder(unit, initialise.volume);
     let partial = folder.with_extension("partial");
@@ -191,57 +202,60 @@ fn initialisation(
     argv.push(partial.display().to_string());
     argv.extend(argv_of(around, unit, &initialise.command, process.identity).into_iter().map(place));
     let made = Step {
-        id: format!("{name}.initialise").into(),
-        title: format!("initialise {name}"),
-        action: Action::Exec(Exec {
-            program: "sh".to_owned(),
-            args: argv.into_iter().map(Arg::from).collect(),
-            env: environment(around, unit, &initialise.command),
-            ..Exec::default()
-        }),
         needs: needs(around, unit),
         skip_when: Some(exists.clone()),
         remedy: Some("look at its log; `cargo xtask reset` starts with empty data".to_owned()),
-        ..Step::default()
+        ..Step::new(
+            format!("{name}.initialise"),
+            format!("initialise {name}"),
+            Action::Exec(Exec {
+                program: "sh".to_owned(),
+                args: argv.into_iter().map(Arg::from).collect(),
+                env: environment(around, unit, &initialise.command),
+                ..Exec::default()
+            }),
+        )
     };
     let adopted = Step {
-        id: format!("{name}.adopt").into(),
-        title: format!("put the data of {name} in place"),
-        action: Action::Exec(Exec {
-            program: "mv".to_owned(),
-            args: ["-T", "--"]
-                .into_iter()
-                .map(Arg::from)
-                .chain([partial, folder].map(|path| Arg::from(path.display().to_string())))
-                .collect(),
-            ..Exec::default()
-        }),
         needs: vec![made.id.clone()],
         skip_when: Some(exists),
-        ..Step::default()
+        ..Step::new(
+            format!("{name}.adopt"),
+            format!("put the data of {name} in place"),
+            Action::Exec(Exec {
+                program: "mv".to_owned(),
+                args: ["-T", "--"]
+                    .into_iter()
+                    .map(Arg::from)
+                    .chain([partial, folder].map(|path| Arg::from(path.display().to_string())))
+                    .collect(),
+                ..Exec::default()
+            }),
+        )
     };
     vec![made, adopted]
 }
 
-fn one_shot(around: &Surroundings<'_>, unit: &Unit<'_>) -> Step {
+fn one_shot(around: &Surroundings<'_>, unit: &Unit<'_>) -> Step<BringUp> {
     let name = unit.name();
     let process = process_of(unit);
     let command = &process.commands[0];
     let argv = argv_of(around, unit, command, process.identity);
     let (program, arguments) = argv.split_first().expect("a command has a program");
     Step {
-        id: format!("{name}.run").into(),
-        title: format!("run {name}"),
-        action: Action::Exec(Exec {
-            program: program.clone(),
-            args: arguments.iter().cloned().map(Arg::from).collect(),
-            env: environment(around, unit, command),
-            cwd: Some(around.resolver.instance.root.clone()),
-            ..Exec::default()
-        }),
         needs: needs(around, unit),
         remedy: Some("mend what its log names, then run the command again".to_owned()),
-        ..Step::default()
+        ..Step::new(
+            format!("{name}.run"),
+            format!("run {name}"),
+            Action::Exec(Exec {
+                program: program.clone(),
+                args: arguments.iter().cloned().map(Arg::from).collect(),
+                env: environment(around, unit, command),
+                cwd: Some(around.resolver.instance.root.clone()),
+                ..Exec::default()
+            }),
+        )
     }
 }
 
@@ -252,12 +266,10 @@ fn process_of<'a>(unit: &Unit<'a>) -> &'a Process {
 /// The steps that must be done before a unit can start.
 fn needs(around: &Surroundings<'_>, unit: &Unit<'_>) -> Vec<StepId> {
     let mut needs: Vec<StepId> =
-        [native::CHECK_FLOWS, native::INSTALL_TOOLS, native::MAKE_SECRETS, native::RECORD]
-            .map(StepId::from)
-            .into();
+        [id::CHECK_FLOWS, id::INSTALL_TOOLS, id::MAKE_SECRETS, id::RECORD].map(StepId::from).into();
     let process = process_of(unit);
     if process.commands.iter().any(|command| command.program == NODE) {
-        needs.push(native::INSTALL_MODULES.into());
+        needs.push(id::INSTALL_MODULES.into());
     }
     let step_of = |id: ServiceId, ending: &'static str| {
         let found = around.resolver.units.iter().filter(move |other| other.service.id == id);

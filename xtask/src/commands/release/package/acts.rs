@@ -8,8 +8,8 @@ use anyhow::{Context as _, Result, anyhow, bail};
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 
 use super::inputs::{self, Inputs};
-use super::steps;
-use crate::commands::release::{FOLDER, operator_build};
+use super::steps::{self, Digests, Fact, Package};
+use crate::commands::release::operator_build;
 use crate::context::Context;
 use crate::images::engine::Engine;
 use crate::images::oci;
@@ -18,7 +18,7 @@ use foundation::clock::utc;
 use foundation::digest::{self, Hashed, HashingWriter};
 use foundation::files;
 use runner::plan::mask::Outputs;
-use runner::plan::perform::Call;
+use runner::plan::perform::StepContext;
 use runner::plan::runner::cores;
 use shipping::release::archive::{self, Contents, Tree};
 use shipping::release::description::{self, Image, Release};
@@ -34,19 +34,18 @@ pub struct Acts<'a> {
 }
 
 impl Acts<'_> {
-    pub fn perform(&self, call: &Call) -> Result<Outputs> {
-        match call.name {
-            steps::CLEAR => self.clear(),
-            steps::OPERATOR => Ok(Outputs::new()),
-            steps::PROGRAM => self.program(call),
-            steps::IMAGE => self.image(call),
-            steps::BUNDLE => self.bundle(call),
-            steps::SBOMS => self.sboms(),
-            steps::EVIDENCE => self.evidence(call),
-            steps::STATEMENTS => self.statements(call),
-            steps::SIGN => self.sign(),
-            steps::PLACE => self.place(),
-            other => bail!("nothing here can {other}"),
+    pub fn perform(&self, action: &Package, step: &StepContext) -> Result<Outputs> {
+        match action {
+            Package::Clear { stage } => self.clear(stage),
+            Package::Operator { .. } => Ok(Outputs::new()),
+            Package::Program { program, sha256, file } => self.program(program, sha256, file, step),
+            Package::Image { tag, file } => self.image(tag, file),
+            Package::Bundle { images, .. } => self.bundle(images, step),
+            Package::Sboms { .. } => self.sboms(),
+            Package::Evidence { .. } => self.evidence(step),
+            Package::Statements { images, artifacts, .. } => self.statements(images, artifacts, step),
+            Package::Sign { key, password } => self.sign(key, password.as_deref()),
+            Package::Place { folder } => self.place(folder),
         }
     }
 
@@ -55,15 +54,15 @@ impl Acts<'_> {
     }
 
     /// Removes what runs with other inputs have left, and what a kill left half written.
-    fn clear(&self) -> Result<Outputs> {
-        let (workshop, stage) = (steps::workshop(self.context), self.stage());
-        fs::create_dir_all(&stage).with_context(|| stage.display().to_string())?;
+    fn clear(&self, stage: &Path) -> Result<Outputs> {
+        let workshop = steps::workshop(self.context);
+        fs::create_dir_all(stage).with_context(|| stage.display().to_string())?;
         let mut kept: Vec<String> =
             steps::artifacts(self.inputs).into_iter().map(|(file, ..)| file).collect();
         kept.extend(steps::statements(self.inputs).into_iter().map(str::to_owned));
         for (folder, keep) in [
-            (&workshop, vec![stage.file_name().unwrap_or_default().to_string_lossy().into_owned()]),
-            (&stage, kept),
+            (workshop.as_path(), vec![stage.file_name().unwrap_or_default().to_string_lossy().into_owned()]),
+            (stage, kept),
         ] {
             for entry in fs::read_dir(folder)? {
                 let entry = entry?;
@@ -87,15 +86,13 @@ impl Acts<'_> {
             .unwrap_or_else(|| operator_build::built(&self.context.root, self.inputs.architecture))
     }
 
-    fn image(&self, call: &Call) -> Result<Outputs> {
-        let word = |name: &str| call.parameters[name].as_str().unwrap_or_default();
-        let file = word("file");
+    fn image(&self, tag: &str, file: &str) -> Result<Outputs> {
         if let Some(folder) = &self.inputs.image_archives {
             return self.archived_image(&folder.join(file), file);
         }
-        let (archive, _folder) = saved::saved(self.context.state(), &Engine::find()?, word("tag"))?;
+        let (archive, _folder) = saved::saved(self.context.state(), &Engine::find()?, tag)?;
         let path = self.stage().join(file);
-        let digest = oci::write(&archive, archive.only()?, word("tag"), &path)?;
+        let digest = oci::write(&archive, archive.only()?, tag, &path)?;
         let mut outputs = facts(file, &digest::of_file(&path)?);
         outputs.insert("digest".to_owned(), digest);
         Ok(outputs)
@@ -116,14 +113,15 @@ impl Acts<'_> {
         Ok(bundle::for_operators(files))
     }
 
-    fn release(&self, files: &Tree, digests: &dyn Fn(&str) -> Option<String>) -> Result<Release> {
+    fn release(&self, files: &Tree, digests: &Digests, step: &StepContext) -> Result<Release> {
         let inputs = self.inputs;
         let mut images = inputs.pinned.clone();
         for image in &inputs.built {
+            let digest = digests.get(&image.target);
+            let digest = digest.with_context(|| format!("the image {} has no digest", image.tag))?;
             images.push(Image {
                 reference: image.tag.clone(),
-                digest: digests(&image.target)
-                    .with_context(|| format!("the image {} has no digest", image.tag))?,
+                digest: step.resolve(digest)?.expose().to_owned(),
                 archive: Some(description::image(&inputs.version, &image.target)),
                 stand_ins: image.stand_ins.clone(),
             });
@@ -142,35 +140,32 @@ impl Acts<'_> {
         })
     }
 
-    fn bundle(&self, call: &Call) -> Result<Outputs> {
+    fn bundle(&self, images: &Digests, step: &StepContext) -> Result<Outputs> {
         self.still_the_commit()?;
         let files = self.committed()?;
-        let release =
-            self.release(&files, &|target| call.args.get(target).map(|digest| digest.expose().to_owned()))?;
+        let release = self.release(&files, images, step)?;
         let tree = bundle::tree(files, &release, Contents::File(self.operator()))?;
         let name = description::bundle(&self.inputs.version);
-        let mut outputs = self.pack(call, &name, &tree)?;
+        let mut outputs = self.pack(step, &name, &tree)?;
         outputs.insert("release".to_owned(), serde_json::to_string(&release)?);
         Ok(outputs)
     }
 
-    fn program(&self, call: &Call) -> Result<Outputs> {
-        let word = |name: &str| call.parameters[name].as_str().unwrap_or_default();
-        let program = PathBuf::from(word("program"));
-        if digest::of_file(&program)?.sha256 != word("sha256") {
+    fn program(&self, program: &Path, sha256: &str, file: &str, step: &StepContext) -> Result<Outputs> {
+        if digest::of_file(program)?.sha256 != sha256 {
             bail!("{} has changed since this run began: run it again", program.display());
         }
-        self.pack(call, word("file"), &bundle::operator(Contents::File(program)))
+        self.pack(step, file, &bundle::operator(Contents::File(program.to_owned())))
     }
 
-    fn pack(&self, call: &Call, name: &str, tree: &Tree) -> Result<Outputs> {
+    fn pack(&self, step: &StepContext, name: &str, tree: &Tree) -> Result<Outputs> {
         let Inputs { version, commit, .. } = self.inputs;
         let hashed = files::write::with(&self.stage().join(name), 0o644, |file| {
             let mut gzip = ParallelGzip::new(HashingWriter::new(file), cores())?;
             archive::write(tree, &description::top(version), commit.time, &mut gzip)?;
             Ok(gzip.finish()?.finish().1)
         })?;
-        call.desk.log.line(&format!("{} files, {} bytes", tree.len(), hashed.bytes));
+        step.log.line(&format!("{} files, {} bytes", tree.len(), hashed.bytes));
         Ok(facts(name, &hashed))
     }
 
@@ -186,42 +181,26 @@ impl Acts<'_> {
         Ok(outputs)
     }
 
-    fn evidence(&self, call: &Call) -> Result<Outputs> {
+    fn evidence(&self, step: &StepContext) -> Result<Outputs> {
         if let Some(file) = &self.inputs.evidence {
             return self.put(ledger::FILE, &files::read(file, files::TEXT)?.bytes);
         }
         let ledger = inputs::ledger(self.context, &self.inputs.commit)?;
         for left_out in &ledger.left_out {
-            call.desk.log.line(&format!(
-                "left out: {} {}: {}",
-                left_out.kind.word(),
-                left_out.name,
-                left_out.why
-            ));
+            step.log.line(&format!("left out: {} {}: {}", left_out.kind.word(), left_out.name, left_out.why));
         }
         self.put_json(ledger::FILE, &ledger)
     }
 
-    fn statements(&self, call: &Call) -> Result<Outputs> {
+    fn statements(&self, images: &Digests, facts: &[Fact], step: &StepContext) -> Result<Outputs> {
         let inputs = self.inputs;
-        let fact = |what: &str, file: &str| -> Result<String> {
-            let value =
-                call.args.get(&format!("{what} {file}")).with_context(|| format!("no {what} of {file}"))?;
-            Ok(value.expose().to_owned())
+        let release = self.release(&self.committed()?, images, step)?;
+        let artifact = |fact: &Fact| {
+            let (name, kind) = (fact.file.clone(), fact.kind);
+            let sha256 = step.resolve(&fact.sha256)?.expose().to_owned();
+            Ok(Artifact { name, kind, bytes: step.resolve(&fact.bytes)?.expose().parse()?, sha256 })
         };
-        let release: Release = {
-            let files = self.committed()?;
-            self.release(&files, &|target| {
-                call.desk.outputs.get(&steps::image_step(target))?.get("digest").cloned()
-            })?
-        };
-        let artifacts = steps::artifacts(inputs)
-            .into_iter()
-            .map(|(name, _, kind)| {
-                let (sha256, bytes) = (fact("sha256", &name)?, fact("bytes", &name)?.parse()?);
-                Ok(Artifact { name, kind, bytes, sha256 })
-            })
-            .collect::<Result<Vec<_>>>()?;
+        let artifacts = facts.iter().map(artifact).collect::<Result<Vec<_>>>()?;
         let mut sums: Sums =
             artifacts.iter().map(|artifact| (artifact.name.clone(), artifact.sha256.clone())).collect();
         let manifest = Manifest { schema: description::SCHEMA, release, artifacts };
@@ -242,9 +221,8 @@ impl Acts<'_> {
         Ok(Outputs::new())
     }
 
-    fn sign(&self) -> Result<Outputs> {
-        let key = self.inputs.key.as_ref().context("there is no key")?;
-        let secret = signing::secret_key(&key.file, key.password.as_deref())?;
+    fn sign(&self, key: &Path, password: Option<&Path>) -> Result<Outputs> {
+        let secret = signing::secret_key(key, password)?;
         let text = files::read(&self.stage().join(sums::FILE), files::TEXT)?.bytes;
         let comment = signing::comment(&self.inputs.version, &self.inputs.commit.id);
         self.put(signing::FILE, signing::sign(&secret, &text, &comment)?.as_bytes())?;
@@ -252,9 +230,9 @@ impl Acts<'_> {
     }
 
     /// In one move: a reader sees the whole release or the one before it.
-    fn place(&self) -> Result<Outputs> {
+    fn place(&self, folder: &Path) -> Result<Outputs> {
         self.still_the_commit()?;
-        let (stage, folder) = (self.stage(), self.context.path(FOLDER));
+        let stage = self.stage();
         let mut expected: Vec<String> =
             steps::artifacts(self.inputs).into_iter().map(|(file, ..)| file).collect();
         expected.extend(steps::statements(self.inputs).into_iter().map(str::to_owned));
@@ -271,10 +249,12 @@ impl Acts<'_> {
         // Out of the stage first: were it exchanged with that, a rerun after a kill would find the older release there.
         let ready = steps::workshop(self.context).join("ready");
         fs::rename(&stage, &ready)?;
-        match renameat_with(CWD, &ready, CWD, &folder, RenameFlags::NOREPLACE) {
+        match renameat_with(CWD, &ready, CWD, folder, RenameFlags::NOREPLACE) {
             Ok(()) => {}
-            Err(rustix::io::Errno::EXIST) => renameat_with(CWD, &ready, CWD, &folder, RenameFlags::EXCHANGE)
-                .with_context(|| format!("cannot put the release in the place of {}", folder.display()))?,
+            Err(rustix::io::Errno::EXIST) => {
+                renameat_with(CWD, &ready, CWD, folder, RenameFlags::EXCHANGE)
+                    .with_context(|| format!("cannot put the release in the place of {}", folder.display()))?
+            }
             Err(error) => return Err(error).with_context(|| format!("cannot make {}", folder.display())),
         }
         // Before the journal says that it is there.

@@ -96,7 +96,7 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
         }
     }
     let acts = acts::Acts { context, inputs: &inputs };
-    carry_out(context, &plan, show, &|call| acts.perform(call))?;
+    carry_out(context, &plan, show, &|action, step| acts.perform(action, step))?;
     let folder = context.path(FOLDER);
     let manifest =
         manifest::read(&folder)?.map_err(|problem| refused(format!("{}: {problem}", folder.display())))?;

@@ -1,33 +1,111 @@
 //! The plan of a release: every file is made in a folder of its own, and that folder gets its name at the end.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use anyhow::Result;
-use serde_json::json;
+use serde::Serialize;
 
 use super::inputs::Inputs;
 use crate::commands::release::{FOLDER, operator_build};
 use crate::context::Context;
+use crate::images::locks::BuiltImage;
 use runner::plan::action::{Action, Native};
 use runner::plan::argument::Arg;
-use runner::plan::step::{Journaled, Plan, Step, StepId};
+use runner::plan::step::{Journaled, OnFailure, Plan, Step, StepId};
 use shipping::release::description;
 use shipping::release::{ledger, manifest, provenance, signing, sums};
 
 /// Names the lock, the journal and the logs.
 const TARGET: &str = "release-package";
 
-pub const CLEAR: &str = "clear";
-pub const OPERATOR: &str = "operator";
-pub const BUNDLE: &str = "bundle";
-/// Of the archives of programs for other machines.
-pub const PROGRAM: &str = "program";
-pub const SBOMS: &str = "sboms";
-pub const IMAGE: &str = "image";
-pub const EVIDENCE: &str = "evidence";
-pub const STATEMENTS: &str = "statements";
-pub const SIGN: &str = "sign";
-pub const PLACE: &str = "place";
+/// The ids of the steps; those of programs and images end with what they are for.
+const CLEAR: &str = "clear";
+const OPERATOR: &str = "operator";
+const BUNDLE: &str = "bundle";
+const SBOMS: &str = "sboms";
+const EVIDENCE: &str = "evidence";
+const STATEMENTS: &str = "statements";
+const SIGN: &str = "sign";
+const PLACE: &str = "place";
+
+/// The native actions of the plan. Each puts out, of every file that it makes, `sha256 FILE` and `bytes FILE`.
+#[derive(Debug, Clone, Serialize)]
+#[serde(tag = "name", content = "parameters", rename_all = "kebab-case")]
+pub enum Package {
+    Clear {
+        stage: PathBuf,
+    },
+    /// The operator's binary is there already.
+    Operator {
+        file: PathBuf,
+    },
+    /// The archive of a program for other machines.
+    Program {
+        program: PathBuf,
+        sha256: String,
+        file: String,
+    },
+    /// Puts out `digest` too.
+    Image {
+        tag: String,
+        file: String,
+    },
+    Bundle {
+        commit: String,
+        images: Digests,
+    },
+    Sboms {
+        commit: String,
+    },
+    Evidence {
+        commit: String,
+    },
+    Statements {
+        builder: String,
+        images: Digests,
+        artifacts: Vec<Fact>,
+    },
+    Sign {
+        key: PathBuf,
+        password: Option<PathBuf>,
+    },
+    Place {
+        folder: PathBuf,
+    },
+}
+
+/// Of the images, by target.
+pub type Digests = BTreeMap<String, Arg>;
+
+/// A file of the release.
+#[derive(Debug, Clone, Serialize)]
+pub struct Fact {
+    pub file: String,
+    pub kind: manifest::Kind,
+    pub sha256: Arg,
+    pub bytes: Arg,
+}
+
+impl Native for Package {
+    fn args(&self) -> Vec<&Arg> {
+        match self {
+            Self::Bundle { images, .. } => images.values().collect(),
+            Self::Statements { images, artifacts, .. } => {
+                let facts = artifacts.iter().flat_map(|fact| [&fact.sha256, &fact.bytes]);
+                images.values().chain(facts).collect()
+            }
+            Self::Clear { .. }
+            | Self::Operator { .. }
+            | Self::Program { .. }
+            | Self::Image { .. }
+            | Self::Sboms { .. }
+            | Self::Evidence { .. }
+            | Self::Sign { .. }
+            | Self::Place { .. } => vec![],
+        }
+    }
+}
 
 /// The folder of releases that are being made.
 pub fn workshop(context: &Context) -> PathBuf {
@@ -69,117 +147,93 @@ pub fn statements(inputs: &Inputs) -> Vec<&'static str> {
     files
 }
 
-pub fn program_step(target: &str) -> StepId {
-    format!("{PROGRAM}-{target}").into()
+fn program_step(target: &str) -> StepId {
+    format!("program-{target}").into()
 }
 
-pub fn image_step(target: &str) -> StepId {
-    format!("{IMAGE}-{target}").into()
+fn image_step(target: &str) -> StepId {
+    format!("image-{target}").into()
 }
 
 /// # Errors
 /// There is no home to look for cargo's folder in.
-pub fn plan(context: &Context, inputs: &Inputs) -> Result<Plan> {
+pub fn plan(context: &Context, inputs: &Inputs) -> Result<Plan<Package>> {
     let stage = stage(context, inputs);
-    let native = |name: &str, parameters| {
-        Action::Native(Native { name: name.to_owned(), parameters, ..Native::default() })
-    };
     let made = |names: &[String]| names.iter().map(|name| stage.join(name)).collect::<Vec<_>>();
-    let base = |id: &str, title: String, needs: &[StepId]| Step {
-        id: id.into(),
-        title,
-        needs: needs.to_vec(),
+    let step = |id: StepId, title: String, needs: Vec<StepId>, action: Package| Step {
+        needs,
         journaled: Journaled::UntilFinished,
-        ..Step::default()
+        ..Step::new(id, title, Action::Native(action))
     };
+    let always = |step: Step<Package>| Step { journaled: Journaled::No, ..step };
+    let cleared = || vec![StepId::from(CLEAR)];
+    let commit = || inputs.commit.id.clone();
     let version = &inputs.version;
-    let mut steps = vec![Step {
-        action: native(CLEAR, json!({ "stage": stage })),
-        journaled: Journaled::No,
-        ..base(CLEAR, "make room".to_owned(), &[])
-    }];
+    let clear = Package::Clear { stage: stage.clone() };
+    let mut steps = vec![always(step(CLEAR.into(), "make room".to_owned(), vec![], clear))];
     let mut operator =
         operator_build::step(OPERATOR, &context.root, inputs.architecture, inputs.commit.time)?;
     if let Some(file) = &inputs.operator_binary {
-        operator.action = native(OPERATOR, json!({ "file": file }));
+        operator.action = Action::Native(Package::Operator { file: file.clone() });
     }
-    steps.push(Step { needs: vec![CLEAR.into()], ..operator });
+    steps.push(Step { needs: cleared(), ..operator });
     for operator in &inputs.operators {
         let target = operator.architecture.target();
         let file = description::operator(version, target);
-        steps.push(Step {
-            action: native(
-                PROGRAM,
-                json!({ "program": operator.file, "sha256": operator.program.sha256, "file": file }),
-            ),
-            makes: made(&[file]),
-            ..base(&program_step(target).0, format!("pack the program for {target}"), &[CLEAR.into()])
-        });
+        let makes = made(std::slice::from_ref(&file));
+        let (program, sha256) = (operator.file.clone(), operator.program.sha256.clone());
+        let action = Package::Program { program, sha256, file };
+        let step = step(program_step(target), format!("pack the program for {target}"), cleared(), action);
+        steps.push(Step { makes, ..step });
     }
     for image in &inputs.built {
         let file = description::image(version, &image.target);
-        let id = image_step(&image.target);
-        steps.push(Step {
-            action: native(IMAGE, json!({ "tag": image.tag, "file": file })),
-            makes: made(&[file]),
-            time_limit_ms: 1_800_000,
-            ..base(&id.0, format!("save the image {}", image.target), &[CLEAR.into()])
-        });
+        let makes = made(std::slice::from_ref(&file));
+        let action = Package::Image { tag: image.tag.clone(), file };
+        let title = format!("save the image {}", image.target);
+        let step = step(image_step(&image.target), title, cleared(), action);
+        steps.push(Step { makes, time_limit_ms: 1_800_000, ..step });
     }
     let images = inputs.built.iter().map(|image| image_step(&image.target));
-    let digests = inputs
-        .built
-        .iter()
-        .map(|image| (image.target.clone(), Arg::output(image_step(&image.target), "digest")));
-    let needs: Vec<_> = [OPERATOR.into()].into_iter().chain(images).collect();
+    let needs = [OPERATOR.into()].into_iter().chain(images).collect();
+    let digest =
+        |image: &BuiltImage| (image.target.clone(), Arg::output(image_step(&image.target), "digest"));
+    let digests: Digests = inputs.built.iter().map(digest).collect();
+    let bundle = description::bundle(version);
+    let action = Package::Bundle { commit: commit(), images: digests.clone() };
+    let makes = made(std::slice::from_ref(&bundle));
+    steps.push(Step { makes, ..step(BUNDLE.into(), format!("pack {bundle}"), needs, action) });
+    let action = Package::Sboms { commit: commit() };
     steps.push(Step {
-        action: Action::Native(Native {
-            name: BUNDLE.to_owned(),
-            parameters: json!({ "commit": inputs.commit.id }),
-            args: digests.collect(),
-        }),
-        makes: made(&[description::bundle(version)]),
-        ..base(BUNDLE, format!("pack {}", description::bundle(version)), &needs)
-    });
-    steps.push(Step {
-        action: native(SBOMS, json!({ "commit": inputs.commit.id })),
         makes: made(&[description::rust_sbom(version), description::npm_sbom(version)]),
-        ..base(SBOMS, "write the bills of materials".to_owned(), &[CLEAR.into()])
+        ..step(SBOMS.into(), "write the bills of materials".to_owned(), cleared(), action)
     });
-    steps.push(Step {
-        action: native(EVIDENCE, json!({ "commit": inputs.commit.id })),
-        journaled: Journaled::No,
-        ..base(EVIDENCE, "collect the evidence".to_owned(), &[CLEAR.into()])
-    });
+    let action = Package::Evidence { commit: commit() };
+    steps.push(always(step(EVIDENCE.into(), "collect the evidence".to_owned(), cleared(), action)));
     let programs = inputs.operators.iter().map(|operator| program_step(operator.architecture.target()));
-    let needs: Vec<StepId> =
-        [BUNDLE, SBOMS, EVIDENCE].map(StepId::from).into_iter().chain(programs).collect();
-    let facts = artifacts(inputs).into_iter().flat_map(|(file, step, _)| {
-        ["sha256", "bytes"]
-            .map(|what| (format!("{what} {file}"), Arg::output(step.clone(), format!("{what} {file}"))))
-    });
-    steps.push(Step {
-        action: Action::Native(Native {
-            name: STATEMENTS.to_owned(),
-            parameters: json!({ "builder": inputs.builder }),
-            args: facts.collect(),
-        }),
-        journaled: Journaled::No,
-        ..base(STATEMENTS, "write manifest, provenance and sums".to_owned(), &needs)
-    });
+    let needs = [BUNDLE, SBOMS, EVIDENCE].map(StepId::from).into_iter().chain(programs).collect();
+    let fact = |(file, step, kind): (String, StepId, manifest::Kind)| Fact {
+        sha256: Arg::output(step.clone(), format!("sha256 {file}")),
+        bytes: Arg::output(step, format!("bytes {file}")),
+        kind,
+        file,
+    };
+    let action = Package::Statements {
+        builder: inputs.builder.clone(),
+        images: digests,
+        artifacts: artifacts(inputs).into_iter().map(fact).collect(),
+    };
+    let title = "write manifest, provenance and sums".to_owned();
+    steps.push(always(step(STATEMENTS.into(), title, needs, action)));
     let mut last = STATEMENTS;
     if let Some(key) = &inputs.key {
-        steps.push(Step {
-            action: native(SIGN, json!({ "key": key.file, "password": key.password })),
-            journaled: Journaled::No,
-            ..base(SIGN, format!("sign {}", sums::FILE), &[STATEMENTS.into()])
-        });
+        let action = Package::Sign { key: key.file.clone(), password: key.password.clone() };
+        let title = format!("sign {}", sums::FILE);
+        steps.push(always(step(SIGN.into(), title, vec![STATEMENTS.into()], action)));
         last = SIGN;
     }
-    steps.push(Step {
-        action: native(PLACE, json!({ "folder": context.path(FOLDER) })),
-        journaled: Journaled::No,
-        ..base(PLACE, format!("put it into {FOLDER}"), &[last.into()])
-    });
-    Ok(Plan { intent: format!("package {version}"), target: TARGET.to_owned(), steps, ..Plan::default() })
+    let action = Package::Place { folder: context.path(FOLDER) };
+    steps.push(always(step(PLACE.into(), format!("put it into {FOLDER}"), vec![last.into()], action)));
+    let intent = format!("package {version}");
+    Ok(Plan { intent, target: TARGET.to_owned(), on_failure: OnFailure::Keep, steps })
 }

@@ -3,12 +3,12 @@
 use std::path::Path;
 
 use anyhow::{Context as _, Result, bail};
-use serde::de::DeserializeOwned;
 
-use super::steps::{ImagePush, Publication, RELEASE, Tagged, Upload, native};
+use super::steps::{ImagePush, NewTag, Publication, PublishRelease, RELEASE, Tagged, Upload};
 use foundation::digest;
+use runner::plan::argument::Arg;
 use runner::plan::mask::Outputs;
-use runner::plan::perform::Call;
+use runner::plan::perform::StepContext;
 use shipping::forge::github::TOKEN;
 use shipping::forge::registry::Image;
 use shipping::forge::remote::{Asset, Draft, Release, Remote};
@@ -30,58 +30,49 @@ pub struct Acts<'a> {
 impl Acts<'_> {
     /// # Errors
     /// When the remote does not answer or refuses, or has something else than this release.
-    pub fn perform(&self, call: &Call<'_>) -> Result<Outputs> {
+    pub fn perform(&self, action: &PublishRelease, step: &StepContext) -> Result<Outputs> {
         if let Ok(token) = std::env::var(TOKEN) {
-            call.desk.mask.add(&token);
+            step.mask.add(&token);
         }
-        match call.name {
-            native::TAG => self.make_tag(call),
-            native::PUSH => self.push_tag(call),
-            native::DRAFT => self.have_draft(call),
-            native::UPLOAD => self.upload(call),
-            native::IMAGE => self.push_image(call),
-            native::PUBLISH => self.publish(call),
-            other => bail!("no native step is called {other}"),
+        match action {
+            PublishRelease::MakeTag(wanted) => self.make_tag(wanted, step),
+            PublishRelease::PushTag(of) => self.push_tag(of, step),
+            PublishRelease::MakeDraft(draft) => self.have_draft(draft, step),
+            PublishRelease::Upload(upload) => self.upload(upload, step),
+            PublishRelease::PushImage(push) => self.push_image(push, step),
+            PublishRelease::Publish(publication) => self.publish(publication, step),
         }
     }
 
-    fn make_tag(&self, call: &Call<'_>) -> Result<Outputs> {
-        #[derive(serde::Deserialize)]
-        struct Wanted {
-            #[serde(flatten)]
-            of: Tagged,
-            message: String,
-            signed: bool,
-        }
-        let Wanted { of, message, signed } = parameters(call)?;
+    fn make_tag(&self, wanted: &NewTag, step: &StepContext) -> Result<Outputs> {
+        let NewTag { of, message, signed } = wanted;
         let repository = Repository { root: self.root };
         match repository.resolved(&format!("refs/tags/{}", of.tag))? {
             Some((_, commit)) if commit == of.commit => {
                 // Looked at before; it may have been made since.
                 let here = repository.tag_object(&of.tag)?;
-                match problems::tag_kind(&of.tag, &commit, here.as_ref(), ("", None), signed) {
-                    None => done(call, "it is there already"),
+                match problems::tag_kind(&of.tag, &commit, here.as_ref(), ("", None), *signed) {
+                    None => done(step, "it is there already"),
                     Some(problem) => bail!("{}: {}", problem.what, problem.remedy),
                 }
             }
-            Some((_, commit)) => bail!("{}", moved(&of, "here", &commit)),
+            Some((_, commit)) => bail!("{}", moved(of, "here", &commit)),
             None => {
-                repository.make_tag(&of.tag, &of.commit, &message, signed)?;
-                done(call, "made")
+                repository.make_tag(&of.tag, &of.commit, message, *signed)?;
+                done(step, "made")
             }
         }
     }
 
-    fn push_tag(&self, call: &Call<'_>) -> Result<Outputs> {
-        let of: Tagged = parameters(call)?;
-        if self.is_pushed(&of)? {
-            return done(call, "it is there already");
+    fn push_tag(&self, of: &Tagged, step: &StepContext) -> Result<Outputs> {
+        if self.is_pushed(of)? {
+            return done(step, "it is there already");
         }
         if let Err(error) = self.remote.push_tag(&of.tag) {
             // Another publication may have been faster with the same tag.
-            return if self.is_pushed(&of)? { done(call, "it is there already") } else { Err(error) };
+            return if self.is_pushed(of)? { done(step, "it is there already") } else { Err(error) };
         }
-        done(call, "pushed")
+        done(step, "pushed")
     }
 
     /// Whether the remote has the tag, at this commit.
@@ -94,19 +85,18 @@ impl Acts<'_> {
         }
     }
 
-    fn have_draft(&self, call: &Call<'_>) -> Result<Outputs> {
-        let draft: Draft = parameters(call)?;
+    fn have_draft(&self, draft: &Draft, step: &StepContext) -> Result<Outputs> {
         let one = |release: &Release| Outputs::from([(RELEASE.to_owned(), release.id.to_string())]);
         match self.remote.releases(&draft.tag_name)?.as_slice() {
             [] => {}
             [release] => {
-                call.desk.log.line(&format!("it is there already: {}", release.html_url));
+                step.log.line(&format!("it is there already: {}", release.html_url));
                 return Ok(one(release));
             }
             several => bail!("{}", doubled(&draft.tag_name, several)),
         }
-        let made = self.remote.make_draft(&draft)?;
-        call.desk.log.line(&format!("made {}", made.html_url));
+        let made = self.remote.make_draft(draft)?;
+        step.log.line(&format!("made {}", made.html_url));
         // Making a draft is not atomic: another publication may have made one meanwhile. The earliest stays.
         let all = self.remote.releases(&draft.tag_name)?;
         let Some(first) = all.iter().map(|release| release.id).min().filter(|first| *first != made.id) else {
@@ -121,22 +111,22 @@ impl Acts<'_> {
         )
     }
 
-    fn upload(&self, call: &Call<'_>) -> Result<Outputs> {
-        let Upload { of, file, sha256 } = parameters(call)?;
-        let found = digest::of_file(&file)?;
-        if found.sha256 != sha256 {
+    fn upload(&self, upload: &Upload, step: &StepContext) -> Result<Outputs> {
+        let Upload { of, file, sha256, release } = upload;
+        let found = digest::of_file(file)?;
+        if found.sha256 != *sha256 {
             bail!(
                 "{} changed since it was verified; let nothing write to the folder meanwhile, and run again",
                 file.display()
             );
         }
         let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let wanted = Wanted { tag: &of.tag, name: &name, sha256: &sha256, bytes: found.bytes };
-        let release = self.remote.release(id(call)?)?;
+        let wanted = Wanted { tag: &of.tag, name: &name, sha256, bytes: found.bytes };
+        let release = self.remote.release(id(release, step)?)?;
         let partly = match release.assets.iter().find(|asset| asset.name == name) {
             Some(asset) if asset.state == WHOLE => {
                 self.is(asset, &wanted)?;
-                return done(call, "it is there already");
+                return done(step, "it is there already");
             }
             Some(_) => true,
             None => false,
@@ -148,7 +138,7 @@ impl Acts<'_> {
                 release.html_url
             );
         }
-        let carried = self.remote.upload(&of.tag, &file, partly);
+        let carried = self.remote.upload(&of.tag, file, partly);
         // Another publication may have been faster with the same file; and what was carried must have arrived.
         let release = self.remote.release(release.id);
         match (carried, release) {
@@ -161,7 +151,7 @@ impl Acts<'_> {
                         bail!("it was uploaded, and the release does not have it: {}", release.html_url);
                     }
                 }
-                done(call, "uploaded")
+                done(step, "uploaded")
             }
         }
     }
@@ -184,33 +174,33 @@ impl Acts<'_> {
         if there == *sha256 { Ok(()) } else { other(format!("SHA-256 {there} instead of {sha256}")) }
     }
 
-    fn push_image(&self, call: &Call<'_>) -> Result<Outputs> {
-        let ImagePush { at, tag, archive, digest } = parameters(call)?;
-        let image = Image::open(&archive)?;
-        if image.digest != digest {
+    fn push_image(&self, push: &ImagePush, step: &StepContext) -> Result<Outputs> {
+        let ImagePush { at, tag, archive, digest } = push;
+        let image = Image::open(archive)?;
+        if image.digest != *digest {
             bail!("{} holds {}, the release says {digest}; package again", archive.display(), image.digest);
         }
         let name = format!("{}/{}", at.host, at.repository);
-        let named = self.remote.image_tag(&at, &tag)?;
-        if let Some(other) = named.as_ref().filter(|named| **named != digest) {
+        let named = self.remote.image_tag(at, tag)?;
+        if let Some(other) = named.as_ref().filter(|named| *named != digest) {
             bail!(
                 "{name}:{tag} is {other} there, this release has {digest}; an image that others may run is never replaced"
             );
         }
-        let lacking = self.remote.push_image(&at, &image)?;
+        let lacking = self.remote.push_image(at, &image)?;
         if named.is_none() {
-            self.remote.tag_image(&at, &tag, &image)?;
+            self.remote.tag_image(at, tag, &image)?;
         }
-        call.desk.log.line(if lacking { "pushed" } else { "it is there already" });
+        step.log.line(if lacking { "pushed" } else { "it is there already" });
         Ok(Outputs::from([("image".to_owned(), format!("{name}@{digest}"))]))
     }
 
-    fn publish(&self, call: &Call<'_>) -> Result<Outputs> {
-        let Publication { of, files, public } = parameters(call)?;
-        if !self.is_pushed(&of)? {
+    fn publish(&self, publication: &Publication, step: &StepContext) -> Result<Outputs> {
+        let Publication { of, files, public, release } = publication;
+        if !self.is_pushed(of)? {
             bail!("the remote has lost the tag {}; run again, and find out who removed it", of.tag);
         }
-        let id = id(call)?;
+        let id = id(release, step)?;
         match self.remote.releases(&of.tag)?.as_slice() {
             [release] if release.id == id => {}
             [] => bail!("{} has lost its release {id}; run again, and find out who removed it", of.tag),
@@ -253,11 +243,11 @@ impl Acts<'_> {
             );
         }
         let public = if release.draft {
-            let public = self.remote.publish(id, &public)?;
-            call.desk.log.line("made public");
+            let public = self.remote.publish(id, public)?;
+            step.log.line("made public");
             public
         } else {
-            call.desk.log.line("it is public already");
+            step.log.line("it is public already");
             release
         };
         if public.draft || public.tag_name != of.tag {
@@ -275,17 +265,14 @@ struct Wanted<'a> {
     bytes: u64,
 }
 
-fn parameters<T: DeserializeOwned>(call: &Call<'_>) -> Result<T> {
-    serde_json::from_value(call.parameters.clone()).with_context(|| format!("what to do for {}", call.name))
-}
-
-fn id(call: &Call<'_>) -> Result<u64> {
-    let id = call.args.get(RELEASE).context("no release was made")?.expose();
+fn id(release: &Arg, step: &StepContext) -> Result<u64> {
+    let id = step.resolve(release)?;
+    let id = id.expose();
     id.parse().with_context(|| format!("the number of a release is `{id}`"))
 }
 
-fn done(call: &Call<'_>, what: &str) -> Result<Outputs> {
-    call.desk.log.line(what);
+fn done(step: &StepContext, what: &str) -> Result<Outputs> {
+    step.log.line(what);
     Ok(Outputs::new())
 }
 

@@ -14,16 +14,16 @@ use anyhow::Result;
 use super::{FOLDER, Place};
 use crate::context::Context;
 use acts::Acts;
-use foundation::called::command_line;
 use foundation::exit::{Reported, refused};
 use foundation::interrupt::Interrupt;
 use foundation::stdout;
-use runner::plan::perform::{Call, Hands, NoHands};
+use runner::plan::perform::StepContext;
 use runner::plan::report::{Outcome, Report};
 use runner::plan::runner::{Runner, cores};
 use runner::plan::show::Show;
 use shipping::forge::github::{GitHub, TOKEN};
 use shipping::forge::remote::Remote as _;
+use steps::PublishRelease;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -94,21 +94,14 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
     }
     let remote = GitHub::open(&context.root, &options.place.remote, &interrupt)?;
     let acts = Acts { root: &context.root, remote: &remote, branch: &options.place.branch };
-    let perform = |call: &Call<'_>| acts.perform(call);
-    let show = Show::on_stderr();
+    let native = |action: &PublishRelease, step: &StepContext| acts.perform(action, step);
     let runner = Runner {
-        state: context.state(),
-        command: command_line(),
         // Uploads wait for the network, not for a processor.
         jobs: cores().max(4),
-        keep_going: false,
-        grace_ms: 10_000,
-        interrupt: interrupt.clone(),
-        show: show.clone(),
-        hands: Hands { native: &perform, ..NoHands::hands() },
+        ..Runner::new(context.state(), interrupt.clone(), &native)
     };
     let report = runner.run(&plan)?;
-    conclude(context, &remote, &report, &show)?;
+    conclude(context, &remote, &report, &runner.show)?;
     report.into_result()
 }
 

@@ -9,10 +9,10 @@ use anyhow::{Context as _, Result, bail};
 
 use super::acts::Acts;
 use super::preflight::Ready;
-use super::steps::{ImagePush, plan};
+use super::steps::{ImagePush, Publication, PublishRelease, Upload, plan};
 use foundation::interrupt::Interrupt;
 use runner::plan::action::Action;
-use runner::plan::perform::{Call, Hands, NoHands};
+use runner::plan::perform::StepContext;
 use runner::plan::report::{Status, StepReport};
 use runner::plan::runner::Runner;
 use runner::plan::show::{Look, Show};
@@ -99,7 +99,7 @@ impl Remote for Memory {
 }
 
 /// A release with one file and one image.
-fn release(folder: &Path, digest: &str) -> Plan {
+fn release(folder: &Path, digest: &str) -> Plan<PublishRelease> {
     let ready = Ready {
         folder: folder.to_owned(),
         version: semver::Version::new(1, 0, 0),
@@ -119,27 +119,25 @@ fn release(folder: &Path, digest: &str) -> Plan {
     plan(&ready, false)
 }
 
-fn step<'a>(plan: &'a Plan, id: &str) -> &'a Step {
+fn step<'a>(plan: &'a Plan<PublishRelease>, id: &str) -> &'a Step<PublishRelease> {
     plan.steps.iter().find(|step| step.id.0 == id).unwrap()
 }
 
 /// Runs one step; the number of the draft is 55.
-fn run(remote: &Memory, folder: &Path, plan: Plan, id: &str) -> StepReport {
+fn run(remote: &Memory, folder: &Path, plan: Plan<PublishRelease>, id: &str) -> StepReport {
     let mut one = Step { needs: vec![], ..step(&plan, id).clone() };
-    if let Action::Native(native) = &mut one.action {
-        native.args.values_mut().for_each(|number| *number = "55".into());
+    if let Action::Native(
+        PublishRelease::Upload(Upload { release, .. }) | PublishRelease::Publish(Publication { release, .. }),
+    ) = &mut one.action
+    {
+        *release = "55".into();
     }
     let acts = Acts { root: folder, remote, branch: "main" };
-    let perform = |call: &Call<'_>| acts.perform(call);
+    let native = |action: &PublishRelease, step: &StepContext| acts.perform(action, step);
+    let state = folder.join("state");
     let runner = Runner {
-        state: &folder.join("state"),
-        command: "test".into(),
-        jobs: 1,
-        keep_going: false,
-        grace_ms: 1,
-        interrupt: Interrupt::default(),
         show: Show::to(Look::Plain, Box::new(std::io::sink())),
-        hands: Hands { native: &perform, ..NoHands::hands() },
+        ..Runner::new(&state, Interrupt::default(), &native)
     };
     let report = runner.run(&Plan { steps: vec![one], ..plan }).unwrap();
     report.steps.into_iter().next().unwrap()

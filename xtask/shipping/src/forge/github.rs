@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use super::ask::{Answer, Question, words};
+use super::command::{Output, Command, words};
 use super::registry::{Image, Registry};
 use super::remote::{Check, Draft, Place, Public, Refs, Release, Remote};
 use super::repository::Repository;
@@ -56,20 +56,20 @@ impl GitHub {
         })
     }
 
-    fn ask(&self, program: &str, args: Vec<std::ffi::OsString>, more: Asked) -> Result<Answer> {
+    fn ask(&self, program: &str, args: Vec<std::ffi::OsString>, more: Asked) -> Result<Output> {
         let mut env = vec![("GIT_TERMINAL_PROMPT", "0".to_owned()), ("GH_PROMPT_DISABLED", "1".to_owned())];
         env.extend(self.ssh.map(|command| ("GIT_SSH_COMMAND", command.to_owned())));
         if let (Some(repository), None) = (&self.repository, std::env::var_os("GH_REPO")) {
             env.push(("GH_REPO", repository.clone()));
         }
         let question =
-            Question { program, args, folder: &self.root, env, stdin: more.stdin, limit: more.limit };
+            Command { program, args, folder: &self.root, env, stdin: more.stdin, limit: more.limit };
         let interrupt = &self.interrupt;
         question.ask(&|| interrupt.raised())?.good()
     }
 
     /// Where there is a token, git gets it from gh, and asks nobody else.
-    fn git(&self, args: &[&str]) -> Result<Answer> {
+    fn git(&self, args: &[&str]) -> Result<Output> {
         let with_token = ["-c", "credential.helper=", "-c", "credential.helper=!gh auth git-credential"];
         let has_token = std::env::var_os(TOKEN).is_some_and(|token| !token.is_empty());
         let first = if has_token { &with_token[..] } else { &[] };
@@ -82,7 +82,7 @@ impl GitHub {
         Registry::at(&at.host, std::env::var(TOKEN).ok(), &self.interrupt)
     }
 
-    fn gh(&self, args: &[&str], stdin: Option<Vec<u8>>) -> Result<Answer> {
+    fn gh(&self, args: &[&str], stdin: Option<Vec<u8>>) -> Result<Output> {
         self.ask("gh", words(args), Asked { stdin, limit: ANSWERED })
     }
 
@@ -105,7 +105,7 @@ struct Asked {
     limit: Duration,
 }
 
-fn unreadable(args: &[&str], answer: &Answer) -> String {
+fn unreadable(args: &[&str], answer: &Output) -> String {
     let text = answer.text();
     let start: String = text.chars().take(200).collect();
     format!("gh {}: expected GitHub's JSON, got `{start}`", args.join(" "))

@@ -2,7 +2,7 @@
 //!
 //! [`remote::Remote`] is the seam: publishing knows only its questions and acts, [`github::GitHub`] carries them out.
 
-pub mod ask;
+pub mod command;
 pub mod github;
 pub mod registry;
 pub mod remote;

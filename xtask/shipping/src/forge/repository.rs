@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow};
 
-use super::ask::{Answer, Question, words};
+use super::command::{Output, Command, words};
 use crate::release::history::{self, Commit, Tag, TagObject};
 use foundation::files::temporary;
 
@@ -37,8 +37,8 @@ pub struct Head {
 }
 
 impl Repository<'_> {
-    fn question(&self, args: &[&str]) -> Question<'_> {
-        Question {
+    fn question(&self, args: &[&str]) -> Command<'_> {
+        Command {
             program: "git",
             args: words(args),
             folder: self.root,
@@ -48,7 +48,7 @@ impl Repository<'_> {
         }
     }
 
-    fn ask(&self, args: &[&str]) -> Result<Answer> {
+    fn ask(&self, args: &[&str]) -> Result<Output> {
         self.question(args).ask(&|| false)
     }
 

@@ -24,7 +24,7 @@ pub struct Known<'a> {
 
 /// What the user asks for.
 #[derive(Debug, Clone, Default)]
-pub struct Wish {
+pub struct Requested {
     pub bump: Option<Bump>,
     pub version: Option<Version>,
 }
@@ -39,15 +39,15 @@ pub struct Decision {
 
 /// # Errors
 /// When nothing tells the next version, or the tree declares a smaller one than the commits ask for.
-pub fn decide(known: &Known<'_>, wish: &Wish) -> Result<Decision, Problem> {
+pub fn decide(known: &Known<'_>, requested: &Requested) -> Result<Decision, Problem> {
     let Known { last, stable, declared, reading, .. } = known;
     let decision = |version: Version, why: String| Ok(Decision { version, why });
-    if let Some(version) = &wish.version {
+    if let Some(version) = &requested.version {
         return decision(version.clone(), "as asked with --version".to_owned());
     }
     // Before the first release, bumps start from nothing.
     let nothing = Version::new(0, 0, 0);
-    if let Some(bump) = wish.bump {
+    if let Some(bump) = requested.bump {
         let base = last.unwrap_or(&nothing);
         let of = last.map_or("nothing".to_owned(), Version::to_string);
         return decision(version::next(base, bump), format!("a {} bump, as asked, of {of}", bump.word()));
@@ -119,7 +119,7 @@ mod tests {
         last: Option<&str>,
         declared: &str,
         bump: Option<Bump>,
-        wish: &Wish,
+        requested: &Requested,
     ) -> Result<String, String> {
         let read = |text: &str| version::read(text).unwrap();
         let reading = Reading { bump, types: [("feat".to_owned(), 2)].into(), ..Reading::default() };
@@ -133,15 +133,15 @@ mod tests {
             reading: &reading,
             commits: 3,
         };
-        decide(&known, wish).map(|decision| decision.version.to_string()).map_err(|problem| problem.what)
+        decide(&known, requested).map(|decision| decision.version.to_string()).map_err(|problem| problem.what)
     }
 
     #[test]
     fn the_version_comes_from_the_wish_the_tree_or_the_commits() {
-        let none = Wish::default();
-        let bump = |bump| Wish { bump: Some(bump), ..Wish::default() };
-        let named = Wish { version: Some(Version::new(3, 0, 0)), ..Wish::default() };
-        for (last, declared, commits, wish, expected) in [
+        let none = Requested::default();
+        let bump = |bump| Requested { bump: Some(bump), ..Requested::default() };
+        let named = Requested { version: Some(Version::new(3, 0, 0)), ..Requested::default() };
+        for (last, declared, commits, requested, expected) in [
             (None, "0.1.0", None, &none, "0.1.0"),
             (None, "0.1.0", Some(Bump::Major), &none, "0.1.0"),
             (None, "0.1.0", None, &bump(Bump::Major), "1.0.0"),
@@ -167,7 +167,7 @@ mod tests {
             (Some("1.2.0-rc.1 1.1.0"), "1.1.0", None, &bump(Bump::Patch), "1.2.0"),
         ] {
             assert_eq!(
-                decided(last, declared, commits, wish).as_deref(),
+                decided(last, declared, commits, requested).as_deref(),
                 Ok(expected),
                 "{last:?} {declared}"
             );
@@ -176,7 +176,7 @@ mod tests {
 
     #[test]
     fn nothing_is_guessed() {
-        let none = Wish::default();
+        let none = Requested::default();
         let error = decided(Some("1.1.0"), "1.1.0", None, &none).unwrap_err();
         assert!(error.contains("of 3 commits since, none in the form"), "{error}");
         let error = decided(Some("1.1.0"), "1.1.1", Some(Bump::Minor), &none).unwrap_err();

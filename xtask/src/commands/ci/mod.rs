@@ -8,9 +8,9 @@ mod known;
 mod list;
 mod lower;
 mod planted;
+mod recorder;
 mod reports;
 mod requirements;
-mod scribe;
 mod summary;
 
 #[cfg(test)]
@@ -187,10 +187,10 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
         let at = |after_ms: u64| utc((at + after_ms) / 1000);
         let (report, refused) = thread::scope(|scope| -> Result<_> {
             let (gates, basis, toolbox) = (&gates, &basis, &toolbox);
-            let scribe = scope.spawn(move || scribe::listen(heard, gates, basis, context, toolbox, &at));
-            // With the runner the way to the scribe ends.
+            let recorder = scope.spawn(move || recorder::listen(heard, gates, basis, context, toolbox, &at));
+            // With the runner the way to the recorder ends.
             let report = { runner }.run(&plan)?;
-            let refused = scribe.join();
+            let refused = recorder.join();
             let refused =
                 refused.map_err(|_| anyhow!("a defect in this program: a record was not written"))??;
             Ok((report, refused))

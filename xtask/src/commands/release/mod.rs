@@ -9,8 +9,8 @@ mod package;
 mod plan;
 mod prepare;
 mod publish;
+mod remote_state;
 mod sign;
-mod standing;
 mod survey;
 mod verify;
 

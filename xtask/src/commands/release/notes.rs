@@ -12,7 +12,7 @@ use foundation::stdout;
 use shipping::forge::repository::Repository;
 use shipping::release::changelog::{self, Changelog, Notes};
 use shipping::release::conventional;
-use shipping::release::decide::Wish;
+use shipping::release::decide::Requested;
 use shipping::release::history::{Commit, Tag, before, releases_of};
 use shipping::release::version;
 
@@ -64,7 +64,7 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
 }
 
 fn unreleased(context: &Context, options: &Options) -> Result<Release> {
-    let survey = Survey::make(context, &Wish::default())?;
+    let survey = Survey::make(context, &Requested::default())?;
     let notes = if options.from_commits {
         let mut notes = Notes::default();
         notes.add(&survey.reading.entries);

@@ -4,7 +4,7 @@ use anyhow::Result;
 use serde::Serialize;
 
 use super::Place;
-use super::standing::Standing;
+use super::remote_state::RemoteState;
 use super::survey::{Survey, Wished};
 use crate::artifacts;
 use crate::context::Context;
@@ -73,7 +73,7 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
 fn make(context: &Context, options: &Options) -> Result<Plan> {
     let survey = Survey::make(context, &options.wished.read()?)?;
     let repository = Repository { root: &context.root };
-    let standing = Standing::observe(context, &options.place, &survey.head.commit, &Interrupt::listen()?)?;
+    let standing = RemoteState::observe(context, &options.place, &survey.head.commit, &Interrupt::listen()?)?;
     let known = repository.tags(None)?;
     let version = survey.decision.as_ref().ok().map(|decision| decision.version.clone());
 

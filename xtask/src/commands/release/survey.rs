@@ -8,7 +8,7 @@ use foundation::files;
 use shipping::forge::repository::{Head, Repository};
 use shipping::release::changelog::{self, Changelog, Notes};
 use shipping::release::conventional::{self, Reading};
-use shipping::release::decide::{Decision, Known, Wish, decide};
+use shipping::release::decide::{Decision, Known, Requested, decide};
 use shipping::release::declared;
 use shipping::release::history::{Commit, Tag};
 use shipping::release::problems::Problem;
@@ -28,10 +28,10 @@ pub struct Wished {
 impl Wished {
     /// # Errors
     /// Refused when the version is none.
-    pub fn read(&self) -> Result<Wish> {
+    pub fn read(&self) -> Result<Requested> {
         let version = self.version.as_deref().map(version::read).transpose();
         let version = version.map_err(|problem| refused(format!("--version: {problem}")))?;
-        Ok(Wish { bump: self.bump, version })
+        Ok(Requested { bump: self.bump, version })
     }
 }
 
@@ -57,7 +57,7 @@ pub struct Survey {
 impl Survey {
     /// # Errors
     /// When git cannot tell; refused when `Cargo.toml` declares no version.
-    pub fn make(context: &Context, wish: &Wish) -> Result<Self> {
+    pub fn make(context: &Context, requested: &Requested) -> Result<Self> {
         let repository = Repository { root: &context.root };
         let head = repository.head()?;
         let tags = repository.tags(Some(&head.commit))?;
@@ -84,7 +84,7 @@ impl Survey {
                 .filter(|commit| !commit.is_merge())
                 .count(),
         };
-        let decision = decide(&known, wish);
+        let decision = decide(&known, requested);
         let is_pre = decision.as_ref().is_ok_and(|decision| !decision.version.pre.is_empty());
         if let Some(since_last) = since_last.filter(|_| is_pre) {
             (commits, reading) = since_last;

@@ -7,7 +7,7 @@ use semver::Version;
 
 use super::Options;
 use super::steps::ImagePush;
-use crate::commands::release::standing::Standing;
+use crate::commands::release::remote_state::RemoteState;
 use crate::commands::release::verify;
 use crate::context::Context;
 use crate::platform::release::REQUIRED_CHECK;
@@ -165,7 +165,7 @@ impl Ready {
         interrupt: &Interrupt,
     ) -> Result<()> {
         let place = &options.place;
-        let standing = Standing::observe(context, place, &self.commit, interrupt)?;
+        let standing = RemoteState::observe(context, place, &self.commit, interrupt)?;
         let tags = repository.tags(None)?;
         self.problems.extend(standing.problems(Some(&self.version), &tags, place));
         self.problems.extend(problems::ci(&standing.ci, &self.commit, REQUIRED_CHECK));

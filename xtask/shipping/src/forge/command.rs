@@ -17,7 +17,7 @@ const LOOK: Duration = Duration::from_millis(30);
 const LAST_LINES: usize = 8;
 
 /// A question.
-pub struct Question<'a> {
+pub struct Command<'a> {
     pub program: &'a str,
     pub args: Vec<OsString>,
     pub folder: &'a Path,
@@ -28,7 +28,7 @@ pub struct Question<'a> {
 }
 
 /// What the program said.
-pub struct Answer {
+pub struct Output {
     pub status: ExitStatus,
     pub out: Vec<u8>,
     pub errors: String,
@@ -40,10 +40,10 @@ pub fn words(words: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Vec<OsString
     words.into_iter().map(|word| word.as_ref().to_owned()).collect()
 }
 
-impl Question<'_> {
+impl Command<'_> {
     /// # Errors
     /// When the program cannot be started, is not done at its time limit, or `stop` holds.
-    pub fn ask(&self, stop: &dyn Fn() -> bool) -> Result<Answer> {
+    pub fn ask(&self, stop: &dyn Fn() -> bool) -> Result<Output> {
         let mut command = duct::cmd(self.program, &self.args)
             .dir(self.folder)
             .env("LC_ALL", "C")
@@ -86,7 +86,7 @@ impl Question<'_> {
                 bail!("`{asked}`: stopped");
             }
         };
-        Ok(Answer {
+        Ok(Output {
             status: output.status,
             out: output.stdout.clone(),
             errors: String::from_utf8_lossy(&output.stderr).into_owned(),
@@ -100,7 +100,7 @@ impl Question<'_> {
     }
 }
 
-impl Answer {
+impl Output {
     /// The answer, when the program succeeded.
     ///
     /// # Errors
@@ -130,8 +130,8 @@ impl Answer {
 mod tests {
     use super::*;
 
-    fn shell(script: &str, limit: Duration) -> Question<'_> {
-        Question {
+    fn shell(script: &str, limit: Duration) -> Command<'_> {
+        Command {
             program: "sh",
             args: words(["-c", script]),
             folder: Path::new("/"),
@@ -152,7 +152,7 @@ mod tests {
         assert!(error.to_string().ends_with("`: no route"), "{error}");
         let error = shell("exit 3", long).ask(&go_on).unwrap().good().err().unwrap();
         assert!(error.to_string().ends_with("`: exit code 3"), "{error}");
-        let nothing = Question { program: "/nowhere/gh", ..shell("", long) };
+        let nothing = Command { program: "/nowhere/gh", ..shell("", long) };
         let error = format!("{:#}", nothing.ask(&go_on).err().unwrap());
         assert!(error.contains("cargo xtask doctor"), "{error}");
     }

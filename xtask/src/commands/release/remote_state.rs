@@ -13,13 +13,13 @@ use shipping::release::history::Tag;
 use shipping::release::problems::{Ci, Problem, Pushed, pushed, unknown_releases};
 
 /// What the remote says.
-pub struct Standing {
+pub struct RemoteState {
     pub refs: Refs,
     pub pushed: Pushed,
     pub ci: Ci,
 }
 
-impl Standing {
+impl RemoteState {
     /// Asks the remote; what it does not answer is unknown, and no error.
     ///
     /// # Errors

@@ -5,8 +5,8 @@ use std::path::Path;
 use anyhow::Result;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use vocabulary::problem::{Place, Problem, listing};
 
-use crate::site::{Problem, position};
 use foundation::exit::refused;
 use foundation::files;
 use foundation::shorten::shorten;
@@ -52,23 +52,16 @@ fn parse<T: DeserializeOwned>(path: &str, text: &str) -> Result<T> {
     };
     problems.sort();
     // What follows in a line is often only a consequence.
-    problems.dedup_by_key(|problem| problem.line);
-    Err(refused(problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")))
+    problems.dedup_by_key(|problem| problem.place.line);
+    Err(refused(listing(&problems)))
 }
 
 fn problem(path: &str, text: &str, error: &toml::de::Error) -> Problem {
-    let (line, column) = position(text, error.span().unwrap_or(0..0).start);
+    let place = Place::offset(path, text, error.span().unwrap_or(0..0).start);
     let message = error.message().trim_end();
     let (wrong, expected) =
         message.split_once(", expected ").unwrap_or((message, "what docs/measures.md says"));
-    Problem {
-        file: path.to_owned(),
-        line,
-        column,
-        wrong: shorten(wrong).into_owned(),
-        expected: expected.to_owned(),
-        nearest: None,
-    }
+    Problem::new(place, shorten(wrong)).expected(expected)
 }
 
 #[cfg(test)]

@@ -3,12 +3,13 @@
 use anyhow::{Context as _, Result};
 use clap::{Args, Subcommand};
 use serde_json::json;
+use vocabulary::problem::Problem;
 
 use crate::context::Context;
 use crate::platform::platform;
 use foundation::exit::Refused;
 use foundation::stdout;
-use judges::site::{self, KnownService, NotYet, Problem, SettingDoc};
+use judges::site::{self, KnownService, SettingDoc};
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -79,7 +80,7 @@ fn show(context: &Context, name: &str, known: &[KnownService]) -> Result<()> {
 
 fn check(context: &Context, known: &[KnownService]) -> Result<()> {
     let files = site::files(&context.root)?;
-    let (not_yet, problems): (Vec<NotYet>, Vec<Problem>) = match site::judge(&files, known) {
+    let (not_yet, problems): (Vec<Problem>, Vec<Problem>) = match site::judge(&files, known) {
         Ok((_, not_yet)) => (not_yet, vec![]),
         Err(problems) => (vec![], problems),
     };
@@ -98,7 +99,7 @@ fn check(context: &Context, known: &[KnownService]) -> Result<()> {
 }
 
 /// On stderr, so that what is shown can be saved.
-fn warn(not_yet: &[NotYet]) {
+fn warn(not_yet: &[Problem]) {
     for note in not_yet {
         eprintln!("{note}");
     }

@@ -1,7 +1,7 @@
 //! Our own judgement on a built image: user, privileges, secrets, size, tools. Pure.
 
-use serde::Serialize;
 use serde_json::Value;
+use vocabulary::problem::{Place, Problem};
 
 use super::content::{self, Kind, Tree};
 use crate::platform::image_limits::{ImageLimits, TOOLS};
@@ -9,18 +9,7 @@ use foundation::files;
 use judges::checks::container_secrets::{SECRET_FILES, assigned_secret};
 use judges::checks::container_user;
 
-/// Something that a security reviewer would send back.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Finding {
-    pub rule: Rule,
-    /// Where: a path, a variable, a line of the history.
-    pub place: String,
-    pub what: String,
-    pub remedy: String,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Rule {
     User,
     Privileges,
@@ -48,7 +37,7 @@ impl Rule {
 }
 
 /// Every finding, in the order of the rules.
-pub fn judge(config: &Value, tree: &Tree, limits: &ImageLimits) -> Vec<Finding> {
+pub fn judge(config: &Value, tree: &Tree, limits: &ImageLimits) -> Vec<(Rule, Problem)> {
     [
         user(config),
         privileges(tree),
@@ -60,16 +49,11 @@ pub fn judge(config: &Value, tree: &Tree, limits: &ImageLimits) -> Vec<Finding> 
     .concat()
 }
 
-fn finding(
-    rule: Rule,
-    place: impl Into<String>,
-    what: impl Into<String>,
-    remedy: impl Into<String>,
-) -> Finding {
-    Finding { rule, place: place.into(), what: what.into(), remedy: remedy.into() }
+fn finding(rule: Rule, place: impl Into<Place>, what: impl Into<String>, remedy: &str) -> (Rule, Problem) {
+    (rule, Problem::new(place, what).remedy(remedy))
 }
 
-fn user(config: &Value) -> Vec<Finding> {
+fn user(config: &Value) -> Vec<(Rule, Problem)> {
     let user = config["config"]["User"].as_str().unwrap_or_default();
     let Some(problem) = container_user::problem(user) else { return Vec::new() };
     vec![finding(
@@ -80,7 +64,7 @@ fn user(config: &Value) -> Vec<Finding> {
     )]
 }
 
-fn privileges(tree: &Tree) -> Vec<Finding> {
+fn privileges(tree: &Tree) -> Vec<(Rule, Problem)> {
     tree.iter()
         .filter(|(_, node)| matches!(node.kind, Kind::File { .. }))
         .filter_map(|(path, node)| {
@@ -101,7 +85,7 @@ fn privileges(tree: &Tree) -> Vec<Finding> {
         .collect()
 }
 
-fn writable(tree: &Tree) -> Vec<Finding> {
+fn writable(tree: &Tree) -> Vec<(Rule, Problem)> {
     tree.iter()
         .filter(|(_, node)| match node.kind {
             Kind::File { .. } => node.mode & 0o002 != 0,
@@ -121,7 +105,7 @@ fn writable(tree: &Tree) -> Vec<Finding> {
         .collect()
 }
 
-fn secrets(config: &Value, tree: &Tree) -> Vec<Finding> {
+fn secrets(config: &Value, tree: &Tree) -> Vec<(Rule, Problem)> {
     let remedy =
         "hand secrets over as files when the container runs, and to a build with RUN --mount=type=secret";
     let mut findings = Vec::new();
@@ -160,7 +144,7 @@ fn secrets(config: &Value, tree: &Tree) -> Vec<Finding> {
     findings
 }
 
-fn size(tree: &Tree, limits: &ImageLimits) -> Vec<Finding> {
+fn size(tree: &Tree, limits: &ImageLimits) -> Vec<(Rule, Problem)> {
     let bytes = content::bytes(tree);
     let limit = limits.mebibytes * 1024 * 1024;
     if bytes <= limit {
@@ -189,7 +173,7 @@ fn size(tree: &Tree, limits: &ImageLimits) -> Vec<Finding> {
     )]
 }
 
-fn tools(tree: &Tree, limits: &ImageLimits) -> Vec<Finding> {
+fn tools(tree: &Tree, limits: &ImageLimits) -> Vec<(Rule, Problem)> {
     const FOLDERS: &[&str] = &["bin", "sbin", "usr/bin", "usr/sbin", "usr/local/bin", "usr/local/sbin"];
     tree.iter()
         .filter_map(|(path, node)| {
@@ -261,7 +245,7 @@ mod tests {
         ] {
             let found = judge(&good_config(), &[(path.to_owned(), planted)].into(), &LIMITS);
             assert_eq!(
-                found.iter().map(|finding| finding.rule).collect::<Vec<_>>(),
+                found.iter().map(|finding| finding.0).collect::<Vec<_>>(),
                 [rule],
                 "{path}: {found:?}"
             );
@@ -297,7 +281,7 @@ mod tests {
             });
             let found = judge(&config, &Tree::new(), &LIMITS);
             assert_eq!(found.len(), 1, "{env} {created_by}: {found:?}");
-            assert_eq!(found[0].place, expected);
+            assert_eq!(found[0].1.place.subject, expected);
             assert!(!format!("{found:?}").contains("hunter2"), "the value is not shown");
         }
     }

@@ -5,12 +5,13 @@ use std::io::ErrorKind;
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
+use vocabulary::problem::Problem;
 
 use crate::platform::edge;
 use foundation::exit::refused;
 use foundation::files;
 use judges::checks::flows::code::Engines;
-use judges::checks::flows::{self, Finding, Home, Input, Source};
+use judges::checks::flows::{self, Home, Input, Source};
 
 const PLATFORM: &str = "flows/flows.json";
 const SMOKE: &str = "flows/test-smoke.json";
@@ -27,7 +28,7 @@ const CREDENTIAL_FILES: &[&str] =
 ///
 /// # Errors
 /// Refused when a file is missing or cannot be read as text, all such files at once.
-pub fn judge(root: &Path, candidate: Option<String>, engines: Option<Engines<'_>>) -> Result<Vec<Finding>> {
+pub fn judge(root: &Path, candidate: Option<String>, engines: Option<Engines<'_>>) -> Result<Vec<Problem>> {
     let mut missing = Vec::new();
     let mut text = |name: &str| {
         files::text(&root.join(name), files::TEXT).unwrap_or_else(|error| {

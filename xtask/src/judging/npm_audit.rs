@@ -4,15 +4,15 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context as _, Result, anyhow, bail};
+use vocabulary::problem::Problem;
 
 use super::advisory_policy;
+
 use crate::context::Context;
 use crate::tools::{Program, Tool, Toolbox, progress};
 use foundation::exit::refused;
 use foundation::files::temporary;
-use judges::checks::advisories::{
-    self, CONTROL_NPM, CONTROL_NPM_LOCK, CONTROL_NPM_MANIFEST, Finding, Policy,
-};
+use judges::checks::advisories::{self, CONTROL_NPM, CONTROL_NPM_LOCK, CONTROL_NPM_MANIFEST, Policy};
 
 /// Whether the registry answers audits: it must name a package that is known to be vulnerable. Installs Node.js when that
 /// is missing, as only npm knows which registry the user has set.
@@ -33,7 +33,7 @@ pub fn control(toolbox: &Toolbox, policy: &Policy) -> Result<()> {
     fs::write(project.path().join("package.json"), CONTROL_NPM_MANIFEST)?;
     fs::write(project.path().join("package-lock.json"), CONTROL_NPM_LOCK)?;
     let found = audit(toolbox, policy, project.path(), "package-lock.json")?;
-    if found.iter().any(|finding| finding.package == CONTROL_NPM) {
+    if found.iter().any(|finding| finding.place.subject == CONTROL_NPM) {
         return Ok(());
     }
     bail!("the registry knows of no advisory against {CONTROL_NPM} 0.0.8, so that its silence tells nothing")
@@ -43,7 +43,7 @@ pub fn control(toolbox: &Toolbox, policy: &Policy) -> Result<()> {
 ///
 /// # Errors
 /// npm or the registry does not answer.
-pub fn audit(toolbox: &Toolbox, policy: &Policy, project: &Path, name: &str) -> Result<Vec<Finding>> {
+pub fn audit(toolbox: &Toolbox, policy: &Policy, project: &Path, name: &str) -> Result<Vec<Problem>> {
     let lock = fs::read_to_string(project.join("package-lock.json"))
         .map_err(|error| refused(format!("{name}: {error}")))?;
     let arguments = [

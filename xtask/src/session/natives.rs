@@ -3,6 +3,7 @@
 use std::fs;
 
 use anyhow::{Result, bail};
+use vocabulary::problem::Problem;
 
 use super::opened::Opened;
 use crate::engines::process::lower::BringUp;
@@ -11,8 +12,8 @@ use crate::judging::{code, flows};
 use crate::tools::NpmProject;
 use crate::tools::programs::tools;
 use foundation::files;
+use judges::checks::flows::Rule;
 use judges::checks::flows::code::Text;
-use judges::checks::flows::{Finding, Rule};
 use runner::plan::mask::Outputs;
 use runner::plan::perform::StepContext;
 
@@ -28,7 +29,8 @@ pub fn perform(opened: &Opened, action: &BringUp, step: &StepContext) -> Result<
                 code::judge(&opened.toolbox, root, texts).map_err(|error| format!("{error:#}"))
             };
             // The packages may still be on their way: the launcher asks again, before a flow starts.
-            let refuses = |finding: &Finding| finding.is_error() && finding.rule != Rule::NotJudged;
+            let refuses =
+                |finding: &Problem| finding.is_error() && Rule::of(finding) != Some(Rule::NotJudged);
             let (errors, warnings): (Vec<_>, Vec<_>) =
                 flows::judge(root, None, Some(&engines))?.into_iter().partition(refuses);
             for warning in warnings {

@@ -48,7 +48,7 @@ fn findings(row: &Value) -> Vec<String> {
             "{}:{}: {}",
             finding["file"].as_str().unwrap(),
             finding["line"],
-            finding["what"].as_str().unwrap()
+            finding["seen"].as_str().unwrap()
         )
     };
     row["findings"].as_array().into_iter().flatten().map(shown).collect()

@@ -68,7 +68,7 @@ fn check_tells_every_fault_of_every_file_and_ends_with_2() {
     assert_eq!(output.status.code(), Some(2));
     let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(report["problems"].as_array().unwrap().len(), 4);
-    assert_eq!(report["problems"][1]["nearest"], "development");
+    assert_eq!(report["problems"][1]["remedy"], "did you mean \"development\"?");
 }
 
 #[test]
@@ -114,13 +114,13 @@ fn what_has_no_effect_yet_is_said_where_it_is_set() {
     let kubernetes = "tier = 'development'\nengine = 'kubernetes'\n\
                       [[hosts]]\nname = 'a'\naddress = '10.0.0.1'\n[[hosts]]\nname = 'b'\naddress = '10.0.0.2'\n";
     let root = tree(&[("dev.toml", &text), ("k.toml", kubernetes)]);
-    let notes = "ops/environments/dev.toml:4: not yet: sizes.node-red.memory_mib: the process engine does not read it; compose \
-                 does\nops/environments/dev.toml:7: not yet: retention.logs_days: nothing reads it\n\
-                 ops/environments/dev.toml:9: not yet: objectives.rto_seconds: nothing reads it\n";
+    let notes = "ops/environments/dev.toml:4: warning: [not-yet] sizes.node-red.memory_mib: the process engine does not read it; compose \
+                 does\nops/environments/dev.toml:7: warning: [not-yet] retention.logs_days: nothing reads it\n\
+                 ops/environments/dev.toml:9: warning: [not-yet] objectives.rto_seconds: nothing reads it\n";
     let check = run(root.path(), &["environment", "check"]);
     assert!(check.status.success(), "{}", stderr(&check));
     assert_eq!(stdout(&check), "2 environments are good\n");
-    let of_file = "ops/environments/k.toml:1: not yet: the whole file: no command brings up an environment on Kubernetes; it \
+    let of_file = "ops/environments/k.toml:1: warning: [not-yet] the whole file: no command brings up an environment on Kubernetes; it \
                    is checked only\n";
     assert_eq!(stderr(&check), format!("{notes}{of_file}"));
     let show = run(root.path(), &["environment", "show", "dev"]);
@@ -129,7 +129,7 @@ fn what_has_no_effect_yet_is_said_where_it_is_set() {
     let data = run(root.path(), &["environment", "check", "--json"]);
     let data: serde_json::Value = serde_json::from_slice(&data.stdout).unwrap();
     assert_eq!(data["not_yet"].as_array().unwrap().len(), 4, "{data:#}");
-    assert_eq!(data["not_yet"][1]["key"], "retention.logs_days", "{data:#}");
+    assert_eq!(data["not_yet"][1]["subject"], "retention.logs_days", "{data:#}");
     // The table of settings says it too.
     let settings = stdout(&run(root.path(), &["environment", "settings"]));
     assert!(settings.contains("How long logs are kept.\n    read by: not yet\n"), "{settings}");

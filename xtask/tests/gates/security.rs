@@ -354,8 +354,8 @@ fn licences_fails_on_a_copyleft_crate_or_npm_package() {
     run.expect(
         1,
         &[
-            "Cargo.lock:11: licence-not-allowed: crate planted 1.2.3: its licence is MIT AND GPL-3.0-only",
-            "flows/package-lock.json:5: licence-not-allowed: npm package told 2.0.0: its licence is AGPL-3.0-or-later",
+            "Cargo.lock:11: [licence-not-allowed] crate planted 1.2.3: its licence is MIT AND GPL-3.0-only",
+            "flows/package-lock.json:5: [licence-not-allowed] npm package told 2.0.0: its licence is AGPL-3.0-or-later",
         ],
     );
     let (row, _) = tree.gate("licences");
@@ -379,8 +379,8 @@ fn licences_fails_on_a_package_that_states_none() {
     tree.run(&["check", "licences"]).expect(
         1,
         &[
-            "licence-missing: crate planted 1.2.3: it states no licence",
-            "licence-missing: npm package told 2.0.0: it states no licence",
+            "[licence-missing] crate planted 1.2.3: it states no licence",
+            "[licence-missing] npm package told 2.0.0: it states no licence",
         ],
     );
     // What the lock does not tell, the package itself may; for the rest a person says where it stands.
@@ -470,8 +470,8 @@ fn audited(tree: &Tree, database: &Path) -> Run {
 fn advisories_fails_on_a_vulnerable_or_unmaintained_crate() {
     let (tree, folder) = with_database("1.2.3");
     let both = [
-        "Cargo.lock:4: RUSTSEC-2020-9001: planted 1.2.3: vulnerable: Planted fault; mended in >=1.3.0",
-        "Cargo.lock:4: RUSTSEC-2020-9002: planted 1.2.3: unmaintained: Planted fault; no version mends it",
+        "Cargo.lock:4: [RUSTSEC-2020-9001] planted 1.2.3: vulnerable: Planted fault; mended in >=1.3.0",
+        "Cargo.lock:4: [RUSTSEC-2020-9002] planted 1.2.3: unmaintained: Planted fault; no version mends it",
         "looked at 1 crates by 3 advisories, the newest 0 days old",
     ];
     audited(&tree, &folder).expect(1, &both);
@@ -494,7 +494,7 @@ fn advisories_fails_on_a_vulnerable_or_unmaintained_crate() {
         "ops/ci/advisories.toml",
         &advisory_policy(&tree).replace("unmaintained = \"fail\"", "unmaintained = \"tell\""),
     );
-    audited(&tree, &folder).expect(0, &["told: RUSTSEC-2020-9002"]);
+    audited(&tree, &folder).expect(0, &["warning: [RUSTSEC-2020-9002]"]);
 }
 
 #[test]
@@ -711,7 +711,7 @@ fn asking(tree: &Tree, arguments: &[&str], registry: &str) -> Run {
 fn npm_advisories_fails_on_a_vulnerable_package_and_passes_without() {
     let tree = with_npm_lock("1.2.3");
     let knows = registry(Registry::Knows);
-    let finding = "flows/package-lock.json:3: GHSA-planted: planted: high: Planted fault; versions <1.3.0";
+    let finding = "flows/package-lock.json:3: [GHSA-planted] planted: high: Planted fault; versions <1.3.0";
     let run = asking(&tree, &["ci", "npm-advisories", "--require-all"], &knows);
     run.expect(1, &[finding, "npm-advisories"]);
     let sarif = fs::read_to_string(tree.path("target/xtask/sarif/npm-advisories.sarif")).unwrap();

@@ -2,10 +2,10 @@
 //! repository tolerates. Pure.
 
 use std::collections::BTreeMap;
-use std::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::Value;
+use vocabulary::problem::{Level, Place, Problem};
 
 use super::licences::Kind;
 use foundation::shorten::shorten;
@@ -53,11 +53,20 @@ pub struct Ages {
     pub useless_after_days: u64,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Weight {
+enum Weight {
     Fail,
     Tell,
+}
+
+impl Weight {
+    fn level(self) -> Level {
+        match self {
+            Self::Fail => Level::Error,
+            Self::Tell => Level::Warning,
+        }
+    }
 }
 
 /// How much weighs what is no vulnerability; one fails always.
@@ -114,28 +123,6 @@ impl Policy {
             }
         }
         Ok(policy)
-    }
-}
-
-/// An advisory about a package that is used.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Finding {
-    pub weight: Weight,
-    /// `RUSTSEC-...`, `GHSA-...`, `yanked`, or `unused-tolerance`.
-    pub id: String,
-    /// Name and version.
-    pub package: String,
-    pub what: String,
-    pub file: String,
-    /// From 1.
-    pub line: u64,
-}
-
-impl fmt::Display for Finding {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { weight, id, package, what, file, line } = self;
-        let word = if *weight == Weight::Tell { "told: " } else { "" };
-        write!(out, "{file}:{line}: {word}{id}: {package}: {what}")
     }
 }
 
@@ -205,7 +192,7 @@ impl CargoReport {
     }
 
     /// Every finding, for a lock file of this text and name.
-    pub fn findings(&self, policy: &Policy, lock: &str, file: &str) -> Vec<Finding> {
+    pub fn findings(&self, policy: &Policy, lock: &str, file: &str) -> Vec<Problem> {
         let vulnerable = self.vulnerabilities.list.iter().map(|one| ("vulnerable", Weight::Fail, one));
         let warned = self.warnings.iter().flat_map(|(kind, list)| {
             let weight = match kind.as_str() {
@@ -221,7 +208,7 @@ impl CargoReport {
     }
 }
 
-fn of_crate(kind: &str, weight: Weight, one: &Reported, lock: &str, file: &str) -> Finding {
+fn of_crate(kind: &str, weight: Weight, one: &Reported, lock: &str, file: &str) -> Problem {
     let Locked { name, version } = &one.package;
     let patched = one.versions.as_ref().map(|versions| versions.patched.join(" or ")).unwrap_or_default();
     let mended =
@@ -231,15 +218,15 @@ fn of_crate(kind: &str, weight: Weight, one: &Reported, lock: &str, file: &str) 
         None => (kind.to_owned(), "its makers withdrew this version".to_owned()),
     };
     let start = format!("name = \"{name}\"\nversion = \"{version}\"");
-    let line = lock.find(&start).map_or(1, |at| lock[..at].matches('\n').count() as u64 + 1);
-    Finding { weight, id, package: format!("{name} {version}"), what, file: file.to_owned(), line }
+    let line = lock.find(&start).map_or(1, |at| lock[..at].matches('\n').count() + 1);
+    Problem::new(Place::line(file, line).of(format!("{name} {version}")), what).rule(id).level(weight.level())
 }
 
 /// Reads `npm audit --json`.
 ///
 /// # Errors
 /// In a few words, why it is no report: the registry's own answer where there is one.
-pub fn npm_findings(report: &[u8], policy: &Policy, lock: &str, file: &str) -> Result<Vec<Finding>, String> {
+pub fn npm_findings(report: &[u8], policy: &Policy, lock: &str, file: &str) -> Result<Vec<Problem>, String> {
     let value: Value =
         serde_json::from_slice(report).map_err(|error| format!("npm's report is not understood: {error}"))?;
     let Some(vulnerable) = value["vulnerabilities"].as_object() else {
@@ -256,16 +243,11 @@ pub fn npm_findings(report: &[u8], policy: &Policy, lock: &str, file: &str) -> R
             let severity: Severity =
                 serde_json::from_value(advisory["severity"].clone()).unwrap_or(Severity::Critical);
             let key = format!("node_modules/{name}\": {{");
-            let line =
-                lock.lines().position(|line| line.trim_end().ends_with(&key)).map_or(1, |at| at as u64 + 1);
-            findings.push(Finding {
-                weight: if severity >= policy.npm.fail_from { Weight::Fail } else { Weight::Tell },
-                id: id.to_owned(),
-                package: name.clone(),
-                what: format!("{}: {}; versions {}", text("severity"), text("title"), text("range")),
-                file: file.to_owned(),
-                line,
-            });
+            let line = lock.lines().position(|line| line.trim_end().ends_with(&key)).map_or(1, |at| at + 1);
+            let weight = if severity >= policy.npm.fail_from { Weight::Fail } else { Weight::Tell };
+            let what = format!("{}: {}; versions {}", text("severity"), text("title"), text("range"));
+            let place = Place::line(file, line).of(name);
+            findings.push(Problem::new(place, what).rule(id).level(weight.level()));
         }
         let counted = one["via"].as_array().is_some_and(|via| !via.is_empty());
         if !counted {
@@ -276,33 +258,28 @@ pub fn npm_findings(report: &[u8], policy: &Policy, lock: &str, file: &str) -> R
 }
 
 /// Takes out what is tolerated today, adds tolerances that are about nothing. The day as `2026-11-24`.
-pub fn judge(found: Vec<Finding>, policy: &Policy, kind: Kind, today: &str) -> Vec<Finding> {
+pub fn judge(found: Vec<Problem>, policy: &Policy, kind: Kind, today: &str) -> Vec<Problem> {
     let tolerances: Vec<_> = policy.tolerated.iter().filter(|one| one.kind == kind).collect();
     let mut used = vec![false; tolerances.len()];
     let mut findings = Vec::new();
     for mut finding in found {
-        let name = finding.package.split(' ').next().unwrap_or_default();
-        let about = |one: &&Tolerance| one.id == finding.id && one.package == name;
+        let name = finding.place.subject.split(' ').next().unwrap_or_default();
+        let about = |one: &&Tolerance| one.id == finding.rule && one.package == name;
         if let Some(at) = tolerances.iter().position(about) {
             used[at] = true;
             let until = tolerances[at].until.to_string();
             if today <= until.as_str() {
                 continue;
             }
-            finding.what = format!("{}; it was tolerated until {until}", finding.what);
+            finding.seen += &format!("; it was tolerated until {until}");
         }
-        finding.what = shorten(&finding.what).into_owned();
+        finding.seen = shorten(&finding.seen).into_owned();
         findings.push(finding);
     }
     for (one, _) in tolerances.iter().zip(&used).filter(|(_, used)| !**used) {
-        findings.push(Finding {
-            weight: Weight::Fail,
-            id: "unused-tolerance".to_owned(),
-            package: one.package.clone(),
-            what: format!("no {} {} has {}: remove the tolerance", one.kind, one.package, one.id),
-            file: POLICY.to_owned(),
-            line: 1,
-        });
+        let what = format!("no {} {} has {}: remove the tolerance", one.kind, one.package, one.id);
+        let place = Place::line(POLICY, 1).of(&*one.package);
+        findings.push(Problem::new(place, what).rule("unused-tolerance"));
     }
     findings
 }
@@ -346,7 +323,7 @@ mod tests {
         let report = CargoReport::read(&report()).unwrap();
         assert!(report.names("RUSTSEC-1") && !report.names("RUSTSEC-2"));
         let found = report.findings(&policy, LOCK, "Cargo.lock");
-        judge(found, &policy, Kind::Crate, today).iter().map(Finding::to_string).collect()
+        judge(found, &policy, Kind::Crate, today).iter().map(Problem::to_string).collect()
     }
 
     #[test]
@@ -354,10 +331,10 @@ mod tests {
         assert_eq!(
             lines(POLICY, "2026-11-24"),
             [
-                "Cargo.lock:4: RUSTSEC-1: a 1.0.0: vulnerable: T; mended in >=1.1",
-                "Cargo.lock:4: RUSTSEC-3: a 1.0.0: something-new: T; no version mends it",
-                "Cargo.lock:4: told: RUSTSEC-2: a 1.0.0: unmaintained: T; no version mends it",
-                "Cargo.lock:4: yanked: a 1.0.0: its makers withdrew this version",
+                "Cargo.lock:4: [RUSTSEC-1] a 1.0.0: vulnerable: T; mended in >=1.1",
+                "Cargo.lock:4: [RUSTSEC-3] a 1.0.0: something-new: T; no version mends it",
+                "Cargo.lock:4: warning: [RUSTSEC-2] a 1.0.0: unmaintained: T; no version mends it",
+                "Cargo.lock:4: [yanked] a 1.0.0: its makers withdrew this version",
             ]
         );
     }
@@ -408,12 +385,12 @@ mod tests {
         }});
         let lock = "{\n  \"node_modules/a\": {\n";
         let found = npm_findings(report.to_string().as_bytes(), &policy, lock, "l.json").unwrap();
-        let lines: Vec<_> = found.iter().map(Finding::to_string).collect();
+        let lines: Vec<_> = found.iter().map(Problem::to_string).collect();
         assert_eq!(
             lines,
             [
-                "l.json:2: GHSA-x: a: moderate: T; versions <2",
-                "l.json:2: told: GHSA-x: a: low: T; versions <2"
+                "l.json:2: [GHSA-x] a: moderate: T; versions <2",
+                "l.json:2: warning: [GHSA-x] a: low: T; versions <2"
             ]
         );
         for (report, part) in [

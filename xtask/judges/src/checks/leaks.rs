@@ -72,7 +72,7 @@ pub struct Leak {
     /// Below the root.
     pub file: String,
     /// From 1, in the file as it is at that place.
-    pub line: u64,
+    pub line: usize,
     pub at: At,
     /// In how many more commits or states of files it was found.
     pub again: usize,
@@ -104,7 +104,7 @@ struct Reported {
     #[serde(rename = "RuleID")]
     rule_id: String,
     description: String,
-    start_line: u64,
+    start_line: usize,
     file: String,
     commit: String,
     date: String,

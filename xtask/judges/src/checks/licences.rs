@@ -5,6 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use spdx::{Expression, LicenseReq, Licensee, ParseMode};
+use vocabulary::problem::{Place, Problem};
 
 use foundation::shorten::shorten;
 
@@ -38,7 +39,7 @@ pub struct Package {
     pub licence: Option<String>,
     /// The lock file that brings it, and the line, from 1.
     pub file: String,
-    pub line: u64,
+    pub line: usize,
 }
 
 #[derive(Deserialize)]
@@ -114,43 +115,7 @@ impl Policy {
     }
 }
 
-/// Something that a person has to decide on.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Finding {
-    pub rule: Rule,
-    pub file: String,
-    pub line: u64,
-    pub what: String,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Rule {
-    LicenceNotAllowed,
-    LicenceMissing,
-    LicenceNotUnderstood,
-    /// An exception or a statement that is about nothing.
-    Unused,
-}
-
-impl Rule {
-    pub fn id(self) -> &'static str {
-        match self {
-            Self::LicenceNotAllowed => "licence-not-allowed",
-            Self::LicenceMissing => "licence-missing",
-            Self::LicenceNotUnderstood => "licence-not-understood",
-            Self::Unused => "unused",
-        }
-    }
-}
-
-impl fmt::Display for Finding {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "{}:{}: {}: {}", self.file, self.line, self.rule.id(), self.what)
-    }
-}
-
-pub fn judge(packages: &[Package], policy: &Policy) -> Vec<Finding> {
+pub fn judge(packages: &[Package], policy: &Policy) -> Vec<Problem> {
     let mut findings = Vec::new();
     let mut used_exceptions = vec![false; policy.exceptions.len()];
     let mut used_statements = vec![false; policy.stated.len()];
@@ -165,7 +130,7 @@ pub fn judge(packages: &[Package], policy: &Policy) -> Vec<Finding> {
                 (&policy.stated[at].licence, true)
             }
             (None, None) => {
-                findings.push(finding(package, Rule::LicenceMissing, "it states no licence".to_owned()));
+                findings.push(finding(package, "licence-missing", "it states no licence"));
                 continue;
             }
         };
@@ -174,7 +139,7 @@ pub fn judge(packages: &[Package], policy: &Policy) -> Vec<Finding> {
             Ok(expression) => expression,
             Err(error) => {
                 let what = format!("\"{licence}\" is no SPDX expression: {}", error.reason);
-                findings.push(finding(package, Rule::LicenceNotUnderstood, what));
+                findings.push(finding(package, "licence-not-understood", &what));
                 continue;
             }
         };
@@ -193,10 +158,10 @@ pub fn judge(packages: &[Package], policy: &Policy) -> Vec<Finding> {
         };
         if !expression.evaluate(|requirement| allowed(requirement) || excepted(requirement)) {
             let what = format!("its licence is {licence}");
-            findings.push(finding(package, Rule::LicenceNotAllowed, what));
+            findings.push(finding(package, "licence-not-allowed", &what));
         }
     }
-    let unused = |what: String| Finding { rule: Rule::Unused, file: POLICY.to_owned(), line: 1, what };
+    let unused = |what: String| Problem::new(Place::line(POLICY, 1), what).rule("unused");
     for ((one, _), used) in policy.exceptions.iter().zip(used_exceptions) {
         if !used {
             findings.push(unused(format!(
@@ -216,9 +181,9 @@ pub fn judge(packages: &[Package], policy: &Policy) -> Vec<Finding> {
     findings
 }
 
-fn finding(package: &Package, rule: Rule, what: String) -> Finding {
-    let what = format!("{} {} {}: {what}", package.kind, package.name, package.version);
-    Finding { rule, file: package.file.clone(), line: package.line, what: shorten(&what).into_owned() }
+fn finding(package: &Package, rule: &str, what: &str) -> Problem {
+    let subject = format!("{} {} {}", package.kind, package.name, package.version);
+    Problem::new(Place::line(&*package.file, package.line).of(subject), shorten(what)).rule(rule)
 }
 
 /// The crates of `cargo metadata`, each at its place in the lock file.
@@ -241,7 +206,7 @@ pub fn crates(metadata: &[u8], lock: &str, file: &str) -> Result<Vec<Package>, S
     let locked = lines.windows(2).enumerate().filter_map(|(at, pair)| {
         let name = pair[0].strip_prefix("name = \"")?.strip_suffix('"')?;
         let version = pair[1].strip_prefix("version = \"")?.strip_suffix('"')?;
-        Some((name, version, at as u64 + 1))
+        Some((name, version, at + 1))
     });
     locked
         .map(|(name, version, line)| {
@@ -276,7 +241,7 @@ pub fn npm_packages(lock: &str, file: &str) -> Result<Vec<(String, Package)>, St
         let named = folder.rsplit_once("node_modules/").map(|(_, name)| name);
         let name = one["name"].as_str().or(named).unwrap_or(file);
         let key = format!("\"{folder}\": {{");
-        let line = lines.iter().position(|line| line.trim() == key).map_or(1, |at| at as u64 + 1);
+        let line = lines.iter().position(|line| line.trim() == key).map_or(1, |at| at + 1);
         found.push((
             folder.clone(),
             Package {
@@ -318,9 +283,9 @@ mod tests {
         }
     }
 
-    fn rules(packages: &[Package], policy: &str) -> Vec<&'static str> {
+    fn rules(packages: &[Package], policy: &str) -> Vec<String> {
         let policy = Policy::read(policy).unwrap();
-        judge(packages, &policy).iter().map(|finding| finding.rule.id()).collect()
+        judge(packages, &policy).iter().map(|finding| finding.rule.clone()).collect()
     }
 
     const ALLOW: &str = "allow = [\"MIT\", \"Apache-2.0\", \"Apache-2.0 WITH LLVM-exception\"]\n";

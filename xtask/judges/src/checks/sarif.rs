@@ -2,48 +2,27 @@
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
 use serde_json::{Value, json};
-
-/// How much it matters, in SARIF's words.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Level {
-    Error,
-    Warning,
-}
-
-/// One finding.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Result {
-    /// Id of what was broken.
-    pub rule: String,
-    pub message: String,
-    pub level: Level,
-    /// Below the root, with `/`.
-    pub file: String,
-    /// From 1.
-    pub line: u64,
-}
+use vocabulary::problem::Problem;
 
 /// The log of one run of a tool, with findings or without.
-pub fn log(tool: &str, version: &str, results: &[Result]) -> Value {
+pub fn log(tool: &str, version: &str, results: &[Problem]) -> Value {
     let mut rules: BTreeMap<&str, usize> = BTreeMap::new();
     for result in results {
         let next = rules.len();
-        rules.entry(&result.rule).or_insert(next);
+        rules.entry(&*result.rule).or_insert(next);
     }
     let mut ids: Vec<_> = rules.iter().collect();
     ids.sort_by_key(|(_, index)| **index);
-    let result = |one: &Result| {
+    let result = |one: &Problem| {
         json!({
             "ruleId": one.rule,
             "ruleIndex": rules[one.rule.as_str()],
             "level": one.level,
-            "message": { "text": one.message },
+            "message": { "text": one.message() },
             "locations": [{ "physicalLocation": {
-                "artifactLocation": { "uri": one.file, "uriBaseId": "%SRCROOT%" },
-                "region": { "startLine": one.line.max(1) },
+                "artifactLocation": { "uri": one.place.file, "uriBaseId": "%SRCROOT%" },
+                "region": { "startLine": one.place.line.max(1) },
             } }],
         })
     };
@@ -63,16 +42,15 @@ pub fn log(tool: &str, version: &str, results: &[Result]) -> Value {
 
 #[cfg(test)]
 mod tests {
+    use vocabulary::problem::{Level, Place};
+
     use super::*;
 
     #[test]
     fn results_point_to_their_rules_and_places() {
-        let one = |rule: &str, line: u64| Result {
-            rule: rule.to_owned(),
-            message: "m".to_owned(),
-            level: if line == 0 { Level::Warning } else { Level::Error },
-            file: "a/b.env".to_owned(),
-            line,
+        let one = |rule: &str, line: usize| {
+            let level = if line == 0 { Level::Warning } else { Level::Error };
+            Problem::new(Place::line("a/b.env", line), "m").rule(rule).level(level)
         };
         let log = log("scanner", "1.2", &[one("z", 3), one("a", 0), one("z", 4)]);
         let run = &log["runs"][0];

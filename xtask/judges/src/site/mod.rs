@@ -16,12 +16,13 @@ use std::path::Path;
 use anyhow::Result;
 use vocabulary::model::environment::Environment;
 use vocabulary::model::{Platform, Service};
+use vocabulary::problem::Problem;
 
 use foundation::exit::refused;
 use foundation::files;
 use foundation::nearest::nearest;
 
-pub use problem::{NotYet, Problem, listing, position};
+pub use problem::listing;
 pub use settings::{SettingDoc, settings};
 
 /// Where the environments are, below the root.
@@ -104,7 +105,7 @@ pub fn files(root: &Path) -> Result<Vec<SiteFile>> {
 pub fn judge(
     files: &[SiteFile],
     known: &[KnownService],
-) -> Result<(Vec<Environment>, Vec<NotYet>), Vec<Problem>> {
+) -> Result<(Vec<Environment>, Vec<Problem>), Vec<Problem>> {
     let (mut environments, mut without_effect) = (Vec::new(), Vec::new());
     let mut problems = Vec::new();
     for file in files {
@@ -144,7 +145,7 @@ pub fn load_with_notes(
     root: &Path,
     name: &str,
     known: &[KnownService],
-) -> Result<(Environment, Vec<NotYet>)> {
+) -> Result<(Environment, Vec<Problem>)> {
     let file = named(root, name)?;
     read::environment(&file, known).map_err(|problems| refused(listing(&problems)))
 }

@@ -6,11 +6,12 @@ use std::ops::Range;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 use vocabulary::model::environment::{EngineKind, Environment, Host, Tier};
+use vocabulary::problem::{Level, Place, Problem};
 
 use foundation::nearest::nearest;
 
 use super::kind::{Kind, Text, article};
-use super::problem::{NotYet, Problem, Problems, position};
+use super::problem::Problems;
 use super::rules;
 use super::settings::{Captured, Needed, SETTINGS, Setting, not_yet};
 use super::{KnownService, SiteFile};
@@ -42,7 +43,7 @@ pub struct Reading<'a> {
 pub fn environment(
     file: &SiteFile,
     known: &[KnownService],
-) -> Result<(Environment, Vec<NotYet>), Vec<Problem>> {
+) -> Result<(Environment, Vec<Problem>), Vec<Problem>> {
     let text = match std::str::from_utf8(&file.bytes) {
         Ok(text) => text,
         Err(error) => {
@@ -95,9 +96,12 @@ impl Reading<'_> {
         self.sound("engine").then_some(self.environment.engine)
     }
 
-    fn not_yet(&self, file: &SiteFile, text: &str) -> Vec<NotYet> {
+    fn not_yet(&self, file: &SiteFile, text: &str) -> Vec<Problem> {
         let Environment { tier, engine, .. } = self.environment;
-        let note = |line, key: &str, why| NotYet { file: file.path.clone(), line, key: key.to_owned(), why };
+        let note = |line, key: &str, why: String| {
+            let place = Place::line(&*file.path, line).of(key);
+            Problem::new(place, why).rule("not-yet").level(Level::Warning)
+        };
         let nothing = match (tier, engine) {
             (_, EngineKind::Kubernetes) => Some("no command brings up an environment on Kubernetes"),
             (Tier::Staging | Tier::Production, EngineKind::Compose) => {
@@ -109,11 +113,11 @@ impl Reading<'_> {
             return vec![note(1, "the whole file", format!("{why}; it is checked only"))];
         }
         let said = self.said.iter().filter_map(|(key, setting)| {
-            let line = position(text, self.place(key).start).0;
+            let line = Place::offset("", text, self.place(key).start).line;
             Some(note(line, key, not_yet(setting, engine)?))
         });
-        let mut notes: Vec<NotYet> = said.collect();
-        notes.sort_by_key(|note| note.line);
+        let mut notes: Vec<Problem> = said.collect();
+        notes.sort_by_key(|note| note.place.line);
         notes
     }
 
@@ -372,9 +376,11 @@ impl Reading<'_> {
 
     /// Reports what is not TOML. What the recovering parser made of those lines is no fault of the writer's.
     fn syntax(&mut self, text: &str, errors: &[toml::de::Error]) {
-        let lines: BTreeSet<usize> =
-            errors.iter().map(|error| position(text, error.span().unwrap_or(0..0).start).0).collect();
-        self.problems.found.retain(|problem| !lines.contains(&problem.line));
+        let lines: BTreeSet<usize> = errors
+            .iter()
+            .map(|error| Place::offset("", text, error.span().unwrap_or(0..0).start).line)
+            .collect();
+        self.problems.found.retain(|problem| !lines.contains(&problem.place.line));
         for error in errors {
             let (wrong, expected) = match error.message().split_once(", expected ") {
                 Some((wrong, "nothing")) => (wrong, "nothing more here".to_owned()),

@@ -401,7 +401,7 @@ fn all_problems_of_all_files_come_at_once() {
     let found: Vec<(String, usize, usize)> = judge(&files, KNOWN)
         .unwrap_err()
         .into_iter()
-        .map(|found| (found.file, found.line, found.column))
+        .map(|found| (found.place.file, found.place.line, found.place.column))
         .collect();
     let place = |file: &str, line, column| (file.to_owned(), line, column);
     assert_eq!(
@@ -427,7 +427,7 @@ fn damaged_files_never_panic() {
         ] {
             let lines = damaged.matches('\n').count() + 1;
             for problem in judge(&[file("production", &damaged)], KNOWN).err().unwrap_or_default() {
-                assert!((1..=lines).contains(&problem.line), "{problem}\n{damaged}");
+                assert!((1..=lines).contains(&problem.place.line), "{problem}\n{damaged}");
             }
         }
     }

@@ -13,8 +13,8 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 
-use super::services::Services;
 use super::protocol::{Reply, Request, VERSION};
+use super::services::Services;
 
 /// A request longer than this many bytes is refused.
 const LONGEST_REQUEST: u64 = 4 * 1024 * 1024;

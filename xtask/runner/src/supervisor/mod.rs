@@ -8,16 +8,16 @@ mod children;
 mod client;
 mod control;
 mod events;
-mod worker;
 mod link;
 pub mod log_lines;
-mod services;
 pub mod protocol;
 mod recover;
 mod rotate;
 mod serve;
+mod services;
 mod tail;
 mod watch;
+mod worker;
 
 #[cfg(test)]
 mod tests;

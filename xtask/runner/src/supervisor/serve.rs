@@ -12,9 +12,9 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
-use super::services::Services;
 use super::protocol::EventKind;
 use super::recover::{Recovered, recover_locked};
+use super::services::Services;
 use super::{children, control};
 use crate::plan::lock::{self, Holder, Lock};
 

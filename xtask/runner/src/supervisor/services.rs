@@ -10,9 +10,9 @@ use anyhow::{Context as _, Result, anyhow, bail};
 
 use super::children::Children;
 use super::events::Events;
-use super::worker::{self, Order, Shared, new_status};
 use super::protocol::{HealthState, ServiceStatus, State};
 use super::watch::{self, Watching};
+use super::worker::{self, Order, Shared, new_status};
 use crate::plan::service::{ProcessSpec, ServiceName};
 
 /// The services of this supervisor.
@@ -166,7 +166,10 @@ impl Services {
                 bail!("the supervisor is ending");
             }
             let entry = entries.find(name)?;
-            entry.orders.send(Order::Restart(reply)).map_err(|_| anyhow!("the thread of {name} has ended"))?;
+            entry
+                .orders
+                .send(Order::Restart(reply))
+                .map_err(|_| anyhow!("the thread of {name} has ended"))?;
         }
         answer.recv().with_context(|| format!("the thread of {name} has ended"))??;
         self.status(name)

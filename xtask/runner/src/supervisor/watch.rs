@@ -16,9 +16,9 @@ use anyhow::{Context as _, Result, bail};
 use notify::{RecursiveMode, Watcher as _};
 
 use super::children::MARK;
-use super::services::Services;
 use super::protocol::EventKind;
 use super::rotate::RotatingLog;
+use super::services::Services;
 use crate::plan::argument::Secret;
 use crate::plan::child::{Command, End, Inherits, Sink};
 use crate::plan::http::{Answer, Request};

@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use super::command::{Output, Command, words};
+use super::command::{Command, Output, words};
 use super::registry::{Image, Registry};
 use super::remote::{Check, Draft, Place, Public, Refs, Release, Remote};
 use super::repository::Repository;

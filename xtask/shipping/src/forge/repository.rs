@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow};
 
-use super::command::{Output, Command, words};
+use super::command::{Command, Output, words};
 use crate::release::history::{self, Commit, Tag, TagObject};
 use foundation::files::temporary;
 

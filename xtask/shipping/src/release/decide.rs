@@ -2,9 +2,10 @@
 
 use semver::{Prerelease, Version};
 use serde::Serialize;
+use vocabulary::problem::Problem;
 
 use super::conventional::{Reading, softened};
-use super::problems::Problem;
+use super::problems::obstacle;
 use super::version::{self, Bump, is_greater};
 
 /// What the version is decided from.
@@ -69,7 +70,7 @@ pub fn decide(known: &Known<'_>, requested: &Requested) -> Result<Decision, Prob
     if is_greater(declared, last) {
         let least = least.filter(|(least, _)| is_greater(least, &full(declared)));
         if let Some((least, why)) = least {
-            return Err(Problem::new(
+            return Err(obstacle(
                 "version",
                 format!(
                     "Cargo.toml declares {declared}, but {least} is the least that comes after {last} ({why})"
@@ -81,12 +82,12 @@ pub fn decide(known: &Known<'_>, requested: &Requested) -> Result<Decision, Prob
     }
     match least {
         Some((version, why)) => decision(version, why),
-        None if known.commits == 0 => Err(Problem::new(
+        None if known.commits == 0 => Err(obstacle(
             "version",
             format!("nothing was committed since {last}"),
             "there is nothing to release",
         )),
-        None => Err(Problem::new(
+        None => Err(obstacle(
             "version",
             format!(
                 "nothing tells the version after {last}: of {} commits since, none in the form of Conventional Commits \
@@ -133,7 +134,7 @@ mod tests {
             reading: &reading,
             commits: 3,
         };
-        decide(&known, requested).map(|decision| decision.version.to_string()).map_err(|problem| problem.what)
+        decide(&known, requested).map(|decision| decision.version.to_string()).map_err(|problem| problem.seen)
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use semver::Version;
 use serde::Serialize;
+use vocabulary::problem::Problem;
 
 use super::history::{TagObject, short};
 use super::version::{self, is_greater};
@@ -9,20 +10,9 @@ use super::version::{self, is_greater};
 /// So many names are enough to see what it is about.
 const NAMED: usize = 5;
 
-/// One thing that stands in the way.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Problem {
-    /// For scripts: what it is about, as docs/release.md lists them.
-    pub about: &'static str,
-    pub what: String,
-    pub remedy: String,
-}
-
-impl Problem {
-    /// One that is told in these words.
-    pub fn new(about: &'static str, what: impl Into<String>, remedy: impl Into<String>) -> Self {
-        Self { about, what: what.into(), remedy: remedy.into() }
-    }
+/// `about` is for scripts, as docs/release.md lists them.
+pub fn obstacle(about: &str, what: impl Into<String>, remedy: impl Into<String>) -> Problem {
+    Problem::new(about, what).remedy(remedy)
 }
 
 /// `a, b and 3 more`.
@@ -38,7 +28,7 @@ pub fn some(names: &[String]) -> String {
 pub fn dirty(files: &[String]) -> Option<Problem> {
     let count = files.len();
     (count > 0).then(|| {
-        Problem::new(
+        obstacle(
             "tree",
             format!("{count} uncommitted: {}", some(files)),
             "commit them, put them aside (git stash -u), or ignore them",
@@ -49,7 +39,7 @@ pub fn dirty(files: &[String]) -> Option<Problem> {
 /// A history that was cut off hides releases and commits.
 pub fn shallow(shallow: bool, remote: &str) -> Option<Problem> {
     shallow.then(|| {
-        Problem::new(
+        obstacle(
             "history",
             "this clone is shallow: releases and commits are missing from its history",
             format!("git fetch --unshallow --tags {remote} (actions/checkout: fetch-depth: 0)"),
@@ -78,12 +68,12 @@ pub fn branch(current: Option<&str>, wanted: &str, pushed: &Pushed) -> Option<Pr
         Some(current) if current == wanted => None,
         // As CI checks out: what counts is that the branch contains the commit.
         None if *pushed == Pushed::Yes => None,
-        Some(current) => Some(Problem::new(
+        Some(current) => Some(obstacle(
             "branch",
             format!("the branch is {current}, releases are made from {wanted}"),
             format!("git switch {wanted}, or name another one with --branch"),
         )),
-        None => Some(Problem::new(
+        None => Some(obstacle(
             "branch",
             format!("no branch is checked out, releases are made from {wanted}"),
             format!("git switch {wanted}, or check out a commit that it contains"),
@@ -96,19 +86,17 @@ pub fn pushed(pushed: &Pushed, remote: &str, branch: &str) -> Option<Problem> {
     let push = format!("git push {remote} {branch}");
     match pushed {
         Pushed::Yes => None,
-        Pushed::Lacks(1) => {
-            Some(Problem::new("pushed", format!("{remote} lacks 1 commit of {branch}"), push))
-        }
+        Pushed::Lacks(1) => Some(obstacle("pushed", format!("{remote} lacks 1 commit of {branch}"), push)),
         Pushed::Lacks(count) => {
-            Some(Problem::new("pushed", format!("{remote} lacks {count} commits of {branch}"), push))
+            Some(obstacle("pushed", format!("{remote} lacks {count} commits of {branch}"), push))
         }
-        Pushed::NotFetched(tip) => Some(Problem::new(
+        Pushed::NotFetched(tip) => Some(obstacle(
             "pushed",
             format!("{branch} of {remote} is at {}, which is not here", short(tip)),
             format!("git fetch --tags {remote}"),
         )),
-        Pushed::NoBranch => Some(Problem::new("pushed", format!("{remote} has no branch {branch}"), push)),
-        Pushed::Unknown(why) => Some(Problem::new(
+        Pushed::NoBranch => Some(obstacle("pushed", format!("{remote} has no branch {branch}"), push)),
+        Pushed::Unknown(why) => Some(obstacle(
             "pushed",
             format!("{remote} does not answer, so nobody knows what it has: {why}"),
             "see that the network and the credentials work, then ask again",
@@ -135,7 +123,7 @@ pub fn tag(version: &Version, commit: &str, here: Option<&str>, there: Option<&s
     } else {
         format!("git tag --delete {name}, if it was a mistake")
     };
-    Some(Problem::new("tag", what, remedy))
+    Some(obstacle("tag", what, remedy))
 }
 
 /// A tag at the right commit that is not what a release is tagged with, given what the remote of that name has as the tag.
@@ -148,7 +136,7 @@ pub fn tag_kind(
 ) -> Option<Problem> {
     let told = |what: &str, remedy: &str| {
         let remedy = remedy.replace("REMOTE", remote).replace("TAG", name);
-        Some(Problem::new("tag", format!("{name} {what}"), remedy))
+        Some(obstacle("tag", format!("{name} {what}"), remedy))
     };
     let again = "git tag --delete TAG, then run again: it makes the tag";
     match here {
@@ -176,7 +164,7 @@ pub fn tag_kind(
 /// Releases go forward.
 pub fn greater(version: &Version, last: Option<&Version>) -> Option<Problem> {
     let last = last.filter(|last| !is_greater(version, last))?;
-    Some(Problem::new(
+    Some(obstacle(
         "version",
         format!("{version} is not greater than {last}, the last release that this commit contains"),
         "name a later one with --version, or let --bump make it",
@@ -188,7 +176,7 @@ pub fn unknown_releases(version: &Version, unknown: &[Version], remote: &str) ->
     let later: Vec<_> =
         unknown.iter().filter(|known| !is_greater(version, known)).map(ToString::to_string).collect();
     (!later.is_empty()).then(|| {
-        Problem::new(
+        obstacle(
             "version",
             format!("{remote} has {}, which is not here and not older than {version}", some(&later)),
             format!("git fetch --tags {remote}, then plan again"),
@@ -220,17 +208,17 @@ pub fn ci(ci: &Ci, commit: &str, check: &str) -> Option<Problem> {
     let commit = short(commit);
     match ci {
         Ci::Green => None,
-        Ci::Red { conclusion } => Some(Problem::new(
+        Ci::Red { conclusion } => Some(obstacle(
             "ci",
             format!("the check {check} of {commit} ended with {conclusion}"),
             "mend what failed and commit, or run the failed jobs again",
         )),
-        Ci::Running { status } => Some(Problem::new(
+        Ci::Running { status } => Some(obstacle(
             "ci",
             format!("the check {check} of {commit} is {}", status.replace('_', " ")),
             "wait for it",
         )),
-        Ci::Unknown { why } => Some(Problem::new(
+        Ci::Unknown { why } => Some(obstacle(
             "ci",
             format!("nobody knows whether CI passed on {commit}: {why}"),
             "push the commit and let CI run; to ask, gh must be on PATH and GH_TOKEN set",
@@ -242,7 +230,7 @@ pub fn ci(ci: &Ci, commit: &str, check: &str) -> Option<Problem> {
 pub fn generated(files: &[String]) -> Option<Problem> {
     let count = files.len();
     (count > 0).then(|| {
-        Problem::new(
+        obstacle(
             "generated",
             format!(
                 "{count} generated {} from what the platform says: {}",
@@ -293,7 +281,7 @@ mod tests {
             (&None, Some("t2"), true, Some("git fetch")),
         ] {
             let told = tag_kind("v1", "c1", here.as_ref(), ("origin", there), sign);
-            let told = told.map(|problem| format!("{}: {}", problem.what, problem.remedy));
+            let told = told.map(|problem| format!("{}: {}", problem.seen, problem.remedy));
             assert_eq!(told.is_some(), part.is_some(), "{told:?}");
             assert!(told.unwrap_or_default().contains(part.unwrap_or_default()), "{part:?}");
         }
@@ -308,7 +296,7 @@ mod tests {
         }
         let unknown = [version("0.9.0"), version("1.1.0")];
         let problem = unknown_releases(&version("1.0.0"), &unknown, "origin").unwrap();
-        assert!(problem.what.starts_with("origin has 1.1.0,"), "{}", problem.what);
+        assert!(problem.seen.starts_with("origin has 1.1.0,"), "{}", problem.seen);
         assert_eq!(unknown_releases(&version("1.2.0"), &unknown, "origin"), None);
     }
 
@@ -317,7 +305,7 @@ mod tests {
         assert_eq!(branch(Some("main"), "main", &Pushed::Lacks(2)), None);
         assert_eq!(branch(None, "main", &Pushed::Yes), None, "as CI checks out");
         assert!(branch(None, "main", &Pushed::Lacks(1)).is_some());
-        assert!(branch(Some("topic"), "main", &Pushed::Yes).unwrap().what.contains("topic"));
+        assert!(branch(Some("topic"), "main", &Pushed::Yes).unwrap().seen.contains("topic"));
         assert_eq!(pushed(&Pushed::Yes, "origin", "main"), None);
         for (state, part) in [
             (Pushed::Lacks(1), "lacks 1 commit of main"),
@@ -327,7 +315,7 @@ mod tests {
             (Pushed::Unknown("no route".into()), "no route"),
         ] {
             let problem = pushed(&state, "origin", "main").unwrap();
-            assert!(problem.what.contains(part), "{}", problem.what);
+            assert!(problem.seen.contains(part), "{}", problem.seen);
         }
     }
 
@@ -339,7 +327,7 @@ mod tests {
             Ci::Running { status: "in_progress".into() },
             Ci::Unknown { why: "no check ran".into() },
         ] {
-            assert_eq!(ci(&state, "c1", "Required").unwrap().about, "ci");
+            assert_eq!(ci(&state, "c1", "Required").unwrap().place.subject, "ci");
         }
     }
 
@@ -347,7 +335,7 @@ mod tests {
     fn long_lists_are_cut() {
         let names: Vec<_> = (0..7).map(|number| number.to_string()).collect();
         assert_eq!(some(&names), "0, 1, 2, 3, 4 and 2 more");
-        assert!(dirty(&names).unwrap().what.starts_with("7 uncommitted: 0,"));
+        assert!(dirty(&names).unwrap().seen.starts_with("7 uncommitted: 0,"));
         assert_eq!((dirty(&[]), generated(&[])), (None, None));
     }
 }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, bail};
 use serde_json::json;
+use vocabulary::problem::{Problem, listing};
 
 use super::findings_file;
 use crate::context::Context;
@@ -15,11 +16,8 @@ use foundation::clock;
 use foundation::exit::{Reported, refused};
 use foundation::files::temporary;
 use foundation::stdout;
-use judges::checks::advisories::{
-    self, CONTROL_ADVISORY, CONTROL_LOCK, CargoReport, Finding, POLICY, Weight,
-};
+use judges::checks::advisories::{self, CONTROL_ADVISORY, CONTROL_LOCK, CargoReport, POLICY};
 use judges::checks::licences::Kind;
-use judges::checks::sarif::{self, Level};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -74,7 +72,7 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
             "findings": findings,
         }))?;
     } else {
-        let mut text = listing(&findings, "no advisory against any crate");
+        let mut text = shown(&findings, "no advisory against any crate");
         text += &format!(
             "looked at {} crates by {} advisories, the newest {age} days old, of {} ({})\n",
             report.lockfile.dependency_count,
@@ -105,19 +103,16 @@ pub fn today() -> String {
     clock::utc(clock::now_ms() / 1000)[..10].to_owned()
 }
 
-/// One finding a line, or the good news.
-pub fn listing(findings: &[Finding], none: &str) -> String {
-    let mut lines: Vec<_> = findings.iter().map(Finding::to_string).collect();
-    if lines.is_empty() {
-        lines.push(none.to_owned());
-    }
-    lines.join("\n") + "\n"
+/// The findings, or the good news.
+pub fn shown(findings: &[Problem], none: &str) -> String {
+    let text = if findings.is_empty() { none.to_owned() } else { listing(findings) };
+    text + "\n"
 }
 
 /// # Errors
 /// Reported when a finding fails, or something else did.
-pub fn verdict(findings: &[Finding], failed: bool) -> Result<()> {
-    let heavy = findings.iter().any(|finding| finding.weight == Weight::Fail);
+pub fn verdict(findings: &[Problem], failed: bool) -> Result<()> {
+    let heavy = findings.iter().any(Problem::is_error);
     if heavy {
         eprintln!(
             "take a version that is mended, or tolerate it for a time in {POLICY}; see docs/security.md"
@@ -126,15 +121,8 @@ pub fn verdict(findings: &[Finding], failed: bool) -> Result<()> {
     if heavy || failed { Err(Reported.into()) } else { Ok(()) }
 }
 
-pub fn results(findings: &[Finding]) -> Vec<sarif::Result> {
-    let result = |one: &Finding| sarif::Result {
-        rule: one.id.clone(),
-        message: format!("{}: {}", one.package, one.what),
-        file: one.file.clone(),
-        line: one.line,
-        level: Level::Error,
-    };
-    findings.iter().filter(|one| one.weight == Weight::Fail).map(result).collect()
+pub fn results(findings: &[Problem]) -> Vec<Problem> {
+    findings.iter().filter(|one| one.is_error()).cloned().collect()
 }
 
 /// The report on a lock file, and of how many crates it could not be told whether they were withdrawn.

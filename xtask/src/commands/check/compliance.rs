@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result};
 use clap::Args;
 use serde_json::{Value, json};
+use vocabulary::problem::Problem;
 use walkdir::WalkDir;
 
 use super::findings_file;
@@ -18,7 +19,6 @@ use foundation::files::{self, Error, Errors, Ignored, Root};
 use foundation::nearest::hint;
 use foundation::stdout;
 use judges::checks::compliance::{self, Clock, File, Row, Tree, Verdict, is_subject, reads_whole};
-use judges::checks::sarif::{self, Level};
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -141,16 +141,13 @@ fn file(tree: &Root, path: &PathBuf) -> Result<File, Error> {
     Ok(File { bytes })
 }
 
-fn results(judged: &[(Row, Verdict)]) -> Vec<sarif::Result> {
+fn results(judged: &[(Row, Verdict)]) -> Vec<Problem> {
     let of_row = |(row, verdict): &(Row, Verdict)| match verdict {
         Verdict::Fail(findings) => findings
             .iter()
-            .map(|finding| sarif::Result {
-                rule: row.id.to_owned(),
-                message: format!("{}; {} ({})", finding.what, finding.remedy, row.what),
-                file: finding.place.file.to_string(),
-                line: u64::try_from(finding.place.line).unwrap_or(1),
-                level: Level::Error,
+            .map(|finding| {
+                let remedy = format!("{} ({})", finding.remedy, row.what);
+                finding.clone().rule(row.id).remedy(remedy)
             })
             .collect(),
         _ => vec![],

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use serde_json::json;
+use vocabulary::problem::{Level, Problem};
 
 use super::findings_file;
 use crate::context::Context;
@@ -17,8 +18,7 @@ use foundation::exit::{Reported, refused};
 use foundation::files;
 use foundation::stdout;
 use judges::checks::flows::code::{Engines, Text};
-use judges::checks::flows::{self, Finding, Home, Input, Level, Rule, Source};
-use judges::checks::sarif;
+use judges::checks::flows::{self, Home, Input, Rule, Source};
 
 /// As SARIF calls it.
 const TOOL: &str = "flowship-flows";
@@ -79,14 +79,14 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
         let findings = judge(&context.root, None, Some(&engines))?;
         // A release has no gates that would collect them.
         if !context.is_bundle() {
-            let results: Vec<_> = findings.iter().map(result).collect();
-            findings_file::write(context, gate().id, TOOL, env!("CARGO_PKG_VERSION"), &results)?;
+            findings_file::write(context, gate().id, TOOL, env!("CARGO_PKG_VERSION"), &findings)?;
         }
         findings
     };
     // What a release holds was judged before it was packaged, and it brings no engines.
-    for finding in
-        findings.iter_mut().filter(|finding| context.is_bundle() && finding.rule == Rule::NotJudged)
+    for finding in findings
+        .iter_mut()
+        .filter(|finding| context.is_bundle() && Rule::of(finding) == Some(Rule::NotJudged))
     {
         finding.level = Level::Warning;
     }
@@ -112,21 +112,8 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
     if errors == 0 { Ok(()) } else { Err(Reported.into()) }
 }
 
-fn result(finding: &Finding) -> sarif::Result {
-    sarif::Result {
-        rule: finding.rule.to_string(),
-        message: finding.told(),
-        level: match finding.level {
-            Level::Error => sarif::Level::Error,
-            Level::Warning => sarif::Level::Warning,
-        },
-        file: finding.file.clone(),
-        line: finding.line as u64,
-    }
-}
-
 /// Judges files from anywhere, each by itself.
-fn judge_files(paths: &[PathBuf], catalogue: Option<&Path>, engines: Engines<'_>) -> Result<Vec<Finding>> {
+fn judge_files(paths: &[PathBuf], catalogue: Option<&Path>, engines: Engines<'_>) -> Result<Vec<Problem>> {
     let mut problems = Vec::new();
     let mut read = |path: &Path, what: &str| {
         let text = if path == Path::new(STDIN) {

@@ -9,6 +9,7 @@ use std::thread;
 
 use anyhow::{Context as _, Result, bail};
 use serde_json::{Value, json};
+use vocabulary::problem::listing;
 
 use super::findings_file;
 use crate::context::Context;
@@ -16,8 +17,7 @@ use crate::tools::{NpmProject, Program, Toolbox, progress};
 use foundation::exit::{Reported, refused};
 use foundation::files::{self, Ignored};
 use foundation::stdout;
-use judges::checks::licences::{self, Finding, POLICY, Package, Policy};
-use judges::checks::sarif::{self, Level};
+use judges::checks::licences::{self, POLICY, Package, Policy};
 use runner::plan::show::waits_for_cargo;
 
 const CRATES: &str = "Cargo.lock";
@@ -42,33 +42,21 @@ pub fn run(context: &Context) -> Result<()> {
         bail!("{of_crates} crates and {of_npm} npm packages were found: a check of nothing tells nothing");
     }
     let findings = licences::judge(&packages, &policy);
-    findings_file::write(context, "licences", "flowship", env!("CARGO_PKG_VERSION"), &results(&findings))?;
+    findings_file::write(context, "licences", "flowship", env!("CARGO_PKG_VERSION"), &findings)?;
     if context.json {
         stdout::json(&json!({ "crates": of_crates, "npm_packages": of_npm, "findings": findings }))?;
     } else {
-        let mut lines: Vec<_> = findings.iter().map(Finding::to_string).collect();
-        if lines.is_empty() {
-            lines.push("every licence is allowed".to_owned());
-        }
-        lines.push(format!("looked at {of_crates} crates and {of_npm} npm packages of production"));
-        stdout::text(&(lines.join("\n") + "\n"))?;
+        let found =
+            if findings.is_empty() { "every licence is allowed".to_owned() } else { listing(&findings) };
+        stdout::text(&format!(
+            "{found}\nlooked at {of_crates} crates and {of_npm} npm packages of production\n"
+        ))?;
     }
     if findings.is_empty() {
         return Ok(());
     }
     eprintln!("take another package, or decide on its licence in {POLICY}; see docs/security.md");
     Err(Reported.into())
-}
-
-fn results(findings: &[Finding]) -> Vec<sarif::Result> {
-    let result = |one: &Finding| sarif::Result {
-        rule: one.rule.id().to_owned(),
-        message: one.what.clone(),
-        file: one.file.clone(),
-        line: one.line,
-        level: Level::Error,
-    };
-    findings.iter().map(result).collect()
 }
 
 fn crates(context: &Context, toolbox: &Toolbox) -> Result<Vec<Package>> {

@@ -3,7 +3,7 @@
 use anyhow::{Result, bail};
 use serde_json::json;
 
-use super::advisories::{listing, results, today, verdict};
+use super::advisories::{results, shown, today, verdict};
 use super::findings_file;
 use super::licences::npm_locks;
 use crate::context::Context;
@@ -37,7 +37,7 @@ pub fn run(context: &Context) -> Result<()> {
     if context.json {
         stdout::json(&json!({ "locks": locks, "findings": findings }))?;
     } else {
-        let mut text = listing(&findings, "no advisory against any npm package of production");
+        let mut text = shown(&findings, "no advisory against any npm package of production");
         text += &format!(
             "asked about {}\n",
             locks.iter().map(|lock| lock.display().to_string()).collect::<Vec<_>>().join(", ")

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
 use serde_json::json;
+use vocabulary::problem::{Place, Problem};
 
 use super::findings_file;
 use crate::context::Context;
@@ -18,7 +19,6 @@ use foundation::exit::{Reported, refused};
 use foundation::files::temporary;
 use foundation::stdout;
 use judges::checks::leaks::{self, ALLOWANCES, Allowance, At, Judgement, Leak};
-use judges::checks::sarif::{self, Level};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -112,24 +112,16 @@ fn text(judgement: &Judgement, commits: usize, files: usize, digests: bool) -> S
     lines.join("\n") + "\n"
 }
 
-fn results(judgement: &Judgement) -> Vec<sarif::Result> {
-    let of_leak = |leak: &Leak| sarif::Result {
-        rule: leak.rule.clone(),
-        message: match &leak.at {
+fn results(judgement: &Judgement) -> Vec<Problem> {
+    let of_leak = |leak: &Leak| {
+        let what = match &leak.at {
             At::Commit { id, .. } => format!("{} In commit {id}.", leak.about),
             At::Staged | At::Changed => leak.about.clone(),
-        },
-        file: leak.file.clone(),
-        line: leak.line,
-        level: Level::Error,
+        };
+        Problem::new(Place::line(&*leak.file, leak.line), what).rule(&leak.rule)
     };
-    let of_allowance = |one: &Allowance| sarif::Result {
-        rule: "unused-allowance".to_owned(),
-        message: unused(one),
-        file: ALLOWANCES.to_owned(),
-        line: 1,
-        level: Level::Error,
-    };
+    let of_allowance =
+        |one: &Allowance| Problem::new(Place::line(ALLOWANCES, 1), unused(one)).rule("unused-allowance");
     judgement.leaks.iter().map(of_leak).chain(judgement.unused.iter().map(of_allowance)).collect()
 }
 

@@ -232,9 +232,8 @@ fn own_rows(image: &BuiltImage, places: &Places) -> Result<Vec<Row>> {
     Ok(Rule::ALL
         .iter()
         .map(|rule| {
-            let of_rule = findings.iter().filter(|finding| finding.rule == *rule);
-            let lines = of_rule
-                .map(|finding| format!("{} {}; to do: {}", finding.place, finding.what, finding.remedy));
+            let of_rule = findings.iter().filter(|(of, _)| of == rule);
+            let lines = of_rule.map(|(_, problem)| problem.to_string());
             let note = match rule {
                 Rule::Size => format!(
                     "{} of {}, {} layers",

@@ -2,10 +2,12 @@
 
 use anyhow::Result;
 use serde::Serialize;
+use vocabulary::problem::Problem;
 
 use super::Place;
 use super::remote_state::RemoteState;
 use super::survey::{Survey, Wished};
+
 use crate::artifacts;
 use crate::context::Context;
 use crate::platform::platform;
@@ -18,7 +20,7 @@ use shipping::release::changelog;
 use shipping::release::conventional::Reading;
 use shipping::release::decide::counted;
 use shipping::release::history::short;
-use shipping::release::problems::{self, Ci, Problem};
+use shipping::release::problems::{self, Ci, obstacle};
 use shipping::release::{description, ledger, manifest, provenance, signing, sums, version};
 
 #[derive(Debug, clap::Args)]
@@ -94,7 +96,7 @@ fn make(context: &Context, options: &Options) -> Result<Plan> {
         problems.extend(unprepared(&survey, version));
     }
     if survey.notes.is_empty() {
-        problems.push(Problem::new(
+        problems.push(obstacle(
             "changelog",
             format!("{} has nothing under Unreleased, and no commit adds anything", changelog::FILE),
             "write down there what users get",
@@ -130,7 +132,7 @@ fn unprepared(survey: &Survey, version: &semver::Version) -> Option<Problem> {
         missing.push(format!("{} has no part for it", changelog::FILE));
     }
     (!missing.is_empty()).then(|| {
-        Problem::new(
+        obstacle(
             "prepared",
             format!("{version} is not entered: {}", missing.join(", ")),
             format!("cargo xtask release prepare --version {version}, then commit and push"),
@@ -210,7 +212,7 @@ fn text(plan: &Plan) -> String {
     for problem in &plan.problems {
         text.push_str(&format!(
             "  ✗ {}\n    to do: {}\n",
-            problem.what.replace('\n', "\n    "),
+            problem.seen.replace('\n', "\n    "),
             problem.remedy
         ));
     }

@@ -38,10 +38,10 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
     let survey = Survey::make(context, &options.wished.read()?)?;
     let version = match &survey.decision {
         Ok(decision) => decision.version.clone(),
-        Err(problem) => return Err(refused(format!("{}; {}", problem.what, problem.remedy))),
+        Err(problem) => return Err(refused(format!("{}; {}", problem.seen, problem.remedy))),
     };
     if let Some(problem) = problems::greater(&version, survey.last.as_ref().map(|last| &last.version)) {
-        return Err(refused(format!("{}; {}", problem.what, problem.remedy)));
+        return Err(refused(format!("{}; {}", problem.seen, problem.remedy)));
     }
     if survey.notes.is_empty() {
         eprintln!(

@@ -1,6 +1,7 @@
 //! What the remote says of a commit: whether its branch has it, which releases it has, whether CI passed.
 
 use anyhow::Result;
+use vocabulary::problem::Problem;
 
 use super::Place;
 use crate::context::Context;
@@ -10,7 +11,7 @@ use shipping::forge::github::GitHub;
 use shipping::forge::remote::{Check, Refs, Remote as _};
 use shipping::forge::repository::Repository;
 use shipping::release::history::Tag;
-use shipping::release::problems::{Ci, Problem, Pushed, pushed, unknown_releases};
+use shipping::release::problems::{Ci, Pushed, pushed, unknown_releases};
 
 /// What the remote says.
 pub struct RemoteState {

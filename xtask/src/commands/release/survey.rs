@@ -1,6 +1,7 @@
 //! Looks at the checkout for what a release would be made of.
 
 use anyhow::Result;
+use vocabulary::problem::Problem;
 
 use crate::context::Context;
 use foundation::exit::refused;
@@ -11,7 +12,6 @@ use shipping::release::conventional::{self, Reading};
 use shipping::release::decide::{Decision, Known, Requested, decide};
 use shipping::release::declared;
 use shipping::release::history::{Commit, Tag};
-use shipping::release::problems::Problem;
 use shipping::release::version::{self, Bump};
 
 /// Which version is wished for.

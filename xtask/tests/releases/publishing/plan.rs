@@ -9,7 +9,7 @@ use crate::namespaces::{Apart, shell};
 
 fn abouts(ended: &Ended) -> BTreeSet<String> {
     let problems = ended.json()["problems"].as_array().unwrap().clone();
-    problems.iter().map(|problem| problem["about"].as_str().unwrap().to_owned()).collect()
+    problems.iter().map(|problem| problem["subject"].as_str().unwrap().to_owned()).collect()
 }
 
 fn set(names: &[&str]) -> BTreeSet<String> {

@@ -54,5 +54,4 @@ pub use review::{ChangeClass, Review};
 pub use secret::{Secret, SecretSource, SecretUse};
 pub use service::{Lifetime, Replica, Service, Stop, Volume};
 pub use smoke::{Condition, RouteRule, SmokeCheck, SmokeStep, SmokeSuite, Test};
-pub use validate::Violation;
 pub use value::{Fact, Value, Variable};

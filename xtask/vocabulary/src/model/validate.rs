@@ -4,34 +4,17 @@ mod containers;
 mod whole;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
-
-use serde::Serialize;
 
 use super::{
     Command, Destination, Edge, Fact, Health, Image, Lifetime, Metric, MetricKind, Need, Platform, PortRef,
     Reaction, Scrape, SecretRef, Service, Value, VolumeRef,
 };
-
-/// One broken invariant.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-pub struct Violation {
-    /// What it is about, such as `service postgres` or `secret llm-api-key`.
-    pub subject: String,
-    /// What is wrong and what to do.
-    pub problem: String,
-}
-
-impl fmt::Display for Violation {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "{}: {}", self.subject, self.problem)
-    }
-}
+use crate::problem::Problem;
 
 impl Platform {
-    /// Every violation, in the order of the platform's own values. Empty means valid.
+    /// Every broken invariant, in the order of the platform's own values. Empty means valid.
     #[must_use]
-    pub fn validate(&self) -> Vec<Violation> {
+    pub fn validate(&self) -> Vec<Problem> {
         let mut report = Report(Vec::new());
         for service in &self.services {
             service_names(service, &mut report);
@@ -62,7 +45,7 @@ impl Platform {
     }
 }
 
-struct Report(Vec<Violation>);
+struct Report(Vec<Problem>);
 
 /// Signals that end a service. Those of the process engine come first.
 const STOP_SIGNALS: [&str; 4] = ["SIGTERM", "SIGINT", "SIGQUIT", "SIGUSR1"];
@@ -70,7 +53,7 @@ const STOP_SIGNALS_OF_PROCESSES: &[&str] = STOP_SIGNALS.split_at(3).0;
 
 impl Report {
     fn add(&mut self, subject: impl Into<String>, problem: impl Into<String>) {
-        self.0.push(Violation { subject: subject.into(), problem: problem.into() });
+        self.0.push(Problem::new(subject.into(), problem));
     }
 }
 

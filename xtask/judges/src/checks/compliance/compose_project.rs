@@ -4,8 +4,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
+use vocabulary::problem::Problem;
+
 use super::interpolation::{GIVEN, settled};
-use super::row::{Finding, Place};
+use super::row::Place;
 use super::tree::Tree;
 use super::yaml::{self, Entry, Node, Value};
 
@@ -13,7 +15,7 @@ use super::yaml::{self, Entry, Node, Value};
 #[derive(Debug, Default)]
 pub struct Composed {
     pub projects: Vec<Project>,
-    pub broken: Vec<Finding>,
+    pub broken: Vec<Problem>,
 }
 
 /// What one call of Compose would run.
@@ -54,7 +56,7 @@ impl Composed {
 struct Files<'a> {
     tree: &'a Tree,
     read: BTreeMap<String, Option<Node>>,
-    broken: Vec<Finding>,
+    broken: Vec<Problem>,
 }
 
 /// So many files that include each other, or services that extend each other, are followed.
@@ -90,11 +92,10 @@ impl Files<'_> {
             || settled.starts_with("oci:")
             || path.starts_with("..");
         if elsewhere || self.tree.bytes(&path).is_none() {
-            self.broken.push(Finding {
-                place: place.clone(),
-                what: format!("{name} cannot be judged: it is not in the repository"),
-                remedy: "put the file into the repository, and name it by its path".to_owned(),
-            });
+            self.broken.push(
+                Problem::new(place, format!("{name} cannot be judged: it is not in the repository"))
+                    .remedy("put the file into the repository, and name it by its path"),
+            );
             return None;
         }
         Some((path.clone(), self.get(&path)?))
@@ -112,7 +113,7 @@ impl Files<'_> {
             }
             if seen.len() >= LONGEST {
                 let what = format!("more than {LONGEST} files include each other");
-                self.broken.push(Finding { place, what, remedy: "include fewer".to_owned() });
+                self.broken.push(Problem::new(&place, what).remedy("include fewer"));
                 continue;
             }
             if let Some(part) = self.whole(&part, seen) {
@@ -150,11 +151,13 @@ impl Files<'_> {
         };
         let base = within.as_ref().and_then(|within| within.at(&["services", &name]));
         let Some(base) = base.filter(|_| seen.insert((path, name.clone())) && seen.len() <= LONGEST) else {
-            self.broken.push(Finding {
-                place: extends.place.clone(),
-                what: format!("the service {name:?} that it extends does not exist, or extends it in turn"),
-                remedy: "name a service that exists".to_owned(),
-            });
+            self.broken.push(
+                Problem::new(
+                    &extends.place,
+                    format!("the service {name:?} that it extends does not exist, or extends it in turn"),
+                )
+                .remedy("name a service that exists"),
+            );
             return service;
         };
         let within = within.clone().unwrap_or_else(|| project.clone());

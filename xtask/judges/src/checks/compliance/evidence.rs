@@ -1,8 +1,9 @@
 //! Records of what passed, as they are kept: `.flowship/evidence/KIND/NAME.json`.
 
 use serde_json::Value;
+use vocabulary::problem::Problem;
 
-use super::row::{Finding, Place};
+use super::row::Place;
 use super::tree::Tree;
 
 /// Where they lie.
@@ -31,7 +32,7 @@ impl Record {
 }
 
 /// The records, and why others are none.
-pub fn records(tree: &Tree) -> (Vec<Record>, Vec<Finding>) {
+pub fn records(tree: &Tree) -> (Vec<Record>, Vec<Problem>) {
     let mut records = Vec::new();
     let mut broken = Vec::new();
     for path in tree.paths().filter(|path| path.starts_with(FOLDER) && path.ends_with(".json")) {

@@ -5,8 +5,9 @@ use std::rc::Rc;
 use hcl_edit::Span;
 use hcl_edit::expr::{Expression, ObjectKey};
 use hcl_edit::structure::{Attribute, Block, Body};
+use vocabulary::problem::Problem;
 
-use super::row::{Finding, Place};
+use super::row::Place;
 use super::tree::Tree;
 
 /// One file.
@@ -30,18 +31,20 @@ impl File {
 }
 
 /// The files whose names end so, and why others are none.
-pub fn files(tree: &Tree, ending: &str) -> (Vec<File>, Vec<Finding>) {
+pub fn files(tree: &Tree, ending: &str) -> (Vec<File>, Vec<Problem>) {
     let mut files = Vec::new();
     let mut broken = Vec::new();
     for path in tree.paths().filter(|path| path.ends_with(ending)) {
         let text = tree.text(path).unwrap_or_default();
         match hcl_edit::parser::parse_body(&text) {
             Ok(body) => files.push(File { path: path.clone(), text, body }),
-            Err(error) => broken.push(Finding {
-                place: Place { file: path.clone(), line: error.location().line() },
-                what: format!("this is not HCL: {}", error.message().replace('\n', " ")),
-                remedy: "write it so that Terraform can read it".to_owned(),
-            }),
+            Err(error) => broken.push(
+                Problem::new(
+                    &Place { file: path.clone(), line: error.location().line() },
+                    format!("this is not HCL: {}", error.message().replace('\n', " ")),
+                )
+                .remedy("write it so that Terraform can read it"),
+            ),
         }
     }
     (files, broken)

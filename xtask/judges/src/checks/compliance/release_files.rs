@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use serde_json::Value;
+use vocabulary::problem::Problem;
 
-use super::row::{Finding, Place};
+use super::row::Place;
 use super::tree::{RELEASE, Tree};
 
 /// The list of digests, as `sha256sum` writes it.
@@ -28,7 +29,7 @@ pub fn sums(tree: &Tree) -> BTreeMap<String, String> {
 }
 
 /// The JSON files for which `wanted` says yes, by name, and why others are none.
-pub fn documents(tree: &Tree, wanted: fn(&Value) -> bool) -> (Vec<(String, Value)>, Vec<Finding>) {
+pub fn documents(tree: &Tree, wanted: fn(&Value) -> bool) -> (Vec<(String, Value)>, Vec<Problem>) {
     let mut found = Vec::new();
     let mut broken = Vec::new();
     for name in names(tree).filter(|name| name.ends_with(".json") || name.ends_with(".jsonl")) {

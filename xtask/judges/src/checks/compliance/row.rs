@@ -3,7 +3,8 @@
 use std::fmt;
 use std::rc::Rc;
 
-use serde::{Serialize, Serializer};
+use serde::Serialize;
+use vocabulary::problem::{self, Problem};
 
 use super::tree::Tree;
 use foundation::shorten::shorten;
@@ -88,31 +89,17 @@ impl fmt::Display for Subject {
 }
 
 /// A line of a file.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Place {
     /// Relative to the root.
-    #[serde(serialize_with = "text")]
     pub file: Rc<str>,
     /// From 1.
     pub line: usize,
 }
 
-fn text<S: Serializer>(file: &Rc<str>, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(file)
-}
-
-/// Why a row fails.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-pub struct Finding {
-    #[serde(flatten)]
-    pub place: Place,
-    pub what: String,
-    pub remedy: String,
-}
-
-impl fmt::Display for Finding {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "{}:{}: {}; {}", self.place.file, self.place.line, self.what, self.remedy)
+impl From<&Place> for problem::Place {
+    fn from(place: &Place) -> Self {
+        Self::line(&*place.file, place.line)
     }
 }
 
@@ -123,7 +110,7 @@ pub enum Verdict {
     Pass {
         seen: usize,
     },
-    Fail(Vec<Finding>),
+    Fail(Vec<Problem>),
     /// There is nothing to look at: "no ...".
     NotApplicable(String),
 }
@@ -132,7 +119,7 @@ pub enum Verdict {
 #[derive(Debug, Default)]
 pub struct Look {
     seen: usize,
-    findings: Vec<Finding>,
+    findings: Vec<Problem>,
 }
 
 impl Look {
@@ -142,19 +129,18 @@ impl Look {
     }
 
     pub fn find(&mut self, place: &Place, what: impl Into<String>, remedy: impl Into<String>) {
-        let finding = Finding { place: place.clone(), what: what.into(), remedy: remedy.into() };
-        self.findings.push(finding);
+        self.findings.push(Problem::new(place, what).remedy(remedy));
     }
 
     /// What cannot be read is not good.
-    pub fn broken(&mut self, findings: &[Finding]) {
+    pub fn broken(&mut self, findings: &[Problem]) {
         self.findings.extend_from_slice(findings);
     }
 
     /// `none` completes "not applicable: no".
     pub fn verdict(mut self, none: &str) -> Verdict {
         for finding in &mut self.findings {
-            finding.what = shorten(&finding.what).into_owned();
+            finding.seen = shorten(&finding.seen).into_owned();
         }
         // What several projects share is told once.
         self.findings.sort();

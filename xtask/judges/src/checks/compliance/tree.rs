@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use serde_json::Value;
+use vocabulary::problem::Problem;
 
 use super::compose_project::{self, Composed};
 use super::dockerfile::{self, Dockerfile};
-use super::row::{Finding, Place};
+use super::row::Place;
 use super::yaml::{self, Node};
 
 /// A file as it was read.
@@ -40,7 +41,7 @@ pub struct Clock {
 #[derive(Debug, Default)]
 pub struct Parsed {
     pub documents: Vec<Node>,
-    pub broken: Vec<Finding>,
+    pub broken: Vec<Problem>,
 }
 
 /// Fixtures of tests plant faults on purpose.
@@ -102,12 +103,14 @@ impl Tree {
         Some(String::from_utf8_lossy(bytes).into_owned())
     }
 
-    pub fn json(&self, path: &str) -> Option<Result<Value, Finding>> {
+    pub fn json(&self, path: &str) -> Option<Result<Value, Problem>> {
         let text = self.text(path)?;
-        Some(serde_json::from_str(&text).map_err(|error| Finding {
-            place: Place { file: path.into(), line: error.line().max(1) },
-            what: format!("this is not JSON: {error}"),
-            remedy: "write it again".to_owned(),
+        Some(serde_json::from_str(&text).map_err(|error| {
+            Problem::new(
+                &Place { file: path.into(), line: error.line().max(1) },
+                format!("this is not JSON: {error}"),
+            )
+            .remedy("write it again")
         }))
     }
 

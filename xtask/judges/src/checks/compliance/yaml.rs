@@ -6,10 +6,11 @@
 use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
+use vocabulary::problem::{self, Problem};
 use yaml_rust2::parser::{Event, Parser};
 use yaml_rust2::scanner::{Marker, ScanError, TScalarStyle};
 
-use super::row::{Finding, Place};
+use super::row::Place;
 
 /// A part of a document.
 #[derive(Debug, Clone)]
@@ -104,12 +105,11 @@ const DEPTH: usize = 100;
 ///
 /// # Errors
 /// When it is not YAML, is nested too deep or stands for too many parts.
-pub fn read(file: &str, text: &str) -> Result<Vec<Node>, Finding> {
+pub fn read(file: &str, text: &str) -> Result<Vec<Node>, Problem> {
     let mut builder = Builder { file: file.into(), ..Builder::default() };
-    let finding = |line: usize, what: String| Finding {
-        place: Place { file: file.into(), line: line.max(1) },
-        what,
-        remedy: "write it so that it can be read".to_owned(),
+    let finding = |line: usize, what: String| {
+        let place = problem::Place::line(file, line.max(1));
+        Problem::new(place, what).remedy("write it so that it can be read")
     };
     let not_yaml =
         |error: ScanError| finding(error.marker().line(), format!("this is not YAML: {}", error.info()));
@@ -300,7 +300,7 @@ mod tests {
             (&(0..200).map(|at| format!("{}k:\n", " ".repeat(at))).collect(), "it is nested more than 100"),
         ] {
             let fault = read("f.yaml", text).unwrap_err();
-            assert!(fault.what.contains(expected) || fault.what.contains("recursion"), "{expected}: {fault}");
+            assert!(fault.seen.contains(expected) || fault.seen.contains("recursion"), "{expected}: {fault}");
         }
         let ordinary = laughs(4, &|names| format!("[{names}]"));
         assert!(read("f.yaml", &ordinary).is_ok());

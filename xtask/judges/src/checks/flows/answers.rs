@@ -3,10 +3,12 @@
 use std::cell::RefCell;
 use std::collections::HashMap;
 
+use vocabulary::problem::Problem;
+
 use super::document::{Flows, Node};
 use super::endings::Endings;
 use super::graph::{Bounds, Graph, Way};
-use super::{Finding, Rule, finding};
+use super::{Rule, finding};
 
 /// Nodes that pass messages on or end them and have no failure of their own to be caught.
 const WITHOUT_FAILURES: &[&str] =
@@ -16,7 +18,7 @@ const WITHOUT_FAILURES: &[&str] =
 const NAMED: usize = 3;
 
 /// Judges each enabled http in.
-pub fn check(flows: &Flows<'_>, graph: &Graph<'_, '_>, findings: &mut Vec<Finding>) {
+pub fn check(flows: &Flows<'_>, graph: &Graph<'_, '_>, findings: &mut Vec<Problem>) {
     let catches = Catches::new(flows, graph);
     let mut endings = Endings::new(flows, graph);
     for (index, node) in flows.nodes.iter().enumerate() {

@@ -3,8 +3,9 @@
 use std::collections::HashSet;
 
 use serde_json::{Map, Value};
+use vocabulary::problem::Problem;
 
-use super::{Finding, Rule, Source, whole_file};
+use super::{Rule, Source, whole_file};
 
 /// This image's, from which Node-RED's own are known elsewhere.
 const OF_THE_IMAGE: &str = include_str!("../../../../../flows/catalogue.json");
@@ -18,7 +19,7 @@ pub struct Types {
 }
 
 /// The types; `None`, with a finding, when the catalogue cannot be used.
-pub fn read(source: Option<&Source<'_>>, findings: &mut Vec<Finding>) -> Option<Types> {
+pub fn read(source: Option<&Source<'_>>, findings: &mut Vec<Problem>) -> Option<Types> {
     let Some(source) = source else {
         let image = Source { name: "", text: OF_THE_IMAGE };
         let core = |(name, of): (String, Value)| (of["module"] == "node-red").then_some(name);
@@ -29,7 +30,7 @@ pub fn read(source: Option<&Source<'_>>, findings: &mut Vec<Finding>) -> Option<
     Some(Types { names, complete: true })
 }
 
-fn types(source: &Source<'_>, findings: &mut Vec<Finding>) -> Option<Map<String, Value>> {
+fn types(source: &Source<'_>, findings: &mut Vec<Problem>) -> Option<Map<String, Value>> {
     let rewrite = "write it again with `node runtime/catalogue.js --write` in flows/";
     let mut all: Map<String, Value> = match serde_json::from_str(source.text) {
         Ok(all) => all,

@@ -5,9 +5,10 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use vocabulary::problem::{Level, Problem};
 
 use super::document::{Flows, Node};
-use super::{Finding, Home, Level, Rule, finding, whole_file};
+use super::{Home, Rule, finding, whole_file};
 
 /// What reads a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -65,7 +66,7 @@ pub struct Fault {
 /// Has the engines judge texts; or else why nobody could.
 pub type Engines<'e> = &'e dyn Fn(&[Text<'_>]) -> Result<Vec<Fault>, String>;
 
-pub fn check(flows: &Flows<'_>, file: &str, home: Home, engines: Engines<'_>, findings: &mut Vec<Finding>) {
+pub fn check(flows: &Flows<'_>, file: &str, home: Home, engines: Engines<'_>, findings: &mut Vec<Problem>) {
     let texts = texts(flows, home);
     if texts.is_empty() {
         return;
@@ -89,7 +90,7 @@ pub fn check(flows: &Flows<'_>, file: &str, home: Home, engines: Engines<'_>, fi
             let noun = if count == 1 { "text parses" } else { "texts parse" };
             let message =
                 format!("whether {count} {noun} is not judged (function code, JSONata and the like): {why}");
-            findings.push(Finding { level, ..whole_file(file, 1, Rule::NotJudged, message) });
+            findings.push(whole_file(file, 1, Rule::NotJudged, message).level(level));
         }
     }
 }

@@ -4,8 +4,9 @@ use std::collections::{HashMap, HashSet};
 
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
+use vocabulary::problem::Problem;
 
-use super::{Finding, Rule, Source, whole_file};
+use super::{Rule, Source, whole_file};
 
 /// One element of a flow file: a node, a tab, a subflow or a group.
 #[derive(Debug)]
@@ -104,7 +105,7 @@ impl<'a> Flows<'a> {
 }
 
 /// Reads the files; what cannot be read is reported and left out.
-pub fn read<'a>(sources: &[Source<'a>], findings: &mut Vec<Finding>) -> Flows<'a> {
+pub fn read<'a>(sources: &[Source<'a>], findings: &mut Vec<Problem>) -> Flows<'a> {
     let before = findings.len();
     let mut nodes = Vec::new();
     for source in sources {
@@ -141,7 +142,7 @@ pub fn read<'a>(sources: &[Source<'a>], findings: &mut Vec<Finding>) -> Flows<'a
     }
 }
 
-fn unreadable(source: &Source<'_>, error: &serde_json::Error) -> Finding {
+fn unreadable(source: &Source<'_>, error: &serde_json::Error) -> Problem {
     let (line, column) = (error.line().max(1), error.column());
     if error.is_data() {
         let message = "not an array; expected an array of nodes, as the editor saves it; restore the file";

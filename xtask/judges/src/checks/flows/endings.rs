@@ -5,10 +5,11 @@
 use std::collections::{BTreeMap, HashSet};
 
 use serde_json::Value;
+use vocabulary::problem::Problem;
 
 use super::document::{Flows, Node};
 use super::graph::{Graph, Way};
-use super::{Finding, Rule, warning};
+use super::{Rule, warning};
 
 /// Where messages of requests may end.
 pub struct Endings<'f, 'a> {
@@ -41,7 +42,7 @@ impl<'f, 'a> Endings<'f, 'a> {
         }
     }
 
-    pub fn report(self, findings: &mut Vec<Finding>) {
+    pub fn report(self, findings: &mut Vec<Problem>) {
         for (index, (why, mut http_ins)) in self.found {
             http_ins.sort_unstable();
             let first = &self.flows.nodes[http_ins[0]];

@@ -1,15 +1,16 @@
 //! The limit that a tab or a group gives its http ins, which the launcher reads when the flows start.
 
 use serde_json::Value;
+use vocabulary::problem::Problem;
 
 use super::document::{Flows, Node};
-use super::{Finding, Rule, finding};
+use super::{Rule, finding};
 
 /// As `flows/runtime/requests.js` has it.
 const VARIABLE: &str = "REQUEST_LIMIT_SECONDS";
 
 /// Judges the variable wherever it is set; `below` is when the edge gives up, in seconds.
-pub fn check(flows: &Flows<'_>, below: u16, findings: &mut Vec<Finding>) {
+pub fn check(flows: &Flows<'_>, below: u16, findings: &mut Vec<Problem>) {
     for node in flows.nodes.iter().filter(|node| node.is_structure() && flows.enabled(node)) {
         for given in variables(node) {
             // What a variable or an expression comes to is known only when the flows run.

@@ -22,7 +22,10 @@ mod structure;
 
 use std::fmt;
 
-use serde::Serialize;
+use serde::de::IntoDeserializer as _;
+use serde::de::value::{Error, StrDeserializer};
+use serde::{Deserialize, Serialize};
+use vocabulary::problem::{Level, Place, Problem};
 
 use foundation::escape;
 use foundation::shorten::shorten;
@@ -66,7 +69,7 @@ pub enum Home {
 }
 
 /// What a finding is about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Rule {
     /// Not JSON.
@@ -127,65 +130,22 @@ pub enum Rule {
     Smoke,
 }
 
+impl Rule {
+    /// The one that the finding is of.
+    pub fn of(finding: &Problem) -> Option<Self> {
+        Self::deserialize(finding.rule.as_str().into_deserializer() as StrDeserializer<'_, Error>).ok()
+    }
+}
+
 impl fmt::Display for Rule {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.serialize(out)
     }
 }
 
-/// What a finding means for the flows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Level {
-    /// They are refused.
-    Error,
-    /// They may run.
-    Warning,
-}
-
-/// One thing that is wrong, or may be.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-pub struct Finding {
-    pub level: Level,
-    /// As [`Source::name`] has it.
-    pub file: String,
-    /// From 1.
-    pub line: usize,
-    pub rule: Rule,
-    /// The node's id; empty when the finding is about a whole file.
-    pub id: String,
-    /// The node's name, or else its type.
-    pub node: String,
-    /// Label of the tab, or name of the subflow, that the node is on.
-    pub tab: String,
-    /// What is wrong and what to do.
-    pub message: String,
-}
-
-impl fmt::Display for Finding {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { level, file, line, rule, .. } = self;
-        let level = if *level == Level::Warning { "warning: " } else { "" };
-        write!(out, "{file}:{line}: {level}[{rule}] {}", self.told())
-    }
-}
-
-impl Finding {
-    /// The node, and what is wrong with it.
-    pub fn told(&self) -> String {
-        let Self { id, node, tab, message, .. } = self;
-        let tab = if tab.is_empty() { String::new() } else { format!(" on \"{tab}\"") };
-        if id.is_empty() { message.clone() } else { format!("node \"{node}\" ({id}){tab}: {message}") }
-    }
-
-    pub fn is_error(&self) -> bool {
-        self.level == Level::Error
-    }
-}
-
 /// Everything that is wrong, in the order of files and lines; no error when the flows may be loaded.
-pub fn judge(input: &Input<'_>) -> Vec<Finding> {
-    let mut findings: Vec<Finding> =
+pub fn judge(input: &Input<'_>) -> Vec<Problem> {
+    let mut findings: Vec<Problem> =
         input.credential_files.iter().map(|file| credential_file(file)).collect();
     let types = catalogue::read(input.catalogue.as_ref(), &mut findings);
     let flows = document::read(input.files, &mut findings);
@@ -210,54 +170,39 @@ pub fn judge(input: &Input<'_>) -> Vec<Finding> {
             routing::check(&flows, &graph, &mut findings);
         }
     }
-    let place = |finding: &Finding| {
-        let file = input.files.iter().position(|source| source.name == finding.file);
-        (file.map_or(0, |file| file + 1), finding.line, finding.rule)
+    let place = |finding: &Problem| {
+        let file = input.files.iter().position(|source| source.name == finding.place.file);
+        (file.map_or(0, |file| file + 1), finding.place.line, Rule::of(finding))
     };
-    findings.sort_by_key(place);
+    findings.sort_by_cached_key(place);
     findings.dedup();
     findings
 }
 
-fn credential_file(file: &str) -> Finding {
+fn credential_file(file: &str) -> Problem {
     let message = "Node-RED's credential file is here: the platform's credentials are named file references (NAME_FILE), \
                    so that nothing secret is deployed with the flows; delete the file";
     whole_file(file, 1, Rule::Secret, message)
 }
 
-fn whole_file(file: &str, line: usize, rule: Rule, message: impl Into<String>) -> Finding {
-    Finding {
-        level: Level::Error,
-        file: file.to_owned(),
-        line,
-        rule,
-        id: String::new(),
-        node: String::new(),
-        tab: String::new(),
-        message: short(&message.into()),
-    }
+fn whole_file(file: &str, line: usize, rule: Rule, message: impl Into<String>) -> Problem {
+    Problem::new(Place::line(file, line), short(&message.into())).rule(rule)
 }
 
 fn short(text: &str) -> String {
     shorten(&escape::name(text)).into_owned()
 }
 
-fn finding(flows: &Flows<'_>, node: &Node<'_>, rule: Rule, message: impl Into<String>) -> Finding {
-    let tab = node.z().and_then(|z| flows.get(z)).filter(|tab| tab.is_container());
-    Finding {
-        level: Level::Error,
-        file: node.file.to_owned(),
-        line: node.line,
-        rule,
-        id: short(&node.id),
-        node: short(node.title()),
-        tab: tab.map(|tab| short(tab.title())).unwrap_or_default(),
-        message: short(&message.into()),
+fn finding(flows: &Flows<'_>, node: &Node<'_>, rule: Rule, message: impl Into<String>) -> Problem {
+    let mut subject = format!("node \"{}\" ({})", short(node.title()), short(&node.id));
+    if let Some(tab) = node.z().and_then(|z| flows.get(z)).filter(|tab| tab.is_container()) {
+        subject += &format!(" on \"{}\"", short(tab.title()));
     }
+    Problem::new(Place::line(node.file, node.line).of(subject), short(&message.into())).rule(rule)
 }
 
-fn warning(flows: &Flows<'_>, node: &Node<'_>, rule: Rule, message: impl Into<String>) -> Finding {
-    Finding { level: Level::Warning, ..finding(flows, node, rule, message) }
+fn warning(flows: &Flows<'_>, node: &Node<'_>, rule: Rule, message: impl Into<String>) -> Problem {
+    finding(flows, node, rule, message).level(Level::Warning)
 }
 
 #[cfg(test)]

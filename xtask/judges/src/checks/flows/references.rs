@@ -6,9 +6,10 @@
 use std::collections::BTreeSet;
 
 use serde_json::Value;
+use vocabulary::problem::Problem;
 
 use super::document::{Flows, Node};
-use super::{Finding, Rule, Source, finding};
+use super::{Rule, Source, finding};
 
 /// A property that names a configuration node.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -121,7 +122,7 @@ fn braced(text: &str) -> Option<&str> {
 }
 
 /// Judges every reference of every node.
-pub fn check(flows: &Flows<'_>, known: &[Reference], findings: &mut Vec<Finding>) {
+pub fn check(flows: &Flows<'_>, known: &[Reference], findings: &mut Vec<Problem>) {
     for node in &flows.nodes {
         let faults = known
             .iter()

@@ -3,14 +3,16 @@
 
 use std::collections::HashMap;
 
+use vocabulary::problem::Problem;
+
 use super::document::{Flows, Node};
-use super::{Finding, Rule, finding};
+use super::{Rule, finding};
 
 /// Those that Node-RED's http in registers; with any other it stays silent.
 const METHODS: &[&str] = &["get", "post", "put", "patch", "delete"];
 
 /// Judges each enabled http in.
-pub fn check(flows: &Flows<'_>, findings: &mut Vec<Finding>) {
+pub fn check(flows: &Flows<'_>, findings: &mut Vec<Problem>) {
     let mut taken: HashMap<(&str, String), &Node<'_>> = HashMap::new();
     for node in flows.nodes.iter().filter(|node| node.kind == "http in" && flows.enabled(node)) {
         let mut add = |message: String| findings.push(finding(flows, node, Rule::Route, message));

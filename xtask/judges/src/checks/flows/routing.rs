@@ -8,10 +8,11 @@ use std::cell::RefCell;
 use std::collections::BTreeSet;
 
 use serde_json::Value;
+use vocabulary::problem::Problem;
 
 use super::document::{Flows, Node};
 use super::graph::{Bounds, Graph, Way};
-use super::{Finding, Rule, finding, warning};
+use super::{Rule, finding, warning};
 
 /// The last output, as a rule names it.
 const FALLBACK: &str = "fallback";
@@ -20,7 +21,7 @@ const FALLBACK: &str = "fallback";
 const WORKFLOW: &[&str] = &["workflow_id", "task.workflow_id"];
 
 /// Judges each workflow that tasks can be of.
-pub fn check(flows: &Flows<'_>, graph: &Graph<'_, '_>, findings: &mut Vec<Finding>) {
+pub fn check(flows: &Flows<'_>, graph: &Graph<'_, '_>, findings: &mut Vec<Problem>) {
     let of_kind = |kind: &'static str| {
         flows
             .nodes

@@ -3,9 +3,10 @@
 //! the node also injects once.
 
 use serde_json::Value;
+use vocabulary::problem::Problem;
 
 use super::document::{Flows, Node};
-use super::{Finding, Rule, finding};
+use super::{Rule, finding};
 
 const PREDEFINED: &[&str] =
     &["@yearly", "@annually", "@monthly", "@weekly", "@daily", "@midnight", "@hourly"];
@@ -21,7 +22,7 @@ const LAST_YEAR: u64 = 275_759;
 const LONGEST: f64 = 2_147_483.0;
 
 /// Judges each enabled inject that goes by a cron expression or an interval.
-pub fn check(flows: &Flows<'_>, findings: &mut Vec<Finding>) {
+pub fn check(flows: &Flows<'_>, findings: &mut Vec<Problem>) {
     for node in flows.nodes.iter().filter(|node| node.kind == "inject" && flows.enabled(node)) {
         if interval(node).is_some_and(|seconds| seconds > LONGEST) {
             let message = format!(

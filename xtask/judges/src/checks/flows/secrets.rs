@@ -1,9 +1,10 @@
 //! Secrets written into the flows. The gate never repeats what it found: a finding names the field only.
 
 use serde_json::{Map, Value};
+use vocabulary::problem::Problem;
 
 use super::document::{Flows, Node};
-use super::{Finding, Rule, finding};
+use super::{Rule, finding};
 
 /// Beginnings of keys that providers give out, with the least number of characters that follow. From the providers'
 /// own descriptions of their formats.
@@ -62,7 +63,7 @@ const PAIRS: &[(&str, &str, &str)] = &[
 ];
 
 /// Judges every text of every node.
-pub fn check(flows: &Flows<'_>, findings: &mut Vec<Finding>) {
+pub fn check(flows: &Flows<'_>, findings: &mut Vec<Problem>) {
     for node in &flows.nodes {
         let mut found = Vec::new();
         if let Some(Value::Object(credentials)) = node.fields.get("credentials")
@@ -76,7 +77,7 @@ pub fn check(flows: &Flows<'_>, findings: &mut Vec<Finding>) {
     }
 }
 
-fn report(flows: &Flows<'_>, node: &Node<'_>, field: &str, what: &str) -> Finding {
+fn report(flows: &Flows<'_>, node: &Node<'_>, field: &str, what: &str) -> Problem {
     let message = format!(
         "{field}: {what}; keep it in a secret's file and refer to that by name (NAME_FILE), and replace the secret, as \
          it is known now"

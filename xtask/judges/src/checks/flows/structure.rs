@@ -3,12 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use serde_json::Value;
+use vocabulary::problem::Problem;
 
 use foundation::nearest::nearest;
 
 use super::catalogue::Types;
 use super::document::{Flows, Node};
-use super::{Finding, Home, Rule, finding, warning};
+use super::{Home, Rule, finding, warning};
 
 /// Judges every node by itself and by what it refers to.
 pub fn check(
@@ -16,7 +17,7 @@ pub fn check(
     types: Option<&Types>,
     without_input: &BTreeSet<&str>,
     home: Home,
-    findings: &mut Vec<Finding>,
+    findings: &mut Vec<Problem>,
 ) {
     let rules = [duplicate_id, container, group, wires, subflow_ports, links, scope, position];
     let mut of_type: HashMap<&str, usize> = HashMap::new();
@@ -38,7 +39,7 @@ pub fn check(
 }
 
 /// Judges what this platform's settings and files ask for; `first` is the file that people write.
-pub fn check_platform(flows: &Flows<'_>, first: &str, findings: &mut Vec<Finding>) {
+pub fn check_platform(flows: &Flows<'_>, first: &str, findings: &mut Vec<Problem>) {
     for (index, node) in flows.nodes.iter().enumerate() {
         let mut add = |rule, message: String| findings.push(finding(flows, node, rule, message));
         libraries(flows, index, &mut add);
@@ -100,7 +101,7 @@ fn container(flows: &Flows<'_>, index: usize, add: Add<'_>) {
 }
 
 /// Nodes on a tab that is not there. What the editor exports of a flow has none, and somebody's file may be that.
-fn tabs(flows: &Flows<'_>, home: Home, findings: &mut Vec<Finding>) {
+fn tabs(flows: &Flows<'_>, home: Home, findings: &mut Vec<Problem>) {
     let mut exported: BTreeMap<&str, Vec<&Node<'_>>> = BTreeMap::new();
     for node in flows.nodes.iter().filter(|node| !node.is_container()) {
         let Some(z) = node.z().filter(|z| flows.get(z).is_none()) else { continue };
@@ -351,7 +352,7 @@ fn known_type(
     node: &Node<'_>,
     types: &Types,
     of_type: &mut HashMap<&str, usize>,
-) -> Option<Finding> {
+) -> Option<Problem> {
     if node.is_structure() || types.names.contains(&node.kind) {
         return None;
     }
@@ -387,7 +388,7 @@ fn known_type(
 }
 
 /// Node-RED would unfold such a subflow without end.
-fn subflow_cycles(flows: &Flows<'_>, findings: &mut Vec<Finding>) {
+fn subflow_cycles(flows: &Flows<'_>, findings: &mut Vec<Problem>) {
     let mut inner: HashMap<&str, Vec<&str>> = HashMap::new();
     for node in &flows.nodes {
         if let (Some(outer), Some(id)) = (node.z(), node.instance_of()) {

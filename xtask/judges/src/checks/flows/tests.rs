@@ -84,7 +84,7 @@ fn text(nodes: &[Value]) -> String {
     serde_json::to_string_pretty(nodes).unwrap()
 }
 
-fn judged(platform: &str, smoke: &str, catalogue: &str) -> Vec<Finding> {
+fn judged(platform: &str, smoke: &str, catalogue: &str) -> Vec<Problem> {
     judge(&Input {
         files: &[
             Source { name: "flows.json", text: platform },
@@ -99,7 +99,7 @@ fn judged(platform: &str, smoke: &str, catalogue: &str) -> Vec<Finding> {
     })
 }
 
-fn listing(findings: &[Finding]) -> String {
+fn listing(findings: &[Problem]) -> String {
     findings.iter().map(|finding| format!("{finding}\n")).collect()
 }
 
@@ -115,17 +115,29 @@ fn without(nodes: &mut Vec<Value>, id: &str) {
 
 type Row = (&'static str, fn(&mut Vec<Value>), &'static [(Rule, &'static str)]);
 
+/// The rule of each finding, and the id of its node.
+fn found(findings: &[Problem]) -> Vec<(String, String)> {
+    let id = |subject: &str| {
+        let (id, _) = subject.split_once("\" (")?.1.split_once(')')?;
+        Some(id.to_owned())
+    };
+    let one = |finding: &Problem| (finding.rule.clone(), id(&finding.place.subject).unwrap_or_default());
+    findings.iter().map(one).collect()
+}
+
+fn named(expected: &[(Rule, &str)]) -> Vec<(String, String)> {
+    expected.iter().map(|(rule, id)| (rule.to_string(), (*id).to_owned())).collect()
+}
+
 /// Changes the good flows and compares rule and node of each finding.
 fn compare(rows: &[Row]) {
     for (what, change, expected) in rows {
         let mut nodes = platform();
         change(&mut nodes);
         let findings = judged(&text(&nodes), &text(&smoke()), CATALOGUE);
-        let found: Vec<(Rule, &str)> =
-            findings.iter().map(|finding| (finding.rule, finding.id.as_str())).collect();
-        assert_eq!(found, *expected, "{what}\n{}", listing(&findings));
+        assert_eq!(found(&findings), named(expected), "{what}\n{}", listing(&findings));
         for finding in &findings {
-            assert_eq!(finding.is_error(), finding.rule != Rule::MayEnd, "{finding}");
+            assert_eq!(finding.is_error(), Rule::of(finding) != Some(Rule::MayEnd), "{finding}");
         }
     }
 }
@@ -159,13 +171,17 @@ fn files_that_cannot_be_read() {
     for (what, text_, rule, line, message) in table {
         let findings = judged(text_, "[]", CATALOGUE);
         assert_eq!(findings.len(), 1, "{what}: {}", listing(&findings));
-        assert_eq!((findings[0].rule, findings[0].line), (*rule, *line), "{what}: {}", findings[0]);
-        assert!(findings[0].message.contains(message), "{what}: {}", findings[0]);
+        assert_eq!(
+            (Rule::of(&findings[0]), findings[0].place.line),
+            (Some(*rule), *line),
+            "{what}: {}",
+            findings[0]
+        );
+        assert!(findings[0].seen.contains(message), "{what}: {}", findings[0]);
     }
     for catalogue in ["", "[]", "{}", "{\"types\": {}}"] {
         let findings = judged(&good, "[]", catalogue);
-        let rules: Vec<Rule> = findings.iter().map(|finding| finding.rule).collect();
-        assert_eq!(rules, [Rule::Catalogue], "{catalogue}: {}", listing(&findings));
+        assert_eq!(found(&findings), named(&[(Rule::Catalogue, "")]), "{catalogue}: {}", listing(&findings));
     }
 }
 
@@ -949,7 +965,7 @@ fn secrets_are_found_and_never_repeated() {
     for (field, value) in &secret {
         let findings = run(field, value);
         assert_eq!(findings.len(), 1, "{field}: {value}\n{}", listing(&findings));
-        assert_eq!((findings[0].rule, findings[0].id.as_str()), (Rule::Secret, "leftover"));
+        assert_eq!(found(&findings), named(&[(Rule::Secret, "leftover")]));
         for part in ["hunter2", "abcdefgh", "abcDEF", "eyJ"] {
             assert!(!findings[0].to_string().contains(part), "{}", findings[0]);
         }
@@ -1027,11 +1043,9 @@ fn each_workflow_has_a_rule_where_its_tasks_come() {
         let mut nodes = platform();
         routed(&mut nodes, rules.clone());
         let findings = judged(&text(&nodes), &text(&smoke()), CATALOGUE);
-        let found: Vec<(Rule, &str)> =
-            findings.iter().map(|finding| (finding.rule, finding.id.as_str())).collect();
         let ids: Vec<String> = expected.iter().map(|id| format!("w-{id}")).collect();
         let expected: Vec<_> = ids.iter().map(|id| (Rule::Routing, id.as_str())).collect();
-        assert_eq!(found, expected, "{what}\n{}", listing(&findings));
+        assert_eq!(found(&findings), named(&expected), "{what}\n{}", listing(&findings));
     }
     let mut nodes = platform();
     routed(&mut nodes, json!([rule("equals", "alpha", "one")]));
@@ -1042,10 +1056,9 @@ fn each_workflow_has_a_rule_where_its_tasks_come() {
         json!([rule("equals", "alpha", "one"), rule("equals", "beta", "two")]);
     at(&mut nodes, "second")["wires"] = json!([[], ["done"]]);
     let findings = judged(&text(&nodes), "[]", CATALOGUE);
-    let [Finding { level: Level::Warning, rule: Rule::Routing, id, message, .. }] = &findings[..] else {
-        panic!("tasks that come to no end\n{}", listing(&findings))
-    };
-    assert_eq!(id, "w-beta");
+    assert_eq!(found(&findings), named(&[(Rule::Routing, "w-beta")]), "tasks that come to no end");
+    assert!(!findings[0].is_error(), "{}", findings[0]);
+    let message = &findings[0].seen;
     assert!(message.starts_with("its tasks come to no task-complete"), "{message}");
     at(&mut nodes, "router")["rules"] = json!([rule("equals", "alpha", "one")]);
     at(&mut nodes, "worker")["wires"] = json!([["done"]]);
@@ -1053,7 +1066,7 @@ fn each_workflow_has_a_rule_where_its_tasks_come() {
 }
 
 /// An engine that finds each text that says "bad", and which texts it got.
-fn judged_by(nodes: &[Value], home: Home, answer: Result<(), &str>) -> (Vec<Finding>, Vec<String>) {
+fn judged_by(nodes: &[Value], home: Home, answer: Result<(), &str>) -> (Vec<Problem>, Vec<String>) {
     let asked = std::cell::RefCell::new(Vec::new());
     let engines = |texts: &[code::Text<'_>]| {
         let kind =
@@ -1241,8 +1254,8 @@ fn an_id_in_both_files_is_found() {
     let mut more = smoke();
     more.push(json!({"id": "db", "type": "flowship-postgres"}));
     let findings = judged(&text(&platform()), &text(&more), CATALOGUE);
-    let found: Vec<_> = findings.iter().map(|finding| (finding.file.as_str(), finding.rule)).collect();
-    assert_eq!(found, [("test-smoke.json", Rule::DuplicateId)], "{}", listing(&findings));
+    assert_eq!(found(&findings), named(&[(Rule::DuplicateId, "db")]), "{}", listing(&findings));
+    assert_eq!(findings[0].place.file, "test-smoke.json");
 }
 
 #[test]
@@ -1333,7 +1346,7 @@ fn damaged_flows_never_panic() {
                 let text = text(&nodes);
                 let lines = text.lines().count();
                 for finding in judged(&text, "[]", CATALOGUE) {
-                    assert!((1..=lines).contains(&finding.line), "{finding}");
+                    assert!((1..=lines).contains(&finding.place.line), "{finding}");
                 }
             }
         }

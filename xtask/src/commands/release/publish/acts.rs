@@ -53,7 +53,7 @@ impl Acts<'_> {
                 let here = repository.tag_object(&of.tag)?;
                 match problems::tag_kind(&of.tag, &commit, here.as_ref(), ("", None), *signed) {
                     None => done(step, "it is there already"),
-                    Some(problem) => bail!("{}: {}", problem.what, problem.remedy),
+                    Some(problem) => bail!("{}: {}", problem.seen, problem.remedy),
                 }
             }
             Some((_, commit)) => bail!("{}", moved(of, "here", &commit)),

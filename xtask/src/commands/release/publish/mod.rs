@@ -72,7 +72,7 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
         stdout::text(&plan.text())?;
     }
     for problem in &ready.problems {
-        eprintln!("✗ {}\n  to do: {}", problem.what, problem.remedy);
+        eprintln!("✗ {}\n  to do: {}", problem.seen, problem.remedy);
     }
     if let Some(evidence) = &ready.evidence {
         eprintln!("evidence: {evidence}");

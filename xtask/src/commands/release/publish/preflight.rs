@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use semver::Version;
+use vocabulary::problem::Problem;
 
 use super::Options;
 use super::steps::ImagePush;
@@ -21,7 +22,7 @@ use shipping::release::description::{self, Image};
 use shipping::release::history::short;
 use shipping::release::judge::{self, Trust, Verdict};
 use shipping::release::ledger::{self, Ledger};
-use shipping::release::problems::{self, Problem, Pushed};
+use shipping::release::problems::{self, Pushed, obstacle};
 use shipping::release::sums::Sums;
 use shipping::release::{declared, manifest, version};
 
@@ -68,7 +69,7 @@ pub fn look(context: &Context, options: &Options, folder: &Path, interrupt: &Int
     problems.extend(problems::shallow(repository.is_shallow()?, &options.place.remote));
     let here = repository.has(&commit)?;
     if !here {
-        problems.push(Problem::new(
+        problems.push(obstacle(
             "commit",
             format!("the release is of commit {}, which is not here", short(&commit)),
             format!(
@@ -107,7 +108,7 @@ fn images(
     let mut pushes = Vec::new();
     for (image, archive) in own {
         if !image.stand_ins.is_empty() {
-            problems.push(Problem::new(
+            problems.push(obstacle(
                 "images",
                 format!("{archive} is built on stand-ins for {}", image.stand_ins.join(", ")),
                 "build the images on the official bases and package again",
@@ -135,7 +136,7 @@ fn unverified(verdict: &Verdict) -> Vec<Problem> {
     let remedy = "cargo xtask release package, again; never publish what is not verified";
     let told = |check: &judge::Check| {
         let what = check.what;
-        let problem = |problem: &String| Problem::new("artifacts", format!("{what}: {problem}"), remedy);
+        let problem = |problem: &String| obstacle("artifacts", format!("{what}: {problem}"), remedy);
         check.problems.iter().map(problem).collect::<Vec<_>>()
     };
     verdict.checks.iter().flat_map(told).collect()
@@ -144,7 +145,7 @@ fn unverified(verdict: &Verdict) -> Vec<Problem> {
 /// A release that says nothing for itself. One that lacks some records tells which.
 fn unproven(ledger: &Ledger) -> Option<Problem> {
     ledger.records.is_empty().then(|| {
-        Problem::new(
+        obstacle(
             "evidence",
             format!(
                 "{} has no record: nobody has proven anything of commit {}",
@@ -195,7 +196,7 @@ impl Ready {
             && here.is_none()
             && let Err(error) = repository.try_signing()
         {
-            self.problems.push(Problem::new(
+            self.problems.push(obstacle(
                 "signing",
                 format!("--sign-tag: git cannot sign: {error:#}"),
                 "git config user.signingKey KEY, and for a key of SSH git config gpg.format ssh; or leave the option out",
@@ -212,7 +213,7 @@ impl Ready {
         let manifest = repository.file(&self.commit, declared::FILE)?.unwrap_or_default();
         match declared::read(&manifest) {
             Ok(declared) if declared == self.version => {}
-            Ok(declared) => self.problems.push(Problem::new(
+            Ok(declared) => self.problems.push(obstacle(
                 "version",
                 format!(
                     "the release is {}, {} of its commit declares {declared}",
@@ -222,14 +223,14 @@ impl Ready {
                 "cargo xtask release package, from the commit that is released",
             )),
             Err(problem) => {
-                self.problems.push(Problem::new("version", problem, "mend it, commit and package again"))
+                self.problems.push(obstacle("version", problem, "mend it, commit and package again"))
             }
         }
         let text = repository.file(&self.commit, changelog::FILE)?.unwrap_or_default();
         let notes = Changelog::read(&text).release(&self.version).map(|part| part.notes.to_owned());
         match notes.filter(|notes| !notes.is_empty()) {
             Some(notes) => self.notes = notes,
-            None => self.problems.push(Problem::new(
+            None => self.problems.push(obstacle(
                 "changelog",
                 format!("{} of the commit has no notes of {}", changelog::FILE, self.version),
                 "cargo xtask release prepare, commit, push and package again",

@@ -249,8 +249,8 @@ fn lifetime(service: &Service) -> String {
     match &service.lifetime {
         Lifetime::OneShot => "once, before its dependents".to_owned(),
         Lifetime::StandIn => "only in development".to_owned(),
-        Lifetime::LongRunning { replicas } if replicas.len() == 1 => "always".to_owned(),
-        Lifetime::LongRunning { replicas } => format!("always, as {}", replicas.join(" and ")),
+        Lifetime::LongRunning { replicas: 1 } => "always".to_owned(),
+        Lifetime::LongRunning { replicas } => format!("always, {replicas} replicas"),
     }
 }
 

@@ -144,12 +144,12 @@ mod tests {
 
     use super::*;
     use crate::artifacts::containers::site as variables;
-    use crate::engines::process::instance::{Instance, sockets, units};
+    use crate::engines::process::instance::{Instance, sockets};
     use crate::engines::process::resolve::Resolver;
 
     /// Everything of a platform of processes that depends on the environment.
     fn processes(platform: &Platform, environment: &Environment) -> String {
-        let units = units(platform, environment);
+        let units = platform.units(environment);
         let sockets = sockets(&units, environment);
         let ports = (20_000..)
             .zip(&sockets)

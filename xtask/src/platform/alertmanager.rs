@@ -16,7 +16,7 @@ pub fn service() -> Service {
     Service {
         id: ID,
         purpose: "Alertmanager: delivers alerts to PagerDuty, Slack and e-mail",
-        lifetime: Lifetime::LongRunning { replicas: vec![""] },
+        lifetime: Lifetime::LongRunning { replicas: 1 },
         image: pins::ALERTMANAGER,
         ports: vec![Port {
             name: "web",

@@ -13,7 +13,7 @@ pub fn service() -> Service {
     Service {
         id: ID,
         purpose: "Barman: backups of PostgreSQL",
-        lifetime: Lifetime::LongRunning { replicas: vec![""] },
+        lifetime: Lifetime::LongRunning { replicas: 1 },
         image: Image::Built { dockerfile: images::PRODUCTION, target: "barman" },
         ports: vec![],
         edges: vec![Edge {

@@ -46,7 +46,7 @@ pub fn service() -> Service {
     Service {
         id: ID,
         purpose: "HAProxy: TLS, ACME, limits, routing, draining",
-        lifetime: Lifetime::LongRunning { replicas: vec![""] },
+        lifetime: Lifetime::LongRunning { replicas: 1 },
         image: pins::HAPROXY,
         ports: vec![
             Port {
@@ -153,17 +153,5 @@ fn variables() -> Vec<Variable> {
         Variable { name: "EDGE_HTTPS_PORT", value: Value::BindPort(HTTPS) },
         Variable { name: "EDGE_STATS_HOST", value: Value::BindAddress(STATS) },
         Variable { name: "EDGE_STATS_PORT", value: Value::BindPort(STATS) },
-        Variable { name: "NODE_RED_A_HOST", value: Value::HostOf { port: node_red::FLOWS, replica: "a" } },
-        Variable { name: "NODE_RED_A_PORT", value: Value::NumberOf { port: node_red::FLOWS, replica: "a" } },
-        Variable {
-            name: "NODE_RED_A_READY_PORT",
-            value: Value::NumberOf { port: node_red::READY, replica: "a" },
-        },
-        Variable { name: "NODE_RED_B_HOST", value: Value::HostOf { port: node_red::FLOWS, replica: "b" } },
-        Variable { name: "NODE_RED_B_PORT", value: Value::NumberOf { port: node_red::FLOWS, replica: "b" } },
-        Variable {
-            name: "NODE_RED_B_READY_PORT",
-            value: Value::NumberOf { port: node_red::READY, replica: "b" },
-        },
     ]
 }

@@ -14,7 +14,7 @@ pub fn service() -> Service {
     Service {
         id: ID,
         purpose: "Grafana: dashboards",
-        lifetime: Lifetime::LongRunning { replicas: vec![""] },
+        lifetime: Lifetime::LongRunning { replicas: 1 },
         image: pins::GRAFANA,
         ports: vec![Port {
             name: "web",

@@ -16,7 +16,7 @@ pub fn service() -> Service {
     Service {
         id: ID,
         purpose: "node-exporter: metrics of the host",
-        lifetime: Lifetime::LongRunning { replicas: vec![""] },
+        lifetime: Lifetime::LongRunning { replicas: 1 },
         image: pins::NODE_EXPORTER,
         ports: vec![Port {
             name: "metrics",

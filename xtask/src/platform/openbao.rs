@@ -14,7 +14,7 @@ pub fn service() -> Service {
     Service {
         id: ID,
         purpose: "OpenBao: secrets",
-        lifetime: Lifetime::LongRunning { replicas: vec![""] },
+        lifetime: Lifetime::LongRunning { replicas: 1 },
         image: pins::OPENBAO,
         ports: vec![Port {
             name: "api",

@@ -15,7 +15,7 @@ pub fn service() -> Service {
     Service {
         id: ID,
         purpose: "OpenTelemetry collector: ships logs",
-        lifetime: Lifetime::LongRunning { replicas: vec![""] },
+        lifetime: Lifetime::LongRunning { replicas: 1 },
         image: pins::OTEL_COLLECTOR,
         ports: vec![
             Port {

@@ -24,7 +24,7 @@ pub fn service() -> Service {
     Service {
         id: ID,
         purpose: "PostgreSQL: tasks, results and the queue",
-        lifetime: Lifetime::LongRunning { replicas: vec![""] },
+        lifetime: Lifetime::LongRunning { replicas: 1 },
         image: pins::POSTGRES,
         ports: vec![Port {
             name: "sql",

@@ -16,7 +16,7 @@ pub fn service() -> Service {
     Service {
         id: ID,
         purpose: "postgres-exporter: metrics of PostgreSQL",
-        lifetime: Lifetime::LongRunning { replicas: vec![""] },
+        lifetime: Lifetime::LongRunning { replicas: 1 },
         image: pins::POSTGRES_EXPORTER,
         ports: vec![Port {
             name: "metrics",

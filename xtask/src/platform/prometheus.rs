@@ -18,7 +18,7 @@ pub fn service() -> Service {
     Service {
         id: ID,
         purpose: "Prometheus: metrics and alert rules",
-        lifetime: Lifetime::LongRunning { replicas: vec![""] },
+        lifetime: Lifetime::LongRunning { replicas: 1 },
         image: pins::PROMETHEUS,
         ports: vec![Port {
             name: "web",

@@ -14,7 +14,7 @@ pub fn service() -> Service {
     Service {
         id: ID,
         purpose: "VictoriaLogs: log store",
-        lifetime: Lifetime::LongRunning { replicas: vec![""] },
+        lifetime: Lifetime::LongRunning { replicas: 1 },
         image: pins::VICTORIA_LOGS,
         ports: vec![Port {
             name: "http",

@@ -14,7 +14,7 @@ use crate::artifacts::containers::{compose, site};
 use crate::context::Context;
 use crate::engines::compose::lower::DEBUGGER;
 use crate::engines::compose::project::{self, Project};
-use crate::engines::process::instance::{Ports, Socket, Unit, socket};
+use crate::engines::process::instance::{Ports, Socket, socket};
 use crate::images::build::{self, Build, Wanted};
 use crate::images::engine::{self, Engine};
 use crate::images::locks::{self, StandIns};
@@ -76,22 +76,16 @@ pub fn clients(toolbox: &Toolbox) -> Result<Clients> {
     }
 }
 
-/// The units that run in containers while developing.
-pub fn units(platform: &Platform) -> Vec<Unit<'_>> {
-    let units = Topology::of(platform, Scope::Development).units;
-    units.iter().map(|unit| Unit { service: unit.service, replica: unit.replica }).collect()
-}
-
 /// The ports that are published on loopback while developing, and the debugger's.
-pub fn sockets(platform: &Platform) -> Vec<Socket> {
-    let topology = Topology::of(platform, Scope::Development);
+pub fn sockets(platform: &Platform, environment: &Environment) -> Vec<Socket> {
+    let topology = Topology::in_environment(platform, environment);
     let published = topology.units.iter().flat_map(|unit| {
         let ports = unit.service.ports.iter();
         let open = ports.filter(|port| {
             port.exposure == Exposure::Public || (topology.is_open(port) && topology.host_reaches(unit, port))
         });
         open.map(|port| Socket {
-            key: socket(&Unit { service: unit.service, replica: unit.replica }, port.name),
+            key: socket(unit, port.name),
             fixed: None,
             setting: PortRef { service: unit.service.id, name: port.name },
         })
@@ -126,11 +120,12 @@ pub fn find(
     let project = project(context, platform, target, &clients);
     let lock: StandIns = locks::read(&locks::stand_ins_file(context.state()))?;
     let tag = format!("dev-{}", project::short(&context.root));
+    let topology = Topology::in_environment(platform, environment);
     let mut problems = Vec::new();
     let mut images = BTreeMap::new();
     let mut builds = Vec::new();
     let mut used = Vec::new();
-    for (service, wanted) in wanted(platform) {
+    for (service, wanted) in wanted(&topology) {
         let text = fs::read_to_string(context.path(wanted.dockerfile)).unwrap_or_default();
         let found = if lock.stand_ins.is_empty() { Ok(vec![]) } else { build::substituted(&text, &lock) };
         let found = found.unwrap_or_else(|more| {
@@ -177,16 +172,15 @@ pub fn find(
     };
     let mut lines = site::values(platform, &environment, &placement);
     lines.extend(owner(&context.path("flows"))?);
-    lines.extend(port_lines(platform, Scope::Development, ports));
+    lines.extend(port_lines(&topology, ports));
     Ok(Containers { project, programs: clients.programs, builds, env: site::text(&lines), stand_ins: used })
 }
 
 /// The variables that say which port of this machine leads to which port of a container.
-pub fn port_lines(platform: &Platform, scope: Scope, ports: &Ports) -> Vec<site::Line> {
-    let topology = Topology::of(platform, scope);
+pub fn port_lines(topology: &Topology<'_>, ports: &Ports) -> Vec<site::Line> {
     let mut lines = Vec::new();
     for unit in &topology.units {
-        let key = |port: &str| socket(&Unit { service: unit.service, replica: unit.replica }, port);
+        let key = |port: &str| socket(unit, port);
         for port in &unit.service.ports {
             if let Some(number) = ports.get(&key(port.name)) {
                 lines.push(site::variable(&site::port_variable(unit, port.name), number.to_string()));
@@ -228,8 +222,7 @@ pub fn free_prefix(engine: &Engine, project: &str) -> Result<String> {
 }
 
 /// The images that development builds: by service, its file and stage.
-fn wanted(platform: &Platform) -> Vec<(ServiceId, Wanted)> {
-    let topology = Topology::of(platform, Scope::Development);
+fn wanted(topology: &Topology<'_>) -> BTreeMap<ServiceId, Wanted> {
     topology
         .units
         .iter()

@@ -6,13 +6,13 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
 use vocabulary::model::environment::{EngineKind, Environment, Tier};
-use vocabulary::model::{Command, Health, Platform, PortRef};
+use vocabulary::model::{Command, Health, Platform, PortRef, Unit};
 
 use super::DEFAULT;
 use super::containers::{self, Containers};
 use crate::context::Context;
 use crate::engines::compose::lower as compose;
-use crate::engines::process::instance::{Instance, Record, Socket, Unit, record_of, sockets, units};
+use crate::engines::process::instance::{Instance, Record, Socket, record_of, sockets};
 use crate::engines::process::lower::{BringUp, Inspect, Surroundings, bring_up};
 use crate::engines::process::ports;
 use crate::engines::process::resolve::Resolver;
@@ -72,7 +72,8 @@ impl Opened {
         if wish.replicas.is_some() {
             environment.sizes.entry(node_red::ID.to_string()).or_default().replicas = wish.replicas;
         }
-        let engine = wish.engine.unwrap_or(environment.engine);
+        environment.engine = wish.engine.unwrap_or(environment.engine);
+        let engine = environment.engine;
         if engine == EngineKind::Kubernetes
             || (engine == EngineKind::Compose && environment.tier != Tier::Development)
         {
@@ -84,10 +85,13 @@ impl Opened {
         }
         let in_containers = engine == EngineKind::Compose;
         let toolbox = Toolbox::open(context)?;
-        let units = if in_containers { containers::units(&platform) } else { units(&platform, &environment) };
+        let units = platform.units(&environment);
         let programs = programs(&toolbox, &context.root, if in_containers { vec![] } else { names(&units) })?;
-        let mut wanted =
-            if in_containers { containers::sockets(&platform) } else { sockets(&units, &environment) };
+        let mut wanted = if in_containers {
+            containers::sockets(&platform, &environment)
+        } else {
+            sockets(&units, &environment)
+        };
         wanted.push(Socket {
             key: INSPECT.to_owned(),
             fixed: wish.inspect.filter(|port| *port != 0),
@@ -113,10 +117,7 @@ impl Opened {
     }
 
     pub fn units(&self) -> Vec<Unit<'_>> {
-        match self.containers {
-            Some(_) => containers::units(&self.platform),
-            None => units(&self.platform, &self.environment),
-        }
+        self.platform.units(&self.environment)
     }
 
     pub fn resolver<'a>(&'a self, units: &'a [Unit<'a>]) -> Resolver<'a> {
@@ -164,7 +165,7 @@ impl Opened {
     pub fn record(&self) -> Record {
         Record {
             environment: self.environment.name.clone(),
-            engine: if self.containers.is_some() { EngineKind::Compose } else { EngineKind::Process },
+            engine: self.environment.engine,
             ports: self.instance.ports.clone(),
         }
     }

@@ -118,8 +118,7 @@ pub fn bring_up(
     if report.outcome == Outcome::Done
         && let Some(client) = Client::connect(&supervisor(context, &opened.target))?
     {
-        let wanted: Vec<_> =
-            opened.units().iter().map(crate::engines::process::instance::Unit::name).collect();
+        let wanted: Vec<_> = opened.units().iter().map(vocabulary::model::Unit::name).collect();
         for service in client.status()?.0 {
             if !wanted.contains(&service.name.0) {
                 show.say(&format!("{} is no longer part of the platform: stopped", service.name));

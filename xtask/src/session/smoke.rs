@@ -5,13 +5,13 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, anyhow};
-use vocabulary::model::Platform;
+use vocabulary::model::{Platform, Unit};
 
 use super::opened::{Opened, recorded};
 use super::running;
 use super::smoke_answer::Answer;
 use crate::context::Context;
-use crate::engines::process::instance::{ADDRESS, Record, Unit, socket, units};
+use crate::engines::process::instance::{ADDRESS, Record, socket};
 use crate::platform::{node_red, secrets};
 use foundation::exit::refused;
 use foundation::interrupt::Interrupt;
@@ -42,8 +42,10 @@ impl Target {
         let (folder, record) = recorded(context, environment)?.ok_or_else(|| {
             refused(format!("{environment} was never brought up here; run `cargo xtask dev`"))
         })?;
-        let environment = site::load(&context.root, &record.environment, &site::known_services(platform))?;
-        Self::of(&units(platform, &environment), &folder, &record)
+        let mut environment =
+            site::load(&context.root, &record.environment, &site::known_services(platform))?;
+        environment.engine = record.engine;
+        Self::of(&platform.units(&environment), &folder, &record)
     }
 
     fn of(units: &[Unit<'_>], folder: &Path, record: &Record) -> Result<Self> {

@@ -161,7 +161,7 @@ fn web() -> Service {
             }],
             ..shape()
         }),
-        ..service(WEB, Lifetime::LongRunning { replicas: vec!["a", "b"] })
+        ..service(WEB, Lifetime::LongRunning { replicas: 2 })
     }
 }
 
@@ -180,7 +180,7 @@ fn db() -> Service {
             ..process(vec![command(vec![Value::Folder(DATA), Value::BindPort(SQL)])])
         }),
         container: runs(Shape { folders: vec![folder("data", "/data")], ..shape() }),
-        ..service(DB, Lifetime::LongRunning { replicas: vec![""] })
+        ..service(DB, Lifetime::LongRunning { replicas: 1 })
     }
 }
 
@@ -379,20 +379,15 @@ const RULES: &[(Change, &[&str])] = &[
         &["service setup: the name is taken twice; rename one"],
     ),
     (
-        |p| at(p, DB).lifetime = Lifetime::LongRunning { replicas: vec![] },
-        &["service db: it has no replica; name at least one, an empty name for a single one"],
+        |p| at(p, DB).lifetime = Lifetime::LongRunning { replicas: 0 },
+        &["service db: none of it runs; let at least one"],
     ),
     (
-        |p| at(p, DB).lifetime = Lifetime::LongRunning { replicas: vec!["", "b"] },
-        &["service db: with more than one replica each needs a name"],
-    ),
-    (
-        |p| at(p, DB).lifetime = Lifetime::LongRunning { replicas: vec!["b", "b", "b"] },
-        &["replica of db b: the name is taken twice; rename one"],
-    ),
-    (
-        |p| at(p, DB).lifetime = Lifetime::LongRunning { replicas: vec!["a/b"] },
-        &["replica a/b: its name must be lower-case letters*"],
+        |p| {
+            at(p, WEB).edges.retain(|edge| edge.to != Destination::Port(ASK));
+            at(p, DB).edges.push(edge(ASK, Need::Run));
+        },
+        &["service web: it is told the address of model.ask without an edge to it; add the edge"],
     ),
     (
         |p| at(p, DB).volumes.push(Volume { name: "data", purpose: "more", precious: false }),
@@ -575,7 +570,7 @@ const RULES: &[(Change, &[&str])] = &[
     ),
     (
         |p| at(p, DB).variables.push(variable("X", Value::Fact(Fact::Replica))),
-        &["service db: it asks for its replica's name and has a single, nameless one"],
+        &["service db: it asks for its replica's name and does not scale"],
     ),
     (
         |p| at(p, MODEL).health = Some(Health::Command(command(vec![Value::SecretFile(KEY)]))),
@@ -589,19 +584,11 @@ const RULES: &[(Change, &[&str])] = &[
         &["service db: it is told the address of web.http without an edge to it; add the edge"],
     ),
     (
-        |p| at(p, SETUP).variables.push(variable("X", Value::HostOf { port: SQL, replica: "c" })),
-        &["service setup: it is told the address of replica c of db.sql, which does not exist"],
-    ),
-    (
-        |p| at(p, WEB).variables.push(variable("X", Value::NumberOf { port: HTTP, replica: "c" })),
-        &["service web: it is told the address of replica c of web.http, which does not exist"],
-    ),
-    (
-        |p| at(p, DB).variables.push(variable("X", Value::HostOf { port: HTTP, replica: "a" })),
+        |p| at(p, DB).variables.push(variable("X", Value::Host(HTTP))),
         &["service db: it is told the address of web.http without an edge to it; add the edge"],
     ),
     (
-        |p| shape_at(p, DB).command.push(Value::NumberOf { port: HTTP, replica: "b" }),
+        |p| shape_at(p, DB).command.push(Value::Number(HTTP)),
         &["service db: it is told the address of web.http without an edge to it; add the edge"],
     ),
     (
@@ -965,7 +952,7 @@ const RULES: &[(Change, &[&str])] = &[
             p.services.push(Service {
                 ports: vec![port("http", 9000, Exposure::Internal)],
                 health: Some(Health::Http { port: asked, path: "/" }),
-                ..service(asked.service, Lifetime::LongRunning { replicas: vec![""] })
+                ..service(asked.service, Lifetime::LongRunning { replicas: 1 })
             });
             at(p, WEB).edges.push(edge(asked, Need::Run));
         },

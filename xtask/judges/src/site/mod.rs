@@ -43,7 +43,7 @@ pub fn known_services(platform: &Platform) -> Vec<KnownService> {
     let known = |service: &Service| KnownService {
         id: service.id.0,
         ports: service.ports.iter().map(|port| port.name).collect(),
-        scales: service.replicas().len() > 1,
+        scales: service.scales(),
     };
     platform.services.iter().map(known).collect()
 }

@@ -155,7 +155,6 @@ fn replicas(reading: &mut Reading<'_>) {
     let wanted: Vec<(String, u32)> = (reading.environment.sizes.iter())
         .filter_map(|(service, size)| size.replicas.map(|count| (service.clone(), count)))
         .collect();
-    let elsewhere = reading.engine().filter(|engine| *engine != EngineKind::Kubernetes);
     for (service, count) in wanted {
         let key = format!("sizes.{service}.replicas");
         if !reading.known.iter().any(|known| known.id == service && known.scales) {
@@ -163,9 +162,6 @@ fn replicas(reading: &mut Reading<'_>) {
                 reading.known.iter().filter(|known| known.scales).map(|known| known.id).collect();
             let expected = format!("replicas only for {}", scaling.join(", "));
             refuse(reading, &key, format!("{key}: {service} does not scale"), expected);
-        } else if let (Some(engine), true) = (elsewhere, count > 2) {
-            let expected = "1 or 2; more needs kubernetes";
-            refuse(reading, &key, format!("{key}: {count} replicas on the {engine} engine"), expected);
         } else if is_production(reading) && count < 2 {
             let expected = "at least 2, so that one serves while the other is replaced";
             refuse(reading, &key, format!("{key}: one replica in production"), expected);

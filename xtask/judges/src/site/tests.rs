@@ -276,8 +276,6 @@ fn each_fault_is_told_with_place_expectation_and_nearest_name() {
             dev("sizes.postgres.replicas = 2\nsizes.node-red.replicas = 3"),
             &[
                 "dev.toml:3:27: sizes.postgres.replicas: postgres does not scale; expected replicas only for node-red",
-                "dev.toml:4:27: sizes.node-red.replicas: 3 replicas on the process engine; expected 1 or 2; more needs \
-                 kubernetes",
             ],
         ),
         (

@@ -1,10 +1,13 @@
 //! `ops/edge/haproxy.cfg`: how the edge terminates TLS, routes and asks for health.
 
+use vocabulary::formats::compose::Text;
 use vocabulary::formats::haproxy::{
     Backend, Bind, Check, Condition, Configuration, Ending, Frontend, Rule, Server, Setting, Tls,
 };
+use vocabulary::model::topology::{Scope, Topology, Unit};
 use vocabulary::model::{Health, Platform, PortRef, Service, Value};
 
+use super::resolve::address;
 use crate::artifacts::artifact::{Artifact, Family, banner};
 use crate::platform::edge::{HTTP, HTTPS, STATS, TLS_PEM};
 use crate::platform::images::EDGE_CONFIGURATION;
@@ -18,7 +21,7 @@ const CIPHERS: &str = "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256
                        ECDHE-RSA-AES256-GCM-SHA384:ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305";
 
 fn generate(platform: &Platform) -> Vec<Artifact> {
-    let configuration = configuration(platform);
+    let configuration = configuration(platform, &Topology::of(platform, Scope::Production).units);
     let problems = configuration.validate();
     assert!(problems.is_empty(), "{EDGE_CONFIGURATION}: {}", problems.join("; "));
     let mut header = banner("xtask/src/artifacts/containers/edge.rs and xtask/src/platform/edge.rs");
@@ -32,18 +35,16 @@ fn generate(platform: &Platform) -> Vec<Artifact> {
     vec![Artifact::file(EDGE_CONFIGURATION, configuration.write(&header))]
 }
 
-fn configuration(platform: &Platform) -> Configuration {
+fn configuration(platform: &Platform, units: &[Unit<'_>]) -> Configuration {
     let policy = &platform.edge;
     let edge = platform.service(policy.service).expect("the platform has an edge");
     let served = platform.service(policy.serves.service).expect("the edge serves a service");
-    let Some(Health::Http { port: ready, path }) = served.health else {
+    let Some(Health::Http { path, .. }) = served.health else {
         panic!("{} has no health that the edge could ask for", served.id)
     };
-    let servers = served.replicas().iter().map(|replica| Server {
-        name: if replica.is_empty() { served.id.to_string() } else { format!("{}-{replica}", served.id) },
-        host: told(edge, &Value::HostOf { port: policy.serves, replica }),
-        port: told(edge, &Value::NumberOf { port: policy.serves, replica }),
-        check_port: told(edge, &Value::NumberOf { port: ready, replica }),
+    let servers = units.iter().filter(|unit| unit.service.id == served.id).map(|unit| {
+        let [host, port, check_port] = place_variables(unit);
+        Server { name: unit.name(), host, port, check_port }
     });
     let backend = Backend {
         name: "replicas",
@@ -174,6 +175,28 @@ fn health_path(edge: &Service) -> &'static str {
 
 fn bind(edge: &Service, port: PortRef, tls: Option<Tls>) -> Bind {
     Bind { host: told(edge, &Value::BindAddress(port)), port: told(edge, &Value::BindPort(port)), tls }
+}
+
+/// The variables by which the edge finds a unit that it serves: the host, the port, and the port of its health.
+fn place_variables(unit: &Unit<'_>) -> [String; 3] {
+    ["HOST", "PORT", "READY_PORT"].map(|what| format!("{}_{what}", unit.variable()))
+}
+
+/// All of these with their values; nothing where the unit is not the edge.
+pub fn places(topology: &Topology<'_>, edge: &Unit<'_>) -> Vec<(String, Text)> {
+    let platform = topology.platform;
+    if edge.service.id != platform.edge.service {
+        return vec![];
+    }
+    let served = topology.units.iter().filter(|unit| unit.service.id == platform.edge.serves.service);
+    let of_one = |unit: &Unit<'_>| {
+        let Some(Health::Http { port: ready, .. }) = unit.service.health else { return None };
+        let number = |port| Some(Text::literal(platform.port(port)?.number.to_string()));
+        let host = address(topology, unit, topology.between(edge, unit)?)?;
+        let values = [host, number(platform.edge.serves)?, number(ready)?];
+        Some(place_variables(unit).into_iter().zip(values))
+    };
+    served.filter_map(of_one).flatten().collect()
 }
 
 /// The variable that tells the edge a value.

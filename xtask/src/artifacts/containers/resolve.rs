@@ -2,7 +2,7 @@
 
 use vocabulary::formats::compose::Text;
 use vocabulary::model::topology::{Binding, Network, Scope, Topology, Unit};
-use vocabulary::model::{ContainerPolicy, Fact, Platform, PortRef, Replica, Value};
+use vocabulary::model::{ContainerPolicy, Fact, Platform, PortRef, Value};
 
 use super::site;
 
@@ -17,13 +17,9 @@ pub fn resolve(topology: &Topology<'_>, unit: &Unit<'_>, value: &Value) -> Optio
             let port = platform.port(*port).filter(|port| topology.is_open(port))?;
             Text::literal(port.number.to_string())
         }
-        Value::Host(port) => Text::literal(server(topology, *port, None)?.name()),
-        Value::HostOf { port, replica } => {
-            let server = server(topology, *port, Some(replica))?;
-            address(topology, server, topology.between(unit, server)?)?
-        }
-        Value::Number(port) | Value::NumberOf { port, .. } => {
-            server(topology, *port, None)?;
+        Value::Host(port) => Text::literal(server(topology, *port)?.name()),
+        Value::Number(port) => {
+            server(topology, *port)?;
             Text::literal(platform.port(*port)?.number.to_string())
         }
         Value::Url { port, path } => url(topology, *port, path)?,
@@ -68,14 +64,12 @@ fn bind_address(topology: &Topology<'_>, unit: &Unit<'_>, port: PortRef) -> Opti
     }
 }
 
-fn server<'a>(topology: &'a Topology<'_>, port: PortRef, replica: Option<&Replica>) -> Option<&'a Unit<'a>> {
-    topology.units.iter().find(|unit| {
-        unit.service.id == port.service && replica.is_none_or(|replica| unit.replica == *replica)
-    })
+fn server<'a>(topology: &'a Topology<'_>, port: PortRef) -> Option<&'a Unit<'a>> {
+    topology.units.iter().find(|unit| unit.service.id == port.service)
 }
 
 fn url(topology: &Topology<'_>, port: PortRef, path: &str) -> Option<Text> {
-    let server = server(topology, port, None)?;
+    let server = server(topology, port)?;
     let port = topology.platform.port(port)?;
     Some(Text::literal(format!("{}://{}:{}{path}", port.protocol.scheme(), server.name(), port.number)))
 }
@@ -85,7 +79,7 @@ fn fact(topology: &Topology<'_>, unit: &Unit<'_>, fact: Fact) -> Option<Text> {
     let in_development = topology.scope == Scope::Development;
     Some(match fact {
         Fact::Environment => site::environment(topology.scope),
-        Fact::Replica => Text::literal(unit.replica),
+        Fact::Replica => Text::literal(unit.replica_name()),
         Fact::LlmBaseUrl if in_development => site::LLM_BASE_URL.or(url(topology, llm.stand_in, llm.path)?),
         Fact::LlmBaseUrl => site::LLM_BASE_URL.required(),
         Fact::LlmModel if in_development => site::LLM_MODEL.or(Text::literal(llm.model)),

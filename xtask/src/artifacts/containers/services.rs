@@ -10,7 +10,7 @@ use vocabulary::model::{Destination, Exposure, Lifetime, Need, Protocol, Service
 use super::compose::built_in_development;
 use super::resolve::{address, resolve, secret_file, tree};
 use super::site::{self, Limit};
-use super::{dockerfiles, health};
+use super::{dockerfiles, edge, health};
 
 /// Where the repository lies, seen from the folder of the project.
 pub const ROOT_OF_TREE: &str = "../../..";
@@ -117,7 +117,7 @@ fn environment(topology: &Topology<'_>, unit: &Unit<'_>) -> Vec<(String, Text)> 
         let listens = Text::concat(["--inspect=".into(), address(topology, unit, outside)?, ":".into()]);
         Some(("NODE_OPTIONS".to_owned(), listens.then(number.to_string())))
     });
-    told.chain(secrets).chain(debugger).collect()
+    told.chain(edge::places(topology, unit)).chain(secrets).chain(debugger).collect()
 }
 
 /// The debugger's port, where it is open.
@@ -127,7 +127,7 @@ fn debugger(topology: &Topology<'_>, unit: &Unit<'_>) -> Option<u16> {
 
 fn depends_on(topology: &Topology<'_>, unit: &Unit<'_>) -> Vec<(String, Condition)> {
     let units = |id: ServiceId| {
-        topology.units.iter().filter(move |candidate| candidate.service.id == id).map(Unit::name)
+        topology.units.iter().filter(move |candidate| candidate.service.id == id).map(|unit| unit.name())
     };
     let over_edges = unit.service.edges.iter().filter_map(|edge| match edge.to {
         Destination::Port(to) if edge.need == Need::Start => Some(to.service),

@@ -17,8 +17,7 @@ use runner::supervisor::{Client, tail};
 pub fn until_interrupted(opened: &Opened, show: &Show, interrupt: &Interrupt) -> Result<()> {
     let Some(client) = Client::connect(&opened.instance.supervisor())? else { return Ok(()) };
     let (_, since) = client.status()?;
-    let names: Vec<String> =
-        opened.units().iter().map(crate::engines::process::instance::Unit::name).collect();
+    let names: Vec<String> = opened.units().iter().map(vocabulary::model::Unit::name).collect();
     let width = names.iter().map(String::len).max().unwrap_or(0);
     let ended = std::sync::atomic::AtomicBool::new(false);
     let stop = || interrupt.raised() || ended.load(std::sync::atomic::Ordering::Relaxed);

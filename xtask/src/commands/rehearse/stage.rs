@@ -102,7 +102,7 @@ impl Stage {
         // The programs know the environments by name; what a site decides about this one plays no part.
         let environment = Environment { name: "staging".to_owned(), ..Environment::default() };
         let mut lines = site::values(&platform, &environment, &placement);
-        lines.extend(port_lines(&platform, Scope::Rehearsal, &ports));
+        lines.extend(port_lines(&Topology::of(&platform, Scope::Rehearsal), &ports));
         let stands_in = built.images.iter().flat_map(|image| image.stand_ins.iter().cloned());
         let mut stand_ins: Vec<String> = stands_in.collect();
         stand_ins.sort();

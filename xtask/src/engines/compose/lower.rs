@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use vocabulary::model::{Lifetime, OnChange, Reaction};
+use vocabulary::model::{Lifetime, OnChange, Reaction, Unit};
 
 use super::project::Project;
-use crate::engines::process::instance::{ADDRESS, Unit};
+use crate::engines::process::instance::ADDRESS;
 use crate::engines::process::lower::{BringUp, id};
 use crate::engines::process::resolve::Resolver;
 use runner::plan::action::{Action, Exec, Probe, ServiceRequest, Supervise, WaitFor, Write};

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use vocabulary::model::environment::{EngineKind, Environment, Tier};
-use vocabulary::model::{Exposure, Lifetime, Platform, PortRef, Replica, SecretRef, Service, VolumeRef};
+use vocabulary::model::{Exposure, PortRef, SecretRef, Unit, VolumeRef};
 
 /// Where a platform lives. Several can live beside each other.
 #[derive(Debug, Clone)]
@@ -19,13 +19,6 @@ pub struct Instance {
 
 /// Port numbers by [`socket`].
 pub type Ports = BTreeMap<String, u16>;
-
-/// One service of the platform as it runs here, once for each replica.
-#[derive(Debug, Clone, Copy)]
-pub struct Unit<'a> {
-    pub service: &'a Service,
-    pub replica: Replica,
-}
 
 /// What a client needs to find a running platform; written when it is brought up.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,38 +35,6 @@ pub const LOGS: &str = "services";
 
 /// All sockets are bound here: nothing of a process platform can be reached from another machine.
 pub const ADDRESS: &str = "127.0.0.1";
-
-impl Unit<'_> {
-    /// `postgres`, or `node-red-a` where there are several.
-    pub fn name(&self) -> String {
-        if self.replica.is_empty() {
-            self.service.id.to_string()
-        } else {
-            format!("{}-{}", self.service.id, self.replica)
-        }
-    }
-}
-
-/// The services that run as processes in this environment, in the platform's order. In development one replica is
-/// enough unless the site asks for more; the model's stand-in runs where the site names no provider.
-pub fn units<'a>(platform: &'a Platform, environment: &Environment) -> Vec<Unit<'a>> {
-    let runs = |service: &&Service| {
-        service.process.is_some() && (service.lifetime != Lifetime::StandIn || environment.llm.is_none())
-    };
-    platform
-        .services
-        .iter()
-        .filter(runs)
-        .flat_map(|service| {
-            let wanted = match environment.size(service.id.0).replicas {
-                Some(wanted) => wanted as usize,
-                None if environment.tier == Tier::Development => 1,
-                None => service.replicas().len(),
-            };
-            service.replicas().iter().take(wanted.max(1)).map(move |replica| Unit { service, replica })
-        })
-        .collect()
-}
 
 /// Whether a port is opened at all in this environment.
 pub fn is_open(exposure: Exposure, environment: &Environment) -> bool {
@@ -94,9 +55,7 @@ pub fn sockets(units: &[Unit<'_>], environment: &Environment) -> Vec<Socket> {
             open.map(|port| Socket {
                 key: socket(unit, port.name),
                 // A site names `service.port`; with several replicas that is the first one's.
-                fixed: (unit.replica == unit.service.replicas()[0])
-                    .then(|| environment.port(unit.service.id.0, port.name))
-                    .flatten(),
+                fixed: unit.is_first().then(|| environment.port(unit.service.id.0, port.name)).flatten(),
                 setting: PortRef { service: unit.service.id, name: port.name },
             })
         })

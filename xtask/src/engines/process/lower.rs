@@ -7,10 +7,9 @@ use serde::Serialize;
 use serde_json::json;
 use vocabulary::model::{
     Command, Destination, Health, Identity, Initialise, Lifetime, Need, OnChange, Process, Reaction,
-    ServiceId,
+    ServiceId, Unit,
 };
 
-use super::instance::Unit;
 use super::resolve::Resolver;
 use runner::plan::action::{Action, Exec, Native, Probe, ServiceRequest, Supervise, WaitFor};
 use runner::plan::argument::{Arg, Secret};
@@ -300,8 +299,7 @@ fn spec(around: &Surroundings<'_>, unit: &Unit<'_>) -> ProcessSpec {
             Some((port.name.to_owned(), around.resolver.own_port(unit, reference)?))
         })
         .collect();
-    let is_first = unit.replica == unit.service.replicas()[0];
-    let inspect = around.inspect.filter(|inspect| is_first && inspect.service == unit.service.id);
+    let inspect = around.inspect.filter(|inspect| unit.is_first() && inspect.service == unit.service.id);
     if let Some(Inspect { port, .. }) = inspect {
         argv.insert(1, format!("--inspect={}:{port}", super::instance::ADDRESS));
         ports.insert("inspect".to_owned(), port);
@@ -371,7 +369,7 @@ fn watches(around: &Surroundings<'_>, unit: &Unit<'_>) -> Vec<Watch> {
         .resolver
         .units
         .iter()
-        .filter(|other| unit.service.starts_after.contains(&other.service.id) && is_first(around, unit));
+        .filter(|other| unit.service.starts_after.contains(&other.service.id) && unit.is_first());
     let earlier = earlier.flat_map(|other| {
         process_of(other)
             .on_change
@@ -380,15 +378,6 @@ fn watches(around: &Surroundings<'_>, unit: &Unit<'_>) -> Vec<Watch> {
             .collect::<Vec<_>>()
     });
     own.chain(earlier).collect()
-}
-
-fn is_first(around: &Surroundings<'_>, unit: &Unit<'_>) -> bool {
-    around
-        .resolver
-        .units
-        .iter()
-        .find(|other| other.service.id == unit.service.id)
-        .is_some_and(|first| first.replica == unit.replica)
 }
 
 fn watch(around: &Surroundings<'_>, watcher: &Unit<'_>, changed: &Unit<'_>, change: &OnChange) -> Watch {

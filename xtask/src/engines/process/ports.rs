@@ -13,15 +13,22 @@ use foundation::digest;
 /// Blocks begin here, above the ports that services like to claim and below those that the kernel hands out by
 /// itself (`net.ipv4.ip_local_port_range` begins at 32768).
 const FIRST: u16 = 20_000;
-/// Ports in a block; a platform needs at most that many.
-const BLOCK: u16 = 30;
-const BLOCKS: u16 = 400;
+/// All blocks together end below 32000.
+const ALL: u16 = 12_000;
+/// Ports in a block; a platform with many replicas takes blocks of several times that many.
+const BLOCK: usize = 30;
 
-/// The first port of a checkout's n-th choice of block.
-fn block(root: &Path, choice: u16) -> u16 {
+/// The number of ports in a block that holds so many sockets.
+fn size(sockets: usize) -> u16 {
+    u16::try_from(sockets.max(1).next_multiple_of(BLOCK)).unwrap_or(ALL).min(ALL)
+}
+
+/// The first port of a checkout's n-th choice of block of this size.
+fn block(root: &Path, size: u16, choice: u16) -> u16 {
     let digest = digest::raw(root.as_os_str().as_encoded_bytes());
-    let start = u16::from_be_bytes([digest[0], digest[1]]) % BLOCKS;
-    FIRST + ((start + choice) % BLOCKS) * BLOCK
+    let blocks = ALL / size;
+    let start = u16::from_be_bytes([digest[0], digest[1]]) % blocks;
+    FIRST + ((start + choice) % blocks) * size
 }
 
 /// Numbers for all sockets: those that the site fixed, then those that the running platform has already, the others
@@ -53,8 +60,9 @@ pub fn per_checkout(
         bail!("{}", taken.join("\n"));
     }
     let mut moved = None;
-    for choice in 0..BLOCKS {
-        let ports = placed(block(root, choice), sockets, running);
+    let size = size(sockets.len());
+    for choice in 0..ALL / size {
+        let ports = placed(block(root, size, choice), sockets, running);
         let clash = ports.iter().find(|(_, number)| !is_free(**number));
         match clash {
             None => return Ok((ports, moved)),
@@ -66,7 +74,7 @@ pub fn per_checkout(
             Some(_) => {}
         }
     }
-    bail!("no block of {BLOCK} ports is free between {FIRST} and {}", FIRST + BLOCKS * BLOCK)
+    bail!("no block of {size} ports is free between {FIRST} and {}", FIRST + ALL)
 }
 
 /// What each socket gets where the block begins at `first`. Each has a place of its own in it; where the site gave that
@@ -78,7 +86,7 @@ fn placed(first: u16, sockets: &[Socket], running: &Ports) -> Ports {
     let mut ports = Ports::new();
     for (socket, place) in sockets.iter().zip(first..) {
         let number = socket.fixed.or_else(|| kept(socket)).unwrap_or_else(|| {
-            let spare = first..first + BLOCK;
+            let spare = first..first + size(sockets.len());
             let mut wanted = std::iter::once(place).chain(spare.rev());
             wanted.find(|number| !used.contains(number)).expect("a platform fits into a block of ports")
         });
@@ -120,7 +128,7 @@ mod tests {
 
     use vocabulary::model::{PortRef, ServiceId};
 
-    use super::{BLOCK, BLOCKS, FIRST, any_free, block, per_checkout, placed};
+    use super::{ALL, FIRST, any_free, block, per_checkout, placed, size};
     use crate::engines::process::instance::{Ports, Socket};
 
     fn socket(key: &str, fixed: Option<u16>) -> Socket {
@@ -133,9 +141,13 @@ mod tests {
 
     #[test]
     fn blocks_stay_below_the_ephemeral_ports() {
-        for choice in 0..BLOCKS {
-            let first = block(Path::new("/some/where"), choice);
-            assert!(first >= FIRST && first + BLOCK <= 32_768);
+        for (sockets, wanted) in [(0, 30), (30, 30), (31, 60), (150, 150)] {
+            let size = size(sockets);
+            assert_eq!(size, wanted);
+            for choice in 0..ALL / size {
+                let first = block(Path::new("/some/where"), size, choice);
+                assert!(first >= FIRST && first + size <= 32_768);
+            }
         }
     }
 

@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 
 use vocabulary::model::environment::Environment;
-use vocabulary::model::{Command, Fact, Platform, PortRef, SecretRef, Value, VolumeRef};
+use vocabulary::model::{Command, Fact, Platform, PortRef, SecretRef, Unit, Value, VolumeRef};
 
-use super::instance::{ADDRESS, Instance, Unit, is_open, socket};
+use super::instance::{ADDRESS, Instance, is_open, socket};
 
 /// Everything that a value can depend on.
 pub struct Resolver<'a> {
@@ -26,15 +26,8 @@ impl Resolver<'_> {
                 ADDRESS.to_owned()
             }
             Value::BindPort(port) => self.own_port(unit, *port)?.to_string(),
-            Value::Host(_) | Value::HostOf { .. } => ADDRESS.to_owned(),
+            Value::Host(_) => ADDRESS.to_owned(),
             Value::Number(port) => self.instance.port(*port, self.units)?.to_string(),
-            Value::NumberOf { port, replica } => {
-                let unit = self
-                    .units
-                    .iter()
-                    .find(|unit| unit.service.id == port.service && unit.replica == *replica)?;
-                self.instance.ports.get(&socket(unit, port.name))?.to_string()
-            }
             Value::Url { port, path } => self.url(*port, path)?,
             Value::Folder(volume) => self.folder(unit, *volume).display().to_string(),
             Value::SecretFile(secret) => self.secret_file(*secret).display().to_string(),
@@ -87,7 +80,7 @@ impl Resolver<'_> {
     fn fact(&self, unit: &Unit<'_>, fact: Fact) -> Option<String> {
         Some(match (fact, &self.environment.llm) {
             (Fact::Environment, _) => self.environment.name.clone(),
-            (Fact::Replica, _) => unit.replica.to_owned(),
+            (Fact::Replica, _) => unit.replica_name(),
             (Fact::LlmBaseUrl, Some(llm)) => llm.base_url.clone(),
             (Fact::LlmModel, Some(llm)) => llm.model.clone(),
             (Fact::LlmBaseUrl, None) => self.url(self.platform.llm.stand_in, self.platform.llm.path)?,

@@ -6,9 +6,8 @@ use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
-use vocabulary::model::{Secret, SecretRef};
+use vocabulary::model::{Secret, SecretRef, Unit};
 
-use super::instance::Unit;
 use super::resolve::Resolver;
 use foundation::digest;
 use foundation::exit::refused;

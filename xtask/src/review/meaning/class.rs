@@ -160,7 +160,7 @@ mod tests {
     fn everything_that_can_change_has_a_class() {
         let paths = all_paths();
         for seldom in [
-            "services/=1/lifetime/long-running/replicas/=1",
+            "services/=1/lifetime/long-running/replicas",
             "services/=1/image/pending/reason",
             "services/=1/container/later/with",
             "services/=1/process/on_change/=1/reaction/reload-flows/gate",
@@ -250,8 +250,8 @@ mod tests {
             ("services/=x/volumes/=data/precious", json!(true), json!(false), LoosensLimit),
             ("services/=x/volumes/=data/precious", json!(false), json!(true), Neutral),
             ("services/=x/starts_after/=migrate", json!("migrate"), json!(null), LoosensLimit),
-            ("services/=x/lifetime/long-running/replicas/=b", json!("b"), json!(null), LoosensLimit),
-            ("services/=x/lifetime/long-running/replicas/=c", json!(null), json!("c"), Neutral),
+            ("services/=x/lifetime/long-running/replicas", json!(2), json!(1), LoosensLimit),
+            ("services/=x/lifetime/long-running/replicas", json!(2), json!(3), Neutral),
             ("services/=x/variables/=V/value/text", json!("on"), json!("off"), LoosensLimit),
             ("services/=x/image", json!({ "pinned": {} }), json!("none"), LoosensLimit),
             ("services/=x/image/pinned/digest", json!("sha256:1"), json!("sha256:2"), LoosensLimit),

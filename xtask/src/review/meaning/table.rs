@@ -56,7 +56,7 @@ pub const ROWS: &[(&str, Rule)] = &[
     ("services/*/purpose", FREE),
     ("services/*/lifetime", SETTING),
     ("services/*/lifetime/long-running", SETTING),
-    ("services/*/lifetime/long-running/replicas/*", Each([Neutral, LoosensLimit, Neutral, Neutral])),
+    ("services/*/lifetime/long-running/replicas", AtLeast),
     ("services/*/image", SETTING),
     ("services/*/image/pinned|built|pending", SETTING),
     ("services/*/image/pinned/reference", Image),

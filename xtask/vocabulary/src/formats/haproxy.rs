@@ -140,10 +140,10 @@ pub struct Check {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Server {
     pub name: String,
-    pub host: &'static str,
-    pub port: &'static str,
+    pub host: String,
+    pub port: String,
     /// The variable with the port on which health is asked for.
-    pub check_port: &'static str,
+    pub check_port: String,
 }
 
 impl Setting {
@@ -224,7 +224,7 @@ impl Configuration {
 
     /// The environment variables that it reads.
     #[must_use]
-    pub fn variables(&self) -> BTreeSet<&'static str> {
+    pub fn variables(&self) -> BTreeSet<&str> {
         let settings = self
             .global
             .iter()
@@ -240,7 +240,7 @@ impl Configuration {
             [frontend.bind.host, frontend.bind.port].into_iter().chain(tls)
         });
         let servers = self.backends.iter().flat_map(|backend| &backend.servers);
-        let in_servers = servers.flat_map(|server| [server.host, server.port, server.check_port]);
+        let in_servers = servers.flat_map(|server| [&*server.host, &*server.port, &*server.check_port]);
         in_settings.chain(in_frontends).chain(in_servers).collect()
     }
 }
@@ -354,7 +354,7 @@ fn backend_lines(backend: &Backend) -> Vec<String> {
         format!(
             "server {} {} port \"${{{}}}\"",
             server.name,
-            socket(server.host, server.port),
+            socket(&server.host, &server.port),
             server.check_port
         )
     }));
@@ -373,7 +373,12 @@ mod tests {
             about: "",
             settings: vec![Setting::of(&["balance", "leastconn"]).because("the least busy")],
             check: Check { path: "/readyz", every_ms: 200, failures: 3, successes: 2 },
-            servers: vec![Server { name: "a".to_owned(), host: "A", port: "A_PORT", check_port: "A_READY" }],
+            servers: vec![Server {
+                name: "a".to_owned(),
+                host: "A".to_owned(),
+                port: "A_PORT".to_owned(),
+                check_port: "A_READY".to_owned(),
+            }],
         };
         let frontend = Frontend {
             name: "https",

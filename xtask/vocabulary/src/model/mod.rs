@@ -25,6 +25,7 @@ mod secret;
 mod service;
 mod smoke;
 pub mod topology;
+mod unit;
 mod validate;
 mod value;
 
@@ -52,6 +53,7 @@ pub use queue::QueuePolicy;
 pub use resources::Resources;
 pub use review::{ChangeClass, Review};
 pub use secret::{Secret, SecretSource, SecretUse};
-pub use service::{Lifetime, Replica, Service, Stop, Volume};
+pub use service::{Lifetime, Service, Stop, Volume};
 pub use smoke::{Condition, RouteRule, SmokeCheck, SmokeStep, SmokeSuite, Test};
+pub use unit::{Replica, Unit};
 pub use value::{Fact, Value, Variable};

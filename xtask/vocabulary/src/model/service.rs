@@ -35,20 +35,19 @@ pub struct Service {
 }
 
 /// How long a service lives.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-#[serde(bound(deserialize = "'de: 'static"))]
 pub enum Lifetime {
     /// Runs to its end before its dependents start.
     OneShot,
     /// Runs until stopped.
-    LongRunning { replicas: Vec<Replica> },
+    LongRunning {
+        /// How many, unless an environment says otherwise; a service with more than one scales.
+        replicas: u32,
+    },
     /// Stands in, in development only, for something outside the platform.
     StandIn,
 }
-
-/// The name of one of several equal instances; a service with a single one calls it by an empty name.
-pub type Replica = &'static str;
 
 /// How a service is asked to end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -75,15 +74,6 @@ impl Service {
         match self.container {
             Container::Later { with } if self.process.is_none() => Some(with),
             _ => None,
-        }
-    }
-
-    /// The names of its instances; at least one.
-    #[must_use]
-    pub fn replicas(&self) -> &[Replica] {
-        match &self.lifetime {
-            Lifetime::LongRunning { replicas } => replicas,
-            Lifetime::OneShot | Lifetime::StandIn => &[""],
         }
     }
 }

@@ -5,16 +5,18 @@
 //! cannot forbid, the missing socket does. What remains open all the same is an [`EngineLimit`].
 
 use std::collections::BTreeMap;
+use std::ops::Deref;
 
 use serde::Serialize;
 
-use super::{Container, Destination, Exposure, Lifetime, Platform, Port, PortRef, Replica, Service, Shape};
+use super::environment::{EngineKind, Environment, LlmProvider, Tier};
+use super::{Destination, Exposure, Platform, Port, PortRef, Shape};
 
 /// Which services run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Scope {
-    /// One replica of each; the developer, on the host, takes the place of clients that do not run.
+    /// One replica of each, unless the site asks for more; the developer, on the host, takes the place of clients that do not run.
     Development,
     Production,
     /// Production with the stand-ins for what is outside of it, to rehearse and to test.
@@ -23,29 +25,41 @@ pub enum Scope {
 
 impl Scope {
     pub const ALL: [Self; 3] = [Self::Development, Self::Production, Self::Rehearsal];
-}
 
-/// One container.
-#[derive(Debug, Clone, Copy)]
-pub struct Unit<'a> {
-    pub service: &'a Service,
-    pub shape: &'a Shape,
-    pub replica: Replica,
-}
-
-impl Unit<'_> {
-    /// `postgres`, or `node-red-a` where there are several.
+    /// The scope of an environment: who names no provider of a model gets the stand-ins.
     #[must_use]
-    pub fn name(&self) -> String {
-        if self.replica.is_empty() {
-            self.service.id.to_string()
-        } else {
-            format!("{}-{}", self.service.id, self.replica)
+    pub fn of(environment: &Environment) -> Self {
+        match (environment.tier, &environment.llm) {
+            (Tier::Development, _) => Self::Development,
+            (_, Some(_)) => Self::Production,
+            (_, None) => Self::Rehearsal,
         }
     }
 
-    fn has_edge(&self, to: Destination) -> bool {
-        self.service.edges.iter().any(|edge| edge.to == to)
+    /// The environment that decides nothing by itself and has this scope: the committed files are made for it.
+    #[must_use]
+    pub fn environment(self) -> Environment {
+        Environment {
+            tier: if self == Self::Development { Tier::Development } else { Tier::Production },
+            engine: EngineKind::Compose,
+            llm: (self == Self::Production).then(LlmProvider::default),
+            ..Environment::default()
+        }
+    }
+}
+
+/// One container: a unit with its shape.
+#[derive(Debug, Clone, Copy)]
+pub struct Unit<'a> {
+    pub unit: super::Unit<'a>,
+    pub shape: &'a Shape,
+}
+
+impl<'a> Deref for Unit<'a> {
+    type Target = super::Unit<'a>;
+
+    fn deref(&self) -> &super::Unit<'a> {
+        &self.unit
     }
 }
 
@@ -109,15 +123,29 @@ const SLOTS: u16 = 8192;
 const FIRST_MEMBER: u16 = 2;
 
 impl<'a> Topology<'a> {
+    /// The containers of the environment that the scope stands for.
     #[must_use]
     pub fn of(platform: &'a Platform, scope: Scope) -> Self {
-        let slots = slots(platform);
-        let mut topology = Topology { platform, scope, units: units(platform, scope), networks: vec![] };
+        Self::in_environment(platform, &scope.environment())
+    }
+
+    /// The containers of an environment.
+    #[must_use]
+    pub fn in_environment(platform: &'a Platform, environment: &Environment) -> Self {
+        let mut topology = Self::without_networks(platform, environment);
         topology.networks = topology.derive();
+        let slots = slots(platform, &topology.networks);
         for network in &mut topology.networks {
             network.slot = slots[&network.name];
         }
         topology
+    }
+
+    fn without_networks(platform: &'a Platform, environment: &Environment) -> Self {
+        let environment = Environment { engine: EngineKind::Compose, ..environment.clone() };
+        let units = platform.units(&environment).into_iter();
+        let units = units.filter_map(|unit| Some(Unit { unit, shape: unit.service.container.shape()? }));
+        Topology { platform, scope: Scope::of(&environment), units: units.collect(), networks: vec![] }
     }
 
     #[must_use]
@@ -131,7 +159,7 @@ impl<'a> Topology<'a> {
     }
 
     /// The networks of a unit.
-    pub fn networks_of(&self, unit: &Unit<'_>) -> impl Iterator<Item = &Network> {
+    pub fn networks_of(&self, unit: &super::Unit<'_>) -> impl Iterator<Item = &Network> {
         let name = unit.name();
         self.networks.iter().filter(move |network| network.members.contains(&name))
     }
@@ -144,7 +172,7 @@ impl<'a> Topology<'a> {
 
     /// Whether somebody on the host reaches a unit's port.
     #[must_use]
-    pub fn host_reaches(&self, unit: &Unit<'_>, port: &Port) -> bool {
+    pub fn host_reaches(&self, unit: &super::Unit<'_>, port: &Port) -> bool {
         let reference = PortRef { service: unit.service.id, name: port.name };
         match (self.scope, port.exposure) {
             (_, Exposure::Operator) | (Scope::Development, Exposure::Development) => true,
@@ -158,7 +186,7 @@ impl<'a> Topology<'a> {
 
     /// Where a unit binds a port that is open.
     #[must_use]
-    pub fn binding(&self, unit: &Unit<'_>, port: &Port) -> Binding {
+    pub fn binding(&self, unit: &super::Unit<'_>, port: &Port) -> Binding {
         let mut networks: Vec<_> = self.asks(unit, port).into_iter().map(|ask| ask.name).collect();
         networks.dedup();
         match networks.as_slice() {
@@ -183,13 +211,13 @@ impl<'a> Topology<'a> {
 
     /// The network in which a client finds a server.
     #[must_use]
-    pub fn between(&self, left: &Unit<'_>, right: &Unit<'_>) -> Option<&Network> {
+    pub fn between(&self, left: &super::Unit<'_>, right: &super::Unit<'_>) -> Option<&Network> {
         self.network(&self.pair(left, right))
     }
 
     /// Whether packets of `from` find a socket at the port.
     #[must_use]
-    pub fn reaches(&self, from: &Unit<'_>, to: &Unit<'_>, port: &Port) -> bool {
+    pub fn reaches(&self, from: &super::Unit<'_>, to: &super::Unit<'_>, port: &Port) -> bool {
         if !self.is_open(port) {
             return false;
         }
@@ -207,7 +235,7 @@ impl<'a> Topology<'a> {
 
     /// Whether an edge allows it.
     #[must_use]
-    pub fn allows(&self, from: &Unit<'_>, to: &Unit<'_>, port: &Port) -> bool {
+    pub fn allows(&self, from: &super::Unit<'_>, to: &super::Unit<'_>, port: &Port) -> bool {
         from.has_edge(Destination::Port(PortRef { service: to.service.id, name: port.name }))
     }
 
@@ -248,13 +276,13 @@ impl<'a> Topology<'a> {
     }
 
     /// The units of this scope that may talk to a port.
-    fn clients(&self, server: &Unit<'_>, port: PortRef) -> impl Iterator<Item = &Unit<'a>> {
+    fn clients(&self, server: &super::Unit<'_>, port: PortRef) -> impl Iterator<Item = &Unit<'a>> {
         let server = server.name();
         self.units.iter().filter(move |unit| unit.name() != server && unit.has_edge(Destination::Port(port)))
     }
 
     /// The networks that a port asks for.
-    fn asks(&self, unit: &Unit<'_>, port: &Port) -> Vec<Ask> {
+    fn asks(&self, unit: &super::Unit<'_>, port: &Port) -> Vec<Ask> {
         if !self.is_open(port) {
             return vec![];
         }
@@ -281,7 +309,7 @@ impl<'a> Topology<'a> {
     }
 
     /// Published ports and the internet need one.
-    fn has_way_out(&self, unit: &Unit<'_>) -> bool {
+    fn has_way_out(&self, unit: &super::Unit<'_>) -> bool {
         let published = |port: &Port| {
             port.exposure == Exposure::Public
                 || (self.scope == Scope::Development && self.is_open(port) && self.host_reaches(unit, port))
@@ -312,8 +340,8 @@ impl<'a> Topology<'a> {
     }
 
     /// One network joins two units, whichever of them is the client: in the order of the platform's services.
-    fn pair(&self, left: &Unit<'_>, right: &Unit<'_>) -> String {
-        let place = |unit: &Unit<'_>| {
+    fn pair(&self, left: &super::Unit<'_>, right: &super::Unit<'_>) -> String {
+        let place = |unit: &super::Unit<'_>| {
             let id = unit.service.id;
             self.platform.services.iter().position(|service| service.id == id)
         };
@@ -338,32 +366,13 @@ fn way_out(unit: &str) -> Ask {
     }
 }
 
-fn units(platform: &Platform, scope: Scope) -> Vec<Unit<'_>> {
-    let runs = |service: &Service, shape: &Shape| match scope {
-        Scope::Development => shape.in_development,
-        Scope::Production => service.lifetime != Lifetime::StandIn,
-        Scope::Rehearsal => true,
-    };
-    platform
-        .services
-        .iter()
-        .filter_map(|service| match &service.container {
-            Container::Runs(shape) if runs(service, shape) => Some((service, shape.as_ref())),
-            _ => None,
-        })
-        .flat_map(|(service, shape)| {
-            let most = if scope == Scope::Development { 1 } else { usize::MAX };
-            service.replicas().iter().take(most).map(move |replica| Unit { service, shape, replica })
-        })
-        .collect()
-}
-
 /// A place for every network of every scope, which depends on its name: a new one moves no other, except for the rare
 /// two that would fall on the same place.
-fn slots(platform: &Platform) -> BTreeMap<String, u16> {
-    let mut places: BTreeMap<String, u16> = BTreeMap::new();
+fn slots(platform: &Platform, networks: &[Network]) -> BTreeMap<String, u16> {
+    let mut places: BTreeMap<String, u16> =
+        networks.iter().map(|network| (network.name.clone(), SLOTS)).collect();
     for scope in Scope::ALL {
-        let topology = Topology { platform, scope, units: units(platform, scope), networks: vec![] };
+        let topology = Topology::without_networks(platform, &scope.environment());
         places.extend(topology.derive().into_iter().map(|network| (network.name, SLOTS)));
     }
     let mut taken = vec![false; usize::from(SLOTS)];

@@ -68,20 +68,8 @@ fn service_names(service: &Service, report: &mut Report) {
             "its id must be lower-case letters, digits and hyphens, at most 40 of them",
         );
     }
-    if let Lifetime::LongRunning { replicas } = &service.lifetime {
-        if replicas.is_empty() {
-            report.add(
-                subject(service),
-                "it has no replica; name at least one, an empty name for a single one",
-            );
-        }
-        if replicas.len() > 1 && replicas.contains(&"") {
-            report.add(subject(service), "with more than one replica each needs a name");
-        }
-        for replica in replicas.iter().filter(|replica| !replica.is_empty()) {
-            shape("replica", replica, report);
-        }
-        unique(&format!("replica of {}", service.id), replicas.iter().copied(), report);
+    if service.lifetime == (Lifetime::LongRunning { replicas: 0 }) {
+        report.add(subject(service), "none of it runs; let at least one");
     }
     for volume in &service.volumes {
         shape(&format!("volume of {}", service.id), volume.name, report);
@@ -317,21 +305,8 @@ fn values(platform: &Platform, service: &Service, report: &mut Report) {
             }
             Value::Folder(volume) => owned_volume(service, *volume, report),
             Value::SecretFile(secret) => reads(service, *secret, report),
-            Value::Fact(Fact::Replica) if service.replicas() == [""] => {
-                report.add(subject(service), "it asks for its replica's name and has a single, nameless one");
-            }
-            Value::HostOf { port, replica } | Value::NumberOf { port, replica } => {
-                reaches(platform, service, *port, report);
-                runs_beside(platform, service, *port, report);
-                let known = platform.service(port.service).is_some_and(|to| to.replicas().contains(replica));
-                if !known {
-                    report.add(
-                        subject(service),
-                        format!(
-                            "it is told the address of replica {replica} of {port}, which does not exist"
-                        ),
-                    );
-                }
+            Value::Fact(Fact::Replica) if !service.scales() => {
+                report.add(subject(service), "it asks for its replica's name and does not scale");
             }
             Value::Text(_) | Value::Whole(_) | Value::Tree(_) | Value::Fact(_) | Value::Joined(_) => {}
         }

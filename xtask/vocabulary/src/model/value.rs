@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{PortRef, Replica, SecretRef, VolumeRef};
+use super::{PortRef, SecretRef, VolumeRef};
 
 /// An environment variable of a service. Secrets are not among them: see [`super::SecretUse`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,16 +25,6 @@ pub enum Value {
     Host(PortRef),
     /// The number under which a client finds a port.
     Number(PortRef),
-    /// The host under which a client finds a port of one replica.
-    HostOf {
-        port: PortRef,
-        replica: Replica,
-    },
-    /// The number under which a client finds a port of one replica.
-    NumberOf {
-        port: PortRef,
-        replica: Replica,
-    },
     /// `scheme://host:number/path` as a client sees it.
     Url {
         port: PortRef,

@@ -151,6 +151,12 @@ fn draining(platform: &Platform, report: &mut Report) {
     if in_front.is_none() {
         report.add("edge", format!("{} does not exist", edge.service));
     }
+    if let (Some(in_front), Some(served)) = (in_front, platform.service(edge.serves.service)) {
+        super::reaches(platform, in_front, edge.serves, report);
+        if let Some(Health::Http { port, .. }) = served.health {
+            super::reaches(platform, in_front, port, report);
+        }
+    }
     let needed = drain.delay_ms + drain.limit_ms;
     if let Some(drained) = drained
         && u32::from(drained.stop.grace_seconds) * 1000 <= needed

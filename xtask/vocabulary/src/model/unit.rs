@@ -1,0 +1,118 @@
+//! What runs: each service as often as an environment wants it. Decided here and nowhere else.
+
+use super::environment::{EngineKind, Environment, Tier};
+use super::{Destination, Lifetime, Platform, Service};
+
+/// One of the equal instances of a service, counted from 0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Replica(u32);
+
+impl Replica {
+    pub const FIRST: Self = Self(0);
+
+    /// `a` to `z`, then `aa`, as columns of a spreadsheet are named.
+    #[must_use]
+    pub fn name(self) -> String {
+        let mut name = String::new();
+        let mut rest = self.0 + 1;
+        while rest > 0 {
+            rest -= 1;
+            name.insert(0, char::from(b'a' + u8::try_from(rest % 26).unwrap_or_default()));
+            rest /= 26;
+        }
+        name
+    }
+}
+
+/// One instance of one service.
+#[derive(Debug, Clone, Copy)]
+pub struct Unit<'a> {
+    pub service: &'a Service,
+    pub replica: Replica,
+}
+
+impl Unit<'_> {
+    /// `postgres`, or `node-red-a` where the service scales, however many of it run.
+    #[must_use]
+    pub fn name(&self) -> String {
+        if self.service.scales() {
+            format!("{}-{}", self.service.id, self.replica.name())
+        } else {
+            self.service.id.to_string()
+        }
+    }
+
+    /// The name of the replica alone; empty where the service does not scale.
+    #[must_use]
+    pub fn replica_name(&self) -> String {
+        if self.service.scales() { self.replica.name() } else { String::new() }
+    }
+
+    /// The name as part of a variable's name: `NODE_RED_A`.
+    #[must_use]
+    pub fn variable(&self) -> String {
+        self.name().to_ascii_uppercase().replace('-', "_")
+    }
+
+    pub(super) fn has_edge(&self, to: Destination) -> bool {
+        self.service.edges.iter().any(|edge| edge.to == to)
+    }
+
+    #[must_use]
+    pub fn is_first(&self) -> bool {
+        self.replica == Replica::FIRST
+    }
+}
+
+impl Platform {
+    /// Everything that runs in an environment on its engine, in the platform's order. The model's stand-in runs where the
+    /// site names no provider.
+    #[must_use]
+    pub fn units(&self, environment: &Environment) -> Vec<Unit<'_>> {
+        let runs = |service: &&Service| {
+            let on_engine = match environment.engine {
+                EngineKind::Process => service.process.is_some(),
+                EngineKind::Compose | EngineKind::Kubernetes => service
+                    .container
+                    .shape()
+                    .is_some_and(|shape| shape.in_development || environment.tier != Tier::Development),
+            };
+            on_engine && (service.lifetime != Lifetime::StandIn || environment.llm.is_none())
+        };
+        let running = self.services.iter().filter(runs);
+        running
+            .flat_map(|service| {
+                (0..service.replicas(environment)).map(move |index| Unit { service, replica: Replica(index) })
+            })
+            .collect()
+    }
+}
+
+impl Service {
+    /// Whether a site may choose how many of it run.
+    #[must_use]
+    pub fn scales(&self) -> bool {
+        matches!(self.lifetime, Lifetime::LongRunning { replicas } if replicas > 1)
+    }
+
+    /// How many of it run where it runs at all. In development one is enough unless the site asks for more.
+    fn replicas(&self, environment: &Environment) -> u32 {
+        let Lifetime::LongRunning { replicas } = self.lifetime else { return 1 };
+        match environment.size(self.id.0).replicas {
+            Some(wanted) if self.scales() => wanted.max(1),
+            _ if environment.tier == Tier::Development => 1,
+            _ => replicas,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Replica;
+
+    #[test]
+    fn replicas_are_named_like_the_columns_of_a_spreadsheet() {
+        let names = [0, 1, 25, 26, 27, 51, 52, 701, 702].map(|index| Replica(index).name());
+        assert_eq!(names, ["a", "b", "z", "aa", "ab", "az", "ba", "zz", "aaa"]);
+    }
+}

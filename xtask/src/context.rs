@@ -6,6 +6,7 @@ use anyhow::Result;
 use clap::Args;
 
 use foundation::exit::refused;
+use runner::plan::target::Target;
 
 /// A bundle describes itself in this file; a checkout has none.
 const BUNDLE_MARK: &str = "release.json";
@@ -26,7 +27,7 @@ pub struct Global {
 pub struct Context {
     /// Absolute path of the tree that is worked on.
     pub root: PathBuf,
-    state: PathBuf,
+    target: Target,
     /// Results as JSON on stdout.
     pub json: bool,
 }
@@ -56,13 +57,18 @@ impl Context {
                 )
             })?,
         };
-        let state = root.join(".flowship");
-        Ok(Self { root, state, json: global.json })
+        let target = Target::Here { state: root.join(".flowship") };
+        Ok(Self { root, target, json: global.json })
     }
 
     /// Running state of this checkout: data folders, sockets, journals. Ignored by git, survives `cargo clean`.
     pub fn state(&self) -> &Path {
-        &self.state
+        self.target.state()
+    }
+
+    /// This machine, with that state.
+    pub fn target(&self) -> &Target {
+        &self.target
     }
 
     /// Whether it is a release that was unpacked, and not a checkout: it has no sources.

@@ -114,7 +114,7 @@ pub fn bring_up(
 ) -> Result<Report> {
     secret_files::given(&opened.resolver(&opened.units()))?;
     let native = |action: &BringUp, step: &StepContext| natives::perform(opened, action, step);
-    let report = runner(Runner::new(context.state(), interrupt.clone(), &native), show).run(plan)?;
+    let report = runner(Runner::new(context.target(), interrupt.clone(), &native), show).run(plan)?;
     if report.outcome == Outcome::Done
         && let Some(client) = Client::connect(&supervisor(context, &opened.target))?
     {
@@ -173,7 +173,7 @@ pub fn plan_down(context: &Context, target: &str, data: Data) -> Result<Plan> {
 /// # Errors
 /// When something cannot be ended.
 pub fn take_down(context: &Context, plan: &Plan, show: &Show, interrupt: &Interrupt) -> Result<()> {
-    runner(Runner::without_native(context.state(), interrupt.clone()), show).run(plan)?.into_result()
+    runner(Runner::without_native(context.target(), interrupt.clone()), show).run(plan)?.into_result()
 }
 
 fn runner<'a, N>(runner: Runner<'a, N>, show: &Show) -> Runner<'a, N> {

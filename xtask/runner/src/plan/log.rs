@@ -10,6 +10,7 @@ use std::sync::Mutex;
 use anyhow::{Context as _, Result};
 
 use super::mask::Mask;
+use super::step::StepId;
 
 /// So many last lines are shown when a step fails.
 pub const TAIL: usize = 20;
@@ -20,6 +21,11 @@ const FAILURES: [&str; 4] = ["... FAILED", "panicked at ", "not ok ", "\u{2716} 
 const WITH_REASON: u64 = 4;
 /// So many lines of failures are shown before the last lines.
 const SHOWN_FAILURES: usize = 40;
+
+/// The log of a step, in the folder of what its plan changes.
+pub fn path_in(folder: &Path, step: &StepId) -> PathBuf {
+    folder.join("log").join(format!("{step}.log"))
+}
 
 /// Where the lines of a step go: masked, or withheld as a whole.
 pub struct StepLog {

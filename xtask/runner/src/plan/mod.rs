@@ -24,6 +24,7 @@ pub mod runner;
 pub mod service;
 pub mod show;
 pub mod step;
+pub mod target;
 pub mod validate;
 
 #[cfg(test)]

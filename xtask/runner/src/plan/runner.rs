@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::os::unix::fs::DirBuilderExt as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
@@ -18,13 +18,14 @@ use super::fingerprint;
 use super::journal::{Done, Journal, counts};
 use super::leftovers;
 use super::lock::{self, Holder, Lock, user_name};
-use super::log::StepLog;
+use super::log::{self, StepLog};
 use super::mask::{Mask, Outputs};
 use super::perform::{Perform, StepContext, Stopped, Supervision, perform};
 use super::probe::holds;
 use super::report::{Outcome, Report, Status, StepReport};
 use super::show::Show;
 use super::step::{Journaled, OnFailure, Plan, Step, StepId};
+use super::target::Target;
 use foundation::called;
 use foundation::clock::{millis, now_ms, utc};
 use foundation::exit::refused;
@@ -32,10 +33,9 @@ use foundation::files;
 use foundation::interrupt::Interrupt;
 use foundation::processes::host_name;
 
-/// How plans are carried out. Write `Runner { jobs: .., ..Runner::new(state, interrupt, native) }`.
+/// How plans are carried out. Write `Runner { jobs: .., ..Runner::new(target, interrupt, native) }`.
 pub struct Runner<'a, N = NoNative> {
-    /// The state folder. Of a target: `STATE/TARGET/{lock,journal.jsonl,log/STEP.log}`; of all: `STATE/audit.jsonl`.
-    pub state: &'a Path,
+    pub target: &'a Target,
     /// The command as typed, for the lock and the audit log.
     pub command: String,
     /// At most so many steps at the same time; [`cores`] is a good number.
@@ -87,17 +87,17 @@ struct Run<'a, N> {
 
 impl<'a> Runner<'a> {
     /// Carries out plans without native actions.
-    pub fn without_native(state: &'a Path, interrupt: Interrupt) -> Self {
-        Self::new(state, interrupt, &|native, _| match *native {})
+    pub fn without_native(target: &'a Target, interrupt: Interrupt) -> Self {
+        Self::new(target, interrupt, &|native, _| match *native {})
     }
 }
 
 impl<'a, N: Native> Runner<'a, N> {
     /// One step for each processor; after a failure nothing new begins; programs have ten seconds to end; shows on
     /// standard error.
-    pub fn new(state: &'a Path, interrupt: Interrupt, native: &'a Perform<'a, N>) -> Self {
+    pub fn new(target: &'a Target, interrupt: Interrupt, native: &'a Perform<'a, N>) -> Self {
         Self {
-            state,
+            target,
             command: called::command_line(),
             jobs: cores(),
             keep_going: false,
@@ -112,9 +112,12 @@ impl<'a, N: Native> Runner<'a, N> {
     /// Carries `plan` out and tells how each step went. A failed step is shown and is not an error of this function.
     ///
     /// # Errors
-    /// Refused (exit 2) when the plan is wrong; otherwise when the target is locked by a living process, or its
-    /// state folder cannot be used.
+    /// Refused (exit 2) when the plan is wrong or its target is another machine; otherwise when the target is locked by a
+    /// living process, or its state folder cannot be used.
     pub fn run(&self, plan: &Plan<N>) -> Result<Report> {
+        if let Target::Host { address, .. } = self.target {
+            return Err(refused(format!("the plan to {} is for {address}; run it there", plan.intent)));
+        }
         let problems = plan.validate();
         if !problems.is_empty() {
             return Err(refused(format!(
@@ -128,7 +131,7 @@ impl<'a, N: Native> Runner<'a, N> {
             files::temporary::usable()?;
         }
         let begun = Instant::now();
-        let folder = self.state.join(&plan.target);
+        let folder = self.target.state().join(&plan.target);
         fs::DirBuilder::new()
             .recursive(true)
             .mode(0o755)
@@ -181,7 +184,7 @@ impl<'a, N: Native> Runner<'a, N> {
             outcome: report.outcome_words(),
             duration_ms: report.duration_ms,
         };
-        audit::append(&self.state.join("audit.jsonl"), &entry)
+        audit::append(&self.target.state().join("audit.jsonl"), &entry)
     }
 
     fn carry_out(&self, run: &mut Run<N>) -> Result<()> {
@@ -264,7 +267,7 @@ impl<'a, N: Native> Runner<'a, N> {
         }
         let log = {
             let (show, id) = (self.show.clone(), step.id.clone());
-            let path = run.folder.join("log").join(format!("{}.log", step.id));
+            let path = log::path_in(&run.folder, &step.id);
             Arc::new(StepLog::create(&path, &run.mask, step.sensitive, move |line| show.line(&id, line))?)
         };
         self.show.started(step);
@@ -294,6 +297,9 @@ impl<'a, N: Native> Runner<'a, N> {
         log: &Arc<StepLog>,
         stop: &(dyn Fn() -> bool + Sync),
     ) -> Result<Outputs> {
+        if let Target::Recorded { recording, .. } = self.target {
+            return recording.perform(action, step);
+        }
         let context = StepContext {
             mask,
             outputs,

@@ -16,6 +16,7 @@ use super::report::{Outcome, Report, Status};
 use super::runner::Runner;
 use super::show::{Look, Show};
 use super::step::{Condition, Journaled, OnFailure, Plan, Step};
+use super::target::{Recording, Target};
 use foundation::interrupt::Interrupt;
 use foundation::processes;
 
@@ -78,9 +79,14 @@ impl Place {
     }
 
     fn run_shown(&self, plan: &Plan, show: Show) -> Report {
-        let state = self.path("state");
-        let runner = Runner { show, ..self.configured(Runner::without_native(&state, Interrupt::default())) };
+        let target = self.target();
+        let runner =
+            Runner { show, ..self.configured(Runner::without_native(&target, Interrupt::default())) };
         runner.run(plan).unwrap()
+    }
+
+    fn target(&self) -> Target {
+        Target::Here { state: self.path("state") }
     }
 
     fn configured<'a, N>(&self, runner: Runner<'a, N>) -> Runner<'a, N> {
@@ -189,13 +195,13 @@ fn statuses(report: &Report) -> Vec<(&str, Status)> {
 fn runs_the_plan_of_another_test() {
     let Some(path) = std::env::var_os(PLAN).map(PathBuf::from) else { return };
     let plan: Plan = serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
-    let state = path.with_file_name("state");
+    let target = Target::Here { state: path.with_file_name("state") };
     let runner = Runner {
         command: "cargo xtask test".into(),
         jobs: 4,
         grace_ms: 500,
         show: Show::to(Look::Plain, Box::new(std::io::stderr())),
-        ..Runner::without_native(&state, Interrupt::listen().unwrap())
+        ..Runner::without_native(&target, Interrupt::listen().unwrap())
     };
     let result = runner.run(&plan).and_then(Report::into_result);
     std::process::exit(result.map_or_else(|error| i32::from(foundation::exit::code(&error)), |()| 0));
@@ -520,9 +526,11 @@ fn native_calls_get_their_arguments_and_a_panic_is_a_failure() {
         step.log.line("the key is letmein-please");
         Ok(Outputs::from([("got".to_owned(), replica.clone())]))
     };
-    let state = place.path("state");
-    let runner =
-        Runner { show: place.show(), ..place.configured(Runner::new(&state, Interrupt::default(), &native)) };
+    let target = place.target();
+    let runner = Runner {
+        show: place.show(),
+        ..place.configured(Runner::new(&target, Interrupt::default(), &native))
+    };
     let run = |id: &str, action| {
         let plan = plan(vec![Step::new(id, id, Action::Native(action))]);
         (runner.run(&plan).unwrap(), plan)
@@ -572,6 +580,50 @@ fn undoing_takes_back_the_last_first_and_the_half_done_too() {
     let keeping = Place::new();
     keeping.run(&Plan { on_failure: OnFailure::Keep, ..undoing });
     assert_eq!(keeping.text("undone"), "");
+}
+
+#[test]
+fn a_recorded_plan_goes_as_the_test_says_and_does_nothing() {
+    let place = Place::new();
+    let step = |id: &str, needs: &[&str]| Step {
+        undo: Some(place.script(&format!("touch undone-{id}"))),
+        ..place.sh(id, needs, &format!("touch {id}"))
+    };
+    let mut last = step("c", &["b"]);
+    last.action =
+        Action::Http(Http { method: "GET".into(), url: Arg::output("a", "url"), ..Http::default() });
+    last.needs.push("a".into());
+    let results = [
+        ("a".into(), Ok(Outputs::from([("url".into(), "http://a".into())]))),
+        ("b".into(), Err("out of disk".into())),
+    ];
+    let recording = Recording::new(results);
+    let target = Target::Recorded { state: place.path("state"), recording: Arc::clone(&recording) };
+    let runner = Runner {
+        show: place.show(),
+        ..place.configured(Runner::without_native(&target, Interrupt::default()))
+    };
+    let steps = vec![step("a", &[]), step("b", &["a"]), last];
+    let report = runner.run(&Plan { on_failure: OnFailure::Undo, ..plan(steps) }).unwrap();
+    assert_eq!(statuses(&report), [("a", Status::Done), ("b", Status::Failed), ("c", Status::NotStarted)]);
+    assert_eq!(report.steps[0].outputs["url"], "http://a");
+    assert_eq!(report.steps[1].error.as_deref(), Some("out of disk"));
+    let cd = format!("(cd {} && sh -c 'touch ", place.folder.path().display());
+    let expected = [("a", "a"), ("b", "b"), ("undo b", "undone-b"), ("undo a", "undone-a")];
+    assert_eq!(recording.actions(), expected.map(|(what, made)| format!("{what}: {cd}{made}')")));
+    assert!(place.text("state/audit.jsonl").contains("failed: b"), "the state is real");
+    assert!(!place.path("a").exists() && !place.path("undone-a").exists());
+}
+
+#[test]
+fn a_plan_for_a_host_does_not_run_here() {
+    let place = Place::new();
+    let target = Target::Host { address: "ops@prod-1".into(), state: place.path("state") };
+    let runner = Runner::without_native(&target, Interrupt::default());
+    let error = runner.run(&plan(vec![place.sh("a", &[], "touch a")])).unwrap_err();
+    assert_eq!(error.to_string(), "the plan to try it is for ops@prod-1; run it there");
+    assert_eq!(foundation::exit::code(&error), 2);
+    assert!(!place.path("state").exists() && !place.path("a").exists(), "no lock and no journal here either");
 }
 
 #[test]

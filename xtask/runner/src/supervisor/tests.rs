@@ -22,6 +22,7 @@ use crate::plan::service::{
 };
 use crate::plan::show::{Look, Show};
 use crate::plan::step::{OnFailure, Plan, Step};
+use crate::plan::target::Target;
 use foundation::interrupt::Interrupt;
 use foundation::processes::{self, ProcessIdentity};
 
@@ -696,13 +697,13 @@ fn steps_of_a_plan_reach_the_supervisor() {
         ..ask(id, &[need], ServiceRequest::Shutdown)
     };
     let run = |steps: Vec<Step>| {
-        let state = place.path("state");
+        let target = Target::Here { state: place.path("state") };
         let runner = Runner {
             keep_going: true,
             grace_ms: 500,
             show: Show::to(Look::Plain, Box::new(std::io::sink())),
             supervision: Some(&Link),
-            ..Runner::without_native(&state, Interrupt::default())
+            ..Runner::without_native(&target, Interrupt::default())
         };
         let plan = Plan { intent: "try".into(), target: "t".into(), on_failure: OnFailure::Keep, steps };
         runner.run(&plan).unwrap()

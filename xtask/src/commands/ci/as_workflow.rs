@@ -41,7 +41,7 @@ pub fn run(context: &Context, name: &str, dry_run: bool) -> Result<()> {
         jobs: 1,
         // After a failure the steps that run always do so.
         keep_going: true,
-        ..Runner::without_native(context.state(), Interrupt::listen()?)
+        ..Runner::without_native(context.target(), Interrupt::listen()?)
     };
     let report = runner.run(&plan)?;
     let rows = rows(job, &report);

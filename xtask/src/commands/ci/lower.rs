@@ -8,6 +8,7 @@ use vocabulary::model::{Evidence, Gate, GateCommand, PlantedArgument, PlantedFau
 use crate::tools::programs::{Programs, XTASK, called};
 use runner::plan::action::{Action, Exec, Native};
 use runner::plan::argument::Arg;
+use runner::plan::log;
 use runner::plan::step::{OnFailure, Plan, Step, StepId};
 
 /// The native actions of the plan.
@@ -241,7 +242,7 @@ fn of_gate(gate: &Gate, all: &[&Gate], programs: &Programs, place: &Place) -> Ve
         });
         if let Some(kind) = kind(command) {
             let asked = Asked {
-                log: place.state.join(TARGET).join("log").join(format!("{id}.log")),
+                log: log::path_in(&place.state.join(TARGET), &id),
                 kind,
                 gate: gate.id.to_owned(),
                 gates_with_tests: place.gates_with_tests.to_vec(),
@@ -318,6 +319,7 @@ mod tests {
     use runner::plan::report::Report;
     use runner::plan::runner::Runner;
     use runner::plan::show::Show;
+    use runner::plan::target::Target;
 
     fn gate(id: &'static str, scripts: &[&'static str], after: &[&'static str]) -> Gate {
         let command = |script: &&'static str| GateCommand {
@@ -350,11 +352,12 @@ mod tests {
             plan(gates, &Programs::new(), &Place { root, state: &state, path: &path, gates_with_tests: &[] });
         assert_eq!(plan.validate(), [""; 0]);
         let native = |_: &Judge, _: &StepContext| Ok(Outputs::new());
+        let target = Target::Here { state };
         let runner = Runner {
             keep_going: true,
             grace_ms: 200,
             show: Show::to(runner::plan::show::Look::Plain, Box::new(std::io::sink())),
-            ..Runner::new(&state, Interrupt::default(), &native)
+            ..Runner::new(&target, Interrupt::default(), &native)
         };
         runner.run(&plan).unwrap()
     }

@@ -181,7 +181,7 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
             jobs: options.jobs.unwrap_or_else(cores),
             keep_going: options.keep_going,
             show: Show::on_stderr().telling(told),
-            ..Runner::new(context.state(), Interrupt::listen()?, &native)
+            ..Runner::new(context.target(), Interrupt::listen()?, &native)
         };
         let at = now_ms();
         let at = |after_ms: u64| utc((at + after_ms) / 1000);

@@ -22,7 +22,7 @@ pub fn carry_out<N: Native>(
     native: &Perform<'_, N>,
 ) -> Result<Report> {
     let runner =
-        Runner { jobs, keep_going: true, ..Runner::new(context.state(), Interrupt::listen()?, native) };
+        Runner { jobs, keep_going: true, ..Runner::new(context.target(), Interrupt::listen()?, native) };
     let report = runner.run(plan)?;
     let mut told = Vec::new();
     for step in report.steps.iter().filter(|step| step.error.is_some()) {

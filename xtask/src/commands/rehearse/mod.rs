@@ -94,7 +94,7 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
         jobs: 1,
         keep_going: true,
         grace_ms: 60_000,
-        ..Runner::new(context.state(), interrupt.clone(), &native)
+        ..Runner::new(context.target(), interrupt.clone(), &native)
     };
     // A part that held proves nothing of the whole.
     let sought = match options.only[..] {

@@ -20,7 +20,7 @@ pub fn carry_out<N: Native>(
     show: Show,
     native: &Perform<'_, N>,
 ) -> Result<()> {
-    let runner = Runner { show, ..Runner::new(context.state(), Interrupt::listen()?, native) };
+    let runner = Runner { show, ..Runner::new(context.target(), Interrupt::listen()?, native) };
     let report = runner.run(plan)?;
     match report.outcome {
         Outcome::Done => Ok(()),

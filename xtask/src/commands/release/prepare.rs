@@ -54,7 +54,7 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
     if options.dry_run {
         return dry_run::show(context, &plan);
     }
-    let runner = Runner { jobs: 1, ..Runner::without_native(context.state(), Interrupt::listen()?) };
+    let runner = Runner { jobs: 1, ..Runner::without_native(context.target(), Interrupt::listen()?) };
     let report = runner.run(&plan)?;
     if context.json {
         stdout::json(&report)?;

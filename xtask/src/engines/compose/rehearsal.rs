@@ -125,6 +125,13 @@ pub fn plan(
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use foundation::interrupt::Interrupt;
+    use runner::plan::runner::Runner;
+    use runner::plan::show::{Look, Show};
+    use runner::plan::target::{Recording, Target};
+
     use super::*;
 
     #[test]
@@ -145,8 +152,27 @@ mod tests {
             text.contains("--project-name flowship-rehearsal-1 down --remove-orphans --volumes"),
             "{text}"
         );
+        let taken_down = |plan: &Plan<Rehearse>, fails: Option<&str>| {
+            let state = tempfile::tempdir().unwrap();
+            let recording = Recording::new(fails.map(|id| (id.into(), Err("it does".to_owned()))));
+            let target =
+                Target::Recorded { state: state.path().to_owned(), recording: Arc::clone(&recording) };
+            let runner = Runner {
+                keep_going: true,
+                show: Show::to(Look::Plain, Box::new(std::io::sink())),
+                ..Runner::new(&target, Interrupt::default(), &|_, _| unreachable!("it is recorded"))
+            };
+            runner.run(plan).unwrap();
+            let actions = recording.actions();
+            let up = actions.iter().position(|action| action.starts_with("up: ")).unwrap();
+            actions[up..].iter().any(|action| action.contains(" down --remove-orphans --volumes"))
+        };
+        for fails in [None, Some("up"), Some("smoke"), Some("drain")] {
+            assert!(taken_down(&whole, fails), "{fails:?}");
+        }
         let kept = plan(&project, "A=1\n", &[], &chosen(&[Check::Edge], false, false), true);
         assert!(kept.steps.iter().all(|step| step.id.0 != "down" && step.undo.is_none()));
+        assert!(!taken_down(&kept, None) && !taken_down(&kept, Some("edge")));
         let usual = chosen(&[], false, false);
         assert_eq!(
             usual.len(),

@@ -98,7 +98,7 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
     let runner = Runner {
         // Uploads wait for the network, not for a processor.
         jobs: cores().max(4),
-        ..Runner::new(context.state(), interrupt.clone(), &native)
+        ..Runner::new(context.target(), interrupt.clone(), &native)
     };
     let report = runner.run(&plan)?;
     conclude(context, &remote, &report, &runner.show)?;

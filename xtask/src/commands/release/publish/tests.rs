@@ -17,6 +17,7 @@ use runner::plan::report::{Status, StepReport};
 use runner::plan::runner::Runner;
 use runner::plan::show::{Look, Show};
 use runner::plan::step::{Plan, Step, StepId};
+use runner::plan::target::Target;
 use shipping::forge::registry::Image;
 use shipping::forge::remote::{Asset, Check, Draft, Place, Public, Refs, Release, Remote};
 
@@ -134,10 +135,10 @@ fn run(remote: &Memory, folder: &Path, plan: Plan<PublishRelease>, id: &str) -> 
     }
     let acts = Acts { root: folder, remote, branch: "main" };
     let native = |action: &PublishRelease, step: &StepContext| acts.perform(action, step);
-    let state = folder.join("state");
+    let target = Target::Here { state: folder.join("state") };
     let runner = Runner {
         show: Show::to(Look::Plain, Box::new(std::io::sink())),
-        ..Runner::new(&state, Interrupt::default(), &native)
+        ..Runner::new(&target, Interrupt::default(), &native)
     };
     let report = runner.run(&Plan { steps: vec![one], ..plan }).unwrap();
     report.steps.into_iter().next().unwrap()

@@ -105,8 +105,7 @@ fn difference(artifact: &Artifact, observed: &Observed) -> Option<Difference> {
     };
     if file.contents != artifact.contents && ends_unified(&file.contents) == artifact.contents {
         let diff = format!(
-            "{}: lines end in CR LF or CR; expected LF. `git config core.autocrlf` and the editor's settings say who \
-             changes them\n",
+            "{}: lines end in CR LF or CR; expected LF. Check `git config core.autocrlf` and your editor's settings\n",
             artifact.path
         );
         return Some(Difference { path: artifact.path.clone(), state: State::LineEnds, diff });
@@ -124,7 +123,7 @@ fn difference(artifact: &Artifact, observed: &Observed) -> Option<Difference> {
     file.executable.then(|| Difference {
         path: artifact.path.clone(),
         state: State::Mode,
-        diff: format!("{}: executable; expected a file that is not\n", artifact.path),
+        diff: format!("{}: is executable; expected a file that is not\n", artifact.path),
     })
 }
 

@@ -16,7 +16,7 @@ use foundation::stdout;
 /// The name under which `--install` takes the npm modules.
 const MODULES: &str = "modules";
 
-const OF_ITSELF: &str = "cargo xtask doctor --install, or by itself on first need";
+const OF_ITSELF: &str = "cargo xtask doctor --install, or automatically on first use";
 
 /// What is known of one program.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -100,7 +100,7 @@ fn chosen(names: &[String]) -> Result<(Vec<Tool>, bool)> {
     for name in names.iter().filter(|name| !known().any(|known| known == *name)) {
         let nearest = closest(name, known());
         problems.push(format!(
-            "--install {name}: not a pinned program; did you mean {}? Known are {}",
+            "--install {name}: not a pinned program; did you mean {}? The pinned programs are {}",
             nearest.unwrap_or(MODULES),
             known().collect::<Vec<_>>().join(", ")
         ));
@@ -181,7 +181,7 @@ fn finding(toolbox: &Toolbox, tool: Tool) -> Result<Finding> {
 
 fn reinstall(how: &str, name: &str) -> String {
     format!(
-        "{how}; it is not run. `cargo xtask doctor --install {name}` installs it again, as does whatever needs it"
+        "{how}; it is not used. `cargo xtask doctor --install {name}`, or any command that needs it, installs it again"
     )
 }
 

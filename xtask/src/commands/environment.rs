@@ -93,7 +93,7 @@ fn check(context: &Context, known: &[KnownService]) -> Result<()> {
         return Err(Refused(site::listing(&problems)).into());
     }
     if !context.json {
-        stdout::text(&format!("{} environments are good\n", files.len()))?;
+        stdout::text(&format!("no problems in {} environments\n", files.len()))?;
     }
     Ok(())
 }

@@ -38,7 +38,7 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
     let part = model.find(value).map_err(|near| {
         let near = near.map_or_else(String::new, |near| format!("; the nearest is {near}"));
         refused(format!(
-            "{value}: the platform has no such value{near} (`cargo xtask impact --list` lists all)"
+            "{value}: the platform has no such value{near} (`cargo xtask impact --list` lists them)"
         ))
     })?;
     let impacts = impact(&model, part);
@@ -46,7 +46,7 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
         return stdout::json(&impacts);
     }
     if impacts.is_empty() {
-        return stdout::text(&format!("{} is empty: nothing of it can be left out\n", part.address));
+        return stdout::text(&format!("{} is empty, so nothing can be removed from it\n", part.address));
     }
     stdout::text(&impacts.iter().map(|impact| shown(context, impact)).collect::<String>())
 }
@@ -82,7 +82,7 @@ fn shown(context: &Context, impact: &Impact) -> String {
         out += &format!("  {path:width$}  {removed:>5} {added:>5}  {family}{effect}\n");
     }
     for family in &impact.relied_on_by {
-        out += &format!("  the family {family} makes nothing without it\n");
+        out += &format!("  the family {family} generates nothing without it\n");
     }
     out
 }

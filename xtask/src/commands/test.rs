@@ -139,7 +139,7 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
         End::Exited(_) if !counts.empty.is_empty() => {
             bail!("no test in {}: expected a call of test() from node:test", counts.empty.join(", "))
         }
-        End::Exited(_) if counts.passed == 0 => bail!("no test passed: all were skipped"),
+        End::Exited(_) if counts.passed == 0 => bail!("no test ran: all were skipped"),
         End::Exited(_) => Ok(()),
     }
 }

@@ -129,7 +129,7 @@ pub fn find(
         let text = fs::read_to_string(context.path(wanted.dockerfile)).unwrap_or_default();
         let found = if lock.stand_ins.is_empty() { Ok(vec![]) } else { build::substituted(&text, &lock) };
         let found = found.unwrap_or_else(|more| {
-            let remedy = "`cargo xtask image bases --from-packages` makes and locks them";
+            let remedy = "run `cargo xtask image bases --from-packages`";
             problems.extend(more.iter().map(|one| format!("{}: {one}; {remedy}", wanted.dockerfile)));
             vec![]
         });

@@ -79,7 +79,7 @@ fn the_commands_of_a_job_run_as_they_are_written() {
     assert_eq!(tree.calls(), [format!("{command} (CI=true BASE=none)")]);
     assert!(written("ci.yml").contains(&format!("run: {command}\n")));
     let table = text(&output.stdout);
-    assert!(table.contains("left out: it is the action actions/checkout, which only GitHub runs"), "{table}");
+    assert!(table.contains("skipped: it is the action actions/checkout, which only GitHub runs"), "{table}");
     assert!(
         table.lines().any(|line| line.starts_with("Run the gates ") && line.contains("passed")),
         "{table}"
@@ -119,11 +119,11 @@ fn a_failure_ends_the_job_but_for_what_always_runs() {
     let table = text(&output.stdout);
     let row = |name: &str| table.lines().find(|line| line.starts_with(name)).unwrap_or_default().to_owned();
     // The engine of a machine that is not thrown away afterwards is somebody's.
-    assert!(row("Start an engine").contains("left out: only GitHub knows MACHINE"), "{table}");
+    assert!(row("Start an engine").contains("skipped: only GitHub knows MACHINE"), "{table}");
     assert!(row("Run the gates").contains("FAILED"), "{table}");
     assert!(row("Own what root has made").contains("passed"), "{table}");
     assert!(
-        text(&output.stderr).contains("to do: run it alone: sudo --preserve-env"),
+        text(&output.stderr).contains("to do: run only this step: sudo --preserve-env"),
         "{}",
         text(&output.stderr)
     );
@@ -136,7 +136,7 @@ fn a_dry_run_shows_the_commands_and_runs_none() {
     assert!(output.status.success());
     let shown = text(&output.stdout);
     for expected in
-        ["cargo xtask ci --group rust --keep-going --require-all", "left out: Check out: it is the action"]
+        ["cargo xtask ci --group rust --keep-going --require-all", "skipped: Check out: it is the action"]
     {
         assert!(shown.contains(expected), "{shown}");
     }
@@ -148,7 +148,7 @@ fn a_dry_run_shows_the_commands_and_runs_none() {
 fn a_job_that_is_none_or_runs_nothing_is_refused() {
     let tree = Tree::new();
     for (arguments, expected) in [
-        (&["--as-workflow", "rusty"][..], "no job of a workflow is called rusty; did you mean rust?"),
+        (&["--as-workflow", "rusty"][..], "unknown workflow job rusty; did you mean rust?"),
         (&["--as-workflow", "ci/rst"], "did you mean ci/rust?"),
         (&["--as-workflow", "required"], "no step of ci/required can run here:"),
         (&["--as-workflow", "rust", "format"], "cannot be used with"),

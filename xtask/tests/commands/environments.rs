@@ -119,7 +119,7 @@ fn what_has_no_effect_yet_is_said_where_it_is_set() {
                  ops/environments/dev.toml:9: warning: [not-yet] objectives.rto_seconds: nothing reads it\n";
     let check = run(root.path(), &["environment", "check"]);
     assert!(check.status.success(), "{}", stderr(&check));
-    assert_eq!(stdout(&check), "2 environments are good\n");
+    assert_eq!(stdout(&check), "no problems in 2 environments\n");
     let of_file = "ops/environments/k.toml:1: warning: [not-yet] the whole file: no command brings up an environment on Kubernetes; it \
                    is checked only\n";
     assert_eq!(stderr(&check), format!("{notes}{of_file}"));

@@ -47,7 +47,7 @@ fn good_flows_pass() {
     let root = tree(FLOWS);
     let output = check(root.path(), &[]);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    assert_eq!(output.stdout, b"the flows are good\n");
+    assert_eq!(output.stdout, b"no problems in the flows\n");
 }
 
 #[test]
@@ -110,7 +110,7 @@ fn a_warning_is_shown_and_refuses_nothing() {
         text.starts_with("flows/flows.json:4: warning: [may-end] node \"switch\" (work) on \"API\": "),
         "{text}"
     );
-    assert!(text.ends_with("\nthe flows are good\n"), "{text}");
+    assert!(text.ends_with("\nno problems in the flows\n"), "{text}");
     assert_eq!(output.stderr, b"1 warning in the flows\n");
 
     let output = check(root.path(), &["--json"]);
@@ -162,8 +162,8 @@ fn flows_of_anybody_are_judged_where_there_is_no_tree() {
         r#"{"http in": {}, "sql-query": {}, "flowship-postgres": {}, "catch": {}, "http response": {}}"#,
     );
 
-    assert_eq!(here(&["good.json"], ""), (0, "the flows are good\n".to_owned()));
-    assert_eq!(here(&["-"], &good), (0, "the flows are good\n".to_owned()));
+    assert_eq!(here(&["good.json"], ""), (0, "no problems in the flows\n".to_owned()));
+    assert_eq!(here(&["-"], &good), (0, "no problems in the flows\n".to_owned()));
     let (code, told) = here(&["good.json", "bad.json"], "");
     assert_eq!(code, 1, "{told}");
     assert!(
@@ -172,12 +172,12 @@ fn flows_of_anybody_are_judged_where_there_is_no_tree() {
         "{told}"
     );
     let (code, told) = here(&["-"], "[1]");
-    assert!(code == 1 && told.starts_with("-:1: [shape] element 0 is no node"), "{code} {told}");
+    assert!(code == 1 && told.starts_with("-:1: [shape] element 0 is not a node"), "{code} {told}");
     let (code, told) = here(&["unknown.json"], "");
     assert!(code == 0 && told.contains("warning: [unknown-type] node \"sql-query\" (work)"), "{code} {told}");
     assert_eq!(
         here(&["unknown.json", "--catalogue", "types.json"], ""),
-        (0, "the flows are good\n".to_owned())
+        (0, "no problems in the flows\n".to_owned())
     );
     assert!(
         !folder.path().join(".flowship").exists() && !folder.path().join("target").exists(),
@@ -263,7 +263,8 @@ fn code_is_judged_by_the_engines_that_run_it() {
     for line in [
         "theirs.json:3: [code] node \"f\" (f) on \"Tab\": its func does not parse as the code of a function at line 2, column 11: \
          Unexpected token ';'; ",
-        "theirs.json:4: [jsonata] node \"change\" (c) on \"Tab\": its rules[0].to is no JSONata expression at line 2, column 3: ",
+        "theirs.json:4: [jsonata] node \"change\" (c) on \"Tab\": its rules[0].to is not a JSONata expression at line \
+         2, column 3: ",
     ] {
         assert!(told.lines().any(|told| told.starts_with(line)), "{line}\n{told}");
     }
@@ -375,7 +376,7 @@ fn what_the_guide_adds_to_the_flows_is_good() {
     let fallback = wires.pop().unwrap();
     wires.extend(to_router["wires"].as_array().unwrap().iter().cloned().chain([fallback]));
     router["outputs"] = wires.len().into();
-    assert_eq!(judge(&flows), "the flows are good\n");
+    assert_eq!(judge(&flows), "no problems in the flows\n");
     let tool = flows.iter_mut().find(|node| node["id"] == "review-count").unwrap();
     tool["wires"] = serde_json::json!([["review-axe"]]);
     assert!(judge(&flows).contains("output 1 is wired to review-axe"));

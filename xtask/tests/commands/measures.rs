@@ -138,8 +138,8 @@ fn a_room_under_its_threshold_fails_and_is_not_recorded() {
             &output,
             1,
             &[
-                "xtask/src/plan: 69.0 % of its lines ran, its threshold is 70.0 %: test more of it",
-                "xtask/src/new: 39.0 % of its lines ran, its threshold is 40.0 %",
+                "xtask/src/plan: 69.0 % of its lines ran, the minimum is 70.0 %: add tests",
+                "xtask/src/new: 39.0 % of its lines ran, the minimum is 40.0 %",
                 "the thresholds stand in ops/ci/coverage.toml",
             ],
         );
@@ -157,13 +157,13 @@ fn a_report_that_tells_nothing_fails() {
     fails(&tree.coverage(&[]), 1, &["report.lcov: No such file", "expected an lcov report"]);
     for empty in ["", "TN:\nSF:xtask/src/plan/a.rs\nend_of_record\n"] {
         tree.write("report.lcov", empty);
-        fails(&tree.coverage(&[]), 1, &["the report has no line: no test ran, or nothing was instrumented"]);
+        fails(&tree.coverage(&[]), 1, &["the report has no lines: no test ran, or nothing was instrumented"]);
         fails(&tree.coverage(&["--record"]), 1, &["the report has no line"]);
     }
     tree.write("report.lcov", "SF:xtask/src/plan/a.rs\nDA:1,1\n");
-    fails(&tree.coverage(&[]), 1, &["the record of xtask/src/plan/a.rs has no end: the report was cut off"]);
+    fails(&tree.coverage(&[]), 1, &["the record of xtask/src/plan/a.rs has no end; the report is cut off"]);
     tree.report(&[("xtask/src/site/b.rs", 100)]);
-    fails(&tree.coverage(&[]), 1, &["xtask/src/plan: has no line in the report"]);
+    fails(&tree.coverage(&[]), 1, &["xtask/src/plan: has no lines in the report"]);
 }
 
 #[test]
@@ -223,7 +223,7 @@ fn a_crate_is_measured() {
             .unwrap()
     };
     let output = measure();
-    fails(&output, 1, &["src: 66.7 % of its lines ran, its threshold is 70.0 %"]);
+    fails(&output, 1, &["src: 66.7 % of its lines ran, the minimum is 70.0 %"]);
     tree.write("src/lib.rs", &source.replace("run(2), 4", "run(2) + never(2), 10"));
     passes(&measure());
     tree.write("src/lib.rs", &source.replace("run(2), 4", "run(2), 5"));
@@ -362,8 +362,8 @@ fn a_launcher_that_takes_more_than_its_share_fails() {
         &measure("0.4"),
         1,
         &[
-            "of the requests a second that bare Node-RED answers, the threshold is 0.40",
-            "of the requests a second of processor time that bare Node-RED answers",
+            "of bare Node-RED's requests per second; the minimum is 0.40",
+            "of bare Node-RED's requests per second of processor time",
             "the thresholds stand in ops/ci/requests.toml",
         ],
     );

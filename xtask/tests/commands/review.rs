@@ -68,7 +68,8 @@ fn why_names_the_values_and_where_they_stand() {
     assert!(output.status.success(), "{}", text(&output.stderr));
     let shown = text(&output.stdout).split_whitespace().collect::<Vec<_>>().join(" ");
     for expected in [
-        "written by the family reference (xtask/src/artifacts/reference.rs); the line is gone or another",
+        "written by the family reference (xtask/src/artifacts/reference.rs); without it, the line disappears or \
+         changes",
         "service/node-red without it xtask/src/platform/node_red.rs",
         "port/node-red.ops/number when it changes xtask/src/platform/node_red.rs",
         "edge/prometheus->node-red.ops without it xtask/src/platform/prometheus.rs",
@@ -139,7 +140,7 @@ fn why_shows_a_whole_file_with_what_makes_each_line() {
 fn why_says_when_no_value_makes_a_line() {
     let output = run(repository(), &["why", "flows/settings.js:1"]);
     let expected = "written by the family node-red-settings itself (xtask/src/artifacts/node_red_settings.rs), \
-                    whatever the platform is\n";
+                    for any platform\n";
     assert!(text(&output.stdout).ends_with(expected), "{}", text(&output.stdout));
     assert_eq!(
         json(&run(repository(), &["why", "--json", "flows/settings.js:1"]))["causes"],
@@ -168,10 +169,10 @@ fn why_tells_of_a_listed_file_what_makes_it_be_there() {
 #[test]
 fn why_refuses_what_it_cannot_answer() {
     for (place, expected) in [
-        ("docs/reference/port.md:3", "is no generated file; did you mean docs/reference/ports.md?"),
-        ("Cargo.toml:3", "Cargo.toml is written by hand; no family makes it"),
+        ("docs/reference/port.md:3", "is not a generated file; did you mean docs/reference/ports.md?"),
+        ("Cargo.toml:3", "Cargo.toml is written by hand, not generated"),
         ("docs/reference/ports.md:3000", "docs/reference/ports.md:3000: the file has "),
-        ("docs/reference/port.md", "is no generated file; did you mean docs/reference/ports.md?"),
+        ("docs/reference/port.md", "is not a generated file; did you mean docs/reference/ports.md?"),
         ("ops/generated.sha256", "expected FILE:LINE"),
         ("docs/reference/ports.md:0", "expected FILE:LINE"),
         ("docs/reference/ports.md:x", "expected FILE:LINE"),
@@ -188,7 +189,7 @@ fn why_does_not_explain_a_file_that_is_another() {
     let root = tree(|_| ());
     let output = run(root.path(), &["why", "docs/reference/platform.json:5"]);
     assert_eq!(output.status.code(), Some(2));
-    assert!(text(&output.stderr).contains("is not what the platform says"), "{}", text(&output.stderr));
+    assert!(text(&output.stderr).contains("is out of date, so its lines differ"), "{}", text(&output.stderr));
     let output = run(root.path(), &["why", "docs/reference/ports.md:9"]);
     assert!(
         output.status.success(),
@@ -223,7 +224,7 @@ fn impact_refuses_unknown_values_with_the_nearest() {
         ("postgers", "; the nearest is service/postgres ("),
         ("gate/flow", "; the nearest is gate/flows ("),
         ("redis", "redis: the platform has no such value; the nearest is service/"),
-        ("%%%%", "%%%%: the platform has no such value (`cargo xtask impact --list` lists all)"),
+        ("%%%%", "%%%%: the platform has no such value (`cargo xtask impact --list` lists them)"),
     ] {
         let output = run(repository(), &["impact", value]);
         assert_eq!(output.status.code(), Some(2), "{value}");

@@ -110,10 +110,10 @@ fn everything_runs_where_the_change_cannot_be_told() {
     git(shallow.path(), &["clone", "--quiet", "--depth=1", &from, "clone"]);
     let nowhere = tempfile::tempdir().unwrap();
     for (root, since, reason) in [
-        (root.path(), "", "no revision to compare with"),
-        (root.path(), "nosuch", "what has changed since nosuch cannot be told"),
-        (&shallow.path().join("clone"), "origin/main", "cannot be told"),
-        (nowhere.path(), "main", "cannot be told"),
+        (root.path(), "", "nothing to compare with"),
+        (root.path(), "nosuch", "cannot determine what has changed since nosuch"),
+        (&shallow.path().join("clone"), "origin/main", "cannot determine what has changed"),
+        (nowhere.path(), "main", "cannot determine what has changed"),
     ] {
         let (wanted, all, shown) = selected(root, since);
         assert_eq!(wanted, all, "{since}");
@@ -128,8 +128,8 @@ fn what_makes_no_sense_is_refused() {
         (&["--list", "--changed-since=--help"][..], "expected a commit, a branch or a tag"),
         (&["--list", "--changed-since", "main", "--outputs", "/no/such/file"], "--outputs /no/such/file"),
         (&["--changed-since", "main"], "--list"),
-        (&["--group", "surces"], "no group is called surces; did you mean sources?"),
-        (&["--list", "--group", "zebra"], "no group is called zebra\nthe groups are sources, "),
+        (&["--group", "surces"], "unknown group surces; did you mean sources?"),
+        (&["--list", "--group", "zebra"], "unknown group zebra\nthe groups are sources, "),
     ] {
         let output = ci(root.path(), arguments);
         assert_eq!(output.status.code(), Some(2), "{arguments:?}");

@@ -158,7 +158,7 @@ fn secrets_in_history_fails_on_a_secret_that_was_removed_again() {
         "deep/settings.env:2: github-pat: Uncovered a GitHub Personal Access Token, potentially leading to unauthorized repository access and sensitive content exposure. (commit {}",
         &planted[..12]
     );
-    run.expect(1, &[&place, "1 secret. Who has a copy of the repository has it: revoke it"]);
+    run.expect(1, &[&place, "1 secret. Everybody with a copy of the repository has it: revoke it"]);
 
     let sarif = fs::read_to_string(tree.path("target/xtask/sarif/secrets-in-history.sarif")).unwrap();
     let log: Value = serde_json::from_str(&sarif).unwrap();
@@ -269,7 +269,7 @@ fn a_shallow_clone_or_no_repository_is_no_clean_history() {
     check(&["check", "secrets"]).expect(1, &["a.env:2: github-pat"]);
 
     fs::remove_dir_all(clone.join(".git")).unwrap();
-    check(&["check", "secrets"]).expect(2, &["there is no history to look through"]);
+    check(&["check", "secrets"]).expect(2, &["there is no history to search"]);
 }
 
 #[test]
@@ -296,7 +296,7 @@ fn an_allowance_covers_one_value_with_a_reason_and_must_be_used() {
     let clean = Tree::new();
     let allowances = fs::read(tree.path("ops/ci/secrets-in-history.toml")).unwrap();
     fs::write(clean.path("ops/ci/secrets-in-history.toml"), allowances).unwrap();
-    clean.run(&["check", "secrets"]).expect(1, &["github-pat in a.env allows nothing any more: remove it"]);
+    clean.run(&["check", "secrets"]).expect(1, &["github-pat in a.env matches nothing any more: remove it"]);
 }
 
 const ALLOWED: &str = "allow = [\"MIT\", \"Apache-2.0\"]\n";
@@ -342,7 +342,7 @@ fn allowed_licences_pass() {
     // Data of a test, by which nobody installs.
     tree.write("xtask/tests/planted/package-lock.json", "{}");
     tree.run(&["check", "licences"])
-        .expect(0, &["every licence is allowed", "looked at 2 crates and 2 npm packages of production"]);
+        .expect(0, &["every licence is allowed", "checked 2 crates and 2 production npm packages"]);
     let (row, run) = tree.gate("licences");
     assert_eq!(row["result"], "passed", "{run:?}");
 }
@@ -470,9 +470,9 @@ fn audited(tree: &Tree, database: &Path) -> Run {
 fn advisories_fails_on_a_vulnerable_or_unmaintained_crate() {
     let (tree, folder) = with_database("1.2.3");
     let both = [
-        "Cargo.lock:4: [RUSTSEC-2020-9001] planted 1.2.3: vulnerable: Planted fault; mended in >=1.3.0",
-        "Cargo.lock:4: [RUSTSEC-2020-9002] planted 1.2.3: unmaintained: Planted fault; no version mends it",
-        "looked at 1 crates by 3 advisories, the newest 0 days old",
+        "Cargo.lock:4: [RUSTSEC-2020-9001] planted 1.2.3: vulnerable: Planted fault; fixed in >=1.3.0",
+        "Cargo.lock:4: [RUSTSEC-2020-9002] planted 1.2.3: unmaintained: Planted fault; no version fixes it",
+        "checked 1 crates against 3 advisories, the newest 0 days old",
     ];
     audited(&tree, &folder).expect(1, &both);
     let sarif = fs::read_to_string(tree.path("target/xtask/sarif/advisories.sarif")).unwrap();
@@ -511,7 +511,7 @@ fn a_tolerated_advisory_fails_again_after_its_last_day_and_settings_elsewhere_hi
         tree.write("ops/ci/advisories.toml", &text);
     };
     tolerate("2999-12-31");
-    audited(&tree, &folder).expect(0, &["no advisory against any crate"]);
+    audited(&tree, &folder).expect(0, &["no advisories for any crate"]);
     tolerate("2020-12-31");
     audited(&tree, &folder).expect(1, &["RUSTSEC-2020-9001", "it was tolerated until 2020-12-31"]);
     advisory_policy(&tree);
@@ -581,7 +581,7 @@ fn the_database_is_fetched_kept_for_a_day_and_its_absence_is_told() {
     published_at(&mut tree.xtask(&gate), cache.path(), &nowhere)
         .expect(0, &["advisories", "not run: no advisory database"]);
     let all = ["ci", "advisories", "--require-all"];
-    published_at(&mut tree.xtask(&all), cache.path(), &nowhere).expect(1, &["every gate has to be run"]);
+    published_at(&mut tree.xtask(&all), cache.path(), &nowhere).expect(1, &["every gate must run"]);
     let but = ["ci", "advisories", "--require-all", "--may-lack", "advisory-database"];
     published_at(&mut tree.xtask(&but), cache.path(), &nowhere).expect(0, &["not run: no advisory database"]);
 
@@ -717,10 +717,8 @@ fn npm_advisories_fails_on_a_vulnerable_package_and_passes_without() {
     let sarif = fs::read_to_string(tree.path("target/xtask/sarif/npm-advisories.sarif")).unwrap();
     assert!(sarif.contains("\"GHSA-planted\""), "{sarif}");
     let mended = with_npm_lock("1.3.0");
-    asking(&mended, &["check", "npm-advisories"], &knows).expect(
-        0,
-        &["no advisory against any npm package of production", "asked about flows/package-lock.json"],
-    );
+    asking(&mended, &["check", "npm-advisories"], &knows)
+        .expect(0, &["no advisories for any production npm package", "asked about flows/package-lock.json"]);
     fs::remove_file(mended.path("flows/package-lock.json")).unwrap();
     asking(&mended, &["check", "npm-advisories"], &knows).expect(1, &["there is no package-lock.json"]);
 }
@@ -729,7 +727,7 @@ fn npm_advisories_fails_on_a_vulnerable_package_and_passes_without() {
 fn a_registry_that_answers_no_audits_is_told_apart_from_good_news() {
     let tree = with_npm_lock("1.2.3");
     for (answer, why) in [
-        (Registry::Refuses, "the registry answers no audits: 405 Method Not Allowed"),
+        (Registry::Refuses, "the registry does not answer audits: 405 Method Not Allowed"),
         (
             Registry::KnowsNothing,
             "knows of no advisory against minimist 0.0.8, so that its silence tells nothing",

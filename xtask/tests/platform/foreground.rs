@@ -64,7 +64,7 @@ fn taken_down_by_another_command(checkout: &Checkout) {
     watching.await_line(0, &["stop", "Ctrl-C"]);
     checkout.done(&["down"]);
     assert_eq!(watching.code(), Some(0), "{:#?}", watching.printed());
-    watching.await_line(0, &["another command took it down"]);
+    watching.await_line(0, &["another command stopped it"]);
     checkout.nothing_runs();
 }
 

@@ -116,7 +116,7 @@ impl Policy {
         let policy: Self = toml::from_str(text).map_err(|error| error.to_string())?;
         for one in &policy.tolerated {
             if one.reason.split_whitespace().count() < 3 {
-                return Err(format!("{}: reason must say why it can be borne", one.id));
+                return Err(format!("{}: reason must say why it can be tolerated", one.id));
             }
             if one.until.date.is_none() || one.until.time.is_some() {
                 return Err(format!("{}: until must be a day, such as 2027-01-31", one.id));
@@ -212,10 +212,10 @@ fn of_crate(kind: &str, weight: Weight, one: &Reported, lock: &str, file: &str) 
     let Locked { name, version } = &one.package;
     let patched = one.versions.as_ref().map(|versions| versions.patched.join(" or ")).unwrap_or_default();
     let mended =
-        if patched.is_empty() { "no version mends it".to_owned() } else { format!("mended in {patched}") };
+        if patched.is_empty() { "no version fixes it".to_owned() } else { format!("fixed in {patched}") };
     let (id, what) = match &one.advisory {
         Some(Advisory { id, title }) => (id.clone(), format!("{kind}: {title}; {mended}")),
-        None => (kind.to_owned(), "its makers withdrew this version".to_owned()),
+        None => (kind.to_owned(), "this version was withdrawn".to_owned()),
     };
     let start = format!("name = \"{name}\"\nversion = \"{version}\"");
     let line = lock.find(&start).map_or(1, |at| lock[..at].matches('\n').count() + 1);
@@ -228,11 +228,11 @@ fn of_crate(kind: &str, weight: Weight, one: &Reported, lock: &str, file: &str) 
 /// In a few words, why it is no report: the registry's own answer where there is one.
 pub fn npm_findings(report: &[u8], policy: &Policy, lock: &str, file: &str) -> Result<Vec<Problem>, String> {
     let value: Value =
-        serde_json::from_slice(report).map_err(|error| format!("npm's report is not understood: {error}"))?;
+        serde_json::from_slice(report).map_err(|error| format!("npm's report cannot be read: {error}"))?;
     let Some(vulnerable) = value["vulnerabilities"].as_object() else {
         let said =
             value["message"].as_str().or(value["error"]["summary"].as_str()).unwrap_or("it says nothing");
-        return Err(format!("the registry answers no audits: {said}"));
+        return Err(format!("the registry does not answer audits: {said}"));
     };
     let mut findings = Vec::new();
     for (name, one) in vulnerable {
@@ -251,7 +251,7 @@ pub fn npm_findings(report: &[u8], policy: &Policy, lock: &str, file: &str) -> R
         }
         let counted = one["via"].as_array().is_some_and(|via| !via.is_empty());
         if !counted {
-            return Err(format!("npm's report names {name} and no reason"));
+            return Err(format!("npm's report names {name} without a reason"));
         }
     }
     Ok(findings)
@@ -331,10 +331,10 @@ mod tests {
         assert_eq!(
             lines(POLICY, "2026-11-24"),
             [
-                "Cargo.lock:4: [RUSTSEC-1] a 1.0.0: vulnerable: T; mended in >=1.1",
-                "Cargo.lock:4: [RUSTSEC-3] a 1.0.0: something-new: T; no version mends it",
-                "Cargo.lock:4: warning: [RUSTSEC-2] a 1.0.0: unmaintained: T; no version mends it",
-                "Cargo.lock:4: [yanked] a 1.0.0: its makers withdrew this version",
+                "Cargo.lock:4: [RUSTSEC-1] a 1.0.0: vulnerable: T; fixed in >=1.1",
+                "Cargo.lock:4: [RUSTSEC-3] a 1.0.0: something-new: T; no version fixes it",
+                "Cargo.lock:4: warning: [RUSTSEC-2] a 1.0.0: unmaintained: T; no version fixes it",
+                "Cargo.lock:4: [yanked] a 1.0.0: this version was withdrawn",
             ]
         );
     }
@@ -396,10 +396,10 @@ mod tests {
         for (report, part) in [
             (
                 json!({ "message": "405 Method Not Allowed", "statusCode": 405 }),
-                "answers no audits: 405 Method",
+                "does not answer audits: 405 Method",
             ),
             (json!({}), "it says nothing"),
-            (json!({ "vulnerabilities": { "a": { "via": [] } } }), "no reason"),
+            (json!({ "vulnerabilities": { "a": { "via": [] } } }), "without a reason"),
         ] {
             let told = npm_findings(report.to_string().as_bytes(), &policy, lock, "l.json").unwrap_err();
             assert!(told.contains(part), "{told}");

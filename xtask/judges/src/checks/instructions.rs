@@ -108,7 +108,7 @@ pub fn judge(
     for gone in
         of_compiler.into_iter().flat_map(BTreeMap::keys).filter(|work| !known.contains(&work.as_str()))
     {
-        problems.push(format!("{gone}: recorded, and no hot path is called so: {RECORD}"));
+        problems.push(format!("{gone}: recorded, but there is no such hot path: {RECORD}"));
     }
     let row = |count: &Count| {
         let each = if count.units == 0 { 0.0 } else { count.instructions as f64 / count.units as f64 };
@@ -117,8 +117,8 @@ pub fn judge(
         let problem = match (percent, before) {
             _ if count.instructions == 0 || count.units == 0 => Some("nothing was counted".to_owned()),
             (Some(percent), Some(before)) if percent.is_nan() || percent > growth.0 => Some(format!(
-                "{each:.2} instructions a {}, {percent:.1} % more than the recorded {before:.2}, at most {:.1} % are \
-                 allowed: make it cheaper, or say in the commit why it has to cost more, with {RECORD}",
+                "{each:.2} instructions per {}, {percent:.1} % more than the recorded {before:.2}; at most {:.1} % are \
+                 allowed: make it cheaper, or explain in the commit why it has to cost more, and run {RECORD}",
                 count.unit, growth.0
             )),
             (None, _) if of_compiler.is_some() => Some(format!("no figure is recorded: {RECORD}")),
@@ -167,7 +167,7 @@ mod tests {
         let found = judged(110_000, &[(COMPILER, "flows", 1000.0)]);
         assert!(
             found[0].starts_with(
-                "1100.00 instructions a byte, 10.0 % more than the recorded 1000.00, at most 5.0 %"
+                "1100.00 instructions per byte, 10.0 % more than the recorded 1000.00; at most 5.0 %"
             ),
             "{found:?}"
         );
@@ -187,7 +187,7 @@ mod tests {
             assert!(found.len() == 1 && found[0].starts_with(expected), "{found:?}");
         }
         let gone = judged(100_000, &[(COMPILER, "flows", 1000.0), (COMPILER, "flow", 1.0)]);
-        assert!(gone[0].starts_with("flow: recorded, and no hot path is called so"), "{gone:?}");
+        assert!(gone[0].starts_with("flow: recorded, but there is no such hot path"), "{gone:?}");
         assert_eq!(judged(0, &[(COMPILER, "flows", 1000.0)]), ["nothing was counted"]);
         assert!(!judged(100_000, &[(COMPILER, "flows", 0.0)]).is_empty(), "infinitely more");
     }

@@ -94,7 +94,7 @@ impl Policy {
         };
         let said = |what: &str, name: &str| {
             if what.split_whitespace().count() < 3 {
-                return Err(format!("{name}: say why in some words, not \"{what}\""));
+                return Err(format!("{name}: give a reason in words, not \"{what}\""));
             }
             Ok(())
         };
@@ -326,7 +326,7 @@ mod tests {
             ("allow = []\nmore = 1", "unknown field"),
             (
                 "allow = []\n[[exception]]\nkind = \"npm\"\nname = \"a\"\nlicence = \"MIT\"\nreason = \"ok\"",
-                "say why",
+                "give a reason",
             ),
         ] {
             let told = Policy::read(text).unwrap_err();

@@ -97,20 +97,20 @@ pub fn judge(rounds: &[Round], wanted: &Wanted) -> Judgement {
     let silent = |answered: Answered| answered.requests == 0 || answered.processor == 0;
     let problems = if rounds.is_empty() || rounds.iter().any(|round| silent(round.bare) || silent(round.ours))
     {
-        vec!["a server answered nothing or took no time: nothing is proven".to_owned()]
+        vec!["a server answered nothing or took no time, so there is no result".to_owned()]
     } else {
         let too_slow = |what: &str, share: f64, wanted: Share| {
             (share < wanted.0).then(|| {
                 format!(
-                    "{share:.2} of the requests {what} that bare Node-RED answers, the threshold is {:.2}: look at what \
-                     the launcher does for each message",
+                    "{share:.2} of bare Node-RED's requests {what}; the minimum is {:.2}: look at what the launcher \
+                     does for each message",
                     wanted.0
                 )
             })
         };
         [
-            too_slow("a second", share, wanted.share),
-            too_slow("a second of processor time", processor_share, wanted.processor_share),
+            too_slow("per second", share, wanted.share),
+            too_slow("per second of processor time", processor_share, wanted.processor_share),
         ]
         .into_iter()
         .flatten()
@@ -171,14 +171,14 @@ mod tests {
         let waits = judged(&[(1000, 490), (1000, 800), (1000, 400)], 1.0);
         assert_eq!(waits.problems.len(), 1);
         assert!(
-            waits.problems[0].starts_with("0.49 of the requests a second that bare"),
+            waits.problems[0].starts_with("0.49 of bare Node-RED's requests per second"),
             "{:?}",
             waits.problems
         );
         let works = judged(&[(1000, 600), (1000, 600), (1000, 600)], 2.0);
         assert_eq!(works.problems.len(), 1);
         assert!(
-            works.problems[0].starts_with("0.50 of the requests a second of processor time"),
+            works.problems[0].starts_with("0.50 of bare Node-RED's requests per second of processor time"),
             "{:?}",
             works.problems
         );
@@ -190,7 +190,7 @@ mod tests {
             let problems = judged(rounds, 1.0).problems;
             assert_eq!(
                 problems,
-                ["a server answered nothing or took no time: nothing is proven"],
+                ["a server answered nothing or took no time, so there is no result"],
                 "{rounds:?}"
             );
         }

@@ -63,7 +63,7 @@ pub enum Status {
     Failed,
     /// It was under way when the run was interrupted.
     Interrupted,
-    /// Something it needs failed, or the run ended before it.
+    /// Something it needs failed, or the run ended before this gate.
     NotStarted,
 }
 

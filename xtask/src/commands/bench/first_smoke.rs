@@ -28,7 +28,7 @@ pub fn measure(context: &Context, runs: usize, interrupt: &Interrupt) -> Result<
         let report = running::bring_up(context, &opened, &opened.plan(false, false), &show, interrupt)?;
         if report.outcome != Outcome::Done {
             let errors: Vec<_> = report.steps.iter().filter_map(|step| step.error.as_deref()).collect();
-            bail!("the platform does not come up: {}", errors.join("; "));
+            bail!("the platform does not start: {}", errors.join("; "));
         }
         smoke::target(&opened)?.prove(&opened.platform, interrupt).map(drop)
     };

@@ -70,27 +70,27 @@ const BENCHES: &[Bench] = &[
     },
     Bench {
         name: "warm-start",
-        what: "cargo xtask beside the bare program",
+        what: "cargo xtask compared with the bare program",
         measure: |context, options, interrupt| warm_start::measure(context, options.runs(), interrupt),
     },
     Bench {
         name: "first-smoke",
-        what: "from nothing running to five passed checks, beside bare Node-RED to its first 200",
+        what: "the start of dev until five checks pass, compared with bare Node-RED's first 200",
         measure: |context, options, interrupt| first_smoke::measure(context, options.runs(), interrupt),
     },
     Bench {
         name: "tasks",
-        what: "tasks through the whole chain, models of 0 and 2 s, one and two replicas, beside a bare pg-boss worker",
+        what: "tasks through the whole chain, models of 0 and 2 s, one and two replicas, compared with a bare pg-boss worker",
         measure: tasks::measure,
     },
     Bench {
         name: "changelog",
-        what: "the changelog of 10,000 commits, beside git-cliff",
+        what: "the changelog of 10,000 commits, compared with git-cliff",
         measure: |context, options, interrupt| changelog::measure(context, options.runs(), interrupt),
     },
     Bench {
         name: "gates",
-        what: "the quick gates by `cargo xtask ci`, beside a script and beside just with the same commands; unchanged",
+        what: "the quick gates with `cargo xtask ci`, compared with a script and with just; the same gates unchanged",
         measure: |context, options, interrupt| gates::measure(context, options.runs(), interrupt),
     },
     Bench {
@@ -100,7 +100,7 @@ const BENCHES: &[Bench] = &[
     },
     Bench {
         name: "release-archive",
-        what: "packing 1 GiB, beside tar | pigz -9 | tee >(sha256sum) and tar | gzip -9",
+        what: "packing 1 GiB, compared with tar | pigz -9 | tee >(sha256sum) and tar | gzip -9",
         measure: |context, options, interrupt| release_archive::measure(context, options.runs(), interrupt),
     },
 ];
@@ -114,10 +114,7 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
     let known: Vec<_> = BENCHES.iter().map(|bench| bench.name).collect();
     if let Some(unknown) = options.figures.iter().find(|name| !known.contains(&name.as_str())) {
         let hint = hint(unknown, known.iter().copied());
-        return Err(refused(format!(
-            "no figure is called {unknown}: expected one of {}{hint}",
-            known.join(", ")
-        )));
+        return Err(refused(format!("unknown figure {unknown}: expected one of {}{hint}", known.join(", "))));
     }
     let interrupt = Interrupt::listen()?;
     let wanted =

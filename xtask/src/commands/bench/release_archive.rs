@@ -25,7 +25,8 @@ const MOST_RUNS: usize = 3;
 
 pub fn measure(context: &Context, runs: usize, interrupt: &Interrupt) -> Result<Vec<Figure>> {
     for program in ["tar", "pigz", "gzip", "tee", "sha256sum", "bash"] {
-        which::which(program).with_context(|| format!("{program} is measured beside ours: install it"))?;
+        which::which(program)
+            .with_context(|| format!("{program} is needed for the comparison: install it"))?;
     }
     let folder =
         tempfile::tempdir_in(context.path("target")).or_else(|_| temporary::folder("flowship-bench-"))?;

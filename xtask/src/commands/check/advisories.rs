@@ -50,7 +50,7 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
     let (control, _) = audit(&toolbox, &database, CONTROL_LOCK)?;
     if !control.names(CONTROL_ADVISORY) {
         bail!(
-            "{} does not hold {CONTROL_ADVISORY}, which every whole database holds, so that its silence tells nothing",
+            "{} lacks {CONTROL_ADVISORY}, which every complete database contains, so its results mean nothing",
             database.origin
         );
     }
@@ -72,9 +72,9 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
             "findings": findings,
         }))?;
     } else {
-        let mut text = shown(&findings, "no advisory against any crate");
+        let mut text = shown(&findings, "no advisories for any crate");
         text += &format!(
-            "looked at {} crates by {} advisories, the newest {age} days old, of {} ({})\n",
+            "checked {} crates against {} advisories, the newest {age} days old, from {} ({})\n",
             report.lockfile.dependency_count,
             report.database.advisory_count,
             database.newest,
@@ -82,7 +82,7 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
         );
         if unknown > 0 {
             text += &format!(
-                "NOT known of {unknown} crates whether their makers withdrew them: cargo's index is not on this machine\n"
+                "NOT CHECKED whether {unknown} crates were withdrawn: cargo's index is not on this machine\n"
             );
         }
         stdout::text(&text)?;
@@ -90,10 +90,7 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
     if useless || age > policy.database.old_after_days {
         let limit = if useless { policy.database.useless_after_days } else { policy.database.old_after_days };
         let word = if useless { "error" } else { "warning" };
-        eprintln!(
-            "{word}: the database is older than {limit} days ({POLICY}), nothing is known of what was published since: \
-             give a newer one"
-        );
+        eprintln!("{word}: the database is older than {limit} days ({POLICY}): use a newer one");
     }
     verdict(&findings, useless)
 }
@@ -114,9 +111,7 @@ pub fn shown(findings: &[Problem], none: &str) -> String {
 pub fn verdict(findings: &[Problem], failed: bool) -> Result<()> {
     let heavy = findings.iter().any(Problem::is_error);
     if heavy {
-        eprintln!(
-            "take a version that is mended, or tolerate it for a time in {POLICY}; see docs/security.md"
-        );
+        eprintln!("update to a fixed version, or tolerate it for a time in {POLICY}; see docs/security.md");
     }
     if heavy || failed { Err(Reported.into()) } else { Ok(()) }
 }
@@ -149,7 +144,7 @@ fn audit(toolbox: &Toolbox, database: &Database, lock: &str) -> Result<(CargoRep
     .with_context(|| format!("{} cannot be run", program.display()))?;
     let said = String::from_utf8_lossy(&output.stderr);
     let report = CargoReport::read(&output.stdout)
-        .map_err(|error| anyhow::anyhow!("{TOOL} makes no report: {error}\n{}", said.trim()))?;
+        .map_err(|error| anyhow::anyhow!("{TOOL} writes no report: {error}\n{}", said.trim()))?;
     let unknown =
         said.lines().filter(|line| line.contains("couldn't check if the package is yanked")).count();
     Ok((report, unknown))

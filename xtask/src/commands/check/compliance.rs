@@ -95,7 +95,7 @@ fn chosen(names: &[String]) -> Result<Vec<Row>> {
     let problems: Vec<String> = names
         .iter()
         .filter(|name| !known.iter().any(|id| id.eq_ignore_ascii_case(name)))
-        .map(|name| format!("no row is called {name}{}", hint(name, known.iter().copied())))
+        .map(|name| format!("unknown row {name}{}", hint(name, known.iter().copied())))
         .collect();
     if !problems.is_empty() {
         return Err(refused(format!("{}\nthe rows are {}", problems.join("\n"), known.join(", "))));
@@ -179,7 +179,7 @@ fn result(verdict: &Verdict) -> &'static str {
 fn as_text(row: &Row, verdict: &Verdict) -> String {
     let Row { id, what, .. } = row;
     match verdict {
-        Verdict::Pass { seen } => format!("{id:<4} passed          {what} ({seen} looked at)\n"),
+        Verdict::Pass { seen } => format!("{id:<4} passed          {what} ({seen} checked)\n"),
         Verdict::NotApplicable(reason) => format!("{id:<4} not applicable  {reason}: {what}\n"),
         Verdict::Fail(findings) => {
             let lines: String = findings.iter().map(|finding| format!("       {finding}\n")).collect();

@@ -96,7 +96,7 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
     } else {
         let mut lines: String = findings.iter().map(|finding| format!("{finding}\n")).collect();
         if errors == 0 {
-            lines += "the flows are good\n";
+            lines += "no problems in the flows\n";
         }
         stdout::text(&lines)?;
     }

@@ -39,7 +39,7 @@ pub fn run(context: &Context) -> Result<()> {
     }
     let of_npm = packages.len() - of_crates;
     if of_crates == 0 || of_npm == 0 {
-        bail!("{of_crates} crates and {of_npm} npm packages were found: a check of nothing tells nothing");
+        bail!("{of_crates} crates and {of_npm} npm packages were found; expected at least one of each");
     }
     let findings = licences::judge(&packages, &policy);
     findings_file::write(context, "licences", "flowship", env!("CARGO_PKG_VERSION"), &findings)?;
@@ -48,14 +48,12 @@ pub fn run(context: &Context) -> Result<()> {
     } else {
         let found =
             if findings.is_empty() { "every licence is allowed".to_owned() } else { listing(&findings) };
-        stdout::text(&format!(
-            "{found}\nlooked at {of_crates} crates and {of_npm} npm packages of production\n"
-        ))?;
+        stdout::text(&format!("{found}\nchecked {of_crates} crates and {of_npm} production npm packages\n"))?;
     }
     if findings.is_empty() {
         return Ok(());
     }
-    eprintln!("take another package, or decide on its licence in {POLICY}; see docs/security.md");
+    eprintln!("use another package, or allow its licence in {POLICY}; see docs/security.md");
     Err(Reported.into())
 }
 
@@ -88,7 +86,7 @@ fn crates(context: &Context, toolbox: &Toolbox) -> Result<Vec<Package>> {
         (output, said) = metadata(&[])?;
     }
     if !output.status.success() {
-        bail!("cargo does not describe the crates; `cargo fetch --locked` has them here\n{}", said.trim());
+        bail!("cargo does not describe the crates; run `cargo fetch --locked` first\n{}", said.trim());
     }
     licences::crates(&output.stdout, &lock, CRATES).map_err(|problem| anyhow::anyhow!("{CRATES}: {problem}"))
 }

@@ -24,7 +24,7 @@ pub fn run(context: &Context) -> Result<()> {
     control(&toolbox, &policy)?;
     let locks = npm_locks(&context.root)?;
     if locks.is_empty() {
-        bail!("{}: there is no package-lock.json, so nothing to ask about", context.root.display());
+        bail!("{}: there is no package-lock.json, so there is nothing to check", context.root.display());
     }
     let mut found = Vec::new();
     for lock in &locks {
@@ -37,9 +37,9 @@ pub fn run(context: &Context) -> Result<()> {
     if context.json {
         stdout::json(&json!({ "locks": locks, "findings": findings }))?;
     } else {
-        let mut text = shown(&findings, "no advisory against any npm package of production");
+        let mut text = shown(&findings, "no advisories for any production npm package");
         text += &format!(
-            "asked about {}\n",
+            "checked {}\n",
             locks.iter().map(|lock| lock.display().to_string()).collect::<Vec<_>>().join(", ")
         );
         stdout::text(&text)?;

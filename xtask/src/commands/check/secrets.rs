@@ -70,8 +70,9 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
         (0, _) => Err(Reported.into()),
         (count, _) => {
             eprintln!(
-                "{count} {}. Who has a copy of the repository has it: revoke it where it was issued, then see \
-                 docs/security.md. If it is none, allow it with a reason in {ALLOWANCES}; --digests prints what to write",
+                "{count} {}. Everybody with a copy of the repository has it: revoke it where it was issued, then see \
+                 docs/security.md. If it is not a secret, allow it with a reason in {ALLOWANCES}; --digests prints \
+                 what to write",
                 if count == 1 { "secret" } else { "secrets" }
             );
             Err(Reported.into())
@@ -92,7 +93,7 @@ fn allowances(context: &Context) -> Result<Vec<Allowance>> {
 }
 
 fn unused(one: &Allowance) -> String {
-    format!("{ALLOWANCES}: {} in {} allows nothing any more: remove it", one.rule, one.file)
+    format!("{ALLOWANCES}: {} in {} matches nothing any more: remove it", one.rule, one.file)
 }
 
 fn text(judgement: &Judgement, commits: usize, files: usize, digests: bool) -> String {
@@ -108,7 +109,7 @@ fn text(judgement: &Judgement, commits: usize, files: usize, digests: bool) -> S
         lines.push("no secrets".to_owned());
     }
     let allowed = judgement.allowed;
-    lines.push(format!("looked through {commits} commits and {files} uncommitted files; {allowed} allowed"));
+    lines.push(format!("searched {commits} commits and {files} uncommitted files; {allowed} allowed"));
     lines.join("\n") + "\n"
 }
 
@@ -195,12 +196,12 @@ impl Scanner {
         if self.git(&["rev-parse", "--verify", "--quiet", "HEAD^{commit}"]).is_err() {
             let why = self.git(&["rev-parse", "--git-dir"]).err();
             let why = why.map_or("it has no commit".to_owned(), |error| format!("{error:#}"));
-            return Err(refused(format!("{root}: there is no history to look through: {why}")));
+            return Err(refused(format!("{root}: there is no history to search: {why}")));
         }
         if self.git(&["rev-parse", "--is-shallow-repository"])?.trim_ascii() == b"true" {
             return Err(refused(format!(
-                "{root}: this clone is shallow: a secret in an older commit would not be found: run `git fetch \
-                 --unshallow`; on GitHub give actions/checkout `fetch-depth: 0`"
+                "{root}: this clone is shallow, so secrets in older commits would be missed: run `git fetch \
+                 --unshallow`; on GitHub set `fetch-depth: 0` for actions/checkout"
             )));
         }
         let folder = self.git(&["rev-parse", "--absolute-git-dir"])?;
@@ -216,7 +217,7 @@ impl Scanner {
         let token = &digest::sha256("control")[..36];
         let found = self.gitleaks(&["stdin"], format!("token = ghp_{token}\n").into_bytes())?;
         if found.leaks.is_empty() {
-            bail!("gitleaks does not find a planted token, so that its silence tells nothing");
+            bail!("gitleaks does not find a planted token, so its results mean nothing");
         }
         Ok(())
     }
@@ -228,7 +229,7 @@ impl Scanner {
         let scan = self.gitleaks(&["git", &log, &nothing], Vec::new())?;
         match scan.commits {
             Some(commits) if commits > 0 => Ok((commits, scan.leaks)),
-            _ => bail!("gitleaks looked at no commit\n{}", scan.log),
+            _ => bail!("gitleaks searched no commit\n{}", scan.log),
         }
     }
 
@@ -309,9 +310,9 @@ impl Scanner {
         // It ends with 0 where git failed under it, and says so in a line of its log only.
         let failed = |line: &str| line.contains(" ERR ") || line.contains(" FTL ");
         if !output.status.success() || log.lines().any(failed) {
-            bail!("gitleaks could not look through everything\n{}", log.trim());
+            bail!("gitleaks could not search everything\n{}", log.trim());
         }
-        let leaks = leaks::read(&output.stdout).context("gitleaks' report is not understood")?;
+        let leaks = leaks::read(&output.stdout).context("gitleaks' report cannot be read")?;
         Ok(Scan { leaks, commits: log.lines().find_map(commits), log })
     }
 }

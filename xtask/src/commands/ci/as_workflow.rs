@@ -71,11 +71,11 @@ fn find<'a>(jobs: &'a [LocalJob], name: &str) -> Result<&'a LocalJob, String> {
         [] => {
             let known = jobs.iter().map(|job| job.id).chain(all.iter().map(String::as_str));
             let hint = nearest(name, known).map_or(String::new(), |hint| format!("; did you mean {hint}?"));
-            Err(format!("no job of a workflow is called {name}{hint}\nthe jobs are {}", all.join(", ")))
+            Err(format!("unknown workflow job {name}{hint}\nthe jobs are {}", all.join(", ")))
         }
         _ => {
             let found: Vec<_> = found.into_iter().map(full_name).collect();
-            Err(format!("several workflows have a job {name}; name one of {}", found.join(", ")))
+            Err(format!("several workflows have a job {name}; choose one of {}", found.join(", ")))
         }
     }
 }
@@ -134,7 +134,7 @@ fn plan(job: &LocalJob, root: &Path, state: &Path) -> Plan {
             needs: prepared.iter().cloned().chain(needs).collect(),
             after: before.clone(),
             time_limit_ms: u64::from(job.limit_minutes) * 60_000,
-            remedy: Some(format!("run it alone: {command}")),
+            remedy: Some(format!("run only this step: {command}")),
             ..Step::new(id.clone(), step.name.to_owned(), Action::Exec(exec))
         });
         before.push(id);
@@ -196,7 +196,7 @@ fn rows(job: &LocalJob, report: &Report) -> Vec<Row> {
 fn table(rows: &[Row]) -> String {
     let line = |row: &Row| {
         let told = match (row.result, &row.reason) {
-            (StepResult::LeftOut, Some(reason)) => format!("left out: {reason}"),
+            (StepResult::LeftOut, Some(reason)) => format!("skipped: {reason}"),
             (StepResult::LeftOut, None) => "left out".to_owned(),
             (StepResult::NotRun, _) => "not run".to_owned(),
             (StepResult::Passed, _) => format!("passed {:>8.1} s", seconds(row)),
@@ -227,7 +227,7 @@ fn show(context: &Context, job: &LocalJob, plan: &Plan) -> Result<()> {
             left_out.iter().map(|(step, why)| json!({ "step": step, "reason": why })).collect();
         return stdout::json(&json!({ "job": full_name(job), "plan": plan, "left_out": left_out }));
     }
-    let lines: String = left_out.iter().map(|(step, why)| format!("left out: {step}: {why}\n")).collect();
+    let lines: String = left_out.iter().map(|(step, why)| format!("skipped: {step}: {why}\n")).collect();
     stdout::text(&format!("{}\n{lines}", plan.text()))
 }
 
@@ -273,13 +273,13 @@ mod tests {
         assert_eq!(find(&jobs, "rust").unwrap(), &jobs[0]);
         assert_eq!(find(&jobs, "security/security").unwrap(), &jobs[2]);
         for (name, expected) in [
-            ("security", "several workflows have a job security; name one of ci/security, security/security"),
-            ("rst", "no job of a workflow is called rst; did you mean rust?"),
-            ("ci/rusty", "no job of a workflow is called ci/rusty; did you mean ci/rust?"),
             (
-                "zebra",
-                "no job of a workflow is called zebra\nthe jobs are ci/rust, ci/security, security/security",
+                "security",
+                "several workflows have a job security; choose one of ci/security, security/security",
             ),
+            ("rst", "unknown workflow job rst; did you mean rust?"),
+            ("ci/rusty", "unknown workflow job ci/rusty; did you mean ci/rust?"),
+            ("zebra", "unknown workflow job zebra\nthe jobs are ci/rust, ci/security, security/security"),
         ] {
             assert!(find(&jobs, name).unwrap_err().starts_with(expected), "{:?}", find(&jobs, name));
         }

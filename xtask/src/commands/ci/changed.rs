@@ -17,14 +17,14 @@ pub fn since(root: &Path, revision: &str) -> Result<Option<Vec<String>>> {
         return Err(refused(format!("--changed-since {revision}: expected a commit, a branch or a tag")));
     }
     if revision.is_empty() {
-        eprintln!("no revision to compare with: everything counts as changed");
+        eprintln!("nothing to compare with: everything counts as changed");
         return Ok(None);
     }
     match files(root, revision)? {
         Ok(files) => Ok(Some(files)),
         Err(said) => {
             eprintln!(
-                "what has changed since {revision} cannot be told ({said}): everything counts as changed"
+                "cannot determine what has changed since {revision} ({said}): everything counts as changed"
             );
             Ok(None)
         }
@@ -60,7 +60,7 @@ fn git(root: &Path, arguments: &[&str]) -> Result<Result<String, String>> {
         .stderr_capture()
         .unchecked()
         .run()
-        .context("git could not be started; `cargo xtask doctor` tells how to get it")?;
+        .context("git cannot be run; `cargo xtask doctor` shows how to get it")?;
     if output.status.success() {
         return Ok(Ok(String::from_utf8_lossy(&output.stdout).into_owned()));
     }

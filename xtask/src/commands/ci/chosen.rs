@@ -32,7 +32,7 @@ pub fn chosen<'a>(platform: &'a Platform, names: &[String], groups: &[String]) -
         for name in &unknown {
             let hint = nearest(name, known.iter().copied());
             let hint = hint.map_or(String::new(), |hint| format!("; did you mean {hint}?"));
-            problems.push(format!("no {what} is called {name}{hint}"));
+            problems.push(format!("unknown {what} {name}{hint}"));
         }
         if !unknown.is_empty() {
             problems.push(format!("the {what}s are {}", known.join(", ")));
@@ -119,7 +119,7 @@ mod tests {
         assert_eq!(both.len(), rust.len() + 1);
         assert_eq!(ids(&[], &[]).unwrap().len(), platform.gates.len());
         let refusal = ids(&["formt"], &["rusty"]).unwrap_err();
-        assert!(refusal.contains("no gate is called formt; did you mean format?"), "{refusal}");
-        assert!(refusal.contains("no group is called rusty; did you mean rust?"), "{refusal}");
+        assert!(refusal.contains("unknown gate formt; did you mean format?"), "{refusal}");
+        assert!(refusal.contains("unknown group rusty; did you mean rust?"), "{refusal}");
     }
 }

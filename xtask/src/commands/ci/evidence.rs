@@ -46,7 +46,7 @@ pub fn look(asked: &Asked, step: &StepContext, root: &Path) -> Result<Outputs> {
     match found.judge(&asked.gate, most) {
         Ok(()) => {
             let (passed, ignored) = (found.passed, found.ignored());
-            step.log.line(&format!("{passed} tests passed, {ignored} were ignored, {most} may be"));
+            step.log.line(&format!("{passed} tests passed, {ignored} were ignored ({most} allowed)"));
             let outputs = [(TESTS, passed), (IGNORED, ignored), (MAY_IGNORE, most)];
             Ok(outputs.map(|(name, number)| (name.to_owned(), number.to_string())).into())
         }
@@ -66,7 +66,9 @@ fn most(root: &Path, asked: &Asked) -> Result<u64> {
     let unknown = limits.keys().find(|name| !asked.gates_with_tests.contains(name));
     if let Some(name) = unknown {
         let known = asked.gates_with_tests.join(", ");
-        return Err(refused(format!("{LIMITS}: no gate {name} runs tests; expected one of {known}")));
+        return Err(refused(format!(
+            "{LIMITS}: the gate {name} does not exist or runs no tests; expected one of {known}"
+        )));
     }
     let Some(Limit { most, why }) = limits.get(&asked.gate) else { return Ok(0) };
     if why.trim().is_empty() {
@@ -141,7 +143,7 @@ impl Found {
             return Err(format!("every test of {} was filtered out", self.filtered.join(", ")));
         }
         if self.passed == 0 {
-            return Err("no test passed: none was found, or all were skipped".to_owned());
+            return Err("no test ran: none was found, or all were skipped".to_owned());
         }
         let ignored = self.ignored();
         if ignored > most {
@@ -274,7 +276,10 @@ mod tests {
         assert_eq!(with("[tests]\nmost = 3\nwhy = \"x\"\n"), Ok(3));
         assert_eq!(with("[node]\nmost = 3\nwhy = \"x\"\n"), Ok(0));
         for (text, expected) in [
-            ("[test]\nmost = 3\nwhy = \"x\"\n", "no gate test runs tests; expected one of tests, node"),
+            (
+                "[test]\nmost = 3\nwhy = \"x\"\n",
+                "the gate test does not exist or runs no tests; expected one of tests, node",
+            ),
             ("[tests]\nmost = 3\nwhy = \" \"\n", "tests: `why` is empty"),
             ("[tests]\nmost = 3\n", ":1:1: missing field `why`"),
             ("[tests]\nmost = -1\nwhy = \"x\"\n", ":2:8: invalid value: integer `-1`"),
@@ -287,7 +292,7 @@ mod tests {
 
     #[test]
     fn a_run_of_no_tests_is_found_out() {
-        let none = "no test passed: none was found, or all were skipped".to_owned();
+        let none = "no test ran: none was found, or all were skipped".to_owned();
         for (kind, log) in [
             (Kind::Cargo, ""),
             (Kind::Cargo, "running 0 tests\n\ntest result: ok. 0 passed; 0 failed; 3 ignored; 0 measured\n"),

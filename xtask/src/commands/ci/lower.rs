@@ -97,10 +97,10 @@ pub fn plan(gates: &[&Gate], programs: &Programs, place: &Place) -> Plan<Judge> 
             steps: vec![],
         };
     }
-    let mut steps = vec![install(INSTALL_TOOLS, "have the pinned programs", Judge::InstallTools)];
+    let mut steps = vec![install(INSTALL_TOOLS, "install the pinned programs", Judge::InstallTools)];
     let uses_modules = |gate: &&&Gate| gate.commands.iter().any(|command| command.folder == FLOWS);
     if gates.iter().any(|gate| uses_modules(&gate)) {
-        let modules = install(INSTALL_MODULES, "have the npm packages", Judge::InstallModules);
+        let modules = install(INSTALL_MODULES, "install the npm packages", Judge::InstallModules);
         steps.push(Step { needs: vec![INSTALL_TOOLS.into()], ..modules });
     }
     for gate in gates {
@@ -212,10 +212,10 @@ fn of_gate(gate: &Gate, all: &[&Gate], programs: &Programs, place: &Place) -> Ve
             needs: vec![install.into()],
             after: after.clone(),
             time_limit_ms: u64::from(gate.limit_seconds) * 1000,
-            remedy: Some("see docs/gates.md: before a program is believed".to_owned()),
+            remedy: Some("see docs/gates.md: how gates check their programs".to_owned()),
             ..Step::new(
                 next(),
-                format!("{}: planted faults are found", gate.id),
+                format!("{}: find the planted faults", gate.id),
                 Action::Native(Judge::FindPlantedFaults(planted)),
             )
         });
@@ -249,10 +249,10 @@ fn of_gate(gate: &Gate, all: &[&Gate], programs: &Programs, place: &Place) -> Ve
             };
             steps.push(Step {
                 needs: vec![id.clone()],
-                remedy: Some("see why the command before it, whose log is named, ran no test".to_owned()),
+                remedy: Some("read the log of the command before it, which ran no test".to_owned()),
                 ..Step::new(
                     next(),
-                    format!("{}: tests were run", gate.id),
+                    format!("{}: count the tests", gate.id),
                     Action::Native(Judge::LookForTests(asked)),
                 )
             });
@@ -260,10 +260,10 @@ fn of_gate(gate: &Gate, all: &[&Gate], programs: &Programs, place: &Place) -> Ve
         if let Some(file) = report(command) {
             steps.push(Step {
                 needs: vec![id],
-                remedy: Some(format!("see why {} left no sound {file}", command.program)),
+                remedy: Some(format!("find out why {} wrote no valid {file}", command.program)),
                 ..Step::new(
                     next(),
-                    format!("{}: its findings are told", gate.id),
+                    format!("{}: collect the findings", gate.id),
                     Action::Native(Judge::LookForFindings(file)),
                 )
             });

@@ -112,7 +112,7 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
                     }
                 }
                 Ok(None) => {}
-                Err(error) => eprintln!("{}: its last pass is not known: {error:#}", gate.id),
+                Err(error) => eprintln!("{}: cannot read the record of its last pass: {error:#}", gate.id),
             }
         }
     }
@@ -218,7 +218,7 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
     };
     reports::write(&context.root, &asked, &run, &|name| programs.get(name).cloned())?;
     if incomplete {
-        eprintln!("--require-all: every gate has to be run");
+        eprintln!("--require-all: every gate must run");
     }
     if context.json {
         stdout::json(&summary::json(&rows, outcome, duration_ms))?;

@@ -52,16 +52,16 @@ fn one(planted: &Planted, step: &StepContext, context: &Context, toolbox: &Toolb
             step.log.line(&format!("{} found the planted fault: {finding}", sums.join(" by ")));
             return Ok(());
         }
-        (true, true) => "it said so and ended with exit code 0 all the same".to_owned(),
+        (true, true) => "it reported the fault but exited with 0".to_owned(),
         (_, false) => {
             let last = output.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("nothing");
-            format!("{}, and the last that it said was: {}", describe(status), last.trim())
+            format!("{}; its last output was: {}", describe(status), last.trim())
         }
     };
     bail!(
-        "{name} did not find the planted fault, for which it says \"{finding}\": {why}. So what it finds in the tree, or does \
-         not find, means nothing. It is {}: see with `cargo xtask doctor` whether that is the {name} that you mean, and \
-         whether settings of yours turn its rules off",
+        "{name} did not find the planted fault (\"{finding}\"): {why}. So its results for the tree mean nothing. It is \
+         {}: check with `cargo xtask doctor` whether that is the right {name}, and whether your settings turn its \
+         rules off",
         planted.exec.program
     )
 }
@@ -116,7 +116,7 @@ fn run(planted: &Planted, step: &StepContext) -> Result<(std::process::ExitStatu
             let printed = printed.lock().map(|text| text.clone()).unwrap_or_default();
             Ok((status, printed))
         }
-        End::TimedOut => bail!("it was not done at its time limit"),
+        End::TimedOut => bail!("it exceeded its time limit"),
         End::Stopped => Err(Stopped.into()),
     }
 }

@@ -34,7 +34,7 @@ pub fn absent(context: &Context, toolbox: &Toolbox, asked: impl IntoIterator<Ite
         let looks: Vec<_> = looks.collect();
         let found = looks.into_iter().map(|(requirement, look)| {
             let found =
-                look.join().unwrap_or_else(|_| Err(anyhow!("a defect in this program: the look panicked")));
+                look.join().unwrap_or_else(|_| Err(anyhow!("a bug in this program: the check panicked")));
             (requirement, found)
         });
         found.filter_map(|(one, found)| Some((one.absent(), format!("{:#}", found.err()?)))).collect()
@@ -51,7 +51,8 @@ fn look(context: &Context, toolbox: &Toolbox, requirement: Requirement) -> Resul
         Requirement::Root => Err(anyhow!("run it as root, such as with sudo")),
         Requirement::AdvisoryDatabase => advisory_database::within_reach(toolbox),
         Requirement::NpmAudits => npm_audit::within_reach(toolbox, context).context(
-            "have npm ask a registry that answers `npm audit`, such as registry.npmjs.org (`npm config set registry`)",
+            "configure npm with a registry that answers `npm audit`, such as registry.npmjs.org (`npm config set \
+             registry`)",
         ),
         Requirement::LlvmTools => {
             toolbox.path(Program::LlvmProfdata).and_then(|_| toolbox.path(Program::LlvmCov)).map(|_| ())

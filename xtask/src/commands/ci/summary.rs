@@ -105,9 +105,9 @@ fn why_not_run(report: &Report) -> (&'static str, &'static str) {
     if matches!(report.outcome, Outcome::Interrupted(_)) {
         ("the run was interrupted", "run it again")
     } else if report.steps.iter().any(not_installed) {
-        ("its programs were not installed", "see above why; `cargo xtask doctor` shows each program")
+        ("its programs were not installed", "read the error above; `cargo xtask doctor` shows each program")
     } else {
-        ("a gate before it failed", "mend that one, or run all of them with --keep-going")
+        ("a gate before it failed", "fix that gate, or use --keep-going")
     }
 }
 
@@ -119,7 +119,7 @@ pub fn not_run(gate: &Gate, reason: &str, why: &str) -> Row {
 /// The row of a gate in a run that ended before its first step.
 pub fn not_begun(gate: &Gate) -> Row {
     let reason = "the program of another gate is missing";
-    not_run(gate, reason, "see above how to get it, or run the other gates with --keep-going")
+    not_run(gate, reason, "install it as shown above, or use --keep-going")
 }
 
 /// The row of a gate for which a program is missing.
@@ -218,7 +218,7 @@ fn to_do(rows: &[Row]) -> String {
         {
             let gate = row.gate;
             lines.push(format!(
-                "{gate}: {LIMITS} allows {may} ignored tests and there are {ignored}: lower `most`"
+                "{gate}: {LIMITS} allows {may} ignored tests, but there are only {ignored}: lower `most`"
             ));
         }
     }

@@ -137,10 +137,8 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
     }
     match running::recover(context, &options.environment, &show)? {
         Recovered::Ended(_) => return Err(Reported.into()),
-        Recovered::Clean => show.say("another command took it down"),
-        Recovered::Running => {
-            show.say("another command took it down and brought it up again: that one goes on")
-        }
+        Recovered::Clean => show.say("another command stopped it"),
+        Recovered::Running => show.say("another command restarted it; that platform keeps running"),
     }
     Ok(())
 }

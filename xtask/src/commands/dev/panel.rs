@@ -39,17 +39,18 @@ pub fn text(opened: &Opened, duration_ms: u64, detached: bool, inspects: bool) -
     let folder = relative(opened, &opened.instance.folder);
     let provider = match &opened.environment.llm {
         Some(llm) => format!("{} at {}", llm.model, llm.base_url),
-        None => "the local stand-in; [llm] in ops/environments names a real one".to_owned(),
+        None => "the local stand-in; set [llm] in ops/environments to use a real one".to_owned(),
     };
     let key = relative(opened, &opened.instance.secret(secrets::API_KEY));
     let units = opened.units();
     let api = opened.instance.port(node_red::FLOWS, &units).unwrap_or_default();
     out.push_str(&format!("\n  model      {provider}\n  state      {folder} (data, secrets, logs)\n"));
     out.push_str(&format!(
-        "\n  try it     curl -H \"Authorization: Bearer $(cat {key})\" -H 'Content-Type: application/json' \\\n               \
+        "\n  try        curl -H \"Authorization: Bearer $(cat {key})\" -H 'Content-Type: application/json' \\\n        \
+                \
          -d '{{\"input\":{{\"text\":\"Flowship ships this.\"}}}}' http://{ADDRESS}:{api}/api/v1/workflows/describe-text/tasks\n"
     ));
-    out.push_str("  prove it   cargo xtask smoke\n  look       cargo xtask status | logs [SERVICE] -f\n");
+    out.push_str("  check      cargo xtask smoke\n  watch      cargo xtask status | logs [SERVICE] -f\n");
     out.push_str(if detached {
         "  stop       cargo xtask down\n"
     } else {

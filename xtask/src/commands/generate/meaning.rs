@@ -59,7 +59,8 @@ pub fn run(context: &Context, platform: &Platform, options: &Meaning) -> Result<
             if needs_label(&review, &changes) && !labels.iter().any(|label| label == review.label) =>
         {
             eprintln!(
-                "the label {} is not set; a reviewer who agrees with the marked changes sets it on the pull request",
+                "the label {} is not set; a reviewer who agrees with the marked changes must set it on the pull \
+                 request",
                 review.label
             );
             Err(Reported.into())
@@ -93,7 +94,7 @@ fn recorded_in(context: &Context, reference: &str) -> Result<String> {
         .stderr_capture()
         .unchecked()
         .run()
-        .context("git could not be started; `cargo xtask doctor` tells how to get it")?;
+        .context("git cannot be run; `cargo xtask doctor` shows how to get it")?;
     if !output.status.success() {
         let said = String::from_utf8_lossy(&output.stderr).trim().trim_end_matches('.').to_owned();
         return Err(refused(format!(

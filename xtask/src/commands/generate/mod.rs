@@ -59,9 +59,7 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
     let observed =
         artifacts::observe(&context.root, &artifacts).map_err(|problems| refused(problems.to_string()))?;
     if let Some(why) = &observed.no_index {
-        eprintln!(
-            "git could not be asked ({why}): of files that nothing generates any more, only those in {LEDGER} are known"
-        );
+        eprintln!("git cannot be asked ({why}): orphaned files are found only through {LEDGER}");
     }
     let differences = artifacts::compare(&artifacts, &observed, options.only.is_empty());
     if options.check || options.diff {
@@ -83,7 +81,7 @@ fn known_families(only: &[String]) -> Result<()> {
     let problems: Vec<_> = only
         .iter()
         .filter(|name| !known.contains(&name.as_str()))
-        .map(|name| format!("--only {name}: no family is called so{}", hint(name, known.iter().copied())))
+        .map(|name| format!("--only {name}: unknown family{}", hint(name, known.iter().copied())))
         .collect();
     if problems.is_empty() {
         return Ok(());
@@ -114,7 +112,7 @@ fn show(context: &Context, options: &Options, differences: &[Difference], total:
         count => {
             let files = if count == 1 { "1 file differs" } else { &format!("{count} files differ") };
             let only: String = options.only.iter().map(|name| format!(" --only {name}")).collect();
-            eprintln!("{files} from what the platform says; to fix that run: cargo xtask generate{only}");
+            eprintln!("{files} from the platform's definition; to update, run: cargo xtask generate{only}");
         }
     }
     Ok(())

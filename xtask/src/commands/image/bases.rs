@@ -116,7 +116,7 @@ fn named(names: &[String]) -> Result<Vec<&'static StandIn>> {
     if !unknown.is_empty() {
         let lines: Vec<_> =
             unknown.iter().map(|name| format!("--only {name}: there is no such stand-in")).collect();
-        return Err(refused(format!("{}; there are {}", lines.join("\n"), known.join(", "))));
+        return Err(refused(format!("{}; expected one of {}", lines.join("\n"), known.join(", "))));
     }
     Ok(STAND_INS
         .iter()
@@ -132,11 +132,11 @@ fn read_ca(path: &Path) -> Result<(PathBuf, String)> {
     })?;
     if !text.contains("-----BEGIN CERTIFICATE-----") {
         return Err(refused(format!(
-            "--ca {name}: holds no certificate; expected -----BEGIN CERTIFICATE----- (PEM)"
+            "--ca {name}: contains no certificate; expected -----BEGIN CERTIFICATE----- (PEM)"
         )));
     }
     if text.contains("PRIVATE KEY-----") {
-        return Err(refused(format!("--ca {name}: holds a private key; expected certificates only")));
+        return Err(refused(format!("--ca {name}: contains a private key; expected certificates only")));
     }
     Ok((std::path::absolute(path)?, digest::sha256(text)))
 }
@@ -151,7 +151,9 @@ fn able_to_bootstrap() -> Result<PathBuf> {
         problems.push("debootstrap is missing: install it (Debian and Fedora: debootstrap)");
     }
     if !rustix::process::geteuid().is_root() {
-        problems.push("debootstrap needs root: run this command as root; what it makes is kept for every user of the engine");
+        problems.push(
+            "debootstrap needs root: run this command as root; every user of the engine can use the result",
+        );
     }
     for (program, problem) in
         [("unshare", "unshare is missing: install util-linux"), ("tar", "tar is missing: install tar")]
@@ -161,7 +163,7 @@ fn able_to_bootstrap() -> Result<PathBuf> {
         }
     }
     if !problems.is_empty() {
-        bail!("no root file system of Debian can be made here\n  {}", problems.join("\n  "));
+        bail!("Debian's root file system cannot be built here\n  {}", problems.join("\n  "));
     }
     Ok(found?)
 }
@@ -280,7 +282,7 @@ fn show(context: &Context, stand_ins: &[&StandIn]) -> Result<()> {
         stdout::text(&format!("{:<9} {reference}@{digest}\n", stand_in.name))?;
         let locked = lock.stand_ins.iter().find(|locked| locked.name == stand_in.name);
         let line = locked.map_or_else(
-            || "no stand-in; cargo xtask image bases --from-packages makes one".to_owned(),
+            || "no stand-in; `cargo xtask image bases --from-packages` builds one".to_owned(),
             |locked| format!("stand-in {}", locked.tag),
         );
         stdout::text(&format!("          {line}\n"))?;

@@ -108,7 +108,7 @@ fn builds(context: &Context, options: &Options, on_stand_ins: bool) -> Result<(V
         .filter(|name| !wanted.iter().any(|wanted| wanted.target == *name))
         .map(|name| {
             let known: Vec<_> = wanted.iter().map(|wanted| wanted.target).collect();
-            format!("--only {name}: no image has this target; there are {}", known.join(", "))
+            format!("--only {name}: no image has this target; expected one of {}", known.join(", "))
         })
         .collect();
     let mut texts: BTreeMap<&str, Option<String>> = BTreeMap::new();
@@ -131,9 +131,11 @@ fn builds(context: &Context, options: &Options, on_stand_ins: bool) -> Result<(V
             Ok(found) => {
                 substituted.insert(*file, found);
             }
-            Err(found) => problems.extend(found.into_iter().map(|problem| {
-                format!("{file}: {problem}; `cargo xtask image bases --from-packages` makes and locks them")
-            })),
+            Err(found) => {
+                problems.extend(found.into_iter().map(|problem| {
+                    format!("{file}: {problem}; run `cargo xtask image bases --from-packages`")
+                }))
+            }
         }
     }
     if !problems.is_empty() {

@@ -101,7 +101,10 @@ pub fn chosen(context: &Context, only: &[String]) -> Result<Vec<BuiltImage>> {
         .filter(|name| !built.images.iter().any(|image| image.target == **name))
         .map(|name| {
             let known: Vec<_> = built.images.iter().map(|image| image.target.as_str()).collect();
-            format!("--only {name}: no image with this target was built; there are {}", known.join(", "))
+            format!(
+                "--only {name}: no image with this target was built; expected one of {}",
+                known.join(", ")
+            )
         })
         .collect();
     if !unknown.is_empty() {

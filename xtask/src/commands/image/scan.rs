@@ -42,7 +42,8 @@ pub struct Options {
     require_all: bool,
 }
 
-const NO_DATABASE: &str = "no vulnerability database: grype is not on PATH, or `grype db status` finds no valid one; known vulnerabilities were NOT looked for";
+const NO_DATABASE: &str =
+    "no vulnerability database: grype is not on PATH, or `grype db status` finds no valid one";
 
 pub fn run(context: &Context, options: &Options) -> Result<()> {
     let images = shipped(save::chosen(context, &options.only)?, options)?;
@@ -96,12 +97,10 @@ fn shipped(images: Vec<BuiltImage>, options: &Options) -> Result<Vec<BuiltImage>
     let (left_out, shipped): (Vec<_>, Vec<_>) =
         images.into_iter().partition(|image| options.only.is_empty() && for_development(image));
     for image in &left_out {
-        eprintln!("not judged: {} is for development; --only {} judges it", image.tag, image.target);
+        eprintln!("not checked: {} is for development; --only {} checks it", image.tag, image.target);
     }
     if shipped.is_empty() {
-        return Err(refused(
-            "no image that is shipped was built from this tree: run `cargo xtask image build`",
-        ));
+        return Err(refused("no shipped image was built from this tree: run `cargo xtask image build`"));
     }
     Ok(shipped)
 }
@@ -171,7 +170,7 @@ fn lint_row(report: &Report, dockerfile: &str) -> Row {
 }
 
 fn failed(subject: &str, check: &str) -> Row {
-    let what = "the scanner failed; its step above tells why".to_owned();
+    let what = "the scanner failed; see its step above".to_owned();
     Row::of(subject, check, String::new(), vec![what])
 }
 
@@ -214,7 +213,7 @@ fn image_rows(
     } else {
         match read(&places.vulnerabilities).filter(|_| good("vulnerabilities")) {
             Some(found) => {
-                let note = "high or critical, and mended in a newer version".to_owned();
+                let note = "high or critical, and fixed in a newer version".to_owned();
                 Row::of(tag, VULNERABILITIES, note, scan::vulnerability_findings(&found))
             }
             None => failed(tag, VULNERABILITIES),

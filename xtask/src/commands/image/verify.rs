@@ -60,7 +60,7 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
                 verdicts.push(bad(
                     "engine",
                     &image.tag,
-                    "is not in the engine any more: cargo xtask image build",
+                    "is no longer in the engine: run `cargo xtask image build`",
                 ));
                 continue;
             }
@@ -108,7 +108,7 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
 /// Names the paths at which two images differ: the way to what is not reproducible.
 fn against(context: &Context, files: &[PathBuf], other: &Path) -> Result<()> {
     let [file] = files else {
-        return Err(refused("--against: compares two files; expected one FILE besides it"));
+        return Err(refused("--against compares two files; expected exactly one FILE"));
     };
     let (left, right) = (Archive::open(file)?, Archive::open(other)?);
     let (one, two) = (left.only()?, right.only()?);
@@ -142,7 +142,7 @@ fn compare(place: &str, archive: &Archive, image: &SavedImage, locked: &BuiltIma
     if !good {
         notes.push(format!("content {digest}; expected {}", locked.content_digest));
     } else if image.id != locked.image_id {
-        notes.push("equal in content, built or packed at another time".to_owned());
+        notes.push("equal in content, but built or packed at another time".to_owned());
     }
     Ok(Verdict {
         place: place.to_owned(),

@@ -88,7 +88,7 @@ pub fn plan(
     let programs = programs.to_vec();
     let down = Action::Exec(project.down(true));
     let mut steps = vec![
-        native(INSTALL_TOOLS, "have the pinned programs", Rehearse::InstallTools { programs }),
+        native(INSTALL_TOOLS, "install the pinned programs", Rehearse::InstallTools { programs }),
         Step {
             needs: vec![INSTALL_TOOLS.into()],
             ..Step::new("clear", "remove what an earlier rehearsal left", down.clone())

@@ -52,11 +52,11 @@ impl BringUp {
                 "mend what is named in the flow files; `cargo xtask check flows` judges them again",
             ),
             Self::InstallTools { .. } => {
-                (id::INSTALL_TOOLS, "have the pinned programs", None, "see `cargo xtask doctor`")
+                (id::INSTALL_TOOLS, "install the pinned programs", None, "see `cargo xtask doctor`")
             }
             Self::InstallModules => (
                 id::INSTALL_MODULES,
-                "have the npm packages",
+                "install the npm packages",
                 Some(id::INSTALL_TOOLS),
                 "see `cargo xtask doctor`",
             ),

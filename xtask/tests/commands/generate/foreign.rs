@@ -126,14 +126,14 @@ fn without_git_only_the_ledger_says_what_is_owned() {
     assert!(headlines(&output).contains(&orphan.to_owned()), "{}", stdout(&output));
     assert!(!stdout(&output).contains("tracked"), "{}", stdout(&output));
     let told = stderr(&output);
-    assert!(told.starts_with("git could not be asked (git cannot be run: "), "{told}");
-    assert!(told.contains("only those in ops/generated.sha256 are known"), "{told}");
+    assert!(told.starts_with("git cannot be asked (git cannot be run: "), "{told}");
+    assert!(told.contains("found only through ops/generated.sha256"), "{told}");
     let with_git = tree.generate(&["--check"]);
     assert!(headlines(&with_git).contains(&"orphan with hand edits ops/tracked.yml".to_owned()));
     // An archive that was unpacked has no index: nothing is missing then.
     fs::remove_dir_all(tree.path(".git")).unwrap();
     let output = without_git(tree.folder.path());
-    assert!(!stderr(&output).contains("could not be asked"), "{}", stderr(&output));
+    assert!(!stderr(&output).contains("cannot be asked"), "{}", stderr(&output));
     assert!(headlines(&output).contains(&orphan.to_owned()), "{}", stdout(&output));
     // git that refuses, and a repository's own program that git would start.
     let tree = Tree::committed();
@@ -145,7 +145,7 @@ fn without_git_only_the_ledger_says_what_is_owned() {
     fs::write(tree.path(".git/index"), "no index").unwrap();
     let output = tree.generate(&["--check"]);
     assert_eq!(output.status.code(), Some(0), "{}", stdout(&output));
-    assert!(stderr(&output).starts_with("git could not be asked ("), "{}", stderr(&output));
+    assert!(stderr(&output).starts_with("git cannot be asked ("), "{}", stderr(&output));
 }
 
 /// Only whether a file is executable is a fact, as it is for git.

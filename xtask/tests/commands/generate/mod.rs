@@ -64,8 +64,8 @@ fn one_check_tells_all_with_diffs_and_the_command_and_writes_nothing() {
         headlines(&output),
         [
             "wrong line ends in .github/workflows/ci.yml",
-            ".github/workflows/ci.yml: lines end in CR LF or CR; expected LF. `git config core.autocrlf` and the editor's \
-             settings say who changes them",
+            ".github/workflows/ci.yml: lines end in CR LF or CR; expected LF. Check `git config core.autocrlf` and \
+             your editor's settings",
             "orphan docs/reference/gone.json",
             "orphan with hand edits docs/reference/mine.json",
             "missing docs/reference/platform.json",
@@ -74,7 +74,7 @@ fn one_check_tells_all_with_diffs_and_the_command_and_writes_nothing() {
             "stale ops/generated.sha256",
             "orphan with hand edits ops/old.yml",
             "executable ops/secrets/postgres.env.example",
-            "ops/secrets/postgres.env.example: executable; expected a file that is not",
+            "ops/secrets/postgres.env.example: is executable; expected a file that is not",
         ]
     );
     let text = stdout(&output);
@@ -88,7 +88,7 @@ fn one_check_tells_all_with_diffs_and_the_command_and_writes_nothing() {
     }
     assert_eq!(
         stderr(&output),
-        "9 files differ from what the platform says; to fix that run: cargo xtask generate\n"
+        "9 files differ from the platform's definition; to update, run: cargo xtask generate\n"
     );
     assert_eq!(tree.files(), before);
 }
@@ -209,7 +209,7 @@ fn only_narrows_and_keeps_the_rest_of_the_ledger() {
     assert_eq!(headlines(&checked), ["hand-edited flows/settings.js"]);
     assert_eq!(
         stderr(&checked),
-        "1 file differs from what the platform says; to fix that run: cargo xtask generate --only \
+        "1 file differs from the platform's definition; to update, run: cargo xtask generate --only \
          node-red-settings\n"
     );
     assert_eq!(tree.generate(&["--only", "node-red-settings"]).status.code(), Some(0));
@@ -236,8 +236,8 @@ fn wrong_invocations_are_refused_all_at_once() {
     let text = stderr(&unknown);
     assert!(
         text.starts_with(
-            "error: --only workflow: no family is called so; did you mean workflows?\n--only zebra: no family is \
-             called so\nthe families are node-red-settings, flow-facts, "
+            "error: --only workflow: unknown family; did you mean workflows?\n--only zebra: unknown family\nthe \
+             families are node-red-settings, flow-facts, "
         ),
         "{text}"
     );

@@ -49,7 +49,7 @@ fn a_replaced_program_is_neither_shown_as_found_nor_run_and_the_next_need_instal
         for part in [
             "bin/zizmor was changed after the installation: expected ",
             ", found ",
-            "it is not run. `cargo xtask doctor --install zizmor` installs it again",
+            "it is not used. `cargo xtask doctor --install zizmor`, or any command",
         ] {
             assert!(get.contains(part), "{kind}: {get}");
         }

@@ -87,9 +87,11 @@ fn a_bad_bundle_of_certificates_is_refused() {
     let tree = with_build("");
     tree.write("empty.pem", "nothing\n");
     tree.write("key.pem", "-----BEGIN CERTIFICATE-----\n-----BEGIN PRIVATE KEY-----\n");
-    for (file, said) in
-        [("none.pem", "expected a bundle"), ("empty.pem", "holds no certificate"), ("key.pem", "private key")]
-    {
+    for (file, said) in [
+        ("none.pem", "expected a bundle"),
+        ("empty.pem", "contains no certificate"),
+        ("key.pem", "private key"),
+    ] {
         let path = tree.path(file).display().to_string();
         tree.image(&["bases", "--from-packages", "--ca", &path]).expect(2, &[file, said]);
     }

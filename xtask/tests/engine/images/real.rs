@@ -86,7 +86,7 @@ fn what_is_built_is_listed_verified_and_saved_the_same_every_time() {
     tree.image(&["verify"])
         .expect(1, &["WRONG flowship/node-red", "expected sha256:", "good  flowship/mcp-tools"]);
     docker(&client, &["image", "rm", "--force", &node_red]);
-    tree.image(&["verify"]).expect(1, &["WRONG flowship/node-red", "not in the engine any more"]);
+    tree.image(&["verify"]).expect(1, &["WRONG flowship/node-red", "no longer in the engine"]);
 }
 
 #[test]

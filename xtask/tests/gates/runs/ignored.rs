@@ -39,7 +39,7 @@ fn ignored_tests_are_shown_and_recorded_and_more_than_allowed_fail() {
     let table = table(&["tests"]);
     assert!(table.contains("  2 passed, 1 ignored\n"), "{table}");
     let expected =
-        "\ntests: ops/ci/ignored-tests.toml allows 2 ignored tests and there are 1: lower `most`\n";
+        "\ntests: ops/ci/ignored-tests.toml allows 2 ignored tests, but there are only 1: lower `most`\n";
     assert!(table.contains(expected), "{table}");
 }
 

@@ -140,7 +140,9 @@ fn what_cannot_be_begun_is_refused() {
     ended.says(&["GH_TOKEN"]);
     let help = workshop.done(&["release", "publish", "--help"]).out;
     let help: Vec<_> = help.split_whitespace().collect();
-    assert!(help.join(" ").contains("contents: write and checks: read, with --registry packages: write"));
+    assert!(
+        help.join(" ").contains("contents: write and checks: read, and with --registry also packages: write")
+    );
     fs::remove_dir_all(workshop.path("target/release-artifacts")).unwrap();
     let ended = workshop.run(&PUBLISH);
     assert_eq!(ended.code, Some(2), "{ended:#?}");

@@ -55,7 +55,7 @@ pub fn judge(
     recorded: &BTreeMap<String, f64>,
 ) -> Judgement {
     if files.iter().all(|file| file.lines == 0) {
-        let problems = vec!["the report has no line: no test ran, or nothing was instrumented".to_owned()];
+        let problems = vec!["the report has no lines: no test ran, or nothing was instrumented".to_owned()];
         return Judgement { rows: vec![], problems };
     }
     let mut problems = Vec::new();
@@ -66,7 +66,7 @@ pub fn judge(
                 let counts = rooms.entry(room).or_default();
                 *counts = (counts.0 + file.lines, counts.1 + file.covered);
             }
-            None => problems.push(format!("{}: in no room; name its folder in `places`", file.path)),
+            None => problems.push(format!("{}: belongs to no module; add its folder to `places`", file.path)),
         }
     }
     let unknown = |path: &&String| !files.iter().any(|file| file.path == **path);
@@ -74,7 +74,7 @@ pub fn judge(
         expected
             .iter()
             .filter(unknown)
-            .map(|path| format!("{path}: not in the report, so no test loads it; test it or remove it")),
+            .map(|path| format!("{path}: no test loads it (it is not in the report); test it or remove it")),
     );
     // A room that somebody counts on and that has no line is looked at too.
     for room in wanted.rooms.keys().chain(recorded.keys().filter(|room| *room != ALL)) {
@@ -101,14 +101,17 @@ fn row(
     let least = recorded.map_or(0.0, |recorded| recorded - drop.0);
     let wanted = floor.0.max(least);
     let problem = if lines == 0 {
-        Some("has no line in the report; is it gone? Then take it out of ops/ci/ and record".to_owned())
+        Some(
+            "has no lines in the report; if it was removed, remove it from ops/ci/ and run --record"
+                .to_owned(),
+        )
     } else if measured < floor.0 {
-        Some(format!("{measured:.1} % of its lines ran, its threshold is {:.1} %: test more of it", floor.0))
+        Some(format!("{measured:.1} % of its lines ran, the minimum is {:.1} %: add tests", floor.0))
     } else if measured < least {
         let before = recorded.unwrap_or_default();
         Some(format!(
-            "{measured:.1} % of its lines ran, {:.1} points less than the recorded {before:.1} %, at most {:.1} may \
-             be lost: test what is new",
+            "{measured:.1} % of its lines ran, {:.1} points less than the recorded {before:.1} %; at most {:.1} are \
+             allowed: add tests for the new code",
             before - measured,
             drop.0
         ))
@@ -150,7 +153,7 @@ mod tests {
         let files = [file("src/a/x.rs", 100, 90), file("src/b/x.rs", 100, 60), file("src/main.rs", 10, 6)];
         assert_eq!(problems(&files, &[], &[]), [""; 0]);
         let low = problems(&files, &[("src/b", 61.0)], &[]);
-        assert_eq!(low, ["src/b: 60.0 % of its lines ran, its threshold is 61.0 %: test more of it"]);
+        assert_eq!(low, ["src/b: 60.0 % of its lines ran, the minimum is 61.0 %: add tests"]);
         let files = [file("src/a/x.rs", 100, 60), file("src/b/x.rs", 100, 60), file("src/main.rs", 10, 4)];
         let low = problems(&files, &[], &[]);
         assert!(
@@ -166,24 +169,24 @@ mod tests {
         assert_eq!(
             problems(&files, &[], &[("src/a", 93.0), ("overall", 87.5)]),
             [
-                "overall: 85.0 % of its lines ran, 2.5 points less than the recorded 87.5 %, at most 2.0 may be lost: \
-                 test what is new",
-                "src/a: 90.0 % of its lines ran, 3.0 points less than the recorded 93.0 %, at most 2.0 may be lost: \
-                 test what is new"
+                "overall: 85.0 % of its lines ran, 2.5 points less than the recorded 87.5 %; at most 2.0 are allowed: \
+                 add tests for the new code",
+                "src/a: 90.0 % of its lines ran, 3.0 points less than the recorded 93.0 %; at most 2.0 are allowed: \
+                 add tests for the new code"
             ]
         );
     }
 
     #[test]
     fn nothing_measured_is_never_good() {
-        let none = ["the report has no line: no test ran, or nothing was instrumented"];
+        let none = ["the report has no lines: no test ran, or nothing was instrumented"];
         assert_eq!(problems(&[], &[], &[]), none);
         assert_eq!(problems(&[file("src/a/x.rs", 0, 0)], &[], &[]), none);
         let files = [file("src/a/x.rs", 100, 90)];
         for (rooms, recorded) in [(&[("src/b", 10.0)][..], &[][..]), (&[], &[("src/b", 10.0)])] {
             let found = problems(&files, rooms, recorded);
             assert!(
-                found.len() == 1 && found[0].starts_with("src/b: has no line in the report"),
+                found.len() == 1 && found[0].starts_with("src/b: has no lines in the report"),
                 "{found:?}"
             );
         }
@@ -202,8 +205,8 @@ mod tests {
         assert_eq!(
             judgement.problems,
             [
-                "lib/y.rs: in no room; name its folder in `places`",
-                "src/a/z.rs: not in the report, so no test loads it; test it or remove it"
+                "lib/y.rs: belongs to no module; add its folder to `places`",
+                "src/a/z.rs: no test loads it (it is not in the report); test it or remove it"
             ]
         );
         assert_eq!(judgement.figures(), [("overall".to_owned(), 100.0), ("src/a".to_owned(), 100.0)].into());

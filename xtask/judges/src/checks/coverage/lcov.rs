@@ -40,7 +40,7 @@ pub fn read(text: &str, root: &str, base: &str) -> Result<Vec<File>, String> {
         }
     }
     match open {
-        Some(path) => Err(format!("the record of {path} has no end: the report was cut off")),
+        Some(path) => Err(format!("the record of {path} has no end; the report is cut off")),
         None => Ok(files.into_iter().map(counted).collect()),
     }
 }
@@ -81,7 +81,7 @@ mod tests {
             ("SF:a\nDA:x,1\n", "2: expected DA:LINE,HITS: \"DA:x,1\""),
             ("SF:a\nDA:1\n", "2: expected DA:LINE,HITS: \"DA:1\""),
             ("DA:1,1\n", "1: no SF: names its file: \"DA:1,1\""),
-            ("SF:a\nDA:1,1\n", "the record of a has no end: the report was cut off"),
+            ("SF:a\nDA:1,1\n", "the record of a has no end; the report is cut off"),
         ] {
             assert_eq!(read(text, "/tree", ""), Err(expected.to_owned()));
         }

@@ -47,13 +47,12 @@ pub fn check(flows: &Flows<'_>, graph: &Graph<'_, '_>, findings: &mut Vec<Proble
 fn unanswered_message(flows: &Flows<'_>, graph: &Graph<'_, '_>, way: &Way) -> String {
     match way.own.iter().copied().filter(|&index| graph.is_return(index)).min() {
         Some(stray) => format!(
-            "its requests end at {}, which returns to a link call, and no link call is on the way, so clients hang; call \
-             that part with a link call, or wire it to an http response",
+            "its requests end at {}, which returns to a link call, but no link call leads there, so clients hang; use \
+             a link call, or wire it to an http response",
             naming(flows, stray)
         ),
-        None => {
-            "its requests reach no http response, so clients hang; wire it to one, or disable it".to_owned()
-        }
+        None => "its requests reach no http response, so clients hang; wire it to one, or disable this node"
+            .to_owned(),
     }
 }
 
@@ -69,8 +68,8 @@ fn uncaught_message(flows: &Flows<'_>, uncaught: &[usize]) -> String {
         names.push(format!("{more} more"));
     }
     format!(
-        "when {} fails, no http response is reached, so clients hang; add a catch on the same tab that covers it and leads \
-         to an http response",
+        "when {} fails, no http response is reached, so clients hang; add a catch for it on the same tab that leads to \
+         an http response",
         names.join(", ")
     )
 }

@@ -31,7 +31,7 @@ pub fn read(source: Option<&Source<'_>>, findings: &mut Vec<Problem>) -> Option<
 }
 
 fn types(source: &Source<'_>, findings: &mut Vec<Problem>) -> Option<Map<String, Value>> {
-    let rewrite = "write it again with `node runtime/catalogue.js --write` in flows/";
+    let rewrite = "run `node runtime/catalogue.js --write` in flows/ to write it again";
     let mut all: Map<String, Value> = match serde_json::from_str(source.text) {
         Ok(all) => all,
         Err(error) => {
@@ -49,7 +49,7 @@ fn types(source: &Source<'_>, findings: &mut Vec<Problem>) -> Option<Map<String,
     }
     if all.is_empty() {
         let message =
-            format!("no node type at all; expected those of Node-RED and of flows/nodes; {rewrite}");
+            format!("it contains no node types; expected those of Node-RED and of flows/nodes; {rewrite}");
         findings.push(whole_file(source.name, 1, Rule::Catalogue, message));
         return None;
     }

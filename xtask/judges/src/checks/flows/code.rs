@@ -108,11 +108,11 @@ fn message(text: &Text<'_>, fault: &Fault) -> String {
     let (property, said) = (&text.property, fault.message.trim_end_matches('.'));
     let what = match text.kind {
         Kind::Function => "does not parse as the code of a function",
-        Kind::Setup => "does not parse as the code that a function runs on start",
-        Kind::Cleanup => "does not parse as the code that a function runs on stop",
-        Kind::Jsonata => "is no JSONata expression",
+        Kind::Setup => "does not parse as the \"On Start\" code of a function",
+        Kind::Cleanup => "does not parse as the \"On Stop\" code of a function",
+        Kind::Jsonata => "is not a JSONata expression",
         Kind::Json => "is no JSON",
-        Kind::Pattern => "is no regular expression",
+        Kind::Pattern => "is not a regular expression",
         Kind::Schema => {
             return format!("its {property} {said}; every task of the workflow would be refused; correct it");
         }

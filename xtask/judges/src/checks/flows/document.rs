@@ -186,7 +186,7 @@ fn node<'a>(
     let mut fields: Map<String, Value> = serde_json::from_str(raw).map_err(|error| {
         (
             first_line + error.line().saturating_sub(1),
-            format!("element {index} is no node: {error}; {expected}"),
+            format!("element {index} is not a node: {error}; {expected}"),
         )
     })?;
     let mut take = |field: &str| match fields.remove(field) {

@@ -51,8 +51,8 @@ impl<'f, 'a> Endings<'f, 'a> {
                 count => format!(" and {} more", count - 1),
             };
             let message = format!(
-                "{why}; a request of \"{}\" ({}){more} that ends here is not answered (by this \
-                 platform with 504, at its time limit)",
+                "{why}; a request of \"{}\" ({}){more} that ends here gets no answer (on this platform, 504 at its \
+                 time limit)",
                 first.title(),
                 first.id
             );
@@ -70,21 +70,20 @@ impl<'f, 'a> Endings<'f, 'a> {
         };
         match node.kind.as_str() {
             "switch" => self.switch(node, answered),
-            "rbe" => Some("it lets through only what changed; leave it out of the way to a response".to_owned()),
+            "rbe" => Some("it drops messages that have not changed; do not put it before a response".to_owned()),
             // Below 0 it repeats what comes, and drops nothing.
             "trigger" if number("duration") >= 0.0 => Some(
-                "it passes one message on and drops those that come before it is ready again; leave it out of the way to \
-                 a response"
+                "it drops messages that arrive before it is ready again; do not put it before a response"
                     .to_owned(),
             ),
             "join" if text("mode") == "custom" && number("count") > 0.0 && number("timeout") <= 0.0 => {
-                Some("it waits for a count of messages, which may not come; give it a time-out".to_owned())
+                Some("it waits for a number of messages that may never arrive; set a time-out".to_owned())
             }
             "batch" if matches!(text("mode"), "" | "count") => {
-                Some("it waits for a count of messages, which may not come; group by interval".to_owned())
+                Some("it waits for a number of messages that may never arrive; group by interval".to_owned())
             }
             "delay" if node.flag("drop") && matches!(text("pauseType"), "rate" | "queue" | "timed") => Some(
-                "it drops messages that come too fast; send them to its second output and answer them, or queue them"
+                "it drops messages that arrive too fast; send them to its second output and answer them, or queue them"
                     .to_owned(),
             ),
             _ => None,
@@ -95,7 +94,8 @@ impl<'f, 'a> Endings<'f, 'a> {
         let rules = node.fields.get("rules").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
         if !rules.iter().any(|rule| rule["t"] == "else") && !complementary(rules) {
             return Some(
-                "it has no rule for what no other rule wants; add an \"otherwise\" that is answered"
+                "it has no rule for messages that match no other rule; add an \"otherwise\" that leads to an http \
+                 response"
                     .to_owned(),
             );
         }

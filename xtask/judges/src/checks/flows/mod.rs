@@ -180,8 +180,8 @@ pub fn judge(input: &Input<'_>) -> Vec<Problem> {
 }
 
 fn credential_file(file: &str) -> Problem {
-    let message = "Node-RED's credential file is here: the platform's credentials are named file references (NAME_FILE), \
-                   so that nothing secret is deployed with the flows; delete the file";
+    let message = "this is Node-RED's credential file; the platform reads secrets only from files that NAME_FILE \
+                   names, so that no secret is deployed with the flows; delete this file";
     whole_file(file, 1, Rule::Secret, message)
 }
 

@@ -131,8 +131,8 @@ pub fn check(flows: &Flows<'_>, known: &[Reference], findings: &mut Vec<Problem>
         findings.extend(faults.map(|fault| finding(flows, node, Rule::ConfigReference, fault)));
         if let Some(circle) = circle(flows, node) {
             let message = format!(
-                "it needs itself: {} -> {}; Node-RED takes every property that is the id of a configuration node for a need, \
-                 and starts none that waits for itself, so change such a property, or an id",
+                "it depends on itself: {} -> {}; Node-RED treats every property that equals the id of a configuration \
+                 node as a dependency, and never starts a node that depends on itself; change that property or an id",
                 node.id,
                 circle.join(" -> ")
             );
@@ -193,15 +193,14 @@ fn fault(flows: &Flows<'_>, node: &Node<'_>, reference: &Reference) -> Option<St
     let enabled = flows.enabled(node);
     let Some(id) = node.text(property) else {
         let unset = matches!(node.fields.get(property), None | Some(Value::Null | Value::String(_)));
-        return (*required && enabled && unset).then(|| {
-            format!("its {property} is not set, and it does not work without; choose a {config} node")
-        });
+        return (*required && enabled && unset)
+            .then(|| format!("its {property} is not set; choose a {config} node"));
     };
     match flows.get(id) {
         // A name of an environment variable is known only when the flows run.
         None if id.starts_with("${") => None,
         None => Some(format!(
-            "its {property} is {id}, which is not there; choose a {config} node, or restore that one"
+            "its {property} is {id}, which does not exist; choose a {config} node, or restore that one"
         )),
         Some(other) if other.kind != *config => Some(format!(
             "its {property} is \"{}\" ({id}), a {}; expected a {config}",

@@ -24,7 +24,7 @@ pub fn check(flows: &Flows<'_>, findings: &mut Vec<Problem>) {
             ));
         }
         let Some(url) = node.text("url") else {
-            add("it has no URL, so it is never served; give it one, such as /status, or disable it"
+            add("it has no URL, so it never gets a request; set one, such as /status, or disable it"
                 .to_owned());
             continue;
         };
@@ -35,20 +35,19 @@ pub fn check(flows: &Flows<'_>, findings: &mut Vec<Problem>) {
         let route = pattern(&if url.starts_with('/') { url.to_owned() } else { format!("/{url}") });
         if let Some(fault) = fault(&route) {
             add(format!(
-                "Express refuses its URL {url}: {fault}; write characters with a meaning, such as ( ) [ ] + ?, after a \
-                 backslash"
+                "Express refuses its URL {url}: {fault}; put a backslash before special characters such as ( ) [ ] + ?"
             ));
             continue;
         }
         if instances(flows, node) > 1 {
             add(format!(
-                "its subflow has several instances, of which only the first serves {method} {url}; leave one instance, \
-                 or put the http in on a tab"
+                "its subflow has several instances, and only the first serves {method} {url}; keep one instance, or \
+                 move the http in to a tab"
             ));
         }
         if let Some(first) = taken.get(&(method, without_case(&route))) {
             add(format!(
-                "{method} {url} is already served by \"{}\" ({}:{}), so it never gets a request; change or remove one",
+                "\"{}\" ({}:{}) already serves {method} {url}, so this node never gets a request; change or remove one",
                 first.title(),
                 first.file,
                 first.line
@@ -222,7 +221,7 @@ fn fault(pattern: &str) -> Option<&'static str> {
                     let word = |character: char| character.is_alphanumeric() || "_$".contains(character);
                     let numbered = name.starts_with(|first: char| first.is_ascii_digit());
                     if name.is_empty() || numbered || !name.chars().all(word) || names.contains(&name) {
-                        return Some("a group whose name is none, or is there twice");
+                        return Some("a group whose name is invalid or used twice");
                     }
                     at += name.chars().count() + 3;
                     names.push(name);
@@ -230,7 +229,7 @@ fn fault(pattern: &str) -> Option<&'static str> {
                     at += 3;
                 } else if starts("?") {
                     if !(starts("?:") || starts("?=") || starts("?!")) {
-                        return Some("a ? after a ( that opens no known kind of group");
+                        return Some("a (? that begins no known kind of group");
                     }
                     at += 2;
                 }
@@ -278,7 +277,7 @@ fn times(rest: &[char]) -> Result<Option<usize>, &'static str> {
     }
     let number = |text: &str| text.parse().unwrap_or(u64::MAX);
     match most.filter(|most| !most.is_empty()) {
-        Some(most) if number(most) < number(least) => Err("a {} whose second number is the smaller one"),
+        Some(most) if number(most) < number(least) => Err("a {} whose second number is smaller"),
         _ => Ok(Some(end + 1)),
     }
 }

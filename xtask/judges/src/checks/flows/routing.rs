@@ -48,16 +48,16 @@ pub fn check(flows: &Flows<'_>, graph: &Graph<'_, '_>, findings: &mut Vec<Proble
         let unrouted = unrouted.into_inner();
         if unrouted.is_empty() && !ways.is_empty() && !ways.iter().any(|way| way.has(flows, "task-complete"))
         {
-            let message = "its tasks come to no task-complete, so none of them can complete: each attempt ends at the time \
-                           limit, unless it fails before; wire its last node to a task-complete";
+            let message = "its tasks reach no task-complete, so each attempt ends at the time limit unless it fails \
+                           earlier; wire its last node to a task-complete";
             findings.push(warning(flows, workflow, Rule::Routing, message));
         }
         for router in unrouted {
             let router = &flows.nodes[router];
             let message = format!(
-                "no rule of the router \"{}\" ({}) is for its tasks, so they leave by the fallback, with what that asks of \
-                 another input; add a rule: workflow_id equals {id}, with an output of its own, or \"{FALLBACK}\" if that is \
-                 meant",
+                "the router \"{}\" ({}) has no rule for its tasks, so they go to the fallback, which expects another \
+                 input; add a rule: workflow_id equals {id}, with its own output, or with \"{FALLBACK}\" if you want \
+                 that",
                 router.title(),
                 router.id
             );

@@ -26,7 +26,7 @@ pub fn check(flows: &Flows<'_>, findings: &mut Vec<Problem>) {
     for node in flows.nodes.iter().filter(|node| node.kind == "inject" && flows.enabled(node)) {
         if interval(node).is_some_and(|seconds| seconds > LONGEST) {
             let message = format!(
-                "Node-RED refuses its interval, which may be {LONGEST} s (24 days) at most; shorten it, or give it a time of day"
+                "Node-RED refuses its interval; the longest is {LONGEST} s (24 days); shorten it, or use a time of day"
             );
             findings.push(finding(flows, node, Rule::Schedule, message));
         }
@@ -75,7 +75,7 @@ fn fault(cron: &str) -> Option<String> {
         count => return Some(format!("it has {count} fields; expected 5, 6 or 7")),
     }
     let judge = |field: &str, what: &str, good: &dyn Fn(&str) -> bool| {
-        field.split(',').find(|item| !good(item)).map(|item| format!("\"{item}\" is no {what}"))
+        field.split(',').find(|item| !good(item)).map(|item| format!("\"{item}\" is not a {what}"))
     };
     let (months, weekdays) = (numbered(fields[4], MONTHS, 1), numbered(fields[5], WEEKDAYS, 0));
     let year = fields.get(6).copied().unwrap_or("*");
@@ -88,9 +88,7 @@ fn fault(cron: &str) -> Option<String> {
         .or_else(|| judge(year, "year", &|item| is_item(item, 0, LAST_YEAR, false)))
         .or_else(|| {
             let never = never_comes(fields[3], &months, &weekdays);
-            never.then(|| {
-                "no such month has a day like that, and Node-RED looks for one without end".to_owned()
-            })
+            never.then(|| "no such month has that day, and Node-RED searches for ever".to_owned())
         })
 }
 

@@ -79,8 +79,8 @@ pub fn check(flows: &Flows<'_>, findings: &mut Vec<Problem>) {
 
 fn report(flows: &Flows<'_>, node: &Node<'_>, field: &str, what: &str) -> Problem {
     let message = format!(
-        "{field}: {what}; keep it in a secret's file and refer to that by name (NAME_FILE), and replace the secret, as \
-         it is known now"
+        "{field}: {what}; put it into a file, name that file with NAME_FILE, and replace the secret, because it is \
+         known now"
     );
     finding(flows, node, Rule::Secret, message)
 }
@@ -99,7 +99,7 @@ fn object(fields: &Map<String, Value>, place: &str, found: &mut Found) {
         let place = if place.is_empty() { name.clone() } else { format!("{place}.{name}") };
         let typed = fields.get(&format!("{name}Type")).and_then(Value::as_str);
         if is_secret_name(name) && is_literal(value, typed) {
-            found.push((place, "a value that its name calls secret"));
+            found.push((place, "a value whose name says that it is secret"));
             continue;
         }
         any(value, &place, found);
@@ -115,7 +115,7 @@ fn object(fields: &Map<String, Value>, place: &str, found: &mut Found) {
             && is_literal(value, typed)
         {
             let place = if place.is_empty() { named.to_owned() } else { format!("{place} ({named})") };
-            found.push((place, "a value that its name calls secret"));
+            found.push((place, "a value whose name says that it is secret"));
         }
     }
 }

@@ -59,7 +59,7 @@ fn duplicate_id(flows: &Flows<'_>, index: usize, add: Add<'_>) {
     let node = &flows.nodes[index];
     if let Some(first) = flows.get(&node.id).filter(|_| flows.index(&node.id) != Some(index)) {
         let message = format!(
-            "its id is already that of \"{}\" ({}:{}); give it an id of its own",
+            "\"{}\" ({}:{}) has the same id; give each its own",
             first.title(),
             first.file,
             first.line
@@ -90,7 +90,7 @@ fn container(flows: &Flows<'_>, index: usize, add: Add<'_>) {
         }
         Some((_, Some(tab))) if tab.file != node.file => {
             let message = format!(
-                "its tab \"{}\" is in {}: the editor would save it there; put both into the same file",
+                "its tab \"{}\" is in {}, where the editor would save it; put both into the same file",
                 tab.title(),
                 tab.file
             );
@@ -110,7 +110,7 @@ fn tabs(flows: &Flows<'_>, home: Home, findings: &mut Vec<Problem>) {
             continue;
         }
         let message = format!(
-            "it is on tab {z}, which is not there; set z to the id of a tab or subflow, or remove it"
+            "it is on tab {z}, which does not exist; set z to the id of a tab or subflow, or remove it"
         );
         findings.push(finding(flows, node, Rule::Container, message));
     }
@@ -120,8 +120,8 @@ fn tabs(flows: &Flows<'_>, home: Home, findings: &mut Vec<Problem>) {
             count => format!(", like {} other nodes", count - 1),
         };
         let message = format!(
-            "it is on tab {z}, which is not there{others}: judged as a part of a flow that the editor exported; import it there, \
-             since Node-RED would run it on a tab that nobody sees"
+            "it is on tab {z}, which does not exist{others}; it is checked as a part of a flow that the editor \
+             exported. Import it in the editor, because Node-RED would run it on an invisible tab"
         );
         findings.push(warning(flows, nodes[0], Rule::Container, message));
     }
@@ -132,11 +132,14 @@ fn group(flows: &Flows<'_>, index: usize, add: Add<'_>) {
     if let Some(id) = node.text("g")
         && flows.get(id).is_none_or(|group| group.kind != "group")
     {
-        add(Rule::Group, format!("it is in group {id}, which is not there; remove g, or restore the group"));
+        add(
+            Rule::Group,
+            format!("it is in group {id}, which does not exist; remove g, or restore the group"),
+        );
     }
     if node.kind == "group" {
         for id in node.ids("nodes").filter(|id| flows.get(id).is_none()) {
-            add(Rule::Group, format!("its member {id} is not there; remove it from the group's nodes"));
+            add(Rule::Group, format!("its member {id} does not exist; remove it from the group's nodes"));
         }
     }
 }
@@ -165,7 +168,7 @@ fn are_lists_of_ids(wires: &Value) -> bool {
 
 fn wire_fault(flows: &Flows<'_>, z: Option<&str>, id: &str) -> Option<String> {
     match flows.get(id) {
-        None => Some(format!("is wired to {id}, which is not there; remove the wire, or restore the node")),
+        None => Some(format!("is wired to {id}, which does not exist; remove the wire, or restore the node")),
         Some(target) if !target.fields.contains_key("wires") => Some(format!(
             "is wired to \"{}\" ({id}), a {}, which takes no messages; remove the wire",
             target.title(),
@@ -198,7 +201,8 @@ fn inputs(flows: &Flows<'_>, node: &Node<'_>, without_input: &BTreeSet<&str>, ad
         // Where it has no wires either, `wires` has already said so.
         if let Some(target) = target.filter(|target| target.fields.contains_key("wires")) {
             let message = format!(
-                "{what} is wired to \"{}\" ({id}), a {}, which takes no messages; remove the wire, or wire it to what comes after",
+                "{what} is wired to \"{}\" ({id}), a {}, which takes no messages; remove the wire, or wire it to the \
+                 next node",
                 target.title(),
                 target.kind
             );
@@ -247,7 +251,7 @@ fn links(flows: &Flows<'_>, index: usize, add: Add<'_>) {
         match flows.get(id) {
             None => add(
                 Rule::Link,
-                format!("its partner {id} is not there; remove the link, or restore the {partner}"),
+                format!("its partner {id} does not exist; remove the link, or restore the {partner}"),
             ),
             Some(other)
                 if other.kind != partner && !(node.kind == "link in" && other.kind == "link call") =>
@@ -298,11 +302,13 @@ fn scope(flows: &Flows<'_>, index: usize, add: Add<'_>) {
         match flows.get(id) {
             None => add(
                 Rule::Scope,
-                format!("it watches {id}, which is not there; take it out of the scope, or restore the node"),
+                format!(
+                    "it watches {id}, which does not exist; remove it from the scope, or restore the node"
+                ),
             ),
             Some(watched) if watched.z() != node.z() => {
                 let message = format!(
-                    "it watches \"{}\" ({id}) on another tab, of which it hears nothing; put a {} there",
+                    "it watches \"{}\" ({id}) on another tab, which it cannot; put a {} there",
                     watched.title(),
                     node.kind
                 );
@@ -319,8 +325,8 @@ fn libraries(flows: &Flows<'_>, index: usize, add: Add<'_>) {
     let node = &flows.nodes[index];
     let libraries = node.fields.get("libs").and_then(Value::as_array).map_or(0, Vec::len);
     if node.kind == "function" && libraries > 0 && !node.flag("d") {
-        let message = "it asks for modules in its setup (libs), which functions may not have here, and Node-RED then starts \
-                       no flow at all; remove them, and write a node in flows/nodes for what needs a module";
+        let message = "it uses modules (libs in its setup), which functions may not do here; Node-RED then starts no \
+                       flow at all. Remove them, and write a node in flows/nodes for code that needs a module";
         add(Rule::Libraries, message.to_owned());
     }
 }
@@ -339,7 +345,7 @@ fn position(flows: &Flows<'_>, index: usize, add: Add<'_>) {
             .map(|(name, _)| *name)
             .collect::<Vec<_>>();
         let message = format!(
-            "it has no {}: Node-RED would take it for a configuration node and never run it; place it in the editor",
+            "it has no {}, so Node-RED takes it for a configuration node and never runs it; place it in the editor",
             missing.join(" and ")
         );
         add(Rule::Position, message);
@@ -361,7 +367,7 @@ fn known_type(
         return match flows.get(id).filter(|subflow| subflow.kind == "subflow") {
             Some(_) => None,
             None => error(format!(
-                "it is an instance of subflow {id}, which is not there; restore the subflow, or remove the node"
+                "it is an instance of subflow {id}, which does not exist; restore the subflow, or remove the node"
             )),
         };
     }
@@ -373,11 +379,11 @@ fn known_type(
     if !types.complete {
         let nodes = match of_type.remove(kind.as_str())? {
             1 => String::new(),
-            count => format!(", which {count} nodes are of"),
+            count => format!(", which {count} nodes have"),
         };
         let message = format!(
-            "Node-RED itself has no node type \"{kind}\"{hint}{nodes}; name a catalogue of the types that are installed, \
-             with --catalogue"
+            "Node-RED itself has no node type \"{kind}\"{hint}{nodes}; pass a catalogue of the installed types with \
+             --catalogue"
         );
         return Some(warning(flows, node, Rule::UnknownType, message));
     }
@@ -403,7 +409,7 @@ fn subflow_cycles(flows: &Flows<'_>, findings: &mut Vec<Problem>) {
             open.extend(inner.get(id).into_iter().flatten().filter(|next| seen.insert(next)));
         }
         if seen.contains(outer) {
-            let message = "it makes its subflow contain itself without end; remove it".to_owned();
+            let message = "it makes its subflow contain itself; remove it".to_owned();
             findings.push(finding(flows, node, Rule::SubflowCycle, message));
         }
     }

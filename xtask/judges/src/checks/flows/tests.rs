@@ -164,7 +164,7 @@ fn files_that_cannot_be_read() {
         ("empty", String::new(), Rule::Json, 1, "ends too early"),
         ("a comma too many", "[\n  {\"id\": \"a\",}\n]".to_owned(), Rule::Json, 2, "not JSON at column 14"),
         ("an object", "{}".to_owned(), Rule::Shape, 1, "not an array"),
-        ("no object inside", "[\n1\n]".to_owned(), Rule::Shape, 2, "element 0 is no node"),
+        ("no object inside", "[\n1\n]".to_owned(), Rule::Shape, 2, "element 0 is not a node"),
         ("no id", "[\n{\"type\": \"tab\"}]".to_owned(), Rule::Shape, 2, "element 0 has no id"),
         ("no type", "[{\"id\": \"a\", \"type\": 1}]".to_owned(), Rule::Shape, 1, "element 0 has no type"),
     ];
@@ -1059,7 +1059,7 @@ fn each_workflow_has_a_rule_where_its_tasks_come() {
     assert_eq!(found(&findings), named(&[(Rule::Routing, "w-beta")]), "tasks that come to no end");
     assert!(!findings[0].is_error(), "{}", findings[0]);
     let message = &findings[0].seen;
-    assert!(message.starts_with("its tasks come to no task-complete"), "{message}");
+    assert!(message.starts_with("its tasks reach no task-complete"), "{message}");
     at(&mut nodes, "router")["rules"] = json!([rule("equals", "alpha", "one")]);
     at(&mut nodes, "worker")["wires"] = json!([["done"]]);
     assert!(judged(&text(&nodes), "[]", CATALOGUE).is_empty(), "a router that no task comes to");
@@ -1217,7 +1217,7 @@ fn what_an_engine_says_names_node_property_and_place() {
                     column 7: odd; in Node-RED";
     assert!(found[0].contains(expected), "{}", found[0]);
     assert!(
-        found[1].contains("[jsonata] node \"change\" (set) on \"API\": its rules[1].to is no JSONata"),
+        found[1].contains("[jsonata] node \"change\" (set) on \"API\": its rules[1].to is not a JSONata"),
         "{}",
         found[1]
     );
@@ -1245,7 +1245,9 @@ fn a_credential_file_is_refused() {
     });
     assert_eq!(findings.len(), 1);
     assert!(
-        findings[0].to_string().starts_with("flows/flows_cred.json:1: [secret] Node-RED's credential file")
+        findings[0]
+            .to_string()
+            .starts_with("flows/flows_cred.json:1: [secret] this is Node-RED's credential file")
     );
 }
 
@@ -1275,8 +1277,7 @@ fn a_finding_names_place_rule_and_node() {
     at(&mut nodes, "call")["type"] = json!("rbe");
     at(&mut nodes, "call")["name"] = json!("two\nlines\u{1b}[1m");
     let findings = judged(&self::text(&nodes), "[]", CATALOGUE);
-    let expected =
-        r#": warning: [may-end] node "two\u{a}lines\u{1b}[1m" (call) on "API": it lets through only"#;
+    let expected = r#": warning: [may-end] node "two\u{a}lines\u{1b}[1m" (call) on "API": it drops messages that have not"#;
     assert!(findings[0].to_string().contains(expected), "{}", findings[0]);
     assert_eq!(serde_json::to_value(&findings[0]).unwrap()["level"], "warning");
 }
@@ -1305,14 +1306,14 @@ fn flows_of_elsewhere_are_judged_by_what_node_red_itself_has() {
     at(&mut nodes, "inner")["type"] = json!("functoin");
     at(&mut nodes, "leftover")["type"] = json!("functoin");
     let found = elsewhere(&nodes, None);
-    let expected = r#": warning: [unknown-type] node "the inner" (inner) on "Sub": Node-RED itself has no node type "functoin" (did you mean "function"?), which 2 nodes are of; name a catalogue"#;
+    let expected = r#": warning: [unknown-type] node "the inner" (inner) on "Sub": Node-RED itself has no node type "functoin" (did you mean "function"?), which 2 nodes have; pass a catalogue"#;
     assert!(found.len() == 1 && found[0].contains(expected), "{found:?}");
     let found = elsewhere(&nodes, Some(CATALOGUE));
     assert!(found.len() == 2 && found[0].contains(": [unknown-type] node"), "{found:?}");
     let mut part: Vec<Value> = platform().into_iter().filter(|node| node["z"] == "shared").collect();
     without(&mut part, "answer-in");
     let found = elsewhere(&part, Some(CATALOGUE));
-    let expected = r#": warning: [container] node "the answer" (answer): it is on tab shared, which is not there, like 4 other nodes"#;
+    let expected = r#": warning: [container] node "the answer" (answer): it is on tab shared, which does not exist, like 4 other nodes"#;
     assert!(found.len() == 1 && found[0].contains(expected), "{found:?}");
     let found = elsewhere(&nodes, Some("[]"));
     assert!(found.len() == 1 && found[0].starts_with("types.json:1: [catalogue]"), "{found:?}");

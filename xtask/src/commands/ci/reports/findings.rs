@@ -87,7 +87,7 @@ fn runs(text: &str) -> Result<Vec<Value>> {
     let document: Value = serde_json::from_str(text).context("it is no JSON")?;
     match document["runs"].as_array() {
         Some(runs) if !runs.is_empty() => Ok(runs.clone()),
-        _ => bail!("it holds no run of a program, as SARIF 2.1.0 has them under `runs`"),
+        _ => bail!("it has no entry in `runs`, as SARIF 2.1.0 requires"),
     }
 }
 
@@ -100,9 +100,12 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let told = || format!("{:#}", look(root.path(), "x.sarif").unwrap_err());
         assert!(told().contains("cannot read the report x.sarif"), "{}", told());
-        for (text, part) in
-            [("", "it is empty"), ("{", "no JSON"), ("{}", "no run"), ("{\"runs\": []}", "no run")]
-        {
+        for (text, part) in [
+            ("", "it is empty"),
+            ("{", "no JSON"),
+            ("{}", "no entry in `runs`"),
+            ("{\"runs\": []}", "no entry in `runs`"),
+        ] {
             fs::write(root.path().join("x.sarif"), text).unwrap();
             assert!(told().contains(part) && told().contains("x.sarif"), "{}", told());
         }

@@ -48,7 +48,7 @@ fn case(writer: &mut Writer<Vec<u8>>, row: &Row, tail: &dyn Fn(&Row) -> String) 
         GateResult::Passed => case.write_empty()?,
         GateResult::Unchanged => case.write_inner_content(|writer| {
             let since = row.since.as_deref().unwrap_or_default();
-            let text = format!("unchanged since it passed in the run of {since}");
+            let text = format!("unchanged since it passed at {since}");
             writer.create_element("system-out").write_text_content(BytesText::new(&text))?;
             Ok(())
         })?,

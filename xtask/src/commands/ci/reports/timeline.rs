@@ -86,7 +86,7 @@ fn text(page: &mut Page, name: &str, attributes: &[(&str, &str)], words: &str) -
 fn drawing(page: &mut Page, run: &Run<'_>) -> Written {
     let height = HEAD + ROW * run.rows.len() as u64 + 4;
     let view = format!("0 0 {WIDTH} {height}");
-    let label = "When each gate ran; the table below tells the same in words";
+    let label = "When each gate ran; the table below says the same in words";
     let svg = page.create_element("svg").with_attributes([
         ("xmlns", "http://www.w3.org/2000/svg"),
         ("viewBox", &*view),
@@ -208,7 +208,9 @@ fn remark(row: &Row) -> String {
             format!("unchanged since the run of {}", row.since.as_deref().unwrap_or_default())
         }
         GateResult::Failed => plain(row.error.as_deref().unwrap_or_default()),
-        GateResult::NotRun => row.reason.clone().unwrap_or_else(|| "the run ended before it".to_owned()),
+        GateResult::NotRun => {
+            row.reason.clone().unwrap_or_else(|| "the run ended before this gate".to_owned())
+        }
     }
 }
 

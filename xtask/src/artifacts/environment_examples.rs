@@ -12,9 +12,6 @@ pub const FAMILY: Family = Family {
     generate,
 };
 
-/// Where secrets are mounted in a container (the convention of Docker and Compose).
-const MOUNTED_UNDER: &str = "/run/secrets";
-
 fn generate(platform: &Platform) -> Vec<Artifact> {
     platform.services.iter().filter_map(|service| example(platform, service)).collect()
 }
@@ -34,7 +31,10 @@ fn example(platform: &Platform, service: &Service) -> Option<Artifact> {
         if let Some(defined) = platform.secret(secret) {
             lines.push(Line::Comment(defined.purpose.to_owned()));
         }
-        lines.push(Line::Variable { name: variable.to_owned(), value: format!("{MOUNTED_UNDER}/{secret}") });
+        lines.push(Line::Variable {
+            name: variable.to_owned(),
+            value: format!("{}/{secret}", platform.containers.secrets),
+        });
     }
     Some(Artifact::file(format!("ops/secrets/{}.env.example", service.id), write(&lines)))
 }

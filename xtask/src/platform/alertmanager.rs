@@ -2,7 +2,7 @@
 
 use vocabulary::model::{
     Alert, Container, Destination, Edge, Exposure, Health, Lifetime, Metric, MetricKind, MetricRef, Need,
-    Port, PortRef, Protocol, Resources, Scrape, SecretUse, Service, ServiceId, Severity, Stop, Volume,
+    Port, PortRef, Protocol, Resources, SecretUse, Service, ServiceId, Severity, Stop, Volume,
 };
 
 use super::{pins, secrets};
@@ -29,6 +29,7 @@ pub fn service() -> Service {
             to: Destination::Internet,
             need: Need::Run,
             why: "delivers to PagerDuty, Slack and e-mail",
+            scrape: None,
         }],
         starts_after: vec![],
         variables: vec![],
@@ -41,7 +42,6 @@ pub fn service() -> Service {
         stop: Stop { signal: "SIGTERM", grace_seconds: 15 },
         resources: Resources { memory_mib: 128, cpu_millis: 250, pids: 64 },
         volumes: vec![Volume { name: "data", purpose: "silences and what was sent", precious: false }],
-        scrape: Some(Scrape { port: WEB, path: "/metrics", every_seconds: 15 }),
         metrics: vec![Metric {
             name: ALERTMANAGER_NOTIFICATIONS_FAILED_TOTAL,
             kind: MetricKind::Counter,

@@ -2,8 +2,8 @@
 
 use vocabulary::model::{
     Alert, ConfigurationFile, Container, Destination, Edge, EdgePolicy, Exposure, Fact, Folder, Health,
-    Lifetime, Metric, MetricKind, MetricRef, Need, Port, PortRef, Probe, Protocol, Resources, Scrape,
-    SecretUse, Service, ServiceId, Severity, Shape, Stop, Storage, User, Value, Variable, Volume,
+    Lifetime, Metric, MetricKind, MetricRef, Need, Port, PortRef, Probe, Protocol, Resources, SecretUse,
+    Service, ServiceId, Severity, Shape, Stop, Storage, User, Value, Variable, Volume,
 };
 
 use super::{images, node_red, pins, secrets};
@@ -72,13 +72,24 @@ pub fn service() -> Service {
             },
         ],
         edges: vec![
-            Edge { to: Destination::Port(node_red::FLOWS), need: Need::Run, why: "routes the API" },
+            Edge {
+                to: Destination::Port(node_red::FLOWS),
+                need: Need::Run,
+                why: "routes the API",
+                scrape: None,
+            },
             Edge {
                 to: Destination::Port(node_red::READY),
                 need: Need::Run,
                 why: "asks each replica whether it takes requests",
+                scrape: None,
             },
-            Edge { to: Destination::Internet, need: Need::Run, why: "fetches certificates over ACME" },
+            Edge {
+                to: Destination::Internet,
+                need: Need::Run,
+                why: "fetches certificates over ACME",
+                scrape: None,
+            },
         ],
         starts_after: vec![],
         variables: variables(),
@@ -91,7 +102,6 @@ pub fn service() -> Service {
             purpose: "the ACME account and its certificates",
             precious: true,
         }],
-        scrape: Some(Scrape { port: STATS, path: "/metrics", every_seconds: 15 }),
         metrics: vec![
             Metric {
                 name: HAPROXY_SERVER_UP,

@@ -2,7 +2,7 @@
 
 use vocabulary::model::{
     Container, Destination, Edge, Exposure, Health, Lifetime, Need, Port, PortRef, Protocol, Resources,
-    Scrape, SecretUse, Service, ServiceId, Stop, Volume,
+    SecretUse, Service, ServiceId, Stop, Volume,
 };
 
 use super::{pins, prometheus, secrets, victoria_logs};
@@ -24,8 +24,18 @@ pub fn service() -> Service {
             purpose: "dashboards",
         }],
         edges: vec![
-            Edge { to: Destination::Port(prometheus::WEB), need: Need::Run, why: "queries metrics" },
-            Edge { to: Destination::Port(victoria_logs::HTTP), need: Need::Run, why: "queries logs" },
+            Edge {
+                to: Destination::Port(prometheus::WEB),
+                need: Need::Run,
+                why: "queries metrics",
+                scrape: None,
+            },
+            Edge {
+                to: Destination::Port(victoria_logs::HTTP),
+                need: Need::Run,
+                why: "queries logs",
+                scrape: None,
+            },
         ],
         starts_after: vec![],
         variables: vec![],
@@ -37,7 +47,6 @@ pub fn service() -> Service {
         stop: Stop { signal: "SIGTERM", grace_seconds: 15 },
         resources: Resources { memory_mib: 512, cpu_millis: 500, pids: 128 },
         volumes: vec![Volume { name: "data", purpose: "users and preferences", precious: false }],
-        scrape: Some(Scrape { port: WEB, path: "/metrics", every_seconds: 15 }),
         metrics: vec![],
         alerts: vec![],
         process: None,

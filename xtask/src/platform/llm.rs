@@ -44,7 +44,6 @@ pub fn service() -> Service {
         stop: Stop { signal: "SIGTERM", grace_seconds: 5 },
         resources: Resources { memory_mib: 192, cpu_millis: 500, pids: 64 },
         volumes: vec![],
-        scrape: None,
         metrics: vec![],
         alerts: vec![],
         process: Some(Process {

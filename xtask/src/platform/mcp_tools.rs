@@ -39,7 +39,6 @@ pub fn service() -> Service {
         stop: Stop { signal: "SIGTERM", grace_seconds: 15 },
         resources: Resources { memory_mib: 192, cpu_millis: 500, pids: 64 },
         volumes: vec![],
-        scrape: None,
         metrics: vec![],
         alerts: vec![],
         process: Some(Process {

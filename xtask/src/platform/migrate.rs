@@ -20,6 +20,7 @@ pub fn service() -> Service {
             to: Destination::Port(postgres::SQL),
             need: Need::Start,
             why: "changes the schema",
+            scrape: None,
         }],
         starts_after: vec![],
         variables: vec![
@@ -54,7 +55,6 @@ pub fn service() -> Service {
         stop: Stop { signal: "SIGTERM", grace_seconds: 30 },
         resources: Resources { memory_mib: 128, cpu_millis: 500, pids: 32 },
         volumes: vec![],
-        scrape: None,
         metrics: vec![],
         alerts: vec![],
         process: Some(Process {

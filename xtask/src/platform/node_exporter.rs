@@ -2,7 +2,7 @@
 
 use vocabulary::model::{
     Alert, Container, Exposure, Health, Lifetime, Metric, MetricKind, MetricRef, Port, PortRef, Protocol,
-    Resources, Scrape, Service, ServiceId, Severity, Stop,
+    Resources, Service, ServiceId, Severity, Stop,
 };
 
 use super::pins;
@@ -33,7 +33,6 @@ pub fn service() -> Service {
         stop: Stop { signal: "SIGTERM", grace_seconds: 15 },
         resources: Resources { memory_mib: 64, cpu_millis: 250, pids: 32 },
         volumes: vec![],
-        scrape: Some(Scrape { port: METRICS, path: "/metrics", every_seconds: 15 }),
         metrics: vec![
             Metric {
                 name: NODE_FILESYSTEM_AVAIL_BYTES,

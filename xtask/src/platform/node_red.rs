@@ -2,8 +2,8 @@
 
 use vocabulary::model::{
     Alert, Command, Container, Destination, Draining, Edge, Exposure, Fact, Folder, Health, Identity, Image,
-    Lifetime, Need, OnChange, Port, PortRef, Probe, Process, Protocol, Reaction, Resources, Scrape,
-    SecretUse, Service, ServiceId, Severity, Shape, Stop, Storage, Value, Variable, Volume, VolumeRef,
+    Lifetime, Need, OnChange, Port, PortRef, Probe, Process, Protocol, Reaction, Resources, SecretUse,
+    Service, ServiceId, Severity, Shape, Stop, Storage, Value, Variable, Volume, VolumeRef,
 };
 
 use super::{component, images, llm, mcp_tools, migrate, node_red_metrics as metrics, postgres, secrets};
@@ -30,10 +30,21 @@ pub fn service() -> Service {
                 to: Destination::Port(postgres::SQL),
                 need: Need::Run,
                 why: "stores tasks and results, sends and fetches jobs",
+                scrape: None,
             },
-            Edge { to: Destination::Port(mcp_tools::MCP), need: Need::Run, why: "calls tools" },
-            Edge { to: Destination::Port(llm::API), need: Need::Run, why: "calls the model's stand-in" },
-            Edge { to: Destination::Internet, need: Need::Run, why: "calls the model's provider" },
+            Edge { to: Destination::Port(mcp_tools::MCP), need: Need::Run, why: "calls tools", scrape: None },
+            Edge {
+                to: Destination::Port(llm::API),
+                need: Need::Run,
+                why: "calls the model's stand-in",
+                scrape: None,
+            },
+            Edge {
+                to: Destination::Internet,
+                need: Need::Run,
+                why: "calls the model's provider",
+                scrape: None,
+            },
         ],
         starts_after: vec![migrate::ID],
         variables: variables(),
@@ -52,7 +63,6 @@ pub fn service() -> Service {
             purpose: "Node-RED's scratch folder; nothing in it matters",
             precious: false,
         }],
-        scrape: Some(Scrape { port: OPS, path: "/metrics", every_seconds: 15 }),
         metrics: metrics::metrics(),
         alerts: alerts(),
         process: Some(Process {

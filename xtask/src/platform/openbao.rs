@@ -1,8 +1,8 @@
 //! OpenBao: keeps the secrets (Vault API).
 
 use vocabulary::model::{
-    Container, Exposure, Health, Lifetime, Port, PortRef, Protocol, Resources, Scrape, Service, ServiceId,
-    Stop, Volume,
+    Container, Exposure, Health, Lifetime, Port, PortRef, Protocol, Resources, Service, ServiceId, Stop,
+    Volume,
 };
 
 use super::pins;
@@ -31,7 +31,6 @@ pub fn service() -> Service {
         stop: Stop { signal: "SIGTERM", grace_seconds: 15 },
         resources: Resources { memory_mib: 256, cpu_millis: 500, pids: 64 },
         volumes: vec![Volume { name: "data", purpose: "the sealed secrets", precious: true }],
-        scrape: Some(Scrape { port: API, path: "/v1/sys/metrics", every_seconds: 30 }),
         metrics: vec![],
         alerts: vec![],
         process: None,

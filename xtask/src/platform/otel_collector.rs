@@ -2,7 +2,7 @@
 
 use vocabulary::model::{
     Container, Destination, Edge, Exposure, Health, Lifetime, Need, Port, PortRef, Protocol, Resources,
-    Scrape, Service, ServiceId, Stop, Volume,
+    Service, ServiceId, Stop, Volume,
 };
 
 use super::{pins, victoria_logs};
@@ -33,7 +33,12 @@ pub fn service() -> Service {
                 purpose: "/ answers when it runs",
             },
         ],
-        edges: vec![Edge { to: Destination::Port(victoria_logs::HTTP), need: Need::Run, why: "writes logs" }],
+        edges: vec![Edge {
+            to: Destination::Port(victoria_logs::HTTP),
+            need: Need::Run,
+            why: "writes logs",
+            scrape: None,
+        }],
         starts_after: vec![],
         variables: vec![],
         secrets: vec![],
@@ -41,7 +46,6 @@ pub fn service() -> Service {
         stop: Stop { signal: "SIGTERM", grace_seconds: 15 },
         resources: Resources { memory_mib: 256, cpu_millis: 500, pids: 64 },
         volumes: vec![Volume { name: "positions", purpose: "how far each log was read", precious: false }],
-        scrape: Some(Scrape { port: METRICS, path: "/metrics", every_seconds: 15 }),
         metrics: vec![],
         alerts: vec![],
         process: None,

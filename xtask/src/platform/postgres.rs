@@ -20,6 +20,14 @@ pub const APPLICATION_ROLE: &str = "flowship_app";
 /// How a cluster is made, whoever makes it.
 const INITDB: [&str; 3] = ["--auth=scram-sha-256", "--encoding=UTF8", "--locale=C.UTF-8"];
 
+const PROGRAM: &str = "postgres";
+
+/// Arguments of the program, whoever starts it.
+fn listens() -> Vec<Value> {
+    let setting = |name, value| [Value::Text("-c"), Value::Joined(vec![Value::Text(name), value])];
+    [setting("listen_addresses=", Value::BindAddress(SQL)), setting("port=", Value::BindPort(SQL))].concat()
+}
+
 pub fn service() -> Service {
     Service {
         id: ID,
@@ -55,7 +63,6 @@ pub fn service() -> Service {
         stop: Stop { signal: "SIGINT", grace_seconds: 60 },
         resources: Resources { memory_mib: 1024, cpu_millis: 2000, pids: 256 },
         volumes: vec![Volume { name: "data", purpose: "the database cluster", precious: true }],
-        scrape: None,
         metrics: vec![],
         alerts: vec![],
         process: Some(Process {
@@ -80,18 +87,14 @@ pub fn service() -> Service {
                 },
             }),
             commands: vec![Command {
-                program: "postgres",
-                arguments: vec![
-                    Value::Text("-D"),
-                    Value::Folder(DATA),
-                    Value::Text("-c"),
-                    Value::Joined(vec![Value::Text("listen_addresses="), Value::BindAddress(SQL)]),
-                    Value::Text("-c"),
-                    Value::Joined(vec![Value::Text("port="), Value::BindPort(SQL)]),
+                program: PROGRAM,
+                arguments: [
+                    vec![Value::Text("-D"), Value::Folder(DATA)],
                     // Without a socket no path can be too long for one.
-                    Value::Text("-c"),
-                    Value::Text("unix_socket_directories="),
-                ],
+                    vec![Value::Text("-c"), Value::Text("unix_socket_directories=")],
+                    listens(),
+                ]
+                .concat(),
                 calls: vec![],
                 variables: vec![],
             }],
@@ -103,13 +106,7 @@ pub fn service() -> Service {
             // The user postgres of the official image.
             user: User { uid: 999, gid: 999 },
             sources: vec![],
-            command: vec![
-                Value::Text("postgres"),
-                Value::Text("-c"),
-                Value::Joined(vec![Value::Text("listen_addresses="), Value::BindAddress(SQL)]),
-                Value::Text("-c"),
-                Value::Joined(vec![Value::Text("port="), Value::BindPort(SQL)]),
-            ],
+            command: [vec![Value::Text(PROGRAM)], listens()].concat(),
             variables: vec![Variable {
                 name: "POSTGRES_INITDB_ARGS",
                 value: Value::Joined(vec![

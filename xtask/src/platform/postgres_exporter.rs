@@ -2,7 +2,7 @@
 
 use vocabulary::model::{
     Alert, Container, Destination, Edge, Exposure, Health, Lifetime, Metric, MetricKind, MetricRef, Need,
-    Port, PortRef, Protocol, Resources, Scrape, SecretUse, Service, ServiceId, Severity, Stop,
+    Port, PortRef, Protocol, Resources, SecretUse, Service, ServiceId, Severity, Stop,
 };
 
 use super::{pins, postgres, secrets};
@@ -25,7 +25,12 @@ pub fn service() -> Service {
             exposure: Exposure::Internal,
             purpose: "/metrics",
         }],
-        edges: vec![Edge { to: Destination::Port(postgres::SQL), need: Need::Run, why: "reads statistics" }],
+        edges: vec![Edge {
+            to: Destination::Port(postgres::SQL),
+            need: Need::Run,
+            why: "reads statistics",
+            scrape: None,
+        }],
         starts_after: vec![],
         variables: vec![],
         secrets: vec![SecretUse {
@@ -36,7 +41,6 @@ pub fn service() -> Service {
         stop: Stop { signal: "SIGTERM", grace_seconds: 15 },
         resources: Resources { memory_mib: 64, cpu_millis: 250, pids: 32 },
         volumes: vec![],
-        scrape: Some(Scrape { port: METRICS, path: "/metrics", every_seconds: 15 }),
         metrics: vec![
             Metric {
                 name: PG_UP,

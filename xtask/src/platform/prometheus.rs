@@ -28,19 +28,18 @@ pub fn service() -> Service {
             purpose: "queries and the status pages",
         }],
         edges: vec![
-            Edge { to: Destination::Port(node_red::OPS), need: Need::Run, why: "scrapes" },
-            Edge { to: Destination::Port(edge::STATS), need: Need::Run, why: "scrapes" },
-            Edge { to: Destination::Port(node_exporter::METRICS), need: Need::Run, why: "scrapes" },
-            Edge { to: Destination::Port(postgres_exporter::METRICS), need: Need::Run, why: "scrapes" },
+            scrapes(node_red::OPS),
+            scrapes(edge::STATS),
+            scrapes(node_exporter::METRICS),
+            scrapes(postgres_exporter::METRICS),
+            Edge { why: "scrapes, and delivers alerts", ..scrapes(alertmanager::WEB) },
+            scrapes(grafana::WEB),
+            scrapes(otel_collector::METRICS),
+            scrapes(victoria_logs::HTTP),
             Edge {
-                to: Destination::Port(alertmanager::WEB),
-                need: Need::Run,
-                why: "scrapes, and delivers alerts",
+                scrape: Some(Scrape { path: "/v1/sys/metrics", every_seconds: 30 }),
+                ..scrapes(openbao::API)
             },
-            Edge { to: Destination::Port(grafana::WEB), need: Need::Run, why: "scrapes" },
-            Edge { to: Destination::Port(otel_collector::METRICS), need: Need::Run, why: "scrapes" },
-            Edge { to: Destination::Port(victoria_logs::HTTP), need: Need::Run, why: "scrapes" },
-            Edge { to: Destination::Port(openbao::API), need: Need::Run, why: "scrapes" },
         ],
         starts_after: vec![],
         variables: vec![],
@@ -49,7 +48,6 @@ pub fn service() -> Service {
         stop: Stop { signal: "SIGTERM", grace_seconds: 15 },
         resources: Resources { memory_mib: 1024, cpu_millis: 1000, pids: 128 },
         volumes: vec![Volume { name: "data", purpose: "the time series", precious: false }],
-        scrape: Some(Scrape { port: WEB, path: "/metrics", every_seconds: 15 }),
         metrics: vec![Metric {
             name: UP,
             kind: MetricKind::Gauge,
@@ -68,5 +66,14 @@ pub fn service() -> Service {
         }],
         process: None,
         container: Container::Later { with: "monitoring" },
+    }
+}
+
+fn scrapes(port: PortRef) -> Edge {
+    Edge {
+        to: Destination::Port(port),
+        need: Need::Run,
+        why: "scrapes",
+        scrape: Some(Scrape { path: "/metrics", every_seconds: 15 }),
     }
 }

@@ -1,8 +1,8 @@
 //! VictoriaLogs: keeps and searches the structured logs; high-cardinality labels are indexed fields.
 
 use vocabulary::model::{
-    Container, Exposure, Health, Lifetime, Port, PortRef, Protocol, Resources, Scrape, Service, ServiceId,
-    Stop, Volume,
+    Container, Exposure, Health, Lifetime, Port, PortRef, Protocol, Resources, Service, ServiceId, Stop,
+    Volume,
 };
 
 use super::pins;
@@ -31,7 +31,6 @@ pub fn service() -> Service {
         stop: Stop { signal: "SIGTERM", grace_seconds: 15 },
         resources: Resources { memory_mib: 512, cpu_millis: 1000, pids: 64 },
         volumes: vec![Volume { name: "data", purpose: "the logs", precious: false }],
-        scrape: Some(Scrape { port: HTTP, path: "/metrics", every_seconds: 15 }),
         metrics: vec![],
         alerts: vec![],
         process: None,

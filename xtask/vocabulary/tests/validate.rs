@@ -36,7 +36,11 @@ fn port(name: &'static str, number: u16, exposure: Exposure) -> Port {
 }
 
 fn edge(to: PortRef, need: Need) -> Edge {
-    Edge { to: Destination::Port(to), need, why: "it asks" }
+    Edge { to: Destination::Port(to), need, why: "it asks", scrape: None }
+}
+
+fn scraping(path: &'static str, every_seconds: u16) -> Edge {
+    Edge { scrape: Some(Scrape { path, every_seconds }), ..edge(HTTP, Need::Run) }
 }
 
 fn command(arguments: Vec<Value>) -> Command {
@@ -62,7 +66,6 @@ fn service(id: ServiceId, lifetime: Lifetime) -> Service {
         stop: Stop { signal: "SIGTERM", grace_seconds: 10 },
         resources: Resources { memory_mib: 64, cpu_millis: 100, pids: 32 },
         volumes: vec![],
-        scrape: None,
         metrics: vec![],
         alerts: vec![],
         process: Some(process(vec![command(vec![])])),
@@ -118,7 +121,6 @@ fn web() -> Service {
         ],
         secrets: vec![secret_use(TOKEN, "TOKEN_FILE"), secret_use(KEY, "KEY_FILE")],
         health: Some(Health::Http { port: HTTP, path: "/ready" }),
-        scrape: Some(Scrape { port: HTTP, path: "/metrics", every_seconds: 15 }),
         metrics: vec![
             Metric {
                 name: REQUESTS,
@@ -199,6 +201,7 @@ fn setup() -> Service {
 fn model() -> Service {
     Service {
         ports: vec![port("ask", 8000, Exposure::Internal)],
+        edges: vec![scraping("/metrics", 15)],
         health: Some(Health::Command(command(vec![Value::BindPort(ASK)]))),
         stop: Stop { signal: "SIGTERM", grace_seconds: 8 },
         ..service(MODEL, Lifetime::StandIn)
@@ -622,20 +625,18 @@ const RULES: &[(Change, &[&str])] = &[
     ),
     // Metrics and alerts.
     (
-        |p| at(p, WEB).scrape = Some(Scrape { port: SQL, path: "/metrics", every_seconds: 1 }),
-        &["service web: it is scraped on db.sql, which is no port of it; name one of http"],
+        |p| at(p, MODEL).edges = vec![scraping("metrics", 1)],
+        &["edge model -> web.http: it scrapes \"metrics\"; a path begins with /"],
     ),
     (
-        |p| at(p, WEB).scrape = Some(Scrape { port: HTTP, path: "metrics", every_seconds: 1 }),
-        &["service web: it is scraped at \"metrics\"; a path begins with /"],
+        |p| at(p, MODEL).edges = vec![scraping("/metrics", 0)],
+        &["edge model -> web.http: it scrapes every 0 s; give an interval above 0"],
     ),
     (
-        |p| at(p, WEB).scrape = Some(Scrape { port: HTTP, path: "/metrics", every_seconds: 0 }),
-        &["service web: it is scraped every 0 s; give an interval above 0"],
-    ),
-    (
-        |p| at(p, WEB).scrape = None,
-        &["service web: it has metrics that nobody scrapes; add `scrape` or remove them"],
+        |p| at(p, MODEL).edges = vec![edge(HTTP, Need::Run)],
+        &[
+            "service web: it has metrics that nobody scrapes; add `scrape` to an edge that leads to it, or remove them",
+        ],
     ),
     (
         |p| at(p, WEB).metrics[1].kind = MetricKind::Counter,

@@ -62,7 +62,7 @@ fn configuration(platform: &Platform, units: &[Unit<'_>]) -> Configuration {
     Configuration {
         global: global(platform, edge),
         defaults: defaults(platform),
-        frontends: vec![redirecting(edge), api(platform, edge, &backend, strict), operations(edge)],
+        frontends: vec![redirecting(edge), api(platform, edge, &backend, strict), operations(platform, edge)],
         backends: vec![backend],
     }
 }
@@ -148,22 +148,22 @@ fn api(platform: &Platform, edge: &Service, backend: &Backend, strict: String) -
     }
 }
 
-fn operations(edge: &Service) -> Frontend {
+fn operations(platform: &Platform, edge: &Service) -> Frontend {
     Frontend {
         name: "operations",
         about: "For Prometheus and for the engine's health check, on an address of their own.",
         bind: bind(edge, STATS, None),
         counts_seconds: 0,
         rules: vec![
-            Rule::Metrics { when: Condition::Path(scrape_path(edge)) },
+            Rule::Metrics { when: Condition::Path(scrape_path(platform)) },
             Rule::Answer { status: 200, when: Condition::Path(health_path(edge)) },
         ],
         otherwise: Ending::Deny(404),
     }
 }
 
-fn scrape_path(edge: &Service) -> &'static str {
-    edge.scrape.as_ref().map(|scrape| scrape.path).expect("the edge is scraped")
+fn scrape_path(platform: &Platform) -> &'static str {
+    platform.scrape(STATS).map(|scrape| scrape.path).expect("the edge is scraped")
 }
 
 fn health_path(edge: &Service) -> &'static str {

@@ -64,7 +64,12 @@ fn a_port_that_cannot_be_bound_for_its_clients_alone_is_a_limit() {
     };
     postgres.ports.push(port("planted", 5433));
     let to = Destination::Port(PortRef { service: ServiceId("postgres"), name: "planted" });
-    service(&mut platform, "mcp-tools").edges.push(Edge { to, need: Need::Run, why: "planted" });
+    service(&mut platform, "mcp-tools").edges.push(Edge {
+        to,
+        need: Need::Run,
+        why: "planted",
+        scrape: None,
+    });
     let limits = Topology::of(&platform, Scope::Production).limits();
     assert!(
         limits.iter().any(|limit| limit.from == "mcp-tools" && limit.to == "postgres.sql"),
@@ -94,7 +99,7 @@ fn a_new_edge_moves_no_network() {
     let before = platform();
     let mut after = platform();
     let to = Destination::Port(mcp_tools::MCP);
-    service(&mut after, "migrate").edges.push(Edge { to, need: Need::Run, why: "planted" });
+    service(&mut after, "migrate").edges.push(Edge { to, need: Need::Run, why: "planted", scrape: None });
     let (before, after) = (Topology::of(&before, Scope::Production), Topology::of(&after, Scope::Production));
     assert_eq!(after.networks.len(), before.networks.len() + 1);
     for network in &before.networks {

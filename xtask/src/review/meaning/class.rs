@@ -37,7 +37,9 @@ fn judge(rule: Rule, difference: &Difference, all: &[Difference]) -> ChangeClass
         (Rule::Each([added, ..]), None, _) => added,
         (Rule::Each([_, removed, ..]), _, None) => removed,
         (Rule::Each([_, _, changed, _]), ..) => changed,
-        (Rule::Port, ..) if difference.reordered => Neutral,
+        (Rule::Port | Rule::Edge, ..) if difference.reordered => Neutral,
+        (Rule::Edge, Some(edge), None) => when(edge["scrape"].is_object(), LoosensLimit),
+        (Rule::Edge, ..) => WidensReach,
         (Rule::Port, None, Some(port)) => {
             let exposure = port.get("exposure").map(word).unwrap_or_default();
             when(exposure != EXPOSURES[0], WidensReach)
@@ -208,12 +210,14 @@ mod tests {
 
     #[test]
     fn changes_have_the_class_of_what_they_do() {
-        let scrape = || json!({ "port": "x.y", "path": "/metrics", "every_seconds": 15 });
+        let scrape = || json!({ "path": "/metrics", "every_seconds": 15 });
+        let scraping = || json!({ "to": "y.z", "scrape": scrape() });
         let table: Vec<(&str, Value, Value, ChangeClass)> = vec![
             ("services/=x", json!({ "id": "x" }), json!(null), LoosensLimit),
             ("services/=x", json!(null), json!({ "id": "x" }), Neutral),
             ("services/=x/edges/=y.z", json!(null), json!({ "to": "y.z" }), WidensReach),
             ("services/=x/edges/=y.z", json!({ "to": "y.z" }), json!(null), Neutral),
+            ("services/=x/edges/=y.z", scraping(), json!(null), LoosensLimit),
             ("services/=x/edges/=y.z/need", json!("start"), json!("run"), LoosensLimit),
             ("services/=x/edges", json!(null), json!([{ "to": "y.z" }]), WidensReach),
             ("services/=x/ports/=p", json!(null), json!({ "exposure": "operator" }), WidensReach),
@@ -225,11 +229,11 @@ mod tests {
             ("services/=x/ports/=p/protocol", json!("https"), json!("http"), LoosensLimit),
             ("services/=x/secrets/=s", json!(null), json!({ "secret": "s" }), NewPermission),
             ("services/=x/secrets/=s/variable", json!("A_FILE"), json!("B_FILE"), LoosensLimit),
-            ("services/=x/scrape", scrape(), json!(null), LoosensLimit),
-            ("services/=x/scrape", json!(null), scrape(), Neutral),
-            ("services/=x/scrape/every_seconds", json!(15), json!(60), LoosensLimit),
-            ("services/=x/scrape/every_seconds", json!(60), json!(15), Neutral),
-            ("services/=x/scrape/path", json!("/metrics"), json!("/"), LoosensLimit),
+            ("services/=x/edges/=y.z/scrape", scrape(), json!(null), LoosensLimit),
+            ("services/=x/edges/=y.z/scrape", json!(null), scrape(), Neutral),
+            ("services/=x/edges/=y.z/scrape/every_seconds", json!(15), json!(60), LoosensLimit),
+            ("services/=x/edges/=y.z/scrape/every_seconds", json!(60), json!(15), Neutral),
+            ("services/=x/edges/=y.z/scrape/path", json!("/metrics"), json!("/"), LoosensLimit),
             ("services/=x/alerts/=A", json!({ "name": "A" }), json!(null), LoosensLimit),
             ("services/=x/alerts/=A/for_minutes", json!(5), json!(60), LoosensLimit),
             ("services/=x/alerts/=A/for_minutes", json!(5), json!(0), Neutral),

@@ -174,7 +174,7 @@ mod tests {
             (
                 |p| {
                     let to = Destination::Port(node_red::OPS);
-                    service(p, "grafana").edges.push(Edge { to, need: Need::Run, why: "x" });
+                    service(p, "grafana").edges.push(Edge { to, need: Need::Run, why: "x", scrape: None });
                 },
                 WidensReach,
                 "opens grafana -> node-red.ops",
@@ -185,6 +185,7 @@ mod tests {
                         to: Destination::Internet,
                         need: Need::Run,
                         why: "x",
+                        scrape: None,
                     })
                 },
                 WidensReach,
@@ -271,7 +272,11 @@ mod tests {
                 LoosensLimit,
                 "gate format: limit seconds changes 120 -> 240",
             ),
-            (|p| service(p, "edge").scrape = None, LoosensLimit, "service edge: removes scrape"),
+            (
+                |p| service(p, "prometheus").edges[1].scrape = None,
+                LoosensLimit,
+                "edge prometheus -> edge.stats: removes scrape",
+            ),
             (
                 |p| p.services.retain(|service| service.id.0 != "barman"),
                 LoosensLimit,

@@ -23,13 +23,15 @@ pub enum Rule {
     Towards(&'static [&'static str], ChangeClass),
     /// A port: it depends on who may reach it.
     Port,
+    /// A permission to connect: nothing is seen any more of what was scraped over it.
+    Edge,
     /// The name of an image: another tag is an update, another repository is another author.
     Image,
     /// What a tag or version stands for. It changes when this neighbour does; when it changes alone, the tag was moved.
     PinOf(&'static str),
 }
 
-use Rule::{AtLeast, AtMost, Bound, BoundOrDefault, Each, Image, PinOf, Port, Towards};
+use Rule::{AtLeast, AtMost, Bound, BoundOrDefault, Each, Edge, Image, PinOf, Port, Towards};
 
 /// Words for people, and what no safety rests on.
 const FREE: Rule = Each([Neutral; 4]);
@@ -68,11 +70,14 @@ pub const ROWS: &[(&str, Rule)] = &[
     ("services/*/ports/*/number|purpose", FREE),
     ("services/*/ports/*/protocol", Towards(&["https", "http", "tcp"], LoosensLimit)),
     ("services/*/ports/*/exposure", Towards(EXPOSURES, WidensReach)),
-    ("services/*/edges/*", REACH),
+    ("services/*/edges/*", Edge),
     ("services/*/edges/*/to", REACH),
     ("services/*/edges/*/to/port", REACH),
     ("services/*/edges/*/need", Towards(&["start", "run"], LoosensLimit)),
     ("services/*/edges/*/why", FREE),
+    ("services/*/edges/*/scrape", GUARD),
+    ("services/*/edges/*/scrape/path", SETTING),
+    ("services/*/edges/*/scrape/every_seconds", Bound),
     ("services/*/starts_after/*", GUARD),
     ("services/*/variables/**", SETTING),
     ("services/*/secrets/*", GRANT),
@@ -89,9 +94,6 @@ pub const ROWS: &[(&str, Rule)] = &[
     ("services/*/volumes/*/name", SETTING),
     ("services/*/volumes/*/purpose", FREE),
     ("services/*/volumes/*/precious", Towards(&["true", "false"], LoosensLimit)),
-    ("services/*/scrape", GUARD),
-    ("services/*/scrape/port|path", SETTING),
-    ("services/*/scrape/every_seconds", Bound),
     ("services/*/metrics/*", GUARD),
     ("services/*/metrics/*/name|kind|ours", SETTING),
     ("services/*/metrics/*/kind/histogram", SETTING),

@@ -10,6 +10,16 @@ pub struct Edge {
     pub to: Destination,
     pub need: Need,
     pub why: &'static str,
+    /// What of the destination's metrics it reads over this edge.
+    pub scrape: Option<Scrape>,
+}
+
+/// How metrics are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Scrape {
+    pub path: &'static str,
+    /// Seconds between two reads.
+    pub every_seconds: u16,
 }
 
 /// The far end of an edge.

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{MetricRef, PortRef};
+use super::MetricRef;
 
 /// One metric. Task ids are never labels: their number has no bound.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -25,13 +25,4 @@ pub enum MetricKind {
     Histogram {
         buckets: Vec<f64>,
     },
-}
-
-/// Where Prometheus reads a service's metrics.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Scrape {
-    pub port: PortRef,
-    pub path: &'static str,
-    /// Seconds between two reads.
-    pub every_seconds: u16,
 }

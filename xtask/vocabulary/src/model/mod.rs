@@ -35,7 +35,7 @@ pub use container::{
     CheckTimes, ConfigurationFile, Container, ContainerPolicy, Draining, EdgePolicy, Folder, Probe, Scratch,
     Shape, Storage, User,
 };
-pub use edge::{Destination, Edge, Need};
+pub use edge::{Destination, Edge, Need, Scrape};
 pub use gate::{
     Evidence, Gate, GateCommand, GateGroup, PlantedArgument, PlantedFault, PlantedFile, Proof, Reads,
     Requirement, Sarif,
@@ -44,7 +44,7 @@ pub use health::Health;
 pub use image::Image;
 pub use label::Label;
 pub use llm::LlmEndpoint;
-pub use metric::{Metric, MetricKind, Scrape};
+pub use metric::{Metric, MetricKind};
 pub use names::{MetricRef, PortRef, SecretRef, ServiceId, VolumeRef};
 pub use platform::Platform;
 pub use port::{Exposure, Port, Protocol};

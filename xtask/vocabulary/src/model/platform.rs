@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    ContainerPolicy, Draining, Edge, EdgePolicy, Gate, Label, LlmEndpoint, Metric, MetricRef, Port, PortRef,
-    QueuePolicy, Review, Secret, SecretRef, Service, ServiceId, SmokeSuite,
+    ContainerPolicy, Destination, Draining, Edge, EdgePolicy, Gate, Label, LlmEndpoint, Metric, MetricRef,
+    Port, PortRef, QueuePolicy, Review, Scrape, Secret, SecretRef, Service, ServiceId, SmokeSuite,
 };
 
 /// Everything that is shipped, and how it is judged.
@@ -50,6 +50,12 @@ impl Platform {
         self.services.iter().flat_map(|service| {
             service.ports.iter().map(|port| (PortRef { service: service.id, name: port.name }, port))
         })
+    }
+
+    /// How the metrics behind a port are read; none where nobody reads them.
+    pub fn scrape(&self, port: PortRef) -> Option<Scrape> {
+        let over = |edge: &&Edge| edge.to == Destination::Port(port);
+        self.edges().map(|(_, edge)| edge).filter(over).find_map(|edge| edge.scrape)
     }
 
     /// All edges with the services that hold them.

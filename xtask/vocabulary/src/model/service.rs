@@ -3,8 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Alert, Container, Edge, Health, Image, Metric, Port, Process, Resources, Scrape, SecretUse, ServiceId,
-    Variable,
+    Alert, Container, Edge, Health, Image, Metric, Port, Process, Resources, SecretUse, ServiceId, Variable,
 };
 
 /// One part of the platform, with everything that is known of it.
@@ -26,7 +25,6 @@ pub struct Service {
     pub stop: Stop,
     pub resources: Resources,
     pub volumes: Vec<Volume>,
-    pub scrape: Option<Scrape>,
     pub metrics: Vec<Metric>,
     pub alerts: Vec<Alert>,
     /// None where it runs only in containers.

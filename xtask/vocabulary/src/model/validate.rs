@@ -102,9 +102,9 @@ fn shape(kind: &str, name: &str, report: &mut Report) {
     }
 }
 
-fn url_path(service: &Service, what: &str, path: &str, report: &mut Report) {
+fn url_path(subject: &str, what: &str, path: &str, report: &mut Report) {
     if !path.starts_with('/') {
-        report.add(subject(service), format!("{what} {path:?}; a path begins with /"));
+        report.add(subject, format!("{what} {path:?}; a path begins with /"));
     }
 }
 
@@ -164,6 +164,15 @@ fn edges(platform: &Platform, service: &Service, report: &mut Report) {
             report
                 .add(format!("edge {} -> {to}", service.id), "a service needs no edge to itself; remove it");
         }
+        if let Some(Scrape { path, every_seconds }) = edge.scrape {
+            url_path(&format!("edge {} -> {to}", service.id), "it scrapes", path, report);
+            if every_seconds == 0 {
+                report.add(
+                    format!("edge {} -> {to}", service.id),
+                    "it scrapes every 0 s; give an interval above 0",
+                );
+            }
+        }
         if !seen.insert(to) {
             report.add(format!("edge {} -> {to}", service.id), "it stands twice; remove one");
         }
@@ -193,7 +202,7 @@ fn health(platform: &Platform, service: &Service, report: &mut Report) {
     }
     if let Some(Health::Http { port, path }) = &service.health {
         own_port(platform, service, *port, "its health check asks", report);
-        url_path(service, "its health check asks for", path, report);
+        url_path(&subject(service), "its health check asks for", path, report);
     }
 }
 
@@ -362,15 +371,17 @@ fn secret_uses(platform: &Platform, service: &Service, report: &mut Report) {
 }
 
 fn metrics(platform: &Platform, service: &Service, report: &mut Report) {
-    if let Some(Scrape { port, path, every_seconds }) = &service.scrape {
-        own_port(platform, service, *port, "it is scraped on", report);
-        url_path(service, "it is scraped at", path, report);
-        if *every_seconds == 0 {
-            report.add(subject(service), "it is scraped every 0 s; give an interval above 0");
-        }
-    }
-    if service.scrape.is_none() && !service.metrics.is_empty() {
-        report.add(subject(service), "it has metrics that nobody scrapes; add `scrape` or remove them");
+    let scraped = service
+        .ports
+        .iter()
+        .any(|port| platform.scrape(PortRef { service: service.id, name: port.name }).is_some());
+    // Who scrapes others exports how that went.
+    let scrapes = service.edges.iter().any(|edge| edge.scrape.is_some());
+    if !scraped && !scrapes && !service.metrics.is_empty() {
+        report.add(
+            subject(service),
+            "it has metrics that nobody scrapes; add `scrape` to an edge that leads to it, or remove them",
+        );
     }
     for metric in &service.metrics {
         metric_shape(platform, metric, report);
@@ -445,7 +456,7 @@ fn process(platform: &Platform, service: &Service, report: &mut Report) {
             }
             (Reaction::ReloadFlows { port, path, token, .. }, _) => {
                 own_port(platform, service, *port, "flows are reloaded through", report);
-                url_path(service, "flows are reloaded at", path, report);
+                url_path(&subject(service), "flows are reloaded at", path, report);
                 reads(service, *token, report);
             }
             _ => {}

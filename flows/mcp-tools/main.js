@@ -10,14 +10,14 @@ const { guard } = require('../runtime/browser-guard');
 const { startService, cannotListen, closeOnSignal } = require('../runtime/service-process');
 const { registerTools } = require('./tools');
 
-const { host, port, environment, labels, log } = startService('mcp-tools');
+const { host, port, inDevelopment, labels, log } = startService('mcp-tools');
 const app = express();
 app.disable('x-powered-by');
 app.get('/livez', (_request, response) => {
   response.json({ status: 'ok' });
 });
 app.all('/livez', (_request, response) => refuse(response.set('Allow', 'GET, HEAD'), 405, -32000, 'use GET'));
-if (environment === 'dev') app.use(guard((response, status, detail) => refuse(response, status, -32000, detail)));
+if (inDevelopment) app.use(guard((response, status, detail) => refuse(response, status, -32000, detail)));
 app.use(express.json({ limit: '1mb', strict: false }));
 
 app.post('/mcp', async (request, response) => {

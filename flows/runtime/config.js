@@ -3,7 +3,7 @@
 
 const fs = require('node:fs');
 const path = require('node:path');
-const { EnvironmentError, readEnvironment, text, oneOf, integer, port, httpUrl, namedUrls, argv, secretFile, optional } = require('./environment');
+const { EnvironmentError, readEnvironment, text, oneOf, name, tier, integer, port, httpUrl, namedUrls, argv, secretFile, optional } = require('./environment');
 
 // Providers beside the first one: LLM_BACKUP_BASE_URL, LLM_BACKUP_MODEL and LLM_BACKUP_API_KEY_FILE make `backup`.
 const OTHER_PROVIDER = /^LLM_([A-Z][A-Z0-9]*)_BASE_URL$/;
@@ -13,9 +13,10 @@ const LLM_MODEL = text('the name of a model');
 const HOST = text('a host name or address to listen on');
 
 const VARIABLES = {
-  FLOWSHIP_ENVIRONMENT: oneOf('dev', 'staging', 'production'),
+  FLOWSHIP_ENVIRONMENT: name('the name of the environment'),
+  FLOWSHIP_TIER: tier(),
   FLOWSHIP_COMPONENT: text('the name of this component, node-red'),
-  FLOWSHIP_REPLICA: oneOf('a', 'b'),
+  FLOWSHIP_REPLICA: name('the name of the replica'),
   FLOWS_HOST: HOST,
   FLOWS_PORT: port(),
   READY_HOST: HOST,
@@ -47,8 +48,8 @@ function editorProblems(v) {
   const given = v.EDITOR_HOST !== undefined || v.EDITOR_PORT !== undefined;
   if (!given) return [];
   if (v.EDITOR_HOST === undefined || v.EDITOR_PORT === undefined) return ['EDITOR_HOST and EDITOR_PORT belong together: set both, or neither'];
-  if (v.FLOWSHIP_ENVIRONMENT !== 'dev') {
-    return [`EDITOR_PORT is set, but FLOWSHIP_ENVIRONMENT is ${v.FLOWSHIP_ENVIRONMENT}: the editor exists only in dev; unset EDITOR_HOST and EDITOR_PORT`];
+  if (v.FLOWSHIP_TIER !== 'development') {
+    return [`EDITOR_PORT is set, but FLOWSHIP_TIER is ${v.FLOWSHIP_TIER}: the editor exists only in development; unset EDITOR_HOST and EDITOR_PORT`];
   }
   return [];
 }
@@ -86,6 +87,7 @@ function readConfig(env) {
 
   return deepFreeze({
     environment: v.FLOWSHIP_ENVIRONMENT,
+    inDevelopment: v.FLOWSHIP_TIER === 'development',
     component: v.FLOWSHIP_COMPONENT,
     replica: v.FLOWSHIP_REPLICA,
     flows: { host: v.FLOWS_HOST, port: v.FLOWS_PORT },

@@ -23,6 +23,19 @@ function oneOf(...choices) {
   };
 }
 
+// An RFC 1123 label: what engines and sites use for names.
+function name(what) {
+  return {
+    expected: `${what}: lower-case letters, digits and dashes`,
+    parse: (value) => (/^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/.test(value) ? value : undefined),
+  };
+}
+
+// How strict the environment is, whatever its name. Who is not told takes the strictest.
+function tier() {
+  return optional(oneOf('development', 'staging', 'production'), 'production');
+}
+
 function integer(smallest, largest) {
   return {
     expected: `a whole number from ${smallest} to ${largest}`,
@@ -108,4 +121,4 @@ function readEnvironment(env, table) {
   return { values, problems };
 }
 
-module.exports = { EnvironmentError, readEnvironment, text, oneOf, integer, port, httpUrl, namedUrls, argv, secretFile, optional };
+module.exports = { EnvironmentError, readEnvironment, text, oneOf, name, tier, integer, port, httpUrl, namedUrls, argv, secretFile, optional };

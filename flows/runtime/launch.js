@@ -62,7 +62,7 @@ async function launch(initialConfig) {
 
   const requests = createRequests({ limits: platform.requests, log });
   const flows = createFlowsListener({
-    app: () => RED.httpNode, onDevelopersMachine: config.environment === 'dev', lifecycle, requests, metrics, log,
+    app: () => RED.httpNode, onDevelopersMachine: config.inDevelopment, lifecycle, requests, metrics, log,
   });
   const editor = config.editor && createEditorListener(config);
   const ready = createReadyListener({ readiness, dependencies, lifecycle, storage, refusals, config });

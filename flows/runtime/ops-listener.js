@@ -13,7 +13,7 @@ function createOpsListener({ config, metrics, smoke, deployment, refusals, log, 
   const bearer = requireBearer(config.opsTokenFile);
   const app = express();
   app.disable('x-powered-by');
-  if (config.environment === 'dev') app.use(guard(sendProblem));
+  if (config.inDevelopment) app.use(guard(sendProblem));
 
   app.get('/metrics', async (_req, res) => {
     const { contentType, body } = await metrics.exposition();
@@ -37,8 +37,8 @@ function createOpsListener({ config, metrics, smoke, deployment, refusals, log, 
 
   // `refused`: who watches the files judged them, and says why they are not to be loaded.
   app.post('/reload', bearer, express.json({ limit: '1mb' }), async (req, res) => {
-    if (config.environment !== 'dev') {
-      sendProblem(res, 403, `flows are reloaded in dev only, this is ${config.environment}: roll out a release`);
+    if (!config.inDevelopment) {
+      sendProblem(res, 403, `flows are reloaded in development only, and ${config.environment} is not: roll out a release`);
       return;
     }
     try {

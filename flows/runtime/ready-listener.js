@@ -24,7 +24,7 @@ function createReadyListener({ readiness, dependencies, lifecycle, storage, refu
 
   const app = express();
   app.disable('x-powered-by');
-  if (config.environment === 'dev') app.use(guard(sendProblem));
+  if (config.inDevelopment) app.use(guard(sendProblem));
   app.get('/livez', (_req, res) => sendJson(res, 200, { status: 'live' }));
   app.get('/readyz', async (_req, res) => {
     const answer = await state();

@@ -2,17 +2,18 @@
 // What the small services beside Node-RED share: where they listen, their log lines, their end.
 
 const platform = require('../platform.json');
-const { EnvironmentError, readEnvironment, text, port, secretFile } = require('./environment');
+const { EnvironmentError, readEnvironment, text, name, tier, port, secretFile } = require('./environment');
 const { createLabels } = require('./labels');
 const { captureConsole, createLog } = require('./logging');
 const { readSecret } = require('./secrets');
 
-// -> {host, port, environment, secrets: {NAME_FILE: value}, log, labels}; ends the process with 2 when the environment is wrong
+// -> {host, port, inDevelopment, secrets: {NAME_FILE: value}, log, labels}; ends the process with 2 when the environment is wrong
 function startService(program, { secretFiles = [] } = {}) {
   const table = {
     HOST: text(`the address that ${program} listens on, such as 127.0.0.1`),
     PORT: port(),
-    FLOWSHIP_ENVIRONMENT: text('dev, staging or production'),
+    FLOWSHIP_ENVIRONMENT: name('the name of the environment'),
+    FLOWSHIP_TIER: tier(),
     FLOWSHIP_COMPONENT: text(`the name of this component, ${program}`),
     ...Object.fromEntries(secretFiles.map((name) => [name, secretFile()])),
   };
@@ -32,7 +33,7 @@ function startService(program, { secretFiles = [] } = {}) {
   return {
     host: values.HOST,
     port: values.PORT,
-    environment: values.FLOWSHIP_ENVIRONMENT,
+    inDevelopment: values.FLOWSHIP_TIER === 'development',
     secrets: Object.fromEntries(secretFiles.map((name) => [name, readSecret(values[name])])),
     labels,
     log,

@@ -185,7 +185,7 @@ class Service {
 
   async start() {
     this.child = new Child(process.execPath, [this.script], {
-      env: { ...measured(), PATH: process.env.PATH, FLOWSHIP_ENVIRONMENT: 'dev', HOST: '127.0.0.1', PORT: String(this.port), ...this.env },
+      env: { ...measured(), PATH: process.env.PATH, FLOWSHIP_ENVIRONMENT: 'dev', FLOWSHIP_TIER: 'development', HOST: '127.0.0.1', PORT: String(this.port), ...this.env },
     });
     const { port } = await this.child.said(`${this.script} listens`, (line) => line.port !== undefined);
     this.port = port;

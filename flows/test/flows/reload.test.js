@@ -17,7 +17,7 @@ before(async () => {
   const [first] = platform.replicas;
   await first.child.stop();
   platform.replicas = [];
-  await platform.startReplica('a', { FLOWSHIP_ENVIRONMENT: 'dev', FLOWS_DIR: project });
+  await platform.startReplica('a', { FLOWSHIP_TIER: 'development', FLOWS_DIR: project });
 });
 after(() => platform?.stop());
 

@@ -18,7 +18,9 @@ test('every missing or wrong variable is named in one run', async (t) => {
   const made = project(t);
   fs.writeFileSync(made.secret('llm'), '\n');
   const lines = await refusal(t, made, {
-    FLOWSHIP_ENVIRONMENT: 'prod',
+    FLOWSHIP_ENVIRONMENT: 'EU prod',
+    FLOWSHIP_TIER: 'prod',
+    FLOWSHIP_REPLICA: 'a/b',
     FLOWS_PORT: undefined,
     OPS_PORT: '70000',
     POSTGRES_HOST: '',
@@ -31,7 +33,9 @@ test('every missing or wrong variable is named in one run', async (t) => {
     USER_DIR: `${made.folder}/absent`,
   });
   const expected = [
-    /FLOWSHIP_ENVIRONMENT=prod: expected one of dev, staging, production/,
+    /FLOWSHIP_ENVIRONMENT=EU prod: expected the name of the environment: lower-case letters, digits and dashes/,
+    /FLOWSHIP_TIER=prod: expected one of development, staging, production/,
+    /FLOWSHIP_REPLICA=a\/b: expected the name of the replica/,
     /FLOWS_PORT is not set: expected a port number; set it/,
     /OPS_PORT=70000: expected a port number/,
     /POSTGRES_HOST is empty/,
@@ -54,9 +58,9 @@ test('no secret value is ever printed', async (t) => {
   assert.doesNotMatch(line, /ops-token-of-the-test|llm-key|postgres-password/);
 });
 
-test('the editor exists only in dev, and needs host and port', async (t) => {
+test('the editor exists only in development, and needs host and port', async (t) => {
   const made = project(t);
-  assert.match((await refusal(t, made, { ...DEV, FLOWSHIP_ENVIRONMENT: 'production' })).join(), /EDITOR_PORT is set, but FLOWSHIP_ENVIRONMENT is production/);
+  assert.match((await refusal(t, made, { ...DEV, FLOWSHIP_TIER: undefined })).join(), /EDITOR_PORT is set, but FLOWSHIP_TIER is production/);
   assert.match((await refusal(t, made, { ...DEV, EDITOR_HOST: undefined })).join(), /EDITOR_HOST and EDITOR_PORT belong together/);
 });
 

@@ -69,7 +69,7 @@ function environment(made, overrides = {}) {
   return env;
 }
 
-const DEV = { FLOWSHIP_ENVIRONMENT: 'dev', EDITOR_HOST: '127.0.0.1', EDITOR_PORT: '0' };
+const DEV = { FLOWSHIP_ENVIRONMENT: 'dev', FLOWSHIP_TIER: 'development', EDITOR_HOST: '127.0.0.1', EDITOR_PORT: '0' };
 
 function start(t, made, overrides = {}) {
   const child = spawn(process.execPath, [MAIN], { env: environment(made, overrides), cwd: os.tmpdir(), stdio: ['ignore', 'pipe', 'pipe'] });

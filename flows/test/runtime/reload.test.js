@@ -209,12 +209,12 @@ test('a node that answers although it was stopped does so in vain, and that is a
   assert.deepEqual(running.lines.filter(({ level }) => ['error', 'fatal'].includes(level)), []);
 });
 
-test('it needs the token, and exists in dev only', async (t) => {
+test('it needs the token, and exists in development only', async (t) => {
   const made = project(t, { flows: greeting('one', 'hello') });
   const production = await launched(t, made);
   assert.equal((await production.ask('POST', 'ops', '/reload')).status, 401);
   assert.equal((await production.post('ops', '/reload', undefined, { authorization: 'Bearer wrong' })).status, 401);
   const { status, body } = await production.operate('/reload');
   assert.equal(status, 403);
-  assert.match(body.detail, /in dev only, this is production/);
+  assert.match(body.detail, /in development only, and production is not/);
 });

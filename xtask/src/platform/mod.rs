@@ -67,6 +67,7 @@ pub fn platform() -> Platform {
 fn component(id: ServiceId) -> Vec<Variable> {
     vec![
         Variable { name: "FLOWSHIP_ENVIRONMENT", value: Value::Fact(Fact::Environment) },
+        Variable { name: "FLOWSHIP_TIER", value: Value::Fact(Fact::Tier) },
         Variable { name: "FLOWSHIP_COMPONENT", value: Value::Text(id.0) },
     ]
 }

@@ -21,6 +21,7 @@ mod ports;
 mod providers;
 mod refused;
 mod reload;
+mod replicas;
 
 use std::time::{Duration, Instant};
 

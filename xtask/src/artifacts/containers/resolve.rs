@@ -1,6 +1,7 @@
 //! Values of the model as containers see them. What the site decides becomes a reference to one of its variables.
 
 use vocabulary::formats::compose::Text;
+use vocabulary::model::environment::Tier;
 use vocabulary::model::topology::{Binding, Network, Scope, Topology, Unit};
 use vocabulary::model::{ContainerPolicy, Fact, Platform, PortRef, Value};
 
@@ -79,6 +80,8 @@ fn fact(topology: &Topology<'_>, unit: &Unit<'_>, fact: Fact) -> Option<Text> {
     let in_development = topology.scope == Scope::Development;
     Some(match fact {
         Fact::Environment => site::environment(topology.scope),
+        Fact::Tier if !in_development => return None,
+        Fact::Tier => Text::literal(Tier::Development.name()),
         Fact::Replica => Text::literal(unit.replica_name()),
         Fact::LlmBaseUrl if in_development => site::LLM_BASE_URL.or(url(topology, llm.stand_in, llm.path)?),
         Fact::LlmBaseUrl => site::LLM_BASE_URL.required(),

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use vocabulary::model::environment::Environment;
+use vocabulary::model::environment::{Environment, Tier};
 use vocabulary::model::{Command, Fact, Platform, PortRef, SecretRef, Unit, Value, VolumeRef};
 
 use super::instance::{ADDRESS, Instance, is_open, socket};
@@ -80,6 +80,8 @@ impl Resolver<'_> {
     fn fact(&self, unit: &Unit<'_>, fact: Fact) -> Option<String> {
         Some(match (fact, &self.environment.llm) {
             (Fact::Environment, _) => self.environment.name.clone(),
+            (Fact::Tier, _) if self.environment.tier != Tier::Development => return None,
+            (Fact::Tier, _) => self.environment.tier.to_string(),
             (Fact::Replica, _) => unit.replica_name(),
             (Fact::LlmBaseUrl, Some(llm)) => llm.base_url.clone(),
             (Fact::LlmModel, Some(llm)) => llm.model.clone(),

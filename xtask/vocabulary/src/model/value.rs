@@ -47,6 +47,8 @@ pub enum Value {
 pub enum Fact {
     /// The environment's name.
     Environment,
+    /// The environment's tier, where it is development; left out elsewhere: programs then take the strictest.
+    Tier,
     /// The name of this replica.
     Replica,
     /// Base URL of the OpenAI-compatible endpoint, ending in `/v1`.

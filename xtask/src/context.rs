@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use clap::Args;
+use vocabulary::model::Platform;
 
 use foundation::exit::refused;
 use runner::plan::target::Target;
@@ -30,6 +31,8 @@ pub struct Context {
     target: Target,
     /// Results as JSON on stdout.
     pub json: bool,
+    /// What is developed, checked and released.
+    pub platform: &'static Platform,
 }
 
 impl Context {
@@ -37,15 +40,15 @@ impl Context {
     ///
     /// # Errors
     /// When a root is given that is none, or there is no current folder.
-    pub fn anywhere(global: &Global) -> Result<Self> {
+    pub fn anywhere(global: &Global, platform: &'static Platform) -> Result<Self> {
         let here = std::env::current_dir()?;
         let root = global.root.clone().or_else(|| find_root(&here)).unwrap_or(here);
-        Self::new(&Global { root: Some(root), ..*global })
+        Self::new(&Global { root: Some(root), ..*global }, platform)
     }
 
     /// # Errors
     /// When no root is given and no folder from the current one upwards looks like one.
-    pub fn new(global: &Global) -> Result<Self> {
+    pub fn new(global: &Global, platform: &'static Platform) -> Result<Self> {
         let root = match &global.root {
             Some(root) => root.canonicalize().map_err(|error| {
                 refused(format!("--root {}: {error}; give a folder that exists", root.display()))
@@ -58,7 +61,7 @@ impl Context {
             })?,
         };
         let target = Target::Here { state: root.join(".flowship") };
-        Ok(Self { root, target, json: global.json })
+        Ok(Self { root, target, json: global.json, platform })
     }
 
     /// Running state of this checkout: data folders, sockets, journals. Ignored by git, survives `cargo clean`.

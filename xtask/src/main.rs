@@ -5,6 +5,7 @@ mod cli;
 mod commands;
 mod context;
 mod engines;
+mod generated;
 mod images;
 mod judging;
 mod platform;
@@ -15,6 +16,9 @@ mod tools;
 fn main() -> std::process::ExitCode {
     let cli = cli::parse();
     let context = if cli.command.needs_tree() { context::Context::new } else { context::Context::anywhere };
-    let outcome = context(&cli.global).and_then(|context| commands::run(&context, &cli.words, cli.command));
+    // The model's texts live as long as the program, and so does the one platform that it is put together with.
+    let platform = Box::leak(Box::new(platform::platform()));
+    let outcome =
+        context(&cli.global, platform).and_then(|context| commands::run(&context, &cli.words, cli.command));
     foundation::exit::report(outcome)
 }

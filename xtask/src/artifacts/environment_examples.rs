@@ -3,17 +3,18 @@
 use vocabulary::formats::dotenv::{Line, write};
 use vocabulary::model::{Platform, Service};
 
-use super::artifact::{Artifact, Family, banner};
+use super::artifact::{Artifact, Committed, Made, banner};
+use super::containers::secret_file;
 
-pub const FAMILY: Family = Family {
+pub const FAMILY: Committed = Committed {
     name: "environment-examples",
     what: "ops/secrets/*.env.example: where each service looks for its secrets; paths, never values",
     source: file!(),
-    generate,
+    make: generate,
 };
 
-fn generate(platform: &Platform) -> Vec<Artifact> {
-    platform.services.iter().filter_map(|service| example(platform, service)).collect()
+fn generate(platform: &Platform) -> Made {
+    Ok(platform.services.iter().filter_map(|service| example(platform, service)).collect())
 }
 
 fn example(platform: &Platform, service: &Service) -> Option<Artifact> {
@@ -33,7 +34,7 @@ fn example(platform: &Platform, service: &Service) -> Option<Artifact> {
         }
         lines.push(Line::Variable {
             name: variable.to_owned(),
-            value: format!("{}/{secret}", platform.containers.secrets),
+            value: secret_file(&platform.containers, secret),
         });
     }
     Some(Artifact::file(format!("ops/secrets/{}.env.example", service.id), write(&lines)))

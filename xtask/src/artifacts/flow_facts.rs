@@ -4,19 +4,17 @@ use serde_json::{Map, Value, json};
 use vocabulary::formats::json;
 use vocabulary::model::{Metric, MetricKind, Platform};
 
-use super::artifact::{Artifact, Family};
-use crate::platform::node_red;
+use super::artifact::{Artifact, Committed, Made};
 
-pub const FAMILY: Family = Family {
+pub const FAMILY: Committed = Committed {
     name: "flow-facts",
     what: "flows/platform.json: labels, metrics, smoke checks and the queue, as the launcher and the nodes read them",
     source: file!(),
-    generate,
+    make: generate,
 };
 
-fn generate(platform: &Platform) -> Vec<Artifact> {
-    let metrics =
-        platform.service(node_red::ID).map(|service| service.metrics.as_slice()).unwrap_or_default();
+fn generate(platform: &Platform) -> Made {
+    let metrics = &platform.worker_service()?.metrics;
     let facts = json!({
         "labels": platform.labels.iter().map(|label| label.name).collect::<Vec<_>>(),
         "metrics": metrics.iter().filter(|metric| metric.ours).map(definition).collect::<Map<_, _>>(),
@@ -30,7 +28,7 @@ fn generate(platform: &Platform) -> Vec<Artifact> {
             "edge_limit_seconds": platform.edge.idle_limit_seconds,
         },
     });
-    vec![Artifact::file("flows/platform.json", json::pretty(&facts, 4))]
+    Ok(vec![Artifact::file("flows/platform.json", json::pretty(&facts, 4))])
 }
 
 fn definition(metric: &Metric) -> (String, Value) {

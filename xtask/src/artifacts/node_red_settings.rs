@@ -3,24 +3,24 @@
 use vocabulary::formats::javascript::{Expression, module};
 use vocabulary::model::Platform;
 
-use super::artifact::{Artifact, Family, banner};
+use super::artifact::{Artifact, Committed, Made, banner};
 
-pub const FAMILY: Family = Family {
+pub const FAMILY: Committed = Committed {
     name: "node-red-settings",
     what: "flows/settings.js, what Node-RED is started with",
     source: file!(),
-    generate,
+    make: generate,
 };
 
 /// The variable that is set only where the editor is on.
 const EDITOR: &str = "EDITOR_PORT";
 
-fn generate(_platform: &Platform) -> Vec<Artifact> {
+fn generate(_platform: &Platform) -> Made {
     let mut header = banner("xtask/src/artifacts/node_red_settings.rs");
     header.push(
         "No secret is read here; what the launcher adds (storage, logging, services) is in runtime/.".into(),
     );
-    vec![Artifact::file("flows/settings.js", module(&header, &settings()))]
+    Ok(vec![Artifact::file("flows/settings.js", module(&header, &settings()))])
 }
 
 fn settings() -> Expression {

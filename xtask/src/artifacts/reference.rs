@@ -8,27 +8,30 @@ use vocabulary::model::{
     Destination, Exposure, Gate, Health, Image, Lifetime, MetricKind, Need, Platform, Proof, Reads,
     SecretSource, Service, Severity,
 };
+use vocabulary::problem::Problem;
 
-use super::artifact::{Artifact, Family, banner};
+use super::artifact::{Artifact, Committed, Made, banner};
 use super::workflows;
-use crate::platform::gates::compliance as compliance_gate;
-use judges::checks::compliance::rows;
-use judges::site::{self, SettingDoc};
 
-pub const FAMILY: Family = Family {
+pub const FAMILY: Committed = Committed {
     name: "reference",
     what: "docs/reference: tables of the platform's parts",
     source: file!(),
-    generate,
+    make: generate,
 };
 
-struct Page {
-    name: &'static str,
-    title: &'static str,
-    about: &'static str,
-    source: &'static str,
-    headers: Vec<&'static str>,
-    rows: fn(&Platform) -> Vec<Vec<String>>,
+/// The cells of a table, row by row.
+pub type Rows = Result<Vec<Vec<String>>, Vec<Problem>>;
+
+/// A page with one table.
+pub struct Page {
+    /// Its file below `docs/reference`, without the ending.
+    pub name: &'static str,
+    pub title: &'static str,
+    pub about: &'static str,
+    pub source: &'static str,
+    pub headers: Vec<&'static str>,
+    pub rows: fn(&Platform) -> Rows,
 }
 
 fn pages() -> Vec<Page> {
@@ -39,7 +42,7 @@ fn pages() -> Vec<Page> {
             about: "The platform's services. The limits apply to each replica.",
             source: "xtask/src/platform",
             headers: vec!["service", "what", "runs", "image", "health", "memory MiB", "CPU", "pids"],
-            rows: services,
+            rows: |platform| Ok(services(platform)),
         },
         Page {
             name: "ports",
@@ -49,7 +52,7 @@ fn pages() -> Vec<Page> {
                     numbers; `cargo xtask status` shows them.",
             source: "xtask/src/platform",
             headers: vec!["port", "number", "protocol", "exposure", "reached by", "what"],
-            rows: ports,
+            rows: |platform| Ok(ports(platform)),
         },
         Page {
             name: "edges",
@@ -57,7 +60,7 @@ fn pages() -> Vec<Page> {
             about: "Which service may connect to which. All other connections are forbidden.",
             source: "xtask/src/platform",
             headers: vec!["from", "to", "needed to", "why"],
-            rows: edges,
+            rows: |platform| Ok(edges(platform)),
         },
         Page {
             name: "networks",
@@ -67,7 +70,7 @@ fn pages() -> Vec<Page> {
                     server that it connects to. Addresses begin with FLOWSHIP_NETWORK_PREFIX.",
             source: "xtask/src/platform (the edges)",
             headers: vec!["network", "members", "addresses", "way out", "host"],
-            rows: networks,
+            rows: |platform| Ok(networks(platform)),
         },
         Page {
             name: "engine-limits",
@@ -75,7 +78,7 @@ fn pages() -> Vec<Page> {
             about: "Connections that no edge allows, but that Compose cannot block in production.",
             source: "xtask/src/platform (the edges)",
             headers: vec!["from", "to", "why"],
-            rows: engine_limits,
+            rows: |platform| Ok(engine_limits(platform)),
         },
         Page {
             name: "reachability",
@@ -92,7 +95,7 @@ fn pages() -> Vec<Page> {
                 "reached, though no edge allows it",
                 "not reached",
             ],
-            rows: reachability,
+            rows: |platform| Ok(reachability(platform)),
         },
         Page {
             name: "secrets",
@@ -101,7 +104,7 @@ fn pages() -> Vec<Page> {
                     files.",
             source: "xtask/src/platform/secrets.rs",
             headers: vec!["secret", "purpose", "made by", "read by", "replaced after"],
-            rows: secrets,
+            rows: |platform| Ok(secrets(platform)),
         },
         Page {
             name: "labels",
@@ -109,7 +112,7 @@ fn pages() -> Vec<Page> {
             about: "The labels on every log line.",
             source: "xtask/src/platform/labels.rs",
             headers: vec!["label", "what", "example", "values"],
-            rows: labels,
+            rows: |platform| Ok(labels(platform)),
         },
         Page {
             name: "metrics",
@@ -117,7 +120,7 @@ fn pages() -> Vec<Page> {
             about: "The metrics that alerts or our own code use.",
             source: "xtask/src/platform",
             headers: vec!["metric", "kind", "exported by", "labels", "what"],
-            rows: metrics,
+            rows: |platform| Ok(metrics(platform)),
         },
         Page {
             name: "alerts",
@@ -125,7 +128,7 @@ fn pages() -> Vec<Page> {
             about: "When an alert fires, what it means, and what to do first.",
             source: "xtask/src/platform",
             headers: vec!["alert", "severity", "about", "after", "meaning", "do first"],
-            rows: alerts,
+            rows: |platform| Ok(alerts(platform)),
         },
         Page {
             name: "smoke",
@@ -133,35 +136,7 @@ fn pages() -> Vec<Page> {
             about: "The checks of `cargo xtask smoke`, in this order. All of them always run.",
             source: "xtask/src/platform/smoke.rs",
             headers: vec!["check", "passes when", "relies on"],
-            rows: smoke,
-        },
-        Page {
-            name: "settings",
-            title: "Settings of an environment",
-            about: "The settings in `ops/environments/NAME.toml`. `cargo xtask environment check` checks the \
-                    files and lists \
-                    settings that have no effect yet; `cargo xtask environment show NAME` shows an \
-                    environment with all \
-                    defaults. The column `read by` lists the engines on which a setting has an effect. So \
-                    far Compose \
-                    runs only development environments, and `process` runs all of them. Settings with `not \
-                    yet` are \
-                    only checked.",
-            source: "xtask/judges/src/site/settings.rs",
-            headers: vec!["setting", "what", "value", "default", "needed", "read by"],
-            rows: |_| settings(),
-        },
-        Page {
-            name: "compliance",
-            title: "Compliance",
-            about: "What `cargo xtask check compliance` checks in the files of this repository. A row whose \
-                    subject does not \
-                    exist yet is \"not applicable\", never passed. Numbers of CIS Docker are those of \
-                    version 1.8. The column \
-                    `gates` also lists other gates that check the same thing in another way.",
-            source: "xtask/judges/src/checks/compliance/",
-            headers: vec!["row", "passes when", "source", "subject", "gates"],
-            rows: compliance,
+            rows: |platform| Ok(smoke(platform)),
         },
         Page {
             name: "gates",
@@ -179,7 +154,7 @@ fn pages() -> Vec<Page> {
                 "believed because",
                 "when it fails",
             ],
-            rows: gates,
+            rows: |platform| Ok(gates(platform)),
         },
         Page {
             name: "jobs",
@@ -194,18 +169,26 @@ fn pages() -> Vec<Page> {
     ]
 }
 
-fn generate(platform: &Platform) -> Vec<Artifact> {
-    pages().into_iter().map(|page| artifact(&page, platform)).collect()
+fn generate(platform: &Platform) -> Made {
+    write_pages(&pages(), platform)
 }
 
-fn artifact(page: &Page, platform: &Platform) -> Artifact {
+/// The pages as files.
+///
+/// # Errors
+/// When the rows of one cannot be made.
+pub fn write_pages(pages: &[Page], platform: &Platform) -> Made {
+    pages.iter().map(|page| artifact(page, platform)).collect()
+}
+
+fn artifact(page: &Page, platform: &Platform) -> Result<Artifact, Vec<Problem>> {
     let mut blocks: Vec<_> = banner(page.source).into_iter().map(Block::Comment).collect();
     blocks.push(Block::Heading(1, page.title.to_owned()));
     blocks.push(Block::Paragraph(page.about.to_owned()));
-    let rows = (page.rows)(platform);
+    let rows = (page.rows)(platform)?;
     blocks.extend(not_yet(platform, &rows).map(Block::Paragraph));
     blocks.push(Block::Table { headers: page.headers.clone(), rows });
-    Artifact::file(format!("docs/reference/{}.md", page.name), write(&blocks))
+    Ok(Artifact::file(format!("docs/reference/{}.md", page.name), write(&blocks)))
 }
 
 fn services(platform: &Platform) -> Vec<Vec<String>> {
@@ -421,17 +404,6 @@ fn smoke(platform: &Platform) -> Vec<Vec<String>> {
         .collect()
 }
 
-fn settings() -> Vec<Vec<String>> {
-    site::settings()
-        .into_iter()
-        .map(|setting| {
-            let default = if setting.default.is_empty() { String::new() } else { code(setting.default) };
-            let SettingDoc { key, what, kind, needed, read_by, .. } = setting;
-            vec![code(key), what.to_owned(), kind, default, needed, read_by]
-        })
-        .collect()
-}
-
 fn reachability(platform: &Platform) -> Vec<Vec<String>> {
     let topology = Topology::of(platform, Scope::Rehearsal);
     let mut rows = Vec::new();
@@ -454,7 +426,7 @@ fn reachability(platform: &Platform) -> Vec<Vec<String>> {
 }
 
 /// Derived from the workflows, which derive from the gates.
-fn jobs(platform: &Platform) -> Vec<Vec<String>> {
+fn jobs(platform: &Platform) -> Rows {
     let row = |workflow: &workflows::WorkflowRecord, job: &workflows::JobRecord| {
         let may = job.permissions.iter().map(|may| format!("{} {} ({})", may.access, may.scope, may.why));
         let place = job.environment.as_ref().map_or_else(String::new, |place| match place.reviewers {
@@ -470,8 +442,8 @@ fn jobs(platform: &Platform) -> Vec<Vec<String>> {
             codes(&job.secrets),
         ]
     };
-    let workflows = workflows::workflows(platform);
-    workflows.iter().flat_map(|workflow| workflow.jobs.iter().map(|job| row(workflow, job))).collect()
+    let workflows = workflows::workflows(platform)?;
+    Ok(workflows.iter().flat_map(|workflow| workflow.jobs.iter().map(|job| row(workflow, job))).collect())
 }
 
 fn codes(texts: &[&str]) -> String {
@@ -522,23 +494,4 @@ fn proofs(gate: &Gate) -> String {
         }
     }
     proofs.join("; ")
-}
-
-fn compliance(platform: &Platform) -> Vec<Vec<String>> {
-    rows()
-        .into_iter()
-        .map(|row| {
-            let sources: Vec<_> = row.sources.iter().map(ToString::to_string).collect();
-            let known = |gate: &&str| platform.gates.iter().any(|one| one.id == *gate);
-            let gates =
-                [compliance_gate::gate().id].into_iter().chain(row.also.iter().copied().filter(known));
-            vec![
-                code(row.id),
-                row.what.to_owned(),
-                sources.join(", "),
-                row.subject.to_string(),
-                gates.map(code).collect::<Vec<_>>().join(", "),
-            ]
-        })
-        .collect()
 }

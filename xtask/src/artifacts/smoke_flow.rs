@@ -4,13 +4,13 @@ use serde_json::{Map, Value, json};
 use vocabulary::formats::node_red::{Node, write};
 use vocabulary::model::{Condition, Platform, SmokeCheck, SmokeStep, Test};
 
-use super::artifact::{Artifact, Family};
+use super::artifact::{Artifact, Committed, Made};
 
-pub const FAMILY: Family = Family {
+pub const FAMILY: Committed = Committed {
     name: "smoke-flow",
     what: "flows/test-smoke.json: the Node-RED flow that executes the smoke checks",
     source: file!(),
-    generate,
+    make: generate,
 };
 
 const TAB: &str = "smoke";
@@ -19,9 +19,7 @@ const DATABASE: &str = "postgres";
 const PROVIDER: &str = "llm";
 const SERVERS: &str = "mcp";
 
-/// Lists the MCP servers for the nodes. A platform that sets it nowhere has none: then no check calls a tool, and what a tool
-/// would have answered is not judged.
-const SERVERS_VARIABLE: &str = "MCP_SERVERS";
+/// Where a tool's answer is put. In a platform without tools no check calls one, and what it would have answered is not judged.
 const TOOL_ANSWER: &str = "tool";
 
 /// Where the first node of the first row stands on the canvas, and the distances between nodes and rows, in pixels.
@@ -33,7 +31,7 @@ const ROW: u16 = 120;
 const CATCH_BELOW: u16 = 50;
 const RIGHT: u16 = 1120;
 
-fn generate(platform: &Platform) -> Vec<Artifact> {
+fn generate(platform: &Platform) -> Made {
     let mut nodes = vec![Node {
         id: TAB.to_owned(),
         kind: "tab",
@@ -48,12 +46,14 @@ fn generate(platform: &Platform) -> Vec<Artifact> {
         place: None,
         wires: None,
     }];
-    let mut variables = platform.services.iter().flat_map(|service| &service.variables);
-    let has_tools = variables.any(|variable| variable.name == SERVERS_VARIABLE);
     for (check, y) in platform.smoke.checks.iter().zip((TOP..).step_by(usize::from(ROW))) {
-        if has_tools { nodes.extend(row(check, y)) } else { nodes.extend(row(&without_tools(check), y)) }
+        if platform.tools.is_some() {
+            nodes.extend(row(check, y))
+        } else {
+            nodes.extend(row(&without_tools(check), y))
+        }
     }
-    vec![Artifact::file("flows/test-smoke.json", write(&nodes))]
+    Ok(vec![Artifact::file("flows/test-smoke.json", write(&nodes))])
 }
 
 fn without_tools(check: &SmokeCheck) -> SmokeCheck {
@@ -89,10 +89,10 @@ fn row(check: &SmokeCheck, y: u16) -> Vec<Node> {
         (LEFT, y),
         vec![vec![next(0)]],
     )];
-    for (position, step) in check.steps.iter().enumerate() {
+    for ((position, step), x) in check.steps.iter().enumerate().zip((FIRST_STEP..).step_by(usize::from(STEP)))
+    {
         let (kind, own) = lower(step);
-        let place = (FIRST_STEP + STEP * u16::try_from(position).expect("a check has few steps"), y);
-        nodes.push(node(&ids[position], kind, own, place, wires(step, &next(position + 1), &out)));
+        nodes.push(node(&ids[position], kind, own, (x, y), wires(step, &next(position + 1), &out)));
     }
     nodes.push(node(
         &format!("{base}-catch"),
@@ -201,6 +201,6 @@ fn condition(condition: &Condition) -> Value {
 fn properties(value: Value) -> Map<String, Value> {
     match value {
         Value::Object(map) => map,
-        _ => unreachable!("properties are written as an object"),
+        _ => Map::new(),
     }
 }

@@ -6,7 +6,6 @@ use serde_json::json;
 use vocabulary::problem::Problem;
 
 use crate::context::Context;
-use crate::platform::platform;
 use foundation::exit::Refused;
 use foundation::stdout;
 use judges::site::{self, KnownService, SettingDoc};
@@ -42,7 +41,7 @@ enum What {
 /// # Errors
 /// Refused when a file that is asked for is wrong.
 pub fn run(context: &Context, options: Options) -> Result<()> {
-    let known = site::known_services(&platform());
+    let known = site::known_services(context.platform);
     match options.what {
         What::List => list(context, &known),
         What::Show { name } => show(context, &name, &known),
@@ -230,7 +229,7 @@ mod tests {
 
     #[test]
     fn a_setting_is_called_read_where_another_value_changes_what_runs() {
-        let platform = platform();
+        let platform = crate::platform::platform();
         let base = Environment {
             name: "dev".into(),
             hosts: vec![Host::default()],

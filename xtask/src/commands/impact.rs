@@ -3,7 +3,7 @@
 use anyhow::Result;
 
 use crate::context::Context;
-use crate::platform::platform;
+use crate::generated;
 use crate::review::ablation::{Model, Way};
 use crate::review::impact::{Change, Effect, Impact, impact};
 use crate::review::source;
@@ -33,7 +33,7 @@ pub struct Options {
 /// # Errors
 /// Refused when the platform has no such value.
 pub fn run(context: &Context, options: &Options) -> Result<()> {
-    let model = Model::new(platform());
+    let model = Model::new(context.platform)?;
     let Some(value) = &options.value else { return list(context, &model) };
     let part = model.find(value).map_err(|near| {
         let near = near.map_or_else(String::new, |near| format!("; the nearest is {near}"));
@@ -41,7 +41,7 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
             "{value}: the platform has no such value{near} (`cargo xtask impact --list` lists them)"
         ))
     })?;
-    let impacts = impact(&model, part);
+    let impacts = impact(&model, &generated::families(), part);
     if context.json {
         return stdout::json(&impacts);
     }

@@ -6,7 +6,6 @@ use std::time::Duration;
 use anyhow::Result;
 
 use crate::context::Context;
-use crate::platform::platform;
 use crate::session::smoke::{self, Target};
 use crate::session::{DEFAULT, private};
 use foundation::exit::Reported;
@@ -51,11 +50,11 @@ impl Options {
 /// # Errors
 /// Reported when a check failed or is missing; refused when there is nothing to ask.
 pub fn run(context: &Context, options: &Options) -> Result<()> {
-    let platform = platform();
+    let platform = context.platform;
     let interrupt = Interrupt::listen()?;
-    let limit = options.limit.map_or(smoke::limit(&platform), Duration::from_secs);
+    let limit = options.limit.map_or(smoke::limit(platform), Duration::from_secs);
     let ask = |target: &Target| -> Result<()> {
-        let answer = target.ask(&platform, limit, &interrupt)?;
+        let answer = target.ask(platform, limit, &interrupt)?;
         if context.json {
             stdout::json(&answer)?;
         } else {
@@ -71,6 +70,6 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
     }
     match (&options.url, &options.token_file) {
         (Some(url), Some(token_file)) => ask(&Target::at(url, token_file)),
-        _ => ask(&Target::local(context, &platform, &options.environment)?),
+        _ => ask(&Target::local(context, platform, &options.environment)?),
     }
 }

@@ -7,10 +7,11 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
 
+use vocabulary::model::Platform;
+
 use crate::context::Context;
 use crate::engines::process::editor_link::editor_link;
 use crate::engines::process::instance::ADDRESS;
-use crate::platform::{node_red, secrets};
 use crate::session::opened::recorded;
 use crate::session::{DEFAULT, running};
 use foundation::escape;
@@ -43,8 +44,10 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
     site::named(&context.root, &options.environment)?;
     let (services, _) = running::client(context, &options.environment)?.status()?;
     let editors = editors(context, &options.environment, &services)?;
-    let refusals: BTreeMap<&str, Refusal> =
-        services.iter().filter_map(|service| Some((service.name.0.as_str(), refusal(service)?))).collect();
+    let refusals: BTreeMap<&str, Refusal> = services
+        .iter()
+        .filter_map(|service| Some((service.name.0.as_str(), refusal(context.platform, service)?)))
+        .collect();
     if context.json {
         let described = services.iter().map(|service| {
             let mut described = serde_json::json!(service);
@@ -86,9 +89,10 @@ impl fmt::Display for Refusal {
 }
 
 /// What a service says of itself. One that cannot be asked is not healthy, and its reason is shown instead.
-fn refusal(service: &ServiceStatus) -> Option<Refusal> {
-    let port = service.ports.get(node_red::READY.name)?;
-    let url = Mask::default().resolve(&format!("http://{ADDRESS}:{port}/readyz").into(), &BTreeMap::new());
+fn refusal(platform: &Platform, service: &ServiceStatus) -> Option<Refusal> {
+    let (ready, path) = platform.worker_service().ok()?.health_over_http().ok()?;
+    let port = service.ports.get(ready.name)?;
+    let url = Mask::default().resolve(&format!("http://{ADDRESS}:{port}{path}").into(), &BTreeMap::new());
     let request =
         Request { method: "GET".into(), url: url.ok()?, bearer: None, headers: BTreeMap::new(), body: None };
     let answer = request.send(Instant::now() + PATIENCE, &|| false).ok()?;
@@ -103,9 +107,9 @@ fn editors(
     services: &[ServiceStatus],
 ) -> Result<BTreeMap<String, String>> {
     let Some((folder, _)) = recorded(context, environment)? else { return Ok(BTreeMap::new()) };
-    let token = folder.join("secrets").join(secrets::OPS_TOKEN.0);
+    let token = folder.join("secrets").join(context.platform.workers.operations_token.0);
     let link = |service: &ServiceStatus| {
-        let port = service.ports.get(node_red::EDITOR.name)?;
+        let port = service.ports.get(context.platform.workers.editor.name)?;
         Some(editor_link(*port, &token).map(|link| (service.name.0.clone(), link)))
     };
     services.iter().filter_map(link).collect()

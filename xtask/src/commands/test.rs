@@ -11,7 +11,6 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 
 use crate::context::Context;
-use crate::platform::platform;
 use crate::tools::programs::{called, programs, tools};
 use crate::tools::{NpmProject, Toolbox, progress};
 use foundation::exit::{Interrupted, Reported, refused};
@@ -65,12 +64,13 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
     let What::Flows(options) = &options.what;
     let files = chosen(context, &options.files)?;
     let toolbox = Toolbox::open(context)?;
-    let calls = platform()
+    let calls = context
+        .platform
         .gates
-        .into_iter()
+        .iter()
         .find(|gate| gate.id == GATE)
-        .and_then(|gate| gate.commands.into_iter().next())
-        .map(|command| command.calls)
+        .and_then(|gate| gate.commands.first())
+        .map(|command| &command.calls)
         .ok_or_else(|| anyhow!("the platform has no gate {GATE}, whose programs the tests call"))?;
     let progress = progress::on_stderr();
     toolbox.ensure(&tools(calls.iter().copied())?, progress.as_ref())?;
@@ -92,7 +92,7 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
     let word = |text: String| mask.resolve(&Arg::from(text), &none);
     let command = Command {
         argv: argv.into_iter().map(word).collect::<Result<_>>()?,
-        env: called(&calls, &programs, &path)
+        env: called(calls, &programs, &path)
             .into_iter()
             .map(|(name, value)| Ok((name, word(value)?)))
             .collect::<Result<_>>()?,

@@ -30,7 +30,7 @@ pub enum MakeStandIns {
     },
     GatherContext {
         #[serde(serialize_with = "by_name")]
-        stand_in: &'static StandIn,
+        stand_in: StandIn,
         context: PathBuf,
         ca: Option<PathBuf>,
     },
@@ -66,7 +66,7 @@ impl Native for MakeStandIns {
 /// One stand-in that is to be there.
 #[derive(Debug, Clone)]
 pub struct Chosen {
-    pub stand_in: &'static StandIn,
+    pub stand_in: StandIn,
     pub tag: String,
     /// Whether the engine has it already.
     pub present: bool,
@@ -250,7 +250,7 @@ fn root_steps(wanted: &Wanted<'_>) -> Vec<Step<MakeStandIns>> {
 }
 
 fn stand_in_steps(wanted: &Wanted<'_>, chosen: &Chosen, root: &[StepId]) -> Result<[Step<MakeStandIns>; 2]> {
-    let context = context(wanted.folder, chosen.stand_in);
+    let context = context(wanted.folder, &chosen.stand_in);
     let needs_tools = chosen.stand_in.wheel.is_some().then(|| StepId::from("tools"));
     let mut build = wanted.engine.build()?;
     let refresh = wanted.refresh.then_some("--no-cache");
@@ -283,7 +283,7 @@ fn stand_in_steps(wanted: &Wanted<'_>, chosen: &Chosen, root: &[StepId]) -> Resu
             time_limit_ms: 1_800_000,
             ..Step::new(
                 id("build", chosen),
-                format!("build the {} stand-in ({})", chosen.stand_in.name, chosen.stand_in.reference()),
+                format!("build the {} stand-in ({})", chosen.stand_in.name, chosen.stand_in.reference),
                 Action::Exec(build),
             )
         },
@@ -293,7 +293,7 @@ fn stand_in_steps(wanted: &Wanted<'_>, chosen: &Chosen, root: &[StepId]) -> Resu
 /// The tag of each stand-in and what it is made of. `wheels` gives, by the stand-in's name, the folder name of the
 /// wheel in the user's cache, which says its version and its hashes.
 pub fn choose(
-    stand_ins: &[&'static StandIn],
+    stand_ins: &[StandIn],
     wheels: &BTreeMap<&str, String>,
     ca: Option<&str>,
     root_tag: &str,
@@ -316,7 +316,7 @@ pub fn choose(
                 [Some(format!("Debian {}", stand_in::SUITE)), wheel.map(|wheel| format!("wheel {wheel}"))];
             let certificates = ca.map(|_| "a bundle of certificates given with --ca".to_owned());
             Ok(Chosen {
-                stand_in,
+                stand_in: *stand_in,
                 present: present(&tag)?,
                 tag,
                 made_of: made_of.into_iter().flatten().chain(certificates).collect(),
@@ -328,7 +328,7 @@ pub fn choose(
 #[cfg(test)]
 mod tests {
     use super::super::engine::Builder;
-    use super::super::stand_in::STAND_INS;
+    use super::super::stand_in::stand_ins;
     use super::*;
 
     fn engine() -> Engine {
@@ -342,7 +342,7 @@ mod tests {
     }
 
     fn made(present: bool, root_present: bool, refresh: bool) -> Plan<MakeStandIns> {
-        let stand_ins: Vec<_> = STAND_INS.iter().collect();
+        let stand_ins = stand_ins(&crate::platform::platform());
         let wheels = [("node", "nodejs-1".to_owned()), ("postgres", "pg-1".to_owned())].into();
         let chosen = choose(&stand_ins, &wheels, None, "root:1", |_| Ok(present)).unwrap();
         plan(&Wanted {
@@ -387,7 +387,7 @@ mod tests {
 
     #[test]
     fn a_tag_changes_with_the_wheel_the_certificates_and_the_root() {
-        let stand_ins: Vec<_> = STAND_INS.iter().take(1).collect();
+        let stand_ins: Vec<_> = stand_ins(&crate::platform::platform()).into_iter().take(1).collect();
         let tag = |wheel: &str, ca: Option<&str>, root: &str| {
             let wheels = [("node", wheel.to_owned())].into();
             choose(&stand_ins, &wheels, ca, root, |_| Ok(false)).unwrap()[0].tag.clone()

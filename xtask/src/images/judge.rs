@@ -1,13 +1,28 @@
 //! Our own judgement on a built image: user, privileges, secrets, size, tools. Pure.
 
 use serde_json::Value;
+use vocabulary::model::ImageLimits;
 use vocabulary::problem::{Place, Problem};
 
 use super::content::{self, Kind, Tree};
-use crate::platform::image_limits::{ImageLimits, TOOLS};
 use foundation::files;
 use judges::checks::container_secrets::{SECRET_FILES, assigned_secret};
 use judges::checks::container_user;
+
+/// Programs that serve an intruder: shells, interpreters, downloaders, compilers, package managers, ways to another
+/// user or another host. An image holds only those that its limits name.
+const TOOLS: &[&str] = &[
+    // Shells.
+    "sh", "bash", "dash", "ash", "zsh", "busybox", // Interpreters.
+    "perl", "python", "python2", "python3", "ruby", "lua", "tclsh", "awk", "gawk", "mawk",
+    // Ways to other hosts.
+    "curl", "wget", "ftp", "nc", "ncat", "netcat", "socat", "telnet", "ssh", "scp", "rsync",
+    // Compilers and debuggers.
+    "gcc", "cc", "g++", "clang", "make", "ld", "as", "gdb", "strace", // Package managers.
+    "apt", "apt-get", "dpkg", "apk", "yum", "dnf", "rpm", "pip", "pip3", "npm", "npx", "yarn", "corepack",
+    // Ways to other users.
+    "su", "sudo", "mount", "umount", "passwd", "chsh", "newgrp", "nsenter", "unshare", "chroot",
+];
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Rule {
@@ -169,7 +184,7 @@ fn size(tree: &Tree, limits: &ImageLimits) -> Vec<(Rule, Problem)> {
             files::size(limits.mebibytes << 20),
             most.join(", ")
         ),
-        "leave out what does not run, or raise the limit in xtask/src/platform/image_limits.rs",
+        "leave out what does not run, or raise the limit in xtask/src/platform/images.rs",
     )]
 }
 
@@ -187,7 +202,7 @@ fn tools(tree: &Tree, limits: &ImageLimits) -> Vec<(Rule, Problem)> {
             let allowed = limits.tools.contains(&name) || limits.tools.contains(tool);
             (!allowed).then(|| {
                 let remedy =
-                    "leave it out, or name it in xtask/src/platform/image_limits.rs if the image needs it to run";
+                    "leave it out, or name it in xtask/src/platform/images.rs if the image needs it to run";
                 finding(Rule::Tools, format!("/{path}"), "is a tool that serves an intruder", remedy)
             })
         })
@@ -199,7 +214,9 @@ mod tests {
     use super::super::content::Node;
     use super::*;
 
-    const LIMITS: ImageLimits = ImageLimits { target: "x", mebibytes: 1, tools: &["sh"] };
+    fn limits() -> ImageLimits {
+        ImageLimits { target: "x", mebibytes: 1, tools: vec!["sh"] }
+    }
 
     fn node(kind: Kind, mode: u32) -> Node {
         Node { kind, mode, uid: 0, gid: 0, attributes: Default::default() }
@@ -224,7 +241,7 @@ mod tests {
             ("usr/share/curl".to_owned(), node(file(1), 0o644)),
         ]
         .into();
-        assert_eq!(judge(&good_config(), &tree, &LIMITS), []);
+        assert_eq!(judge(&good_config(), &tree, &limits()), []);
     }
 
     #[test]
@@ -243,7 +260,7 @@ mod tests {
             ("usr/bin/python3.11", node(file(1), 0o755), Rule::Tools),
             ("usr/local/bin/npx", node(Kind::Link("../npx".into()), 0o777), Rule::Tools),
         ] {
-            let found = judge(&good_config(), &[(path.to_owned(), planted)].into(), &LIMITS);
+            let found = judge(&good_config(), &[(path.to_owned(), planted)].into(), &limits());
             assert_eq!(
                 found.iter().map(|finding| finding.0).collect::<Vec<_>>(),
                 [rule],
@@ -264,7 +281,7 @@ mod tests {
             ("99:99", true),
         ] {
             let config = serde_json::json!({ "config": { "User": user } });
-            assert_eq!(judge(&config, &Tree::new(), &LIMITS).is_empty(), good, "{user:?}");
+            assert_eq!(judge(&config, &Tree::new(), &limits()).is_empty(), good, "{user:?}");
         }
     }
 
@@ -279,7 +296,7 @@ mod tests {
             let config = serde_json::json!({
                 "config": { "User": "1", "Env": [env] }, "history": [{ "created_by": created_by }]
             });
-            let found = judge(&config, &Tree::new(), &LIMITS);
+            let found = judge(&config, &Tree::new(), &limits());
             assert_eq!(found.len(), 1, "{env} {created_by}: {found:?}");
             assert_eq!(found[0].1.place.subject, expected);
             assert!(!format!("{found:?}").contains("hunter2"), "the value is not shown");

@@ -4,9 +4,10 @@
 //! entrypoint contract that this platform relies on and nothing more; no result on one says anything of the official
 //! image.
 
-use vocabulary::model::Image;
+use std::ops::Deref;
 
-use crate::platform::pins;
+use vocabulary::model::{Image, Platform};
+
 use crate::tools::Tool;
 use foundation::digest::Hasher;
 
@@ -39,12 +40,19 @@ pub const LEFT_OUT: &[&str] = &[
     "./sys/*",
 ];
 
-/// One stand-in.
-#[derive(Debug, Clone)]
+/// One stand-in: how it is made, and the image that the platform pins.
+#[derive(Debug, Clone, Copy)]
 pub struct StandIn {
+    pub recipe: &'static Recipe,
+    pub reference: &'static str,
+    pub digest: &'static str,
+}
+
+/// How a stand-in is made.
+#[derive(Debug)]
+pub struct Recipe {
     /// Short: names its steps, its tag and its folder.
     pub name: &'static str,
-    pub stands_for: Image,
     pub dockerfile: &'static str,
     pub entrypoint: &'static str,
     pub wheel: Option<Wheel>,
@@ -60,11 +68,10 @@ pub struct Wheel {
     pub parts: &'static [(&'static str, &'static str)],
 }
 
-/// Every stand-in there is a recipe for.
-pub const STAND_INS: &[StandIn] = &[
-    StandIn {
+/// Every stand-in there is a recipe for, by the name of the image's repository.
+const RECIPES: &[Recipe] = &[
+    Recipe {
         name: "node",
-        stands_for: pins::NODE,
         dockerfile: include_str!("stand_in/node.Dockerfile"),
         entrypoint: include_str!("stand_in/node-entrypoint.sh"),
         wheel: Some(Wheel {
@@ -79,9 +86,8 @@ pub const STAND_INS: &[StandIn] = &[
             "no corepack, no yarn, no C headers",
         ],
     },
-    StandIn {
+    Recipe {
         name: "postgres",
-        stands_for: pins::POSTGRES,
         dockerfile: include_str!("stand_in/postgres.Dockerfile"),
         entrypoint: include_str!("stand_in/postgres-entrypoint.sh"),
         wheel: Some(Wheel {
@@ -100,9 +106,8 @@ pub const STAND_INS: &[StandIn] = &[
             "no gosu: the entrypoint uses setpriv",
         ],
     },
-    StandIn {
+    Recipe {
         name: "haproxy",
-        stands_for: pins::HAPROXY,
         dockerfile: include_str!("stand_in/haproxy.Dockerfile"),
         entrypoint: include_str!("stand_in/haproxy-entrypoint.sh"),
         wheel: None,
@@ -113,15 +118,30 @@ pub const STAND_INS: &[StandIn] = &[
     },
 ];
 
-impl StandIn {
-    /// The reference that it stands for.
-    pub fn reference(&self) -> &'static str {
-        match self.stands_for {
-            Image::Pinned { reference, .. } => reference,
-            _ => unreachable!("stand-ins are of pinned images, a test sees to it"),
-        }
-    }
+/// The stand-ins of images that the platform pins.
+pub fn stand_ins(platform: &Platform) -> Vec<StandIn> {
+    let images =
+        || [&platform.containers.node].into_iter().chain(platform.services.iter().map(|one| &one.image));
+    let of = |recipe: &'static Recipe| {
+        images().find_map(|image| match *image {
+            Image::Pinned { reference, digest } if reference.split(':').next() == Some(recipe.name) => {
+                Some(StandIn { recipe, reference, digest })
+            }
+            _ => None,
+        })
+    };
+    RECIPES.iter().filter_map(of).collect()
+}
 
+impl Deref for StandIn {
+    type Target = Recipe;
+
+    fn deref(&self) -> &Recipe {
+        self.recipe
+    }
+}
+
+impl StandIn {
     /// The Dockerfile, with the bundle of certificates when there is one: right above everything that may need it.
     pub fn dockerfile_with(&self, ca: bool) -> String {
         let mut text = String::new();
@@ -129,7 +149,7 @@ impl StandIn {
             text.push_str(line);
             text.push('\n');
             if line.starts_with("FROM ") {
-                text.push_str(&format!("LABEL {LABEL}=\"{}\"\n", self.reference()));
+                text.push_str(&format!("LABEL {LABEL}=\"{}\"\n", self.reference));
                 if ca {
                     text.push_str(&with_ca());
                 }
@@ -165,19 +185,21 @@ fn with_ca() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::platform::platform;
 
     #[test]
     fn every_stand_in_is_of_a_pinned_image_with_a_name_of_its_own() {
-        for stand_in in STAND_INS {
-            assert!(matches!(stand_in.stands_for, Image::Pinned { .. }), "{}", stand_in.name);
-            assert_eq!(STAND_INS.iter().filter(|other| other.name == stand_in.name).count(), 1);
+        let all = stand_ins(&platform());
+        assert_eq!(all.len(), RECIPES.len());
+        for stand_in in &all {
+            assert_eq!(all.iter().filter(|other| other.name == stand_in.name).count(), 1);
             assert!(!stand_in.differs.is_empty());
         }
     }
 
     #[test]
     fn a_tag_follows_its_inputs() {
-        let node = &STAND_INS[0];
+        let node = &stand_ins(&platform())[0];
         assert_eq!(node.tag(&["a", "b"]), node.tag(&["a", "b"]));
         assert_ne!(node.tag(&["a", "b"]), node.tag(&["ab", ""]));
         assert!(node.tag(&["a"]).starts_with("flowship.local/stand-in/node:"));
@@ -185,11 +207,11 @@ mod tests {
 
     #[test]
     fn the_label_and_the_certificates_stand_right_below_from() {
-        let text = STAND_INS[0].dockerfile_with(true);
+        let text = stand_ins(&platform())[0].dockerfile_with(true);
         let lines: Vec<_> = text.lines().skip_while(|line| !line.starts_with("FROM")).take(4).collect();
         assert_eq!(lines[1], "LABEL flowship.stand-in-for=\"node:24-bookworm-slim\"");
         assert!(lines[2].starts_with("COPY --chmod=644 ca-certificates.crt"), "{text}");
         assert!(lines[3].contains("NODE_EXTRA_CA_CERTS=/etc/ssl/certs/ca-certificates.crt"), "{text}");
-        assert!(!STAND_INS[0].dockerfile_with(false).contains("ca-certificates"));
+        assert!(!stand_ins(&platform())[0].dockerfile_with(false).contains("ca-certificates"));
     }
 }

@@ -7,7 +7,6 @@ use std::path::Path;
 use anyhow::{Context as _, Result};
 use vocabulary::problem::Problem;
 
-use crate::platform::edge;
 use foundation::exit::refused;
 use foundation::files;
 use judges::checks::flows::code::Engines;
@@ -24,11 +23,16 @@ const CREDENTIAL_FILES: &[&str] =
     &["flows/flows_cred.json", "flows/flows.json_cred.json", "flows/.flows_cred.json"];
 
 /// Reads what is to be judged below a root, and judges it; code too, when there are engines. `candidate` takes the place
-/// of the platform's flow file.
+/// of the platform's flow file; `edge_limit` is after how many seconds without a byte the edge gives up.
 ///
 /// # Errors
 /// Refused when a file is missing or cannot be read as text, all such files at once.
-pub fn judge(root: &Path, candidate: Option<String>, engines: Option<Engines<'_>>) -> Result<Vec<Problem>> {
+pub fn judge(
+    root: &Path,
+    edge_limit: u16,
+    candidate: Option<String>,
+    engines: Option<Engines<'_>>,
+) -> Result<Vec<Problem>> {
     let mut missing = Vec::new();
     let mut text = |name: &str| {
         files::text(&root.join(name), files::TEXT).unwrap_or_else(|error| {
@@ -52,7 +56,7 @@ pub fn judge(root: &Path, candidate: Option<String>, engines: Option<Engines<'_>
     Ok(flows::judge(&Input {
         files: &[Source { name: PLATFORM, text: &platform }, Source { name: SMOKE, text: &smoke }],
         home: Home::Platform,
-        edge_limit: edge::POLICY.idle_limit_seconds,
+        edge_limit,
         catalogue: Some(Source { name: CATALOGUE, text: &catalogue }),
         editor: &editor,
         credential_files: &credential_files,

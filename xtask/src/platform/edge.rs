@@ -16,14 +16,13 @@ pub const HAPROXY_SERVER_UP: MetricRef = MetricRef("haproxy_server_up");
 pub const HAPROXY_FRONTEND_HTTP_RESPONSES_TOTAL: MetricRef =
     MetricRef("haproxy_frontend_http_responses_total");
 
-/// The variable with the path of the certificate.
-pub const TLS_PEM: &str = "EDGE_TLS_PEM_FILE";
 /// Where the image looks for its configuration.
 const CONFIGURATION: &str = "/usr/local/etc/haproxy/haproxy.cfg";
 
 pub const POLICY: EdgePolicy = EdgePolicy {
-    service: ID,
-    serves: node_red::FLOWS,
+    http: HTTP,
+    https: HTTPS,
+    certificate: secrets::EDGE_TLS_PEM,
     path: "/api/",
     max_connections: 4096,
     check_every_ms: 200,
@@ -93,7 +92,7 @@ pub fn service() -> Service {
         ],
         starts_after: vec![],
         variables: variables(),
-        secrets: vec![SecretUse { secret: secrets::EDGE_TLS_PEM, variable: Some(TLS_PEM) }],
+        secrets: vec![SecretUse { secret: secrets::EDGE_TLS_PEM, variable: Some("EDGE_TLS_PEM_FILE") }],
         health: Some(Health::Http { port: STATS, path: "/healthz" }),
         stop: Stop { signal: "SIGUSR1", grace_seconds: 35 },
         resources: Resources { memory_mib: 256, cpu_millis: 1000, pids: 64 },

@@ -1,6 +1,8 @@
 //! Our images, and what holds for every container.
 
-use vocabulary::model::{CheckTimes, ContainerPolicy, Scratch, User};
+use vocabulary::model::{CheckTimes, ContainerPolicy, ImageLimits, Scratch, User};
+
+use super::pins;
 
 pub const PRODUCTION: &str = "ops/docker/prod/Dockerfile";
 pub const DEVELOPMENT: &str = "ops/docker/dev/Dockerfile";
@@ -16,6 +18,11 @@ pub fn policy() -> ContainerPolicy {
         root: "/srv/flowship",
         secrets: "/run/secrets",
         probe: "ops/scripts/probe.bash",
+        node: pins::NODE,
+        production: PRODUCTION,
+        development: DEVELOPMENT,
+        limits: limits(),
+        strictest: ImageLimits { target: "", mebibytes: 260, tools: vec![] },
         restart_attempts: 5,
         // The start allows for a cluster that recovers, and for a dependency that is a minute late.
         check: CheckTimes { every_seconds: 3, limit_seconds: 3, start_seconds: 120, failures: 3 },
@@ -23,4 +30,15 @@ pub fn policy() -> ContainerPolicy {
         log_files: 5,
         network_prefix: "10.203",
     }
+}
+
+fn limits() -> Vec<ImageLimits> {
+    vec![
+        // bash asks for the health: it opens a connection without a further program.
+        ImageLimits { target: "node-red", mebibytes: 300, tools: vec!["bash"] },
+        ImageLimits { target: "mcp-tools", mebibytes: 200, tools: vec!["bash"] },
+        // Its program is a shell script; psql is what it is for.
+        ImageLimits { target: "migrate", mebibytes: 100, tools: vec!["sh", "dash"] },
+        ImageLimits { target: "barman", mebibytes: 400, tools: vec!["sh", "dash", "python3"] },
+    ]
 }

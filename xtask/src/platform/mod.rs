@@ -1,33 +1,33 @@
 //! This platform, spelled out in the model's types: what an adopter edits. One file per service.
 
+mod actions;
 mod alertmanager;
 mod barman;
-pub mod edge;
-pub mod gates;
+mod edge;
+mod gates;
 mod grafana;
-pub mod image_limits;
-pub mod images;
+mod images;
 mod labels;
-pub mod llm;
-pub mod mcp_tools;
-pub mod migrate;
+mod llm;
+mod mcp_tools;
+mod migrate;
 mod node_exporter;
-pub mod node_red;
+mod node_red;
 mod node_red_metrics;
 mod openbao;
 mod otel_collector;
-pub mod pins;
-pub mod postgres;
+mod pins;
+mod postgres;
 mod postgres_exporter;
 mod prometheus;
 mod queue;
-pub mod release;
+mod release;
 mod review;
-pub mod secrets;
-pub mod smoke;
+mod secrets;
+mod smoke;
 mod victoria_logs;
 
-use vocabulary::model::{Fact, Platform, ServiceId, Value, Variable};
+use vocabulary::model::{Database, Fact, Platform, ServiceId, Value, Variable};
 
 /// The platform that is shipped.
 pub fn platform() -> Platform {
@@ -52,6 +52,15 @@ pub fn platform() -> Platform {
         ],
         secrets: secrets::secrets(),
         labels: labels::labels(),
+        workers: node_red::WORKERS,
+        database: Database {
+            port: postgres::SQL,
+            name: postgres::DATABASE,
+            user: postgres::APPLICATION_ROLE,
+            password: secrets::POSTGRES_APP_PASSWORD,
+            migrations: migrate::ID,
+        },
+        tools: Some(mcp_tools::MCP),
         llm: llm::endpoint(),
         queue: queue::queue(),
         containers: images::policy(),
@@ -60,6 +69,8 @@ pub fn platform() -> Platform {
         smoke: smoke::smoke(),
         gates: gates::gates(),
         review: review::review(),
+        release: release::policy(),
+        actions: actions::actions(),
     }
 }
 

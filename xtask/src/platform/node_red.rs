@@ -3,7 +3,7 @@
 use vocabulary::model::{
     Alert, Command, Container, Destination, Draining, Edge, Exposure, Fact, Folder, Health, Identity, Image,
     Lifetime, Need, OnChange, Port, PortRef, Probe, Process, Protocol, Reaction, Resources, SecretUse,
-    Service, ServiceId, Severity, Shape, Stop, Storage, Value, Variable, Volume, VolumeRef,
+    Service, ServiceId, Severity, Shape, Stop, Storage, Value, Variable, Volume, VolumeRef, Workers,
 };
 
 use super::{component, images, llm, mcp_tools, migrate, node_red_metrics as metrics, postgres, secrets};
@@ -15,8 +15,16 @@ pub const OPS: PortRef = PortRef { service: ID, name: "ops" };
 pub const EDITOR: PortRef = PortRef { service: ID, name: "editor" };
 pub const USER: VolumeRef = VolumeRef { service: ID, name: "user" };
 
+pub const WORKERS: Workers = Workers {
+    flows: FLOWS,
+    operations: OPS,
+    editor: EDITOR,
+    operations_token: secrets::OPS_TOKEN,
+    api_key: secrets::API_KEY,
+};
+
 /// The delay is longer than the edge needs to notice, so that no request is sent to a replica that leaves.
-pub const DRAINING: Draining = Draining { service: ID, delay_ms: 800, limit_ms: 25_000 };
+pub const DRAINING: Draining = Draining { delay_ms: 800, limit_ms: 25_000 };
 
 pub fn service() -> Service {
     Service {

@@ -3,16 +3,15 @@
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
-use std::panic::{self, AssertUnwindSafe};
-use std::sync::Once;
 
 use serde::{Deserialize as _, Serialize};
 use serde_json::Value;
 use vocabulary::model::Platform;
+use vocabulary::problem::Problem;
 
 use super::edited::{Edit, Edited};
 use super::part::Part;
-use crate::artifacts::{Artifact, Family};
+use crate::artifacts::{Artifact, Committed};
 use foundation::nearest::{closest, nearest};
 
 /// What was done to a value to see what it makes.
@@ -38,9 +37,12 @@ pub struct Model {
 }
 
 impl Model {
-    pub fn new(platform: Platform) -> Self {
-        let serialised = serde_json::to_value(&platform).expect("the model has only string keys");
-        Self { platform, root: Part::root(Box::leak(Box::new(serialised))) }
+    /// # Errors
+    /// The platform cannot be serialised.
+    pub fn new(platform: &Platform) -> Result<Self, Problem> {
+        let serialised =
+            serde_json::to_value(platform).map_err(|error| Problem::new("platform", error.to_string()))?;
+        Ok(Self { platform: platform.clone(), root: Part::root(Box::leak(Box::new(serialised))) })
     }
 
     /// The value at an address; the address may be shortened to an end that only one has, such as
@@ -106,7 +108,7 @@ pub fn without(model: &Model, part: &Part) -> Option<(Way, Platform)> {
 }
 
 /// What a family makes with as few elements of a list as it can do with; none when it needs them all.
-pub fn thinned(model: &Model, list: &Part, family: &Family) -> Option<Vec<Artifact>> {
+pub fn thinned(model: &Model, list: &Part, family: &Committed) -> Option<Vec<Artifact>> {
     let mut gone = Vec::new();
     let mut made = None;
     for at in 0..list.value.as_array().map_or(0, Vec::len) {
@@ -123,41 +125,22 @@ pub fn thinned(model: &Model, list: &Part, family: &Family) -> Option<Vec<Artifa
 
 /// The artifacts of a family, or none when it cannot make any of such a platform: families may rely on what
 /// [`Platform::validate`] asks for.
-pub fn attempt(family: &Family, platform: &Platform) -> Option<Vec<Artifact>> {
-    silence_where_asked();
-    SILENT.set(true);
-    let made = panic::catch_unwind(AssertUnwindSafe(|| (family.generate)(platform)));
-    SILENT.set(false);
-    made.ok()
-}
-
-thread_local! {
-    static SILENT: Cell<bool> = const { Cell::new(false) };
-}
-
-/// A family that gives up is an answer here, not a fault to be shown.
-fn silence_where_asked() {
-    static ONCE: Once = Once::new();
-    ONCE.call_once(|| {
-        let usual = panic::take_hook();
-        panic::set_hook(Box::new(move |info| {
-            if !SILENT.get() {
-                usual(info);
-            }
-        }));
-    });
+pub fn attempt(family: &Committed, platform: &Platform) -> Option<Vec<Artifact>> {
+    (family.make)(platform).ok()
 }
 
 #[cfg(test)]
 mod tests {
     use super::{Model, Way, attempt, without};
-    use crate::artifacts::Family;
+    use vocabulary::problem::Problem;
+
+    use crate::artifacts::Committed;
     use crate::platform::platform;
     use crate::review::part::Step;
 
     #[test]
     fn every_value_of_the_model_can_be_left_out_or_changed() {
-        let model = Model::new(platform());
+        let model = Model::new(&platform()).unwrap();
         for part in model.root.walk() {
             let Some((way, other)) = without(&model, part) else {
                 let has_parts = part.value.is_object() || part.value.as_array().is_some_and(Vec::is_empty);
@@ -173,7 +156,7 @@ mod tests {
 
     #[test]
     fn values_go_by_the_way_that_fits_them() {
-        let model = Model::new(platform());
+        let model = Model::new(&platform()).unwrap();
         for (address, expected) in [
             ("services", Some(Way::Emptied)),
             ("service/edge", Some(Way::LeftOut)),
@@ -194,7 +177,7 @@ mod tests {
 
     #[test]
     fn addresses_may_be_short_but_not_ambiguous() {
-        let model = Model::new(platform());
+        let model = Model::new(&platform()).unwrap();
         for (typed, expected) in [
             ("service/edge", Ok("service/edge")),
             ("alert/EdgeErrors", Ok("service/edge/alert/EdgeErrors")),
@@ -213,8 +196,13 @@ mod tests {
 
     #[test]
     fn a_family_that_gives_up_is_told_from_one_that_makes_nothing() {
-        let gives_up = Family { name: "x", what: "", source: "", generate: |_| panic!("not without it") };
-        let nothing = Family { name: "x", what: "", source: "", generate: |_| vec![] };
+        let gives_up = Committed {
+            name: "x",
+            what: "",
+            source: "",
+            make: |_| Err(Problem::new("x", "not without it").into()),
+        };
+        let nothing = Committed { name: "x", what: "", source: "", make: |_| Ok(vec![]) };
         assert_eq!(attempt(&gives_up, &platform()), None);
         assert_eq!(attempt(&nothing, &platform()), Some(vec![]));
     }

@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::ablation::{Model, Way, attempt, without};
 use super::lines::touched;
 use super::part::Part;
-use crate::artifacts::FAMILIES;
+use crate::artifacts::Committed;
 
 /// What leaving one value out, or changing it, really changes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -45,19 +45,19 @@ pub enum Effect {
 }
 
 /// The impact of a value; for one that cannot go by itself, those of its parts.
-pub fn impact(model: &Model, part: &Part) -> Vec<Impact> {
+pub fn impact(model: &Model, families: &[Committed], part: &Part) -> Vec<Impact> {
     let Some((way, platform)) = without(model, part) else {
-        return part.parts.iter().flat_map(|part| impact(model, part)).collect();
+        return part.parts.iter().flat_map(|part| impact(model, families, part)).collect();
     };
     let mut files = Vec::new();
     let mut relied_on_by = Vec::new();
-    for family in FAMILIES {
+    for family in families {
         let Some(after) = attempt(family, &platform) else {
             relied_on_by.push(family.name);
             continue;
         };
         let mut texts: BTreeMap<String, (Option<String>, Option<String>)> = BTreeMap::new();
-        for artifact in (family.generate)(&model.platform) {
+        for artifact in attempt(family, &model.platform).unwrap_or_default() {
             texts.entry(artifact.path).or_default().0 = Some(artifact.contents);
         }
         for artifact in after {
@@ -85,25 +85,25 @@ mod tests {
     use vocabulary::model::Platform;
 
     use super::{Effect, impact};
-    use crate::artifacts::{FAMILIES, Family};
+    use crate::artifacts::{Committed, FAMILIES};
     use crate::platform::platform;
     use crate::review::ablation::{Model, attempt};
 
-    fn files(families: &[&Family], platform: &Platform) -> BTreeMap<String, String> {
-        let made = families.iter().flat_map(|family| (family.generate)(platform));
+    fn files(families: &[&Committed], platform: &Platform) -> BTreeMap<String, String> {
+        let made = families.iter().flat_map(|family| (family.make)(platform).unwrap());
         made.map(|artifact| (artifact.path, artifact.contents)).collect()
     }
 
     #[test]
     fn the_impact_of_each_service_is_what_its_removal_changes() {
-        let model = Model::new(platform());
+        let model = Model::new(&platform()).unwrap();
         for service in platform().services {
             let mut smaller = platform();
             smaller.services.retain(|other| other.id != service.id);
-            let told = impact(&model, model.find(&format!("service/{}", service.id)).unwrap());
+            let told = impact(&model, FAMILIES, model.find(&format!("service/{}", service.id)).unwrap());
             assert_eq!(told.len(), 1);
 
-            let (able, unable): (Vec<_>, Vec<_>) =
+            let (able, unable): (Vec<&Committed>, Vec<&Committed>) =
                 FAMILIES.iter().partition(|family| attempt(family, &smaller).is_some());
             let unable: Vec<_> = unable.iter().map(|family| family.name).collect();
             assert_eq!(told[0].relied_on_by, unable, "{}", service.id);
@@ -136,8 +136,8 @@ mod tests {
 
     #[test]
     fn a_value_that_cannot_go_by_itself_is_answered_by_its_parts() {
-        let model = Model::new(platform());
-        let told = impact(&model, model.find("service/edge/resources").unwrap());
+        let model = Model::new(&platform()).unwrap();
+        let told = impact(&model, FAMILIES, model.find("service/edge/resources").unwrap());
         let addresses: Vec<_> = told.iter().map(|one| one.address.as_str()).collect();
         let expected =
             ["memory_mib", "cpu_millis", "pids"].map(|name| format!("service/edge/resources/{name}"));

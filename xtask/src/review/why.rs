@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use super::ablation::{Model, Way, attempt, thinned, without};
 use super::lines::touched;
 use super::part::Part;
-use crate::artifacts::{Artifact, Family};
+use crate::artifacts::{Artifact, Committed};
 
 /// A value that makes lines.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,12 +59,12 @@ fn of_line(causes: &[Cause], line: usize) -> Vec<Cause> {
 
 /// What makes the line, or each line when none is named, of files that the family writes. Lines are counted through
 /// the files.
-pub fn why(model: &Model, family: &Family, files: &[Artifact], line: Option<usize>) -> Answer {
+pub fn why(model: &Model, family: &Committed, files: &[Artifact], line: Option<usize>) -> Answer {
     alone(model, Search { family, files, line, existence: false, relied_on: Vec::new() })
 }
 
 /// What makes a file be there at all; the answer is about its line 0.
-pub fn why_there(model: &Model, family: &Family, file: &Artifact) -> Answer {
+pub fn why_there(model: &Model, family: &Committed, file: &Artifact) -> Answer {
     let files = std::slice::from_ref(file);
     alone(model, Search { family, files, line: Some(0), existence: true, relied_on: Vec::new() })
 }
@@ -121,7 +121,7 @@ fn of_part(model: &Model, part: &Part, searches: &mut [&mut Search<'_>]) -> Vec<
 
 /// What is asked of one family.
 struct Search<'a> {
-    family: &'a Family,
+    family: &'a Committed,
     files: &'a [Artifact],
     line: Option<usize>,
     /// Not the lines are asked for, but whether the files are there.
@@ -202,9 +202,10 @@ mod tests {
     use std::thread;
 
     use vocabulary::model::Platform;
+    use vocabulary::problem::Problem;
 
     use super::{Answer, Cause, Search, search_all, why, why_there};
-    use crate::artifacts::{Artifact, FAMILIES, Family};
+    use crate::artifacts::{Artifact, Committed, FAMILIES, Made};
     use crate::platform::platform;
     use crate::review::ablation::{Model, Way, attempt};
 
@@ -217,14 +218,14 @@ mod tests {
             .collect()
     }
 
-    fn lines(generate: fn(&Platform) -> Vec<Artifact>) -> impl Fn(usize) -> Answer {
-        let model = Model::new(platform());
-        let files = generate(&platform());
-        move |line| why(&model, &Family { name: "x", what: "", source: "", generate }, &files, Some(line))
+    fn lines(make: fn(&Platform) -> Made) -> impl Fn(usize) -> Answer {
+        let model = Model::new(&platform()).unwrap();
+        let files = make(&platform()).unwrap();
+        move |line| why(&model, &Committed { name: "x", what: "", source: "", make }, &files, Some(line))
     }
 
-    fn file(lines: &[String]) -> Vec<Artifact> {
-        vec![Artifact::file("x", lines.concat())]
+    fn file(lines: &[String]) -> Made {
+        Ok(vec![Artifact::file("x", lines.concat())])
     }
 
     #[test]
@@ -255,9 +256,9 @@ mod tests {
 
     #[test]
     fn a_file_is_there_because_of_fewer_values_than_its_lines() {
-        let model = Model::new(platform());
+        let model = Model::new(&platform()).unwrap();
         let family = FAMILIES.iter().find(|family| family.name == "environment-examples").unwrap();
-        let files = (family.generate)(&model.platform);
+        let files = (family.make)(&model.platform).unwrap();
         let file = files.iter().find(|file| file.path == "ops/secrets/postgres.env.example").unwrap();
         let causes = leaves(&why_there(&model, family, file).causes);
         let variable = "service/postgres/secret/postgres-superuser-password/variable";
@@ -268,13 +269,14 @@ mod tests {
     fn a_value_that_the_family_relies_on_is_told_as_such() {
         let answer = lines(|platform| {
             let edge = platform.services.iter().find(|service| service.id.0 == "edge");
-            file(&[edge.map(|_| "x\n".to_owned()).expect("there is an edge")])
+            edge.map(|_| file(&["x\n".to_owned()]))
+                .unwrap_or_else(|| Err(Problem::new("edge", "there is none").into()))
         });
         assert_eq!(answer(0), Answer { causes: vec![], relied_on: vec!["service/edge/id".into()] });
     }
 
     /// What a family makes of the least platform that it can make anything of.
-    fn least(family: &Family) -> Vec<Artifact> {
+    fn least(family: &Committed) -> Vec<Artifact> {
         let mut least = platform();
         let mut shrink = |change: &dyn Fn(&mut Platform)| {
             let mut smaller = least.clone();
@@ -290,14 +292,14 @@ mod tests {
         gates.iter().for_each(|gone| shrink(&|all| all.gates.retain(|one| one.id != gone.id)));
         let checks = &smoke.checks;
         checks.iter().for_each(|gone| shrink(&|all| all.smoke.checks.retain(|one| one.name != gone.name)));
-        (family.generate)(&least)
+        (family.make)(&least).unwrap()
     }
 
     /// The long one: everything that the shipped platform makes. A line is told to be the family's own only if it is
     /// there whatever the platform holds.
     #[test]
     fn every_line_of_every_generated_file_has_an_answer() {
-        let model = Model::new(platform());
+        let model = Model::new(&platform()).unwrap();
         // Families of one thread share the work; two threads are what a small machine has.
         thread::scope(|scope| {
             for first in 0..2 {
@@ -308,8 +310,8 @@ mod tests {
         });
     }
 
-    fn every_line_has_an_answer(model: &Model, families: &[&Family]) {
-        let made: Vec<_> = families.iter().map(|family| (family.generate)(&model.platform)).collect();
+    fn every_line_has_an_answer(model: &Model, families: &[&Committed]) {
+        let made: Vec<_> = families.iter().map(|family| (family.make)(&model.platform).unwrap()).collect();
         let searches = families.iter().zip(&made).map(|(family, files)| Search {
             family,
             files,
@@ -344,9 +346,9 @@ mod tests {
 
     #[test]
     fn one_line_is_answered_as_it_is_among_all() {
-        let model = Model::new(platform());
+        let model = Model::new(&platform()).unwrap();
         let family = FAMILIES.iter().find(|family| family.name == "reference").unwrap();
-        let files = (family.generate)(&model.platform);
+        let files = (family.make)(&model.platform).unwrap();
         let all = why(&model, family, &files, None);
         let count = files.iter().map(|file| file.contents.lines().count()).sum();
         for line in (0..count).step_by(17) {

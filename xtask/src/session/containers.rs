@@ -227,7 +227,7 @@ fn wanted(topology: &Topology<'_>) -> BTreeMap<ServiceId, Wanted> {
         .units
         .iter()
         .filter_map(|unit| {
-            let (dockerfile, target) = compose::built_in_development(unit.service)?;
+            let (dockerfile, target) = compose::built_in_development(topology.platform, unit.service)?;
             Some((unit.service.id, Wanted { dockerfile, target }))
         })
         .collect()

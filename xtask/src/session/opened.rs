@@ -16,7 +16,6 @@ use crate::engines::process::instance::{Instance, Record, Socket, record_of, soc
 use crate::engines::process::lower::{BringUp, Inspect, Surroundings, bring_up};
 use crate::engines::process::ports;
 use crate::engines::process::resolve::Resolver;
-use crate::platform::{node_red, platform};
 use crate::tools::Toolbox;
 use crate::tools::programs::{Programs, XTASK, programs};
 use foundation::exit::refused;
@@ -25,7 +24,7 @@ use runner::plan::step::Plan;
 
 /// Everything that is needed to bring a platform up.
 pub struct Opened {
-    pub platform: Platform,
+    pub platform: &'static Platform,
     pub environment: Environment,
     pub toolbox: Toolbox,
     pub programs: Programs,
@@ -67,10 +66,11 @@ impl Opened {
     /// Refused when the environment is wrong or runs on another engine; otherwise when no port or program can be
     /// had.
     pub fn open(context: &Context, wish: &Wish<'_>, running: Option<&Record>) -> Result<Self> {
-        let platform = platform();
-        let mut environment = site::load(&context.root, wish.environment, &site::known_services(&platform))?;
+        let platform = context.platform;
+        let mut environment = site::load(&context.root, wish.environment, &site::known_services(platform))?;
         if wish.replicas.is_some() {
-            environment.sizes.entry(node_red::ID.to_string()).or_default().replicas = wish.replicas;
+            environment.sizes.entry(platform.workers.service().to_string()).or_default().replicas =
+                wish.replicas;
         }
         environment.engine = wish.engine.unwrap_or(environment.engine);
         let engine = environment.engine;
@@ -88,14 +88,14 @@ impl Opened {
         let units = platform.units(&environment);
         let programs = programs(&toolbox, &context.root, if in_containers { vec![] } else { names(&units) })?;
         let mut wanted = if in_containers {
-            containers::sockets(&platform, &environment)
+            containers::sockets(platform, &environment)
         } else {
             sockets(&units, &environment)
         };
         wanted.push(Socket {
             key: INSPECT.to_owned(),
             fixed: wish.inspect.filter(|port| *port != 0),
-            setting: PortRef { service: node_red::ID, name: INSPECT },
+            setting: PortRef { service: platform.workers.service(), name: INSPECT },
         });
         let (ports, moved) = if wish.any_ports {
             (ports::any_free(&wanted)?, None)
@@ -109,7 +109,7 @@ impl Opened {
         drop(units);
         let containers = in_containers
             .then(|| {
-                containers::find(context, &platform, &environment, &toolbox, wish.target, &instance.ports)
+                containers::find(context, platform, &environment, &toolbox, wish.target, &instance.ports)
             })
             .transpose()?;
         let target = wish.target.to_owned();
@@ -121,7 +121,7 @@ impl Opened {
     }
 
     pub fn resolver<'a>(&'a self, units: &'a [Unit<'a>]) -> Resolver<'a> {
-        Resolver { platform: &self.platform, environment: &self.environment, instance: &self.instance, units }
+        Resolver { platform: self.platform, environment: &self.environment, instance: &self.instance, units }
     }
 
     /// The plan that brings it up.
@@ -147,7 +147,9 @@ impl Opened {
             path: &path,
             caller_is_root: rustix::process::geteuid().is_root(),
             watches,
-            inspect: self.debugger(inspects).map(|port| Inspect { service: node_red::ID, port }),
+            inspect: self
+                .debugger(inspects)
+                .map(|port| Inspect { service: self.platform.workers.service(), port }),
             target: &self.target,
         })
     }

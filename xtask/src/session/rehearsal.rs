@@ -9,7 +9,6 @@ use crate::engines::compose::lower;
 use crate::engines::compose::project::{self, Project};
 pub use crate::engines::compose::rehearsal::TARGET;
 use crate::engines::process::instance::supervisor_of;
-use crate::platform::platform;
 use crate::tools::Toolbox;
 use foundation::interrupt::Interrupt;
 use runner::plan::lock;
@@ -38,7 +37,7 @@ pub fn remove(context: &Context) -> Result<()> {
         return Ok(());
     }
     let clients = clients(&Toolbox::open(context)?)?;
-    let whole = project::name(platform().name, TARGET, &context.root);
+    let whole = project::name(context.platform.name, TARGET, &context.root);
     for name in [but_one(&whole), whole] {
         let project = Project {
             name,

@@ -14,7 +14,6 @@ use crate::engines::compose::lower as compose;
 use crate::engines::process::instance::{Record, supervisor_of};
 use crate::engines::process::lower::{self, BringUp};
 use crate::engines::process::secret_files;
-use crate::platform::platform;
 use crate::tools::Toolbox;
 use foundation::exit::refused;
 use foundation::interrupt::Interrupt;
@@ -164,7 +163,7 @@ pub fn plan_down(context: &Context, target: &str, data: Data) -> Result<Plan> {
         return Ok(lower::bring_down(target, supervisor));
     }
     let clients = containers::clients(&Toolbox::open(context)?)?;
-    let project = containers::project(context, &platform(), target, &clients);
+    let project = containers::project(context, context.platform, target, &clients);
     Ok(compose::bring_down(target, supervisor, &project, data == Data::Go))
 }
 

@@ -12,7 +12,6 @@ use super::running;
 use super::smoke_answer::Answer;
 use crate::context::Context;
 use crate::engines::process::instance::{ADDRESS, Record, socket};
-use crate::platform::{node_red, secrets};
 use foundation::exit::refused;
 use foundation::interrupt::Interrupt;
 use judges::site;
@@ -45,18 +44,21 @@ impl Target {
         let mut environment =
             site::load(&context.root, &record.environment, &site::known_services(platform))?;
         environment.engine = record.engine;
-        Self::of(&platform.units(&environment), &folder, &record)
+        Self::of(platform, &platform.units(&environment), &folder, &record)
     }
 
-    fn of(units: &[Unit<'_>], folder: &Path, record: &Record) -> Result<Self> {
+    fn of(platform: &Platform, units: &[Unit<'_>], folder: &Path, record: &Record) -> Result<Self> {
         let port = units
             .iter()
-            .find(|unit| unit.service.id == node_red::ID)
-            .and_then(|unit| record.ports.get(&socket(unit, node_red::OPS.name)))
+            .find(|unit| unit.service.id == platform.workers.service())
+            .and_then(|unit| record.ports.get(&socket(unit, platform.workers.operations.name)))
             .context(
                 "the record of the running platform has no operations port; run `cargo xtask dev` again",
             )?;
-        Ok(Self::at(&format!("http://{ADDRESS}:{port}"), &folder.join("secrets").join(secrets::OPS_TOKEN.0)))
+        Ok(Self::at(
+            &format!("http://{ADDRESS}:{port}"),
+            &folder.join("secrets").join(platform.workers.operations_token.0),
+        ))
     }
 
     /// Has the platform run every check.
@@ -75,7 +77,7 @@ impl Target {
         let request = Request {
             method: "POST".to_owned(),
             url: known(&format!("{}/smoke", self.url).into())?,
-            bearer: Some(known(&Arg::secret(secrets::OPS_TOKEN.0, &self.token_file))?),
+            bearer: Some(known(&Arg::secret(platform.workers.operations_token.0, &self.token_file))?),
             headers: BTreeMap::new(),
             body: None,
         };
@@ -107,5 +109,5 @@ pub fn limit(platform: &Platform) -> Duration {
 /// # Errors
 /// When it has no operations port.
 pub fn target(opened: &Opened) -> Result<Target> {
-    Target::of(&opened.units(), &opened.instance.folder, &opened.record())
+    Target::of(opened.platform, &opened.units(), &opened.instance.folder, &opened.record())
 }

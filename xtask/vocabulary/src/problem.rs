@@ -161,6 +161,12 @@ impl fmt::Display for Problem {
 
 impl std::error::Error for Problem {}
 
+impl From<Problem> for Vec<Problem> {
+    fn from(one: Problem) -> Self {
+        vec![one]
+    }
+}
+
 /// All of them, one a line.
 #[must_use]
 pub fn listing(problems: &[Problem]) -> String {

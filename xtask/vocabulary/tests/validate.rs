@@ -1,13 +1,14 @@
 //! Every invariant of a platform: what breaks it is found, named and, when there is more than one, found with the rest.
 
 use vocabulary::model::{
-    Alert, ChangeClass, CheckTimes, Command, Condition, ConfigurationFile, Container, ContainerPolicy,
-    Destination, Draining, Edge, EdgePolicy, Evidence, Exposure, Fact, Folder, Gate, GateCommand, GateGroup,
-    Health, Identity, Image, Initialise, Label, Lifetime, LlmEndpoint, Metric, MetricKind, MetricRef, Need,
-    OnChange, PlantedArgument, PlantedFault, PlantedFile, Platform, Port, PortRef, Probe, Process, Proof,
-    Protocol, QueuePolicy, Reaction, Reads, Resources, Review, RouteRule, Scrape, Scratch, Secret, SecretRef,
-    SecretSource, SecretUse, Service, ServiceId, Severity, Shape, SmokeCheck, SmokeStep, SmokeSuite, Stop,
-    Storage, Test, User, Value, Variable, Volume, VolumeRef,
+    Alert, Architecture, ChangeClass, CheckTimes, Command, Condition, ConfigurationFile, Container,
+    ContainerPolicy, Database, Destination, Draining, Edge, EdgePolicy, Evidence, Exposure, Fact, Folder,
+    Gate, GateCommand, GateGroup, Health, Identity, Image, ImageLimits, Initialise, Label, Lifetime,
+    LlmEndpoint, Metric, MetricKind, MetricRef, Need, OnChange, PlantedArgument, PlantedFault, PlantedFile,
+    Platform, Port, PortRef, Probe, Process, Proof, Protocol, QueuePolicy, Reaction, Reads, ReleasePolicy,
+    Resources, Review, RouteRule, Scrape, Scratch, Secret, SecretRef, SecretSource, SecretUse, Service,
+    ServiceId, Severity, Shape, SmokeCheck, SmokeStep, SmokeSuite, Stop, Storage, Test, User, Value,
+    Variable, Volume, VolumeRef, Workers,
 };
 
 const WEB: ServiceId = ServiceId("web");
@@ -17,12 +18,14 @@ const MODEL: ServiceId = ServiceId("model");
 const NOBODY: ServiceId = ServiceId("nobody");
 
 const HTTP: PortRef = PortRef { service: WEB, name: "http" };
+const HTTPS: PortRef = PortRef { service: WEB, name: "https" };
 const SQL: PortRef = PortRef { service: DB, name: "sql" };
 const ASK: PortRef = PortRef { service: MODEL, name: "ask" };
 const DATA: VolumeRef = VolumeRef { service: DB, name: "data" };
 const PASSWORD: SecretRef = SecretRef("password");
 const TOKEN: SecretRef = SecretRef("token");
 const KEY: SecretRef = SecretRef("key");
+const WORK: SecretRef = SecretRef("work");
 const REQUESTS: MetricRef = MetricRef("requests_total");
 const SECONDS: MetricRef = MetricRef("request_seconds");
 
@@ -202,6 +205,7 @@ fn model() -> Service {
     Service {
         ports: vec![port("ask", 8000, Exposure::Internal)],
         edges: vec![scraping("/metrics", 15)],
+        secrets: vec![secret_use(WORK, "WORK_FILE")],
         health: Some(Health::Command(command(vec![Value::BindPort(ASK)]))),
         stop: Stop { signal: "SIGTERM", grace_seconds: 8 },
         ..service(MODEL, Lifetime::StandIn)
@@ -255,11 +259,15 @@ fn platform() -> Platform {
             secret(PASSWORD, SecretSource::Generated { bytes: 16 }),
             secret(TOKEN, SecretSource::Generated { bytes: 24 }),
             secret(KEY, SecretSource::Provided { by: "the provider" }),
+            secret(WORK, SecretSource::Generated { bytes: 24 }),
         ],
         labels: vec![
             Label { name: "task_id", purpose: "which task", example: "1", unbounded: true },
             Label { name: "component", purpose: "which part", example: "web", unbounded: false },
         ],
+        workers: Workers { flows: ASK, operations: ASK, editor: ASK, operations_token: WORK, api_key: WORK },
+        database: Database { port: SQL, name: "db", user: "web", password: WORK, migrations: SETUP },
+        tools: None,
         llm: LlmEndpoint { stand_in: ASK, path: "/v1", model: "stand-in", key: KEY },
         queue: QueuePolicy {
             task: "tasks",
@@ -286,16 +294,22 @@ fn platform() -> Platform {
             root: "/srv",
             secrets: "/run/secrets",
             probe: "probe.bash",
+            node: PINNED,
+            production: "Dockerfile",
+            development: "Dockerfile.dev",
+            limits: vec![],
+            strictest: ImageLimits { target: "", mebibytes: 1, tools: vec![] },
             restart_attempts: 5,
             check: CheckTimes { every_seconds: 3, limit_seconds: 3, start_seconds: 60, failures: 3 },
             log_file_mib: 10,
             log_files: 5,
             network_prefix: "10.203",
         },
-        draining: Draining { service: MODEL, delay_ms: 800, limit_ms: 5_000 },
+        draining: Draining { delay_ms: 800, limit_ms: 5_000 },
         edge: EdgePolicy {
-            service: WEB,
-            serves: ASK,
+            http: HTTP,
+            https: HTTP,
+            certificate: TOKEN,
             path: "/api",
             max_connections: 100,
             check_every_ms: 200,
@@ -328,6 +342,13 @@ fn platform() -> Platform {
         },
         gates: vec![gate("format", vec![]), gate("tests", vec!["format"])],
         review: Review { label: "wider", asked_for: vec![ChangeClass::WidensReach] },
+        release: ReleasePolicy {
+            branch: "main",
+            required_check: "all",
+            architectures: vec![Architecture::X86_64],
+            public_key: None,
+        },
+        actions: vec![],
     }
 }
 
@@ -988,13 +1009,36 @@ const RULES: &[(Change, &[&str])] = &[
         |p| at(p, WEB).stop.grace_seconds = 8,
         &["service web: it is killed before what model still answers has passed through it"],
     ),
+    // Roles.
     (
         |p| {
-            p.draining.service = NOBODY;
-            p.edge.service = ServiceId("no-edge");
+            p.workers.flows.service = NOBODY;
+            p.workers.operations.service = NOBODY;
+            p.workers.editor.service = NOBODY;
+            p.edge.http.service = ServiceId("no-edge");
+            p.edge.https.service = ServiceId("no-edge");
+            p.database.port.service = NOBODY;
         },
-        &["draining: nobody does not exist", "edge: no-edge does not exist"],
+        &[
+            "workers: nobody.ask is no port of nobody; name one that is",
+            "workers: nobody.ask is no port of nobody; name one that is",
+            "workers: nobody.ask is no port of nobody; name one that is",
+            "edge: no-edge.http is no port of no-edge; name one that is",
+            "edge: no-edge.http is no port of no-edge; name one that is",
+            "database: nobody.sql is no port of nobody; name one that is",
+        ],
     ),
+    (|p| p.tools = Some(HTTPS), &["tools: web.https is no port of web; name one that is"]),
+    (|p| p.workers.operations = HTTP, &["workers: web.http is no port of model; name one that is"]),
+    (|p| p.workers.api_key = PASSWORD, &["workers: model does not read the secret password; add the use"]),
+    (
+        |p| p.workers.operations_token = PASSWORD,
+        &["workers: model does not read the secret password; add the use"],
+    ),
+    (|p| p.database.password = PASSWORD, &["database: model does not read the secret password; add the use"]),
+    (|p| p.edge.certificate = WORK, &["edge: web does not read the secret work; add the use"]),
+    (|p| p.database.migrations = DB, &["database: db is no one-shot service that could migrate it"]),
+    (|p| p.release.architectures.clear(), &["release: it is for no architecture; name at least one"]),
 ];
 
 fn found(platform: &Platform) -> Vec<String> {

@@ -8,20 +8,20 @@ use vocabulary::formats::dotenv::{self, Line};
 use vocabulary::formats::yaml::{Yaml, write};
 use vocabulary::model::topology::{Network, Scope, Topology, WayOut};
 use vocabulary::model::{Image, Platform, Service, Storage};
+use vocabulary::problem::Problem;
 
 use super::dockerfiles::development_target;
 use super::resolve::subnet;
 use super::services::{service, volume};
 use super::site;
 use super::split::{common, without};
-use crate::artifacts::artifact::{Artifact, Family, banner};
-use crate::platform::images::DEVELOPMENT as DEVELOPMENT_DOCKERFILE;
+use crate::artifacts::artifact::{Artifact, Committed, Made, banner, judged};
 
-pub const FAMILY: Family = Family {
+pub const FAMILY: Committed = Committed {
     name: "compose",
     what: "ops/docker: Compose files for development, production and rehearsals",
     source: file!(),
-    generate,
+    make: generate,
 };
 
 pub const BASE: &str = "ops/docker/compose.yaml";
@@ -33,17 +33,20 @@ pub const REHEARSAL: &str = "ops/docker/prod/compose.rehearsal.yaml";
 
 const SOURCE: &str = "xtask/src/platform and xtask/src/artifacts/containers";
 
-fn generate(platform: &Platform) -> Vec<Artifact> {
+fn generate(platform: &Platform) -> Made {
     let [development, production, rehearsal] =
         [Scope::Development, Scope::Production, Scope::Rehearsal].map(|scope| project(platform, scope));
+    let (development, production, rehearsal) = (development?, production?, rehearsal?);
     for (name, project) in [(DEVELOPMENT, &development), (PRODUCTION, &production), (REHEARSAL, &rehearsal)] {
-        let problems = project.validate();
-        assert!(problems.is_empty(), "{name}: {}", problems.join("; "));
+        judged(name, project.validate())?;
     }
     let (whole_development, whole_production) = (development.yaml(), production.yaml());
-    let base = common(&whole_development, &whole_production).expect("they have services in common");
-    let on_top = without(&whole_development, &base).expect("development differs");
-    let stand_ins = without(&rehearsal.yaml(), &whole_production).expect("a rehearsal has stand-ins");
+    let base = common(&whole_development, &whole_production)
+        .ok_or_else(|| differ("development and production have nothing in common"))?;
+    let on_top = without(&whole_development, &base)
+        .ok_or_else(|| differ("development is what it has in common with production"))?;
+    let stand_ins = without(&rehearsal.yaml(), &whole_production)
+        .ok_or_else(|| differ("a rehearsal has no stand-ins"))?;
     let including = Project {
         name: Some(Text::literal(format!("{}-dev", platform.name))),
         include: vec!["../compose.yaml"],
@@ -52,7 +55,7 @@ fn generate(platform: &Platform) -> Vec<Artifact> {
     let mut example: Vec<_> = banner(SOURCE).into_iter().map(Line::Comment).collect();
     example.push(Line::Comment("What the Compose files of production ask a site for.".to_owned()));
     example.extend(site::example(platform));
-    vec![
+    Ok(vec![
         Artifact::file(EXAMPLE, dotenv::write(&example)),
         file(
             BASE,
@@ -87,7 +90,12 @@ fn generate(platform: &Platform) -> Vec<Artifact> {
             &["Stand-ins on top of production, to rehearse and to test: give both files, production first."],
             &stand_ins,
         ),
-    ]
+    ])
+}
+
+fn differ(seen: &str) -> Problem {
+    Problem::new("ops/docker", seen)
+        .expected("files that differ where development, production and a rehearsal do")
 }
 
 fn file(path: &str, about: &[&str], document: &Yaml) -> Artifact {
@@ -97,25 +105,35 @@ fn file(path: &str, about: &[&str], document: &Yaml) -> Artifact {
 }
 
 fn with_name(platform: &Platform, document: &Yaml) -> Yaml {
-    let Yaml::Mapping(entries) = document else { unreachable!("a project is a mapping") };
     let name = ("name".to_owned(), Yaml::text(platform.name));
-    Yaml::Mapping(std::iter::once(name).chain(entries.iter().cloned()).collect())
+    match document {
+        Yaml::Mapping(entries) => {
+            Yaml::Mapping(std::iter::once(name).chain(entries.iter().cloned()).collect())
+        }
+        other => other.clone(),
+    }
 }
 
 /// The file and the stage of a service's image while developing; none where somebody else makes the image.
-pub fn built_in_development(service: &Service) -> Option<(&'static str, &'static str)> {
+pub fn built_in_development(platform: &Platform, service: &Service) -> Option<(&'static str, &'static str)> {
     let Image::Built { dockerfile, target } = service.image else { return None };
     Some(match development_target(service) {
-        Some(target) => (DEVELOPMENT_DOCKERFILE, target),
+        Some(target) => (platform.containers.development, target),
         None => (dockerfile, target),
     })
 }
 
 /// One scope as a whole project.
-pub fn project(platform: &Platform, scope: Scope) -> Project {
+///
+/// # Errors
+/// What a service lacks to run in a container.
+pub fn project(platform: &Platform, scope: Scope) -> Result<Project, Problem> {
     let topology = Topology::of(platform, scope);
-    let services: Vec<_> =
-        topology.units.iter().map(|unit| (unit.name(), service(&topology, unit))).collect();
+    let services: Vec<_> = topology
+        .units
+        .iter()
+        .map(|unit| Ok((unit.name(), service(&topology, unit)?)))
+        .collect::<Result<_, Problem>>()?;
     let read = |name: &str| services.iter().any(|(_, service)| service.secrets.iter().any(|one| one == name));
     let secrets = platform.secrets.iter().map(|secret| secret.name.0).filter(|name| read(name));
     let volumes = topology.units.iter().flat_map(|unit| {
@@ -123,7 +141,7 @@ pub fn project(platform: &Platform, scope: Scope) -> Project {
         kept.map(|folder| volume(unit, folder.volume)).collect::<Vec<_>>()
     });
     let configs = topology.units.iter().flat_map(|unit| &unit.shape.configuration);
-    Project {
+    Ok(Project {
         name: None,
         include: vec![],
         networks: topology.networks.iter().map(|one| (one.name.clone(), network(platform, one))).collect(),
@@ -133,7 +151,7 @@ pub fn project(platform: &Platform, scope: Scope) -> Project {
             .map(|file| (file.name.to_owned(), format!("{}/{}", super::services::ROOT_OF_TREE, file.source)))
             .collect(),
         services,
-    }
+    })
 }
 
 fn network(platform: &Platform, network: &Network) -> vocabulary::formats::compose::Network {

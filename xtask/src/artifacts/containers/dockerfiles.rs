@@ -4,19 +4,18 @@ use std::collections::BTreeSet;
 
 use vocabulary::formats::dockerfile::{Base, Dockerfile, From, Instruction, Stage, StageRef, Text};
 use vocabulary::formats::{dockerignore, npm};
-use vocabulary::model::{Exposure, Image, Platform, Service, ServiceId, Value};
+use vocabulary::model::{Exposure, Image, Lifetime, Platform, Service, User, Value};
+use vocabulary::problem::Problem;
 
 use super::health;
 use super::resolve::tree;
-use crate::artifacts::artifact::{Artifact, Family, banner};
-use crate::platform::images::{DEVELOPMENT, PRODUCTION, USER};
-use crate::platform::{llm, mcp_tools, migrate, node_red, pins};
+use crate::artifacts::artifact::{Artifact, Committed, Made, banner, judged};
 
-pub const FAMILY: Family = Family {
+pub const FAMILY: Committed = Committed {
     name: "images",
     what: "ops/docker/{dev,prod}/Dockerfile and .dockerignore: how images are built",
     source: file!(),
-    generate,
+    make: generate,
 };
 
 const NODE: &str = "NODE_IMAGE";
@@ -37,16 +36,21 @@ const UNREAD: [&str; 4] = ["*.map", "*.d.ts", "*.d.mts", "*.d.cts"];
 const NO_SET_USER_BITS: [&str; 12] =
     ["find", "/", "-xdev", "-perm", "/6000", "-type", "f", "-exec", "chmod", "a-s", "{}", "+"];
 
-fn generate(platform: &Platform) -> Vec<Artifact> {
+fn generate(platform: &Platform) -> Made {
+    let policy = &platform.containers;
     let files = [
-        (PRODUCTION, production(platform), "prod: what runs"),
-        (DEVELOPMENT, development(platform), "dev: the same programs with tools, hot reload and a debugger"),
+        (policy.production, production(platform), "prod: what runs"),
+        (
+            policy.development,
+            development(platform),
+            "dev: the same programs with tools, hot reload and a debugger",
+        ),
     ];
     let mut artifacts = Vec::new();
     let mut seen = BTreeSet::new();
     for (path, file, about) in files {
-        let problems = file.validate();
-        assert!(problems.is_empty(), "{path}: {}", problems.join("; "));
+        let file = file?;
+        judged(path, file.validate())?;
         let mut header = banner("xtask/src/artifacts/containers/dockerfiles.rs");
         header.push(format!("{about}. Bases are pinned by digest; override them with --build-arg."));
         seen.extend(file.sources().into_iter().map(str::to_owned));
@@ -58,19 +62,48 @@ fn generate(platform: &Platform) -> Vec<Artifact> {
     };
     let header = banner("xtask/src/artifacts/containers/dockerfiles.rs (what the Dockerfiles copy)");
     artifacts.push(Artifact::file(".dockerignore", dockerignore::write(&header, &allowed)));
-    artifacts
+    Ok(artifacts)
 }
 
 /// The target of the development Dockerfile that a service runs from; none where it has none of its own.
 pub fn development_target(service: &Service) -> Option<&'static str> {
-    [(node_red::ID, "debugger"), (mcp_tools::ID, "mcp-tools"), (llm::ID, "llm-stand-in")]
-        .into_iter()
-        .find(|(id, _)| *id == service.id)
-        .map(|(_, target)| target)
+    let Image::Built { target, .. } = service.image else { return None };
+    let debugger = service.container.shape().and_then(|shape| shape.debugger);
+    runs_on_node(service).then(|| if debugger.is_some() { DEBUGGER } else { target })
 }
 
-fn production(platform: &Platform) -> Dockerfile {
+const DEBUGGER: &str = "debugger";
+
+fn runs_on_node(service: &Service) -> bool {
+    let commands = service.process.iter().flat_map(|process| &process.commands);
+    commands.map(|command| command.program).next() == Some("node")
+}
+
+/// The services whose images are built from one of the Dockerfiles, each with its target.
+fn built<'a>(platform: &'a Platform, from: &str) -> Vec<(&'a Service, &'static str)> {
+    let composed = platform.services.iter().filter(|service| service.container.shape().is_some());
+    composed
+        .filter_map(|service| match service.image {
+            Image::Built { dockerfile, target } if dockerfile == from => Some((service, target)),
+            _ => None,
+        })
+        .collect()
+}
+
+fn production(platform: &Platform) -> Result<Dockerfile, Problem> {
     let image = Images { platform };
+    let built = built(platform, platform.containers.production);
+    let (on_node, others): (Vec<_>, Vec<_>) =
+        built.into_iter().partition(|(service, _)| runs_on_node(service));
+    if let Some((other, _)) = others.iter().find(|(service, _)| service.id != platform.database.migrations) {
+        return Err(Problem::new(
+            format!("service {}", other.id),
+            "no stage is known that its program runs on",
+        )
+        .expected("a service that runs on Node.js, or the migrations of the database"));
+    }
+    let user = platform.worker_service()?.shape()?.user;
+    let is_tools = |service: &Service| platform.tools.is_some_and(|tools| tools.service == service.id);
     let modules =
         image.modules("modules", "The packages of the lock file, without those for development only.", true);
     let mut pruned = Stage {
@@ -96,6 +129,7 @@ fn production(platform: &Platform) -> Dockerfile {
         "Node and the shell of the health check, with the libraries they load.",
         NODE,
         &["node", "bash"],
+        user,
     );
     let runtime = Stage {
         name: "runtime",
@@ -112,8 +146,11 @@ fn production(platform: &Platform) -> Dockerfile {
         ],
         runs: false,
     };
-    let node_red = image.program(node_red::ID, "node-red", &runtime, Some(&pruned), NODE, &["node"]);
-    let mcp_tools = image.program(mcp_tools::ID, "mcp-tools", &runtime, Some(&mcp), NODE, &["node"]);
+    let programs = on_node.iter().map(|(service, target)| {
+        let packages = if is_tools(service) { &mcp } else { &pruned };
+        image.program(service, target, &runtime, Some(packages), NODE, &["node"])
+    });
+    let programs: Vec<_> = programs.collect::<Result<_, _>>()?;
     let dbmate = Stage {
         name: "dbmate",
         about: "The program that migrates, from its npm package: one static file.",
@@ -131,6 +168,7 @@ fn production(platform: &Platform) -> Dockerfile {
         "psql and the few programs of the script, with the libraries they load.",
         POSTGRES,
         &["psql", "sh", "cat", "dirname"],
+        user,
     );
     let mut database = Stage {
         name: "database-tools",
@@ -146,17 +184,28 @@ fn production(platform: &Platform) -> Dockerfile {
         ("PATH", "/usr/local/bin:/usr/bin".to_owned()),
         ("HOME", "/tmp".to_owned()),
     ]));
-    let migrate = image.program(migrate::ID, "migrate", &database, None, POSTGRES, &["sh"]);
-    Dockerfile {
-        bases: vec![base(NODE, &pins::NODE), base(POSTGRES, &pins::POSTGRES)],
-        stages: vec![
-            modules, pruned, mcp, node_files, runtime, node_red, mcp_tools, dbmate, psql_files, database,
-            migrate,
+    let migrations = others
+        .iter()
+        .map(|(service, target)| image.program(service, target, &database, None, POSTGRES, &["sh"]))
+        .collect::<Result<Vec<_>, _>>()?;
+    let has_tools = on_node.iter().any(|(service, _)| is_tools(service));
+    Ok(Dockerfile {
+        bases: vec![
+            base(NODE, &platform.containers.node)?,
+            base(POSTGRES, &platform.database_service()?.image)?,
         ],
-    }
+        stages: [modules, pruned]
+            .into_iter()
+            .chain(has_tools.then_some(mcp))
+            .chain([node_files, runtime])
+            .chain(programs)
+            .chain([dbmate, psql_files, database])
+            .chain(migrations)
+            .collect(),
+    })
 }
 
-fn development(platform: &Platform) -> Dockerfile {
+fn development(platform: &Platform) -> Result<Dockerfile, Problem> {
     let image = Images { platform };
     let mut tools = image.modules(
         "tools",
@@ -169,42 +218,40 @@ fn development(platform: &Platform) -> Dockerfile {
     ]));
     tools.instructions.push(copy(&[platform.containers.probe], &image.at("ops/scripts/")));
     tools.instructions.push(run(&NO_SET_USER_BITS));
-    let mut hot_reload = image.program(
-        node_red::ID,
-        "hot-reload",
-        &tools,
-        None,
-        NODE,
-        &["node", "--watch", "--watch-preserve-output"],
-    );
-    hot_reload.about = "Starts again when a file changes that it has loaded. Mount flows/ over the copies.";
-    let number = platform
-        .service(node_red::ID)
-        .and_then(|service| service.container.shape()?.debugger)
-        .expect("Node-RED has a debugger");
-    let debugger = Stage {
-        name: "debugger",
-        about: "The same, and a debugger may attach. Whoever reaches the port runs code: bind it to where nobody else is.",
-        from: From::Stage(hot_reload.handle()),
-        instructions: vec![
-            Instruction::Environment(vec![("NODE_OPTIONS", format!("--inspect=127.0.0.1:{number}"))]),
-            Instruction::Expose(vec![number]),
-        ],
-        runs: true,
-    };
-    let mcp_tools = image.program(
-        mcp_tools::ID,
-        "mcp-tools",
-        &tools,
-        None,
-        NODE,
-        &["node", "--watch", "--watch-preserve-output"],
-    );
-    let llm = image.program(llm::ID, "llm-stand-in", &tools, None, NODE, &["node"]);
-    Dockerfile {
-        bases: vec![base(NODE, &pins::NODE)],
-        stages: vec![tools, hot_reload, debugger, mcp_tools, llm],
+    let mut stages = vec![];
+    let in_development = platform
+        .services
+        .iter()
+        .filter(|service| service.container.shape().is_some_and(|shape| shape.in_development));
+    for service in in_development {
+        let Some(target) = development_target(service) else { continue };
+        // A stand-in is nobody's work: nobody edits it while it runs.
+        let starts_with: &[&str] = match service.lifetime {
+            Lifetime::StandIn => &["node"],
+            _ => &["node", "--watch", "--watch-preserve-output"],
+        };
+        let Some(number) = service.container.shape().and_then(|shape| shape.debugger) else {
+            stages.push(image.program(service, target, &tools, None, NODE, starts_with)?);
+            continue;
+        };
+        let hot_reload = Stage {
+            about: "Starts again when a file changes that it has loaded. Mount flows/ over the copies.",
+            ..image.program(service, "hot-reload", &tools, None, NODE, starts_with)?
+        };
+        let debugger = Stage {
+            name: target,
+            about: "The same, and a debugger may attach. Whoever reaches the port runs code: bind it to where nobody else is.",
+            from: From::Stage(hot_reload.handle()),
+            instructions: vec![
+                Instruction::Environment(vec![("NODE_OPTIONS", format!("--inspect=127.0.0.1:{number}"))]),
+                Instruction::Expose(vec![number]),
+            ],
+            runs: true,
+        };
+        stages.extend([hot_reload, debugger]);
     }
+    stages.insert(0, tools);
+    Ok(Dockerfile { bases: vec![base(NODE, &platform.containers.node)?], stages })
 }
 
 struct Images<'a> {
@@ -242,24 +289,22 @@ impl Images<'_> {
     /// What a service runs from: its packages first, its own files last, so that an edit of them builds one layer.
     fn program(
         &self,
-        id: ServiceId,
+        service: &Service,
         name: &'static str,
         on: &Stage,
         modules: Option<&Stage>,
         base: &'static str,
         starts_with: &[&str],
-    ) -> Stage {
+    ) -> Result<Stage, Problem> {
         let policy = &self.platform.containers;
-        let service = self.platform.service(id).expect("the platform has the service");
-        let shape = service.container.shape().expect("the service runs in containers");
+        let shape = service.shape()?;
+        let main = main_file(service)?;
         let mut instructions = Vec::new();
         if let Some(modules) = modules {
             let from = self.at("node_modules");
             instructions.push(copy_from(modules, &[&from], &from));
         }
-        let (folder, _) =
-            main_file(service).split_once('/').expect("the file lies in a room of the repository");
-        let folder = self.at(folder);
+        let folder = self.at(main.split_once('/').map_or("", |(folder, _)| folder));
         instructions.push(Instruction::WorkDirectory(folder));
         instructions.extend(self.sources(&shape.sources));
         let open = service.ports.iter().filter(|port| port.exposure != Exposure::Development);
@@ -270,7 +315,7 @@ impl Images<'_> {
         instructions.extend([
             Instruction::User { uid: shape.user.uid, gid: shape.user.gid },
             Instruction::StopSignal(service.stop.signal),
-            match health::script(policy, service) {
+            match health::script(policy, service)? {
                 Some(command) => Instruction::HealthCheck {
                     every_seconds: policy.check.every_seconds,
                     limit_seconds: policy.check.limit_seconds,
@@ -281,15 +326,11 @@ impl Images<'_> {
                 None => Instruction::NoHealthCheck,
             },
             Instruction::EntryPoint(
-                starts_with
-                    .iter()
-                    .map(|word| (*word).to_owned())
-                    .chain([self.at(main_file(service))])
-                    .collect(),
+                starts_with.iter().map(|word| (*word).to_owned()).chain([self.at(main)]).collect(),
             ),
         ]);
         instructions.extend(self.labels(service, base));
-        Stage { name, about: service.purpose, from: From::Stage(on.handle()), instructions, runs: true }
+        Ok(Stage { name, about: service.purpose, from: From::Stage(on.handle()), instructions, runs: true })
     }
 
     /// Files of one folder go in one layer; folders keep their names.
@@ -329,7 +370,7 @@ impl Images<'_> {
 }
 
 /// The file that the process of a service starts with, below the root of the repository.
-fn main_file(service: &Service) -> &'static str {
+fn main_file(service: &Service) -> Result<&'static str, Problem> {
     let command = service.process.as_ref().and_then(|process| process.commands.first());
     let mut arguments = command.into_iter().flat_map(|command| &command.arguments);
     arguments
@@ -337,20 +378,30 @@ fn main_file(service: &Service) -> &'static str {
             Value::Tree(path) => Some(*path),
             _ => None,
         })
-        .expect("`validate` asks for a process with one command")
+        .ok_or_else(|| {
+            Problem::new(format!("service {}", service.id), "its process starts no file of the repository")
+                .expected("a command with the file that its image runs")
+        })
 }
 
-fn base(argument: &'static str, image: &Image) -> Base {
+fn base(argument: &'static str, image: &Image) -> Result<Base, Problem> {
     match image {
         Image::Pinned { reference, digest } => {
-            Base { argument, reference: (*reference).to_owned(), digest: (*digest).to_owned() }
+            Ok(Base { argument, reference: (*reference).to_owned(), digest: (*digest).to_owned() })
         }
-        _ => panic!("{argument}: only an image that somebody else made is a base"),
+        other => Err(Problem::new(format!("the base {argument}"), format!("its image is {other:?}"))
+            .expected("a pinned image")),
     }
 }
 
-fn collected(name: &'static str, about: &'static str, base: &'static str, programs: &[&str]) -> Stage {
-    let uid = USER.uid.to_string();
+fn collected(
+    name: &'static str,
+    about: &'static str,
+    base: &'static str,
+    programs: &[&str],
+    user: User,
+) -> Stage {
+    let uid = user.uid.to_string();
     let command = [vec!["sh", "/tmp/minimal-root.sh", COLLECTED, &uid], programs.to_vec()].concat();
     Stage {
         name,

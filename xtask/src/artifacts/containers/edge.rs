@@ -5,25 +5,40 @@ use vocabulary::formats::haproxy::{
     Backend, Bind, Check, Condition, Configuration, Ending, Frontend, Rule, Server, Setting, Tls,
 };
 use vocabulary::model::topology::{Scope, Topology, Unit};
-use vocabulary::model::{Health, Platform, PortRef, Service, Value};
+use vocabulary::model::{Platform, PortRef, Service, Value};
+use vocabulary::problem::Problem;
 
 use super::resolve::address;
-use crate::artifacts::artifact::{Artifact, Family, banner};
-use crate::platform::edge::{HTTP, HTTPS, STATS, TLS_PEM};
-use crate::platform::images::EDGE_CONFIGURATION;
+use crate::artifacts::artifact::{Artifact, Committed, Made, banner, judged};
 
-pub const FAMILY: Family =
-    Family { name: "edge", what: "ops/edge: the configuration of HAProxy", source: file!(), generate };
+pub const FAMILY: Committed = Committed {
+    name: "edge",
+    what: "ops/edge: the configuration of HAProxy",
+    source: file!(),
+    make: generate,
+};
 
 /// TLS 1.2 with forward secrecy and authenticated ciphers only (Mozilla's "intermediate", version 5.7); what TLS 1.3
 /// offers is all sound.
 const CIPHERS: &str = "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:\
                        ECDHE-RSA-AES256-GCM-SHA384:ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305";
 
-fn generate(platform: &Platform) -> Vec<Artifact> {
-    let configuration = configuration(platform, &Topology::of(platform, Scope::Production).units);
-    let problems = configuration.validate();
-    assert!(problems.is_empty(), "{EDGE_CONFIGURATION}: {}", problems.join("; "));
+fn generate(platform: &Platform) -> Made {
+    let edge = platform.edge_service()?;
+    let path = match edge.shape()?.configuration.as_slice() {
+        [only] => only.source,
+        _ => {
+            return Err(Problem::new(
+                format!("service {}", edge.id),
+                "it is the edge and reads another number of files",
+            )
+            .expected("exactly one configuration file")
+            .into());
+        }
+    };
+    let units = Topology::of(platform, Scope::Production).units;
+    let configuration = configuration(platform, edge, &units)?;
+    judged(path, configuration.validate())?;
     let mut header = banner("xtask/src/artifacts/containers/edge.rs and xtask/src/platform/edge.rs");
     header.push(
         "Addresses and paths come from the environment, so that one file serves every engine.".to_owned(),
@@ -32,17 +47,14 @@ fn generate(platform: &Platform) -> Vec<Artifact> {
         "Only the API is routed: the editor, /metrics, /smoke and the health checks have no way in."
             .to_owned(),
     );
-    vec![Artifact::file(EDGE_CONFIGURATION, configuration.write(&header))]
+    Ok(vec![Artifact::file(path, configuration.write(&header))])
 }
 
-fn configuration(platform: &Platform, units: &[Unit<'_>]) -> Configuration {
+fn configuration(platform: &Platform, edge: &Service, units: &[Unit<'_>]) -> Result<Configuration, Problem> {
     let policy = &platform.edge;
-    let edge = platform.service(policy.service).expect("the platform has an edge");
-    let served = platform.service(policy.serves.service).expect("the edge serves a service");
-    let Some(Health::Http { path, .. }) = served.health else {
-        panic!("{} has no health that the edge could ask for", served.id)
-    };
-    let servers = units.iter().filter(|unit| unit.service.id == served.id).map(|unit| {
+    let (_, path) = platform.worker_service()?.health_over_http()?;
+    let served = units.iter().filter(|unit| unit.service.id == platform.workers.service());
+    let servers = served.map(|unit| {
         let [host, port, check_port] = place_variables(unit);
         Server { name: unit.name(), host, port, check_port }
     });
@@ -59,16 +71,20 @@ fn configuration(platform: &Platform, units: &[Unit<'_>]) -> Configuration {
         servers: servers.collect(),
     };
     let strict = format!("max-age={}", policy.strict_transport_seconds);
-    Configuration {
+    Ok(Configuration {
         global: global(platform, edge),
         defaults: defaults(platform),
-        frontends: vec![redirecting(edge), api(platform, edge, &backend, strict), operations(platform, edge)],
+        frontends: vec![
+            redirecting(platform, edge)?,
+            api(platform, edge, &backend, strict)?,
+            operations(platform, edge)?,
+        ],
         backends: vec![backend],
-    }
+    })
 }
 
 fn global(platform: &Platform, edge: &Service) -> Vec<Setting> {
-    let hard_stop = format!("{}s", edge.stop.grace_seconds - 1);
+    let hard_stop = format!("{}s", edge.stop.grace_seconds.saturating_sub(1));
     vec![
         Setting::of(&["log", "stdout", "format", "raw", "local0", "info"]),
         Setting::of(&["maxconn", &platform.edge.max_connections.to_string()]),
@@ -112,24 +128,24 @@ const LOG: &str = concat!(
     r#""duration_ms":%Ta,"server":"%s","ended":"%ts"}"#
 );
 
-fn redirecting(edge: &Service) -> Frontend {
-    Frontend {
+fn redirecting(platform: &Platform, edge: &Service) -> Result<Frontend, Problem> {
+    Ok(Frontend {
         name: "http",
         about: "Nothing is served in clear text.",
-        bind: bind(edge, HTTP, None),
+        bind: bind(edge, platform.edge.http, None)?,
         counts_seconds: 0,
         rules: vec![],
         otherwise: Ending::RedirectToHttps,
-    }
+    })
 }
 
-fn api(platform: &Platform, edge: &Service, backend: &Backend, strict: String) -> Frontend {
+fn api(platform: &Platform, edge: &Service, backend: &Backend, strict: String) -> Result<Frontend, Problem> {
     let policy = &platform.edge;
-    let tls = Tls { pem: TLS_PEM, protocols: vec!["h2", "http/1.1"] };
-    Frontend {
+    let tls = Tls { pem: edge.secret_variable(policy.certificate)?, protocols: vec!["h2", "http/1.1"] };
+    Ok(Frontend {
         name: "https",
         about: "The API, and nothing else of the replicas.",
-        bind: bind(edge, HTTPS, Some(tls)),
+        bind: bind(edge, policy.https, Some(tls))?,
         counts_seconds: policy.rate_seconds,
         rules: vec![
             Rule::Deny { status: 429, when: Condition::RequestsAbove(policy.max_requests_of_address) },
@@ -145,36 +161,26 @@ fn api(platform: &Platform, edge: &Service, backend: &Backend, strict: String) -
             Rule::RemoveResponseHeader("x-powered-by"),
         ],
         otherwise: Ending::Backend(backend.handle()),
-    }
+    })
 }
 
-fn operations(platform: &Platform, edge: &Service) -> Frontend {
-    Frontend {
+fn operations(platform: &Platform, edge: &Service) -> Result<Frontend, Problem> {
+    let (port, health) = edge.health_over_http()?;
+    let scrape = platform.scrape(port).ok_or_else(|| {
+        Problem::new(format!("service {}", edge.id), format!("its metrics are not read on {port}"))
+            .expected("an edge that scrapes the port that answers for its health")
+    })?;
+    Ok(Frontend {
         name: "operations",
         about: "For Prometheus and for the engine's health check, on an address of their own.",
-        bind: bind(edge, STATS, None),
+        bind: bind(edge, port, None)?,
         counts_seconds: 0,
         rules: vec![
-            Rule::Metrics { when: Condition::Path(scrape_path(platform)) },
-            Rule::Answer { status: 200, when: Condition::Path(health_path(edge)) },
+            Rule::Metrics { when: Condition::Path(scrape.path) },
+            Rule::Answer { status: 200, when: Condition::Path(health) },
         ],
         otherwise: Ending::Deny(404),
-    }
-}
-
-fn scrape_path(platform: &Platform) -> &'static str {
-    platform.scrape(STATS).map(|scrape| scrape.path).expect("the edge is scraped")
-}
-
-fn health_path(edge: &Service) -> &'static str {
-    match edge.health {
-        Some(Health::Http { path, .. }) => path,
-        _ => panic!("the edge answers for its health over HTTP"),
-    }
-}
-
-fn bind(edge: &Service, port: PortRef, tls: Option<Tls>) -> Bind {
-    Bind { host: told(edge, &Value::BindAddress(port)), port: told(edge, &Value::BindPort(port)), tls }
+    })
 }
 
 /// The variables by which the edge finds a unit that it serves: the host, the port, and the port of its health.
@@ -185,22 +191,25 @@ fn place_variables(unit: &Unit<'_>) -> [String; 3] {
 /// All of these with their values; nothing where the unit is not the edge.
 pub fn places(topology: &Topology<'_>, edge: &Unit<'_>) -> Vec<(String, Text)> {
     let platform = topology.platform;
-    if edge.service.id != platform.edge.service {
+    if edge.service.id != platform.edge.service() {
         return vec![];
     }
-    let served = topology.units.iter().filter(|unit| unit.service.id == platform.edge.serves.service);
+    let flows = platform.workers.flows;
+    let served = topology.units.iter().filter(|unit| unit.service.id == flows.service);
     let of_one = |unit: &Unit<'_>| {
-        let Some(Health::Http { port: ready, .. }) = unit.service.health else { return None };
+        let (ready, _) = unit.service.health_over_http().ok()?;
         let number = |port| Some(Text::literal(platform.port(port)?.number.to_string()));
         let host = address(topology, unit, topology.between(edge, unit)?)?;
-        let values = [host, number(platform.edge.serves)?, number(ready)?];
+        let values = [host, number(flows)?, number(ready)?];
         Some(place_variables(unit).into_iter().zip(values))
     };
     served.filter_map(of_one).flatten().collect()
 }
 
-/// The variable that tells the edge a value.
-fn told(edge: &Service, value: &Value) -> &'static str {
-    let variable = edge.variables.iter().find(|variable| variable.value == *value);
-    variable.unwrap_or_else(|| panic!("no variable tells {} {value:?}", edge.id)).name
+fn bind(edge: &Service, port: PortRef, tls: Option<Tls>) -> Result<Bind, Problem> {
+    Ok(Bind {
+        host: edge.variable(&Value::BindAddress(port))?,
+        port: edge.variable(&Value::BindPort(port))?,
+        tls,
+    })
 }

@@ -14,3 +14,4 @@ mod tests;
 pub use compose::FAMILY as COMPOSE;
 pub use dockerfiles::FAMILY as IMAGES;
 pub use edge::FAMILY as EDGE;
+pub use resolve::secret_file;

@@ -3,7 +3,7 @@
 use vocabulary::formats::compose::Text;
 use vocabulary::model::environment::Tier;
 use vocabulary::model::topology::{Binding, Network, Scope, Topology, Unit};
-use vocabulary::model::{ContainerPolicy, Fact, Platform, PortRef, Value};
+use vocabulary::model::{ContainerPolicy, Fact, Platform, PortRef, SecretRef, Value};
 
 use super::site;
 
@@ -28,7 +28,7 @@ pub fn resolve(topology: &Topology<'_>, unit: &Unit<'_>, value: &Value) -> Optio
             let folder = unit.shape.folders.iter().find(|folder| folder.volume == volume.name)?;
             Text::literal(folder.path)
         }
-        Value::SecretFile(secret) => Text::literal(secret_file(&platform.containers, secret.0)),
+        Value::SecretFile(secret) => Text::literal(secret_file(&platform.containers, *secret)),
         Value::Tree(path) => Text::literal(tree(&platform.containers, path)),
         Value::Fact(fact) => self::fact(topology, unit, *fact)?,
         Value::Joined(parts) => {
@@ -42,7 +42,8 @@ pub fn tree(policy: &ContainerPolicy, path: &str) -> String {
     format!("{}/{path}", policy.root)
 }
 
-pub fn secret_file(policy: &ContainerPolicy, secret: &str) -> String {
+/// Where a secret is mounted.
+pub fn secret_file(policy: &ContainerPolicy, secret: SecretRef) -> String {
     format!("{}/{secret}", policy.secrets)
 }
 
@@ -89,7 +90,7 @@ fn fact(topology: &Topology<'_>, unit: &Unit<'_>, fact: Fact) -> Option<Text> {
         Fact::LlmModel => site::LLM_MODEL.required(),
         Fact::DrainDelay => {
             let platform = topology.platform;
-            let has_edge = topology.units.iter().any(|unit| unit.service.id == platform.edge.service);
+            let has_edge = topology.units.iter().any(|unit| unit.service.id == platform.edge.service());
             let delay = if has_edge { platform.draining.delay_ms } else { 0 };
             Text::literal(delay.to_string())
         }

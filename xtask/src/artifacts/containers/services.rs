@@ -6,6 +6,7 @@ use vocabulary::formats::compose::{
 };
 use vocabulary::model::topology::{Scope, Topology, Unit, WayOut};
 use vocabulary::model::{Destination, Exposure, Lifetime, Need, Protocol, ServiceId, Storage};
+use vocabulary::problem::Problem;
 
 use super::compose::built_in_development;
 use super::resolve::{address, resolve, secret_file, tree};
@@ -15,7 +16,9 @@ use super::{dockerfiles, edge, health};
 /// Where the repository lies, seen from the folder of the project.
 pub const ROOT_OF_TREE: &str = "../../..";
 
-pub fn service(topology: &Topology<'_>, unit: &Unit<'_>) -> Service {
+/// # Errors
+/// What it lacks to run in a container.
+pub fn service(topology: &Topology<'_>, unit: &Unit<'_>) -> Result<Service, Problem> {
     let platform = topology.platform;
     let policy = &platform.containers;
     let (id, shape) = (unit.service.id, unit.shape);
@@ -23,7 +26,7 @@ pub fn service(topology: &Topology<'_>, unit: &Unit<'_>) -> Service {
     let (uid, gid) = user(topology, unit);
     let limit = |limit: Limit, default: String| Text::or(limit.variable(id), default);
     let resources = unit.service.resources;
-    Service {
+    Ok(Service {
         image: site::image(id, &unit.service.image, topology.scope),
         build: build(topology, unit),
         entrypoint: vec![],
@@ -46,7 +49,7 @@ pub fn service(topology: &Topology<'_>, unit: &Unit<'_>) -> Service {
             .chain(volumes(unit))
             .collect(),
         tmpfs: tmpfs(unit, &uid, &gid),
-        healthcheck: health::command(topology, unit).map(|command| Healthcheck {
+        healthcheck: health::command(topology, unit)?.map(|command| Healthcheck {
             command,
             every_seconds: policy.check.every_seconds,
             limit_seconds: policy.check.limit_seconds,
@@ -70,7 +73,7 @@ pub fn service(topology: &Topology<'_>, unit: &Unit<'_>) -> Service {
         stop_grace_seconds: unit.service.stop.grace_seconds,
         logs: Logs { file_mib: policy.log_file_mib, files: policy.log_files },
         watch: if sources_are_mounted && has_packages(unit) { watch() } else { vec![] },
-    }
+    })
 }
 
 /// In development our own programs run from the developer's files.
@@ -96,7 +99,7 @@ fn build(topology: &Topology<'_>, unit: &Unit<'_>) -> Option<Build> {
     if topology.scope != Scope::Development {
         return None;
     }
-    let (dockerfile, target) = built_in_development(unit.service)?;
+    let (dockerfile, target) = built_in_development(topology.platform, unit.service)?;
     Some(Build { context: ROOT_OF_TREE, dockerfile: dockerfile.to_owned(), target: target.to_owned() })
 }
 
@@ -110,7 +113,7 @@ fn environment(topology: &Topology<'_>, unit: &Unit<'_>) -> Vec<(String, Text)> 
         .filter_map(|variable| Some((variable.name.to_owned(), resolve(topology, unit, &variable.value)?)));
     let policy = &topology.platform.containers;
     let secrets = unit.service.secrets.iter().filter_map(|used| {
-        Some((used.variable?.to_owned(), Text::literal(secret_file(policy, used.secret.0))))
+        Some((used.variable?.to_owned(), Text::literal(secret_file(policy, used.secret))))
     });
     let debugger = debugger(topology, unit).into_iter().filter_map(|number| {
         let outside = topology.networks_of(unit).find(|network| network.way_out == WayOut::Open)?;
@@ -141,9 +144,9 @@ fn depends_on(topology: &Topology<'_>, unit: &Unit<'_>) -> Vec<(String, Conditio
 fn networks(topology: &Topology<'_>, unit: &Unit<'_>) -> Vec<(String, Attachment)> {
     topology
         .networks_of(unit)
-        .map(|network| {
-            let address = address(topology, unit, network).expect("a member has an address");
-            (network.name.clone(), Attachment { address })
+        .filter_map(|network| {
+            let address = address(topology, unit, network)?;
+            Some((network.name.clone(), Attachment { address }))
         })
         .collect()
 }

@@ -11,7 +11,7 @@ use vocabulary::model::{
 };
 
 use super::site::{Placement, values};
-use crate::platform::{mcp_tools, node_red, platform};
+use crate::platform::platform;
 
 fn service<'a>(platform: &'a mut Platform, id: &str) -> &'a mut Service {
     platform.services.iter_mut().find(|service| service.id.0 == id).unwrap()
@@ -98,7 +98,7 @@ fn a_network_keeps_its_place_in_every_scope_and_no_two_share_one() {
 fn a_new_edge_moves_no_network() {
     let before = platform();
     let mut after = platform();
-    let to = Destination::Port(mcp_tools::MCP);
+    let to = Destination::Port(before.tools.unwrap());
     service(&mut after, "migrate").edges.push(Edge { to, need: Need::Run, why: "planted", scrape: None });
     let (before, after) = (Topology::of(&before, Scope::Production), Topology::of(&after, Scope::Production));
     assert_eq!(after.networks.len(), before.networks.len() + 1);
@@ -184,7 +184,7 @@ fn an_environment_becomes_the_variables_that_the_files_ask_for() {
         ..Environment::default()
     };
     let placement = |scope| Placement {
-        images: [(node_red::ID, "flowship/node-red:1".to_owned())].into(),
+        images: [(platform.workers.service(), "flowship/node-red:1".to_owned())].into(),
         secrets: std::path::Path::new("/run/flowship/secrets"),
         public_address: "192.0.2.1",
         network_prefix: Some("10.77"),

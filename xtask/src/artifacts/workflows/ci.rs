@@ -11,24 +11,23 @@ use vocabulary::formats::github::{
 use vocabulary::model::{GateGroup, Platform};
 
 use super::steps::{
-    History, READS_SOURCES, caches, check_out, filled, job, judge, limit_minutes, needs_root, run,
+    Actions, History, READS_SOURCES, caches, check_out, filled, job, judge, limit_minutes, needs_root, run,
     set_up_python,
 };
-use crate::platform::release::{BRANCH, REQUIRED_CHECK};
 
 pub const SOURCE: &str = file!();
 
-pub fn workflow(platform: &Platform) -> Workflow {
+pub fn workflow(platform: &Platform, actions: &Actions<'_>) -> Workflow {
     let groups: BTreeSet<_> = platform.gates.iter().map(|gate| gate.group).collect();
-    let changes = changes(&groups);
-    let judged: Vec<_> = groups.iter().map(|group| gates(platform, *group, &changes)).collect();
-    let required = required(&changes, &judged);
+    let changes = changes(actions, &groups);
+    let judged: Vec<_> = groups.iter().map(|group| gates(platform, actions, *group, &changes)).collect();
+    let required = required(platform, &changes, &judged);
     Workflow {
         name: "CI",
         triggers: vec![
             Trigger::PullRequest { events: vec![], paths: vec![] },
             Trigger::MergeGroup,
-            Trigger::Push { branches: vec![BRANCH], tags: vec![], paths: vec![] },
+            Trigger::Push { branches: vec![platform.release.branch], tags: vec![], paths: vec![] },
             Trigger::Manual { inputs: vec![] },
         ],
         concurrency: Concurrency::per_pull_request(),
@@ -38,7 +37,7 @@ pub fn workflow(platform: &Platform) -> Workflow {
 
 /// Which groups have to judge. Without a pull request there is no base, so all of them do. That includes merge groups: the
 /// base of one may be another group that has not passed.
-fn changes(groups: &BTreeSet<GateGroup>) -> Job {
+fn changes(actions: &Actions<'_>, groups: &BTreeSet<GateGroup>) -> Job {
     let base = filled("BASE", Context::PullRequestBase, Some(""));
     let command = "cargo xtask ci --list --changed-since \"$BASE\" --outputs \"$GITHUB_OUTPUT\"";
     let mut select = run("Select the groups whose inputs have changed", command, vec![base]);
@@ -46,19 +45,19 @@ fn changes(groups: &BTreeSet<GateGroup>) -> Job {
     select.outputs = groups.iter().map(|group| group.name()).collect();
     let outputs = groups.iter().map(|group| Output { name: group.name(), from: select.output(group.name()) });
     let outputs = outputs.collect();
-    let [rust, _] = caches();
-    let steps = vec![check_out(History::Whole), rust, select];
+    let [rust, _] = caches(actions);
+    let steps = vec![check_out(actions, History::Whole), rust, select];
     Job { permissions: vec![READS_SOURCES], outputs, ..job("changes", "Changes", 15, steps) }
 }
 
-fn gates(platform: &Platform, group: GateGroup, changes: &Job) -> Job {
+fn gates(platform: &Platform, actions: &Actions<'_>, group: GateGroup, changes: &Job) -> Job {
     // The history is judged too.
     let history = if group == GateGroup::Security { History::Whole } else { History::OneCommit };
     let root = needs_root(platform, group);
-    let mut steps = vec![check_out(history), set_up_python()];
+    let mut steps = vec![check_out(actions, history), set_up_python(actions)];
     // Root leaves files that the caches, which belong to the caller, could not save.
-    steps.extend((!root).then(caches).into_iter().flatten());
-    steps.extend(judge(platform, group));
+    steps.extend((!root).then(|| caches(actions)).into_iter().flatten());
+    steps.extend(judge(platform, actions, group));
     let touched = Test::Equals(Expression::Job(changes.output(group.name())), "true");
     Job {
         permissions: vec![READS_SOURCES],
@@ -80,7 +79,7 @@ fn title(group: GateGroup) -> &'static str {
 
 /// The one check that a branch needs: every job has succeeded, or was left out because nothing that it reads has
 /// changed.
-fn required(changes: &Job, judged: &[Job]) -> Job {
+fn required(platform: &Platform, changes: &Job, judged: &[Job]) -> Job {
     let none = |outcome| Test::Not(Box::new(Test::AnyEnded(outcome)));
     let well = |job: &Job| {
         let left_out = Test::All(vec![
@@ -98,5 +97,9 @@ fn required(changes: &Job, judged: &[Job]) -> Job {
         vec![filled("GOOD", Expression::Holds(Box::new(all)), None)],
     );
     let before: Vec<_> = [changes].into_iter().chain(judged).collect();
-    Job { needs: needs(&before), when: Condition::Always, ..job("required", REQUIRED_CHECK, 5, vec![step]) }
+    Job {
+        needs: needs(&before),
+        when: Condition::Always,
+        ..job("required", platform.release.required_check, 5, vec![step])
+    }
 }

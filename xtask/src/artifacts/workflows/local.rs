@@ -2,6 +2,7 @@
 
 use vocabulary::formats::github::{Condition, Does, Given, Job, Step, Variable, Work};
 use vocabulary::model::Platform;
+use vocabulary::problem::Problem;
 
 use super::{Definition, definitions};
 
@@ -37,13 +38,16 @@ pub enum LocalAction {
 }
 
 /// All jobs that have steps, in the order of the files.
-pub fn jobs(platform: &Platform) -> Vec<LocalJob> {
-    definitions(platform)
+///
+/// # Errors
+/// When the workflows cannot be made.
+pub fn jobs(platform: &Platform) -> Result<Vec<LocalJob>, Problem> {
+    Ok(definitions(platform)?
         .iter()
         .flat_map(|Definition { name, workflow, .. }| {
             workflow.iter().flat_map(|workflow| &workflow.jobs).filter_map(|job| local(name, job))
         })
-        .collect()
+        .collect())
 }
 
 fn local(workflow: &'static str, job: &Job) -> Option<LocalJob> {

@@ -10,16 +10,18 @@ mod steps;
 
 use vocabulary::formats::github::Workflow;
 use vocabulary::model::Platform;
+use vocabulary::problem::Problem;
 
-pub use record::{JobRecord, WorkflowRecord, actions, workflows};
+pub use record::{JobRecord, WorkflowRecord, workflows};
 
-use super::artifact::{Artifact, Family, banner};
+use super::artifact::{Artifact, Committed, Made, banner, judged};
+use steps::Actions;
 
-pub const FAMILY: Family = Family {
+pub const FAMILY: Committed = Committed {
     name: "workflows",
     what: ".github/workflows: what GitHub Actions runs",
     source: file!(),
-    generate,
+    make: generate,
 };
 
 /// A workflow and where it lies.
@@ -32,25 +34,27 @@ struct Definition {
     workflow: Option<Workflow>,
 }
 
-fn definitions(platform: &Platform) -> Vec<Definition> {
-    vec![
-        Definition { name: "ci", source: ci::SOURCE, workflow: Some(ci::workflow(platform)) },
-        Definition { name: "release", source: release::SOURCE, workflow: Some(release::workflow(platform)) },
-        Definition { name: "review", source: review::SOURCE, workflow: Some(review::workflow(platform)) },
-        Definition { name: "security", source: security::SOURCE, workflow: security::workflow(platform) },
-    ]
+fn definitions(platform: &Platform) -> Result<Vec<Definition>, Problem> {
+    let actions = &Actions::of(platform)?;
+    let definition = |name, source, workflow| Definition { name, source, workflow };
+    Ok(vec![
+        definition("ci", ci::SOURCE, Some(ci::workflow(platform, actions))),
+        definition("release", release::SOURCE, Some(release::workflow(platform, actions))),
+        definition("review", review::SOURCE, Some(review::workflow(platform, actions))),
+        definition("security", security::SOURCE, security::workflow(platform, actions)),
+    ])
 }
 
-fn generate(platform: &Platform) -> Vec<Artifact> {
-    let file = |definition: Definition| {
-        let Definition { name, source, workflow } = definition;
-        let workflow = workflow?;
-        let problems = workflow.validate();
-        assert!(problems.is_empty(), "the workflow {name} ({source}): {}", problems.join("; "));
+fn generate(platform: &Platform) -> Made {
+    let mut artifacts = Vec::new();
+    for Definition { name, source, workflow } in definitions(platform)? {
+        let Some(workflow) = workflow else { continue };
+        let path = format!(".github/workflows/{name}.yml");
+        judged(&path, workflow.validate())?;
         let header = banner(&format!("{source} and xtask/src/platform/gates/"));
-        Some(Artifact::file(format!(".github/workflows/{name}.yml"), workflow.write(&header)))
-    };
-    definitions(platform).into_iter().filter_map(file).collect()
+        artifacts.push(Artifact::file(path, workflow.write(&header)));
+    }
+    Ok(artifacts)
 }
 
 #[cfg(test)]
@@ -66,7 +70,7 @@ mod tests {
     fn what_judges_pull_requests_judges_merge_groups_and_only_readers_of_labels_start_on_labels() {
         let platform = platform();
         let mut judging = Vec::new();
-        for Definition { name, workflow, .. } in definitions(&platform) {
+        for Definition { name, workflow, .. } in definitions(&platform).unwrap() {
             let Some(workflow) = workflow else { continue };
             let events = workflow.triggers.iter().find_map(|trigger| match trigger {
                 Trigger::PullRequest { events, .. } => Some(events),

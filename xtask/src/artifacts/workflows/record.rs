@@ -1,10 +1,9 @@
 //! What workflows may do and whose code they run, as data: a change of it is reviewed by its meaning.
 
-use std::collections::BTreeMap;
-
 use serde::Serialize;
 use vocabulary::formats::github::{Deployment, Does, Given, Job, Permission, Pin, Reviewers, Workflow};
 use vocabulary::model::Platform;
+use vocabulary::problem::Problem;
 
 use super::{Definition, definitions};
 
@@ -47,35 +46,18 @@ pub struct EnvironmentRecord {
     pub reviewers: &'static str,
 }
 
-/// An action that some job uses.
-#[derive(Debug, Serialize)]
-pub struct ActionRecord {
-    pub name: &'static str,
-    pub version: &'static str,
-    pub commit: &'static str,
-}
-
 /// All workflows, in the order of their definitions.
-pub fn workflows(platform: &Platform) -> Vec<WorkflowRecord> {
-    each(platform, |id, workflow| WorkflowRecord {
+///
+/// # Errors
+/// When they cannot be made.
+pub fn workflows(platform: &Platform) -> Result<Vec<WorkflowRecord>, Problem> {
+    let record = |id, workflow: Workflow| WorkflowRecord {
         id,
         triggers: workflow.triggers.iter().map(|trigger| trigger.name()).collect(),
         jobs: workflow.jobs.iter().map(job).collect(),
-    })
-}
-
-/// All actions that they use, by name.
-pub fn actions(platform: &Platform) -> Vec<ActionRecord> {
-    let pins = each(platform, |_, workflow| workflow.jobs.iter().flat_map(pins).collect::<Vec<_>>());
-    let pins: BTreeMap<_, _> = pins.into_iter().flatten().map(|pin| (pin.name, pin)).collect();
-    pins.into_values().map(|Pin { name, commit, version }| ActionRecord { name, version, commit }).collect()
-}
-
-fn each<T>(platform: &Platform, told: impl Fn(&'static str, &Workflow) -> T) -> Vec<T> {
-    definitions(platform)
-        .iter()
-        .filter_map(|Definition { name, workflow, .. }| Some(told(name, workflow.as_ref()?)))
-        .collect()
+    };
+    let definitions = definitions(platform)?.into_iter();
+    Ok(definitions.filter_map(|Definition { name, workflow, .. }| Some(record(name, workflow?))).collect())
 }
 
 fn pins(job: &Job) -> Vec<Pin> {

@@ -11,11 +11,11 @@ use vocabulary::formats::github::{
 };
 use vocabulary::model::Platform;
 
-use super::steps::{History, READS_SOURCES, caches, check_out, filled, job, run};
+use super::steps::{Actions, History, READS_SOURCES, caches, check_out, filled, job, run};
 
 pub const SOURCE: &str = file!();
 
-pub fn workflow(platform: &Platform) -> Workflow {
+pub fn workflow(platform: &Platform, actions: &Actions<'_>) -> Workflow {
     // An edit may change the branch that it is compared with.
     let mut events = vec![Opened, Synchronize, Reopened, Edited];
     if !platform.review.asked_for.is_empty() {
@@ -30,21 +30,21 @@ pub fn workflow(platform: &Platform) -> Workflow {
         ],
         // The newest event has the labels as they are.
         concurrency: Concurrency::per_pull_request(),
-        jobs: vec![review()],
+        jobs: vec![review(actions)],
     }
 }
 
 /// The job's summary shows the meaning; a change that reaches wider needs the reviewer's label.
-fn review() -> Job {
+fn review(actions: &Actions<'_>) -> Job {
     let labels = Expression::Json(Box::new(Context::PullRequestLabels.into()));
     // A pull request is checked out merged into its base, which is the first parent.
     let command = "cargo xtask generate --diff --semantic --against HEAD^1 --summary \"$GITHUB_STEP_SUMMARY\" --labels \
                    \"$LABELS\"";
     let show = run("Show what the change means", command, vec![filled("LABELS", labels, Some("[]"))]);
-    let [rust, _] = caches();
+    let [rust, _] = caches(actions);
     Job {
         permissions: vec![READS_SOURCES],
         when: Condition::Holds(Test::Equals(Context::Event.into(), "pull_request")),
-        ..job("review", "Review", 15, vec![check_out(History::Parent), rust, show])
+        ..job("review", "Review", 15, vec![check_out(actions, History::Parent), rust, show])
     }
 }

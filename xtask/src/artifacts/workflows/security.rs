@@ -6,11 +6,9 @@ use vocabulary::formats::github::{
 use vocabulary::model::{GateGroup, Platform};
 
 use super::steps::{
-    FINDINGS, History, READS_SOURCES, caches, check_out, job, judge, limit_minutes, of_group, set_up_python,
-    uses,
+    Actions, FINDINGS, History, READS_SOURCES, caches, check_out, job, judge, limit_minutes, of_group,
+    set_up_python, uses,
 };
-use crate::platform::pins;
-use crate::platform::release::BRANCH;
 
 pub const SOURCE: &str = file!();
 
@@ -18,15 +16,15 @@ pub const SOURCE: &str = file!();
 const WEEKLY: &str = "23 5 * * 1";
 
 /// None while no gate is in the group.
-pub fn workflow(platform: &Platform) -> Option<Workflow> {
+pub fn workflow(platform: &Platform, actions: &Actions<'_>) -> Option<Workflow> {
     of_group(platform, GateGroup::Security).next()?;
-    let mut steps = vec![check_out(History::Whole), set_up_python()];
-    steps.extend(caches());
-    steps.extend(judge(platform, GateGroup::Security));
+    let mut steps = vec![check_out(actions, History::Whole), set_up_python(actions)];
+    steps.extend(caches(actions));
+    steps.extend(judge(platform, actions, GateGroup::Security));
     let with = vec![("sarif_file", FINDINGS.into()), ("category", "flowship".into())];
     steps.push(Step {
         when: Condition::NotCancelled,
-        ..uses("Show the findings under code scanning", &pins::UPLOAD_SARIF, with)
+        ..uses("Show the findings under code scanning", actions.upload_sarif, with)
     });
     let shows = Permission {
         scope: Scope::SecurityEvents,
@@ -38,7 +36,7 @@ pub fn workflow(platform: &Platform) -> Option<Workflow> {
         name: "Security",
         triggers: vec![
             Trigger::Schedule(WEEKLY),
-            Trigger::Push { branches: vec![BRANCH], tags: vec![], paths: vec![] },
+            Trigger::Push { branches: vec![platform.release.branch], tags: vec![], paths: vec![] },
             Trigger::Manual { inputs: vec![] },
         ],
         concurrency: Concurrency::per_pull_request(),

@@ -6,9 +6,43 @@ use vocabulary::formats::github::{
     Access, Condition, Context, Does, Expression, Given, Job, Machine, Permission, Pin, Scope, Step, Value,
     Variable, Work,
 };
-use vocabulary::model::{Gate, GateGroup, Platform, Requirement};
+use vocabulary::model::{Action, Gate, GateGroup, Platform, Requirement};
+use vocabulary::problem::Problem;
 
-use crate::platform::pins;
+/// What workflows use of other people, as the platform pins it.
+pub struct Actions<'a> {
+    pub check_out: &'a Action,
+    pub set_up_python: &'a Action,
+    pub cache_rust: &'a Action,
+    pub cache: &'a Action,
+    pub upload: &'a Action,
+    pub download: &'a Action,
+    pub upload_sarif: &'a Action,
+    pub attest: &'a Action,
+}
+
+impl<'a> Actions<'a> {
+    /// # Errors
+    /// The platform does not pin one of them.
+    pub fn of(platform: &'a Platform) -> Result<Self, Problem> {
+        let pinned = |name: &str| {
+            platform.actions.iter().find(|action| action.name == name).ok_or_else(|| {
+                Problem::new(format!("action {name}"), "workflows use it and the platform does not pin it")
+                    .remedy("add it to the platform's actions with its version and commit")
+            })
+        };
+        Ok(Self {
+            check_out: pinned("actions/checkout")?,
+            set_up_python: pinned("actions/setup-python")?,
+            cache_rust: pinned("Swatinem/rust-cache")?,
+            cache: pinned("actions/cache")?,
+            upload: pinned("actions/upload-artifact")?,
+            download: pinned("actions/download-artifact")?,
+            upload_sarif: pinned("github/codeql-action/upload-sarif")?,
+            attest: pinned("actions/attest-build-provenance")?,
+        })
+    }
+}
 
 const PYTHON: &str = "3.12";
 
@@ -53,7 +87,7 @@ pub fn job(id: &'static str, name: &'static str, limit_minutes: u16, steps: Vec<
     }
 }
 
-pub fn uses(name: &'static str, action: &pins::Action, with: Vec<(&'static str, Value)>) -> Step {
+pub fn uses(name: &'static str, action: &Action, with: Vec<(&'static str, Value)>) -> Step {
     let action = Pin { name: action.name, commit: action.commit, version: action.version };
     Step { id: None, name, when: Condition::Succeeded, outputs: vec![], does: Does::Uses { action, with } }
 }
@@ -68,22 +102,22 @@ pub fn filled(name: &'static str, from: impl Into<Expression>, elsewhere: Option
     Variable { name, value: Given::Value(Value::Expression(from.into())), elsewhere }
 }
 
-pub fn check_out(history: History) -> Step {
+pub fn check_out(actions: &Actions<'_>, history: History) -> Step {
     let mut with = vec![("persist-credentials", "false".into())];
     match history {
         History::OneCommit => {}
         History::Parent => with.push(("fetch-depth", "2".into())),
         History::Whole => with.push(("fetch-depth", "0".into())),
     }
-    uses("Check out", &pins::CHECKOUT, with)
+    uses("Check out", actions.check_out, with)
 }
 
-pub fn set_up_python() -> Step {
-    uses("Set up Python", &pins::SETUP_PYTHON, vec![("python-version", PYTHON.into())])
+pub fn set_up_python(actions: &Actions<'_>) -> Step {
+    uses("Set up Python", actions.set_up_python, vec![("python-version", PYTHON.into())])
 }
 
 /// What an earlier run has built and installed. Nothing that is published may come from a job that has them.
-pub fn caches() -> [Step; 2] {
+pub fn caches(actions: &Actions<'_>) -> [Step; 2] {
     let key = Value::Joined(vec![
         "tools-".into(),
         Context::System.into(),
@@ -91,11 +125,11 @@ pub fn caches() -> [Step; 2] {
         Expression::HashOfFiles(LOCKS.to_vec()).into(),
     ]);
     let tools = vec![("path", "~/.cache/flowship".into()), ("key", key)];
-    [uses("Cache the Rust build", &pins::RUST_CACHE, vec![]), uses("Cache the tools", &pins::CACHE, tools)]
+    [uses("Cache the Rust build", actions.cache_rust, vec![]), uses("Cache the tools", actions.cache, tools)]
 }
 
 /// The steps that run the gates of a group and keep what they found.
-pub fn judge(platform: &Platform, group: GateGroup) -> Vec<Step> {
+pub fn judge(platform: &Platform, actions: &Actions<'_>, group: GateGroup) -> Vec<Step> {
     // A gate that this machine cannot run is a gate that judged nothing.
     let command = format!("cargo xtask ci --group {} --keep-going --require-all", group.name());
     let mut steps = brought(of_group(platform, group));
@@ -104,7 +138,7 @@ pub fn judge(platform: &Platform, group: GateGroup) -> Vec<Step> {
     } else {
         steps.push(run("Run the gates", command, vec![]));
     }
-    steps.push(keep_results(group));
+    steps.push(keep_results(actions, group));
     steps
 }
 
@@ -158,14 +192,14 @@ pub fn own_again() -> Step {
     Step { when: Condition::Always, ..run("Own what root has made", command, vec![]) }
 }
 
-fn keep_results(group: GateGroup) -> Step {
+fn keep_results(actions: &Actions<'_>, group: GateGroup) -> Step {
     let with = vec![
         ("name", format!("results-{}", group.name()).into()),
         ("path", RESULTS.into()),
         ("include-hidden-files", "true".into()),
         ("if-no-files-found", "warn".into()),
     ];
-    Step { when: Condition::Always, ..uses("Keep the results", &pins::UPLOAD_ARTIFACT, with) }
+    Step { when: Condition::Always, ..uses("Keep the results", actions.upload, with) }
 }
 
 /// So long the gates of a group may take, one after the other.

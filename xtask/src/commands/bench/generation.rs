@@ -3,18 +3,17 @@
 use anyhow::Result;
 
 use super::sample::{Figure, figure, times};
-use crate::artifacts;
 use crate::context::Context;
-use crate::platform::platform;
+use crate::generated;
 use foundation::interrupt::Interrupt;
 
 pub fn measure(context: &Context, runs: usize, _interrupt: &Interrupt) -> Result<Vec<Figure>> {
     let check = times(runs, &mut || {
-        let platform = platform();
+        let platform = context.platform;
         let _ = platform.validate();
-        let artifacts = artifacts::generate(&platform, &[]);
-        let observed = artifacts::observe(&context.root, &artifacts)?;
-        let _ = artifacts::compare(&artifacts, &observed, true);
+        let artifacts = generated::artifacts(platform, &[])?;
+        let observed = generated::observe(&context.root, &artifacts)?;
+        let _ = generated::compare(&artifacts, &observed, true);
         Ok(())
     })?;
     Ok(vec![figure("generate --check, in process", &check, None)])

@@ -12,9 +12,10 @@ use vocabulary::model::Lifetime;
 
 use super::Options;
 use super::sample::{Figure, Unit, once};
+use vocabulary::model::Platform;
+
 use crate::context::Context;
 use crate::engines::process::instance::{ADDRESS, socket};
-use crate::platform::{node_red, postgres, secrets};
 use crate::session::opened::Opened;
 use crate::session::{private, running};
 use crate::tools::Program;
@@ -89,7 +90,7 @@ pub fn measure(context: &Context, options: &Options, interrupt: &Interrupt) -> R
     let show = Show::to(Look::Plain, Box::new(std::io::sink()));
     let mut peer = None;
     for replicas in [1, 2] {
-        eprintln!("  bringing up a platform with {replicas} of {}", node_red::ID);
+        eprintln!("  bringing up a platform with {replicas} of {}", context.platform.workers.service());
         private::run(context, "bench", Some(replicas), &show, interrupt, &mut |opened| {
             let bench = Bench { context, opened, interrupt };
             let peer = match &peer {
@@ -254,19 +255,20 @@ impl Bench<'_> {
         }
         let units = self.opened.units();
         let instance = &self.opened.instance;
+        let Platform { workers, database, .. } = self.context.platform;
         let apis: Vec<_> = units
             .iter()
-            .filter(|unit| unit.service.id == node_red::ID)
-            .map(|unit| format!("http://{ADDRESS}:{}", instance.ports[&socket(unit, node_red::FLOWS.name)]))
+            .filter(|unit| unit.service.id == workers.service())
+            .map(|unit| format!("http://{ADDRESS}:{}", instance.ports[&socket(unit, workers.flows.name)]))
             .collect();
         settings["apis"] = json!(apis);
-        settings["key_file"] = json!(instance.secret(secrets::API_KEY));
+        settings["key_file"] = json!(instance.secret(workers.api_key));
         settings["postgres"] = json!({
             "host": ADDRESS,
-            "port": instance.port(postgres::SQL, &units),
-            "database": postgres::DATABASE,
-            "user": postgres::APPLICATION_ROLE,
-            "password_file": instance.secret(secrets::POSTGRES_APP_PASSWORD),
+            "port": instance.port(database.port, &units),
+            "database": database.name,
+            "user": database.user,
+            "password_file": instance.secret(database.password),
         });
         let done = Command::new(self.opened.toolbox.path(Program::Node)?)
             .args([LOAD, mode, &settings.to_string()])

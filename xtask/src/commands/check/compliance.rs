@@ -10,9 +10,9 @@ use vocabulary::problem::Problem;
 use walkdir::WalkDir;
 
 use super::findings_file;
+use vocabulary::model::ReleasePolicy;
+
 use crate::context::Context;
-use crate::platform::gates::compliance::gate;
-use crate::platform::release::ARTIFACTS;
 use foundation::clock;
 use foundation::exit::{Reported, refused};
 use foundation::files::{self, Error, Errors, Ignored, Root};
@@ -38,7 +38,7 @@ pub struct Options {
 /// As the findings' file names the judge.
 const TOOL: &str = "flowship compliance";
 /// What earlier runs left as evidence.
-const LEFT: [&str; 2] = [ARTIFACTS, ".flowship/evidence"];
+const LEFT: [&str; 2] = [ReleasePolicy::ARTIFACTS, ".flowship/evidence"];
 /// The largest file that is read whole, in bytes: a program or a film that somebody has put into the tree is less.
 const MOST: u64 = 256 * 1024 * 1024;
 /// How much of a file is read where its beginning is enough, in bytes.
@@ -62,7 +62,7 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
     let absent = judged.len() - passed - failed;
     // One row is asked for by somebody who looks; the run of all gates asks for all.
     if options.rows.is_empty() {
-        findings_file::write(context, gate().id, TOOL, env!("CARGO_PKG_VERSION"), &results(&judged))?;
+        findings_file::write(context, "compliance", TOOL, env!("CARGO_PKG_VERSION"), &results(&judged))?;
     }
     if context.json {
         let rows: Vec<Value> = judged.iter().map(|(row, verdict)| as_json(row, verdict)).collect();

@@ -11,8 +11,6 @@ use super::findings_file;
 use crate::context::Context;
 use crate::judging::code;
 use crate::judging::flows::{CATALOGUE, judge, wanted};
-use crate::platform::edge;
-use crate::platform::gates::flows::gate;
 use crate::tools::{NpmProject, Toolbox, progress};
 use foundation::exit::{Reported, refused};
 use foundation::files;
@@ -71,15 +69,16 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
         });
         judged.map_err(|error| format!("{error:#}"))
     };
+    let edge_limit = context.platform.edge.idle_limit_seconds;
     let mut findings = if !options.files.is_empty() {
-        judge_files(&options.files, options.catalogue.as_deref(), &engines)?
+        judge_files(edge_limit, &options.files, options.catalogue.as_deref(), &engines)?
     } else if options.stdin {
-        judge(&context.root, Some(standard_input()?), Some(&engines))?
+        judge(&context.root, edge_limit, Some(standard_input()?), Some(&engines))?
     } else {
-        let findings = judge(&context.root, None, Some(&engines))?;
+        let findings = judge(&context.root, edge_limit, None, Some(&engines))?;
         // A release has no gates that would collect them.
         if !context.is_bundle() {
-            findings_file::write(context, gate().id, TOOL, env!("CARGO_PKG_VERSION"), &findings)?;
+            findings_file::write(context, "flows", TOOL, env!("CARGO_PKG_VERSION"), &findings)?;
         }
         findings
     };
@@ -113,7 +112,12 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
 }
 
 /// Judges files from anywhere, each by itself.
-fn judge_files(paths: &[PathBuf], catalogue: Option<&Path>, engines: Engines<'_>) -> Result<Vec<Problem>> {
+fn judge_files(
+    edge_limit: u16,
+    paths: &[PathBuf],
+    catalogue: Option<&Path>,
+    engines: Engines<'_>,
+) -> Result<Vec<Problem>> {
     let mut problems = Vec::new();
     let mut read = |path: &Path, what: &str| {
         let text = if path == Path::new(STDIN) {
@@ -134,7 +138,7 @@ fn judge_files(paths: &[PathBuf], catalogue: Option<&Path>, engines: Engines<'_>
         findings.extend(flows::judge(&Input {
             files: &[Source { name, text }],
             home: Home::Elsewhere,
-            edge_limit: edge::POLICY.idle_limit_seconds,
+            edge_limit,
             catalogue: catalogue.as_ref().map(|(name, text)| Source { name, text }),
             editor: &[],
             credential_files: &[],

@@ -9,7 +9,6 @@ use serde_json::json;
 
 use crate::artifacts::workflows::local::{LocalAction, LocalJob, LocalStep, jobs};
 use crate::context::Context;
-use crate::platform::platform;
 use foundation::columns;
 use foundation::exit::{Reported, refused};
 use foundation::interrupt::Interrupt;
@@ -30,7 +29,7 @@ const FILES: [(&str, &str); 2] = [("GITHUB_OUTPUT", "outputs"), ("GITHUB_STEP_SU
 /// # Errors
 /// Refused when no job is called so, or more than one; reported when one of its commands failed.
 pub fn run(context: &Context, name: &str, dry_run: bool) -> Result<()> {
-    let jobs = jobs(&platform());
+    let jobs = jobs(context.platform)?;
     let job = find(&jobs, name).map_err(refused)?;
     runs_something(job).map_err(refused)?;
     let plan = plan(job, &context.root, context.state());
@@ -237,7 +236,7 @@ mod tests {
 
     #[test]
     fn each_job_of_each_workflow_makes_a_valid_plan_in_its_order() {
-        let jobs = jobs(&platform());
+        let jobs = jobs(&crate::platform::platform()).unwrap();
         for job in &jobs {
             let plan = plan(job, Path::new("/tree"), Path::new("/tree/.flowship"));
             assert_eq!(plan.validate(), [""; 0], "{}", full_name(job));

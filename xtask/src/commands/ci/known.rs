@@ -56,7 +56,7 @@ pub fn confirm(record: &Record, tree: &Tree, state: &Path) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::platform::gates::gates;
+    use crate::platform::platform;
     use runner::evidence::record::SCHEMA;
 
     fn record(gate: &str) -> Record {
@@ -85,7 +85,7 @@ mod tests {
     #[test]
     fn what_took_longest_starts_first() {
         let state = tempfile::tempdir().unwrap();
-        let all = gates();
+        let all = platform().gates;
         let ids = |gates: &[&Gate]| gates.iter().map(|gate| gate.id).collect::<Vec<_>>();
         for (gate, duration_ms) in [("format", 300), ("generated", 900), ("flows", 5)] {
             store::write(state.path(), &Record { duration_ms, ..record(gate) }).unwrap();
@@ -99,7 +99,7 @@ mod tests {
     #[test]
     fn a_pass_stands_only_for_what_the_machine_holds_and_only_while_nothing_changes() {
         let state = tempfile::tempdir().unwrap();
-        for gate in gates() {
+        for gate in platform().gates {
             let before = record(gate.id);
             assert_eq!(pass(&gate, &before, state.path()).unwrap(), None, "{} never passed", gate.id);
             store::write(state.path(), &before).unwrap();

@@ -312,7 +312,7 @@ mod tests {
 
     use super::*;
     use crate::commands::ci::summary::{self, GateResult};
-    use crate::platform::gates::gates;
+    use crate::platform::platform;
     use foundation::interrupt::Interrupt;
     use runner::plan::mask::Outputs;
     use runner::plan::perform::StepContext;
@@ -395,7 +395,7 @@ mod tests {
 
     #[test]
     fn the_real_gates_make_a_valid_plan_whichever_are_chosen() {
-        let all = gates();
+        let all = platform().gates;
         let place = Place {
             root: Path::new("/tree"),
             state: Path::new("/tree/.flowship"),
@@ -417,7 +417,7 @@ mod tests {
     /// Whichever are chosen: a gate that is left out passes on no order.
     #[test]
     fn the_engine_is_restarted_when_no_other_gate_needs_it_any_more() {
-        let all = gates();
+        let all = platform().gates;
         let needs = |gate: &&Gate| gate.requires.contains(&Requirement::ContainerEngine);
         let restarts = all.iter().find(|gate| gate.id == "engine-restart").unwrap();
         for gate in all.iter().filter(needs).filter(|gate| gate.id != restarts.id) {
@@ -428,7 +428,7 @@ mod tests {
     #[test]
     fn every_gate_was_seen_to_fail_by_a_test() {
         let repository = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
-        for gate in gates() {
+        for gate in platform().gates {
             let (file, test) = gate.negative_control.split_once("::").unwrap();
             let text = std::fs::read_to_string(repository.join(file)).unwrap();
             let (before, _) = text.split_once(&format!("\nfn {test}() {{")).unwrap_or_default();
@@ -439,7 +439,7 @@ mod tests {
 
     #[test]
     fn every_run_of_tests_must_show_tests() {
-        for gate in gates() {
+        for gate in platform().gates {
             for command in &gate.commands {
                 let first = command.arguments.first() == Some(&"test");
                 let tests = first || command.arguments.contains(&"test:browser");

@@ -27,7 +27,6 @@ use vocabulary::model::{Gate, Requirement};
 use self::lower::Judge;
 use self::summary::{GateResult, Row};
 use crate::context::Context;
-use crate::platform::platform;
 use crate::session::dry_run;
 use crate::tools::programs::{programs, tools};
 use crate::tools::{NpmProject, Toolbox, progress, versions};
@@ -91,10 +90,10 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
     if let Some(job) = &options.as_workflow {
         return as_workflow::run(context, job, options.dry_run);
     }
-    let platform = platform();
-    let asked = chosen::chosen(&platform, &options.gates, &options.group)?;
+    let platform = context.platform;
+    let asked = chosen::chosen(platform, &options.gates, &options.group)?;
     if options.list.list {
-        return list::run(context, &platform, &asked, &options.list);
+        return list::run(context, platform, &asked, &options.list);
     }
     let begun = Instant::now();
     let began_ms = now_ms();

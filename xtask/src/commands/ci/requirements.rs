@@ -12,7 +12,6 @@ use crate::engines::compose::rehearsal::TARGET;
 use crate::images::engine::Engine;
 use crate::images::own_engine::OwnEngine;
 use crate::judging::{advisory_database, npm_audit};
-use crate::platform::platform;
 use crate::tools::{Program, Toolbox};
 
 /// Why a gate is not run, in a few words, and what exactly was found.
@@ -45,7 +44,7 @@ fn look(context: &Context, toolbox: &Toolbox, requirement: Requirement) -> Resul
     match requirement {
         Requirement::ContainerEngine => Engine::find().and_then(|engine| engine.build().map(|_| ())),
         Requirement::OwnEngine => Engine::find().and_then(|engine| {
-            OwnEngine::find(&engine, &name(platform().name, TARGET, &context.root)).map(|_| ())
+            OwnEngine::find(&engine, &name(context.platform.name, TARGET, &context.root)).map(|_| ())
         }),
         Requirement::Root if rustix::process::geteuid().is_root() => Ok(()),
         Requirement::Root => Err(anyhow!("run it as root, such as with sudo")),

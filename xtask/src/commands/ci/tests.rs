@@ -7,12 +7,12 @@ use runner::evidence::basis::programs_of;
 use runner::evidence::tree::Tree;
 use vocabulary::model::Reads;
 
-use crate::platform::gates::gates;
+use crate::platform::platform;
 use crate::tools::programs::{XTASK, is_of_modules, of_catalogue};
 
 #[test]
 fn a_gate_that_asks_outside_reads_the_world() {
-    for gate in gates() {
+    for gate in platform().gates {
         let asks = gate.requires.iter().any(|one| one.is_outside());
         assert!(!asks || gate.reads == Reads::World, "{}", gate.id);
         for name in programs_of(&gate) {
@@ -27,7 +27,7 @@ fn a_gate_that_asks_outside_reads_the_world() {
 fn touching_an_input_of_a_gate_concerns_those_gates_that_read_it_and_no_other() {
     let repository = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
     let root = tempfile::tempdir().unwrap();
-    let gates = gates();
+    let gates = platform().gates;
     let mut inputs: Vec<(&str, PathBuf)> = Vec::new();
     for gate in &gates {
         let Reads::Files(paths) = &gate.reads else { continue };

@@ -1,10 +1,9 @@
 //! What is shown once a platform is up: where everything is, and what to try.
 
-use vocabulary::model::{Port, Protocol};
+use vocabulary::model::{Port, PortRef, Protocol};
 
 use crate::engines::process::editor_link::editor_link;
 use crate::engines::process::instance::{ADDRESS, is_open, socket};
-use crate::platform::{node_red, secrets};
 use crate::session::opened::Opened;
 
 /// Several lines for people.
@@ -14,10 +13,11 @@ pub fn text(opened: &Opened, duration_ms: u64, detached: bool, inspects: bool) -
     let mut row = |name: String, address: String, purpose: &str| {
         out.push_str(&format!("  {name:<20} {address:<32} {purpose}\n"));
     };
+    let workers = &opened.platform.workers;
     for unit in opened.units() {
         let open = |port: &&Port| is_open(port.exposure, &opened.environment);
         for port in unit.service.ports.iter().filter(open) {
-            if port.name == node_red::EDITOR.name {
+            if workers.editor == (PortRef { service: unit.service.id, name: port.name }) {
                 continue;
             }
             let Some(number) = opened.instance.ports.get(&socket(&unit, port.name)) else { continue };
@@ -28,7 +28,7 @@ pub fn text(opened: &Opened, duration_ms: u64, detached: bool, inspects: bool) -
             row(format!("{}.{}", unit.name(), port.name), address, port.purpose);
         }
     }
-    let first = opened.units().into_iter().find(|unit| unit.service.id == node_red::ID);
+    let first = opened.units().into_iter().find(|unit| unit.service.id == workers.service());
     if let (Some(unit), Some(port)) = (first, opened.debugger(inspects)) {
         let purpose = "the Node.js debugger: chrome://inspect, or \"attach\" in an editor";
         row(format!("{}.inspect", unit.name()), format!("{ADDRESS}:{port}"), purpose);
@@ -41,9 +41,9 @@ pub fn text(opened: &Opened, duration_ms: u64, detached: bool, inspects: bool) -
         Some(llm) => format!("{} at {}", llm.model, llm.base_url),
         None => "the local stand-in; set [llm] in ops/environments to use a real one".to_owned(),
     };
-    let key = relative(opened, &opened.instance.secret(secrets::API_KEY));
+    let key = relative(opened, &opened.instance.secret(workers.api_key));
     let units = opened.units();
-    let api = opened.instance.port(node_red::FLOWS, &units).unwrap_or_default();
+    let api = opened.instance.port(workers.flows, &units).unwrap_or_default();
     out.push_str(&format!("\n  model      {provider}\n  state      {folder} (data, secrets, logs)\n"));
     out.push_str(&format!(
         "\n  try        curl -H \"Authorization: Bearer $(cat {key})\" -H 'Content-Type: application/json' \\\n        \
@@ -60,11 +60,13 @@ pub fn text(opened: &Opened, duration_ms: u64, detached: bool, inspects: bool) -
 }
 
 fn editor_links(opened: &Opened) -> Vec<String> {
-    let token = opened.instance.secret(secrets::OPS_TOKEN);
+    let workers = &opened.platform.workers;
+    let token = opened.instance.secret(workers.operations_token);
     let ports = opened
         .units()
         .into_iter()
-        .filter_map(|unit| opened.instance.ports.get(&socket(&unit, node_red::EDITOR.name)).copied());
+        .filter(|unit| unit.service.id == workers.service())
+        .filter_map(|unit| opened.instance.ports.get(&socket(&unit, workers.editor.name)).copied());
     ports.map(|port| editor_link(port, &token).unwrap_or_else(|error| format!("{error:#}"))).collect()
 }
 

@@ -10,6 +10,7 @@ use vocabulary::model::{Platform, Review};
 
 use crate::artifacts::{self, RECORD};
 use crate::context::Context;
+use crate::generated;
 use crate::review::meaning::{Sentence, needs_label, page, rule, sentences};
 use foundation::exit::{Reported, refused};
 use foundation::files;
@@ -43,7 +44,8 @@ pub fn run(context: &Context, platform: &Platform, options: &Meaning) -> Result<
     };
     let before: Value = serde_json::from_str(&text)
         .map_err(|error| refused(format!("{RECORD} of {against}: {error}; expected the platform as JSON")))?;
-    let changes = sentences(&before, &artifacts::data(platform));
+    let data = artifacts::data(platform).map_err(|problems| generated::invalid(&problems))?;
+    let changes = sentences(&before, &data);
     let review = rule(&before, &platform.review);
     show(context, &review, &against, &changes)?;
     if let Some(summary) = &options.summary {

@@ -7,9 +7,9 @@ use anyhow::{Result, anyhow};
 use serde_json::json;
 
 mod meaning;
-use crate::artifacts::{self, Difference, FAMILIES, Family, LEDGER, State};
+use crate::artifacts::Committed;
 use crate::context::Context;
-use crate::platform::platform;
+use crate::generated::{self, Difference, LEDGER, State};
 use foundation::exit::{Reported, refused};
 use foundation::files::shown;
 use foundation::nearest::hint;
@@ -45,28 +45,28 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
     if options.list {
         return list(context);
     }
-    let platform = platform();
+    let platform = context.platform;
     let violations = platform.validate();
     if !violations.is_empty() {
         let lines: Vec<_> = violations.iter().map(|violation| format!("\n  {violation}")).collect();
         return Err(refused(format!("the platform under xtask/src/platform is invalid:{}", lines.concat())));
     }
     if options.meaning.semantic {
-        return meaning::run(context, &platform, &options.meaning);
+        return meaning::run(context, platform, &options.meaning);
     }
     known_families(&options.only)?;
-    let artifacts = artifacts::generate(&platform, &options.only);
+    let artifacts = generated::artifacts(platform, &options.only)?;
     let observed =
-        artifacts::observe(&context.root, &artifacts).map_err(|problems| refused(problems.to_string()))?;
+        generated::observe(&context.root, &artifacts).map_err(|problems| refused(problems.to_string()))?;
     if let Some(why) = &observed.no_index {
         eprintln!("git cannot be asked ({why}): orphaned files are found only through {LEDGER}");
     }
-    let differences = artifacts::compare(&artifacts, &observed, options.only.is_empty());
+    let differences = generated::compare(&artifacts, &observed, options.only.is_empty());
     if options.check || options.diff {
         show(context, options, &differences, artifacts.len())?;
         return if options.check && !differences.is_empty() { Err(Reported.into()) } else { Ok(()) };
     }
-    let changes = artifacts::prepare(&context.root, &artifacts, &observed, &differences)
+    let changes = generated::prepare(&context.root, &artifacts, &observed, &differences)
         .map_err(|problems| anyhow!("{problems}\nnothing has changed"))?;
     if !context.json {
         stdout::text(&edits(&differences))?;
@@ -77,7 +77,7 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
 }
 
 fn known_families(only: &[String]) -> Result<()> {
-    let known: Vec<_> = FAMILIES.iter().map(|family| family.name).collect();
+    let known: Vec<_> = generated::families().iter().map(|family| family.name).collect();
     let problems: Vec<_> = only
         .iter()
         .filter(|name| !known.contains(&name.as_str()))
@@ -91,12 +91,14 @@ fn known_families(only: &[String]) -> Result<()> {
 
 fn list(context: &Context) -> Result<()> {
     if context.json {
-        let families: Vec<_> =
-            FAMILIES.iter().map(|family| json!({ "name": family.name, "what": family.what })).collect();
+        let families: Vec<_> = generated::families()
+            .iter()
+            .map(|family| json!({ "name": family.name, "what": family.what }))
+            .collect();
         return stdout::json(&families);
     }
-    let line = |family: &Family| format!("{:22} {}\n", family.name, family.what);
-    stdout::text(&FAMILIES.iter().map(line).collect::<String>())
+    let line = |family: &Committed| format!("{:22} {}\n", family.name, family.what);
+    stdout::text(&generated::families().iter().map(line).collect::<String>())
 }
 
 fn show(context: &Context, options: &Options, differences: &[Difference], total: usize) -> Result<()> {

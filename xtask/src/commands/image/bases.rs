@@ -13,7 +13,7 @@ use crate::context::Context;
 use crate::images::bases::{self, Chosen, Made, MakeStandIns, Wanted};
 use crate::images::engine::Engine;
 use crate::images::locks::{self, LockedStandIn, StandIns};
-use crate::images::stand_in::{self, STAND_INS, StandIn, WARNING};
+use crate::images::stand_in::{self, StandIn, WARNING, stand_ins};
 use crate::session::dry_run;
 use crate::tools::{Tool, Toolbox};
 use foundation::digest;
@@ -53,7 +53,7 @@ pub struct Options {
 }
 
 pub fn run(context: &Context, options: &Options) -> Result<()> {
-    let stand_ins = named(&options.only)?;
+    let stand_ins = named(context, &options.only)?;
     if !options.from_packages {
         return show(context, &stand_ins);
     }
@@ -110,16 +110,17 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
 }
 
 /// The stand-ins of these names, all for none.
-fn named(names: &[String]) -> Result<Vec<&'static StandIn>> {
-    let known: Vec<_> = STAND_INS.iter().map(|stand_in| stand_in.name).collect();
+fn named(context: &Context, names: &[String]) -> Result<Vec<StandIn>> {
+    let all = stand_ins(context.platform);
+    let known: Vec<_> = all.iter().map(|stand_in| stand_in.name).collect();
     let unknown: Vec<_> = names.iter().filter(|name| !known.contains(&name.as_str())).collect();
     if !unknown.is_empty() {
         let lines: Vec<_> =
             unknown.iter().map(|name| format!("--only {name}: there is no such stand-in")).collect();
         return Err(refused(format!("{}; expected one of {}", lines.join("\n"), known.join(", "))));
     }
-    Ok(STAND_INS
-        .iter()
+    Ok(all
+        .into_iter()
         .filter(|known| names.is_empty() || names.iter().any(|name| name == known.name))
         .collect())
 }
@@ -194,7 +195,7 @@ fn perform(
         MakeStandIns::WriteStandInLock { stand_ins } => {
             lock(context, chosen, stand_ins, step)?;
             for chosen in chosen {
-                clear(&bases::context(&locks::folder(context.state()), chosen.stand_in))?;
+                clear(&bases::context(&locks::folder(context.state()), &chosen.stand_in))?;
             }
         }
     }
@@ -259,7 +260,7 @@ fn lock(context: &Context, chosen: &[Chosen], made: &[Made], step: &StepContext)
         lock.stand_ins.retain(|locked| locked.name != name);
         lock.stand_ins.push(LockedStandIn {
             name: name.to_owned(),
-            stands_for: chosen.stand_in.reference().to_owned(),
+            stands_for: chosen.stand_in.reference.to_owned(),
             tag: chosen.tag.clone(),
             image_id: step.resolve(&made.image_id)?.expose().to_owned(),
             made_of: chosen.made_of.clone(),
@@ -270,7 +271,7 @@ fn lock(context: &Context, chosen: &[Chosen], made: &[Made], step: &StepContext)
     locks::write(&file, &lock)
 }
 
-fn show(context: &Context, stand_ins: &[&StandIn]) -> Result<()> {
+fn show(context: &Context, stand_ins: &[StandIn]) -> Result<()> {
     let mut lock: StandIns = locks::read(&locks::stand_ins_file(context.state()))?;
     lock.stand_ins.retain(|locked| stand_ins.iter().any(|stand_in| stand_in.name == locked.name));
     if context.json {
@@ -278,7 +279,7 @@ fn show(context: &Context, stand_ins: &[&StandIn]) -> Result<()> {
         return Ok(());
     }
     for stand_in in stand_ins {
-        let vocabulary::model::Image::Pinned { reference, digest } = stand_in.stands_for else { continue };
+        let StandIn { reference, digest, .. } = *stand_in;
         stdout::text(&format!("{:<9} {reference}@{digest}\n", stand_in.name))?;
         let locked = lock.stand_ins.iter().find(|locked| locked.name == stand_in.name);
         let line = locked.map_or_else(

@@ -16,7 +16,6 @@ use crate::images::locks::{self, Built, BuiltImage, StandIns};
 use crate::images::saved::saved;
 use crate::images::stand_in::WARNING;
 use crate::images::{content, dockerfile};
-use crate::platform::platform;
 use crate::session::dry_run;
 use foundation::exit::refused;
 use foundation::files;
@@ -99,8 +98,8 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
 
 /// What is to be built, and the targets whose stage does not exist yet.
 fn builds(context: &Context, options: &Options, on_stand_ins: bool) -> Result<(Vec<Build>, Vec<Wanted>)> {
-    let platform = platform();
-    let wanted = build::wanted(&platform);
+    let platform = context.platform;
+    let wanted = build::wanted(platform);
     let lock: StandIns = locks::read(&locks::stand_ins_file(context.state()))?;
     let mut problems: Vec<String> = options
         .only
@@ -230,7 +229,7 @@ fn record(context: &Context, made: BuiltImage) -> Result<()> {
     lock.images.retain(|known| known.target != made.target);
     lock.images.push(made);
     let stand_ins: StandIns = locks::read(&locks::stand_ins_file(context.state()))?;
-    let references = build::references(&platform(), &lock.images, &stand_ins);
+    let references = build::references(context.platform, &lock.images, &stand_ins);
     lock.images.sort_by(|one, other| one.tag.cmp(&other.tag));
     locks::write(&file, &lock)?;
     locks::write_env(&locks::env_file(context.state()), &references)

@@ -9,7 +9,6 @@ use crate::images::build::tag;
 use crate::images::engine::Engine;
 use crate::images::locks::{self, Built, StandIns};
 use crate::images::stand_in::WARNING;
-use crate::platform::platform;
 use foundation::called::as_called;
 use foundation::files;
 use foundation::stdout;
@@ -77,7 +76,7 @@ pub fn run(context: &Context) -> Result<()> {
 }
 
 fn rows(context: &Context, engine: Option<&Engine>) -> Result<Vec<Row>> {
-    let platform = platform();
+    let platform = context.platform;
     let stand_ins: StandIns = locks::read(&locks::stand_ins_file(context.state()))?;
     let built: Built = locks::read(&locks::built_file(context.state()))?;
     let here = |image: &str, stand_in: bool| -> Result<Option<Here>> {

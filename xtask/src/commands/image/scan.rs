@@ -7,6 +7,8 @@ use anyhow::{Context as _, Result, bail};
 use serde_json::{Value, json};
 
 use super::{carry, save};
+use vocabulary::model::ContainerPolicy;
+
 use crate::context::Context;
 use crate::images::archive::Archive;
 use crate::images::content;
@@ -14,8 +16,6 @@ use crate::images::engine::Engine;
 use crate::images::judge::{self, Rule};
 use crate::images::locks::{self, BuiltImage};
 use crate::images::scan::{self, LARGEST_TEXT, Places, Row, ScanImages, Scanners, Verdict};
-use crate::platform::image_limits::{LIMITS, STRICTEST};
-use crate::platform::images::DEVELOPMENT;
 use crate::tools::{Program, Tool, Toolbox};
 use foundation::exit::{Reported, refused};
 use foundation::files;
@@ -46,7 +46,7 @@ const NO_DATABASE: &str =
     "no vulnerability database: grype is not on PATH, or `grype db status` finds no valid one";
 
 pub fn run(context: &Context, options: &Options) -> Result<()> {
-    let images = shipped(save::chosen(context, &options.only)?, options)?;
+    let images = shipped(context, save::chosen(context, &options.only)?, options)?;
     let toolbox = Toolbox::open(context)?;
     let engine = Engine::find()?;
     let scanners = Scanners {
@@ -70,7 +70,13 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
         rows.push(lint_row(&report, dockerfile));
     }
     for image in &images {
-        rows.extend(image_rows(&folder, image, &report, scanners.grype.is_some())?);
+        rows.extend(image_rows(
+            &context.platform.containers,
+            &folder,
+            image,
+            &report,
+            scanners.grype.is_some(),
+        )?);
     }
     // The archives are large; what was found stays.
     for image in &images {
@@ -92,8 +98,8 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
 }
 
 /// What is for development has tools on purpose: it is judged only where it is asked for.
-fn shipped(images: Vec<BuiltImage>, options: &Options) -> Result<Vec<BuiltImage>> {
-    let for_development = |image: &BuiltImage| image.dockerfile == DEVELOPMENT;
+fn shipped(context: &Context, images: Vec<BuiltImage>, options: &Options) -> Result<Vec<BuiltImage>> {
+    let for_development = |image: &BuiltImage| image.dockerfile == context.platform.containers.development;
     let (left_out, shipped): (Vec<_>, Vec<_>) =
         images.into_iter().partition(|image| options.only.is_empty() && for_development(image));
     for image in &left_out {
@@ -175,6 +181,7 @@ fn failed(subject: &str, check: &str) -> Row {
 }
 
 fn image_rows(
+    policy: &ContainerPolicy,
     folder: &Path,
     image: &BuiltImage,
     report: &Report,
@@ -188,7 +195,7 @@ fn image_rows(
     };
     let mut rows = Vec::new();
     if good("save") {
-        rows.extend(own_rows(image, &places)?);
+        rows.extend(own_rows(policy, image, &places)?);
     } else {
         rows.push(failed(tag, "own checks"));
     }
@@ -222,11 +229,12 @@ fn image_rows(
     Ok(rows)
 }
 
-fn own_rows(image: &BuiltImage, places: &Places) -> Result<Vec<Row>> {
+fn own_rows(policy: &ContainerPolicy, image: &BuiltImage, places: &Places) -> Result<Vec<Row>> {
     let archive = Archive::open(&places.archive)?;
     let saved = archive.only()?;
     let tree = content::tree(&archive, saved)?;
-    let limits = LIMITS.iter().find(|limits| limits.target == image.target).unwrap_or(&STRICTEST);
+    let limits =
+        policy.limits.iter().find(|limits| limits.target == image.target).unwrap_or(&policy.strictest);
     let findings = judge::judge(&saved.config, &tree, limits);
     Ok(Rule::ALL
         .iter()

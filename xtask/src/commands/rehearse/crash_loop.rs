@@ -8,7 +8,6 @@ use anyhow::{Context as _, Result, bail};
 use super::judged;
 use super::oom::now;
 use super::stage::Stage;
-use crate::platform::node_red;
 use foundation::interrupt::Interrupt;
 
 /// Long enough for the engine's pauses to double eight times.
@@ -20,8 +19,8 @@ const FIRST_PAUSE: Duration = Duration::from_millis(100);
 /// It was never started again, or too often.
 pub fn check(stage: &Stage, interrupt: &Interrupt) -> Result<Vec<String>> {
     let topology = stage.topology();
-    let name = format!("{}-a", node_red::ID);
-    let like = stage.inspect(topology.unit(&name).with_context(|| format!("no unit is called {name}"))?)?;
+    let unit = stage.worker(&topology)?;
+    let (name, like) = (unit.name(), stage.inspect(unit)?);
     // Its image and its policy, without what else it needs: it fails whatever it finds.
     let policy = &like["HostConfig"]["RestartPolicy"];
     let restart = match (policy["Name"].as_str(), policy["MaximumRetryCount"].as_u64()) {

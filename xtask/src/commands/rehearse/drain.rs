@@ -11,7 +11,6 @@ use anyhow::{Context as _, Result, bail};
 use super::edge::{QUEUES, agent, status};
 use super::judged;
 use super::stage::Stage;
-use crate::platform::{edge, node_red, secrets};
 
 /// How long the client takes for the second half of its request, in seconds: longer than the drain's delay, so that the
 /// replica has long been told to leave and has stopped listening.
@@ -21,13 +20,13 @@ const SLOW: u32 = 3;
 /// A request was lost, or the replica did not end well.
 pub fn check(stage: &Stage) -> Result<Vec<String>> {
     let topology = stage.topology();
-    let unit = |name: &str| topology.unit(name).with_context(|| format!("no unit is called {name}"));
-    let replica = unit(&format!("{}-a", node_red::ID))?;
-    let port = stage.port(node_red::FLOWS);
+    let platform = stage.platform;
+    let replica = stage.worker(&topology)?;
+    let port = stage.port(platform.workers.flows);
     let address = stage.bound(&topology, replica, port).context("the replica is not bound to one address")?;
     let container = stage.project.container(&replica.name());
-    let pid = stage.inspect(unit(edge::ID.0)?)?["State"]["Pid"].to_string();
-    let key = fs::read_to_string(stage.secrets.join(secrets::API_KEY.0))?;
+    let pid = stage.inspect(topology.first(platform.edge.service())?)?["State"]["Pid"].to_string();
+    let key = fs::read_to_string(stage.secrets.join(platform.workers.api_key.0))?;
     // From where the edge stands, straight to this replica. The key goes by the environment, where only root looks.
     let script = format!(
         "exec 3<>/dev/tcp/{address}/{}; body='{{\"input\":{{\"text\":\"slow\"}}}}'; \
@@ -51,7 +50,7 @@ pub fn check(stage: &Stage) -> Result<Vec<String>> {
     }
     let ended = AtomicBool::new(false);
     let agent = agent(stage)?;
-    let url = format!("{}{QUEUES}", stage.public(edge::HTTPS));
+    let url = format!("{}{QUEUES}", stage.public(platform.edge.https));
     let (stopped, took, others) = thread::scope(|scope| {
         let others = scope.spawn(|| {
             let (mut good, mut bad) = (0_u32, Vec::new());

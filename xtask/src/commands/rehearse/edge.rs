@@ -10,7 +10,6 @@ use ureq::tls::{Certificate, RootCerts, TlsConfig};
 
 use super::judged;
 use super::stage::{Stage, is_public};
-use crate::platform::{edge, secrets};
 
 /// Asked through the edge, these have to be refused: the replicas would answer some of them.
 const CLOSED: [&str; 7] = ["/", "/admin", "/metrics", "/smoke", "/readyz", "/reload", "/api/../metrics"];
@@ -20,8 +19,8 @@ pub const QUEUES: &str = "/api/v1/queues";
 /// Everything that is not as it should be.
 pub fn check(stage: &Stage) -> Result<Vec<String>> {
     let agent = agent(stage)?;
-    let https = stage.public(edge::HTTPS);
-    let key = fs::read_to_string(stage.secrets.join(secrets::API_KEY.0))?;
+    let https = stage.public(stage.platform.edge.https);
+    let key = fs::read_to_string(stage.secrets.join(stage.platform.workers.api_key.0))?;
     let mut problems = Vec::new();
     let mut expect = |what: &str, got: u16, wanted: &[u16]| {
         if !wanted.contains(&got) {
@@ -33,7 +32,7 @@ pub fn check(stage: &Stage) -> Result<Vec<String>> {
     for path in CLOSED {
         expect(path, status(&agent, &format!("{https}{path}"), Some(key.trim()))?, &[400, 404]);
     }
-    let http = stage.public(edge::HTTP);
+    let http = stage.public(stage.platform.edge.http);
     expect("clear text", status(&agent, &format!("{http}{QUEUES}"), Some(key.trim()))?, &[308]);
     let stranger = Agent::config_builder().timeout_global(Some(Duration::from_secs(10))).build().new_agent();
     if stranger.get(format!("{https}{QUEUES}")).call().is_ok() {

@@ -10,7 +10,6 @@ use super::edge::{QUEUES, agent, status};
 use super::judged;
 use super::stage::{Stage, runs_on};
 use crate::images::own_engine::{End, OwnEngine};
-use crate::platform::{edge, secrets};
 use foundation::interrupt::Interrupt;
 
 /// From the engine's answer until everything is healthy: a database that was killed recovers first.
@@ -23,8 +22,8 @@ const BOUND: Duration = Duration::from_secs(60);
 pub fn check(stage: &Stage, interrupt: &Interrupt) -> Result<Vec<String>> {
     let mut engine = OwnEngine::find(&stage.engine, &stage.project.name)?;
     let agent = agent(stage)?;
-    let key = std::fs::read_to_string(stage.secrets.join(secrets::API_KEY.0))?;
-    let url = format!("{}{QUEUES}", stage.public(edge::HTTPS));
+    let key = std::fs::read_to_string(stage.secrets.join(stage.platform.workers.api_key.0))?;
+    let url = format!("{}{QUEUES}", stage.public(stage.platform.edge.https));
     let mut told = Vec::new();
     for how in End::ALL {
         let before = running(stage)?;

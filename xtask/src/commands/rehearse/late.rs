@@ -16,7 +16,6 @@ use super::judged;
 use super::stage::{Stage, words};
 use crate::engines::compose::lower::up;
 use crate::engines::compose::project::Project;
-use crate::platform::{migrate, node_red, postgres};
 use foundation::files::temporary;
 use foundation::interrupt::Interrupt;
 
@@ -29,16 +28,17 @@ const LATE: u64 = 60;
 /// It did not come up, something did not wait, or smoke fails afterwards.
 pub fn check(stage: &Stage, interrupt: &Interrupt) -> Result<Vec<String>> {
     let topology = stage.topology();
+    let (id, roles) = (stage.platform.database.port.service, stage.platform);
     let (database, waiting): (Vec<_>, Vec<_>) = topology
         .units
         .iter()
-        .filter(|unit| [postgres::ID, migrate::ID, node_red::ID].contains(&unit.service.id))
-        .partition(|unit| unit.service.id == postgres::ID);
+        .filter(|unit| [id, roles.database.migrations, roles.workers.service()].contains(&unit.service.id))
+        .partition(|unit| unit.service.id == id);
     let database = *database.first().context("there is no database")?;
     let original = stage.inspect(database)?;
     let mut project = stage.project.clone();
     let late = project.env_file.with_file_name("late.yaml");
-    fs::write(&late, held_back(postgres::ID, &original["Config"]["Entrypoint"]).to_string())?;
+    fs::write(&late, held_back(id, &original["Config"]["Entrypoint"]).to_string())?;
     project.files.push(late.clone());
     let mut said = temporary::file()?.into_file();
     run(&words(&project.down(true)), &project, &said)?.wait()?;
@@ -66,8 +66,7 @@ pub fn check(stage: &Stage, interrupt: &Interrupt) -> Result<Vec<String>> {
             healthy_after = Some(begun.elapsed());
         }
         if healthy_after.is_none() {
-            problems
-                .extend(began.iter().map(|name| format!("{name} began before {} was healthy", postgres::ID)));
+            problems.extend(began.iter().map(|name| format!("{name} began before {id} was healthy")));
         }
         thread::sleep(Duration::from_millis(250));
     };
@@ -78,20 +77,15 @@ pub fn check(stage: &Stage, interrupt: &Interrupt) -> Result<Vec<String>> {
         let mut text = String::new();
         said.rewind()?;
         said.read_to_string(&mut text)?;
-        problems.push(format!(
-            "production did not come up with {} {LATE} s late: {}",
-            postgres::ID,
-            text.trim()
-        ));
+        problems.push(format!("production did not come up with {id} {LATE} s late: {}", text.trim()));
         return judged(&problems, vec![]);
     }
-    let Some(after) = healthy_after else { bail!("{} was never seen healthy", postgres::ID) };
+    let Some(after) = healthy_after else { bail!("{id} was never seen healthy") };
     if after < Duration::from_secs(LATE) {
-        problems.push(format!("{} was healthy after {after:?}: it was not late", postgres::ID));
+        problems.push(format!("{id} was healthy after {after:?}: it was not late"));
     }
     let mut told = vec![format!(
-        "{} was healthy after {:.0} s, and production {:.0} s after that; {} units waited",
-        postgres::ID,
+        "{id} was healthy after {:.0} s, and production {:.0} s after that; {} units waited",
         after.as_secs_f64(),
         begun.elapsed().saturating_sub(after).as_secs_f64(),
         waiting.len()
@@ -126,11 +120,11 @@ mod tests {
 
     #[test]
     fn the_service_still_does_what_its_image_does() {
-        let file = held_back(postgres::ID, &json!(["entry.sh"]));
+        let file = held_back(ServiceId("postgres"), &json!(["entry.sh"]));
         let argv = &file["services"]["postgres"]["entrypoint"];
         assert_eq!(*argv, json!(["sh", "-c", "sleep 60; exec \"$$0\" \"$$@\"", "entry.sh"]));
         assert_eq!(
-            held_back(postgres::ID, &Value::Null)["services"]["postgres"]["entrypoint"][3],
+            held_back(ServiceId("postgres"), &Value::Null)["services"]["postgres"]["entrypoint"][3],
             Value::Null
         );
     }

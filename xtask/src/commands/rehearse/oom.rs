@@ -9,7 +9,6 @@ use serde_json::Value;
 
 use super::judged;
 use super::stage::Stage;
-use crate::platform::node_red;
 use foundation::interrupt::Interrupt;
 
 /// From the kill until it is healthy again: the engine's first pause is 0.1 s, the rest is the start of the program.
@@ -21,9 +20,8 @@ const EATER: &str = "const all = []; for (;;) all.push(Buffer.alloc(16 << 20, 1)
 /// It was not killed for its memory, is not healthy again in time, or smoke fails afterwards.
 pub fn check(stage: &Stage, interrupt: &Interrupt) -> Result<Vec<String>> {
     let topology = stage.topology();
-    let name = format!("{}-a", node_red::ID);
-    let unit = topology.unit(&name).with_context(|| format!("no unit is called {name}"))?;
-    let container = stage.project.container(&name);
+    let unit = stage.worker(&topology)?;
+    let container = stage.project.container(&unit.name());
     let limit = format!("{} MiB", unit.service.resources.memory_mib);
     let before = stage.inspect(unit)?;
     // The service has to be the victim, and not the one that eats beside it.

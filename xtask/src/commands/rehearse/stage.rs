@@ -21,7 +21,6 @@ use crate::engines::process::instance::{Ports, Socket};
 use crate::engines::process::{ports, secret_files};
 use crate::images::engine::Engine;
 use crate::images::locks::{self, Built, StandIns};
-use crate::platform::{edge, node_red, platform, secrets};
 use crate::session::containers::{clients, free_prefix, port_lines};
 use crate::session::rehearsal::{SECRETS, but_one};
 use crate::session::smoke::Target;
@@ -37,7 +36,7 @@ pub const PUBLIC: &str = "127.0.0.1";
 pub struct Stage {
     /// The repository.
     pub root: PathBuf,
-    pub platform: Platform,
+    pub platform: &'static Platform,
     pub toolbox: Toolbox,
     pub engine: Engine,
     pub programs: Vec<&'static str>,
@@ -55,7 +54,7 @@ impl Stage {
     /// # Errors
     /// Every problem at once, each with what to do.
     pub fn set(context: &Context) -> Result<Self> {
-        let platform = platform();
+        let platform = context.platform;
         let toolbox = Toolbox::open(context)?;
         let mut problems = Vec::new();
         for program in ["openssl", "nsenter", "bash"] {
@@ -71,7 +70,7 @@ impl Stage {
         let clients = clients(&toolbox).map_err(|error| problems.push(format!("{error:#}"))).ok();
         let built: Built = locks::read(&locks::built_file(context.state()))?;
         let stand_ins: StandIns = locks::read(&locks::stand_ins_file(context.state()))?;
-        let images = images(&platform, &built, &stand_ins).map_err(|more| problems.extend(more)).ok();
+        let images = images(platform, &built, &stand_ins).map_err(|more| problems.extend(more)).ok();
         let (Some(clients), Some(images), true) = (clients, images, problems.is_empty()) else {
             return Err(refused(problems.join("\n")));
         };
@@ -85,7 +84,7 @@ impl Stage {
             env_file: context.path("rendered").join(TARGET).join("compose.env"),
         };
         let prefix = free_prefix(&clients.engine, &project.name)?;
-        let wanted = [edge::HTTP, edge::HTTPS].map(|port| Socket {
+        let wanted = [platform.edge.http, platform.edge.https].map(|port| Socket {
             key: format!("{}.{}", port.service, port.name),
             fixed: None,
             setting: port,
@@ -101,8 +100,8 @@ impl Stage {
         };
         // The programs know the environments by name; what a site decides about this one plays no part.
         let environment = Environment { name: "staging".to_owned(), ..Environment::default() };
-        let mut lines = site::values(&platform, &environment, &placement);
-        lines.extend(port_lines(&Topology::of(&platform, Scope::Rehearsal), &ports));
+        let mut lines = site::values(platform, &environment, &placement);
+        lines.extend(port_lines(&Topology::of(platform, Scope::Rehearsal), &ports));
         let stands_in = built.images.iter().flat_map(|image| image.stand_ins.iter().cloned());
         let mut stand_ins: Vec<String> = stands_in.collect();
         stand_ins.sort();
@@ -123,7 +122,15 @@ impl Stage {
     }
 
     pub fn topology(&self) -> Topology<'_> {
-        Topology::of(&self.platform, Scope::Rehearsal)
+        Topology::of(self.platform, Scope::Rehearsal)
+    }
+
+    /// The first replica of the workers.
+    ///
+    /// # Errors
+    /// None runs.
+    pub fn worker<'a>(&self, topology: &'a Topology<'a>) -> Result<&'a Unit<'a>> {
+        Ok(topology.first(self.platform.workers.service())?)
     }
 
     /// Fresh ones for this run; the certificate is for the loopback address.
@@ -143,7 +150,7 @@ impl Stage {
                 continue;
             }
             let path = self.secrets.join(secret.name.0);
-            if secret.name == secrets::EDGE_TLS_PEM {
+            if secret.name == self.platform.edge.certificate {
                 self.certificate()?;
             } else {
                 secret_files::make(&path, secret)?;
@@ -179,7 +186,7 @@ impl Stage {
             &certificate,
         ])?;
         let pem = fs::read_to_string(&certificate)? + &fs::read_to_string(&key)?;
-        fs::write(place(secrets::EDGE_TLS_PEM.0), pem)?;
+        fs::write(place(self.platform.edge.certificate.0), pem)?;
         for file in [config, key] {
             fs::remove_file(file)?;
         }
@@ -190,14 +197,14 @@ impl Stage {
     /// A replica did not pass.
     pub fn smoke(&self, interrupt: &Interrupt) -> Result<Vec<String>> {
         let topology = self.topology();
-        let token = self.secrets.join(secrets::OPS_TOKEN.0);
+        let token = self.secrets.join(self.platform.workers.operations_token.0);
         let mut told = Vec::new();
-        for unit in topology.units.iter().filter(|unit| unit.service.id == node_red::ID) {
-            let port = self.port(node_red::OPS);
+        for unit in topology.units.iter().filter(|unit| unit.service.id == self.platform.workers.service()) {
+            let port = self.port(self.platform.workers.operations);
             let address = self.bound(&topology, unit, port).context("the operations port is not bound")?;
             let url = format!("http://{address}:{}", port.number);
             let target = Target::at(&url, &token);
-            let table = target.prove(&self.platform, interrupt).with_context(|| unit.name())?;
+            let table = target.prove(self.platform, interrupt).with_context(|| unit.name())?;
             told.push(format!("{} at {url}\n{table}", unit.name()));
         }
         Ok(told)
@@ -215,11 +222,11 @@ impl Stage {
         fs::DirBuilder::new().mode(0o700).create(&partial)?;
         for entry in fs::read_dir(&self.secrets)? {
             let entry = entry?;
-            if entry.file_name() != secrets::OPS_TOKEN.0 {
+            if entry.file_name() != self.platform.workers.operations_token.0 {
                 fs::copy(entry.path(), partial.join(entry.file_name()))?;
             }
         }
-        let missing = partial.join(secrets::OPS_TOKEN.0).display().to_string();
+        let missing = partial.join(self.platform.workers.operations_token.0).display().to_string();
         let name = but_one(&self.project.name);
         let prefix = free_prefix(&self.engine, &name)?;
         let env_file = self.project.env_file.with_file_name("but-one.env");

@@ -16,9 +16,12 @@ mod verify;
 
 use anyhow::Result;
 use clap::{Args, Subcommand};
+use vocabulary::model::ReleasePolicy;
 
 use crate::context::Context;
-use crate::platform::release::{ARTIFACTS as FOLDER, BRANCH};
+
+/// Where `release package` puts a release.
+const FOLDER: &str = ReleasePolicy::ARTIFACTS;
 
 #[derive(Debug, Args)]
 #[command(args_conflicts_with_subcommands = true)]
@@ -66,9 +69,15 @@ pub struct Place {
     /// The git remote whose host has the releases
     #[arg(long, value_name = "NAME", default_value = "origin")]
     remote: String,
-    /// The branch that releases are made from
-    #[arg(long, value_name = "NAME", default_value = BRANCH)]
-    branch: String,
+    /// The branch that releases are made from [default: the platform's]
+    #[arg(long, value_name = "NAME")]
+    branch: Option<String>,
+}
+
+impl Place {
+    fn branch<'a>(&'a self, context: &Context) -> &'a str {
+        self.branch.as_deref().unwrap_or(context.platform.release.branch)
+    }
 }
 
 impl Options {

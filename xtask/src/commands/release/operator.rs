@@ -9,8 +9,9 @@ use serde_json::json;
 
 use super::carry_out::carry_out;
 use super::operator_build;
+use vocabulary::model::ReleasePolicy;
+
 use crate::context::Context;
-use crate::platform::release::OPERATORS;
 use crate::session::dry_run;
 use foundation::digest;
 use foundation::files;
@@ -63,7 +64,7 @@ pub fn file_name(target: &str) -> String {
 pub fn run(context: &Context, options: &Options) -> Result<()> {
     let architecture = operator_build::own_architecture()?;
     let commit = checked_out(&context.root)?;
-    let file = context.path(OPERATORS).join(file_name(architecture.target()));
+    let file = context.path(ReleasePolicy::OPERATORS).join(file_name(architecture.target()));
     let built = operator_build::built(&context.root, architecture);
     let plan = Plan {
         intent: format!("build the operator's program of {}", commit.id),
@@ -74,7 +75,7 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
                 needs: vec![BUILD.into()],
                 ..Step::new(
                     PLACE,
-                    format!("put it into {OPERATORS}"),
+                    format!("put it into {}", ReleasePolicy::OPERATORS),
                     Action::Native(Operator::Place { file: file.clone() }),
                 )
             },

@@ -8,10 +8,8 @@ use super::Place;
 use super::remote_state::RemoteState;
 use super::survey::{Survey, Wished};
 
-use crate::artifacts;
 use crate::context::Context;
-use crate::platform::platform;
-use crate::platform::release::ARCHITECTURES;
+use crate::generated;
 use foundation::exit::{Reported, refused};
 use foundation::interrupt::Interrupt;
 use foundation::stdout;
@@ -22,6 +20,7 @@ use shipping::release::decide::counted;
 use shipping::release::history::short;
 use shipping::release::problems::{self, Ci, obstacle};
 use shipping::release::{description, ledger, manifest, provenance, signing, sums, version};
+use vocabulary::model::Architecture;
 
 #[derive(Debug, clap::Args)]
 #[group(id = "planned")]
@@ -82,13 +81,18 @@ fn make(context: &Context, options: &Options) -> Result<Plan> {
     let mut problems: Vec<_> = survey.decision.as_ref().err().cloned().into_iter().collect();
     problems.extend(problems::shallow(repository.is_shallow()?, &options.place.remote));
     problems.extend(problems::dirty(&repository.dirty()?));
-    problems.extend(problems::branch(survey.head.branch.as_deref(), &options.place.branch, &standing.pushed));
-    problems.extend(standing.problems(version.as_ref(), &known, &options.place));
-    problems.extend(problems::ci(
-        &standing.ci,
-        &survey.head.commit,
-        crate::platform::release::REQUIRED_CHECK,
+    problems.extend(problems::branch(
+        survey.head.branch.as_deref(),
+        options.place.branch(context),
+        &standing.pushed,
     ));
+    problems.extend(standing.problems(
+        version.as_ref(),
+        &known,
+        &options.place,
+        options.place.branch(context),
+    ));
+    problems.extend(problems::ci(&standing.ci, &survey.head.commit, context.platform.release.required_check));
     if let Some(version) = &version {
         let here = known.iter().find(|tag| tag.version == *version).map(|tag| tag.commit.as_str());
         problems.extend(problems::tag(version, &survey.head.commit, here, standing.refs.tag(version)));
@@ -116,7 +120,10 @@ fn make(context: &Context, options: &Options) -> Result<Plan> {
         notes: survey.notes.text(),
         version: version.clone(),
         builds: version.as_ref().map(files).unwrap_or_default(),
-        builds_of_others: version.as_ref().map(files_of_others).unwrap_or_default(),
+        builds_of_others: version
+            .as_ref()
+            .map(|version| files_of_others(&context.platform.release.architectures, version))
+            .unwrap_or_default(),
         ci: standing.ci,
         problems,
     })
@@ -148,16 +155,16 @@ fn files(version: &semver::Version) -> Vec<String> {
     made.into_iter().chain(statements.map(str::to_owned)).collect()
 }
 
-fn files_of_others(version: &semver::Version) -> Vec<String> {
-    let others = ARCHITECTURES[1..].iter();
+fn files_of_others(architectures: &[Architecture], version: &semver::Version) -> Vec<String> {
+    let others = architectures.iter().skip(1);
     others.map(|other| description::operator(&version.to_string(), other.target())).collect()
 }
 
 fn stale(context: &Context) -> Result<Vec<String>> {
-    let artifacts = artifacts::generate(&platform(), &[]);
+    let artifacts = generated::artifacts(context.platform, &[])?;
     let observed =
-        artifacts::observe(&context.root, &artifacts).map_err(|problems| refused(problems.to_string()))?;
-    let differences = artifacts::compare(&artifacts, &observed, true);
+        generated::observe(&context.root, &artifacts).map_err(|problems| refused(problems.to_string()))?;
+    let differences = generated::compare(&artifacts, &observed, true);
     Ok(differences.into_iter().map(|difference| difference.path).collect())
 }
 

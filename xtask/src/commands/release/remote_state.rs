@@ -5,7 +5,6 @@ use vocabulary::problem::Problem;
 
 use super::Place;
 use crate::context::Context;
-use crate::platform::release::REQUIRED_CHECK;
 use foundation::interrupt::Interrupt;
 use shipping::forge::github::GitHub;
 use shipping::forge::remote::{Check, Refs, Remote as _};
@@ -36,10 +35,10 @@ impl RemoteState {
         // They go to different hosts as far as anybody knows: one may answer when the other does not.
         let (refs, checks) = std::thread::scope(|scope| {
             let checks = scope.spawn(|| remote.checks(commit));
-            (remote.refs(&place.branch), checks.join())
+            (remote.refs(place.branch(context)), checks.join())
         });
         let ci = match checks {
-            Ok(Ok(checks)) => judge(&checks, REQUIRED_CHECK),
+            Ok(Ok(checks)) => judge(&checks, context.platform.release.required_check),
             Ok(Err(error)) => Ci::Unknown { why: format!("{error:#}") },
             Err(_) => Ci::Unknown { why: "a defect in this program: asking for it panicked".to_owned() },
         };
@@ -59,7 +58,13 @@ impl RemoteState {
     }
 
     /// What stands in the way of releasing `version`, given the releases that are known here.
-    pub fn problems(&self, version: Option<&semver::Version>, known: &[Tag], place: &Place) -> Vec<Problem> {
+    pub fn problems(
+        &self,
+        version: Option<&semver::Version>,
+        known: &[Tag],
+        place: &Place,
+        branch: &str,
+    ) -> Vec<Problem> {
         let unknown: Vec<_> = self
             .refs
             .tags
@@ -72,7 +77,7 @@ impl RemoteState {
             let others: Vec<_> = unknown.into_iter().filter(|unknown| unknown != version).collect();
             unknown_releases(version, &others, &place.remote)
         });
-        pushed(&self.pushed, &place.remote, &place.branch).into_iter().chain(of_version).collect()
+        pushed(&self.pushed, &place.remote, branch).into_iter().chain(of_version).collect()
     }
 }
 

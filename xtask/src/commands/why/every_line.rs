@@ -4,9 +4,8 @@ use anyhow::Result;
 use serde_json::json;
 
 use super::as_json;
-use crate::artifacts::{Artifact, Family};
+use crate::artifacts::{Artifact, Committed};
 use crate::context::Context;
-use crate::platform::platform;
 use crate::review::ablation::Model;
 use crate::review::why::{Answer, Cause, why};
 use foundation::stdout;
@@ -16,8 +15,8 @@ const SHOWN: usize = 3;
 
 /// # Errors
 /// When stdout cannot be written.
-pub fn show(context: &Context, family: &Family, artifact: &Artifact) -> Result<()> {
-    let all = why(&Model::new(platform()), family, std::slice::from_ref(artifact), None);
+pub fn show(context: &Context, family: &Committed, artifact: &Artifact) -> Result<()> {
+    let all = why(&Model::new(context.platform)?, family, std::slice::from_ref(artifact), None);
     let lines = artifact.contents.lines().enumerate().map(|(at, text)| (at + 1, text, all.of_line(at)));
     if context.json {
         let line = |(number, text, answer): (usize, &str, Answer)| {

@@ -5,9 +5,11 @@ mod every_line;
 use anyhow::Result;
 use serde_json::json;
 
-use crate::artifacts::{self, Artifact, FAMILIES, Family, GIT_ATTRIBUTES, LEDGER};
+use vocabulary::model::Platform;
+
+use crate::artifacts::{Artifact, Committed};
 use crate::context::Context;
-use crate::platform::platform;
+use crate::generated::{self, GIT_ATTRIBUTES, LEDGER};
 use crate::review::ablation::{Model, Way};
 use crate::review::source;
 use crate::review::why::{Answer, Cause, why, why_there};
@@ -40,11 +42,11 @@ const SHOWN: usize = 5;
 pub fn run(context: &Context, options: &Options) -> Result<()> {
     let (typed, line) = parse(&options.place)?;
     let path = below_root(context, typed);
-    let all: Vec<(&Family, Artifact)> = made();
+    let all = made(context.platform)?;
     let known = || all.iter().map(|(_, artifact)| artifact.path.as_str());
     if path == LEDGER {
         let artifacts: Vec<_> = all.iter().map(|(_, artifact)| artifact.clone()).collect();
-        return ledger(context, &artifacts::ledger(&artifacts), line.ok_or_else(|| wrong(typed))?);
+        return ledger(context, &generated::ledger(&artifacts), line.ok_or_else(|| wrong(typed))?);
     }
     let Some((family, artifact)) = all.iter().find(|(_, artifact)| artifact.path == path) else {
         let by_hand = context.path(&path).is_file();
@@ -66,21 +68,22 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
             all.iter().find(|(_, file)| text.starts_with(&format!("/{} ", file.path)))
     {
         // This family asks all others, which takes its time; the line hangs on one file of one of them.
-        let answer = why_there(&Model::new(platform()), family, file);
+        let answer = why_there(&Model::new(context.platform)?, family, file);
         let lists = format!("lists {}, which is ", file.path);
         return show(context, family, &place(&path, line), text, &lists, &answer);
     }
-    let answer = why(&Model::new(platform()), family, std::slice::from_ref(artifact), Some(line - 1))
+    let answer = why(&Model::new(context.platform)?, family, std::slice::from_ref(artifact), Some(line - 1))
         .of_line(line - 1);
     show(context, family, &place(&path, line), text, "", &answer)
 }
 
-fn made() -> Vec<(&'static Family, Artifact)> {
-    let platform = platform();
-    FAMILIES
-        .iter()
-        .flat_map(|family| (family.generate)(&platform).into_iter().map(move |artifact| (family, artifact)))
-        .collect()
+fn made(platform: &Platform) -> Result<Vec<(Committed, Artifact)>> {
+    let mut made = Vec::new();
+    for family in generated::families() {
+        let artifacts = (family.make)(platform).map_err(|problems| generated::invalid(&problems))?;
+        made.extend(artifacts.into_iter().map(|artifact| (family, artifact)));
+    }
+    Ok(made)
 }
 
 fn place(path: &str, line: usize) -> String {
@@ -144,7 +147,7 @@ fn ledger(context: &Context, ledger: &Artifact, line: usize) -> Result<()> {
 /// `lists` is what the line does, when it is not its family that is asked.
 fn show(
     context: &Context,
-    family: &Family,
+    family: &Committed,
     place: &str,
     text: &str,
     lists: &str,

@@ -153,7 +153,7 @@ mod tests {
     /// What the types can hold, and what the record adds to them.
     fn all_paths() -> BTreeSet<Path> {
         let mut paths = paths::<Platform>();
-        paths_of_the_data(&data(&platform()), &vec![], &mut paths);
+        paths_of_the_data(&data(&platform()).unwrap(), &vec![], &mut paths);
         paths.remove(&vec![]);
         paths
     }
@@ -278,7 +278,9 @@ mod tests {
             ("queue/delete_after_seconds", json!(604_800), json!(60), LoosensLimit),
             ("queue/retry_backoff", json!(true), json!(false), LoosensLimit),
             ("queue/in_flight", json!(256), json!(512), LoosensLimit),
-            ("edge/serves", json!("x.y"), json!("x.admin"), WidensReach),
+            ("workers/flows", json!("x.y"), json!("x.admin"), WidensReach),
+            ("release/public_key", json!("RWa"), json!("RWb"), NewPermission),
+            ("containers/limits/=x/tools/=sh", json!(null), json!("sh"), LoosensLimit),
             ("edge/body_limit_bytes", json!(1_048_576), json!(0), LoosensLimit),
             ("edge/check_successes", json!(2), json!(1), LoosensLimit),
             ("smoke/checks/=c/expects/=p/test/equals", json!("a"), json!("b"), LoosensLimit),

@@ -145,7 +145,7 @@ mod tests {
     };
 
     use super::{Sentence, needs_label, page, rule, sentences};
-    use crate::platform::{node_red, platform, secrets};
+    use crate::platform::platform;
     use crate::review::ablation::{Model, without};
     use crate::review::part::{Part, Step};
 
@@ -173,7 +173,7 @@ mod tests {
         let table: &[(Change, ChangeClass, &str)] = &[
             (
                 |p| {
-                    let to = Destination::Port(node_red::OPS);
+                    let to = Destination::Port(p.workers.operations);
                     service(p, "grafana").edges.push(Edge { to, need: Need::Run, why: "x", scrape: None });
                 },
                 WidensReach,
@@ -238,7 +238,7 @@ mod tests {
             ),
             (
                 |p| {
-                    let used = SecretUse { secret: secrets::LLM_API_KEY, variable: None };
+                    let used = SecretUse { secret: p.llm.key, variable: None };
                     service(p, "grafana").secrets.push(used);
                 },
                 NewPermission,
@@ -343,14 +343,15 @@ mod tests {
     #[test]
     fn a_new_secret_is_told_with_its_readers() {
         let mut before = platform();
-        before.secrets.retain(|secret| secret.name != secrets::LLM_API_KEY);
+        let key = before.llm.key;
+        before.secrets.retain(|secret| secret.name != key);
         let sentences = sentences(&data(&before), &data(&platform()));
         assert_eq!(sentences[0].text, "adds the secret llm-api-key, read by node-red and llm");
     }
 
     #[test]
     fn any_single_change_is_told() {
-        let model = Model::new(platform());
+        let model = Model::new(&platform()).unwrap();
         let before = data(&platform());
         // One value of each kind: what is said of the others goes the same way.
         let mut kinds = BTreeSet::new();
@@ -449,7 +450,7 @@ mod tests {
 
     /// What is said of a change of the workflows.
     fn said_of_workflows(change: impl FnOnce(&mut Value)) -> Vec<(ChangeClass, String)> {
-        let before = crate::artifacts::data(&platform());
+        let before = crate::artifacts::data(&platform()).unwrap();
         let mut after = before.clone();
         change(&mut after);
         let sentences = sentences(&before, &after);

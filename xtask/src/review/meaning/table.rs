@@ -45,8 +45,8 @@ const REACH: Rule = Each([WidensReach, Neutral, WidensReach, Neutral]);
 const GRANT: Rule = Each([NewPermission, Neutral, NewPermission, Neutral]);
 /// Requests go elsewhere.
 const ROUTE: Rule = Each([WidensReach; 4]);
-/// Another user owns other things.
-const USER: Rule = Each([NewPermission; 4]);
+/// Another user owns other things; another key signs other releases.
+const OTHER: Rule = Each([NewPermission; 4]);
 
 pub const EXPOSURES: &[&str] = &["internal", "development", "operator", "public"];
 
@@ -116,8 +116,8 @@ pub const ROWS: &[(&str, Rule)] = &[
     ("services/*/container/later|runs", SETTING),
     ("services/*/container/later/with", FREE),
     ("services/*/container/runs/in_development", FREE),
-    ("services/*/container/runs/user", USER),
-    ("services/*/container/runs/user/uid|gid", USER),
+    ("services/*/container/runs/user", OTHER),
+    ("services/*/container/runs/user/uid|gid", OTHER),
     ("services/*/container/runs/sources/*", GRANT),
     ("services/*/container/runs/folders/*/storage/memory/mib", Bound),
     ("services/*/container/runs/command|variables|folders|configuration/**", SETTING),
@@ -141,6 +141,17 @@ pub const ROWS: &[(&str, Rule)] = &[
     ("labels/*/name", SETTING),
     ("labels/*/purpose|example", FREE),
     ("labels/*/unbounded", Towards(&["true", "false"], LoosensLimit)),
+    // Roles
+    ("workers|database|release", SETTING),
+    ("workers/flows|operations|editor", ROUTE),
+    ("workers/operations_token|api_key", SETTING),
+    ("database/port", ROUTE),
+    ("database/name|user|password|migrations", SETTING),
+    ("tools", ROUTE),
+    ("release/branch|required_check", SETTING),
+    ("release/architectures/*", GUARD),
+    // Whom operators believe.
+    ("release/public_key", OTHER),
     // Policies
     ("llm/**", SETTING),
     ("queue|containers|draining|edge|smoke", SETTING),
@@ -153,15 +164,30 @@ pub const ROWS: &[(&str, Rule)] = &[
     ("queue/retention_seconds|delete_after_seconds", AtLeast),
     ("queue/poll_ms", FREE),
     ("queue/in_flight|in_flight_characters|concurrency", Bound),
-    ("containers/root|secrets|probe|check|network_prefix", SETTING),
+    ("containers/root|secrets|probe|check|network_prefix|production|development", SETTING),
+    ("containers/node", SETTING),
+    ("containers/node/pinned|built|pending", SETTING),
+    ("containers/node/pinned/reference", Image),
+    ("containers/node/pinned/digest", PinOf("reference")),
+    ("containers/node/built/dockerfile|target", SETTING),
+    ("containers/node/pending/reason", FREE),
+    ("containers/limits/*", GUARD),
+    ("containers/limits/*/target", SETTING),
+    ("containers/limits/*/mebibytes", Bound),
+    ("containers/limits/*/tools/*", EXCUSE),
+    ("containers/strictest", SETTING),
+    ("containers/strictest/target", SETTING),
+    ("containers/strictest/mebibytes", Bound),
+    ("containers/strictest/tools/*", EXCUSE),
     ("containers/restart_attempts", Bound),
     ("containers/check/every_seconds|limit_seconds|failures", Bound),
     ("containers/check/start_seconds", AtMost),
     ("containers/log_file_mib|log_files", Bound),
     // Like a service's time to stop.
-    ("draining/service|limit_ms", SETTING),
+    ("draining/limit_ms", SETTING),
     ("draining/delay_ms", AtLeast),
-    ("edge/service|serves|path", ROUTE),
+    ("edge/http|https|path", ROUTE),
+    ("edge/certificate", SETTING),
     ("edge/max_connections|max_streams|max_requests_of_address|body_limit_bytes", Bound),
     ("edge/head_limit_seconds|idle_limit_seconds|answer_limit_seconds", Bound),
     ("edge/check_every_ms|check_failures", Bound),

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{PortRef, ServiceId, Value, Variable};
+use super::{Image, PortRef, SecretRef, Value, Variable};
 
 /// A service on the engines that run containers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -105,6 +105,15 @@ pub struct ContainerPolicy {
     pub secrets: &'static str,
     /// The script of [`Probe::Script`], a file of the repository.
     pub probe: &'static str,
+    /// What our programs run on: Node.js.
+    pub node: Image,
+    /// The Dockerfiles of our images, as paths below the root.
+    pub production: &'static str,
+    pub development: &'static str,
+    /// What images of ours may weigh and hold.
+    pub limits: Vec<ImageLimits>,
+    /// The same for an image that has no limits of its own.
+    pub strictest: ImageLimits,
     /// How often a service that failed is started again, in development, before it is left for a person to look at. In
     /// production there is no such number: it would keep the service down after a restart of the engine, too.
     pub restart_attempts: u16,
@@ -114,6 +123,17 @@ pub struct ContainerPolicy {
     pub log_files: u16,
     /// The first two numbers of every address in the networks, where the site names no others.
     pub network_prefix: &'static str,
+}
+
+/// The limits of one image that we build.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImageLimits {
+    /// In its Dockerfile.
+    pub target: &'static str,
+    /// MiB of the files that a container sees, at most.
+    pub mebibytes: u64,
+    /// Of the programs that serve an intruder, such as shells, those that it needs to run.
+    pub tools: Vec<&'static str>,
 }
 
 /// Times of health checks.
@@ -127,11 +147,9 @@ pub struct CheckTimes {
     pub failures: u16,
 }
 
-/// How a replica leaves.
+/// How a replica of the workers leaves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(bound(deserialize = "'de: 'static"))]
 pub struct Draining {
-    pub service: ServiceId,
     /// From "not ready" to the end of listening, in milliseconds: the edge has to notice in between.
     pub delay_ms: u32,
     /// What is in flight gets this long, in milliseconds.
@@ -141,9 +159,12 @@ pub struct Draining {
 /// How the edge serves the platform.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EdgePolicy {
-    pub service: ServiceId,
-    /// Where it sends requests.
-    pub serves: PortRef,
+    /// Redirects to `https`.
+    pub http: PortRef,
+    /// Sends requests to the workers.
+    pub https: PortRef,
+    /// Its certificate with the chain and the private key, as PEM.
+    pub certificate: SecretRef,
     /// Only what begins with this is sent on.
     pub path: &'static str,
     /// At once; each takes two open files.

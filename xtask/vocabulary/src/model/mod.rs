@@ -21,6 +21,7 @@ mod process;
 mod queue;
 mod resources;
 mod review;
+mod roles;
 mod secret;
 mod service;
 mod smoke;
@@ -32,8 +33,8 @@ mod value;
 pub use alert::{Alert, Severity};
 pub use architecture::Architecture;
 pub use container::{
-    CheckTimes, ConfigurationFile, Container, ContainerPolicy, Draining, EdgePolicy, Folder, Probe, Scratch,
-    Shape, Storage, User,
+    CheckTimes, ConfigurationFile, Container, ContainerPolicy, Draining, EdgePolicy, Folder, ImageLimits,
+    Probe, Scratch, Shape, Storage, User,
 };
 pub use edge::{Destination, Edge, Need, Scrape};
 pub use gate::{
@@ -52,6 +53,7 @@ pub use process::{Command, Identity, Initialise, OnChange, Process, Reaction};
 pub use queue::QueuePolicy;
 pub use resources::Resources;
 pub use review::{ChangeClass, Review};
+pub use roles::{Action, Database, ReleasePolicy, Workers};
 pub use secret::{Secret, SecretSource, SecretUse};
 pub use service::{Lifetime, Service, Stop, Volume};
 pub use smoke::{Condition, RouteRule, SmokeCheck, SmokeStep, SmokeSuite, Test};

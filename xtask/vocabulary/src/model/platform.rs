@@ -3,8 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    ContainerPolicy, Destination, Draining, Edge, EdgePolicy, Gate, Label, LlmEndpoint, Metric, MetricRef,
-    Port, PortRef, QueuePolicy, Review, Scrape, Secret, SecretRef, Service, ServiceId, SmokeSuite,
+    Action, ContainerPolicy, Database, Destination, Draining, Edge, EdgePolicy, Gate, Label, LlmEndpoint,
+    Metric, MetricRef, Port, PortRef, QueuePolicy, ReleasePolicy, Review, Scrape, Secret, SecretRef, Service,
+    ServiceId, SmokeSuite, Workers,
 };
 
 /// Everything that is shipped, and how it is judged.
@@ -14,6 +15,10 @@ pub struct Platform {
     pub services: Vec<Service>,
     pub secrets: Vec<Secret>,
     pub labels: Vec<Label>,
+    pub workers: Workers,
+    pub database: Database,
+    /// The MCP server whose tools workflows call; none where they call no tools.
+    pub tools: Option<PortRef>,
     pub llm: LlmEndpoint,
     pub queue: QueuePolicy,
     pub containers: ContainerPolicy,
@@ -22,6 +27,9 @@ pub struct Platform {
     pub smoke: SmokeSuite,
     pub gates: Vec<Gate>,
     pub review: Review,
+    pub release: ReleasePolicy,
+    /// By name, so that each is pinned once.
+    pub actions: Vec<Action>,
 }
 
 impl Platform {

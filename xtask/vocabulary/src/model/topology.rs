@@ -10,7 +10,8 @@ use std::ops::Deref;
 use serde::Serialize;
 
 use super::environment::{EngineKind, Environment, LlmProvider, Tier};
-use super::{Destination, Exposure, Platform, Port, PortRef, Shape};
+use super::{Destination, Exposure, Platform, Port, PortRef, ServiceId, Shape};
+use crate::problem::Problem;
 
 /// Which services run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -151,6 +152,17 @@ impl<'a> Topology<'a> {
     #[must_use]
     pub fn unit(&self, name: &str) -> Option<&Unit<'a>> {
         self.units.iter().find(|unit| unit.name() == name)
+    }
+
+    /// The first replica of a service.
+    ///
+    /// # Errors
+    /// None runs in this scope.
+    pub fn first(&self, service: ServiceId) -> Result<&Unit<'a>, Problem> {
+        self.units
+            .iter()
+            .find(|unit| unit.service.id == service)
+            .ok_or_else(|| Problem::new(format!("service {service}"), "none of it runs here"))
     }
 
     #[must_use]

@@ -1,6 +1,7 @@
 //! The invariants that types cannot hold. One call finds every violation.
 
 mod containers;
+mod roles;
 mod whole;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -40,6 +41,7 @@ impl Platform {
             &mut report,
         );
         whole::judge(self, &mut report);
+        roles::judge(self, &mut report);
         containers::together(self, &mut report);
         report.0
     }

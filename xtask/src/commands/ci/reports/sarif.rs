@@ -61,12 +61,12 @@ mod tests {
     use std::path::Path;
 
     use super::defined_in;
-    use crate::platform::gates::gates;
+    use crate::platform::platform;
 
     #[test]
     fn every_gate_is_defined_where_its_failure_points_to() {
         let repository = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
-        for gate in gates() {
+        for gate in platform().gates {
             assert!(repository.join(defined_in(gate.id)).is_file(), "{}", gate.id);
         }
     }

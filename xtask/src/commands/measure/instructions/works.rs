@@ -4,10 +4,11 @@ use std::hint::black_box;
 
 use anyhow::{Context as _, Result};
 
-use crate::artifacts::{self, FAMILIES};
+use vocabulary::model::Platform;
+
 use crate::context::Context;
+use crate::generated;
 use crate::judging::flows;
-use crate::platform::platform;
 use crate::review::ablation::Model;
 use crate::review::why::why;
 
@@ -63,54 +64,56 @@ pub static WORKS: &[Work] = &[
 fn generate(context: &Context) -> Result<Prepared> {
     let root = context.root.clone();
     let bytes: usize =
-        artifacts::generate(&platform(), &[]).iter().map(|artifact| artifact.contents.len()).sum();
+        generated::artifacts(context.platform, &[])?.iter().map(|artifact| artifact.contents.len()).sum();
+    let platform = context.platform;
     let round = move || {
-        let platform = platform();
-        let artifacts = artifacts::generate(&platform, &[]);
-        let observed = artifacts::observe(&root, &artifacts)?;
-        black_box(artifacts::compare(&artifacts, &observed, true));
+        let artifacts = generated::artifacts(platform, &[])?;
+        let observed = generated::observe(&root, &artifacts)?;
+        black_box(generated::compare(&artifacts, &observed, true));
         Ok(())
     };
     Ok(Prepared { units: bytes as u64, round: Box::new(round) })
 }
 
-fn validate(_context: &Context) -> Result<Prepared> {
+fn validate(context: &Context) -> Result<Prepared> {
+    let platform = context.platform;
     let round = || {
-        black_box(platform().validate());
+        black_box(platform.validate());
         Ok(())
     };
-    Ok(Prepared { units: model_bytes()?, round: Box::new(round) })
+    Ok(Prepared { units: model_bytes(platform)?, round: Box::new(round) })
 }
 
-fn model_bytes() -> Result<u64> {
-    Ok(serde_json::to_string(&platform())?.len() as u64)
+fn model_bytes(platform: &Platform) -> Result<u64> {
+    Ok(serde_json::to_string(platform)?.len() as u64)
 }
 
 fn flows(context: &Context) -> Result<Prepared> {
-    let root = context.root.clone();
+    let (root, edge_limit) = (context.root.clone(), context.platform.edge.idle_limit_seconds);
     let mut bytes = 0;
     for name in ["flows/flows.json", "flows/test-smoke.json"] {
         bytes += std::fs::metadata(root.join(name)).with_context(|| name.to_owned())?.len();
     }
     let round = move || {
-        black_box(flows::judge(&root, None, None)?);
+        black_box(flows::judge(&root, edge_limit, None, None)?);
         Ok(())
     };
     Ok(Prepared { units: bytes, round: Box::new(round) })
 }
 
-fn ablation(_context: &Context) -> Result<Prepared> {
+fn ablation(context: &Context) -> Result<Prepared> {
     const FILE: &str = "flows/settings.js";
-    let (family, file) = FAMILIES
-        .iter()
+    let platform = context.platform;
+    let (family, file) = generated::families()
+        .into_iter()
         .find_map(|family| {
-            let made = (family.generate)(&platform()).into_iter().find(|artifact| artifact.path == FILE);
+            let made = (family.make)(platform).ok()?.into_iter().find(|artifact| artifact.path == FILE);
             made.map(|artifact| (family, artifact))
         })
         .with_context(|| format!("no family writes {FILE}"))?;
     let round = move || {
-        black_box(why(&Model::new(platform()), family, std::slice::from_ref(&file), Some(0)));
+        black_box(why(&Model::new(platform)?, &family, std::slice::from_ref(&file), Some(0)));
         Ok(())
     };
-    Ok(Prepared { units: model_bytes()?, round: Box::new(round) })
+    Ok(Prepared { units: model_bytes(platform)?, round: Box::new(round) })
 }

@@ -5,7 +5,7 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use vocabulary::model::{self, Architecture};
+use vocabulary::model::{self, Architecture, Platform};
 
 use super::{Images, Options};
 use crate::commands::release::{operator, operator_build};
@@ -14,9 +14,6 @@ use crate::images::build::wanted;
 use crate::images::dockerfile;
 use crate::images::engine::Engine;
 use crate::images::locks::{self, Built, BuiltImage};
-use crate::platform::images::PRODUCTION;
-use crate::platform::platform;
-use crate::platform::release::ARCHITECTURES;
 use crate::session::rehearsal::REHEARSALS;
 use crate::tools::requirements::Requirements;
 use foundation::digest;
@@ -75,12 +72,12 @@ impl Inputs {
     }
 
     /// The machines of operators that this release has no program for.
-    pub fn without(&self) -> impl Iterator<Item = &'static str> {
+    pub fn without(&self, architectures: &[Architecture]) -> impl Iterator<Item = &'static str> {
         let has = |architecture: &Architecture| {
             *architecture == self.architecture
                 || self.operators.iter().any(|operator| operator.architecture == *architecture)
         };
-        ARCHITECTURES.into_iter().filter(move |architecture| !has(architecture)).map(Architecture::target)
+        architectures.iter().copied().filter(move |architecture| !has(architecture)).map(Architecture::target)
     }
 }
 
@@ -90,11 +87,16 @@ pub fn observe(context: &Context, options: &Options) -> Result<Inputs> {
     let commit = commit::checked_out(&context.root).map_err(&mut note).ok();
     let version = version(&context.root).map_err(&mut note).ok();
     let architecture = operator_build::own_architecture().map_err(&mut note).ok();
-    let operators =
-        operators(options.operators.as_deref(), architecture, commit.as_ref()).unwrap_or_else(|error| {
-            note(error);
-            Vec::new()
-        });
+    let operators = operators(
+        &context.platform.release.architectures,
+        options.operators.as_deref(),
+        architecture,
+        commit.as_ref(),
+    )
+    .unwrap_or_else(|error| {
+        note(error);
+        Vec::new()
+    });
     let tools = tools(&context.root).map_err(&mut note).ok();
     let built = match options.images {
         Images::None => Ok(Vec::new()),
@@ -132,7 +134,7 @@ pub fn observe(context: &Context, options: &Options) -> Result<Inputs> {
         version,
         architecture,
         operators,
-        pinned: pinned(),
+        pinned: pinned(context.platform),
         built,
         tools,
         key,
@@ -159,13 +161,14 @@ fn version(root: &Path) -> Result<String> {
 
 /// The programs of a folder for other machines than this.
 fn operators(
+    architectures: &[Architecture],
     folder: Option<&Path>,
     own: Option<Architecture>,
     commit: Option<&Commit>,
 ) -> Result<Vec<Operator>> {
     let Some(folder) = folder else { return Ok(Vec::new()) };
     let mut operators = Vec::new();
-    for architecture in ARCHITECTURES.into_iter().filter(|architecture| Some(*architecture) != own) {
+    for architecture in architectures.iter().copied().filter(|architecture| Some(*architecture) != own) {
         let file = folder.join(operator::file_name(architecture.target()));
         if file.symlink_metadata().is_err_and(|error| error.kind() == ErrorKind::NotFound) {
             continue;
@@ -191,8 +194,11 @@ fn operators(
         operators.push(Operator { architecture, file, program });
     }
     if operators.is_empty() {
-        let expected =
-            ARCHITECTURES.map(|architecture| operator::file_name(architecture.target())).join(" or ");
+        let expected = architectures
+            .iter()
+            .map(|architecture| operator::file_name(architecture.target()))
+            .collect::<Vec<_>>()
+            .join(" or ");
         return Err(refused(format!(
             "--operators {}: holds no program for another machine than this; expected {expected}, as `cargo xtask release \
              operator` makes them",
@@ -203,8 +209,8 @@ fn operators(
 }
 
 /// Other people's images, in the order of their references.
-fn pinned() -> Vec<Image> {
-    let mut images: Vec<_> = platform()
+fn pinned(platform: &Platform) -> Vec<Image> {
+    let mut images: Vec<_> = platform
         .services
         .iter()
         .filter_map(|service| match service.image {
@@ -225,16 +231,17 @@ fn pinned() -> Vec<Image> {
 /// The images of production that were built from this tree: all that it has a stage for.
 fn of_production(context: &Context) -> Result<Vec<BuiltImage>> {
     let lock: Built = locks::read(&locks::built_file(context.state()))?;
-    let images: Vec<_> = lock.images.into_iter().filter(|image| image.dockerfile == PRODUCTION).collect();
+    let production = context.platform.containers.production;
+    let images: Vec<_> = lock.images.into_iter().filter(|image| image.dockerfile == production).collect();
     if images.is_empty() {
         return Err(refused(
             "--images all: no image was built from this tree: run `cargo xtask image build`",
         ));
     }
-    let stages = dockerfile::stages(&files::text(&context.path(PRODUCTION), files::TEXT)?);
-    let lacking: Vec<_> = wanted(&platform())
+    let stages = dockerfile::stages(&files::text(&context.path(production), files::TEXT)?);
+    let lacking: Vec<_> = wanted(context.platform)
         .into_iter()
-        .filter(|wanted| wanted.dockerfile == PRODUCTION && stages.iter().any(|stage| stage == wanted.target))
+        .filter(|wanted| wanted.dockerfile == production && stages.iter().any(|stage| stage == wanted.target))
         .filter(|wanted| !images.iter().any(|image| image.target == wanted.target))
         .map(|wanted| wanted.target)
         .collect();
@@ -242,7 +249,7 @@ fn of_production(context: &Context) -> Result<Vec<BuiltImage>> {
         return Ok(images);
     }
     Err(refused(format!(
-        "--images all: {} of {PRODUCTION} was not built from this tree: run `cargo xtask image build`",
+        "--images all: {} of {production} was not built from this tree: run `cargo xtask image build`",
         lacking.join(", ")
     )))
 }
@@ -293,7 +300,7 @@ fn tools(root: &Path) -> Result<BTreeMap<String, String>> {
 
 /// What is proven of the commit by the records of this checkout.
 pub fn ledger(context: &Context, commit: &Commit) -> Result<Ledger> {
-    let platform = platform();
+    let platform = context.platform;
     let gates = platform.gates.iter().map(|gate| (Kind::Gate, gate.id));
     let wanted: Vec<_> = gates.chain(REHEARSALS.map(|name| (Kind::Rehearsal, name))).collect();
     Ok(ledger::collect(evidence::read_all(context.state())?, &wanted, &commit.id))

@@ -79,7 +79,7 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
     if options.unsigned {
         show.say("UNSIGNED: nobody can tell who made this release; `cargo xtask release sign` signs it");
     }
-    for target in inputs.without() {
+    for target in inputs.without(&context.platform.release.architectures) {
         show.say(&format!(
             "without the operator's program for {target}: `cargo xtask release operator` makes it there; give --operators"
         ));

@@ -93,7 +93,7 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
         )));
     }
     let remote = GitHub::open(&context.root, &options.place.remote, &interrupt)?;
-    let acts = Acts { root: &context.root, remote: &remote, branch: &options.place.branch };
+    let acts = Acts { root: &context.root, remote: &remote, branch: options.place.branch(context) };
     let native = |action: &PublishRelease, step: &StepContext| acts.perform(action, step);
     let runner = Runner {
         // Uploads wait for the network, not for a processor.

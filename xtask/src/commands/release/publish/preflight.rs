@@ -11,7 +11,6 @@ use super::steps::ImagePush;
 use crate::commands::release::remote_state::RemoteState;
 use crate::commands::release::verify;
 use crate::context::Context;
-use crate::platform::release::REQUIRED_CHECK;
 use foundation::clock::utc;
 use foundation::exit::refused;
 use foundation::interrupt::Interrupt;
@@ -50,7 +49,7 @@ pub fn look(context: &Context, options: &Options, folder: &Path, interrupt: &Int
     let told = |problem: String| {
         refused(format!("{}: {problem}; `cargo xtask release package` makes a release", folder.display()))
     };
-    let key = verify::trusted(options.public_key.as_deref())?;
+    let key = verify::trusted(context, options.public_key.as_deref())?;
     let verdict = judge::release(folder, None, &Trust { key: Some(key), installed: None }, &utc)?;
     let mut problems = unverified(&verdict);
     problems.extend(verdict.ledger.as_ref().and_then(unproven));
@@ -168,8 +167,12 @@ impl Ready {
         let place = &options.place;
         let standing = RemoteState::observe(context, place, &self.commit, interrupt)?;
         let tags = repository.tags(None)?;
-        self.problems.extend(standing.problems(Some(&self.version), &tags, place));
-        self.problems.extend(problems::ci(&standing.ci, &self.commit, REQUIRED_CHECK));
+        self.problems.extend(standing.problems(Some(&self.version), &tags, place, place.branch(context)));
+        self.problems.extend(problems::ci(
+            &standing.ci,
+            &self.commit,
+            context.platform.release.required_check,
+        ));
         let here = tags.iter().find(|tag| tag.version == self.version).map(|tag| tag.commit.as_str());
         let there = standing.refs.tag(&self.version);
         // A tag at this very commit is what an earlier run left.

@@ -9,6 +9,8 @@ use std::path::Path;
 use anyhow::{Context as _, Result};
 use serde::Serialize;
 
+use vocabulary::model::Platform;
+
 use super::rebuild::{Again, lend};
 use crate::context::Context;
 use crate::images::archive::Archive;
@@ -18,7 +20,6 @@ use crate::images::engine::Engine;
 use crate::images::locks::{self, Built};
 use crate::images::oci;
 use crate::images::saved;
-use crate::platform::platform;
 use foundation::digest;
 use shipping::release::description::{self, Image};
 use shipping::release::manifest::{self, Kind, Manifest};
@@ -97,7 +98,7 @@ pub fn compare(
     folder: &Path,
     manifest: &Manifest,
 ) -> Result<Vec<Compared>> {
-    let released = released(manifest)?;
+    let released = released(context.platform, manifest)?;
     if released.is_empty() {
         return Ok(Vec::new());
     }
@@ -122,21 +123,21 @@ pub fn compare(
     let file = locks::built_file(&state);
     let mut lock: Built = locks::read(&file)?;
     for image in &mut lock.images {
-        image.tag = image.tag.replacen(&repository, platform().name, 1);
+        image.tag = image.tag.replacen(&repository, context.platform.name, 1);
     }
     locks::write(&file, &lock)?;
     Ok(compared)
 }
 
 /// Every archive of an image is one of them: what is not understood is not left out.
-fn released(manifest: &Manifest) -> Result<Vec<Released<'_>>> {
+fn released<'a>(platform: &Platform, manifest: &'a Manifest) -> Result<Vec<Released<'a>>> {
     let Manifest { release, artifacts, .. } = manifest;
     let archives = artifacts.iter().filter(|artifact| artifact.kind == Kind::Image);
-    let understood = |archive: &'_ str| -> Option<Released<'_>> {
+    let understood = |archive: &'_ str| -> Option<Released<'a>> {
         let image = release.images.iter().find(|image| image.archive.as_deref() == Some(archive))?;
         let archive = image.archive.as_deref()?;
         let target = description::image_target(&release.version, archive)?;
-        let version = image.reference.strip_prefix(&tag(platform().name, target, ""))?;
+        let version = image.reference.strip_prefix(&tag(platform.name, target, ""))?;
         Some(Released { image, archive, target, version })
     };
     archives
@@ -146,7 +147,7 @@ fn released(manifest: &Manifest) -> Result<Vec<Released<'_>>> {
                     "{}: {}: the release does not say which of our images it is; expected one called {}",
                     manifest::FILE,
                     archive.name,
-                    tag(platform().name, "TARGET", "VERSION")
+                    tag(platform.name, "TARGET", "VERSION")
                 )
             })
         })

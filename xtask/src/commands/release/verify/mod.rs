@@ -12,7 +12,6 @@ use serde_json::json;
 
 use super::FOLDER;
 use crate::context::Context;
-use crate::platform::release::PUBLIC_KEY;
 use foundation::clock::utc;
 use foundation::exit::{Reported, refused};
 use foundation::files;
@@ -67,7 +66,7 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
     if options.rebuild && only.is_some() {
         return Err(refused("--rebuild compares a whole release: give its folder"));
     }
-    let trust = Trust { key: key(options)?, installed: installed(options.installed.as_deref())? };
+    let trust = Trust { key: key(context, options)?, installed: installed(options.installed.as_deref())? };
     let verdict = judge::release(&folder, only.as_deref(), &trust, &utc)?;
     let mut rebuilt = None;
     let good = verdict.is_good();
@@ -108,16 +107,16 @@ fn place(what: &Path) -> Result<(PathBuf, Option<String>)> {
     Ok((folder.to_owned(), Some(name.to_string_lossy().into_owned())))
 }
 
-fn key(options: &Options) -> Result<Option<minisign::PublicKey>> {
-    if options.unsigned { Ok(None) } else { trusted(options.public_key.as_deref()).map(Some) }
+fn key(context: &Context, options: &Options) -> Result<Option<minisign::PublicKey>> {
+    if options.unsigned { Ok(None) } else { trusted(context, options.public_key.as_deref()).map(Some) }
 }
 
 /// The key to trust: the given one, or the one that is built in.
 ///
 /// # Errors
 /// Refused when there is neither, or it is no key.
-pub fn trusted(given: Option<&str>) -> Result<minisign::PublicKey> {
-    let Some(given) = given.or(PUBLIC_KEY) else {
+pub fn trusted(context: &Context, given: Option<&str>) -> Result<minisign::PublicKey> {
+    let Some(given) = given.or(context.platform.release.public_key) else {
         return Err(refused(
             "whose signature is to be trusted? This program has no key of the project built in: pass --public-key FILE with the \
              key of whoever makes the releases, or --unsigned to check everything else",

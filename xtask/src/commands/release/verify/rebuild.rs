@@ -13,10 +13,11 @@ use rustix::process::{Pid, Signal, kill_process, umask};
 use serde::Serialize;
 use tempfile::TempDir;
 
+use vocabulary::model::ReleasePolicy;
+
 use super::{FOLDER, images, programs};
 use crate::commands::release::{operator, operator_build};
 use crate::context::Context;
-use crate::platform::release::OPERATORS;
 use foundation::digest;
 use foundation::exit::{Interrupted, refused};
 use foundation::files::{self, temporary};
@@ -169,7 +170,7 @@ fn program(
         Some(file) => file.to_owned(),
         None => {
             again.run(again.command()?.args(["release", "operator"]))?;
-            again.tree.join(OPERATORS).join(operator::file_name(own))
+            again.tree.join(ReleasePolicy::OPERATORS).join(operator::file_name(own))
         }
     };
     if digest::of_file(&released)? == digest::of_file(&built)? {

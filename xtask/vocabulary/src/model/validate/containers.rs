@@ -143,16 +143,11 @@ fn draining(platform: &Platform, report: &mut Report) {
             ),
         );
     }
-    let drained = platform.service(drain.service);
-    let in_front = platform.service(edge.service);
-    if drained.is_none() {
-        report.add("draining", format!("{} does not exist", drain.service));
-    }
-    if in_front.is_none() {
-        report.add("edge", format!("{} does not exist", edge.service));
-    }
-    if let (Some(in_front), Some(served)) = (in_front, platform.service(edge.serves.service)) {
-        super::reaches(platform, in_front, edge.serves, report);
+    let flows = platform.workers.flows;
+    let drained = platform.service(flows.service);
+    let in_front = platform.service(edge.service());
+    if let (Some(in_front), Some(served)) = (in_front, drained) {
+        super::reaches(platform, in_front, flows, report);
         if let Some(Health::Http { port, .. }) = served.health {
             super::reaches(platform, in_front, port, report);
         }

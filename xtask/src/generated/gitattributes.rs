@@ -3,26 +3,24 @@
 use vocabulary::formats::gitattributes::{Line, write};
 use vocabulary::model::Platform;
 
-use super::artifact::{Artifact, Family, banner};
-use super::{FAMILIES, ledger};
+use super::{ledger, sources};
+use crate::artifacts::{self, Artifact, Committed, Made, banner};
 
 pub const PATH: &str = ".gitattributes";
 
-pub const FAMILY: Family = Family {
+pub const FAMILY: Committed = Committed {
     name: "gitattributes",
     what: ".gitattributes: line ends, and which files are generated",
     source: file!(),
-    generate,
+    make: generate,
 };
 
-fn generate(platform: &Platform) -> Vec<Artifact> {
+fn generate(platform: &Platform) -> Made {
     let mut lines: Vec<_> =
         banner("the families under xtask/src/artifacts").into_iter().map(Line::Comment).collect();
     lines.push(Line::Attributes { pattern: "*".into(), attributes: vec!["text=auto", "eol=lf"] });
-    let mut paths: Vec<_> = FAMILIES
-        .iter()
-        .filter(|family| family.name != FAMILY.name)
-        .flat_map(|family| (family.generate)(platform))
+    let mut paths: Vec<_> = artifacts::generate(&sources(), platform)?
+        .into_iter()
         .map(|artifact| artifact.path)
         .chain([ledger::PATH.to_owned(), PATH.to_owned()])
         .collect();
@@ -31,5 +29,5 @@ fn generate(platform: &Platform) -> Vec<Artifact> {
         pattern: format!("/{path}"),
         attributes: vec!["linguist-generated=true"],
     }));
-    vec![Artifact::file(PATH, write(&lines))]
+    Ok(vec![Artifact::file(PATH, write(&lines))])
 }

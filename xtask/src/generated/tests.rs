@@ -4,16 +4,16 @@ use std::collections::BTreeSet;
 
 use vocabulary::model::{Exposure, Platform, Port, Protocol, ServiceId};
 
-use super::artifact::MARK;
 use super::tree::{File, Observed};
-use super::{Artifact, Difference, FAMILIES, State, compare, generate, ledger, observe, prepare};
+use super::{Difference, State, artifacts, compare, families, ledger, observe, prepare};
+use crate::artifacts::{Artifact, MARK};
 use crate::platform::platform;
 
 const POSTGRES: ServiceId = ServiceId("postgres");
 
 /// A tree in which this platform was generated.
 fn tree_of(platform: &Platform) -> Observed {
-    let artifacts = generate(platform, &[]);
+    let artifacts = artifacts(platform, &[]).unwrap();
     let listed = ledger::artifact(&artifacts, &ledger::Ledger::new());
     let ledger = ledger::parse(&listed.contents);
     let files = artifacts.into_iter().chain([listed]);
@@ -38,7 +38,7 @@ fn a_changed_port_makes_every_file_that_tells_of_it_stale_at_once() {
     let mut after = platform();
     port_of_postgres(&mut after).number = 15432;
     assert_eq!(after.validate(), []);
-    let wanted = generate(&after, &[]);
+    let wanted = artifacts(&after, &[]).unwrap();
     let differences = compare(&wanted, &tree_of(&before), true);
     assert_eq!(
         stale(&differences),
@@ -58,7 +58,7 @@ fn a_changed_port_makes_every_file_that_tells_of_it_stale_at_once() {
 
     let folder = tempfile::tempdir().unwrap();
     let bring_to = |platform: &Platform| {
-        let artifacts = generate(platform, &[]);
+        let artifacts = artifacts(platform, &[]).unwrap();
         let observed = observe(folder.path(), &artifacts).unwrap();
         let differences = compare(&artifacts, &observed, true);
         let (changed, problems) =
@@ -67,7 +67,7 @@ fn a_changed_port_makes_every_file_that_tells_of_it_stale_at_once() {
         assert_eq!(changed.len(), differences.len());
         differences.len()
     };
-    assert_eq!(bring_to(&before), generate(&before, &[]).len() + 1);
+    assert_eq!(bring_to(&before), artifacts(&before, &[]).unwrap().len() + 1);
     assert_eq!(bring_to(&after), differences.len());
     assert_eq!(compare(&wanted, &observe(folder.path(), &wanted).unwrap(), true), []);
 }
@@ -134,7 +134,7 @@ fn each_fact_reaches_the_files_that_tell_of_it() {
     for (what, change, told) in changes {
         let mut changed = platform();
         change(&mut changed);
-        let differences = compare(&generate(&changed, &[]), &tree, true);
+        let differences = compare(&artifacts(&changed, &[]).unwrap(), &tree, true);
         let differences: Vec<_> =
             differences.into_iter().filter(|difference| difference.path != ledger::PATH).collect();
         let told_in_examples = |path: &&str| !path.starts_with("ops/secrets/");
@@ -147,27 +147,27 @@ fn each_fact_reaches_the_files_that_tell_of_it() {
 fn a_removed_service_leaves_an_orphan_and_a_new_secret_a_missing_file() {
     let tree = tree_of(&platform());
     let mut fewer = platform();
-    fewer.services.retain(|service| service.id != POSTGRES);
-    let differences = compare(&generate(&fewer, &[]), &tree, true);
+    fewer.services.retain(|service| service.id.0 != "grafana");
+    let differences = compare(&artifacts(&fewer, &[]).unwrap(), &tree, true);
     let orphans: Vec<_> =
         differences.iter().filter(|difference| difference.is_orphan()).map(|orphan| &orphan.path).collect();
-    assert_eq!(orphans, ["ops/secrets/postgres.env.example"]);
-    let back = compare(&generate(&platform(), &[]), &tree_of(&fewer), true);
+    assert_eq!(orphans, ["ops/secrets/grafana.env.example"]);
+    let back = compare(&artifacts(&platform(), &[]).unwrap(), &tree_of(&fewer), true);
     let missing: Vec<_> = back
         .iter()
         .filter(|difference| difference.state == State::Missing)
         .map(|difference| &difference.path)
         .collect();
-    assert_eq!(missing, ["ops/secrets/postgres.env.example"]);
+    assert_eq!(missing, ["ops/secrets/grafana.env.example"]);
 }
 
 #[test]
 fn families_have_names_of_their_own_and_share_no_file() {
     let mut names = BTreeSet::new();
     let mut paths = BTreeSet::new();
-    for family in FAMILIES {
+    for family in families() {
         assert!(names.insert(family.name), "{} is taken twice", family.name);
-        for artifact in (family.generate)(&platform()) {
+        for artifact in (family.make)(&platform()).unwrap() {
             assert!(paths.insert(artifact.path.clone()), "{} has two makers", artifact.path);
             let hidden = artifact.path.starts_with(['/', '.']);
             let expected = [".git", ".dockerignore"].iter().any(|start| artifact.path.starts_with(start));
@@ -182,7 +182,7 @@ fn families_have_names_of_their_own_and_share_no_file() {
 
 #[test]
 fn every_generated_file_is_marked_for_git() {
-    let artifacts = generate(&platform(), &[]);
+    let artifacts = artifacts(&platform(), &[]).unwrap();
     let attributes = &artifacts.iter().find(|artifact| artifact.path == ".gitattributes").unwrap().contents;
     for artifact in &artifacts {
         assert!(
@@ -201,7 +201,7 @@ fn this_platform_is_valid() {
 #[test]
 fn a_platform_without_mcp_servers_checks_its_routing_all_the_same() {
     let flow = |platform: &Platform| -> Vec<serde_json::Value> {
-        let made = generate(platform, &[]);
+        let made = artifacts(platform, &[]).unwrap();
         let flow = made.iter().find(|artifact| artifact.path == "flows/test-smoke.json").unwrap();
         serde_json::from_str(&flow.contents).unwrap()
     };
@@ -209,6 +209,7 @@ fn a_platform_without_mcp_servers_checks_its_routing_all_the_same() {
         |flow: &[serde_json::Value], kind: &str| flow.iter().filter(|node| node["type"] == kind).count();
     let whole = flow(&platform());
     let mut without = platform();
+    without.tools = None;
     for service in &mut without.services {
         service.variables.retain(|variable| variable.name != "MCP_SERVERS");
     }

@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 use similar::TextDiff;
 
-use super::artifact::Artifact;
 use super::ledger::{self, Ledger};
 use super::tree::Observed;
+use crate::artifacts::Artifact;
 use foundation::digest::sha256;
 
 /// After that a diff may be longer than it need be: the shortest of two large files takes minutes.

@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
-use super::artifact::{Artifact, MARK};
 use super::compare::Difference;
 use super::ledger::{self, Ledger};
+use crate::artifacts::{Artifact, MARK};
 use foundation::files::{self, BESIDE, Error, Errors, NoIndex, Root, Staged};
 
 /// The files that this program has to do with: those that should be there, those that the ledger lists, those that git

@@ -1,0 +1,41 @@
+//! The parts that generators, engines and commands look for exist, and can do what is asked of them.
+
+use super::Report;
+use crate::model::{Lifetime, Platform, PortRef, SecretRef, ServiceId};
+
+pub(super) fn judge(platform: &Platform, report: &mut Report) {
+    let (workers, edge, database) = (&platform.workers, &platform.edge, &platform.database);
+    let of = |service: ServiceId, ports: &[PortRef], role: &str, report: &mut Report| {
+        for port in ports {
+            if port.service != service || platform.port(*port).is_none() {
+                report.add(role, format!("{port} is no port of {service}; name one that is"));
+            }
+        }
+    };
+    of(workers.service(), &[workers.flows, workers.operations, workers.editor], "workers", report);
+    of(edge.service(), &[edge.http, edge.https], "edge", report);
+    of(database.port.service, &[database.port], "database", report);
+    if let Some(tools) = platform.tools {
+        of(tools.service, &[tools], "tools", report);
+    }
+    read_by(platform, workers.service(), workers.operations_token, "workers", report);
+    read_by(platform, workers.service(), workers.api_key, "workers", report);
+    read_by(platform, workers.service(), database.password, "database", report);
+    read_by(platform, edge.service(), edge.certificate, "edge", report);
+    let migrations = platform.service(database.migrations).map(|service| &service.lifetime);
+    if migrations != Some(&Lifetime::OneShot) {
+        report
+            .add("database", format!("{} is no one-shot service that could migrate it", database.migrations));
+    }
+    if platform.release.architectures.is_empty() {
+        report.add("release", "it is for no architecture; name at least one");
+    }
+}
+
+fn read_by(platform: &Platform, service: ServiceId, secret: SecretRef, role: &str, report: &mut Report) {
+    let known = platform.service(service);
+    let reads = |service: &crate::model::Service| service.secrets.iter().any(|used| used.secret == secret);
+    if known.is_some_and(|service| !reads(service)) {
+        report.add(role, format!("{service} does not read the secret {secret}; add the use"));
+    }
+}

@@ -39,6 +39,7 @@ pub struct Place {
     pub subject: String,
 }
 
+/// Whether it refuses what was judged. A warning refuses nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Level {

@@ -37,7 +37,7 @@ use runner::plan::register::Registered;
 pub fn run(context: &Context, words: &str, command: Command) -> Result<()> {
     if let Some(name) = called::for_checkouts(words).filter(|_| context.is_bundle()) {
         return Err(refused(format!(
-            "{}: this is an unpacked release; {name} works on the sources: run `cargo xtask {name}` in a checkout",
+            "{}: this is an unpacked release, and {name} needs the sources: run `cargo xtask {name}` in a checkout",
             context.root.display()
         )));
     }

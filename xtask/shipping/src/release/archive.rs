@@ -50,7 +50,7 @@ pub fn write(tree: &Tree, top: &str, mtime: u64, out: &mut dyn Write) -> Result<
             bail!("{}: {problem}; give it another name", escape::name(path));
         }
         if let Some(twin) = twins.insert(path::folded(path), path) {
-            bail!("{path}: some file systems take it for {twin}; give it another name");
+            bail!("{path}: some file systems cannot distinguish it from {twin}; give it another name");
         }
     }
     let mut entries: BTreeMap<String, Option<&Node>> = BTreeMap::new();
@@ -67,7 +67,7 @@ pub fn write(tree: &Tree, top: &str, mtime: u64, out: &mut dyn Write) -> Result<
             None => out.write_all(header(&path, Form::Folder, "", mtime)?.as_bytes())?,
             Some(Node::Link(to)) if leaves(&path, to) => {
                 bail!(
-                    "{path}: a symbolic link to {to:?}, which may lead out of the archive; nobody could verify it"
+                    "{path}: a symbolic link to {to:?}, which may lead out of the archive and cannot be verified"
                 )
             }
             Some(Node::Link(to)) => out.write_all(header(&path, Form::Link, to, mtime)?.as_bytes())?,
@@ -95,7 +95,7 @@ fn file(path: &str, executable: bool, contents: &Contents, mtime: u64, out: &mut
             let mut reader = BufReader::with_capacity(BUFFER.min(size as usize + 1), file.take(size));
             let copied = io::copy(&mut reader, out)?;
             if copied != size {
-                bail!("{} became shorter while it was packed: {copied} of {size} bytes", from.display());
+                bail!("{} was truncated while it was packed: {copied} of {size} bytes", from.display());
             }
             size
         }

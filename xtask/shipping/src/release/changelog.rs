@@ -223,7 +223,7 @@ fn plain(text: &str) -> String {
 pub fn released(text: &str, version: &Version, date: &str, notes: &Notes) -> Result<String, String> {
     let changelog = Changelog::read(text);
     if let Some(part) = changelog.release(version) {
-        return Err(format!("{FILE}:{}: {version} is there already", part.line));
+        return Err(format!("{FILE}:{}: {version} already exists", part.line));
     }
     let bracket = text.contains(&format!("## [{UNRELEASED}]"));
     let (unreleased, heading) = if bracket {
@@ -318,7 +318,7 @@ mod tests {
         assert_eq!(Notes::read(changelog.release(&version("1.2.0")).unwrap().notes), notes);
         assert_eq!(changelog.parts.len(), 4);
         let error = released(&text, &version("1.2.0"), "2026-11-25", &notes).unwrap_err();
-        assert!(error.starts_with("CHANGELOG.md:7: 1.2.0 is there"), "{error}");
+        assert!(error.starts_with("CHANGELOG.md:7: 1.2.0 already exists"), "{error}");
     }
 
     #[test]

@@ -24,13 +24,13 @@ pub struct Commit {
 /// Refused when there is no git repository, no commit, or something that is not committed.
 pub fn checked_out(root: &Path) -> Result<Commit> {
     let shown = git(root, &["log", "-1", "--no-show-signature", "--format=%H %ct", "HEAD"])
-        .map_err(|error| refused(format!("{error:#}; a release is made of a commit: commit first")))?;
+        .map_err(|error| refused(format!("{error:#}; a release is built from a commit: commit first")))?;
     let (id, time) = shown.trim().split_once(' ').context("git log shows no commit")?;
     let dirty = git(root, &["status", "--porcelain", "--untracked-files=normal"])?;
     if !dirty.trim().is_empty() {
         let files: Vec<_> = dirty.lines().take(10).collect();
         return Err(refused(format!(
-            "the working tree is not the commit {}: commit, stash or remove first\n  {}",
+            "the working tree differs from the commit {}: commit, stash or remove the changes first\n  {}",
             &id[..12.min(id.len())],
             files.join("\n  ")
         )));
@@ -41,7 +41,7 @@ pub fn checked_out(root: &Path) -> Result<Commit> {
         unseen.lines().filter(|line| line.starts_with(|first: char| first.is_ascii_lowercase())).collect();
     if let [first, ..] = unseen[..] {
         return Err(refused(format!(
-            "git does not look whether {} files are changed, such as {}: git update-index --no-assume-unchanged FILE",
+            "git ignores changes of {} files, such as {}: run git update-index --no-assume-unchanged FILE",
             unseen.len(),
             first.get(2..).unwrap_or_default()
         )));
@@ -56,7 +56,11 @@ pub fn checked_out(root: &Path) -> Result<Commit> {
 pub fn still(root: &Path, commit: &Commit) -> Result<()> {
     let now = checked_out(root)?;
     if now != *commit {
-        bail!("the commit {} was checked out when this began, now it is {}: run it again", commit.id, now.id);
+        bail!(
+            "the checked-out commit changed from {} to {} during this run: run the command again",
+            commit.id,
+            now.id
+        );
     }
     Ok(())
 }
@@ -96,7 +100,7 @@ pub fn files(root: &Path, commit: &str, paths: &[&str]) -> Result<Tree> {
         let (mode, kind, object) = (facts.next(), facts.next(), facts.next());
         match (mode, kind, object) {
             (Some(mode), Some("blob"), Some(object)) => wanted.push((path, mode, object)),
-            _ => bail!("{path}: neither a file nor a link in the commit: a release cannot hold it"),
+            _ => bail!("{path}: neither a file nor a link in the commit; a release cannot contain it"),
         }
     }
     let objects: Vec<&str> = wanted.iter().map(|(_, _, object)| *object).collect();

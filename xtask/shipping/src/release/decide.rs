@@ -73,7 +73,7 @@ pub fn decide(known: &Known<'_>, requested: &Requested) -> Result<Decision, Prob
             return Err(obstacle(
                 "version",
                 format!(
-                    "Cargo.toml declares {declared}, but {least} is the least that comes after {last} ({why})"
+                    "Cargo.toml declares {declared}, but after {last} it must be at least {least} ({why})"
                 ),
                 format!("cargo xtask release prepare --version {least}, or insist with --version {declared}"),
             ));
@@ -90,11 +90,11 @@ pub fn decide(known: &Known<'_>, requested: &Requested) -> Result<Decision, Prob
         None => Err(obstacle(
             "version",
             format!(
-                "nothing tells the version after {last}: of {} commits since, none in the form of Conventional Commits \
-                 (`feat: ..`, `fix: ..`) asks for one",
+                "cannot determine the version after {last}: none of the {} commits since then asks for one in the form \
+                 of Conventional Commits (`feat: ..`, `fix: ..`)",
                 known.commits
             ),
-            "say how far it is with --bump major, minor or patch",
+            "choose with --bump major, minor or patch",
         )),
     }
 }
@@ -179,10 +179,13 @@ mod tests {
     fn nothing_is_guessed() {
         let none = Requested::default();
         let error = decided(Some("1.1.0"), "1.1.0", None, &none).unwrap_err();
-        assert!(error.contains("of 3 commits since, none in the form"), "{error}");
+        assert!(error.contains("none of the 3 commits since then asks for one in the form"), "{error}");
         let error = decided(Some("1.1.0"), "1.1.1", Some(Bump::Minor), &none).unwrap_err();
-        assert!(error.contains("1.2.0 is the least that comes after 1.1.0 (a minor bump"), "{error}");
+        assert!(error.contains("after 1.1.0 it must be at least 1.2.0 (a minor bump"), "{error}");
         let error = decided(Some("1.1.1-rc.1 1.1.0"), "1.1.1-rc.2", Some(Bump::Minor), &none).unwrap_err();
-        assert!(error.contains("declares 1.1.1-rc.2, but 1.2.0 is the least"), "{error}");
+        assert!(
+            error.contains("declares 1.1.1-rc.2, but after 1.1.1-rc.1 it must be at least 1.2.0"),
+            "{error}"
+        );
     }
 }

@@ -43,9 +43,7 @@ pub fn written(text: &str, version: &Version) -> Result<String, String> {
     let written: String = lines.collect();
     match read(&written) {
         Ok(now) if now == *version => Ok(written),
-        _ => {
-            Err(format!("{FILE}: the version is written in a way that is not understood; change it by hand"))
-        }
+        _ => Err(format!("{FILE}: cannot find where the version is written; change it by hand")),
     }
 }
 

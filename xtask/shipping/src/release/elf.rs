@@ -27,7 +27,7 @@ fn told(header: &[u8], architecture: Architecture) -> Option<String> {
     let expected = format!("expected an ELF program for {}", architecture.name());
     let machine = match header.get(..HEADER) {
         Some(header) if header.starts_with(&BEGINS) => u16::from_le_bytes([header[18], header[19]]),
-        _ => return Some(format!("is no ELF file of 64 bits; {expected}")),
+        _ => return Some(format!("is not a 64-bit ELF file; {expected}")),
     };
     (machine != architecture.elf_machine()).then(|| format!("is for the ELF machine {machine}; {expected}"))
 }
@@ -45,7 +45,7 @@ mod tests {
         let told_of = problem(&program, other).unwrap().unwrap();
         assert!(told_of.contains(&format!("is for the ELF machine {}", own.elf_machine())), "{told_of}");
         for header in [&b""[..], &b"#!/bin/sh\necho hello, this is no ELF file\n"[..], &BEGINS[..]] {
-            assert!(told(header, own).unwrap().contains("is no ELF file"));
+            assert!(told(header, own).unwrap().contains("is not a 64-bit ELF file"));
         }
     }
 }

@@ -38,14 +38,16 @@ fn as_javascript_has_it(value: Value) -> Result<Value> {
             )
         }
         Value::Number(number) => {
-            let float = number.as_f64().context("a number that is none")?;
+            let float = number.as_f64().context("not a number")?;
             let exact = 9_007_199_254_740_992.0;
             if float.fract() == 0.0 && float.abs() < exact {
                 Value::from(float as i64)
             } else if number.is_f64() && float.abs() < exact && float.abs() >= 1e-6 {
                 Value::Number(number)
             } else {
-                bail!("the number {number}: write it as text, or smaller: JavaScript would change it");
+                bail!(
+                    "the number {number}: write it as text, or use a smaller one; JavaScript would change it"
+                );
             }
         }
         other => other,

@@ -131,7 +131,7 @@ impl<R: BufRead> StrictGzip<R> {
         reader.read_exact(&mut header)?;
         if !self.full || header != HEADER {
             return Err(io::Error::other(
-                "its gzip form is not ours: a name, a time or another header, or a part that is not full before the last",
+                "its gzip format is not ours: it has a name, a time or another header, or a short part before the last",
             ));
         }
         self.sum = Some(Crc::new());

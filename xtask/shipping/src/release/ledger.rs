@@ -39,7 +39,7 @@ pub fn collect(records: Vec<Record>, wanted: &[(Kind, &str)], commit: &str) -> L
         .map(|(kind, name)| LeftOut {
             kind: *kind,
             name: (*name).to_owned(),
-            why: "no record of a pass is here".to_owned(),
+            why: "there is no record of a pass".to_owned(),
         })
         .collect();
     let mut proven = Vec::new();
@@ -89,13 +89,13 @@ impl Ledger {
             if !record.holds_for(commit) {
                 let Record { kind, name, .. } = record;
                 problems.push(format!(
-                    "{FILE}: its record of the {} {name} proves nothing of this commit",
+                    "{FILE}: its record of the {} {name} proves nothing about this commit",
                     kind.word()
                 ));
             }
             let same = |earlier: &Record| (earlier.kind, &earlier.name) == (record.kind, &record.name);
             if self.records[..at].iter().any(same) {
-                problems.push(format!("{FILE}: the {} {} is there twice", record.kind.word(), record.name));
+                problems.push(format!("{FILE}: the {} {} is listed twice", record.kind.word(), record.name));
             }
         }
         problems
@@ -164,7 +164,7 @@ mod tests {
             "its schema is",
             "it is of the commit",
             "the gate tests proves nothing",
-            "the gate tests is there twice",
+            "the gate tests is listed twice",
         ] {
             assert!(problems.contains(part), "{part}: {problems}");
         }

@@ -8,7 +8,7 @@ use foundation::escape::is_visible;
 /// What is wrong with a relative path.
 pub fn problem(path: &str) -> Option<&'static str> {
     path.split('/').find_map(|part| match part {
-        "" | "." => Some("a path in another form than ours"),
+        "" | "." => Some("a path that is not in our normal form"),
         ".." => Some("a path that leaves the archive's folder"),
         part => name_problem(part),
     })
@@ -17,15 +17,15 @@ pub fn problem(path: &str) -> Option<&'static str> {
 /// What is wrong with one name of a path, or of what a link leads to.
 pub fn name_problem(name: &str) -> Option<&'static str> {
     if name.contains('\\') {
-        Some("a backslash, which other systems take for the end of a folder's name")
+        Some("a backslash, which other systems use to separate folders")
     } else if !name.chars().all(is_visible) {
-        Some("a character that does not show, or that changes how others do")
+        Some("an invisible character, or one that changes how others look")
     } else if !is_nfc(name) {
-        Some("letters that are composed otherwise than in Unicode's normal form C")
+        Some("letters that are not in Unicode's normal form C")
     } else if name.starts_with(['-', ' ']) {
-        Some("a name that begins with a dash or a blank, which programs take for an option or for nothing")
+        Some("a name that begins with a dash or a blank, which programs misread")
     } else if name.ends_with(['.', ' ']) {
-        Some("a name that ends with a full stop or a blank, which other systems leave out")
+        Some("a name that ends with a full stop or a blank, which other systems drop")
     } else {
         None
     }
@@ -63,10 +63,10 @@ mod tests {
             assert_eq!(problem(good), None, "{good}");
         }
         for (bad, part) in [
-            ("", "another form"),
-            ("a//b", "another form"),
-            ("./a", "another form"),
-            ("a/", "another form"),
+            ("", "not in our normal form"),
+            ("a//b", "not in our normal form"),
+            ("./a", "not in our normal form"),
+            ("a/", "not in our normal form"),
             ("a/../b", "leaves"),
             ("..", "leaves"),
             ("z\\..\\x", "backslash"),
@@ -77,16 +77,16 @@ mod tests {
             ("a ", "ends with"),
             ("a.", "ends with"),
             ("a./b", "ends with"),
-            ("a\nb", "does not show"),
-            ("a\u{1b}[31mb", "does not show"),
-            ("a\u{7f}", "does not show"),
-            ("a\u{202e}gpj.exe", "does not show"),
-            ("a\u{2067}b", "does not show"),
-            ("a\u{200f}b", "does not show"),
-            ("a\u{200b}b", "does not show"),
-            ("a\u{a0}b", "does not show"),
-            ("a\u{2028}b", "does not show"),
-            ("a\u{ad}b", "does not show"),
+            ("a\nb", "an invisible character"),
+            ("a\u{1b}[31mb", "an invisible character"),
+            ("a\u{7f}", "an invisible character"),
+            ("a\u{202e}gpj.exe", "an invisible character"),
+            ("a\u{2067}b", "an invisible character"),
+            ("a\u{200f}b", "an invisible character"),
+            ("a\u{200b}b", "an invisible character"),
+            ("a\u{a0}b", "an invisible character"),
+            ("a\u{2028}b", "an invisible character"),
+            ("a\u{ad}b", "an invisible character"),
             ("o\u{308}", "normal form C"),
             ("\u{212b}", "normal form C"),
         ] {

@@ -31,7 +31,7 @@ pub fn dirty(files: &[String]) -> Option<Problem> {
         obstacle(
             "tree",
             format!("{count} uncommitted: {}", some(files)),
-            "commit them, put them aside (git stash -u), or ignore them",
+            "commit, stash (git stash -u) or ignore them",
         )
     })
 }
@@ -70,12 +70,12 @@ pub fn branch(current: Option<&str>, wanted: &str, pushed: &Pushed) -> Option<Pr
         None if *pushed == Pushed::Yes => None,
         Some(current) => Some(obstacle(
             "branch",
-            format!("the branch is {current}, releases are made from {wanted}"),
-            format!("git switch {wanted}, or name another one with --branch"),
+            format!("the branch is {current}, but releases are made from {wanted}"),
+            format!("git switch {wanted}, or select another branch with --branch"),
         )),
         None => Some(obstacle(
             "branch",
-            format!("no branch is checked out, releases are made from {wanted}"),
+            format!("no branch is checked out, but releases are made from {wanted}"),
             format!("git switch {wanted}, or check out a commit that it contains"),
         )),
     }
@@ -98,8 +98,8 @@ pub fn pushed(pushed: &Pushed, remote: &str, branch: &str) -> Option<Problem> {
         Pushed::NoBranch => Some(obstacle("pushed", format!("{remote} has no branch {branch}"), push)),
         Pushed::Unknown(why) => Some(obstacle(
             "pushed",
-            format!("{remote} does not answer, so nobody knows what it has: {why}"),
-            "see that the network and the credentials work, then ask again",
+            format!("{remote} does not answer: {why}"),
+            "check the network and the credentials, then try again",
         )),
     }
 }
@@ -117,9 +117,10 @@ pub fn tag(version: &Version, commit: &str, here: Option<&str>, there: Option<&s
     }
     let what = found.iter().map(|(place, tag)| at(place, tag)).collect::<Vec<_>>().join(", ");
     let remedy = if found.iter().all(|(_, tag)| *tag == commit) {
-        "it is this commit: `cargo xtask release publish` goes on with it, or plan a later version".to_owned()
+        "it is at this commit: continue with `cargo xtask release publish`, or plan a later version"
+            .to_owned()
     } else if there.is_some_and(|there| there != commit) {
-        "a tag that others may have is never moved: release under a later version".to_owned()
+        "a tag that others may have is never moved: release a later version".to_owned()
     } else {
         format!("git tag --delete {name}, if it was a mistake")
     };
@@ -138,18 +139,18 @@ pub fn tag_kind(
         let remedy = remedy.replace("REMOTE", remote).replace("TAG", name);
         Some(obstacle("tag", format!("{name} {what}"), remedy))
     };
-    let again = "git tag --delete TAG, then run again: it makes the tag";
+    let again = "git tag --delete TAG, then run again: it creates the tag";
     match here {
         _ if there == Some(commit) => told(
-            "is a lightweight tag at the remote, a release has an annotated one",
-            "release under a later version; or, if nobody can have fetched it, git push --delete REMOTE TAG",
+            "is a lightweight tag at the remote; a release needs an annotated one",
+            "release a later version; or, if nobody can have fetched it, git push --delete REMOTE TAG",
         ),
         Some(here) if !here.annotated => {
-            told("is a lightweight tag here, a release has an annotated one", again)
+            told("is a lightweight tag here; a release needs an annotated one", again)
         }
         _ if !signed => None,
         here if there.is_some() && here.map(|here| here.id.as_str()) != there => told(
-            "is at the remote, and nobody here knows whether it is signed",
+            "is at the remote, but not here, so its signature cannot be checked",
             "git fetch --force REMOTE refs/tags/TAG:refs/tags/TAG, then run again",
         ),
         Some(here) if !here.signed && there.is_some() => told(
@@ -166,8 +167,8 @@ pub fn greater(version: &Version, last: Option<&Version>) -> Option<Problem> {
     let last = last.filter(|last| !is_greater(version, last))?;
     Some(obstacle(
         "version",
-        format!("{version} is not greater than {last}, the last release that this commit contains"),
-        "name a later one with --version, or let --bump make it",
+        format!("{version} is not higher than {last}, the last release before this commit"),
+        "choose a higher one with --version or --bump",
     ))
 }
 
@@ -178,7 +179,7 @@ pub fn unknown_releases(version: &Version, unknown: &[Version], remote: &str) ->
     (!later.is_empty()).then(|| {
         obstacle(
             "version",
-            format!("{remote} has {}, which is not here and not older than {version}", some(&later)),
+            format!("{remote} has {}, which is not fetched and not older than {version}", some(&later)),
             format!("git fetch --tags {remote}, then plan again"),
         )
     })
@@ -211,7 +212,7 @@ pub fn ci(ci: &Ci, commit: &str, check: &str) -> Option<Problem> {
         Ci::Red { conclusion } => Some(obstacle(
             "ci",
             format!("the check {check} of {commit} ended with {conclusion}"),
-            "mend what failed and commit, or run the failed jobs again",
+            "fix what failed and commit, or run the failed jobs again",
         )),
         Ci::Running { status } => Some(obstacle(
             "ci",
@@ -220,8 +221,8 @@ pub fn ci(ci: &Ci, commit: &str, check: &str) -> Option<Problem> {
         )),
         Ci::Unknown { why } => Some(obstacle(
             "ci",
-            format!("nobody knows whether CI passed on {commit}: {why}"),
-            "push the commit and let CI run; to ask, gh must be on PATH and GH_TOKEN set",
+            format!("cannot determine whether CI passed on {commit}: {why}"),
+            "push the commit and let CI run; gh must be on PATH and GH_TOKEN set",
         )),
     }
 }
@@ -233,7 +234,7 @@ pub fn generated(files: &[String]) -> Option<Problem> {
         obstacle(
             "generated",
             format!(
-                "{count} generated {} from what the platform says: {}",
+                "{count} generated {} from the platform's definition: {}",
                 if count == 1 { "file differs" } else { "files differ" },
                 some(files)
             ),

@@ -35,7 +35,9 @@ pub fn file(program: &Path) -> PathBuf {
 pub fn read(program: &Path) -> Result<Program> {
     let file = file(program);
     let refuse = |error: String| {
-        refused(format!("{error}; expected what `cargo xtask release operator` leaves beside the program"))
+        refused(format!(
+            "{error}; expected the file that `cargo xtask release operator` writes beside the program"
+        ))
     };
     let text = files::text(&file, files::TEXT).map_err(|error| refuse(error.to_string()))?;
     serde_json::from_str(&text).map_err(|error| refuse(format!("{}: {error}", file.display())))

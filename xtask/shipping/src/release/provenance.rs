@@ -152,14 +152,14 @@ impl Statement {
         for subject in &self.subject {
             let sum = subject.digest.get("sha256").cloned().unwrap_or_default();
             if subjects.insert(subject.name.clone(), sum).is_some() {
-                problems.push(format!("{FILE}: the subject {} is there twice", subject.name));
+                problems.push(format!("{FILE}: the subject {} is listed twice", subject.name));
             }
         }
         for (name, sum) in sums.iter().filter(|(name, _)| *name != FILE) {
             match subjects.remove(name) {
                 None => problems.push(format!("{FILE}: no subject is {name}")),
                 Some(stated) if stated != *sum => {
-                    problems.push(format!("{FILE}: states another digest of {name} than the sums"));
+                    problems.push(format!("{FILE}: its digest of {name} differs from the checksums"));
                 }
                 Some(_) => {}
             }
@@ -206,7 +206,9 @@ mod tests {
         other.remove("b");
         let commit = Release { commit: "d".repeat(40), ..release };
         let problems = good.problems(&commit, &other).join("\n");
-        for part in ["the commit is", "another digest of a", "no subject is c", "its subject b is not part"] {
+        for part in
+            ["the commit is", "its digest of a differs", "no subject is c", "its subject b is not part"]
+        {
             assert!(problems.contains(part), "{part}: {problems}");
         }
     }

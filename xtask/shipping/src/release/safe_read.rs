@@ -59,7 +59,7 @@ pub fn read(stream: impl Read, expected: &Expected, keep: &dyn Fn(&str) -> bool)
         kept: 0,
     };
     if let Err(error) = reader.all() {
-        reader.reading.problems.push(format!("the archive is damaged or cut short: {error}"));
+        reader.reading.problems.push(format!("the archive is damaged or truncated: {error}"));
     }
     reader.reading
 }
@@ -105,7 +105,7 @@ impl<R: Read> Reader<'_, R> {
         self.stream.read_exact(&mut block)?;
         let more = self.stream.read(&mut [0; 1])?;
         if block != [0; BLOCK] || more > 0 {
-            self.reading.problems.push("something follows the end of the archive".to_owned());
+            self.reading.problems.push("there are data after the end of the archive".to_owned());
         }
         Ok(())
     }
@@ -117,7 +117,7 @@ impl<R: Read> Reader<'_, R> {
         let size = told.entry_size()?;
         self.unpacked = self.unpacked.saturating_add(size);
         if self.unpacked > UNPACKED || self.folded.len() >= ENTRIES {
-            return Err(io::Error::other("it holds more than a release does"));
+            return Err(io::Error::other("it is larger than a release"));
         }
         let link = told
             .link_name_bytes()
@@ -158,7 +158,7 @@ impl<R: Read> Reader<'_, R> {
         let mut note = |what: String| self.reading.problems.push(format!("{shown}: {what}"));
         let Some(form) = form else {
             note(format!(
-                "a special entry (type {:?}); only files, folders and symbolic links belong here",
+                "a special entry (type {:?}); only files, folders and symbolic links are allowed",
                 told.entry_type()
             ));
             return false;
@@ -177,14 +177,14 @@ impl<R: Read> Reader<'_, R> {
         if self.reading.entries.contains_key(below) || (self.last == path && !path.is_empty()) {
             note("is there twice".to_owned());
         } else if path < self.last.as_str() {
-            note(format!("comes after {}: not in our order", self.last));
+            note(format!("comes after {}: the entries are not sorted", self.last));
         } else if let Some(twin) = self.folded.insert(path::folded(path), path.to_owned()) {
-            note(format!("some file systems take it for {twin}"));
+            note(format!("some file systems cannot distinguish it from {twin}"));
         }
         if let Some((folder, _)) = below.rsplit_once('/')
             && self.reading.entries.get(folder) != Some(&Found::Folder)
         {
-            note(format!("lies below {folder}, which is no folder of the archive"));
+            note(format!("is below {folder}, which is not a folder of the archive"));
         }
         if self.reading.problems.len() > before {
             return false;
@@ -222,7 +222,7 @@ impl<R: Read> Reader<'_, R> {
             let rest = &mut buffer[..BLOCK - over];
             self.stream.read_exact(rest)?;
             if rest.iter().any(|byte| *byte != 0) {
-                return Err(io::Error::other("something hides between two entries"));
+                return Err(io::Error::other("there are data between two entries"));
             }
         }
         Ok((hash.finish(), kept))
@@ -303,7 +303,7 @@ mod tests {
             assert!(!read_all(&bytes[..cut]).problems.is_empty(), "cut to {cut}");
         }
         bytes.push(0);
-        assert!(read_all(&bytes).problems[0].contains("follows the end"));
+        assert!(read_all(&bytes).problems[0].contains("after the end"));
     }
 
     #[test]
@@ -327,31 +327,31 @@ mod tests {
             (vec![file("/etc/passwd")], "an absolute path"),
             (vec![file("other/f")], "not below top/"),
             (vec![file("topf")], "not below top/"),
-            (vec![file("top/./f")], "another form"),
-            (vec![file("top//f")], "another form"),
-            (vec![file("top/a\nb")], "does not show"),
-            (vec![file("top/a\u{1b}[31m")], r"top/a\u{1b}[31m: a character that does not show"),
-            (vec![file("top/a\u{202e}b")], "does not show"),
+            (vec![file("top/./f")], "not in our normal form"),
+            (vec![file("top//f")], "not in our normal form"),
+            (vec![file("top/a\nb")], "an invisible character"),
+            (vec![file("top/a\u{1b}[31m")], r"top/a\u{1b}[31m: an invisible character"),
+            (vec![file("top/a\u{202e}b")], "an invisible character"),
             (vec![file("top/-rf")], "begins with a dash"),
             (vec![file("top/a ")], "ends with a full stop or a blank"),
             (vec![file("top/a.")], "ends with a full stop or a blank"),
             (vec![file("top/z\\..\\x")], "a backslash"),
             (vec![file("top/o\u{308}")], "normal form C"),
-            (vec![file("top/A"), file("top/a")], "some file systems take it for top/A"),
-            (vec![folder("top/A"), folder("top/a")], "some file systems take it for top/A"),
-            (vec![file("top/STRASSE"), file("top/stra\u{df}e")], "take it for top/STRASSE"),
-            (vec![file("top/\u{3c2}"), file("top/\u{3c3}")], "some file systems take it for"),
+            (vec![file("top/A"), file("top/a")], "some file systems cannot distinguish it from top/A"),
+            (vec![folder("top/A"), folder("top/a")], "some file systems cannot distinguish it from top/A"),
+            (vec![file("top/STRASSE"), file("top/stra\u{df}e")], "distinguish it from top/STRASSE"),
+            (vec![file("top/\u{3c2}"), file("top/\u{3c3}")], "some file systems cannot distinguish it from"),
             (vec![link("top/l", "a\\..\\..\\b")], "leaves the archive's folder"),
             (vec![file("top/f"), file("top/f")], "is there twice"),
-            (vec![file("top/g"), file("top/f")], "not in our order"),
-            (vec![file("top/a/f")], "lies below a, which is no folder"),
+            (vec![file("top/g"), file("top/f")], "the entries are not sorted"),
+            (vec![file("top/a/f")], "is below a, which is not a folder"),
             (vec![link("top/l", "/etc/passwd")], "leaves the archive's folder"),
             (vec![link("top/l", "..")], "leaves the archive's folder"),
             (vec![link("top/l", "../../x")], "leaves the archive's folder"),
             (vec![link("top/l", "a/../../top/x")], "leaves the archive's folder"),
             // Through another link, which leads up.
             (vec![link("top/l", "a/b/up/../outside")], "leaves the archive's folder"),
-            (vec![link("top/l", "."), file("top/l/f")], "lies below l, which is no folder"),
+            (vec![link("top/l", "."), file("top/l/f")], "is below l, which is not a folder"),
             (vec![special(EntryType::Link)], "a special entry"),
             (vec![special(EntryType::Char)], "a special entry"),
             (vec![special(EntryType::Block)], "a special entry"),

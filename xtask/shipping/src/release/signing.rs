@@ -57,10 +57,10 @@ pub fn secret_key(file: &Path, password: Option<&Path>) -> Result<SecretKey> {
     };
     key.map_err(|error| {
         let what = if password.is_some() {
-            "does the password fit?"
+            "is the password right?"
         } else {
-            "a key with a password needs --password-file; one without, made by `minisign -G -W` of version 0.11, lacks its checksum: \
-             `release key` makes one"
+            "a key with a password needs --password-file; a key without one, made by `minisign -G -W` of version 0.11, \
+             lacks its checksum: make one with `release key`"
         };
         refused(format!("{}: {error}; {what}", file.display()))
     })
@@ -78,8 +78,8 @@ fn own(path: &Path) -> Result<String> {
     let facts = file.metadata().with_context(place)?;
     if facts.mode() & 0o077 != 0 {
         return Err(refused(format!(
-            "{0}: others can read or write it (mode {1:04o}): whoever signs with it could be anyone; run chmod 600 {0} and think \
-             about a new key",
+            "{0}: others can read or write it (mode {1:04o}), so they could sign with it; run chmod 600 {0} and \
+             consider a new key",
             place(),
             facts.mode() & 0o7777
         )));
@@ -197,7 +197,7 @@ mod tests {
         let wrong = own("wrong", "sesame\n");
         let keys = new_keys(Some(&password)).unwrap();
         let error = secret_key(&own("key", &keys.secret), Some(&wrong)).unwrap_err().to_string();
-        assert!(error.contains("does the password fit?"), "{error}");
+        assert!(error.contains("is the password right?"), "{error}");
     }
 
     #[test]

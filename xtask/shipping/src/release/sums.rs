@@ -22,7 +22,7 @@ pub fn parse(text: &str) -> Result<Sums, Vec<String>> {
     let mut problems = Vec::new();
     if text.is_empty() || !text.ends_with('\n') {
         problems
-            .push(format!("{FILE}: expected at least one line, and a line end at its end; it is cut short"));
+            .push(format!("{FILE} is truncated: expected at least one line, and a line end after the last"));
     }
     for (index, line) in text.lines().enumerate() {
         let place = format!("{FILE}:{}", index + 1);
@@ -77,8 +77,8 @@ mod tests {
     #[test]
     fn nothing_else_is_read() {
         for (text, part) in [
-            (String::new(), "cut short"),
-            (format!("{A}  a"), "cut short"),
+            (String::new(), "truncated"),
+            (format!("{A}  a"), "truncated"),
             (format!("{A} *a\n"), "SHA256SUMS:1: expected 64"),
             (format!("{}  a\n", A.to_uppercase()), "SHA256SUMS:1: expected 64"),
             (format!("{A}  a\n{A}  a\n"), "SHA256SUMS:2: a is listed twice"),

@@ -46,7 +46,7 @@ pub fn of_tag(tag: &str) -> Option<Version> {
 /// What is wrong with it, in words.
 pub fn read(text: &str) -> Result<Version, String> {
     let version = Version::parse(text).map_err(|error| {
-        format!("`{text}` is no version ({error}); expected three numbers such as 1.2.0, or 1.2.0-rc.1")
+        format!("`{text}` is not a version ({error}); expected three numbers such as 1.2.0, or 1.2.0-rc.1")
     })?;
     if !version.build.is_empty() {
         return Err(format!("`{text}` has build metadata after `+`; leave it out"));
@@ -119,7 +119,7 @@ mod tests {
     #[test]
     fn a_wrong_version_is_told_in_words() {
         assert!(read("1.2").unwrap_err().contains("expected three numbers"));
-        assert!(read("v1.2.0").unwrap_err().contains("`v1.2.0` is no version"));
+        assert!(read("v1.2.0").unwrap_err().contains("`v1.2.0` is not a version"));
         assert!(read("1.2.0+7").unwrap_err().contains("leave it out"));
     }
 }

@@ -56,5 +56,5 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
 }
 
 fn there(path: &Path) -> anyhow::Error {
-    refused(format!("{}: is there already; a key is never replaced", path.display()))
+    refused(format!("{} already exists; a key is never replaced", path.display()))
 }

@@ -93,7 +93,7 @@ fn of_release(context: &Context, options: &Options, version: &Version) -> Result
         let known: Vec<_> = tags.iter().map(|tag| tag.version.to_string()).collect();
         let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
         refused(format!(
-            "no release {version}: {} has no part for it and there is no tag {}; tagged are {known}",
+            "no release {version}: {} has no section for it and there is no tag {}; tagged are {known}",
             changelog::FILE,
             version::tag(version)
         ))

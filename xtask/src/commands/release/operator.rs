@@ -75,7 +75,7 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
                 needs: vec![BUILD.into()],
                 ..Step::new(
                     PLACE,
-                    format!("put it into {}", ReleasePolicy::OPERATORS),
+                    format!("move it to {}", ReleasePolicy::OPERATORS),
                     Action::Native(Operator::Place { file: file.clone() }),
                 )
             },

@@ -50,7 +50,7 @@ const INHERITED: [&str; 21] = [
 /// Refused where no release is for such machines.
 pub fn own_architecture() -> Result<Architecture> {
     Architecture::named(ARCH)
-        .ok_or_else(|| refused(format!("no release is made on {ARCH}; expected x86_64 or aarch64")))
+        .ok_or_else(|| refused(format!("releases are not built on {ARCH}; expected x86_64 or aarch64")))
 }
 
 /// What it is built with here: versions by program.
@@ -93,11 +93,11 @@ pub fn step<N>(id: &str, root: &Path, architecture: Architecture, time: u64) -> 
         journaled: Journaled::No,
         time_limit_ms: LIMIT_MS,
         remedy: Some(format!(
-            "a static program needs the C library's archive (libc6-dev) and the target: rustup target add {target}"
+            "a static program needs the C library's archive (libc6-dev) and the Rust target: rustup target add {target}"
         )),
         ..Step::new(
             StepId::from(id),
-            format!("build the operator's program for {target}"),
+            format!("build flowship for {target}"),
             Action::Exec(build(root, target, time)?),
         )
     })

@@ -102,8 +102,8 @@ fn make(context: &Context, options: &Options) -> Result<Plan> {
     if survey.notes.is_empty() {
         problems.push(obstacle(
             "changelog",
-            format!("{} has nothing under Unreleased, and no commit adds anything", changelog::FILE),
-            "write down there what users get",
+            format!("{} has nothing under Unreleased, and no commit adds a note", changelog::FILE),
+            "describe there what changes for users",
         ));
     }
     problems.extend(problems::generated(&stale(context)?));
@@ -136,12 +136,12 @@ fn unprepared(survey: &Survey, version: &semver::Version) -> Option<Problem> {
         missing.push(format!("Cargo.toml declares {}", survey.declared));
     }
     if !survey.entered {
-        missing.push(format!("{} has no part for it", changelog::FILE));
+        missing.push(format!("{} has no section for it", changelog::FILE));
     }
     (!missing.is_empty()).then(|| {
         obstacle(
             "prepared",
-            format!("{version} is not entered: {}", missing.join(", ")),
+            format!("{version} is not prepared: {}", missing.join(", ")),
             format!("cargo xtask release prepare --version {version}, then commit and push"),
         )
     })
@@ -176,7 +176,7 @@ fn text(plan: &Plan) -> String {
     let version = plan.version.as_ref().map_or("<version>".to_owned(), ToString::to_string);
     match &plan.why {
         Some(why) => text.push_str(&format!("Flowship {version}: {why}\n\n")),
-        None => text.push_str("Flowship, the next release: its version is not known yet\n\n"),
+        None => text.push_str("The next release of Flowship: its version is not known yet\n\n"),
     }
     let mut row = |label: &str, value: &str| text.push_str(&format!("  {label:<10} {value}\n"));
     row("commit", &format!("{} {}", short(&plan.commit), plan.subject));
@@ -203,18 +203,18 @@ fn text(plan: &Plan) -> String {
         }
     };
     list("`cargo xtask release package` builds", &plan.builds);
-    list("and of what other machines have built (--operators)", &plan.builds_of_others);
+    list("and the programs that other machines have built (--operators)", &plan.builds_of_others);
     if let Some(tag) = &plan.tag {
         list("`cargo xtask release publish` tags", &[format!("{tag} at {}, annotated", short(&plan.commit))]);
     }
     list(
-        "and makes public, in a GitHub release that is a draft until all is there,",
-        &["these files, and the images where they were packaged (--images all)".to_owned()],
+        "and publishes, in a GitHub release that is a draft until it is complete,",
+        &["these files, and the images if they were packaged (--images all)".to_owned()],
     );
     match plan.problems.len() {
-        0 => text.push_str("\nNothing stands in the way.\n"),
-        1 => text.push_str("\n1 thing stands in the way\n\n"),
-        count => text.push_str(&format!("\n{count} things stand in the way\n\n")),
+        0 => text.push_str("\nNo problems.\n"),
+        1 => text.push_str("\n1 problem\n\n"),
+        count => text.push_str(&format!("\n{count} problems\n\n")),
     }
     for problem in &plan.problems {
         text.push_str(&format!(

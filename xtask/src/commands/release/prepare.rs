@@ -45,7 +45,7 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
     }
     if survey.notes.is_empty() {
         eprintln!(
-            "error: {}: nothing under Unreleased, and no commit adds anything; write down there what users get",
+            "error: {}: nothing under Unreleased, and no commit adds anything; describe there what changes for users",
             changelog::FILE
         );
         return Err(Reported.into());
@@ -59,7 +59,9 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
     if context.json {
         stdout::json(&report)?;
     } else if report.steps.iter().all(|step| step.status.is_good()) {
-        eprintln!("{version} is entered; now: git commit --all --message 'Release {version}', then push");
+        eprintln!(
+            "{version} is prepared; now run: git commit --all --message 'Release {version}', then push"
+        );
     }
     report.into_result()
 }
@@ -78,7 +80,7 @@ fn plan(context: &Context, survey: &Survey, version: &semver::Version) -> Result
             needs: vec!["version".into()],
             ..Step::new(
                 "lock",
-                "let Cargo.lock follow",
+                "update Cargo.lock",
                 Action::Exec(Exec {
                     program: "cargo".into(),
                     args: ["update", "--workspace", "--offline"].map(Into::into).into(),

@@ -28,7 +28,7 @@ impl RemoteState {
         let remote = match GitHub::open(&context.root, &place.remote, interrupt) {
             Ok(remote) => remote,
             Err(error) => {
-                let ci = Ci::Unknown { why: "there is no remote to ask".to_owned() };
+                let ci = Ci::Unknown { why: "there is no remote".to_owned() };
                 return Ok(Self { ci, ..Self::unknown(&format!("{error:#}")) });
             }
         };
@@ -105,7 +105,7 @@ fn judge(checks: &[Check], required: &str) -> Ci {
     }
     match (runs.is_empty(), checks.len()) {
         (false, _) => Ci::Green,
-        (true, 0) => Ci::Unknown { why: "no check ran on it".to_owned() },
+        (true, 0) => Ci::Unknown { why: "no checks ran on it".to_owned() },
         (true, count) => {
             Ci::Unknown { why: format!("the check {required} did not run on it; {count} others did") }
         }

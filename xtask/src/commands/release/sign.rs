@@ -40,7 +40,7 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
     let folder = options.folder.clone().unwrap_or_else(|| context.path(FOLDER));
     if !folder.is_dir() {
         return Err(refused(format!(
-            "{}: no such folder; expected the files of a release, as `cargo xtask release package` makes them",
+            "{}: no such folder; expected the files of a release, as `cargo xtask release package` writes them",
             folder.display()
         )));
     }
@@ -51,7 +51,7 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
     if let Some(signature) = signing::read(&folder)?
         && signing::verify(&public, &text, &signature).is_ok()
     {
-        eprintln!("{} is signed with this key already", folder.display());
+        eprintln!("{} is already signed with this key", folder.display());
         return Ok(());
     }
     let verdict = judge::release(&folder, None, &Trust { key: None, installed: None }, &utc)?;
@@ -61,7 +61,7 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
     };
     // What was judged, and not what may lie there by now.
     if files::read(&sums, files::TEXT)?.bytes != text {
-        return Err(refused(format!("{} changed while it was judged: sign it again", sums.display())));
+        return Err(refused(format!("{} changed while it was verified: sign it again", sums.display())));
     }
     let comment = signing::comment(&manifest.release.version, &manifest.release.commit);
     let signature = signing::sign(&key, &text, &comment)?;

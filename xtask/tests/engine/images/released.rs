@@ -120,8 +120,8 @@ fn a_released_image_has_the_contents_that_its_commit_builds_or_the_other_file_is
     let (code, told) = checkout.rebuild();
     assert_eq!(code, Some(1), "{told}");
     for part in [
-        format!("✗ rebuild: {}: other contents", image("node-red")),
-        format!("✗ rebuild: {}: other contents", image("migrate")),
+        format!("✗ rebuild: {}: the contents differ", image("node-red")),
+        format!("✗ rebuild: {}: the contents differ", image("migrate")),
         "    app/main.js: contents differ\n".to_owned(),
         "    app/migrate.js: contents differ\n".to_owned(),
         "✓ rebuild: the same bytes, images aside".to_owned(),

@@ -181,8 +181,8 @@ fn names_that_would_deceive_are_neither_packed_nor_shown() {
         repository.commit("Remove it");
     };
     refused("-rf", "docs/-rf: a name that begins with a dash");
-    refused("Guide.md", "docs/guide.md: some file systems take it for docs/Guide.md");
-    refused("a\u{1b}[31m", r"docs/a\u{1b}[31m: a character that does not show");
+    refused("Guide.md", "docs/guide.md: some file systems cannot distinguish it from docs/Guide.md");
+    refused("a\u{1b}[31m", r"docs/a\u{1b}[31m: an invisible character");
 
     let made = Made::of(&Repository::new().packaged(&Key::new()));
     made.write("x\u{1b}[31m\n✓ all", "");

@@ -234,7 +234,8 @@ fn images_are_built_again_under_other_names_that_are_taken_away() {
         &format!(
             "✓ rebuild: {ARCHIVE}: the same contents, as archive the same bytes too, ON STAND-INS for node:24\n"
         ),
-        "of images the contents were compared, not the bytes that the engine keeps; not counted: the times of files,",
+        "images were compared by their contents, not by the bytes that the engine stores; not compared: the times of \
+         files,",
     ] {
         assert!(text(&output).contains(part), "{part}: {}", text(&output));
     }
@@ -253,7 +254,7 @@ fn an_image_with_other_contents_is_named_and_everything_else_is_still_compared()
     fs::write(engine.repository.folder.path().join("again.tar"), saved("ho").0).unwrap();
     let output = engine.rebuild();
     assert_eq!(output.status.code(), Some(1), "{}", text(&output));
-    let told = format!("✗ rebuild: {ARCHIVE}: other contents, ON STAND-INS for node:24");
+    let told = format!("✗ rebuild: {ARCHIVE}: the contents differ, ON STAND-INS for node:24");
     for part in [&*told, "\n    app: contents differ\n", "✓ rebuild: the same bytes, images aside\n"] {
         assert!(text(&output).contains(part), "{part}: {}", text(&output));
     }
@@ -275,7 +276,11 @@ fn a_rebuild_that_fails_leaves_no_name_and_one_that_cannot_begin_says_why() {
     fs::write(&docker, silent).unwrap();
     let output = engine.rebuild();
     assert_eq!(output.status.code(), Some(1), "{}", text(&output));
-    assert!(text(&output).contains("images, which only an engine can build again: no"), "{}", text(&output));
+    assert!(
+        text(&output).contains("images, and only an engine can build them again: no"),
+        "{}",
+        text(&output)
+    );
     fs::write(&docker, script).unwrap();
 
     fs::remove_file(engine.repository.path(".flowship/images/stand-ins.json")).unwrap();

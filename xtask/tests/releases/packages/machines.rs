@@ -47,7 +47,7 @@ fn packaged(key: &Key) -> Repository {
     let arguments = ["--key", key.secret.to_str().unwrap(), "--operators", folder.to_str().unwrap()];
     let output = repository.package(&arguments).output().unwrap();
     assert!(output.status.success(), "{}", text(&output));
-    assert!(!text(&output).contains("without the operator's program"), "{}", text(&output));
+    assert!(!text(&output).contains("is missing: build it there"), "{}", text(&output));
     assert!(
         text(&output).contains("NO EVIDENCE: no gate has passed on this commit here"),
         "{}",
@@ -88,11 +88,7 @@ fn a_program_for_another_machine_takes_the_place_of_the_bundles() {
     // The same release without it is another one.
     let without = repository.cloned("r");
     let output = without.package(&["--unsigned"]).output().unwrap();
-    assert!(
-        text(&output).contains(&format!("without the operator's program for {OTHER}")),
-        "{}",
-        text(&output)
-    );
+    assert!(text(&output).contains(&format!("the program for {OTHER} is missing")), "{}", text(&output));
     assert!(!files(&without.made()).iter().any(|(name, _)| *name == archive_of(OTHER)));
 }
 
@@ -107,7 +103,7 @@ fn what_is_no_program_for_such_a_machine_is_refused() {
         assert!(text(&output).contains(part), "{part}: {}", text(&output));
         assert!(!repository.made().exists());
     };
-    refused(&[], "holds no program for another machine than this; expected flowship-x86_64");
+    refused(&[], "contains no program for another kind of machine; expected flowship-x86_64");
     refused(&[(OTHER, 62)], &format!("flowship-{OTHER}: is for the ELF machine 62"));
     let folder = programs(&repository, &[(OTHER, 183)]);
     let arguments = ["--unsigned", "--operators", folder.to_str().unwrap()];
@@ -117,12 +113,12 @@ fn what_is_no_program_for_such_a_machine_is_refused() {
         assert!(text(&output).contains(part), "{part}: {}", text(&output));
     };
     fs::write(folder.join(format!("flowship-{OTHER}")), [program(183), vec![0]].concat()).unwrap();
-    now("was built as SHA-256");
+    now("was built with SHA-256");
     programs(&repository, &[(OTHER, 183)]);
     repository.commit("Go on");
-    now("was built as commit");
+    now("was built with commit");
     fs::remove_file(folder.join(format!("flowship-{OTHER}.json"))).unwrap();
-    now("expected what `cargo xtask release operator` leaves beside the program");
+    now("expected the file that `cargo xtask release operator` writes beside the program");
 }
 
 #[test]
@@ -133,13 +129,13 @@ fn an_archive_with_anything_but_the_program_is_refused_even_when_signed() {
     let made = Made::of(&repository);
     made.write(&archive_of(OTHER), bundle);
     made.seal(&key);
-    made.refused(&repository, &key, "expected the program flowship and nothing else");
+    made.refused(&repository, &key, "expected only the program flowship");
 
     let made = Made::of(&repository);
     let bytes = made.read(&archive_of(OTHER));
     made.write(&archive_of(OTHER), &bytes[..bytes.len() / 2]);
     made.seal(&key);
-    made.refused(&repository, &key, "damaged or cut short");
+    made.refused(&repository, &key, "damaged or truncated");
 
     let made = Made::of(&repository);
     made.edit("manifest.json", |manifest| {
@@ -147,7 +143,7 @@ fn an_archive_with_anything_but_the_program_is_refused_even_when_signed() {
     });
     made.put_tar(&with_operator_sum(&made.tar(), &"0".repeat(64)));
     made.seal(&key);
-    made.refused(&repository, &key, "another program than release.json tells of");
+    made.refused(&repository, &key, "another program than release.json lists");
 
     let made = Made::of(&repository);
     rename(&made, &archive_of(OTHER), &archive_of(OWN));
@@ -181,7 +177,7 @@ fn on_the_other_machine_its_own_program_is_built_again() {
     assert!(text(&output).contains(&told), "{}", text(&output));
     let output = rebuild(&program(62));
     assert_eq!(output.status.code(), Some(1), "{}", text(&output));
-    assert!(text(&output).contains("another program; they differ from byte 18"), "{}", text(&output));
+    assert!(text(&output).contains("the program differs from byte 18"), "{}", text(&output));
 }
 
 /// Gives a file of a release another name, everywhere.

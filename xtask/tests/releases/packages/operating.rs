@@ -155,7 +155,7 @@ fn a_program_from_the_bundle_serves_an_operator_and_sends_developers_to_a_checko
         (&["dev", "--dry-run", "--json"], 0, "flowship logs"),
         (&["logs"], 2, "start it with `flowship dev`"),
         (&["image", "save"], 2, "run `flowship image build`"),
-        (&["release", "verify", "nowhere"], 2, "as `cargo xtask release package` makes them"),
+        (&["release", "verify", "nowhere"], 2, "as `cargo xtask release package` writes them"),
     ] {
         let output = machine.run(command);
         assert_eq!(output.status.code(), Some(code), "{command:?}: {}", text(&output));

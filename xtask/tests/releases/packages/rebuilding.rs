@@ -39,7 +39,7 @@ fn what_differs_is_named() {
     fs::write(repository.operator(), noise(299_999)).unwrap();
     let output = rebuild(&repository, &made, &key);
     assert_eq!(output.status.code(), Some(1), "{}", text(&output));
-    let expected = format!("{BUNDLE}: other bytes; its first other entry is flowship\n");
+    let expected = format!("{BUNDLE}: the bytes differ; the first entry that differs is flowship\n");
     assert!(text(&output).contains(&expected), "{}", text(&output));
 
     // Both are there for a person, who is told how to look into them; what is the same is not kept.

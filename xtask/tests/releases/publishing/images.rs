@@ -157,7 +157,7 @@ fn what_is_built_on_stand_ins_is_not_published_anywhere() {
     let (workshop, _) = packaged(&["node:24-bookworm-slim"]);
     workshop.stand_in("git");
     let (host, kept) = serve();
-    let told = format!("{ARCHIVE} is built on stand-ins for node:24-bookworm-slim");
+    let told = format!("{ARCHIVE} was built on stand-ins for node:24-bookworm-slim");
     for command in [&publish(&format!("{host}/o"))[..], &["release", "publish", "--execute"]] {
         let ended = workshop.run(command);
         assert_eq!(ended.code, Some(1), "{ended:#?}");

@@ -34,7 +34,7 @@ fn a_first_release_is_prepared_and_then_nothing_stands_in_the_way() {
         "Flowship 0.1.0: the first release",
         "- The first thing that users get.",
         "v0.1.0 at ",
-        "Nothing stands in the way.",
+        "No problems.",
     ]);
     assert_eq!(workshop.git(&["status", "--porcelain"]), "");
     assert_eq!(workshop.state()["releases"], serde_json::json!([]), "it changes nothing");
@@ -60,14 +60,14 @@ fn every_problem_is_told_at_once() {
     assert_eq!(abouts(&planned), set(&expected), "{planned:#?}");
     let shown = workshop.run(&["release", "plan", "--version", "0.2.0"]);
     shown.says(&[
-        "9 things stand in the way",
+        "9 problems",
         "1 uncommitted: new.txt",
-        "the branch is topic, releases are made from main",
+        "the branch is topic, but releases are made from main",
         "origin lacks 1 commit",
         "v0.2.0 exists here at",
         "the check Required of",
         "ended with failure",
-        "0.2.0 is not greater than 0.2.0",
+        "0.2.0 is not higher than 0.2.0",
         "nothing under Unreleased",
         "docs/reference/ports.md",
     ]);
@@ -81,9 +81,9 @@ fn ci_that_runs_or_that_nobody_knows_is_a_problem() {
     workshop.change_github(|state| state["checks"] = serde_json::json!([]));
     let planned = workshop.run(&["release", "--json"]);
     assert_eq!((planned.code, abouts(&planned)), (Some(1), set(&["ci"])));
-    planned.says(&["no check ran on it"]);
+    planned.says(&["no checks ran on it"]);
     let output = workshop.command(&["release"]).env_remove("GH_TOKEN").output().unwrap();
-    Ended::of(&output).says(&["nobody knows whether CI passed", "GH_TOKEN"]);
+    Ended::of(&output).says(&["cannot determine whether CI passed", "GH_TOKEN"]);
 }
 
 #[test]
@@ -135,7 +135,8 @@ fn commits_tell_the_version_and_their_part_of_the_notes() {
     workshop.commit("One file for each gate");
     let planned = workshop.run(&["release", "--json"]);
     assert_eq!(planned.json()["version"], serde_json::Value::Null);
-    planned.says(&["of 1 commits since, none in the form", "--bump major, minor or patch"]);
+    planned
+        .says(&["none of the 1 commits since then asks for one in the form", "--bump major, minor or patch"]);
     workshop.run(&["release", "--bump", "minor"]).says(&["Flowship 0.2.0: a minor bump, as asked, of 0.1.0"]);
 
     workshop.commit("fix(edge): close idle connections");
@@ -157,7 +158,7 @@ fn commits_tell_the_version_and_their_part_of_the_notes() {
     planned.says(&[
         "Flowship 0.2.0",
         "One file for each gate",
-        "0.2.0 is not entered: Cargo.toml declares 0.1.0",
+        "0.2.0 is not prepared: Cargo.toml declares 0.1.0",
     ]);
     let notes = workshop.done(&["release", "notes"]).out;
     let expected = "### Added\n\n- rename the setting\n\n### Changed\n\n- **Breaking:** `port` is now `listen`\n\n### \
@@ -174,7 +175,7 @@ fn commits_tell_the_version_and_their_part_of_the_notes() {
 
     let small = workshop.run(&["release", "prepare", "--version", "0.1.0"]);
     assert_eq!(small.code, Some(2));
-    small.says(&["0.1.0 is not greater than 0.1.0"]);
+    small.says(&["0.1.0 is not higher than 0.1.0"]);
 }
 
 #[test]
@@ -212,7 +213,7 @@ fn a_tag_that_others_pushed_is_seen() {
     workshop.git(&["tag", "--delete", "v0.3.0"]);
     let planned = workshop.run(&["release", "--json"]);
     assert_eq!(abouts(&planned), set(&["version"]), "{planned:#?}");
-    planned.says(&["origin has 0.3.0, which is not here", "git fetch --tags origin"]);
+    planned.says(&["origin has 0.3.0, which is not fetched", "git fetch --tags origin"]);
 }
 
 #[test]
@@ -230,9 +231,9 @@ fn a_shallow_clone_is_a_problem() {
 fn wrong_words_are_refused() {
     let workshop = Workshop::new();
     for (arguments, part) in [
-        (&["release", "--version", "1.2"][..], "--version: `1.2` is no version"),
+        (&["release", "--version", "1.2"][..], "--version: `1.2` is not a version"),
         (&["release", "plan", "--version", "1.2.0", "--bump", "major"], "cannot be used with"),
-        (&["release", "notes", "x"], "notes: `x` is no version"),
+        (&["release", "notes", "x"], "notes: `x` is not a version"),
     ] {
         let ended = workshop.run(arguments);
         assert_eq!(ended.code, Some(2), "{ended:#?}");

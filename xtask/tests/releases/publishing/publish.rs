@@ -109,7 +109,7 @@ fn what_stands_in_the_way_is_told_at_once_and_nothing_is_done() {
     workshop.write(&format!("target/release-artifacts/{bundle}"), "changed");
     let ended = workshop.run(&PUBLISH);
     assert_eq!(ended.code, Some(1), "{ended:#?}");
-    ended.says(&[&bundle, "the check Required of", "0.1.0 is not greater than 0.2.0", "nothing was done"]);
+    ended.says(&[&bundle, "the check Required of", "0.1.0 is not higher than 0.2.0", "nothing was done"]);
     assert_eq!(acts(&workshop), [""; 0]);
 }
 
@@ -123,7 +123,7 @@ fn what_nobody_has_proven_is_not_published_and_what_is_not_proven_is_named() {
     let ended = workshop.run(&PUBLISH);
     assert_eq!(ended.code, Some(1), "{ended:#?}");
     ended.says(&[
-        "evidence.json has no record",
+        "evidence.json has no records",
         "cargo xtask ci",
         "release package again",
         "nothing was done",
@@ -176,7 +176,7 @@ fn what_is_not_signed_by_the_trusted_key_is_not_published() {
     fs::copy(other.path(signature), workshop.path(signature)).unwrap();
     let ended = workshop.run(&PUBLISH);
     assert_eq!(ended.code, Some(1), "{ended:#?}");
-    ended.says(&["it is not what the holder of this key signed", "nothing was done"]);
+    ended.says(&["it is not what the owner of this key signed", "nothing was done"]);
     fs::remove_file(workshop.path(signature)).unwrap();
     let ended = workshop.run(&PUBLISH);
     assert_eq!(ended.code, Some(1), "{ended:#?}");
@@ -184,7 +184,7 @@ fn what_is_not_signed_by_the_trusted_key_is_not_published() {
     let output = workshop.command(&PUBLISH).env_remove("FLOWSHIP_PUBLIC_KEY").output().unwrap();
     let ended = Ended::of(&output);
     assert_eq!(ended.code, Some(2), "{ended:#?}");
-    ended.says(&["whose signature is to be trusted?"]);
+    ended.says(&["no public key: this program has none built in"]);
     nothing_is_public(&workshop);
 }
 
@@ -281,7 +281,7 @@ fn what_is_public_is_not_changed() {
     });
     let ended = workshop.run(&PUBLISH);
     assert_eq!(ended.code, Some(1), "{ended:#?}");
-    ended.says(&["v0.1.0 is public and lacks SHA256SUMS; what is public is not changed"]);
+    ended.says(&["v0.1.0 is public and lacks SHA256SUMS; a public release is not changed"]);
 }
 
 #[test]
@@ -296,6 +296,6 @@ fn files_that_are_not_part_of_it_and_second_releases_stop_it() {
     workshop.change_github(|state| state["releases"] = json!([draft(55, json!([])), draft(56, json!([]))]));
     let ended = workshop.run(&PUBLISH);
     assert_eq!(ended.code, Some(1), "{ended:#?}");
-    ended.says(&["v0.1.0 has 2 releases, expected one"]);
+    ended.says(&["v0.1.0 has 2 releases; expected one"]);
     nothing_is_public(&workshop);
 }

@@ -21,7 +21,7 @@ fn a_lightweight_tag_is_not_taken_for_ours() {
     refused(
         &workshop,
         &PUBLISH[..3],
-        &["v0.1.0 is a lightweight tag here, a release has an annotated one", "git tag --delete v0.1.0"],
+        &["v0.1.0 is a lightweight tag here; a release needs an annotated one", "git tag --delete v0.1.0"],
     );
     workshop.git(&["push", "--quiet", "origin", "v0.1.0"]);
     workshop.git(&["tag", "--delete", "v0.1.0"]);
@@ -43,7 +43,7 @@ fn a_tag_without_a_signature_does_not_do_when_one_is_asked_for() {
     workshop.git(&["push", "--quiet", "origin", "v0.1.0"]);
     refused(&workshop, &PUBLISH, &["v0.1.0 is at the remote without a signature", "leave --sign-tag out"]);
     workshop.git(&["tag", "--delete", "v0.1.0"]);
-    refused(&workshop, &PUBLISH, &["nobody here knows whether it is signed", "git fetch --force origin"]);
+    refused(&workshop, &PUBLISH, &["so its signature cannot be checked", "git fetch --force origin"]);
     workshop.done(&PUBLISH[..3]);
     is_public(&workshop);
 }

@@ -48,7 +48,7 @@ pub fn bundle(folder: &Path, name: &str, release: &Release) -> (Vec<String>, Fil
                 Err(problem) => problems.push(format!("{name}: {}: {problem}", description::FILE)),
                 Ok(inside) if inside != *release => {
                     problems.push(format!(
-                        "{name}: its {} says otherwise than {}",
+                        "{name}: its {} differs from {}",
                         description::FILE,
                         manifest::FILE
                     ));
@@ -57,7 +57,7 @@ pub fn bundle(folder: &Path, name: &str, release: &Release) -> (Vec<String>, Fil
             },
         }
         if !matches!(reading.entries.get(bundle::OPERATOR), Some(Found::File { executable: true, .. })) {
-            problems.push(format!("{name}: holds no program {}", bundle::OPERATOR));
+            problems.push(format!("{name}: contains no program {}", bundle::OPERATOR));
         }
     }
     (problems, reading.entries)
@@ -80,13 +80,12 @@ pub fn program(folder: &Path, name: &str, release: &Release) -> Vec<String> {
         [(path, Found::File { executable: true, sha256, .. })] if path == bundle::OPERATOR => {
             let told = release.operators.iter().find(|program| Some(program.target.as_str()) == target);
             if told.is_none_or(|told| told.sha256 != *sha256 || told.commit != release.commit) {
-                problems.push(format!("holds another program than {} tells of", description::FILE));
+                problems.push(format!("contains another program than {} lists", description::FILE));
             }
         }
         _ => {
             let found = found.iter().map(|(path, _)| path.as_str()).collect::<Vec<_>>().join(", ");
-            problems
-                .push(format!("holds {found:?}; expected the program {} and nothing else", bundle::OPERATOR));
+            problems.push(format!("contains {found:?}; expected only the program {}", bundle::OPERATOR));
         }
     }
     problems.into_iter().map(|problem| format!("{name}: {problem}")).collect()
@@ -108,7 +107,7 @@ pub fn materials(statement: &Statement, files: &Files) -> Vec<String> {
     let materials = statement.predicate.build_definition.resolved_dependencies.iter();
     materials
         .filter(differs)
-        .map(|material| format!("{}: {} is another one than in the bundle", provenance::FILE, material.name))
+        .map(|material| format!("{}: {} differs from the bundle's", provenance::FILE, material.name))
         .collect()
 }
 

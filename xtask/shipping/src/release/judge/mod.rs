@@ -90,7 +90,7 @@ pub fn release(
 ) -> Result<Verdict> {
     let mut verdict = Verdict::default();
     let text = files::if_there(files::text(&folder.join(sums::FILE), files::TEXT));
-    let missing = || format!("{} is missing: this is no release", sums::FILE);
+    let missing = || format!("{} is missing: this is not a release", sums::FILE);
     let text = match text.map_err(|error| error.to_string()).and_then(|text| text.ok_or_else(missing)) {
         Ok(text) => text,
         Err(problem) => {
@@ -103,7 +103,7 @@ pub fn release(
     match &trust.key {
         None => {
             verdict.note("signature", Vec::new());
-            verdict.remark(true, "NOT CHECKED: anyone can have made this release".to_owned());
+            verdict.remark(true, "NOT CHECKED: anybody could have made this release".to_owned());
         }
         Some(key) => {
             let problems = match signing::read(folder) {
@@ -118,7 +118,7 @@ pub fn release(
                             Vec::new()
                         }
                         Err(problem) => {
-                            vec![format!("{problem}; it is not what the holder of this key signed")]
+                            vec![format!("{problem}; it is not what the owner of this key signed")]
                         }
                     }
                 }
@@ -204,7 +204,7 @@ fn text(folder: &Path, sums: &Sums, name: &str) -> Result<Option<String>, String
         files::if_there(files::text(&folder.join(name), files::TEXT)).map_err(|error| error.to_string())?;
     let changed = |text: &String| Some(&digest::sha256(text.as_bytes())) != sums.get(name);
     if text.as_ref().is_some_and(changed) {
-        return Err(format!("{name}: its bytes are not those that {} lists", sums::FILE));
+        return Err(format!("{name}: its checksum differs from {}", sums::FILE));
     }
     Ok(text)
 }

@@ -25,12 +25,12 @@ pub fn sums(folder: &Path, sums: &Sums, only: Option<&str>) -> Result<Vec<String
     for (name, sha256) in sums.iter().filter(|(name, _)| wanted(name)) {
         let path = folder.join(name);
         match path.symlink_metadata() {
-            Err(_) => problems.push(format!("{name}: listed in {} and missing", sums::FILE)),
+            Err(_) => problems.push(format!("{name}: listed in {}, but missing", sums::FILE)),
             Ok(_) => match digest::of_file(&path) {
                 Err(error) => problems.push(format!("{error:#}")),
                 Ok(found) if found.sha256 != *sha256 => {
                     let sums = sums::FILE;
-                    problems.push(format!("{name}: its bytes are not those that {sums} lists; get it again"));
+                    problems.push(format!("{name}: its checksum differs from {sums}; download it again"));
                 }
                 Ok(_) => {}
             },
@@ -69,16 +69,15 @@ pub fn manifest(folder: &Path, sums: &Sums, comment: Option<&str>) -> (Vec<Strin
     for artifact in &manifest.artifacts {
         let name = &artifact.name;
         match left.remove(name) {
-            None => {
-                problems.push(format!("{}: names {name}, which the sums do not, or twice", manifest::FILE))
-            }
+            None => problems
+                .push(format!("{}: lists {name} twice, or although the checksums do not", manifest::FILE)),
             Some(sum) if sum != artifact.sha256 => {
-                problems.push(format!("{}: another digest of {name} than the sums", manifest::FILE));
+                problems.push(format!("{}: its digest of {name} differs from the checksums", manifest::FILE));
             }
             Some(_) => {
                 let size = fs::metadata(folder.join(name)).map(|facts| facts.len());
                 if size.is_ok_and(|size| size != artifact.bytes) {
-                    problems.push(format!("{}: another size of {name} than it has", manifest::FILE));
+                    problems.push(format!("{}: its size of {name} is wrong", manifest::FILE));
                 }
             }
         }
@@ -94,9 +93,7 @@ pub fn manifest(folder: &Path, sums: &Sums, comment: Option<&str>) -> (Vec<Strin
 pub fn version(release: &Release, installed: &Version) -> Vec<String> {
     match Version::parse(&release.version) {
         Ok(version) if version.cmp_precedence(installed).is_lt() => {
-            vec![format!(
-                "a downgrade: {version} is older than {installed}, which is installed; roll back instead"
-            )]
+            vec![format!("a downgrade: {version} is older than the installed {installed}; roll back instead")]
         }
         Ok(_) => Vec::new(),
         Err(error) => vec![format!("{}: {} is no version: {error}", manifest::FILE, release.version)],

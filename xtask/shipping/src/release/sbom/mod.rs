@@ -157,15 +157,15 @@ impl Bom {
         let mut problems: Vec<String> = Vec::new();
         for (reference, component) in &locked {
             match told.get(reference) {
-                None => problems.push(format!("{name}: {reference} is locked and not listed")),
+                None => problems.push(format!("{name}: {reference} is locked, but not listed")),
                 Some(other) if other != component => {
-                    problems.push(format!("{name}: {reference} is listed otherwise than it is locked"));
+                    problems.push(format!("{name}: {reference} is listed differently than it is locked"));
                 }
                 Some(_) => {}
             }
         }
         let strange = told.keys().filter(|reference| !locked.contains_key(*reference));
-        problems.extend(strange.map(|reference| format!("{name}: {reference} is listed and not locked")));
+        problems.extend(strange.map(|reference| format!("{name}: {reference} is listed, but not locked")));
         if problems.is_empty() {
             problems.push(format!("{name}: not the bill that the lock files of this release give"));
         }
@@ -230,13 +230,13 @@ mod tests {
         let both = rust(&lock(&format!("{one}{two}")), &ABOUT).unwrap();
         let only = rust(&lock(one), &ABOUT).unwrap();
         assert_eq!(both.differences("x", &both), [""; 0]);
-        assert_eq!(only.differences("x", &both), ["x: pkg:cargo/b@2.0.0 is locked and not listed"]);
-        assert_eq!(both.differences("x", &only), ["x: pkg:cargo/b@2.0.0 is listed and not locked"]);
+        assert_eq!(only.differences("x", &both), ["x: pkg:cargo/b@2.0.0 is locked, but not listed"]);
+        assert_eq!(both.differences("x", &only), ["x: pkg:cargo/b@2.0.0 is listed, but not locked"]);
         let mut other = both.clone();
         other.components[0].hashes[0].content = "11".to_owned();
         assert_eq!(
             other.differences("x", &both),
-            ["x: pkg:cargo/a@1.0.0 is listed otherwise than it is locked"]
+            ["x: pkg:cargo/a@1.0.0 is listed differently than it is locked"]
         );
         let later = rust(&lock(one), &About { time: "2027-01-01T00:00:00Z", ..ABOUT }).unwrap();
         assert_eq!(

@@ -153,7 +153,7 @@ impl Acts<'_> {
 
     fn program(&self, program: &Path, sha256: &str, file: &str, step: &StepContext) -> Result<Outputs> {
         if digest::of_file(program)?.sha256 != sha256 {
-            bail!("{} has changed since this run began: run it again", program.display());
+            bail!("{} has changed since this run began: run the command again", program.display());
         }
         self.pack(step, file, &bundle::operator(Contents::File(program.to_owned())))
     }

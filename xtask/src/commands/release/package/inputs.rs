@@ -184,7 +184,8 @@ fn operators(
         ] {
             if found.is_some() && told != found {
                 return Err(refused(format!(
-                    "{}: was built as {what} {}, and here that is {}: build it again with `cargo xtask release operator`",
+                    "{}: was built with {what} {}, but here it is {}: build it again with `cargo xtask release \
+                     operator`",
                     file.display(),
                     told.map_or("", String::as_str),
                     found.map_or("", String::as_str)
@@ -200,8 +201,8 @@ fn operators(
             .collect::<Vec<_>>()
             .join(" or ");
         return Err(refused(format!(
-            "--operators {}: holds no program for another machine than this; expected {expected}, as `cargo xtask release \
-             operator` makes them",
+            "--operators {}: contains no program for another kind of machine; expected {expected}, as `cargo xtask \
+             release operator` writes them",
             folder.display()
         )));
     }
@@ -257,7 +258,7 @@ fn of_production(context: &Context) -> Result<Vec<BuiltImage>> {
 /// The images of production, when the engine still has them as they were built of this commit.
 fn built(context: &Context, commit: Option<&Commit>) -> Result<Vec<BuiltImage>> {
     let engine = Engine::find().map_err(|error| {
-        refused(format!("--images all: {error:#}; without an engine only `--images none` can be packaged"))
+        refused(format!("--images all: {error:#}; without an engine use `--images none`"))
     })?;
     let images = of_production(context)?;
     let mut problems = Vec::new();
@@ -272,16 +273,16 @@ fn built(context: &Context, commit: Option<&Commit>) -> Result<Vec<BuiltImage>> 
 /// Whether an image is what the lock says and of the commit; inside, why not.
 fn stands_for(engine: &Engine, image: &BuiltImage, commit: Option<&Commit>) -> Result<Result<(), String>> {
     let Some(found) = engine.inspect(&image.tag)? else {
-        return Ok(Err("the engine does not have it any more".to_owned()));
+        return Ok(Err("the engine no longer has it".to_owned()));
     };
     if found["Id"] != image.image_id.as_str() {
-        return Ok(Err("what the engine has under this tag is not the one that was built here".to_owned()));
+        return Ok(Err("the engine's image with this tag is not the one that was built here".to_owned()));
     }
     let revision = found["Config"]["Labels"][REVISION].as_str().unwrap_or_default();
     match commit {
         Some(commit) if commit.id != revision => {
             let of = if revision.is_empty() { "an unknown commit" } else { revision };
-            Ok(Err(format!("it was built from {of}, the release is of {}", commit.id)))
+            Ok(Err(format!("it was built from {of}, but the release is of {}", commit.id)))
         }
         _ => Ok(Ok(())),
     }

@@ -77,19 +77,20 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
     }
     let show = Show::on_stderr();
     if options.unsigned {
-        show.say("UNSIGNED: nobody can tell who made this release; `cargo xtask release sign` signs it");
+        show.say("UNSIGNED: nothing proves who made this release; `cargo xtask release sign` signs it");
     }
     for target in inputs.without(&context.platform.release.architectures) {
         show.say(&format!(
-            "without the operator's program for {target}: `cargo xtask release operator` makes it there; give --operators"
+            "the program for {target} is missing: build it there with `cargo xtask release operator`, and pass \
+             --operators"
         ));
     }
     if inputs.evidence.is_none() {
         let ledger = inputs::ledger(context, &inputs.commit)?;
         if ledger.records.is_empty() {
             show.say(
-                "NO EVIDENCE: no gate has passed on this commit here, and `release publish` refuses such a release; run \
-                 `cargo xtask ci` in a tree without changes first",
+                "NO EVIDENCE: no gate has passed on this commit here, so `release publish` will refuse this release; \
+                 run `cargo xtask ci` in a tree without changes first",
             );
         } else if !ledger.is_whole() {
             show.say(&format!("evidence: {}", ledger.summary()));

@@ -223,7 +223,7 @@ pub fn plan(context: &Context, inputs: &Inputs) -> Result<Plan<Package>> {
         images: digests,
         artifacts: artifacts(inputs).into_iter().map(fact).collect(),
     };
-    let title = "write manifest, provenance and sums".to_owned();
+    let title = "write the manifest, provenance and checksums".to_owned();
     steps.push(always(step(STATEMENTS.into(), title, needs, action)));
     let mut last = STATEMENTS;
     if let Some(key) = &inputs.key {
@@ -233,7 +233,7 @@ pub fn plan(context: &Context, inputs: &Inputs) -> Result<Plan<Package>> {
         last = SIGN;
     }
     let action = Package::Place { folder: context.path(FOLDER) };
-    steps.push(always(step(PLACE.into(), format!("put it into {FOLDER}"), vec![last.into()], action)));
+    steps.push(always(step(PLACE.into(), format!("move it to {FOLDER}"), vec![last.into()], action)));
     let intent = format!("package {version}");
     Ok(Plan { intent, target: TARGET.to_owned(), on_failure: OnFailure::Keep, steps })
 }

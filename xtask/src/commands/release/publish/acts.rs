@@ -104,8 +104,8 @@ impl Acts<'_> {
         };
         self.remote.discard_draft(made.id)?;
         bail!(
-            "another publication of {} runs: it made the release {first} a moment before this one made {}, which was taken \
-             back; wait until it has ended",
+            "another publication of {} is running: it created the release {first} a moment before this run created {}, \
+             which was removed again; wait until it has ended",
             draft.tag_name,
             made.id
         )
@@ -116,7 +116,7 @@ impl Acts<'_> {
         let found = digest::of_file(file)?;
         if found.sha256 != *sha256 {
             bail!(
-                "{} changed since it was verified; let nothing write to the folder meanwhile, and run again",
+                "{} changed since it was verified; run again, and let nothing else write to the folder",
                 file.display()
             );
         }
@@ -133,7 +133,7 @@ impl Acts<'_> {
         };
         if !release.draft {
             bail!(
-                "{} is public and lacks {name}; what is public is not changed: {}",
+                "{} is public and lacks {name}; a public release is not changed: {}",
                 of.tag,
                 release.html_url
             );
@@ -148,7 +148,7 @@ impl Acts<'_> {
                     Some(asset) => self.is(asset, &wanted)?,
                     None => {
                         carried?;
-                        bail!("it was uploaded, and the release does not have it: {}", release.html_url);
+                        bail!("it was uploaded, but the release does not have it: {}", release.html_url);
                     }
                 }
                 done(step, "uploaded")
@@ -161,7 +161,8 @@ impl Acts<'_> {
         let Wanted { tag, name, sha256, bytes } = wanted;
         let other = |what: String| {
             bail!(
-                "the release has another {name}: {what}; when it is a mistake: gh release delete-asset {tag} {name}"
+                "the release has another {name}: {what}; if that is a mistake, run: gh release delete-asset {tag} \
+                 {name}"
             )
         };
         if asset.size != *bytes {
@@ -184,7 +185,8 @@ impl Acts<'_> {
         let named = self.remote.image_tag(at, tag)?;
         if let Some(other) = named.as_ref().filter(|named| *named != digest) {
             bail!(
-                "{name}:{tag} is {other} there, this release has {digest}; an image that others may run is never replaced"
+                "{name}:{tag} is {other} in the registry, but {digest} in this release; an image that others may run \
+                 is never replaced"
             );
         }
         let lacking = self.remote.push_image(at, &image)?;
@@ -205,8 +207,8 @@ impl Acts<'_> {
             [release] if release.id == id => {}
             [] => bail!("{} has lost its release {id}; run again, and find out who removed it", of.tag),
             [other] => bail!(
-                "{} has another release than the files were uploaded to: {} instead of {id}; run again, and find out who made \
-                 it: {}",
+                "{} now has the release {} instead of {id}, to which the files were uploaded; run again, and find out \
+                 who created it: {}",
                 of.tag,
                 other.id,
                 other.html_url
@@ -251,7 +253,7 @@ impl Acts<'_> {
             release
         };
         if public.draft || public.tag_name != of.tag {
-            bail!("the host still says draft, or another tag: {}", public.html_url);
+            bail!("the host still reports a draft, or another tag: {}", public.html_url);
         }
         Ok(Outputs::from([("url".to_owned(), public.html_url)]))
     }
@@ -278,8 +280,8 @@ fn done(step: &StepContext, what: &str) -> Result<Outputs> {
 
 fn moved(of: &Tagged, place: &str, commit: &str) -> String {
     format!(
-        "the tag {} moved: {place} it is at {}, this release is of {}; a tag that others may have is never moved: release \
-         under a later version",
+        "the tag {} moved: {place} it is at {}, but this release is of {}; a tag that others may have is never moved: \
+         release a later version",
         of.tag,
         short(commit),
         short(&of.commit)
@@ -288,5 +290,5 @@ fn moved(of: &Tagged, place: &str, commit: &str) -> String {
 
 fn doubled(tag: &str, releases: &[Release]) -> String {
     let urls: Vec<_> = releases.iter().map(|release| release.html_url.as_str()).collect();
-    format!("{tag} has {} releases, expected one: remove all but one of {}", urls.len(), urls.join(", "))
+    format!("{tag} has {} releases; expected one: remove all but one of {}", urls.len(), urls.join(", "))
 }

@@ -61,7 +61,7 @@ pub struct Options {
 pub fn run(context: &Context, options: &Options) -> Result<()> {
     let folder = options.folder.clone().unwrap_or_else(|| context.path(FOLDER));
     let folder = folder.canonicalize().map_err(|error| {
-        refused(format!("{}: {error}; `cargo xtask release package` makes a release", folder.display()))
+        refused(format!("{}: {error}; build a release with `cargo xtask release package`", folder.display()))
     })?;
     let interrupt = Interrupt::listen()?;
     let ready = preflight::look(context, options, &folder, &interrupt)?;

@@ -47,7 +47,10 @@ pub struct Ready {
 /// Refused when the folder holds no release; when git cannot tell.
 pub fn look(context: &Context, options: &Options, folder: &Path, interrupt: &Interrupt) -> Result<Ready> {
     let told = |problem: String| {
-        refused(format!("{}: {problem}; `cargo xtask release package` makes a release", folder.display()))
+        refused(format!(
+            "{}: {problem}; build a release with `cargo xtask release package`",
+            folder.display()
+        ))
     };
     let key = verify::trusted(context, options.public_key.as_deref())?;
     let verdict = judge::release(folder, None, &Trust { key: Some(key), installed: None }, &utc)?;
@@ -109,7 +112,7 @@ fn images(
         if !image.stand_ins.is_empty() {
             problems.push(obstacle(
                 "images",
-                format!("{archive} is built on stand-ins for {}", image.stand_ins.join(", ")),
+                format!("{archive} was built on stand-ins for {}", image.stand_ins.join(", ")),
                 "build the images on the official bases and package again",
             ));
         }
@@ -132,7 +135,7 @@ fn images(
 
 /// What `release verify` finds.
 fn unverified(verdict: &Verdict) -> Vec<Problem> {
-    let remedy = "cargo xtask release package, again; never publish what is not verified";
+    let remedy = "run cargo xtask release package again; never publish files that are not verified";
     let told = |check: &judge::Check| {
         let what = check.what;
         let problem = |problem: &String| obstacle("artifacts", format!("{what}: {problem}"), remedy);
@@ -147,11 +150,11 @@ fn unproven(ledger: &Ledger) -> Option<Problem> {
         obstacle(
             "evidence",
             format!(
-                "{} has no record: nobody has proven anything of commit {}",
+                "{} has no records: nothing has been tested on commit {}",
                 ledger::FILE,
                 short(&ledger.commit)
             ),
-            "cargo xtask ci in a tree without changes, then cargo xtask release package again",
+            "run cargo xtask ci in a tree without changes, then cargo xtask release package again",
         )
     })
 }
@@ -202,7 +205,8 @@ impl Ready {
             self.problems.push(obstacle(
                 "signing",
                 format!("--sign-tag: git cannot sign: {error:#}"),
-                "git config user.signingKey KEY, and for a key of SSH git config gpg.format ssh; or leave the option out",
+                "run git config user.signingKey KEY, and for an SSH key git config gpg.format ssh; or leave the option \
+                 out",
             ));
         }
         let full = standing.refs.tags.iter().filter(|tag| tag.version.pre.is_empty());
@@ -226,7 +230,7 @@ impl Ready {
                 "cargo xtask release package, from the commit that is released",
             )),
             Err(problem) => {
-                self.problems.push(obstacle("version", problem, "mend it, commit and package again"))
+                self.problems.push(obstacle("version", problem, "fix it, commit and package again"))
             }
         }
         let text = repository.file(&self.commit, changelog::FILE)?.unwrap_or_default();

@@ -97,7 +97,8 @@ pub fn plan(ready: &Ready, sign_tag: bool) -> Plan<PublishRelease> {
         Step {
         needs,
         remedy: Some(
-            "the release is a draft until the last step: mend what the error names and run the same command again".into(),
+            "the release is a draft until the last step: fix the cause of the error and run the same command \
+             again".into(),
         ),
         ..Step::new(id, title, Action::Native(action))
     }
@@ -116,7 +117,7 @@ pub fn plan(ready: &Ready, sign_tag: bool) -> Plan<PublishRelease> {
         step("push", format!("push {tag}"), PublishRelease::PushTag(of.clone()), vec!["tag".into()]),
         step(
             "draft",
-            format!("have a draft of {tag}"),
+            format!("create the draft of {tag}"),
             PublishRelease::MakeDraft(draft),
             vec!["push".into()],
         ),
@@ -155,5 +156,10 @@ pub fn plan(ready: &Ready, sign_tag: bool) -> Plan<PublishRelease> {
     };
     let publication = Publication { of, files: ready.files.clone(), public, release };
     steps.push(step("publish", format!("make {tag} public"), PublishRelease::Publish(publication), before));
-    Plan { intent: format!("publish {tag}"), target: "publish".into(), on_failure: OnFailure::Keep, steps }
+    Plan {
+        intent: format!("make {tag} public"),
+        target: "publish".into(),
+        on_failure: OnFailure::Keep,
+        steps,
+    }
 }

@@ -60,7 +60,7 @@ impl Compared {
             return format!("✓ rebuild: {archive}: the same contents, as archive {bytes}{on}\n");
         }
         let mut text =
-            format!("✗ rebuild: {archive}: other contents{on}; first: released, second: built again\n");
+            format!("✗ rebuild: {archive}: the contents differ{on}; first: released, second: built again\n");
         for difference in self.differences.iter().take(SHOWN) {
             text += &format!("    {difference}\n");
         }
@@ -74,7 +74,8 @@ impl Compared {
 /// What the verdicts are about, for people.
 pub fn explained() -> String {
     format!(
-        "- rebuild: of images the contents were compared, not the bytes that the engine keeps; not counted: {NOT_COUNTED}\n"
+        "- rebuild: images were compared by their contents, not by the bytes that the engine stores; not compared: \
+         {NOT_COUNTED}\n"
     )
 }
 
@@ -102,7 +103,7 @@ pub fn compare(
     if released.is_empty() {
         return Ok(Vec::new());
     }
-    let engine = Engine::find().context("the release has images, which only an engine can build again")?;
+    let engine = Engine::find().context("the release has images, and only an engine can build them again")?;
     engine.build()?;
     let state = again.tree.join(".flowship");
     // Stand-ins are of this checkout and its engine; what was built on them is not lent.
@@ -144,7 +145,7 @@ fn released<'a>(platform: &Platform, manifest: &'a Manifest) -> Result<Vec<Relea
         .map(|archive| {
             understood(&archive.name).with_context(|| {
                 format!(
-                    "{}: {}: the release does not say which of our images it is; expected one called {}",
+                    "{}: {}: the release does not say which of our images this is; expected one called {}",
                     manifest::FILE,
                     archive.name,
                     tag(platform.name, "TARGET", "VERSION")

@@ -64,7 +64,7 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
     let what = options.what.clone().unwrap_or_else(|| context.path(FOLDER));
     let (folder, only) = place(&what)?;
     if options.rebuild && only.is_some() {
-        return Err(refused("--rebuild compares a whole release: give its folder"));
+        return Err(refused("--rebuild compares a whole release: pass its folder"));
     }
     let trust = Trust { key: key(context, options)?, installed: installed(options.installed.as_deref())? };
     let verdict = judge::release(&folder, only.as_deref(), &trust, &utc)?;
@@ -99,7 +99,7 @@ fn place(what: &Path) -> Result<(PathBuf, Option<String>)> {
     }
     let Some(name) = what.file_name().filter(|_| what.is_file()) else {
         return Err(refused(format!(
-            "{}: no such folder or file; expected the files of a release, as `cargo xtask release package` makes them",
+            "{}: no such folder or file; expected the files of a release, as `cargo xtask release package` writes them",
             what.display()
         )));
     };
@@ -118,8 +118,8 @@ fn key(context: &Context, options: &Options) -> Result<Option<minisign::PublicKe
 pub fn trusted(context: &Context, given: Option<&str>) -> Result<minisign::PublicKey> {
     let Some(given) = given.or(context.platform.release.public_key) else {
         return Err(refused(
-            "whose signature is to be trusted? This program has no key of the project built in: pass --public-key FILE with the \
-             key of whoever makes the releases, or --unsigned to check everything else",
+            "no public key: this program has none built in; pass --public-key FILE with the key of the project that \
+             makes the releases, or --unsigned to check everything else",
         ));
     };
     if let Ok(key) = signing::public_key(given) {

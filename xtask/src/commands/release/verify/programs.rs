@@ -36,10 +36,10 @@ pub fn unpack(folder: &Path, manifest: &Manifest, target: &str, to: &Path) -> Re
             if entry.header().entry_type().is_file() {
                 let file = to.join(file_name(target));
                 io::copy(&mut entry, &mut File::create(&file)?)?;
-                return program::write(&file, told.context("release.json does not tell of it")?);
+                return program::write(&file, told.context("release.json does not list it")?);
             }
         }
-        bail!("holds no program")
+        bail!("contains no program")
     };
     act().with_context(|| archive.display().to_string())
 }

@@ -62,7 +62,7 @@ impl Rebuilt {
         let differences = self.differences.iter().map(|told| format!("✗ rebuild: {told}\n"));
         let not_built = self.not_built.iter().map(|told| format!("- rebuild: NOT BUILT AGAIN: {told}\n"));
         let differing = self.differing.iter().map(|(released, again)| {
-            format!("  to look into it: diffoscope {} {}\n", released.display(), again.display())
+            format!("  to see the differences: diffoscope {} {}\n", released.display(), again.display())
         });
         let images = self.images.iter().map(images::Compared::text);
         let about = (!self.images.is_empty()).then(images::explained);
@@ -105,7 +105,7 @@ pub fn rebuild(
     let others = programs::targets(manifest);
     if own != release.target && !others.contains(&own) {
         return Err(refused(format!(
-            "nothing in the release is for {own}: build it again on a machine for {}",
+            "nothing in the release is for {own}: build it again on a machine of the kind {}",
             release.target
         )));
     }
@@ -150,7 +150,7 @@ pub fn rebuild(
     }
     again.run(&mut command)?;
     let not_built =
-        others.iter().map(|target| format!("the program for {target}: run this on such a machine"));
+        others.iter().map(|target| format!("the program for {target}: run this command on such a machine"));
     let found = compare(&folder, &again.tree.join(FOLDER), manifest)?;
     Rebuilt { not_built: not_built.collect(), images, ..found }.kept(again.scratch.path(), &kept)
 }
@@ -179,7 +179,7 @@ fn program(
     let name = description::operator(&manifest.release.version, own);
     let at = first_byte(&released, &built)?;
     Ok(Rebuilt {
-        differences: vec![format!("{name}: another program; they differ from byte {at}")],
+        differences: vec![format!("{name}: the program differs from byte {at}")],
         differing: vec![(released, built)],
         ..Rebuilt::default()
     })
@@ -264,7 +264,8 @@ fn check_out(context: &Context, commit: &str, tree: &Path) -> Result<()> {
     git(tree, &["-c", "advice.detachedHead=false", "checkout", "--quiet", "--detach", commit]).map_err(
         |error| {
             refused(format!(
-                "{error:#}; the commit of the release is not in {from}: fetch its tag, or run this there"
+                "{error:#}; the commit of the release is not in {from}: fetch its tag, or run this command in its \
+                 checkout"
             ))
         },
     )?;
@@ -306,17 +307,17 @@ fn compare(released: &Path, again: &Path, manifest: &Manifest) -> Result<Rebuilt
     for name in names.chain(statements) {
         let (one, other) = (released.join(name), again.join(name));
         if !other.is_file() {
-            differences.push(format!("{name}: was not made again"));
+            differences.push(format!("{name}: was not built again"));
         } else if digest::of_file(&one)? != digest::of_file(&other)? {
             let inside = (name == description::bundle(&manifest.release.version))
                 .then(|| first_entry(&one, &other, manifest))
                 .transpose()?
                 .flatten();
             let at = match inside {
-                Some(entry) => format!("its first other entry is {entry}"),
+                Some(entry) => format!("the first entry that differs is {entry}"),
                 None => format!("they differ from byte {}", first_byte(&one, &other)?),
             };
-            differences.push(format!("{name}: other bytes; {at}"));
+            differences.push(format!("{name}: the bytes differ; {at}"));
             differing.push((one, other));
         }
     }
@@ -349,7 +350,7 @@ fn other_tools(manifest: &Manifest, again: &Path) -> Result<Vec<String>> {
     let differs = |(name, version): &(&String, &String)| told.get(*name) != Some(*version);
     let tell = |(name, version): (&String, &String)| {
         let then = told.get(name).map_or("absent", String::as_str);
-        format!("built with another {name}: {version}; the release with {then}")
+        format!("built with {name} {version}; the release with {then}")
     };
     Ok(now.release.tools.iter().filter(differs).map(tell).collect())
 }

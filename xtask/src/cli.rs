@@ -7,13 +7,13 @@ use crate::commands::{
     release, reset, smoke, status, supervise, test, why,
 };
 use crate::context::Global;
-use foundation::called;
+use foundation::program_name::{DEVELOPERS, OPERATORS, by_operator};
 
 /// Develop, check and release the Flowship platform (deployment and monitoring come later).
 #[derive(Debug, Parser)]
 #[command(
     name = "xtask",
-    bin_name = "cargo xtask",
+    bin_name = DEVELOPERS,
     version,
     max_term_width = 100,
     arg_required_else_help = true
@@ -80,11 +80,45 @@ impl Command {
     }
 }
 
+/// What works on the sources, which a release has not: an operator is sent to a checkout with it.
+const FOR_CHECKOUTS: [&str; 18] = [
+    "bench",
+    "check compliance",
+    "check licences",
+    "check secrets",
+    "ci",
+    "generate",
+    "impact",
+    "measure",
+    "rehearse",
+    "release notes",
+    "release operator",
+    "release package",
+    "release plan",
+    "release prepare",
+    "release publish",
+    "release verify --rebuild",
+    "test",
+    "why",
+];
+
+/// The command that works on the sources which these words begin with, if it is one. An option may stand after arguments.
+pub fn for_checkouts(words: &str) -> Option<&'static str> {
+    FOR_CHECKOUTS.into_iter().find(|command| {
+        let (command, option) = command.split_once(" --").unwrap_or((command, ""));
+        let line = words.lines().next().unwrap_or_default();
+        line.strip_prefix(command).is_some_and(|rest| {
+            !rest.starts_with(|next: char| next.is_alphanumeric() || next == '-')
+                && (option.is_empty() || rest.contains(&format!(" --{option}")))
+        })
+    })
+}
+
 /// Reads this process's arguments; ends it when they are not understood, or ask for help.
 pub fn parse() -> Cli {
     let mut command = Cli::command();
-    if called::by_operator() {
-        command = for_operators(command.name(called::name()), "");
+    if by_operator() {
+        command = for_operators(command.name(OPERATORS), "");
     }
     let matches = command.get_matches();
     let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
@@ -108,10 +142,10 @@ fn words(matches: &ArgMatches) -> String {
 
 /// As an operator types it, without what works on the sources. `words` are those that lead to the command.
 fn for_operators(mut command: clap::Command, words: &str) -> clap::Command {
-    if let Some(help) = command.get_after_help().map(|help| called::help(&help.to_string())) {
+    if let Some(help) = command.get_after_help().map(|help| help_for_operators(&help.to_string())) {
         command = command.after_help(help);
     }
-    if let Some(name) = command.get_bin_name().map(called::help) {
+    if let Some(name) = command.get_bin_name().map(|name| name.replace(DEVELOPERS, OPERATORS)) {
         command = command.bin_name(name);
     }
     command = match words {
@@ -122,7 +156,50 @@ fn for_operators(mut command: clap::Command, words: &str) -> clap::Command {
     };
     command.mut_subcommands(|below| {
         let words = format!("{words} {}", below.get_name()).trim_start().to_owned();
-        let hidden = below.is_hide_set() || called::for_checkouts(&words).is_some();
+        let hidden = below.is_hide_set() || for_checkouts(&words).is_some();
         for_operators(below, &words).hide(hidden)
     })
+}
+
+/// The examples of a command's help, without those of what works on the sources.
+fn help_for_operators(text: &str) -> String {
+    let can = |line: &&str| {
+        let mut called = line.split(DEVELOPERS).skip(1);
+        !called.any(|words| for_checkouts(words.trim_start()).is_some())
+    };
+    text.lines().filter(can).collect::<Vec<_>>().join("\n").replace(DEVELOPERS, OPERATORS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_only_a_checkout_has_is_found_and_hidden_from_operators() {
+        for (words, expected) in [
+            ("ci format", Some("ci")),
+            ("release package", Some("release package")),
+            ("release verify X --rebuild", Some("release verify --rebuild")),
+            ("release verify X", None),
+            ("whyever", None),
+            ("dev", None),
+        ] {
+            assert_eq!(for_checkouts(words), expected, "{words}");
+        }
+        assert_eq!(
+            help_for_operators(
+                "Examples:\n  cargo xtask dev\n  cargo xtask ci  all\n  cargo xtask release verify"
+            ),
+            "Examples:\n  flowship dev\n  flowship release verify"
+        );
+        let root = Cli::command();
+        for command in FOR_CHECKOUTS {
+            let (names, option) = command.split_once(" --").unwrap_or((command, ""));
+            let below = |command: &clap::Command, name: &str| command.find_subcommand(name).cloned();
+            let found = names.split(' ').try_fold(root.clone(), |command, name| below(&command, name));
+            let found = found.unwrap_or_else(|| panic!("{command} is no command"));
+            let is_option = |argument: &clap::Arg| argument.get_long() == Some(option);
+            assert!(option.is_empty() || found.get_arguments().any(is_option), "{command}");
+        }
+    }
 }

@@ -3,7 +3,6 @@
 use std::fmt;
 use std::process::ExitCode;
 
-use crate::called::as_called;
 use crate::escape;
 use crate::shorten::shorten;
 
@@ -59,7 +58,7 @@ pub fn refused(text: impl Into<String>) -> anyhow::Error {
 pub fn report(outcome: anyhow::Result<()>) -> ExitCode {
     let Err(error) = outcome else { return ExitCode::SUCCESS };
     if error.downcast_ref::<Reported>().is_none() {
-        eprintln!("error: {}", escape::text(&as_called(&shorten(&format!("{error:#}")))));
+        eprintln!("error: {}", escape::text(&shorten(&format!("{error:#}"))));
     }
     ExitCode::from(code(&error))
 }

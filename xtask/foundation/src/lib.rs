@@ -1,6 +1,5 @@
 //! What every room stands on: files that are written whole, digests, errors with their exit codes, processes, signals, time, text.
 
-pub mod called;
 pub mod clock;
 pub mod columns;
 pub mod digest;
@@ -10,6 +9,7 @@ pub mod files;
 pub mod interrupt;
 pub mod nearest;
 pub mod processes;
+pub mod program_name;
 pub mod shorten;
 pub mod stdout;
 pub mod terminal;

@@ -5,15 +5,14 @@ use std::io::{self, ErrorKind, Write as _};
 use anyhow::{Context as _, Result};
 use serde::Serialize;
 
-use crate::called::as_called;
 use crate::escape;
 
-/// Writes the text; it names this program as it was called, and nothing in it can steer a terminal.
+/// Writes the text; nothing in it can steer a terminal.
 ///
 /// # Errors
 /// When it cannot be written, except that nobody reads on.
 pub fn text(text: &str) -> Result<()> {
-    write(&escape::text(&as_called(text)))
+    write(&escape::text(text))
 }
 
 fn write(text: &str) -> Result<()> {
@@ -30,5 +29,5 @@ fn write(text: &str) -> Result<()> {
 /// As [`text`].
 pub fn json(value: &impl Serialize) -> Result<()> {
     // Its strings have an escape of their own.
-    write(&as_called(&format!("{}\n", serde_json::to_string_pretty(value)?)))
+    write(&format!("{}\n", serde_json::to_string_pretty(value)?))
 }

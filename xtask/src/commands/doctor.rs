@@ -11,12 +11,15 @@ use crate::tools::toolbox::{how_to_get, how_to_get_component};
 use crate::tools::{NpmProject, State as Installed, Tool, Toolbox, progress, version};
 use foundation::exit::{Reported, refused};
 use foundation::nearest::closest;
+use foundation::program_name::PROGRAM;
 use foundation::stdout;
 
 /// The name under which `--install` takes the npm modules.
 const MODULES: &str = "modules";
 
-const OF_ITSELF: &str = "cargo xtask doctor --install, or automatically on first use";
+fn of_itself() -> String {
+    format!("{PROGRAM} doctor --install, or automatically on first use")
+}
 
 /// What is known of one program.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -133,7 +136,7 @@ fn finding(toolbox: &Toolbox, tool: Tool) -> Result<Finding> {
     let (required, minimum, get, absent, wanted) = match entry.source {
         Source::Wheel { .. } => {
             let locked = toolbox.locked_version(tool)?.to_owned();
-            (true, None, OF_ITSELF.to_owned(), State::NotYet, Some(locked))
+            (true, None, of_itself(), State::NotYet, Some(locked))
         }
         Source::Host { needed, minimum, debian, fedora } => (
             needed,
@@ -181,7 +184,7 @@ fn finding(toolbox: &Toolbox, tool: Tool) -> Result<Finding> {
 
 fn reinstall(how: &str, name: &str) -> String {
     format!(
-        "{how}; it is not used. `cargo xtask doctor --install {name}`, or any command that needs it, installs it again"
+        "{how}; it is not used. `{PROGRAM} doctor --install {name}`, or any command that needs it, installs it again"
     )
 }
 
@@ -189,7 +192,7 @@ fn modules(toolbox: &Toolbox, project: NpmProject<'_>) -> Result<Finding> {
     let folder = toolbox.npm_folder(project)?;
     let (state, get) = match toolbox.modules_state(&folder) {
         Installed::Whole => (State::Found, String::new()),
-        Installed::Absent | Installed::Unlisted => (State::NotYet, OF_ITSELF.to_owned()),
+        Installed::Absent | Installed::Unlisted => (State::NotYet, of_itself()),
         Installed::Changed(how) => (State::Broken, reinstall(&how, MODULES)),
     };
     Ok(Finding {

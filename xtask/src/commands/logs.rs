@@ -12,6 +12,7 @@ use crate::session::DEFAULT;
 use foundation::exit::refused;
 use foundation::interrupt::Interrupt;
 use foundation::nearest::hint;
+use foundation::program_name::PROGRAM;
 use foundation::stdout;
 use judges::site;
 use runner::supervisor::log_lines::{indented, short, time};
@@ -110,7 +111,7 @@ fn chosen(context: &Context, options: &Options) -> Result<Vec<(String, PathBuf)>
     let folder = context.state().join(&options.environment).join(crate::engines::process::instance::LOGS);
     let mut logs: Vec<(String, PathBuf)> = std::fs::read_dir(&folder)
         .map_err(|_| {
-            refused(format!("{} has no logs here; start it with `cargo xtask dev`", options.environment))
+            refused(format!("{} has no logs here; start it with `{PROGRAM} dev`", options.environment))
         })?
         .flatten()
         .filter_map(|entry| {

@@ -23,11 +23,11 @@ pub mod why;
 
 use anyhow::Result;
 
-use crate::cli::Command;
+use crate::cli::{Command, for_checkouts};
 use crate::context::Context;
 use crate::session::{killed_runs, rehearsal};
-use foundation::called::{self, as_called, command_line};
 use foundation::exit::refused;
+use foundation::program_name::command_line;
 use runner::plan::register::Registered;
 
 /// Runs one subcommand, which these words called.
@@ -35,7 +35,7 @@ use runner::plan::register::Registered;
 /// # Errors
 /// Whatever the subcommand reports; [`foundation::exit`] derives the exit code.
 pub fn run(context: &Context, words: &str, command: Command) -> Result<()> {
-    if let Some(name) = called::for_checkouts(words).filter(|_| context.is_bundle()) {
+    if let Some(name) = for_checkouts(words).filter(|_| context.is_bundle()) {
         return Err(refused(format!(
             "{}: this is an unpacked release, and {name} needs the sources: run `cargo xtask {name}` in a checkout",
             context.root.display()
@@ -47,7 +47,7 @@ pub fn run(context: &Context, words: &str, command: Command) -> Result<()> {
     });
     if !matches!(command, Command::Supervise(_)) {
         for problem in killed_runs::clean_up(context) {
-            eprintln!("warning: {}", as_called(&problem));
+            eprintln!("warning: {problem}");
         }
     }
     match command {

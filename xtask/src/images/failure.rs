@@ -16,7 +16,7 @@ const KNOWN: &[(&[&str], &str)] = &[
             "SELF_SIGNED_CERT_IN_CHAIN",
         ],
         "a certificate is not trusted: behind a private CA, give the engine the CA for pulling, and make stand-ins with \
-         `cargo xtask image bases --from-packages --ca FILE`",
+         `image bases --from-packages --ca FILE`",
     ),
     (
         &[
@@ -30,7 +30,7 @@ const KNOWN: &[(&[&str], &str)] = &[
             "error getting credentials",
         ],
         "a base image cannot be pulled: make the registry reachable for the engine, or make stand-ins with \
-         `cargo xtask image bases --from-packages` and build with --stand-ins",
+         `image bases --from-packages` and build with --stand-ins",
     ),
     (
         &[

@@ -9,6 +9,7 @@ use anyhow::{Context as _, Result, bail};
 use serde_json::json;
 
 use crate::tools::{NpmProject, Program, Toolbox};
+use foundation::program_name::PROGRAM;
 use judges::checks::flows::code::{Fault, Kind, Text};
 
 /// Below the root.
@@ -39,7 +40,7 @@ pub fn judge(toolbox: &Toolbox, root: &Path, texts: &[Text<'_>]) -> Result<Vec<F
     let folder = root.join("flows");
     let modules = toolbox.npm_folder(NpmProject { folder: &folder })?.join("node_modules");
     if !modules.is_dir() {
-        bail!("the npm packages of flows/ are not installed: run `cargo xtask doctor --install`");
+        bail!("the npm packages of flows/ are not installed: run `{PROGRAM} doctor --install`");
     }
     let kinds: BTreeSet<Kind> = texts.iter().map(|text| text.kind).collect();
     let controls = kinds.iter().map(|kind| json!({ "kind": kind, "text": kind.control() }));

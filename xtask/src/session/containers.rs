@@ -20,6 +20,7 @@ use crate::images::engine::{self, Engine};
 use crate::images::locks::{self, StandIns};
 use crate::tools::programs::argv_of_catalogue;
 use crate::tools::{Program, Toolbox};
+use foundation::program_name::PROGRAM;
 use runner::plan::action::Exec;
 
 /// The program of the catalogue that serves where the client has no plugin.
@@ -129,7 +130,7 @@ pub fn find(
         let text = fs::read_to_string(context.path(wanted.dockerfile)).unwrap_or_default();
         let found = if lock.stand_ins.is_empty() { Ok(vec![]) } else { build::substituted(&text, &lock) };
         let found = found.unwrap_or_else(|more| {
-            let remedy = "run `cargo xtask image bases --from-packages`";
+            let remedy = format!("run `{PROGRAM} image bases --from-packages`");
             problems.extend(more.iter().map(|one| format!("{}: {one}; {remedy}", wanted.dockerfile)));
             vec![]
         });

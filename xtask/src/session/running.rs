@@ -17,6 +17,7 @@ use crate::engines::process::secret_files;
 use crate::tools::Toolbox;
 use foundation::exit::refused;
 use foundation::interrupt::Interrupt;
+use foundation::program_name::PROGRAM;
 use runner::plan::lock;
 use runner::plan::perform::StepContext;
 use runner::plan::report::{Outcome, Report};
@@ -77,7 +78,7 @@ pub fn leave_other_engine(
         && wanted != running.engine
     {
         return Err(refused(format!(
-            "{target} runs on the {} engine; stop it first with `cargo xtask down`, then start it on {wanted}",
+            "{target} runs on the {} engine; stop it first with `{PROGRAM} down`, then start it on {wanted}",
             running.engine
         )));
     }
@@ -95,7 +96,7 @@ pub fn leave_other_engine(
 pub fn client(context: &Context, target: &str) -> Result<Client> {
     Client::connect(&supervisor(context, target))?.ok_or_else(|| {
         let environment = if target == super::DEFAULT { String::new() } else { format!(" {target}") };
-        refused(format!("{target} does not run here; start it with `cargo xtask dev{environment}`"))
+        refused(format!("{target} does not run here; start it with `{PROGRAM} dev{environment}`"))
     })
 }
 

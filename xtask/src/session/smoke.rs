@@ -14,6 +14,7 @@ use crate::context::Context;
 use crate::engines::process::instance::{ADDRESS, Record, socket};
 use foundation::exit::refused;
 use foundation::interrupt::Interrupt;
+use foundation::program_name::PROGRAM;
 use judges::site;
 use runner::plan::argument::Arg;
 use runner::plan::http::Request;
@@ -39,7 +40,7 @@ impl Target {
     pub fn local(context: &Context, platform: &Platform, environment: &str) -> Result<Self> {
         running::client(context, environment)?;
         let (folder, record) = recorded(context, environment)?.ok_or_else(|| {
-            refused(format!("{environment} was never brought up here; run `cargo xtask dev`"))
+            refused(format!("{environment} was never brought up here; run `{PROGRAM} dev`"))
         })?;
         let mut environment =
             site::load(&context.root, &record.environment, &site::known_services(platform))?;
@@ -52,9 +53,11 @@ impl Target {
             .iter()
             .find(|unit| unit.service.id == platform.workers.service())
             .and_then(|unit| record.ports.get(&socket(unit, platform.workers.operations.name)))
-            .context(
-                "the record of the running platform has no operations port; run `cargo xtask dev` again",
-            )?;
+            .with_context(|| {
+                format!(
+                    "the record of the running platform has no operations port; run `{PROGRAM} dev` again"
+                )
+            })?;
         Ok(Self::at(
             &format!("http://{ADDRESS}:{port}"),
             &folder.join("secrets").join(platform.workers.operations_token.0),
@@ -83,7 +86,7 @@ impl Target {
         };
         let stop = || interrupt.raised();
         let got = request.send(Instant::now() + limit, &stop).with_context(|| {
-            format!("the platform did not answer within {} s; see `cargo xtask status`", limit.as_secs())
+            format!("the platform did not answer within {} s; see `{PROGRAM} status`", limit.as_secs())
         })?;
         let names: Vec<_> = platform.smoke.checks.iter().map(|check| check.name).collect();
         Answer::read(got.status, &got.body, &names)

@@ -15,6 +15,7 @@ use super::{cache, install, manifest, npm, rust_component, version};
 use crate::context::Context;
 use foundation::digest;
 use foundation::exit::refused;
+use foundation::program_name::PROGRAM;
 
 /// Some need a second on a busy machine.
 const VERSION_LIMIT: Duration = Duration::from_secs(30);
@@ -119,7 +120,7 @@ impl Toolbox {
                 let path = self.wheel_folder(location.tool)?.join(location.file);
                 if !path.is_file() {
                     bail!(
-                        "{} is not installed, it is needed to {}: run `cargo xtask doctor --install`",
+                        "{} is not installed, it is needed to {}: run `{PROGRAM} doctor --install`",
                         program.command(),
                         entry.purpose
                     );

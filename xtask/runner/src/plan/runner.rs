@@ -26,12 +26,12 @@ use super::report::{Outcome, Report, Status, StepReport};
 use super::show::Show;
 use super::step::{Journaled, OnFailure, Plan, Step, StepId};
 use super::target::Target;
-use foundation::called;
 use foundation::clock::{millis, now_ms, utc};
 use foundation::exit::refused;
 use foundation::files;
 use foundation::interrupt::Interrupt;
 use foundation::processes::host_name;
+use foundation::program_name::command_line;
 
 /// How plans are carried out. Write `Runner { jobs: .., ..Runner::new(target, interrupt, native) }`.
 pub struct Runner<'a, N = NoNative> {
@@ -98,7 +98,7 @@ impl<'a, N: Native> Runner<'a, N> {
     pub fn new(target: &'a Target, interrupt: Interrupt, native: &'a Perform<'a, N>) -> Self {
         Self {
             target,
-            command: called::command_line(),
+            command: command_line(),
             jobs: cores(),
             keep_going: false,
             grace_ms: 10_000,

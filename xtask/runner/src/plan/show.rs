@@ -13,7 +13,6 @@ use super::action::Action;
 use super::log;
 use super::report::{Status, StepReport};
 use super::step::{Step, StepId};
-use foundation::called::as_called;
 use foundation::clock::{spell, spell_whole};
 use foundation::escape;
 use foundation::terminal;
@@ -100,8 +99,7 @@ impl Show {
 
     /// One line for people, above the live ones.
     pub fn say(&self, text: &str) {
-        let text = as_called(text);
-        let text = escape::text(&text);
+        let text = escape::text(text);
         if self.look == Look::Terminal && self.live.println(&text).is_ok() && !self.live.is_hidden() {
             return;
         }

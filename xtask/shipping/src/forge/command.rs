@@ -10,6 +10,7 @@ use anyhow::{Context as _, Result, bail};
 use rustix::process::Signal;
 
 use foundation::processes::signal_group;
+use foundation::program_name::PROGRAM;
 
 /// How often a wait looks whether it should stop.
 const LOOK: Duration = Duration::from_millis(30);
@@ -64,10 +65,7 @@ impl Command<'_> {
         };
         let asked = self.shown();
         let handle = command.start().with_context(|| {
-            format!(
-                "`{}` could not be started; `cargo xtask doctor` tells how to get {}",
-                asked, self.program
-            )
+            format!("`{}` could not be started; `{PROGRAM} doctor` tells how to get {}", asked, self.program)
         })?;
         let give_up = Instant::now() + self.limit;
         let output = loop {

@@ -5,6 +5,7 @@ use vocabulary::model::{Port, PortRef, Protocol};
 use crate::engines::process::editor_link::editor_link;
 use crate::engines::process::instance::{ADDRESS, is_open, socket};
 use crate::session::opened::Opened;
+use foundation::program_name::PROGRAM;
 
 /// Several lines for people.
 pub fn text(opened: &Opened, duration_ms: u64, detached: bool, inspects: bool) -> String {
@@ -50,11 +51,13 @@ pub fn text(opened: &Opened, duration_ms: u64, detached: bool, inspects: bool) -
                 \
          -d '{{\"input\":{{\"text\":\"Flowship ships this.\"}}}}' http://{ADDRESS}:{api}/api/v1/workflows/describe-text/tasks\n"
     ));
-    out.push_str("  check      cargo xtask smoke\n  watch      cargo xtask status | logs [SERVICE] -f\n");
-    out.push_str(if detached {
-        "  stop       cargo xtask down\n"
+    out.push_str(&format!(
+        "  check      {PROGRAM} smoke\n  watch      {PROGRAM} status | logs [SERVICE] -f\n"
+    ));
+    out.push_str(&if detached {
+        format!("  stop       {PROGRAM} down\n")
     } else {
-        "  stop       Ctrl-C\n\nFlows, nodes and migrations take effect when you save them.\n\n"
+        "  stop       Ctrl-C\n\nFlows, nodes and migrations take effect when you save them.\n\n".to_owned()
     });
     out
 }

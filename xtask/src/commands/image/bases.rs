@@ -19,6 +19,7 @@ use crate::tools::{Tool, Toolbox};
 use foundation::digest;
 use foundation::exit::refused;
 use foundation::files;
+use foundation::program_name::PROGRAM;
 use foundation::stdout;
 use runner::plan::mask::Outputs;
 use runner::plan::perform::StepContext;
@@ -283,7 +284,7 @@ fn show(context: &Context, stand_ins: &[StandIn]) -> Result<()> {
         stdout::text(&format!("{:<9} {reference}@{digest}\n", stand_in.name))?;
         let locked = lock.stand_ins.iter().find(|locked| locked.name == stand_in.name);
         let line = locked.map_or_else(
-            || "no stand-in; `cargo xtask image bases --from-packages` builds one".to_owned(),
+            || format!("no stand-in; `{PROGRAM} image bases --from-packages` builds one"),
             |locked| format!("stand-in {}", locked.tag),
         );
         stdout::text(&format!("          {line}\n"))?;

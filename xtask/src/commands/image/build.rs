@@ -19,6 +19,7 @@ use crate::images::{content, dockerfile};
 use crate::session::dry_run;
 use foundation::exit::refused;
 use foundation::files;
+use foundation::program_name::PROGRAM;
 use foundation::stdout;
 use runner::plan::mask::Outputs;
 use runner::plan::perform::StepContext;
@@ -130,11 +131,11 @@ fn builds(context: &Context, options: &Options, on_stand_ins: bool) -> Result<(V
             Ok(found) => {
                 substituted.insert(*file, found);
             }
-            Err(found) => {
-                problems.extend(found.into_iter().map(|problem| {
-                    format!("{file}: {problem}; run `cargo xtask image bases --from-packages`")
-                }))
-            }
+            Err(found) => problems.extend(
+                found
+                    .into_iter()
+                    .map(|problem| format!("{file}: {problem}; run `{PROGRAM} image bases --from-packages`")),
+            ),
         }
     }
     if !problems.is_empty() {

@@ -9,7 +9,6 @@ use crate::images::build::tag;
 use crate::images::engine::Engine;
 use crate::images::locks::{self, Built, StandIns};
 use crate::images::stand_in::WARNING;
-use foundation::called::as_called;
 use foundation::files;
 use foundation::stdout;
 
@@ -41,7 +40,7 @@ pub fn run(context: &Context) -> Result<()> {
     // Without an engine the list still tells what there should be.
     let engine = Engine::find();
     if let Err(error) = &engine {
-        eprintln!("{}", as_called(&format!("{error:#}")));
+        eprintln!("{error:#}");
     }
     let rows = rows(context, engine.ok().as_ref())?;
     if context.json {

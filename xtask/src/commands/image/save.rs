@@ -15,6 +15,7 @@ use crate::images::saved;
 use crate::images::{oci, stand_in::WARNING};
 use foundation::exit::refused;
 use foundation::files;
+use foundation::program_name::PROGRAM;
 use foundation::stdout;
 
 #[derive(Debug, clap::Args)]
@@ -94,7 +95,7 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
 pub fn chosen(context: &Context, only: &[String]) -> Result<Vec<BuiltImage>> {
     let built: Built = locks::read(&locks::built_file(context.state()))?;
     if built.images.is_empty() {
-        return Err(refused("no image was built from this tree: run `cargo xtask image build`"));
+        return Err(refused(format!("no image was built from this tree: run `{PROGRAM} image build`")));
     }
     let unknown: Vec<_> = only
         .iter()

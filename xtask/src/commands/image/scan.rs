@@ -19,6 +19,7 @@ use crate::images::scan::{self, LARGEST_TEXT, Places, Row, ScanImages, Scanners,
 use crate::tools::{Program, Tool, Toolbox};
 use foundation::exit::{Reported, refused};
 use foundation::files;
+use foundation::program_name::PROGRAM;
 use foundation::stdout;
 use runner::plan::mask::Outputs;
 use runner::plan::perform::StepContext;
@@ -106,7 +107,9 @@ fn shipped(context: &Context, images: Vec<BuiltImage>, options: &Options) -> Res
         eprintln!("not checked: {} is for development; --only {} checks it", image.tag, image.target);
     }
     if shipped.is_empty() {
-        return Err(refused("no shipped image was built from this tree: run `cargo xtask image build`"));
+        return Err(refused(format!(
+            "no shipped image was built from this tree: run `{PROGRAM} image build`"
+        )));
     }
     Ok(shipped)
 }

@@ -13,6 +13,7 @@ use crate::images::engine::Engine;
 use crate::images::locks::BuiltImage;
 use crate::images::saved;
 use foundation::exit::{Reported, refused};
+use foundation::program_name::PROGRAM;
 use foundation::stdout;
 
 #[derive(Debug, clap::Args)]
@@ -60,7 +61,7 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
                 verdicts.push(bad(
                     "engine",
                     &image.tag,
-                    "is no longer in the engine: run `cargo xtask image build`",
+                    &format!("is no longer in the engine: run `{PROGRAM} image build`"),
                 ));
                 continue;
             }

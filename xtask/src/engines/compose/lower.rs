@@ -9,6 +9,7 @@ use super::project::Project;
 use crate::engines::process::instance::ADDRESS;
 use crate::engines::process::lower::{BringUp, id};
 use crate::engines::process::resolve::Resolver;
+use foundation::program_name::PROGRAM;
 use runner::plan::action::{Action, Exec, Probe, ServiceRequest, Supervise, WaitFor, Write};
 use runner::plan::argument::{Arg, Secret};
 use runner::plan::service::{
@@ -65,10 +66,9 @@ pub fn bring_up(around: &Surroundings<'_>) -> Plan<BringUp> {
         steps.push(Step {
             needs: vec![id::CHECK_FLOWS.into()],
             time_limit_ms: 3_600_000,
-            remedy: Some(
-                "see docs/images.md; without a registry: `cargo xtask image bases --from-packages`"
-                    .to_owned(),
-            ),
+            remedy: Some(format!(
+                "see docs/images.md; without a registry: `{PROGRAM} image bases --from-packages`"
+            )),
             ..Step::new(
                 format!("build-{name}"),
                 format!("build the image of {name}"),
@@ -160,7 +160,7 @@ exit $code"#;
 fn followed(around: &Surroundings<'_>, unit: &Unit<'_>) -> [Step<BringUp>; 2] {
     let name = unit.name();
     let state = around.resolver.instance.supervisor();
-    let remedy = Some(format!("read `cargo xtask logs {name}`"));
+    let remedy = Some(format!("read `{PROGRAM} logs {name}`"));
     [
         Step {
             needs: vec!["up".into()],

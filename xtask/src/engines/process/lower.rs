@@ -11,6 +11,7 @@ use vocabulary::model::{
 };
 
 use super::resolve::Resolver;
+use foundation::program_name::PROGRAM;
 use runner::plan::action::{Action, Exec, Native, Probe, ServiceRequest, Supervise, WaitFor};
 use runner::plan::argument::{Arg, Secret};
 use runner::plan::service::{
@@ -43,31 +44,27 @@ pub mod id {
 
 impl BringUp {
     pub fn step(self) -> Step<Self> {
-        let permissions = "look at the permissions of the state folder";
+        let permissions = || "look at the permissions of the state folder".to_owned();
+        let doctor = || format!("see `{PROGRAM} doctor`");
         let (id, title, needs, remedy) = match self {
             Self::CheckFlows => (
                 id::CHECK_FLOWS,
                 "judge the flows",
                 None,
-                "mend what is named in the flow files; `cargo xtask check flows` judges them again",
+                format!("mend what is named in the flow files; `{PROGRAM} check flows` judges them again"),
             ),
-            Self::InstallTools { .. } => {
-                (id::INSTALL_TOOLS, "install the pinned programs", None, "see `cargo xtask doctor`")
+            Self::InstallTools { .. } => (id::INSTALL_TOOLS, "install the pinned programs", None, doctor()),
+            Self::InstallModules => {
+                (id::INSTALL_MODULES, "install the npm packages", Some(id::INSTALL_TOOLS), doctor())
             }
-            Self::InstallModules => (
-                id::INSTALL_MODULES,
-                "install the npm packages",
-                Some(id::INSTALL_TOOLS),
-                "see `cargo xtask doctor`",
-            ),
-            Self::MakeSecrets => (id::MAKE_SECRETS, "have the secrets", None, permissions),
+            Self::MakeSecrets => (id::MAKE_SECRETS, "have the secrets", None, permissions()),
             Self::RecordInstance => {
-                (id::RECORD, "record where everything is", Some(id::CHECK_FLOWS), permissions)
+                (id::RECORD, "record where everything is", Some(id::CHECK_FLOWS), permissions())
             }
         };
         Step {
             needs: needs.into_iter().map(StepId::from).collect(),
-            remedy: Some(remedy.to_owned()),
+            remedy: Some(remedy),
             ..Step::new(id, title, Action::Native(self))
         }
     }
@@ -153,7 +150,7 @@ fn long_running(around: &Surroundings<'_>, unit: &Unit<'_>) -> Vec<Step<BringUp>
     }
     steps.push(Step {
         needs,
-        remedy: Some(format!("read `cargo xtask logs {name}`")),
+        remedy: Some(format!("read `{PROGRAM} logs {name}`")),
         ..Step::new(
             format!("{name}.start"),
             format!("start {name}"),
@@ -166,7 +163,7 @@ fn long_running(around: &Surroundings<'_>, unit: &Unit<'_>) -> Vec<Step<BringUp>
     steps.push(Step {
         needs: vec![format!("{name}.start").into()],
         time_limit_ms: READY_LIMIT_MS + 5_000,
-        remedy: Some(format!("read `cargo xtask logs {name}`")),
+        remedy: Some(format!("read `{PROGRAM} logs {name}`")),
         ..Step::new(
             format!("{name}.ready"),
             format!("{name} is healthy"),
@@ -203,7 +200,7 @@ fn initialisation(
     let made = Step {
         needs: needs(around, unit),
         skip_when: Some(exists.clone()),
-        remedy: Some("look at its log; `cargo xtask reset` starts with empty data".to_owned()),
+        remedy: Some(format!("look at its log; `{PROGRAM} reset` starts with empty data")),
         ..Step::new(
             format!("{name}.initialise"),
             format!("initialise {name}"),

@@ -1,6 +1,5 @@
 //! Flowship's one program: parse, build the context, dispatch, print the error. Nothing else.
 
-mod artifacts;
 mod cli;
 mod commands;
 mod context;
@@ -8,8 +7,6 @@ mod engines;
 mod generated;
 mod images;
 mod judging;
-mod platform;
-mod review;
 mod session;
 mod tools;
 

@@ -142,9 +142,9 @@ mod tests {
     use vocabulary::model::topology::Scope;
 
     use super::*;
-    use crate::artifacts::containers::site as variables;
     use crate::engines::process::instance::{Instance, sockets};
     use crate::engines::process::resolve::Resolver;
+    use artifacts::containers::site as variables;
 
     /// Everything of a platform of processes that depends on the environment.
     fn processes(platform: &Platform, environment: &Environment) -> String {
@@ -229,7 +229,7 @@ mod tests {
 
     #[test]
     fn a_setting_is_called_read_where_another_value_changes_what_runs() {
-        let platform = crate::platform::platform();
+        let platform = platform::platform();
         let base = Environment {
             name: "dev".into(),
             hosts: vec![Host::default()],

@@ -1,13 +1,17 @@
 //! `cargo xtask impact`: which files and lines a value of the platform makes.
 
+use std::collections::BTreeMap;
+
 use anyhow::Result;
 
 use crate::context::Context;
 use crate::generated;
-use crate::review::ablation::{Model, Way};
-use crate::review::impact::{Change, Effect, Impact, impact};
-use crate::review::source;
+use artifacts::review::ablation::{Model, Way};
+use artifacts::review::impact::{Change, Effect, Impact, impact};
+use artifacts::review::part::Part;
+use artifacts::review::source;
 use foundation::exit::refused;
+use foundation::nearest::{closest, nearest};
 use foundation::stdout;
 
 #[derive(Debug, clap::Args)]
@@ -35,7 +39,7 @@ pub struct Options {
 pub fn run(context: &Context, options: &Options) -> Result<()> {
     let model = Model::new(context.platform)?;
     let Some(value) = &options.value else { return list(context, &model) };
-    let part = model.find(value).map_err(|near| {
+    let part = find(&model, value).map_err(|near| {
         let near = near.map_or_else(String::new, |near| format!("; the nearest is {near}"));
         refused(format!(
             "{value}: the platform has no such value{near} (`cargo xtask impact --list` lists them)"
@@ -49,6 +53,48 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
         return stdout::text(&format!("{} is empty, so nothing can be removed from it\n", part.address));
     }
     stdout::text(&impacts.iter().map(|impact| shown(context, impact)).collect::<String>())
+}
+
+/// The value at an address; the address may be shortened to an end that only one has, such as
+/// `alert/EdgeErrors`.
+///
+/// # Errors
+/// The nearest address, whole or by its end; nothing when none is like it.
+fn find<'a>(model: &'a Model, address: &str) -> Result<&'a Part, Option<String>> {
+    let all = || model.root.walk().filter(|part| !part.address.is_empty());
+    if let Some(part) = all().find(|part| part.address == address) {
+        return Ok(part);
+    }
+    let end = format!("/{address}");
+    let mut ending = all().filter(|part| part.address.ends_with(&end));
+    match (ending.next(), ending.next()) {
+        (Some(only), None) => Ok(only),
+        (Some(first), Some(_)) => Err(Some(first.address.clone())),
+        (None, _) => Err(closest_to(model, address).map(str::to_owned)),
+    }
+}
+
+/// By its end, so that `postgers` finds `service/postgres`; or else the most alike of the services. What has a name
+/// of its own counts, and not each of its fields.
+fn closest_to<'a>(model: &'a Model, address: &str) -> Option<&'a str> {
+    let addresses = || model.root.walk().map(|part| part.address.as_str()).filter(|whole| !whole.is_empty());
+    if let Some(whole) = nearest(address, addresses()) {
+        return Some(whole);
+    }
+    let words = address.matches('/').count();
+    let mut ends: BTreeMap<&str, &str> = BTreeMap::new();
+    // An element without a name is called by its position, which is no name to mistype.
+    let named = |part: &&Part| part.is_item() && !part.address.ends_with(|last: char| last.is_ascii_digit());
+    for part in model.root.walk().filter(named) {
+        let start = part.address.rmatch_indices('/').nth(words).map_or(0, |(at, _)| at + 1);
+        ends.entry(&part.address[start..]).or_insert(&part.address);
+    }
+    let near = nearest(address, ends.keys().copied()).map(|near| ends[near]);
+    near.or_else(|| {
+        let services = addresses().filter_map(|whole| whole.strip_prefix("service/"));
+        let service = closest(address, services.filter(|name| !name.contains('/')))?;
+        addresses().find(|whole| whole.strip_prefix("service/") == Some(service))
+    })
 }
 
 fn list(context: &Context, model: &Model) -> Result<()> {
@@ -85,4 +131,30 @@ fn shown(context: &Context, impact: &Impact) -> String {
         out += &format!("  the family {family} generates nothing without it\n");
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use platform::platform;
+
+    use super::*;
+
+    #[test]
+    fn addresses_may_be_short_but_not_ambiguous() {
+        let model = Model::new(&platform()).unwrap();
+        for (typed, expected) in [
+            ("service/edge", Ok("service/edge")),
+            ("alert/EdgeErrors", Ok("service/edge/alert/EdgeErrors")),
+            ("resources/memory_mib", Err(Some("service/edge/resources/memory_mib"))),
+            ("services/postgres", Err(Some("service/postgres"))),
+            ("edge/nodered->postgres.sql", Err(Some("edge/node-red->postgres.sql"))),
+            ("postgers", Err(Some("service/postgres"))),
+            ("node-rde", Err(Some("service/node-red"))),
+            ("%%%%", Err(None)),
+            ("", Err(None)),
+        ] {
+            let found = find(&model, typed).map(|part| part.address.clone());
+            assert_eq!(found, expected.map(str::to_owned).map_err(|near| near.map(str::to_owned)), "{typed}");
+        }
+    }
 }

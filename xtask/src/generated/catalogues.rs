@@ -3,8 +3,8 @@
 use vocabulary::formats::markdown::code;
 use vocabulary::model::Platform;
 
-use crate::artifacts::reference::{Page, write_pages};
-use crate::artifacts::{Committed, Made};
+use artifacts::reference::{Page, write_pages};
+use artifacts::{Committed, Made};
 use judges::checks::compliance::rows;
 use judges::site::{self, SettingDoc};
 

@@ -8,7 +8,7 @@ use similar::TextDiff;
 
 use super::ledger::{self, Ledger};
 use super::tree::Observed;
-use crate::artifacts::Artifact;
+use artifacts::Artifact;
 use foundation::digest::sha256;
 
 /// After that a diff may be longer than it need be: the shortest of two large files takes minutes.

@@ -4,7 +4,7 @@ use vocabulary::formats::gitattributes::{Line, write};
 use vocabulary::model::Platform;
 
 use super::{ledger, sources};
-use crate::artifacts::{self, Artifact, Committed, Made, banner};
+use artifacts::{self, Artifact, Committed, Made, banner};
 
 pub const PATH: &str = ".gitattributes";
 
@@ -17,7 +17,7 @@ pub const FAMILY: Committed = Committed {
 
 fn generate(platform: &Platform) -> Made {
     let mut lines: Vec<_> =
-        banner("the families under xtask/src/artifacts").into_iter().map(Line::Comment).collect();
+        banner("the families under xtask/artifacts/src").into_iter().map(Line::Comment).collect();
     lines.push(Line::Attributes { pattern: "*".into(), attributes: vec!["text=auto", "eol=lf"] });
     let mut paths: Vec<_> = artifacts::generate(&sources(), platform)?
         .into_iter()

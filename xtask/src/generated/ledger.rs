@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::path::{Component, Path};
 
-use crate::artifacts::Artifact;
+use artifacts::Artifact;
 use foundation::digest::sha256;
 use foundation::files::SKIPPED;
 

@@ -18,7 +18,7 @@ pub use gitattributes::PATH as GIT_ATTRIBUTES;
 pub use ledger::PATH as LEDGER;
 pub use tree::{observe, prepare};
 
-use crate::artifacts::{self, Artifact, Committed};
+use artifacts::{self, Artifact, Committed};
 use foundation::exit::refused;
 
 /// The committed families, in the order in which they are listed.
@@ -44,7 +44,7 @@ pub fn artifacts(platform: &Platform, only: &[String]) -> Result<Vec<Artifact>> 
 /// What keeps the families from making anything.
 pub fn invalid(problems: &[Problem]) -> anyhow::Error {
     let lines: Vec<_> = problems.iter().map(|problem| format!("\n  {problem}")).collect();
-    refused(format!("nothing can be generated from the platform under xtask/src/platform:{}", lines.concat()))
+    refused(format!("nothing can be generated from the platform under xtask/platform/src:{}", lines.concat()))
 }
 
 /// The ledger of a tree in which just these lie.

@@ -6,8 +6,8 @@ use vocabulary::model::{Exposure, Platform, Port, Protocol, ServiceId};
 
 use super::tree::{File, Observed};
 use super::{Difference, State, artifacts, compare, families, ledger, observe, prepare};
-use crate::artifacts::{Artifact, MARK};
-use crate::platform::platform;
+use artifacts::{Artifact, MARK};
+use platform::platform;
 
 const POSTGRES: ServiceId = ServiceId("postgres");
 

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::compare::Difference;
 use super::ledger::{self, Ledger};
-use crate::artifacts::{Artifact, MARK};
+use artifacts::{Artifact, MARK};
 use foundation::files::{self, BESIDE, Error, Errors, NoIndex, Root, Staged};
 
 /// The files that this program has to do with: those that should be there, those that the ledger lists, those that git

@@ -264,7 +264,7 @@ mod tests {
 
     #[test]
     fn compose_gets_what_was_built_and_stand_ins_only_with_it() {
-        let platform = crate::platform::platform();
+        let platform = platform::platform();
         let mut image = BuiltImage {
             target: "node-red".into(),
             dockerfile: "x".into(),
@@ -295,8 +295,7 @@ mod tests {
 
     #[test]
     fn the_shipped_platform_builds_each_image_once() {
-        let targets: Vec<_> =
-            wanted(&crate::platform::platform()).iter().map(|wanted| wanted.target).collect();
+        let targets: Vec<_> = wanted(&platform::platform()).iter().map(|wanted| wanted.target).collect();
         assert_eq!(targets, ["llm-stand-in", "barman", "mcp-tools", "migrate", "node-red"]);
     }
 

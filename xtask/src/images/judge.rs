@@ -184,7 +184,7 @@ fn size(tree: &Tree, limits: &ImageLimits) -> Vec<(Rule, Problem)> {
             files::size(limits.mebibytes << 20),
             most.join(", ")
         ),
-        "leave out what does not run, or raise the limit in xtask/src/platform/images.rs",
+        "leave out what does not run, or raise the limit in xtask/platform/src/images.rs",
     )]
 }
 
@@ -202,7 +202,7 @@ fn tools(tree: &Tree, limits: &ImageLimits) -> Vec<(Rule, Problem)> {
             let allowed = limits.tools.contains(&name) || limits.tools.contains(tool);
             (!allowed).then(|| {
                 let remedy =
-                    "leave it out, or name it in xtask/src/platform/images.rs if the image needs it to run";
+                    "leave it out, or name it in xtask/platform/src/images.rs if the image needs it to run";
                 finding(Rule::Tools, format!("/{path}"), "is a tool that serves an intruder", remedy)
             })
         })

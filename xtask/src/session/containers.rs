@@ -10,7 +10,6 @@ use vocabulary::model::environment::Environment;
 use vocabulary::model::topology::{Scope, Topology};
 use vocabulary::model::{Exposure, Image, Platform, PortRef, ServiceId};
 
-use crate::artifacts::containers::{compose, site};
 use crate::context::Context;
 use crate::engines::compose::lower::DEBUGGER;
 use crate::engines::compose::project::{self, Project};
@@ -20,6 +19,7 @@ use crate::images::engine::{self, Engine};
 use crate::images::locks::{self, StandIns};
 use crate::tools::programs::argv_of_catalogue;
 use crate::tools::{Program, Toolbox};
+use artifacts::containers::{compose, site};
 use foundation::program_name::PROGRAM;
 use runner::plan::action::Exec;
 

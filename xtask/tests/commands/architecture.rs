@@ -7,31 +7,22 @@ use std::path::Path;
 /// The crates of this workspace beside the binary, and those of them that each may use: DESIGN's arrows, which Cargo enforces.
 const ARROWS: &[(&str, &[&str])] = &[
     ("vocabulary", &[]),
+    ("artifacts", &["vocabulary"]),
     ("foundation", &[]),
     // The vocabulary, for what a gate reads: a record of evidence rests on it.
     ("runner", &["foundation", "vocabulary"]),
     ("judges", &["foundation", "vocabulary"]),
+    ("platform", &["vocabulary"]),
     // The runner, for the records of evidence that a release carries.
     ("shipping", &["foundation", "runner", "vocabulary"]),
 ];
 
 /// Rooms of the binary that commands stand on, so that none of them may know one.
-const BELOW_COMMANDS: &[&str] = &[
-    "artifacts",
-    "context.rs",
-    "engines",
-    "generated",
-    "images",
-    "judging",
-    "platform",
-    "review",
-    "session",
-    "tools",
-];
+const BELOW_COMMANDS: &[&str] =
+    &["context.rs", "engines", "generated", "images", "judging", "session", "tools"];
 
 /// Folders that only think: no file, process, network or environment variable.
-const PURE: &[&str] =
-    &["src/artifacts/", "src/platform/", "src/review/", "judges/src/checks/", "vocabulary/src/"];
+const PURE: &[&str] = &["artifacts/src/", "platform/src/", "judges/src/checks/", "vocabulary/src/"];
 
 const OUTSIDE: &[&str] =
     &["std::fs", "std::process", "std::net", "std::env", "duct::", "ureq::", "walkdir::"];
@@ -226,8 +217,7 @@ fn the_vocabulary_thinks_and_its_halves_do_not_know_each_other() {
 #[test]
 fn formats_are_known_only_by_artifacts_reviews_and_tools() {
     for Source { path, text } in sources() {
-        let knows =
-            ["src/artifacts/", "src/generated/", "src/review/", "src/tools/", "vocabulary/", "tests/"];
+        let knows = ["artifacts/", "src/generated/", "src/tools/", "vocabulary/", "tests/"];
         let knows = knows.iter().any(|folder| path.starts_with(folder));
         assert!(knows || !text.contains("vocabulary::formats"), "{path}");
     }

@@ -68,11 +68,11 @@ fn why_names_the_values_and_where_they_stand() {
     assert!(output.status.success(), "{}", text(&output.stderr));
     let shown = text(&output.stdout).split_whitespace().collect::<Vec<_>>().join(" ");
     for expected in [
-        "written by the family reference (xtask/src/artifacts/reference.rs); without it, the line disappears or \
+        "written by the family reference (xtask/artifacts/src/reference.rs); without it, the line disappears or \
          changes",
-        "service/node-red without it xtask/src/platform/node_red.rs",
-        "port/node-red.ops/number when it changes xtask/src/platform/node_red.rs",
-        "edge/prometheus->node-red.ops without it xtask/src/platform/prometheus.rs",
+        "service/node-red without it xtask/platform/src/node_red.rs",
+        "port/node-red.ops/number when it changes xtask/platform/src/node_red.rs",
+        "edge/prometheus->node-red.ops without it xtask/platform/src/prometheus.rs",
     ] {
         assert!(shown.contains(expected), "{expected}\n{shown}");
     }
@@ -80,7 +80,7 @@ fn why_names_the_values_and_where_they_stand() {
 
     let answer = json(&run(repository(), &["why", "--json", &place]));
     assert_eq!(answer["place"], place.as_str());
-    assert_eq!(answer["family_source"], "xtask/src/artifacts/reference.rs");
+    assert_eq!(answer["family_source"], "xtask/artifacts/src/reference.rs");
     assert_eq!(answer["causes"][0]["address"], "service/node-red");
     assert_eq!(answer["causes"][0]["way"], "left-out");
 }
@@ -139,7 +139,7 @@ fn why_shows_a_whole_file_with_what_makes_each_line() {
 #[test]
 fn why_says_when_no_value_makes_a_line() {
     let output = run(repository(), &["why", "flows/settings.js:1"]);
-    let expected = "written by the family node-red-settings itself (xtask/src/artifacts/node_red_settings.rs), \
+    let expected = "written by the family node-red-settings itself (xtask/artifacts/src/node_red_settings.rs), \
                     for any platform\n";
     assert!(text(&output.stdout).ends_with(expected), "{}", text(&output.stdout));
     assert_eq!(
@@ -211,7 +211,7 @@ fn impact_names_files_and_lines() {
     let output = run(repository(), &["impact", "edge/node-red->postgres.sql"]);
     let shown = text(&output.stdout);
     assert!(
-        shown.starts_with("edge/node-red->postgres.sql, left out (xtask/src/platform/node_red.rs): "),
+        shown.starts_with("edge/node-red->postgres.sql, left out (xtask/platform/src/node_red.rs): "),
         "{shown}"
     );
     assert!(shown.contains("docs/reference/edges.md"), "{shown}");

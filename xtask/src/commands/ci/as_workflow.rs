@@ -7,8 +7,8 @@ use anyhow::Result;
 use serde::Serialize;
 use serde_json::json;
 
-use crate::artifacts::workflows::local::{LocalAction, LocalJob, LocalStep, jobs};
 use crate::context::Context;
+use artifacts::workflows::local::{LocalAction, LocalJob, LocalStep, jobs};
 use foundation::columns;
 use foundation::exit::{Reported, refused};
 use foundation::interrupt::Interrupt;
@@ -236,7 +236,7 @@ mod tests {
 
     #[test]
     fn each_job_of_each_workflow_makes_a_valid_plan_in_its_order() {
-        let jobs = jobs(&crate::platform::platform()).unwrap();
+        let jobs = jobs(&platform::platform()).unwrap();
         for job in &jobs {
             let plan = plan(job, Path::new("/tree"), Path::new("/tree/.flowship"));
             assert_eq!(plan.validate(), [""; 0], "{}", full_name(job));

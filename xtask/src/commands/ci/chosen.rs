@@ -70,7 +70,7 @@ pub fn concerned(gate: &Gate, files: &[String]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::platform::platform;
+    use platform::platform;
 
     fn concerned_by(files: &[&str]) -> Vec<&'static str> {
         let files: Vec<_> = files.iter().map(|file| (*file).to_owned()).collect();
@@ -97,7 +97,7 @@ mod tests {
     fn what_all_gates_hang_on_concerns_all() {
         let all: Vec<_> = platform().gates.iter().map(|gate| gate.id).collect();
         for file in
-            ["ops/ci/requirements.txt", "xtask/src/platform/gates/format.rs", ".github/workflows/ci.yml"]
+            ["ops/ci/requirements.txt", "xtask/platform/src/gates/format.rs", ".github/workflows/ci.yml"]
         {
             assert_eq!(concerned_by(&[file]), all, "{file}");
         }

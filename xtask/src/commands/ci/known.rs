@@ -56,7 +56,7 @@ pub fn confirm(record: &Record, tree: &Tree, state: &Path) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::platform::platform;
+    use platform::platform;
     use runner::evidence::record::SCHEMA;
 
     fn record(gate: &str) -> Record {

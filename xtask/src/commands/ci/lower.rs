@@ -312,8 +312,8 @@ mod tests {
 
     use super::*;
     use crate::commands::ci::summary::{self, GateResult};
-    use crate::platform::platform;
     use foundation::interrupt::Interrupt;
+    use platform::platform;
     use runner::plan::mask::Outputs;
     use runner::plan::perform::StepContext;
     use runner::plan::report::Report;

@@ -7,8 +7,8 @@ use runner::evidence::basis::programs_of;
 use runner::evidence::tree::Tree;
 use vocabulary::model::Reads;
 
-use crate::platform::platform;
 use crate::tools::programs::{XTASK, is_of_modules, of_catalogue};
+use platform::platform;
 
 #[test]
 fn a_gate_that_asks_outside_reads_the_world() {

@@ -8,10 +8,10 @@ use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
 use vocabulary::model::{Platform, Review};
 
-use crate::artifacts::{self, RECORD};
 use crate::context::Context;
 use crate::generated;
-use crate::review::meaning::{Sentence, needs_label, page, rule, sentences};
+use artifacts::review::meaning::{Sentence, needs_label, page, rule, sentences};
+use artifacts::{self, RECORD};
 use foundation::exit::{Reported, refused};
 use foundation::files;
 use foundation::stdout;

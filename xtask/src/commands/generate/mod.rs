@@ -7,9 +7,9 @@ use anyhow::{Result, anyhow};
 use serde_json::json;
 
 mod meaning;
-use crate::artifacts::Committed;
 use crate::context::Context;
 use crate::generated::{self, Difference, LEDGER, State};
+use artifacts::Committed;
 use foundation::exit::{Reported, refused};
 use foundation::files::shown;
 use foundation::nearest::hint;
@@ -49,7 +49,7 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
     let violations = platform.validate();
     if !violations.is_empty() {
         let lines: Vec<_> = violations.iter().map(|violation| format!("\n  {violation}")).collect();
-        return Err(refused(format!("the platform under xtask/src/platform is invalid:{}", lines.concat())));
+        return Err(refused(format!("the platform under xtask/platform/src is invalid:{}", lines.concat())));
     }
     if options.meaning.semantic {
         return meaning::run(context, platform, &options.meaning);

@@ -143,7 +143,7 @@ mod tests {
 
     #[test]
     fn the_kernel_is_believed_only_when_it_shows_every_promise() {
-        let platform = crate::platform::platform();
+        let platform = platform::platform();
         let topology = Topology::of(&platform, Scope::Rehearsal);
         let unit = topology.unit("node-red-a").unwrap();
         let status = "Uid:\t10001\t10001\t10001\t10001\nGid:\t10001\t10001\t10001\t10001\nNoNewPrivs:\t1\n\
@@ -156,7 +156,7 @@ mod tests {
 
     #[test]
     fn an_engine_that_shows_nothing_breaks_every_promise() {
-        let platform = crate::platform::platform();
+        let platform = platform::platform();
         let topology = Topology::of(&platform, Scope::Rehearsal);
         for unit in &topology.units {
             let found = broken(&platform, &topology, unit, &Value::Null, "flowship");

@@ -176,7 +176,7 @@ mod tests {
 
     #[test]
     fn every_cell_that_differs_is_named() {
-        let platform = crate::platform::platform();
+        let platform = platform::platform();
         let topology = Topology::of(&platform, Scope::Rehearsal);
         let mut measured = Measured::new();
         for from in &topology.units {

@@ -13,7 +13,6 @@ use vocabulary::model::topology::{Binding, Scope, Topology, Unit};
 use vocabulary::model::{Exposure, Image, Lifetime, Platform, Port, PortRef};
 
 use super::said;
-use crate::artifacts::containers::{compose, site};
 use crate::context::Context;
 use crate::engines::compose::project::{self, Project};
 use crate::engines::compose::rehearsal::TARGET;
@@ -25,6 +24,7 @@ use crate::session::containers::{clients, free_prefix, port_lines};
 use crate::session::rehearsal::{SECRETS, but_one};
 use crate::session::smoke::Target;
 use crate::tools::Toolbox;
+use artifacts::containers::{compose, site};
 use foundation::exit::refused;
 use foundation::interrupt::Interrupt;
 use runner::plan::action::Exec;

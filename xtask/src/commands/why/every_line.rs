@@ -4,10 +4,10 @@ use anyhow::Result;
 use serde_json::json;
 
 use super::as_json;
-use crate::artifacts::{Artifact, Committed};
 use crate::context::Context;
-use crate::review::ablation::Model;
-use crate::review::why::{Answer, Cause, why};
+use artifacts::review::ablation::Model;
+use artifacts::review::why::{Answer, Cause, why};
+use artifacts::{Artifact, Committed};
 use foundation::stdout;
 
 /// So many values are shown for a line.

@@ -7,12 +7,12 @@ use serde_json::json;
 
 use vocabulary::model::Platform;
 
-use crate::artifacts::{Artifact, Committed};
 use crate::context::Context;
 use crate::generated::{self, GIT_ATTRIBUTES, LEDGER};
-use crate::review::ablation::{Model, Way};
-use crate::review::source;
-use crate::review::why::{Answer, Cause, why, why_there};
+use artifacts::review::ablation::{Model, Way};
+use artifacts::review::source;
+use artifacts::review::why::{Answer, Cause, why, why_there};
+use artifacts::{Artifact, Committed};
 use foundation::exit::refused;
 use foundation::files::{self, Root};
 use foundation::nearest::nearest;

@@ -132,7 +132,7 @@ fn is_nonroot(base: &str) -> bool {
 }
 
 fn digests(tree: &Tree) -> Verdict {
-    const REMEDY: &str = "name it as NAME:TAG@sha256:DIGEST (ours are in xtask/src/platform/pins.rs)";
+    const REMEDY: &str = "name it as NAME:TAG@sha256:DIGEST (ours are in xtask/platform/src/pins.rs)";
     let mut look = Look::default();
     for dockerfile in tree.dockerfiles() {
         let own = |name: &str| {

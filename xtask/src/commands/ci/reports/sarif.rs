@@ -53,7 +53,7 @@ pub fn document(gates: &[&Gate], rows: &[Row], findings: Vec<Value>) -> Value {
 }
 
 fn defined_in(gate: &str) -> String {
-    format!("xtask/src/platform/gates/{}.rs", gate.replace('-', "_"))
+    format!("xtask/platform/src/gates/{}.rs", gate.replace('-', "_"))
 }
 
 #[cfg(test)]
@@ -61,7 +61,7 @@ mod tests {
     use std::path::Path;
 
     use super::defined_in;
-    use crate::platform::platform;
+    use platform::platform;
 
     #[test]
     fn every_gate_is_defined_where_its_failure_points_to() {

@@ -9,8 +9,8 @@ use vocabulary::model::Platform;
 use crate::context::Context;
 use crate::generated;
 use crate::judging::flows;
-use crate::review::ablation::Model;
-use crate::review::why::why;
+use artifacts::review::ablation::Model;
+use artifacts::review::why::why;
 
 /// One hot path.
 pub struct Work {

@@ -16,7 +16,7 @@ pub const FAMILY: Committed = Committed {
 const EDITOR: &str = "EDITOR_PORT";
 
 fn generate(_platform: &Platform) -> Made {
-    let mut header = banner("xtask/src/artifacts/node_red_settings.rs");
+    let mut header = banner("xtask/artifacts/src/node_red_settings.rs");
     header.push(
         "No secret is read here; what the launcher adds (storage, logging, services) is in runtime/.".into(),
     );

@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use super::ablation::{Model, Way, attempt, thinned, without};
 use super::lines::touched;
 use super::part::Part;
-use crate::artifacts::{Artifact, Committed};
+use crate::{Artifact, Committed};
 
 /// A value that makes lines.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -205,9 +205,9 @@ mod tests {
     use vocabulary::problem::Problem;
 
     use super::{Answer, Cause, Search, search_all, why, why_there};
-    use crate::artifacts::{Artifact, Committed, FAMILIES, Made};
-    use crate::platform::platform;
     use crate::review::ablation::{Model, Way, attempt};
+    use crate::{Artifact, Committed, FAMILIES, Made};
+    use platform::platform;
 
     fn leaves(causes: &[Cause]) -> BTreeSet<String> {
         causes

@@ -15,7 +15,7 @@ use super::resolve::subnet;
 use super::services::{service, volume};
 use super::site;
 use super::split::{common, without};
-use crate::artifacts::artifact::{Artifact, Committed, Made, banner, judged};
+use crate::artifact::{Artifact, Committed, Made, banner, judged};
 
 pub const FAMILY: Committed = Committed {
     name: "compose",
@@ -31,7 +31,7 @@ pub const PRODUCTION: &str = "ops/docker/prod/compose.prod.yaml";
 pub const EXAMPLE: &str = "ops/docker/compose.env.example";
 pub const REHEARSAL: &str = "ops/docker/prod/compose.rehearsal.yaml";
 
-const SOURCE: &str = "xtask/src/platform and xtask/src/artifacts/containers";
+const SOURCE: &str = "xtask/platform/src and xtask/artifacts/src/containers";
 
 fn generate(platform: &Platform) -> Made {
     let [development, production, rehearsal] =

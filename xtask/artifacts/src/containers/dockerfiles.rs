@@ -9,7 +9,7 @@ use vocabulary::problem::Problem;
 
 use super::health;
 use super::resolve::tree;
-use crate::artifacts::artifact::{Artifact, Committed, Made, banner, judged};
+use crate::artifact::{Artifact, Committed, Made, banner, judged};
 
 pub const FAMILY: Committed = Committed {
     name: "images",
@@ -51,7 +51,7 @@ fn generate(platform: &Platform) -> Made {
     for (path, file, about) in files {
         let file = file?;
         judged(path, file.validate())?;
-        let mut header = banner("xtask/src/artifacts/containers/dockerfiles.rs");
+        let mut header = banner("xtask/artifacts/src/containers/dockerfiles.rs");
         header.push(format!("{about}. Bases are pinned by digest; override them with --build-arg."));
         seen.extend(file.sources().into_iter().map(str::to_owned));
         artifacts.push(Artifact::file(path, file.write(&header)));
@@ -60,7 +60,7 @@ fn generate(platform: &Platform) -> Made {
         paths: seen.into_iter().collect(),
         except: vec!["**/node_modules", "**/*.env", "**/flows_cred.json", "**/.DS_Store"],
     };
-    let header = banner("xtask/src/artifacts/containers/dockerfiles.rs (what the Dockerfiles copy)");
+    let header = banner("xtask/artifacts/src/containers/dockerfiles.rs (what the Dockerfiles copy)");
     artifacts.push(Artifact::file(".dockerignore", dockerignore::write(&header, &allowed)));
     Ok(artifacts)
 }

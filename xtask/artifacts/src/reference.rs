@@ -40,7 +40,7 @@ fn pages() -> Vec<Page> {
             name: "services",
             title: "Services",
             about: "The platform's services. The limits apply to each replica.",
-            source: "xtask/src/platform",
+            source: "xtask/platform/src",
             headers: vec!["service", "what", "runs", "image", "health", "memory MiB", "CPU", "pids"],
             rows: |platform| Ok(services(platform)),
         },
@@ -50,7 +50,7 @@ fn pages() -> Vec<Page> {
             about: "Where services listen, and which services may connect. On the process engine every \
                     checkout has its own port \
                     numbers; `cargo xtask status` shows them.",
-            source: "xtask/src/platform",
+            source: "xtask/platform/src",
             headers: vec!["port", "number", "protocol", "exposure", "reached by", "what"],
             rows: |platform| Ok(ports(platform)),
         },
@@ -58,7 +58,7 @@ fn pages() -> Vec<Page> {
             name: "edges",
             title: "Edges",
             about: "Which service may connect to which. All other connections are forbidden.",
-            source: "xtask/src/platform",
+            source: "xtask/platform/src",
             headers: vec!["from", "to", "needed to", "why"],
             rows: |platform| Ok(edges(platform)),
         },
@@ -68,7 +68,7 @@ fn pages() -> Vec<Page> {
             about: "Networks for containers on one host, derived from the edges: each client shares one \
                     network with each \
                     server that it connects to. Addresses begin with FLOWSHIP_NETWORK_PREFIX.",
-            source: "xtask/src/platform (the edges)",
+            source: "xtask/platform/src (the edges)",
             headers: vec!["network", "members", "addresses", "way out", "host"],
             rows: |platform| Ok(networks(platform)),
         },
@@ -76,7 +76,7 @@ fn pages() -> Vec<Page> {
             name: "engine-limits",
             title: "Engine limits",
             about: "Connections that no edge allows, but that Compose cannot block in production.",
-            source: "xtask/src/platform (the edges)",
+            source: "xtask/platform/src (the edges)",
             headers: vec!["from", "to", "why"],
             rows: |platform| Ok(engine_limits(platform)),
         },
@@ -88,7 +88,7 @@ fn pages() -> Vec<Page> {
                     `cargo xtask rehearse compose` tries every connection from inside each container's \
                     network, and fails \
                     if a result differs from this page.",
-            source: "xtask/src/platform (the edges)",
+            source: "xtask/platform/src (the edges)",
             headers: vec![
                 "port",
                 "reached, as an edge allows",
@@ -102,7 +102,7 @@ fn pages() -> Vec<Page> {
             title: "Secrets",
             about: "All secrets, where they come from and which services read them. Services get secrets as \
                     files.",
-            source: "xtask/src/platform/secrets.rs",
+            source: "xtask/platform/src/secrets.rs",
             headers: vec!["secret", "purpose", "made by", "read by", "replaced after"],
             rows: |platform| Ok(secrets(platform)),
         },
@@ -110,7 +110,7 @@ fn pages() -> Vec<Page> {
             name: "labels",
             title: "Log labels",
             about: "The labels on every log line.",
-            source: "xtask/src/platform/labels.rs",
+            source: "xtask/platform/src/labels.rs",
             headers: vec!["label", "what", "example", "values"],
             rows: |platform| Ok(labels(platform)),
         },
@@ -118,7 +118,7 @@ fn pages() -> Vec<Page> {
             name: "metrics",
             title: "Metrics",
             about: "The metrics that alerts or our own code use.",
-            source: "xtask/src/platform",
+            source: "xtask/platform/src",
             headers: vec!["metric", "kind", "exported by", "labels", "what"],
             rows: |platform| Ok(metrics(platform)),
         },
@@ -126,7 +126,7 @@ fn pages() -> Vec<Page> {
             name: "alerts",
             title: "Alerts",
             about: "When an alert fires, what it means, and what to do first.",
-            source: "xtask/src/platform",
+            source: "xtask/platform/src",
             headers: vec!["alert", "severity", "about", "after", "meaning", "do first"],
             rows: |platform| Ok(alerts(platform)),
         },
@@ -134,7 +134,7 @@ fn pages() -> Vec<Page> {
             name: "smoke",
             title: "Smoke checks",
             about: "The checks of `cargo xtask smoke`, in this order. All of them always run.",
-            source: "xtask/src/platform/smoke.rs",
+            source: "xtask/platform/src/smoke.rs",
             headers: vec!["check", "passes when", "relies on"],
             rows: |platform| Ok(smoke(platform)),
         },
@@ -142,7 +142,7 @@ fn pages() -> Vec<Page> {
             name: "gates",
             title: "Gates",
             about: "The gates of `cargo xtask ci`.",
-            source: "xtask/src/platform/gates/",
+            source: "xtask/platform/src/gates/",
             headers: vec![
                 "gate",
                 "group",
@@ -162,7 +162,7 @@ fn pages() -> Vec<Page> {
             about: "The jobs that run on GitHub, and their permissions. `cargo xtask ci --as-workflow JOB` \
                     runs a job's commands on \
                     your machine.",
-            source: "xtask/src/artifacts/workflows",
+            source: "xtask/artifacts/src/workflows",
             headers: vec!["job", "started by", "needs", "may", "environment", "secrets"],
             rows: jobs,
         },

@@ -106,8 +106,8 @@ mod tests {
 
     use super::super::types::{Path, paths};
     use super::{Difference, ROWS, Rule, Segment, fits, of};
-    use crate::artifacts::data;
-    use crate::platform::platform;
+    use crate::data;
+    use platform::platform;
 
     /// `services/=edge/ports` with `=` before the elements of lists.
     fn path(text: &str) -> Path {

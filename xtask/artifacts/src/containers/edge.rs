@@ -9,7 +9,7 @@ use vocabulary::model::{Platform, PortRef, Service, Value};
 use vocabulary::problem::Problem;
 
 use super::resolve::address;
-use crate::artifacts::artifact::{Artifact, Committed, Made, banner, judged};
+use crate::artifact::{Artifact, Committed, Made, banner, judged};
 
 pub const FAMILY: Committed = Committed {
     name: "edge",
@@ -39,7 +39,7 @@ fn generate(platform: &Platform) -> Made {
     let units = Topology::of(platform, Scope::Production).units;
     let configuration = configuration(platform, edge, &units)?;
     judged(path, configuration.validate())?;
-    let mut header = banner("xtask/src/artifacts/containers/edge.rs and xtask/src/platform/edge.rs");
+    let mut header = banner("xtask/artifacts/src/containers/edge.rs and xtask/platform/src/edge.rs");
     header.push(
         "Addresses and paths come from the environment, so that one file serves every engine.".to_owned(),
     );

@@ -2,7 +2,6 @@
 //! model's texts are `'static`.
 
 use std::cell::Cell;
-use std::collections::BTreeMap;
 
 use serde::{Deserialize as _, Serialize};
 use serde_json::Value;
@@ -11,8 +10,7 @@ use vocabulary::problem::Problem;
 
 use super::edited::{Edit, Edited};
 use super::part::Part;
-use crate::artifacts::{Artifact, Committed};
-use foundation::nearest::{closest, nearest};
+use crate::{Artifact, Committed};
 
 /// What was done to a value to see what it makes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -45,48 +43,9 @@ impl Model {
         Ok(Self { platform: platform.clone(), root: Part::root(Box::leak(Box::new(serialised))) })
     }
 
-    /// The value at an address; the address may be shortened to an end that only one has, such as
-    /// `alert/EdgeErrors`.
-    ///
-    /// # Errors
-    /// The nearest address, whole or by its end; nothing when none is like it.
-    pub fn find(&self, address: &str) -> Result<&Part, Option<String>> {
-        let all = || self.root.walk().filter(|part| !part.address.is_empty());
-        if let Some(part) = all().find(|part| part.address == address) {
-            return Ok(part);
-        }
-        let end = format!("/{address}");
-        let mut ending = all().filter(|part| part.address.ends_with(&end));
-        match (ending.next(), ending.next()) {
-            (Some(only), None) => Ok(only),
-            (Some(first), Some(_)) => Err(Some(first.address.clone())),
-            (None, _) => Err(self.closest(address).map(str::to_owned)),
-        }
-    }
-
-    /// By its end, so that `postgers` finds `service/postgres`; or else the most alike of the services. What has a name
-    /// of its own counts, and not each of its fields.
-    fn closest(&self, address: &str) -> Option<&str> {
-        let addresses =
-            || self.root.walk().map(|part| part.address.as_str()).filter(|whole| !whole.is_empty());
-        if let Some(whole) = nearest(address, addresses()) {
-            return Some(whole);
-        }
-        let words = address.matches('/').count();
-        let mut ends: BTreeMap<&str, &str> = BTreeMap::new();
-        // An element without a name is called by its position, which is no name to mistype.
-        let named =
-            |part: &&Part| part.is_item() && !part.address.ends_with(|last: char| last.is_ascii_digit());
-        for part in self.root.walk().filter(named) {
-            let start = part.address.rmatch_indices('/').nth(words).map_or(0, |(at, _)| at + 1);
-            ends.entry(&part.address[start..]).or_insert(&part.address);
-        }
-        let near = nearest(address, ends.keys().copied()).map(|near| ends[near]);
-        near.or_else(|| {
-            let services = addresses().filter_map(|whole| whole.strip_prefix("service/"));
-            let service = closest(address, services.filter(|name| !name.contains('/')))?;
-            addresses().find(|whole| whole.strip_prefix("service/") == Some(service))
-        })
+    /// The value at this address; none when there is no such value.
+    pub fn part(&self, address: &str) -> Option<&Part> {
+        self.root.walk().find(|part| part.address == address)
     }
 }
 
@@ -134,9 +93,9 @@ mod tests {
     use super::{Model, Way, attempt, without};
     use vocabulary::problem::Problem;
 
-    use crate::artifacts::Committed;
-    use crate::platform::platform;
+    use crate::Committed;
     use crate::review::part::Step;
+    use platform::platform;
 
     #[test]
     fn every_value_of_the_model_can_be_left_out_or_changed() {
@@ -173,25 +132,6 @@ mod tests {
         let mut expected = platform();
         expected.services.retain(|service| service.id.0 != "edge");
         assert_eq!(without(&model, edge).unwrap().1, expected);
-    }
-
-    #[test]
-    fn addresses_may_be_short_but_not_ambiguous() {
-        let model = Model::new(&platform()).unwrap();
-        for (typed, expected) in [
-            ("service/edge", Ok("service/edge")),
-            ("alert/EdgeErrors", Ok("service/edge/alert/EdgeErrors")),
-            ("resources/memory_mib", Err(Some("service/edge/resources/memory_mib"))),
-            ("services/postgres", Err(Some("service/postgres"))),
-            ("edge/nodered->postgres.sql", Err(Some("edge/node-red->postgres.sql"))),
-            ("postgers", Err(Some("service/postgres"))),
-            ("node-rde", Err(Some("service/node-red"))),
-            ("%%%%", Err(None)),
-            ("", Err(None)),
-        ] {
-            let found = model.find(typed).map(|part| part.address.clone());
-            assert_eq!(found, expected.map(str::to_owned).map_err(|near| near.map(str::to_owned)), "{typed}");
-        }
     }
 
     #[test]

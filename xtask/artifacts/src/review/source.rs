@@ -9,10 +9,10 @@ pub fn of_value(names: &[String]) -> Vec<String> {
         ["services", service, field, ..] => vec![format!("{service}_{field}"), service.to_owned()],
         ["services", service] => vec![service.to_owned()],
         ["gates", gate, ..] => vec![format!("gates/{gate}")],
-        ["services"] | [] => vec!["mod".to_owned()],
-        [field, ..] => vec![field.to_owned(), format!("{field}/mod"), "mod".to_owned()],
+        ["services"] | [] => vec!["lib".to_owned()],
+        [field, ..] => vec![field.to_owned(), format!("{field}/mod"), "lib".to_owned()],
     };
-    modules.into_iter().map(|module| format!("xtask/src/platform/{module}.rs")).collect()
+    modules.into_iter().map(|module| format!("xtask/platform/src/{module}.rs")).collect()
 }
 
 #[cfg(test)]
@@ -21,11 +21,11 @@ mod tests {
     use std::path::Path;
 
     use super::of_value;
-    use crate::artifacts::FAMILIES;
-    use crate::platform::platform;
+    use crate::FAMILIES;
+    use platform::platform;
 
     fn text(candidates: &[String]) -> String {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
         let file = candidates.iter().map(|path| root.join(path)).find(|path| path.exists());
         fs::read_to_string(file.unwrap_or_else(|| panic!("none of {candidates:?} exists"))).unwrap()
     }

@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::ablation::{Model, Way, attempt, without};
 use super::lines::touched;
 use super::part::Part;
-use crate::artifacts::Committed;
+use crate::Committed;
 
 /// What leaving one value out, or changing it, really changes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -85,9 +85,9 @@ mod tests {
     use vocabulary::model::Platform;
 
     use super::{Effect, impact};
-    use crate::artifacts::{Committed, FAMILIES};
-    use crate::platform::platform;
     use crate::review::ablation::{Model, attempt};
+    use crate::{Committed, FAMILIES};
+    use platform::platform;
 
     fn files(families: &[&Committed], platform: &Platform) -> BTreeMap<String, String> {
         let made = families.iter().flat_map(|family| (family.make)(platform).unwrap());
@@ -100,7 +100,7 @@ mod tests {
         for service in platform().services {
             let mut smaller = platform();
             smaller.services.retain(|other| other.id != service.id);
-            let told = impact(&model, FAMILIES, model.find(&format!("service/{}", service.id)).unwrap());
+            let told = impact(&model, FAMILIES, model.part(&format!("service/{}", service.id)).unwrap());
             assert_eq!(told.len(), 1);
 
             let (able, unable): (Vec<&Committed>, Vec<&Committed>) =
@@ -137,7 +137,7 @@ mod tests {
     #[test]
     fn a_value_that_cannot_go_by_itself_is_answered_by_its_parts() {
         let model = Model::new(&platform()).unwrap();
-        let told = impact(&model, FAMILIES, model.find("service/edge/resources").unwrap());
+        let told = impact(&model, FAMILIES, model.part("service/edge/resources").unwrap());
         let addresses: Vec<_> = told.iter().map(|one| one.address.as_str()).collect();
         let expected =
             ["memory_mib", "cpu_millis", "pids"].map(|name| format!("service/edge/resources/{name}"));

@@ -43,7 +43,7 @@ pub fn gate() -> Gate {
         requires: vec![],
         reads: Reads::Files(vec![".github"]),
         negative_control: "xtask/tests/gates/faults.rs::workflows_fails_on_a_finding_of_zizmor",
-        remedy: "change the workflow's definition in xtask/src/artifacts/workflows, then `cargo xtask generate`",
+        remedy: "change the workflow's definition in xtask/artifacts/src/workflows, then `cargo xtask generate`",
         limit_seconds: 120,
     }
 }

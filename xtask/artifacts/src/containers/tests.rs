@@ -11,7 +11,7 @@ use vocabulary::model::{
 };
 
 use super::site::{Placement, values};
-use crate::platform::platform;
+use platform::platform;
 
 fn service<'a>(platform: &'a mut Platform, id: &str) -> &'a mut Service {
     platform.services.iter_mut().find(|service| service.id.0 == id).unwrap()

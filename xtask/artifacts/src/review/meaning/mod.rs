@@ -145,9 +145,9 @@ mod tests {
     };
 
     use super::{Sentence, needs_label, page, rule, sentences};
-    use crate::platform::platform;
     use crate::review::ablation::{Model, without};
     use crate::review::part::{Part, Step};
+    use platform::platform;
 
     use ChangeClass::{LoosensLimit, Neutral, NewPermission, WidensReach};
 
@@ -450,7 +450,7 @@ mod tests {
 
     /// What is said of a change of the workflows.
     fn said_of_workflows(change: impl FnOnce(&mut Value)) -> Vec<(ChangeClass, String)> {
-        let before = crate::artifacts::data(&platform()).unwrap();
+        let before = crate::data(&platform()).unwrap();
         let mut after = before.clone();
         change(&mut after);
         let sentences = sentences(&before, &after);

@@ -24,7 +24,7 @@ fn example(platform: &Platform, service: &Service) -> Option<Artifact> {
         return None;
     }
     let mut lines: Vec<_> =
-        banner("xtask/src/platform (the services' secrets)").into_iter().map(Line::Comment).collect();
+        banner("xtask/platform/src (the services' secrets)").into_iter().map(Line::Comment).collect();
     lines
         .push(Line::Comment("Each variable names a file; the file holds the value and nothing else.".into()));
     for (variable, secret) in handed {

@@ -5,7 +5,7 @@ use vocabulary::model::{
 };
 
 use super::{command, planted};
-use crate::platform::images;
+use crate::images;
 
 pub fn gate() -> Gate {
     // No finding is too small, and none can be switched off in a file.
@@ -49,7 +49,7 @@ pub fn gate() -> Gate {
         requires: vec![],
         reads: Reads::Files(vec!["ops"]),
         negative_control: "xtask/tests/commands/containers.rs::hadolint_finds_packages_of_no_version",
-        remedy: "change xtask/src/platform or xtask/src/artifacts/containers, then `cargo xtask generate`",
+        remedy: "change xtask/platform/src or xtask/artifacts/src/containers, then `cargo xtask generate`",
         limit_seconds: 120,
     }
 }

@@ -132,7 +132,7 @@ mod tests {
 
     #[test]
     fn each_value_has_one_address() {
-        let data = Box::leak(Box::new(serde_json::to_value(crate::platform::platform()).unwrap()));
+        let data = Box::leak(Box::new(serde_json::to_value(platform::platform()).unwrap()));
         let root = Part::root(data);
         let all: Vec<_> = root.walk().map(|part| part.address.as_str()).collect();
         let set: BTreeSet<_> = all.iter().copied().collect();

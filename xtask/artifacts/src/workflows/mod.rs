@@ -51,7 +51,7 @@ fn generate(platform: &Platform) -> Made {
         let Some(workflow) = workflow else { continue };
         let path = format!(".github/workflows/{name}.yml");
         judged(&path, workflow.validate())?;
-        let header = banner(&format!("{source} and xtask/src/platform/gates/"));
+        let header = banner(&format!("{source} and xtask/platform/src/gates/"));
         artifacts.push(Artifact::file(path, workflow.write(&header)));
     }
     Ok(artifacts)
@@ -63,7 +63,7 @@ mod tests {
     use vocabulary::formats::github::{Concurrency, Trigger};
 
     use super::*;
-    use crate::platform::platform;
+    use platform::platform;
 
     /// A merge queue waits for every required check; a label that nothing reads ends no run and starts none.
     #[test]

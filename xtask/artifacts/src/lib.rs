@@ -9,6 +9,7 @@ mod flow_facts;
 mod model;
 mod node_red_settings;
 pub mod reference;
+pub mod review;
 mod smoke_flow;
 pub mod workflows;
 

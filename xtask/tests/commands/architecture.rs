@@ -36,7 +36,7 @@ struct Source {
 impl Source {
     /// What is compiled into the program: the text before its tests, nothing of a file of tests.
     fn own(&self) -> &str {
-        let tests = ["tests.rs", "stand_ins.rs", "registry_server.rs"];
+        let tests = ["tests.rs", "stand_ins.rs"];
         if tests.iter().any(|ending| self.path.ends_with(ending)) {
             return "";
         }

@@ -4,7 +4,7 @@
 mod namespaces;
 mod packages;
 mod publishing;
-#[path = "../../shipping/src/forge/registry_server.rs"]
+#[path = "../fixtures/registry_server.rs"]
 mod registry_server;
 #[path = "../fixtures/tree.rs"]
 mod tree;

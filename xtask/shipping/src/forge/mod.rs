@@ -9,6 +9,7 @@ pub mod remote;
 pub mod repository;
 
 #[cfg(test)]
+#[path = "../../../tests/fixtures/registry_server.rs"]
 mod registry_server;
 #[cfg(test)]
 mod tests;

@@ -19,6 +19,16 @@ pub fn list<'a>(rows: impl IntoIterator<Item = (&'a str, &'a str)>) -> String {
     rows.iter().map(|(name, about)| format!("{}  {about}\n", left(name, cells))).collect()
 }
 
+/// Columns as wide as their widest cell, two spaces between.
+pub fn table<const N: usize>(rows: &[[String; N]]) -> String {
+    let cells: [usize; N] = std::array::from_fn(|column| widest(rows.iter().map(|row| row[column].as_str())));
+    let line = |row: &[String; N]| {
+        let row: Vec<_> = row.iter().zip(cells).map(|(cell, cells)| left(cell, cells)).collect();
+        format!("{}\n", row.join("  ").trim_end())
+    };
+    rows.iter().map(line).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

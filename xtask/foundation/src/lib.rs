@@ -6,6 +6,7 @@ pub mod digest;
 pub mod escape;
 pub mod exit;
 pub mod files;
+pub mod git;
 pub mod interrupt;
 pub mod nearest;
 pub mod processes;

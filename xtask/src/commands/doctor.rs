@@ -9,6 +9,7 @@ use crate::context::Context;
 use crate::tools::catalogue::Source;
 use crate::tools::toolbox::{how_to_get, how_to_get_component};
 use crate::tools::{NpmProject, State as Installed, Tool, Toolbox, progress, version};
+use foundation::columns;
 use foundation::exit::{Reported, refused};
 use foundation::nearest::closest;
 use foundation::program_name::PROGRAM;
@@ -232,14 +233,7 @@ fn table(findings: &[Finding]) -> String {
         [finding.program.clone(), state.to_owned(), version, finding.purpose.to_owned(), place]
     });
     let rows: Vec<_> = std::iter::once(header).chain(rows).collect();
-    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
-    let widths: [usize; 4] = std::array::from_fn(width);
-    rows.iter().fold(String::new(), |mut text, row| {
-        for (cell, width) in row.iter().zip(widths) {
-            text.push_str(&format!("{cell:width$}  "));
-        }
-        text + &row[4] + "\n"
-    })
+    columns::table(&rows)
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use serde_json::json;
 use vocabulary::problem::Problem;
 
 use crate::context::Context;
+use foundation::columns;
 use foundation::exit::Refused;
 use foundation::stdout;
 use judges::site::{self, KnownService, SettingDoc};
@@ -65,7 +66,7 @@ fn list(context: &Context, known: &[KnownService]) -> Result<()> {
             environment.domain.clone(),
         ]
     }));
-    stdout::text(&table(&rows))
+    stdout::text(&columns::table(&rows))
 }
 
 fn show(context: &Context, name: &str, known: &[KnownService]) -> Result<()> {
@@ -117,19 +118,6 @@ fn paragraph(setting: &SettingDoc) -> String {
     let default = if setting.default.is_empty() { String::new() } else { format!(" [{}]", setting.default) };
     let SettingDoc { key, needed, kind, what, read_by, .. } = setting;
     format!("{key}{default}  ({needed})\n    {kind}\n    {what}\n    read by: {read_by}\n")
-}
-
-/// Columns as wide as their widest cell, two spaces between.
-fn table<const N: usize>(rows: &[[String; N]]) -> String {
-    let widths: [usize; N] =
-        std::array::from_fn(|column| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0));
-    rows.iter()
-        .map(|row| {
-            let cells: Vec<String> =
-                row.iter().zip(widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
-            format!("{}\n", cells.join("  ").trim_end())
-        })
-        .collect()
 }
 
 #[cfg(test)]

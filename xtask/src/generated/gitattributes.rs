@@ -16,18 +16,20 @@ pub const FAMILY: Committed = Committed {
 };
 
 fn generate(platform: &Platform) -> Made {
+    artifacts::generate(&sources(), platform).map(|others| vec![listing(&others)])
+}
+
+/// Of everything that the other families make.
+pub fn listing(others: &[Artifact]) -> Artifact {
     let mut lines: Vec<_> =
         banner("the families under xtask/artifacts/src").into_iter().map(Line::Comment).collect();
     lines.push(Line::Attributes { pattern: "*".into(), attributes: vec!["text=auto", "eol=lf"] });
-    let mut paths: Vec<_> = artifacts::generate(&sources(), platform)?
-        .into_iter()
-        .map(|artifact| artifact.path)
-        .chain([ledger::PATH.to_owned(), PATH.to_owned()])
-        .collect();
+    let mut paths: Vec<_> = others.iter().map(|artifact| artifact.path.as_str()).collect();
+    paths.extend([ledger::PATH, PATH]);
     paths.sort();
     lines.extend(paths.into_iter().map(|path| Line::Attributes {
         pattern: format!("/{path}"),
         attributes: vec!["linguist-generated=true"],
     }));
-    Ok(vec![Artifact::file(PATH, write(&lines))])
+    Artifact::file(PATH, write(&lines))
 }

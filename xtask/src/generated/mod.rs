@@ -36,9 +36,15 @@ fn sources() -> Vec<Committed> {
 /// # Errors
 /// Refused when the platform lacks something that a family relies on.
 pub fn artifacts(platform: &Platform, only: &[String]) -> Result<Vec<Artifact>> {
-    let mut wanted = families();
+    let mut wanted = if only.is_empty() { sources() } else { families() };
     wanted.retain(|family| only.is_empty() || only.iter().any(|name| name == family.name));
-    artifacts::generate(&wanted, platform).map_err(|problems| invalid(&problems))
+    let mut made = artifacts::generate(&wanted, platform).map_err(|problems| invalid(&problems))?;
+    if only.is_empty() {
+        // Asked by itself, the list would make everything once more.
+        made.push(gitattributes::listing(&made));
+        made.sort_by(|left, right| left.path.cmp(&right.path));
+    }
+    Ok(made)
 }
 
 /// What keeps the families from making anything.

@@ -9,11 +9,10 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result};
 use walkdir::{DirEntry, WalkDir};
 
+use crate::git;
+
 /// Folders that hold no source: builds, running state, what package managers bring.
 pub const SKIPPED: [&str; 5] = [".git", "target", ".flowship", "rendered", "node_modules"];
-
-/// Variables by which a surrounding git operation, such as a hook, would lead ours to another repository.
-pub const OF_ANOTHER_REPOSITORY: [&str; 4] = ["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX"];
 
 /// Whose ignored files are left out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,7 +37,7 @@ pub enum NoIndex {
 /// # Errors
 /// When there is no index that could be asked.
 pub fn tracked(root: &Path) -> Result<Vec<PathBuf>, NoIndex> {
-    Ok(split(&git(root, &["ls-files", "-z", "--cached"])?).map(PathBuf::from).collect())
+    Ok(split(&asked(root, &["ls-files", "-z", "--cached"])?).map(PathBuf::from).collect())
 }
 
 /// Every source file of the tree, by path below the root, sorted: what git tracks or would add. A submodule is listed by the
@@ -93,31 +92,22 @@ fn split(listed: &[u8]) -> impl Iterator<Item = &OsStr> {
 
 fn listed(root: &Path, ignored: Ignored) -> Option<Vec<u8>> {
     // In an ignored folder git would list nothing.
-    if git(root, &["check-ignore", "--quiet", "."]).is_ok() {
+    if asked(root, &["check-ignore", "--quiet", "."]).is_ok() {
         return None;
     }
     let rules = match ignored {
         Ignored::ByTree => "--exclude-per-directory=.gitignore",
         Ignored::ByAnybody => "--exclude-standard",
     };
-    git(root, &["ls-files", "-z", "--cached", "--others", rules]).ok()
+    asked(root, &["ls-files", "-z", "--cached", "--others", rules]).ok()
 }
 
-fn git(root: &Path, arguments: &[&str]) -> Result<Vec<u8>, NoIndex> {
-    // A repository's own settings may name a program that is to watch its files.
-    let arguments = ["-c", "core.fsmonitor=false"].iter().chain(arguments);
-    let mut git =
-        duct::cmd("git", arguments).dir(root).stdout_capture().stderr_capture().stdin_null().unchecked();
-    for name in OF_ANOTHER_REPOSITORY {
-        git = git.env_remove(name);
-    }
-    // It must not write: a run beside it may hold the index.
-    let git = git.env("GIT_OPTIONAL_LOCKS", "0").env("LC_ALL", "C");
-    let output = git.run().map_err(|error| NoIndex::Failed(format!("git cannot be run: {error}")))?;
+fn asked(root: &Path, arguments: &[&str]) -> Result<Vec<u8>, NoIndex> {
+    let output = git::ask(root, arguments).map_err(|error| NoIndex::Failed(format!("{error:#}")))?;
     if output.status.success() {
         return Ok(output.stdout);
     }
-    let said = String::from_utf8_lossy(&output.stderr);
+    let said = git::said(&output);
     if said.contains("not a git repository") {
         return Err(NoIndex::NoRepository);
     }

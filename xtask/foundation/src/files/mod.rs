@@ -26,7 +26,7 @@ use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags};
 use rustix::io::Errno;
 
 pub use error::{Error, Errors, shown};
-pub use listing::{Ignored, NoIndex, OF_ANOTHER_REPOSITORY, SKIPPED, is_checkout, sources, tracked, walked};
+pub use listing::{Ignored, NoIndex, SKIPPED, is_checkout, sources, tracked, walked};
 pub use root::{BESIDE, Root, Staged};
 
 /// Enough for every text that people or this program write into a tree, in bytes.

@@ -11,7 +11,7 @@ use anyhow::{Context as _, Result};
 use vocabulary::model::Reads;
 
 use foundation::digest::{self, Hasher};
-use foundation::files::{self, Ignored, OF_ANOTHER_REPOSITORY};
+use foundation::files::{self, Ignored};
 
 /// The tree at one moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,14 +71,7 @@ impl Tree {
 }
 
 fn git(root: &Path, arguments: &[&str]) -> Option<Vec<u8>> {
-    let mut git =
-        duct::cmd("git", arguments).dir(root).stdout_capture().stderr_null().stdin_null().unchecked();
-    for name in OF_ANOTHER_REPOSITORY {
-        git = git.env_remove(name);
-    }
-    // It must not write: a run beside it may hold the index.
-    let output = git.env("GIT_OPTIONAL_LOCKS", "0").run().ok()?;
-    output.status.success().then_some(output.stdout)
+    foundation::git::printed(root, arguments).ok()
 }
 
 fn state_by_git(root: &Path) -> (Option<String>, bool) {
@@ -134,6 +127,7 @@ fn note(root: &Path, path: &Path, files: &mut BTreeMap<String, String>) -> Resul
 mod tests {
     use std::process::Command;
 
+    use foundation::git::OF_ANOTHER_REPOSITORY;
     use tempfile::TempDir;
 
     use super::*;

@@ -70,18 +70,8 @@ pub fn still(root: &Path, commit: &Commit) -> Result<()> {
 /// # Errors
 /// It cannot be run, or fails; with what it says.
 pub fn git(root: &Path, arguments: &[&str]) -> Result<String> {
-    let output = Command::new("git")
-        .arg("-C")
-        .arg(root)
-        .args(arguments)
-        .stdin(Stdio::null())
-        .env("LC_ALL", "C")
-        .output()
-        .context("git cannot be run; install git")?;
-    if !output.status.success() {
-        bail!("git {}: {}", arguments.join(" "), String::from_utf8_lossy(&output.stderr).trim());
-    }
-    String::from_utf8(output.stdout).with_context(|| format!("git {}: not UTF-8", arguments.join(" ")))
+    let printed = foundation::git::printed(root, arguments)?;
+    String::from_utf8(printed).with_context(|| format!("git {}: not UTF-8", arguments.join(" ")))
 }
 
 /// The files below the paths, as the commit has them; a path that is not there is left out.

@@ -12,7 +12,7 @@ use artifacts::workflows::local::{LocalAction, LocalJob, LocalStep, jobs};
 use foundation::columns;
 use foundation::exit::{Reported, refused};
 use foundation::interrupt::Interrupt;
-use foundation::nearest::nearest;
+use foundation::nearest::hint;
 use foundation::stdout;
 use runner::plan::action::{Action, Exec, Write};
 use runner::plan::argument::Arg;
@@ -69,7 +69,7 @@ fn find<'a>(jobs: &'a [LocalJob], name: &str) -> Result<&'a LocalJob, String> {
         [job] => Ok(job),
         [] => {
             let known = jobs.iter().map(|job| job.id).chain(all.iter().map(String::as_str));
-            let hint = nearest(name, known).map_or(String::new(), |hint| format!("; did you mean {hint}?"));
+            let hint = hint(name, known);
             Err(format!("unknown workflow job {name}{hint}\nthe jobs are {}", all.join(", ")))
         }
         _ => {

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 
 use foundation::exit::refused;
 
@@ -53,17 +53,10 @@ fn files(root: &Path, revision: &str) -> Result<Result<Vec<String>, String>> {
 
 /// What git printed, or, when it failed, what it said about that.
 fn git(root: &Path, arguments: &[&str]) -> Result<Result<String, String>> {
-    let output = duct::cmd("git", arguments)
-        .dir(root)
-        .env("LC_ALL", "C")
-        .stdout_capture()
-        .stderr_capture()
-        .unchecked()
-        .run()
-        .context("git cannot be run; `cargo xtask doctor` shows how to get it")?;
+    let output = foundation::git::ask(root, arguments)?;
     if output.status.success() {
         return Ok(Ok(String::from_utf8_lossy(&output.stdout).into_owned()));
     }
-    let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+    let said = foundation::git::said(&output);
     Ok(Err(if said.is_empty() { "the histories have nothing in common".to_owned() } else { said }))
 }

@@ -4,7 +4,7 @@ use anyhow::Result;
 use vocabulary::model::{Gate, Platform, Reads};
 
 use foundation::exit::refused;
-use foundation::nearest::nearest;
+use foundation::nearest::hint;
 
 /// Files that all gates hang on: their own definitions, the programs that they call, and how they are called.
 const OF_ALL: [&str; 9] = [
@@ -30,9 +30,7 @@ pub fn chosen<'a>(platform: &'a Platform, names: &[String], groups: &[String]) -
     for (what, typed, known) in [("gate", names, &known), ("group", groups, &known_groups)] {
         let unknown: Vec<_> = typed.iter().filter(|name| !known.contains(&name.as_str())).collect();
         for name in &unknown {
-            let hint = nearest(name, known.iter().copied());
-            let hint = hint.map_or(String::new(), |hint| format!("; did you mean {hint}?"));
-            problems.push(format!("unknown {what} {name}{hint}"));
+            problems.push(format!("unknown {what} {name}{}", hint(name, known.iter().copied())));
         }
         if !unknown.is_empty() {
             problems.push(format!("the {what}s are {}", known.join(", ")));

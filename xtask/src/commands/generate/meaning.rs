@@ -14,6 +14,7 @@ use artifacts::review::meaning::{Sentence, needs_label, page, rule, sentences};
 use artifacts::{self, RECORD};
 use foundation::exit::{Reported, refused};
 use foundation::files;
+use foundation::git;
 use foundation::stdout;
 
 #[derive(Debug, clap::Args)]
@@ -89,19 +90,12 @@ fn recorded_in(context: &Context, reference: &str) -> Result<String> {
         return Err(refused(format!("--against {reference}: expected a commit, a branch or a tag")));
     }
     // `./` makes the path relative to the root, which need not be git's own.
-    let output = duct::cmd!("git", "show", format!("{reference}:./{RECORD}"))
-        .dir(&context.root)
-        .env("LC_ALL", "C")
-        .stdout_capture()
-        .stderr_capture()
-        .unchecked()
-        .run()
-        .context("git cannot be run; `cargo xtask doctor` shows how to get it")?;
+    let output = git::ask(&context.root, &["show", &format!("{reference}:./{RECORD}")])?;
     if !output.status.success() {
-        let said = String::from_utf8_lossy(&output.stderr).trim().trim_end_matches('.').to_owned();
         return Err(refused(format!(
-            "--against {reference}: {said}; expected a commit, branch or tag of this repository that has {RECORD} \
-             (in a shallow clone fetch it first: git fetch --depth=1 origin {reference})"
+            "--against {reference}: {}; expected a commit, branch or tag of this repository that has {RECORD} \
+             (in a shallow clone fetch it first: git fetch --depth=1 origin {reference})",
+            git::said(&output).trim_end_matches('.')
         )));
     }
     String::from_utf8(output.stdout).map_err(|error| refused(format!("{RECORD} of {reference}: {error}")))

@@ -181,8 +181,8 @@ fn builds(context: &Context, options: &Options, on_stand_ins: bool) -> Result<(V
 /// The commit of the tree, marked when files differ from it; none outside a repository.
 fn revision(root: &Path) -> Option<String> {
     let git = |arguments: &[&str]| {
-        let output = std::process::Command::new("git").arg("-C").arg(root).args(arguments).output().ok()?;
-        output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
+        let printed = foundation::git::printed(root, arguments).ok()?;
+        Some(String::from_utf8_lossy(&printed).trim().to_owned())
     };
     let commit = git(&["rev-parse", "HEAD"])?;
     let clean = git(&["status", "--porcelain", "--untracked-files=no"])?.is_empty();

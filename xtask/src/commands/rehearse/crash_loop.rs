@@ -6,8 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, bail};
 
 use super::judged;
-use super::oom::now;
-use super::stage::Stage;
+use super::stage::{Stage, now};
 use foundation::interrupt::Interrupt;
 
 /// Long enough for the engine's pauses to double eight times.
@@ -46,26 +45,13 @@ pub fn check(stage: &Stage, interrupt: &Interrupt) -> Result<Vec<String>> {
     while begun.elapsed() < WATCHED && !interrupt.raised() {
         thread::sleep(Duration::from_millis(100));
     }
-    let until = now()?;
-    let filter = format!("container={container}");
-    let events = stage.engine.ask(&[
-        "events",
-        "--since",
-        &since,
-        "--until",
-        &until,
-        "--filter",
-        &filter,
-        "--filter",
-        "event=start",
-        "--format",
-        "{{.TimeNano}}",
-    ])?;
+    let events = stage.events(&container, "{{.Action}} {{.TimeNano}}", &since)?;
     let removed = stage.engine.ask(&["rm", "--force", &container])?;
     if !removed.success {
         bail!("{container} cannot be removed: {}", removed.stderr.trim());
     }
-    let starts: Vec<u64> = events.stdout.lines().filter_map(|line| line.trim().parse().ok()).collect();
+    let starts: Vec<u64> =
+        events.lines().filter_map(|line| line.strip_prefix("start ")?.trim().parse().ok()).collect();
     judged(
         &unbounded(&starts),
         vec![format!(

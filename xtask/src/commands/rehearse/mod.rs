@@ -23,7 +23,6 @@ use crate::session::rehearsal::COMPOSE;
 use crate::tools::programs::tools;
 use crate::tools::progress;
 use foundation::exit::refused;
-use foundation::files::temporary;
 use foundation::interrupt::Interrupt;
 use foundation::stdout;
 use runner::plan::mask::Outputs;
@@ -154,14 +153,8 @@ fn said(argv: &[&str]) -> Result<String> {
 /// The same of a program that reads a text first.
 fn said_to(argv: &[&str], text: &str) -> Result<String> {
     let (program, arguments) = argv.split_first().context("no program")?;
-    let mut file = temporary::file()?.into_file();
-    std::io::Write::write_all(&mut file, text.as_bytes())?;
-    std::io::Seek::rewind(&mut file)?;
-    let output = std::process::Command::new(program)
-        .args(arguments)
-        .stdin(file)
-        .output()
-        .with_context(|| format!("{program} cannot be run"))?;
+    let asked = duct::cmd(*program, arguments).stdin_bytes(text).stdout_capture().stderr_capture();
+    let output = asked.unchecked().run().with_context(|| format!("{program} cannot be run"))?;
     if !output.status.success() {
         bail!("{}: {}", argv.join(" "), String::from_utf8_lossy(&output.stderr).trim());
     }

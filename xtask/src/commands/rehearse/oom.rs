@@ -2,13 +2,13 @@
 
 use std::fs;
 use std::thread;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 use serde_json::Value;
 
 use super::judged;
-use super::stage::Stage;
+use super::stage::{Stage, now};
 use foundation::interrupt::Interrupt;
 
 /// From the kill until it is healthy again: the engine's first pause is 0.1 s, the rest is the start of the program.
@@ -50,20 +50,8 @@ pub fn check(stage: &Stage, interrupt: &Interrupt) -> Result<Vec<String>> {
         thread::sleep(Duration::from_millis(100));
     };
     let took = begun.elapsed().as_secs_f64();
-    let format = "{{.Action}} {{.Actor.Attributes.exitCode}}";
-    let filter = format!("container={container}");
-    let events = stage.engine.ask(&[
-        "events",
-        "--since",
-        &since,
-        "--until",
-        &now()?,
-        "--filter",
-        &filter,
-        "--format",
-        format,
-    ])?;
-    let mut problems = unsaid(&events.stdout);
+    let events = stage.events(&container, "{{.Action}} {{.Actor.Attributes.exitCode}}", &since)?;
+    let mut problems = unsaid(&events);
     // One kill, one start: more would use up the attempts.
     let restarts = |found: &Value| found["RestartCount"].as_u64().unwrap_or_default();
     let more = restarts(&after).saturating_sub(restarts(&before));
@@ -93,12 +81,6 @@ fn unsaid(events: &str) -> Vec<String> {
     let said = |event: &str| events.lines().any(|line| line.starts_with(event));
     let missing = wanted.into_iter().filter(|(event, _)| !said(event));
     missing.map(|(event, what)| format!("the engine does not say that it {what}: no event {event}")).collect()
-}
-
-/// As `docker events` reads it: seconds since the epoch, with nanoseconds.
-pub fn now() -> Result<String> {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH)?;
-    Ok(format!("{}.{:09}", now.as_secs(), now.subsec_nanos()))
 }
 
 #[cfg(test)]

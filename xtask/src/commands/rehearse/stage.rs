@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, Result, bail};
 use serde_json::Value;
@@ -119,6 +119,16 @@ impl Stage {
             stand_ins,
             platform,
         })
+    }
+
+    /// What the engine says of a container from a moment until now, a line for each event.
+    ///
+    /// # Errors
+    /// The engine cannot be asked.
+    pub fn events(&self, container: &str, format: &str, since: &str) -> Result<String> {
+        let (filter, until) = (format!("container={container}"), now()?);
+        let argv = ["events", "--since", since, "--until", &until, "--filter", &filter, "--format", format];
+        Ok(self.engine.ask(&argv)?.stdout)
     }
 
     pub fn topology(&self) -> Topology<'_> {
@@ -361,4 +371,10 @@ fn images(
     }
     missing.dedup();
     if missing.is_empty() { Ok(images) } else { Err(missing) }
+}
+
+/// As `docker events` reads it: seconds since the epoch, with nanoseconds.
+pub fn now() -> Result<String> {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH)?;
+    Ok(format!("{}.{:09}", now.as_secs(), now.subsec_nanos()))
 }

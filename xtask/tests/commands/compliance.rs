@@ -116,7 +116,7 @@ fn people_are_told_where_what_and_how_many() {
     assert_eq!(output.status.code(), Some(1));
     let text = String::from_utf8(output.stdout).unwrap();
     let lines: Vec<&str> = text.lines().collect();
-    assert!(lines[0].starts_with("C9   passed          seccomp is not switched off (2 looked at)"), "{text}");
+    assert!(lines[0].starts_with("C9   passed          seccomp is not switched off (2 checked)"), "{text}");
     assert_eq!(
         lines[1], "C6   FAILED          every root file system is read-only",
         "what matters comes last"

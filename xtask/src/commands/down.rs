@@ -3,6 +3,7 @@
 use anyhow::Result;
 
 use crate::context::Context;
+use crate::engines::Data;
 use crate::session::dry_run;
 use crate::session::{DEFAULT, running};
 use foundation::interrupt::Interrupt;
@@ -31,7 +32,7 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
         site::named(&context.root, &options.environment)?;
     }
     if options.dry_run {
-        let plan = running::plan_down(context, &options.environment, running::Data::Stay)?;
+        let plan = running::plan_down(context, &options.environment, Data::Stay)?;
         return dry_run::show(context, &plan);
     }
     let show = Show::on_stderr();

@@ -127,12 +127,12 @@ mod tests {
 
     use vocabulary::model::Platform;
     use vocabulary::model::environment::{Contacts, EngineKind, Environment, Host, LlmProvider, Tls};
-    use vocabulary::model::topology::Scope;
+    use vocabulary::model::topology::{Scope, Topology};
 
     use super::*;
     use crate::engines::process::instance::{Instance, sockets};
     use crate::engines::process::resolve::Resolver;
-    use artifacts::containers::site as variables;
+    use artifacts::containers::{compose, site as variables};
 
     /// Everything of a platform of processes that depends on the environment.
     fn processes(platform: &Platform, environment: &Environment) -> String {
@@ -167,7 +167,8 @@ mod tests {
             network_prefix: None,
             scope: Scope::Development,
         };
-        variables::text(&variables::values(platform, environment, &placement))
+        let rendered = compose::rendered(&Topology::in_environment(platform, environment), "rendered/x");
+        format!("{}{rendered:?}", variables::text(&variables::values(platform, environment, &placement)))
     }
 
     type Change = fn(&mut Environment);

@@ -5,6 +5,7 @@ use std::io::{BufRead as _, IsTerminal as _, Write as _};
 use anyhow::{Result, bail};
 
 use crate::context::Context;
+use crate::engines::Data;
 use crate::session::killed_runs::{self, remove};
 use crate::session::{DEFAULT, private, rehearsal, running};
 use foundation::exit::refused;
@@ -49,7 +50,7 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
     let show = Show::on_stderr();
     if own.exists() {
         running::recover(context, &options.environment, &show)?;
-        let plan = running::plan_down(context, &options.environment, running::Data::Go)?;
+        let plan = running::plan_down(context, &options.environment, Data::Go)?;
         running::take_down(context, &plan, &show, &Interrupt::listen()?)?;
     }
     rehearsal::remove(context)?;

@@ -1,4 +1,154 @@
-//! Engines: each lowers the same intents to plans of its own.
+//! Engines: what runs a platform. A command states an [`Intent`]; the engine of the environment looks at the world and
+//! lowers the intent to a plan. Which units exist is decided by [`Platform::units`], the same for every engine.
 
 pub mod compose;
 pub mod process;
+
+use anyhow::Result;
+use vocabulary::model::Platform;
+use vocabulary::model::environment::{EngineKind, Environment};
+
+use crate::context::Context;
+use foundation::exit::refused;
+use process::instance::{Ports, Socket};
+use process::lower::{BringUp, Inspect};
+use runner::plan::step::Plan;
+
+/// What somebody wants of the platform of a target. Rolling out and back, and restoring, come with `deploy`.
+#[derive(Debug, Clone, Copy)]
+pub enum Intent {
+    /// Everything that the environment wants runs, and is up to date.
+    BringUp {
+        /// Whether changes of sources take effect.
+        watches: bool,
+        inspect: Option<Inspect>,
+    },
+    /// Nothing runs.
+    BringDown { data: Data },
+}
+
+/// What becomes of the data of a platform that is taken down.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Data {
+    Stay,
+    /// Those that the engine holds; those in the state folder are the caller's to remove.
+    Go,
+}
+
+/// Where a platform lives.
+#[derive(Clone, Copy)]
+pub struct Place<'a> {
+    pub context: &'a Context,
+    /// Names the plan's lock and the folder below the state folder.
+    pub target: &'a str,
+    /// Of the sockets that the engine asked for; empty for an intent that opens none.
+    pub ports: &'a Ports,
+}
+
+/// One way to run a platform. Steps are its own: another engine has other ones for the same intent.
+pub trait Engine: Sync {
+    /// What the lowering has to know of the world: where programs and images are, what runs, what objects there are.
+    type Observed: Sync;
+
+    /// The sockets on this machine that need a number.
+    fn sockets(&self, platform: &Platform, environment: &Environment) -> Vec<Socket>;
+
+    /// Looks, and changes nothing.
+    ///
+    /// # Errors
+    /// Every problem at once, each with what to do.
+    fn observe(
+        &self,
+        place: &Place<'_>,
+        intent: &Intent,
+        platform: &Platform,
+        environment: &Environment,
+    ) -> Result<Self::Observed>;
+
+    /// Pure: the same intent on the same world gives the same plan.
+    fn lower(
+        &self,
+        intent: &Intent,
+        platform: &Platform,
+        environment: &Environment,
+        seen: &Self::Observed,
+    ) -> Plan<BringUp>;
+
+    /// What stands in for what could not be had.
+    fn stand_ins<'a>(&self, _seen: &'a Self::Observed) -> &'a [String] {
+        &[]
+    }
+}
+
+/// Any engine, whatever it observes.
+pub trait AnyEngine {
+    /// As [`Engine::sockets`].
+    fn sockets(&self, platform: &Platform, environment: &Environment) -> Vec<Socket>;
+
+    /// As [`Engine::observe`].
+    ///
+    /// # Errors
+    /// As there.
+    fn observe(
+        &self,
+        place: &Place<'_>,
+        intent: &Intent,
+        platform: &Platform,
+        environment: &Environment,
+    ) -> Result<Box<dyn Lowered>>;
+}
+
+/// An intent with what its engine has seen of the world.
+pub trait Lowered: Sync {
+    fn plan(&self, platform: &Platform, environment: &Environment) -> Plan<BringUp>;
+
+    /// As [`Engine::stand_ins`].
+    fn stand_ins(&self) -> &[String];
+}
+
+struct Seen<E: Engine> {
+    engine: E,
+    intent: Intent,
+    seen: E::Observed,
+}
+
+impl<E: Engine> Lowered for Seen<E> {
+    fn plan(&self, platform: &Platform, environment: &Environment) -> Plan<BringUp> {
+        self.engine.lower(&self.intent, platform, environment, &self.seen)
+    }
+
+    fn stand_ins(&self) -> &[String] {
+        self.engine.stand_ins(&self.seen)
+    }
+}
+
+impl<E: Engine + Copy + 'static> AnyEngine for E {
+    fn sockets(&self, platform: &Platform, environment: &Environment) -> Vec<Socket> {
+        Engine::sockets(self, platform, environment)
+    }
+
+    fn observe(
+        &self,
+        place: &Place<'_>,
+        intent: &Intent,
+        platform: &Platform,
+        environment: &Environment,
+    ) -> Result<Box<dyn Lowered>> {
+        let seen = Engine::observe(self, place, intent, platform, environment)?;
+        Ok(Box::new(Seen { engine: *self, intent: *intent, seen }))
+    }
+}
+
+/// The engine of a kind.
+///
+/// # Errors
+/// Refused when there is none yet.
+pub fn engine(kind: EngineKind) -> Result<&'static dyn AnyEngine> {
+    match kind {
+        EngineKind::Process => Ok(&process::Process),
+        EngineKind::Compose => Ok(&compose::Compose),
+        EngineKind::Kubernetes => {
+            Err(refused("nothing runs on kubernetes from here yet; expected process or compose"))
+        }
+    }
+}

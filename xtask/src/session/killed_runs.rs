@@ -9,8 +9,9 @@ use anyhow::{Context as _, Result};
 use vocabulary::model::environment::EngineKind;
 
 use super::rehearsal;
-use super::running::{self, Data};
+use super::running;
 use crate::context::Context;
+use crate::engines::Data;
 use foundation::interrupt::Interrupt;
 use runner::plan::leftovers;
 use runner::plan::register::{self, Killed};

@@ -1,7 +1,6 @@
 //! An opened environment: what it is made of, where it runs on this machine, and what commands do with it. Several
 //! commands need each part; commands themselves do not know each other.
 
-pub mod containers;
 pub mod dry_run;
 pub mod killed_runs;
 mod natives;

@@ -55,7 +55,7 @@ pub fn perform(opened: &Opened, action: &BringUp, step: &StepContext) -> Result<
             for secret in secret_files::ensure(&opened.resolver(&units))? {
                 step.log.line(&format!("made {secret}"));
             }
-            if opened.containers.is_some() {
+            if opened.in_containers() {
                 secret_files::open_to_containers(&opened.resolver(&units))?;
             }
         }
@@ -69,7 +69,7 @@ fn record(opened: &Opened) -> Result<()> {
     let folder = &opened.instance.folder;
     fs::create_dir_all(folder)?;
     // In containers, volumes of the engine hold the data.
-    let units = if opened.containers.is_none() { opened.units() } else { vec![] };
+    let units = if !opened.in_containers() { opened.units() } else { vec![] };
     for unit in units {
         for volume in &unit.service.volumes {
             let path = folder.join("data").join(unit.name()).join(volume.name);

@@ -6,18 +6,17 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
 use vocabulary::model::environment::{EngineKind, Environment, Tier};
-use vocabulary::model::{Command, Health, Platform, PortRef, Unit};
+use vocabulary::model::{Platform, PortRef, Unit};
 
 use super::DEFAULT;
-use super::containers::{self, Containers};
 use crate::context::Context;
-use crate::engines::compose::lower as compose;
-use crate::engines::process::instance::{Instance, Record, Socket, record_of, sockets};
-use crate::engines::process::lower::{BringUp, Inspect, Surroundings, bring_up};
+use crate::engines::process::instance::{Instance, Record, Socket, record_of};
+use crate::engines::process::lower::{BringUp, Inspect};
+use crate::engines::process::observe::program_names;
 use crate::engines::process::ports;
 use crate::engines::process::resolve::Resolver;
+use crate::engines::{Intent, Lowered, Place, engine};
 use crate::tools::Toolbox;
-use crate::tools::programs::{Programs, XTASK, programs};
 use foundation::exit::refused;
 use judges::site;
 use runner::plan::step::Plan;
@@ -27,14 +26,12 @@ pub struct Opened {
     pub platform: &'static Platform,
     pub environment: Environment,
     pub toolbox: Toolbox,
-    pub programs: Programs,
     pub instance: Instance,
     /// Why it has other ports than usual, where it has.
     pub moved: Option<String>,
     /// Names the plan's lock and the folder below the state folder.
     pub target: String,
-    /// None on the process engine.
-    pub containers: Option<Containers>,
+    lowered: Box<dyn Lowered>,
 }
 
 /// What the caller wants of it.
@@ -44,7 +41,10 @@ pub struct Wish<'a> {
     pub target: &'a str,
     /// Any free ports instead of those of this checkout.
     pub any_ports: bool,
+    /// Opens the Node.js debugger: on this port, or on one of this checkout for 0.
     pub inspect: Option<u16>,
+    /// Whether changes of sources take effect.
+    pub watches: bool,
     /// Instead of the environment's engine.
     pub engine: Option<EngineKind>,
     /// How many Node-RED run, instead of as many as the environment says.
@@ -54,7 +54,15 @@ pub struct Wish<'a> {
 impl<'a> Wish<'a> {
     /// A platform that lives for one run only, beside whatever else runs.
     pub fn private(target: &'a str) -> Self {
-        Self { environment: DEFAULT, target, any_ports: true, inspect: None, engine: None, replicas: None }
+        Self {
+            environment: DEFAULT,
+            target,
+            any_ports: true,
+            inspect: None,
+            watches: false,
+            engine: None,
+            replicas: None,
+        }
     }
 }
 
@@ -73,25 +81,16 @@ impl Opened {
                 wish.replicas;
         }
         environment.engine = wish.engine.unwrap_or(environment.engine);
-        let engine = environment.engine;
-        if engine == EngineKind::Kubernetes
-            || (engine == EngineKind::Compose && environment.tier != Tier::Development)
-        {
+        if environment.engine == EngineKind::Compose && environment.tier != Tier::Development {
             return Err(refused(format!(
-                "ops/environments/{}.toml: tier {}, engine {engine}; expected a development environment on process or \
+                "ops/environments/{}.toml: tier {}, engine compose; expected a development environment on process or \
                  compose: only those run from here",
                 environment.name, environment.tier
             )));
         }
-        let in_containers = engine == EngineKind::Compose;
-        let toolbox = Toolbox::open(context)?;
-        let units = platform.units(&environment);
-        let programs = programs(&toolbox, &context.root, if in_containers { vec![] } else { names(&units) })?;
-        let mut wanted = if in_containers {
-            containers::sockets(platform, &environment)
-        } else {
-            sockets(&units, &environment)
-        };
+        let engine = engine(environment.engine)
+            .map_err(|error| refused(format!("ops/environments/{}.toml: {error}", environment.name)))?;
+        let mut wanted = engine.sockets(platform, &environment);
         wanted.push(Socket {
             key: INSPECT.to_owned(),
             fixed: wish.inspect.filter(|port| *port != 0),
@@ -104,16 +103,15 @@ impl Opened {
             let running = running.map(|record| record.ports.clone()).unwrap_or_default();
             ports::per_checkout(&context.root, &file, &wanted, &running)?
         };
-        let folder = context.state().join(wish.target);
-        let instance = Instance { root: context.root.clone(), folder, ports };
-        drop(units);
-        let containers = in_containers
-            .then(|| {
-                containers::find(context, platform, &environment, &toolbox, wish.target, &instance.ports)
-            })
-            .transpose()?;
+        let inspect =
+            wish.inspect.map(|_| Inspect { service: platform.workers.service(), port: ports[INSPECT] });
+        let intent = Intent::BringUp { watches: wish.watches, inspect };
+        let place = Place { context, target: wish.target, ports: &ports };
+        let lowered = engine.observe(&place, &intent, platform, &environment)?;
+        let instance = Instance::of(&place);
         let target = wish.target.to_owned();
-        Ok(Self { platform, environment, toolbox, programs, instance, moved, target, containers })
+        let toolbox = Toolbox::open(context)?;
+        Ok(Self { platform, environment, toolbox, instance, moved, target, lowered })
     }
 
     pub fn units(&self) -> Vec<Unit<'_>> {
@@ -125,43 +123,27 @@ impl Opened {
     }
 
     /// The plan that brings it up.
-    pub fn plan(&self, watches: bool, inspects: bool) -> Plan<BringUp> {
-        let units = self.units();
-        if let Some(containers) = &self.containers {
-            return compose::bring_up(&compose::Surroundings {
-                resolver: self.resolver(&units),
-                project: &containers.project,
-                env: &containers.env,
-                builds: &containers.builds,
-                programs: &containers.programs,
-                xtask: &self.programs[XTASK],
-                engine: &containers::engine_variables(),
-                watches,
-                target: &self.target,
-            });
-        }
-        let path = std::env::var("PATH").unwrap_or_else(|_| "/usr/local/bin:/usr/bin:/bin".to_owned());
-        bring_up(&Surroundings {
-            resolver: self.resolver(&units),
-            programs: &self.programs,
-            path: &path,
-            caller_is_root: rustix::process::geteuid().is_root(),
-            watches,
-            inspect: self
-                .debugger(inspects)
-                .map(|port| Inspect { service: self.platform.workers.service(), port }),
-            target: &self.target,
-        })
+    pub fn plan(&self) -> Plan<BringUp> {
+        self.lowered.plan(self.platform, &self.environment)
+    }
+
+    /// The official references that stand-ins stand in for.
+    pub fn stand_ins(&self) -> &[String] {
+        self.lowered.stand_ins()
+    }
+
+    pub fn in_containers(&self) -> bool {
+        self.environment.engine != EngineKind::Process
     }
 
     /// The port of the Node.js debugger, where it is open: containers of development always open it.
     pub fn debugger(&self, inspects: bool) -> Option<u16> {
-        (inspects || self.containers.is_some()).then(|| self.instance.ports[INSPECT])
+        (inspects || self.in_containers()).then(|| self.instance.ports[INSPECT])
     }
 
     /// The names of all programs that its services run or call.
     pub fn program_names(&self) -> Vec<&'static str> {
-        names(&self.units())
+        program_names(&self.units())
     }
 
     pub fn record(&self) -> Record {
@@ -171,22 +153,6 @@ impl Opened {
             ports: self.instance.ports.clone(),
         }
     }
-}
-
-fn names(units: &[Unit<'_>]) -> Vec<&'static str> {
-    let commands = units.iter().flat_map(|unit| {
-        let process = unit.service.process.as_ref();
-        let own = process.into_iter().flat_map(|process| &process.commands);
-        let initialise = process.and_then(|process| process.initialise.as_ref()).map(|made| &made.command);
-        let health = match &unit.service.health {
-            Some(Health::Command(command)) => Some(command),
-            _ => None,
-        };
-        own.chain(initialise).chain(health)
-    });
-    commands
-        .flat_map(|command: &Command| [command.program].into_iter().chain(command.calls.iter().copied()))
-        .collect()
 }
 
 /// What was recorded of the platform in this folder; none when there is none.

@@ -33,7 +33,7 @@ pub fn run(
 ) -> Result<()> {
     let name = register::own(purpose);
     let opened = Opened::open(context, &Wish { replicas, ..Wish::private(&name) }, None)?;
-    let plan = opened.plan(false, false);
+    let plan = opened.plan();
     let worked = running::bring_up(context, &opened, &plan, show, interrupt).and_then(|report| {
         if report.outcome != Outcome::Done {
             return report.into_result();

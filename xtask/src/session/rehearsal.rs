@@ -2,10 +2,10 @@
 
 use anyhow::Result;
 
-use super::containers::clients;
 use super::{killed_runs, running};
 use crate::context::Context;
 use crate::engines::compose::lower;
+use crate::engines::compose::observe::clients;
 use crate::engines::compose::project::{self, Project};
 pub use crate::engines::compose::rehearsal::TARGET;
 use crate::engines::process::instance::supervisor_of;
@@ -43,9 +43,7 @@ pub fn remove(context: &Context) -> Result<()> {
             name,
             docker: clients.engine.client.display().to_string(),
             compose: clients.compose.clone(),
-            folder: context.root.clone(),
-            files: vec![],
-            env_file: context.path("rendered").join(TARGET).join("compose.env"),
+            ..Project::default()
         };
         let plan = lower::bring_down(TARGET, supervisor_of(&folder), &project, true);
         running::take_down(context, &plan, &Show::on_stderr(), &Interrupt::listen()?)?;

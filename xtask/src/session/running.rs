@@ -2,19 +2,18 @@
 
 use std::path::PathBuf;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 
-use vocabulary::model::environment::EngineKind;
+use vocabulary::model::environment::{EngineKind, Environment};
 
-use super::containers;
 use super::natives;
 use super::opened::{Opened, recorded};
 use crate::context::Context;
-use crate::engines::compose::lower as compose;
+use crate::engines::process::instance::Ports;
 use crate::engines::process::instance::{Record, supervisor_of};
-use crate::engines::process::lower::{self, BringUp};
+use crate::engines::process::lower::BringUp;
 use crate::engines::process::secret_files;
-use crate::tools::Toolbox;
+use crate::engines::{self, Data, Intent, Place};
 use foundation::exit::refused;
 use foundation::interrupt::Interrupt;
 use foundation::program_name::PROGRAM;
@@ -146,34 +145,28 @@ pub fn engine(context: &Context, target: &str) -> Result<EngineKind> {
     Ok(recorded(context, target)?.map(|(_, record)| record.engine).unwrap_or_default())
 }
 
-/// What becomes of the data of a platform that is taken down.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Data {
-    Stay,
-    /// Those that the engine holds; those in the state folder are the caller's to remove.
-    Go,
-}
-
 /// The plan that ends the platform of a target on the engine that it was brought up on.
 ///
 /// # Errors
 /// When its record cannot be read, or its engine does not answer.
-pub fn plan_down(context: &Context, target: &str, data: Data) -> Result<Plan> {
-    let supervisor = supervisor(context, target);
-    if engine(context, target)? != EngineKind::Compose {
-        return Ok(lower::bring_down(target, supervisor));
-    }
-    let clients = containers::clients(&Toolbox::open(context)?)?;
-    let project = containers::project(context, context.platform, target, &clients);
-    Ok(compose::bring_down(target, supervisor, &project, data == Data::Go))
+pub fn plan_down(context: &Context, target: &str, data: Data) -> Result<Plan<BringUp>> {
+    let platform = context.platform;
+    // Its file may be gone, or say something else by now.
+    let environment =
+        Environment { name: target.to_owned(), engine: engine(context, target)?, ..Environment::default() };
+    let place = Place { context, target, ports: &Ports::new() };
+    let intent = Intent::BringDown { data };
+    let lowered = engines::engine(environment.engine)?.observe(&place, &intent, platform, &environment)?;
+    Ok(lowered.plan(platform, &environment))
 }
 
 /// Carries out a plan of [`plan_down`].
 ///
 /// # Errors
 /// When something cannot be ended.
-pub fn take_down(context: &Context, plan: &Plan, show: &Show, interrupt: &Interrupt) -> Result<()> {
-    runner(Runner::without_native(context.target(), interrupt.clone()), show).run(plan)?.into_result()
+pub fn take_down(context: &Context, plan: &Plan<BringUp>, show: &Show, interrupt: &Interrupt) -> Result<()> {
+    let native = |action: &BringUp, _: &StepContext| bail!("{action:?} is no part of taking a platform down");
+    runner(Runner::new(context.target(), interrupt.clone(), &native), show).run(plan)?.into_result()
 }
 
 fn runner<'a, N>(runner: Runner<'a, N>, show: &Show) -> Runner<'a, N> {

@@ -154,7 +154,7 @@ fn a_second_dev_changes_nothing(checkout: &Checkout) {
 /// The command is run as it is printed, in the checkout.
 fn what_it_says_to_try_works(checkout: &Checkout) {
     let panel = checkout.up().out;
-    let tried = panel.split_once("try it ").unwrap().1.split_once("prove it").unwrap().0;
+    let tried = panel.split_once("  try  ").unwrap().1.split_once("  check ").unwrap().0;
     let shell =
         std::process::Command::new("sh").args(["-c", tried]).current_dir(checkout.root()).output().unwrap();
     let answer = Ended::of(&shell).json();

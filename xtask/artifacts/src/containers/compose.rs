@@ -123,16 +123,48 @@ pub fn built_in_development(platform: &Platform, service: &Service) -> Option<(&
     })
 }
 
+/// The files of an environment that the committed ones do not fit, because it has other units: the project, which names
+/// the others, first. `folder` is below the root.
+///
+/// # Errors
+/// What a service lacks to run in a container.
+pub fn rendered(topology: &Topology<'_>, folder: &str) -> Made {
+    let platform = topology.platform;
+    let names = |topology: &Topology<'_>| topology.units.iter().map(|unit| unit.name()).collect::<Vec<_>>();
+    if names(topology) == names(&Topology::of(platform, topology.scope)) {
+        return Ok(vec![]);
+    }
+    let mut project = of_topology(topology)?;
+    let edge = super::edge::configured(platform, &topology.units)?;
+    let path = format!("{folder}/haproxy.cfg");
+    for (_, source) in &mut project.configs {
+        if *source == in_project(&edge.path) {
+            *source = in_project(&path);
+        }
+    }
+    let about = ["The platform with as many replicas as the environment wants."];
+    judged(folder, project.validate())?;
+    Ok(vec![file(&format!("{folder}/compose.yaml"), &about, &project.yaml()), Artifact { path, ..edge }])
+}
+
+fn in_project(path: &str) -> String {
+    format!("{}/{path}", super::services::ROOT_OF_TREE)
+}
+
 /// One scope as a whole project.
 ///
 /// # Errors
 /// What a service lacks to run in a container.
 pub fn project(platform: &Platform, scope: Scope) -> Result<Project, Problem> {
-    let topology = Topology::of(platform, scope);
+    of_topology(&Topology::of(platform, scope))
+}
+
+fn of_topology(topology: &Topology<'_>) -> Result<Project, Problem> {
+    let platform = topology.platform;
     let services: Vec<_> = topology
         .units
         .iter()
-        .map(|unit| Ok((unit.name(), service(&topology, unit)?)))
+        .map(|unit| Ok((unit.name(), service(topology, unit)?)))
         .collect::<Result<_, Problem>>()?;
     let read = |name: &str| services.iter().any(|(_, service)| service.secrets.iter().any(|one| one == name));
     let secrets = platform.secrets.iter().map(|secret| secret.name.0).filter(|name| read(name));
@@ -147,9 +179,7 @@ pub fn project(platform: &Platform, scope: Scope) -> Result<Project, Problem> {
         networks: topology.networks.iter().map(|one| (one.name.clone(), network(platform, one))).collect(),
         volumes: volumes.collect(),
         secrets: secrets.map(|name| (name.to_owned(), site::secret_file(platform, name))).collect(),
-        configs: configs
-            .map(|file| (file.name.to_owned(), format!("{}/{}", super::services::ROOT_OF_TREE, file.source)))
-            .collect(),
+        configs: configs.map(|file| (file.name.to_owned(), in_project(file.source))).collect(),
         services,
     })
 }

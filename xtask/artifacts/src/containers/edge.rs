@@ -24,6 +24,14 @@ const CIPHERS: &str = "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256
                        ECDHE-RSA-AES256-GCM-SHA384:ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305";
 
 fn generate(platform: &Platform) -> Made {
+    Ok(vec![configured(platform, &Topology::of(platform, Scope::Production).units)?])
+}
+
+/// The configuration where these units run.
+///
+/// # Errors
+/// What the edge or the workers lack.
+pub fn configured(platform: &Platform, units: &[Unit<'_>]) -> Result<Artifact, Vec<Problem>> {
     let edge = platform.edge_service()?;
     let path = match edge.shape()?.configuration.as_slice() {
         [only] => only.source,
@@ -36,8 +44,7 @@ fn generate(platform: &Platform) -> Made {
             .into());
         }
     };
-    let units = Topology::of(platform, Scope::Production).units;
-    let configuration = configuration(platform, edge, &units)?;
+    let configuration = configuration(platform, edge, units)?;
     judged(path, configuration.validate())?;
     let mut header = banner("xtask/artifacts/src/containers/edge.rs and xtask/platform/src/edge.rs");
     header.push(
@@ -47,7 +54,7 @@ fn generate(platform: &Platform) -> Made {
         "Only the API is routed: the editor, /metrics, /smoke and the health checks have no way in."
             .to_owned(),
     );
-    Ok(vec![Artifact::file(path, configuration.write(&header))])
+    Ok(Artifact::file(path, configuration.write(&header)))
 }
 
 fn configuration(platform: &Platform, edge: &Service, units: &[Unit<'_>]) -> Result<Configuration, Problem> {

@@ -123,9 +123,9 @@ fn environment(topology: &Topology<'_>, unit: &Unit<'_>) -> Vec<(String, Text)> 
     told.chain(edge::places(topology, unit)).chain(secrets).chain(debugger).collect()
 }
 
-/// The debugger's port, where it is open.
+/// The debugger's port, where it is open: of the first replica.
 fn debugger(topology: &Topology<'_>, unit: &Unit<'_>) -> Option<u16> {
-    (topology.scope == Scope::Development).then_some(unit.shape.debugger).flatten()
+    (topology.scope == Scope::Development && unit.is_first()).then_some(unit.shape.debugger).flatten()
 }
 
 fn depends_on(topology: &Topology<'_>, unit: &Unit<'_>) -> Vec<(String, Condition)> {

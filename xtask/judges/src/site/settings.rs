@@ -210,7 +210,7 @@ pub static SETTINGS: &[Setting] = &[
         kind: Kind::Integer { min: 1, max: 32, unit: "replicas" },
         default: None,
         needed: Needed::Never,
-        read_by: &[EngineKind::Process],
+        read_by: BOTH,
         what: "How many of the service run, instead of the platform's number; only for services that scale.",
         set: |environment, at, value| size(environment, at).replicas = Some(value.integer()),
     },

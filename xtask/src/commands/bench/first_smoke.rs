@@ -25,7 +25,7 @@ pub fn measure(context: &Context, runs: usize, interrupt: &Interrupt) -> Result<
     opened.toolbox.npm_modules(NpmProject { folder: &context.path("flows") }, progress.as_ref())?;
     let down = || running::bring_down(context, &name, &show, &interrupt.heeded());
     let up = || -> Result<()> {
-        let report = running::bring_up(context, &opened, &opened.plan(false, false), &show, interrupt)?;
+        let report = running::bring_up(context, &opened, &opened.plan(), &show, interrupt)?;
         if report.outcome != Outcome::Done {
             let errors: Vec<_> = report.steps.iter().filter_map(|step| step.error.as_deref()).collect();
             bail!("the platform does not start: {}", errors.join("; "));

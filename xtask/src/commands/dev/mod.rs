@@ -88,6 +88,7 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
             target: &options.environment,
             any_ports: false,
             inspect: options.inspect,
+            watches: !options.no_watch,
             engine: engine.or_else(|| record.as_ref().map(|record| record.engine)),
             replicas: None,
         };
@@ -105,9 +106,13 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
     if let Some(moved) = &opened.moved {
         show.say(moved);
     }
-    let plan = opened.plan(!options.no_watch, options.inspect.is_some());
-    if let Some(containers) = opened.containers.as_ref().filter(|found| !found.stand_ins.is_empty()) {
-        show.say(&format!("{WARNING}\n  for {}", containers.stand_ins.join(", ")));
+    let plan = opened.plan();
+    if !opened.stand_ins().is_empty() {
+        show.say(&format!(
+            "{WARNING}
+  for {}",
+            opened.stand_ins().join(", ")
+        ));
     }
     if options.dry_run {
         return dry_run::show(context, &plan);

@@ -28,8 +28,8 @@ pub fn check(stage: &Stage, interrupt: &Interrupt) -> Result<Vec<String>> {
         (None, _) => bail!("the engine shows no restart policy of {name}"),
     };
     let image = like["Config"]["Image"].as_str().context("the engine shows no image")?;
-    let container = format!("{}-crash-loop", stage.project.name);
-    let project = format!("com.docker.compose.project={}", stage.project.name);
+    let container = format!("{}-crash-loop", stage.seen.project.name);
+    let project = format!("com.docker.compose.project={}", stage.seen.project.name);
     // The labels let `down --remove-orphans` find it when this program is killed.
     let labels =
         [project.as_str(), "com.docker.compose.service=crash-loop", "com.docker.compose.oneoff=False"];

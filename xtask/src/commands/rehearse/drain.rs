@@ -24,7 +24,7 @@ pub fn check(stage: &Stage) -> Result<Vec<String>> {
     let replica = stage.worker(&topology)?;
     let port = stage.port(platform.workers.flows);
     let address = stage.bound(&topology, replica, port).context("the replica is not bound to one address")?;
-    let container = stage.project.container(&replica.name());
+    let container = stage.seen.project.container(&replica.name());
     let pid = stage.inspect(topology.first(platform.edge.service())?)?["State"]["Pid"].to_string();
     let key = fs::read_to_string(stage.secrets.join(platform.workers.api_key.0))?;
     // From where the edge stands, straight to this replica. The key goes by the environment, where only root looks.

@@ -20,7 +20,7 @@ const BOUND: Duration = Duration::from_secs(60);
 /// # Errors
 /// A service stayed down, somebody made it anew, or smoke fails afterwards.
 pub fn check(stage: &Stage, interrupt: &Interrupt) -> Result<Vec<String>> {
-    let mut engine = OwnEngine::find(&stage.engine, &stage.project.name)?;
+    let mut engine = OwnEngine::find(&stage.engine, &stage.seen.project.name)?;
     let agent = agent(stage)?;
     let key = std::fs::read_to_string(stage.secrets.join(stage.platform.workers.api_key.0))?;
     let url = format!("{}{QUEUES}", stage.public(stage.platform.edge.https));

@@ -20,7 +20,7 @@ pub fn check(stage: &Stage) -> Result<Vec<String>> {
     let secrets = secret_values(stage)?;
     for unit in &topology.units {
         let found = stage.inspect(unit)?;
-        let mut wrong = broken(stage.platform, &topology, unit, &found, &stage.project.name);
+        let mut wrong = broken(stage.platform, &topology, unit, &found, &stage.seen.project.name);
         let text = found.to_string();
         let shown = secrets.iter().filter(|(_, value)| text.contains(value.as_str()));
         wrong.extend(shown.map(|(name, _)| format!("the value of {name} can be read from docker inspect")));

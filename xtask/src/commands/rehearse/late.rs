@@ -36,7 +36,7 @@ pub fn check(stage: &Stage, interrupt: &Interrupt) -> Result<Vec<String>> {
         .partition(|unit| unit.service.id == id);
     let database = *database.first().context("there is no database")?;
     let original = stage.inspect(database)?;
-    let mut project = stage.project.clone();
+    let mut project = stage.seen.project.clone();
     let late = project.env_file.with_file_name("late.yaml");
     fs::write(&late, held_back(id, &original["Config"]["Entrypoint"]).to_string())?;
     project.files.push(late.clone());

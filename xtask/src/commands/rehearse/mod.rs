@@ -76,12 +76,12 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
     let checks = rehearsal::chosen(&options.only, options.slow, options.restart_engine);
     let stage = Stage::set(context)?;
     if checks.contains(&Check::EngineRestart) {
-        let allowed = OwnEngine::find(&stage.engine, &stage.project.name);
+        let allowed = OwnEngine::find(&stage.engine, &stage.seen.project.name);
         allowed.map_err(|error| refused(format!("engine-restart cannot run: {error:#}")))?;
     }
-    let plan = rehearsal::plan(&stage.project, &stage.env, &stage.programs, &checks, options.keep);
-    if !stage.stand_ins.is_empty() {
-        eprintln!("{WARNING}\n  for {}", stage.stand_ins.join(", "));
+    let plan = rehearsal::plan(&stage.seen, &checks, options.keep);
+    if !stage.seen.stand_ins.is_empty() {
+        eprintln!("{WARNING}\n  for {}", stage.seen.stand_ins.join(", "));
     }
     if options.dry_run {
         return dry_run::show(context, &plan);

@@ -21,7 +21,7 @@ const EATER: &str = "const all = []; for (;;) all.push(Buffer.alloc(16 << 20, 1)
 pub fn check(stage: &Stage, interrupt: &Interrupt) -> Result<Vec<String>> {
     let topology = stage.topology();
     let unit = stage.worker(&topology)?;
-    let container = stage.project.container(&unit.name());
+    let container = stage.seen.project.container(&unit.name());
     let limit = format!("{} MiB", unit.service.resources.memory_mib);
     let before = stage.inspect(unit)?;
     // The service has to be the victim, and not the one that eats beside it.

@@ -39,8 +39,8 @@ pub fn check(stage: &Stage) -> Result<Vec<String>> {
 
 /// A one-shot service has ended by now: the same container again, whose program stops itself, keeps its networks.
 fn held(stage: &Stage, unit: &Unit<'_>, extra: &mut Vec<String>) -> Result<Value> {
-    let name = format!("{}-{}-held", stage.project.name, unit.name());
-    let argv = stage.project.argv(&[
+    let name = format!("{}-{}-held", stage.seen.project.name, unit.name());
+    let argv = stage.seen.project.argv(&[
         "run",
         "--detach",
         "--no-deps",

@@ -31,7 +31,7 @@ pub fn sought(context: &Context, stage: &Stage, engine: &str, checks: &[Check]) 
     let same = |command: &GateCommand| command.arguments == ["rehearse", engine];
     let gate = stage.platform.gates.iter().find(|gate| gate.commands.iter().any(same));
     let gate = gate.with_context(|| format!("no gate rehearses {engine}"))?;
-    let programs = programs_of(gate).into_iter().chain(stage.programs.iter().copied());
+    let programs = programs_of(gate).into_iter().chain(stage.seen.programs.iter().copied());
     let basis = versions::basis(context, &stage.toolbox, programs)?;
     let versions = basis.versions.iter();
     let tools: BTreeMap<_, _> =
@@ -71,9 +71,9 @@ pub fn keep(context: &Context, stage: &Stage, sought: Sought, report: &Report) -
         .iter()
         .map(|step| (format!("{}_ms", step.id), Figure::Number(step.duration_ms as f64)))
         .collect();
-    if !stage.stand_ins.is_empty() {
+    if !stage.seen.stand_ins.is_empty() {
         // What held of stand-ins is not proven of what they stand for.
-        figures.insert("stand_ins".to_owned(), Figure::Text(stage.stand_ins.join(" ")));
+        figures.insert("stand_ins".to_owned(), Figure::Text(stage.seen.stand_ins.join(" ")));
     }
     let record = Record {
         figures,

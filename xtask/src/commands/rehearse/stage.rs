@@ -1,6 +1,5 @@
 //! Where a rehearsal takes place: the project, its secrets, its addresses.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::PathBuf;
@@ -10,21 +9,22 @@ use anyhow::{Context as _, Result, bail};
 use serde_json::Value;
 use vocabulary::model::environment::Environment;
 use vocabulary::model::topology::{Binding, Scope, Topology, Unit};
-use vocabulary::model::{Exposure, Image, Lifetime, Platform, Port, PortRef};
+use vocabulary::model::{Exposure, Lifetime, Platform, Port, PortRef};
 
 use super::said;
 use crate::context::Context;
-use crate::engines::compose::project::{self, Project};
+use crate::engines::compose::Compose;
+use crate::engines::compose::observe::{Observed, free_prefix};
+use crate::engines::compose::project::Project;
 use crate::engines::compose::rehearsal::TARGET;
-use crate::engines::process::instance::{Ports, Socket};
+use crate::engines::process::instance::Ports;
 use crate::engines::process::{ports, secret_files};
-use crate::images::engine::Engine;
-use crate::images::locks::{self, Built, StandIns};
-use crate::session::containers::{clients, free_prefix, port_lines};
-use crate::session::rehearsal::{SECRETS, but_one};
+use crate::engines::{Engine as _, Intent, Place};
+use crate::images::engine::Engine as Client;
+use crate::session::rehearsal::but_one;
 use crate::session::smoke::Target;
 use crate::tools::Toolbox;
-use artifacts::containers::{compose, site};
+use artifacts::containers::site;
 use foundation::exit::refused;
 use foundation::interrupt::Interrupt;
 use runner::plan::action::Exec;
@@ -38,14 +38,10 @@ pub struct Stage {
     pub root: PathBuf,
     pub platform: &'static Platform,
     pub toolbox: Toolbox,
-    pub engine: Engine,
-    pub programs: Vec<&'static str>,
-    pub project: Project,
-    pub env: String,
-    pub prefix: String,
+    pub engine: Client,
+    pub seen: Observed,
     pub ports: Ports,
     pub secrets: PathBuf,
-    pub stand_ins: Vec<String>,
 }
 
 impl Stage {
@@ -67,56 +63,25 @@ impl Stage {
         if !rustix::process::geteuid().is_root() {
             problems.push("only root may look from inside a container's network: run it as root".to_owned());
         }
-        let clients = clients(&toolbox).map_err(|error| problems.push(format!("{error:#}"))).ok();
-        let built: Built = locks::read(&locks::built_file(context.state()))?;
-        let stand_ins: StandIns = locks::read(&locks::stand_ins_file(context.state()))?;
-        let images = images(platform, &built, &stand_ins).map_err(|more| problems.extend(more)).ok();
-        let (Some(clients), Some(images), true) = (clients, images, problems.is_empty()) else {
+        let environment = environment();
+        let ports = ports::any_free(&Compose.sockets(platform, &environment))?;
+        let place = Place { context, target: TARGET, ports: &ports };
+        let intent = Intent::BringUp { watches: false, inspect: None };
+        let seen = Compose
+            .observe(&place, &intent, platform, &environment)
+            .map_err(|error| problems.push(format!("{error:#}")))
+            .ok();
+        let (Some(seen), true) = (seen, problems.is_empty()) else {
             return Err(refused(problems.join("\n")));
         };
-        let folder = context.path("ops/docker/prod");
-        let project = Project {
-            name: project::name(platform.name, TARGET, &context.root),
-            docker: clients.engine.client.display().to_string(),
-            compose: clients.compose,
-            folder,
-            files: [compose::PRODUCTION, compose::REHEARSAL].map(|file| context.path(file)).into(),
-            env_file: context.path("rendered").join(TARGET).join("compose.env"),
-        };
-        let prefix = free_prefix(&clients.engine, &project.name)?;
-        let wanted = [platform.edge.http, platform.edge.https].map(|port| Socket {
-            key: format!("{}.{}", port.service, port.name),
-            fixed: None,
-            setting: port,
-        });
-        let ports = ports::any_free(&wanted)?;
-        let secrets = context.state().join(TARGET).join(SECRETS);
-        let placement = site::Placement {
-            images,
-            secrets: &secrets,
-            public_address: PUBLIC,
-            network_prefix: Some(&prefix),
-            scope: Scope::Rehearsal,
-        };
-        // The programs know the environments by name; what a site decides about this one plays no part.
-        let environment = Environment { name: "staging".to_owned(), ..Environment::default() };
-        let mut lines = site::values(platform, &environment, &placement);
-        lines.extend(port_lines(&Topology::of(platform, Scope::Rehearsal), &ports));
-        let stands_in = built.images.iter().flat_map(|image| image.stand_ins.iter().cloned());
-        let mut stand_ins: Vec<String> = stands_in.collect();
-        stand_ins.sort();
-        stand_ins.dedup();
+        let secrets = seen.instance.secrets();
         Ok(Self {
             root: context.root.clone(),
             toolbox,
-            engine: clients.engine,
-            programs: clients.programs,
-            project,
-            env: site::text(&lines),
-            prefix,
+            engine: Client::find()?,
+            seen,
             ports,
             secrets,
-            stand_ins,
             platform,
         })
     }
@@ -237,16 +202,19 @@ impl Stage {
             }
         }
         let missing = partial.join(self.platform.workers.operations_token.0).display().to_string();
-        let name = but_one(&self.project.name);
+        let name = but_one(&self.seen.project.name);
         let prefix = free_prefix(&self.engine, &name)?;
-        let env_file = self.project.env_file.with_file_name("but-one.env");
-        let env =
-            self.env.replace(&self.secrets.display().to_string(), &partial.display().to_string()).replace(
-                &format!("{}={}\n", site::NETWORK_PREFIX, self.prefix),
+        let env_file = self.seen.project.env_file.with_file_name("but-one.env");
+        let env = self
+            .seen
+            .env
+            .replace(&self.secrets.display().to_string(), &partial.display().to_string())
+            .replace(
+                &format!("{}={}\n", site::NETWORK_PREFIX, self.seen.prefix),
                 &format!("{}={prefix}\n", site::NETWORK_PREFIX),
             );
         fs::write(&env_file, env)?;
-        let project = Project { name, env_file: env_file.clone(), ..self.project.clone() };
+        let project = Project { name, env_file: env_file.clone(), ..self.seen.project.clone() };
         let run = |argv: Vec<String>| {
             std::process::Command::new(&argv[0]).args(&argv[1..]).current_dir(&project.folder).output()
         };
@@ -276,7 +244,7 @@ impl Stage {
         match topology.binding(unit, port) {
             Binding::Network(name) => {
                 let tail = topology.address(&unit.name(), topology.network(&name)?)?;
-                Some(format!("{}.{tail}", self.prefix))
+                Some(format!("{}.{tail}", self.seen.prefix))
             }
             Binding::Loopback | Binding::Everywhere => None,
         }
@@ -290,7 +258,7 @@ impl Stage {
 
     /// `docker inspect` of a unit's container.
     pub fn inspect(&self, unit: &Unit<'_>) -> Result<Value> {
-        let container = self.project.container(&unit.name());
+        let container = self.seen.project.container(&unit.name());
         let answer = self.engine.ask(&["inspect", &container])?;
         if !answer.success {
             bail!("{container}: {}", answer.stderr.trim());
@@ -335,42 +303,9 @@ pub fn is_public(port: &Port) -> bool {
     port.exposure == Exposure::Public
 }
 
-/// What each service runs: what was built here, and the stand-ins that it was built on.
-fn images(
-    platform: &Platform,
-    built: &Built,
-    stand_ins: &StandIns,
-) -> Result<BTreeMap<vocabulary::model::ServiceId, String>, Vec<String>> {
-    let mut images = BTreeMap::new();
-    let mut missing = Vec::new();
-    let on_stand_ins = built.images.iter().any(|image| !image.stand_ins.is_empty());
-    for unit in Topology::of(platform, Scope::Rehearsal).units {
-        let id = unit.service.id;
-        match unit.service.image {
-            Image::Built { target, .. } => match built.images.iter().find(|image| image.target == target) {
-                Some(image) => {
-                    images.insert(id, image.tag.clone());
-                }
-                None => missing.push(format!(
-                    "no image of {id} was built here: run `cargo xtask image build`, with --stand-ins where no registry \
-                     can be reached"
-                )),
-            },
-            Image::Pinned { reference, .. } if on_stand_ins => {
-                match stand_ins.stand_ins.iter().find(|locked| locked.stands_for == reference) {
-                    Some(locked) => {
-                        images.insert(id, locked.tag.clone());
-                    }
-                    None => missing.push(format!(
-                        "no stand-in for {reference} is locked: run `cargo xtask image bases --from-packages`"
-                    )),
-                }
-            }
-            _ => {}
-        }
-    }
-    missing.dedup();
-    if missing.is_empty() { Ok(images) } else { Err(missing) }
+/// The one that is rehearsed: production without a provider of a model. What a site decides about it plays no part.
+fn environment() -> Environment {
+    Environment { name: "staging".to_owned(), ..Scope::Rehearsal.environment() }
 }
 
 /// As `docker events` reads it: seconds since the epoch, with nanoseconds.

@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use vocabulary::model::{Lifetime, OnChange, Reaction, Unit};
+use vocabulary::model::environment::Environment;
+use vocabulary::model::{Lifetime, OnChange, Platform, Reaction, Unit};
 
+use super::observe::Observed;
 use super::project::Project;
 use crate::engines::process::instance::ADDRESS;
 use crate::engines::process::lower::{BringUp, id};
@@ -20,23 +22,11 @@ use runner::plan::step::{OnFailure, Plan, Step, StepId};
 /// The key of the debugger's port.
 pub const DEBUGGER: &str = "inspect";
 
-/// What the lowering has to know besides the model.
-pub struct Surroundings<'a> {
-    /// Its units are those that run in containers.
-    pub resolver: Resolver<'a>,
-    pub project: &'a Project,
-    /// The contents of the project's env file.
-    pub env: &'a str,
-    /// Every image that is built: its service's name and the client's command line.
-    pub builds: &'a [(String, Exec)],
-    /// Programs of the catalogue that are needed.
-    pub programs: &'a [&'static str],
-    /// How this very program is started.
-    pub xtask: &'a [String],
-    /// Variables by which clients find the engine, handed on to the supervisor's programs.
-    pub engine: &'a BTreeMap<String, String>,
-    pub watches: bool,
-    pub target: &'a str,
+/// What the steps are made of.
+struct Surroundings<'a> {
+    resolver: Resolver<'a>,
+    seen: &'a Observed,
+    watches: bool,
 }
 
 /// Seconds until every container is healthy: a dependency may be a minute late.
@@ -45,24 +35,26 @@ const READY_LIMIT_MS: u64 = 60_000;
 const QUIET_MS: u64 = 150;
 
 /// Everything that brings the platform up, or brings what already runs up to date.
-pub fn bring_up(around: &Surroundings<'_>) -> Plan<BringUp> {
+pub fn bring_up(
+    platform: &Platform,
+    environment: &Environment,
+    seen: &Observed,
+    watches: bool,
+) -> Plan<BringUp> {
+    let units = platform.units(environment);
+    let resolver = Resolver { platform, environment, instance: &seen.instance, units: &units };
+    let around = &Surroundings { resolver, seen, watches };
     let mut steps = vec![
         BringUp::CheckFlows.step(),
-        BringUp::InstallTools { programs: around.programs.to_vec() }.step(),
+        BringUp::InstallTools { programs: seen.programs.clone() }.step(),
         BringUp::MakeSecrets.step(),
         BringUp::RecordInstance.step(),
-        Step::new(
-            "env",
-            "write what the environment decides",
-            Action::Write(Write {
-                path: around.project.env_file.clone(),
-                contents: around.env.into(),
-                mode: 0o644,
-            }),
-        ),
     ];
-    let built: Vec<StepId> = around.builds.iter().map(|(name, _)| format!("build-{name}").into()).collect();
-    for (name, exec) in around.builds {
+    let written = written(seen);
+    let inputs = written.iter().map(|step| step.id.clone());
+    let inputs = inputs.chain([id::MAKE_SECRETS, id::RECORD, id::INSTALL_TOOLS].map(StepId::from));
+    let built: Vec<StepId> = seen.builds.iter().map(|(name, _)| format!("build-{name}").into()).collect();
+    for (name, exec) in &seen.builds {
         steps.push(Step {
             needs: vec![id::CHECK_FLOWS.into()],
             time_limit_ms: 3_600_000,
@@ -77,31 +69,47 @@ pub fn bring_up(around: &Surroundings<'_>) -> Plan<BringUp> {
         });
     }
     steps.push(Step {
-        needs: built
-            .into_iter()
-            .chain(["env", id::MAKE_SECRETS, id::RECORD, id::INSTALL_TOOLS].map(StepId::from))
-            .collect(),
+        needs: built.into_iter().chain(inputs).collect(),
         time_limit_ms: u64::from(UP_LIMIT_SECONDS + 30) * 1000,
         remedy: Some("mend what the last lines of its containers name; docs/containers.md".to_owned()),
         ..Step::new(
             "up",
             "start the containers, in order, until they are healthy",
-            Action::Exec(up(around.project)),
+            Action::Exec(up(&seen.project)),
         )
     });
-    for unit in around.resolver.units.iter().filter(|unit| unit.service.lifetime != Lifetime::OneShot) {
+    steps.extend(written);
+    for unit in units.iter().filter(|unit| unit.service.lifetime != Lifetime::OneShot) {
         steps.extend(followed(around, unit));
     }
     Plan {
-        intent: format!("bring up {} in containers", around.resolver.environment.name),
-        target: around.target.to_owned(),
+        intent: format!("bring up {} in containers", environment.name),
+        target: seen.target.clone(),
         steps,
         on_failure: OnFailure::Keep,
     }
 }
 
+/// What Compose reads of an environment.
+pub fn written<N>(seen: &Observed) -> Vec<Step<N>> {
+    let write = |id: String, path: PathBuf, contents: &str| {
+        let contents = contents.into();
+        Step::new(
+            id,
+            "write what the environment decides",
+            Action::Write(Write { path, contents, mode: 0o644 }),
+        )
+    };
+    let env = write("env".to_owned(), seen.project.env_file.clone(), &seen.env);
+    let rendered = seen.rendered.iter().map(|artifact| {
+        let name = artifact.path.rsplit('/').next().unwrap_or_default();
+        write(format!("render-{name}"), seen.instance.root.join(&artifact.path), &artifact.contents)
+    });
+    std::iter::once(env).chain(rendered).collect()
+}
+
 /// Ends everything and the supervisor too. The data stay, unless `volumes` says otherwise.
-pub fn bring_down(target: &str, supervisor: PathBuf, project: &Project, volumes: bool) -> Plan {
+pub fn bring_down(target: &str, supervisor: PathBuf, project: &Project, volumes: bool) -> Plan<BringUp> {
     let stopped = Step {
         remedy: Some(format!("`docker ps --all --filter name={}` shows what is left", project.name)),
         ..Step::new("down", "stop and remove the containers", Action::Exec(project.down(volumes)))
@@ -193,7 +201,7 @@ fn followed(around: &Surroundings<'_>, unit: &Unit<'_>) -> [Step<BringUp>; 2] {
 
 fn spec(around: &Surroundings<'_>, unit: &Unit<'_>) -> ProcessSpec {
     let name = unit.name();
-    let container = around.project.container(&name);
+    let container = around.seen.project.container(&name);
     let mut ports: BTreeMap<String, u16> = unit
         .service
         .ports
@@ -203,17 +211,17 @@ fn spec(around: &Surroundings<'_>, unit: &Unit<'_>) -> ProcessSpec {
             Some((port.name.to_owned(), *around.resolver.instance.ports.get(&key)?))
         })
         .collect();
-    if unit.service.container.shape().is_some_and(|shape| shape.debugger.is_some()) {
+    if unit.is_first() && unit.service.container.shape().is_some_and(|shape| shape.debugger.is_some()) {
         ports.extend(around.resolver.instance.ports.get(DEBUGGER).map(|port| (DEBUGGER.to_owned(), *port)));
     }
     let script = "test \"$(\"$0\" inspect --format '{{.State.Health.Status}}' \"$1\")\" = healthy || \
                   { \"$0\" inspect --format '{{.State.Status}}, {{.State.Health.Status}}' \"$1\"; exit 1; }";
-    let health = ["sh", "-c", script, &around.project.docker, &container].map(Arg::from).into();
+    let health = ["sh", "-c", script, &around.seen.project.docker, &container].map(Arg::from).into();
     ProcessSpec {
         name: ServiceName(name.clone()),
-        argv: words(around.project.argv(&["logs", "--follow", "--no-color", "--no-log-prefix", &name])),
+        argv: words(around.seen.project.argv(&["logs", "--follow", "--no-color", "--no-log-prefix", &name])),
         env: engine(around),
-        cwd: around.project.folder.clone(),
+        cwd: around.seen.project.folder.clone(),
         health: Some(Checked {
             start_interval_ms: 200,
             ..Checked::of(Probe::Exec { argv: health, env: engine(around), user: None })
@@ -247,9 +255,9 @@ fn watch(around: &Surroundings<'_>, watcher: &Unit<'_>, changed: &Unit<'_>, chan
     let root = &around.resolver.instance.root;
     let mut ignore =
         ["node_modules", "*.swp", "*.swx", "*~", "*.tmp", ".#*", "4913"].map(str::to_owned).to_vec();
-    let container = around.project.container(&changed.name());
+    let container = around.seen.project.container(&changed.name());
     let docker = |arguments: &[&str], log: &str| {
-        let words = std::iter::once(around.project.docker.as_str()).chain(arguments.iter().copied());
+        let words = std::iter::once(around.seen.project.docker.as_str()).chain(arguments.iter().copied());
         exec(around, words.map(str::to_owned).collect(), log)
     };
     let actions = match &change.reaction {
@@ -260,7 +268,7 @@ fn watch(around: &Surroundings<'_>, watcher: &Unit<'_>, changed: &Unit<'_>, chan
         }
         Reaction::ReloadFlows { port, path, token, .. } => {
             let number = around.resolver.own_port(watcher, *port).unwrap_or_default();
-            let mut judge = around.xtask.to_vec();
+            let mut judge = around.seen.xtask.to_vec();
             judge.extend(["--root", &root.display().to_string(), "check", "flows"].map(str::to_owned));
             vec![
                 exec(around, judge, "check-flows"),
@@ -295,7 +303,7 @@ fn exec(around: &Surroundings<'_>, argv: Vec<String>, log: &str) -> WatchAction 
 }
 
 fn engine(around: &Surroundings<'_>) -> BTreeMap<String, Arg> {
-    around.engine.iter().map(|(name, value)| (name.clone(), Arg::from(value.as_str()))).collect()
+    around.seen.variables.iter().map(|(name, value)| (name.clone(), Arg::from(value.as_str()))).collect()
 }
 
 fn words(argv: Vec<String>) -> Vec<Arg> {

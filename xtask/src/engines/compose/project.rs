@@ -7,7 +7,7 @@ use runner::plan::action::Exec;
 use runner::plan::argument::Arg;
 
 /// A project, and the programs that know it.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Project {
     /// As `docker ps` shows it before the names of its containers.
     pub name: String,
@@ -28,6 +28,10 @@ impl Project {
         let mut argv = self.compose.clone();
         argv.extend(["--project-name".to_owned(), self.name.clone()]);
         argv.extend(["--env-file".to_owned(), self.env_file.display().to_string()]);
+        // Paths in files from elsewhere start here all the same.
+        if !self.files.is_empty() {
+            argv.extend(["--project-directory".to_owned(), self.folder.display().to_string()]);
+        }
         for file in &self.files {
             argv.extend(["--file".to_owned(), file.display().to_string()]);
         }

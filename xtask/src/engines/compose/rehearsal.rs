@@ -3,10 +3,10 @@
 use clap::ValueEnum as _;
 use serde::Serialize;
 
-use super::lower::up;
-use super::project::Project;
+use super::lower::{up, written};
+use super::observe::Observed;
 use crate::engines::process::lower::id::{INSTALL_TOOLS, MAKE_SECRETS};
-use runner::plan::action::{Action, Native, Write};
+use runner::plan::action::{Action, Native};
 use runner::plan::step::{OnFailure, Plan, Step, StepId};
 
 /// Names the project, the plan's lock and its folder below the state folder.
@@ -74,18 +74,16 @@ pub fn chosen(only: &[Check], slow: bool, restart_engine: bool) -> Vec<Check> {
     Check::value_variants().iter().copied().filter(wanted).collect()
 }
 
-pub fn plan(
-    project: &Project,
-    env: &str,
-    programs: &[&'static str],
-    checks: &[Check],
-    keep: bool,
-) -> Plan<Rehearse> {
+pub fn plan(seen: &Observed, checks: &[Check], keep: bool) -> Plan<Rehearse> {
+    let project = &seen.project;
     let native = |id: &str, title: &str, action| Step {
         time_limit_ms: 300_000,
         ..Step::new(id, title, Action::Native(action))
     };
-    let programs = programs.to_vec();
+    let programs = seen.programs.clone();
+    let written = written(seen);
+    let inputs = written.iter().map(|step| step.id.clone());
+    let inputs = inputs.chain(["clear", MAKE_SECRETS].map(StepId::from)).collect();
     let down = Action::Exec(project.down(true));
     let mut steps = vec![
         native(INSTALL_TOOLS, "install the pinned programs", Rehearse::InstallTools { programs }),
@@ -94,17 +92,13 @@ pub fn plan(
             ..Step::new("clear", "remove what an earlier rehearsal left", down.clone())
         },
         native(MAKE_SECRETS, "make secrets and a certificate for this run", Rehearse::MakeSecrets),
-        Step::new(
-            "env",
-            "write what a site would decide",
-            Action::Write(Write { path: project.env_file.clone(), contents: env.into(), mode: 0o644 }),
-        ),
-        Step {
-            needs: ["clear", MAKE_SECRETS, "env"].map(StepId::from).into(),
-            undo: (!keep).then(|| down.clone()),
-            ..Step::new("up", "start production, in order, until it is healthy", Action::Exec(up(project)))
-        },
     ];
+    steps.extend(written);
+    steps.push(Step {
+        needs: inputs,
+        undo: (!keep).then(|| down.clone()),
+        ..Step::new("up", "start production, in order, until it is healthy", Action::Exec(up(project)))
+    });
     for check in checks {
         let (name, title) = check.words();
         steps.push(Step { needs: vec!["up".into()], ..native(&name, &title, Rehearse::Check(*check)) });
@@ -132,6 +126,7 @@ mod tests {
     use runner::plan::show::{Look, Show};
     use runner::plan::target::{Recording, Target};
 
+    use super::super::project::Project;
     use super::*;
 
     #[test]
@@ -144,7 +139,8 @@ mod tests {
             files: vec!["/tree/one.yaml".into()],
             env_file: "/tree/rendered/compose.env".into(),
         };
-        let whole = plan(&project, "A=1\n", &["docker-compose"], &chosen(&[], false, false), false);
+        let seen = Observed { project, programs: vec!["docker-compose"], ..Observed::default() };
+        let whole = plan(&seen, &chosen(&[], false, false), false);
         assert_eq!(whole.validate(), [""; 0]);
         assert_eq!(whole.steps.last().unwrap().after.len(), whole.steps.len() - 1);
         let text = whole.text();
@@ -170,7 +166,7 @@ mod tests {
         for fails in [None, Some("up"), Some("smoke"), Some("drain")] {
             assert!(taken_down(&whole, fails), "{fails:?}");
         }
-        let kept = plan(&project, "A=1\n", &[], &chosen(&[Check::Edge], false, false), true);
+        let kept = plan(&seen, &chosen(&[Check::Edge], false, false), true);
         assert!(kept.steps.iter().all(|step| step.id.0 != "down" && step.undo.is_none()));
         assert!(!taken_down(&kept, None) && !taken_down(&kept, Some("edge")));
         let usual = chosen(&[], false, false);

@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use crate::engines::Place;
 use serde::{Deserialize, Serialize};
 use vocabulary::model::environment::{EngineKind, Environment, Tier};
 use vocabulary::model::{Exposure, PortRef, SecretRef, Unit, VolumeRef};
 
 /// Where a platform lives. Several can live beside each other.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Instance {
     /// The tree whose platform it is.
     pub root: PathBuf,
@@ -73,8 +74,17 @@ pub struct Socket {
 }
 
 impl Instance {
+    pub fn of(place: &Place<'_>) -> Self {
+        let Place { context, target, ports } = *place;
+        Self { root: context.root.clone(), folder: context.state().join(target), ports: ports.clone() }
+    }
+
+    pub fn secrets(&self) -> PathBuf {
+        self.folder.join("secrets")
+    }
+
     pub fn secret(&self, secret: SecretRef) -> PathBuf {
-        self.folder.join("secrets").join(secret.0)
+        self.secrets().join(secret.0)
     }
 
     /// The data folder of one unit's volume.

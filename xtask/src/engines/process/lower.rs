@@ -5,11 +5,13 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 use serde_json::json;
+use vocabulary::model::environment::Environment;
 use vocabulary::model::{
-    Command, Destination, Health, Identity, Initialise, Lifetime, Need, OnChange, Process, Reaction,
-    ServiceId, Unit,
+    Command, Destination, Health, Identity, Initialise, Lifetime, Need, OnChange, Platform, Process,
+    Reaction, ServiceId, Unit,
 };
 
+use super::observe::Observed;
 use super::resolve::Resolver;
 use foundation::program_name::PROGRAM;
 use runner::plan::action::{Action, Exec, Native, Probe, ServiceRequest, Supervise, WaitFor};
@@ -70,20 +72,12 @@ impl BringUp {
     }
 }
 
-/// What the lowering has to know besides the model.
-pub struct Surroundings<'a> {
-    pub resolver: Resolver<'a>,
-    /// How each program of the catalogue is started: its path and leading arguments.
-    pub programs: &'a BTreeMap<&'static str, Vec<String>>,
-    /// `PATH` of the caller.
-    pub path: &'a str,
-    pub caller_is_root: bool,
-    /// Whether sources are watched.
-    pub watches: bool,
-    /// Whether the Node debugger is opened.
-    pub inspect: Option<Inspect>,
-    /// `target` of the plan: names its lock and its journal.
-    pub target: &'a str,
+/// What the steps are made of.
+struct Surroundings<'a> {
+    resolver: Resolver<'a>,
+    seen: &'a Observed,
+    watches: bool,
+    inspect: Option<Inspect>,
 }
 
 /// The Node debugger of the first replica of a service.
@@ -100,9 +94,17 @@ const READY_LIMIT_MS: u64 = 60_000;
 const QUIET_MS: u64 = 150;
 
 /// Everything that brings the platform up, or brings what already runs up to date.
-pub fn bring_up(around: &Surroundings<'_>) -> Plan<BringUp> {
-    let units = around.resolver.units;
-    let programs = around.programs.keys().copied().collect();
+pub fn bring_up(
+    platform: &Platform,
+    environment: &Environment,
+    seen: &Observed,
+    watches: bool,
+    inspect: Option<Inspect>,
+) -> Plan<BringUp> {
+    let units = platform.units(environment);
+    let resolver = Resolver { platform, environment, instance: &seen.instance, units: &units };
+    let around = &Surroundings { resolver, seen, watches, inspect };
+    let programs = seen.programs.keys().copied().collect();
     let mut steps = vec![
         BringUp::CheckFlows.step(),
         BringUp::InstallTools { programs }.step(),
@@ -110,30 +112,30 @@ pub fn bring_up(around: &Surroundings<'_>) -> Plan<BringUp> {
         BringUp::MakeSecrets.step(),
         BringUp::RecordInstance.step(),
     ];
-    for unit in units {
+    for unit in &units {
         match unit.service.lifetime {
             Lifetime::OneShot => steps.push(one_shot(around, unit)),
             Lifetime::LongRunning { .. } | Lifetime::StandIn => steps.extend(long_running(around, unit)),
         }
     }
     Plan {
-        intent: format!("bring up {}", around.resolver.environment.name),
-        target: around.target.to_owned(),
+        intent: format!("bring up {}", environment.name),
+        target: seen.target.clone(),
         steps,
         on_failure: OnFailure::Keep,
     }
 }
 
 /// Ends everything, in reverse order, and the supervisor too.
-pub fn bring_down(target: &str, supervisor: PathBuf) -> Plan {
+pub fn bring_down(seen: &Observed) -> Plan<BringUp> {
     let step = Step::new(
         "shutdown",
         "stop every service",
-        Action::Supervise(Supervise { state: supervisor, request: ServiceRequest::Shutdown }),
+        Action::Supervise(Supervise { state: seen.instance.supervisor(), request: ServiceRequest::Shutdown }),
     );
     Plan {
-        intent: format!("bring down {target}"),
-        target: target.to_owned(),
+        intent: format!("bring down {}", seen.target),
+        target: seen.target.clone(),
         steps: vec![step],
         on_failure: OnFailure::Keep,
     }
@@ -411,7 +413,7 @@ fn watch(around: &Surroundings<'_>, watcher: &Unit<'_>, changed: &Unit<'_>, chan
 }
 
 fn flow_gate(around: &Surroundings<'_>) -> Vec<String> {
-    let mut argv = around.programs["xtask"].clone();
+    let mut argv = around.seen.programs["xtask"].clone();
     let root = around.resolver.instance.root.display().to_string();
     argv.extend(["--root", &root, "check", "flows"].map(str::to_owned));
     argv
@@ -431,10 +433,10 @@ fn exec(around: &Surroundings<'_>, argv: Vec<String>, env: BTreeMap<String, Arg>
 /// the caller is somebody else, so that it may still enter every folder that the caller may enter.
 fn argv_of(around: &Surroundings<'_>, unit: &Unit<'_>, command: &Command, identity: Identity) -> Vec<String> {
     let mut argv: Vec<String> = Vec::new();
-    if identity == Identity::NotRoot && around.caller_is_root {
+    if identity == Identity::NotRoot && around.seen.caller_is_root {
         argv.extend(["unshare", "--user", "--map-user=1000", "--map-group=1000", "--"].map(str::to_owned));
     }
-    match around.programs.get(command.program) {
+    match around.seen.programs.get(command.program) {
         Some(start) => argv.extend(start.iter().cloned()),
         None => argv.push(command.program.to_owned()),
     }
@@ -449,7 +451,7 @@ fn environment(around: &Surroundings<'_>, unit: &Unit<'_>, command: &Command) ->
     let folders: Vec<String> = command
         .calls
         .iter()
-        .filter_map(|called| around.programs.get(called)?.first())
+        .filter_map(|called| around.seen.programs.get(called)?.first())
         .filter_map(|path| Some(PathBuf::from(path).parent()?.display().to_string()))
         .collect();
     if command.program == NODE {
@@ -458,7 +460,7 @@ fn environment(around: &Surroundings<'_>, unit: &Unit<'_>, command: &Command) ->
         env.insert("NODE_COMPILE_CACHE".to_owned(), Arg::from(cache.display().to_string()));
     }
     if !folders.is_empty() {
-        env.insert("PATH".to_owned(), Arg::from(format!("{}:{}", folders.join(":"), around.path)));
+        env.insert("PATH".to_owned(), Arg::from(format!("{}:{}", folders.join(":"), around.seen.path)));
     }
     env
 }

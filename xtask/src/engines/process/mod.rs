@@ -3,7 +3,10 @@
 pub mod editor_link;
 pub mod instance;
 pub mod lower;
+pub mod observe;
 mod port_holder;
 pub mod ports;
 pub mod resolve;
 pub mod secret_files;
+
+pub use observe::Process;

@@ -1,0 +1,399 @@
+//! What a platform in containers needs besides what one of processes needs: an engine, Compose, images, networks.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
+
+use anyhow::{Context as _, Result, anyhow};
+use vocabulary::model::environment::Environment;
+use vocabulary::model::topology::{Scope, Topology};
+use vocabulary::model::{Exposure, Image, Platform, PortRef, ServiceId};
+
+use super::lower::{self, DEBUGGER};
+use super::project::{self, Project};
+use crate::context::Context;
+use crate::engines::process::instance::{Instance, Ports, Socket, socket};
+use crate::engines::process::lower::BringUp;
+use crate::engines::{Data, Engine, Intent, Place};
+use crate::images::build::{self, Build, Wanted};
+use crate::images::engine::{self, Engine as Client};
+use crate::images::locks::{self, Built, StandIns};
+use crate::tools::programs::{XTASK, argv_of_catalogue, programs};
+use crate::tools::{Program, Toolbox};
+use artifacts::Artifact;
+use artifacts::containers::{compose, site};
+use foundation::program_name::PROGRAM;
+use runner::plan::action::Exec;
+use runner::plan::step::Plan;
+
+/// The program of the catalogue that serves where the client has no plugin.
+pub const COMPOSE: &str = "docker-compose";
+
+/// Variables by which clients find the engine.
+const ENGINE_VARIABLES: [&str; 7] = [
+    "DOCKER_HOST",
+    "DOCKER_CONTEXT",
+    "DOCKER_CONFIG",
+    "DOCKER_TLS_VERIFY",
+    "DOCKER_CERT_PATH",
+    "XDG_RUNTIME_DIR",
+    "DOCKER_API_VERSION",
+];
+
+/// Containers on one host, under our own supervisor.
+#[derive(Debug, Clone, Copy)]
+pub struct Compose;
+
+/// What it knows of the world.
+#[derive(Debug, Default)]
+pub struct Observed {
+    pub instance: Instance,
+    pub target: String,
+    pub project: Project,
+    /// Programs of the catalogue that have to be there first.
+    pub programs: Vec<&'static str>,
+    /// How this very program is started.
+    pub xtask: Vec<String>,
+    /// Variables by which clients find the engine, handed on to the supervisor's programs.
+    pub variables: BTreeMap<String, String>,
+    /// Every image that is built: its service's name and the client's command line.
+    pub builds: Vec<(String, Exec)>,
+    /// First two numbers of the addresses of the project's networks.
+    pub prefix: String,
+    /// The contents of the project's env file.
+    pub env: String,
+    /// Files of the project that replace the committed ones, where those do not fit the environment.
+    pub rendered: Vec<Artifact>,
+    /// The official references that stand-ins stand in for here.
+    pub stand_ins: Vec<String>,
+}
+
+impl Engine for Compose {
+    type Observed = Observed;
+
+    fn sockets(&self, platform: &Platform, environment: &Environment) -> Vec<Socket> {
+        sockets(platform, environment)
+    }
+
+    fn observe(
+        &self,
+        place: &Place<'_>,
+        intent: &Intent,
+        platform: &Platform,
+        environment: &Environment,
+    ) -> Result<Observed> {
+        let toolbox = Toolbox::open(place.context)?;
+        let clients = clients(&toolbox)?;
+        let seen = Observed {
+            instance: Instance::of(place),
+            target: place.target.to_owned(),
+            project: project(place, platform, environment, &clients),
+            programs: clients.programs,
+            ..Observed::default()
+        };
+        match intent {
+            Intent::BringUp { .. } => {
+                to_bring_up(place, platform, environment, &toolbox, &clients.engine, seen)
+            }
+            Intent::BringDown { .. } => Ok(seen),
+        }
+    }
+
+    fn lower(
+        &self,
+        intent: &Intent,
+        platform: &Platform,
+        environment: &Environment,
+        seen: &Observed,
+    ) -> Plan<BringUp> {
+        match *intent {
+            Intent::BringUp { watches, .. } => lower::bring_up(platform, environment, seen, watches),
+            Intent::BringDown { data } => {
+                lower::bring_down(&seen.target, seen.instance.supervisor(), &seen.project, data == Data::Go)
+            }
+        }
+    }
+
+    fn stand_ins<'a>(&self, seen: &'a Observed) -> &'a [String] {
+        &seen.stand_ins
+    }
+}
+
+/// The engine's client, Compose, and what has to be installed for it.
+pub struct Clients {
+    pub engine: Client,
+    pub compose: Vec<String>,
+    pub programs: Vec<&'static str>,
+}
+
+/// Looks for everything that no plan can bring.
+///
+/// # Errors
+/// Every problem at once, each with what to do.
+pub fn clients(toolbox: &Toolbox) -> Result<Clients> {
+    let mut problems = Vec::new();
+    let engine = Client::find().map_err(|error| problems.push(format!("{error:#}"))).ok();
+    if let Some(Err(error)) = engine.as_ref().map(Client::build) {
+        problems.push(format!("{error:#}"));
+    }
+    let plugin = engine.as_ref().and_then(|engine| engine::compose(&engine.client).ok());
+    let pinned = || argv_of_catalogue(toolbox, Program::Compose);
+    let programs = if plugin.is_some() { vec![] } else { vec![COMPOSE] };
+    let compose = plugin.map_or_else(pinned, Ok).map_err(|error| problems.push(format!("{error:#}"))).ok();
+    match (engine, compose) {
+        (Some(engine), Some(compose)) if problems.is_empty() => Ok(Clients { engine, compose, programs }),
+        _ => Err(anyhow!("{}", problems.join("\n"))),
+    }
+}
+
+/// The ports that are published: those of the public, and on loopback those of a developer.
+fn sockets(platform: &Platform, environment: &Environment) -> Vec<Socket> {
+    let topology = Topology::in_environment(platform, environment);
+    let published = topology.units.iter().flat_map(|unit| {
+        let ports = unit.service.ports.iter();
+        let open = ports.filter(|port| {
+            port.exposure == Exposure::Public
+                || (topology.scope == Scope::Development
+                    && topology.is_open(port)
+                    && topology.host_reaches(unit, port))
+        });
+        open.map(|port| Socket {
+            key: socket(unit, port.name),
+            fixed: None,
+            setting: PortRef { service: unit.service.id, name: port.name },
+        })
+        .collect::<Vec<_>>()
+    });
+    published.collect()
+}
+
+/// The committed files of the environment's scope.
+fn project(place: &Place<'_>, platform: &Platform, environment: &Environment, clients: &Clients) -> Project {
+    let context = place.context;
+    let committed: &[&str] = match Scope::of(environment) {
+        // Compose finds the override beside it by itself.
+        Scope::Development => &[compose::DEVELOPMENT],
+        Scope::Production => &[compose::PRODUCTION],
+        Scope::Rehearsal => &[compose::PRODUCTION, compose::REHEARSAL],
+    };
+    Project {
+        name: project::name(platform.name, place.target, &context.root),
+        docker: clients.engine.client.display().to_string(),
+        compose: clients.compose.clone(),
+        folder: context.path(folder_of(committed[0])),
+        files: match Scope::of(environment) {
+            Scope::Development => vec![],
+            _ => committed.iter().map(|file| context.path(file)).collect(),
+        },
+        env_file: context.path("rendered").join(place.target).join("compose.env"),
+    }
+}
+
+/// # Errors
+/// Every problem at once: no BuildKit, an image that is not built, a base without its stand-in where stand-ins are used.
+fn to_bring_up(
+    place: &Place<'_>,
+    platform: &Platform,
+    environment: &Environment,
+    toolbox: &Toolbox,
+    client: &Client,
+    mut seen: Observed,
+) -> Result<Observed> {
+    let context = place.context;
+    let topology = Topology::in_environment(platform, environment);
+    let images = if topology.scope == Scope::Development {
+        images_to_build(context, &topology, client, &mut seen)?
+    } else {
+        images_of_builds(context, &topology, &mut seen)?
+    };
+    seen.stand_ins.sort();
+    seen.stand_ins.dedup();
+    seen.prefix = free_prefix(client, &seen.project.name)?;
+    let mut environment = environment.clone();
+    if let Some(llm) = &mut environment.llm {
+        llm.api_key_file = context.path(&llm.api_key_file).display().to_string();
+    }
+    let secrets = seen.instance.secrets();
+    let placement = site::Placement {
+        images,
+        secrets: &secrets,
+        public_address: "127.0.0.1",
+        network_prefix: Some(&seen.prefix),
+        scope: topology.scope,
+    };
+    let mut lines = site::values(platform, &environment, &placement);
+    if topology.scope == Scope::Development {
+        lines.extend(owner(&context.path("flows"))?);
+    }
+    lines.extend(port_lines(&topology, place.ports));
+    seen.env = site::text(&lines);
+    seen.rendered =
+        compose::rendered(&topology, &format!("rendered/{}", place.target)).map_err(|problems| {
+            anyhow!("{}", problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))
+        })?;
+    if let Some(file) = seen.rendered.first() {
+        seen.project.files = vec![context.path(&file.path)];
+    }
+    let mut own = programs(toolbox, &context.root, [])?;
+    seen.xtask = own.remove(XTASK).context("this program does not know how it was started")?;
+    seen.variables = engine_variables();
+    Ok(seen)
+}
+
+/// Development builds its images from the working tree.
+fn images_to_build(
+    context: &Context,
+    topology: &Topology<'_>,
+    client: &Client,
+    seen: &mut Observed,
+) -> Result<BTreeMap<ServiceId, String>> {
+    let platform = topology.platform;
+    let lock: StandIns = locks::read(&locks::stand_ins_file(context.state()))?;
+    let tag = format!("dev-{}", project::short(&context.root));
+    let mut problems = Vec::new();
+    let mut images = BTreeMap::new();
+    for (service, wanted) in wanted(topology) {
+        let text = fs::read_to_string(context.path(wanted.dockerfile)).unwrap_or_default();
+        let found = if lock.stand_ins.is_empty() { Ok(vec![]) } else { build::substituted(&text, &lock) };
+        let found = found.unwrap_or_else(|more| {
+            let remedy = format!("run `{PROGRAM} image bases --from-packages`");
+            problems.extend(more.iter().map(|one| format!("{}: {one}; {remedy}", wanted.dockerfile)));
+            vec![]
+        });
+        let build = Build {
+            wanted,
+            tag: build::tag(platform.name, wanted.target, &tag),
+            arguments: found.iter().map(|(name, value, _)| (name.clone(), value.clone())).collect(),
+            stand_ins: found.into_iter().map(|(_, _, stands_for)| stands_for).collect(),
+        };
+        seen.stand_ins.extend(build.stand_ins.iter().cloned());
+        images.insert(service, build.tag.clone());
+        seen.builds.push((service.to_string(), build::command(client, &context.root, &build, false)?));
+    }
+    for service in &platform.services {
+        if let Image::Pinned { reference, .. } = service.image
+            && let Some(locked) = lock.stand_ins.iter().find(|locked| locked.stands_for == reference)
+        {
+            images.insert(service.id, locked.tag.clone());
+        }
+    }
+    if !problems.is_empty() {
+        problems.sort();
+        problems.dedup();
+        return Err(anyhow!("{}", problems.join("\n")));
+    }
+    Ok(images)
+}
+
+/// Elsewhere what was built here before is run, and the stand-ins that it was built on.
+fn images_of_builds(
+    context: &Context,
+    topology: &Topology<'_>,
+    seen: &mut Observed,
+) -> Result<BTreeMap<ServiceId, String>> {
+    let built: Built = locks::read(&locks::built_file(context.state()))?;
+    let lock: StandIns = locks::read(&locks::stand_ins_file(context.state()))?;
+    seen.stand_ins.extend(built.images.iter().flat_map(|image| image.stand_ins.iter().cloned()));
+    let mut images = BTreeMap::new();
+    let mut missing = Vec::new();
+    for unit in &topology.units {
+        let id = unit.service.id;
+        let found = match unit.service.image {
+            Image::Built { target, .. } => {
+                let image = built.images.iter().find(|image| image.target == target);
+                image.map(|image| image.tag.clone()).ok_or_else(|| {
+                    format!(
+                        "no image of {id} was built here: run `{PROGRAM} image build`, with --stand-ins where no \
+                         registry can be reached"
+                    )
+                })
+            }
+            Image::Pinned { reference, .. } if !seen.stand_ins.is_empty() => {
+                let locked = lock.stand_ins.iter().find(|locked| locked.stands_for == reference);
+                locked.map(|locked| locked.tag.clone()).ok_or_else(|| {
+                    format!(
+                        "no stand-in for {reference} is locked: run `{PROGRAM} image bases --from-packages`"
+                    )
+                })
+            }
+            _ => continue,
+        };
+        match found {
+            Ok(image) => drop(images.insert(id, image)),
+            Err(problem) => missing.push(problem),
+        }
+    }
+    missing.dedup();
+    if missing.is_empty() { Ok(images) } else { Err(anyhow!("{}", missing.join("\n"))) }
+}
+
+/// The variables that say which port of this machine leads to which port of a container.
+fn port_lines(topology: &Topology<'_>, ports: &Ports) -> Vec<site::Line> {
+    let mut lines = Vec::new();
+    for unit in &topology.units {
+        let key = |port: &str| socket(unit, port);
+        for port in &unit.service.ports {
+            if let Some(number) = ports.get(&key(port.name)) {
+                lines.push(site::variable(&site::port_variable(unit, port.name), number.to_string()));
+            }
+        }
+        if let (Some(_), true, Some(number)) = (unit.shape.debugger, unit.is_first(), ports.get(DEBUGGER)) {
+            lines.push(site::variable(&site::port_variable(unit, "debugger"), number.to_string()));
+        }
+    }
+    lines
+}
+
+/// Variables of this process by which clients find the engine.
+fn engine_variables() -> BTreeMap<String, String> {
+    let found = |name: &&str| Some(((*name).to_owned(), std::env::var(name).ok()?));
+    ENGINE_VARIABLES.iter().filter_map(found).collect()
+}
+
+/// A prefix of addresses that no other network of the engine has.
+///
+/// # Errors
+/// The engine does not answer, or every prefix is taken.
+pub fn free_prefix(engine: &Client, project: &str) -> Result<String> {
+    let listed = engine.ask(&["network", "ls", "--quiet"])?.stdout;
+    let ids: Vec<&str> = listed.split_whitespace().collect();
+    let format = "{{index .Labels \"com.docker.compose.project\"}} {{range .IPAM.Config}}{{.Subnet}} {{end}}";
+    let mut taken = Vec::new();
+    if !ids.is_empty() {
+        let arguments: Vec<&str> =
+            ["network", "inspect", "--format", format].into_iter().chain(ids).collect();
+        let said = engine.ask(&arguments)?.stdout;
+        let others = said.lines().filter(|line| line.split(' ').next() != Some(project));
+        taken.extend(others.map(str::to_owned));
+    }
+    let free = |prefix: &String| !taken.iter().any(|line| line.contains(&format!(" {prefix}.")));
+    project::prefixes(project).find(free).ok_or_else(|| {
+        anyhow!("every network from 10.204 to 10.249 is taken: `docker network ls` shows by whom; end what is not used")
+    })
+}
+
+/// The images that development builds: by service, its file and stage.
+fn wanted(topology: &Topology<'_>) -> BTreeMap<ServiceId, Wanted> {
+    topology
+        .units
+        .iter()
+        .filter_map(|unit| {
+            let (dockerfile, target) = compose::built_in_development(topology.platform, unit.service)?;
+            Some((unit.service.id, Wanted { dockerfile, target }))
+        })
+        .collect()
+}
+
+/// Containers that write into the developer's files do so as their owner.
+fn owner(folder: &Path) -> Result<[site::Line; 2]> {
+    let found = fs::metadata(folder)?;
+    Ok([
+        site::variable(site::UID, found.uid().to_string()),
+        site::variable(site::GID, found.gid().to_string()),
+    ])
+}
+
+fn folder_of(file: &str) -> &Path {
+    Path::new(file).parent().unwrap_or(Path::new("."))
+}

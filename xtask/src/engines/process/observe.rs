@@ -1,0 +1,92 @@
+//! What the process engine has to know: how programs are started, and by whom.
+
+use anyhow::Result;
+use rustix::process::geteuid;
+use vocabulary::model::environment::Environment;
+use vocabulary::model::{Command, Health, Platform, Unit};
+
+use super::instance::{Instance, Socket, sockets};
+use super::lower::{self, BringUp};
+use crate::engines::{Engine, Intent, Place};
+use crate::tools::Toolbox;
+use crate::tools::programs::{Programs, programs};
+use runner::plan::step::Plan;
+
+/// Plain processes of this machine, under our own supervisor.
+#[derive(Debug, Clone, Copy)]
+pub struct Process;
+
+/// What it knows of the world.
+pub struct Observed {
+    pub instance: Instance,
+    pub target: String,
+    /// How each program of the catalogue is started: its path and leading arguments.
+    pub programs: Programs,
+    /// `PATH` of the caller.
+    pub path: String,
+    pub caller_is_root: bool,
+}
+
+impl Engine for Process {
+    type Observed = Observed;
+
+    fn sockets(&self, platform: &Platform, environment: &Environment) -> Vec<Socket> {
+        sockets(&platform.units(environment), environment)
+    }
+
+    fn observe(
+        &self,
+        place: &Place<'_>,
+        intent: &Intent,
+        platform: &Platform,
+        environment: &Environment,
+    ) -> Result<Observed> {
+        let context = place.context;
+        let programs = match intent {
+            Intent::BringUp { .. } => {
+                let names = program_names(&platform.units(environment));
+                programs(&Toolbox::open(context)?, &context.root, names)?
+            }
+            Intent::BringDown { .. } => Programs::new(),
+        };
+        Ok(Observed {
+            instance: Instance::of(place),
+            target: place.target.to_owned(),
+            programs,
+            path: std::env::var("PATH").unwrap_or_else(|_| "/usr/local/bin:/usr/bin:/bin".to_owned()),
+            caller_is_root: geteuid().is_root(),
+        })
+    }
+
+    fn lower(
+        &self,
+        intent: &Intent,
+        platform: &Platform,
+        environment: &Environment,
+        seen: &Observed,
+    ) -> Plan<BringUp> {
+        match *intent {
+            Intent::BringUp { watches, inspect } => {
+                lower::bring_up(platform, environment, seen, watches, inspect)
+            }
+            Intent::BringDown { .. } => lower::bring_down(seen),
+        }
+    }
+}
+
+/// The names of all programs that the units run or call.
+pub fn program_names(units: &[Unit<'_>]) -> Vec<&'static str> {
+    let commands = units.iter().flat_map(|unit| {
+        let process = unit.service.process.as_ref();
+        let own = process.into_iter().flat_map(|process| &process.commands);
+        let initialise = process.and_then(|process| process.initialise.as_ref()).map(|made| &made.command);
+        let health = match &unit.service.health {
+            Some(Health::Command(command)) => Some(command),
+            _ => None,
+        };
+        own.chain(initialise).chain(health)
+    });
+    commands
+        .flat_map(|command: &Command| [command.program].into_iter().chain(command.calls.iter().copied()))
+        .collect()
+}

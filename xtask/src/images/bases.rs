@@ -10,7 +10,7 @@ use super::engine::Engine;
 use super::stand_in::{self, LEFT_OUT, SUITE, StandIn};
 use runner::plan::action::{Action, Exec, Native};
 use runner::plan::argument::Arg;
-use runner::plan::step::{Condition, OnFailure, Plan, Step, StepId};
+use runner::plan::step::{OnFailure, Plan, Step, StepId};
 
 /// Names the plan's lock, journal and logs.
 pub const TARGET: &str = "images";
@@ -169,7 +169,7 @@ fn root_steps(wanted: &Wanted<'_>) -> Vec<Step<MakeStandIns>> {
     let made = wanted.folder.join("root");
     let part = wanted.folder.join("root.tar");
     let text = |path: &Path| path.display().to_string();
-    let there = || (!wanted.refresh).then(|| Condition::Exists(wanted.root_tar.to_owned()));
+    let there = || (!wanted.refresh).then(|| wanted.root_tar.to_owned());
     // In a name space of its own, so that what it mounts is gone however it ends.
     let debootstrap =
         ["--mount", "--propagation", "private", &text(wanted.debootstrap), "--variant=minbase", SUITE]
@@ -192,7 +192,7 @@ fn root_steps(wanted: &Wanted<'_>) -> Vec<Step<MakeStandIns>> {
     };
     vec![
         Step {
-            skip_when: there(),
+            unless_exists: there(),
             ..Step::new(
                 "root-clear",
                 "make room for Debian's root file system",
@@ -201,7 +201,7 @@ fn root_steps(wanted: &Wanted<'_>) -> Vec<Step<MakeStandIns>> {
         },
         Step {
             needs: vec!["root-clear".into()],
-            skip_when: there(),
+            unless_exists: there(),
             time_limit_ms: 1_800_000,
             remedy: Some(format!(
                 "see that {} is reachable, or name another mirror with --mirror; debootstrap's own log: {}",
@@ -216,12 +216,12 @@ fn root_steps(wanted: &Wanted<'_>) -> Vec<Step<MakeStandIns>> {
         },
         Step {
             needs: vec!["root-debootstrap".into()],
-            skip_when: there(),
+            unless_exists: there(),
             ..Step::new("root-pack", "pack the root file system", exec("tar", tar.collect()))
         },
         Step {
             needs: vec!["root-pack".into()],
-            skip_when: there(),
+            unless_exists: there(),
             ..Step::new(
                 "root-keep",
                 "keep the root file system in the cache",

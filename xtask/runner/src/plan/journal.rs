@@ -11,13 +11,13 @@ use anyhow::{Context as _, Result};
 use serde::{Deserialize, Serialize};
 
 use super::mask::Outputs;
-use super::step::{Journaled, StepId};
+use super::step::StepId;
 use foundation::clock::now_ms;
 use foundation::exit::refused;
 use foundation::files;
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "event", rename_all = "snake_case", deny_unknown_fields)]
+#[serde(tag = "event", rename_all = "snake_case")]
 enum Line {
     /// A run began. What another intent left unfinished on the target no longer holds.
     Begun {
@@ -47,7 +47,6 @@ enum Line {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Done {
     pub fingerprint: String,
-    pub kept: bool,
     /// Without those of sensitive steps.
     #[serde(default)]
     pub outputs: Outputs,
@@ -123,11 +122,6 @@ impl Journal {
     }
 }
 
-/// Whether an earlier end of a step may count, by the step's own wish.
-pub fn counts(journaled: Journaled, done: &Done, fingerprint: &str) -> bool {
-    journaled != Journaled::No && done.fingerprint == fingerprint
-}
-
 fn append(file: &mut File, line: &Line) -> Result<()> {
     let mut text = serde_json::to_vec(line)?;
     text.push(b'\n');
@@ -148,7 +142,7 @@ fn replay(lines: Vec<Line>, next_intent: &str) -> BTreeMap<StepId, Done> {
         match line {
             Line::Begun { intent, .. } => {
                 if intent != last_intent && !last_intent.is_empty() {
-                    done.retain(|_, done| done.kept);
+                    done.clear();
                 }
                 last_intent = intent;
             }
@@ -158,7 +152,7 @@ fn replay(lines: Vec<Line>, next_intent: &str) -> BTreeMap<StepId, Done> {
             Line::Done { step, done: end } => {
                 done.insert(step, end);
             }
-            Line::Finished { .. } => done.retain(|_, done| done.kept),
+            Line::Finished { .. } => done.clear(),
         }
     }
     done
@@ -168,43 +162,41 @@ fn replay(lines: Vec<Line>, next_intent: &str) -> BTreeMap<StepId, Done> {
 mod tests {
     use super::*;
 
-    fn done(fingerprint: &str, kept: bool) -> Done {
-        Done { fingerprint: fingerprint.into(), kept, outputs: Outputs::new(), duration_ms: 1 }
+    fn done(fingerprint: &str) -> Done {
+        Done { fingerprint: fingerprint.into(), outputs: Outputs::new(), duration_ms: 1 }
     }
 
     #[test]
     fn what_was_done_counts_until_the_plan_finished_or_another_intent_ran() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("journal.jsonl");
-        let (kept, once, half) = (StepId::from("kept"), StepId::from("once"), StepId::from("half"));
+        let (first, once, half) = (StepId::from("first"), StepId::from("once"), StepId::from("half"));
         let mut journal = Journal::open(&path, "deploy").unwrap();
-        journal.note_started(&kept, "k").unwrap();
-        journal.note_done(&kept, done("k", true)).unwrap();
-        journal.note_done(&once, done("o", false)).unwrap();
-        journal.note_done(&half, done("h", false)).unwrap();
+        journal.note_started(&first, "f").unwrap();
+        journal.note_done(&first, done("f")).unwrap();
+        journal.note_done(&once, done("o")).unwrap();
+        journal.note_done(&half, done("h")).unwrap();
         journal.note_started(&half, "h").unwrap();
         drop(journal);
 
         let mut journal = Journal::open(&path, "deploy").unwrap();
-        assert_eq!(journal.done(&kept), Some(&done("k", true)));
-        assert_eq!(journal.done(&once), Some(&done("o", false)));
+        assert_eq!(journal.done(&first), Some(&done("f")));
+        assert_eq!(journal.done(&once), Some(&done("o")));
         assert_eq!(journal.done(&half), None, "it had started again");
         journal.note_undone(&once).unwrap();
-        journal.note_done(&half, done("h", false)).unwrap();
+        journal.note_done(&half, done("h")).unwrap();
         drop(journal);
 
         let journal = Journal::open(&path, "roll back").unwrap();
-        assert!(
-            journal.done(&kept).is_some() && journal.done(&once).is_none() && journal.done(&half).is_none()
-        );
+        assert!([&first, &once, &half].iter().all(|step| journal.done(step).is_none()), "another intent");
         drop(journal);
 
         let mut journal = Journal::open(&path, "roll back").unwrap();
-        journal.note_done(&once, done("o", false)).unwrap();
+        journal.note_done(&once, done("o")).unwrap();
         journal.note_finished().unwrap();
         drop(journal);
         let journal = Journal::open(&path, "roll back").unwrap();
-        assert!(journal.done(&kept).is_some() && journal.done(&once).is_none());
+        assert_eq!(journal.done(&once), None, "it has finished");
     }
 
     #[test]

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::action::{Action, Native, Probe, ServiceRequest};
 use super::argument::Arg;
-use super::step::{Condition, Journaled, OnFailure, Plan, Step};
+use super::step::{OnFailure, Plan, Step};
 
 /// Letters of a text among parameters.
 const SHOWN: usize = 100;
@@ -54,29 +54,14 @@ fn write_step<N: Native>(text: &mut String, number: usize, step: &Step<N>) {
     if !step.after.is_empty() {
         line("     after  ", step.after.iter().map(|other| other.0.as_str()).collect::<Vec<_>>().join(", "));
     }
-    if let Some(condition) = &step.skip_when {
-        line("     unless ", condition_text(condition));
+    if let Some(path) = &step.unless_exists {
+        line("     unless ", format!("{} exists", path.display()));
     }
-    match step.journaled {
-        Journaled::No => {}
-        Journaled::UntilFinished => line("     once   ", "until the plan has finished".to_owned()),
-        Journaled::Kept => line("     once   ", "until what it does changes".to_owned()),
+    if step.journaled {
+        line("     once   ", "until the plan has finished".to_owned());
     }
     if let Some(undo) = &step.undo {
         line("     undo   ", undo.text());
-    }
-}
-
-fn condition_text(condition: &Condition) -> String {
-    let list = |parts: &[Condition], word: &str| {
-        parts.iter().map(condition_text).collect::<Vec<_>>().join(&format!(" {word} "))
-    };
-    match condition {
-        Condition::Exists(path) => format!("{} exists", path.display()),
-        Condition::Contains { path, .. } => format!("{} is as wanted", path.display()),
-        Condition::All(parts) => list(parts, "and"),
-        Condition::Any(parts) => list(parts, "or"),
-        Condition::Not(part) => format!("not ({})", condition_text(part)),
     }
 }
 
@@ -215,7 +200,7 @@ mod tests {
             steps: vec![
                 Step {
                     needs: vec!["conf".into()],
-                    journaled: Journaled::UntilFinished,
+                    journaled: true,
                     ..Step::new(
                         "migrate",
                         "migrate the database",
@@ -228,7 +213,7 @@ mod tests {
                     )
                 },
                 Step {
-                    skip_when: Some(Condition::Exists("/x/conf".into())),
+                    unless_exists: Some("/x/conf".into()),
                     undo: Some(Action::Exec(Exec {
                         program: "rm".into(),
                         args: vec!["/x/conf".into()],

@@ -10,7 +10,6 @@ use super::action::Probe;
 use super::child::{Command, End, Inherits, Sink};
 use super::http::Request;
 use super::mask::Mask;
-use super::step::Condition;
 use foundation::processes::describe;
 
 /// What a probe's program may take to end after TERM.
@@ -83,38 +82,11 @@ fn cut(text: &str) -> String {
     text.chars().take(200).collect()
 }
 
-/// Whether a condition holds now. What cannot be seen does not hold.
-pub fn holds(condition: &Condition) -> bool {
-    match condition {
-        Condition::Exists(path) => path.exists(),
-        Condition::Contains { path, contents } => {
-            std::fs::read_to_string(path).is_ok_and(|found| found == *contents)
-        }
-        Condition::All(parts) => parts.iter().all(holds),
-        Condition::Any(parts) => parts.iter().any(holds),
-        Condition::Not(part) => !holds(part),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     const NEVER: &dyn Fn() -> bool = &|| false;
-
-    #[test]
-    fn conditions() {
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("file");
-        std::fs::write(&file, "one").unwrap();
-        let there = Condition::Exists(file.clone());
-        let same = Condition::Contains { path: file.clone(), contents: "one".into() };
-        let other = Condition::Contains { path: file, contents: "two".into() };
-        assert!(holds(&Condition::All(vec![there.clone(), same])));
-        assert!(!holds(&Condition::All(vec![there.clone(), other.clone()])));
-        assert!(holds(&Condition::Any(vec![other.clone(), there])));
-        assert!(holds(&Condition::Not(Box::new(other))));
-    }
 
     #[test]
     fn probes_say_what_is_wrong() {

@@ -15,16 +15,15 @@ use anyhow::{Context as _, Result, anyhow};
 use super::action::{Action, Native, NoNative};
 use super::audit;
 use super::fingerprint;
-use super::journal::{Done, Journal, counts};
+use super::journal::{Done, Journal};
 use super::leftovers;
 use super::lock::{self, Holder, Lock, user_name};
 use super::log::{self, StepLog};
 use super::mask::{Mask, Outputs};
 use super::perform::{Perform, StepContext, Stopped, Supervision, perform};
-use super::probe::holds;
 use super::report::{Outcome, Report, Status, StepReport};
 use super::show::Show;
-use super::step::{Journaled, OnFailure, Plan, Step, StepId};
+use super::step::{OnFailure, Plan, Step, StepId};
 use super::target::Target;
 use foundation::clock::{millis, now_ms, utc};
 use foundation::exit::refused;
@@ -239,7 +238,7 @@ impl<'a, N: Native> Runner<'a, N> {
         let plan: &'run Plan<N> = run.plan;
         let step = &plan.steps[index];
         run.waiting.remove(&index);
-        if step.skip_when.as_ref().is_some_and(holds) {
+        if step.unless_exists.as_ref().is_some_and(|path| path.exists()) {
             run.reports[index].status = Status::AlreadyThere;
             run.outputs.insert(step.id.clone(), Outputs::new());
             self.show.ended(step, &run.reports[index], &[]);
@@ -248,18 +247,14 @@ impl<'a, N: Native> Runner<'a, N> {
         let needed: Vec<&str> =
             step.needs.iter().filter_map(|need| run.fingerprints.get(need).map(String::as_str)).collect();
         let print = fingerprint::of_step(step, &run.outputs, &needed)?;
-        if step.journaled != Journaled::No {
+        if step.journaled {
             run.fingerprints.insert(step.id.clone(), print.clone());
             let there = step.makes.iter().all(|path| path.exists());
-            if let Some(done) =
-                run.journal.done(&step.id).filter(|done| there && counts(step.journaled, done, &print))
-            {
+            if let Some(done) = run.journal.done(&step.id).filter(|done| there && done.fingerprint == print) {
                 run.outputs.insert(step.id.clone(), done.outputs.clone());
                 run.reports[index].outputs = done.outputs.clone();
                 run.reports[index].status = Status::AlreadyDone;
-                if step.journaled == Journaled::UntilFinished {
-                    run.touched.push(index);
-                }
+                run.touched.push(index);
                 self.show.ended(step, &run.reports[index], &[]);
                 return Ok(());
             }
@@ -336,7 +331,6 @@ impl<'a, N: Native> Runner<'a, N> {
                     if step.sensitive || report.outputs == outputs {
                         let done = Done {
                             fingerprint: print.clone(),
-                            kept: step.journaled == Journaled::Kept,
                             outputs: report.outputs.clone(),
                             duration_ms: report.duration_ms,
                         };

@@ -72,15 +72,14 @@ pub struct Step<N = NoNative> {
     /// Takes back what the action did, whole or half; must be harmless when there is nothing to take back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub undo: Option<Action<N>>,
-    /// The step is skipped as "already there" when this holds.
+    /// The step is skipped as "already there" when this file or folder exists.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub skip_when: Option<Condition>,
-    /// Whether a rerun may skip the step as "already done".
+    pub unless_exists: Option<PathBuf>,
+    /// Until a run of the target's plan succeeds as a whole, a rerun after a failure or a kill skips the step as "already
+    /// done". It is remembered by its fingerprint: the action with the outputs it uses (not the values of secrets), and
+    /// the fingerprints of the journaled steps it needs.
     #[serde(default)]
-    pub journaled: Journaled,
-    /// Files and folders the action reads. Their contents are part of the step's fingerprint.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub reads: Vec<PathBuf>,
+    pub journaled: bool,
     /// Files and folders the action makes. A journaled step runs again when one of them is missing.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub makes: Vec<PathBuf>,
@@ -94,37 +93,6 @@ pub struct Step<N = NoNative> {
     pub sensitive: bool,
 }
 
-/// How long the journal remembers that a step is done. A step is remembered by its fingerprint: the action with the
-/// outputs it uses (not the values of secrets), the contents of `reads`, and the fingerprints of the journaled
-/// steps it needs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Journaled {
-    /// It runs in every run.
-    #[default]
-    No,
-    /// Until a run of the target's plan succeeds as a whole: a rerun after a failure or a kill skips it.
-    UntilFinished,
-    /// Across runs, until its fingerprint changes or what it `makes` is missing.
-    Kept,
-}
-
-/// Something that can be seen without changing anything.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Condition {
-    /// A file or folder of that path exists.
-    Exists(PathBuf),
-    /// A file with exactly these contents exists.
-    Contains {
-        path: PathBuf,
-        contents: String,
-    },
-    All(Vec<Condition>),
-    Any(Vec<Condition>),
-    Not(Box<Condition>),
-}
-
 impl<N> Step<N> {
     /// Needs nothing, runs every time, ends after ten minutes.
     pub fn new(id: impl Into<StepId>, title: impl Into<String>, action: Action<N>) -> Self {
@@ -135,9 +103,8 @@ impl<N> Step<N> {
             needs: Vec::new(),
             after: Vec::new(),
             undo: None,
-            skip_when: None,
-            journaled: Journaled::No,
-            reads: Vec::new(),
+            unless_exists: None,
+            journaled: false,
             makes: Vec::new(),
             time_limit_ms: 600_000,
             remedy: None,

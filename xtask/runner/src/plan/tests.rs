@@ -15,7 +15,7 @@ use super::perform::StepContext;
 use super::report::{Outcome, Report, Status};
 use super::runner::Runner;
 use super::show::{Look, Show};
-use super::step::{Condition, Journaled, OnFailure, Plan, Step};
+use super::step::{OnFailure, Plan, Step};
 use super::target::{Recording, Target};
 use foundation::interrupt::Interrupt;
 use foundation::processes;
@@ -359,7 +359,7 @@ fn secrets_show_nowhere() {
             exec.env.insert("KEY".into(), secret.clone());
             exec.capture_stdout = true;
         }
-        step.journaled = Journaled::Kept;
+        step.journaled = true;
     }
     let uses_it = Step {
         action: Action::Http(Http {
@@ -434,7 +434,7 @@ fn what_a_good_step_leaves_behind_is_ended_with_it() {
 }
 
 #[test]
-fn files_are_put_in_place_and_conditions_skip() {
+fn files_are_put_in_place_and_what_is_there_is_left_alone() {
     use std::os::unix::fs::PermissionsExt as _;
     let place = Place::new();
     let conf = place.path("new/folder/conf");
@@ -444,12 +444,16 @@ fn files_are_put_in_place_and_conditions_skip() {
             contents: contents.into(),
             mode: 0o640,
         }),
-        skip_when: Some(Condition::Contains { path: conf.clone(), contents: contents.into() }),
         ..place.sh("write", &[], "")
     };
-    for (contents, status) in [("one", Status::Done), ("one", Status::AlreadyThere), ("two", Status::Done)] {
-        assert_eq!(place.run(&plan(vec![write(contents)])).steps[0].status, status);
-        assert_eq!(std::fs::read_to_string(&conf).unwrap(), contents);
+    let unless_there = |contents| Step { unless_exists: Some(conf.clone()), ..write(contents) };
+    for (step, status, found) in [
+        (unless_there("one"), Status::Done, "one"),
+        (unless_there("two"), Status::AlreadyThere, "one"),
+        (write("two"), Status::Done, "two"),
+    ] {
+        assert_eq!(place.run(&plan(vec![step])).steps[0].status, status);
+        assert_eq!(std::fs::read_to_string(&conf).unwrap(), found);
     }
     assert_eq!(std::fs::metadata(&conf).unwrap().permissions().mode() & 0o777, 0o640);
     assert_eq!(std::fs::read_dir(place.path("new/folder")).unwrap().count(), 1, "nothing is left beside it");
@@ -558,10 +562,10 @@ fn undoing_takes_back_the_last_first_and_the_half_done_too() {
     let place = Place::new();
     let step = |id: &str, needs: &[&str], script: &str| Step {
         undo: Some(place.script(&format!("echo undo {id} >> undone"))),
-        journaled: Journaled::UntilFinished,
+        journaled: true,
         ..place.sh(id, needs, script)
     };
-    let there = Step { skip_when: Some(Condition::Exists(place.path("."))), ..step("there", &[], "true") };
+    let there = Step { unless_exists: Some(place.path(".")), ..step("there", &[], "true") };
     let steps = vec![
         there,
         step("a", &[], "true"),
@@ -627,31 +631,25 @@ fn a_plan_for_a_host_does_not_run_here() {
 }
 
 #[test]
-fn a_kept_step_runs_again_when_what_it_reads_changes_or_what_it_makes_is_gone() {
+fn a_journaled_step_runs_again_when_its_action_changes_or_what_it_makes_is_gone() {
     let place = Place::new();
-    std::fs::create_dir(place.path("in")).unwrap();
-    std::fs::write(place.path("in/lock"), "1").unwrap();
-    let steps = || {
-        let install = Step {
-            journaled: Journaled::Kept,
-            reads: vec![place.path("in")],
-            makes: vec![place.path("made")],
-            ..place.sh("install", &[], "echo x >> made; echo version=$(wc -l < made) >> $FLOWSHIP_OUTPUT")
-        };
-        let link =
-            Step { journaled: Journaled::Kept, ..place.sh("link", &["install"], "echo linked >> links") };
-        plan(vec![install, link, place.sh("always", &["link"], "true")])
+    let steps = |install: &str| {
+        let script = format!("{install} >> made; echo version=$(wc -l < made) >> $FLOWSHIP_OUTPUT");
+        let install =
+            Step { journaled: true, makes: vec![place.path("made")], ..place.sh("install", &[], &script) };
+        let link = Step { journaled: true, ..place.sh("link", &["install"], "echo linked >> links") };
+        plan(vec![install, link, place.sh("fails", &["link"], "exit 1")])
     };
-    let run = || place.run(&steps()).steps.iter().map(|step| step.status).collect::<Vec<_>>();
+    let run = |install| place.run(&steps(install));
     let (ran, known) = (Status::Done, Status::AlreadyDone);
-    assert_eq!(run(), [ran, ran, ran]);
-    let report = place.run(&steps());
-    assert_eq!(statuses(&report), [("install", known), ("link", known), ("always", ran)]);
+    let ended = |report: &Report| report.steps.iter().map(|step| step.status).take(2).collect::<Vec<_>>();
+    assert_eq!(ended(&run("echo x")), [ran, ran]);
+    let report = run("echo x");
+    assert_eq!(ended(&report), [known, known]);
     assert_eq!(report.steps[0].outputs["version"], "1", "outputs are remembered");
-    std::fs::write(place.path("in/lock"), "2").unwrap();
-    assert_eq!(run(), [ran, ran, ran], "what needs a changed step is done again");
+    assert_eq!(ended(&run("echo y")), [ran, ran], "what needs a changed step is done again");
     std::fs::remove_file(place.path("made")).unwrap();
-    assert_eq!(run()[0], ran);
+    assert_eq!(ended(&run("echo y")), [ran, known]);
 }
 
 #[test]
@@ -750,13 +748,11 @@ fn a_locked_target_is_not_touched() {
 #[test]
 fn after_a_kill_a_rerun_goes_on_from_there() {
     let place = Place::new();
-    let once = Step {
-        journaled: Journaled::UntilFinished,
-        ..place.sh("once", &[], "echo x >> once; echo n=7 >> $FLOWSHIP_OUTPUT")
-    };
+    let once =
+        Step { journaled: true, ..place.sh("once", &[], "echo x >> once; echo n=7 >> $FLOWSHIP_OUTPUT") };
     let mut blocks =
         place.sh("blocks", &["once"], "echo $$ > blocked; [ -e go ] || sleep 1000; echo $N > finished");
-    blocks.journaled = Journaled::UntilFinished;
+    blocks.journaled = true;
     if let Action::Exec(exec) = &mut blocks.action {
         exec.env.insert("N".into(), Arg::output("once", "n"));
     }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::action::{Action, Native, Probe, ServiceRequest};
 use super::argument::{Arg, OutputRef};
-use super::step::{Journaled, Plan, Step, StepId};
+use super::step::{Plan, Step, StepId};
 use foundation::nearest::nearest;
 
 impl<N: Native> Plan<N> {
@@ -98,7 +98,7 @@ fn of_step<N: Native>(step: &Step<N>, steps: &BTreeMap<&StepId, &Step<N>>) -> Ve
             Some(_) if !(before.contains(&from.step) || (undoing && from.step == step.id)) => {
                 problems.push(format!("uses `{}` of {} but does not need it", from.key, from.step));
             }
-            Some(source) if source.sensitive && source.journaled != Journaled::No => problems.push(format!(
+            Some(source) if source.sensitive && source.journaled => problems.push(format!(
                 "uses `{}` of {}, which is sensitive and journaled: a rerun would not know the value",
                 from.key, from.step
             )),
@@ -229,7 +229,7 @@ mod tests {
             args: vec![Arg::output("secretive", "k")],
             ..Exec::default()
         }));
-        let secretive = Step { sensitive: true, journaled: Journaled::Kept, ..step("secretive", &[]) };
+        let secretive = Step { sensitive: true, journaled: true, ..step("secretive", &[]) };
         let found = Plan {
             target: "../up".into(),
             ..plan(vec![

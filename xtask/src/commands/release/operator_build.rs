@@ -13,7 +13,7 @@ use foundation::exit::refused;
 use runner::plan::action::{Action, Exec};
 use runner::plan::argument::Arg;
 use runner::plan::print::quoted;
-use runner::plan::step::{Journaled, Step, StepId};
+use runner::plan::step::{Step, StepId};
 
 /// In the workspace's Cargo.toml.
 const PROFILE: &str = "operator";
@@ -82,15 +82,14 @@ pub fn built(root: &Path, architecture: Architecture) -> PathBuf {
     root.join("target").join(architecture.target()).join(PROFILE).join("xtask")
 }
 
-/// The step that builds it of the tree at `root`, which was committed at `time`.
+/// The step that builds it of the tree at `root`, which was committed at `time`. Not journaled: cargo knows better whether
+/// anything is to do.
 ///
 /// # Errors
 /// There is no home to look for cargo's folder in.
 pub fn step<N>(id: &str, root: &Path, architecture: Architecture, time: u64) -> Result<Step<N>> {
     let target = architecture.target();
     Ok(Step {
-        // Cargo knows better than a journal whether anything is to do.
-        journaled: Journaled::No,
         time_limit_ms: LIMIT_MS,
         remedy: Some(format!(
             "a static program needs the C library's archive (libc6-dev) and the Rust target: rustup target add {target}"

@@ -20,7 +20,7 @@ use runner::plan::service::{
     Health as Checked, LogFile, ProcessSpec, Restart, RestartPolicy, ServiceName, Stop, StopSignal, Watch,
     WatchAction,
 };
-use runner::plan::step::{Condition, OnFailure, Plan, Step, StepId};
+use runner::plan::step::{OnFailure, Plan, Step, StepId};
 
 /// The native actions that bring a platform up.
 #[derive(Debug, Clone, Serialize)]
@@ -192,7 +192,7 @@ fn initialisation(
     let name = unit.name();
     let folder = around.resolver.folder(unit, initialise.volume);
     let partial = folder.with_extension("partial");
-    let exists = Condition::Exists(folder.join(initialise.creates));
+    let exists = folder.join(initialise.creates);
     let place = |text: String| text.replace(&folder.display().to_string(), &partial.display().to_string());
     // A run that was killed may have left its program at work in the folder: that holds the lock until it ends.
     let script = "exec 9>\"$0.lock\" && flock 9 && rm -rf -- \"$0\" && mkdir -p -- \"$0\" && exec \"$@\"";
@@ -201,7 +201,7 @@ fn initialisation(
     argv.extend(argv_of(around, unit, &initialise.command, process.identity).into_iter().map(place));
     let made = Step {
         needs: needs(around, unit),
-        skip_when: Some(exists.clone()),
+        unless_exists: Some(exists.clone()),
         remedy: Some(format!("look at its log; `{PROGRAM} reset` starts with empty data")),
         ..Step::new(
             format!("{name}.initialise"),
@@ -216,7 +216,7 @@ fn initialisation(
     };
     let adopted = Step {
         needs: vec![made.id.clone()],
-        skip_when: Some(exists),
+        unless_exists: Some(exists),
         ..Step::new(
             format!("{name}.adopt"),
             format!("put the data of {name} in place"),

@@ -12,7 +12,7 @@ use crate::context::Context;
 use crate::images::locks::BuiltImage;
 use runner::plan::action::{Action, Native};
 use runner::plan::argument::Arg;
-use runner::plan::step::{Journaled, OnFailure, Plan, Step, StepId};
+use runner::plan::step::{OnFailure, Plan, Step, StepId};
 use shipping::release::description;
 use shipping::release::{ledger, manifest, provenance, signing, sums};
 
@@ -162,10 +162,10 @@ pub fn plan(context: &Context, inputs: &Inputs) -> Result<Plan<Package>> {
     let made = |names: &[String]| names.iter().map(|name| stage.join(name)).collect::<Vec<_>>();
     let step = |id: StepId, title: String, needs: Vec<StepId>, action: Package| Step {
         needs,
-        journaled: Journaled::UntilFinished,
+        journaled: true,
         ..Step::new(id, title, Action::Native(action))
     };
-    let always = |step: Step<Package>| Step { journaled: Journaled::No, ..step };
+    let always = |step: Step<Package>| Step { journaled: false, ..step };
     let cleared = || vec![StepId::from(CLEAR)];
     let commit = || inputs.commit.id.clone();
     let version = &inputs.version;

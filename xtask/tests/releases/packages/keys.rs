@@ -44,7 +44,7 @@ fn new_keys_sign_and_verify_with_and_without_a_password() {
         let before = fs::read(&secret).unwrap();
         let again = with(repository.xtask(&["release", "key"]).arg(&folder));
         assert_eq!(again.status.code(), Some(2), "{}", text(&again));
-        assert!(text(&again).contains("release.key: is there already"), "{}", text(&again));
+        assert!(text(&again).contains("release.key already exists"), "{}", text(&again));
         assert_eq!(fs::read(&secret).unwrap(), before);
     }
     fs::set_permissions(&password, fs::Permissions::from_mode(0o644)).unwrap();

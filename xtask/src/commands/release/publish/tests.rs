@@ -163,7 +163,7 @@ fn an_image_is_pushed_once_by_its_digest_and_never_replaces_another() {
     assert!(report.error.unwrap().contains("the release says sha256:other; package again"));
     remote.tags.lock().unwrap().insert("ghcr.io/o/node-red:1.0.0".into(), "sha256:other".into());
     let report = run(&remote, folder.path(), release(folder.path(), &digest), "image.node-red");
-    assert!(report.error.unwrap().contains("ghcr.io/o/node-red:1.0.0 is sha256:other there"));
+    assert!(report.error.unwrap().contains("ghcr.io/o/node-red:1.0.0 is sha256:other in the registry"));
     assert_eq!(remote.pushed.lock().unwrap().len(), 1);
 }
 

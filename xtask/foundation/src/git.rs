@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Result, anyhow, bail};
 
 /// Variables by which a hook's git names its own repository, whatever folder it is asked in.
 pub const OF_ANOTHER_REPOSITORY: [&str; 4] = ["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX"];
@@ -22,7 +22,7 @@ pub fn ask(root: &Path, arguments: &[&str]) -> Result<Output> {
         .args(arguments)
         .current_dir(root)
         .output()
-        .context("git cannot be run; install git")
+        .map_err(|error| anyhow!("git cannot be run: {error}; install git"))
 }
 
 /// What it printed.

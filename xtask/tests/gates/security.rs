@@ -139,8 +139,7 @@ fn a_clean_history_passes() {
     let tree = Tree::new();
     let (row, run) = tree.gate("secrets-in-history");
     assert_eq!(row["result"], "passed", "{run:?}");
-    tree.run(&["check", "secrets"])
-        .expect(0, &["no secrets", "looked through 1 commits and 0 uncommitted files"]);
+    tree.run(&["check", "secrets"]).expect(0, &["no secrets", "searched 1 commits and 0 uncommitted files"]);
     let log: Value =
         serde_json::from_slice(&fs::read(tree.path("target/xtask/sarif/secrets-in-history.sarif")).unwrap())
             .unwrap();
@@ -547,7 +546,7 @@ fn an_old_or_broken_database_is_no_good_news() {
     audited(&tree, &tree.path("torn.tar.gz")).expect(2, &["it cannot be unpacked as .tar.gz"]);
     let part = database(&tree, "part", &days_ago(0));
     fs::remove_dir_all(part.join("crates/smallvec")).unwrap();
-    audited(&tree, &part).expect(1, &["does not hold RUSTSEC-2019-0009", "its silence tells nothing"]);
+    audited(&tree, &part).expect(1, &["lacks RUSTSEC-2019-0009", "its results mean nothing"]);
 }
 
 /// Has git look elsewhere for what is published.
@@ -718,7 +717,7 @@ fn npm_advisories_fails_on_a_vulnerable_package_and_passes_without() {
     assert!(sarif.contains("\"GHSA-planted\""), "{sarif}");
     let mended = with_npm_lock("1.3.0");
     asking(&mended, &["check", "npm-advisories"], &knows)
-        .expect(0, &["no advisories for any production npm package", "asked about flows/package-lock.json"]);
+        .expect(0, &["no advisories for any production npm package", "checked flows/package-lock.json"]);
     fs::remove_file(mended.path("flows/package-lock.json")).unwrap();
     asking(&mended, &["check", "npm-advisories"], &knows).expect(1, &["there is no package-lock.json"]);
 }

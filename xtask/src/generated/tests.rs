@@ -224,3 +224,41 @@ fn a_platform_without_mcp_servers_checks_its_routing_all_the_same() {
     let last = left.iter().find(|node| node["id"] == "smoke-mcp-routing-3").unwrap();
     assert_eq!(last["wires"][1], serde_json::json!(["smoke-mcp-routing-out"]), "the way ends at the judge");
 }
+
+/// What the shipped platform calls its services must be in no file of a platform that calls them otherwise.
+#[test]
+fn a_second_platform_with_other_names_validates_and_generates_every_family() {
+    let second = second_platform::platform();
+    assert_eq!(second.validate(), []);
+    for family in families() {
+        let made = (family.make)(&second).unwrap_or_else(|problems| panic!("{}: {problems:?}", family.name));
+        assert!(!made.is_empty(), "{}", family.name);
+    }
+    let made = artifacts(&second, &[]).unwrap();
+    let paths: Vec<_> = made.iter().map(|artifact| artifact.path.as_str()).collect();
+    for expected in [
+        "ops/edge/portal.cfg",
+        "images/Dockerfile",
+        "images/Dockerfile.dev",
+        "ops/secrets/ledger.env.example",
+    ] {
+        assert!(paths.contains(&expected), "{expected}: {paths:#?}");
+    }
+    // Not `edge`, `llm` and the like, which are words of the model too; nor what pages say of `xtask` itself.
+    for artifact in made.iter().filter(|artifact| !artifact.path.ends_with("compliance.md")) {
+        for name in [
+            "flowship/ledger",
+            "postgres-",
+            "node-red",
+            "NODE_RED",
+            "mcp-tools",
+            "node_exporter",
+            "victoria",
+            "openbao",
+        ] {
+            let lines = artifact.contents.lines().filter(|line| line.contains(name));
+            let lines: Vec<_> = lines.collect();
+            assert!(lines.is_empty(), "{}: {name}: {lines:#?}", artifact.path);
+        }
+    }
+}

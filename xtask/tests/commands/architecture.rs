@@ -15,6 +15,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("platform", &["vocabulary"]),
     // The runner, for the records of evidence that a release carries.
     ("shipping", &["foundation", "runner", "vocabulary"]),
+    ("tests/second-platform", &["vocabulary"]),
 ];
 
 /// Rooms of the binary that commands stand on, so that none of them may know one.

@@ -64,12 +64,12 @@ impl Tree {
     }
 }
 
-fn shown(output: &Output) -> String {
+pub fn shown(output: &Output) -> String {
     format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
 }
 
 /// A program of the catalogue; the gate has installed it.
-fn program(name: &str) -> PathBuf {
+pub fn program(name: &str) -> PathBuf {
     let output = Command::new(env!("CARGO_BIN_EXE_xtask"))
         .args(["doctor", "--json", "--install", name])
         .output()

@@ -11,6 +11,7 @@ mod measures;
 #[path = "../fixtures/namespaces.rs"]
 mod namespaces;
 mod review;
+mod second_platform;
 mod selection;
 mod supervisor;
 mod tools;

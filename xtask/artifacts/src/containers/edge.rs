@@ -5,7 +5,7 @@ use vocabulary::formats::haproxy::{
     Backend, Bind, Check, Condition, Configuration, Ending, Frontend, Rule, Server, Setting, Tls,
 };
 use vocabulary::model::topology::{Scope, Topology, Unit};
-use vocabulary::model::{Platform, PortRef, Service, Value};
+use vocabulary::model::{Fact, Platform, PortRef, Service, Value};
 use vocabulary::problem::Problem;
 
 use super::resolve::address;
@@ -80,7 +80,7 @@ fn configuration(platform: &Platform, edge: &Service, units: &[Unit<'_>]) -> Res
     let strict = format!("max-age={}", policy.strict_transport_seconds);
     Ok(Configuration {
         global: global(platform, edge),
-        defaults: defaults(platform),
+        defaults: defaults(platform, &log(edge)?),
         frontends: vec![
             redirecting(platform, edge)?,
             api(platform, edge, &backend, strict)?,
@@ -103,7 +103,7 @@ fn global(platform: &Platform, edge: &Service) -> Vec<Setting> {
     ]
 }
 
-fn defaults(platform: &Platform) -> Vec<Setting> {
+fn defaults(platform: &Platform, log: &str) -> Vec<Setting> {
     let policy = &platform.edge;
     let head = format!("{}s", policy.head_limit_seconds);
     let idle = format!("{}s", policy.idle_limit_seconds);
@@ -111,7 +111,7 @@ fn defaults(platform: &Platform) -> Vec<Setting> {
         Setting::of(&["mode", "http"]),
         Setting::of(&["log", "global"]),
         Setting::of(&["option", "dontlognull"]),
-        Setting::of(&["log-format", LOG]),
+        Setting::of(&["log-format", log]),
         Setting::of(&["timeout", "connect", "5s"]),
         Setting::of(&["timeout", "http-request", &head])
             .because("of the head alone: a slow upload is no attack"),
@@ -128,12 +128,17 @@ fn defaults(platform: &Platform) -> Vec<Setting> {
 }
 
 /// One JSON object per request, with the five labels of every log line.
-const LOG: &str = concat!(
-    r#"{"time":"%[date,utime(%Y-%m-%dT%H:%M:%SZ)]","level":"info","message":"request","#,
-    r#""workflow_id":"","node_id":"","task_id":"","component":"edge","environment":"%[env(FLOWSHIP_ENVIRONMENT)]","#,
-    r#""client":"%ci","method":"%HM","path":"%[capture.req.uri,json(utf8s)]","status":%ST,"bytes":%B,"#,
-    r#""duration_ms":%Ta,"server":"%s","ended":"%ts"}"#
-);
+fn log(edge: &Service) -> Result<String, Problem> {
+    let environment = edge.variable(&Value::Fact(Fact::Environment))?;
+    Ok(format!(
+        "{{\"time\":\"%[date,utime(%Y-%m-%dT%H:%M:%SZ)]\",\"level\":\"info\",\"message\":\"request\",\
+         \"workflow_id\":\"\",\"node_id\":\"\",\"task_id\":\"\",\"component\":\"{}\",\
+         \"environment\":\"%[env({environment})]\",\
+         \"client\":\"%ci\",\"method\":\"%HM\",\"path\":\"%[capture.req.uri,json(utf8s)]\",\"status\":%ST,\"bytes\":%B,\
+         \"duration_ms\":%Ta,\"server\":\"%s\",\"ended\":\"%ts\"}}",
+        edge.id
+    ))
+}
 
 fn redirecting(platform: &Platform, edge: &Service) -> Result<Frontend, Problem> {
     Ok(Frontend {

@@ -27,7 +27,7 @@ pub fn service(topology: &Topology<'_>, unit: &Unit<'_>) -> Result<Service, Prob
     let limit = |limit: Limit, default: String| Text::or(limit.variable(id), default);
     let resources = unit.service.resources;
     Ok(Service {
-        image: site::image(id, &unit.service.image, topology.scope),
+        image: site::image(platform, id, &unit.service.image, topology.scope),
         build: build(topology, unit),
         entrypoint: vec![],
         command: command(topology, unit),

@@ -188,12 +188,12 @@ pub fn values(platform: &Platform, environment: &Environment, placement: &Placem
 }
 
 /// An image as the files name it: by its variable, and by its digest where it is pinned.
-pub fn image(service: ServiceId, image: &Image, scope: Scope) -> Text {
+pub fn image(platform: &Platform, service: ServiceId, image: &Image, scope: Scope) -> Text {
     let variable = image_variable(service);
     match image {
         Image::Pinned { reference, digest } => Text::or(variable, format!("{reference}@{digest}")),
         Image::Built { .. } if scope == Scope::Development => {
-            Text::or(variable, format!("flowship/{service}:dev"))
+            Text::or(variable, format!("{}/{service}:dev", platform.name))
         }
         _ => Text::variable(
             variable,
@@ -216,7 +216,10 @@ pub fn example(platform: &Platform) -> Vec<Line> {
     lines.extend([Line::Blank, comment("Images of ours, from the lock of a release.".to_owned())]);
     let composed = || platform.services.iter().filter(|service| service.container.shape().is_some());
     for service in composed().filter(|service| matches!(service.image, Image::Built { .. })) {
-        lines.push(variable(image_variable(service.id), format!("flowship/{}:unreleased", service.id)));
+        lines.push(variable(
+            image_variable(service.id),
+            format!("{}/{}:unreleased", platform.name, service.id),
+        ));
     }
     lines.extend([Line::Blank, comment("With a default, and so not needed:".to_owned())]);
     lines.push(comment(format!("{NETWORK_PREFIX}: first two numbers of the addresses of the networks")));

@@ -26,9 +26,14 @@ fn shape<'a>(platform: &'a mut Platform, id: &str) -> &'a mut Shape {
 
 #[test]
 fn exactly_the_edges_are_open_in_every_scope() {
-    let platform = platform();
+    for platform in [platform(), second_platform::platform()] {
+        only_edges_are_open(&platform);
+    }
+}
+
+fn only_edges_are_open(platform: &Platform) {
     for scope in Scope::ALL {
-        let topology = Topology::of(&platform, scope);
+        let topology = Topology::of(platform, scope);
         for from in &topology.units {
             for to in topology.units.iter().filter(|to| to.name() != from.name()) {
                 for port in &to.service.ports {
@@ -79,7 +84,7 @@ fn a_port_that_cannot_be_bound_for_its_clients_alone_is_a_limit() {
 
 #[test]
 fn a_network_keeps_its_place_in_every_scope_and_no_two_share_one() {
-    let platform = platform();
+    let platform = second_platform::platform();
     let mut places: BTreeMap<String, u16> = BTreeMap::new();
     for scope in Scope::ALL {
         for network in Topology::of(&platform, scope).networks {

@@ -21,7 +21,7 @@ pub fn workflow(platform: &Platform, actions: &Actions<'_>) -> Option<Workflow> 
     let mut steps = vec![check_out(actions, History::Whole), set_up_python(actions)];
     steps.extend(caches(actions));
     steps.extend(judge(platform, actions, GateGroup::Security));
-    let with = vec![("sarif_file", FINDINGS.into()), ("category", "flowship".into())];
+    let with = vec![("sarif_file", FINDINGS.into()), ("category", platform.name.into())];
     steps.push(Step {
         when: Condition::NotCancelled,
         ..uses("Show the findings under code scanning", actions.upload_sarif, with)

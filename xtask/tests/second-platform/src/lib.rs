@@ -1,0 +1,591 @@
+//! A second platform, as an adopter might have one: every name is another, workflows call no tools, and one service more has
+//! a port and a secret. What works only because of a name of the shipped platform fails on it.
+//!
+//! Its programs are those of this repository, so that it can run.
+
+use vocabulary::model::{
+    Action, Alert, Architecture, ChangeClass, CheckTimes, Command, Condition, ConfigurationFile, Container,
+    ContainerPolicy, Database, Destination, Draining, Edge, EdgePolicy, Evidence, Exposure, Fact, Folder,
+    Gate, GateCommand, GateGroup, Health, Identity, Image, ImageLimits, Initialise, Label, Lifetime,
+    LlmEndpoint, Metric, MetricKind, MetricRef, Need, OnChange, Platform, Port, PortRef, Probe, Process,
+    Proof, Protocol, QueuePolicy, Reaction, Reads, ReleasePolicy, Resources, Review, RouteRule, Scrape,
+    Scratch, Secret, SecretRef, SecretSource, SecretUse, Service, ServiceId, Severity, Shape, SmokeCheck,
+    SmokeStep, SmokeSuite, Stop, Storage, Test, User, Value, Variable, Volume, VolumeRef, Workers,
+};
+
+const PORTAL: ServiceId = ServiceId("portal");
+const CLEAR: PortRef = PortRef { service: PORTAL, name: "clear" };
+const TLS: PortRef = PortRef { service: PORTAL, name: "tls" };
+const STATE: PortRef = PortRef { service: PORTAL, name: "state" };
+const ENGINE: ServiceId = ServiceId("flow-engine");
+const API: PortRef = PortRef { service: ENGINE, name: "api" };
+const HEALTH: PortRef = PortRef { service: ENGINE, name: "health" };
+const CONTROL: PortRef = PortRef { service: ENGINE, name: "control" };
+const STUDIO: PortRef = PortRef { service: ENGINE, name: "studio" };
+const STORE: ServiceId = ServiceId("store");
+const QUERIES: PortRef = PortRef { service: STORE, name: "queries" };
+const CLUSTER: VolumeRef = VolumeRef { service: STORE, name: "cluster" };
+const SCHEMA: ServiceId = ServiceId("schema");
+const ORACLE: ServiceId = ServiceId("oracle");
+const ASK: PortRef = PortRef { service: ORACLE, name: "ask" };
+/// The service that the shipped platform has no counterpart of.
+const LEDGER: ServiceId = ServiceId("ledger");
+const BOOK: PortRef = PortRef { service: LEDGER, name: "book" };
+const WATCH: ServiceId = ServiceId("watch");
+
+const ROOT_PASSWORD: SecretRef = SecretRef("store-root");
+const OWNER_PASSWORD: SecretRef = SecretRef("store-owner");
+const ENGINE_PASSWORD: SecretRef = SecretRef("store-engine");
+const WATCH_PASSWORD: SecretRef = SecretRef("store-watch");
+const COPY_PASSWORD: SecretRef = SecretRef("store-copy");
+const MODEL_KEY: SecretRef = SecretRef("model-key");
+const CLIENT_KEY: SecretRef = SecretRef("client-key");
+const CONTROL_TOKEN: SecretRef = SecretRef("control-token");
+const CERTIFICATE: SecretRef = SecretRef("portal-certificate");
+const LEDGER_KEY: SecretRef = SecretRef("ledger-key");
+
+const READY: MetricRef = MetricRef("harbour_ready");
+
+const DRAINING: Draining = Draining { delay_ms: 900, limit_ms: 12_000 };
+const PRODUCTION: &str = "images/Dockerfile";
+const DEVELOPMENT: &str = "images/Dockerfile.dev";
+const USER: User = User { uid: 20_002, gid: 20_002 };
+const TEMPORARY: Scratch = Scratch { path: "/tmp", mib: 8 };
+const INITDB: [&str; 3] = ["--auth=scram-sha-256", "--encoding=UTF8", "--locale=C.UTF-8"];
+
+/// The platform `harbour`.
+pub fn platform() -> Platform {
+    Platform {
+        name: "harbour",
+        services: vec![portal(), ledger(), store(), schema(), engine(), oracle(), watch()],
+        secrets: secrets(),
+        labels: vec![
+            Label { name: "workflow_id", purpose: "the workflow", example: "x", unbounded: false },
+            Label { name: "task_id", purpose: "the task", example: "1", unbounded: true },
+        ],
+        workers: Workers {
+            flows: API,
+            operations: CONTROL,
+            editor: STUDIO,
+            operations_token: CONTROL_TOKEN,
+            api_key: CLIENT_KEY,
+        },
+        database: Database {
+            port: QUERIES,
+            name: "flowship",
+            user: "flowship_app",
+            password: ENGINE_PASSWORD,
+            migrations: SCHEMA,
+        },
+        tools: None,
+        llm: LlmEndpoint { stand_in: ASK, path: "/v1", model: "oracle-small", key: MODEL_KEY },
+        queue: queue(),
+        containers: containers(),
+        draining: DRAINING,
+        edge: EdgePolicy {
+            http: CLEAR,
+            https: TLS,
+            certificate: CERTIFICATE,
+            path: "/api/",
+            max_connections: 512,
+            check_every_ms: 200,
+            check_failures: 3,
+            check_successes: 2,
+            head_limit_seconds: 10,
+            idle_limit_seconds: 30,
+            answer_limit_seconds: 10,
+            strict_transport_seconds: 63_072_000,
+            body_limit_bytes: 1 << 20,
+            max_streams: 50,
+            max_requests_of_address: 500,
+            rate_seconds: 10,
+        },
+        smoke: smoke(),
+        gates: gates(),
+        review: Review { label: "harbour-master", asked_for: vec![ChangeClass::WidensReach] },
+        release: ReleasePolicy {
+            branch: "trunk",
+            required_check: "All",
+            architectures: vec![Architecture::Aarch64],
+            public_key: None,
+        },
+        actions: actions(),
+    }
+}
+
+fn service(id: ServiceId, purpose: &'static str, lifetime: Lifetime) -> Service {
+    Service {
+        id,
+        purpose,
+        lifetime,
+        image: Image::None,
+        ports: vec![],
+        edges: vec![],
+        starts_after: vec![],
+        variables: vec![],
+        secrets: vec![],
+        health: None,
+        stop: Stop { signal: "SIGTERM", grace_seconds: 5 },
+        resources: Resources { memory_mib: 256, cpu_millis: 500, pids: 64 },
+        volumes: vec![],
+        metrics: vec![],
+        alerts: vec![],
+        process: None,
+        container: Container::Later { with: "the cranes" },
+    }
+}
+
+fn port(name: &'static str, number: u16, protocol: Protocol, exposure: Exposure) -> Port {
+    Port { name, number, protocol, exposure, purpose: "to be reached" }
+}
+
+fn edge(to: PortRef, need: Need) -> Edge {
+    Edge { to: Destination::Port(to), need, why: "needs it", scrape: None }
+}
+
+fn variable(name: &'static str, value: Value) -> Variable {
+    Variable { name, value }
+}
+
+fn read(secret: SecretRef, variable: &'static str) -> SecretUse {
+    SecretUse { secret, variable: Some(variable) }
+}
+
+fn runs(program: &'static str, file: &'static str, calls: Vec<&'static str>) -> Option<Process> {
+    let arguments = vec![Value::Tree(file)];
+    let commands = vec![Command { program, arguments, calls, variables: vec![] }];
+    Some(Process { initialise: None, commands, identity: Identity::Caller, on_change: vec![] })
+}
+
+fn shape(sources: Vec<&'static str>) -> Shape {
+    Shape {
+        in_development: true,
+        user: USER,
+        sources,
+        command: vec![],
+        variables: vec![],
+        folders: vec![],
+        scratch: vec![TEMPORARY],
+        configuration: vec![],
+        probe: Probe::Script,
+        shared_memory_mib: None,
+        open_files: None,
+        debugger: None,
+    }
+}
+
+fn portal() -> Service {
+    const FILE: &str = "/usr/local/etc/haproxy/haproxy.cfg";
+    Service {
+        image: Image::Pinned {
+            reference: "haproxy:3.4.5-alpine3.24",
+            digest: "sha256:7ffdd3845020aa4c97ffaa56c8cab3ad473ecae0b8ea5e55d2378d663755e092",
+        },
+        ports: vec![
+            port("clear", 18_080, Protocol::Http, Exposure::Public),
+            port("tls", 18_443, Protocol::Https, Exposure::Public),
+            port("state", 18_404, Protocol::Http, Exposure::Internal),
+        ],
+        edges: vec![edge(API, Need::Run), edge(HEALTH, Need::Run)],
+        variables: vec![
+            variable("HARBOUR_ENVIRONMENT", Value::Fact(Fact::Environment)),
+            variable("CLEAR_HOST", Value::BindAddress(CLEAR)),
+            variable("CLEAR_PORT", Value::BindPort(CLEAR)),
+            variable("TLS_HOST", Value::BindAddress(TLS)),
+            variable("TLS_PORT", Value::BindPort(TLS)),
+            variable("STATE_HOST", Value::BindAddress(STATE)),
+            variable("STATE_PORT", Value::BindPort(STATE)),
+        ],
+        secrets: vec![read(CERTIFICATE, "PORTAL_PEM_FILE")],
+        health: Some(Health::Http { port: STATE, path: "/well" }),
+        stop: Stop { signal: "SIGUSR1", grace_seconds: 25 },
+        container: Container::Runs(Box::new(Shape {
+            in_development: false,
+            user: User { uid: 99, gid: 99 },
+            command: vec![Value::Text("haproxy"), Value::Text("-f"), Value::Text(FILE)],
+            configuration: vec![ConfigurationFile {
+                name: "portal",
+                source: "ops/edge/portal.cfg",
+                path: FILE,
+            }],
+            probe: Probe::Wget,
+            ..shape(vec![])
+        })),
+        ..service(PORTAL, "the way in", Lifetime::LongRunning { replicas: 1 })
+    }
+}
+
+fn engine() -> Service {
+    const SCRATCH: VolumeRef = VolumeRef { service: ENGINE, name: "scratch" };
+    let own = [
+        ("FLOWSHIP_ENVIRONMENT", Value::Fact(Fact::Environment)),
+        ("FLOWSHIP_COMPONENT", Value::Text(ENGINE.0)),
+        ("FLOWSHIP_REPLICA", Value::Fact(Fact::Replica)),
+        ("FLOWS_HOST", Value::BindAddress(API)),
+        ("FLOWS_PORT", Value::BindPort(API)),
+        ("READY_HOST", Value::BindAddress(HEALTH)),
+        ("READY_PORT", Value::BindPort(HEALTH)),
+        ("OPS_HOST", Value::BindAddress(CONTROL)),
+        ("OPS_PORT", Value::BindPort(CONTROL)),
+        ("EDITOR_HOST", Value::BindAddress(STUDIO)),
+        ("EDITOR_PORT", Value::BindPort(STUDIO)),
+        ("USER_DIR", Value::Folder(SCRATCH)),
+        ("DRAIN_DELAY_MS", Value::Fact(Fact::DrainDelay)),
+        ("DRAIN_TIMEOUT_MS", Value::Whole(DRAINING.limit_ms)),
+        ("POSTGRES_HOST", Value::Host(QUERIES)),
+        ("POSTGRES_PORT", Value::Number(QUERIES)),
+        ("POSTGRES_DB", Value::Text("flowship")),
+        ("POSTGRES_USER", Value::Text("flowship_app")),
+        ("LLM_BASE_URL", Value::Fact(Fact::LlmBaseUrl)),
+        ("LLM_MODEL", Value::Fact(Fact::LlmModel)),
+        ("LEDGER_URL", Value::Url { port: BOOK, path: "/v1" }),
+    ];
+    let reload = OnChange {
+        paths: vec!["flows/flows.json"],
+        reaction: Reaction::ReloadFlows {
+            port: CONTROL,
+            path: "/reload",
+            token: CONTROL_TOKEN,
+            gate: "FLOW_GATE",
+        },
+    };
+    let sources = [
+        "flows/runtime",
+        "flows/nodes",
+        "flows/settings.js",
+        "flows/platform.json",
+        "flows/catalogue.json",
+        "flows/test-smoke.json",
+        "flows/flows.json",
+    ];
+    Service {
+        image: Image::Built { dockerfile: PRODUCTION, target: "engine" },
+        ports: vec![
+            port("api", 2881, Protocol::Http, Exposure::Internal),
+            port("health", 2882, Protocol::Http, Exposure::Internal),
+            port("control", 2883, Protocol::Http, Exposure::Operator),
+            port("studio", 2880, Protocol::Http, Exposure::Development),
+        ],
+        edges: vec![edge(QUERIES, Need::Run), edge(BOOK, Need::Run), edge(ASK, Need::Run)],
+        starts_after: vec![SCHEMA],
+        variables: own.into_iter().map(|(name, value)| variable(name, value)).collect(),
+        secrets: vec![
+            read(ENGINE_PASSWORD, "POSTGRES_PASSWORD_FILE"),
+            read(MODEL_KEY, "LLM_API_KEY_FILE"),
+            read(CONTROL_TOKEN, "OPS_TOKEN_FILE"),
+            read(CLIENT_KEY, "API_KEY_FILE"),
+            read(LEDGER_KEY, "LEDGER_KEY_FILE"),
+        ],
+        health: Some(Health::Http { port: HEALTH, path: "/readyz" }),
+        stop: Stop { signal: "SIGTERM", grace_seconds: 20 },
+        volumes: vec![Volume { name: "scratch", purpose: "nothing that matters", precious: false }],
+        metrics: vec![Metric {
+            name: READY,
+            kind: MetricKind::Gauge,
+            help: "1 when ready",
+            labels: vec![],
+            ours: true,
+        }],
+        alerts: vec![Alert {
+            name: "EngineNotReady",
+            severity: Severity::Critical,
+            expression: "harbour_ready == 0",
+            reads: vec![READY],
+            for_minutes: 2,
+            summary: "An engine is not ready.",
+            remedy: "Read its log.",
+        }],
+        process: runs("node", "flows/runtime/main.js", vec![])
+            .map(|process| Process { on_change: vec![reload], ..process }),
+        container: Container::Runs(Box::new(Shape {
+            folders: vec![Folder {
+                volume: "scratch",
+                path: "/var/lib/harbour/scratch",
+                storage: Storage::Memory { mib: 16 },
+            }],
+            debugger: Some(9230),
+            ..shape(sources.to_vec())
+        })),
+        ..service(ENGINE, "Node-RED under another name", Lifetime::LongRunning { replicas: 2 })
+    }
+}
+
+fn store() -> Service {
+    let setting = |name, value| [Value::Text("-c"), Value::Joined(vec![Value::Text(name), value])];
+    let listens = [
+        setting("listen_addresses=", Value::BindAddress(QUERIES)),
+        setting("port=", Value::BindPort(QUERIES)),
+    ];
+    let listens = listens.concat();
+    let joined = |text, value| Value::Joined(vec![Value::Text(text), value]);
+    let command = |program, arguments| Command { program, arguments, calls: vec![], variables: vec![] };
+    let initdb = [
+        vec![
+            joined("--pgdata=", Value::Folder(CLUSTER)),
+            Value::Text("--username=postgres"),
+            joined("--pwfile=", Value::SecretFile(ROOT_PASSWORD)),
+        ],
+        INITDB.map(Value::Text).to_vec(),
+    ];
+    let own = vec![
+        Value::Text("-D"),
+        Value::Folder(CLUSTER),
+        Value::Text("-c"),
+        Value::Text("unix_socket_directories="),
+    ];
+    Service {
+        image: Image::Pinned {
+            reference: "postgres:18-bookworm",
+            digest: "sha256:1961f96e6029a02c3812d7cb329a3b03a3ac2bb067058dec17b0f5596aca9296",
+        },
+        ports: vec![port("queries", 25_432, Protocol::Tcp, Exposure::Internal)],
+        secrets: vec![read(ROOT_PASSWORD, "POSTGRES_PASSWORD_FILE")],
+        health: Some(Health::Command(command(
+            "pg_isready",
+            vec![
+                joined("--host=", Value::BindAddress(QUERIES)),
+                joined("--port=", Value::BindPort(QUERIES)),
+                Value::Text("--username=postgres"),
+            ],
+        ))),
+        stop: Stop { signal: "SIGINT", grace_seconds: 60 },
+        volumes: vec![Volume { name: "cluster", purpose: "all data", precious: true }],
+        process: Some(Process {
+            initialise: Some(Initialise {
+                volume: CLUSTER,
+                creates: "PG_VERSION",
+                command: command("initdb", initdb.concat()),
+            }),
+            commands: vec![command("postgres", [own, listens.clone()].concat())],
+            identity: Identity::NotRoot,
+            on_change: vec![],
+        }),
+        container: Container::Runs(Box::new(Shape {
+            user: User { uid: 999, gid: 999 },
+            command: [vec![Value::Text("postgres")], listens].concat(),
+            folders: vec![Folder {
+                volume: "cluster",
+                path: "/var/lib/postgresql",
+                storage: Storage::Volume,
+            }],
+            scratch: vec![Scratch { path: "/var/run/postgresql", mib: 1 }, TEMPORARY],
+            probe: Probe::Nothing,
+            ..shape(vec![])
+        })),
+        ..service(STORE, "PostgreSQL under another name", Lifetime::LongRunning { replicas: 1 })
+    }
+}
+
+fn schema() -> Service {
+    let sources = vec!["ops/scripts/migrate.sh", "ops/scripts/roles.sql", "flows/migrations"];
+    Service {
+        image: Image::Built { dockerfile: PRODUCTION, target: "schema" },
+        edges: vec![edge(QUERIES, Need::Start)],
+        variables: vec![
+            variable("POSTGRES_HOST", Value::Host(QUERIES)),
+            variable("POSTGRES_PORT", Value::Number(QUERIES)),
+            variable("POSTGRES_DB", Value::Text("flowship")),
+            variable("MIGRATIONS_DIR", Value::Tree("flows/migrations")),
+        ],
+        secrets: vec![
+            read(ROOT_PASSWORD, "POSTGRES_SUPERUSER_PASSWORD_FILE"),
+            read(OWNER_PASSWORD, "POSTGRES_OWNER_PASSWORD_FILE"),
+            read(ENGINE_PASSWORD, "POSTGRES_APP_PASSWORD_FILE"),
+            read(WATCH_PASSWORD, "POSTGRES_EXPORTER_PASSWORD_FILE"),
+            read(COPY_PASSWORD, "POSTGRES_BARMAN_PASSWORD_FILE"),
+        ],
+        process: runs("sh", "ops/scripts/migrate.sh", vec!["psql", "dbmate"]),
+        container: Container::Runs(Box::new(Shape { probe: Probe::Nothing, ..shape(sources) })),
+        ..service(SCHEMA, "brings the schema", Lifetime::OneShot)
+    }
+}
+
+/// A web server with a key of its own: the program of the model's stand-in, which is all that it has to be.
+fn speaks(id: ServiceId, port: PortRef, key: SecretRef) -> Service {
+    Service {
+        variables: vec![
+            variable("FLOWSHIP_ENVIRONMENT", Value::Fact(Fact::Environment)),
+            variable("FLOWSHIP_COMPONENT", Value::Text(id.0)),
+            variable("HOST", Value::BindAddress(port)),
+            variable("PORT", Value::BindPort(port)),
+        ],
+        secrets: vec![read(key, "LLM_API_KEY_FILE")],
+        health: Some(Health::Http { port, path: "/health" }),
+        process: runs("node", "flows/llm-stand-in/main.js", vec![]),
+        container: Container::Runs(Box::new(shape(vec![
+            "flows/runtime",
+            "flows/platform.json",
+            "flows/llm-stand-in",
+        ]))),
+        ..service(id, "answers", Lifetime::StandIn)
+    }
+}
+
+fn oracle() -> Service {
+    Service {
+        image: Image::Built { dockerfile: DEVELOPMENT, target: "oracle" },
+        ports: vec![port("ask", 5200, Protocol::Http, Exposure::Internal)],
+        ..speaks(ORACLE, ASK, MODEL_KEY)
+    }
+}
+
+fn ledger() -> Service {
+    Service {
+        lifetime: Lifetime::LongRunning { replicas: 1 },
+        image: Image::Built { dockerfile: PRODUCTION, target: "ledger" },
+        ports: vec![port("book", 5300, Protocol::Http, Exposure::Internal)],
+        ..speaks(LEDGER, BOOK, LEDGER_KEY)
+    }
+}
+
+fn watch() -> Service {
+    const PAGES: PortRef = PortRef { service: WATCH, name: "pages" };
+    let scrapes =
+        |to| Edge { scrape: Some(Scrape { path: "/metrics", every_seconds: 20 }), ..edge(to, Need::Run) };
+    Service {
+        image: Image::Pending { reason: "nobody has chosen it yet" },
+        ports: vec![port("pages", 9190, Protocol::Http, Exposure::Operator)],
+        edges: vec![scrapes(CONTROL), scrapes(STATE)],
+        health: Some(Health::Http { port: PAGES, path: "/" }),
+        ..service(WATCH, "reads the metrics", Lifetime::LongRunning { replicas: 1 })
+    }
+}
+
+fn secrets() -> Vec<Secret> {
+    let made = |name| Secret {
+        name,
+        purpose: "lets somebody in",
+        source: SecretSource::Generated { bytes: 24 },
+        rotate_after_days: 60,
+    };
+    let given = |name| Secret { source: SecretSource::Provided { by: "somebody else" }, ..made(name) };
+    vec![
+        made(ROOT_PASSWORD),
+        made(OWNER_PASSWORD),
+        made(ENGINE_PASSWORD),
+        made(WATCH_PASSWORD),
+        made(COPY_PASSWORD),
+        given(MODEL_KEY),
+        made(CLIENT_KEY),
+        made(CONTROL_TOKEN),
+        given(CERTIFICATE),
+        made(LEDGER_KEY),
+    ]
+}
+
+fn queue() -> QueuePolicy {
+    QueuePolicy {
+        task: "cargo",
+        dead_letter: "cargo-lost",
+        smoke_prefix: "trial-",
+        retry_limit: 2,
+        retry_delay_seconds: 1,
+        retry_delay_max_seconds: 10,
+        retry_backoff: true,
+        park_max_seconds: 60,
+        park_within_seconds: 600,
+        expire_seconds: 60,
+        heartbeat_seconds: 10,
+        monitor_seconds: 5,
+        retention_seconds: 3600,
+        delete_after_seconds: 600,
+        poll_ms: 500,
+        control_poll_ms: 1000,
+        in_flight: 16,
+        in_flight_characters: 1_000_000,
+        concurrency: 8,
+    }
+}
+
+fn containers() -> ContainerPolicy {
+    ContainerPolicy {
+        root: "/srv/harbour",
+        secrets: "/run/keys",
+        probe: "ops/scripts/probe.bash",
+        node: Image::Pinned {
+            reference: "node:24-bookworm-slim",
+            digest: "sha256:6f7b03f7c2c8e2e784dcf9295400527b9b1270fd37b7e9a7285cf83b6951452d",
+        },
+        production: PRODUCTION,
+        development: DEVELOPMENT,
+        limits: vec![],
+        strictest: ImageLimits { target: "", mebibytes: 200, tools: vec![] },
+        restart_attempts: 3,
+        check: CheckTimes { every_seconds: 5, limit_seconds: 2, start_seconds: 60, failures: 3 },
+        log_file_mib: 5,
+        log_files: 2,
+        network_prefix: "10.99",
+    }
+}
+
+fn smoke() -> SmokeSuite {
+    let exists = |property| Condition { property, test: Test::Exists };
+    SmokeSuite {
+        checks: vec![
+            SmokeCheck {
+                name: "store",
+                purpose: "a query is answered",
+                relies_on: vec![ENGINE, STORE],
+                steps: vec![SmokeStep::Query { title: "ask", sql: "SELECT 1 AS one", parameters: vec![] }],
+                expects: vec![exists("payload.0.one")],
+                detail: "payload",
+            },
+            SmokeCheck {
+                name: "route",
+                purpose: "a message leaves by its rule",
+                relies_on: vec![ENGINE],
+                steps: vec![SmokeStep::Route {
+                    title: "by the rule",
+                    rules: vec![RouteRule { condition: exists("smoke.check"), output: "berth" }],
+                    leaves_by: Some("berth"),
+                }],
+                expects: vec![exists("route")],
+                detail: "route",
+            },
+        ],
+        check_limit_ms: 5_000,
+        run_limit_ms: 10_000,
+    }
+}
+
+fn gates() -> Vec<Gate> {
+    let gate = |id, group, arguments: &[&'static str]| Gate {
+        id,
+        group,
+        checks: "all is well",
+        commands: vec![GateCommand {
+            program: GateCommand::XTASK,
+            arguments: arguments.to_vec(),
+            calls: vec![],
+            folder: ".",
+            evidence: Evidence::ExitCode,
+            sarif: None,
+            proof: Proof::OwnTests,
+        }],
+        after: vec![],
+        requires: vec![],
+        reads: Reads::Files(vec!["flows"]),
+        negative_control: "tests/harbour.rs::it_fails",
+        remedy: "mend it",
+        limit_seconds: 60,
+    };
+    vec![
+        gate("berths", GateGroup::Sources, &["check", "flows"]),
+        gate("customs", GateGroup::Security, &["check", "compliance"]),
+    ]
+}
+
+fn actions() -> Vec<Action> {
+    [
+        "Swatinem/rust-cache",
+        "actions/attest-build-provenance",
+        "actions/cache",
+        "actions/checkout",
+        "actions/download-artifact",
+        "actions/setup-python",
+        "actions/upload-artifact",
+        "github/codeql-action/upload-sarif",
+    ]
+    .map(|name| Action { name, version: "v1.0.0", commit: "0123456789abcdef0123456789abcdef01234567" })
+    .to_vec()
+}

@@ -136,15 +136,17 @@ pub fn rendered(topology: &Topology<'_>, folder: &str) -> Made {
     }
     let mut project = of_topology(topology)?;
     let edge = super::edge::configured(platform, &topology.units)?;
-    let path = format!("{folder}/haproxy.cfg");
-    for (_, source) in &mut project.configs {
-        if *source == in_project(&edge.path) {
-            *source = in_project(&path);
-        }
+    let committed = in_project(&edge.path);
+    let edge = Artifact { path: format!("{folder}/haproxy.cfg"), ..edge };
+    let mut reads_edge = false;
+    for (_, source) in project.configs.iter_mut().filter(|(_, source)| *source == committed) {
+        *source = in_project(&edge.path);
+        reads_edge = true;
     }
-    let about = ["The platform with as many replicas as the environment wants."];
     judged(folder, project.validate())?;
-    Ok(vec![file(&format!("{folder}/compose.yaml"), &about, &project.yaml()), Artifact { path, ..edge }])
+    let about = ["The platform with as many replicas as the environment wants."];
+    let project = file(&format!("{folder}/compose.yaml"), &about, &project.yaml());
+    Ok(std::iter::once(project).chain(reads_edge.then_some(edge)).collect())
 }
 
 fn in_project(path: &str) -> String {

@@ -10,6 +10,7 @@ use vocabulary::model::{
     Shape, Storage,
 };
 
+use super::compose::rendered;
 use super::site::{Placement, values};
 use platform::platform;
 
@@ -207,4 +208,41 @@ fn an_environment_becomes_the_variables_that_the_files_ask_for() {
     let base =
         Line::Variable { name: "FLOWSHIP_LLM_BASE_URL".to_owned(), value: "http://llm:4200/v1".to_owned() };
     assert!(lines.contains(&base), "{lines:?}");
+}
+
+#[test]
+fn an_environment_with_other_replicas_gets_files_of_its_own() {
+    let platform = platform();
+    let workers = platform.workers.service();
+    for scope in Scope::ALL {
+        for count in [1_u32, 2, 3, 5, 30] {
+            let mut environment = scope.environment();
+            environment.sizes.entry(workers.to_string()).or_default().replicas = Some(count);
+            let topology = Topology::in_environment(&platform, &environment);
+            let units = topology.units.iter().filter(|unit| unit.service.id == workers).count();
+            assert_eq!(units, count as usize);
+            // Still nobody reaches more than the edges allow.
+            for network in &topology.networks {
+                assert!(network.members.len() <= 2, "{network:?}");
+            }
+            let files = rendered(&topology, "rendered/x").unwrap();
+            let committed = if scope == Scope::Development { 1 } else { 2 };
+            if count == committed {
+                assert_eq!(files, [], "the committed files fit");
+                continue;
+            }
+            let project = &files[0];
+            let services = project.contents.lines().filter(|line| line.starts_with("  node-red-"));
+            let services = services.filter(|line| !line.contains("--")).count();
+            assert_eq!(services, count as usize, "{}", project.contents);
+            assert_eq!(files.len(), committed as usize, "development has no edge");
+            if let Some(edge) = files.get(1) {
+                let servers = edge.contents.matches("\n    server node-red-").count();
+                assert_eq!(servers, count as usize, "{}", edge.contents);
+                assert!(project.contents.contains("../../../rendered/x/haproxy.cfg"), "{}", project.contents);
+                let told = project.contents.matches("_READY_PORT: ").count();
+                assert_eq!(told, count as usize, "the edge finds every server");
+            }
+        }
+    }
 }

@@ -54,6 +54,9 @@ pub struct Options {
     /// Also run engine-restart, which stops and kills the engine; only if ops/scripts/start-engine.sh started it
     #[arg(long)]
     restart_engine: bool,
+    /// Run this many workers [default: the platform's number]; only the default leaves a record
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=32))]
+    replicas: Option<u32>,
     /// Leave the stack running afterwards
     #[arg(long)]
     keep: bool,
@@ -74,7 +77,7 @@ pub enum Engine {
 pub fn run(context: &Context, options: &Options) -> Result<()> {
     let Engine::Compose = options.engine;
     let checks = rehearsal::chosen(&options.only, options.slow, options.restart_engine);
-    let stage = Stage::set(context)?;
+    let stage = Stage::set(context, options.replicas)?;
     if checks.contains(&Check::EngineRestart) {
         let allowed = OwnEngine::find(&stage.engine, &stage.seen.project.name);
         allowed.map_err(|error| refused(format!("engine-restart cannot run: {error:#}")))?;
@@ -97,7 +100,7 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
     };
     // A part that held proves nothing of the whole.
     let sought = match options.only[..] {
-        [] => Some(record::sought(context, &stage, COMPOSE, &checks)?),
+        [] if options.replicas.is_none() => Some(record::sought(context, &stage, COMPOSE, &checks)?),
         _ => None,
     };
     let report = runner.run(&plan)?;

@@ -37,6 +37,7 @@ pub struct Stage {
     /// The repository.
     pub root: PathBuf,
     pub platform: &'static Platform,
+    environment: Environment,
     pub toolbox: Toolbox,
     pub engine: Client,
     pub seen: Observed,
@@ -49,7 +50,7 @@ impl Stage {
     ///
     /// # Errors
     /// Every problem at once, each with what to do.
-    pub fn set(context: &Context) -> Result<Self> {
+    pub fn set(context: &Context, replicas: Option<u32>) -> Result<Self> {
         let platform = context.platform;
         let toolbox = Toolbox::open(context)?;
         let mut problems = Vec::new();
@@ -63,7 +64,9 @@ impl Stage {
         if !rustix::process::geteuid().is_root() {
             problems.push("only root may look from inside a container's network: run it as root".to_owned());
         }
-        let environment = environment();
+        // The one that decides nothing by itself: production without a provider of a model.
+        let mut environment = Environment { name: TARGET.to_owned(), ..Scope::Rehearsal.environment() };
+        environment.sizes.entry(platform.workers.service().to_string()).or_default().replicas = replicas;
         let ports = ports::any_free(&Compose.sockets(platform, &environment))?;
         let place = Place { context, target: TARGET, ports: &ports };
         let intent = Intent::BringUp { watches: false, inspect: None };
@@ -83,6 +86,7 @@ impl Stage {
             ports,
             secrets,
             platform,
+            environment,
         })
     }
 
@@ -97,7 +101,7 @@ impl Stage {
     }
 
     pub fn topology(&self) -> Topology<'_> {
-        Topology::of(self.platform, Scope::Rehearsal)
+        Topology::in_environment(self.platform, &self.environment)
     }
 
     /// The first replica of the workers.
@@ -218,7 +222,9 @@ impl Stage {
         let run = |argv: Vec<String>| {
             std::process::Command::new(&argv[0]).args(&argv[1..]).current_dir(&project.folder).output()
         };
-        let output = run(project.argv(&["up", "--detach", "--no-deps", "--no-build", "node-red-a"]))?;
+        let topology = self.topology();
+        let worker = self.worker(&topology)?.name();
+        let output = run(project.argv(&["up", "--detach", "--no-deps", "--no-build", &worker]))?;
         let ended = run(words(&project.down(true)))?;
         fs::remove_dir_all(&partial)?;
         fs::remove_file(&env_file)?;
@@ -301,11 +307,6 @@ pub fn runs_on(unit: &Unit<'_>) -> bool {
 /// Whether anybody but the platform's own may reach a port.
 pub fn is_public(port: &Port) -> bool {
     port.exposure == Exposure::Public
-}
-
-/// The one that is rehearsed: production without a provider of a model. What a site decides about it plays no part.
-fn environment() -> Environment {
-    Environment { name: "staging".to_owned(), ..Scope::Rehearsal.environment() }
 }
 
 /// As `docker events` reads it: seconds since the epoch, with nanoseconds.

@@ -1,6 +1,7 @@
 //! What a family makes.
 
 use vocabulary::model::Platform;
+use vocabulary::model::environment::Environment;
 use vocabulary::problem::Problem;
 
 /// A file that derives from the platform. None is executable.
@@ -16,6 +17,9 @@ pub type Made = Result<Vec<Artifact>, Vec<Problem>>;
 
 /// Files that lie in the repository: they derive from the platform alone.
 pub type Committed = Family<fn(&Platform) -> Made>;
+
+/// Files with what a site decides: written for one environment when it is brought up or deployed, never committed.
+pub type Rendered = Family<fn(&Platform, &Environment) -> Made>;
 
 /// A group of artifacts that come from the same values.
 #[derive(Clone, Copy)]

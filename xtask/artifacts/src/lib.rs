@@ -13,10 +13,11 @@ pub mod review;
 mod smoke_flow;
 pub mod workflows;
 
-pub use artifact::{Artifact, Committed, MARK, Made, banner};
+pub use artifact::{Artifact, Committed, MARK, Made, Rendered, banner};
 pub use model::{PATH as RECORD, data};
 
 use vocabulary::model::Platform;
+use vocabulary::model::environment::Environment;
 
 /// The committed families, in the order in which they are listed.
 pub const FAMILIES: &[Committed] = &[
@@ -31,6 +32,18 @@ pub const FAMILIES: &[Committed] = &[
     reference::FAMILY,
     model::FAMILY,
 ];
+
+/// The rendered families.
+pub const RENDERED: &[Rendered] = &[containers::RENDERED];
+
+/// Every file that one environment has of its own.
+///
+/// # Errors
+/// What keeps one of the families from being made.
+pub fn render(platform: &Platform, environment: &Environment) -> Made {
+    let made = RENDERED.iter().map(|family| (family.make)(platform, environment));
+    Ok(made.collect::<Result<Vec<_>, _>>()?.concat())
+}
 
 /// Every artifact of these families, sorted by path.
 ///

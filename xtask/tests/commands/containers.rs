@@ -8,6 +8,7 @@ use std::process::{Command, Output};
 
 use serde_json::Value;
 use tempfile::TempDir;
+use vocabulary::model::environment::EngineKind;
 
 const PRODUCTION_DOCKERFILE: &str = "ops/docker/prod/Dockerfile";
 const PRODUCTION: &str = "ops/docker/prod/compose.prod.yaml";
@@ -102,6 +103,50 @@ fn services(project: &Value) -> Vec<(&String, &Value)> {
 fn the_gate_accepts_what_is_generated() {
     let output = Tree::new().gate();
     assert!(output.status.success(), "{}", shown(&output));
+}
+
+/// What each environment has of its own, and three replicas of one, together with what a run adds.
+#[test]
+fn compose_accepts_what_is_rendered_for_every_environment() {
+    let platform = platform::platform();
+    let mut environments =
+        judges::site::load_all(repository(), &judges::site::known_services(&platform)).unwrap();
+    let mut more = environments.iter().find(|one| one.engine == EngineKind::Compose).unwrap().clone();
+    more.name = "three".to_owned();
+    more.sizes.entry(platform.workers.service().to_string()).or_default().replicas = Some(3);
+    environments.push(more);
+    let tree = Tree::new();
+    let mut judged = Vec::new();
+    for environment in &environments {
+        let made = artifacts::render(&platform, environment).unwrap();
+        assert_eq!(made.is_empty(), environment.engine != EngineKind::Compose, "{}", environment.name);
+        if made.is_empty() {
+            continue;
+        }
+        for artifact in &made {
+            let to = tree.path(&artifact.path);
+            fs::create_dir_all(to.parent().unwrap()).unwrap();
+            fs::write(to, &artifact.contents).unwrap();
+        }
+        let whole = format!("rendered/{}/compose.yaml", environment.name);
+        let whole = made.iter().find(|artifact| artifact.path == whole).map(|artifact| &*artifact.path);
+        let output = Command::new(program("docker-compose"))
+            .current_dir(tree.path("ops/docker/prod"))
+            .arg(format!("--env-file={}", tree.path(EXAMPLE).display()))
+            .arg(format!("--env-file=../../../rendered/{}/compose.env", environment.name))
+            .arg(format!("--file={}", tree.path(whole.unwrap_or(PRODUCTION)).display()))
+            .args(["config", "--format", "json"])
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{}: {}", environment.name, shown(&output));
+        let project: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let workers = services(&project).into_iter().filter(|(name, _)| name.starts_with("node-red-"));
+        let told =
+            workers.clone().all(|(_, one)| one["environment"]["FLOWSHIP_ENVIRONMENT"] == *environment.name);
+        assert!(told, "{project:#}");
+        judged.push((environment.name.as_str(), workers.count()));
+    }
+    assert_eq!(judged, [("staging", 2), ("three", 3)]);
 }
 
 #[test]

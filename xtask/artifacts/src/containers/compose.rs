@@ -6,6 +6,7 @@
 use vocabulary::formats::compose::{Project, Text};
 use vocabulary::formats::dotenv::{self, Line};
 use vocabulary::formats::yaml::{Yaml, write};
+use vocabulary::model::environment::{EngineKind, Environment};
 use vocabulary::model::topology::{Network, Scope, Topology, WayOut};
 use vocabulary::model::{Image, Platform, Service, Storage};
 use vocabulary::problem::Problem;
@@ -15,7 +16,7 @@ use super::resolve::subnet;
 use super::services::{service, volume};
 use super::site;
 use super::split::{common, without};
-use crate::artifact::{Artifact, Committed, Made, banner, judged};
+use crate::artifact::{Artifact, Committed, Made, Rendered, banner, judged};
 
 pub const FAMILY: Committed = Committed {
     name: "compose",
@@ -121,6 +122,26 @@ pub fn built_in_development(platform: &Platform, service: &Service) -> Option<(&
         Some(target) => (platform.containers.development, target),
         None => (dockerfile, target),
     })
+}
+
+/// The files that Compose needs of one environment besides the committed ones.
+pub const RENDERED: Rendered = Rendered {
+    name: "compose-environment",
+    what: "rendered/ENV: what an environment tells Compose, and whole files where it has other units",
+    source: file!(),
+    make: of_environment,
+};
+
+fn of_environment(platform: &Platform, environment: &Environment) -> Made {
+    if environment.engine != EngineKind::Compose {
+        return Ok(vec![]);
+    }
+    let folder = format!("rendered/{}", environment.name);
+    let topology = Topology::in_environment(platform, environment);
+    let about = format!("Rendered from ops/environments/{}.toml; edit that instead.", environment.name);
+    let lines = [vec![Line::Comment(about)], site::decided(&topology, environment)].concat();
+    let variables = Artifact::file(format!("{folder}/compose.env"), dotenv::write(&lines));
+    Ok([vec![variables], rendered(&topology, &folder)?].concat())
 }
 
 /// The files of an environment that the committed ones do not fit, because it has other units: the project, which names

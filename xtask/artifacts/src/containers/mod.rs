@@ -11,7 +11,7 @@ mod split;
 #[cfg(test)]
 mod tests;
 
-pub use compose::FAMILY as COMPOSE;
+pub use compose::{FAMILY as COMPOSE, RENDERED};
 pub use dockerfiles::FAMILY as IMAGES;
 pub use edge::FAMILY as EDGE;
 pub use resolve::secret_file;

@@ -141,17 +141,11 @@ pub fn variable(name: &str, value: String) -> Line {
     Line::Variable { name: name.to_owned(), value }
 }
 
-/// The variables of the Compose files for one environment: the contents of the file for `--env-file`.
-pub fn values(platform: &Platform, environment: &Environment, placement: &Placement<'_>) -> Vec<Line> {
-    let mut lines = Vec::new();
-    let mut put = |name: &str, value: String| lines.push(Line::Variable { name: name.to_owned(), value });
-    put(ENVIRONMENT.name, environment.name.clone());
-    put(SECRETS.name, placement.secrets.display().to_string());
-    put(PUBLIC_ADDRESS.name, placement.public_address.to_owned());
-    if let Some(prefix) = placement.network_prefix {
-        put(NETWORK_PREFIX, prefix.to_owned());
-    }
-    let topology = Topology::of(platform, placement.scope);
+/// The variables of the Compose files that an environment decides.
+pub fn decided(topology: &Topology<'_>, environment: &Environment) -> Vec<Line> {
+    let platform = topology.platform;
+    let mut lines = vec![variable(ENVIRONMENT.name, environment.name.clone())];
+    let mut put = |name: &str, value: String| lines.push(variable(name, value));
     match &environment.llm {
         Some(llm) => {
             put(LLM_BASE_URL.name, llm.base_url.clone());
@@ -169,9 +163,6 @@ pub fn values(platform: &Platform, environment: &Environment, placement: &Placem
         }
     }
     for service in platform.services.iter().filter(|service| service.container.shape().is_some()) {
-        if let Some(reference) = placement.images.get(&service.id) {
-            put(&image_variable(service.id), reference.clone());
-        }
         let size = environment.size(service.id.0);
         let limits = [
             (Limit::MemoryMib, size.memory_mib.map(|mib| mib.to_string())),
@@ -183,6 +174,21 @@ pub fn values(platform: &Platform, environment: &Environment, placement: &Placem
                 put(&limit.variable(service.id), value);
             }
         }
+    }
+    lines
+}
+
+/// All variables of one run: the contents of the file for `--env-file`.
+pub fn values(platform: &Platform, environment: &Environment, placement: &Placement<'_>) -> Vec<Line> {
+    let mut lines = decided(&Topology::of(platform, placement.scope), environment);
+    let mut put = |name: &str, value: String| lines.push(variable(name, value));
+    put(SECRETS.name, placement.secrets.display().to_string());
+    put(PUBLIC_ADDRESS.name, placement.public_address.to_owned());
+    if let Some(prefix) = placement.network_prefix {
+        put(NETWORK_PREFIX, prefix.to_owned());
+    }
+    for (service, reference) in &placement.images {
+        put(&image_variable(*service), reference.clone());
     }
     lines
 }

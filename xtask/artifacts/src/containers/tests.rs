@@ -198,10 +198,10 @@ fn an_environment_becomes_the_variables_that_the_files_ask_for() {
     };
     assert_eq!(
         write(&values(&platform, &environment, &placement(Scope::Production))),
-        "FLOWSHIP_ENVIRONMENT=staging\nFLOWSHIP_SECRETS=/run/flowship/secrets\nFLOWSHIP_PUBLIC_ADDRESS=192.0.2.1\n\
-         FLOWSHIP_NETWORK_PREFIX=10.77\nFLOWSHIP_LLM_BASE_URL=https://llm.example.com/v1\nFLOWSHIP_LLM_MODEL=small-chat\n\
-         FLOWSHIP_LLM_API_KEY_FILE=/etc/key\nFLOWSHIP_IMAGE_NODE_RED=flowship/node-red:1\n\
-         FLOWSHIP_NODE_RED_MEMORY_MIB=768\nFLOWSHIP_NODE_RED_CPUS=1.500\n"
+        "FLOWSHIP_ENVIRONMENT=staging\nFLOWSHIP_LLM_BASE_URL=https://llm.example.com/v1\n\
+         FLOWSHIP_LLM_MODEL=small-chat\nFLOWSHIP_LLM_API_KEY_FILE=/etc/key\nFLOWSHIP_NODE_RED_MEMORY_MIB=768\n\
+         FLOWSHIP_NODE_RED_CPUS=1.500\nFLOWSHIP_SECRETS=/run/flowship/secrets\nFLOWSHIP_PUBLIC_ADDRESS=192.0.2.1\n\
+         FLOWSHIP_NETWORK_PREFIX=10.77\nFLOWSHIP_IMAGE_NODE_RED=flowship/node-red:1\n"
     );
     let rehearsed = Environment { llm: None, ..environment };
     let lines = values(&platform, &rehearsed, &placement(Scope::Rehearsal));

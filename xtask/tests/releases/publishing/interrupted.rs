@@ -107,7 +107,7 @@ fn of_two_at_once_on_two_machines_one_makes_the_draft() {
     let output = workshop.command(&PUBLISH).env("STUB_RIVAL", "create").output().unwrap();
     let ended = Ended::of(&output);
     assert_eq!(ended.code, Some(1), "{ended:#?}");
-    ended.says(&["another publication of v0.1.0 runs", "wait until it has ended"]);
+    ended.says(&["another publication of v0.1.0 is running", "wait until it has ended"]);
     assert_eq!(workshop.state()["releases"].as_array().unwrap().len(), 1, "ours was taken back");
     workshop.done(&PUBLISH);
     is_public(&workshop);

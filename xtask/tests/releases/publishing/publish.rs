@@ -54,7 +54,13 @@ fn a_dry_run_shows_every_step_and_takes_none() {
     let workshop = Workshop::packaged();
     workshop.stand_in("git");
     let ended = workshop.done(&["release", "publish"]);
-    ended.says(&["publish v0.1.0", "tag v0.1.0", "push v0.1.0", "upload SHA256SUMS", "make v0.1.0 public"]);
+    ended.says(&[
+        "(target publish, 12 steps)",
+        "tag v0.1.0",
+        "push v0.1.0",
+        "upload SHA256SUMS",
+        "make v0.1.0 public",
+    ]);
     ended.says(&["nothing was done; --execute does it"]);
     assert_eq!(acts(&workshop), [""; 0]);
     assert_eq!(workshop.git(&["tag"]), "");

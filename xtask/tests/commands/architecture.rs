@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 
 /// The crates of this workspace beside the binary, and those of them that each may use: DESIGN's arrows, which Cargo enforces.
 const ARROWS: &[(&str, &[&str])] = &[
@@ -369,6 +370,88 @@ fn every_page_is_reached_from_the_readme_and_no_link_leads_nowhere() {
         assert!(reached.contains(&page), "no link leads from README.md to {}", page.display());
     }
     assert_eq!(anchor("What you see: `x`, twice"), "what-you-see-x-twice");
+}
+
+/// The rows of a section's tables that begin with code, each with its cells.
+fn rows<'a>(page: &'a str, heading: &str) -> Vec<Vec<&'a str>> {
+    let (_, below) =
+        page.split_once(&format!("\n## {heading}\n")).unwrap_or_else(|| panic!("no {heading:?}"));
+    let section = below.split("\n## ").next().unwrap();
+    let rows = section.lines().filter_map(|line| line.strip_prefix("| `")?.strip_suffix(" |"));
+    rows.map(|row| row.split(" | ").map(|cell| cell.trim_matches('`')).collect()).collect()
+}
+
+#[test]
+fn contributing_maps_the_crates_and_folders_as_they_are() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let page = fs::read_to_string(root.join("../CONTRIBUTING.md")).unwrap();
+    let map = rows(&page, "Map of the code");
+    let (crates, folders): (Vec<_>, Vec<_>) = map.iter().partition(|row| row[0].starts_with("xtask"));
+    let mut shown: Vec<_> = crates.iter().map(|row| (row[0], row[2])).collect();
+    shown.sort_unstable();
+    let mut expected: Vec<_> = ARROWS
+        .iter()
+        .map(|(name, allowed)| {
+            let allowed = if allowed.is_empty() { "-".to_owned() } else { allowed.join(", ") };
+            (format!("xtask/{name}"), allowed)
+        })
+        .chain([("xtask".to_owned(), "all of them".to_owned())])
+        .collect();
+    expected.sort_unstable();
+    let expected: Vec<_> = expected.iter().map(|(name, allowed)| (name.as_str(), allowed.as_str())).collect();
+    assert_eq!(shown, expected);
+    let mut shown: Vec<_> = folders.iter().map(|row| row[0].to_owned()).collect();
+    shown.sort_unstable();
+    let entries = fs::read_dir(root.join("src")).unwrap().map(Result::unwrap);
+    let mut expected: Vec<_> = entries
+        .filter(|entry| entry.path().is_dir())
+        .map(|entry| entry.file_name().into_string().unwrap())
+        .collect();
+    expected.sort_unstable();
+    assert_eq!(shown, expected);
+}
+
+#[test]
+fn the_files_that_contributing_lists_for_an_addition_exist() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let page = fs::read_to_string(root.join("CONTRIBUTING.md")).unwrap();
+    // `NAME` stands for any of the files that are there already.
+    let exists = |path: &str| match path.split_once("NAME") {
+        None => root.join(path).is_file(),
+        Some((folder, rest)) => {
+            fs::read_dir(root.join(folder)).unwrap_or_else(|error| panic!("{folder}: {error}")).any(|entry| {
+                Path::new(&format!("{}{rest}", entry.unwrap().path().with_extension("").display())).is_file()
+            })
+        }
+    };
+    for heading in ["Add a subcommand", "Add a service", "Add a family of generated files", "Add an engine"] {
+        let rows = rows(&page, heading);
+        assert!(rows.len() > 2, "{heading}: {rows:?}");
+        for row in rows {
+            assert!(exists(row[0]), "{heading}: {} does not exist", row[0]);
+        }
+    }
+    assert!(!exists("xtask/src/commands/NAME.c") && !exists("xtask/src/engine.rs"));
+}
+
+#[test]
+fn every_subcommand_has_its_module_and_its_row_in_the_readme() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let readme = fs::read_to_string(root.join("README.md")).unwrap();
+    let help = Command::new(env!("CARGO_BIN_EXE_xtask")).arg("--help").output().unwrap();
+    let help = String::from_utf8(help.stdout).unwrap();
+    let (_, commands) = help.split_once("Commands:\n").unwrap();
+    let lines = commands.lines().take_while(|line| !line.is_empty());
+    let names =
+        lines.filter_map(|line| line.strip_prefix("  ")?.split(' ').next().filter(|name| !name.is_empty()));
+    for name in names.filter(|name| *name != "help") {
+        let module = root.join("xtask/src/commands").join(name);
+        assert!(
+            module.with_extension("rs").is_file() || module.join("mod.rs").is_file(),
+            "{name}: no module"
+        );
+        assert!(readme.contains(&format!("| `cargo xtask {name}")), "README.md has no row of {name}");
+    }
 }
 
 /// Each address of the API that a text names, with the method where one stands before it.

@@ -144,7 +144,7 @@ impl Archive {
         match start[..got] {
             [0x1f, 0x8b, ..] => Ok(Box::new(flate2::read::MultiGzDecoder::new(reader))),
             [0x28, 0xb5, 0x2f, 0xfd] => {
-                bail!("{}: layer {name} is packed with zstd, which is not read here", self.path.display())
+                bail!("{}: layer {name} is packed with zstd, which is not supported", self.path.display())
             }
             _ => Ok(Box::new(reader)),
         }

@@ -152,12 +152,12 @@ pub fn plan(wanted: &Wanted<'_>) -> Result<Plan<MakeStandIns>> {
         needs: wanted.chosen.iter().map(|chosen| id("id", chosen)).collect(),
         ..Step::new(
             "lock",
-            "write the lock of the stand-ins",
+            "write the stand-ins' lock file",
             Action::Native(MakeStandIns::WriteStandInLock { stand_ins: made }),
         )
     });
     Ok(Plan {
-        intent: "make stand-ins for base images".into(),
+        intent: "build stand-ins for base images".into(),
         target: TARGET.into(),
         on_failure: OnFailure::Keep,
         steps,
@@ -195,7 +195,7 @@ fn root_steps(wanted: &Wanted<'_>) -> Vec<Step<MakeStandIns>> {
             unless_exists: there(),
             ..Step::new(
                 "root-clear",
-                "make room for Debian's root file system",
+                "prepare the folder for Debian's root file system",
                 Action::Native(MakeStandIns::ClearFolder { folder: made.clone() }),
             )
         },
@@ -204,13 +204,13 @@ fn root_steps(wanted: &Wanted<'_>) -> Vec<Step<MakeStandIns>> {
             unless_exists: there(),
             time_limit_ms: 1_800_000,
             remedy: Some(format!(
-                "see that {} is reachable, or name another mirror with --mirror; debootstrap's own log: {}",
+                "check that {} is reachable, or choose another mirror with --mirror; debootstrap's log: {}",
                 wanted.mirror.unwrap_or("Debian's mirror"),
                 made.join("debootstrap/debootstrap.log").display()
             )),
             ..Step::new(
                 "root-debootstrap",
-                format!("make Debian's root file system ({SUITE}, minimal)"),
+                format!("build Debian's root file system ({SUITE}, minimal)"),
                 exec("unshare", debootstrap.collect()),
             )
         },
@@ -270,7 +270,7 @@ fn stand_in_steps(wanted: &Wanted<'_>, chosen: &Chosen, root: &[StepId]) -> Resu
             needs: needs_tools.into_iter().collect(),
             ..Step::new(
                 id("gather", chosen),
-                format!("gather what goes into the {} stand-in", chosen.stand_in.name),
+                format!("collect the files of the {} stand-in", chosen.stand_in.name),
                 Action::Native(MakeStandIns::GatherContext {
                     stand_in: chosen.stand_in,
                     context,

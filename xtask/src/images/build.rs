@@ -102,17 +102,15 @@ pub fn substituted(text: &str, lock: &StandIns) -> Result<Vec<(String, String, S
         match locked {
             Some(locked) => found.push((argument.name, locked.tag.clone(), locked.stands_for.clone())),
             None if dockerfile::pinned(&argument.default) => {
-                problems.push(format!(
-                    "ARG {}={}: no stand-in for it is locked",
-                    argument.name, argument.default
-                ));
+                problems
+                    .push(format!("ARG {}={}: there is no stand-in for it", argument.name, argument.default));
             }
             None => {}
         }
     }
     for base in dockerfile::fixed_bases(text) {
         problems.push(format!(
-            "FROM {base}: is written out; expected an ARG above the first FROM that a stand-in can replace"
+            "FROM {base}: expected an ARG above the first FROM, so that a stand-in can replace it"
         ));
     }
     if problems.is_empty() { Ok(found) } else { Err(problems) }

@@ -58,7 +58,7 @@ impl Engine {
         let clients: Vec<Client> = candidates.iter().filter_map(|path| look(path)).collect();
         let Some(client) = clients.iter().find(|client| client.builder.is_some()).or_else(|| clients.first())
         else {
-            bail!("no container engine: {} cannot be run; mend it, then {REMEDY}", candidates[0].display());
+            bail!("no container engine: {} cannot be run; fix it, then {REMEDY}", candidates[0].display());
         };
         let asked = ask(&client.path, &["info", "--format", "{{.ServerVersion}}\t{{.Driver}}"])?;
         let said = asked.stdout.trim();

@@ -4,8 +4,8 @@
 const KNOWN: &[(&[&str], &str)] = &[
     (
         &["no space left on device", "disk quota exceeded"],
-        "the disk is full: `docker system df` shows what the engine keeps, `docker builder prune` frees the build cache; \
-         then run this again, what is done is kept",
+        "the disk is full: `docker system df` shows what the engine stores, `docker builder prune` frees the build \
+         cache; then run the command again, it continues",
     ),
     (
         &[
@@ -42,16 +42,18 @@ const KNOWN: &[(&[&str], &str)] = &[
             "Unable to fetch some archives",
             "EAI_AGAIN",
         ],
-        "the network was not reached: see that containers of this engine have a way out (NAT, DNS, \
-         proxy), then run this again",
+        "the network cannot be reached: check that this engine's containers have network access (NAT, DNS, proxy), \
+         then run the command again",
     ),
     (
         &["Cannot connect to the Docker daemon", "error during connect", "closed by the remote host"],
-        "the engine went away: see its log, start it (as root on Debian: ops/scripts/start-engine.sh), and run this again",
+        "the engine stopped: read its log, start it (as root on Debian: ops/scripts/start-engine.sh), and run the \
+         command again",
     ),
     (
         &["exit code: 137", "signal: killed", "Killed"],
-        "a process was killed, most likely for want of memory: give the engine more, or build one image at a time (--jobs 1)",
+        "a process was killed, probably because memory ran out: give the engine more, or build one image at a time \
+         (--jobs 1)",
     ),
 ];
 
@@ -81,7 +83,7 @@ mod tests {
                 "failed to do request: Head \"https://registry.example/v2/library/node/manifests/sha256:6f\": dial tcp",
                 Some("a base image cannot be pulled"),
             ),
-            ("E: Temporary failure resolving 'mirror.example'", Some("the network was not reached")),
+            ("E: Temporary failure resolving 'mirror.example'", Some("the network cannot be reached")),
             ("npm ERR! something else", None),
         ] {
             let found = explain(log);

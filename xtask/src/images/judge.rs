@@ -41,12 +41,12 @@ impl Rule {
     /// What it asks for, for people.
     pub fn words(self) -> &'static str {
         match self {
-            Self::User => "runs as a numbered user that is not root",
+            Self::User => "runs as a numeric user other than root",
             Self::Privileges => "no setuid, setgid or capable files",
-            Self::Writable => "nothing that everyone may change",
+            Self::Writable => "nothing that everybody may change",
             Self::Secrets => "no secrets in variables, history or files",
-            Self::Size => "within its size",
-            Self::Tools => "no tools beyond the list",
+            Self::Size => "within its size limit",
+            Self::Tools => "only the allowed tools",
         }
     }
 }
@@ -94,7 +94,7 @@ fn privileges(tree: &Tree) -> Vec<(Rule, Problem)> {
                 Rule::Privileges,
                 format!("/{path}"),
                 what,
-                "leave it out, or `chmod a-s` it where it is made",
+                "leave it out, or run `chmod a-s` on it where it is created",
             ))
         })
         .collect()
@@ -121,8 +121,7 @@ fn writable(tree: &Tree) -> Vec<(Rule, Problem)> {
 }
 
 fn secrets(config: &Value, tree: &Tree) -> Vec<(Rule, Problem)> {
-    let remedy =
-        "hand secrets over as files when the container runs, and to a build with RUN --mount=type=secret";
+    let remedy = "pass secrets as files when the container runs, and to a build with RUN --mount=type=secret";
     let mut findings = Vec::new();
     let variables = config["config"]["Env"].as_array().into_iter().flatten().filter_map(Value::as_str);
     for variable in variables {

@@ -99,7 +99,7 @@ pub fn read<T: DeserializeOwned + Default>(file: &Path) -> Result<T> {
         Err(error) => return Err(error).with_context(|| file.display().to_string()),
     };
     serde_json::from_str(&text).map_err(|error| {
-        refused(format!("{}: {error}; remove the file and make the images again", file.display()))
+        refused(format!("{}: {error}; remove the file and build the images again", file.display()))
     })
 }
 

@@ -66,11 +66,11 @@ impl OwnEngine {
         let format = "{{.Names}} {{.Label \"com.docker.compose.project\"}}";
         let running = engine.ask(&["ps", "--format", format])?;
         if !running.success {
-            bail!("what runs on the engine cannot be seen: {}", running.stderr.trim());
+            bail!("cannot list what runs on the engine: {}", running.stderr.trim());
         }
         let others = others(&running.stdout, project);
         if !others.is_empty() {
-            bail!("other containers run on the engine: {}; end them first", others.join(", "));
+            bail!("other containers run on the engine: {}; stop them first", others.join(", "));
         }
         Ok(own)
     }
@@ -78,16 +78,16 @@ impl OwnEngine {
     fn started_by_us(engine: &Engine) -> Result<Self> {
         let format = "{{.Endpoints.docker.Host}}";
         let endpoint = engine.ask(&["context", "inspect", "--format", format])?.stdout.trim().to_owned();
-        let remedy = "end it where that does no harm, and start one with ops/scripts/start-engine.sh as root";
+        let remedy = "stop it if you can, and start one with ops/scripts/start-engine.sh as root";
         let socket = endpoint.strip_prefix("unix://");
         let socket = socket.with_context(|| format!("the engine at {endpoint} is not on this machine"))?;
         let stream = UnixStream::connect(socket).with_context(|| socket.to_owned())?;
         let pid = rustix::net::sockopt::socket_peercred(&stream)?.pid.as_raw_nonzero().get();
         let environment = fs::read(format!("/proc/{pid}/environ"))
-            .with_context(|| format!("whether {SCRIPT} started the engine at {endpoint} cannot be seen"))?;
+            .with_context(|| format!("cannot determine whether {SCRIPT} started the engine at {endpoint}"))?;
         let settings = settings(&environment)
             .with_context(|| format!("{SCRIPT} did not start the engine at {endpoint}: {remedy}"))?;
-        let process = processes::identify(pid.unsigned_abs()).context("the engine has ended meanwhile")?;
+        let process = processes::identify(pid.unsigned_abs()).context("the engine stopped meanwhile")?;
         Ok(Self { process, settings })
     }
 
@@ -121,7 +121,7 @@ impl OwnEngine {
         let until = Instant::now() + ENDS_WITHIN;
         while open.iter().any(processes::is_alive) || how == End::PowerCut && !shims(&exec).is_empty() {
             if Instant::now() > until {
-                bail!("the engine (pid {pid}) does not end within {} s", ENDS_WITHIN.as_secs());
+                bail!("the engine (pid {pid}) did not stop within {} s", ENDS_WITHIN.as_secs());
             }
             thread::sleep(Duration::from_millis(50));
         }
@@ -180,7 +180,7 @@ impl OwnEngine {
 fn gone(removed: std::io::Result<()>) -> Result<()> {
     match removed {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            Err(error).context("what the engine has left cannot be removed")
+            Err(error).context("cannot remove what the engine left behind")
         }
         _ => Ok(()),
     }

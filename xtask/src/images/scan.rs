@@ -130,7 +130,7 @@ fn image_steps(
     let mut steps = vec![
         Step::new(
             id("clear"),
-            format!("make room for {target}"),
+            format!("prepare the folder for {target}"),
             Action::Native(ScanImages::ClearFolder { folder: places.folder.clone() }),
         ),
         Step {
@@ -178,7 +178,7 @@ fn image_steps(
             needs: vec!["tools".into(), id("save")],
             ..Step::new(
                 id("sbom"),
-                format!("list what {target} consists of"),
+                format!("list the contents of {target}"),
                 Action::Exec(run(
                     &scanners.syft,
                     &[
@@ -305,7 +305,7 @@ pub fn vulnerability_findings(report: &Value) -> Vec<String> {
             let (of, package) = (&found["vulnerability"], &found["artifact"]);
             let fixed: Vec<_> = list(&of["fix"]["versions"]).iter().filter_map(Value::as_str).collect();
             format!(
-                "{} {} in {} {}; mended in {}",
+                "{} {} in {} {}; fixed in {}",
                 text(of, "severity"),
                 text(of, "id"),
                 text(package, "name"),
@@ -344,7 +344,7 @@ mod tests {
             })
         };
         let report = json!({ "matches": [matched("High", "fixed"), matched("High", "wont-fix"), matched("Low", "fixed")] });
-        assert_eq!(vulnerability_findings(&report), ["High CVE-1 in zlib 1; mended in 2"]);
+        assert_eq!(vulnerability_findings(&report), ["High CVE-1 in zlib 1; fixed in 2"]);
     }
 
     #[test]

@@ -12,7 +12,8 @@ use crate::tools::Tool;
 use foundation::digest::Hasher;
 
 /// The first words of everything that shows or records a stand-in.
-pub const WARNING: &str = "STAND-INS made from packages, not the official images: a result on them says nothing of the official ones";
+pub const WARNING: &str = "STAND-INS built from packages, not the official images: results say nothing about the \
+                           official ones";
 
 /// The label that every stand-in carries, and every image that is built on one inherits. Its value is the reference
 /// that it stands for.

@@ -65,11 +65,11 @@ pub fn obtain(toolbox: &Toolbox, given: Option<&Path>) -> Result<Database> {
         Ok(folder) => opened(&folder, format!("fetched from {PUBLISHED}"), None),
         Err(error) => match kept {
             Some((fetched, folder)) => {
-                eprintln!("{PUBLISHED}: {error:#}; an older copy is used");
+                eprintln!("{PUBLISHED}: {error:#}; using an older copy");
                 opened(&folder, format!("fetched {}", clock::utc(fetched)), None)
             }
             None => Err(error.context(format!(
-                "no advisory database: give one with --advisory-db or {GIVEN}, or let this machine reach {PUBLISHED}"
+                "no advisory database: pass one with --advisory-db or {GIVEN}, or let this machine reach {PUBLISHED}"
             ))),
         },
     }
@@ -166,7 +166,7 @@ fn git(toolbox: &Toolbox, arguments: &[&OsStr], seconds: u64) -> Result<()> {
         .with_context(|| format!("{} cannot be run", program.display()))?;
     let Some(output) = handle.wait_timeout(Duration::from_secs(seconds))? else {
         handle.kill()?;
-        bail!("git has no answer within {seconds} s");
+        bail!("git did not answer within {seconds} s");
     };
     if !output.status.success() {
         bail!("{}", String::from_utf8_lossy(&output.stderr).trim());

@@ -26,9 +26,7 @@ pub fn is_there(root: &Path) -> Result<()> {
     if root.join(JUDGE).is_file() {
         return Ok(());
     }
-    bail!(
-        "that takes Node.js and the npm packages of a Flowship checkout: judge the flows in one, or with --root"
-    )
+    bail!("this needs Node.js and the npm packages of a Flowship checkout: run it in one, or with --root")
 }
 
 /// What is wrong with the texts. Installs nothing.
@@ -66,9 +64,7 @@ pub fn judge(toolbox: &Toolbox, root: &Path, texts: &[Text<'_>]) -> Result<Vec<F
     for (index, kind) in (texts.len()..).zip(&kinds) {
         if !faults.iter().any(|fault| fault.index == index) {
             let control = kind.control();
-            bail!(
-                "{name} {JUDGE} finds nothing wrong with {control}, so what it finds in the flows means nothing"
-            );
+            bail!("{name} {JUDGE} does not find the fault in {control}, so its results mean nothing");
         }
     }
     faults.retain(|fault| fault.index < texts.len());
@@ -82,7 +78,7 @@ fn within(limit: Duration, command: &duct::Expression, name: &str) -> Result<Out
         None => {
             handle.kill()?;
             handle.wait()?;
-            bail!("{name} does not answer within {} s", limit.as_secs_f64());
+            bail!("{name} did not answer within {} s", limit.as_secs_f64());
         }
     }
 }

@@ -36,7 +36,7 @@ pub fn control(toolbox: &Toolbox, policy: &Policy) -> Result<()> {
     if found.iter().any(|finding| finding.place.subject == CONTROL_NPM) {
         return Ok(());
     }
-    bail!("the registry knows of no advisory against {CONTROL_NPM} 0.0.8, so that its silence tells nothing")
+    bail!("the registry has no advisory for {CONTROL_NPM} 0.0.8, so its results mean nothing")
 }
 
 /// What it knows of the packages of a project in production; findings name its lock by `name`.

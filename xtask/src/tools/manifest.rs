@@ -70,7 +70,7 @@ pub fn look(folder: &Path, stamp: &Path) -> State {
         Err(error) if error.kind() == ErrorKind::NotFound => return State::Absent,
         Err(error) => return State::Changed(format!("{} cannot be read: {error}", folder.display())),
         Ok(found) if !found.is_dir() => {
-            return State::Changed(format!("{} is no folder any more", folder.display()));
+            return State::Changed(format!("{} is no longer a folder", folder.display()));
         }
         Ok(_) => {}
     }
@@ -234,7 +234,7 @@ fn difference(folder: &Path, path: &OsStr, metadata: &Metadata, expected: &What)
 }
 
 fn list(folder: &Path) -> Result<BTreeMap<String, What>> {
-    let unread = || format!("{LIST}, the list of what was installed, cannot be read");
+    let unread = || format!("{LIST}, the list of installed files, cannot be read");
     let text = files::text(&folder.join(LIST), LONGEST_LIST).with_context(unread)?;
     let line = |line: &str| {
         let (path, words) = line.strip_prefix("./")?.split_once(' ')?;
@@ -364,10 +364,10 @@ mod tests {
             ("a\\040name\\134\\043\\303\\251 was changed", |entry| {
                 fs::write(entry.path("a name\\#\u{e9}"), "DATA").unwrap();
             }),
-            ("the list of what was installed, cannot be read", |entry| {
+            ("the list of installed files, cannot be read", |entry| {
                 fs::write(entry.path(LIST), "nonsense\n").unwrap();
             }),
-            ("the list of what was installed, cannot be read", |entry| {
+            ("the list of installed files, cannot be read", |entry| {
                 fs::remove_file(entry.path(LIST)).unwrap();
                 pipe(&entry.path(LIST));
             }),

@@ -16,7 +16,7 @@ try:
 except (ImportError, AttributeError, OSError):
     pass
 if os.getppid() != int(sys.argv[1]):
-    sys.exit('the process that started this one is gone')
+    sys.exit('the parent process is gone')
 os.execv(sys.argv[2], sys.argv[2:])
 ";
 

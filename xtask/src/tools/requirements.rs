@@ -57,7 +57,7 @@ impl Requirements {
                     let name = normalised(name);
                     if let Some((first, _)) = blocks.iter().find(|(_, locked)| locked.name == name) {
                         problems.push(format!(
-                            "{number}: {name} is locked already on line {first}; keep one of them"
+                            "{number}: {name} is already locked on line {first}; keep one of them"
                         ));
                     }
                     let (hashes, via) = (Vec::new(), Vec::new());
@@ -70,7 +70,7 @@ impl Requirements {
         for (number, locked) in &blocks {
             if locked.hashes.is_empty() {
                 problems.push(format!(
-                    "{number}: {} has no --hash=sha256:HEX, so nothing could be verified",
+                    "{number}: {} has no --hash=sha256:HEX, so it cannot be verified",
                     locked.name
                 ));
             }
@@ -210,7 +210,7 @@ mod tests {
             ("before the first", "1:"),
             ("64 hexadecimal", "2:"),
             ("expected NAME==VERSION", "3:"),
-            ("locked already on line 4", "5:"),
+            ("already locked on line 4", "5:"),
             ("a has no --hash", "2:"),
         ] {
             assert!(problems.iter().any(|p| p.starts_with(line) && p.contains(part)), "{part}: {problems:?}");

@@ -141,7 +141,7 @@ impl Toolbox {
             Source::RustComponent { component, least } => rust_component::find(location.file, least)
                 .ok_or_else(|| {
                     anyhow!(
-                        "{} is not there, it is needed to {}: {}",
+                        "{} does not exist, it is needed to {}: {}",
                         location.file,
                         entry.purpose,
                         how_to_get_component(component, least)
@@ -218,7 +218,7 @@ impl Toolbox {
             .with_context(|| format!("{} cannot be run", argv[0].display()))?;
         let Some(output) = handle.wait_timeout(VERSION_LIMIT)? else {
             handle.kill()?;
-            bail!("{} does not print its version within {} s", argv[0].display(), VERSION_LIMIT.as_secs());
+            bail!("{} did not print its version within {} s", argv[0].display(), VERSION_LIMIT.as_secs());
         };
         let text = String::from_utf8_lossy(&output.stdout);
         if !output.status.success() {
@@ -331,7 +331,7 @@ fn together(problems: Vec<anyhow::Error>) -> Result<()> {
         (Some(first), _) => {
             let all: Vec<_> =
                 std::iter::once(first).chain(problems).map(|problem| format!("{problem:#}")).collect();
-            bail!("{} tools cannot be had\n{}", all.len(), all.join("\n"))
+            bail!("{} programs are missing\n{}", all.len(), all.join("\n"))
         }
     }
 }

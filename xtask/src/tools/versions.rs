@@ -111,10 +111,10 @@ fn intact(name: &str, state: State) -> Result<()> {
     let how = match state {
         State::Whole => return Ok(()),
         State::Absent => "it is not installed".to_owned(),
-        State::Unlisted => "nothing says what was installed".to_owned(),
+        State::Unlisted => "there is no list of installed files".to_owned(),
         State::Changed(how) => how,
     };
-    bail!("{name}: {how}; run this again, which installs it again")
+    bail!("{name}: {how}; run the command again to install it again")
 }
 
 /// Asked in the tree: which toolchain answers may depend on it.
@@ -124,7 +124,7 @@ fn printed(context: &Context, program: &str, arguments: &[&str]) -> Result<Versi
         .stdin_null()
         .stderr_capture()
         .read()
-        .with_context(|| format!("{program} does not tell its version"))?;
+        .with_context(|| format!("{program} does not print its version"))?;
     let version = version::printed(&text).or(text.lines().next()).unwrap_or_default().to_owned();
     Ok(Version { version, exact: text, sha256: None })
 }

@@ -236,7 +236,7 @@ fn something_else_in_the_place_of_a_judged_file_is_refused() {
     };
     shown("compose.yaml", "a symbolic link to /dev/zero");
     shown("Dockerfile", "a FIFO");
-    shown("main.tf", "too large: no more than ");
+    shown("main.tf", "too large; the limit is ");
     assert_eq!(text.lines().count(), 3, "{text}");
 }
 

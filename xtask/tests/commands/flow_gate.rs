@@ -272,8 +272,8 @@ fn code_is_judged_by_the_engines_that_run_it() {
     let output = judge_here(folder.path(), &["check", "flows", "theirs.json"], b"");
     let told = String::from_utf8(output.stdout).unwrap();
     assert_eq!(output.status.code(), Some(0), "{told}");
-    let start = "theirs.json:1: warning: [not-judged] whether 2 texts parse is not judged (function code, JSONata and the like): \
-                 that takes Node.js and the npm packages of a Flowship checkout";
+    let start = "theirs.json:1: warning: [not-judged] whether 2 texts parse is not judged (function code, JSONata and \
+                 the like): this needs Node.js and the npm packages of a Flowship checkout";
     assert!(told.starts_with(start), "{told}");
 }
 
@@ -303,7 +303,7 @@ fn code_that_nobody_judges_fails() {
     }
     fs::create_dir(root.path().join("flows/runtime")).unwrap();
     for (script, expected) in [
-        ("process.stdout.write('[]')", "finds nothing wrong with a.("),
+        ("process.stdout.write('[]')", "does not find the fault in a.("),
         ("throw new Error('planted')", "Error: planted"),
         ("process.stdout.write('x')", "code-judge.js answers"),
     ] {

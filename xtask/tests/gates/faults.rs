@@ -644,7 +644,7 @@ fn after_a_kill_any_command_ends_what_it_left_and_the_next_run_takes_the_lock_ov
     assert!(!tree.path(".flowship/runs").exists());
     let next = tree.ci(&["format"]);
     assert_eq!(next.status.code(), Some(0), "{}", text(&next.stderr));
-    assert!(text(&next.stderr).contains("an earlier run did not end properly"), "{}", text(&next.stderr));
+    assert!(text(&next.stderr).contains("an earlier run was interrupted"), "{}", text(&next.stderr));
 }
 
 #[test]

@@ -575,7 +575,7 @@ fn the_database_is_fetched_kept_for_a_day_and_its_absence_is_told() {
     let nowhere = format!("file://{}/nowhere", tree.folder.path().display());
     let check = ["check", "advisories"];
     published_at(&mut tree.xtask(&check), cache.path(), &nowhere)
-        .expect(1, &["no advisory database: give one with --advisory-db or FLOWSHIP_ADVISORY_DB"]);
+        .expect(1, &["no advisory database: pass one with --advisory-db or FLOWSHIP_ADVISORY_DB"]);
     let gate = ["ci", "advisories"];
     published_at(&mut tree.xtask(&gate), cache.path(), &nowhere)
         .expect(0, &["advisories", "not run: no advisory database"]);
@@ -596,7 +596,7 @@ fn the_database_is_fetched_kept_for_a_day_and_its_absence_is_told() {
     let kept = fs::read_dir(&shelf).unwrap().next().unwrap().unwrap().path();
     fs::rename(kept, shelf.join("1000000000")).unwrap();
     published_at(&mut tree.xtask(&check), cache.path(), &nowhere)
-        .expect(1, &["an older copy is used", "RUSTSEC-2020-9001", "(fetched 2001-09-09"]);
+        .expect(1, &["using an older copy", "RUSTSEC-2020-9001", "(fetched 2001-09-09"]);
     published_at(&mut tree.xtask(&check), cache.path(), &here)
         .expect(1, &["(fetched from https://github.com/"]);
     assert_eq!(fs::read_dir(&shelf).unwrap().count(), 1, "the old copy is gone");
@@ -727,10 +727,7 @@ fn a_registry_that_answers_no_audits_is_told_apart_from_good_news() {
     let tree = with_npm_lock("1.2.3");
     for (answer, why) in [
         (Registry::Refuses, "the registry does not answer audits: 405 Method Not Allowed"),
-        (
-            Registry::KnowsNothing,
-            "knows of no advisory against minimist 0.0.8, so that its silence tells nothing",
-        ),
+        (Registry::KnowsNothing, "has no advisory for minimist 0.0.8, so its results mean nothing"),
     ] {
         let address = registry(answer);
         asking(&tree, &["check", "npm-advisories"], &address).expect(1, &[why]);

@@ -60,6 +60,6 @@ fn a_service_that_hangs_is_unhealthy_until_it_goes_on() {
     let ended = checkout.run(&["status"]);
     supervisor.signal(Signal::CONT);
     assert_eq!(ended.code, Some(1), "{ended:#?}");
-    ended.says(&[&format!("(process {}) gave no answer within 5 s", supervisor.0), "kill -CONT"]);
+    ended.says(&[&format!("(process {}) did not answer within 5 s", supervisor.0), "kill -CONT"]);
     checkout.done(&["status"]);
 }

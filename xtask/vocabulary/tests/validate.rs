@@ -500,10 +500,13 @@ const RULES: &[(Change, &[&str])] = &[
         |p| at(p, WEB).edges.push(edge(HTTP, Need::Run)),
         &["edge web -> web.http: a service needs no edge to itself; remove it"],
     ),
-    (|p| at(p, WEB).edges.push(edge(SQL, Need::Run)), &["edge web -> db.sql: it stands twice; remove one"]),
+    (
+        |p| at(p, WEB).edges.push(edge(SQL, Need::Run)),
+        &["edge web -> db.sql: it is listed twice; remove one"],
+    ),
     (
         |p| at(p, WEB).starts_after.push(DB),
-        &["service web: it starts after db, which never ends; say so with an edge to a port of it"],
+        &["service web: it starts after db, which never ends; use an edge to one of its ports instead"],
     ),
     (
         |p| at(p, WEB).starts_after.push(NOBODY),
@@ -520,7 +523,7 @@ const RULES: &[(Change, &[&str])] = &[
     // Health.
     (
         |p| at(p, SETUP).health = Some(Health::Command(command(vec![]))),
-        &["service setup: a one-shot service is judged by its exit code; remove its health check"],
+        &["service setup: the exit code of a one-shot service is its health; remove its health check"],
     ),
     (
         |p| at(p, DB).health = None,
@@ -548,7 +551,7 @@ const RULES: &[(Change, &[&str])] = &[
     (|p| at(p, WEB).resources.pids = 0, &["service web: pids is 0*"]),
     (
         |p| at(p, DB).stop.grace_seconds = 0,
-        &["service db: its stop grace is 0 s; give it time to end by itself"],
+        &["service db: its stop grace is 0 s; give it time to stop by itself"],
     ),
     (
         |p| at(p, WEB).stop.signal = "SIGUSR1",
@@ -802,11 +805,11 @@ const RULES: &[(Change, &[&str])] = &[
     ),
     (
         |p| p.gates[1].commands[0].proof = Proof::OwnTests,
-        &["gate tests, cargo: it finds no planted fault before it is believed: give it one"],
+        &["gate tests, cargo: it has no planted fault: give it one"],
     ),
     (
         |p| p.gates[1].commands[0].proof = Proof::InCommand("it looks"),
-        &["gate tests, cargo: only this very program can see to it itself: give it a planted fault"],
+        &["gate tests, cargo: only this program itself may do without: give it a planted fault"],
     ),
     (
         |p| {
@@ -814,19 +817,22 @@ const RULES: &[(Change, &[&str])] = &[
             (command.program, command.calls, command.proof) =
                 (GateCommand::XTASK, vec!["gitleaks"], Proof::OwnTests);
         },
-        &["gate tests, xtask: it calls others: say how it sees that they do their work"],
+        &["gate tests, xtask: it calls other programs: say how it checks that they work"],
     ),
     (
         |p| {
             let command = &mut p.gates[1].commands[0];
             (command.program, command.proof) = (GateCommand::XTASK, Proof::InCommand(" "));
         },
-        &["gate tests, xtask: how it sees that others do their work is not said"],
+        &["gate tests, xtask: it does not say how it checks that the other programs work"],
     ),
     (|p| fault(p).files.clear(), &["gate tests, cargo: its planted fault is in no file*"]),
     (|p| fault(p).arguments.clear(), &["gate tests, cargo: its planted fault is in no file*"]),
-    (|p| fault(p).finding = "", &["gate tests, cargo: what it must find is empty*"]),
-    (|p| fault(p).finding = "fault", &["gate tests, cargo: what it must find is empty, or in the planted*"]),
+    (|p| fault(p).finding = "", &["gate tests, cargo: the expected finding is empty*"]),
+    (
+        |p| fault(p).finding = "fault",
+        &["gate tests, cargo: the expected finding is empty, or part of the planted*"],
+    ),
     (
         |p| fault(p).files[0].name = "a/b",
         &["gate tests, cargo: a planted file has no name, or one with a folder*"],
@@ -845,11 +851,11 @@ const RULES: &[(Change, &[&str])] = &[
     // Containers.
     (
         |p| shape_at(p, WEB).user.uid = 0,
-        &["service web: its container would run as root; give it a user and a group above 0"],
+        &["service web: its container would run as root; set a user and a group above 0"],
     ),
     (
         |p| shape_at(p, SETUP).user.gid = 0,
-        &["service setup: its container would run as root; give it a user and a group above 0"],
+        &["service setup: its container would run as root; set a user and a group above 0"],
     ),
     (
         |p| shape_at(p, WEB).sources.clear(),
@@ -913,11 +919,11 @@ const RULES: &[(Change, &[&str])] = &[
     ),
     (
         |p| shape_at(p, WEB).probe = Probe::Nothing,
-        &["service web: nothing in its image can ask for its health; name the probe"],
+        &["service web: nothing in its image can check its health; name the probe"],
     ),
     (
         |p| shape_at(p, DB).probe = Probe::Nothing,
-        &["service db: nothing in its image can ask for its health; name the probe"],
+        &["service db: nothing in its image can check its health; name the probe"],
     ),
     (
         |p| shape_at(p, DB).folders.clear(),

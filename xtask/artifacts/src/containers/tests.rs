@@ -141,7 +141,7 @@ fn validate_finds_what_a_container_must_not_be() {
         (|platform| shape(platform, "edge").scratch[0].path = "tmp", "must be absolute"),
         (
             |platform| shape(platform, "node-red").probe = vocabulary::model::Probe::Nothing,
-            "nothing in its image can ask",
+            "nothing in its image can check",
         ),
         (
             |platform| service(platform, "postgres").container = Container::Later { with: "nothing" },

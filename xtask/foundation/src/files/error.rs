@@ -88,8 +88,8 @@ impl fmt::Display for Error {
             Self::Missing { path } => write!(out, "{}: there is no such file", shown(path)),
             Self::Link { path, to } => write!(
                 out,
-                "{0} is a symbolic link to {1}, and links are not followed here; remove the link, or put what it leads \
-                 to in its place",
+                "{0} is a symbolic link to {1}; links are not followed here: remove the link, or replace it with its \
+                 target",
                 shown(path),
                 shown(to)
             ),
@@ -97,19 +97,19 @@ impl fmt::Display for Error {
                 write!(out, "{} is a {what}; expected a regular file: move it away", shown(path))
             }
             Self::NoFolder { path } => {
-                write!(out, "{} is no folder; expected a folder: move it away", shown(path))
+                write!(out, "{} is not a folder; expected a folder: move it away", shown(path))
             }
             Self::Checkout { path } => write!(
                 out,
-                "{} is a checkout of its own (it holds .git), and nothing is read or written there; expected a folder of \
+                "{} is a separate checkout (it contains .git), where nothing is read or written; expected a folder of \
                  this checkout: move it away",
                 shown(path)
             ),
             Self::TooLarge { path, limit } => {
-                write!(out, "{} is too large: no more than {} are read here", shown(path), size(*limit))
+                write!(out, "{} is too large; the limit is {}", shown(path), size(*limit))
             }
             Self::NotText { path, at } => {
-                write!(out, "{}: byte {at} is no UTF-8; expected a text file", shown(path))
+                write!(out, "{}: byte {at} is not UTF-8; expected a text file", shown(path))
             }
             Self::Io { path, error } => write!(out, "{}: {error}", shown(path)),
         }

@@ -35,10 +35,10 @@ pub fn usable() -> Result<()> {
 fn refuse(error: &io::Error) -> anyhow::Error {
     let place = env::temp_dir();
     let (what, remedy) = match env::var_os("TMPDIR") {
-        Some(_) => ("TMPDIR", "let it name a folder that exists and that you can write, or unset it"),
-        None => ("the folder for temporary files", "make room there, or name another one in TMPDIR"),
+        Some(_) => ("TMPDIR", "set it to an existing folder that you can write to, or unset it"),
+        None => ("the folder for temporary files", "free some space there, or set TMPDIR to another folder"),
     };
     // The library's own text names a random file.
     let cause = io::Error::from(error.kind());
-    refused(format!("{what} is {}: no file can be made there: {cause}; {remedy}", place.display()))
+    refused(format!("{what} is {}, but no file can be created there: {cause}; {remedy}", place.display()))
 }

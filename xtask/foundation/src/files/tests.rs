@@ -36,10 +36,10 @@ const REFUSED: [(&str, &str); 10] = [
     ("folder", "folder is a folder; expected a regular file"),
     ("fifo", "fifo is a FIFO; expected a regular file"),
     ("socket", "socket is a socket; expected a regular file"),
-    ("link", "link is a symbolic link to folder/file, and links are not followed"),
-    ("endless", "endless is a symbolic link to /dev/zero, and links"),
-    ("loop", "loop is a symbolic link to loop, and links"),
-    ("large", "large is too large: no more than 1 KiB"),
+    ("link", "link is a symbolic link to folder/file; links are not followed"),
+    ("endless", "endless is a symbolic link to /dev/zero; links"),
+    ("loop", "loop is a symbolic link to loop; links"),
+    ("large", "large is too large; the limit is 1 KiB"),
     ("gone/file", "gone"),
     ("large/file", "large"),
 ];
@@ -59,7 +59,7 @@ fn only_a_regular_file_within_the_limit_is_read() {
     assert_eq!(root.read("folder/file", LIMIT).unwrap().bytes, b"text");
     assert_eq!(root.read("whole", LIMIT).unwrap().bytes.len(), 1024);
     let error = text(&folder.path().join("binary"), LIMIT).unwrap_err().to_string();
-    assert!(error.ends_with("binary: byte 2 is no UTF-8; expected a text file"), "{error}");
+    assert!(error.ends_with("binary: byte 2 is not UTF-8; expected a text file"), "{error}");
     let device = read(Path::new("/dev/zero"), LIMIT).unwrap_err().to_string();
     assert_eq!(device, "/dev/zero is a device; expected a regular file: move it away");
     // Its size is given as 0.
@@ -76,10 +76,10 @@ fn below_a_root_no_part_of_the_way_is_a_link_or_leads_out() {
     let root = Root::open(folder.path()).unwrap();
     assert_eq!(read(&folder.path().join("linked-folder/file"), LIMIT).unwrap().bytes, b"text");
     for (name, expected) in [
-        ("linked-folder/file", "linked-folder is a symbolic link to folder, and links"),
-        ("link-to-link/file", "link-to-link is a symbolic link to linked-folder, and links"),
-        ("large/file", "large is no folder; expected a folder"),
-        ("fifo/file", "fifo is no folder; expected a folder"),
+        ("linked-folder/file", "linked-folder is a symbolic link to folder; links"),
+        ("link-to-link/file", "link-to-link is a symbolic link to linked-folder; links"),
+        ("large/file", "large is not a folder; expected a folder"),
+        ("fifo/file", "fifo is not a folder; expected a folder"),
     ] {
         let error = root.read(name, LIMIT).unwrap_err().to_string();
         assert!(error.contains(expected), "{name}: {error}");

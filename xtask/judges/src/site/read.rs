@@ -64,7 +64,7 @@ pub fn environment(
     let stem = DeValue::String(file.stem().into());
     if Kind::Text(Text::Label).accept(&stem).is_err() {
         let expected = "lower-case letters, digits and dashes before .toml, beginning with a letter";
-        reading.problems.add(&(0..0), "a file name that cannot name an environment", expected, None);
+        reading.problems.add(&(0..0), "an invalid name for an environment", expected, None);
     }
     reading.defaults("", &Captured::default());
 

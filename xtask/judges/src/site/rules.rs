@@ -29,7 +29,7 @@ fn name(reading: &mut Reading<'_>) {
     let (name, stem) = (reading.environment.name.clone(), reading.stem);
     if reading.sound("name") && name != stem {
         let place = reading.place("name");
-        let expected = format!("\"{stem}\", as the file is named, or no name at all");
+        let expected = format!("\"{stem}\", the name of the file, or no name");
         let near = nearest(&name, [stem]);
         reading.problems.add(&place, format!("name: \"{name}\" in {stem}.toml"), expected, near);
     }
@@ -54,7 +54,7 @@ fn hosts(reading: &mut Reading<'_>) {
             "at most one on the process engine; compose and kubernetes use others"
         }
         Some(EngineKind::Compose) if count != 1 => {
-            "exactly one [[hosts]] on compose; more than one needs kubernetes"
+            "exactly one [[hosts]] on compose; kubernetes is for several"
         }
         Some(EngineKind::Kubernetes) if count < 2 => {
             "more than one [[hosts]] on kubernetes; compose suits a single one"
@@ -113,7 +113,7 @@ fn llm(reading: &mut Reading<'_>) {
     let clear = reading.environment.llm.as_ref().is_some_and(|llm| llm.base_url.starts_with("http://"));
     if is_production(reading) && reading.sound(key) && clear {
         let expected = "an address that begins with https://";
-        refuse(reading, key, format!("{key}: production would send its key in clear text"), expected);
+        refuse(reading, key, format!("{key}: production would send its key unencrypted"), expected);
     }
 }
 

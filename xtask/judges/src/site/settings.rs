@@ -121,7 +121,7 @@ pub static SETTINGS: &[Setting] = &[
         default: None,
         needed: Needed::Never,
         read_by: BOTH,
-        what: "The environment's name. It is the file's stem; saying it here only guards against a copied file.",
+        what: "The environment's name, which must be that of the file; setting it only protects against a copied file.",
         set: |environment, _, value| environment.name = value.text(),
     },
     Setting {
@@ -166,7 +166,7 @@ pub static SETTINGS: &[Setting] = &[
         default: None,
         needed: Needed::Always,
         read_by: NONE,
-        what: "Where the host is reached.",
+        what: "The host's address.",
         set: |environment, at, value| host(environment, at).address = value.text(),
     },
     Setting {
@@ -175,7 +175,7 @@ pub static SETTINGS: &[Setting] = &[
         default: Some("\"flowship\""),
         needed: Needed::Never,
         read_by: NONE,
-        what: "Who an operator logs in as on the host.",
+        what: "The user that operators log in as.",
         set: |environment, at, value| host(environment, at).ssh_user = value.text(),
     },
     Setting {

@@ -231,7 +231,7 @@ fn each_fault_is_told_with_place_expectation_and_nearest_name() {
             "another name than the file's",
             dev("name = 'staging'"),
             &[
-                "dev.toml:3:8: name: \"staging\" in dev.toml; expected \"dev\", as the file is named, or no name at all",
+                "dev.toml:3:8: name: \"staging\" in dev.toml; expected \"dev\", the name of the file, or no name",
             ],
         ),
         (
@@ -264,7 +264,7 @@ fn each_fault_is_told_with_place_expectation_and_nearest_name() {
             "hosts without their parts",
             dev("[[hosts]]\nname = 'a'\n[[hosts]]\naddress = '10.0.0.1'"),
             &[
-                "dev.toml:3:1: missing hosts[0].address; expected an IP address or a DNS name (where the host is reached)",
+                "dev.toml:3:1: missing hosts[0].address; expected an IP address or a DNS name (the host's address)",
                 "dev.toml:3:3: hosts: 2 hosts are given; expected at most one on the process engine; compose and \
                  kubernetes use others",
                 "dev.toml:5:1: missing hosts[1].name; expected lower-case letters, digits and dashes, beginning with a \
@@ -341,7 +341,7 @@ fn production_and_staging_are_strict() {
             &["8:2: missing retention.backups_days, which"],
         ),
         (
-            "key in clear text",
+            "its key unencrypted",
             production("https://", "http://"),
             &["13:12: llm.base_url: production would send"],
         ),

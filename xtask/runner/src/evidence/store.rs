@@ -71,10 +71,13 @@ fn parse(text: &str) -> Result<Record> {
     struct Version {
         schema: u32,
     }
-    let expected = "expected the record of something that passed; remove the file, then run that again";
+    let expected = "expected the record of a pass; remove the file, then run the gate or rehearsal again";
     let Version { schema } = serde_json::from_str(text).context(expected)?;
     if schema != SCHEMA {
-        bail!("it is of version {schema}, this program reads {SCHEMA}; remove the file, then run that again");
+        bail!(
+            "it has version {schema}, this program reads {SCHEMA}; remove the file, then run the gate or rehearsal \
+               again"
+        );
     }
     serde_json::from_str(text).context(expected)
 }
@@ -108,7 +111,7 @@ mod tests {
         let path = file(state.path(), Kind::Gate, "tests");
         let newer = fs::read_to_string(&path).unwrap().replacen("\"schema\": 3", "\"schema\": 4", 1);
         for (text, part) in
-            [("", "expected the record"), ("{}", "expected the record"), (&*newer, "of version 4")]
+            [("", "expected the record"), ("{}", "expected the record"), (&*newer, "it has version 4")]
         {
             fs::write(&path, text).unwrap();
             let error = format!("{:#}", read_all(state.path()).unwrap_err());

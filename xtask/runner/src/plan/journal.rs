@@ -118,7 +118,7 @@ impl Journal {
 
     fn note(&mut self, line: &Line) -> Result<()> {
         append(&mut self.file, line)?;
-        self.file.sync_data().context("cannot bring the journal to disk")
+        self.file.sync_data().context("cannot sync the journal to disk")
     }
 }
 

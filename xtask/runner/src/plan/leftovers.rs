@@ -54,7 +54,7 @@ pub fn end(dead: &ProcessIdentity, grace: Duration) -> Result<usize> {
     let kill_at = Instant::now() + grace;
     while !open.is_empty() {
         if Instant::now() >= kill_at + GONE {
-            bail!("these processes of a killed run do not end: {open:?}; end them by hand");
+            bail!("these processes of a killed run do not stop: {open:?}; stop them by hand");
         }
         if Instant::now() >= kill_at {
             for pid in &open {

@@ -115,7 +115,7 @@ pub fn refuse_held(path: &Path) -> Result<()> {
 }
 
 fn held(path: &Path, holder: &Holder) -> anyhow::Error {
-    anyhow!("{} is held by {holder}; wait for it or end it", path.display())
+    anyhow!("{} is held by {holder}; wait for it or stop it", path.display())
 }
 
 /// Observes who holds the lock at `path` now.
@@ -162,7 +162,7 @@ fn read(file: &mut File, path: &Path) -> Result<Option<Holder>> {
     let Some(line) = text.lines().next().filter(|line| !line.trim().is_empty()) else { return Ok(None) };
     let holder = serde_json::from_str(line).with_context(|| {
         format!(
-            "{}: expected one JSON line that names a holder; remove the file when no other run is active",
+            "{}: expected one JSON line that names a holder; remove the file if no other run is active",
             path.display()
         )
     })?;
@@ -187,7 +187,7 @@ fn lock(file: &File, path: &Path) -> Result<()> {
         }
         if Instant::now() >= give_up {
             named?;
-            bail!("{} is held by a process that has not named itself; try again", path.display());
+            bail!("{} is held by a process that has not written its name yet; try again", path.display());
         }
         std::thread::sleep(Duration::from_millis(10));
     }

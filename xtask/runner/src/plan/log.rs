@@ -97,7 +97,7 @@ impl StepLog {
             .open(path)
             .with_context(|| format!("cannot write the log {}", path.display()))?;
         if withheld {
-            file.write_all(b"(the output of this step is withheld: it is sensitive)\n")?;
+            file.write_all(b"(the output of this step is hidden because it is sensitive)\n")?;
         }
         let inner = Inner { file, lines: 0, tail: VecDeque::new(), failures: Vec::new(), reason_ends: 0 };
         let inner = Mutex::new(inner);

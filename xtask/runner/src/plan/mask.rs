@@ -108,7 +108,7 @@ impl Mask {
                     let there: Vec<_> =
                         of_step.into_iter().flat_map(|of_step| of_step.keys()).cloned().collect();
                     format!(
-                        "step {} put out no `{}`; it put out: [{}]",
+                        "step {} has no output `{}`; its outputs are: [{}]",
                         from.step,
                         from.key,
                         there.join(", ")
@@ -175,6 +175,6 @@ mod tests {
         );
         let outputs = BTreeMap::from([(StepId::from("a"), Outputs::from([("port".into(), "1".into())]))]);
         let error = mask.resolve(&Arg::output("a", "pid"), &outputs).unwrap_err();
-        assert_eq!(error.to_string(), "step a put out no `pid`; it put out: [port]");
+        assert_eq!(error.to_string(), "step a has no output `pid`; its outputs are: [port]");
     }
 }

@@ -175,17 +175,17 @@ fn run_program(exec: &Exec, context: &StepContext) -> Result<Outputs> {
     match child.finish(context.deadline, context.stop, context.grace)? {
         End::Exited(status) if status.success() => {}
         End::Exited(status) => bail!("{}: {}", exec.program, describe(status)),
-        End::TimedOut => bail!("{}: not done at its time limit", exec.program),
+        End::TimedOut => bail!("{}: exceeded its time limit", exec.program),
         End::Stopped => return Err(Stopped.into()),
     }
     let text = fs::read_to_string(left_by_program.path())
-        .with_context(|| format!("{} left outputs that are not text", exec.program))?;
+        .with_context(|| format!("{}: its outputs are not text", exec.program))?;
     let mut outputs = parse_outputs(&text).with_context(|| format!("outputs of {}", exec.program))?;
     if exec.capture_stdout {
         let text =
             captured.lock().map(|text| text.trim_end_matches(['\n', '\r']).to_owned()).unwrap_or_default();
         if text.len() > LONGEST_OUTPUT {
-            bail!("{}: wrote more than {LONGEST_OUTPUT} bytes that were to be kept", exec.program);
+            bail!("{}: wrote more than {LONGEST_OUTPUT} bytes of output", exec.program);
         }
         outputs.insert("stdout".to_owned(), text);
     }
@@ -262,7 +262,7 @@ fn wait_for(wait: &WaitFor, context: &StepContext) -> Result<Outputs> {
             return Err(Stopped.into());
         }
         if Instant::now() >= deadline {
-            bail!("not as wanted after {}: {last}", spell(begun.elapsed()));
+            bail!("not reached within {}: {last}", spell(begun.elapsed()));
         }
         let next = Instant::now() + interval.min(deadline.saturating_duration_since(Instant::now()));
         while Instant::now() < next && !(context.stop)() {

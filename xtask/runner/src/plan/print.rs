@@ -17,7 +17,7 @@ impl<N: Native> Plan<N> {
     pub fn text(&self) -> String {
         let mut text = format!("{} (target {}, {} steps)\n", self.intent, self.target, self.steps.len());
         if self.on_failure == OnFailure::Undo {
-            text.push_str("if a step fails, what was done is undone\n");
+            text.push_str("if a step fails, the earlier steps are undone\n");
         }
         for (index, step) in self.in_order().into_iter().enumerate() {
             text.push('\n');
@@ -58,7 +58,7 @@ fn write_step<N: Native>(text: &mut String, number: usize, step: &Step<N>) {
         line("     unless ", format!("{} exists", path.display()));
     }
     if step.journaled {
-        line("     once   ", "until the plan has finished".to_owned());
+        line("     once   ", "until the plan ends".to_owned());
     }
     if let Some(undo) = &step.undo {
         line("     undo   ", undo.text());
@@ -126,7 +126,7 @@ fn parameters_text(parameters: &Value) -> String {
             let shown: String = first.chars().take(SHOWN).collect();
             match text.len() - shown.len() {
                 0 => quoted(text),
-                more => format!("{}.. ({more} bytes more)", quoted(&shown)),
+                more => format!("{}.. ({more} more bytes)", quoted(&shown)),
             }
         }
         Value::Array(list) => format!("[{}]", list.len()),
@@ -182,7 +182,7 @@ mod tests {
             "g": { "h": 1 }, "i": null,
         });
         let expected = format!(
-            "a=v1.2.0 b='it is' c=true d={}.. (999900 bytes more) e=one.. (4 bytes more) f=[2] g={{1}} i=null",
+            "a=v1.2.0 b='it is' c=true d={}.. (999900 more bytes) e=one.. (4 more bytes) f=[2] g={{1}} i=null",
             "x".repeat(SHOWN)
         );
         assert_eq!(parameters_text(&parameters), expected);
@@ -228,7 +228,7 @@ mod tests {
             ],
         };
         let expected = r"bring up dev (target dev, 2 steps)
-if a step fails, what was done is undone
+if a step fails, the earlier steps are undone
 
   1. configure [conf]
      does   write /x/conf (mode 0600)
@@ -238,7 +238,7 @@ if a step fails, what was done is undone
   2. migrate the database [migrate]
      does   PGPASSWORD='<secret postgres-password>' dbmate up 'it'\''s'
      needs  conf
-     once   until the plan has finished
+     once   until the plan ends
 ";
         assert_eq!(plan.text(), expected);
         let json = serde_json::to_string_pretty(&plan).unwrap();

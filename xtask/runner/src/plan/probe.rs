@@ -41,7 +41,7 @@ pub fn look(probe: &Probe, limit: Duration, mask: &Mask, stop: &dyn Fn() -> bool
         }
         Probe::File { path } => {
             if !path.exists() {
-                bail!("{} is not there", path.display());
+                bail!("{} does not exist", path.display());
             }
             Ok(())
         }
@@ -74,7 +74,7 @@ pub fn look(probe: &Probe, limit: Duration, mask: &Mask, stop: &dyn Fn() -> bool
                 End::Stopped => Err(anyhow!("{program}: stopped")),
             }
         }
-        Probe::Supervised { service, .. } => bail!("the health of {service} is known to its supervisor only"),
+        Probe::Supervised { service, .. } => bail!("only its supervisor knows the health of {service}"),
     }
 }
 

@@ -191,7 +191,7 @@ pub fn killed(state: &Path) -> (Vec<Killed>, Vec<String>) {
 }
 
 fn claim(state: &Path, path: &Path) -> Result<Option<Killed>> {
-    let (lock, record) = read(path).context("expected the record of a run; remove it when no run goes on")?;
+    let (lock, record) = read(path).context("expected the record of a run; remove it if no run is active")?;
     match lock.try_lock() {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => return Ok(None),
@@ -203,8 +203,8 @@ fn claim(state: &Path, path: &Path) -> Result<Option<Killed>> {
     let (owner, me) = (lock.metadata()?.uid(), rustix::process::geteuid());
     if owner != me.as_raw() && !me.is_root() {
         bail!(
-            "`{}` (process {}) of the user with the id {owner} was killed; run any command as that user, or as root, to \
-             end what it left",
+            "`{}` (process {}) of the user with the id {owner} was killed; run any command as that user, or as root, \
+             to clean up",
             record.command,
             record.process.pid
         );

@@ -120,7 +120,7 @@ impl<'a, N: Native> Runner<'a, N> {
         let problems = plan.validate();
         if !problems.is_empty() {
             return Err(refused(format!(
-                "the plan to {} is wrong:\n  {}",
+                "the plan to {} is invalid:\n  {}",
                 plan.intent,
                 problems.join("\n  ")
             )));
@@ -138,10 +138,10 @@ impl<'a, N: Native> Runner<'a, N> {
             .with_context(|| format!("cannot make the state folder {}", folder.display()))?;
         let lock = Lock::take(&lock::path_in(&folder), &Holder::this(&self.command))?;
         if let Some(dead) = &lock.reclaimed_from {
-            self.show.say(&format!("an earlier run did not end properly ({dead}); going on from there"));
+            self.show.say(&format!("an earlier run was interrupted ({dead}); continuing it"));
             let ended = leftovers::end(&dead.process, Duration::from_millis(self.grace_ms))?;
             if ended > 0 {
-                self.show.say(&format!("{ended} processes that it had left were ended"));
+                self.show.say(&format!("stopped {ended} processes that it left running"));
             }
         }
         let mut run = Run::new(plan, folder, begun)?;
@@ -276,7 +276,7 @@ impl<'a, N: Native> Runner<'a, N> {
             let stop = || self.interrupt.raised() || (waits && halt.load(Ordering::SeqCst));
             let acting = || self.act(&step.action, step, &mask, &outputs, &log, &stop);
             let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(acting))
-                .unwrap_or_else(|_| Err(anyhow!("a defect in this program: the step panicked")));
+                .unwrap_or_else(|_| Err(anyhow!("a bug in this program: the step panicked")));
             // The other end lives as long as this scope.
             let _ = sender.send(Ended { index, result, log: Some(log), duration: begun.elapsed() });
         });

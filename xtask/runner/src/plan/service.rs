@@ -91,12 +91,16 @@ impl ProcessSpec {
                 problems.push(format!("service `{}`: {problem}", self.name));
             }
         };
-        expect(is_name(&self.name.0), "the name is not of lower-case letters, digits, `.`, `_`, `-`");
+        expect(
+            is_name(&self.name.0),
+            "the name contains other characters than lower-case letters, digits, `.`, `_` \
+                                       and `-`",
+        );
         expect(!self.argv.is_empty(), "no program");
         expect(self.cwd.is_absolute(), "the working folder is not absolute");
         expect(self.log.path.is_absolute(), "the path of the log is not absolute");
-        expect(self.log.max_bytes > 0, "the log may hold 0 bytes");
-        expect(!self.after.contains(&self.name), "it is stopped before itself");
+        expect(self.log.max_bytes > 0, "the log's size limit is 0 bytes");
+        expect(!self.after.contains(&self.name), "it must stop before itself");
         if let Some(health) = &self.health {
             let supervised = matches!(health.probe, Probe::Supervised { .. });
             expect(!supervised, "its probe asks the supervisor about itself");

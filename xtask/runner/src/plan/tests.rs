@@ -514,7 +514,7 @@ fn waiting_ends_when_it_is_so_at_its_limit_and_when_another_step_fails() {
     let report = place.run(&plan(vec![wait("w", "made", 30_000), place.sh("make", &[], "touch made")]));
     assert_eq!(report.outcome, Outcome::Done);
     let report = place.run(&plan(vec![wait("w", "never", 100)]));
-    assert!(report.steps[0].error.as_ref().unwrap().contains("never is not there"), "{report:?}");
+    assert!(report.steps[0].error.as_ref().unwrap().contains("never does not exist"), "{report:?}");
     let report = place.run(&plan(vec![wait("w", "never", 30_000), place.sh("bad", &[], "exit 1")]));
     assert_eq!(statuses(&report), [("w", Status::Interrupted), ("bad", Status::Failed)]);
     assert_eq!(report.outcome, Outcome::Failed);
@@ -766,7 +766,7 @@ fn after_a_kill_a_rerun_goes_on_from_there() {
     processes::signal_group(orphan, rustix::process::Signal::KILL);
     assert_eq!(statuses(&report), [("once", Status::AlreadyDone), ("blocks", Status::Done)]);
     assert_eq!((place.text("once").as_str(), place.text("finished").as_str()), ("x\n", "7\n"));
-    assert!(place.shown().contains("an earlier run did not end properly"), "{}", place.shown());
+    assert!(place.shown().contains("an earlier run was interrupted"), "{}", place.shown());
     assert_eq!(statuses(&place.run(&both))[0].1, Status::Done, "a plan that finished starts anew");
 }
 

@@ -99,7 +99,7 @@ fn of_step<N: Native>(step: &Step<N>, steps: &BTreeMap<&StepId, &Step<N>>) -> Ve
                 problems.push(format!("uses `{}` of {} but does not need it", from.key, from.step));
             }
             Some(source) if source.sensitive && source.journaled => problems.push(format!(
-                "uses `{}` of {}, which is sensitive and journaled: a rerun would not know the value",
+                "uses `{}` of {}, which is sensitive and journaled, so a rerun would not have the value",
                 from.key, from.step
             )),
             Some(_) => {}
@@ -254,7 +254,7 @@ mod tests {
             "step uses: action: no program",
             "step untitled: has no title",
             "step untitled: has a time limit of 0",
-            "step untitled: uses `k` of secretive, which is sensitive and journaled: a rerun would not know the value",
+            "step untitled: uses `k` of secretive, which is sensitive and journaled, so a rerun would not have the value",
         ];
         for line in expected {
             let near = line.replace("did you mean `a`?", "did you mean `b`?");

@@ -93,7 +93,7 @@ pub fn read(state: &Path) -> Result<Option<Record>> {
     };
     serde_json::from_str(&text).map(Some).map_err(|error| {
         refused(format!(
-            "{}: expected the record of a supervisor: {error}; end what it started by hand, then remove the file",
+            "{}: expected the record of a supervisor: {error}; stop what it started by hand, then remove the file",
             path.display()
         ))
     })

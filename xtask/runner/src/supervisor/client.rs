@@ -65,8 +65,8 @@ impl Client {
         match answer {
             Reply::Pong { version: VERSION, .. } => Ok(Some(client)),
             Reply::Pong { pid, version } => bail!(
-                "the supervisor of {} (process {pid}) speaks version {version}, this program version {VERSION}; \
-                 end it with `kill {pid}` and start again",
+                "the supervisor of {} (process {pid}) has protocol version {version}, this program {VERSION}; stop it \
+                 with `kill {pid}` and start again",
                 state.display()
             ),
             other => Err(unexpected(&other)),
@@ -143,7 +143,7 @@ impl Client {
         if exchange.is_err() || answer.is_empty() {
             return Err(self.gone().into());
         }
-        match serde_json::from_str(&answer).context("the supervisor gave an answer that cannot be read")? {
+        match serde_json::from_str(&answer).context("cannot read the supervisor's answer")? {
             Reply::Error(text) => Err(anyhow!(text)),
             reply => Ok(reply),
         }
@@ -154,8 +154,8 @@ impl Client {
         let holder = lock::holder(&lock::path_in(&self.state)).ok().flatten();
         let pid = holder.map_or("PID".to_owned(), |holder| holder.process.pid.to_string());
         anyhow!(
-            "the supervisor of {state} (process {pid}) gave no answer within {} s: it hangs or is stopped; `kill -CONT \
-             {pid}` wakes it, `kill -9 {pid}` ends it, and the next command ends what it left",
+            "the supervisor of {state} (process {pid}) did not answer within {} s: it hangs or is stopped; `kill -CONT \
+             {pid}` continues it, `kill -9 {pid}` kills it, and the next command cleans up",
             limit.as_secs()
         )
     }
@@ -269,7 +269,7 @@ impl Client {
         loop {
             let (services, last_event) = self.status()?;
             let status = services.into_iter().find(|status| status.name == *name);
-            let status = status.with_context(|| format!("no service `{name}` is supervised"))?;
+            let status = status.with_context(|| format!("there is no service `{name}`"))?;
             if status.health == HealthState::Healthy {
                 return Ok(status);
             }
@@ -278,7 +278,7 @@ impl Client {
                 return Err(failure(&status, &format!("{name} has ended: {reason}")));
             }
             if stop() {
-                bail!("{name}: no longer waited for");
+                bail!("{name}: nobody waits for it any more");
             }
             if Instant::now() >= give_up {
                 return Err(failure(&status, &format!("{name} is not healthy after {limit:?}: {reason}")));

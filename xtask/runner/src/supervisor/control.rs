@@ -86,7 +86,7 @@ fn answer(stream: &UnixStream, services: &Arc<Services>, quit: &Sender<()>) -> i
         let request = match serde_json::from_str(&line) {
             Ok(request) => request,
             Err(error) => {
-                say(stream, &Reply::Error(format!("not a request that this supervisor knows: {error}")))?;
+                say(stream, &Reply::Error(format!("unknown request: {error}")))?;
                 continue;
             }
         };

@@ -114,7 +114,7 @@ fn end_all(record: &Record) -> Result<Vec<String>> {
             });
         }
         if Instant::now() >= give_up {
-            bail!("these processes of a killed supervisor do not end: {open:?}; end them by hand");
+            bail!("these processes of a killed supervisor do not stop: {open:?}; stop them by hand");
         }
         thread::sleep(Duration::from_millis(20));
     }

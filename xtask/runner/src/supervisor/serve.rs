@@ -40,7 +40,13 @@ pub fn supervise(state: &Path) -> Result<()> {
     let folder = File::open(state)?;
     let services = Services::open(state)?;
     if let Recovered::Ended(names) = recovered {
-        let text = format!("an earlier supervisor was killed; ended what it left: {}", names.join(", "));
+        let text = format!(
+            "an earlier supervisor was killed; stopped the processes that it left: {}",
+            names.join(
+                ", \
+                            "
+            )
+        );
         services.events.note(None, EventKind::Recovered, text);
     }
     let listener = control::listen(state)?;
@@ -54,7 +60,7 @@ pub fn supervise(state: &Path) -> Result<()> {
         while folder.metadata().is_ok_and(|found| found.nlink() > 0) {
             thread::sleep(LOOK);
         }
-        eprintln!("the state folder was removed: nobody could find what runs here");
+        eprintln!("the state folder was removed, so this platform stops");
         let _ = removed.send(());
     })?;
     thread::Builder::new().name("signals".into()).spawn(move || {

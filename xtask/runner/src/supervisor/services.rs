@@ -50,9 +50,7 @@ impl Services {
     }
 
     fn entries(&self) -> Result<MutexGuard<'_, Entries>> {
-        self.entries
-            .lock()
-            .map_err(|_| anyhow!("a defect in this program: a thread of the supervisor panicked"))
+        self.entries.lock().map_err(|_| anyhow!("a bug in this program: a thread of the supervisor panicked"))
     }
 
     /// The value of [`super::children::MARK`] for what is run on behalf of a service.
@@ -204,7 +202,7 @@ impl Services {
                 (State::Failed | State::Ended | State::Stopped, _) => {
                     bail!("{name}: {}", status.reason.unwrap_or_else(|| "stopped".to_owned()));
                 }
-                _ if stop() => bail!("{name}: no longer waited for"),
+                _ if stop() => bail!("{name}: nobody waits for it any more"),
                 _ if Instant::now() >= give_up => {
                     bail!(
                         "{name} is not healthy: {}",

@@ -318,7 +318,7 @@ fn health_changes_are_events() {
     let first = await_event(&client, 0, "patient", EventKind::Healthy);
     fs::remove_file(place.path("well")).unwrap();
     let ill = await_event(&client, first.id, "patient", EventKind::Unhealthy);
-    assert!(ill.text.contains("well is not there"), "{}", ill.text);
+    assert!(ill.text.contains("well does not exist"), "{}", ill.text);
     assert_eq!(status(&client, "patient").health, HealthState::Unhealthy);
     let error = client.wait_healthy(&spec.name, Duration::from_millis(50), NEVER).unwrap_err().to_string();
     assert!(error.contains("is not healthy after 50ms"), "{error}");
@@ -520,8 +520,8 @@ fn the_socket_speaks_json_lines() {
     let mut answers = BufReader::new(&stream).lines();
     for (line, answer) in [
         (r#"{"ask":"ping"}"#, r#"{"pong":{"pid":"#),
-        (r#"{"ask":"dance"}"#, r#"{"error":"not a request that this supervisor knows"#),
-        ("no json", r#"{"error":"not a request"#),
+        (r#"{"ask":"dance"}"#, r#"{"error":"unknown request"#),
+        ("no json", r#"{"error":"unknown request"#),
         (r#"{"ask":"stop","name":"a"}"#, r#"{"service":{"name":"a","state":"stopped""#),
         (r#"{"ask":"remove","name":"unknown"}"#, r#""done""#),
     ] {

@@ -306,7 +306,7 @@ fn carry_out(
                     bail!("{task}: {} (log: {}){}", describe(status), log.display(), said())
                 }
                 End::TimedOut => {
-                    bail!("{task}: not done at its time limit (log: {}){}", log.display(), said())
+                    bail!("{task}: exceeded its time limit (log: {}){}", log.display(), said())
                 }
                 End::Stopped => bail!("{task}: stopped"),
             }

@@ -243,7 +243,7 @@ impl Worker {
         });
         self.note(EventKind::Started, format!("started as process {pid}"));
         if health == HealthState::Healthy {
-            self.note(EventKind::Healthy, "runs; it has no health check");
+            self.note(EventKind::Healthy, "running; it has no health check");
         }
         Ok(())
     }
@@ -381,7 +381,7 @@ impl Worker {
             let wait = backoff(restart.backoff_ms, restart.backoff_max_ms, self.restarts.len());
             self.restarts.push_back(now);
             self.restart_at = Some(now + wait);
-            (State::BackingOff, EventKind::Crashed, format!("{how}; starts again in {}", spell(wait)))
+            (State::BackingOff, EventKind::Crashed, format!("{how}; restarting in {}", spell(wait)))
         };
         self.set(|status| {
             status.state = state;
@@ -423,7 +423,7 @@ impl Worker {
             status.started_ms = None;
             status.reason = None;
         });
-        let killed = if in_time { "" } else { "; it did not end in its time and was killed" };
+        let killed = if in_time { "" } else { "; it did not stop in time and was killed" };
         self.note(EventKind::Stopped, format!("stopped in {}: {how}{killed}", spell(begun.elapsed())));
     }
 }

@@ -42,8 +42,8 @@ impl GitHub {
     pub fn open(root: &Path, remote: &str, interrupt: &Interrupt) -> Result<Self> {
         let address = Repository { root }.address(remote)?.ok_or_else(|| {
             refused(format!(
-                "--remote {remote}: this checkout has no remote of that name; `git remote -v` lists them, `git remote add \
-                 {remote} URL` adds it"
+                "--remote {remote}: this checkout has no such remote; `git remote -v` lists the remotes, `git remote \
+                 add {remote} URL` adds one"
             ))
         })?;
         Ok(Self {

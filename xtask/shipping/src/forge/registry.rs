@@ -262,7 +262,7 @@ impl Registry {
     /// What to send, by what the registry asks for: `Bearer realm="..",service=".."`, or `Basic`.
     fn authorization(&self, asks: &str, repository: &str) -> Result<String> {
         let token = self.token.as_deref().with_context(|| {
-            format!("{} wants credentials: set GH_TOKEN to a token that may write packages", self.base)
+            format!("{} requires credentials: set GH_TOKEN to a token that may write packages", self.base)
         })?;
         // Whose token it is does not matter to ghcr.io; others take the name from the same variable.
         let user = std::env::var("GITHUB_ACTOR").unwrap_or_else(|_| "flowship".to_owned());

@@ -61,7 +61,7 @@ impl Repository<'_> {
     pub fn head(&self) -> Result<Head> {
         let text = self
             .text(&["log", "-1", "--format=%H%n%s"])
-            .context("a release is made of a commit; expected a git checkout with at least one")?;
+            .context("a release is built from a commit; expected a git checkout with at least one")?;
         let (commit, subject) = text.split_once('\n').unwrap_or((&text, ""));
         let branch = self.ask(&["symbolic-ref", "--quiet", "--short", "HEAD"])?;
         Ok(Head {

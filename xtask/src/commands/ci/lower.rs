@@ -373,7 +373,7 @@ mod tests {
         assert!(begun.elapsed().as_secs() < 60);
         let rows = gates.map(|gate| summary::row(gate, &report));
         assert_eq!(rows[0].result, GateResult::Failed);
-        assert_eq!(rows[0].error.as_deref(), Some("sh: not done at its time limit"));
+        assert_eq!(rows[0].error.as_deref(), Some("sh: exceeded its time limit"));
         assert_eq!(rows[1].result, GateResult::Passed, "what only waits for it runs all the same");
         for pid in std::fs::read_to_string(root.path().join("pids")).unwrap().split_whitespace() {
             let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();

@@ -107,7 +107,7 @@ fn nothing_is_written_into_a_checkout_that_took_the_place_of_a_folder() {
     for arguments in [&["--check"][..], &["--diff"], &[]] {
         let output = tree.generate(arguments);
         assert_eq!(output.status.code(), Some(2));
-        let expected = format!("{} is a checkout of its own", tree.path("docs").display());
+        let expected = format!("{} is a separate checkout", tree.path("docs").display());
         assert!(stderr(&output).contains(&expected), "{}", stderr(&output));
         assert_eq!(tree.files(), before);
     }

@@ -33,7 +33,7 @@ fn no_link_is_followed_neither_to_read_nor_to_write() {
                 let output = tree.generate(way);
                 assert_eq!(output.status.code(), Some(2), "{link} {way:?}: {}", stdout(&output));
                 let expected = format!(
-                    "error: {} is a symbolic link to {}, and links are not followed here; remove the link",
+                    "error: {} is a symbolic link to {}; links are not followed here: remove the link",
                     tree.path(link).display(),
                     to.display()
                 );
@@ -67,7 +67,7 @@ fn whatever_lies_in_the_place_of_a_file_is_named_at_once() {
         ("is a folder; expected a regular file", |path| fs::create_dir(path).unwrap()),
         ("is a symbolic link to /dev/zero", |path| symlink("/dev/zero", path).unwrap()),
         ("is a symbolic link to ports.md", |path| symlink("ports.md", path).unwrap()),
-        ("is too large: no more than 16 MiB are read here", |path| {
+        ("is too large; the limit is 16 MiB", |path| {
             fs::File::create(path).unwrap().set_len(1 << 40).unwrap();
         }),
     ];
@@ -94,7 +94,7 @@ fn whatever_lies_in_the_place_of_a_file_is_named_at_once() {
     tree.write("docs/reference", "a file in the place of a folder\n");
     let output = tree.generate(&[]);
     assert_eq!(output.status.code(), Some(2));
-    let expected = format!("{} is no folder; expected a folder", tree.path("docs/reference").display());
+    let expected = format!("{} is not a folder; expected a folder", tree.path("docs/reference").display());
     assert!(stderr(&output).contains(&expected), "{}", stderr(&output));
 }
 

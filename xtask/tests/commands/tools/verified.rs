@@ -59,7 +59,7 @@ fn a_replaced_program_is_neither_shown_as_found_nor_run_and_the_next_need_instal
         let first = errors.lines().next().unwrap();
         assert!(first.starts_with("zizmor 1.0.1: bin/zizmor was changed after the installation"), "{first}");
         let aside = fixture.cache().join("changed").join(entry(&fixture, "zizmor-").file_name().unwrap());
-        assert!(first.ends_with(&format!("it was moved to {} and is installed again", aside.display())));
+        assert!(first.ends_with(&format!("it was moved to {} and will be installed again", aside.display())));
         assert_eq!(fs::read(aside.join("bin/zizmor")).unwrap(), text, "{kind}");
         assert_eq!(fs::read(&program).unwrap(), good, "{kind}");
         assert!(table.contains("1.0.1") && !traitor.exists(), "{kind}: {table}");

@@ -67,7 +67,7 @@ fn stand_ins_that_are_not_there_are_all_told() {
     let ran = tree
         .image(&["build", "--stand-ins"])
         .expect(2, &["ARG A=", "ARG B=", "FROM alpine:3", "image bases --from-packages"]);
-    assert_eq!(ran.err.matches("no stand-in for it is locked").count(), 2, "{ran:#?}");
+    assert_eq!(ran.err.matches("there is no stand-in for it").count(), 2, "{ran:#?}");
 }
 
 #[test]
@@ -111,7 +111,7 @@ fn a_plan_can_be_seen_and_says_stand_in() {
     let tree = with_build("");
     let ran = tree.image(&["bases", "--from-packages", "--dry-run"]).expect(
         0,
-        &["STAND-INS", "debootstrap --variant=minbase bookworm", "write the lock of the stand-ins"],
+        &["STAND-INS", "debootstrap --variant=minbase bookworm", "write the stand-ins' lock file"],
     );
     assert!(!tree.path(".flowship/images").exists(), "{ran:#?}");
     tree.image(&["bases"]).expect(0, &["node:24-bookworm-slim@sha256:", "no stand-in"]);

@@ -104,12 +104,12 @@ fn a_scan_finds_what_was_planted_and_says_what_it_did_not_do() {
     };
     let found = good.json();
     for check in [
-        "runs as a numbered user",
+        "runs as a numeric user",
         "no setuid",
-        "nothing that everyone",
+        "nothing that everybody",
         "no secrets",
-        "within its size",
-        "no tools",
+        "within its size limit",
+        "only the allowed tools",
         "gitleaks",
         "SBOM",
     ] {
@@ -144,11 +144,11 @@ fn a_scan_finds_what_was_planted_and_says_what_it_did_not_do() {
     let ran = tree.image(&["scan", "--json"]).expect(1, &["STAND-INS"]);
     let found = ran.json();
     for check in [
-        "runs as a numbered user",
+        "runs as a numeric user",
         "no setuid",
-        "nothing that everyone",
+        "nothing that everybody",
         "no secrets",
-        "no tools",
+        "only the allowed tools",
         "gitleaks",
         "hadolint",
     ] {

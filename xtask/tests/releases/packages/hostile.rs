@@ -208,7 +208,7 @@ fn where_no_temporary_file_can_be_made_the_cause_is_named_and_nothing_is_done() 
         for arguments in [&prepare[..], &rebuild[..]] {
             let output = repository.xtask(arguments).env("TMPDIR", place).output().unwrap();
             assert_eq!(output.status.code(), Some(2), "{}", text(&output));
-            let told = format!("error: TMPDIR is {place}: no file can be made there: ");
+            let told = format!("error: TMPDIR is {place}, but no file can be created there: ");
             assert!(text(&output).contains(&told) && text(&output).contains("unset it"), "{}", text(&output));
         }
         assert_eq!(repository.git(&["status", "--porcelain"]), "", "nothing was written");

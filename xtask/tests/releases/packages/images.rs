@@ -286,7 +286,7 @@ fn a_rebuild_that_fails_leaves_no_name_and_one_that_cannot_begin_says_why() {
     fs::remove_file(engine.repository.path(".flowship/images/stand-ins.json")).unwrap();
     let output = engine.rebuild();
     assert_eq!(output.status.code(), Some(1), "{}", text(&output));
-    assert!(text(&output).contains("no stand-in for it is locked"), "{}", text(&output));
+    assert!(text(&output).contains("there is no stand-in for it"), "{}", text(&output));
 }
 
 #[test]

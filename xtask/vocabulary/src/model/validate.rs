@@ -176,7 +176,7 @@ fn edges(platform: &Platform, service: &Service, report: &mut Report) {
             }
         }
         if !seen.insert(to) {
-            report.add(format!("edge {} -> {to}", service.id), "it stands twice; remove one");
+            report.add(format!("edge {} -> {to}", service.id), "it is listed twice; remove one");
         }
     }
     for earlier in &service.starts_after {
@@ -184,7 +184,9 @@ fn edges(platform: &Platform, service: &Service, report: &mut Report) {
             Some(Lifetime::OneShot) => {}
             Some(_) => report.add(
                 subject(service),
-                format!("it starts after {earlier}, which never ends; say so with an edge to a port of it"),
+                format!(
+                    "it starts after {earlier}, which never ends; use an edge to one of its ports instead"
+                ),
             ),
             None => {
                 report.add(subject(service), format!("it starts after {earlier}, which does not exist"));
@@ -195,8 +197,10 @@ fn edges(platform: &Platform, service: &Service, report: &mut Report) {
 
 fn health(platform: &Platform, service: &Service, report: &mut Report) {
     match (&service.lifetime, &service.health) {
-        (Lifetime::OneShot, Some(_)) => report
-            .add(subject(service), "a one-shot service is judged by its exit code; remove its health check"),
+        (Lifetime::OneShot, Some(_)) => report.add(
+            subject(service),
+            "the exit code of a one-shot service is its health; remove its health check",
+        ),
         (Lifetime::LongRunning { .. } | Lifetime::StandIn, None) => {
             report.add(subject(service), "it has no health check; every long-running service needs one");
         }
@@ -232,7 +236,7 @@ fn limits(service: &Service, report: &mut Report) {
         }
     }
     if service.stop.grace_seconds == 0 {
-        report.add(subject(service), "its stop grace is 0 s; give it time to end by itself");
+        report.add(subject(service), "its stop grace is 0 s; give it time to stop by itself");
     }
     let signals = if service.process.is_some() { STOP_SIGNALS_OF_PROCESSES } else { &STOP_SIGNALS };
     if !signals.contains(&service.stop.signal) {

@@ -21,7 +21,7 @@ pub fn rows() -> Vec<Row> {
     vec![
         row(
             "D1",
-            "every image that is built runs as a numbered user that is not root",
+            "every image that is built runs as a numeric user other than root",
             &[Source::CisDocker("4.1")],
             &["images", "rehearsal"],
             user,

@@ -10,7 +10,7 @@ pub(super) fn container(platform: &Platform, service: &Service, report: &mut Rep
     let Container::Runs(shape) = &service.container else { return };
     let mut add = |problem: String| report.add(subject(service), problem);
     if shape.user.uid == 0 || shape.user.gid == 0 {
-        add("its container would run as root; give it a user and a group above 0".to_owned());
+        add("its container would run as root; set a user and a group above 0".to_owned());
     }
     match &service.image {
         Image::Built { .. } if shape.sources.is_empty() => {
@@ -28,7 +28,7 @@ pub(super) fn container(platform: &Platform, service: &Service, report: &mut Rep
     if let Some(Health::Http { .. }) = service.health
         && shape.probe == Probe::Nothing
     {
-        add("nothing in its image can ask for its health; name the probe".to_owned());
+        add("nothing in its image can check its health; name the probe".to_owned());
     }
     if let (Some(Health::Http { port, .. }), Probe::Script) = (&service.health, shape.probe) {
         if !matches!(service.image, Image::Built { .. }) {

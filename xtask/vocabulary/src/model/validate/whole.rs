@@ -215,26 +215,28 @@ fn unproven(command: &GateCommand) -> Vec<&'static str> {
             let texts = fault.files.iter().flat_map(|file| [file.name, file.text]);
             let mut problems = Vec::new();
             if fault.files.is_empty() || fault.arguments.is_empty() {
-                problems.push("its planted fault is in no file, or it is not asked about it");
+                problems.push("its planted fault is in no file, or the program is not run on it");
             }
             if fault.finding.trim().is_empty() || texts.into_iter().any(holds) {
-                problems
-                    .push("what it must find is empty, or in the planted files: expected words of its own");
+                problems.push(
+                    "the expected finding is empty, or part of the planted files: expected the program's own \
+                           words",
+                );
             }
             if fault.files.iter().any(|file| file.name.is_empty() || file.name.contains('/')) {
                 problems.push("a planted file has no name, or one with a folder in it");
             }
             problems
         }
-        Proof::OwnTests if !own => vec!["it finds no planted fault before it is believed: give it one"],
+        Proof::OwnTests if !own => vec!["it has no planted fault: give it one"],
         Proof::OwnTests if !command.calls.is_empty() => {
-            vec!["it calls others: say how it sees that they do their work"]
+            vec!["it calls other programs: say how it checks that they work"]
         }
         Proof::InCommand(_) if !own => {
-            vec!["only this very program can see to it itself: give it a planted fault"]
+            vec!["only this program itself may do without: give it a planted fault"]
         }
         Proof::InCommand(how) if how.trim().is_empty() => {
-            vec!["how it sees that others do their work is not said"]
+            vec!["it does not say how it checks that the other programs work"]
         }
         Proof::OwnTests | Proof::InCommand(_) => vec![],
     }

@@ -99,7 +99,6 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
         inherits: Inherits::Everything,
         cwd: Some(context.path("flows")),
         stdin: None,
-        user: None,
     };
 
     let counts = Arc::new(Mutex::new(Counts::default()));

@@ -46,17 +46,6 @@ pub struct Exec {
     /// Standard output, without the newlines at its end, becomes the output `stdout` (at most 1 MiB).
     #[serde(default)]
     pub capture_stdout: bool,
-    /// Runs as this user; only root can.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub user: Option<User>,
-}
-
-/// A user of the system by number.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct User {
-    pub uid: u32,
-    pub gid: u32,
 }
 
 /// One HTTP request. The answer's body becomes the output `body` (at most 1 MiB), its status the output `status`.
@@ -115,8 +104,6 @@ pub enum Probe {
         argv: Vec<Arg>,
         #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
         env: BTreeMap<String, Arg>,
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        user: Option<User>,
     },
 }
 

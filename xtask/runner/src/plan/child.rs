@@ -13,7 +13,6 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result};
 use rustix::process::Signal;
 
-use super::action::User;
 use super::mask::Resolved;
 use foundation::processes;
 
@@ -45,7 +44,6 @@ pub struct Command {
     pub inherits: Inherits,
     pub cwd: Option<PathBuf>,
     pub stdin: Option<Resolved>,
-    pub user: Option<User>,
 }
 
 /// Which variables of this process a child gets.
@@ -90,16 +88,12 @@ impl Command {
         };
         let words: Vec<_> = self.argv.iter().skip(1).map(Resolved::expose).collect();
         let program = self.argv.first().map(Resolved::expose).unwrap_or_default();
-        let user = self.user;
         let mut command = duct::cmd(program, words)
             .full_env(self.environment())
             .stdout_file(output)
             .stderr_file(errors)
-            .before_spawn(move |command| {
+            .before_spawn(|command| {
                 command.process_group(0);
-                if let Some(User { uid, gid }) = user {
-                    command.uid(uid).gid(gid);
-                }
                 Ok(())
             })
             .unchecked();

@@ -141,10 +141,6 @@ fn insert_outputs(arg: &mut Arg, context: &StepContext) -> Result<()> {
 
 fn run_program(exec: &Exec, context: &StepContext) -> Result<Outputs> {
     let left_by_program = files::temporary::file()?;
-    if let Some(user) = exec.user {
-        std::os::unix::fs::chown(left_by_program.path(), Some(user.uid), Some(user.gid))
-            .context("cannot give the file for outputs to the user")?;
-    }
     let mut argv = vec![context.resolve(&exec.program.as_str().into())?];
     argv.extend(exec.args.iter().map(|arg| context.resolve(arg)).collect::<Result<Vec<_>>>()?);
     let mut env = context.resolve_all(&exec.env)?;
@@ -153,7 +149,7 @@ fn run_program(exec: &Exec, context: &StepContext) -> Result<Outputs> {
     env.insert(leftovers::MARK.to_owned(), context.resolve(&leftovers::mark().into())?);
     let stdin = exec.stdin.as_ref().map(|arg| context.resolve(arg)).transpose()?;
     let inherits = exec.inherits.clone().map_or(Inherits::Everything, Inherits::Only);
-    let command = Command { argv, env, inherits, cwd: exec.cwd.clone(), stdin, user: exec.user };
+    let command = Command { argv, env, inherits, cwd: exec.cwd.clone(), stdin };
 
     let words: Vec<_> = command.argv.iter().map(ToString::to_string).collect();
     context.log.line(&format!("$ {}", words.join(" ")));

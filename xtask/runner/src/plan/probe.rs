@@ -45,7 +45,7 @@ pub fn look(probe: &Probe, limit: Duration, mask: &Mask, stop: &dyn Fn() -> bool
             }
             Ok(())
         }
-        Probe::Exec { argv, env, user } => {
+        Probe::Exec { argv, env } => {
             let none = BTreeMap::new();
             let command = Command {
                 argv: argv.iter().map(|arg| mask.resolve(arg, &none)).collect::<Result<_>>()?,
@@ -54,7 +54,6 @@ pub fn look(probe: &Probe, limit: Duration, mask: &Mask, stop: &dyn Fn() -> bool
                     .map(|(name, arg)| Ok((name.clone(), mask.resolve(arg, &none)?)))
                     .collect::<Result<_>>()?,
                 inherits: Inherits::Everything,
-                user: *user,
                 ..Command::default()
             };
             let last = Arc::new(Mutex::new(String::new()));
@@ -105,7 +104,6 @@ mod tests {
         let exec = |script: &str| Probe::Exec {
             argv: vec!["sh".into(), "-c".into(), script.into()],
             env: BTreeMap::new(),
-            user: None,
         };
         look(&exec("exit 0"), limit, &mask, NEVER).unwrap();
         let error = look(&exec("echo no database >&2; exit 3"), limit, &mask, NEVER).unwrap_err();

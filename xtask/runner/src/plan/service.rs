@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::action::{Probe, User};
+use super::action::Probe;
 use super::argument::{Arg, Secret};
 use super::validate::is_name;
 
@@ -41,9 +41,6 @@ pub struct ProcessSpec {
     pub env: BTreeMap<String, Arg>,
     /// Absolute.
     pub cwd: PathBuf,
-    /// Runs as this user; only root can.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub user: Option<User>,
     /// Without one the process counts as healthy while it runs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub health: Option<Health>,
@@ -70,7 +67,6 @@ impl Default for ProcessSpec {
             argv: Vec::new(),
             env: BTreeMap::new(),
             cwd: PathBuf::new(),
-            user: None,
             health: None,
             restart: Restart::default(),
             stop: Stop::default(),

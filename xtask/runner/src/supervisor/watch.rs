@@ -292,7 +292,6 @@ fn carry_out(
                 inherits: Inherits::Everything,
                 cwd: Some(cwd.clone()),
                 stdin: None,
-                user: None,
             };
             let deadline = Instant::now() + Duration::from_millis(*time_limit_ms);
             let end = command.start(&sink, None)?.finish(deadline, stop, GRACE)?;

@@ -205,7 +205,6 @@ impl Worker {
             inherits: Inherits::Only(INHERITED.iter().map(|name| (*name).to_owned()).collect()),
             cwd: Some(self.spec.cwd.clone()),
             stdin: None,
-            user: self.spec.user,
         };
         let child = command.start(&sink, None)?;
         let pid = child.pid;

@@ -224,7 +224,7 @@ fn spec(around: &Surroundings<'_>, unit: &Unit<'_>) -> ProcessSpec {
         cwd: around.seen.project.folder.clone(),
         health: Some(Checked {
             start_interval_ms: 200,
-            ..Checked::of(Probe::Exec { argv: health, env: engine(around), user: None })
+            ..Checked::of(Probe::Exec { argv: health, env: engine(around) })
         }),
         restart: Restart { policy: RestartPolicy::Always, ..Restart::default() },
         stop: Stop { grace_ms: 2_000, ..Stop::default() },

@@ -339,7 +339,6 @@ fn spec(around: &Surroundings<'_>, unit: &Unit<'_>) -> ProcessSpec {
         ports,
         after: after.map(|other| ServiceName(other.name())).collect(),
         watch: if around.watches { watches(around, unit) } else { vec![] },
-        ..ProcessSpec::default()
     }
 }
 
@@ -356,7 +355,6 @@ fn checked(around: &Surroundings<'_>, unit: &Unit<'_>, health: &Health) -> Optio
         Health::Command(command) => Probe::Exec {
             argv: argv_of(around, unit, command, Identity::Caller).into_iter().map(Arg::from).collect(),
             env: BTreeMap::new(),
-            user: None,
         },
     })
 }

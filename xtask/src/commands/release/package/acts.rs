@@ -27,7 +27,7 @@ use shipping::release::manifest::{Artifact, Manifest};
 use shipping::release::sums::{self, Sums};
 use shipping::release::{bundle, commit, ledger, manifest, oci_digest, provenance, sbom, signing};
 
-/// The hands of packaging.
+/// Carries out the native actions of packaging.
 pub struct Acts<'a> {
     pub context: &'a Context,
     pub inputs: &'a Inputs,

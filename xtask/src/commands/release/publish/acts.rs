@@ -20,7 +20,7 @@ use shipping::release::version;
 /// What GitHub calls a file that is there as a whole.
 const WHOLE: &str = "uploaded";
 
-/// The hands of a publication.
+/// Carries out the native actions of a publication.
 pub struct Acts<'a> {
     pub root: &'a Path,
     pub remote: &'a dyn Remote,

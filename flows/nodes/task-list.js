@@ -17,7 +17,7 @@ module.exports = (RED) => {
         const { filter, errors } = readFilter(query);
         if (errors !== undefined) {
           const words = errors.map(({ parameter, detail }) => `${parameter}: ${detail}`).join('; ');
-          send([null, answerProblem(message, 400, `The query is not understood: ${words}.`, { errors })]);
+          send([null, answerProblem(message, 400, `The query is invalid: ${words}.`, { errors })]);
           return done();
         }
         message.payload = await taskPage(database, filter);

@@ -4,16 +4,16 @@
 const RETRY_AFTER_SECONDS = 2;
 
 const TITLES = {
-  400: 'The request is not understood',
-  401: 'An API key is needed',
-  403: 'The caller may not do this',
-  404: 'There is no such thing',
-  409: 'The request contradicts the present state',
+  400: 'The request is malformed',
+  401: 'An API key is required',
+  403: 'The caller is not allowed to do this',
+  404: 'Not found',
+  409: 'The request conflicts with the current state',
   413: 'The request is too large',
-  415: 'The request has the wrong media type',
-  422: 'The request is understood and wrong',
-  500: 'The platform has made a mistake',
-  503: 'The platform cannot answer at present',
+  415: 'Unsupported media type',
+  422: 'Input validation failed',
+  500: 'Internal error',
+  503: 'The platform is temporarily unavailable',
 };
 
 function problem(status, detail, extra = {}) {

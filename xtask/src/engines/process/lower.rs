@@ -51,7 +51,7 @@ impl BringUp {
         let (id, title, needs, remedy) = match self {
             Self::CheckFlows => (
                 id::CHECK_FLOWS,
-                "judge the flows",
+                "check the flows",
                 None,
                 format!("mend what is named in the flow files; `{PROGRAM} check flows` judges them again"),
             ),
@@ -59,9 +59,9 @@ impl BringUp {
             Self::InstallModules => {
                 (id::INSTALL_MODULES, "install the npm packages", Some(id::INSTALL_TOOLS), doctor())
             }
-            Self::MakeSecrets => (id::MAKE_SECRETS, "have the secrets", None, permissions()),
+            Self::MakeSecrets => (id::MAKE_SECRETS, "create the secrets", None, permissions()),
             Self::RecordInstance => {
-                (id::RECORD, "record where everything is", Some(id::CHECK_FLOWS), permissions())
+                (id::RECORD, "record the ports and paths", Some(id::CHECK_FLOWS), permissions())
             }
         };
         Step {

@@ -56,7 +56,7 @@ pub fn service() -> Service {
             reads: vec![ALERTMANAGER_NOTIFICATIONS_FAILED_TOTAL],
             for_minutes: 5,
             summary: "Alerts are not delivered through one of the channels.",
-            remedy: "Check the secret of the integration that the label names, and the way out to it.",
+            remedy: "Check the secret of the integration in the label, and the connection to it.",
         }],
         process: None,
         container: Container::Later { with: "monitoring" },

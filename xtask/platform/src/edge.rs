@@ -124,8 +124,8 @@ pub fn service() -> Service {
                          sum(rate(haproxy_frontend_http_responses_total[5m]))",
             reads: vec![HAPROXY_FRONTEND_HTTP_RESPONSES_TOTAL],
             for_minutes: 5,
-            summary: "More than one answer in twenty is a server error.",
-            remedy: "See which replica fails on /readyz; roll the last release back if it began with it.",
+            summary: "More than one in twenty responses is a server error.",
+            remedy: "Find the replica that fails on /readyz; if it began with the last release, roll that back.",
         }],
         process: None,
         container: Container::Runs(Box::new(Shape {

@@ -13,17 +13,22 @@ pub fn labels() -> Vec<Label> {
         },
         Label {
             name: "node_id",
-            purpose: "the node of the flow that spoke",
+            purpose: "the flow node that logged the line",
             example: "9f1c2ab34d5e6f70",
             unbounded: false,
         },
         Label {
             name: "task_id",
-            purpose: "the task that was worked on",
+            purpose: "the task that the line is about",
             example: "0198c5a2-7f3e-7c11-9d4b-2f60c1a8e5d3",
             unbounded: true,
         },
-        Label { name: "component", purpose: "the service that spoke", example: "node-red", unbounded: false },
+        Label {
+            name: "component",
+            purpose: "the service that logged the line",
+            example: "node-red",
+            unbounded: false,
+        },
         Label { name: "environment", purpose: "where it runs", example: "production", unbounded: false },
     ]
 }

@@ -209,7 +209,7 @@ fn alerts() -> Vec<Alert> {
             reads: vec![metrics::READY],
             for_minutes: 2,
             summary: "A Node-RED replica has not been ready for two minutes.",
-            remedy: "Ask its /readyz which check fails; its body names it.",
+            remedy: "Read its /readyz: the body names the check that fails.",
         },
         Alert {
             name: "DependencyDown",
@@ -218,7 +218,7 @@ fn alerts() -> Vec<Alert> {
             reads: vec![metrics::DEPENDENCY_UP],
             for_minutes: 2,
             summary: "A replica cannot reach the database, the model or an MCP server.",
-            remedy: "Look at the dependency that the label names; the replicas recover by themselves when it is back.",
+            remedy: "Check the dependency in the label; the replicas recover by themselves when it is back.",
         },
         Alert {
             name: "SmokeFailed",
@@ -227,7 +227,7 @@ fn alerts() -> Vec<Alert> {
             reads: vec![metrics::SMOKE_CHECK_PASSED],
             for_minutes: 0,
             summary: "A smoke check failed in the last run.",
-            remedy: "Run `cargo xtask smoke` for the error of the check that the label names.",
+            remedy: "Run `cargo xtask smoke`: it shows the error of the check in the label.",
         },
         Alert {
             name: "TasksFail",
@@ -237,8 +237,8 @@ fn alerts() -> Vec<Alert> {
             reads: vec![metrics::TASKS_FINISHED_TOTAL],
             for_minutes: 10,
             summary: "More than a tenth of a workflow's tasks fail for good.",
-            remedy: "List the tasks with their errors: GET /api/v1/tasks?status=failed. Mend the cause, then run them again: \
-                     POST /api/v1/queues/tasks/retry-failed.",
+            remedy: "List the tasks with their errors: GET /api/v1/tasks?status=failed. Fix the cause, then run them \
+                     again: POST /api/v1/queues/tasks/retry-failed.",
         },
         Alert {
             name: "QueueOld",
@@ -247,7 +247,8 @@ fn alerts() -> Vec<Alert> {
             reads: vec![metrics::QUEUE_OLDEST_JOB_AGE_SECONDS],
             for_minutes: 5,
             summary: "A task has waited for more than five minutes.",
-            remedy: "Compare flowship_tasks_in_flight with what a replica and the workflow may have at once; add a replica or find what is slow.",
+            remedy: "Compare flowship_tasks_in_flight with the limits of a replica and of the workflow; add a replica \
+                     or find what is slow.",
         },
     ]
 }

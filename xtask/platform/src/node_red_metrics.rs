@@ -38,7 +38,7 @@ pub fn metrics() -> Vec<Metric> {
         Metric {
             name: BUILD_INFO,
             kind: MetricKind::Gauge,
-            help: "Always 1; tells what runs: the revision of the flows, the environment and the replica.",
+            help: "Always 1; its labels are the revision of the flows, the environment and the replica.",
             labels: vec!["rev", "environment", "replica"],
             ours: true,
         },
@@ -59,14 +59,14 @@ pub fn metrics() -> Vec<Metric> {
         Metric {
             name: DRAINING,
             kind: MetricKind::Gauge,
-            help: "1 from the moment this replica was told to stop.",
+            help: "1 from the moment this replica begins to stop.",
             labels: vec![],
             ours: true,
         },
         Metric {
             name: DEPENDENCY_UP,
             kind: MetricKind::Gauge,
-            help: "1 when the shared dependency answered last time it was asked, else 0.",
+            help: "1 when the shared dependency answered the last check, else 0.",
             labels: vec!["dependency"],
             ours: true,
         },
@@ -183,7 +183,7 @@ pub fn metrics() -> Vec<Metric> {
         Metric {
             name: QUEUE_OLDEST_JOB_AGE_SECONDS,
             kind: MetricKind::Gauge,
-            help: "How long the job that may be taken has waited that waits longest; 0 when none waits.",
+            help: "How long the oldest waiting job has waited; 0 when none waits.",
             labels: vec!["queue"],
             ours: true,
         },
@@ -206,14 +206,14 @@ pub fn metrics() -> Vec<Metric> {
         Metric {
             name: LLM_RETRIES_TOTAL,
             kind: MetricKind::Counter,
-            help: "Repeated attempts at a call of the model, by what made them needed.",
+            help: "Repeated calls of the model, by reason.",
             labels: vec!["provider", "model", "reason"],
             ours: true,
         },
         Metric {
             name: LLM_TOKENS_TOTAL,
             kind: MetricKind::Counter,
-            help: "Tokens that the provider accounted for, by kind: prompt or completion.",
+            help: "Tokens that the provider reported, by kind: prompt or completion.",
             labels: vec!["provider", "model", "kind"],
             ours: true,
         },
@@ -236,7 +236,7 @@ pub fn metrics() -> Vec<Metric> {
         Metric {
             name: ROUTED_MESSAGES_TOTAL,
             kind: MetricKind::Counter,
-            help: "Envelopes that left a router, by router and output; output fallback took what no rule matched.",
+            help: "Envelopes that left a router, by router and output; `fallback` is the output when no rule matches.",
             labels: vec!["router", "output"],
             ours: true,
         },

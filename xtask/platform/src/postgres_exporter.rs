@@ -64,7 +64,7 @@ pub fn service() -> Service {
             reads: vec![PG_UP],
             for_minutes: 1,
             summary: "PostgreSQL does not answer: tasks are refused with 503.",
-            remedy: "Look at the log of postgres; the replicas reconnect by themselves when it is back.",
+            remedy: "Read the log of postgres; the replicas reconnect by themselves when it is back.",
         }],
         process: None,
         container: Container::Later { with: "monitoring" },

@@ -62,7 +62,7 @@ pub fn service() -> Service {
             reads: vec![UP],
             for_minutes: 3,
             summary: "A service has not answered its scrapes for three minutes.",
-            remedy: "See whether the service that the label names runs and is healthy; read its log.",
+            remedy: "Check whether the service in the label is running and healthy; read its log.",
         }],
         process: None,
         container: Container::Later { with: "monitoring" },

@@ -238,7 +238,7 @@ fn gate(id: &'static str, after: Vec<&'static str>) -> Gate {
         requires: vec![],
         reads: Reads::World,
         negative_control: "tests/gates.rs::it_fails",
-        remedy: "mend it",
+        remedy: "fix it",
         limit_seconds: 60,
     }
 }

@@ -340,7 +340,7 @@ mod tests {
             requires: vec![],
             reads: Reads::World,
             negative_control: "",
-            remedy: "mend it",
+            remedy: "fix it",
             limit_seconds: 1,
         }
     }

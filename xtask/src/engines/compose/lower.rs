@@ -71,7 +71,7 @@ pub fn bring_up(
     steps.push(Step {
         needs: built.into_iter().chain(inputs).collect(),
         time_limit_ms: u64::from(UP_LIMIT_SECONDS + 30) * 1000,
-        remedy: Some("mend what the last lines of its containers name; docs/containers.md".to_owned()),
+        remedy: Some("fix what the last lines of its containers name; see docs/containers.md".to_owned()),
         ..Step::new(
             "up",
             "start the containers, in order, until they are healthy",

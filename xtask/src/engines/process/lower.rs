@@ -53,7 +53,7 @@ impl BringUp {
                 id::CHECK_FLOWS,
                 "check the flows",
                 None,
-                format!("mend what is named in the flow files; `{PROGRAM} check flows` judges them again"),
+                format!("fix the flows that are named; `{PROGRAM} check flows` checks them again"),
             ),
             Self::InstallTools { .. } => (id::INSTALL_TOOLS, "install the pinned programs", None, doctor()),
             Self::InstallModules => {
@@ -242,7 +242,7 @@ fn one_shot(around: &Surroundings<'_>, unit: &Unit<'_>) -> Step<BringUp> {
     let (program, arguments) = argv.split_first().expect("a command has a program");
     Step {
         needs: needs(around, unit),
-        remedy: Some("mend what its log names, then run the command again".to_owned()),
+        remedy: Some("fix what its log names, then run the command again".to_owned()),
         ..Step::new(
             format!("{name}.run"),
             format!("run {name}"),

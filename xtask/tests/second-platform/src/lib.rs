@@ -566,7 +566,7 @@ fn gates() -> Vec<Gate> {
         requires: vec![],
         reads: Reads::Files(vec!["flows"]),
         negative_control: "tests/harbour.rs::it_fails",
-        remedy: "mend it",
+        remedy: "fix it",
         limit_seconds: 60,
     };
     vec![

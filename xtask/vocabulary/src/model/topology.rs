@@ -273,8 +273,8 @@ impl<'a> Topology<'a> {
                     from: from.name(),
                     to: "every address that the host has a route to, and the host's own sockets except on loopback"
                         .to_owned(),
-                    why: "a bridge network with a way out knows no destinations: the edge to the internet, or the \
-                          published port, opens all of them",
+                    why: "a bridge network with a way out cannot restrict destinations: the edge to the internet, or \
+                          the published port, opens all of them",
                 });
             } else if self.networks_of(from).any(|network| network.host) {
                 limits.push(EngineLimit {

@@ -279,7 +279,7 @@ fn unexplained(tree: &Tree, look: &mut Look, id: &str) {
         for path in tree.paths().filter(|path| path.ends_with(ending)) {
             let text = tree.text(path).unwrap_or_default();
             let Ok(table) = text.parse::<toml::Table>() else {
-                look.find(&Place { file: path.clone(), line: 1 }, "this is not TOML", "mend it");
+                look.find(&Place { file: path.clone(), line: 1 }, "this is not TOML", "fix it");
                 continue;
             };
             let whole = toml::Value::Table(table);
@@ -296,7 +296,7 @@ fn unexplained(tree: &Tree, look: &mut Look, id: &str) {
                 look.find(
                     &Place { file: path.clone(), line },
                     format!("{name} is passed over, and nobody says why"),
-                    "give it a reason, or mend what it is about",
+                    "give it a reason, or fix the finding",
                 );
             }
         }

@@ -2,6 +2,7 @@
 
 use vocabulary::formats::dotenv::{Line, write};
 use vocabulary::model::{Platform, Service};
+use vocabulary::problem::Problem;
 
 use super::artifact::{Artifact, Committed, Made, banner};
 use super::containers::secret_file;
@@ -14,14 +15,14 @@ pub const FAMILY: Committed = Committed {
 };
 
 fn generate(platform: &Platform) -> Made {
-    Ok(platform.services.iter().filter_map(|service| example(platform, service)).collect())
+    platform.services.iter().filter_map(|service| example(platform, service).transpose()).collect()
 }
 
-fn example(platform: &Platform, service: &Service) -> Option<Artifact> {
+fn example(platform: &Platform, service: &Service) -> Result<Option<Artifact>, Vec<Problem>> {
     let handed: Vec<_> =
         service.secrets.iter().filter_map(|used| used.variable.map(|name| (name, used.secret))).collect();
     if handed.is_empty() {
-        return None;
+        return Ok(None);
     }
     let mut lines: Vec<_> =
         banner("xtask/platform/src (the services' secrets)").into_iter().map(Line::Comment).collect();
@@ -37,5 +38,5 @@ fn example(platform: &Platform, service: &Service) -> Option<Artifact> {
             value: secret_file(&platform.containers, secret),
         });
     }
-    Some(Artifact::file(format!("ops/secrets/{}.env.example", service.id), write(&lines)))
+    Ok(Some(Artifact::file(format!("ops/secrets/{}.env.example", service.id), write(&lines)?)))
 }

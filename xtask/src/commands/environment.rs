@@ -168,7 +168,10 @@ mod tests {
             scope: Scope::Development,
         };
         let rendered = compose::rendered(&Topology::in_environment(platform, environment), "rendered/x");
-        format!("{}{rendered:?}", variables::text(&variables::values(platform, environment, &placement)))
+        format!(
+            "{}{rendered:?}",
+            variables::text(&variables::values(platform, environment, &placement)).unwrap()
+        )
     }
 
     type Change = fn(&mut Environment);

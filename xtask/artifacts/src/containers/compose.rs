@@ -57,7 +57,7 @@ fn generate(platform: &Platform) -> Made {
     example.push(Line::Comment("What the Compose files of production ask a site for.".to_owned()));
     example.extend(site::example(platform));
     Ok(vec![
-        Artifact::file(EXAMPLE, dotenv::write(&example)),
+        Artifact::file(EXAMPLE, dotenv::write(&example)?),
         file(
             BASE,
             &["The services: what development and production have in common. Not run by itself."],
@@ -140,7 +140,7 @@ fn of_environment(platform: &Platform, environment: &Environment) -> Made {
     let topology = Topology::in_environment(platform, environment);
     let about = format!("Rendered from ops/environments/{}.toml; edit that instead.", environment.name);
     let lines = [vec![Line::Comment(about)], site::decided(&topology, environment)].concat();
-    let variables = Artifact::file(format!("{folder}/compose.env"), dotenv::write(&lines));
+    let variables = Artifact::file(format!("{folder}/compose.env"), dotenv::write(&lines)?);
     Ok([vec![variables], rendered(&topology, &folder)?].concat())
 }
 

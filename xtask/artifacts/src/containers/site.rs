@@ -12,6 +12,7 @@ pub use vocabulary::formats::dotenv::Line;
 use vocabulary::model::environment::Environment;
 use vocabulary::model::topology::{Scope, Topology, Unit};
 use vocabulary::model::{Image, Platform, ServiceId};
+use vocabulary::problem::Problem;
 
 /// A variable that has no default where production runs.
 #[derive(Debug, Clone, Copy)]
@@ -132,7 +133,10 @@ pub struct Placement<'a> {
 }
 
 /// The text of the file for `--env-file`.
-pub fn text(lines: &[Line]) -> String {
+///
+/// # Errors
+/// As [`dotenv::write`].
+pub fn text(lines: &[Line]) -> Result<String, Vec<Problem>> {
     dotenv::write(lines)
 }
 

@@ -197,7 +197,7 @@ fn an_environment_becomes_the_variables_that_the_files_ask_for() {
         scope,
     };
     assert_eq!(
-        write(&values(&platform, &environment, &placement(Scope::Production))),
+        write(&values(&platform, &environment, &placement(Scope::Production))).unwrap(),
         "FLOWSHIP_ENVIRONMENT=staging\nFLOWSHIP_LLM_BASE_URL=https://llm.example.com/v1\n\
          FLOWSHIP_LLM_MODEL=small-chat\nFLOWSHIP_LLM_API_KEY_FILE=/etc/key\nFLOWSHIP_NODE_RED_MEMORY_MIB=768\n\
          FLOWSHIP_NODE_RED_CPUS=1.500\nFLOWSHIP_SECRETS=/run/flowship/secrets\nFLOWSHIP_PUBLIC_ADDRESS=192.0.2.1\n\

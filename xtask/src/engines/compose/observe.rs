@@ -9,6 +9,7 @@ use anyhow::{Context as _, Result, anyhow};
 use vocabulary::model::environment::Environment;
 use vocabulary::model::topology::{Scope, Topology};
 use vocabulary::model::{Exposure, Image, Platform, PortRef, ServiceId};
+use vocabulary::problem::listing;
 
 use super::lower::{self, DEBUGGER};
 use super::project::{self, Project};
@@ -23,6 +24,7 @@ use crate::tools::programs::{XTASK, argv_of_catalogue, programs};
 use crate::tools::{Program, Toolbox};
 use artifacts::Artifact;
 use artifacts::containers::{compose, site};
+use foundation::exit::refused;
 use foundation::program_name::PROGRAM;
 use runner::plan::action::Exec;
 use runner::plan::step::Plan;
@@ -227,7 +229,7 @@ fn to_bring_up(
         lines.extend(owner(&context.path("flows"))?);
     }
     lines.extend(port_lines(&topology, place.ports));
-    seen.env = site::text(&lines);
+    seen.env = site::text(&lines).map_err(|problems| refused(listing(&problems)))?;
     seen.rendered =
         compose::rendered(&topology, &format!("rendered/{}", place.target)).map_err(|problems| {
             anyhow!("{}", problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))

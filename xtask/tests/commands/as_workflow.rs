@@ -121,7 +121,7 @@ fn a_failure_ends_the_job_but_for_what_always_runs() {
     // The engine of a machine that is not thrown away afterwards is somebody's.
     assert!(row("Start an engine").contains("skipped: only GitHub knows MACHINE"), "{table}");
     assert!(row("Run the gates").contains("FAILED"), "{table}");
-    assert!(row("Own what root has made").contains("passed"), "{table}");
+    assert!(row("Take ownership of the files that root wrote").contains("passed"), "{table}");
     assert!(
         text(&output.stderr).contains("to do: run only this step: sudo --preserve-env"),
         "{}",

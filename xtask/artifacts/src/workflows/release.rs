@@ -90,7 +90,7 @@ impl Release<'_> {
             check_out(self.actions, History::OneCommit),
             run("Build the operator's program", "cargo xtask release operator", vec![]),
             self.hand_on(
-                "Hand the program on",
+                "Upload the program",
                 format!("{OPERATOR}-{}", architecture.name()).into(),
                 ReleasePolicy::OPERATORS,
             ),
@@ -115,7 +115,7 @@ impl Release<'_> {
 
     fn take_release(&self, name: &'static str) -> Step {
         let with = vec![("name", name.into()), ("path", FOLDER.into())];
-        uses("Take the release", self.actions.download, with)
+        uses("Download the release", self.actions.download, with)
     }
 
     /// Judges the commit, so that the release can tell what it passed, and makes its files.
@@ -129,10 +129,10 @@ impl Release<'_> {
         let mut steps = vec![check_out(self.actions, History::Whole), set_up_python(self.actions)];
         steps.extend(brought(platform.gates.iter()));
         steps.extend([
-            run("Judge what is released", as_root("cargo xtask ci --keep-going --require-all"), vec![]),
+            run("Run every gate", as_root("cargo xtask ci --keep-going --require-all"), vec![]),
             own_again(),
             uses(
-                "Take the programs for other machines",
+                "Download the programs for other machines",
                 self.actions.download,
                 vec![
                     ("pattern", format!("{OPERATOR}-*").into()),
@@ -149,7 +149,7 @@ impl Release<'_> {
             ),
             // Here, because this machine has the tools that built it.
             build_again(),
-            self.hand_on("Hand the release on", UNSIGNED.into(), FOLDER),
+            self.hand_on("Upload the unsigned release", UNSIGNED.into(), FOLDER),
         ]);
         Job {
             permissions: vec![READS_SOURCES],
@@ -170,17 +170,17 @@ impl Release<'_> {
             check_out(self.actions, History::OneCommit),
             self.take_release(UNSIGNED),
             // Built before the key is there.
-            run("Judge what is signed", "cargo xtask release verify --unsigned", vec![]),
+            run("Verify the unsigned release", "cargo xtask release verify --unsigned", vec![]),
             // The key lies outside of the tree, readable by its owner alone.
             run(
-                "Have the signing key",
+                "Write the signing key to a file",
                 "test -n \"$KEY\" || { echo \"the environment has no secret FLOWSHIP_SIGNING_KEY\" >&2; exit 2; }; \
                  umask 077 && printf '%s\\n' \"$KEY\" > \"$KEY_FILE\"",
                 key,
             ),
             run("Sign", "cargo xtask release sign", vec![given("FLOWSHIP_SIGNING_KEY", key_file())]),
             run("Verify", "cargo xtask release verify", vec![public_key()]),
-            self.hand_on("Hand the signed release on", SIGNED.into(), FOLDER),
+            self.hand_on("Upload the signed release", SIGNED.into(), FOLDER),
         ];
         Job {
             permissions: vec![READS_SOURCES],
@@ -222,9 +222,9 @@ impl Release<'_> {
         ];
         Job {
             permissions: vec![
-                may(Scope::Contents, Access::Write, "pushes the tag and makes the release"),
+                may(Scope::Contents, Access::Write, "pushes the tag and creates the release"),
                 may(Scope::Packages, Access::Write, "pushes the images"),
-                may(Scope::Checks, Access::Read, "sees that CI has passed"),
+                may(Scope::Checks, Access::Read, "checks that CI passed"),
                 may(Scope::IdToken, Access::Write, "signs the attestation"),
                 may(Scope::Attestations, Access::Write, "stores the attestation"),
             ],
@@ -243,7 +243,7 @@ fn given(name: &'static str, value: Value) -> Variable {
 }
 
 fn build_again() -> Step {
-    run("Build it again and compare", "cargo xtask release verify --unsigned --rebuild", vec![])
+    run("Build the release again and compare", "cargo xtask release verify --unsigned --rebuild", vec![])
 }
 
 /// Whom `release verify` believes.

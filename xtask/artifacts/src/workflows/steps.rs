@@ -59,7 +59,7 @@ pub const FINDINGS: &str = "target/xtask/ci.sarif";
 const LOCKS: [&str; 2] = ["ops/ci/requirements.txt", "flows/package-lock.json"];
 
 pub const READS_SOURCES: Permission =
-    Permission { scope: Scope::Contents, access: Access::Read, why: "checks the sources out" };
+    Permission { scope: Scope::Contents, access: Access::Read, why: "checks out the sources" };
 
 /// How far back the history is had.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -151,7 +151,7 @@ pub fn brought<'a>(gates: impl Iterator<Item = &'a Gate>) -> Vec<Step> {
 fn bring(requirement: Requirement) -> Option<Step> {
     match requirement {
         Requirement::LlvmTools => Some(run(
-            "Have the LLVM tools",
+            "Install the LLVM tools",
             "command -v llvm-profdata-19 || rustup component add llvm-tools",
             vec![],
         )),
@@ -189,7 +189,7 @@ pub fn as_root(command: &str) -> String {
 /// After [`as_root`]: later steps are the caller's.
 pub fn own_again() -> Step {
     let command = "sudo chown --recursive \"$(id --user):$(id --group)\" .flowship target";
-    Step { when: Condition::Always, ..run("Own what root has made", command, vec![]) }
+    Step { when: Condition::Always, ..run("Take ownership of the files that root wrote", command, vec![]) }
 }
 
 fn keep_results(actions: &Actions<'_>, group: GateGroup) -> Step {
@@ -199,7 +199,7 @@ fn keep_results(actions: &Actions<'_>, group: GateGroup) -> Step {
         ("include-hidden-files", "true".into()),
         ("if-no-files-found", "warn".into()),
     ];
-    Step { when: Condition::Always, ..uses("Keep the results", actions.upload, with) }
+    Step { when: Condition::Always, ..uses("Upload the results", actions.upload, with) }
 }
 
 /// So long the gates of a group may take, one after the other.

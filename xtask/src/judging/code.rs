@@ -94,7 +94,7 @@ mod tests {
         let pid = folder.path().join("pid");
         let judge = duct::cmd!("sh", "-c", "echo $$ > \"$0\"; exec sleep 600", &pid).unchecked();
         let error = within(Duration::from_millis(500), &judge, "node judge.js").unwrap_err();
-        assert_eq!(error.to_string(), "node judge.js does not answer within 0.5 s");
+        assert_eq!(error.to_string(), "node judge.js did not answer within 0.5 s");
         let pid = std::fs::read_to_string(pid).unwrap();
         assert!(!Path::new("/proc").join(pid.trim()).exists(), "it still runs");
         let done =

@@ -462,3 +462,42 @@ fn environment(around: &Surroundings<'_>, unit: &Unit<'_>, command: &Command) ->
     }
     env
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use vocabulary::model::environment::Size;
+
+    use super::*;
+    use crate::engines::process::instance::{Instance, sockets};
+
+    /// Nothing here knows a service by its name: another platform's are brought up the same way.
+    #[test]
+    fn a_second_platform_is_brought_up_with_its_own_services_and_replicas() {
+        let platform = second_platform::platform();
+        let replicas = Size { replicas: Some(2), ..Size::default() };
+        let sizes = [(platform.workers.service().to_string(), replicas)].into();
+        let environment = Environment { name: "dev".to_owned(), sizes, ..Environment::default() };
+        let wanted = sockets(&platform.units(&environment), &environment);
+        let ports = wanted.into_iter().map(|socket| socket.key).zip(20_000..).collect();
+        let (root, folder) = (Path::new("/tree").to_owned(), Path::new("/tree/.flowship/dev").to_owned());
+        let names = ["dbmate", "initdb", "node", "pg_isready", "postgres", "psql", "sh", "xtask"];
+        let seen = Observed {
+            instance: Instance { root, folder, ports },
+            target: "dev".to_owned(),
+            programs: names.map(|name| (name, vec![format!("/bin/{name}")])).into(),
+            path: "/bin".to_owned(),
+            caller_is_root: false,
+        };
+        let plan = bring_up(&platform, &environment, &seen, false, None);
+        assert!(plan.validate().is_empty(), "{:?}", plan.validate());
+        let text = plan.text();
+        for unit in ["ledger", "store", "schema", "flow-engine-a", "flow-engine-b", "oracle"] {
+            assert!(text.contains(unit), "{unit}: {text}");
+        }
+        for other in ["node-red", "postgres.sql", "mcp-tools", "portal"] {
+            assert!(!text.contains(other), "{other}: {text}");
+        }
+    }
+}

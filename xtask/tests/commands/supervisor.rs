@@ -99,7 +99,7 @@ fn the_next_one_ends_what_a_killed_one_left() {
     assert_eq!(ask(&state, r#"{"ask":"shutdown"}"#), "done");
     let mut said = String::new();
     std::io::Read::read_to_string(second.0.stderr.as_mut().unwrap(), &mut said).unwrap();
-    assert!(said.contains(&format!("ended what it left: a (process {child})")), "{said}");
+    assert!(said.contains(&format!("stopped the processes that it left: a (process {child})")), "{said}");
 }
 
 #[test]

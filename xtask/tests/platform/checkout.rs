@@ -19,6 +19,7 @@ pub const OPS_TOKEN: &str = ".flowship/dev/secrets/ops-token";
 pub struct Checkout {
     folder: TempDir,
     name: &'static str,
+    program: PathBuf,
 }
 
 /// What a command that ended printed.
@@ -31,10 +32,15 @@ pub struct Ended {
 
 impl Checkout {
     pub fn new() -> Self {
+        Self::with(env!("CARGO_BIN_EXE_xtask").into())
+    }
+
+    /// Whose commands are those of another program.
+    pub fn with(program: PathBuf) -> Self {
         // For root this is the checkout that others cannot reach.
         let private = fs::Permissions::from_mode(0o700);
         let folder = tempfile::Builder::new().permissions(private).tempdir().unwrap();
-        let checkout = Self { folder, name: "checkout" };
+        let checkout = Self { folder, name: "checkout", program };
         copy_tree(&checkout.root());
         checkout
     }
@@ -65,7 +71,7 @@ impl Checkout {
     }
 
     pub fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
+        let mut command = Command::new(&self.program);
         command
             .arg("--root")
             .arg(self.root())

@@ -22,6 +22,7 @@ mod providers;
 mod refused;
 mod reload;
 mod replicas;
+mod second_platform;
 
 use std::time::{Duration, Instant};
 

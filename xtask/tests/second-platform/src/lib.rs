@@ -59,10 +59,15 @@ pub fn platform() -> Platform {
         name: "harbour",
         services: vec![portal(), ledger(), store(), schema(), engine(), oracle(), watch()],
         secrets: secrets(),
-        labels: vec![
-            Label { name: "workflow_id", purpose: "the workflow", example: "x", unbounded: false },
-            Label { name: "task_id", purpose: "the task", example: "1", unbounded: true },
-        ],
+        labels: ["workflow_id", "node_id", "task_id", "component", "environment"]
+            .into_iter()
+            .map(|name| Label {
+                name,
+                purpose: "what its name says",
+                example: "x",
+                unbounded: name == "task_id",
+            })
+            .collect(),
         workers: Workers {
             flows: API,
             operations: CONTROL,
@@ -219,6 +224,7 @@ fn engine() -> Service {
     const SCRATCH: VolumeRef = VolumeRef { service: ENGINE, name: "scratch" };
     let own = [
         ("FLOWSHIP_ENVIRONMENT", Value::Fact(Fact::Environment)),
+        ("FLOWSHIP_TIER", Value::Fact(Fact::Tier)),
         ("FLOWSHIP_COMPONENT", Value::Text(ENGINE.0)),
         ("FLOWSHIP_REPLICA", Value::Fact(Fact::Replica)),
         ("FLOWS_HOST", Value::BindAddress(API)),
@@ -279,13 +285,7 @@ fn engine() -> Service {
         health: Some(Health::Http { port: HEALTH, path: "/readyz" }),
         stop: Stop { signal: "SIGTERM", grace_seconds: 20 },
         volumes: vec![Volume { name: "scratch", purpose: "nothing that matters", precious: false }],
-        metrics: vec![Metric {
-            name: READY,
-            kind: MetricKind::Gauge,
-            help: "1 when ready",
-            labels: vec![],
-            ours: true,
-        }],
+        metrics: metrics(),
         alerts: vec![Alert {
             name: "EngineNotReady",
             severity: Severity::Critical,
@@ -588,4 +588,62 @@ fn actions() -> Vec<Action> {
     ]
     .map(|name| Action { name, version: "v1.0.0", commit: "0123456789abcdef0123456789abcdef01234567" })
     .to_vec()
+}
+
+/// What the launcher counts, which is part of the product: it refuses to count what its platform does not define.
+const COUNTED: &[(&str, Kind, &[&str])] = &[
+    ("flowship_build_info", Kind::Gauge, &["rev", "environment", "replica"]),
+    ("flowship_ready", Kind::Gauge, &[]),
+    ("flowship_readiness_check_ok", Kind::Gauge, &["check"]),
+    ("flowship_draining", Kind::Gauge, &[]),
+    ("flowship_dependency_up", Kind::Gauge, &["dependency"]),
+    ("flowship_reloads_total", Kind::Counter, &["outcome"]),
+    ("flowship_flow_errors_total", Kind::Counter, &["node_type"]),
+    ("flowship_log_lines_total", Kind::Counter, &["level"]),
+    ("flowship_http_requests_total", Kind::Counter, &["method", "route", "status"]),
+    ("flowship_http_request_duration_seconds", Kind::Seconds, &["method", "route"]),
+    ("flowship_http_requests_in_flight", Kind::Gauge, &[]),
+    ("flowship_smoke_runs_total", Kind::Counter, &["status"]),
+    ("flowship_smoke_check_passed", Kind::Gauge, &["check"]),
+    ("flowship_smoke_check_duration_seconds", Kind::Gauge, &["check"]),
+    ("flowship_tasks_accepted_total", Kind::Counter, &["workflow_id"]),
+    ("flowship_task_attempts_total", Kind::Counter, &["workflow_id", "outcome"]),
+    ("flowship_tasks_finished_total", Kind::Counter, &["workflow_id", "status"]),
+    ("flowship_task_duration_seconds", Kind::Seconds, &["workflow_id", "status"]),
+    ("flowship_tasks_in_flight", Kind::Gauge, &[]),
+    ("flowship_queue_jobs", Kind::Gauge, &["queue", "state"]),
+    ("flowship_queue_oldest_job_age_seconds", Kind::Gauge, &["queue"]),
+    ("flowship_llm_requests_total", Kind::Counter, &["provider", "model", "outcome"]),
+    ("flowship_llm_request_duration_seconds", Kind::Seconds, &["provider", "model", "outcome"]),
+    ("flowship_llm_retries_total", Kind::Counter, &["provider", "model", "reason"]),
+    ("flowship_llm_tokens_total", Kind::Counter, &["provider", "model", "kind"]),
+    ("flowship_mcp_calls_total", Kind::Counter, &["server", "tool", "outcome"]),
+    ("flowship_mcp_call_duration_seconds", Kind::Seconds, &["server", "tool"]),
+    ("flowship_routed_messages_total", Kind::Counter, &["router", "output"]),
+    ("flowship_sql_queries_total", Kind::Counter, &["outcome"]),
+    ("flowship_sql_query_duration_seconds", Kind::Seconds, &[]),
+];
+
+#[derive(Clone, Copy)]
+enum Kind {
+    Counter,
+    Gauge,
+    Seconds,
+}
+
+fn metrics() -> Vec<Metric> {
+    let counted = COUNTED.iter().map(|&(name, kind, labels)| Metric {
+        name: MetricRef(name),
+        kind: match kind {
+            Kind::Counter => MetricKind::Counter,
+            Kind::Gauge => MetricKind::Gauge,
+            Kind::Seconds => MetricKind::Histogram { buckets: vec![0.1, 1.0, 10.0] },
+        },
+        help: "what its name says",
+        labels: labels.to_vec(),
+        ours: true,
+    });
+    let ready =
+        Metric { name: READY, kind: MetricKind::Gauge, help: "1 when ready", labels: vec![], ours: true };
+    counted.chain([ready]).collect()
 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 use vocabulary::formats::node_red::{Node, write};
-use vocabulary::model::{Condition, Platform, SmokeCheck, SmokeStep, Test};
+use vocabulary::model::{Platform, Predicate, SmokeCheck, SmokeStep, Test};
 
 use super::artifact::{Artifact, Committed, Made};
 
@@ -187,7 +187,7 @@ fn wires(step: &SmokeStep, next: &str, out: &str) -> Vec<Vec<String>> {
     names.map(|name| vec![if name == *leaves_by { next.to_owned() } else { out.to_owned() }]).collect()
 }
 
-fn condition(condition: &Condition) -> Value {
+fn condition(condition: &Predicate) -> Value {
     let (operator, value) = match condition.test {
         Test::Equals(value) => ("equals", value.to_owned()),
         Test::EqualsProperty(other) => ("equals property", other.to_owned()),

@@ -1,6 +1,6 @@
 //! The five smoke checks: what each does, and what must hold afterwards.
 
-use vocabulary::model::{Condition, RouteRule, SmokeCheck, SmokeStep, SmokeSuite, Test};
+use vocabulary::model::{Predicate, RouteRule, SmokeCheck, SmokeStep, SmokeSuite, Test};
 
 use super::{llm, mcp_tools, node_red, postgres};
 
@@ -114,6 +114,6 @@ fn end_to_end() -> SmokeCheck {
     }
 }
 
-fn holds(property: &'static str, test: Test) -> Condition {
-    Condition { property, test }
+fn holds(property: &'static str, test: Test) -> Predicate {
+    Predicate { property, test }
 }

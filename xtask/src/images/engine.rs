@@ -117,7 +117,7 @@ impl Engine {
     ///
     /// # Errors
     /// The client cannot be run.
-    pub fn ask(&self, arguments: &[&str]) -> Result<Answer> {
+    pub fn ask(&self, arguments: &[&str]) -> Result<CommandOutput> {
         ask(&self.client, arguments)
     }
 
@@ -173,19 +173,19 @@ pub fn compose(client: &Path) -> Result<Vec<String>> {
 
 /// What a short run of the client said.
 #[derive(Debug)]
-pub struct Answer {
+pub struct CommandOutput {
     pub success: bool,
     pub stdout: String,
     pub stderr: String,
 }
 
-fn ask(client: &Path, arguments: &[&str]) -> Result<Answer> {
+fn ask(client: &Path, arguments: &[&str]) -> Result<CommandOutput> {
     let output = std::process::Command::new(client)
         .args(arguments)
         .stdin(Stdio::null())
         .output()
         .map_err(|error| anyhow!("{} cannot be run: {error}", client.display()))?;
-    Ok(Answer {
+    Ok(CommandOutput {
         success: output.status.success(),
         stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
         stderr: String::from_utf8_lossy(&output.stderr).into_owned(),

@@ -10,7 +10,7 @@ pub mod rehearsal;
 pub mod running;
 pub mod servers;
 pub mod smoke;
-mod smoke_answer;
+mod smoke_report;
 pub mod step_progress;
 
 /// The environment that is meant when none is named.

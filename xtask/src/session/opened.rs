@@ -35,7 +35,7 @@ pub struct Opened {
 }
 
 /// What the caller wants of it.
-pub struct Wish<'a> {
+pub struct OpenOptions<'a> {
     pub environment: &'a str,
     /// The environment's own name for the one that stays; another for one that lives for one run only.
     pub target: &'a str,
@@ -51,7 +51,7 @@ pub struct Wish<'a> {
     pub replicas: Option<u32>,
 }
 
-impl<'a> Wish<'a> {
+impl<'a> OpenOptions<'a> {
     /// A platform that lives for one run only, beside whatever else runs.
     pub fn private(target: &'a str) -> Self {
         Self {
@@ -73,14 +73,15 @@ impl Opened {
     /// # Errors
     /// Refused when the environment is wrong or runs on another engine; otherwise when no port or program can be
     /// had.
-    pub fn open(context: &Context, wish: &Wish<'_>, running: Option<&Record>) -> Result<Self> {
+    pub fn open(context: &Context, options: &OpenOptions<'_>, running: Option<&Record>) -> Result<Self> {
         let platform = context.platform;
-        let mut environment = site::load(&context.root, wish.environment, &site::known_services(platform))?;
-        if wish.replicas.is_some() {
+        let mut environment =
+            site::load(&context.root, options.environment, &site::known_services(platform))?;
+        if options.replicas.is_some() {
             environment.sizes.entry(platform.workers.service().to_string()).or_default().replicas =
-                wish.replicas;
+                options.replicas;
         }
-        environment.engine = wish.engine.unwrap_or(environment.engine);
+        environment.engine = options.engine.unwrap_or(environment.engine);
         if environment.engine == EngineKind::Compose && environment.tier != Tier::Development {
             return Err(refused(format!(
                 "ops/environments/{}.toml: tier {}, engine compose; expected a development environment on process or \
@@ -93,10 +94,10 @@ impl Opened {
         let mut wanted = engine.sockets(platform, &environment);
         wanted.push(Socket {
             key: INSPECT.to_owned(),
-            fixed: wish.inspect.filter(|port| *port != 0),
+            fixed: options.inspect.filter(|port| *port != 0),
             setting: PortRef { service: platform.workers.service(), name: INSPECT },
         });
-        let (ports, moved) = if wish.any_ports {
+        let (ports, moved) = if options.any_ports {
             (ports::any_free(&wanted)?, None)
         } else {
             let file = format!("ops/environments/{}.toml", environment.name);
@@ -104,12 +105,12 @@ impl Opened {
             ports::per_checkout(&context.root, &file, &wanted, &running)?
         };
         let inspect =
-            wish.inspect.map(|_| Inspect { service: platform.workers.service(), port: ports[INSPECT] });
-        let intent = Intent::BringUp { watches: wish.watches, inspect };
-        let place = Place { context, target: wish.target, ports: &ports };
+            options.inspect.map(|_| Inspect { service: platform.workers.service(), port: ports[INSPECT] });
+        let intent = Intent::BringUp { watches: options.watches, inspect };
+        let place = Place { context, target: options.target, ports: &ports };
         let lowered = engine.observe(&place, &intent, platform, &environment)?;
         let instance = Instance::of(&place);
-        let target = wish.target.to_owned();
+        let target = options.target.to_owned();
         let toolbox = Toolbox::open(context)?;
         Ok(Self { platform, environment, toolbox, instance, moved, target, lowered })
     }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 
 use super::killed_runs::remove;
-use super::opened::{Opened, Wish};
+use super::opened::{OpenOptions, Opened};
 use super::running;
 use crate::context::Context;
 use crate::engines::process::instance::LOGS;
@@ -32,7 +32,7 @@ pub fn run(
     work: &mut dyn FnMut(&Opened) -> Result<()>,
 ) -> Result<()> {
     let name = register::own(purpose);
-    let opened = Opened::open(context, &Wish { replicas, ..Wish::private(&name) }, None)?;
+    let opened = Opened::open(context, &OpenOptions { replicas, ..OpenOptions::private(&name) }, None)?;
     let plan = opened.plan();
     let worked = running::bring_up(context, &opened, &plan, show, interrupt).and_then(|report| {
         if report.outcome != Outcome::Done {

@@ -9,7 +9,7 @@ use vocabulary::model::{Platform, Unit};
 
 use super::opened::{Opened, recorded};
 use super::running;
-use super::smoke_answer::Answer;
+use super::smoke_report::SmokeReport;
 use crate::context::Context;
 use crate::engines::process::instance::{ADDRESS, Record, socket};
 use foundation::exit::refused;
@@ -68,7 +68,7 @@ impl Target {
     ///
     /// # Errors
     /// Refused when the token is missing; otherwise when the platform does not answer within `limit`.
-    pub fn ask(&self, platform: &Platform, limit: Duration, interrupt: &Interrupt) -> Result<Answer> {
+    pub fn ask(&self, platform: &Platform, limit: Duration, interrupt: &Interrupt) -> Result<SmokeReport> {
         let mask = Mask::default();
         if !self.token_file.is_file() {
             return Err(refused(format!(
@@ -89,7 +89,7 @@ impl Target {
             format!("the platform did not answer within {} s; see `{PROGRAM} status`", limit.as_secs())
         })?;
         let names: Vec<_> = platform.smoke.checks.iter().map(|check| check.name).collect();
-        Answer::read(got.status, &got.body, &names)
+        SmokeReport::read(got.status, &got.body, &names)
     }
 
     /// The table of a platform on which every check passes within the time that it is given.

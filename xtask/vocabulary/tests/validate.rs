@@ -1,11 +1,11 @@
 //! Every invariant of a platform: what breaks it is found, named and, when there is more than one, found with the rest.
 
 use vocabulary::model::{
-    Alert, Architecture, ChangeClass, CheckTimes, Command, Condition, ConfigurationFile, Container,
-    ContainerPolicy, Database, Destination, Draining, Edge, EdgePolicy, Evidence, Exposure, Fact, Folder,
-    Gate, GateCommand, GateGroup, Health, Identity, Image, ImageLimits, Initialise, Label, Lifetime,
-    LlmEndpoint, Metric, MetricKind, MetricRef, Need, OnChange, PlantedArgument, PlantedFault, PlantedFile,
-    Platform, Port, PortRef, Probe, Process, Proof, Protocol, QueuePolicy, Reaction, Reads, ReleasePolicy,
+    Alert, Architecture, ChangeClass, CheckTimes, Command, ConfigurationFile, Container, ContainerPolicy,
+    Database, Destination, Draining, Edge, EdgePolicy, Evidence, Exposure, Fact, Folder, Gate, GateCommand,
+    GateGroup, Health, Identity, Image, ImageLimits, Initialise, Label, Lifetime, LlmEndpoint, Metric,
+    MetricKind, MetricRef, Need, OnChange, PlantedArgument, PlantedFault, PlantedFile, Platform, Port,
+    PortRef, Predicate, Probe, Process, Proof, Protocol, QueuePolicy, Reaction, Reads, ReleasePolicy,
     Resources, Review, RouteRule, Scrape, Scratch, Secret, SecretRef, SecretSource, SecretUse, Service,
     ServiceId, Severity, Shape, SmokeCheck, SmokeStep, SmokeSuite, Stop, Storage, Test, User, Value,
     Variable, Volume, VolumeRef, Workers,
@@ -352,8 +352,8 @@ fn platform() -> Platform {
     }
 }
 
-fn exists() -> Condition {
-    Condition { property: "payload", test: Test::Exists }
+fn exists() -> Predicate {
+    Predicate { property: "payload", test: Test::Exists }
 }
 
 fn at(platform: &mut Platform, id: ServiceId) -> &mut Service {

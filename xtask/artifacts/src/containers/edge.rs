@@ -2,7 +2,7 @@
 
 use vocabulary::formats::compose::Text;
 use vocabulary::formats::haproxy::{
-    Backend, Bind, Check, Condition, Configuration, Ending, Frontend, Rule, Server, Setting, Tls,
+    Acl, Backend, Bind, Check, Configuration, Ending, Frontend, Rule, Server, Setting, Tls,
 };
 use vocabulary::model::topology::{Scope, Topology, Unit};
 use vocabulary::model::{Fact, Platform, PortRef, Service, Value};
@@ -160,10 +160,10 @@ fn api(platform: &Platform, edge: &Service, backend: &Backend, strict: String) -
         bind: bind(edge, policy.https, Some(tls))?,
         counts_seconds: policy.rate_seconds,
         rules: vec![
-            Rule::Deny { status: 429, when: Condition::RequestsAbove(policy.max_requests_of_address) },
-            Rule::Deny { status: 413, when: Condition::BodyAbove(policy.body_limit_bytes) },
-            Rule::Deny { status: 400, when: Condition::PathIsAmbiguous },
-            Rule::Deny { status: 404, when: Condition::PathBeginsNot(policy.path) },
+            Rule::Deny { status: 429, when: Acl::RequestsAbove(policy.max_requests_of_address) },
+            Rule::Deny { status: 413, when: Acl::BodyAbove(policy.body_limit_bytes) },
+            Rule::Deny { status: 400, when: Acl::PathIsAmbiguous },
+            Rule::Deny { status: 404, when: Acl::PathBeginsNot(policy.path) },
             // What a client says of itself is not what the replicas are told.
             Rule::RemoveRequestHeader("forwarded"),
             Rule::SetRequestHeader { name: "x-forwarded-for", format: "%[src]".to_owned() },
@@ -188,8 +188,8 @@ fn operations(platform: &Platform, edge: &Service) -> Result<Frontend, Problem> 
         bind: bind(edge, port, None)?,
         counts_seconds: 0,
         rules: vec![
-            Rule::Metrics { when: Condition::Path(scrape.path) },
-            Rule::Answer { status: 200, when: Condition::Path(health) },
+            Rule::Metrics { when: Acl::Path(scrape.path) },
+            Rule::Answer { status: 200, when: Acl::Path(health) },
         ],
         otherwise: Ending::Deny(404),
     })

@@ -1,8 +1,8 @@
 //! Units as services of Compose.
 
 use vocabulary::formats::compose::{
-    Attachment, Build, Condition, Healthcheck, Logs, Mount, Published, Restart, Service, Text, Tmpfs, Watch,
-    WatchAction,
+    Attachment, Build, DependencyCondition, Healthcheck, Logs, Mount, Published, Restart, Service, Text,
+    Tmpfs, Watch, WatchAction,
 };
 use vocabulary::model::topology::{Scope, Topology, Unit, WayOut};
 use vocabulary::model::{Destination, Exposure, Lifetime, Need, Protocol, ServiceId, Storage};
@@ -128,7 +128,7 @@ fn debugger(topology: &Topology<'_>, unit: &Unit<'_>) -> Option<u16> {
     (topology.scope == Scope::Development && unit.is_first()).then_some(unit.shape.debugger).flatten()
 }
 
-fn depends_on(topology: &Topology<'_>, unit: &Unit<'_>) -> Vec<(String, Condition)> {
+fn depends_on(topology: &Topology<'_>, unit: &Unit<'_>) -> Vec<(String, DependencyCondition)> {
     let units = |id: ServiceId| {
         topology.units.iter().filter(move |candidate| candidate.service.id == id).map(|unit| unit.name())
     };
@@ -136,9 +136,9 @@ fn depends_on(topology: &Topology<'_>, unit: &Unit<'_>) -> Vec<(String, Conditio
         Destination::Port(to) if edge.need == Need::Start => Some(to.service),
         _ => None,
     });
-    let healthy = over_edges.flat_map(units).map(|name| (name, Condition::Healthy));
+    let healthy = over_edges.flat_map(units).map(|name| (name, DependencyCondition::Healthy));
     let completed = unit.service.starts_after.iter().copied().flat_map(units);
-    healthy.chain(completed.map(|name| (name, Condition::CompletedSuccessfully))).collect()
+    healthy.chain(completed.map(|name| (name, DependencyCondition::CompletedSuccessfully))).collect()
 }
 
 fn networks(topology: &Topology<'_>, unit: &Unit<'_>) -> Vec<(String, Attachment)> {

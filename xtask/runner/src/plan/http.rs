@@ -24,7 +24,7 @@ pub struct Request {
 
 /// What came back. Redirects are answers, not followed.
 #[derive(Debug, Clone)]
-pub struct Answer {
+pub struct Response {
     pub status: u16,
     pub body: String,
 }
@@ -34,7 +34,7 @@ impl Request {
     ///
     /// # Errors
     /// When the request cannot be made, no answer comes before `deadline`, or `stop` holds first.
-    pub fn send(&self, deadline: Instant, stop: &dyn Fn() -> bool) -> Result<Answer> {
+    pub fn send(&self, deadline: Instant, stop: &dyn Fn() -> bool) -> Result<Response> {
         let (sender, answered) = channel();
         let request = self.clone();
         std::thread::Builder::new().name("http".into()).spawn(move || {
@@ -51,7 +51,7 @@ impl Request {
         }
     }
 
-    fn exchange(&self, limit: Duration) -> Result<Answer> {
+    fn exchange(&self, limit: Duration) -> Result<Response> {
         let uri: http::Uri = self.url.expose().parse().map_err(|error| anyhow!("not a URL: {error}"))?;
         let local = uri.host().is_some_and(|host| {
             host == "localhost" || host.starts_with("127.") || host == "[::1]" || host == "::1"
@@ -81,6 +81,6 @@ impl Request {
         let mut answer = answer.map_err(late)?;
         let body = answer.body_mut().with_config().limit(LONGEST_BODY).lossy_utf8(true);
         let body = body.read_to_string().map_err(late)?;
-        Ok(Answer { status: answer.status().as_u16(), body })
+        Ok(Response { status: answer.status().as_u16(), body })
     }
 }

@@ -27,13 +27,13 @@ const SILENCE: Duration = Duration::from_secs(30);
 
 /// The kind of reader.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Look {
+pub enum OutputStyle {
     Terminal,
     GitHub,
     Plain,
 }
 
-impl Look {
+impl OutputStyle {
     /// From the environment and from what standard error is.
     pub fn detect() -> Self {
         if std::env::var_os("GITHUB_ACTIONS").is_some_and(|value| value == "true") {
@@ -49,7 +49,7 @@ impl Look {
 /// Shows a run; clones write to the same place.
 #[derive(Clone)]
 pub struct Show {
-    look: Look,
+    look: OutputStyle,
     live: MultiProgress,
     bars: Arc<Mutex<BTreeMap<StepId, ProgressBar>>>,
     out: Arc<Mutex<Box<dyn Write + Send>>>,
@@ -60,18 +60,18 @@ pub struct Show {
 impl Show {
     /// Shows on standard error.
     pub fn on_stderr() -> Self {
-        Self::to(Look::detect(), Box::new(std::io::stderr()))
+        Self::to(OutputStyle::detect(), Box::new(std::io::stderr()))
     }
 
-    /// Shows to `out`; the live lines of [`Look::Terminal`] go to standard error.
-    pub fn to(look: Look, out: Box<dyn Write + Send>) -> Self {
+    /// Shows to `out`; the live lines of [`OutputStyle::Terminal`] go to standard error.
+    pub fn to(look: OutputStyle, out: Box<dyn Write + Send>) -> Self {
         Self {
             look,
             live: MultiProgress::new(),
             bars: Arc::new(Mutex::new(BTreeMap::new())),
             out: Arc::new(Mutex::new(out)),
             told: None,
-            silence: if look == Look::Terminal { Duration::MAX } else { SILENCE },
+            silence: if look == OutputStyle::Terminal { Duration::MAX } else { SILENCE },
         }
     }
 
@@ -100,7 +100,7 @@ impl Show {
     /// One line for people, above the live ones.
     pub fn say(&self, text: &str) {
         let text = escape::text(text);
-        if self.look == Look::Terminal && self.live.println(&text).is_ok() && !self.live.is_hidden() {
+        if self.look == OutputStyle::Terminal && self.live.println(&text).is_ok() && !self.live.is_hidden() {
             return;
         }
         if let Ok(mut out) = self.out.lock() {
@@ -112,7 +112,7 @@ impl Show {
 
     /// A step has started.
     pub fn started<N>(&self, step: &Step<N>) {
-        if self.look != Look::Terminal {
+        if self.look != OutputStyle::Terminal {
             return;
         }
         let style = ProgressStyle::with_template("{spinner} {prefix} {elapsed:.dim} {wide_msg:.dim}");
@@ -127,7 +127,7 @@ impl Show {
 
     /// A running step has written a line. Without a terminal only one that says why nothing happens is shown.
     pub fn line(&self, step: &StepId, text: &str) {
-        if self.look != Look::Terminal {
+        if self.look != OutputStyle::Terminal {
             if waits_for_cargo(text) {
                 self.say(&format!("  {step} waits for another cargo: {}", text.trim()));
             }
@@ -142,7 +142,7 @@ impl Show {
 
     /// Bytes of something that a step brings, on a terminal only.
     pub fn advanced(&self, subject: &str, done: u64, total: u64) {
-        if self.look != Look::Terminal {
+        if self.look != OutputStyle::Terminal {
             return;
         }
         let Ok(mut bars) = self.bars.lock() else { return };
@@ -179,14 +179,14 @@ impl Show {
             bar.finish_and_clear();
             self.live.remove(&bar);
         }
-        if self.look == Look::GitHub && matches!(report.status, Status::Done | Status::Failed) {
+        if self.look == OutputStyle::GitHub && matches!(report.status, Status::Done | Status::Failed) {
             self.say_folded(step, report);
         } else {
             self.say(&headline(&step.title, report));
         }
         if report.status == Status::Failed {
             self.say(&failure(step, report, tail));
-            if self.look == Look::GitHub {
+            if self.look == OutputStyle::GitHub {
                 let error =
                     report.error.as_deref().unwrap_or("failed").replace('%', "%25").replace('\n', "%0A");
                 self.say(&format!("::error title={}::{error}", step.title));

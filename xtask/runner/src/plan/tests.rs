@@ -14,7 +14,7 @@ use super::mask::Outputs;
 use super::perform::StepContext;
 use super::report::{Outcome, Report, Status};
 use super::runner::Runner;
-use super::show::{Look, Show};
+use super::show::{OutputStyle, Show};
 use super::step::{OnFailure, Plan, Step};
 use super::target::{Recording, Target};
 use foundation::interrupt::Interrupt;
@@ -26,7 +26,7 @@ const PLAN: &str = "FLOWSHIP_TEST_PLAN";
 struct Place {
     folder: tempfile::TempDir,
     shown: Shown,
-    look: Look,
+    look: OutputStyle,
     jobs: usize,
     keep_going: bool,
     grace_ms: u64,
@@ -51,7 +51,7 @@ impl Place {
         Self {
             folder,
             shown: Shown::default(),
-            look: Look::Plain,
+            look: OutputStyle::Plain,
             jobs: 4,
             keep_going: false,
             grace_ms: 20_000,
@@ -200,7 +200,7 @@ fn runs_the_plan_of_another_test() {
         command: "cargo xtask test".into(),
         jobs: 4,
         grace_ms: 500,
-        show: Show::to(Look::Plain, Box::new(std::io::stderr())),
+        show: Show::to(OutputStyle::Plain, Box::new(std::io::stderr())),
         ..Runner::without_native(&target, Interrupt::listen().unwrap())
     };
     let result = runner.run(&plan).and_then(Report::into_result);
@@ -258,7 +258,7 @@ fn a_failed_step_shows_its_tail_its_log_and_the_remedy() {
 /// With a real cargo: its words may change.
 #[test]
 fn a_step_that_waits_for_another_cargo_says_so_at_once() {
-    for look in [Look::Plain, Look::GitHub] {
+    for look in [OutputStyle::Plain, OutputStyle::GitHub] {
         let place = Place { look, ..Place::new() };
         std::fs::create_dir(place.path("src")).unwrap();
         std::fs::write(place.path("src/lib.rs"), "").unwrap();
@@ -668,7 +668,7 @@ fn every_run_is_audited() {
 
 #[test]
 fn after_a_silence_a_line_names_what_still_runs_and_for_how_long() {
-    for look in [Look::Plain, Look::GitHub] {
+    for look in [OutputStyle::Plain, OutputStyle::GitHub] {
         let place = Place::new();
         // They go on until what still runs was shown, or until their time limit where it never is.
         let waits = "while [ ! -e go ]; do sleep 0.01; done";
@@ -696,8 +696,8 @@ fn after_a_silence_a_line_names_what_still_runs_and_for_how_long() {
 
 #[test]
 fn nobody_is_told_what_live_lines_show() {
-    assert_eq!(Show::to(Look::Terminal, Box::new(std::io::sink())).silence(), Duration::MAX);
-    for look in [Look::Plain, Look::GitHub] {
+    assert_eq!(Show::to(OutputStyle::Terminal, Box::new(std::io::sink())).silence(), Duration::MAX);
+    for look in [OutputStyle::Plain, OutputStyle::GitHub] {
         assert_eq!(Show::to(look, Box::new(std::io::sink())).silence(), Duration::from_secs(30));
     }
 }
@@ -717,7 +717,7 @@ fn programs_are_asked_for_no_colours_and_those_that_come_are_left_out() {
 
 #[test]
 fn on_github_each_step_is_a_group() {
-    let place = Place { look: Look::GitHub, ..Place::new() };
+    let place = Place { look: OutputStyle::GitHub, ..Place::new() };
     place.run(&plan(vec![
         place.sh("a", &[], "echo ::error::not a command"),
         place.sh("b", &["a"], "echo no; exit 1"),

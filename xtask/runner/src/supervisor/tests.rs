@@ -20,7 +20,7 @@ use crate::plan::runner::Runner;
 use crate::plan::service::{
     Health, LogFile, ProcessSpec, Restart, RestartPolicy, ServiceName, Stop, StopSignal, Watch, WatchAction,
 };
-use crate::plan::show::{Look, Show};
+use crate::plan::show::{OutputStyle, Show};
 use crate::plan::step::{OnFailure, Plan, Step};
 use crate::plan::target::Target;
 use foundation::interrupt::Interrupt;
@@ -701,7 +701,7 @@ fn steps_of_a_plan_reach_the_supervisor() {
         let runner = Runner {
             keep_going: true,
             grace_ms: 500,
-            show: Show::to(Look::Plain, Box::new(std::io::sink())),
+            show: Show::to(OutputStyle::Plain, Box::new(std::io::sink())),
             supervision: Some(&Link),
             ..Runner::without_native(&target, Interrupt::default())
         };

@@ -21,7 +21,7 @@ use super::rotate::RotatingLog;
 use super::services::Services;
 use crate::plan::argument::Secret;
 use crate::plan::child::{Command, End, Inherits, Sink};
-use crate::plan::http::{Answer, Request};
+use crate::plan::http::{Request, Response};
 use crate::plan::mask::Mask;
 use crate::plan::service::{LogFile, ProcessSpec, ServiceName, Watch, WatchAction};
 use foundation::clock::spell;
@@ -228,7 +228,7 @@ fn ask(
     (method, url, bearer): (&str, &str, Option<&Secret>),
     body: Option<&str>,
     stop: &dyn Fn() -> bool,
-) -> Result<Answer> {
+) -> Result<Response> {
     let none = BTreeMap::new();
     let json =
         body.map(|_| Ok(("content-type".to_owned(), mask.resolve(&"application/json".into(), &none)?)));

@@ -7,19 +7,19 @@ use anyhow::{Result, bail};
 use super::sample::{Figure, figure, times};
 use crate::context::Context;
 use crate::session::killed_runs::remove;
-use crate::session::opened::{Opened, Wish};
+use crate::session::opened::{OpenOptions, Opened};
 use crate::session::servers::{self, Editor};
 use crate::session::{running, smoke};
 use crate::tools::{NpmProject, programs, progress};
 use foundation::interrupt::Interrupt;
 use runner::plan::register;
 use runner::plan::report::Outcome;
-use runner::plan::show::{Look, Show};
+use runner::plan::show::{OutputStyle, Show};
 
 pub fn measure(context: &Context, runs: usize, interrupt: &Interrupt) -> Result<Vec<Figure>> {
     let name = register::own("bench");
-    let show = Show::to(Look::Plain, Box::new(std::io::sink()));
-    let opened = Opened::open(context, &Wish::private(&name), None)?;
+    let show = Show::to(OutputStyle::Plain, Box::new(std::io::sink()));
+    let opened = Opened::open(context, &OpenOptions::private(&name), None)?;
     let progress = progress::on_stderr();
     opened.toolbox.ensure(&programs::tools(opened.program_names())?, progress.as_ref())?;
     opened.toolbox.npm_modules(NpmProject { folder: &context.path("flows") }, progress.as_ref())?;

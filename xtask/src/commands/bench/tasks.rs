@@ -21,7 +21,7 @@ use crate::session::{private, running};
 use crate::tools::Program;
 use foundation::interrupt::Interrupt;
 use foundation::processes::processor_seconds;
-use runner::plan::show::{Look, Show};
+use runner::plan::show::{OutputStyle, Show};
 
 /// Offers the tasks; it says in its head what it does.
 const LOAD: &str = "test/load.js";
@@ -87,7 +87,7 @@ pub fn measure(context: &Context, options: &Options, interrupt: &Interrupt) -> R
     let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
     eprintln!("  load of the machine before: {}", load.trim());
     let mut figures = Vec::new();
-    let show = Show::to(Look::Plain, Box::new(std::io::sink()));
+    let show = Show::to(OutputStyle::Plain, Box::new(std::io::sink()));
     let mut peer = None;
     for replicas in [1, 2] {
         eprintln!("  bringing up a platform with {replicas} of {}", context.platform.workers.service());

@@ -356,7 +356,7 @@ mod tests {
         let runner = Runner {
             keep_going: true,
             grace_ms: 200,
-            show: Show::to(runner::plan::show::Look::Plain, Box::new(std::io::sink())),
+            show: Show::to(runner::plan::show::OutputStyle::Plain, Box::new(std::io::sink())),
             ..Runner::new(&target, Interrupt::default(), &native)
         };
         runner.run(&plan).unwrap()

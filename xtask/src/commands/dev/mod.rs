@@ -9,7 +9,7 @@ use vocabulary::model::environment::EngineKind;
 
 use crate::context::Context;
 use crate::images::stand_in::WARNING;
-use crate::session::opened::{Opened, Wish};
+use crate::session::opened::{OpenOptions, Opened};
 use crate::session::{DEFAULT, dry_run, running};
 use foundation::exit::Reported;
 use foundation::interrupt::Interrupt;
@@ -83,7 +83,7 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
         if !options.dry_run {
             running::leave_other_engine(context, &options.environment, engine, record.as_ref(), &show)?;
         }
-        let wish = Wish {
+        let wanted = OpenOptions {
             environment: &options.environment,
             target: &options.environment,
             any_ports: false,
@@ -92,7 +92,7 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
             engine: engine.or_else(|| record.as_ref().map(|record| record.engine)),
             replicas: None,
         };
-        let opened = Opened::open(context, &wish, record.as_ref());
+        let opened = Opened::open(context, &wanted, record.as_ref());
         // Another run that brings it up has taken its ports: then that run is the cause, and not the ports.
         if !options.dry_run {
             running::refuse_held(context, &options.environment)?;

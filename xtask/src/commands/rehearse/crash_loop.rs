@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, bail};
 
 use super::judged;
-use super::stage::{Stage, now};
+use super::stack::{Stack, now};
 use foundation::interrupt::Interrupt;
 
 /// Long enough for the engine's pauses to double eight times.
@@ -16,10 +16,10 @@ const FIRST_PAUSE: Duration = Duration::from_millis(100);
 
 /// # Errors
 /// It was never started again, or too often.
-pub fn check(stage: &Stage, interrupt: &Interrupt) -> Result<Vec<String>> {
-    let topology = stage.topology();
-    let unit = stage.worker(&topology)?;
-    let (name, like) = (unit.name(), stage.inspect(unit)?);
+pub fn check(stack: &Stack, interrupt: &Interrupt) -> Result<Vec<String>> {
+    let topology = stack.topology();
+    let unit = stack.worker(&topology)?;
+    let (name, like) = (unit.name(), stack.inspect(unit)?);
     // Its image and its policy, without what else it needs: it fails whatever it finds.
     let policy = &like["HostConfig"]["RestartPolicy"];
     let restart = match (policy["Name"].as_str(), policy["MaximumRetryCount"].as_u64()) {
@@ -28,8 +28,8 @@ pub fn check(stage: &Stage, interrupt: &Interrupt) -> Result<Vec<String>> {
         (None, _) => bail!("the engine shows no restart policy of {name}"),
     };
     let image = like["Config"]["Image"].as_str().context("the engine shows no image")?;
-    let container = format!("{}-crash-loop", stage.seen.project.name);
-    let project = format!("com.docker.compose.project={}", stage.seen.project.name);
+    let container = format!("{}-crash-loop", stack.seen.project.name);
+    let project = format!("com.docker.compose.project={}", stack.seen.project.name);
     // The labels let `down --remove-orphans` find it when this program is killed.
     let labels =
         [project.as_str(), "com.docker.compose.service=crash-loop", "com.docker.compose.oneoff=False"];
@@ -37,7 +37,7 @@ pub fn check(stage: &Stage, interrupt: &Interrupt) -> Result<Vec<String>> {
     argv.extend(labels.iter().flat_map(|label| ["--label", *label]));
     argv.extend(["--entrypoint", "node", image, "-e", "process.exit(1)"]);
     let since = now()?;
-    let started = stage.engine.ask(&argv)?;
+    let started = stack.engine.ask(&argv)?;
     if !started.success {
         bail!("{container}: {}", started.stderr.trim());
     }
@@ -45,8 +45,8 @@ pub fn check(stage: &Stage, interrupt: &Interrupt) -> Result<Vec<String>> {
     while begun.elapsed() < WATCHED && !interrupt.raised() {
         thread::sleep(Duration::from_millis(100));
     }
-    let events = stage.events(&container, "{{.Action}} {{.TimeNano}}", &since)?;
-    let removed = stage.engine.ask(&["rm", "--force", &container])?;
+    let events = stack.events(&container, "{{.Action}} {{.TimeNano}}", &since)?;
+    let removed = stack.engine.ask(&["rm", "--force", &container])?;
     if !removed.success {
         bail!("{container} cannot be removed: {}", removed.stderr.trim());
     }

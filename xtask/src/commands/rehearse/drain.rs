@@ -10,7 +10,7 @@ use anyhow::{Context as _, Result, bail};
 
 use super::edge::{QUEUES, agent, status};
 use super::judged;
-use super::stage::Stage;
+use super::stack::Stack;
 
 /// How long the client takes for the second half of its request, in seconds: longer than the drain's delay, so that the
 /// replica has long been told to leave and has stopped listening.
@@ -18,15 +18,15 @@ const SLOW: u32 = 3;
 
 /// # Errors
 /// A request was lost, or the replica did not end well.
-pub fn check(stage: &Stage) -> Result<Vec<String>> {
-    let topology = stage.topology();
-    let platform = stage.platform;
-    let replica = stage.worker(&topology)?;
-    let port = stage.port(platform.workers.flows);
-    let address = stage.bound(&topology, replica, port).context("the replica is not bound to one address")?;
-    let container = stage.seen.project.container(&replica.name());
-    let pid = stage.inspect(topology.first(platform.edge.service())?)?["State"]["Pid"].to_string();
-    let key = fs::read_to_string(stage.secrets.join(platform.workers.api_key.0))?;
+pub fn check(stack: &Stack) -> Result<Vec<String>> {
+    let topology = stack.topology();
+    let platform = stack.platform;
+    let replica = stack.worker(&topology)?;
+    let port = stack.port(platform.workers.flows);
+    let address = stack.bound(&topology, replica, port).context("the replica is not bound to one address")?;
+    let container = stack.seen.project.container(&replica.name());
+    let pid = stack.inspect(topology.first(platform.edge.service())?)?["State"]["Pid"].to_string();
+    let key = fs::read_to_string(stack.secrets.join(platform.workers.api_key.0))?;
     // From where the edge stands, straight to this replica. The key goes by the environment, where only root looks.
     let script = format!(
         "exec 3<>/dev/tcp/{address}/{}; body='{{\"input\":{{\"text\":\"slow\"}}}}'; \
@@ -49,8 +49,8 @@ pub fn check(stage: &Stage) -> Result<Vec<String>> {
         bail!("the request could not be begun");
     }
     let ended = AtomicBool::new(false);
-    let agent = agent(stage)?;
-    let url = format!("{}{QUEUES}", stage.public(platform.edge.https));
+    let agent = agent(stack)?;
+    let url = format!("{}{QUEUES}", stack.public(platform.edge.https));
     let (stopped, took, others) = thread::scope(|scope| {
         let others = scope.spawn(|| {
             let (mut good, mut bad) = (0_u32, Vec::new());
@@ -65,7 +65,7 @@ pub fn check(stage: &Stage) -> Result<Vec<String>> {
             (good, bad)
         });
         let begun = Instant::now();
-        let stopped = stage.engine.ask(&["stop", &container]);
+        let stopped = stack.engine.ask(&["stop", &container]);
         let took = begun.elapsed();
         ended.store(true, Ordering::SeqCst);
         (stopped, took, others.join().expect("asking does not panic"))
@@ -73,9 +73,9 @@ pub fn check(stage: &Stage) -> Result<Vec<String>> {
     let mut answer = String::new();
     std::io::Read::read_to_string(&mut output, &mut answer)?;
     client.wait()?;
-    let code = stage.inspect(replica)?["State"]["ExitCode"].to_string();
-    let started = stage.engine.ask(&["start", &container])?;
-    stage.await_healthy(&container)?;
+    let code = stack.inspect(replica)?["State"]["ExitCode"].to_string();
+    let started = stack.engine.ask(&["start", &container])?;
+    stack.await_healthy(&container)?;
     let mut problems = Vec::new();
     let mut expect = |good: bool, problem: String| {
         if !good {

@@ -9,7 +9,7 @@ use ureq::Agent;
 use ureq::tls::{Certificate, RootCerts, TlsConfig};
 
 use super::judged;
-use super::stage::{Stage, is_public};
+use super::stack::{Stack, is_public};
 
 /// Asked through the edge, these have to be refused: the replicas would answer some of them.
 const CLOSED: [&str; 7] = ["/", "/admin", "/metrics", "/smoke", "/readyz", "/reload", "/api/../metrics"];
@@ -17,10 +17,10 @@ pub const QUEUES: &str = "/api/v1/queues";
 
 /// # Errors
 /// Everything that is not as it should be.
-pub fn check(stage: &Stage) -> Result<Vec<String>> {
-    let agent = agent(stage)?;
-    let https = stage.public(stage.platform.edge.https);
-    let key = fs::read_to_string(stage.secrets.join(stage.platform.workers.api_key.0))?;
+pub fn check(stack: &Stack) -> Result<Vec<String>> {
+    let agent = agent(stack)?;
+    let https = stack.public(stack.platform.edge.https);
+    let key = fs::read_to_string(stack.secrets.join(stack.platform.workers.api_key.0))?;
     let mut problems = Vec::new();
     let mut expect = |what: &str, got: u16, wanted: &[u16]| {
         if !wanted.contains(&got) {
@@ -32,15 +32,15 @@ pub fn check(stage: &Stage) -> Result<Vec<String>> {
     for path in CLOSED {
         expect(path, status(&agent, &format!("{https}{path}"), Some(key.trim()))?, &[400, 404]);
     }
-    let http = stage.public(stage.platform.edge.http);
+    let http = stack.public(stack.platform.edge.http);
     expect("clear text", status(&agent, &format!("{http}{QUEUES}"), Some(key.trim()))?, &[308]);
     let stranger = Agent::config_builder().timeout_global(Some(Duration::from_secs(10))).build().new_agent();
     if stranger.get(format!("{https}{QUEUES}")).call().is_ok() {
         problems.push("a client that does not know the certificate trusted it".to_owned());
     }
-    let topology = stage.topology();
+    let topology = stack.topology();
     for unit in &topology.units {
-        let found = stage.inspect(unit)?;
+        let found = stack.inspect(unit)?;
         let bindings = found["HostConfig"]["PortBindings"].as_object().cloned().unwrap_or_default();
         let public = unit.service.ports.iter().filter(|port| is_public(port)).count();
         if bindings.len() != public {
@@ -54,8 +54,8 @@ pub fn check(stage: &Stage) -> Result<Vec<String>> {
 }
 
 /// A client that trusts this run's certificate alone.
-pub fn agent(stage: &Stage) -> Result<Agent> {
-    let pem = fs::read(stage.secrets.join("certificate")).context("the certificate of this run")?;
+pub fn agent(stack: &Stack) -> Result<Agent> {
+    let pem = fs::read(stack.secrets.join("certificate")).context("the certificate of this run")?;
     let root = Certificate::from_pem(&pem)?;
     let tls = TlsConfig::builder().root_certs(RootCerts::Specific(Arc::new(vec![root]))).build();
     Ok(Agent::config_builder()

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::edge::{QUEUES, agent, status};
 use super::judged;
-use super::stage::{Stage, runs_on};
+use super::stack::{Stack, runs_on};
 use crate::images::own_engine::{End, OwnEngine};
 use foundation::interrupt::Interrupt;
 
@@ -19,19 +19,19 @@ const BOUND: Duration = Duration::from_secs(60);
 ///
 /// # Errors
 /// A service stayed down, somebody made it anew, or smoke fails afterwards.
-pub fn check(stage: &Stage, interrupt: &Interrupt) -> Result<Vec<String>> {
-    let mut engine = OwnEngine::find(&stage.engine, &stage.seen.project.name)?;
-    let agent = agent(stage)?;
-    let key = std::fs::read_to_string(stage.secrets.join(stage.platform.workers.api_key.0))?;
-    let url = format!("{}{QUEUES}", stage.public(stage.platform.edge.https));
+pub fn check(stack: &Stack, interrupt: &Interrupt) -> Result<Vec<String>> {
+    let mut engine = OwnEngine::find(&stack.engine, &stack.seen.project.name)?;
+    let agent = agent(stack)?;
+    let key = std::fs::read_to_string(stack.secrets.join(stack.platform.workers.api_key.0))?;
+    let url = format!("{}{QUEUES}", stack.public(stack.platform.edge.https));
     let mut told = Vec::new();
     for how in End::ALL {
-        let before = running(stage)?;
+        let before = running(stack)?;
         engine.end(how)?;
-        engine.start(&stage.root, &stage.engine)?;
+        engine.start(&stack.root, &stack.engine)?;
         let begun = Instant::now();
         let after = loop {
-            let found = running(stage)?;
+            let found = running(stack)?;
             let down: Vec<String> = found.iter().filter_map(down).collect();
             if down.is_empty() {
                 break found;
@@ -52,7 +52,7 @@ pub fn check(stage: &Stage, interrupt: &Interrupt) -> Result<Vec<String>> {
         if answered != 200 {
             bail!("after {} the API answers {answered} through the edge; expected 200", how.name());
         }
-        stage.smoke(interrupt).context(how.name())?;
+        stack.smoke(interrupt).context(how.name())?;
         told.push(format!(
             "{}: {} services healthy {took:.1} s after the engine answered, and smoke passed",
             how.name(),
@@ -63,10 +63,10 @@ pub fn check(stage: &Stage, interrupt: &Interrupt) -> Result<Vec<String>> {
 }
 
 /// Every unit that runs on and on, with what the engine says of its container.
-fn running(stage: &Stage) -> Result<Vec<(String, Value)>> {
-    let topology = stage.topology();
+fn running(stack: &Stack) -> Result<Vec<(String, Value)>> {
+    let topology = stack.topology();
     let units = topology.units.iter().filter(|unit| runs_on(unit));
-    units.map(|unit| Ok((unit.name(), stage.inspect(unit)?))).collect()
+    units.map(|unit| Ok((unit.name(), stack.inspect(unit)?))).collect()
 }
 
 /// What keeps a unit from being well. Pure.

@@ -9,18 +9,18 @@ use vocabulary::model::topology::{Topology, Unit};
 use vocabulary::model::{Lifetime, Platform};
 
 use super::judged;
-use super::stage::{PUBLIC, Stage, runs_on};
+use super::stack::{PUBLIC, Stack, runs_on};
 
 /// # Errors
 /// Every promise that is not kept.
-pub fn check(stage: &Stage) -> Result<Vec<String>> {
-    let topology = stage.topology();
+pub fn check(stack: &Stack) -> Result<Vec<String>> {
+    let topology = stack.topology();
     let mut problems = Vec::new();
     let mut told = Vec::new();
-    let secrets = secret_values(stage)?;
+    let secrets = secret_values(stack)?;
     for unit in &topology.units {
-        let found = stage.inspect(unit)?;
-        let mut wrong = broken(stage.platform, &topology, unit, &found, &stage.seen.project.name);
+        let found = stack.inspect(unit)?;
+        let mut wrong = broken(stack.platform, &topology, unit, &found, &stack.seen.project.name);
         let text = found.to_string();
         let shown = secrets.iter().filter(|(_, value)| text.contains(value.as_str()));
         wrong.extend(shown.map(|(name, _)| format!("the value of {name} can be read from docker inspect")));
@@ -125,10 +125,10 @@ fn unlike(status: &str, unit: &Unit<'_>) -> Vec<String> {
 }
 
 /// The values of this run's secrets, by name.
-fn secret_values(stage: &Stage) -> Result<Vec<(String, String)>> {
+fn secret_values(stack: &Stack) -> Result<Vec<(String, String)>> {
     let mut values = Vec::new();
-    for secret in &stage.platform.secrets {
-        if let Ok(value) = fs::read_to_string(stage.secrets.join(secret.name.0)) {
+    for secret in &stack.platform.secrets {
+        if let Ok(value) = fs::read_to_string(stack.secrets.join(secret.name.0)) {
             values.push((secret.name.to_string(), value.trim().to_owned()));
         }
     }

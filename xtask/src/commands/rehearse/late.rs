@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use vocabulary::model::ServiceId;
 
 use super::judged;
-use super::stage::{Stage, words};
+use super::stack::{Stack, words};
 use crate::engines::compose::lower::up;
 use crate::engines::compose::project::Project;
 use foundation::files::temporary;
@@ -26,17 +26,17 @@ const LATE: u64 = 60;
 ///
 /// # Errors
 /// It did not come up, something did not wait, or smoke fails afterwards.
-pub fn check(stage: &Stage, interrupt: &Interrupt) -> Result<Vec<String>> {
-    let topology = stage.topology();
-    let (id, roles) = (stage.platform.database.port.service, stage.platform);
+pub fn check(stack: &Stack, interrupt: &Interrupt) -> Result<Vec<String>> {
+    let topology = stack.topology();
+    let (id, roles) = (stack.platform.database.port.service, stack.platform);
     let (database, waiting): (Vec<_>, Vec<_>) = topology
         .units
         .iter()
         .filter(|unit| [id, roles.database.migrations, roles.workers.service()].contains(&unit.service.id))
         .partition(|unit| unit.service.id == id);
     let database = *database.first().context("there is no database")?;
-    let original = stage.inspect(database)?;
-    let mut project = stage.seen.project.clone();
+    let original = stack.inspect(database)?;
+    let mut project = stack.seen.project.clone();
     let late = project.env_file.with_file_name("late.yaml");
     fs::write(&late, held_back(id, &original["Config"]["Entrypoint"]).to_string())?;
     project.files.push(late.clone());
@@ -55,7 +55,7 @@ pub fn check(stage: &Stage, interrupt: &Interrupt) -> Result<Vec<String>> {
             break starting.wait()?;
         }
         // Not there yet is not healthy.
-        let state = |unit| stage.inspect(unit).map_or(Value::Null, |found| found["State"].clone());
+        let state = |unit| stack.inspect(unit).map_or(Value::Null, |found| found["State"].clone());
         // Those that wait are asked first: one that begins right after the database is healthy has waited.
         let began: Vec<String> = waiting
             .iter()
@@ -90,7 +90,7 @@ pub fn check(stage: &Stage, interrupt: &Interrupt) -> Result<Vec<String>> {
         begun.elapsed().saturating_sub(after).as_secs_f64(),
         waiting.len()
     )];
-    told.extend(stage.smoke(interrupt)?);
+    told.extend(stack.smoke(interrupt)?);
     judged(&problems, told)
 }
 

@@ -9,7 +9,7 @@ mod late;
 mod oom;
 mod reachability;
 mod record;
-mod stage;
+mod stack;
 
 use anyhow::{Context as _, Result, bail};
 
@@ -29,7 +29,7 @@ use runner::plan::mask::Outputs;
 use runner::plan::perform::StepContext;
 use runner::plan::report::Outcome;
 use runner::plan::runner::Runner;
-use stage::Stage;
+use stack::Stack;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -77,20 +77,20 @@ pub enum Engine {
 pub fn run(context: &Context, options: &Options) -> Result<()> {
     let Engine::Compose = options.engine;
     let checks = rehearsal::chosen(&options.only, options.slow, options.restart_engine);
-    let stage = Stage::set(context, options.replicas)?;
+    let stack = Stack::prepare(context, options.replicas)?;
     if checks.contains(&Check::EngineRestart) {
-        let allowed = OwnEngine::find(&stage.engine, &stage.seen.project.name);
+        let allowed = OwnEngine::find(&stack.engine, &stack.seen.project.name);
         allowed.map_err(|error| refused(format!("engine-restart cannot run: {error:#}")))?;
     }
-    let plan = rehearsal::plan(&stage.seen, &checks, options.keep);
-    if !stage.seen.stand_ins.is_empty() {
-        eprintln!("{WARNING}\n  for {}", stage.seen.stand_ins.join(", "));
+    let plan = rehearsal::plan(&stack.seen, &checks, options.keep);
+    if !stack.seen.stand_ins.is_empty() {
+        eprintln!("{WARNING}\n  for {}", stack.seen.stand_ins.join(", "));
     }
     if options.dry_run {
         return dry_run::show(context, &plan);
     }
     let interrupt = Interrupt::listen()?;
-    let native = |action: &Rehearse, step: &StepContext| perform(&stage, &interrupt, action, step);
+    let native = |action: &Rehearse, step: &StepContext| perform(&stack, &interrupt, action, step);
     let runner = Runner {
         // One check after the other: each wants the whole stack.
         jobs: 1,
@@ -100,15 +100,15 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
     };
     // A part that held proves nothing of the whole.
     let sought = match options.only[..] {
-        [] if options.replicas.is_none() => Some(record::sought(context, &stage, COMPOSE, &checks)?),
+        [] if options.replicas.is_none() => Some(record::sought(context, &stack, COMPOSE, &checks)?),
         _ => None,
     };
     let report = runner.run(&plan)?;
     if report.outcome == Outcome::Done && !options.keep {
-        killed_runs::remove(&stage.secrets)?;
+        killed_runs::remove(&stack.secrets)?;
     }
     if let (Some(sought), Outcome::Done) = (sought, &report.outcome) {
-        record::keep(context, &stage, sought, &report)?;
+        record::keep(context, &stack, sought, &report)?;
     }
     if context.json {
         stdout::json(&report)?;
@@ -119,23 +119,23 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
     report.into_result()
 }
 
-fn perform(stage: &Stage, interrupt: &Interrupt, action: &Rehearse, step: &StepContext) -> Result<Outputs> {
+fn perform(stack: &Stack, interrupt: &Interrupt, action: &Rehearse, step: &StepContext) -> Result<Outputs> {
     let told = match action {
         Rehearse::InstallTools { programs } => {
-            stage.toolbox.ensure(&tools(programs.iter().copied())?, progress::on_stderr().as_ref())?;
+            stack.toolbox.ensure(&tools(programs.iter().copied())?, progress::on_stderr().as_ref())?;
             vec![]
         }
-        Rehearse::MakeSecrets => stage.make_secrets()?,
-        Rehearse::Check(Check::Smoke) => stage.smoke(interrupt)?,
-        Rehearse::Check(Check::Edge) => edge::check(stage)?,
-        Rehearse::Check(Check::Hardening) => hardening::check(stage)?,
-        Rehearse::Check(Check::Reachability) => reachability::check(stage)?,
-        Rehearse::Check(Check::Drain) => drain::check(stage)?,
-        Rehearse::Check(Check::Oom) => oom::check(stage, interrupt)?,
-        Rehearse::Check(Check::CrashLoop) => crash_loop::check(stage, interrupt)?,
-        Rehearse::Check(Check::EngineRestart) => engine_restart::check(stage, interrupt)?,
-        Rehearse::Check(Check::MissingSecret) => stage.missing_secret()?,
-        Rehearse::Check(Check::LateDependency) => late::check(stage, interrupt)?,
+        Rehearse::MakeSecrets => stack.make_secrets()?,
+        Rehearse::Check(Check::Smoke) => stack.smoke(interrupt)?,
+        Rehearse::Check(Check::Edge) => edge::check(stack)?,
+        Rehearse::Check(Check::Hardening) => hardening::check(stack)?,
+        Rehearse::Check(Check::Reachability) => reachability::check(stack)?,
+        Rehearse::Check(Check::Drain) => drain::check(stack)?,
+        Rehearse::Check(Check::Oom) => oom::check(stack, interrupt)?,
+        Rehearse::Check(Check::CrashLoop) => crash_loop::check(stack, interrupt)?,
+        Rehearse::Check(Check::EngineRestart) => engine_restart::check(stack, interrupt)?,
+        Rehearse::Check(Check::MissingSecret) => stack.missing_secret()?,
+        Rehearse::Check(Check::LateDependency) => late::check(stack, interrupt)?,
     };
     for line in told {
         step.log.line(&line);

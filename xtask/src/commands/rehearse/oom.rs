@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result, bail};
 use serde_json::Value;
 
 use super::judged;
-use super::stage::{Stage, now};
+use super::stack::{Stack, now};
 use foundation::interrupt::Interrupt;
 
 /// From the kill until it is healthy again: the engine's first pause is 0.1 s, the rest is the start of the program.
@@ -18,12 +18,12 @@ const EATER: &str = "const all = []; for (;;) all.push(Buffer.alloc(16 << 20, 1)
 
 /// # Errors
 /// It was not killed for its memory, is not healthy again in time, or smoke fails afterwards.
-pub fn check(stage: &Stage, interrupt: &Interrupt) -> Result<Vec<String>> {
-    let topology = stage.topology();
-    let unit = stage.worker(&topology)?;
-    let container = stage.seen.project.container(&unit.name());
+pub fn check(stack: &Stack, interrupt: &Interrupt) -> Result<Vec<String>> {
+    let topology = stack.topology();
+    let unit = stack.worker(&topology)?;
+    let container = stack.seen.project.container(&unit.name());
     let limit = format!("{} MiB", unit.service.resources.memory_mib);
-    let before = stage.inspect(unit)?;
+    let before = stack.inspect(unit)?;
     // The service has to be the victim, and not the one that eats beside it.
     let init = &before["State"]["Pid"];
     let children = fs::read_to_string(format!("/proc/{init}/task/{init}/children"))?;
@@ -32,9 +32,9 @@ pub fn check(stage: &Stage, interrupt: &Interrupt) -> Result<Vec<String>> {
     }
     let since = now()?;
     let begun = Instant::now();
-    stage.engine.ask(&["exec", &container, "node", "-e", EATER])?;
+    stack.engine.ask(&["exec", &container, "node", "-e", EATER])?;
     let after = loop {
-        let found = stage.inspect(unit)?;
+        let found = stack.inspect(unit)?;
         if again(&before, &found) {
             break found;
         }
@@ -50,7 +50,7 @@ pub fn check(stage: &Stage, interrupt: &Interrupt) -> Result<Vec<String>> {
         thread::sleep(Duration::from_millis(100));
     };
     let took = begun.elapsed().as_secs_f64();
-    let events = stage.events(&container, "{{.Action}} {{.Actor.Attributes.exitCode}}", &since)?;
+    let events = stack.events(&container, "{{.Action}} {{.Actor.Attributes.exitCode}}", &since)?;
     let mut problems = unsaid(&events);
     // One kill, one start: more would use up the attempts.
     let restarts = |found: &Value| found["RestartCount"].as_u64().unwrap_or_default();
@@ -63,7 +63,7 @@ pub fn check(stage: &Stage, interrupt: &Interrupt) -> Result<Vec<String>> {
         after["State"]["OOMKilled"]
     )];
     if problems.is_empty() {
-        told.extend(stage.smoke(interrupt)?);
+        told.extend(stack.smoke(interrupt)?);
     }
     judged(&problems, told)
 }

@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result};
 use serde_json::Value;
 use vocabulary::model::topology::{Topology, Unit};
 
-use super::stage::{Stage, runs_on};
+use super::stack::{Stack, runs_on};
 use super::{judged, said, said_to};
 
 /// Seconds after which a port that neither accepts nor refuses counts as closed.
@@ -17,17 +17,17 @@ pub type Measured = BTreeMap<(String, String), bool>;
 
 /// # Errors
 /// Every cell that is not as the model says.
-pub fn check(stage: &Stage) -> Result<Vec<String>> {
-    let topology = stage.topology();
+pub fn check(stack: &Stack) -> Result<Vec<String>> {
+    let topology = stack.topology();
     let mut seen = BTreeMap::new();
     let mut extra = vec![];
     for unit in &topology.units {
-        let found = if runs_on(unit) { stage.inspect(unit)? } else { held(stage, unit, &mut extra)? };
+        let found = if runs_on(unit) { stack.inspect(unit)? } else { held(stack, unit, &mut extra)? };
         seen.insert(unit.name(), found);
     }
     let measured = measure(&topology, &seen);
     for container in extra {
-        let _ = stage.engine.ask(&["rm", "--force", &container]);
+        let _ = stack.engine.ask(&["rm", "--force", &container]);
     }
     let measured = measured?;
     let open = measured.values().filter(|open| **open).count();
@@ -38,9 +38,9 @@ pub fn check(stage: &Stage) -> Result<Vec<String>> {
 }
 
 /// A one-shot service has ended by now: the same container again, whose program stops itself, keeps its networks.
-fn held(stage: &Stage, unit: &Unit<'_>, extra: &mut Vec<String>) -> Result<Value> {
-    let name = format!("{}-{}-held", stage.seen.project.name, unit.name());
-    let argv = stage.seen.project.argv(&[
+fn held(stack: &Stack, unit: &Unit<'_>, extra: &mut Vec<String>) -> Result<Value> {
+    let name = format!("{}-{}-held", stack.seen.project.name, unit.name());
+    let argv = stack.seen.project.argv(&[
         "run",
         "--detach",
         "--no-deps",
@@ -55,7 +55,7 @@ fn held(stage: &Stage, unit: &Unit<'_>, extra: &mut Vec<String>) -> Result<Value
     let words: Vec<&str> = argv.iter().map(String::as_str).collect();
     extra.push(name.clone());
     said(&words)?;
-    let answer = stage.engine.ask(&["inspect", &name])?;
+    let answer = stack.engine.ask(&["inspect", &name])?;
     let mut found: Vec<Value> = serde_json::from_str(&answer.stdout)?;
     found.pop().with_context(|| name.clone())
 }

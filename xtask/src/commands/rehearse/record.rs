@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use anyhow::{Context as _, Result};
 use vocabulary::model::GateCommand;
 
-use super::stage::Stage;
+use super::stack::Stack;
 use crate::context::Context;
 use crate::engines::compose::rehearsal::Check;
 use crate::tools::versions;
@@ -26,13 +26,13 @@ pub struct Sought {
 ///
 /// # Errors
 /// When the tree cannot be read.
-pub fn sought(context: &Context, stage: &Stage, engine: &str, checks: &[Check]) -> Result<Sought> {
+pub fn sought(context: &Context, stack: &Stack, engine: &str, checks: &[Check]) -> Result<Sought> {
     // What it reads and what finds its faults is said once, of the gate that rehearses the same.
     let same = |command: &GateCommand| command.arguments == ["rehearse", engine];
-    let gate = stage.platform.gates.iter().find(|gate| gate.commands.iter().any(same));
+    let gate = stack.platform.gates.iter().find(|gate| gate.commands.iter().any(same));
     let gate = gate.with_context(|| format!("no gate rehearses {engine}"))?;
-    let programs = programs_of(gate).into_iter().chain(stage.seen.programs.iter().copied());
-    let basis = versions::basis(context, &stage.toolbox, programs)?;
+    let programs = programs_of(gate).into_iter().chain(stack.seen.programs.iter().copied());
+    let basis = versions::basis(context, &stack.toolbox, programs)?;
     let versions = basis.versions.iter();
     let tools: BTreeMap<_, _> =
         versions.map(|(name, version)| (name.clone(), version.version.clone())).collect();
@@ -58,7 +58,7 @@ pub fn sought(context: &Context, stage: &Stage, engine: &str, checks: &[Check]) 
 ///
 /// # Errors
 /// When the tree cannot be read or the record not written.
-pub fn keep(context: &Context, stage: &Stage, sought: Sought, report: &Report) -> Result<()> {
+pub fn keep(context: &Context, stack: &Stack, sought: Sought, report: &Report) -> Result<()> {
     let Sought { expected, basis, began_ms } = sought;
     // What was changed meanwhile may have been rehearsed by halves.
     if Tree::observe(&context.root)? != basis.tree {
@@ -71,9 +71,9 @@ pub fn keep(context: &Context, stage: &Stage, sought: Sought, report: &Report) -
         .iter()
         .map(|step| (format!("{}_ms", step.id), Figure::Number(step.duration_ms as f64)))
         .collect();
-    if !stage.seen.stand_ins.is_empty() {
+    if !stack.seen.stand_ins.is_empty() {
         // What held of stand-ins is not proven of what they stand for.
-        figures.insert("stand_ins".to_owned(), Figure::Text(stage.seen.stand_ins.join(" ")));
+        figures.insert("stand_ins".to_owned(), Figure::Text(stack.seen.stand_ins.join(" ")));
     }
     let record = Record {
         figures,

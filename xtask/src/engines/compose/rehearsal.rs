@@ -123,7 +123,7 @@ mod tests {
 
     use foundation::interrupt::Interrupt;
     use runner::plan::runner::Runner;
-    use runner::plan::show::{Look, Show};
+    use runner::plan::show::{OutputStyle, Show};
     use runner::plan::target::{Recording, Target};
 
     use super::super::project::Project;
@@ -155,7 +155,7 @@ mod tests {
                 Target::Recorded { state: state.path().to_owned(), recording: Arc::clone(&recording) };
             let runner = Runner {
                 keep_going: true,
-                show: Show::to(Look::Plain, Box::new(std::io::sink())),
+                show: Show::to(OutputStyle::Plain, Box::new(std::io::sink())),
                 ..Runner::new(&target, Interrupt::default(), &|_, _| unreachable!("it is recorded"))
             };
             runner.run(plan).unwrap();

@@ -4,13 +4,14 @@
 //! Its programs are those of this repository, so that it can run.
 
 use vocabulary::model::{
-    Action, Alert, Architecture, ChangeClass, CheckTimes, Command, Condition, ConfigurationFile, Container,
+    Action, Alert, Architecture, ChangeClass, CheckTimes, Command, ConfigurationFile, Container,
     ContainerPolicy, Database, Destination, Draining, Edge, EdgePolicy, Evidence, Exposure, Fact, Folder,
     Gate, GateCommand, GateGroup, Health, Identity, Image, ImageLimits, Initialise, Label, Lifetime,
-    LlmEndpoint, Metric, MetricKind, MetricRef, Need, OnChange, Platform, Port, PortRef, Probe, Process,
-    Proof, Protocol, QueuePolicy, Reaction, Reads, ReleasePolicy, Resources, Review, RouteRule, Scrape,
-    Scratch, Secret, SecretRef, SecretSource, SecretUse, Service, ServiceId, Severity, Shape, SmokeCheck,
-    SmokeStep, SmokeSuite, Stop, Storage, Test, User, Value, Variable, Volume, VolumeRef, Workers,
+    LlmEndpoint, Metric, MetricKind, MetricRef, Need, OnChange, Platform, Port, PortRef, Predicate, Probe,
+    Process, Proof, Protocol, QueuePolicy, Reaction, Reads, ReleasePolicy, Resources, Review, RouteRule,
+    Scrape, Scratch, Secret, SecretRef, SecretSource, SecretUse, Service, ServiceId, Severity, Shape,
+    SmokeCheck, SmokeStep, SmokeSuite, Stop, Storage, Test, User, Value, Variable, Volume, VolumeRef,
+    Workers,
 };
 
 const PORTAL: ServiceId = ServiceId("portal");
@@ -519,7 +520,7 @@ fn containers() -> ContainerPolicy {
 }
 
 fn smoke() -> SmokeSuite {
-    let exists = |property| Condition { property, test: Test::Exists };
+    let exists = |property| Predicate { property, test: Test::Exists };
     SmokeSuite {
         checks: vec![
             SmokeCheck {

@@ -50,7 +50,7 @@ pub struct Service {
     /// Number or variable; never root's.
     pub user: Text,
     pub environment: Vec<(String, Text)>,
-    pub depends_on: Vec<(String, Condition)>,
+    pub depends_on: Vec<(String, DependencyCondition)>,
     pub networks: Vec<(String, Attachment)>,
     pub ports: Vec<Published>,
     pub secrets: Vec<String>,
@@ -82,7 +82,7 @@ pub struct Build {
 
 /// What a dependency has to be before its dependent starts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Condition {
+pub enum DependencyCondition {
     Healthy,
     CompletedSuccessfully,
 }
@@ -388,8 +388,8 @@ fn service_yaml(service: &Service) -> Yaml {
         "depends_on",
         service.depends_on.iter().map(|(name, condition)| {
             let condition = match condition {
-                Condition::Healthy => "service_healthy",
-                Condition::CompletedSuccessfully => "service_completed_successfully",
+                DependencyCondition::Healthy => "service_healthy",
+                DependencyCondition::CompletedSuccessfully => "service_completed_successfully",
             };
             (name.clone(), Yaml::mapping([("condition", Yaml::text(condition))]))
         }),

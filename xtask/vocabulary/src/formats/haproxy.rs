@@ -66,15 +66,15 @@ pub struct Tls {
 pub enum Rule {
     Deny {
         status: u16,
-        when: Condition,
+        when: Acl,
     },
     Answer {
         status: u16,
-        when: Condition,
+        when: Acl,
     },
     /// Metrics for Prometheus.
     Metrics {
-        when: Condition,
+        when: Acl,
     },
     RemoveRequestHeader(&'static str),
     SetRequestHeader {
@@ -90,7 +90,7 @@ pub enum Rule {
 
 /// What a rule depends on.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Condition {
+pub enum Acl {
     Path(&'static str),
     PathBegins(&'static str),
     PathBeginsNot(&'static str),
@@ -180,7 +180,7 @@ impl Configuration {
             }
         }
         for frontend in &self.frontends {
-            let counted = |rule: &Rule| matches!(rule, Rule::Deny { when: Condition::RequestsAbove(_), .. });
+            let counted = |rule: &Rule| matches!(rule, Rule::Deny { when: Acl::RequestsAbove(_), .. });
             if frontend.counts_seconds == 0 && frontend.rules.iter().any(counted) {
                 problems.push(format!("frontend {}: limits requests and does not count them", frontend.name));
             }
@@ -327,14 +327,14 @@ fn rule(rule: &Rule) -> String {
     }
 }
 
-fn condition(condition: &Condition) -> String {
+fn condition(condition: &Acl) -> String {
     match condition {
-        Condition::Path(path) => format!("{{ path {path} }}"),
-        Condition::PathBegins(path) => format!("{{ path_beg {path} }}"),
-        Condition::PathBeginsNot(path) => format!("!{{ path_beg {path} }}"),
-        Condition::PathIsAmbiguous => "{ path -m sub // /./ /../ % \\ ; }".to_owned(),
-        Condition::BodyAbove(bytes) => format!("{{ req.body_size gt {bytes} }}"),
-        Condition::RequestsAbove(count) => format!("{{ sc_http_req_rate(0) gt {count} }}"),
+        Acl::Path(path) => format!("{{ path {path} }}"),
+        Acl::PathBegins(path) => format!("{{ path_beg {path} }}"),
+        Acl::PathBeginsNot(path) => format!("!{{ path_beg {path} }}"),
+        Acl::PathIsAmbiguous => "{ path -m sub // /./ /../ % \\ ; }".to_owned(),
+        Acl::BodyAbove(bytes) => format!("{{ req.body_size gt {bytes} }}"),
+        Acl::RequestsAbove(count) => format!("{{ sc_http_req_rate(0) gt {count} }}"),
     }
 }
 
@@ -364,7 +364,7 @@ fn backend_lines(backend: &Backend) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::{
-        Backend, BackendRef, Bind, Check, Condition, Configuration, Ending, Frontend, Rule, Server, Setting,
+        Acl, Backend, BackendRef, Bind, Check, Configuration, Ending, Frontend, Rule, Server, Setting,
     };
 
     fn configuration() -> Configuration {
@@ -385,7 +385,7 @@ mod tests {
             about: "the way in",
             bind: Bind { host: "H", port: "P", tls: None },
             counts_seconds: 10,
-            rules: vec![Rule::Deny { status: 404, when: Condition::PathBeginsNot("/api/") }],
+            rules: vec![Rule::Deny { status: 404, when: Acl::PathBeginsNot("/api/") }],
             otherwise: Ending::Backend(backend.handle()),
         };
         Configuration {
@@ -425,7 +425,7 @@ mod tests {
         unasked.backends[0].check.every_ms = 0;
         let mut uncounted = configuration();
         uncounted.frontends[0].counts_seconds = 0;
-        uncounted.frontends[0].rules.push(Rule::Deny { status: 429, when: Condition::RequestsAbove(1) });
+        uncounted.frontends[0].rules.push(Rule::Deny { status: 429, when: Acl::RequestsAbove(1) });
         for (configuration, expected) in [
             (lost, "leads to nowhere"),
             (empty, "has no server"),

@@ -56,6 +56,6 @@ pub use review::{ChangeClass, Review};
 pub use roles::{Action, Database, ReleasePolicy, Workers};
 pub use secret::{Secret, SecretSource, SecretUse};
 pub use service::{Lifetime, Service, Stop, Volume};
-pub use smoke::{Condition, RouteRule, SmokeCheck, SmokeStep, SmokeSuite, Test};
+pub use smoke::{Predicate, RouteRule, SmokeCheck, SmokeStep, SmokeSuite, Test};
 pub use unit::{Replica, Unit};
 pub use value::{Fact, Value, Variable};

@@ -26,7 +26,7 @@ pub struct SmokeCheck {
     /// Done one after the other; an error in one fails the check.
     pub steps: Vec<SmokeStep>,
     /// What must hold of the message afterwards.
-    pub expects: Vec<Condition>,
+    pub expects: Vec<Predicate>,
     /// The property of the message that is reported as the check's detail.
     pub detail: &'static str,
 }
@@ -80,13 +80,13 @@ pub enum SmokeStep {
 /// A message for which the condition holds leaves by the output.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RouteRule {
-    pub condition: Condition,
+    pub condition: Predicate,
     pub output: &'static str,
 }
 
 /// Something that holds of a message, or not.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Condition {
+pub struct Predicate {
     /// Path into the message, such as `payload.status`.
     pub property: &'static str,
     pub test: Test,

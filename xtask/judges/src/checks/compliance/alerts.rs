@@ -1,6 +1,6 @@
 //! The row on alerts.
 
-use super::row::{Look, Place, Row, Source, Subject, Verdict};
+use super::row::{Inspection, Place, Row, Source, Subject, Verdict};
 use super::tree::{PLATFORM, Tree};
 use super::yaml::Node;
 
@@ -20,7 +20,7 @@ const FOLDER: &str = "ops/monitoring/";
 
 fn alerts(tree: &Tree) -> Verdict {
     let parsed = tree.yaml(|path| path.starts_with(FOLDER));
-    let mut look = Look::default();
+    let mut look = Inspection::default();
     look.broken(&parsed.broken);
     let tested: Vec<&str> = parsed
         .documents
@@ -71,7 +71,7 @@ fn alerts(tree: &Tree) -> Verdict {
 }
 
 /// Alerts of the model that are no rule.
-fn unwritten(tree: &Tree, look: &mut Look, rules: &[&Node]) {
+fn unwritten(tree: &Tree, look: &mut Inspection, rules: &[&Node]) {
     let platform = match tree.json(PLATFORM) {
         Some(Ok(platform)) => platform,
         Some(Err(finding)) => return look.broken(&[finding]),

@@ -1,7 +1,7 @@
 //! The row on backups.
 
 use super::evidence;
-use super::row::{Look, Place, Row, Source, Subject, Verdict};
+use super::row::{Inspection, Place, Row, Source, Subject, Verdict};
 use super::tree::Tree;
 
 pub fn rows() -> Vec<Row> {
@@ -23,7 +23,7 @@ const RESTORE: &str = "restore";
 
 fn restored(tree: &Tree) -> Verdict {
     let (records, broken) = evidence::records(tree);
-    let mut look = Look::default();
+    let mut look = Inspection::default();
     look.broken(&broken);
     let of_restore = |record: &&evidence::Record| record.kind == DRILL && record.name.starts_with(RESTORE);
     let mut restores: Vec<_> = records.iter().filter(of_restore).collect();

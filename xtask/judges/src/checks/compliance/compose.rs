@@ -2,7 +2,7 @@
 
 use super::compose_project::{Project, joined};
 use super::interpolation::{GIVEN, settled};
-use super::row::{Look, Row, Source, Subject, Verdict};
+use super::row::{Inspection, Row, Source, Subject, Verdict};
 use super::tree::Tree;
 use super::yaml::{Node, Value};
 use crate::checks::container_secrets::{assigned_secret, names_secret};
@@ -117,9 +117,9 @@ const ENGINE_SOCKETS: &[&str] =
 
 const NONE: &str = "Compose service";
 
-fn services(tree: &Tree, mut judge: impl FnMut(&mut Look, &str, &Node)) -> Verdict {
+fn services(tree: &Tree, mut judge: impl FnMut(&mut Inspection, &str, &Node)) -> Verdict {
     let composed = tree.composed();
-    let mut look = Look::default();
+    let mut look = Inspection::default();
     look.broken(&composed.broken);
     for (name, service) in composed.services() {
         look.saw();
@@ -203,7 +203,7 @@ fn is_system(path: &str) -> bool {
 fn host_folders(tree: &Tree) -> Verdict {
     const REMEDY: &str = "mount a named volume, or a folder that holds only what the service needs";
     let composed = tree.composed();
-    let mut look = Look::default();
+    let mut look = Inspection::default();
     look.broken(&composed.broken);
     for project in &composed.projects {
         for (name, service) in project.services() {
@@ -297,7 +297,7 @@ fn read_only(tree: &Tree) -> Verdict {
 
 fn published(tree: &Tree) -> Verdict {
     let composed = tree.composed();
-    let mut look = Look::default();
+    let mut look = Inspection::default();
     look.broken(&composed.broken);
     for (name, service) in composed.services() {
         for port in service.get("ports").map_or(&[][..], Node::items) {
@@ -425,7 +425,7 @@ fn engine_sockets(tree: &Tree) -> Verdict {
 
 fn networks(tree: &Tree) -> Verdict {
     let composed = tree.composed();
-    let mut look = Look::default();
+    let mut look = Inspection::default();
     look.broken(&composed.broken);
     for project in &composed.projects {
         let mut members: Vec<(String, &str)> = Vec::new();
@@ -468,7 +468,7 @@ fn networks(tree: &Tree) -> Verdict {
 fn secrets_as_files(tree: &Tree) -> Verdict {
     const REMEDY: &str = "give the service the secret as a file, and NAME_FILE with its path";
     let composed = tree.composed();
-    let mut look = Look::default();
+    let mut look = Inspection::default();
     look.broken(&composed.broken);
     for project in &composed.projects {
         for (name, service) in project.services() {

@@ -3,7 +3,7 @@
 use super::dockerfile::{Dockerfile, Instruction, Stage};
 use super::install;
 use super::interpolation::settled;
-use super::row::{Look, Place, Row, Source, Subject, Verdict};
+use super::row::{Inspection, Place, Row, Source, Subject, Verdict};
 use super::shell;
 use super::tree::Tree;
 use crate::checks::container_secrets::{SECRET_FILES, assigned_secret, names_secret};
@@ -80,8 +80,8 @@ pub fn rows() -> Vec<Row> {
 const NONE: &str = "Dockerfile";
 
 /// Each image that is built.
-fn targets(tree: &Tree, mut judge: impl FnMut(&mut Look, &Dockerfile, &Stage)) -> Verdict {
-    let mut look = Look::default();
+fn targets(tree: &Tree, mut judge: impl FnMut(&mut Inspection, &Dockerfile, &Stage)) -> Verdict {
+    let mut look = Inspection::default();
     for dockerfile in tree.dockerfiles() {
         for stage in dockerfile.targets() {
             look.saw();
@@ -92,8 +92,8 @@ fn targets(tree: &Tree, mut judge: impl FnMut(&mut Look, &Dockerfile, &Stage)) -
 }
 
 /// Each instruction.
-fn instructions(tree: &Tree, mut judge: impl FnMut(&mut Look, &Instruction)) -> Verdict {
-    let mut look = Look::default();
+fn instructions(tree: &Tree, mut judge: impl FnMut(&mut Inspection, &Instruction)) -> Verdict {
+    let mut look = Inspection::default();
     for dockerfile in tree.dockerfiles() {
         for instruction in
             dockerfile.arguments.iter().chain(dockerfile.stages.iter().flat_map(|stage| &stage.instructions))
@@ -133,7 +133,7 @@ fn is_nonroot(base: &str) -> bool {
 
 fn digests(tree: &Tree) -> Verdict {
     const REMEDY: &str = "name it as NAME:TAG@sha256:DIGEST (ours are in xtask/platform/src/pins.rs)";
-    let mut look = Look::default();
+    let mut look = Inspection::default();
     for dockerfile in tree.dockerfiles() {
         let own = |name: &str| {
             name.is_empty()
@@ -170,7 +170,7 @@ fn digests(tree: &Tree) -> Verdict {
     look.verdict("image of others in a Dockerfile or in Compose")
 }
 
-fn judge_image(look: &mut Look, place: &Place, image: &str, remedy: &str) {
+fn judge_image(look: &mut Inspection, place: &Place, image: &str, remedy: &str) {
     look.saw();
     let digest = image.split_once("@sha256:").map(|(_, digest)| digest);
     let good = digest
@@ -254,7 +254,7 @@ fn no_add(tree: &Tree) -> Verdict {
 }
 
 fn versions(tree: &Tree) -> Verdict {
-    let mut look = Look::default();
+    let mut look = Inspection::default();
     for dockerfile in tree.dockerfiles() {
         let all = dockerfile.stages.iter().flat_map(|stage| &stage.instructions);
         for run in all.filter(|one| one.keyword == "RUN") {

@@ -1,7 +1,7 @@
 //! Rows on the edge: HAProxy's configuration.
 
 use super::haproxy::{self, Section};
-use super::row::{Look, Place, Row, Source, Subject, Verdict};
+use super::row::{Inspection, Place, Row, Source, Subject, Verdict};
 use super::tree::Tree;
 
 pub fn rows() -> Vec<Row> {
@@ -74,7 +74,7 @@ fn first(sections: &[Section]) -> Option<&Place> {
 }
 
 fn tls(tree: &Tree) -> Verdict {
-    let mut look = Look::default();
+    let mut look = Inspection::default();
     for sections in configurations(tree) {
         let fronts = || of_kind(&sections, &["frontend", "listen"]);
         let Some(top) = first(&sections).filter(|_| fronts().any(serves_tls)) else { continue };
@@ -160,7 +160,7 @@ fn is_strict(front: &Section) -> bool {
 }
 
 fn limits(tree: &Tree) -> Verdict {
-    let mut look = Look::default();
+    let mut look = Inspection::default();
     for sections in configurations(tree) {
         let fronts = || of_kind(&sections, &["frontend", "listen"]);
         let Some(top) = first(&sections).filter(|_| fronts().any(serves_tls)) else { continue };
@@ -193,7 +193,7 @@ fn limits(tree: &Tree) -> Verdict {
 }
 
 /// Times that a section does not set, nor the defaults for it.
-fn timeouts(look: &mut Look, sections: &[Section], section: &Section, names: &[&str]) {
+fn timeouts(look: &mut Inspection, sections: &[Section], section: &Section, names: &[&str]) {
     for name in names {
         let set = |section: &Section| {
             section.last(&["timeout", name]).is_some_and(|line| line.words.get(2).is_some())
@@ -208,7 +208,7 @@ fn timeouts(look: &mut Look, sections: &[Section], section: &Section, names: &[&
     }
 }
 
-fn front_limits(look: &mut Look, sections: &[Section], front: &Section) {
+fn front_limits(look: &mut Inspection, sections: &[Section], front: &Section) {
     timeouts(look, sections, front, &["client", "http-request", "http-keep-alive"]);
     let denies = |status: &str, of: &[&str]| {
         front.all(&["http-request", "deny"]).any(|line| {

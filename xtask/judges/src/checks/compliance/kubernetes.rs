@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::compose::ALLOWED_CAPABILITIES;
-use super::row::{Look, Place, Row, Source, Subject, Verdict};
+use super::row::{Inspection, Place, Row, Source, Subject, Verdict};
 use super::tree::{Parsed, Tree};
 use super::yaml::Node;
 
@@ -62,7 +62,7 @@ fn title(object: &Node) -> String {
 
 fn pods(tree: &Tree) -> Verdict {
     let parsed = tree.yaml(|path| path.starts_with(FOLDER));
-    let mut look = Look::default();
+    let mut look = Inspection::default();
     look.broken(&parsed.broken);
     for object in objects(&parsed) {
         let Some(spec) = pod_spec(object) else { continue };
@@ -92,7 +92,7 @@ fn pods(tree: &Tree) -> Verdict {
     look.verdict(NONE)
 }
 
-fn judge_container(look: &mut Look, spec: &Node, container: &Node, title: &str) {
+fn judge_container(look: &mut Inspection, spec: &Node, container: &Node, title: &str) {
     let own = |path: &[&str]| container.get("securityContext").and_then(|context| context.at(path));
     let either =
         |path: &[&str]| own(path).or(spec.get("securityContext").and_then(|context| context.at(path)));
@@ -142,7 +142,7 @@ fn judge_container(look: &mut Look, spec: &Node, container: &Node, title: &str) 
 
 fn default_deny(tree: &Tree) -> Verdict {
     let parsed = tree.yaml(|path| path.starts_with(FOLDER));
-    let mut look = Look::default();
+    let mut look = Inspection::default();
     look.broken(&parsed.broken);
     let namespace = |object: &Node| {
         object.at(&["metadata", "namespace"]).and_then(Node::text).unwrap_or("default").to_owned()

@@ -6,7 +6,7 @@ use std::io::Read as _;
 use serde_json::Value;
 
 use super::release_files::{SUMS, documents, is_archive, names, place, sums};
-use super::row::{Look, Row, Source, Subject, Verdict};
+use super::row::{Inspection, Row, Source, Subject, Verdict};
 use super::shell;
 use super::tree::{RELEASE, Tree, reads_whole};
 use super::workflows::{jobs, steps};
@@ -54,7 +54,7 @@ pub fn rows() -> Vec<Row> {
 }
 
 fn normalised(tree: &Tree) -> Verdict {
-    let mut look = Look::default();
+    let mut look = Inspection::default();
     for name in names(tree).filter(|name| name.ends_with(".tar.gz") || name.ends_with(".tgz")) {
         look.saw();
         let bytes = tree.bytes(&format!("{RELEASE}{name}")).unwrap_or_default();
@@ -143,7 +143,7 @@ fn tar_faults(bytes: &[u8]) -> Vec<String> {
 
 fn rebuilt(tree: &Tree) -> Verdict {
     let parsed = tree.workflows();
-    let mut look = Look::default();
+    let mut look = Inspection::default();
     look.broken(&parsed.broken);
     let named_release = |document: &&Node| {
         document.place.file.rsplit('/').next().is_some_and(|name| name.starts_with("release"))
@@ -178,7 +178,7 @@ fn rebuilt(tree: &Tree) -> Verdict {
 }
 
 fn provenance(tree: &Tree) -> Verdict {
-    let mut look = Look::default();
+    let mut look = Inspection::default();
     let archives: Vec<&str> = names(tree).filter(|name| is_archive(name)).collect();
     let listed = sums(tree);
     let (statements, broken) = documents(tree, |value| {
@@ -231,7 +231,7 @@ fn provenance(tree: &Tree) -> Verdict {
 type Packages = BTreeSet<String>;
 
 fn bills_of_materials(tree: &Tree) -> Verdict {
-    let mut look = Look::default();
+    let mut look = Inspection::default();
     let (bills, broken) = documents(tree, |value| value["bomFormat"] == "CycloneDX");
     look.broken(&broken);
     if names(tree).next().is_none() {
@@ -317,7 +317,7 @@ fn npm_packages(tree: &Tree) -> Option<(Packages, Packages)> {
 
 fn verified_first(tree: &Tree) -> Verdict {
     let parsed = tree.workflows();
-    let mut look = Look::default();
+    let mut look = Inspection::default();
     look.broken(&parsed.broken);
     for document in &parsed.documents {
         for (name, job) in jobs(document) {

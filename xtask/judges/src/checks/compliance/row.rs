@@ -117,12 +117,12 @@ pub enum Verdict {
 
 /// A judgement under way: it ends well only when something was looked at.
 #[derive(Debug, Default)]
-pub struct Look {
+pub struct Inspection {
     seen: usize,
     findings: Vec<Problem>,
 }
 
-impl Look {
+impl Inspection {
     /// One more thing is looked at.
     pub fn saw(&mut self) {
         self.seen += 1;

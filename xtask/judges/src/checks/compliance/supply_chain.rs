@@ -1,6 +1,6 @@
 //! Rows on what the repository is made of, and how it is watched.
 
-use super::row::{Look, Place, Row, Source, Subject, Verdict};
+use super::row::{Inspection, Place, Row, Source, Subject, Verdict};
 use super::shell;
 use super::tree::{PLATFORM, Tree};
 use super::workflows::{jobs, steps};
@@ -73,7 +73,7 @@ const ENDINGS: &[&str] = &[
 const MADE: &[&str] = &["target/", ".flowship/"];
 
 fn binaries(tree: &Tree) -> Verdict {
-    let mut look = Look::default();
+    let mut look = Inspection::default();
     for (path, file) in tree.all() {
         if path.starts_with(FIXTURE) || MADE.iter().any(|folder| path.starts_with(folder)) {
             continue;
@@ -95,7 +95,7 @@ fn binaries(tree: &Tree) -> Verdict {
 }
 
 fn policy(tree: &Tree) -> Verdict {
-    let mut look = Look::default();
+    let mut look = Inspection::default();
     look.saw();
     let line = |file: &str, part: &str| {
         let text = tree.text(file).unwrap_or_default();
@@ -166,7 +166,7 @@ fn licence(manifest: &str) -> Option<String> {
 
 fn gate_runs(tree: &Tree, id: &str) -> Verdict {
     let none = format!("gate {id} in {PLATFORM}");
-    let mut look = Look::default();
+    let mut look = Inspection::default();
     let platform = match tree.json(PLATFORM) {
         Some(Ok(platform)) => platform,
         Some(Err(finding)) => {
@@ -274,7 +274,7 @@ const PASSED_OVER: &[(&str, &str, &[&str])] = &[
 const UNEXPLAINED: &[&str] = &[".gitleaksignore", ".gitleaks.toml"];
 
 /// What the gate is told to pass over, and nobody says why.
-fn unexplained(tree: &Tree, look: &mut Look, id: &str) {
+fn unexplained(tree: &Tree, look: &mut Inspection, id: &str) {
     for (_, ending, list) in PASSED_OVER.iter().filter(|(gate, ..)| *gate == id) {
         for path in tree.paths().filter(|path| path.ends_with(ending)) {
             let text = tree.text(path).unwrap_or_default();

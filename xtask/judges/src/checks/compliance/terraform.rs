@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::compose_project::joined;
 use super::hcl::{self, File, attributes, blocks, is_true, label, members, text};
-use super::row::{Look, Place, Row, Source, Subject, Verdict};
+use super::row::{Inspection, Place, Row, Source, Subject, Verdict};
 use super::tree::Tree;
 use crate::checks::container_secrets::names_secret;
 
@@ -52,7 +52,7 @@ fn roots(files: &[File]) -> BTreeSet<&str> {
 
 fn state(tree: &Tree) -> Verdict {
     let (files, broken) = hcl::files(tree, ".tf");
-    let mut look = Look::default();
+    let mut look = Inspection::default();
     look.broken(&broken);
     for root in roots(&files) {
         look.saw();
@@ -115,7 +115,7 @@ fn providers(tree: &Tree) -> Verdict {
     let (files, mut broken) = hcl::files(tree, ".tf");
     let (locks, broken_locks) = hcl::files(tree, LOCK);
     broken.extend(broken_locks);
-    let mut look = Look::default();
+    let mut look = Inspection::default();
     look.broken(&broken);
     for root in roots(&files) {
         let lock = locks.iter().find(|lock| lock.folder() == root);
@@ -159,7 +159,7 @@ fn secrets(tree: &Tree) -> Verdict {
     let (values, broken_values) = hcl::files(tree, ".tfvars");
     broken.extend(broken_values);
     files.extend(values);
-    let mut look = Look::default();
+    let mut look = Inspection::default();
     look.broken(&broken);
     let kept =
         |path: &str| [".tfstate", ".tfstate.backup", ".tfplan"].iter().any(|ending| path.ends_with(ending));

@@ -1,6 +1,6 @@
 //! Rows on GitHub workflows.
 
-use super::row::{Look, Place, Row, Source, Subject, Verdict};
+use super::row::{Inspection, Place, Row, Source, Subject, Verdict};
 use super::shell;
 use super::tree::Tree;
 use super::yaml::Node;
@@ -124,9 +124,9 @@ fn events(document: &Node) -> Vec<(&Place, &str)> {
     }
 }
 
-fn documents(tree: &Tree, none: &str, mut judge: impl FnMut(&mut Look, &Node)) -> Verdict {
+fn documents(tree: &Tree, none: &str, mut judge: impl FnMut(&mut Inspection, &Node)) -> Verdict {
     let parsed = tree.workflows();
-    let mut look = Look::default();
+    let mut look = Inspection::default();
     look.broken(&parsed.broken);
     for document in &parsed.documents {
         judge(&mut look, document);
@@ -213,7 +213,7 @@ fn permissions(tree: &Tree) -> Verdict {
     })
 }
 
-fn all_rights(look: &mut Look, rights: &Node) {
+fn all_rights(look: &mut Inspection, rights: &Node) {
     if let Some(text) = rights.text().filter(|text| ["write-all", "read-all"].contains(text)) {
         look.find(
             &rights.place,

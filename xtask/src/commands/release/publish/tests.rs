@@ -15,7 +15,7 @@ use runner::plan::action::Action;
 use runner::plan::perform::StepContext;
 use runner::plan::report::{Status, StepReport};
 use runner::plan::runner::Runner;
-use runner::plan::show::{Look, Show};
+use runner::plan::show::{OutputStyle, Show};
 use runner::plan::step::{Plan, Step, StepId};
 use runner::plan::target::Target;
 use shipping::forge::registry::Image;
@@ -137,7 +137,7 @@ fn run(remote: &Memory, folder: &Path, plan: Plan<PublishRelease>, id: &str) -> 
     let native = |action: &PublishRelease, step: &StepContext| acts.perform(action, step);
     let target = Target::Here { state: folder.join("state") };
     let runner = Runner {
-        show: Show::to(Look::Plain, Box::new(std::io::sink())),
+        show: Show::to(OutputStyle::Plain, Box::new(std::io::sink())),
         ..Runner::new(&target, Interrupt::default(), &native)
     };
     let report = runner.run(&Plan { steps: vec![one], ..plan }).unwrap();

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 /// The answer of `POST /smoke`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Answer {
+pub struct SmokeReport {
     pub run_id: String,
     pub status: Status,
     pub duration_ms: f64,
@@ -31,7 +31,7 @@ pub enum Status {
     Failed,
 }
 
-impl Answer {
+impl SmokeReport {
     /// Checks come back in the order of `names`; one that is missing from the answer is a failed one.
     ///
     /// # Errors
@@ -46,7 +46,7 @@ impl Answer {
                 bail!("the platform answered with status {other} instead of a smoke run: {}", start(body))
             }
         }
-        let answer: Answer = serde_json::from_str(body)
+        let answer: SmokeReport = serde_json::from_str(body)
             .map_err(|error| anyhow!("the answer is none of a smoke run ({error}): {}", start(body)))?;
         let checks: Vec<_> = names
             .iter()
@@ -105,7 +105,7 @@ fn start(body: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::Answer;
+    use super::SmokeReport;
 
     const NAMES: [&str; 2] = ["database", "queue"];
 
@@ -125,7 +125,7 @@ mod tests {
             (format!("{},{bad}", good("database")), "failed", false),
             (format!("{},{}", good("database"), good("queue")), "failed", false),
         ] {
-            let read = Answer::read(200, &answer(&checks, status), &NAMES).unwrap();
+            let read = SmokeReport::read(200, &answer(&checks, status), &NAMES).unwrap();
             assert_eq!(read.passed(), passed, "{checks}");
             assert_eq!(read.checks.len(), 2);
         }
@@ -134,7 +134,7 @@ mod tests {
     #[test]
     fn shows_a_row_for_each_check() {
         let checks = r#"{"name":"queue","status":"failed","duration_ms":3,"error":"no\nway"}"#;
-        let table = Answer::read(503, &answer(checks, "failed"), &NAMES).unwrap().table();
+        let table = SmokeReport::read(503, &answer(checks, "failed"), &NAMES).unwrap().table();
         assert_eq!(
             table,
             "CHECK          RESULT       MS  ERROR\n\
@@ -151,7 +151,7 @@ mod tests {
             (404, "x", "status 404"),
             (200, "[]", "none of a smoke run"),
         ] {
-            let error = Answer::read(status, body, &NAMES).unwrap_err().to_string();
+            let error = SmokeReport::read(status, body, &NAMES).unwrap_err().to_string();
             assert!(error.contains(words), "{error}");
         }
     }

@@ -33,7 +33,7 @@ use runner::plan::argument::Arg;
 /// Only one address of this machine gets the public ports.
 pub const PUBLIC: &str = "127.0.0.1";
 
-pub struct Stage {
+pub struct Stack {
     /// The repository.
     pub root: PathBuf,
     pub platform: &'static Platform,
@@ -45,12 +45,12 @@ pub struct Stage {
     pub secrets: PathBuf,
 }
 
-impl Stage {
+impl Stack {
     /// Looks for everything that the rehearsal needs; changes nothing.
     ///
     /// # Errors
     /// Every problem at once, each with what to do.
-    pub fn set(context: &Context, replicas: Option<u32>) -> Result<Self> {
+    pub fn prepare(context: &Context, replicas: Option<u32>) -> Result<Self> {
         let platform = context.platform;
         let toolbox = Toolbox::open(context)?;
         let mut problems = Vec::new();

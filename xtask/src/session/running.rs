@@ -40,7 +40,7 @@ pub fn supervisor(context: &Context, target: &str) -> PathBuf {
 pub fn recover(context: &Context, target: &str, show: &Show) -> Result<Recovered> {
     let recovered = recover_supervisor(&supervisor(context, target))?;
     if let Recovered::Ended(names) = &recovered {
-        show.say(&format!("the supervisor was killed; ended what it left: {}", names.join(", ")));
+        show.say(&format!("the supervisor was killed; stopped what it left: {}", names.join(", ")));
     }
     Ok(recovered)
 }

@@ -83,7 +83,7 @@ fn its_supervisor_is_killed(checkout: &Checkout) {
     let before = checkout.processes();
     checkout.control().pid().kill();
     let next = checkout.up();
-    next.says(&["the supervisor was killed; ended what it left", "(process "]);
+    next.says(&["the supervisor was killed; stopped what it left", "(process "]);
     let now = checkout.processes();
     assert!(before.iter().all(|old| !now.contains(old)), "{before:#?} {now:#?}");
 }
@@ -96,6 +96,6 @@ fn its_supervisor_is_killed_under_its_eyes(checkout: &Checkout) {
     assert_eq!(checkout.pids(), before);
     checkout.control().pid().kill();
     assert_eq!(watching.code(), Some(1), "{:#?}", watching.printed());
-    watching.await_line(0, &["ended what it left", "(process "]);
+    watching.await_line(0, &["stopped what it left", "(process "]);
     until("nothing runs", || checkout.processes().is_empty().then_some(()));
 }

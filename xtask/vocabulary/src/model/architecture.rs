@@ -46,10 +46,4 @@ impl Architecture {
     pub fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|architecture| architecture.name() == name)
     }
-
-    /// By [`Self::target`].
-    #[must_use]
-    pub fn of_target(target: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|architecture| architecture.target() == target)
-    }
 }

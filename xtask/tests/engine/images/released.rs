@@ -105,7 +105,7 @@ fn a_released_image_has_the_contents_that_its_commit_builds_or_the_other_file_is
         "✓ rebuild: the same bytes, images aside",
         &format!("{}: the same contents, as archive the same bytes too, ON STAND-INS", image("node-red")),
         &format!("{}: the same contents, as archive the same bytes too", image("migrate")),
-        "not counted: the times of files",
+        "not compared: the times of files",
     ] {
         assert!(told.contains(part), "{part}: {told}");
     }

@@ -93,12 +93,9 @@ pub fn bring_up(
 /// What Compose reads of an environment.
 pub fn written<N>(seen: &Observed) -> Vec<Step<N>> {
     let write = |id: String, path: PathBuf, contents: &str| {
-        let contents = contents.into();
-        Step::new(
-            id,
-            "write what the environment decides",
-            Action::Write(Write { path, contents, mode: 0o644 }),
-        )
+        let name = path.file_name().unwrap_or_default().display();
+        let title = format!("write {name} for this environment");
+        Step::new(id, title, Action::Write(Write { path, contents: contents.into(), mode: 0o644 }))
     };
     let env = write("env".to_owned(), seen.project.env_file.clone(), &seen.env);
     let rendered = seen.rendered.iter().map(|artifact| {

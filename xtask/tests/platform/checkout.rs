@@ -3,12 +3,13 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Stdio};
 
 use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::control::Control;
+pub use crate::ended::Ended;
 use crate::processes::{Pid, running_in};
 use crate::{tree, until, web};
 
@@ -20,14 +21,6 @@ pub struct Checkout {
     folder: TempDir,
     name: &'static str,
     program: PathBuf,
-}
-
-/// What a command that ended printed.
-#[derive(Debug)]
-pub struct Ended {
-    pub code: Option<i32>,
-    pub out: String,
-    pub errors: String,
 }
 
 impl Checkout {
@@ -222,16 +215,6 @@ impl Drop for Checkout {
 }
 
 impl Ended {
-    pub fn of(output: &Output) -> Self {
-        let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
-        Self { code: output.status.code(), out: text(&output.stdout), errors: text(&output.stderr) }
-    }
-
-    #[track_caller]
-    pub fn json(&self) -> Value {
-        serde_json::from_str(&self.out).unwrap_or_else(|error| panic!("{error}: {self:#?}"))
-    }
-
     /// All parts must stand in what it printed for people.
     #[track_caller]
     pub fn says(&self, parts: &[&str]) {

@@ -4,6 +4,8 @@
 mod background;
 mod checkout;
 mod control;
+#[path = "../fixtures/ended.rs"]
+mod ended;
 mod flow_files;
 mod processes;
 #[path = "../fixtures/tree.rs"]

@@ -1,5 +1,7 @@
 //! `cargo xtask release` as release managers and operators run it: packages are made, verified and published.
 
+#[path = "../fixtures/ended.rs"]
+mod ended;
 #[path = "../fixtures/namespaces.rs"]
 mod namespaces;
 mod packages;

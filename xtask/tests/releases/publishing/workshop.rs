@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
@@ -11,6 +11,7 @@ use minisign::KeyPair;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+pub use crate::ended::Ended;
 use crate::tree;
 
 pub const CHANGELOG: &str =
@@ -22,25 +23,7 @@ pub struct Workshop {
     folder: TempDir,
 }
 
-/// What a command that ended printed.
-#[derive(Debug)]
-pub struct Ended {
-    pub code: Option<i32>,
-    pub out: String,
-    pub errors: String,
-}
-
 impl Ended {
-    pub fn of(output: &Output) -> Self {
-        let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
-        Self { code: output.status.code(), out: text(&output.stdout), errors: text(&output.stderr) }
-    }
-
-    #[track_caller]
-    pub fn json(&self) -> Value {
-        serde_json::from_str(&self.out).unwrap_or_else(|error| panic!("{error}: {self:#?}"))
-    }
-
     /// All parts must stand in what it printed, wherever.
     #[track_caller]
     pub fn says(&self, parts: &[&str]) {

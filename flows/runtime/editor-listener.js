@@ -22,7 +22,7 @@ const HEADERS = {
 };
 const HOW = 'open the editor with the link that `cargo xtask status` prints';
 
-// The same as in xtask/src/engines/process/editor_link.rs. Derived, so that the operations token itself is shown nowhere.
+// The same as in xtask/program/src/engines/process/editor_link.rs. Derived, so that the operations token itself is shown nowhere.
 function editorToken(opsTokenFile) {
   return crypto.createHash('sha256').update(`flowship editor ${readSecret(opsTokenFile)}`).digest('hex');
 }

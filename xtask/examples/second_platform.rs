@@ -1,5 +1,5 @@
 //! The program put together with the platform of the tests: what an adopter's `main.rs` looks like.
 
 fn main() -> std::process::ExitCode {
-    xtask::run(second_platform::platform())
+    program::run(second_platform::platform())
 }

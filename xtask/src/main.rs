@@ -1,5 +1,5 @@
 //! The composition root: the program and the platform that it ships.
 
 fn main() -> std::process::ExitCode {
-    xtask::run(platform::platform())
+    program::run(platform::platform())
 }

@@ -5,7 +5,8 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-/// The crates of this workspace beside the binary, and those of them that each may use: DESIGN's arrows, which Cargo enforces.
+/// The crates of this workspace, and those of them that each may use: DESIGN's arrows, which Cargo enforces. Only the
+/// binary uses the platform: everything else gets it as a value, so that a second one can take its place.
 const ARROWS: &[(&str, &[&str])] = &[
     ("vocabulary", &[]),
     ("artifacts", &["vocabulary"]),
@@ -17,9 +18,11 @@ const ARROWS: &[(&str, &[&str])] = &[
     // The runner, for the records of evidence that a release carries.
     ("shipping", &["foundation", "runner", "vocabulary"]),
     ("tests/second-platform", &["vocabulary"]),
+    ("program", &["artifacts", "foundation", "judges", "runner", "shipping", "vocabulary"]),
+    ("", &["platform", "program"]),
 ];
 
-/// Rooms of the binary that commands stand on, so that none of them may know one.
+/// Rooms of the program that commands stand on, so that none of them may know one.
 const BELOW_COMMANDS: &[&str] =
     &["context.rs", "engines", "generated", "images", "judging", "session", "tools"];
 
@@ -76,15 +79,15 @@ fn crates_use_only_what_the_design_lets_them() {
     for (name, allowed) in ARROWS {
         let manifest = fs::read_to_string(root.join(name).join("Cargo.toml")).unwrap();
         let used: Vec<_> = dependencies(&manifest).into_iter().filter(|name| crates.contains(name)).collect();
-        assert_eq!(used, *allowed, "{name}");
+        assert_eq!(used, *allowed, "xtask/{name}");
     }
     let vocabulary = fs::read_to_string(root.join("vocabulary/Cargo.toml")).unwrap();
     assert_eq!(dependencies(&vocabulary), ["serde", "serde_json"], "the vocabulary depends on little");
 }
 
-/// What a file of the binary may not name, if it does.
+/// What a file of the program may not name, if it does.
 fn forbidden(source: &Source) -> Option<String> {
-    let room = source.path.strip_prefix("src/")?.split('/').next()?;
+    let room = source.path.strip_prefix("program/src/")?.split('/').next()?;
     let below = BELOW_COMMANDS.contains(&room);
     ["crate::commands", "crate::cli"].into_iter().find_map(|name| {
         (below && source.own().contains(name)).then(|| format!("{}: {room} may not use {name}", source.path))
@@ -95,23 +98,15 @@ fn forbidden(source: &Source) -> Option<String> {
 fn what_commands_stand_on_knows_no_command() {
     let problems: Vec<_> = sources().iter().filter_map(forbidden).collect();
     assert!(problems.is_empty(), "{}", problems.join("\n"));
-    let planted = source("src/engines/a.rs", "use crate::commands::dev;");
-    assert_eq!(forbidden(&planted).unwrap(), "src/engines/a.rs: engines may not use crate::commands");
-    assert_eq!(forbidden(&source("src/commands/a.rs", "use crate::commands::dev;")), None);
-}
-
-/// Everything else gets the platform as a value, so that a second one can take its place.
-#[test]
-fn only_the_program_itself_names_the_platform() {
-    let names =
-        |source: &&Source| source.path.starts_with("src/") && source.own().contains("platform::platform");
-    let named: Vec<_> = sources().iter().filter(names).map(|source| source.path.clone()).collect();
-    assert_eq!(named, ["src/main.rs"]);
+    let planted = source("program/src/engines/a.rs", "use crate::commands::dev;");
+    assert_eq!(forbidden(&planted).unwrap(), "program/src/engines/a.rs: engines may not use crate::commands");
+    assert_eq!(forbidden(&source("program/src/commands/a.rs", "use crate::commands::dev;")), None);
 }
 
 /// The other commands that a command names, by `crate::commands::` or by as many `super::` as lead out of it.
 fn other_commands<'a>(source: &Source, commands: &BTreeSet<&'a str>) -> Vec<&'a str> {
-    let Some(path) = source.path.strip_prefix("src/commands/").filter(|path| *path != "mod.rs") else {
+    let Some(path) = source.path.strip_prefix("program/src/commands/").filter(|path| *path != "mod.rs")
+    else {
         return Vec::new();
     };
     let own = path.split(['/', '.']).next().unwrap();
@@ -129,7 +124,7 @@ fn other_commands<'a>(source: &Source, commands: &BTreeSet<&'a str>) -> Vec<&'a 
 #[test]
 fn commands_do_not_know_each_other() {
     let sources = sources();
-    let paths = sources.iter().filter_map(|source| source.path.strip_prefix("src/commands/"));
+    let paths = sources.iter().filter_map(|source| source.path.strip_prefix("program/src/commands/"));
     let commands: BTreeSet<&str> = paths.filter_map(|path| path.split(['/', '.']).next()).collect();
     assert!(commands.len() > 10, "{commands:?}");
     for source in &sources {
@@ -137,14 +132,17 @@ fn commands_do_not_know_each_other() {
         assert!(others.is_empty(), "{} uses {others:?}", source.path);
     }
     for (path, text) in [
-        ("src/commands/ci.rs", "use super::dev;"),
-        ("src/commands/ci.rs", "use crate::commands::{ci, dev};"),
-        ("src/commands/ci/mod.rs", "use super::dev::x;"),
-        ("src/commands/ci/list.rs", "use super::super::dev::x;"),
+        ("program/src/commands/ci.rs", "use super::dev;"),
+        ("program/src/commands/ci.rs", "use crate::commands::{ci, dev};"),
+        ("program/src/commands/ci/mod.rs", "use super::dev::x;"),
+        ("program/src/commands/ci/list.rs", "use super::super::dev::x;"),
     ] {
         assert_eq!(other_commands(&source(path, text), &commands), ["dev"], "{text}");
     }
-    assert!(other_commands(&source("src/commands/ci/list.rs", "use super::dev::x;"), &commands).is_empty());
+    assert!(
+        other_commands(&source("program/src/commands/ci/list.rs", "use super::dev::x;"), &commands)
+            .is_empty()
+    );
 }
 
 fn outside_looks(sources: &[Source]) -> Vec<String> {
@@ -192,7 +190,7 @@ fn temporary_files_are_made_in_one_place() {
 fn files_are_put_in_place_and_hashed_in_one_place() {
     for source in sources().iter().filter(|source| source.path.contains("src/")) {
         for (made, place, excepted) in [
-            (".persist", "foundation::files::write", "src/images/oci.rs"),
+            (".persist", "foundation::files::write", "program/src/images/oci.rs"),
             ("sha2::", "foundation::digest", "foundation/src/digest.rs"),
         ] {
             let allowed = source.path == excepted || !source.own().contains(made);
@@ -218,7 +216,7 @@ fn the_vocabulary_thinks_and_its_halves_do_not_know_each_other() {
 #[test]
 fn formats_are_known_only_by_artifacts_reviews_and_tools() {
     for Source { path, text } in sources() {
-        let knows = ["artifacts/", "src/generated/", "src/tools/", "vocabulary/", "tests/"];
+        let knows = ["artifacts/", "program/src/generated/", "program/src/tools/", "vocabulary/", "tests/"];
         let knows = knows.iter().any(|folder| path.starts_with(folder));
         assert!(knows || !text.contains("vocabulary::formats"), "{path}");
     }
@@ -392,16 +390,15 @@ fn contributing_maps_the_crates_and_folders_as_they_are() {
         .iter()
         .map(|(name, allowed)| {
             let allowed = if allowed.is_empty() { "-".to_owned() } else { allowed.join(", ") };
-            (format!("xtask/{name}"), allowed)
+            (format!("xtask/{name}").trim_end_matches('/').to_owned(), allowed)
         })
-        .chain([("xtask".to_owned(), "all of them".to_owned())])
         .collect();
     expected.sort_unstable();
     let expected: Vec<_> = expected.iter().map(|(name, allowed)| (name.as_str(), allowed.as_str())).collect();
     assert_eq!(shown, expected);
     let mut shown: Vec<_> = folders.iter().map(|row| row[0].to_owned()).collect();
     shown.sort_unstable();
-    let entries = fs::read_dir(root.join("src")).unwrap().map(Result::unwrap);
+    let entries = fs::read_dir(root.join("program/src")).unwrap().map(Result::unwrap);
     let mut expected: Vec<_> = entries
         .filter(|entry| entry.path().is_dir())
         .map(|entry| entry.file_name().into_string().unwrap())
@@ -430,7 +427,7 @@ fn the_files_that_contributing_lists_for_an_addition_exist() {
             assert!(exists(row[0]), "{heading}: {} does not exist", row[0]);
         }
     }
-    assert!(!exists("xtask/src/commands/NAME.c") && !exists("xtask/src/engine.rs"));
+    assert!(!exists("xtask/program/src/commands/NAME.c") && !exists("xtask/program/src/engine.rs"));
 }
 
 #[test]
@@ -444,7 +441,7 @@ fn every_subcommand_has_its_module_and_its_row_in_the_readme() {
     let names =
         lines.filter_map(|line| line.strip_prefix("  ")?.split(' ').next().filter(|name| !name.is_empty()));
     for name in names.filter(|name| *name != "help") {
-        let module = root.join("xtask/src/commands").join(name);
+        let module = root.join("xtask/program/src/commands").join(name);
         assert!(
             module.with_extension("rs").is_file() || module.join("mod.rs").is_file(),
             "{name}: no module"

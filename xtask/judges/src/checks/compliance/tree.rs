@@ -47,7 +47,7 @@ pub struct Parsed {
 /// Fixtures of tests plant faults on purpose.
 const FIXTURES: &str = "xtask/tests/";
 /// Bases for machines that reach no registry: made of what such a machine has, and in no release.
-const STAND_INS: &str = "xtask/src/images/stand_in/";
+const STAND_INS: &str = "xtask/program/src/images/stand_in/";
 /// Where a release is made.
 pub const RELEASE: &str = "target/release-artifacts/";
 /// The model as data.

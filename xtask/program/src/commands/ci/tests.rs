@@ -25,7 +25,7 @@ fn a_gate_that_asks_outside_reads_the_world() {
 /// What a real gate declares, as a small tree: a file at each path, or in the folder of that name.
 #[test]
 fn touching_an_input_of_a_gate_concerns_those_gates_that_read_it_and_no_other() {
-    let repository = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let repository = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap();
     let root = tempfile::tempdir().unwrap();
     let gates = platform().gates;
     let mut inputs: Vec<(&str, PathBuf)> = Vec::new();

@@ -219,7 +219,7 @@ mod tests {
 
     #[test]
     fn this_repository_locks_every_pinned_tool() {
-        let text = include_str!("../../../ops/ci/requirements.txt");
+        let text = include_str!("../../../../ops/ci/requirements.txt");
         let requirements = Requirements::parse(text).unwrap();
         for tool in Tool::pinned() {
             assert!(requirements.find(tool.distribution().unwrap()).is_some(), "{tool:?} is not locked");

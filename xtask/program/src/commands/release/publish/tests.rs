@@ -22,7 +22,7 @@ use shipping::forge::registry::Image;
 use shipping::forge::remote::{Asset, Check, Draft, Place, Public, Refs, Release, Remote};
 
 #[allow(dead_code)]
-#[path = "../../../../tests/fixtures/registry_server.rs"]
+#[path = "../../../../../tests/fixtures/registry_server.rs"]
 mod registry_server;
 
 /// A remote with the tag, its releases and a registry, and what was done to it.

@@ -100,7 +100,7 @@ pub fn of_catalogue(name: &str) -> Result<Program> {
         .iter()
         .copied()
         .find(|program| program.command() == name)
-        .ok_or_else(|| anyhow!("the catalogue (xtask/src/tools/catalogue.rs) has no program {name}"))
+        .ok_or_else(|| anyhow!("the catalogue (xtask/program/src/tools/catalogue.rs) has no program {name}"))
 }
 
 /// How a program of the catalogue is, or will be, started.

@@ -199,7 +199,7 @@ fn make(
         for program in Program::ALL.iter().filter(|program| program.tool() == tool) {
             if !there(&made, *program) {
                 bail!(
-                    "{subject}: its wheel holds no {}; correct xtask/src/tools/catalogue.rs",
+                    "{subject}: its wheel holds no {}; correct xtask/program/src/tools/catalogue.rs",
                     program.location().file
                 );
             }

@@ -1,4 +1,4 @@
-//! What must hold for the shipped platform in containers, and what `validate` finds when it does not.
+//! What must hold for a platform in containers, and what `validate` finds when it does not.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use vocabulary::model::{
 
 use super::compose::rendered;
 use super::site::{Placement, values};
-use platform::platform;
+use second_platform::platform;
 
 fn service<'a>(platform: &'a mut Platform, id: &str) -> &'a mut Service {
     platform.services.iter_mut().find(|service| service.id.0 == id).unwrap()
@@ -27,7 +27,7 @@ fn shape<'a>(platform: &'a mut Platform, id: &str) -> &'a mut Shape {
 
 #[test]
 fn exactly_the_edges_are_open_in_every_scope() {
-    for platform in [platform(), second_platform::platform()] {
+    for platform in [platform(), platform::platform()] {
         only_edges_are_open(&platform);
     }
 }
@@ -52,15 +52,16 @@ fn the_only_limits_are_ways_out() {
     let platform = platform();
     let topology = Topology::of(&platform, Scope::Production);
     let limits = topology.limits();
-    let from: Vec<_> = limits.iter().map(|limit| limit.from.as_str()).collect();
-    assert_eq!(from, ["edge", "node-red-a", "node-red-b"], "{limits:#?}");
-    assert!(limits.iter().all(|limit| limit.to.starts_with("every address")), "{limits:#?}");
+    let reached: Vec<_> = limits.iter().map(|limit| (limit.from.as_str(), limit.to.as_str())).collect();
+    const HOST: &str = "the host's own sockets except on loopback";
+    let everywhere = format!("every address that the host has a route to, and {HOST}");
+    assert_eq!(reached, [("portal", &*everywhere), ("flow-engine-a", HOST), ("flow-engine-b", HOST)]);
 }
 
 #[test]
 fn a_port_that_cannot_be_bound_for_its_clients_alone_is_a_limit() {
     let mut platform = platform();
-    let postgres = service(&mut platform, "postgres");
+    let store = service(&mut platform, "store");
     let port = |name, number| Port {
         name,
         number,
@@ -68,24 +69,16 @@ fn a_port_that_cannot_be_bound_for_its_clients_alone_is_a_limit() {
         exposure: Exposure::Internal,
         purpose: "planted",
     };
-    postgres.ports.push(port("planted", 5433));
-    let to = Destination::Port(PortRef { service: ServiceId("postgres"), name: "planted" });
-    service(&mut platform, "mcp-tools").edges.push(Edge {
-        to,
-        need: Need::Run,
-        why: "planted",
-        scrape: None,
-    });
+    store.ports.push(port("planted", 5433));
+    let to = Destination::Port(PortRef { service: ServiceId("store"), name: "planted" });
+    service(&mut platform, "ledger").edges.push(Edge { to, need: Need::Run, why: "planted", scrape: None });
     let limits = Topology::of(&platform, Scope::Production).limits();
-    assert!(
-        limits.iter().any(|limit| limit.from == "mcp-tools" && limit.to == "postgres.sql"),
-        "{limits:#?}"
-    );
+    assert!(limits.iter().any(|limit| limit.from == "ledger" && limit.to == "store.queries"), "{limits:#?}");
 }
 
 #[test]
 fn a_network_keeps_its_place_in_every_scope_and_no_two_share_one() {
-    let platform = second_platform::platform();
+    let platform = platform();
     let mut places: BTreeMap<String, u16> = BTreeMap::new();
     for scope in Scope::ALL {
         for network in Topology::of(&platform, scope).networks {
@@ -104,8 +97,8 @@ fn a_network_keeps_its_place_in_every_scope_and_no_two_share_one() {
 fn a_new_edge_moves_no_network() {
     let before = platform();
     let mut after = platform();
-    let to = Destination::Port(before.tools.unwrap());
-    service(&mut after, "migrate").edges.push(Edge { to, need: Need::Run, why: "planted", scrape: None });
+    let to = Destination::Port(PortRef { service: ServiceId("ledger"), name: "book" });
+    service(&mut after, "schema").edges.push(Edge { to, need: Need::Run, why: "planted", scrape: None });
     let (before, after) = (Topology::of(&before, Scope::Production), Topology::of(&after, Scope::Production));
     assert_eq!(after.networks.len(), before.networks.len() + 1);
     for network in &before.networks {
@@ -118,38 +111,38 @@ fn development_has_one_replica_and_no_edge() {
     let platform = platform();
     let topology = Topology::of(&platform, Scope::Development);
     let units: Vec<_> = topology.units.iter().map(|unit| unit.name()).collect();
-    assert_eq!(units, ["node-red-a", "postgres", "migrate", "mcp-tools", "llm"]);
-    let node_red = topology.unit("node-red-a").unwrap();
-    let reached: Vec<_> = node_red
+    assert_eq!(units, ["ledger", "store", "schema", "flow-engine-a", "oracle"]);
+    let engine = topology.unit("flow-engine-a").unwrap();
+    let reached: Vec<_> = engine
         .service
         .ports
         .iter()
-        .filter(|port| topology.host_reaches(node_red, port))
+        .filter(|port| topology.host_reaches(engine, port))
         .map(|port| port.name)
         .collect();
-    assert_eq!(reached, ["flows", "ready", "ops", "editor"]);
+    assert_eq!(reached, ["api", "health", "control", "studio"]);
 }
 
 #[test]
 fn validate_finds_what_a_container_must_not_be() {
     type Change = fn(&mut Platform);
     let changes: &[(Change, &str)] = &[
-        (|platform| shape(platform, "node-red").user.uid = 0, "would run as root"),
-        (|platform| shape(platform, "mcp-tools").sources.clear(), "holds no file"),
-        (|platform| shape(platform, "edge").sources.push("flows"), "cannot hold our files"),
-        (|platform| shape(platform, "postgres").folders.clear(), "lies nowhere"),
-        (|platform| shape(platform, "edge").scratch[0].path = "tmp", "must be absolute"),
+        (|platform| shape(platform, "flow-engine").user.uid = 0, "would run as root"),
+        (|platform| shape(platform, "ledger").sources.clear(), "holds no file"),
+        (|platform| shape(platform, "portal").sources.push("flows"), "cannot hold our files"),
+        (|platform| shape(platform, "store").folders.clear(), "lies nowhere"),
+        (|platform| shape(platform, "portal").scratch[0].path = "tmp", "must be absolute"),
         (
-            |platform| shape(platform, "node-red").probe = vocabulary::model::Probe::Nothing,
+            |platform| shape(platform, "flow-engine").probe = vocabulary::model::Probe::Nothing,
             "nothing in its image can check",
         ),
         (
-            |platform| service(platform, "postgres").container = Container::Later { with: "nothing" },
+            |platform| service(platform, "store").container = Container::Later { with: "nothing" },
             "not composed yet",
         ),
         (|platform| platform.draining.delay_ms = 600, "before the edge has noticed"),
         (|platform| platform.draining.limit_ms = 30_000, "before its drain"),
-        (|platform| service(platform, "edge").stop.grace_seconds = 30, "still answers"),
+        (|platform| service(platform, "portal").stop.grace_seconds = 20, "still answers"),
         (|platform| platform.containers.restart_attempts = 0, "restart_attempts is 0"),
         (|platform| platform.containers.check.failures = 0, "check.failures is 0"),
     ];
@@ -163,7 +156,7 @@ fn validate_finds_what_a_container_must_not_be() {
 
 #[test]
 fn what_matters_is_never_kept_in_memory() {
-    for service in platform().services {
+    for service in platform::platform().services {
         let Some(shape) = service.container.shape() else { continue };
         for volume in service.volumes.iter().filter(|volume| volume.precious) {
             let folder = shape.folders.iter().find(|folder| folder.volume == volume.name).unwrap();
@@ -178,7 +171,7 @@ fn an_environment_becomes_the_variables_that_the_files_ask_for() {
     let environment = Environment {
         name: "staging".to_owned(),
         sizes: [(
-            "node-red".to_owned(),
+            "flow-engine".to_owned(),
             Size { cpu_millis: Some(1500), memory_mib: Some(768), ..Size::default() },
         )]
         .into(),
@@ -190,7 +183,7 @@ fn an_environment_becomes_the_variables_that_the_files_ask_for() {
         ..Environment::default()
     };
     let placement = |scope| Placement {
-        images: [(platform.workers.service(), "flowship/node-red:1".to_owned())].into(),
+        images: [(platform.workers.service(), "harbour/flow-engine:1".to_owned())].into(),
         secrets: std::path::Path::new("/run/flowship/secrets"),
         public_address: "192.0.2.1",
         network_prefix: Some("10.77"),
@@ -199,14 +192,16 @@ fn an_environment_becomes_the_variables_that_the_files_ask_for() {
     assert_eq!(
         write(&values(&platform, &environment, &placement(Scope::Production))).unwrap(),
         "FLOWSHIP_ENVIRONMENT=staging\nFLOWSHIP_LLM_BASE_URL=https://llm.example.com/v1\n\
-         FLOWSHIP_LLM_MODEL=small-chat\nFLOWSHIP_LLM_API_KEY_FILE=/etc/key\nFLOWSHIP_NODE_RED_MEMORY_MIB=768\n\
-         FLOWSHIP_NODE_RED_CPUS=1.500\nFLOWSHIP_SECRETS=/run/flowship/secrets\nFLOWSHIP_PUBLIC_ADDRESS=192.0.2.1\n\
-         FLOWSHIP_NETWORK_PREFIX=10.77\nFLOWSHIP_IMAGE_NODE_RED=flowship/node-red:1\n"
+         FLOWSHIP_LLM_MODEL=small-chat\nFLOWSHIP_LLM_API_KEY_FILE=/etc/key\nFLOWSHIP_FLOW_ENGINE_MEMORY_MIB=768\n\
+         FLOWSHIP_FLOW_ENGINE_CPUS=1.500\nFLOWSHIP_SECRETS=/run/flowship/secrets\nFLOWSHIP_PUBLIC_ADDRESS=192.0.2.1\n\
+         FLOWSHIP_NETWORK_PREFIX=10.77\nFLOWSHIP_IMAGE_FLOW_ENGINE=harbour/flow-engine:1\n"
     );
     let rehearsed = Environment { llm: None, ..environment };
     let lines = values(&platform, &rehearsed, &placement(Scope::Rehearsal));
-    let base =
-        Line::Variable { name: "FLOWSHIP_LLM_BASE_URL".to_owned(), value: "http://llm:4200/v1".to_owned() };
+    let base = Line::Variable {
+        name: "FLOWSHIP_LLM_BASE_URL".to_owned(),
+        value: "http://oracle:5200/v1".to_owned(),
+    };
     assert!(lines.contains(&base), "{lines:?}");
 }
 
@@ -232,12 +227,12 @@ fn an_environment_with_other_replicas_gets_files_of_its_own() {
                 continue;
             }
             let project = &files[0];
-            let services = project.contents.lines().filter(|line| line.starts_with("  node-red-"));
+            let services = project.contents.lines().filter(|line| line.starts_with("  flow-engine-"));
             let services = services.filter(|line| !line.contains("--")).count();
             assert_eq!(services, count as usize, "{}", project.contents);
             assert_eq!(files.len(), committed as usize, "development has no edge");
             if let Some(edge) = files.get(1) {
-                let servers = edge.contents.matches("\n    server node-red-").count();
+                let servers = edge.contents.matches("\n    server flow-engine-").count();
                 assert_eq!(servers, count as usize, "{}", edge.contents);
                 assert!(project.contents.contains("../../../rendered/x/haproxy.cfg"), "{}", project.contents);
                 let told = project.contents.matches("_READY_PORT: ").count();

@@ -50,7 +50,7 @@ impl Model {
 }
 
 /// The platform without a part, and how that was brought about. None for what can only go with what it belongs to,
-/// such as `service/edge/resources`: its own parts can be changed.
+/// such as `service/portal/resources`: its own parts can be changed.
 pub fn without(model: &Model, part: &Part) -> Option<(Way, Platform)> {
     let none = Cell::new(false);
     let read = |edit| Platform::deserialize(Edited::new(model.root.value, &part.steps, edit, &none)).ok();
@@ -95,7 +95,7 @@ mod tests {
 
     use crate::Committed;
     use crate::review::part::Step;
-    use platform::platform;
+    use second_platform::platform;
 
     #[test]
     fn every_value_of_the_model_can_be_left_out_or_changed() {
@@ -118,19 +118,19 @@ mod tests {
         let model = Model::new(&platform()).unwrap();
         for (address, expected) in [
             ("services", Some(Way::Emptied)),
-            ("service/edge", Some(Way::LeftOut)),
-            ("service/edge/health", Some(Way::LeftOut)),
-            ("service/edge/resources", None),
-            ("service/edge/resources/memory_mib", Some(Way::Changed)),
-            ("port/edge.http/exposure", Some(Way::Changed)),
-            ("service/node-red/secret/llm-api-key", Some(Way::LeftOut)),
+            ("service/portal", Some(Way::LeftOut)),
+            ("service/portal/health", Some(Way::LeftOut)),
+            ("service/portal/resources", None),
+            ("service/portal/resources/memory_mib", Some(Way::Changed)),
+            ("port/portal.clear/exposure", Some(Way::Changed)),
+            ("service/flow-engine/secret/model-key", Some(Way::LeftOut)),
         ] {
             let part = model.root.walk().find(|part| part.address == address).expect(address);
             assert_eq!(without(&model, part).map(|(way, _)| way), expected, "{address}");
         }
-        let edge = model.root.walk().find(|part| part.address == "service/edge").unwrap();
+        let edge = model.root.walk().find(|part| part.address == "service/portal").unwrap();
         let mut expected = platform();
-        expected.services.retain(|service| service.id.0 != "edge");
+        expected.services.retain(|service| service.id.0 != "portal");
         assert_eq!(without(&model, edge).unwrap().1, expected);
     }
 

@@ -87,7 +87,7 @@ mod tests {
     use super::{Effect, impact};
     use crate::review::ablation::{Model, attempt};
     use crate::{Committed, FAMILIES};
-    use platform::platform;
+    use second_platform::platform;
 
     fn files(families: &[&Committed], platform: &Platform) -> BTreeMap<String, String> {
         let made = families.iter().flat_map(|family| (family.make)(platform).unwrap());
@@ -137,10 +137,10 @@ mod tests {
     #[test]
     fn a_value_that_cannot_go_by_itself_is_answered_by_its_parts() {
         let model = Model::new(&platform()).unwrap();
-        let told = impact(&model, FAMILIES, model.part("service/edge/resources").unwrap());
+        let told = impact(&model, FAMILIES, model.part("service/portal/resources").unwrap());
         let addresses: Vec<_> = told.iter().map(|one| one.address.as_str()).collect();
         let expected =
-            ["memory_mib", "cpu_millis", "pids"].map(|name| format!("service/edge/resources/{name}"));
+            ["memory_mib", "cpu_millis", "pids"].map(|name| format!("service/portal/resources/{name}"));
         assert_eq!(addresses, expected);
     }
 }

@@ -132,23 +132,23 @@ mod tests {
 
     #[test]
     fn each_value_has_one_address() {
-        let data = Box::leak(Box::new(serde_json::to_value(platform::platform()).unwrap()));
+        let data = Box::leak(Box::new(serde_json::to_value(second_platform::platform()).unwrap()));
         let root = Part::root(data);
         let all: Vec<_> = root.walk().map(|part| part.address.as_str()).collect();
         let set: BTreeSet<_> = all.iter().copied().collect();
         assert_eq!(all.len(), set.len());
         for expected in [
             "services",
-            "service/postgres",
-            "service/edge/resources/memory_mib",
-            "service/node-red/secret/llm-api-key",
-            "edge/node-red->postgres.sql",
-            "edge/edge->internet",
-            "port/node-red.ops/number",
-            "secret/llm-api-key",
-            "gate/flows",
-            "smoke/check/database",
-            "service/edge/image/pinned/digest",
+            "service/store",
+            "service/portal/resources/memory_mib",
+            "service/flow-engine/secret/model-key",
+            "edge/flow-engine->store.queries",
+            "edge/portal->internet",
+            "port/flow-engine.control/number",
+            "secret/model-key",
+            "gate/berths",
+            "smoke/check/store",
+            "service/portal/image/pinned/digest",
             "queue/retry_limit",
         ] {
             assert!(set.contains(expected), "{expected}");

@@ -55,7 +55,7 @@ mod tests {
         for gate in platform().gates {
             assert!(text(&of_value(&names(&["gates", gate.id]))).contains(&format!("id: \"{}\"", gate.id)));
         }
-        assert!(text(&of_value(&names(&["name"]))).contains("name: \"flowship\""));
+        assert!(text(&of_value(&names(&["name"]))).contains(&format!("name: \"{}\"", platform().name)));
         for family in FAMILIES {
             assert!(text(&[family.source.to_owned()]).contains(&format!("name: \"{}\"", family.name)));
         }

@@ -207,7 +207,7 @@ mod tests {
     use super::{Answer, Cause, Search, search_all, why, why_there};
     use crate::review::ablation::{Model, Way, attempt};
     use crate::{Artifact, Committed, FAMILIES, Made};
-    use platform::platform;
+    use second_platform::platform;
 
     fn leaves(causes: &[Cause]) -> BTreeSet<String> {
         causes
@@ -232,22 +232,22 @@ mod tests {
     fn names_the_innermost_value_that_makes_a_line() {
         let answer = lines(|platform| {
             let services = platform.services.iter();
-            let memory = services.clone().find(|service| service.id.0 == "edge");
-            let any_alert = services.clone().any(|service| !service.alerts.is_empty());
+            let memory = services.clone().find(|service| service.id.0 == "portal");
+            let any_secret = services.clone().any(|service| !service.secrets.is_empty());
             file(&[
                 "fixed\n".to_owned(),
                 format!("{}\n", memory.map_or(0, |edge| edge.resources.memory_mib)),
-                format!("{any_alert}\n"),
+                format!("{any_secret}\n"),
                 format!("{}\n", services.map(|service| service.ports.len()).sum::<usize>()),
             ])
         });
         assert_eq!(answer(0), Answer::default());
         let memory = answer(1).causes;
         assert_eq!(memory.len(), 1);
-        assert_eq!((memory[0].address.as_str(), memory[0].way), ("service/edge", Way::LeftOut));
+        assert_eq!((memory[0].address.as_str(), memory[0].way), ("service/portal", Way::LeftOut));
         let parts: Vec<_> = memory[0].parts.iter().map(|part| (part.address.as_str(), part.way)).collect();
         let expected =
-            [("service/edge/id", Way::Changed), ("service/edge/resources/memory_mib", Way::Changed)];
+            [("service/portal/id", Way::Changed), ("service/portal/resources/memory_mib", Way::Changed)];
         assert_eq!(parts, expected);
         assert_eq!(leaves(&answer(2).causes), ["services".to_owned()].into(), "no service alone makes it");
         let ports: BTreeSet<_> = platform().ports().map(|(port, _)| format!("port/{port}")).collect();
@@ -259,20 +259,20 @@ mod tests {
         let model = Model::new(&platform()).unwrap();
         let family = FAMILIES.iter().find(|family| family.name == "environment-examples").unwrap();
         let files = (family.make)(&model.platform).unwrap();
-        let file = files.iter().find(|file| file.path == "ops/secrets/postgres.env.example").unwrap();
+        let file = files.iter().find(|file| file.path == "ops/secrets/store.env.example").unwrap();
         let causes = leaves(&why_there(&model, family, file).causes);
-        let variable = "service/postgres/secret/postgres-superuser-password/variable";
-        assert_eq!(causes, ["service/postgres/id".to_owned(), variable.to_owned()].into());
+        let variable = "service/store/secret/store-root/variable";
+        assert_eq!(causes, ["service/store/id".to_owned(), variable.to_owned()].into());
     }
 
     #[test]
     fn a_value_that_the_family_relies_on_is_told_as_such() {
         let answer = lines(|platform| {
-            let edge = platform.services.iter().find(|service| service.id.0 == "edge");
+            let edge = platform.services.iter().find(|service| service.id.0 == "portal");
             edge.map(|_| file(&["x\n".to_owned()]))
-                .unwrap_or_else(|| Err(Problem::new("edge", "there is none").into()))
+                .unwrap_or_else(|| Err(Problem::new("portal", "there is none").into()))
         });
-        assert_eq!(answer(0), Answer { causes: vec![], relied_on: vec!["service/edge/id".into()] });
+        assert_eq!(answer(0), Answer { causes: vec![], relied_on: vec!["service/portal/id".into()] });
     }
 
     /// What a family makes of the least platform that it can make anything of.
@@ -295,7 +295,7 @@ mod tests {
         (family.make)(&least).unwrap()
     }
 
-    /// The long one: everything that the shipped platform makes. A line is told to be the family's own only if it is
+    /// The long one: everything that a platform makes. A line is told to be the family's own only if it is
     /// there whatever the platform holds.
     #[test]
     fn every_line_of_every_generated_file_has_an_answer() {

@@ -63,7 +63,7 @@ mod tests {
     use vocabulary::formats::github::{Concurrency, Trigger};
 
     use super::*;
-    use platform::platform;
+    use second_platform::platform;
 
     /// A merge queue waits for every required check; a label that nothing reads ends no run and starts none.
     #[test]

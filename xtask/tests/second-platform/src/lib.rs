@@ -192,7 +192,11 @@ fn portal() -> Service {
             port("tls", 18_443, Protocol::Https, Exposure::Public),
             port("state", 18_404, Protocol::Http, Exposure::Internal),
         ],
-        edges: vec![edge(API, Need::Run), edge(HEALTH, Need::Run)],
+        edges: vec![
+            edge(API, Need::Run),
+            edge(HEALTH, Need::Run),
+            Edge { to: Destination::Internet, ..edge(API, Need::Run) },
+        ],
         variables: vec![
             variable("HARBOUR_ENVIRONMENT", Value::Fact(Fact::Environment)),
             variable("CLEAR_HOST", Value::BindAddress(CLEAR)),

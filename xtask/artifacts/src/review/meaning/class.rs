@@ -107,7 +107,7 @@ mod tests {
     use super::super::types::{Path, paths};
     use super::{Difference, ROWS, Rule, Segment, fits, of};
     use crate::data;
-    use platform::platform;
+    use second_platform::platform;
 
     /// `services/=edge/ports` with `=` before the elements of lists.
     fn path(text: &str) -> Path {
@@ -293,6 +293,7 @@ mod tests {
             ("gates/=g/reads/files/=xtask", json!("xtask"), json!(null), LoosensLimit),
             ("gates/=g/commands/=c/proof", json!({ "planted-fault": {} }), json!("own-tests"), LoosensLimit),
             ("gates/=g/commands/=c/evidence", json!("exit-code"), json!("cargo-tests"), Neutral),
+            ("gates/=g/commands/=c/evidence", json!("cargo-tests"), json!("exit-code"), LoosensLimit),
             ("review/asked_for/=widens-reach", json!("widens-reach"), json!(null), LoosensLimit),
             ("workflows/=w/jobs/=j/needs/=n", json!("n"), json!(null), LoosensLimit),
             ("workflows/=w/jobs/=j/environment/reviewers", json!("required"), json!("nobody"), LoosensLimit),

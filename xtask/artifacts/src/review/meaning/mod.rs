@@ -147,7 +147,7 @@ mod tests {
     use super::{Sentence, needs_label, page, rule, sentences};
     use crate::review::ablation::{Model, without};
     use crate::review::part::{Part, Step};
-    use platform::platform;
+    use second_platform::platform;
 
     use ChangeClass::{LoosensLimit, Neutral, NewPermission, WidensReach};
 
@@ -159,7 +159,7 @@ mod tests {
         platform.services.iter_mut().find(|service| service.id.0 == id).unwrap()
     }
 
-    /// What is said of a change of the shipped platform.
+    /// What is said of a change of the second platform.
     fn said(change: impl FnOnce(&mut Platform)) -> Vec<(ChangeClass, String)> {
         let mut changed = platform();
         change(&mut changed);
@@ -174,14 +174,14 @@ mod tests {
             (
                 |p| {
                     let to = Destination::Port(p.workers.operations);
-                    service(p, "grafana").edges.push(Edge { to, need: Need::Run, why: "x", scrape: None });
+                    service(p, "oracle").edges.push(Edge { to, need: Need::Run, why: "x", scrape: None });
                 },
                 WidensReach,
-                "opens grafana -> node-red.ops",
+                "opens oracle -> flow-engine.control",
             ),
             (
                 |p| {
-                    service(p, "grafana").edges.push(Edge {
+                    service(p, "oracle").edges.push(Edge {
                         to: Destination::Internet,
                         need: Need::Run,
                         why: "x",
@@ -189,70 +189,70 @@ mod tests {
                     })
                 },
                 WidensReach,
-                "opens grafana -> the internet",
+                "opens oracle -> the internet",
             ),
+            (|p| service(p, "flow-engine").edges.truncate(1), Neutral, "closes flow-engine -> ledger.book"),
             (
-                |p| {
-                    service(p, "node-red")
-                        .edges
-                        .retain(|edge| edge.to == Destination::Internet || edge.why != "calls tools")
-                },
+                |p| service(p, "portal").edges[0].why = "x",
                 Neutral,
-                "closes node-red -> mcp-tools.mcp",
+                "edge portal -> flow-engine.api: why changes \"needs it\" -> \"x\"",
             ),
             (
-                |p| service(p, "edge").edges[0].why = "x",
-                Neutral,
-                "edge edge -> node-red.flows: why changes \"routes the API\" -> \"x\"",
-            ),
-            (
-                |p| service(p, "edge").resources.memory_mib = 512,
+                |p| service(p, "portal").resources.memory_mib = 512,
                 LoosensLimit,
-                "raises the memory of edge 256 -> 512 MiB",
+                "raises the memory of portal 256 -> 512 MiB",
             ),
             (
-                |p| service(p, "edge").resources.memory_mib = 128,
+                |p| service(p, "portal").resources.memory_mib = 128,
                 Neutral,
-                "lowers the memory of edge 256 -> 128 MiB",
+                "lowers the memory of portal 256 -> 128 MiB",
             ),
             (
-                |p| service(p, "edge").resources.memory_mib = 0,
+                |p| service(p, "portal").resources.memory_mib = 0,
                 LoosensLimit,
-                "removes the memory limit of edge",
+                "removes the memory limit of portal",
             ),
-            (|p| service(p, "node-red").ports[2].number = 1884, Neutral, "port node-red.ops 1883 -> 1884"),
             (
-                |p| service(p, "node-red").ports[0].exposure = Exposure::Public,
+                |p| service(p, "flow-engine").ports[2].number = 2884,
+                Neutral,
+                "port flow-engine.control 2883 -> 2884",
+            ),
+            (
+                |p| service(p, "flow-engine").ports[0].exposure = Exposure::Public,
                 WidensReach,
-                "shows port node-red.flows to public (was internal)",
+                "shows port flow-engine.api to public (was internal)",
             ),
             (
-                |p| service(p, "edge").ports[0].exposure = Exposure::Internal,
+                |p| service(p, "portal").ports[0].exposure = Exposure::Internal,
                 Neutral,
-                "shows port edge.http to internal (was public)",
+                "shows port portal.clear to internal (was public)",
             ),
             (
-                |p| service(p, "edge").ports[1].protocol = Protocol::Http,
+                |p| service(p, "portal").ports[1].protocol = Protocol::Http,
                 LoosensLimit,
-                "port edge.https: protocol changes \"https\" -> \"http\"",
+                "port portal.tls: protocol changes \"https\" -> \"http\"",
             ),
             (
                 |p| {
                     let used = SecretUse { secret: p.llm.key, variable: None };
-                    service(p, "grafana").secrets.push(used);
+                    service(p, "ledger").secrets.push(used);
                 },
                 NewPermission,
-                "lets grafana read the secret llm-api-key",
+                "lets ledger read the secret model-key",
             ),
-            (|p| service(p, "edge").secrets.clear(), Neutral, "edge no longer reads the secret edge-tls-pem"),
+            (
+                |p| service(p, "portal").secrets.clear(),
+                Neutral,
+                "portal no longer reads the secret portal-certificate",
+            ),
             (
                 |p| p.secrets[0].rotate_after_days = 365,
                 LoosensLimit,
-                "secret postgres-superuser-password: rotate after days changes 90 -> 365",
+                "secret store-root: rotate after days changes 60 -> 365",
             ),
             (
                 |p| {
-                    service(p, "edge").image = Image::Pinned {
+                    service(p, "portal").image = Image::Pinned {
                         reference: "haproxy:3.4.6-alpine3.24",
                         digest: "sha256:7ffdd3845020aa4c97ffaa56c8cab3ad473ecae0b8ea5e55d2378d663755e092",
                     }
@@ -261,49 +261,53 @@ mod tests {
                 "pin of haproxy changes haproxy:3.4.5-alpine3.24 -> haproxy:3.4.6-alpine3.24",
             ),
             (
-                |p| service(p, "postgres").process.as_mut().unwrap().identity = Identity::Caller,
+                |p| service(p, "store").process.as_mut().unwrap().identity = Identity::Caller,
                 NewPermission,
-                "service postgres, process: identity changes \"notroot\" -> \"caller\"",
+                "service store, process: identity changes \"notroot\" -> \"caller\"",
             ),
-            (|p| p.gates.retain(|gate| gate.id != "flows"), LoosensLimit, "removes gate flows"),
-            (|p| p.gates[0].limit_seconds = 60, Neutral, "gate format: limit seconds changes 120 -> 60"),
+            (|p| p.gates.retain(|gate| gate.id != "berths"), LoosensLimit, "removes gate berths"),
+            (|p| p.gates[0].limit_seconds = 30, Neutral, "gate berths: limit seconds changes 60 -> 30"),
             (
                 |p| p.gates[0].limit_seconds = 240,
                 LoosensLimit,
-                "gate format: limit seconds changes 120 -> 240",
+                "gate berths: limit seconds changes 60 -> 240",
             ),
             (
-                |p| service(p, "prometheus").edges[1].scrape = None,
+                |p| service(p, "watch").edges[1].scrape = None,
                 LoosensLimit,
-                "edge prometheus -> edge.stats: removes scrape",
+                "edge watch -> portal.state: removes scrape",
             ),
             (
-                |p| p.services.retain(|service| service.id.0 != "barman"),
+                |p| p.services.retain(|service| service.id.0 != "ledger"),
                 LoosensLimit,
-                "removes service barman",
+                "removes service ledger",
             ),
             (
-                |p| service(p, "edge").alerts[0].for_minutes = 60,
+                |p| service(p, "flow-engine").alerts[0].for_minutes = 60,
                 LoosensLimit,
-                "service edge, alert EdgeErrors: for minutes changes 5 -> 60",
+                "service flow-engine, alert EngineNotReady: for minutes changes 2 -> 60",
             ),
-            (|p| service(p, "edge").alerts.clear(), LoosensLimit, "service edge: removes alert EdgeErrors"),
+            (
+                |p| service(p, "flow-engine").alerts.clear(),
+                LoosensLimit,
+                "service flow-engine: removes alert EngineNotReady",
+            ),
             (|p| p.gates.swap(0, 1), Neutral, "order of gates changes"),
             (
-                |p| service(p, "edge").purpose = "x",
+                |p| service(p, "portal").purpose = "x",
                 Neutral,
-                "service edge: purpose changes \"HAProxy: TLS, ACME, limits, routing, draining\" -> \"x\"",
+                "service portal: purpose changes \"the way in\" -> \"x\"",
             ),
-            (|p| p.review.asked_for.truncate(1), LoosensLimit, "review: removes asked for loosens-limit"),
+            (|p| p.review.asked_for.clear(), LoosensLimit, "review: removes asked for widens-reach"),
             (
-                |p| p.gates.iter_mut().for_each(|gate| gate.commands[0].evidence = Evidence::ExitCode),
-                LoosensLimit,
-                "gate tests, command cargo: evidence changes \"cargo-tests\" -> \"exit-code\"",
+                |p| p.gates[0].commands[0].evidence = Evidence::CargoTests,
+                Neutral,
+                "gate berths, command xtask: evidence changes \"exit-code\" -> \"cargo-tests\"",
             ),
             (
                 |p| p.gates[1].commands[0].arguments.push("--quick"),
                 LoosensLimit,
-                "gate generated, command 1: adds argument",
+                "gate customs, command xtask: adds argument",
             ),
             (|p| p.edge.path = "/", WidensReach, "edge: path changes"),
             (|p| p.edge.max_connections += 1, LoosensLimit, "edge: max connections changes"),
@@ -324,16 +328,16 @@ mod tests {
     #[test]
     fn what_comes_with_a_service_is_told() {
         let mut smaller = platform();
-        smaller.services.retain(|service| service.id.0 != "edge");
+        smaller.services.retain(|service| service.id.0 != "portal");
         let sentences = sentences(&data(&smaller), &data(&platform()));
         let texts: Vec<_> = sentences.iter().map(|one| (one.class, one.text.as_str())).collect();
         for expected in [
-            (Neutral, "adds service edge: HAProxy: TLS, ACME, limits, routing, draining"),
-            (WidensReach, "opens edge -> node-red.flows"),
-            (WidensReach, "opens edge -> the internet"),
-            (WidensReach, "opens port edge.https (8443, https, public)"),
-            (Neutral, "opens port edge.stats (8404, http, internal)"),
-            (NewPermission, "lets edge read the secret edge-tls-pem"),
+            (Neutral, "adds service portal: the way in"),
+            (WidensReach, "opens portal -> flow-engine.api"),
+            (WidensReach, "opens portal -> the internet"),
+            (WidensReach, "opens port portal.tls (18443, https, public)"),
+            (Neutral, "opens port portal.state (18404, http, internal)"),
+            (NewPermission, "lets portal read the secret portal-certificate"),
         ] {
             assert!(texts.contains(&expected), "{expected:?}: {texts:#?}");
         }
@@ -346,7 +350,7 @@ mod tests {
         let key = before.llm.key;
         before.secrets.retain(|secret| secret.name != key);
         let sentences = sentences(&data(&before), &data(&platform()));
-        assert_eq!(sentences[0].text, "adds the secret llm-api-key, read by node-red and llm");
+        assert_eq!(sentences[0].text, "adds the secret model-key, read by flow-engine and oracle");
     }
 
     #[test]
@@ -390,8 +394,8 @@ mod tests {
             sentences(&before, &data(&platform())).into_iter().map(|sentence| sentence.text).collect();
         for expected in [
             "adds review",
-            "sets the memory limit of edge to 256 MiB",
-            "service node-red: adds resources",
+            "sets the memory limit of portal to 256 MiB",
+            "service ledger: adds resources",
             "removes playbooks (not classified: counts as loosening)",
         ] {
             assert!(texts.iter().any(|text| text.starts_with(expected)), "{expected}: {texts:#?}");
@@ -400,30 +404,30 @@ mod tests {
         assert_eq!(unknown(&sentences(&before, &data(&platform()))), LoosensLimit);
         let back = sentences(&data(&platform()), &before);
         assert_eq!(unknown(&back), LoosensLimit);
+        assert!(back.iter().any(
+            |one| (one.class, one.text.as_str()) == (LoosensLimit, "removes the memory limit of portal")
+        ));
         assert!(
             back.iter()
                 .any(|one| (one.class, one.text.as_str())
-                    == (LoosensLimit, "removes the memory limit of edge"))
+                    == (LoosensLimit, "service ledger: removes resources"))
         );
-        assert!(back.iter().any(
-            |one| (one.class, one.text.as_str()) == (LoosensLimit, "service node-red: removes resources")
-        ));
     }
 
     #[test]
     fn the_page_names_the_label_only_where_it_is_needed() {
         let review = platform().review;
         let mut wider = platform();
-        service(&mut wider, "node-red").ports[0].exposure = Exposure::Public;
+        service(&mut wider, "flow-engine").ports[0].exposure = Exposure::Public;
         let changes = sentences(&data(&platform()), &data(&wider));
         assert!(needs_label(&review, &changes));
         let text = page(&review, "main", &changes, None);
         assert!(
-            text.contains("1 against `main`; for 1 of them a reviewer sets the label `wider-platform`."),
+            text.contains("1 against `main`; for 1 of them a reviewer sets the label `harbour-master`."),
             "{text}"
         );
         assert!(
-            text.contains("| widens reach | shows port node-red.flows to public (was internal) |"),
+            text.contains("| widens reach | shows port flow-engine.api to public (was internal) |"),
             "{text}"
         );
         assert!(page(&review, "main", &[], None).contains("None against `main`."));
@@ -438,7 +442,7 @@ mod tests {
         let mut bolder = platform();
         bolder.review.asked_for.clear();
         bolder.review.label = "whatever";
-        service(&mut bolder, "node-red").ports[0].exposure = Exposure::Public;
+        service(&mut bolder, "flow-engine").ports[0].exposure = Exposure::Public;
         let changes = sentences(&before, &data(&bolder));
         assert!(!needs_label(&bolder.review, &changes));
         let rule = rule(&before, &bolder.review);
@@ -518,7 +522,7 @@ mod tests {
             (
                 |all| all["actions"][0]["version"] = "v99".into(),
                 Neutral,
-                "pin of Swatinem/rust-cache changes v2.9.2 -> v99",
+                "pin of Swatinem/rust-cache changes v1.0.0 -> v99",
             ),
             (
                 |all| {

@@ -12,7 +12,7 @@ module.exports = (RED) => {
   RED.nodes.registerType('flowship-postgres', function FlowshipPostgres(definition) {
     RED.nodes.createNode(this, definition);
     const launcher = launcherOf(RED, 'flowship-postgres');
-    const { config, readSecret, dependencies, metrics, log } = launcher;
+    const { config, readSecret, dependencies, hold, metrics, log } = launcher;
     const settings = (purpose) => connectionSettings(config.postgres, readSecret, `flowship-${config.replica}-${purpose}`);
 
     this.attempts = new Attempts();
@@ -26,7 +26,7 @@ module.exports = (RED) => {
       },
     });
     this.submissions = submissionsTo(this.database);
-    this.queue = new Queue({ settings: settings('queue'), log });
+    this.queue = new Queue({ settings: settings('queue'), log, hold });
 
     // Entering the platform's own key is also the question whether the database answers: after a start, a
     // rotation or a restore the key is there as soon as the database is.

@@ -52,8 +52,8 @@ module.exports = (RED) => {
         if (worker === undefined) throw new Failure('no task-worker node runs on this replica', { code: 'no_worker' });
         message.payload = await withSmokeQueue(postgres.queue, { runId: message.smoke.run_id, log, whatIsDown }, async (queueName, deadline) => {
           const release = worker.adopt(queueName);
-          const { task_id: taskId } = await submit(queueName);
           try {
+            const { task_id: taskId } = await submit(queueName);
             return await Promise.race([finished(taskId, ended.signal), deadline]);
           } finally {
             ended.abort();

@@ -9,6 +9,7 @@ const { outcomesTo } = require('./lib/outcomes');
 const { parkSeconds } = require('./lib/parking');
 const { queues } = require('./lib/platform');
 const { concludeAbandoned, drainingQueues } = require('./lib/queue-administration');
+const { removeAbandoned } = require('./lib/smoke-queue');
 const { storable } = require('./lib/storable');
 const { TaskLoop } = require('./lib/task-loop');
 
@@ -19,7 +20,7 @@ const RELEASE_MS = 1_000;
 module.exports = (RED) => {
   RED.nodes.registerType('task-worker', function TaskWorker(definition) {
     RED.nodes.createNode(this, definition);
-    const { labels, lifecycle, log, metrics } = launcherOf(RED, 'task-worker');
+    const { hold, labels, lifecycle, log, metrics } = launcherOf(RED, 'task-worker');
     const postgres = RED.nodes.getNode(definition.database);
     const { attempts, database, queue } = postgres;
     let stopped = false;
@@ -152,6 +153,8 @@ module.exports = (RED) => {
     // Follows what the operator decided about the queue, and looks after tasks that no attempt answers for.
     const control = async () => {
       try {
+        if (hold.reason() !== null) show('grey', 'held');
+        await hold.admitted();
         await queue.ready;
         const wanted = !(await drainingQueues(database)).has(queues.task);
         if (stopped) return;
@@ -163,6 +166,7 @@ module.exports = (RED) => {
           metrics.increment('flowship_tasks_finished_total', { workflow_id: task.workflow_id, status: 'failed' });
           log.error({ abandoned_task: task.task_id }, 'every attempt at the task ended without an answer: it is stored as failed');
         }
+        if (due) await removeAbandoned(postgres);
         show(wanted ? 'green' : 'grey', wanted ? 'working' : 'draining');
       } catch (error) {
         if (!stopped) show('red', error.message.slice(0, 60));

@@ -3,7 +3,9 @@
 
 const fs = require('node:fs');
 const path = require('node:path');
-const { EnvironmentError, readEnvironment, text, oneOf, name, tier, integer, port, httpUrl, namedUrls, argv, secretFile, optional } = require('./environment');
+const {
+  EnvironmentError, readEnvironment, text, oneOf, name, tier, integer, port, httpUrl, namedUrls, argv, secretFile, absolutePath, optional,
+} = require('./environment');
 
 // Providers beside the first one: LLM_BACKUP_BASE_URL, LLM_BACKUP_MODEL and LLM_BACKUP_API_KEY_FILE make `backup`.
 const OTHER_PROVIDER = /^LLM_([A-Z][A-Z0-9]*)_BASE_URL$/;
@@ -17,6 +19,8 @@ const VARIABLES = {
   FLOWSHIP_TIER: tier(),
   FLOWSHIP_COMPONENT: text('the name of this component, node-red'),
   FLOWSHIP_REPLICA: name('the name of the replica'),
+  FLOWSHIP_RELEASE: optional(text('the name of the release that this replica was started from'), null),
+  HOLD_FILE: optional(absolutePath('the absolute path of a file; while it exists, this replica takes no requests and no tasks'), null),
   FLOWS_HOST: HOST,
   FLOWS_PORT: port(),
   READY_HOST: HOST,
@@ -90,6 +94,8 @@ function readConfig(env) {
     inDevelopment: v.FLOWSHIP_TIER === 'development',
     component: v.FLOWSHIP_COMPONENT,
     replica: v.FLOWSHIP_REPLICA,
+    release: v.FLOWSHIP_RELEASE,
+    holdFile: v.HOLD_FILE,
     flows: { host: v.FLOWS_HOST, port: v.FLOWS_PORT },
     ready: { host: v.READY_HOST, port: v.READY_PORT },
     ops: { host: v.OPS_HOST, port: v.OPS_PORT },

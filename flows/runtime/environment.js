@@ -2,6 +2,7 @@
 // Reads environment variables by a table and collects every problem before anybody acts on one,
 // so that an operator repairs a broken environment in one go.
 
+const path = require('node:path');
 const { readSecret } = require('./secrets');
 
 class EnvironmentError extends Error {
@@ -97,6 +98,10 @@ function secretFile() {
   };
 }
 
+function absolutePath(expected) {
+  return { expected, parse: (value) => (path.isAbsolute(value) ? value : undefined) };
+}
+
 function optional(kind, fallback) {
   return { ...kind, optional: true, fallback };
 }
@@ -121,4 +126,4 @@ function readEnvironment(env, table) {
   return { values, problems };
 }
 
-module.exports = { EnvironmentError, readEnvironment, text, oneOf, name, tier, integer, port, httpUrl, namedUrls, argv, secretFile, optional };
+module.exports = { EnvironmentError, readEnvironment, text, oneOf, name, tier, integer, port, httpUrl, namedUrls, argv, secretFile, absolutePath, optional };

@@ -13,6 +13,7 @@ const { createEditorListener } = require('./editor-listener');
 const { watchEventLoop } = require('./event-loop');
 const { createFlowGate } = require('./flow-gate');
 const { createFlowsListener } = require('./flows-listener');
+const { createHold } = require('./hold');
 const { createLabels, labelMessages } = require('./labels');
 const { createLifecycle } = require('./lifecycle');
 const { listen, close } = require('./listening');
@@ -51,6 +52,7 @@ async function launch(initialConfig) {
   });
 
   const lifecycle = createLifecycle({ drain: config.drain, log, metrics });
+  const hold = createHold({ file: config.holdFile, log });
   const dependencies = createDependencies({ log, metrics });
   const smoke = createSmoke({ definition: platform.smoke, dependencies, metrics, log });
   const readiness = createReadiness();
@@ -65,7 +67,10 @@ async function launch(initialConfig) {
     app: () => RED.httpNode, onDevelopersMachine: config.inDevelopment, lifecycle, requests, metrics, log,
   });
   const editor = config.editor && createEditorListener(config);
-  const ready = createReadyListener({ readiness, dependencies, lifecycle, storage, refusals, config });
+  let deployment;
+  // Read back from Node-RED; whether it is that of the files is a check.
+  const runningRev = () => (storage.state().problem === null ? deployment?.runningRev() ?? null : null);
+  const ready = createReadyListener({ readiness, dependencies, lifecycle, hold, runningRev, refusals, config });
 
   let stopping = null;
   const stop = (reason) => {
@@ -87,8 +92,8 @@ async function launch(initialConfig) {
     await listen(ready.server, config.ready, 'ready', log);
 
     prepareUserDir(config.userDir);
-    initNodeRed({ config, labels, log, metrics, dependencies, lifecycle, smoke, storage, failures, server: editor?.server ?? flows.server });
-    const deployment = createDeployment({ RED, storage, failures, log });
+    initNodeRed({ config, labels, log, metrics, dependencies, lifecycle, hold, smoke, storage, failures, server: editor?.server ?? flows.server });
+    deployment = createDeployment({ RED, storage, failures, log });
     labelMessages(RED.hooks, labels, requests.received);
     requests.follow(RED, deployment.running);
     registerChecks({ readiness, config, storage, deployment, lifecycle, eventLoop, flowsListener: flows.server, RED });
@@ -109,14 +114,14 @@ async function launch(initialConfig) {
     lifecycle.markStarted();
     const { status, checks } = await ready.state();
     const failed = checks.filter((check) => check.status === 'failed');
-    log[status === 'ready' ? 'info' : 'error']({ status, failed, startup_ms: Math.round(performance.now()) }, `started: ${status}`);
+    log[failed.length === 0 ? 'info' : 'error']({ status, failed, startup_ms: Math.round(performance.now()) }, `started: ${status}`);
   } catch (error) {
     log.fatal({ error }, `cannot start: ${error.message}`);
     end(1);
   }
 }
 
-function initNodeRed({ config, labels, log, metrics, dependencies, lifecycle, smoke, storage, failures, server }) {
+function initNodeRed({ config, labels, log, metrics, dependencies, lifecycle, hold, smoke, storage, failures, server }) {
   RED.init(server, {
     ...require('../settings.js'),
     storageModule: storage.module,
@@ -129,6 +134,7 @@ function initNodeRed({ config, labels, log, metrics, dependencies, lifecycle, sm
       labels,
       dependencies: pick(dependencies, ['register', 'report', 'state', 'whatIsDown']),
       lifecycle: pick(lifecycle, ['onDrain', 'draining']),
+      hold: pick(hold, ['reason', 'admitted']),
       smoke: pick(smoke, ['register', 'result']),
     }),
   });
@@ -163,7 +169,10 @@ function collectState({ metrics, ready, config }) {
     (await ready.state()).checks.map(({ name, status }) => ({ labels: { check: name }, value: status === 'ok' ? 1 : 0 })),
   );
   metrics.collect('flowship_build_info', async () => [
-    { labels: { rev: (await ready.state()).rev ?? '', environment: config.environment, replica: config.replica }, value: 1 },
+    {
+      labels: { rev: (await ready.state()).rev ?? '', release: config.release ?? '', environment: config.environment, replica: config.replica },
+      value: 1,
+    },
   ]);
 }
 

@@ -6,16 +6,25 @@ const express = require('express');
 const { guard } = require('./browser-guard');
 const { sendJson, sendProblem, sendUnanswered } = require('./problem');
 
-function createReadyListener({ readiness, dependencies, lifecycle, storage, refusals, config }) {
+function createReadyListener({ readiness, dependencies, lifecycle, hold, runningRev, refusals, config }) {
+  function statusOf(held, failed) {
+    if (lifecycle.draining()) return 'draining';
+    if (held !== null) return 'held';
+    return failed.length === 0 ? 'ready' : 'not_ready';
+  }
+
   async function state() {
     const checks = await readiness.report();
     const failed = checks.filter((check) => check.status !== 'ok');
+    const held = hold.reason();
+    const reasons = [...(held === null ? [] : [`held: ${held}`]), ...failed.map(({ name, error }) => `${name}: ${error}`)];
     return {
-      status: lifecycle.draining() ? 'draining' : failed.length === 0 ? 'ready' : 'not_ready',
+      status: statusOf(held, failed),
       // Early, since who probes shows the beginning of an answer.
-      reason: failed.length === 0 ? null : failed.map(({ name, error }) => `${name}: ${error}`).join('; '),
+      reason: reasons.length === 0 ? null : reasons.join('; '),
       replica: config.replica,
-      rev: storage.state().fileRev,
+      release: config.release,
+      rev: runningRev(),
       checks,
       degraded: dependencies.degraded(),
       refused: refusals.last(),

@@ -33,8 +33,9 @@ class Queue {
   #news = new Map();
   #listening;
 
-  constructor({ settings, log, onUnavailable = () => {} }) {
+  constructor({ settings, log, hold, onUnavailable = () => {} }) {
     this.log = log;
+    this.hold = hold;
     this.boss = new PgBoss({
       ...settings,
       max: 4,
@@ -54,19 +55,24 @@ class Queue {
       this.log.warn({ queue_error: error.message }, 'the queue reports an error and goes on');
     });
     this.boss.on('warning', (warning) => this.log.warn({ queue_warning: warning.message }, 'the queue reports a warning'));
-    this.ready = this.#start();
+    const held = hold.reason() !== null;
+    this.ready = this.#untilDone(() => this.#start());
     this.ready.catch(() => {});
+    if (held) Promise.all([this.ready, hold.admitted()]).then(() => this.#untilDone(() => this.#ensureQueues())).catch(() => {});
   }
 
   async #start() {
+    await this.boss.start();
+    await this.#ensureQueues();
+    await this.#listen();
+    this.#started = true;
+  }
+
+  async #untilDone(work) {
     let complained = '';
     for (;;) {
       try {
-        await this.boss.start();
-        await this.#ensureQueues();
-        await this.#listen();
-        this.#started = true;
-        return;
+        return await work();
       } catch (error) {
         this.#startFailure = error;
         if (error.message !== complained) {
@@ -106,6 +112,8 @@ class Queue {
 
   async #ensureQueue(name, options) {
     if (await this.boss.getQueue(name) === null) await this.boss.createQueue(name, options);
+    // Others work on it, and this release may never be admitted.
+    if (this.hold.reason() !== null) return;
     await this.boss.updateQueue(name, options);
   }
 

@@ -14,7 +14,7 @@ const flows = [
 ];
 
 test('requests, readiness, logs, errors and what the nodes feed', async (t) => {
-  const running = await launched(t, project(t, { flows }));
+  const running = await launched(t, project(t, { flows }), { FLOWSHIP_RELEASE: 'v1' });
   for (const name of ['ann', 'bob']) assert.equal((await running.get('flows', `/greet/${name}`)).status, 201);
   assert.equal((await running.get('flows', '/nowhere')).status, 404);
   await running.get('flows', '/fail');
@@ -31,7 +31,7 @@ test('requests, readiness, logs, errors and what the nodes feed', async (t) => {
     'flowship_ready 1',
     'flowship_draining 0',
     'flowship_readiness_check_ok{check="event_loop"} 1',
-    `flowship_build_info{rev="${rev}",environment="production",replica="a"} 1`,
+    `flowship_build_info{rev="${rev}",release="v1",environment="production",replica="a"} 1`,
     'flowship_flow_errors_total{node_type="function"} 1',
     'flowship_log_lines_total{level="error"} 1',
     'flowship_tasks_accepted_total{workflow_id="fixture"} 2',

@@ -144,6 +144,7 @@ describe('rev', () => {
     const running = await launched(t, project(t, { flows: [...BASE, ...sabotage] }));
     await running.post('flows', '/sabotage', { plant: 'rev' });
     assert.match((await notReady(running, 'rev')).rev, /Node-RED runs revision planted, the files are [0-9a-f]{64}/);
+    assert.equal((await running.get('ready', '/readyz')).body.rev, 'planted', 'the revision that runs, not that of the files');
   });
 });
 

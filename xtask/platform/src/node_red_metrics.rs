@@ -38,8 +38,8 @@ pub fn metrics() -> Vec<Metric> {
         Metric {
             name: BUILD_INFO,
             kind: MetricKind::Gauge,
-            help: "Always 1; its labels are the revision of the flows, the environment and the replica.",
-            labels: vec!["rev", "environment", "replica"],
+            help: "Always 1; its labels are the revision of the flows that run, the release, the environment and the replica.",
+            labels: vec!["rev", "release", "environment", "replica"],
             ours: true,
         },
         Metric {

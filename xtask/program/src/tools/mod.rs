@@ -10,6 +10,7 @@ mod npm;
 mod pip;
 pub mod requirements;
 mod rust_component;
+pub mod system_package;
 pub mod version;
 pub mod versions;
 

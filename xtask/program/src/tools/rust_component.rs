@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::version;
+use super::system_package::new_enough;
 
 /// Major versions above the least that are looked for by name, such as `llvm-cov-21`.
 const NEWER: u32 = 20;
@@ -13,16 +13,15 @@ pub fn find(name: &str, least: u32) -> Option<PathBuf> {
         .or_else(|| {
             (least..=least + NEWER).rev().find_map(|major| which::which(format!("{name}-{major}")).ok())
         })
-        .or_else(|| which::which(name).ok().filter(|path| new_enough(path, least)))
+        .or_else(|| {
+            which::which(name)
+                .ok()
+                .filter(|path| new_enough(&[path.into(), "--version".into()], &least.to_string()))
+        })
 }
 
 fn of_toolchain(name: &str) -> Option<PathBuf> {
     let libraries = duct::cmd!("rustc", "--print", "target-libdir").stdin_null().stderr_null().read().ok()?;
     let file = Path::new(libraries.trim()).parent()?.join("bin").join(name);
     file.is_file().then_some(file)
-}
-
-fn new_enough(path: &Path, least: u32) -> bool {
-    let said = duct::cmd!(path, "--version").stdin_null().stderr_null().read().unwrap_or_default();
-    version::printed(&said).is_some_and(|found| version::at_least(found, &least.to_string()))
 }

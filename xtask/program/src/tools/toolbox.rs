@@ -11,7 +11,7 @@ use super::catalogue::{Program, Source, Tool};
 use super::manifest::State;
 use super::progress::Progress;
 use super::requirements::{self, Requirements};
-use super::{cache, install, manifest, npm, rust_component, version};
+use super::{cache, install, manifest, npm, rust_component, system_package, version};
 use crate::context::Context;
 use foundation::digest;
 use foundation::exit::refused;
@@ -69,7 +69,8 @@ impl Toolbox {
     }
 
     /// Installs those of the tools that are pinned and not there as they were installed, several at once, and whatever
-    /// they need to be installed. The user's own among them must be on PATH.
+    /// they need to be installed; unpacks the system's packages where the user has none of their own. The user's own
+    /// among them must be on PATH.
     ///
     /// # Errors
     /// Every tool that could not be had, with what to do; refused when one is not locked.
@@ -83,6 +84,11 @@ impl Toolbox {
                         missing.push(*tool);
                     }
                 }
+                Source::SystemPackage { .. } => {
+                    if self.own(tool.program()).is_none() && self.state(*tool)? != State::Whole {
+                        problems.extend(install::system_package(self, *tool, progress).err());
+                    }
+                }
                 Source::Host { .. } | Source::RustComponent { .. } => {
                     problems.extend(self.path(tool.program()).err());
                 }
@@ -94,12 +100,18 @@ impl Toolbox {
         together(problems)
     }
 
-    /// Whether a pinned tool is in the cache as it was installed.
+    /// The user's own program, where it comes before what would be unpacked.
+    pub fn own(&self, program: Program) -> Option<PathBuf> {
+        let Source::SystemPackage { minimum, .. } = program.tool().entry().source else { return None };
+        system_package::own(program.command(), program.location().version, minimum)
+    }
+
+    /// Whether a tool that installs is in the cache as it was installed.
     ///
     /// # Errors
     /// Refused when it is not locked.
     pub fn state(&self, tool: Tool) -> Result<State> {
-        let folder = self.wheel_folder(tool)?;
+        let folder = self.folder(tool)?;
         Ok(cache::state(&self.cache, "tools", &key_of(&folder)))
     }
 
@@ -117,7 +129,7 @@ impl Toolbox {
         let entry = location.tool.entry();
         match entry.source {
             Source::Wheel { .. } => {
-                let path = self.wheel_folder(location.tool)?.join(location.file);
+                let path = self.folder(location.tool)?.join(location.file);
                 if !path.is_file() {
                     bail!(
                         "{} is not installed, it is needed to {}: run `{PROGRAM} doctor --install`",
@@ -127,6 +139,19 @@ impl Toolbox {
                 }
                 Ok(path)
             }
+            Source::SystemPackage { package, minimum } => self
+                .own(program)
+                .or_else(|| {
+                    Some(self.folder(location.tool).ok()?.join(location.file)).filter(|path| path.is_file())
+                })
+                .ok_or_else(|| {
+                    let get = how_to_get_package(package, minimum);
+                    anyhow!(
+                        "{} is not installed, it is needed to {}: {get}",
+                        program.command(),
+                        entry.purpose
+                    )
+                }),
             Source::Host { debian, fedora, .. } => {
                 let mut names = [location.file].into_iter().chain(program.also_called().iter().copied());
                 names.find_map(|name| which::which(name).ok()).ok_or_else(|| {
@@ -158,10 +183,11 @@ impl Toolbox {
     pub fn sha256(&self, program: Program) -> Result<String> {
         let location = program.location();
         match location.tool.entry().source {
-            Source::Wheel { .. } => {
-                manifest::listed_sha256(&self.wheel_folder(location.tool)?, location.file)
+            Source::Wheel { .. } => manifest::listed_sha256(&self.folder(location.tool)?, location.file),
+            Source::SystemPackage { .. } if self.own(program).is_none() => {
+                manifest::listed_sha256(&self.folder(location.tool)?, location.file)
             }
-            Source::Host { .. } | Source::RustComponent { .. } => {
+            Source::Host { .. } | Source::SystemPackage { .. } | Source::RustComponent { .. } => {
                 Ok(digest::of_file(&self.path(program)?.canonicalize()?)?.sha256)
             }
         }
@@ -181,9 +207,11 @@ impl Toolbox {
     /// As [`Toolbox::path`].
     pub fn invocation(&self, program: Program) -> Result<Invocation> {
         let path = self.path(program)?;
-        Ok(match program.location().interpreter {
-            Some(interpreter) => by(interpreter, self.path(interpreter)?, path),
-            None => Invocation { program: path, args: Vec::new() },
+        let folder = self.cache.join("tools");
+        Ok(match (program.tool().entry().source, program.location().interpreter) {
+            (Source::SystemPackage { .. }, _) if path.starts_with(folder) => self.planned(program)?,
+            (_, Some(interpreter)) => by(interpreter, self.path(interpreter)?, path),
+            (_, None) => Invocation { program: path, args: Vec::new() },
         })
     }
 
@@ -194,8 +222,13 @@ impl Toolbox {
     pub fn planned(&self, program: Program) -> Result<Invocation> {
         let location = program.location();
         let path = match location.tool.entry().source {
-            Source::Wheel { .. } => self.wheel_folder(location.tool)?.join(location.file),
-            Source::Host { .. } | Source::RustComponent { .. } => self.path(program)?,
+            Source::Wheel { .. } => self.folder(location.tool)?.join(location.file),
+            Source::SystemPackage { .. } if self.own(program).is_none() && system_package::can_unpack() => {
+                return Ok(system_package::invocation(&self.folder(location.tool)?, location.file));
+            }
+            Source::Host { .. } | Source::SystemPackage { .. } | Source::RustComponent { .. } => {
+                self.path(program)?
+            }
         };
         Ok(match location.interpreter {
             Some(interpreter) => by(interpreter, self.planned(interpreter)?.program, path),
@@ -249,11 +282,14 @@ impl Toolbox {
         Ok(modules)
     }
 
-    /// Where a pinned tool is, or will be, installed.
+    /// Where a tool that installs is, or will be, installed.
     ///
     /// # Errors
-    /// Refused when it is not locked.
-    pub fn wheel_folder(&self, tool: Tool) -> Result<PathBuf> {
+    /// Refused when it is pinned and not locked.
+    pub fn folder(&self, tool: Tool) -> Result<PathBuf> {
+        if let Source::SystemPackage { package, .. } = tool.entry().source {
+            return Ok(self.cache.join("tools").join(system_package::key(package)));
+        }
         let closure = self.closure(tool)?;
         let key = requirements::key(&closure, std::env::consts::ARCH)
             .expect("a closure begins with the tool itself");
@@ -303,6 +339,11 @@ pub fn how_to_get(debian: &str, fedora: &str) -> String {
         return format!("install {debian}");
     }
     format!("apt-get install {debian} (Debian), dnf install {fedora} (Fedora)")
+}
+
+/// What to do to get a program of the system's packages that could not be unpacked.
+pub fn how_to_get_package(package: &str, minimum: &str) -> String {
+    format!("install {package} {minimum} or newer with the system's package manager, or put it on PATH")
 }
 
 /// What to type to get a component of the Rust toolchain, or what stands for it.

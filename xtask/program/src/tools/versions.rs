@@ -1,6 +1,7 @@
 //! Which programs a gate would be carried out with: their versions, and the locks they come from. Observes.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::fs;
 
 use anyhow::{Context as _, Result, bail};
@@ -43,7 +44,8 @@ fn observe<'a>(context: &Context, toolbox: &Toolbox, names: impl IntoIterator<It
         let found = one(context, toolbox, name).unwrap_or_else(|_| Some(Version::unknown()));
         versions.extend(found.map(|found| (name.to_owned(), found)));
         if name == "cargo" {
-            let found = printed(context, "rustc", &["-vV"]).unwrap_or_else(|_| Version::unknown());
+            let found = printed(context, &["rustc", "-vV"].map(OsString::from))
+                .unwrap_or_else(|_| Version::unknown());
             versions.insert("rustc".to_owned(), found);
         }
     }
@@ -62,17 +64,19 @@ fn one(context: &Context, toolbox: &Toolbox, name: &str) -> Result<Option<Versio
     Ok(Some(match program.tool().entry().source {
         Source::Wheel { .. } => Version {
             version: toolbox.locked_version(program.tool())?.to_owned(),
-            exact: toolbox.wheel_folder(program.tool())?.display().to_string(),
+            exact: toolbox.folder(program.tool())?.display().to_string(),
             sha256: None,
         },
-        Source::Host { .. } | Source::RustComponent { .. } => of_the_host(context, toolbox, program)?,
+        Source::Host { .. } | Source::SystemPackage { .. } | Source::RustComponent { .. } => {
+            of_the_host(context, toolbox, program)?
+        }
     }))
 }
 
 fn of_the_host(context: &Context, toolbox: &Toolbox, program: Program) -> Result<Version> {
-    let path = toolbox.path(program)?.display().to_string();
+    let argv = toolbox.invocation(program)?.argv(program.location().version);
     let sha256 = toolbox.sha256(program)?;
-    let Version { version, exact, .. } = printed(context, &path, program.location().version)?;
+    let Version { version, exact, .. } = printed(context, &argv)?;
     Ok(Version { version, exact: format!("{exact}{sha256}"), sha256: Some(sha256) })
 }
 
@@ -99,7 +103,7 @@ pub fn hashes<'a>(
         }
     }
     for program in programs {
-        if let Source::Wheel { .. } = program.tool().entry().source {
+        if program.tool().installs() && toolbox.own(program).is_none() {
             intact(program.command(), toolbox.state(program.tool())?)?;
         }
         hashes.insert(program.command().to_owned(), toolbox.sha256(program)?);
@@ -118,13 +122,13 @@ fn intact(name: &str, state: State) -> Result<()> {
 }
 
 /// Asked in the tree: which toolchain answers may depend on it.
-fn printed(context: &Context, program: &str, arguments: &[&str]) -> Result<Version> {
-    let text = duct::cmd(program, arguments)
+fn printed(context: &Context, argv: &[OsString]) -> Result<Version> {
+    let text = duct::cmd(&argv[0], &argv[1..])
         .dir(&context.root)
         .stdin_null()
         .stderr_capture()
         .read()
-        .with_context(|| format!("{program} does not print its version"))?;
+        .with_context(|| format!("{} does not print its version", argv[0].display()))?;
     let version = version::printed(&text).or(text.lines().next()).unwrap_or_default().to_owned();
     Ok(Version { version, exact: text, sha256: None })
 }

@@ -135,19 +135,86 @@ fn a_program_of_the_user_that_is_none_is_broken_with_the_cure() {
     let folder = fixture.folder.path().join("bin");
     fs::create_dir(&folder).unwrap();
     for (kind, text, told) in [
-        ("says nothing", &b"#!/bin/sh\nexit 0\n"[..], "it prints no version; install haproxy"),
-        ("fails", b"#!/bin/sh\nexit 7\n", "exit status: 7: it says nothing; install haproxy"),
-        ("is of no format", b"\x7fELF\x02\x01\x01garbage", "haproxy cannot be run: Exec format error"),
-        ("is empty", b"", "; install haproxy"),
-        ("has no interpreter", b"#!/nowhere/sh\n", "haproxy cannot be run: "),
+        ("says nothing", &b"#!/bin/sh\nexit 0\n"[..], "it prints no version; install chromium"),
+        ("fails", b"#!/bin/sh\nexit 7\n", "exit status: 7: it says nothing; install chromium"),
+        ("is of no format", b"\x7fELF\x02\x01\x01garbage", "chromium cannot be run: Exec format error"),
+        ("is empty", b"", "; install chromium"),
+        ("has no interpreter", b"#!/nowhere/sh\n", "chromium cannot be run: "),
     ] {
-        let program = folder.join("haproxy");
+        let program = folder.join("chromium");
         fs::write(&program, text).unwrap();
         fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
         let path = format!("{}:{}", folder.display(), std::env::var("PATH").unwrap());
         let (_, table, _) = ended(&fixture.xtask(&["doctor"]).env("PATH", path).output().unwrap());
-        let row = table.lines().find(|line| line.starts_with("haproxy ")).unwrap();
+        let row = table.lines().find(|line| line.starts_with("chromium ")).unwrap();
         assert!(row.contains("BROKEN") && row.contains(told), "{kind}: {row}");
+    }
+}
+
+/// A program that says only its version, first on PATH.
+fn with_program(fixture: &Fixture, name: &str, version: &str) -> String {
+    let folder = fixture.folder.path().join("own");
+    fs::create_dir_all(&folder).unwrap();
+    fs::write(folder.join(name), format!("#!/bin/sh\necho {name} {version}\n")).unwrap();
+    fs::set_permissions(folder.join(name), fs::Permissions::from_mode(0o755)).unwrap();
+    format!("{}:{}", folder.display(), std::env::var("PATH").unwrap())
+}
+
+#[test]
+fn a_package_of_the_system_is_unpacked_where_the_user_has_no_new_enough_program() {
+    let fixture = Fixture::new();
+    let row = |path: &str, arguments: &[&str]| {
+        let (_, table, errors) = ended(&fixture.xtask(arguments).env("PATH", path).output().unwrap());
+        let row = table.lines().find(|line| line.starts_with("haproxy ")).map(str::to_owned);
+        row.unwrap_or_else(|| panic!("{errors}"))
+    };
+    let old = with_program(&fixture, "haproxy", "2.5.9");
+    let before = row(&old, &["doctor"]);
+    assert!(before.contains("not yet") && before.contains("doctor --install haproxy"), "{before}");
+    let unpacked = row(&old, &["doctor", "--install", "haproxy"]);
+    assert!(unpacked.contains(" found ") && unpacked.contains("usr/sbin/haproxy"), "{unpacked}");
+    let entry = fixture
+        .cache()
+        .join("tools")
+        .join(fixture.tools().into_iter().find(|name| name.starts_with("haproxy-")).unwrap());
+    let packages = fs::read_to_string(entry.join("packages")).unwrap();
+    let first: Vec<_> = packages.lines().next().unwrap().split(' ').collect();
+    assert!(
+        matches!(first[..], ["haproxy", version, sha256] if version.starts_with(|c: char| c.is_ascii_digit()) && sha256.len() == 64),
+        "{packages}"
+    );
+
+    fs::write(entry.join("etc/haproxy/haproxy.cfg"), "planted").unwrap();
+    let changed = row(&old, &["doctor"]);
+    assert!(changed.contains("BROKEN") && changed.contains("haproxy.cfg was changed"), "{changed}");
+    assert!(row(&old, &["doctor", "--install", "haproxy"]).contains(" found "));
+
+    let new = row(&with_program(&fixture, "haproxy", "2.6"), &["doctor"]);
+    assert!(new.contains(" found ") && new.contains("own/haproxy"), "{new}");
+}
+
+#[test]
+fn where_no_package_can_be_unpacked_the_error_names_the_ways_out() {
+    let fixture = Fixture::new();
+    let path = with_program(&fixture, "haproxy", "2.5.9");
+    let own = path.split(':').next().unwrap();
+    let way = "install haproxy 2.6 or newer with the system's package manager, or put it on PATH";
+    let (code, _, errors) = ended(&fixture.install(&["haproxy"]).env("PATH", own).output().unwrap());
+    assert!(code == Some(1) && errors.contains(way), "{errors}");
+    for (text, told) in [("exit 100", way), ("exit 0", "brings no HAProxy 2.6 or newer")] {
+        for name in ["apt-get", "dpkg-deb"] {
+            let program = std::path::Path::new(own).join(name);
+            let text = if text == "exit 0" && name == "apt-get" {
+                "#!/bin/sh\ncase $* in *' download '* | 'download '*) : >haproxy.deb ;; esac\n".to_owned()
+            } else {
+                format!("#!/bin/sh\n{text}\n")
+            };
+            fs::write(&program, text).unwrap();
+            fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+        }
+        let (code, _, errors) = ended(&fixture.install(&["haproxy"]).env("PATH", &path).output().unwrap());
+        assert!(code == Some(1) && errors.contains(told) && errors.contains(way), "{errors}");
+        assert!(!fixture.tools().iter().any(|name| name.contains("haproxy")), "{:?}", fixture.tools());
     }
 }
 

@@ -66,7 +66,7 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
     let mut wheels = BTreeMap::new();
     for stand_in in &stand_ins {
         if let Some(wheel) = stand_in.wheel {
-            let folder = toolbox.wheel_folder(wheel.tool)?;
+            let folder = toolbox.folder(wheel.tool)?;
             wheels
                 .insert(stand_in.name, folder.file_name().unwrap_or_default().to_string_lossy().into_owned());
         }
@@ -223,7 +223,7 @@ fn gather(toolbox: &Toolbox, stand_in: &StandIn, context: &Path, ca: Option<&Pat
         fs::copy(ca, context.join("ca-certificates.crt")).with_context(|| ca.display().to_string())?;
     }
     let Some(wheel) = stand_in.wheel else { return Ok(()) };
-    let installed = toolbox.wheel_folder(wheel.tool)?;
+    let installed = toolbox.folder(wheel.tool)?;
     for (from, to) in wheel.parts {
         copy(&installed.join(from), &context.join(to))?;
     }

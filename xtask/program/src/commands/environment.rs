@@ -184,13 +184,13 @@ mod tests {
         ("hosts[].address", |e| e.hosts[0].address = "10.0.0.9".into()),
         ("hosts[].ssh_user", |e| e.hosts[0].ssh_user = "other".into()),
         ("sizes.<service>.memory_mib", |e| {
-            e.sizes.entry("node-red".into()).or_default().memory_mib = Some(77)
+            e.sizes.entry("flow-engine".into()).or_default().memory_mib = Some(77)
         }),
         ("sizes.<service>.cpu_millis", |e| {
-            e.sizes.entry("node-red".into()).or_default().cpu_millis = Some(77)
+            e.sizes.entry("flow-engine".into()).or_default().cpu_millis = Some(77)
         }),
-        ("sizes.<service>.pids", |e| e.sizes.entry("node-red".into()).or_default().pids = Some(77)),
-        ("sizes.<service>.replicas", |e| e.sizes.entry("node-red".into()).or_default().replicas = Some(2)),
+        ("sizes.<service>.pids", |e| e.sizes.entry("flow-engine".into()).or_default().pids = Some(77)),
+        ("sizes.<service>.replicas", |e| e.sizes.entry("flow-engine".into()).or_default().replicas = Some(2)),
         ("contacts.on_call", |e| e.contacts.as_mut().unwrap().on_call = "other".into()),
         ("contacts.email", |e| e.contacts.as_mut().unwrap().email = "other@example.com".into()),
         ("contacts.slack_channel", |e| e.contacts.as_mut().unwrap().slack_channel = Some("#other".into())),
@@ -204,7 +204,7 @@ mod tests {
         ("llm.model", |e| e.llm.as_mut().unwrap().model = "other".into()),
         ("llm.api_key_file", |e| e.llm.as_mut().unwrap().api_key_file = "/other".into()),
         ("ports.<service>.<port>", |e| {
-            e.ports.entry("postgres".into()).or_default().insert("sql".into(), 7777);
+            e.ports.entry("store".into()).or_default().insert("queries".into(), 7777);
         }),
         ("tls.acme_contact", |e| e.tls = Tls::Acme { acme_contact: "other@example.com".into() }),
         ("tls.certificate_file", |e| {
@@ -221,7 +221,7 @@ mod tests {
 
     #[test]
     fn a_setting_is_called_read_where_another_value_changes_what_runs() {
-        let platform = platform::platform();
+        let platform = second_platform::platform();
         let base = Environment {
             name: "dev".into(),
             hosts: vec![Host::default()],

@@ -23,7 +23,7 @@ Examples:
   cargo xtask impact service/postgres
   cargo xtask impact 'edge/node-red->postgres.sql'
   cargo xtask impact secret/llm-api-key --json
-  cargo xtask impact service/edge/resources
+  cargo xtask impact service/portal/resources
   cargo xtask impact --list")]
 pub struct Options {
     /// The address of a definition, or its end if that is unique
@@ -135,7 +135,7 @@ fn shown(context: &Context, impact: &Impact) -> String {
 
 #[cfg(test)]
 mod tests {
-    use platform::platform;
+    use second_platform::platform;
 
     use super::*;
 
@@ -143,13 +143,13 @@ mod tests {
     fn addresses_may_be_short_but_not_ambiguous() {
         let model = Model::new(&platform()).unwrap();
         for (typed, expected) in [
-            ("service/edge", Ok("service/edge")),
-            ("alert/EdgeErrors", Ok("service/edge/alert/EdgeErrors")),
-            ("resources/memory_mib", Err(Some("service/edge/resources/memory_mib"))),
-            ("services/postgres", Err(Some("service/postgres"))),
-            ("edge/nodered->postgres.sql", Err(Some("edge/node-red->postgres.sql"))),
-            ("postgers", Err(Some("service/postgres"))),
-            ("node-rde", Err(Some("service/node-red"))),
+            ("service/portal", Ok("service/portal")),
+            ("alert/EngineNotReady", Ok("service/flow-engine/alert/EngineNotReady")),
+            ("resources/memory_mib", Err(Some("service/portal/resources/memory_mib"))),
+            ("services/store", Err(Some("service/store"))),
+            ("edge/flowengine->store.queries", Err(Some("edge/flow-engine->store.queries"))),
+            ("stroe", Err(Some("service/store"))),
+            ("flow-engnie", Err(Some("service/flow-engine"))),
             ("%%%%", Err(None)),
             ("", Err(None)),
         ] {

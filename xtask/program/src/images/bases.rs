@@ -342,7 +342,7 @@ mod tests {
     }
 
     fn made(present: bool, root_present: bool, refresh: bool) -> Plan<MakeStandIns> {
-        let stand_ins = stand_ins(&platform::platform());
+        let stand_ins = stand_ins(&second_platform::platform());
         let wheels = [("node", "nodejs-1".to_owned()), ("postgres", "pg-1".to_owned())].into();
         let chosen = choose(&stand_ins, &wheels, None, "root:1", |_| Ok(present)).unwrap();
         plan(&Wanted {
@@ -387,7 +387,7 @@ mod tests {
 
     #[test]
     fn a_tag_changes_with_the_wheel_the_certificates_and_the_root() {
-        let stand_ins: Vec<_> = stand_ins(&platform::platform()).into_iter().take(1).collect();
+        let stand_ins: Vec<_> = stand_ins(&second_platform::platform()).into_iter().take(1).collect();
         let tag = |wheel: &str, ca: Option<&str>, root: &str| {
             let wheels = [("node", wheel.to_owned())].into();
             choose(&stand_ins, &wheels, ca, root, |_| Ok(false)).unwrap()[0].tag.clone()

@@ -186,7 +186,7 @@ fn with_ca() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use platform::platform;
+    use second_platform::platform;
 
     #[test]
     fn every_stand_in_is_of_a_pinned_image_with_a_name_of_its_own() {

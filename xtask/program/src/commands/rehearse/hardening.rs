@@ -143,23 +143,23 @@ mod tests {
 
     #[test]
     fn the_kernel_is_believed_only_when_it_shows_every_promise() {
-        let platform = platform::platform();
+        let platform = second_platform::platform();
         let topology = Topology::of(&platform, Scope::Rehearsal);
-        let unit = topology.unit("node-red-a").unwrap();
-        let status = "Uid:\t10001\t10001\t10001\t10001\nGid:\t10001\t10001\t10001\t10001\nNoNewPrivs:\t1\n\
+        let unit = topology.unit("flow-engine-a").unwrap();
+        let status = "Uid:\t20002\t20002\t20002\t20002\nGid:\t20002\t20002\t20002\t20002\nNoNewPrivs:\t1\n\
             CapPrm:\t0000000000000000\nCapEff:\t0000000000000000\nCapBnd:\t0000000000000000\nSeccomp:\t2\n";
         assert_eq!(unlike(status, unit), [""; 0]);
-        let root = status.replacen("10001", "0", 1).replace("CapEff:\t0", "CapEff:\t1");
+        let root = status.replacen("20002", "0", 1).replace("CapEff:\t0", "CapEff:\t1");
         assert_eq!(unlike(&root, unit).len(), 2);
         assert_eq!(unlike("", unit).len(), 7, "what is not said is not proven");
     }
 
     #[test]
     fn an_engine_that_shows_nothing_breaks_every_promise() {
-        let platform = platform::platform();
+        let platform = second_platform::platform();
         let topology = Topology::of(&platform, Scope::Rehearsal);
         for unit in &topology.units {
-            let found = broken(&platform, &topology, unit, &Value::Null, "flowship");
+            let found = broken(&platform, &topology, unit, &Value::Null, "harbour");
             assert!(found.len() >= 16, "{}: {found:#?}", unit.name());
         }
     }

@@ -176,7 +176,7 @@ mod tests {
 
     #[test]
     fn every_cell_that_differs_is_named() {
-        let platform = platform::platform();
+        let platform = second_platform::platform();
         let topology = Topology::of(&platform, Scope::Rehearsal);
         let mut measured = Measured::new();
         for from in &topology.units {
@@ -192,15 +192,15 @@ mod tests {
             [""; 0],
             "what the networks do is what the edges allow"
         );
-        measured.insert(("edge".into(), "postgres.sql".into()), true);
-        measured.insert(("node-red-a".into(), "postgres.sql".into()), false);
-        measured.remove(&("llm".to_owned(), "edge.https".to_owned()));
+        measured.insert(("portal".into(), "store.queries".into()), true);
+        measured.insert(("flow-engine-a".into(), "store.queries".into()), false);
+        measured.remove(&("oracle".to_owned(), "portal.tls".to_owned()));
         assert_eq!(
             differences(&topology, &measured),
             [
-                "edge reaches postgres.sql, which no edge allows",
-                "node-red-a cannot reach postgres.sql, which its edge allows",
-                "llm to edge.https was not measured",
+                "portal reaches store.queries, which no edge allows",
+                "flow-engine-a cannot reach store.queries, which its edge allows",
+                "oracle to portal.tls was not measured",
             ]
         );
     }

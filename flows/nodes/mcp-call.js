@@ -20,6 +20,9 @@ module.exports = (RED) => {
         const node = type === 'flowship-postgres' ? RED.nodes.getNode(id) : undefined;
         if (node?.attempts.has(task?.key)) found.push(journalOf(node, { key: task.key, taskId: task.task_id, nodeId: this.id }));
       });
+      if (task?.key !== undefined && found.length === 0) {
+        throw new Failure(`the attempt at the task has ended: the tool ${definition.tool} is not called`, { code: 'attempt_ended', permanent: true });
+      }
       return found[0];
     };
 

@@ -17,6 +17,8 @@ const { TaskLoop } = require('./lib/task-loop');
 const PATIENCE_MS = 10_000;
 const RELEASE_MS = 1_000;
 
+const HANDED_BACK = Object.freeze({ code: 'handed_back', message: 'the replica that worked on it stops; another one goes on' });
+
 module.exports = (RED) => {
   RED.nodes.registerType('task-worker', function TaskWorker(definition) {
     RED.nodes.createNode(this, definition);
@@ -101,6 +103,7 @@ module.exports = (RED) => {
     };
 
     const fail = async (job, task, failure) => {
+      if (failure === HANDED_BACK) return handBack(job, task);
       const error = { code: failure.code, message: failure.message, attempt: task.attempt };
       if (failure.permanent !== true && failure.retry_after_seconds != null) {
         // Its job is not this attempt's any more.
@@ -120,13 +123,26 @@ module.exports = (RED) => {
       return { status: 'failed', output: error };
     };
 
+    // -> when it may be taken again; null when the attempt had lost its job. The attempt is not used up.
+    const putBack = async (job, seconds, reason) => {
+      const { rows: [{ not_before: notBefore }] } = await untilDatabaseAnswers(() => database.query(
+        'SELECT flowship.park_attempt($1, $2, $3, $4, $5, $6) AS not_before',
+        [job.taskId, job.name, job.id, job.retryCount, seconds, reason],
+      ), job.signal);
+      return notBefore;
+    };
+
+    const handBack = async (job, task) => {
+      await putBack(job, 0, HANDED_BACK.message);
+      metrics.increment('flowship_task_attempts_total', { workflow_id: job.workflowId, outcome: HANDED_BACK.code });
+      log.warn({ queue: job.name, attempt: task.attempt }, 'the task did not end before the replica stops and goes back to the queue');
+      return undefined;
+    };
+
     const park = async (job, task, failure) => {
       const seconds = parkSeconds(failure.retry_after_seconds, task.parks, (Date.now() - task.created_at.getTime()) / 1000);
       if (seconds === undefined) return false;
-      const { rows: [{ not_before: notBefore }] } = await untilDatabaseAnswers(() => database.query(
-        'SELECT flowship.park_attempt($1, $2, $3, $4, $5, $6) AS not_before',
-        [job.taskId, job.name, job.id, job.retryCount, seconds, failure.message],
-      ), job.signal);
+      const notBefore = await putBack(job, seconds, failure.message);
       if (notBefore === null) {
         log.warn({ ...failure.origin, reason: failure.message, code: failure.code }, 'the attempt had lost its job: its failure changes nothing');
         return true;
@@ -188,7 +204,10 @@ module.exports = (RED) => {
     };
 
     postgres.workers.add(this);
-    const leaveDrain = lifecycle.onDrain(`task-worker ${this.id}`, stop);
+    const leaveDrain = lifecycle.onDrain(`task-worker ${this.id}`, (late) => {
+      late.addEventListener('abort', () => attempts.settleAll({ failure: HANDED_BACK }));
+      return stop();
+    });
     control();
     this.on('close', async (done) => {
       postgres.workers.delete(this);

@@ -178,7 +178,7 @@ function collectState({ metrics, ready, config }) {
 
 // The nodes' pools must outlive the requests in flight, and the answers about health outlive both.
 function drainStages({ lifecycle, flows, ready, ops, editor }) {
-  lifecycle.addStage(() => [['requests in flight', flows.finish], ...lifecycle.hooks()]);
+  lifecycle.addStage(() => [['requests in flight', flows.finish], ...lifecycle.leaving()]);
   lifecycle.addStage(() => [['Node-RED', () => RED.stop()]]);
   lifecycle.addStage(() =>
     [ready.server, ops.server, editor?.server].filter(Boolean).map((server, index) => [`listener ${index}`, () => closeNow(server)]),

@@ -1,11 +1,14 @@
 'use strict';
-// From start to stop. A stop is: not ready -> wait until the edge has seen it -> stop taking new
-// work and finish what was taken -> close.
+// From start to stop. A stop is: not ready, and no new tasks -> wait until the edge has seen it -> take no new requests,
+// finish what was taken -> close. Tasks that do not end in time go on elsewhere.
 
 const { setTimeout: delay } = require('node:timers/promises');
 
+// What the nodes have, at the end of the drain, to hand back what they have not finished.
+const HAND_BACK_MS = 2000;
+
 function createLifecycle({ drain, log, metrics }) {
-  const state = { started: false, draining: null };
+  const state = { started: false, draining: null, leaving: [] };
   const hooks = new Map();
   const steps = [];
 
@@ -42,9 +45,17 @@ function createLifecycle({ drain, log, metrics }) {
     log.info({ reason, delay_ms: drain.delayMs, timeout_ms: drain.timeoutMs }, 'draining');
     metrics.set('flowship_draining', {}, 1);
     const deadline = Date.now() + drain.delayMs + drain.timeoutMs;
+    const late = new AbortController();
+    const timer = setTimeout(() => late.abort(), drain.delayMs + drain.timeoutMs - Math.min(HAND_BACK_MS, drain.timeoutMs / 2));
+    state.leaving = Array.from(hooks, ([name, fn]) => {
+      const left = (async () => fn(late.signal))();
+      left.catch(() => {});
+      return [name, () => left];
+    });
     await delay(drain.delayMs);
     const left = [];
     for (const stage of steps) left.push(...(await runAll(stage(), deadline)));
+    clearTimeout(timer);
     if (left.length > 0) log.error({ left }, `drain: not finished within ${drain.timeoutMs} ms: ${left.join(', ')}`);
     else log.info({}, 'drained');
     return { clean: left.length === 0, left };
@@ -57,14 +68,15 @@ function createLifecycle({ drain, log, metrics }) {
       state.started = true;
     },
     draining: () => state.draining !== null,
-    // For the nodes: stop fetching new work, then finish what is in hand. Returns what unregisters it.
+    // For the nodes: stop fetching new work at once, then finish what is in hand, or hand it back when the signal that fn
+    // gets aborts. Returns what unregisters it.
     onDrain(name, fn) {
       hooks.set(name, fn);
       return () => {
         if (hooks.get(name) === fn) hooks.delete(name);
       };
     },
-    hooks: () => [...hooks],
+    leaving: () => state.leaving,
     // Stages run one after the other, the parts of a stage at once.
     addStage(parts) {
       steps.push(parts);

@@ -36,6 +36,10 @@ class Attempts {
     return count;
   }
 
+  settleAll(outcome) {
+    for (const key of [...this.#open.keys()]) this.settle(key, outcome);
+  }
+
   settle(key, outcome) {
     const attempt = this.#open.get(key);
     if (attempt === undefined) return false;

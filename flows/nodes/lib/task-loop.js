@@ -21,7 +21,8 @@ class TaskLoop {
   #turn = 0;
   #characters = 0;
   #started = false;
-  #taking = false;
+  // Settles when what is being taken has begun.
+  #taking;
   #again = false;
   // Whether more waits than was taken, as far as is known.
   #hungry = false;
@@ -48,7 +49,7 @@ class TaskLoop {
     if (this.#started) return;
     this.#started = true;
     this.#leave = this.queue.onNews(this.name, () => this.#soon(AFTER_NEWS_MS));
-    this.#take();
+    this.#soon(0);
   }
 
   // Takes nothing new. -> when everything that was taken has ended
@@ -56,6 +57,7 @@ class TaskLoop {
     this.#started = false;
     clearTimeout(this.#timer);
     this.#leave?.();
+    await this.#taking;
     await Promise.allSettled([...this.#jobs.values()].map(({ ended }) => ended));
   }
 
@@ -69,14 +71,21 @@ class TaskLoop {
     this.#timer = setTimeout(() => this.#take(), Math.max(0, this.#taken + ms - performance.now()));
   }
 
-  async #take() {
+  #take() {
     const room = this.#characters > queues.in_flight_characters ? 0 : Math.min(MOST_AT_ONCE, this.inFlight - this.#jobs.size);
     this.#hungry = room <= 0;
     // Whoever ends looks again.
     if (!this.#started || room <= 0) return;
-    this.#taking = true;
     this.#again = false;
     this.#taken = performance.now();
+    this.#taking = this.#takeUpTo(room).then((wait) => {
+      this.#taking = undefined;
+      this.#soon(wait);
+    });
+  }
+
+  // -> how long to wait until the next time, in milliseconds
+  async #takeUpTo(room) {
     let wait = this.queue.listens ? queues.poll_ms * 4 : queues.poll_ms;
     try {
       const limits = this.limits();
@@ -93,8 +102,7 @@ class TaskLoop {
     } catch (error) {
       this.report(error);
     }
-    this.#taking = false;
-    if (this.#started) this.#soon(wait);
+    return wait;
   }
 
   #begin(row) {

@@ -145,7 +145,7 @@ pub fn metrics() -> Vec<Metric> {
         Metric {
             name: TASK_ATTEMPTS_TOTAL,
             kind: MetricKind::Counter,
-            help: "Attempts at a task that ended on this replica, by outcome: completed, retried, parked, failed or lost.",
+            help: "Attempts at a task that ended on this replica, by outcome: completed, retried, parked, handed_back, failed or lost.",
             labels: vec!["workflow_id", "outcome"],
             ours: true,
         },

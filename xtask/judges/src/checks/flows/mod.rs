@@ -98,6 +98,8 @@ pub enum Rule {
     Limit,
     /// An inject whose cron expression or interval Node-RED refuses.
     Schedule,
+    /// An inject that each replica would start by itself.
+    EveryReplica,
     /// A configuration node that is not there or of another type.
     ConfigReference,
     /// A type that the image does not have, be it on a disabled tab.
@@ -154,6 +156,7 @@ pub fn judge(input: &Input<'_>) -> Vec<Problem> {
     if input.home == Home::Platform {
         structure::check_platform(&flows, input.files[0].name, &mut findings);
         limits::check(&flows, input.edge_limit, &mut findings);
+        schedules::check_platform(&flows, &mut findings);
     }
     routes::check(&flows, &mut findings);
     schedules::check(&flows, &mut findings);

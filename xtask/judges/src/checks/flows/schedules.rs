@@ -1,4 +1,4 @@
-//! What an inject asks of its timer, and of cronosjs 1.7.1, Node-RED's reader of cron expressions, whose grammar is its own: from five to
+//! What starts by itself would do so on each replica. What an inject asks of its timer, and of cronosjs 1.7.1, Node-RED's reader of cron expressions, whose grammar is its own: from five to
 //! seven fields, with `?`, `L`, `W` and `#`. An expression that it refuses leaves the node broken, or ends Node-RED when
 //! the node also injects once.
 
@@ -41,6 +41,24 @@ pub fn check(flows: &Flows<'_>, findings: &mut Vec<Problem>) {
             );
             findings.push(finding(flows, node, Rule::Schedule, message));
         }
+    }
+}
+
+/// Judges each enabled inject that starts by itself. It does so on every replica, also on one that is only being verified.
+pub fn check_platform(flows: &Flows<'_>, findings: &mut Vec<Problem>) {
+    for node in flows.nodes.iter().filter(|node| node.kind == "inject" && flows.enabled(node)) {
+        let crontab = node.text("crontab").is_some_and(|cron| !cron.trim().is_empty());
+        let remedy = if crontab || repeats(node) {
+            "remove its schedule; let a scheduler outside submit a task with POST /api/v1/workflows/ID/tasks and an \
+             Idempotency-Key for each run: Flowship has no node for schedules"
+        } else if node.fields.get("once") == Some(&Value::Bool(true)) {
+            "turn off \"Inject once\"; to prepare something, use \"On Start\" of a function"
+        } else {
+            continue;
+        };
+        let message =
+            format!("each replica would start it by itself, also one that is not verified yet; {remedy}");
+        findings.push(finding(flows, node, Rule::EveryReplica, message));
     }
 }
 

@@ -506,7 +506,7 @@ fn what_node_red_refuses_or_drops_is_refused_before() {
             |n| {
                 n.push(json!({"id": "a", "type": "inject", "z": "api", "crontab": "61 * * * *", "x": 1, "y": 1, "wires": [[]]}))
             },
-            &[(Rule::Schedule, "a")],
+            &[(Rule::Schedule, "a"), (Rule::EveryReplica, "a")],
         ),
         (
             "an interval that is refused, with the longest that is not",
@@ -516,7 +516,13 @@ fn what_node_red_refuses_or_drops_is_refused_before() {
                                   "wires": [[]]}));
                 }
             },
-            &[(Rule::Schedule, "a"), (Rule::Schedule, "c"), (Rule::Schedule, "c")],
+            &[
+                (Rule::Schedule, "a"),
+                (Rule::EveryReplica, "b"),
+                (Rule::Schedule, "c"),
+                (Rule::Schedule, "c"),
+                (Rule::EveryReplica, "c"),
+            ],
         ),
         (
             "a cron expression behind an interval, of a disabled node, from a variable, or none",
@@ -532,7 +538,21 @@ fn what_node_red_refuses_or_drops_is_refused_before() {
                     with(n, id, &fields);
                 }
             },
-            &[],
+            &[(Rule::EveryReplica, "a"), (Rule::EveryReplica, "c"), (Rule::EveryReplica, "e")],
+        ),
+        (
+            "an inject that starts once by itself, with one that waits for its button and one that is disabled",
+            |n| {
+                for (id, fields) in [
+                    ("a", json!({"once": true, "repeat": "", "crontab": ""})),
+                    ("b", json!({"once": false, "repeat": "", "crontab": ""})),
+                    ("c", json!({"once": true, "d": true})),
+                ] {
+                    n.push(json!({"id": id, "type": "inject", "z": "api", "x": 1, "y": 1, "wires": [[]]}));
+                    with(n, id, &fields);
+                }
+            },
+            &[(Rule::EveryReplica, "a")],
         ),
     ]);
 }
@@ -1302,6 +1322,7 @@ fn flows_of_elsewhere_are_judged_by_what_node_red_itself_has() {
     nodes.retain(|node| node["type"] != "sql-query" && node["type"] != "flowship-postgres");
     at(&mut nodes, "in")["wires"] = json!([["call"]]);
     at(&mut nodes, "group")["nodes"] = json!([]);
+    nodes.push(json!({"id": "tick", "type": "inject", "z": "api", "repeat": "5", "once": true, "x": 1, "y": 1, "wires": [[]]}));
     assert_eq!(elsewhere(&nodes, None), [""; 0]);
     at(&mut nodes, "inner")["type"] = json!("functoin");
     at(&mut nodes, "leftover")["type"] = json!("functoin");

@@ -117,15 +117,21 @@ const ENGINE_SOCKETS: &[&str] =
 
 const NONE: &str = "Compose service";
 
-fn services(tree: &Tree, mut judge: impl FnMut(&mut Inspection, &str, &Node)) -> Verdict {
+fn projects(tree: &Tree, none: &str, judge: impl Fn(&mut Inspection, &Project)) -> Verdict {
     let composed = tree.composed();
     let mut look = Inspection::default();
     look.broken(&composed.broken);
-    for (name, service) in composed.services() {
-        look.saw();
-        judge(&mut look, name, service);
-    }
-    look.verdict(NONE)
+    composed.projects.iter().for_each(|project| judge(&mut look, project));
+    look.verdict(none)
+}
+
+fn services(tree: &Tree, judge: impl Fn(&mut Inspection, &str, &Node)) -> Verdict {
+    projects(tree, NONE, |look, project| {
+        for (name, service) in project.services() {
+            look.saw();
+            judge(look, name, service);
+        }
+    })
 }
 
 /// The text at a key, variables settled; empty when it is not there.
@@ -202,10 +208,7 @@ fn is_system(path: &str) -> bool {
 
 fn host_folders(tree: &Tree) -> Verdict {
     const REMEDY: &str = "mount a named volume, or a folder that holds only what the service needs";
-    let composed = tree.composed();
-    let mut look = Inspection::default();
-    look.broken(&composed.broken);
-    for project in &composed.projects {
+    projects(tree, NONE, |look, project| {
         for (name, service) in project.services() {
             look.saw();
             for (mount, source) in host_mounts(service) {
@@ -222,8 +225,7 @@ fn host_folders(tree: &Tree) -> Verdict {
         {
             look.find(&device.place, format!("a volume is {path} of the host"), REMEDY);
         }
-    }
-    look.verdict(NONE)
+    })
 }
 
 fn namespaces(tree: &Tree) -> Verdict {
@@ -296,26 +298,24 @@ fn read_only(tree: &Tree) -> Verdict {
 }
 
 fn published(tree: &Tree) -> Verdict {
-    let composed = tree.composed();
-    let mut look = Inspection::default();
-    look.broken(&composed.broken);
-    for (name, service) in composed.services() {
-        for port in service.get("ports").map_or(&[][..], Node::items) {
-            look.saw();
-            let address = match port.text() {
-                Some(short) => short_address(&settled(short)),
-                None => value(port, "host_ip"),
-            };
-            if ["", "0.0.0.0", "::", "[::]", "*"].contains(&address.as_str()) {
-                look.find(
-                    &port.place,
-                    format!("a port of {name} is open on every address of the host"),
-                    "give it a host_ip: 127.0.0.1, or the address of one interface",
-                );
+    projects(tree, "published port in Compose", |look, project| {
+        for (name, service) in project.services() {
+            for port in service.get("ports").map_or(&[][..], Node::items) {
+                look.saw();
+                let address = match port.text() {
+                    Some(short) => short_address(&settled(short)),
+                    None => value(port, "host_ip"),
+                };
+                if ["", "0.0.0.0", "::", "[::]", "*"].contains(&address.as_str()) {
+                    look.find(
+                        &port.place,
+                        format!("a port of {name} is open on every address of the host"),
+                        "give it a host_ip: 127.0.0.1, or the address of one interface",
+                    );
+                }
             }
         }
-    }
-    look.verdict("published port in Compose")
+    })
 }
 
 /// `ADDRESS:HOST:CONTAINER`, where the address may be one of IPv6 in brackets.
@@ -424,10 +424,7 @@ fn engine_sockets(tree: &Tree) -> Verdict {
 }
 
 fn networks(tree: &Tree) -> Verdict {
-    let composed = tree.composed();
-    let mut look = Inspection::default();
-    look.broken(&composed.broken);
-    for project in &composed.projects {
+    projects(tree, NONE, |look, project| {
         let mut members: Vec<(String, &str)> = Vec::new();
         for (name, service) in project.services() {
             look.saw();
@@ -461,16 +458,12 @@ fn networks(tree: &Tree) -> Verdict {
                 );
             }
         }
-    }
-    look.verdict(NONE)
+    })
 }
 
 fn secrets_as_files(tree: &Tree) -> Verdict {
     const REMEDY: &str = "give the service the secret as a file, and NAME_FILE with its path";
-    let composed = tree.composed();
-    let mut look = Inspection::default();
-    look.broken(&composed.broken);
-    for project in &composed.projects {
+    projects(tree, NONE, |look, project| {
         for (name, service) in project.services() {
             look.saw();
             for (place, variable, value) in environment(service) {
@@ -495,8 +488,7 @@ fn secrets_as_files(tree: &Tree) -> Verdict {
                 look.find(&variable.place, format!("{} is taken from the environment", entry.key), REMEDY);
             }
         }
-    }
-    look.verdict(NONE)
+    })
 }
 
 /// Variables of a service, as a mapping or as a list has them.

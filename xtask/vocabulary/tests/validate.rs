@@ -1,15 +1,16 @@
 //! Every invariant of a platform: what breaks it is found, named and, when there is more than one, found with the rest.
 
 use vocabulary::model::{
-    Alert, Architecture, ChangeClass, CheckTimes, Command, ConfigurationFile, Container, ContainerPolicy,
-    Database, Destination, Draining, Edge, EdgePolicy, Evidence, Exposure, Fact, Folder, Gate, GateCommand,
-    GateGroup, Health, Identity, Image, ImageLimits, Initialise, Label, Lifetime, LlmEndpoint, Metric,
-    MetricKind, MetricRef, Need, OnChange, PlantedArgument, PlantedFault, PlantedFile, Platform, Port,
-    PortRef, Predicate, Probe, Process, Proof, Protocol, QueuePolicy, Reaction, Reads, ReleasePolicy,
-    Resources, Review, RouteRule, Scrape, Scratch, Secret, SecretRef, SecretSource, SecretUse, Service,
-    ServiceId, Severity, Shape, SmokeCheck, SmokeStep, SmokeSuite, Stop, Storage, Test, User, Value,
-    Variable, Volume, VolumeRef, Workers,
+    Alert, ChangeClass, CheckTimes, Command, ConfigurationFile, Container, Database, Destination, Draining,
+    Edge, EdgePolicy, Evidence, Exposure, Fact, Folder, Gate, GateCommand, GateGroup, Health, Identity,
+    Image, Initialise, Label, Lifetime, LlmEndpoint, Metric, MetricKind, MetricRef, Need, OnChange,
+    PlantedArgument, PlantedFault, PlantedFile, Platform, Port, PortRef, Predicate, Probe, Process, Proof,
+    Protocol, Reaction, Reads, Resources, RouteRule, Scrape, Scratch, Secret, SecretRef, SecretSource,
+    SecretUse, Service, ServiceId, Severity, Shape, SmokeCheck, SmokeStep, SmokeSuite, Stop, Storage, Test,
+    Value, Volume, VolumeRef, Workers,
 };
+
+use second_platform::{edge, read, variable};
 
 const WEB: ServiceId = ServiceId("web");
 const DB: ServiceId = ServiceId("db");
@@ -31,15 +32,11 @@ const SECONDS: MetricRef = MetricRef("request_seconds");
 
 const DIGEST: &str = "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
 
-const BUILT: Image = Image::Built { dockerfile: "Dockerfile", target: "web" };
+const BUILT: Image = Image::Built { dockerfile: "images/Dockerfile", target: "web" };
 const PINNED: Image = Image::Pinned { reference: "registry.example:5000/part:1.2", digest: DIGEST };
 
 fn port(name: &'static str, number: u16, exposure: Exposure) -> Port {
-    Port { name, number, protocol: Protocol::Http, exposure, purpose: "to be asked" }
-}
-
-fn edge(to: PortRef, need: Need) -> Edge {
-    Edge { to: Destination::Port(to), need, why: "it asks", scrape: None }
+    second_platform::port(name, number, Protocol::Http, exposure)
 }
 
 fn scraping(path: &'static str, every_seconds: u16) -> Edge {
@@ -56,42 +53,17 @@ fn process(commands: Vec<Command>) -> Process {
 
 fn service(id: ServiceId, lifetime: Lifetime) -> Service {
     Service {
-        id,
-        purpose: "a part",
-        lifetime,
         image: PINNED,
-        ports: vec![],
-        edges: vec![],
-        starts_after: vec![],
-        variables: vec![],
-        secrets: vec![],
-        health: None,
         stop: Stop { signal: "SIGTERM", grace_seconds: 10 },
-        resources: Resources { memory_mib: 64, cpu_millis: 100, pids: 32 },
-        volumes: vec![],
-        metrics: vec![],
-        alerts: vec![],
         process: Some(process(vec![command(vec![])])),
         container: runs(shape()),
+        ..second_platform::service(id, "a part", lifetime)
     }
 }
 
 /// What every container of the fixture has.
 fn shape() -> Shape {
-    Shape {
-        in_development: true,
-        user: User { uid: 10_001, gid: 10_001 },
-        sources: vec![],
-        command: vec![],
-        variables: vec![],
-        folders: vec![],
-        scratch: vec![],
-        configuration: vec![],
-        probe: Probe::Wget,
-        shared_memory_mib: None,
-        open_files: None,
-        debugger: None,
-    }
+    Shape { scratch: vec![], probe: Probe::Wget, ..second_platform::shape(vec![]) }
 }
 
 fn folder(volume: &'static str, path: &'static str) -> Folder {
@@ -100,14 +72,6 @@ fn folder(volume: &'static str, path: &'static str) -> Folder {
 
 fn runs(shape: Shape) -> Container {
     Container::Runs(Box::new(shape))
-}
-
-fn secret_use(secret: SecretRef, variable: &'static str) -> SecretUse {
-    SecretUse { secret, variable: Some(variable) }
-}
-
-fn variable(name: &'static str, value: Value) -> Variable {
-    Variable { name, value }
 }
 
 fn web() -> Service {
@@ -122,7 +86,7 @@ fn web() -> Service {
             variable("NAME", Value::Joined(vec![Value::Text("web-"), Value::Fact(Fact::Replica)])),
             variable("TOKEN_PATH", Value::SecretFile(TOKEN)),
         ],
-        secrets: vec![secret_use(TOKEN, "TOKEN_FILE"), secret_use(KEY, "KEY_FILE")],
+        secrets: vec![read(TOKEN, "TOKEN_FILE"), read(KEY, "KEY_FILE")],
         health: Some(Health::Http { port: HTTP, path: "/ready" }),
         metrics: vec![
             Metric {
@@ -173,7 +137,7 @@ fn web() -> Service {
 fn db() -> Service {
     Service {
         ports: vec![port("sql", 5432, Exposure::Internal)],
-        secrets: vec![secret_use(PASSWORD, "PASSWORD_FILE")],
+        secrets: vec![read(PASSWORD, "PASSWORD_FILE")],
         health: Some(Health::Http { port: SQL, path: "/" }),
         volumes: vec![Volume { name: "data", purpose: "rows", precious: true }],
         process: Some(Process {
@@ -192,7 +156,7 @@ fn db() -> Service {
 fn setup() -> Service {
     Service {
         edges: vec![edge(SQL, Need::Start)],
-        secrets: vec![secret_use(PASSWORD, "PASSWORD_FILE")],
+        secrets: vec![read(PASSWORD, "PASSWORD_FILE")],
         process: Some(Process {
             on_change: vec![OnChange { paths: vec!["migrations"], reaction: Reaction::RunAgain }],
             ..process(vec![command(vec![Value::Host(SQL)]), command(vec![Value::Number(SQL)])])
@@ -205,7 +169,7 @@ fn model() -> Service {
     Service {
         ports: vec![port("ask", 8000, Exposure::Internal)],
         edges: vec![scraping("/metrics", 15)],
-        secrets: vec![secret_use(WORK, "WORK_FILE")],
+        secrets: vec![read(WORK, "WORK_FILE")],
         health: Some(Health::Command(command(vec![Value::BindPort(ASK)]))),
         stop: Stop { signal: "SIGTERM", grace_seconds: 8 },
         ..service(MODEL, Lifetime::StandIn)
@@ -252,6 +216,7 @@ fn fault(platform: &mut Platform) -> &mut PlantedFault {
 }
 
 fn platform() -> Platform {
+    let second = second_platform::platform();
     Platform {
         name: "fixture",
         services: vec![web(), db(), setup(), model()],
@@ -267,62 +232,15 @@ fn platform() -> Platform {
         ],
         workers: Workers { flows: ASK, operations: ASK, editor: ASK, operations_token: WORK, api_key: WORK },
         database: Database { port: SQL, name: "db", user: "web", password: WORK, migrations: SETUP },
-        tools: None,
         llm: LlmEndpoint { stand_in: ASK, path: "/v1", model: "stand-in", key: KEY },
-        queue: QueuePolicy {
-            task: "tasks",
-            dead_letter: "dead",
-            smoke_prefix: "smoke-",
-            retry_limit: 0,
-            retry_delay_seconds: 1,
-            retry_delay_max_seconds: 1,
-            retry_backoff: true,
-            park_max_seconds: 1,
-            park_within_seconds: 1,
-            expire_seconds: 2,
-            heartbeat_seconds: 1,
-            monitor_seconds: 1,
-            retention_seconds: 1,
-            delete_after_seconds: 1,
-            poll_ms: 1,
-            control_poll_ms: 1,
-            in_flight: 1,
-            in_flight_characters: 1,
-            concurrency: 1,
-        },
-        containers: ContainerPolicy {
-            root: "/srv",
-            secrets: "/run/secrets",
-            probe: "probe.bash",
-            node: PINNED,
-            production: "Dockerfile",
-            development: "Dockerfile.dev",
-            limits: vec![],
-            strictest: ImageLimits { target: "", mebibytes: 1, tools: vec![] },
-            restart_attempts: 5,
-            check: CheckTimes { every_seconds: 3, limit_seconds: 3, start_seconds: 60, failures: 3 },
-            log_file_mib: 10,
-            log_files: 5,
-            network_prefix: "10.203",
-        },
         draining: Draining { delay_ms: 800, limit_ms: 5_000 },
         edge: EdgePolicy {
             http: HTTP,
             https: HTTP,
             certificate: TOKEN,
-            path: "/api",
-            max_connections: 100,
-            check_every_ms: 200,
-            check_failures: 3,
-            check_successes: 1,
-            head_limit_seconds: 5,
             idle_limit_seconds: 60,
             answer_limit_seconds: 4,
-            strict_transport_seconds: 1,
-            body_limit_bytes: 1,
-            max_streams: 1,
-            max_requests_of_address: 1,
-            rate_seconds: 1,
+            ..second.edge
         },
         smoke: SmokeSuite {
             checks: vec![SmokeCheck {
@@ -341,14 +259,7 @@ fn platform() -> Platform {
             run_limit_ms: 10,
         },
         gates: vec![gate("format", vec![]), gate("tests", vec!["format"])],
-        review: Review { label: "wider", asked_for: vec![ChangeClass::WidensReach] },
-        release: ReleasePolicy {
-            branch: "main",
-            required_check: "all",
-            architectures: vec![Architecture::X86_64],
-            public_key: None,
-        },
-        actions: vec![],
+        ..second
     }
 }
 
@@ -747,21 +658,24 @@ const RULES: &[(Change, &[&str])] = &[
     (|p| p.llm.stand_in = SQL, &["llm: db.sql is no port of a stand-in"]),
     (|p| p.llm.stand_in.name = "x", &["llm: model.x is no port of a stand-in"]),
     (|p| p.llm.key = SecretRef("other"), &["llm: its key is the secret other, which nobody defines"]),
-    (|p| p.queue.dead_letter = "tasks", &["queue tasks: the name is taken twice; rename one"]),
+    (|p| p.queue.dead_letter = p.queue.task, &["queue cargo: the name is taken twice; rename one"]),
     (|p| p.queue.poll_ms = 0, &["queue: poll_ms is 0; give a number above 0"]),
     (|p| p.queue.park_max_seconds = 0, &["queue: park_max_seconds is 0; give a number above 0"]),
     (
-        |p| p.queue.park_within_seconds = 2,
+        |p| p.queue.park_within_seconds = p.queue.retention_seconds + 1,
         &["queue: a task may be parked for longer than a job is kept; shorten park_within_seconds"],
     ),
     (
-        |p| p.queue.concurrency = 2,
+        |p| p.queue.concurrency = p.queue.in_flight + 1,
         &["queue: one workflow may have more tasks at once than a replica; lower concurrency"],
     ),
     (|p| p.queue.concurrency = 0, &["queue: concurrency is 0; give a number above 0"]),
-    (|p| p.queue.retry_delay_seconds = 2, &["queue: the longest retry delay is shorter than the first"]),
     (
-        |p| p.queue.heartbeat_seconds = 2,
+        |p| p.queue.retry_delay_seconds = p.queue.retry_delay_max_seconds + 1,
+        &["queue: the longest retry delay is shorter than the first"],
+    ),
+    (
+        |p| p.queue.heartbeat_seconds = p.queue.expire_seconds,
         &["queue: an attempt expires before a dead worker is noticed; shorten the heartbeat"],
     ),
     // Smoke checks.

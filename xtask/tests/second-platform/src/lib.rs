@@ -119,7 +119,8 @@ pub fn platform() -> Platform {
     }
 }
 
-fn service(id: ServiceId, purpose: &'static str, lifetime: Lifetime) -> Service {
+/// One that nothing is said of yet.
+pub fn service(id: ServiceId, purpose: &'static str, lifetime: Lifetime) -> Service {
     Service {
         id,
         purpose,
@@ -141,19 +142,19 @@ fn service(id: ServiceId, purpose: &'static str, lifetime: Lifetime) -> Service 
     }
 }
 
-fn port(name: &'static str, number: u16, protocol: Protocol, exposure: Exposure) -> Port {
+pub fn port(name: &'static str, number: u16, protocol: Protocol, exposure: Exposure) -> Port {
     Port { name, number, protocol, exposure, purpose: "to be reached" }
 }
 
-fn edge(to: PortRef, need: Need) -> Edge {
+pub fn edge(to: PortRef, need: Need) -> Edge {
     Edge { to: Destination::Port(to), need, why: "needs it", scrape: None }
 }
 
-fn variable(name: &'static str, value: Value) -> Variable {
+pub fn variable(name: &'static str, value: Value) -> Variable {
     Variable { name, value }
 }
 
-fn read(secret: SecretRef, variable: &'static str) -> SecretUse {
+pub fn read(secret: SecretRef, variable: &'static str) -> SecretUse {
     SecretUse { secret, variable: Some(variable) }
 }
 
@@ -163,7 +164,8 @@ fn runs(program: &'static str, file: &'static str, calls: Vec<&'static str>) -> 
     Some(Process { initialise: None, commands, identity: Identity::Caller, on_change: vec![] })
 }
 
-fn shape(sources: Vec<&'static str>) -> Shape {
+/// What runs these files of ours in a container.
+pub fn shape(sources: Vec<&'static str>) -> Shape {
     Shape {
         in_development: true,
         user: USER,

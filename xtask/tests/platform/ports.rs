@@ -82,7 +82,7 @@ fn of_two_at_once_the_loser_names_the_other_and_nothing_besides() {
 }
 
 fn the_debugger_opens_without_moving_the_rest(checkout: &Checkout) {
-    let (before, ports) = (checkout.pids(), checkout.status()[3]["ports"].clone());
+    let (before, port_of_database) = (checkout.pids(), checkout.port("postgres", "sql"));
     let panel = checkout.done(&["dev", "--detach", "--inspect"]).out;
     let shown = debugger(checkout).split('/').nth(2).unwrap().to_owned();
     let row =
@@ -98,7 +98,7 @@ fn the_debugger_opens_without_moving_the_rest(checkout: &Checkout) {
     assert_eq!(json["debugger_port"], free, "{json:#}");
     let inspected = get(&format!("http://127.0.0.1:{free}/json/version")).unwrap();
     assert_eq!(inspected.status, 200);
-    assert_eq!(checkout.status()[3]["ports"], ports);
+    assert_eq!(checkout.port("postgres", "sql"), port_of_database);
     let others = |pids: Vec<(String, Option<i64>)>| {
         pids.into_iter().filter(|(name, _)| name != "node-red-a").collect::<Vec<_>>()
     };

@@ -11,9 +11,11 @@ const { sendProblem, sendUnanswered } = require('./problem');
 const KEEP_ALIVE_MS = 75000;
 const UNMATCHED = 'unmatched';
 
-// `app`: what answers. On a developer's machine no name that was pointed to it is answered.
-function createFlowsListener({ app, onDevelopersMachine = false, lifecycle, requests, metrics, log, now = process.hrtime.bigint }) {
+// `app`: what answers. `closeWebSockets`: tells their clients to leave. On a developer's machine no name that was pointed to it is answered.
+function createFlowsListener({ app, closeWebSockets, onDevelopersMachine = false, lifecycle, requests, metrics, log, now = process.hrtime.bigint }) {
   const answering = new Set();
+  // Those of WebSockets are not the server's any more, and it waits for them all the same.
+  const connections = new Set();
   let idle = null;
   metrics.set('flowship_http_requests_in_flight', {}, 0);
 
@@ -66,22 +68,28 @@ function createFlowsListener({ app, onDevelopersMachine = false, lifecycle, requ
     if (requests.deploying()) handOverWhenDeployed(req, res);
     else handOver(req, res);
   });
+  server.on('connection', (socket) => {
+    connections.add(socket);
+    socket.once('close', () => connections.delete(socket));
+  });
   server.keepAliveTimeout = KEEP_ALIVE_MS;
   server.headersTimeout = KEEP_ALIVE_MS + 5000;
 
   return {
     server,
     // Ends when the last answer is out. What a client has not begun to ask by then is not waited for,
-    // since Node would keep an idle or silent connection open and the close with it.
-    async finish() {
+    // since Node would keep an idle or silent connection open and the close with it. Nor for a stream of events when it is
+    // `late`: its client connects again.
+    async finish(late) {
       for (const res of answering) if (!res.headersSent) res.setHeader('connection', 'close');
+      late.addEventListener('abort', () => requests.endStreams());
       const closed = close(server);
-      if (answering.size > 0) {
-        await new Promise((resolve) => {
-          idle = resolve;
-        });
-      }
-      server.closeAllConnections();
+      const answered = new Promise((resolve) => {
+        idle = resolve;
+      });
+      if (answering.size === 0) idle();
+      await Promise.all([answered, closeWebSockets()]);
+      for (const socket of connections) socket.destroy();
       await closed;
     },
   };

@@ -29,6 +29,7 @@ const { createRequests } = require('./requests');
 const { readSecret } = require('./secrets');
 const { createSmoke } = require('./smoke');
 const { createStorage } = require('./storage');
+const { closeWebSockets } = require('./web-sockets');
 
 async function launch(initialConfig) {
   let config = initialConfig;
@@ -64,7 +65,7 @@ async function launch(initialConfig) {
 
   const requests = createRequests({ limits: platform.requests, log });
   const flows = createFlowsListener({
-    app: () => RED.httpNode, onDevelopersMachine: config.inDevelopment, lifecycle, requests, metrics, log,
+    app: () => RED.httpNode, closeWebSockets: () => closeWebSockets(RED, deployment.running()), onDevelopersMachine: config.inDevelopment, lifecycle, requests, metrics, log,
   });
   const editor = config.editor && createEditorListener(config);
   let deployment;
@@ -178,7 +179,7 @@ function collectState({ metrics, ready, config }) {
 
 // The nodes' pools must outlive the requests in flight, and the answers about health outlive both.
 function drainStages({ lifecycle, flows, ready, ops, editor }) {
-  lifecycle.addStage(() => [['requests in flight', flows.finish], ...lifecycle.leaving()]);
+  lifecycle.addStage((late) => [['requests in flight', () => flows.finish(late)], ...lifecycle.leaving()]);
   lifecycle.addStage(() => [['Node-RED', () => RED.stop()]]);
   lifecycle.addStage(() =>
     [ready.server, ops.server, editor?.server].filter(Boolean).map((server, index) => [`listener ${index}`, () => closeNow(server)]),

@@ -54,7 +54,7 @@ function createLifecycle({ drain, log, metrics }) {
     });
     await delay(drain.delayMs);
     const left = [];
-    for (const stage of steps) left.push(...(await runAll(stage(), deadline)));
+    for (const stage of steps) left.push(...(await runAll(stage(late.signal), deadline)));
     clearTimeout(timer);
     if (left.length > 0) log.error({ left }, `drain: not finished within ${drain.timeoutMs} ms: ${left.join(', ')}`);
     else log.info({}, 'drained');
@@ -77,7 +77,7 @@ function createLifecycle({ drain, log, metrics }) {
       };
     },
     leaving: () => state.leaving,
-    // Stages run one after the other, the parts of a stage at once.
+    // Stages run one after the other, the parts of a stage at once. A stage gets the same signal.
     addStage(parts) {
       steps.push(parts);
     },

@@ -106,6 +106,13 @@ function createRequests({ limits, log, now = () => performance.now() }) {
       open.add(request);
     },
     end: (res) => open.delete(res[REQUEST]),
+    endStreams() {
+      for (const { req, res } of open) {
+        if (!res.headersSent || !/\btext\/event-stream\b/.test(req.headers.accept)) continue;
+        res.end();
+        ignoreLateAnswer(res, () => {});
+      }
+    },
     received({ msg, destination: { node } }, labels) {
       const request = msg?.res?._res?.[REQUEST];
       if (request === undefined) return;

@@ -68,6 +68,8 @@ async function launch(initialConfig) {
     app: () => RED.httpNode, closeWebSockets: () => closeWebSockets(RED, deployment.running()), onDevelopersMachine: config.inDevelopment, lifecycle, requests, metrics, log,
   });
   const editor = config.editor && createEditorListener(config);
+  // Node-RED knows one server, which has both its editor and the WebSockets of the flows.
+  if (editor) flows.server.on('upgrade', (req, socket, head) => editor.server.emit('upgrade', req, socket, head));
   let deployment;
   // Read back from Node-RED; whether it is that of the files is a check.
   const runningRev = () => (storage.state().problem === null ? deployment?.runningRev() ?? null : null);

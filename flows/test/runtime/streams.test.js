@@ -7,7 +7,7 @@ const fs = require('node:fs');
 const net = require('node:net');
 const { once } = require('node:events');
 const { describe, test } = require('node:test');
-const { project, launched } = require('./launcher');
+const { project, launched, DEV } = require('./launcher');
 const { fn, httpIn, node, tab } = require('./flow');
 
 // Acknowledges each message once it has been written to the journal.
@@ -61,6 +61,18 @@ describe('a WebSocket of a replica that is told to stop', () => {
     assert.deepEqual([code, reason, wasClean], [1012, 'this replica stops: connect again', true]);
     assert.deepEqual(await running.exit, { code: 0, signal: null }, JSON.stringify(running.lines.at(-1)));
     assert.equal(made.read('journal'), 'before\nmeanwhile\n');
+  });
+
+  test('the same in development, where Node-RED has another server; the editor lets nobody in there', async (t) => {
+    const made = project(t);
+    made.write('flows.json', socketFlow(made.file('journal')));
+    const running = await launched(t, made, DEV);
+    const intruder = new WebSocket((await addressOf(running)).replace('/chat', '/admin/comms'));
+    await once(intruder, 'error');
+    const socket = await connected(running);
+    await acknowledged(socket, 'one');
+    assert.deepEqual(await running.stop(), { code: 0, signal: null });
+    assert.equal((await socket.closed).code, 1012);
   });
 
   test('is cut off when its client does not answer', async (t) => {

@@ -1,9 +1,10 @@
 //! The edge: HAProxy terminates TLS, limits, routes and drains.
 
 use vocabulary::model::{
-    Alert, ConfigurationFile, Container, Destination, Edge, EdgePolicy, Exposure, Fact, Folder, Health,
-    Lifetime, Metric, MetricKind, MetricRef, Need, Port, PortRef, Probe, Protocol, Resources, SecretUse,
-    Service, ServiceId, Severity, Shape, Stop, Storage, User, Value, Variable, Volume,
+    Alert, Command, ConfigurationFile, Container, Destination, Edge, EdgePolicy, Exposure, Fact, Folder,
+    Health, Identity, Lifetime, Metric, MetricKind, MetricRef, Need, Port, PortRef, Probe, Process, Protocol,
+    Resources, SecretUse, Service, ServiceId, Severity, Shape, Stop, Storage, User, Value, Variable, Volume,
+    VolumeRef,
 };
 
 use super::{images, node_red, pins, secrets};
@@ -16,6 +17,8 @@ pub const HAPROXY_SERVER_UP: MetricRef = MetricRef("haproxy_server_up");
 pub const HAPROXY_FRONTEND_HTTP_RESPONSES_TOTAL: MetricRef =
     MetricRef("haproxy_frontend_http_responses_total");
 
+const FOLDER: VolumeRef = VolumeRef { service: ID, name: "run" };
+
 /// Where the image looks for its configuration.
 const CONFIGURATION: &str = "/usr/local/etc/haproxy/haproxy.cfg";
 
@@ -23,6 +26,7 @@ pub const POLICY: EdgePolicy = EdgePolicy {
     http: HTTP,
     https: HTTPS,
     certificate: secrets::EDGE_TLS_PEM,
+    folder: FOLDER,
     path: "/api/",
     max_connections: 4096,
     check_every_ms: 200,
@@ -30,6 +34,7 @@ pub const POLICY: EdgePolicy = EdgePolicy {
     check_successes: 2,
     head_limit_seconds: 10,
     idle_limit_seconds: 60,
+    tunnel_limit_seconds: 3600,
     answer_limit_seconds: 20,
     // Two years, what browsers ask for before they put a domain on their lists.
     strict_transport_seconds: 63_072_000,
@@ -96,11 +101,14 @@ pub fn service() -> Service {
         health: Some(Health::Http { port: STATS, path: "/healthz" }),
         stop: Stop { signal: "SIGUSR1", grace_seconds: 35 },
         resources: Resources { memory_mib: 256, cpu_millis: 1000, pids: 64 },
-        volumes: vec![Volume {
-            name: "acme",
-            purpose: "the ACME account and its certificates",
-            precious: true,
-        }],
+        volumes: vec![
+            Volume { name: "acme", purpose: "the ACME account and its certificates", precious: true },
+            Volume {
+                name: FOLDER.name,
+                purpose: "its sockets, and which replicas an operator has taken out",
+                precious: false,
+            },
+        ],
         metrics: vec![
             Metric {
                 name: HAPROXY_SERVER_UP,
@@ -127,16 +135,35 @@ pub fn service() -> Service {
             summary: "More than one in twenty responses is a server error.",
             remedy: "Find the replica that fails on /readyz; if it began with the last release, roll that back.",
         }],
-        process: None,
+        process: Some(Process {
+            initialise: None,
+            commands: vec![Command {
+                program: "haproxy",
+                // A master that does not leave the foreground supervises the workers, as in the official image.
+                arguments: [Value::Text("-W"), Value::Text("-db")]
+                    .into_iter()
+                    .chain(arguments(Value::Text("haproxy.cfg")))
+                    .collect(),
+                calls: vec![],
+                variables: vec![],
+            }],
+            identity: Identity::Caller,
+            on_change: vec![],
+        }),
         container: Container::Runs(Box::new(Shape {
             in_development: false,
             // The user haproxy of the official image.
             user: User { uid: 99, gid: 99 },
             sources: vec![],
-            command: vec![Value::Text("haproxy"), Value::Text("-f"), Value::Text(CONFIGURATION)],
+            command: std::iter::once(Value::Text("haproxy"))
+                .chain(arguments(Value::Text(CONFIGURATION)))
+                .collect(),
             variables: vec![],
             // The home of the image's user, which alone it may write to.
-            folders: vec![Folder { volume: "acme", path: "/var/lib/haproxy", storage: Storage::Volume }],
+            folders: vec![
+                Folder { volume: "acme", path: "/var/lib/haproxy", storage: Storage::Volume },
+                Folder { volume: FOLDER.name, path: "/run/haproxy", storage: Storage::Memory { mib: 1 } },
+            ],
             scratch: vec![images::TEMPORARY],
             configuration: vec![ConfigurationFile {
                 name: "haproxy",
@@ -150,6 +177,16 @@ pub fn service() -> Service {
             debugger: None,
         })),
     }
+}
+
+/// It works in a folder of its own, so that the names of its sockets are short enough wherever that lies.
+fn arguments(configuration: Value) -> [Value; 6] {
+    let master = Value::Joined(vec![
+        Value::Text("unix@"),
+        Value::Text(EdgePolicy::MASTER_SOCKET),
+        Value::Text(",mode,600"),
+    ]);
+    [Value::Text("-C"), Value::Folder(FOLDER), Value::Text("-S"), master, Value::Text("-f"), configuration]
 }
 
 /// Its configuration reads every place from a variable, so that one file serves every engine.

@@ -23,6 +23,7 @@ const HTTPS: PortRef = PortRef { service: WEB, name: "https" };
 const SQL: PortRef = PortRef { service: DB, name: "sql" };
 const ASK: PortRef = PortRef { service: MODEL, name: "ask" };
 const DATA: VolumeRef = VolumeRef { service: DB, name: "data" };
+const RUN: VolumeRef = VolumeRef { service: WEB, name: "run" };
 const PASSWORD: SecretRef = SecretRef("password");
 const TOKEN: SecretRef = SecretRef("token");
 const KEY: SecretRef = SecretRef("key");
@@ -120,8 +121,10 @@ fn web() -> Service {
             }],
             ..process(vec![command(vec![])])
         }),
+        volumes: vec![Volume { name: RUN.name, purpose: "sockets", precious: false }],
         container: runs(Shape {
             sources: vec!["flows"],
+            folders: vec![folder(RUN.name, "/run/web")],
             scratch: vec![Scratch { path: "/tmp", mib: 16 }],
             configuration: vec![ConfigurationFile {
                 name: "settings",
@@ -238,6 +241,7 @@ fn platform() -> Platform {
             http: HTTP,
             https: HTTP,
             certificate: TOKEN,
+            folder: RUN,
             idle_limit_seconds: 60,
             answer_limit_seconds: 4,
             ..second.edge
@@ -465,8 +469,8 @@ const RULES: &[(Change, &[&str])] = &[
         &["service db: its stop grace is 0 s; give it time to stop by itself"],
     ),
     (
-        |p| at(p, WEB).stop.signal = "SIGUSR1",
-        &["service web: it is stopped by SIGUSR1; name one of SIGTERM, SIGINT, SIGQUIT"],
+        |p| at(p, WEB).stop.signal = "SIGUSR2",
+        &["service web: it is stopped by SIGUSR2; name one of SIGTERM, SIGINT, SIGQUIT, SIGUSR1"],
     ),
     // Images.
     (
@@ -956,6 +960,11 @@ const RULES: &[(Change, &[&str])] = &[
         &["workers: model does not read the secret password; add the use"],
     ),
     (|p| p.database.password = PASSWORD, &["database: model does not read the secret password; add the use"]),
+    (
+        |p| p.edge.folder = VolumeRef { service: DB, name: "data" },
+        &["edge: db/data is no volume of web; name one that is"],
+    ),
+    (|p| p.edge.folder.name = "none", &["edge: web/none is no volume of web; name one that is"]),
     (|p| p.edge.certificate = WORK, &["edge: web does not read the secret work; add the use"]),
     (|p| p.database.migrations = DB, &["database: db is no one-shot service that could migrate it"]),
     (|p| p.release.architectures.clear(), &["release: it is for no architecture; name at least one"]),

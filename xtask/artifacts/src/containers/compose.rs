@@ -156,7 +156,8 @@ pub fn rendered(topology: &Topology<'_>, folder: &str) -> Made {
         return Ok(vec![]);
     }
     let mut project = of_topology(topology)?;
-    let edge = super::edge::configured(platform, &topology.units)?;
+    let units: Vec<_> = topology.units.iter().map(|unit| unit.unit).collect();
+    let edge = super::edge::configured(platform, &units)?;
     let committed = in_project(&edge.path);
     let edge = Artifact { path: format!("{folder}/haproxy.cfg"), ..edge };
     let mut reads_edge = false;

@@ -4,8 +4,8 @@ use vocabulary::formats::compose::Text;
 use vocabulary::formats::haproxy::{
     Acl, Backend, Bind, Check, Configuration, Ending, Frontend, Rule, Server, Setting, Tls,
 };
-use vocabulary::model::topology::{Scope, Topology, Unit};
-use vocabulary::model::{Fact, Platform, PortRef, Service, Value};
+use vocabulary::model::topology::{Scope, Topology, Unit as Container};
+use vocabulary::model::{EdgePolicy, Fact, Platform, PortRef, Service, Unit, Value};
 use vocabulary::problem::Problem;
 
 use super::resolve::address;
@@ -24,7 +24,7 @@ const CIPHERS: &str = "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256
                        ECDHE-RSA-AES256-GCM-SHA384:ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305";
 
 fn generate(platform: &Platform) -> Made {
-    Ok(vec![configured(platform, &Topology::of(platform, Scope::Production).units)?])
+    Ok(vec![configured(platform, &platform.units(&Scope::Production.environment()))?])
 }
 
 /// The configuration where these units run.
@@ -60,7 +60,7 @@ pub fn configured(platform: &Platform, units: &[Unit<'_>]) -> Result<Artifact, V
 fn configuration(platform: &Platform, edge: &Service, units: &[Unit<'_>]) -> Result<Configuration, Problem> {
     let policy = &platform.edge;
     let (_, path) = platform.worker_service()?.health_over_http()?;
-    let served = units.iter().filter(|unit| unit.service.id == platform.workers.service());
+    let served = units.iter().filter(|unit| platform.is_worker(unit));
     let servers = served.map(|unit| {
         let [host, port, check_port] = place_variables(unit);
         Server { name: unit.name(), host, port, check_port }
@@ -94,6 +94,19 @@ fn global(platform: &Platform, edge: &Service) -> Vec<Setting> {
     let hard_stop = format!("{}s", edge.stop.grace_seconds.saturating_sub(1));
     vec![
         Setting::of(&["log", "stdout", "format", "raw", "local0", "info"]),
+        Setting::of(&[
+            "stats",
+            "socket",
+            &format!("unix@{}", EdgePolicy::RUNTIME_SOCKET),
+            "mode",
+            "600",
+            "level",
+            "admin",
+            "expose-fd",
+            "listeners",
+        ])
+        .because("in the folder that it works in, for its operator alone"),
+        Setting::of(&["server-state-file", EdgePolicy::SERVER_STATES]),
         Setting::of(&["maxconn", &platform.edge.max_connections.to_string()]),
         Setting::of(&["hard-stop-after", &hard_stop]).because("before the engine would kill it"),
         Setting::of(&["ssl-default-bind-options", "ssl-min-ver", "TLSv1.2", "no-tls-tickets"]),
@@ -107,6 +120,7 @@ fn defaults(platform: &Platform, log: &str) -> Vec<Setting> {
     let policy = &platform.edge;
     let head = format!("{}s", policy.head_limit_seconds);
     let idle = format!("{}s", policy.idle_limit_seconds);
+    let tunnel = format!("{}s", policy.tunnel_limit_seconds);
     vec![
         Setting::of(&["mode", "http"]),
         Setting::of(&["log", "global"]),
@@ -119,7 +133,11 @@ fn defaults(platform: &Platform, log: &str) -> Vec<Setting> {
         Setting::of(&["timeout", "queue", &head]),
         Setting::of(&["timeout", "client", &idle]),
         Setting::of(&["timeout", "server", &idle]),
+        Setting::of(&["timeout", "tunnel", &tunnel]).because("a WebSocket may be silent for long"),
         Setting::of(&["timeout", "client-fin", "5s"]),
+        Setting::of(&["option", "http-no-delay"]).because("an event must not wait for the next one"),
+        Setting::of(&["load-server-state-from-file", "global"])
+            .because("a server that was taken out stays out after a reload"),
         Setting::of(&["retry-on", "conn-failure"])
             .because("only what no replica has seen: a repeated POST would be a second task"),
         Setting::of(&["retries", "2"]),
@@ -196,19 +214,20 @@ fn operations(platform: &Platform, edge: &Service) -> Result<Frontend, Problem> 
 }
 
 /// The variables by which the edge finds a unit that it serves: the host, the port, and the port of its health.
-fn place_variables(unit: &Unit<'_>) -> [String; 3] {
+#[must_use]
+pub fn place_variables(unit: &Unit<'_>) -> [String; 3] {
     ["HOST", "PORT", "READY_PORT"].map(|what| format!("{}_{what}", unit.variable()))
 }
 
 /// All of these with their values; nothing where the unit is not the edge.
-pub fn places(topology: &Topology<'_>, edge: &Unit<'_>) -> Vec<(String, Text)> {
+pub fn places(topology: &Topology<'_>, edge: &Container<'_>) -> Vec<(String, Text)> {
     let platform = topology.platform;
-    if edge.service.id != platform.edge.service() {
+    if !platform.is_edge(edge) {
         return vec![];
     }
     let flows = platform.workers.flows;
     let served = topology.units.iter().filter(|unit| unit.service.id == flows.service);
-    let of_one = |unit: &Unit<'_>| {
+    let of_one = |unit: &Container<'_>| {
         let (ready, _) = unit.service.health_over_http().ok()?;
         let number = |port| Some(Text::literal(platform.port(port)?.number.to_string()));
         let host = address(topology, unit, topology.between(edge, unit)?)?;

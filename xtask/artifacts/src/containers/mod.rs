@@ -2,7 +2,7 @@
 
 pub mod compose;
 mod dockerfiles;
-mod edge;
+pub mod edge;
 mod health;
 mod resolve;
 mod services;

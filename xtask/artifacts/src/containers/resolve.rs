@@ -89,10 +89,8 @@ fn fact(topology: &Topology<'_>, unit: &Unit<'_>, fact: Fact) -> Option<Text> {
         Fact::LlmModel if in_development => site::LLM_MODEL.or(Text::literal(llm.model)),
         Fact::LlmModel => site::LLM_MODEL.required(),
         Fact::DrainDelay => {
-            let platform = topology.platform;
-            let has_edge = topology.units.iter().any(|unit| unit.service.id == platform.edge.service());
-            let delay = if has_edge { platform.draining.delay_ms } else { 0 };
-            Text::literal(delay.to_string())
+            let units = topology.units.iter().map(|unit| &unit.unit);
+            Text::literal(topology.platform.drain_delay_ms(units).to_string())
         }
     })
 }

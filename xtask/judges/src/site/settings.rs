@@ -147,7 +147,7 @@ pub static SETTINGS: &[Setting] = &[
         kind: Kind::Text(Text::DnsName),
         default: Some("\"localhost\""),
         needed: Needed::In(SHARED),
-        read_by: NONE,
+        read_by: &[EngineKind::Process],
         what: "The DNS name under which the edge serves the platform.",
         set: |environment, _, value| environment.domain = value.text(),
     },
@@ -334,7 +334,7 @@ pub static SETTINGS: &[Setting] = &[
         kind: Kind::Text(Text::Path),
         default: None,
         needed: Needed::Never,
-        read_by: NONE,
+        read_by: &[EngineKind::Process],
         what: "The edge's certificate with its chain (PEM), instead of ACME; needs tls.key_file.",
         set: |environment, _, value| {
             let (_, key_file) = tls_files(environment);
@@ -346,7 +346,7 @@ pub static SETTINGS: &[Setting] = &[
         kind: Kind::Text(Text::Path),
         default: None,
         needed: Needed::Never,
-        read_by: NONE,
+        read_by: &[EngineKind::Process],
         what: "The key of tls.certificate_file (PEM).",
         set: |environment, _, value| {
             let (certificate_file, _) = tls_files(environment);

@@ -206,6 +206,7 @@ pub enum StopSignal {
     Term,
     Int,
     Quit,
+    Usr1,
 }
 
 /// Where the outputs of the process go. Values of its secrets are masked.

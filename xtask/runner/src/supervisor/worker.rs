@@ -51,6 +51,7 @@ pub fn signal_of(signal: StopSignal) -> Signal {
         StopSignal::Term => Signal::TERM,
         StopSignal::Int => Signal::INT,
         StopSignal::Quit => Signal::QUIT,
+        StopSignal::Usr1 => Signal::USR1,
     }
 }
 

@@ -18,6 +18,7 @@ const PORTAL: ServiceId = ServiceId("portal");
 const CLEAR: PortRef = PortRef { service: PORTAL, name: "clear" };
 const TLS: PortRef = PortRef { service: PORTAL, name: "tls" };
 const STATE: PortRef = PortRef { service: PORTAL, name: "state" };
+const PORTAL_FOLDER: VolumeRef = VolumeRef { service: PORTAL, name: "place" };
 const ENGINE: ServiceId = ServiceId("flow-engine");
 const API: PortRef = PortRef { service: ENGINE, name: "api" };
 const HEALTH: PortRef = PortRef { service: ENGINE, name: "health" };
@@ -92,6 +93,7 @@ pub fn platform() -> Platform {
             http: CLEAR,
             https: TLS,
             certificate: CERTIFICATE,
+            folder: PORTAL_FOLDER,
             path: "/api/",
             max_connections: 512,
             check_every_ms: 200,
@@ -99,6 +101,7 @@ pub fn platform() -> Platform {
             check_successes: 2,
             head_limit_seconds: 10,
             idle_limit_seconds: 30,
+            tunnel_limit_seconds: 600,
             answer_limit_seconds: 10,
             strict_transport_seconds: 63_072_000,
             body_limit_bytes: 1 << 20,
@@ -184,6 +187,11 @@ pub fn shape(sources: Vec<&'static str>) -> Shape {
 
 fn portal() -> Service {
     const FILE: &str = "/usr/local/etc/haproxy/haproxy.cfg";
+    let arguments = |file| {
+        let words =
+            vec![Value::Text("-C"), Value::Folder(PORTAL_FOLDER), Value::Text("-f"), Value::Text(file)];
+        words.into_iter()
+    };
     Service {
         image: Image::Pinned {
             reference: "haproxy:3.4.5-alpine3.24",
@@ -211,10 +219,30 @@ fn portal() -> Service {
         secrets: vec![read(CERTIFICATE, "PORTAL_PEM_FILE")],
         health: Some(Health::Http { port: STATE, path: "/well" }),
         stop: Stop { signal: "SIGUSR1", grace_seconds: 25 },
+        volumes: vec![Volume { name: PORTAL_FOLDER.name, purpose: "its sockets", precious: false }],
+        process: Some(Process {
+            initialise: None,
+            commands: vec![Command {
+                program: "haproxy",
+                arguments: [Value::Text("-W"), Value::Text("-db")]
+                    .into_iter()
+                    .chain(arguments("portal.cfg"))
+                    .collect(),
+                calls: vec![],
+                variables: vec![],
+            }],
+            identity: Identity::Caller,
+            on_change: vec![],
+        }),
         container: Container::Runs(Box::new(Shape {
             in_development: false,
             user: User { uid: 99, gid: 99 },
-            command: vec![Value::Text("haproxy"), Value::Text("-f"), Value::Text(FILE)],
+            command: std::iter::once(Value::Text("haproxy")).chain(arguments(FILE)).collect(),
+            folders: vec![Folder {
+                volume: PORTAL_FOLDER.name,
+                path: "/run/portal",
+                storage: Storage::Memory { mib: 1 },
+            }],
             configuration: vec![ConfigurationFile {
                 name: "portal",
                 source: "ops/edge/portal.cfg",

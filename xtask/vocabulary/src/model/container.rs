@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Image, PortRef, SecretRef, Value, Variable};
+use super::{Image, PortRef, SecretRef, Value, Variable, VolumeRef};
 
 /// A service on the engines that run containers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,7 +19,7 @@ pub enum Container {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(bound(deserialize = "'de: 'static"))]
 pub struct Shape {
-    /// Whether it runs in development, too.
+    /// Whether it runs in development, too; as a process it then does not either.
     pub in_development: bool,
     pub user: User,
     /// Files and folders of the repository that its image holds; none where somebody else made the image.
@@ -165,6 +165,8 @@ pub struct EdgePolicy {
     pub https: PortRef,
     /// Its certificate with the chain and the private key, as PEM.
     pub certificate: SecretRef,
+    /// The folder that it works in: its sockets are there, and the states that its servers had.
+    pub folder: VolumeRef,
     /// Only what begins with this is sent on.
     pub path: &'static str,
     /// At once; each takes two open files.
@@ -178,6 +180,8 @@ pub struct EdgePolicy {
     pub head_limit_seconds: u16,
     /// Time without a byte from a client or a replica, in seconds.
     pub idle_limit_seconds: u16,
+    /// The same where both talk as they like, as over a WebSocket, in seconds.
+    pub tunnel_limit_seconds: u32,
     /// Time for the flows to begin an answer, in seconds, where a route has no limit of its own; then the client gets
     /// 504.
     pub answer_limit_seconds: u16,
@@ -190,6 +194,18 @@ pub struct EdgePolicy {
     /// Requests of one address in `rate_seconds`; more are refused.
     pub max_requests_of_address: u32,
     pub rate_seconds: u16,
+}
+
+/// Files in its folder.
+impl EdgePolicy {
+    /// The socket through which the servers are asked for and told.
+    pub const RUNTIME_SOCKET: &str = "runtime.sock";
+    /// The same of the process that starts the one that serves.
+    pub const MASTER_SOCKET: &str = "master.sock";
+    /// The states of the servers as they were saved last; the edge takes them over when it starts.
+    pub const SERVER_STATES: &str = "servers.state";
+    /// Such a file that says nothing of any server.
+    pub const NO_SERVER_STATES: &str = "1\n";
 }
 
 impl Container {

@@ -70,14 +70,14 @@ impl Platform {
     #[must_use]
     pub fn units(&self, environment: &Environment) -> Vec<Unit<'_>> {
         let runs = |service: &&Service| {
+            let shape = service.container.shape();
             let on_engine = match environment.engine {
                 EngineKind::Process => service.process.is_some(),
-                EngineKind::Compose | EngineKind::Kubernetes => service
-                    .container
-                    .shape()
-                    .is_some_and(|shape| shape.in_development || environment.tier != Tier::Development),
+                EngineKind::Compose | EngineKind::Kubernetes => shape.is_some(),
             };
-            on_engine && (service.lifetime != Lifetime::StandIn || environment.llm.is_none())
+            let in_tier =
+                environment.tier != Tier::Development || shape.is_none_or(|shape| shape.in_development);
+            on_engine && in_tier && (service.lifetime != Lifetime::StandIn || environment.llm.is_none())
         };
         let running = self.services.iter().filter(runs);
         running
@@ -85,6 +85,34 @@ impl Platform {
                 (0..service.replicas(environment)).map(move |index| Unit { service, replica: Replica(index) })
             })
             .collect()
+    }
+
+    /// The units, and beside the workers behind an edge a place for one more of them: a new one starts there before an old
+    /// one leaves. The edge knows all of them, and asks none that is not healthy.
+    #[must_use]
+    pub fn slots(&self, environment: &Environment) -> Vec<Unit<'_>> {
+        let mut slots = self.units(environment);
+        let last = slots.iter().rposition(|unit| self.is_worker(unit) && unit.service.scales());
+        if let Some(last) = last.filter(|_| slots.iter().any(|unit| self.is_edge(unit))) {
+            let spare = Unit { replica: Replica(slots[last].replica.0 + 1), ..slots[last] };
+            slots.insert(last + 1, spare);
+        }
+        slots
+    }
+
+    #[must_use]
+    pub fn is_edge(&self, unit: &Unit<'_>) -> bool {
+        unit.service.id == self.edge.service()
+    }
+
+    #[must_use]
+    pub fn is_worker(&self, unit: &Unit<'_>) -> bool {
+        unit.service.id == self.workers.service()
+    }
+
+    /// [`super::Fact::DrainDelay`] of a worker beside which these units run.
+    pub fn drain_delay_ms<'a>(&self, mut units: impl Iterator<Item = &'a Unit<'a>>) -> u32 {
+        if units.any(|unit| self.is_edge(unit)) { self.draining.delay_ms } else { 0 }
     }
 }
 

@@ -49,9 +49,8 @@ impl Platform {
 
 struct Report(Vec<Problem>);
 
-/// Signals that end a service. Those of the process engine come first.
+/// Signals that end a service.
 const STOP_SIGNALS: [&str; 4] = ["SIGTERM", "SIGINT", "SIGQUIT", "SIGUSR1"];
-const STOP_SIGNALS_OF_PROCESSES: &[&str] = STOP_SIGNALS.split_at(3).0;
 
 impl Report {
     fn add(&mut self, subject: impl Into<String>, problem: impl Into<String>) {
@@ -238,11 +237,10 @@ fn limits(service: &Service, report: &mut Report) {
     if service.stop.grace_seconds == 0 {
         report.add(subject(service), "its stop grace is 0 s; give it time to stop by itself");
     }
-    let signals = if service.process.is_some() { STOP_SIGNALS_OF_PROCESSES } else { &STOP_SIGNALS };
-    if !signals.contains(&service.stop.signal) {
+    if !STOP_SIGNALS.contains(&service.stop.signal) {
         report.add(
             subject(service),
-            format!("it is stopped by {}; name one of {}", service.stop.signal, signals.join(", ")),
+            format!("it is stopped by {}; name one of {}", service.stop.signal, STOP_SIGNALS.join(", ")),
         );
     }
 }

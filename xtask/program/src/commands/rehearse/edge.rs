@@ -55,7 +55,8 @@ pub fn check(stack: &Stack) -> Result<Vec<String>> {
 
 /// A client that trusts this run's certificate alone.
 pub fn agent(stack: &Stack) -> Result<Agent> {
-    let pem = fs::read(stack.secrets.join("certificate")).context("the certificate of this run")?;
+    let pem = fs::read(stack.secrets.join(stack.platform.edge.certificate.0))
+        .context("the certificate of this run")?;
     let root = Certificate::from_pem(&pem)?;
     let tls = TlsConfig::builder().root_certs(RootCerts::Specific(Arc::new(vec![root]))).build();
     Ok(Agent::config_builder()

@@ -11,14 +11,13 @@ use vocabulary::model::environment::Environment;
 use vocabulary::model::topology::{Binding, Scope, Topology, Unit};
 use vocabulary::model::{Exposure, Lifetime, Platform, Port, PortRef};
 
-use super::said;
 use crate::context::Context;
 use crate::engines::compose::Compose;
 use crate::engines::compose::observe::{Observed, free_prefix};
 use crate::engines::compose::project::Project;
 use crate::engines::compose::rehearsal::TARGET;
 use crate::engines::process::instance::Ports;
-use crate::engines::process::{ports, secret_files};
+use crate::engines::process::{certificate, ports, secret_files};
 use crate::engines::{Engine as _, Intent, Place};
 use crate::images::engine::Engine as Client;
 use crate::session::rehearsal::but_one;
@@ -130,7 +129,7 @@ impl Stack {
             }
             let path = self.secrets.join(secret.name.0);
             if secret.name == self.platform.edge.certificate {
-                self.certificate()?;
+                certificate::ensure(&path, &self.environment, &self.root)?;
             } else {
                 secret_files::make(&path, secret)?;
             }
@@ -138,38 +137,6 @@ impl Stack {
             made.push(format!("made {}", secret.name));
         }
         Ok(made)
-    }
-
-    fn certificate(&self) -> Result<()> {
-        let place = |name: &str| self.secrets.join(name).display().to_string();
-        let (config, key, certificate) = (place("openssl.cnf"), place("key"), place("certificate"));
-        fs::write(
-            &config,
-            "[req]\ndistinguished_name=dn\nx509_extensions=ext\nprompt=no\n[dn]\nCN=flowship rehearsal\n[ext]\n\
-             basicConstraints=critical,CA:FALSE\nsubjectAltName=DNS:localhost,IP:127.0.0.1\n",
-        )?;
-        said(&[
-            "openssl",
-            "req",
-            "-x509",
-            "-newkey",
-            "rsa:2048",
-            "-nodes",
-            "-days",
-            "2",
-            "-config",
-            &config,
-            "-keyout",
-            &key,
-            "-out",
-            &certificate,
-        ])?;
-        let pem = fs::read_to_string(&certificate)? + &fs::read_to_string(&key)?;
-        fs::write(place(self.platform.edge.certificate.0), pem)?;
-        for file in [config, key] {
-            fs::remove_file(file)?;
-        }
-        Ok(())
     }
 
     /// # Errors

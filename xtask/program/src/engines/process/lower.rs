@@ -3,18 +3,20 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use artifacts::containers::edge::place_variables;
 use serde::Serialize;
 use serde_json::json;
 use vocabulary::model::environment::Environment;
 use vocabulary::model::{
-    Command, Destination, Health, Identity, Initialise, Lifetime, Need, OnChange, Platform, Process,
-    Reaction, ServiceId, Unit,
+    Command, Destination, EdgePolicy, Health, Identity, Initialise, Lifetime, Need, OnChange, Platform,
+    PortRef, Process, Reaction, ServiceId, Unit,
 };
 
+use super::instance::{ADDRESS, socket};
 use super::observe::Observed;
 use super::resolve::Resolver;
 use foundation::program_name::PROGRAM;
-use runner::plan::action::{Action, Exec, Native, Probe, ServiceRequest, Supervise, WaitFor};
+use runner::plan::action::{Action, Exec, Native, Probe, ServiceRequest, Supervise, WaitFor, Write};
 use runner::plan::argument::{Arg, Secret};
 use runner::plan::service::{
     Health as Checked, LogFile, ProcessSpec, Restart, RestartPolicy, ServiceName, Stop, StopSignal, Watch,
@@ -112,6 +114,7 @@ pub fn bring_up(
         BringUp::MakeSecrets.step(),
         BringUp::RecordInstance.step(),
     ];
+    steps.extend(edge_files(around));
     for unit in &units {
         match unit.service.lifetime {
             Lifetime::OneShot => steps.push(one_shot(around, unit)),
@@ -257,6 +260,31 @@ fn one_shot(around: &Surroundings<'_>, unit: &Unit<'_>) -> Step<BringUp> {
     }
 }
 
+/// What the edge reads of its folder. The states that its servers had are of the platform that ran before.
+fn edge_files(around: &Surroundings<'_>) -> Vec<Step<BringUp>> {
+    let Resolver { platform, instance, units, .. } = &around.resolver;
+    let (Some(configuration), Some(edge)) =
+        (&around.seen.edge, units.iter().find(|unit| platform.is_edge(unit)))
+    else {
+        return vec![];
+    };
+    let name = configuration.path.rsplit('/').next().unwrap_or_default();
+    let states = (!around.seen.runs).then_some((EdgePolicy::SERVER_STATES, EdgePolicy::NO_SERVER_STATES));
+    let write = |(name, contents): (&str, &str)| Step {
+        needs: vec![id::RECORD.into()],
+        ..Step::new(
+            format!("{}.write-{name}", edge.name()),
+            format!("write {name} of {}", edge.name()),
+            Action::Write(Write {
+                path: instance.volume(edge, platform.edge.folder).join(name),
+                contents: contents.into(),
+                mode: 0o600,
+            }),
+        )
+    };
+    [(name, configuration.contents.as_str())].into_iter().chain(states).map(write).collect()
+}
+
 fn process_of<'a>(unit: &Unit<'a>) -> &'a Process {
     unit.service.process.as_ref().expect("only services with a process are units")
 }
@@ -278,6 +306,9 @@ fn needs(around: &Surroundings<'_>, unit: &Unit<'_>) -> Vec<StepId> {
             needs.extend(step_of(to.service, "ready"));
         }
     }
+    if around.resolver.platform.is_edge(unit) {
+        needs.extend(edge_files(around).into_iter().map(|step| step.id));
+    }
     for earlier in &unit.service.starts_after {
         needs.extend(step_of(*earlier, "run"));
     }
@@ -294,13 +325,13 @@ fn spec(around: &Surroundings<'_>, unit: &Unit<'_>) -> ProcessSpec {
         .ports
         .iter()
         .filter_map(|port| {
-            let reference = vocabulary::model::PortRef { service: unit.service.id, name: port.name };
+            let reference = PortRef { service: unit.service.id, name: port.name };
             Some((port.name.to_owned(), around.resolver.own_port(unit, reference)?))
         })
         .collect();
     let inspect = around.inspect.filter(|inspect| unit.is_first() && inspect.service == unit.service.id);
     if let Some(Inspect { port, .. }) = inspect {
-        argv.insert(1, format!("--inspect={}:{port}", super::instance::ADDRESS));
+        argv.insert(1, format!("--inspect={}:{port}", ADDRESS));
         ports.insert("inspect".to_owned(), port);
     }
     let after = unit.service.edges.iter().filter_map(|edge| match edge.to {
@@ -331,6 +362,7 @@ fn spec(around: &Surroundings<'_>, unit: &Unit<'_>) -> ProcessSpec {
             signal: match unit.service.stop.signal {
                 "SIGINT" => StopSignal::Int,
                 "SIGQUIT" => StopSignal::Quit,
+                "SIGUSR1" => StopSignal::Usr1,
                 _ => StopSignal::Term,
             },
             grace_ms: u64::from(unit.service.stop.grace_seconds) * 1000,
@@ -347,10 +379,7 @@ fn checked(around: &Surroundings<'_>, unit: &Unit<'_>, health: &Health) -> Optio
         Health::Http { port, path } => {
             let number = around.resolver.own_port(unit, *port)?;
             let scheme = around.resolver.platform.port(*port)?.protocol.scheme();
-            Probe::Http {
-                url: format!("{scheme}://{}:{number}{path}", super::instance::ADDRESS),
-                status: 200,
-            }
+            Probe::Http { url: format!("{scheme}://{}:{number}{path}", ADDRESS), status: 200 }
         }
         Health::Command(command) => Probe::Exec {
             argv: argv_of(around, unit, command, Identity::Caller).into_iter().map(Arg::from).collect(),
@@ -387,7 +416,7 @@ fn watch(around: &Surroundings<'_>, watcher: &Unit<'_>, changed: &Unit<'_>, chan
                 exec(around, flow_gate(around), BTreeMap::new(), "check-flows"),
                 WatchAction::Http {
                     method: "POST".to_owned(),
-                    url: format!("http://{}:{number}{path}", super::instance::ADDRESS),
+                    url: format!("http://{}:{number}{path}", ADDRESS),
                     bearer: Some(Secret {
                         name: token.to_string(),
                         file: around.resolver.secret_file(*token),
@@ -442,10 +471,27 @@ fn argv_of(around: &Surroundings<'_>, unit: &Unit<'_>, command: &Command, identi
     argv
 }
 
+/// Where the edge finds each worker, also one that does not run yet.
+fn places(around: &Surroundings<'_>, unit: &Unit<'_>) -> Vec<(String, String)> {
+    let Resolver { platform, instance, environment, .. } = &around.resolver;
+    if !platform.is_edge(unit) {
+        return vec![];
+    }
+    let of_one = |worker: &Unit<'_>| {
+        let (ready, _) = worker.service.health_over_http().ok()?;
+        let number = |port: PortRef| Some(instance.ports.get(&socket(worker, port.name))?.to_string());
+        let values = [ADDRESS.to_owned(), number(platform.workers.flows)?, number(ready)?];
+        Some(place_variables(worker).into_iter().zip(values))
+    };
+    let slots = platform.slots(environment);
+    slots.iter().filter(|slot| platform.is_worker(slot)).filter_map(of_one).flatten().collect()
+}
+
 fn environment(around: &Surroundings<'_>, unit: &Unit<'_>, command: &Command) -> BTreeMap<String, Arg> {
     let variables = around.resolver.variables(unit, command);
     let mut env: BTreeMap<String, Arg> =
         variables.into_iter().map(|(name, value)| (name, Arg::from(value))).collect();
+    env.extend(places(around, unit).into_iter().map(|(name, value)| (name, Arg::from(value))));
     let folders: Vec<String> = command
         .calls
         .iter()
@@ -467,37 +513,63 @@ fn environment(around: &Surroundings<'_>, unit: &Unit<'_>, command: &Command) ->
 mod tests {
     use std::path::Path;
 
-    use vocabulary::model::environment::Size;
+    use artifacts::containers::edge::configured;
+    use vocabulary::model::environment::{Size, Tier};
 
     use super::*;
     use crate::engines::process::instance::{Instance, sockets};
 
-    /// Nothing here knows a service by its name: another platform's are brought up the same way.
-    #[test]
-    fn a_second_platform_is_brought_up_with_its_own_services_and_replicas() {
+    /// What the plan for two replicas of a second platform says.
+    fn plan_in(tier: Tier) -> String {
         let platform = second_platform::platform();
         let replicas = Size { replicas: Some(2), ..Size::default() };
         let sizes = [(platform.workers.service().to_string(), replicas)].into();
-        let environment = Environment { name: "dev".to_owned(), sizes, ..Environment::default() };
-        let wanted = sockets(&platform.units(&environment), &environment);
+        let environment = Environment { name: "dev".to_owned(), tier, sizes, ..Environment::default() };
+        let slots = platform.slots(&environment);
+        let wanted = sockets(&slots, &environment);
         let ports = wanted.into_iter().map(|socket| socket.key).zip(20_000..).collect();
         let (root, folder) = (Path::new("/tree").to_owned(), Path::new("/tree/.flowship/dev").to_owned());
-        let names = ["dbmate", "initdb", "node", "pg_isready", "postgres", "psql", "sh", "xtask"];
+        let names = ["dbmate", "haproxy", "initdb", "node", "pg_isready", "postgres", "psql", "sh", "xtask"];
         let seen = Observed {
             instance: Instance { root, folder, ports },
             target: "dev".to_owned(),
             programs: names.map(|name| (name, vec![format!("/bin/{name}")])).into(),
             path: "/bin".to_owned(),
             caller_is_root: false,
+            edge: (tier != Tier::Development).then(|| configured(&platform, &slots).unwrap()),
+            runs: false,
         };
         let plan = bring_up(&platform, &environment, &seen, false, None);
         assert!(plan.validate().is_empty(), "{:?}", plan.validate());
-        let text = plan.text();
+        serde_json::to_string(&plan).unwrap()
+    }
+
+    /// Nothing here knows a service by its name: another platform's are brought up the same way.
+    #[test]
+    fn a_second_platform_is_brought_up_with_its_own_services_and_replicas() {
+        let text = plan_in(Tier::Development);
         for unit in ["ledger", "store", "schema", "flow-engine-a", "flow-engine-b", "oracle"] {
             assert!(text.contains(unit), "{unit}: {text}");
         }
-        for other in ["node-red", "postgres.sql", "mcp-tools", "portal"] {
+        for other in ["node-red", "postgres.sql", "mcp-tools", "portal", r#""DRAIN_DELAY_MS":"900""#] {
             assert!(!text.contains(other), "{other}: {text}");
         }
+    }
+
+    #[test]
+    fn outside_development_an_edge_runs_and_knows_one_place_more_than_replicas_run() {
+        let text = plan_in(Tier::Staging);
+        for part in [
+            "portal.start",
+            "portal.write-portal.cfg",
+            "portal.write-servers.state",
+            r#""FLOW_ENGINE_B_READY_PORT":""#,
+            r#""FLOW_ENGINE_C_PORT":""#,
+            "server flow-engine-c ",
+            r#""DRAIN_DELAY_MS":"900""#,
+        ] {
+            assert!(text.contains(part), "{part}: {text}");
+        }
+        assert!(!text.contains("flow-engine-c.start"), "{text}");
     }
 }

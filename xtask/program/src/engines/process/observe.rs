@@ -1,9 +1,13 @@
 //! What the process engine has to know: how programs are started, and by whom.
 
 use anyhow::Result;
+use artifacts::Artifact;
+use artifacts::containers::edge::configured;
+use foundation::exit::refused;
 use rustix::process::geteuid;
 use vocabulary::model::environment::Environment;
 use vocabulary::model::{Command, Health, Platform, Unit};
+use vocabulary::problem::listing;
 
 use super::instance::{Instance, Socket, sockets};
 use super::lower::{self, BringUp};
@@ -11,6 +15,7 @@ use crate::engines::{Engine, Intent, Place};
 use crate::tools::Toolbox;
 use crate::tools::programs::{Programs, programs};
 use runner::plan::step::Plan;
+use runner::supervisor::Client;
 
 /// Plain processes of this machine, under our own supervisor.
 #[derive(Debug, Clone, Copy)]
@@ -25,13 +30,17 @@ pub struct Observed {
     /// `PATH` of the caller.
     pub path: String,
     pub caller_is_root: bool,
+    /// The configuration of the edge, where one runs.
+    pub edge: Option<Artifact>,
+    /// Whether the platform runs already.
+    pub runs: bool,
 }
 
 impl Engine for Process {
     type Observed = Observed;
 
     fn sockets(&self, platform: &Platform, environment: &Environment) -> Vec<Socket> {
-        sockets(&platform.units(environment), environment)
+        sockets(&platform.slots(environment), environment)
     }
 
     fn observe(
@@ -49,8 +58,13 @@ impl Engine for Process {
             }
             Intent::BringDown { .. } => Programs::new(),
         };
+        let slots = platform.slots(environment);
+        let edge = slots.iter().any(|unit| platform.is_edge(unit)).then(|| configured(platform, &slots));
+        let instance = Instance::of(place);
         Ok(Observed {
-            instance: Instance::of(place),
+            edge: edge.transpose().map_err(|problems: Vec<_>| refused(listing(&problems)))?,
+            runs: Client::connect(&instance.supervisor())?.is_some(),
+            instance,
             target: place.target.to_owned(),
             programs,
             path: std::env::var("PATH").unwrap_or_else(|_| "/usr/local/bin:/usr/bin:/bin".to_owned()),

@@ -87,8 +87,7 @@ impl Resolver<'_> {
             (Fact::LlmModel, Some(llm)) => llm.model.clone(),
             (Fact::LlmBaseUrl, None) => self.url(self.platform.llm.stand_in, self.platform.llm.path)?,
             (Fact::LlmModel, None) => self.platform.llm.model.to_owned(),
-            // No edge runs as a process.
-            (Fact::DrainDelay, _) => "0".to_owned(),
+            (Fact::DrainDelay, _) => self.platform.drain_delay_ms(self.units.iter()).to_string(),
         })
     }
 }

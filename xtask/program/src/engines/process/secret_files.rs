@@ -8,6 +8,7 @@ use std::path::Path;
 use anyhow::{Context as _, Result};
 use vocabulary::model::{Secret, SecretRef, Unit};
 
+use super::certificate;
 use super::resolve::Resolver;
 use foundation::digest;
 use foundation::exit::refused;
@@ -22,9 +23,15 @@ pub fn ensure(resolver: &Resolver<'_>) -> Result<Vec<SecretRef>> {
     let mut made = Vec::new();
     for secret in read(resolver) {
         let path = resolver.secret_file(secret.name);
-        if path == resolver.instance.secret(secret.name)
-            && make(&path, secret).with_context(|| format!("making {}", path.display()))?
-        {
+        if path != resolver.instance.secret(secret.name) {
+            continue;
+        }
+        let is_new = if secret.name == resolver.platform.edge.certificate {
+            certificate::ensure(&path, resolver.environment, &resolver.instance.root)
+        } else {
+            make(&path, secret)
+        };
+        if is_new.with_context(|| format!("making {}", path.display()))? {
             made.push(secret.name);
         }
     }
@@ -52,7 +59,7 @@ pub fn open_to_containers(resolver: &Resolver<'_>) -> Result<()> {
 /// # Errors
 /// Refused when one is missing or empty: the error names it and the setting that names it.
 pub fn given(resolver: &Resolver<'_>) -> Result<()> {
-    let wrong: Vec<String> = read(resolver)
+    let mut wrong: Vec<String> = read(resolver)
         .filter_map(|secret| {
             let path = resolver.secret_file(secret.name);
             if path == resolver.instance.secret(secret.name) {
@@ -73,6 +80,9 @@ pub fn given(resolver: &Resolver<'_>) -> Result<()> {
             ))
         })
         .collect();
+    if read(resolver).any(|secret| secret.name == resolver.platform.edge.certificate) {
+        wrong.extend(certificate::problem(resolver.environment, &resolver.instance.root));
+    }
     if wrong.is_empty() { Ok(()) } else { Err(refused(wrong.join("\n"))) }
 }
 

@@ -1,7 +1,7 @@
 //! The parts that generators, engines and commands look for exist, and can do what is asked of them.
 
 use super::Report;
-use crate::model::{Lifetime, Platform, PortRef, SecretRef, ServiceId};
+use crate::model::{Lifetime, Platform, PortRef, SecretRef, ServiceId, VolumeRef};
 
 pub(super) fn judge(platform: &Platform, report: &mut Report) {
     let (workers, edge, database) = (&platform.workers, &platform.edge, &platform.database);
@@ -22,6 +22,15 @@ pub(super) fn judge(platform: &Platform, report: &mut Report) {
     read_by(platform, workers.service(), workers.api_key, "workers", report);
     read_by(platform, workers.service(), database.password, "database", report);
     read_by(platform, edge.service(), edge.certificate, "edge", report);
+    let is_own = |folder: VolumeRef| {
+        let owner = platform.service(folder.service);
+        owner.is_some_and(|owner| owner.volumes.iter().any(|volume| volume.name == folder.name))
+    };
+    if platform.service(edge.service()).is_some()
+        && (edge.folder.service != edge.service() || !is_own(edge.folder))
+    {
+        report.add("edge", format!("{} is no volume of {}; name one that is", edge.folder, edge.service()));
+    }
     let migrations = platform.service(database.migrations).map(|service| &service.lifetime);
     if migrations != Some(&Lifetime::OneShot) {
         report

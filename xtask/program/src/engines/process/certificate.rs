@@ -1,0 +1,174 @@
+//! The edge's certificate with its key, as one PEM file: what the site gives, or one that nobody but this machine trusts.
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context as _, Result, bail};
+use vocabulary::model::environment::{Environment, Tls};
+
+use super::instance::ADDRESS;
+use foundation::files;
+
+/// Days.
+const VALID: &str = "365";
+/// One that ends within so many seconds is made anew: 30 days.
+const RENEWED_BEFORE: &str = "2592000";
+
+/// Makes the file, unless it is there and still right; whether it was made. Paths of the site are below `root`.
+///
+/// # Errors
+/// A file cannot be read or written, or openssl fails.
+pub fn ensure(path: &Path, environment: &Environment, root: &Path) -> Result<bool> {
+    let domain = if environment.domain.is_empty() { "localhost" } else { &environment.domain };
+    let pem = match &environment.tls {
+        Tls::Files { certificate_file, key_file } => {
+            let read = |file: &String| fs::read_to_string(root.join(file)).with_context(|| file.clone());
+            let (certificate, key) = (read(certificate_file)?, read(key_file)?);
+            let pem = format!("{}\n{}\n", certificate.trim_end(), key.trim_end());
+            if fs::read_to_string(path).is_ok_and(|found| found == pem) {
+                return Ok(false);
+            }
+            pem
+        }
+        Tls::SelfSigned | Tls::Acme { .. } => {
+            if is_right(path, domain) {
+                return Ok(false);
+            }
+            self_signed(domain)?
+        }
+    };
+    files::write::whole(path, 0o600, pem)?;
+    Ok(true)
+}
+
+/// What is wrong with what the site says of its certificate.
+pub fn problem(environment: &Environment, root: &Path) -> Option<String> {
+    let file = format!("ops/environments/{}.toml", environment.name);
+    match &environment.tls {
+        Tls::SelfSigned => None,
+        Tls::Acme { .. } => Some(format!(
+            "{file}: acme_contact under [tls]: no certificate is fetched over ACME on the {} engine yet; expected \
+             certificate_file and key_file, or no [tls] for a certificate that only this machine trusts",
+            environment.engine
+        )),
+        Tls::Files { certificate_file, key_file } => {
+            let of = |setting: &str, name: &String, argv: &[&str]| {
+                let key = public_key(&root.join(name), argv);
+                key.map_err(|error| format!("{file}: {setting} under [tls]: {name}: {error:#}"))
+            };
+            let certificate = of("certificate_file", certificate_file, &["x509", "-noout", "-pubkey"]);
+            let key = of("key_file", key_file, &["pkey", "-pubout", "-passin", "pass:"]);
+            match (certificate, key) {
+                (Ok(certificate), Ok(key)) if certificate == key => None,
+                (Ok(_), Ok(_)) => Some(format!(
+                    "{file}: [tls]: {key_file} is not the key of the certificate in {certificate_file}; expected a pair"
+                )),
+                (certificate, key) => {
+                    let wrong: Vec<_> = [certificate.err(), key.err()].into_iter().flatten().collect();
+                    Some(wrong.join("\n"))
+                }
+            }
+        }
+    }
+}
+
+/// In PEM, as openssl reads it out of a file.
+fn public_key(path: &Path, argv: &[&str]) -> Result<String> {
+    fs::File::open(path)?;
+    let argv = argv.iter().map(AsRef::as_ref).chain(["-in".as_ref(), path.as_os_str()]);
+    openssl(argv.collect::<Vec<_>>(), "")
+        .context("openssl does not read it; expected PEM without a passphrase")
+}
+
+/// Whether a certificate of this name goes on for a while.
+fn is_right(path: &Path, domain: &str) -> bool {
+    let says = |question: [&str; 2], answer: &str| {
+        let words = ["x509", "-noout"].into_iter().chain(question).chain(["-in"]).map(AsRef::as_ref);
+        openssl(words.chain([path.as_os_str()]).collect(), "").is_ok_and(|said| said.contains(answer))
+    };
+    says(["-checkend", RENEWED_BEFORE], "will not expire")
+        && says(["-checkhost", domain], "does match certificate")
+}
+
+fn self_signed(domain: &str) -> Result<String> {
+    let config = format!(
+        "[req]\ndistinguished_name=dn\nx509_extensions=ext\nprompt=no\n[dn]\nCN={domain}\n[ext]\n\
+         basicConstraints=critical,CA:FALSE\nsubjectAltName=DNS:{domain},DNS:localhost,IP:{ADDRESS}\n"
+    );
+    let words = ["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", VALID, "-config", "/dev/stdin"];
+    let words = words.into_iter().chain(["-keyout", "/dev/stdout", "-out", "/dev/stdout"]);
+    openssl(words.map(AsRef::as_ref).collect(), &config)
+}
+
+fn openssl(argv: Vec<&std::ffi::OsStr>, input: &str) -> Result<String> {
+    let output = duct::cmd("openssl", argv)
+        .stdin_bytes(input)
+        .stdout_capture()
+        .stderr_capture()
+        .unchecked()
+        .run()
+        .context("openssl cannot be run: install openssl")?;
+    if !output.status.success() {
+        let said = String::from_utf8_lossy(&output.stderr);
+        bail!("openssl: {}: {}", output.status, said.trim());
+    }
+    Ok(String::from_utf8(output.stdout)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    #[test]
+    fn a_certificate_is_made_once_and_again_for_another_domain() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("pem");
+        let mut environment = Environment { domain: "flows.example.com".into(), ..Environment::default() };
+        let mut ensure = |domain: &str| {
+            environment.domain = domain.to_owned();
+            ensure(&path, &environment, folder.path()).unwrap()
+        };
+        assert!(ensure("flows.example.com"));
+        assert!(!ensure("flows.example.com"));
+        assert!(ensure("other.example.com"));
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        fs::write(&path, "nonsense").unwrap();
+        assert!(ensure("other.example.com"));
+    }
+
+    #[test]
+    fn files_of_the_site_are_joined_and_a_wrong_pair_is_refused_by_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = |name: &str| folder.path().join(name);
+        for name in ["one", "two"] {
+            let pem = self_signed("flows.example.com").unwrap();
+            let (key, certificate) = pem.split_once("-----BEGIN CERTIFICATE").unwrap();
+            fs::write(place(&format!("{name}.key")), key).unwrap();
+            fs::write(place(&format!("{name}.crt")), format!("-----BEGIN CERTIFICATE{certificate}")).unwrap();
+        }
+        let environment = |certificate: &str, key: &str| Environment {
+            name: "qa".into(),
+            tls: Tls::Files { certificate_file: certificate.into(), key_file: key.into() },
+            ..Environment::default()
+        };
+        for (certificate, key, told) in [
+            ("one.crt", "two.key", "two.key is not the key of the certificate in one.crt"),
+            ("one.key", "one.key", "certificate_file under [tls]: one.key: openssl does not read it"),
+            ("one.crt", "none.key", "key_file under [tls]: none.key: No such file"),
+        ] {
+            let problem = problem(&environment(certificate, key), folder.path()).unwrap();
+            assert!(problem.contains("ops/environments/qa.toml") && problem.contains(told), "{problem}");
+        }
+        let right = environment("one.crt", "one.key");
+        assert_eq!(problem(&right, folder.path()), None);
+        let pem = place("pem");
+        assert!(ensure(&pem, &right, folder.path()).unwrap());
+        assert!(!ensure(&pem, &right, folder.path()).unwrap());
+        let text = fs::read_to_string(&pem).unwrap();
+        assert!(text.contains("BEGIN CERTIFICATE") && text.contains("PRIVATE KEY"), "{text}");
+        let acme = Environment { tls: Tls::Acme { acme_contact: "a@b.c".into() }, ..right };
+        assert!(problem(&acme, folder.path()).unwrap().contains("ACME"));
+    }
+}

@@ -348,7 +348,7 @@ fn a_production_file_that_breaks_its_promises_is_found_out() {
         "edge: a read-only root is false; expected true",
         "edge: dropped capabilities is null",
         "edge: its networks is",
-        "edge: the kernel says CapBnd",
+        "edge: the kernel reports CapBnd",
         "edge reaches postgres.sql, which no edge allows",
     ] {
         assert!(broken.errors.contains(words), "{words}: {}", broken.errors);
@@ -369,8 +369,8 @@ fn a_service_that_stays_dead_or_does_not_wait_is_found_out() {
     let broken = checkout.ends(&["rehearse", "compose", "--only", "oom", "--only", "late-dependency"], 1);
     for words in [
         "node-red-a-1 used up its memory of 512 MiB and is \"exited\"",
-        "(OOMKilled: true): it was not started again",
-        "node-red-a began before postgres was healthy",
+        "(OOMKilled: true): it was not restarted",
+        "node-red-a started before postgres was healthy",
     ] {
         assert!(broken.errors.contains(words), "{words}: {}", broken.errors);
     }

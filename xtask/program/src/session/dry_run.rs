@@ -1,4 +1,4 @@
-//! What `--dry-run` prints: the plan, instead of what it does.
+//! Prints the plan for `--dry-run`, instead of executing it.
 
 use anyhow::Result;
 
@@ -8,7 +8,7 @@ use runner::plan::action::Native;
 use runner::plan::step::Plan;
 
 /// # Errors
-/// It cannot be written.
+/// Standard output cannot be written.
 pub fn show<N: Native>(context: &Context, plan: &Plan<N>) -> Result<()> {
     if context.json { stdout::json(plan) } else { stdout::text(&plan.text()) }
 }

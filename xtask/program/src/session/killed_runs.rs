@@ -1,4 +1,4 @@
-//! Cleans up after runs that were killed: any command does, before its own work.
+//! Cleans up after killed runs. Every command does this before its own work.
 
 use std::fs;
 use std::io::ErrorKind;
@@ -18,10 +18,10 @@ use runner::plan::register::{self, Killed};
 use runner::plan::show::Show;
 use runner::supervisor::{Recovered, recover};
 
-/// What the processes of a killed run get to end by themselves: a database takes a moment.
+/// Time that the processes of a killed run get to exit by themselves: a database needs a moment.
 const GRACE: Duration = Duration::from_secs(15);
 
-/// Ends and removes what killed runs left, and says so; the problems with that.
+/// Ends and removes what killed runs left, and reports it. Returns the problems.
 pub fn clean_up(context: &Context) -> Vec<String> {
     let (killed, mut problems) = register::killed(context.state());
     for run in killed {
@@ -36,9 +36,9 @@ pub fn clean_up(context: &Context) -> Vec<String> {
     problems
 }
 
-/// How many processes there were.
+/// Returns the number of processes.
 fn end(context: &Context, run: Killed) -> Result<usize> {
-    // A supervisor bears the mark, too, and ends its services.
+    // The supervisor also has the mark, and ends its services.
     let mut processes = leftovers::end(run.process(), GRACE)?;
     for target in &run.own_targets {
         if let Recovered::Ended(names) = recover(&running::supervisor(context, target))? {
@@ -53,7 +53,7 @@ fn end(context: &Context, run: Killed) -> Result<usize> {
     Ok(processes)
 }
 
-/// Removes a platform that lived for one run, with what an engine holds of it.
+/// Removes a platform that was started for one run, with its containers, networks and volumes.
 fn take_down(context: &Context, target: &str) -> Result<()> {
     if running::engine(context, target)? == EngineKind::Compose {
         let plan = running::plan_down(context, target, Data::Go)?;
@@ -62,7 +62,7 @@ fn take_down(context: &Context, target: &str) -> Result<()> {
     remove(&context.state().join(target))
 }
 
-/// Removes a folder with all that is in it; one that is not there is fine.
+/// Removes a folder with everything in it, if it exists.
 ///
 /// # Errors
 /// When something cannot be removed.

@@ -1,5 +1,5 @@
-//! An opened environment: what it is made of, where it runs on this machine, and what commands do with it. Several
-//! commands need each part; commands themselves do not know each other.
+//! An opened environment: its values, where it runs on this machine, and what commands do with it. Several commands need
+//! each part, and commands do not use each other.
 
 pub mod dry_run;
 pub mod killed_runs;
@@ -13,5 +13,5 @@ pub mod smoke;
 mod smoke_report;
 pub mod step_progress;
 
-/// The environment that is meant when none is named.
+/// The default environment.
 pub const DEFAULT: &str = "dev";

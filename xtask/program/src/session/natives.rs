@@ -1,4 +1,4 @@
-//! What the steps of a plan cannot say as a program: done here, in this process.
+//! The native actions of a plan: steps that this process performs itself, because no program does.
 
 use std::fs;
 
@@ -17,10 +17,10 @@ use judges::checks::flows::code::Text;
 use runner::plan::mask::Outputs;
 use runner::plan::perform::StepContext;
 
-/// Carries one native action out.
+/// Performs one native action.
 ///
 /// # Errors
-/// As the step's own work says.
+/// Those of the action.
 pub fn perform(opened: &Opened, action: &BringUp, step: &StepContext) -> Result<Outputs> {
     match action {
         BringUp::CheckFlows => {
@@ -28,7 +28,7 @@ pub fn perform(opened: &Opened, action: &BringUp, step: &StepContext) -> Result<
             let engines = |texts: &[Text<'_>]| {
                 code::judge(&opened.toolbox, root, texts).map_err(|error| format!("{error:#}"))
             };
-            // The packages may still be on their way: the launcher asks again, before a flow starts.
+            // Packages may still be downloading: the launcher checks again before a flow starts.
             let refuses =
                 |finding: &Problem| finding.is_error() && Rule::of(finding) != Some(Rule::NotJudged);
             let (errors, warnings): (Vec<_>, Vec<_>) =
@@ -40,7 +40,7 @@ pub fn perform(opened: &Opened, action: &BringUp, step: &StepContext) -> Result<
             }
             if !errors.is_empty() {
                 let lines: Vec<_> = errors.iter().map(|finding| format!("\n  {finding}")).collect();
-                bail!("the flows would not run as they are:{}", lines.concat());
+                bail!("the flows cannot run:{}", lines.concat());
             }
         }
         BringUp::InstallTools { programs } => {
@@ -64,7 +64,7 @@ pub fn perform(opened: &Opened, action: &BringUp, step: &StepContext) -> Result<
     Ok(Outputs::new())
 }
 
-/// Writes where everything is, and makes the data folders.
+/// Writes the instance file and creates the data folders.
 fn record(opened: &Opened) -> Result<()> {
     let folder = &opened.instance.folder;
     fs::create_dir_all(folder)?;
@@ -73,7 +73,7 @@ fn record(opened: &Opened) -> Result<()> {
     for unit in units {
         for volume in &unit.service.volumes {
             let path = folder.join("data").join(unit.name()).join(volume.name);
-            // A folder that is initialised is made by that, whole or not at all.
+            // Initialisation creates its folder itself, completely or not at all.
             let initialised = unit.service.process.as_ref().and_then(|process| process.initialise.as_ref());
             let made_by_itself = initialised.is_some_and(|made| made.volume.name == volume.name);
             fs::create_dir_all(if made_by_itself { path.parent().unwrap_or(&path) } else { &path })?;

@@ -1,4 +1,4 @@
-//! A platform of this tree, opened: its values, its place on this machine, its programs.
+//! An opened platform of this checkout: its values, its folder and ports on this machine, its programs.
 
 use std::fs;
 use std::io::ErrorKind;
@@ -27,32 +27,32 @@ pub struct Opened {
     pub environment: Environment,
     pub toolbox: Toolbox,
     pub instance: Instance,
-    /// Why it has other ports than usual, where it has.
+    /// Why it has other ports than usual, if it has.
     pub moved: Option<String>,
-    /// Names the plan's lock and the folder below the state folder.
+    /// Name of the plan's lock and of the folder below the state folder.
     pub target: String,
     lowered: Box<dyn Lowered>,
 }
 
-/// What the caller wants of it.
+/// How the caller wants it opened.
 pub struct OpenOptions<'a> {
     pub environment: &'a str,
-    /// The environment's own name for the one that stays; another for one that lives for one run only.
+    /// The name of the environment, or another name for a platform that is started for one run only.
     pub target: &'a str,
     /// Any free ports instead of those of this checkout.
     pub any_ports: bool,
     /// Opens the Node.js debugger: on this port, or on one of this checkout for 0.
     pub inspect: Option<u16>,
-    /// Whether changes of sources take effect.
+    /// Whether changes of the sources are applied.
     pub watches: bool,
     /// Instead of the environment's engine.
     pub engine: Option<EngineKind>,
-    /// How many Node-RED run, instead of as many as the environment says.
+    /// Number of Node-RED replicas, instead of the environment's.
     pub replicas: Option<u32>,
 }
 
 impl<'a> OpenOptions<'a> {
-    /// A platform that lives for one run only, beside whatever else runs.
+    /// A platform for one run only, which does not disturb others.
     pub fn private(target: &'a str) -> Self {
         Self {
             environment: DEFAULT,
@@ -128,7 +128,7 @@ impl Opened {
         self.lowered.plan(self.platform, &self.environment)
     }
 
-    /// The official references that stand-ins stand in for.
+    /// The official image references that stand-ins replace.
     pub fn stand_ins(&self) -> &[String] {
         self.lowered.stand_ins()
     }
@@ -168,6 +168,6 @@ pub fn recorded(context: &Context, target: &str) -> Result<Option<(PathBuf, Reco
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error).with_context(|| path.display().to_string()),
     };
-    // One that another version wrote is made anew when the platform is brought up.
+    // A record of another version is replaced when the platform is started.
     Ok(serde_json::from_str(&text).ok().map(|record| (folder, record)))
 }

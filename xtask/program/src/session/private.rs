@@ -1,4 +1,4 @@
-//! A platform that lives for one run: free ports, its own folder, gone afterwards whatever happens.
+//! A platform for one run: on free ports and in its own folder, always removed afterwards.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -18,8 +18,8 @@ use runner::plan::show::Show;
 /// The folder of the logs of the last private platform that failed, below the state folder.
 pub const FAILED: &str = "smoke-failed";
 
-/// Does some work while such a platform is up. `purpose` begins its name; `replicas` are those of the workers, where the
-/// environment does not say.
+/// Runs `work` while such a platform is up. Its name starts with `purpose`; `replicas` is the number of workers, unless
+/// the environment sets it.
 ///
 /// # Errors
 /// When the platform does not come up or go down, or as `work` says.

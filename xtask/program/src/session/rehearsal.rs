@@ -1,4 +1,4 @@
-//! What rehearsals of production stacks are called, and what of them is left to take down.
+//! Names of the rehearsals of production stacks, and the removal of what they left.
 
 use anyhow::Result;
 
@@ -14,7 +14,7 @@ use foundation::interrupt::Interrupt;
 use runner::plan::lock;
 use runner::plan::show::Show;
 
-/// The names under which rehearsals leave their records.
+/// The names of the rehearsals' evidence records.
 pub const REHEARSALS: [&str; 1] = [COMPOSE];
 /// That of the stack in containers on one host.
 pub const COMPOSE: &str = "compose";
@@ -26,13 +26,13 @@ pub fn but_one(project: &str) -> String {
     format!("{project}-but-one")
 }
 
-/// Removes containers, networks, volumes, secrets and files of the rehearsal, unless one goes on.
+/// Removes containers, networks, volumes, secrets and files of the rehearsal, unless one is running.
 ///
 /// # Errors
 /// When no engine answers, or something cannot be removed.
 pub fn remove(context: &Context) -> Result<()> {
     let folder = context.state().join(TARGET);
-    // Its secrets are the first that a rehearsal makes, and the last that goes.
+    // A rehearsal creates its secrets first and removes them last.
     if !folder.join(SECRETS).exists() || lock::holder(&lock::path_in(&folder))?.is_some() {
         return Ok(());
     }

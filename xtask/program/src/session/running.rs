@@ -1,4 +1,4 @@
-//! Bringing a platform up and down, and finding the one that runs.
+//! Starts and stops a platform, and finds the running one.
 
 use std::path::PathBuf;
 
@@ -25,7 +25,7 @@ use runner::plan::show::Show;
 use runner::plan::step::Plan;
 use runner::supervisor::{Client, Link, Recovered, recover as recover_supervisor};
 
-/// Milliseconds that the programs of a plan's steps are given to end.
+/// Milliseconds that the programs of a plan's steps get to exit.
 const GRACE_MS: u64 = 5_000;
 
 /// The folder of the supervisor of a target.
@@ -33,7 +33,7 @@ pub fn supervisor(context: &Context, target: &str) -> PathBuf {
     supervisor_of(&context.state().join(target))
 }
 
-/// Ends what a killed supervisor has left, and says so.
+/// Ends what a killed supervisor has left, and reports it.
 ///
 /// # Errors
 /// When something cannot be ended.
@@ -57,12 +57,12 @@ pub fn record(context: &Context, target: &str) -> Result<Option<Record>> {
 }
 
 /// # Errors
-/// When a run that goes on holds the target; the error names it.
+/// When another run holds the target; the error names it.
 pub fn refuse_held(context: &Context, target: &str) -> Result<()> {
     lock::refuse_held(&lock::path_in(&context.state().join(target)))
 }
 
-/// Ends what another engine than the wanted one has left of a platform.
+/// Ends what another engine than the wanted one still runs of a platform.
 ///
 /// # Errors
 /// Refused when it still runs there; otherwise when it cannot be ended.
@@ -88,7 +88,7 @@ pub fn leave_other_engine(
     Ok(())
 }
 
-/// The way to the supervisor of a target that must be running.
+/// Connects to the supervisor of a target that must be running.
 ///
 /// # Errors
 /// Refused when none runs, with the command that starts one.
@@ -99,10 +99,10 @@ pub fn client(context: &Context, target: &str) -> Result<Client> {
     })
 }
 
-/// Carries out a plan of [`Opened::plan`], then removes services that the platform has no more.
+/// Executes a plan of [`Opened::plan`], then removes services that the platform no longer has.
 ///
 /// # Errors
-/// Refused when a secret is missing that the site must give; otherwise when the target is locked or its folder cannot
+/// Refused when a secret that the site must provide is missing; otherwise when the target is locked or its folder cannot
 /// be used.
 pub fn bring_up(
     context: &Context,
@@ -128,7 +128,7 @@ pub fn bring_up(
     Ok(report)
 }
 
-/// Ends a platform; nothing happens when none runs.
+/// Stops a platform, if it runs.
 ///
 /// # Errors
 /// When it cannot be ended.
@@ -137,7 +137,7 @@ pub fn bring_down(context: &Context, target: &str, show: &Show, interrupt: &Inte
     take_down(context, &plan, show, interrupt)
 }
 
-/// The engine that a target was brought up on last.
+/// The engine on which a target was last started.
 ///
 /// # Errors
 /// When its record cannot be read.
@@ -145,13 +145,13 @@ pub fn engine(context: &Context, target: &str) -> Result<EngineKind> {
     Ok(recorded(context, target)?.map(|(_, record)| record.engine).unwrap_or_default())
 }
 
-/// The plan that ends the platform of a target on the engine that it was brought up on.
+/// The plan that stops the platform of a target on the engine that started it.
 ///
 /// # Errors
 /// When its record cannot be read, or its engine does not answer.
 pub fn plan_down(context: &Context, target: &str, data: Data) -> Result<Plan<BringUp>> {
     let platform = context.platform;
-    // Its file may be gone, or say something else by now.
+    // The environment file may have been removed or changed since.
     let environment =
         Environment { name: target.to_owned(), engine: engine(context, target)?, ..Environment::default() };
     let place = Place { context, target, ports: &Ports::new() };
@@ -160,7 +160,7 @@ pub fn plan_down(context: &Context, target: &str, data: Data) -> Result<Plan<Bri
     Ok(lowered.plan(platform, &environment))
 }
 
-/// Carries out a plan of [`plan_down`].
+/// Executes a plan of [`plan_down`].
 ///
 /// # Errors
 /// When something cannot be ended.
@@ -170,7 +170,7 @@ pub fn take_down(context: &Context, plan: &Plan<BringUp>, show: &Show, interrupt
 }
 
 fn runner<'a, N>(runner: Runner<'a, N>, show: &Show) -> Runner<'a, N> {
-    // Most steps of a plan wait for something else than a processor.
+    // Most steps do not wait for a processor.
     let jobs = runner.jobs.max(4);
     Runner { jobs, grace_ms: GRACE_MS, show: show.clone(), supervision: Some(&Link), ..runner }
 }

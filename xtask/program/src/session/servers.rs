@@ -17,14 +17,14 @@ use foundation::files::temporary;
 
 const LIMIT: Duration = Duration::from_secs(30);
 
-/// How often it is asked whether it answers.
+/// Pause between two requests while it starts.
 const LOOK: Duration = Duration::from_millis(5);
 
 const FLOW: &str = r#"[{"id":"t","type":"tab","label":"t","disabled":false,"info":""},
     {"id":"i","type":"http in","z":"t","name":"","url":"/x","method":"get","x":100,"y":100,"wires":[["r"]]},
     {"id":"r","type":"http response","z":"t","name":"","statusCode":"","headers":{},"x":300,"y":100,"wires":[]}]"#;
 
-/// A server that is ended with this value.
+/// A server that is killed when this value is dropped.
 pub struct Server {
     child: Child,
     /// What it answers.
@@ -35,7 +35,7 @@ pub struct Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // It holds nothing that would have to be put in order.
+        // It has no state that needs a clean exit.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
@@ -49,7 +49,7 @@ pub enum Editor {
     Off,
 }
 
-/// Node-RED as it is; it may not answer yet.
+/// Starts bare Node-RED; it may not answer yet.
 ///
 /// # Errors
 /// It cannot be started.
@@ -72,7 +72,7 @@ pub fn bare(toolbox: &Toolbox, root: &Path, editor: Editor) -> Result<Server> {
     Ok(Server { child, url: format!("http://127.0.0.1:{port}/x"), _folder: folder })
 }
 
-/// Node-RED in our launcher, with our nodes, as production starts it; it may not answer yet.
+/// Starts Node-RED in our launcher, with our nodes, as in production; it may not answer yet.
 ///
 /// # Errors
 /// It cannot be started.
@@ -94,7 +94,7 @@ pub fn ours(toolbox: &Toolbox, root: &Path) -> Result<Server> {
     for file in ["POSTGRES_PASSWORD_FILE", "LLM_API_KEY_FILE", "OPS_TOKEN_FILE", "API_KEY_FILE"] {
         command.env(file, here.join("secret"));
     }
-    // Nothing of it is there, and this flow asks for nothing.
+    // None of these services run, and the flow does not use them.
     for (name, value) in [
         ("FLOWSHIP_ENVIRONMENT", "production"),
         ("FLOWSHIP_COMPONENT", "node-red"),
@@ -124,7 +124,8 @@ pub fn ours(toolbox: &Toolbox, root: &Path) -> Result<Server> {
     Ok(server)
 }
 
-/// The port that the launcher says for its flows. Its output is read on to its end: a full pipe would stop it.
+/// The port that the launcher prints for its flows. Keeps reading the output to its end: a full pipe would stop the
+/// launcher.
 fn flows_port(said: ChildStdout) -> Result<u64> {
     let mut lines = BufReader::new(said).lines();
     let mut told = Vec::new();
@@ -133,7 +134,7 @@ fn flows_port(said: ChildStdout) -> Result<u64> {
         let value: serde_json::Value = serde_json::from_str(&line).unwrap_or_default();
         if value["message"] == "listening" && value["listener"] == "flows" {
             thread::spawn(move || lines.for_each(drop));
-            return value["port"].as_u64().context("the launcher says no port");
+            return value["port"].as_u64().context("the launcher prints no port");
         }
         told.push(line);
     }
@@ -141,7 +142,7 @@ fn flows_port(said: ChildStdout) -> Result<u64> {
 }
 
 impl Server {
-    /// Processor time that it took so far, in ticks of the kernel's clock.
+    /// Processor time used so far, in clock ticks of the kernel.
     ///
     /// # Errors
     /// It has ended.

@@ -1,4 +1,4 @@
-//! Asks a platform that is up to prove itself, check by check.
+//! Runs the smoke checks of a running platform.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -20,7 +20,7 @@ use runner::plan::argument::Arg;
 use runner::plan::http::Request;
 use runner::plan::mask::Mask;
 
-/// Whom to ask.
+/// The platform whose checks are run.
 pub struct Target {
     /// Base address of the operations port.
     url: String,
@@ -39,9 +39,8 @@ impl Target {
     /// Refused when none runs.
     pub fn local(context: &Context, platform: &Platform, environment: &str) -> Result<Self> {
         running::client(context, environment)?;
-        let (folder, record) = recorded(context, environment)?.ok_or_else(|| {
-            refused(format!("{environment} was never brought up here; run `{PROGRAM} dev`"))
-        })?;
+        let (folder, record) = recorded(context, environment)?
+            .ok_or_else(|| refused(format!("{environment} was never started here; run `{PROGRAM} dev`")))?;
         let mut environment =
             site::load(&context.root, &record.environment, &site::known_services(platform))?;
         environment.engine = record.engine;
@@ -64,7 +63,7 @@ impl Target {
         ))
     }
 
-    /// Has the platform run every check.
+    /// Makes the platform run every check.
     ///
     /// # Errors
     /// Refused when the token is missing; otherwise when the platform does not answer within `limit`.
@@ -92,10 +91,10 @@ impl Target {
         SmokeReport::read(got.status, &got.body, &names)
     }
 
-    /// The table of a platform on which every check passes within the time that it is given.
+    /// Repeats the checks until all pass, and returns their table.
     ///
     /// # Errors
-    /// When one did not pass; the error holds the table.
+    /// When a check did not pass in time; the error holds the table.
     pub fn prove(&self, platform: &Platform, interrupt: &Interrupt) -> Result<String> {
         let answer = self.ask(platform, limit(platform), interrupt)?;
         if answer.passed() { Ok(answer.table()) } else { Err(anyhow!("smoke failed:\n{}", answer.table())) }

@@ -1,4 +1,4 @@
-//! What a platform answers to a smoke run, judged: every check of ours must be there and have passed. Pure.
+//! Judges a platform's answer to a smoke run: every defined check must be in it and have passed. Pure.
 
 use anyhow::{Result, anyhow, bail};
 use serde::{Deserialize, Serialize};
@@ -32,10 +32,10 @@ pub enum Status {
 }
 
 impl SmokeReport {
-    /// Checks come back in the order of `names`; one that is missing from the answer is a failed one.
+    /// Returns the checks in the order of `names`; a check that is missing from the answer has failed.
     ///
     /// # Errors
-    /// When the platform refused, or its answer is none of a smoke run.
+    /// When the platform refused, or its answer is not that of a smoke run.
     pub fn read(status: u16, body: &str, names: &[&str]) -> Result<Self> {
         match status {
             200 | 503 => {}
@@ -69,7 +69,7 @@ impl SmokeReport {
         self.status == Status::Passed
     }
 
-    /// Check, result, milliseconds and error, a row each, and one line that sums up.
+    /// One row per check with its result, milliseconds and error, and a summary line.
     pub fn table(&self) -> String {
         let mut out = format!("{:<14} {:<8} {:>6}  ERROR\n", "CHECK", "RESULT", "MS");
         for check in &self.checks {

@@ -1,4 +1,4 @@
-//! A service that fails at once is started again, and ever more seldom.
+//! A service that exits at once is restarted, with longer and longer pauses.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -11,23 +11,23 @@ use foundation::interrupt::Interrupt;
 
 /// Long enough for the engine's pauses to double eight times.
 const WATCHED: Duration = Duration::from_secs(30);
-/// Before the first restart; each further pause is twice as long, up to a minute.
+/// The pause before the first restart. Each further pause is twice as long, up to a minute.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 
 /// # Errors
-/// It was never started again, or too often.
+/// The container was never restarted, or too often.
 pub fn check(stack: &Stack, interrupt: &Interrupt) -> Result<Vec<String>> {
     let topology = stack.topology();
     let unit = stack.worker(&topology)?;
     let (name, like) = (unit.name(), stack.inspect(unit)?);
-    // Its image and its policy, without what else it needs: it fails whatever it finds.
+    // The image and policy of a real service, with a command that always fails.
     let policy = &like["HostConfig"]["RestartPolicy"];
     let restart = match (policy["Name"].as_str(), policy["MaximumRetryCount"].as_u64()) {
         (Some(name), Some(0) | None) => name.to_owned(),
         (Some(name), Some(count)) => format!("{name}:{count}"),
-        (None, _) => bail!("the engine shows no restart policy of {name}"),
+        (None, _) => bail!("the engine reports no restart policy for {name}"),
     };
-    let image = like["Config"]["Image"].as_str().context("the engine shows no image")?;
+    let image = like["Config"]["Image"].as_str().context("the engine reports no image")?;
     let container = format!("{}-crash-loop", stack.seen.project.name);
     let project = format!("com.docker.compose.project={}", stack.seen.project.name);
     // The labels let `down --remove-orphans` find it when this program is killed.
@@ -62,10 +62,10 @@ pub fn check(stack: &Stack, interrupt: &Interrupt) -> Result<Vec<String>> {
     )
 }
 
-/// What is wrong with these moments of starting, in nanoseconds since the epoch. Pure.
+/// Problems with these start times, in nanoseconds since the epoch. Pure.
 fn unbounded(starts: &[u64]) -> Vec<String> {
     if starts.len() < 2 {
-        return vec!["it was not started again".to_owned()];
+        return vec!["it was not restarted".to_owned()];
     }
     let between = starts.windows(2).map(|pair| Duration::from_nanos(pair[1].saturating_sub(pair[0])));
     let pauses = std::iter::successors(Some(FIRST_PAUSE), |pause| Some(*pause * 2));
@@ -87,8 +87,8 @@ mod tests {
         };
         let engine = [0, 300, 700, 1300, 2300, 4100, 7500, 14_100, 27_100];
         assert_eq!(unbounded(&at(&engine)), [""; 0]);
-        assert_eq!(unbounded(&at(&[0])), ["it was not started again"]);
-        assert_eq!(unbounded(&[]), ["it was not started again"]);
+        assert_eq!(unbounded(&at(&[0])), ["it was not restarted"]);
+        assert_eq!(unbounded(&[]), ["it was not restarted"]);
         let flat = unbounded(&at(&[0, 300, 600, 900, 1200]));
         assert_eq!(flat.len(), 2, "{flat:?}");
         assert!(

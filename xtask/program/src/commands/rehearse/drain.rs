@@ -1,4 +1,4 @@
-//! A replica is stopped while it has a request and while others come in through the edge.
+//! Stops a replica while it serves a request and while other requests come in through the edge.
 
 use std::fs;
 use std::process::{Command, Stdio};
@@ -13,11 +13,11 @@ use super::judged;
 use super::stack::Stack;
 
 /// How long the client takes for the second half of its request, in seconds: longer than the drain's delay, so that the
-/// replica has long been told to leave and has stopped listening.
+/// replica has received its stop signal and no longer listens.
 const SLOW: u32 = 3;
 
 /// # Errors
-/// A request was lost, or the replica did not end well.
+/// A request was lost, or the replica did not exit cleanly.
 pub fn check(stack: &Stack) -> Result<Vec<String>> {
     let topology = stack.topology();
     let platform = stack.platform;
@@ -27,7 +27,8 @@ pub fn check(stack: &Stack) -> Result<Vec<String>> {
     let container = stack.seen.project.container(&replica.name());
     let pid = stack.inspect(topology.first(platform.edge.service())?)?["State"]["Pid"].to_string();
     let key = fs::read_to_string(stack.secrets.join(platform.workers.api_key.0))?;
-    // From where the edge stands, straight to this replica. The key goes by the environment, where only root looks.
+    // From the edge's network namespace, directly to this replica. The key is passed in the environment, which only root
+    // can read.
     let script = format!(
         "exec 3<>/dev/tcp/{address}/{}; body='{{\"input\":{{\"text\":\"slow\"}}}}'; \
          printf 'POST /api/v1/workflows/describe-text/tasks HTTP/1.1\\r\\nHost: replica\\r\\nConnection: close\\r\\n\
@@ -46,7 +47,7 @@ pub fn check(stack: &Stack) -> Result<Vec<String>> {
     std::io::BufRead::read_line(&mut output, &mut line)?;
     if line.trim() != "sent" {
         let _ = client.wait();
-        bail!("the request could not be begun");
+        bail!("the request could not be started");
     }
     let ended = AtomicBool::new(false);
     let agent = agent(stack)?;
@@ -85,7 +86,7 @@ pub fn check(stack: &Stack) -> Result<Vec<String>> {
     expect(stopped.as_ref().is_ok_and(|answer| answer.success), format!("docker stop failed: {stopped:?}"));
     expect(started.success, started.stderr.clone());
     expect(answer.contains(" 202 "), format!("the request in flight got {:?} instead of 202", answer.trim()));
-    expect(code == "0", format!("{container} ended with {code}"));
+    expect(code == "0", format!("{container} exited with code {code}"));
     let grace = Duration::from_secs(replica.service.stop.grace_seconds.into());
     expect(took < grace, format!("{container} took {took:?} of its {grace:?}: it was killed"));
     let (good, bad) = others;

@@ -1,4 +1,4 @@
-//! The way in: TLS with this run's certificate, the API and nothing else, and no other container with a port.
+//! The edge serves the API and nothing else, over TLS with this run's certificate. No other container publishes a port.
 
 use std::fs;
 use std::sync::Arc;
@@ -11,12 +11,12 @@ use ureq::tls::{Certificate, RootCerts, TlsConfig};
 use super::judged;
 use super::stack::{Stack, is_public};
 
-/// Asked through the edge, these have to be refused: the replicas would answer some of them.
+/// Paths that the edge must refuse, although the replicas would answer some of them.
 const CLOSED: [&str; 7] = ["/", "/admin", "/metrics", "/smoke", "/readyz", "/reload", "/api/../metrics"];
 pub const QUEUES: &str = "/api/v1/queues";
 
 /// # Errors
-/// Everything that is not as it should be.
+/// Every deviation, one per line.
 pub fn check(stack: &Stack) -> Result<Vec<String>> {
     let agent = agent(stack)?;
     let https = stack.public(stack.platform.edge.https);
@@ -53,7 +53,7 @@ pub fn check(stack: &Stack) -> Result<Vec<String>> {
     )
 }
 
-/// A client that trusts this run's certificate alone.
+/// A client that trusts only this run's certificate.
 pub fn agent(stack: &Stack) -> Result<Agent> {
     let pem = fs::read(stack.secrets.join(stack.platform.edge.certificate.0))
         .context("the certificate of this run")?;

@@ -1,4 +1,5 @@
-//! The engine ends, in every way an engine or its host may end, and starts again: production comes back by itself.
+//! Ends the engine in every way in which an engine or its host can end, and starts it again: production must recover by
+//! itself.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -12,13 +13,13 @@ use super::stack::{Stack, runs_on};
 use crate::images::own_engine::{End, OwnEngine};
 use foundation::interrupt::Interrupt;
 
-/// From the engine's answer until everything is healthy: a database that was killed recovers first.
+/// Time from the engine's first answer until everything is healthy. A killed database must recover first.
 const BOUND: Duration = Duration::from_secs(60);
 
-/// Ends the engine, so it comes after those that look.
+/// Ends the engine, so it runs after the checks that only look.
 ///
 /// # Errors
-/// A service stayed down, somebody made it anew, or smoke fails afterwards.
+/// A service stayed down, a container was recreated, or the smoke checks fail afterwards.
 pub fn check(stack: &Stack, interrupt: &Interrupt) -> Result<Vec<String>> {
     let mut engine = OwnEngine::find(&stack.engine, &stack.seen.project.name)?;
     let agent = agent(stack)?;
@@ -62,14 +63,14 @@ pub fn check(stack: &Stack, interrupt: &Interrupt) -> Result<Vec<String>> {
     Ok(told)
 }
 
-/// Every unit that runs on and on, with what the engine says of its container.
+/// Every long-running unit, with the engine's description of its container.
 fn running(stack: &Stack) -> Result<Vec<(String, Value)>> {
     let topology = stack.topology();
     let units = topology.units.iter().filter(|unit| runs_on(unit));
     units.map(|unit| Ok((unit.name(), stack.inspect(unit)?))).collect()
 }
 
-/// What keeps a unit from being well. Pure.
+/// Why a unit is not healthy. Pure.
 fn down((name, found): &(String, Value)) -> Option<String> {
     let state = &found["State"];
     match (state["Status"].as_str(), state["Health"]["Status"].as_str()) {
@@ -83,14 +84,14 @@ fn down((name, found): &(String, Value)) -> Option<String> {
     }
 }
 
-/// The same containers have to be back, each started since. Pure.
+/// The same containers must be back, each restarted since. Pure.
 fn made_anew(before: &[(String, Value)], after: &[(String, Value)]) -> Vec<String> {
     let mut problems = Vec::new();
     for ((name, before), (_, after)) in before.iter().zip(after) {
         if before["Id"] != after["Id"] {
-            problems.push(format!("{name} is another container: somebody made it anew"));
+            problems.push(format!("{name} is another container: it was recreated"));
         } else if before["State"]["StartedAt"] == after["State"]["StartedAt"] {
-            problems.push(format!("{name} ran on: nothing had ended it"));
+            problems.push(format!("{name} was not restarted: nothing ended it"));
         }
     }
     problems

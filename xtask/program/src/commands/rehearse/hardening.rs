@@ -1,4 +1,4 @@
-//! What the engine and the kernel say of each container, beside what was promised.
+//! Compares the hardening that the engine and the kernel report for each container with the model.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -12,7 +12,7 @@ use super::judged;
 use super::stack::{PUBLIC, Stack, runs_on};
 
 /// # Errors
-/// Every promise that is not kept.
+/// Every setting that differs.
 pub fn check(stack: &Stack) -> Result<Vec<String>> {
     let topology = stack.topology();
     let mut problems = Vec::new();
@@ -36,7 +36,7 @@ pub fn check(stack: &Stack) -> Result<Vec<String>> {
     judged(&problems, told)
 }
 
-/// Promises that `docker inspect` shows broken. Pure.
+/// Settings that differ according to `docker inspect`. Pure.
 fn broken(
     platform: &Platform,
     topology: &Topology<'_>,
@@ -100,7 +100,7 @@ fn broken(
     problems
 }
 
-/// Promises that the kernel shows broken, in the text of `/proc/PID/status`. Pure.
+/// Settings that differ according to the kernel, in the text of `/proc/PID/status`. Pure.
 fn unlike(status: &str, unit: &Unit<'_>) -> Vec<String> {
     let user = unit.shape.user;
     let ids = |id: u32| [id.to_string(), id.to_string(), id.to_string(), id.to_string()].join("\t");
@@ -119,7 +119,7 @@ fn unlike(status: &str, unit: &Unit<'_>) -> Vec<String> {
         let found =
             status.lines().find_map(|line| line.strip_prefix(&format!("{name}:"))).unwrap_or_default();
         let found = found.trim();
-        (found != wanted).then(|| format!("the kernel says {name} {found}; expected {wanted}"))
+        (found != wanted).then(|| format!("the kernel reports {name} {found}; expected {wanted}"))
     })
     .collect()
 }
@@ -142,7 +142,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_kernel_is_believed_only_when_it_shows_every_promise() {
+    fn the_kernel_must_report_every_setting() {
         let platform = second_platform::platform();
         let topology = Topology::of(&platform, Scope::Rehearsal);
         let unit = topology.unit("flow-engine-a").unwrap();
@@ -151,11 +151,11 @@ mod tests {
         assert_eq!(unlike(status, unit), [""; 0]);
         let root = status.replacen("20002", "0", 1).replace("CapEff:\t0", "CapEff:\t1");
         assert_eq!(unlike(&root, unit).len(), 2);
-        assert_eq!(unlike("", unit).len(), 7, "what is not said is not proven");
+        assert_eq!(unlike("", unit).len(), 7, "what the kernel does not report is not proven");
     }
 
     #[test]
-    fn an_engine_that_shows_nothing_breaks_every_promise() {
+    fn every_setting_that_the_engine_does_not_report_is_a_problem() {
         let platform = second_platform::platform();
         let topology = Topology::of(&platform, Scope::Rehearsal);
         for unit in &topology.units {

@@ -1,4 +1,5 @@
-//! The database starts a minute late: production still comes up, and nothing that needs it begins before.
+//! Starts the database a minute late: production must still come up, and nothing that needs the database may start
+//! before it.
 
 use std::fs::{self, File};
 use std::io::{Read as _, Seek as _};
@@ -19,13 +20,13 @@ use crate::engines::compose::project::Project;
 use foundation::files::temporary;
 use foundation::interrupt::Interrupt;
 
-/// Seconds, as issue 3 asks.
+/// Seconds.
 const LATE: u64 = 60;
 
-/// Brings production up anew, so it comes after all others.
+/// Recreates production, so it runs after all other checks.
 ///
 /// # Errors
-/// It did not come up, something did not wait, or smoke fails afterwards.
+/// Production did not come up, a service did not wait, or the smoke checks fail afterwards.
 pub fn check(stack: &Stack, interrupt: &Interrupt) -> Result<Vec<String>> {
     let topology = stack.topology();
     let (id, roles) = (stack.platform.database.port.service, stack.platform);
@@ -54,9 +55,9 @@ pub fn check(stack: &Stack, interrupt: &Interrupt) -> Result<Vec<String>> {
             kill_process_group(Pid::from_child(&starting), Signal::TERM)?;
             break starting.wait()?;
         }
-        // Not there yet is not healthy.
+        // A container that does not exist yet is not healthy.
         let state = |unit| stack.inspect(unit).map_or(Value::Null, |found| found["State"].clone());
-        // Those that wait are asked first: one that begins right after the database is healthy has waited.
+        // Ask the dependents first: one that starts right after the database is healthy has waited.
         let began: Vec<String> = waiting
             .iter()
             .filter(|unit| !matches!(state(unit)["Status"].as_str(), None | Some("created")))
@@ -66,7 +67,7 @@ pub fn check(stack: &Stack, interrupt: &Interrupt) -> Result<Vec<String>> {
             healthy_after = Some(begun.elapsed());
         }
         if healthy_after.is_none() {
-            problems.extend(began.iter().map(|name| format!("{name} began before {id} was healthy")));
+            problems.extend(began.iter().map(|name| format!("{name} started before {id} was healthy")));
         }
         thread::sleep(Duration::from_millis(250));
     };
@@ -94,14 +95,14 @@ pub fn check(stack: &Stack, interrupt: &Interrupt) -> Result<Vec<String>> {
     judged(&problems, told)
 }
 
-/// A Compose file on top of the others, in which a service sleeps before it does what its image does. Pure.
+/// An additional Compose file in which a service sleeps before it runs its image's entrypoint. Pure.
 fn held_back(service: ServiceId, entrypoint: &Value) -> Value {
     let mut argv = vec![json!("sh"), json!("-c"), json!(format!("sleep {LATE}; exec \"$$0\" \"$$@\""))];
     argv.extend(entrypoint.as_array().cloned().unwrap_or_default());
     json!({ "services": { service.0: { "entrypoint": argv } } })
 }
 
-/// In a process group of its own: a shell and the program that it starts end together.
+/// In its own process group, so that a shell and the program that it starts end together.
 fn run(argv: &[String], project: &Project, said: &File) -> Result<Child> {
     Command::new(&argv[0])
         .args(&argv[1..])

@@ -73,7 +73,7 @@ pub enum Engine {
 }
 
 /// # Errors
-/// Refused when it cannot be rehearsed here; otherwise when something did not hold.
+/// Refused when this machine cannot run a rehearsal; otherwise when a check fails.
 pub fn run(context: &Context, options: &Options) -> Result<()> {
     let Engine::Compose = options.engine;
     let checks = rehearsal::chosen(&options.only, options.slow, options.restart_engine);
@@ -92,13 +92,13 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
     let interrupt = Interrupt::listen()?;
     let native = |action: &Rehearse, step: &StepContext| perform(&stack, &interrupt, action, step);
     let runner = Runner {
-        // One check after the other: each wants the whole stack.
+        // One check at a time: each needs the whole stack.
         jobs: 1,
         keep_going: true,
         grace_ms: 60_000,
         ..Runner::new(context.target(), interrupt.clone(), &native)
     };
-    // A part that held proves nothing of the whole.
+    // Passing some of the checks does not prove the whole.
     let sought = match options.only[..] {
         [] if options.replicas.is_none() => Some(record::sought(context, &stack, COMPOSE, &checks)?),
         _ => None,
@@ -143,17 +143,17 @@ fn perform(stack: &Stack, interrupt: &Interrupt, action: &Rehearse, step: &StepC
     Ok(Outputs::new())
 }
 
-/// All problems as one error; none is good.
+/// All problems as one error; `good` when there are none.
 fn judged(problems: &[String], good: Vec<String>) -> Result<Vec<String>> {
     if problems.is_empty() { Ok(good) } else { bail!("{}", problems.join("\n")) }
 }
 
-/// What a program printed, when it ended well.
+/// The output of a program that succeeded.
 fn said(argv: &[&str]) -> Result<String> {
     said_to(argv, "")
 }
 
-/// The same of a program that reads a text first.
+/// The same for a program that gets a text on its standard input.
 fn said_to(argv: &[&str], text: &str) -> Result<String> {
     let (program, arguments) = argv.split_first().context("no program")?;
     let asked = duct::cmd(*program, arguments).stdin_bytes(text).stdout_capture().stderr_capture();

@@ -1,4 +1,4 @@
-//! The kernel kills a service for the memory of its container: the engine says so, and starts it again.
+//! The kernel kills a service that exceeds its memory limit: the engine must report it, and restart the service.
 
 use std::fs;
 use std::thread;
@@ -11,20 +11,20 @@ use super::judged;
 use super::stack::{Stack, now};
 use foundation::interrupt::Interrupt;
 
-/// From the kill until it is healthy again: the engine's first pause is 0.1 s, the rest is the start of the program.
+/// Time from the kill until the service is healthy again: the engine's first pause of 0.1 s, and the start of the program.
 const BOUND: Duration = Duration::from_secs(60);
-/// Touches 16 MiB after 16 MiB, outside of the limit that V8 sets its own heap.
+/// Allocates 16 MiB at a time, outside of the heap that V8 limits itself.
 const EATER: &str = "const all = []; for (;;) all.push(Buffer.alloc(16 << 20, 1));";
 
 /// # Errors
-/// It was not killed for its memory, is not healthy again in time, or smoke fails afterwards.
+/// It was not killed for its memory, is not healthy again in time, or the smoke checks fail afterwards.
 pub fn check(stack: &Stack, interrupt: &Interrupt) -> Result<Vec<String>> {
     let topology = stack.topology();
     let unit = stack.worker(&topology)?;
     let container = stack.seen.project.container(&unit.name());
     let limit = format!("{} MiB", unit.service.resources.memory_mib);
     let before = stack.inspect(unit)?;
-    // The service has to be the victim, and not the one that eats beside it.
+    // The kernel must choose the service, not the process that allocates the memory.
     let init = &before["State"]["Pid"];
     let children = fs::read_to_string(format!("/proc/{init}/task/{init}/children"))?;
     for pid in children.split_whitespace() {
@@ -42,7 +42,7 @@ pub fn check(stack: &Stack, interrupt: &Interrupt) -> Result<Vec<String>> {
         if *status == "exited" || begun.elapsed() > BOUND {
             bail!(
                 "{container} used up its memory of {limit} and is {status} after {:.1} s (OOMKilled: {}): it was not \
-                 started again",
+                 restarted",
                 begun.elapsed().as_secs_f64(),
                 found["State"]["OOMKilled"]
             );
@@ -52,11 +52,11 @@ pub fn check(stack: &Stack, interrupt: &Interrupt) -> Result<Vec<String>> {
     let took = begun.elapsed().as_secs_f64();
     let events = stack.events(&container, "{{.Action}} {{.Actor.Attributes.exitCode}}", &since)?;
     let mut problems = unsaid(&events);
-    // One kill, one start: more would use up the attempts.
+    // One kill, one restart: more would use up the attempts.
     let restarts = |found: &Value| found["RestartCount"].as_u64().unwrap_or_default();
     let more = restarts(&after).saturating_sub(restarts(&before));
     if more != 1 {
-        problems.push(format!("{container} was started {more} times again; expected once"));
+        problems.push(format!("{container} was restarted {more} times; expected once"));
     }
     let mut told = vec![format!(
         "{container} was killed for its memory of {limit} (OOMKilled: {}), and healthy again after {took:.1} s",
@@ -68,19 +68,20 @@ pub fn check(stack: &Stack, interrupt: &Interrupt) -> Result<Vec<String>> {
     judged(&problems, told)
 }
 
-/// Whether it has been started since, and is healthy. Pure.
+/// Whether it was restarted since, and is healthy. Pure.
 fn again(before: &Value, found: &Value) -> bool {
     let started = |of: &Value| of["State"]["StartedAt"].clone();
     started(found) != started(before) && found["State"]["Health"]["Status"] == "healthy"
 }
 
-/// What the engine should have said of the kill. Pure.
+/// Events that the engine should have reported for the kill. Pure.
 fn unsaid(events: &str) -> Vec<String> {
-    let wanted =
-        [("oom", "went beyond its memory"), ("die 137", "was killed"), ("start", "was started again")];
+    let wanted = [("oom", "exceeded its memory"), ("die 137", "was killed"), ("start", "was restarted")];
     let said = |event: &str| events.lines().any(|line| line.starts_with(event));
     let missing = wanted.into_iter().filter(|(event, _)| !said(event));
-    missing.map(|(event, what)| format!("the engine does not say that it {what}: no event {event}")).collect()
+    missing
+        .map(|(event, what)| format!("the engine does not report that it {what}: no event {event}"))
+        .collect()
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! What each container reaches, measured from inside its network, beside what the edges allow.
+//! Measures which ports each container reaches from inside its networks, and compares them with the edges of the model.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,11 +12,11 @@ use super::{judged, said, said_to};
 /// Seconds after which a port that neither accepts nor refuses counts as closed.
 const LIMIT: u32 = 2;
 
-/// One cell that was measured: from whom, to which port, and whether anybody accepted.
+/// One measured connection: its source, its port, and whether the server accepted it.
 pub type Measured = BTreeMap<(String, String), bool>;
 
 /// # Errors
-/// Every cell that is not as the model says.
+/// Every connection that differs from the model.
 pub fn check(stack: &Stack) -> Result<Vec<String>> {
     let topology = stack.topology();
     let mut seen = BTreeMap::new();
@@ -33,11 +33,11 @@ pub fn check(stack: &Stack) -> Result<Vec<String>> {
     let open = measured.values().filter(|open| **open).count();
     judged(
         &differences(&topology, &measured),
-        vec![format!("{} cells measured, {open} open, as the model says", measured.len())],
+        vec![format!("{} connections measured, {open} open, as in the model", measured.len())],
     )
 }
 
-/// A one-shot service has ended by now: the same container again, whose program stops itself, keeps its networks.
+/// A one-shot service has ended by now. A copy of its container, whose program stops itself, keeps its networks.
 fn held(stack: &Stack, unit: &Unit<'_>, extra: &mut Vec<String>) -> Result<Value> {
     let name = format!("{}-{}-held", stack.seen.project.name, unit.name());
     let argv = stack.seen.project.argv(&[
@@ -60,9 +60,9 @@ fn held(stack: &Stack, unit: &Unit<'_>, extra: &mut Vec<String>) -> Result<Value
     found.pop().with_context(|| name.clone())
 }
 
-/// Who accepts is asked of the server: where a container has a way out, a proxy on the way to nowhere may accept
-/// anything. A connection counts when the server's own kernel shows it, from no other container, and did not show it
-/// before: somebody else may hold one.
+/// The server decides whether a connection was accepted: where a container has a way out, a proxy on that way may accept
+/// anything. A connection counts when the server's own kernel lists it, from no other container, and did not list it
+/// before: another process may hold one.
 const SCRIPT: &str = r#"
 clients() {
     cat "/proc/$1/net/tcp" "/proc/$1/net/tcp6" 2>/dev/null | awk -v local="$2" -v others="$3" '
@@ -141,7 +141,7 @@ fn addresses(found: &Value) -> BTreeSet<String> {
     addresses.filter(|address| !address.is_empty()).map(str::to_owned).collect()
 }
 
-/// Cells that are open and should not be, and the other way round. Pure.
+/// Connections that are open and should not be, and the reverse. Pure.
 fn differences(topology: &Topology<'_>, measured: &Measured) -> Vec<String> {
     let limits: BTreeSet<(String, String)> =
         topology.limits().into_iter().map(|limit| (limit.from, limit.to)).collect();
@@ -175,7 +175,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_cell_that_differs_is_named() {
+    fn every_connection_that_differs_is_reported() {
         let platform = second_platform::platform();
         let topology = Topology::of(&platform, Scope::Rehearsal);
         let mut measured = Measured::new();

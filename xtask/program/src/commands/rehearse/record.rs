@@ -1,4 +1,4 @@
-//! The record of a rehearsal in which everything held.
+//! The evidence record of a rehearsal in which every check passed.
 
 use std::collections::BTreeMap;
 
@@ -15,19 +15,19 @@ use runner::evidence::tree::Tree;
 use runner::evidence::{Figure, Kind, Ran, Record, store};
 use runner::plan::report::Report;
 
-/// What a pass of now would rest on.
+/// The inputs that a pass would be based on.
 pub struct Sought {
     expected: Record,
     basis: Basis,
     began_ms: u64,
 }
 
-/// Before the rehearsal of an engine's stack with these checks.
+/// Reads them, before the rehearsal of an engine's stack with these checks.
 ///
 /// # Errors
 /// When the tree cannot be read.
 pub fn sought(context: &Context, stack: &Stack, engine: &str, checks: &[Check]) -> Result<Sought> {
-    // What it reads and what finds its faults is said once, of the gate that rehearses the same.
+    // The gate that rehearses the same defines what it reads and how its faults are found.
     let same = |command: &GateCommand| command.arguments == ["rehearse", engine];
     let gate = stack.platform.gates.iter().find(|gate| gate.commands.iter().any(same));
     let gate = gate.with_context(|| format!("no gate rehearses {engine}"))?;
@@ -54,13 +54,13 @@ pub fn sought(context: &Context, stack: &Stack, engine: &str, checks: &[Check]) 
     Ok(Sought { expected, basis, began_ms: now_ms() })
 }
 
-/// After it.
+/// Writes the record, after the rehearsal.
 ///
 /// # Errors
 /// When the tree cannot be read or the record not written.
 pub fn keep(context: &Context, stack: &Stack, sought: Sought, report: &Report) -> Result<()> {
     let Sought { expected, basis, began_ms } = sought;
-    // What was changed meanwhile may have been rehearsed by halves.
+    // If a file changed meanwhile, it is unclear which version was rehearsed.
     if Tree::observe(&context.root)? != basis.tree {
         eprintln!("no record is kept of this rehearsal: the tree was changed meanwhile");
         return Ok(());
@@ -72,7 +72,7 @@ pub fn keep(context: &Context, stack: &Stack, sought: Sought, report: &Report) -
         .map(|step| (format!("{}_ms", step.id), Figure::Number(step.duration_ms as f64)))
         .collect();
     if !stack.seen.stand_ins.is_empty() {
-        // What held of stand-ins is not proven of what they stand for.
+        // A pass with stand-ins proves nothing about the images that they replace.
         figures.insert("stand_ins".to_owned(), Figure::Text(stack.seen.stand_ins.join(" ")));
     }
     let record = Record {

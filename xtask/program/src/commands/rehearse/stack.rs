@@ -1,4 +1,4 @@
-//! Where a rehearsal takes place: the project, its secrets, its addresses.
+//! The environment of a rehearsal: the project, its secrets, its addresses.
 
 use std::fs;
 use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
@@ -29,7 +29,7 @@ use foundation::interrupt::Interrupt;
 use runner::plan::action::Exec;
 use runner::plan::argument::Arg;
 
-/// Only one address of this machine gets the public ports.
+/// The only address of this machine that gets the public ports.
 pub const PUBLIC: &str = "127.0.0.1";
 
 pub struct Stack {
@@ -45,7 +45,7 @@ pub struct Stack {
 }
 
 impl Stack {
-    /// Looks for everything that the rehearsal needs; changes nothing.
+    /// Checks that everything the rehearsal needs is there; changes nothing.
     ///
     /// # Errors
     /// Every problem at once, each with what to do.
@@ -61,9 +61,12 @@ impl Stack {
             }
         }
         if !rustix::process::geteuid().is_root() {
-            problems.push("only root may look from inside a container's network: run it as root".to_owned());
+            problems.push(
+                "only root can measure from inside a container's network; run this command as root"
+                    .to_owned(),
+            );
         }
-        // The one that decides nothing by itself: production without a provider of a model.
+        // The default production environment, without a model provider.
         let mut environment = Environment { name: TARGET.to_owned(), ..Scope::Rehearsal.environment() };
         environment.sizes.entry(platform.workers.service().to_string()).or_default().replicas = replicas;
         let ports = ports::any_free(&Compose.sockets(platform, &environment))?;
@@ -89,7 +92,7 @@ impl Stack {
         })
     }
 
-    /// What the engine says of a container from a moment until now, a line for each event.
+    /// The engine's events for a container since a moment, one per line.
     ///
     /// # Errors
     /// The engine cannot be asked.
@@ -111,7 +114,7 @@ impl Stack {
         Ok(topology.first(self.platform.workers.service())?)
     }
 
-    /// Fresh ones for this run; the certificate is for the loopback address.
+    /// Makes new secrets for this run; the certificate is for the loopback address.
     ///
     /// # Errors
     /// A file cannot be written, or openssl fails.
@@ -156,10 +159,10 @@ impl Stack {
         Ok(told)
     }
 
-    /// Takes one file away and starts a replica: the error must name the file.
+    /// Removes one secret file and starts a replica: the error must name the file.
     ///
     /// # Errors
-    /// It started, or was refused without the name.
+    /// The replica started, or its error does not name the file.
     pub fn missing_secret(&self) -> Result<Vec<String>> {
         let partial = self.secrets.with_file_name("secrets-but-one");
         if partial.exists() {
@@ -200,10 +203,10 @@ impl Stack {
             bail!("a replica started without {missing}");
         }
         if !said.contains(&missing) {
-            bail!("the refusal does not name {missing}: {said}");
+            bail!("the error does not name {missing}: {said}");
         }
         if !ended.status.success() {
-            bail!("cannot take it down again: {}", String::from_utf8_lossy(&ended.stderr));
+            bail!("cannot take the replica down again: {}", String::from_utf8_lossy(&ended.stderr));
         }
         Ok(vec![said.lines().last().unwrap_or_default().to_owned()])
     }
@@ -237,13 +240,13 @@ impl Stack {
             bail!("{container}: {}", answer.stderr.trim());
         }
         let mut found: Vec<Value> = serde_json::from_str(&answer.stdout)?;
-        found.pop().with_context(|| format!("the engine says nothing of {container}"))
+        found.pop().with_context(|| format!("the engine does not know {container}"))
     }
 
-    /// Waits until the engine calls a container healthy.
+    /// Waits until the engine reports a container as healthy.
     ///
     /// # Errors
-    /// It does not within a minute.
+    /// It is not healthy within a minute.
     pub fn await_healthy(&self, container: &str) -> Result<()> {
         let until = std::time::Instant::now() + Duration::from_secs(60);
         loop {
@@ -266,12 +269,12 @@ pub fn words(exec: &Exec) -> Vec<String> {
     std::iter::once(exec.program.clone()).chain(exec.args.iter().filter_map(literal)).collect()
 }
 
-/// Units that run on and on, and so have a network to look from.
+/// Long-running units, which have a network to measure from.
 pub fn runs_on(unit: &Unit<'_>) -> bool {
     unit.service.lifetime != Lifetime::OneShot
 }
 
-/// Whether anybody but the platform's own may reach a port.
+/// Whether a port is reachable from outside of the platform.
 pub fn is_public(port: &Port) -> bool {
     port.exposure == Exposure::Public
 }

@@ -1,4 +1,4 @@
-//! Intents as plans of this engine. Pure: the same intent on the same instance gives the same plan.
+//! Turns intents into plans for this engine. Pure: the same intent on the same instance gives the same plan.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -22,7 +22,7 @@ use runner::plan::step::{OnFailure, Plan, Step, StepId};
 /// The key of the debugger's port.
 pub const DEBUGGER: &str = "inspect";
 
-/// What the steps are made of.
+/// What the steps need.
 struct Surroundings<'a> {
     resolver: Resolver<'a>,
     seen: &'a Observed,
@@ -34,7 +34,7 @@ const UP_LIMIT_SECONDS: u32 = 240;
 const READY_LIMIT_MS: u64 = 60_000;
 const QUIET_MS: u64 = 150;
 
-/// Everything that brings the platform up, or brings what already runs up to date.
+/// The plan that starts the platform, or updates what already runs.
 pub fn bring_up(
     platform: &Platform,
     environment: &Environment,
@@ -105,14 +105,14 @@ pub fn written<N>(seen: &Observed) -> Vec<Step<N>> {
     std::iter::once(env).chain(rendered).collect()
 }
 
-/// Ends everything and the supervisor too. The data stay, unless `volumes` says otherwise.
+/// Stops everything, including the supervisor. Keeps the data, unless `volumes` says otherwise.
 pub fn bring_down(target: &str, supervisor: PathBuf, project: &Project, volumes: bool) -> Plan<BringUp> {
     let stopped = Step {
         remedy: Some(format!("`docker ps --all --filter name={}` shows what is left", project.name)),
         ..Step::new("down", "stop and remove the containers", Action::Exec(project.down(volumes)))
     };
     let shutdown = Step {
-        // Their last words are in the logs by then.
+        // Their last lines are in the logs by then.
         after: vec![stopped.id.clone()],
         ..Step::new(
             "shutdown",
@@ -128,9 +128,9 @@ pub fn bring_down(target: &str, supervisor: PathBuf, project: &Project, volumes:
     }
 }
 
-/// When it fails, the last lines of the containers tell why: Compose itself names only the container. Those that were
-/// killed for their memory could not say so, and are named with their limit. Compose waits for one that the engine starts
-/// again without end, so the wait ends when one has failed five times.
+/// When it fails, it prints the last lines of the containers, since Compose names only the container. Containers that were
+/// killed for their memory print nothing, so they are listed with their limit. Compose would wait forever for a container
+/// that the engine keeps restarting, so the wait ends when one has failed five times.
 pub fn up(project: &Project) -> Exec {
     let limit = UP_LIMIT_SECONDS.to_string();
     let script = r#"client=$1 project=$2; shift 2
@@ -161,7 +161,7 @@ exit $code"#;
     }
 }
 
-/// The supervisor's part of a container: its log, its health, its sources.
+/// What the supervisor does for a container: its log, its health checks, its sources.
 fn followed(around: &Surroundings<'_>, unit: &Unit<'_>) -> [Step<BringUp>; 2] {
     let name = unit.name();
     let state = around.resolver.instance.supervisor();
@@ -259,7 +259,7 @@ fn watch(around: &Surroundings<'_>, watcher: &Unit<'_>, changed: &Unit<'_>, chan
     };
     let actions = match &change.reaction {
         Reaction::Restart => {
-            // The program in the container watches the scripts that it has loaded, and starts itself again.
+            // The program in the container watches the scripts that it has loaded, and restarts itself.
             ignore.extend(["*.js", "*.mjs", "*.cjs"].map(str::to_owned));
             vec![docker(&["restart", &container], &format!("{}-restart", changed.name()))]
         }

@@ -1,5 +1,5 @@
-//! The engine for containers on one host: Docker Compose brings them up; the supervisor follows their logs, asks for
-//! their health and watches the sources, so that every command finds them as it finds processes.
+//! The engine for containers on one host. Docker Compose starts them. The supervisor follows their logs, checks their
+//! health and watches the sources, so that every command treats them as it treats processes.
 
 pub mod lower;
 pub mod observe;

@@ -1,4 +1,4 @@
-//! What a platform in containers needs besides what one of processes needs: an engine, Compose, images, networks.
+//! Finds what a platform in containers needs besides what processes need: an engine, Compose, images, networks.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -29,7 +29,7 @@ use foundation::program_name::PROGRAM;
 use runner::plan::action::Exec;
 use runner::plan::step::Plan;
 
-/// The program of the catalogue that serves where the client has no plugin.
+/// The program of the catalogue that is used if the client has no Compose plugin.
 pub const COMPOSE: &str = "docker-compose";
 
 /// Variables by which clients find the engine.
@@ -43,31 +43,31 @@ const ENGINE_VARIABLES: [&str; 7] = [
     "DOCKER_API_VERSION",
 ];
 
-/// Containers on one host, under our own supervisor.
+/// Containers on one host, watched by our own supervisor.
 #[derive(Debug, Clone, Copy)]
 pub struct Compose;
 
-/// What it knows of the world.
+/// What was found.
 #[derive(Debug, Default)]
 pub struct Observed {
     pub instance: Instance,
     pub target: String,
     pub project: Project,
-    /// Programs of the catalogue that have to be there first.
+    /// Programs of the catalogue that must be installed first.
     pub programs: Vec<&'static str>,
     /// How this very program is started.
     pub xtask: Vec<String>,
-    /// Variables by which clients find the engine, handed on to the supervisor's programs.
+    /// Variables by which clients find the engine, passed on to the supervisor's programs.
     pub variables: BTreeMap<String, String>,
     /// Every image that is built: its service's name and the client's command line.
     pub builds: Vec<(String, Exec)>,
-    /// First two numbers of the addresses of the project's networks.
+    /// The first two numbers of the addresses of the project's networks.
     pub prefix: String,
     /// The contents of the project's env file.
     pub env: String,
     /// Files of the project that replace the committed ones, where those do not fit the environment.
     pub rendered: Vec<Artifact>,
-    /// The official references that stand-ins stand in for here.
+    /// The official image references that stand-ins replace here.
     pub stand_ins: Vec<String>,
 }
 
@@ -129,7 +129,7 @@ pub struct Clients {
     pub programs: Vec<&'static str>,
 }
 
-/// Looks for everything that no plan can bring.
+/// Checks for everything that no plan can install.
 ///
 /// # Errors
 /// Every problem at once, each with what to do.
@@ -238,7 +238,7 @@ fn to_bring_up(
         seen.project.files = vec![context.path(&file.path)];
     }
     let mut own = programs(toolbox, &context.root, [])?;
-    seen.xtask = own.remove(XTASK).context("this program does not know how it was started")?;
+    seen.xtask = own.remove(XTASK).context("the path of this program is unknown")?;
     seen.variables = engine_variables();
     Ok(seen)
 }
@@ -288,7 +288,7 @@ fn images_to_build(
     Ok(images)
 }
 
-/// Elsewhere what was built here before is run, and the stand-ins that it was built on.
+/// Other environments run the images that were built here before, and the stand-ins that they were built on.
 fn images_of_builds(
     context: &Context,
     topology: &Topology<'_>,

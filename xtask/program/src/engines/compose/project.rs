@@ -1,4 +1,4 @@
-//! One Compose project on this machine: how it is named and called. Data, and pure questions.
+//! One Compose project on this machine: its name and its command lines. Pure.
 
 use std::path::{Path, PathBuf};
 
@@ -6,19 +6,19 @@ use foundation::digest;
 use runner::plan::action::Exec;
 use runner::plan::argument::Arg;
 
-/// A project, and the programs that know it.
+/// A project, and the programs that manage it.
 #[derive(Debug, Clone, Default)]
 pub struct Project {
-    /// As `docker ps` shows it before the names of its containers.
+    /// The prefix of its containers' names in `docker ps`.
     pub name: String,
     /// The client of the engine.
     pub docker: String,
-    /// `docker compose`, or the program that stands alone.
+    /// `docker compose`, or the standalone program.
     pub compose: Vec<String>,
     /// Where Compose finds the project's files by itself, unless `files` names them.
     pub folder: PathBuf,
     pub files: Vec<PathBuf>,
-    /// What the environment decides, for `--env-file`.
+    /// The settings of the environment, for `--env-file`.
     pub env_file: PathBuf,
 }
 

@@ -9,7 +9,7 @@ use crate::engines::process::lower::id::{INSTALL_TOOLS, MAKE_SECRETS};
 use runner::plan::action::{Action, Native};
 use runner::plan::step::{OnFailure, Plan, Step, StepId};
 
-/// Names the project, the plan's lock and its folder below the state folder.
+/// Name of the project, of the plan's lock and of its folder below the state folder.
 pub const TARGET: &str = "rehearsal";
 
 /// The native actions of the plan.
@@ -26,35 +26,35 @@ pub enum Rehearse {
 
 impl Native for Rehearse {}
 
-/// The checks, in order, and what each proves. Those that end a replica come after those that look; the last brings
-/// everything up anew.
+/// The checks, in order, and what each proves. Those that end a replica come after those that only look; the last
+/// recreates everything.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, clap::ValueEnum)]
 #[serde(tag = "name", rename_all = "kebab-case")]
 pub enum Check {
-    /// every replica passes its five smoke checks, asked as an operator asks
+    /// every replica passes its smoke checks on the operations port
     Smoke,
-    /// the API answers over TLS, through the edge only
+    /// the API answers over TLS, and only through the edge
     Edge,
-    /// the engine shows every hardening claim
+    /// the engine and the kernel confirm the hardening of every container
     Hardening,
-    /// what each container reaches is what the edges allow
+    /// each container reaches exactly what the edges allow
     Reachability,
-    /// a replica that is stopped finishes what it has, and the edge loses nothing
+    /// a stopped replica finishes its requests, and the edge loses none
     Drain,
-    /// a replica killed for its memory is started again, and the engine says why
+    /// a replica killed for its memory is restarted, and the engine reports why
     Oom,
-    /// a service that fails at once is started again, and ever more seldom
+    /// a service that exits at once is restarted, with longer and longer pauses
     CrashLoop,
-    /// production comes back by itself when the engine or its host has ended
+    /// production recovers by itself after the engine or its host was down
     EngineRestart,
-    /// a secret file that is missing is refused by name
+    /// a missing secret file is an error that names the file
     MissingSecret,
     /// production comes up when the database is a minute late
     LateDependency,
 }
 
 impl Check {
-    /// As it is typed, and what it proves.
+    /// Its name on the command line, and what it proves.
     pub fn words(self) -> (String, String) {
         let value = self.to_possible_value().unwrap_or_default();
         (value.get_name().to_owned(), value.get_help().map(ToString::to_string).unwrap_or_default())

@@ -12,7 +12,7 @@ pub const ID: ServiceId = ServiceId("migrate");
 pub fn service() -> Service {
     Service {
         id: ID,
-        purpose: "makes the database's roles and runs the migrations, the queue's schema too",
+        purpose: "creates the database's roles and runs the migrations, including the queue's schema",
         lifetime: Lifetime::OneShot,
         image: Image::Built { dockerfile: images::PRODUCTION, target: "migrate" },
         ports: vec![],

@@ -256,7 +256,7 @@ fn the_containers_and_secrets_of_a_killed_rehearsal_go() {
         assert_eq!(downs.len(), 2, "{lines}");
         for (line, ending) in downs.iter().zip(["-but-one", ""]) {
             let words: Vec<_> = line.split(' ').collect();
-            assert!(words[2].starts_with("flowship-rehearsal-") && words[2].ends_with(ending), "{line}");
+            assert!(words[2].contains("-rehearsal-") && words[2].ends_with(ending), "{line}");
             assert_eq!(words[3..], ["down", "--remove-orphans", "--volumes"]);
         }
         for folder in [".flowship/rehearsal", ".flowship/runs", "rendered/rehearsal"] {

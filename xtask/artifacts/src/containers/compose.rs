@@ -54,41 +54,41 @@ fn generate(platform: &Platform) -> Made {
         ..Project::default()
     };
     let mut example: Vec<_> = banner(SOURCE).into_iter().map(Line::Comment).collect();
-    example.push(Line::Comment("What the Compose files of production ask a site for.".to_owned()));
+    example.push(Line::Comment("Settings that the production Compose files need from a site.".to_owned()));
     example.extend(site::example(platform));
     Ok(vec![
         Artifact::file(EXAMPLE, dotenv::write(&example)?),
         file(
             BASE,
-            &["The services: what development and production have in common. Not run by itself."],
+            &["The services, as development and production share them. Do not run this file by itself."],
             &base,
         ),
         file(
             DEVELOPMENT,
             &[
-                "Development: run `docker compose up --watch` in this folder, where the override beside it is loaded by",
-                "itself (with -f it would be left out), or `cargo xtask dev --engine compose`.",
+                "Development: run `docker compose up --watch` in this folder, or `cargo xtask dev --engine compose`.",
+                "Without -f, Compose also loads the override beside this file.",
             ],
             &including.yaml(),
         ),
         file(
             OVERRIDE,
             &[
-                "Development on top of the services: mounted sources, the editor, the debugger, all on loopback.",
+                "What development adds to the services: mounted sources, the editor and the debugger, on loopback.",
             ],
             &on_top,
         ),
         file(
             PRODUCTION,
             &[
-                "Production on one host, whole. What the site decides comes as variables:",
+                "The whole of production on one host. The site's settings are passed as variables:",
                 "`docker compose --env-file rendered/ENVIRONMENT/compose.env -f ops/docker/prod/compose.prod.yaml up --wait`",
             ],
             &with_name(platform, &whole_production),
         ),
         file(
             REHEARSAL,
-            &["Stand-ins on top of production, to rehearse and to test: give both files, production first."],
+            &["Adds stand-ins to production, for rehearsals and tests. Pass both files, production first."],
             &stand_ins,
         ),
     ])

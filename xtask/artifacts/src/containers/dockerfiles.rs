@@ -39,11 +39,11 @@ const NO_SET_USER_BITS: [&str; 12] =
 fn generate(platform: &Platform) -> Made {
     let policy = &platform.containers;
     let files = [
-        (policy.production, production(platform), "prod: what runs"),
+        (policy.production, production(platform), "Production images"),
         (
             policy.development,
             development(platform),
-            "dev: the same programs with tools, hot reload and a debugger",
+            "Development images: the same programs with tools, hot reload and a debugger",
         ),
     ];
     let mut artifacts = Vec::new();
@@ -105,10 +105,10 @@ fn production(platform: &Platform) -> Result<Dockerfile, Problem> {
     let user = platform.worker_service()?.shape()?.user;
     let is_tools = |service: &Service| platform.tools.is_some_and(|tools| tools.service == service.id);
     let modules =
-        image.modules("modules", "The packages of the lock file, without those for development only.", true);
+        image.modules("modules", "The packages of the lock file, except those only for development.", true);
     let mut pruned = Stage {
         name: "pruned",
-        about: "Without what no program reads while it runs.",
+        about: "Without files that no program reads at run time.",
         from: From::Stage(modules.handle()),
         instructions: vec![],
         runs: false,
@@ -133,7 +133,7 @@ fn production(platform: &Platform) -> Result<Dockerfile, Problem> {
     );
     let runtime = Stage {
         name: "runtime",
-        about: "What both programs run on: no package manager, no setuid file, no further tool.",
+        about: "The base of both programs: no package manager, no setuid file, no other tool.",
         from: From::Scratch,
         instructions: vec![
             copy_from(&node_files, &[&format!("{COLLECTED}/")], "/"),
@@ -153,7 +153,7 @@ fn production(platform: &Platform) -> Result<Dockerfile, Problem> {
     let programs: Vec<_> = programs.collect::<Result<_, _>>()?;
     let dbmate = Stage {
         name: "dbmate",
-        about: "The program that migrates, from its npm package: one static file.",
+        about: "The migration program from its npm package: one static file.",
         from: From::Base(NODE),
         instructions: vec![
             Instruction::WorkDirectory("/srv/dbmate".to_owned()),
@@ -165,14 +165,14 @@ fn production(platform: &Platform) -> Result<Dockerfile, Problem> {
     };
     let psql_files = collected(
         "psql-files",
-        "psql and the few programs of the script, with the libraries they load.",
+        "psql and the programs that the script calls, with the libraries they load.",
         POSTGRES,
         &["psql", "sh", "cat", "dirname"],
         user,
     );
     let mut database = Stage {
         name: "database-tools",
-        about: "What the migrations run on.",
+        about: "The base of the migrations.",
         from: From::Scratch,
         instructions: vec![
             copy_from(&psql_files, &[&format!("{COLLECTED}/")], "/"),
@@ -209,7 +209,7 @@ fn development(platform: &Platform) -> Result<Dockerfile, Problem> {
     let image = Images { platform };
     let mut tools = image.modules(
         "tools",
-        "Everything that a developer has: npm, all packages of the lock file, the tools of the base.",
+        "Everything that a developer needs: npm, all packages of the lock file, the tools of the base.",
         false,
     );
     tools.instructions.push(Instruction::Environment(vec![
@@ -235,12 +235,12 @@ fn development(platform: &Platform) -> Result<Dockerfile, Problem> {
             continue;
         };
         let hot_reload = Stage {
-            about: "Starts again when a file changes that it has loaded. Mount flows/ over the copies.",
+            about: "Restarts when a file that it has loaded changes. Mount flows/ over the copies.",
             ..image.program(service, "hot-reload", &tools, None, NODE, starts_with)?
         };
         let debugger = Stage {
             name: target,
-            about: "The same, and a debugger may attach. Whoever reaches the port runs code: bind it to where nobody else is.",
+            about: "The same with a debugger port. Anyone who reaches the port can run code: bind it to loopback.",
             from: From::Stage(hot_reload.handle()),
             instructions: vec![
                 Instruction::Environment(vec![("NODE_OPTIONS", format!("--inspect=127.0.0.1:{number}"))]),

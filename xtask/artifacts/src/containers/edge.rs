@@ -51,7 +51,7 @@ pub fn configured(platform: &Platform, units: &[Unit<'_>]) -> Result<Artifact, V
         "Addresses and paths come from the environment, so that one file serves every engine.".to_owned(),
     );
     header.push(
-        "Only the API is routed: the editor, /metrics, /smoke and the health checks have no way in."
+        "Only the API is routed: the editor, /metrics, /smoke and the health checks are not reachable."
             .to_owned(),
     );
     Ok(Artifact::file(path, configuration.write(&header)))
@@ -67,7 +67,7 @@ fn configuration(platform: &Platform, edge: &Service, units: &[Unit<'_>]) -> Res
     });
     let backend = Backend {
         name: "replicas",
-        about: "A replica that leaves says so on its health check first, and then finishes what it has.",
+        about: "A stopping replica first fails its health check, then finishes its requests.",
         settings: vec![Setting::of(&["balance", "leastconn"])],
         check: Check {
             path,
@@ -128,7 +128,7 @@ fn defaults(platform: &Platform, log: &str) -> Vec<Setting> {
         Setting::of(&["log-format", log]),
         Setting::of(&["timeout", "connect", "5s"]),
         Setting::of(&["timeout", "http-request", &head])
-            .because("of the head alone: a slow upload is no attack"),
+            .because("only for the head: a slow upload is not an attack"),
         Setting::of(&["timeout", "http-keep-alive", &head]),
         Setting::of(&["timeout", "queue", &head]),
         Setting::of(&["timeout", "client", &idle]),
@@ -139,7 +139,7 @@ fn defaults(platform: &Platform, log: &str) -> Vec<Setting> {
         Setting::of(&["load-server-state-from-file", "global"])
             .because("a server that was taken out stays out after a reload"),
         Setting::of(&["retry-on", "conn-failure"])
-            .because("only what no replica has seen: a repeated POST would be a second task"),
+            .because("only what no replica has received: a repeated POST would create a second task"),
         Setting::of(&["retries", "2"]),
         Setting::of(&["option", "redispatch", "1"]),
     ]
@@ -161,7 +161,7 @@ fn log(edge: &Service) -> Result<String, Problem> {
 fn redirecting(platform: &Platform, edge: &Service) -> Result<Frontend, Problem> {
     Ok(Frontend {
         name: "http",
-        about: "Nothing is served in clear text.",
+        about: "Plain HTTP serves nothing but redirects.",
         bind: bind(edge, platform.edge.http, None)?,
         counts_seconds: 0,
         rules: vec![],
@@ -174,7 +174,7 @@ fn api(platform: &Platform, edge: &Service, backend: &Backend, strict: String) -
     let tls = Tls { pem: edge.secret_variable(policy.certificate)?, protocols: vec!["h2", "http/1.1"] };
     Ok(Frontend {
         name: "https",
-        about: "The API, and nothing else of the replicas.",
+        about: "The API of the replicas, and nothing else.",
         bind: bind(edge, policy.https, Some(tls))?,
         counts_seconds: policy.rate_seconds,
         rules: vec![

@@ -34,16 +34,16 @@ pub const LLM_MODEL: Required =
     Required { name: "FLOWSHIP_LLM_MODEL", what: "name of the model", example: "small-chat" };
 pub const SECRETS: Required = Required {
     name: "FLOWSHIP_SECRETS",
-    what: "absolute path of the folder with the files of the secrets",
+    what: "absolute path of the folder with the secret files",
     example: "/etc/flowship/secrets",
 };
 pub const PUBLIC_ADDRESS: Required = Required {
     name: "FLOWSHIP_PUBLIC_ADDRESS",
-    what: "address of the interface that serves the public",
+    what: "address of the public interface",
     example: "192.0.2.10",
 };
 const REQUIRED: [Required; 5] = [ENVIRONMENT, SECRETS, PUBLIC_ADDRESS, LLM_BASE_URL, LLM_MODEL];
-/// The file of the model's key, where it does not lie with the other secrets.
+/// The file of the model's key, if it is not in the folder of the other secrets.
 pub const LLM_API_KEY_FILE: &str = "FLOWSHIP_LLM_API_KEY_FILE";
 pub const NETWORK_PREFIX: &str = "FLOWSHIP_NETWORK_PREFIX";
 /// As whom containers write into the developer's files.
@@ -223,7 +223,7 @@ pub fn example(platform: &Platform) -> Vec<Line> {
         lines.extend([Line::Blank, comment(required.what.to_owned())]);
         lines.push(variable(required.name.to_owned(), required.example.to_owned()));
     }
-    lines.extend([Line::Blank, comment("Images of ours, from the lock of a release.".to_owned())]);
+    lines.extend([Line::Blank, comment("Our images, from the lock of a release.".to_owned())]);
     let composed = || platform.services.iter().filter(|service| service.container.shape().is_some());
     for service in composed().filter(|service| matches!(service.image, Image::Built { .. })) {
         lines.push(variable(
@@ -231,11 +231,9 @@ pub fn example(platform: &Platform) -> Vec<Line> {
             format!("{}/{}:unreleased", platform.name, service.id),
         ));
     }
-    lines.extend([Line::Blank, comment("With a default, and so not needed:".to_owned())]);
+    lines.extend([Line::Blank, comment("Optional, with a default:".to_owned())]);
     lines.push(comment(format!("{NETWORK_PREFIX}: first two numbers of the addresses of the networks")));
-    lines.push(comment(format!(
-        "{LLM_API_KEY_FILE}: file of the model's key, where it does not lie with the others"
-    )));
+    lines.push(comment(format!("{LLM_API_KEY_FILE}: file of the model's key, if it is not in that folder")));
     for service in composed() {
         let limits = [Limit::MemoryMib, Limit::Cpus, Limit::Pids].map(|limit| limit.variable(service.id));
         lines.push(comment(format!("{}: limits of {}", limits.join(", "), service.id)));

@@ -171,6 +171,8 @@ fn variables() -> Vec<Variable> {
         component(ID),
         vec![
             Variable { name: "FLOWSHIP_REPLICA", value: Value::Fact(Fact::Replica) },
+            Variable { name: "FLOWSHIP_RELEASE", value: Value::Fact(Fact::Release) },
+            Variable { name: "HOLD_FILE", value: Value::Fact(Fact::HoldFile) },
             Variable { name: "FLOWS_HOST", value: Value::BindAddress(FLOWS) },
             Variable { name: "FLOWS_PORT", value: Value::BindPort(FLOWS) },
             Variable { name: "READY_HOST", value: Value::BindAddress(READY) },

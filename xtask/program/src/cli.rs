@@ -3,13 +3,13 @@
 use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::commands::{
-    bench, check, ci, dev, doctor, down, environment, generate, image, impact, logs, measure, rehearse,
-    release, reset, smoke, status, supervise, test, why,
+    bench, check, ci, deploy, dev, doctor, down, environment, generate, history, image, impact, logs,
+    measure, promote, rehearse, release, releases, reset, rollback, smoke, status, supervise, test, why,
 };
 use crate::context::Global;
 use foundation::program_name::{DEVELOPERS, OPERATORS, by_operator};
 
-/// Develop, check and release the Flowship platform (deployment and monitoring come later).
+/// Develop, check and release the Flowship platform (monitoring comes later).
 #[derive(Debug, Parser)]
 #[command(
     name = "xtask",
@@ -32,6 +32,16 @@ pub struct Cli {
 pub enum Command {
     /// Start the platform on this machine, with hot reload
     Dev(dev::Options),
+    /// Roll a release out to an environment, without losing a request or a task
+    Deploy(deploy::Options),
+    /// Roll out to one environment what another one runs
+    Promote(promote::Options),
+    /// Roll out what ran before
+    Rollback(rollback::Options),
+    /// Show what was deployed to an environment, by whom, and how it ended
+    History(history::Options),
+    /// List the releases that are installed for an environment, or remove old ones
+    Releases(releases::Options),
     /// Show the state of each service
     Status(status::Options),
     /// Print the services' logs

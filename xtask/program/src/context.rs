@@ -64,6 +64,11 @@ impl Context {
         Ok(Self { root, target, json: global.json, platform })
     }
 
+    /// The tree of a release, with the state of all environments of this machine.
+    pub fn deployed(tree: PathBuf, state: PathBuf, of: &Self) -> Self {
+        Self { root: tree, target: Target::Here { state }, json: of.json, platform: of.platform }
+    }
+
     /// Running state of this checkout: data folders, sockets, journals. Ignored by git, survives `cargo clean`.
     pub fn state(&self) -> &Path {
         self.target.state()

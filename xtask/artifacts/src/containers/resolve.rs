@@ -84,6 +84,8 @@ fn fact(topology: &Topology<'_>, unit: &Unit<'_>, fact: Fact) -> Option<Text> {
         Fact::Tier if !in_development => return None,
         Fact::Tier => Text::literal(Tier::Development.name()),
         Fact::Replica => Text::literal(unit.replica_name()),
+        // Only the process engine deploys so far.
+        Fact::Release | Fact::HoldFile => return None,
         Fact::LlmBaseUrl if in_development => site::LLM_BASE_URL.or(url(topology, llm.stand_in, llm.path)?),
         Fact::LlmBaseUrl => site::LLM_BASE_URL.required(),
         Fact::LlmModel if in_development => site::LLM_MODEL.or(Text::literal(llm.model)),

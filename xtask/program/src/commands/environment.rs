@@ -142,7 +142,7 @@ mod tests {
             .zip(&sockets)
             .map(|(number, socket)| (socket.key.clone(), socket.fixed.unwrap_or(number)))
             .collect();
-        let instance = Instance { root: "/tree".into(), folder: "/tree/state".into(), ports };
+        let instance = Instance { root: "/tree".into(), folder: "/tree/state".into(), ports, release: None };
         let resolver = Resolver { platform, environment, instance: &instance, units: &units };
         let told: Vec<_> = units
             .iter()
@@ -155,7 +155,10 @@ mod tests {
             })
             .map(|(unit, command)| (unit.name(), resolver.variables(unit, command)))
             .collect();
-        format!("{:?} {told:?}", instance.ports)
+        // Outside development, the edge's certificate is made of these; nothing fetches one over ACME yet.
+        let given = Some(&environment.tls).filter(|tls| matches!(tls, Tls::Files { .. }));
+        let certificate = (&environment.domain, given);
+        format!("{:?} {told:?} {certificate:?}", instance.ports)
     }
 
     /// The same of one in containers.

@@ -3,18 +3,23 @@
 pub mod bench;
 pub mod check;
 pub mod ci;
+pub mod deploy;
 pub mod dev;
 pub mod doctor;
 pub mod down;
 pub mod environment;
 pub mod generate;
+pub mod history;
 pub mod image;
 pub mod impact;
 pub mod logs;
 pub mod measure;
+pub mod promote;
 pub mod rehearse;
 pub mod release;
+pub mod releases;
 pub mod reset;
+pub mod rollback;
 pub mod smoke;
 pub mod status;
 pub mod supervise;
@@ -52,6 +57,11 @@ pub fn run(context: &Context, words: &str, command: Command) -> Result<()> {
     }
     match command {
         Command::Dev(options) => dev::run(context, &options),
+        Command::Deploy(options) => deploy::run(context, &options),
+        Command::Promote(options) => promote::run(context, &options),
+        Command::Rollback(options) => rollback::run(context, &options),
+        Command::History(options) => history::run(context, &options),
+        Command::Releases(options) => releases::run(context, &options),
         Command::Status(options) => status::run(context, &options),
         Command::Logs(options) => logs::run(context, &options),
         Command::Smoke(options) => smoke::run(context, &options),

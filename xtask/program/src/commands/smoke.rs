@@ -54,7 +54,7 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
     let interrupt = Interrupt::listen()?;
     let limit = options.limit.map_or(smoke::limit(platform), Duration::from_secs);
     let ask = |target: &Target| -> Result<()> {
-        let answer = target.ask(platform, limit, &interrupt)?;
+        let answer = target.ask(platform, limit, &|| interrupt.raised())?;
         if context.json {
             stdout::json(&answer)?;
         } else {

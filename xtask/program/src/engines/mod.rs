@@ -4,17 +4,19 @@
 pub mod compose;
 pub mod process;
 
+use std::time::Duration;
+
 use anyhow::Result;
 use vocabulary::model::Platform;
 use vocabulary::model::environment::{EngineKind, Environment};
 
 use crate::context::Context;
 use foundation::exit::refused;
-use process::instance::{Ports, Socket};
+use process::instance::{Ports, ReleaseId, Socket};
 use process::lower::{BringUp, Inspect};
 use runner::plan::step::Plan;
 
-/// What somebody wants of the platform of a target. Rolling out and back, and restoring, come with `deploy`.
+/// What somebody wants of the platform of a target. Rolling back is rolling out what ran before; restoring comes later.
 #[derive(Debug, Clone, Copy)]
 pub enum Intent {
     /// Everything that the environment wants runs, and is up to date.
@@ -22,6 +24,11 @@ pub enum Intent {
         /// Whether changes of sources take effect.
         watches: bool,
         inspect: Option<Inspect>,
+    },
+    /// The place's release runs, and no other one. What serves goes on until something else does.
+    RollOut {
+        /// How long the result is watched.
+        watch: Duration,
     },
     /// Nothing runs.
     BringDown { data: Data },
@@ -43,6 +50,8 @@ pub struct Place<'a> {
     pub target: &'a str,
     /// Of the sockets that the engine asked for; empty for an intent that opens none.
     pub ports: &'a Ports,
+    /// What is deployed there; none for a checkout's own platform.
+    pub release: Option<&'a ReleaseId>,
 }
 
 /// One way to run a platform. Steps are its own: another engine has other ones for the same intent.

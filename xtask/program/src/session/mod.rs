@@ -1,12 +1,14 @@
 //! An opened environment: its values, where it runs on this machine, and what commands do with it. Several commands need
 //! each part, and commands do not use each other.
 
+pub mod deploying;
 pub mod dry_run;
 pub mod killed_runs;
 mod natives;
 pub mod opened;
 pub mod private;
 pub mod rehearsal;
+mod rolling;
 pub mod running;
 pub mod servers;
 pub mod smoke;

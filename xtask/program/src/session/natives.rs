@@ -6,7 +6,8 @@ use anyhow::{Result, bail};
 use vocabulary::problem::Problem;
 
 use super::opened::Opened;
-use crate::engines::process::lower::BringUp;
+use super::rolling;
+use crate::engines::process::lower::{BringUp, Prepare};
 use crate::engines::process::secret_files;
 use crate::judging::{code, flows};
 use crate::tools::NpmProject;
@@ -22,8 +23,12 @@ use runner::plan::perform::StepContext;
 /// # Errors
 /// Those of the action.
 pub fn perform(opened: &Opened, action: &BringUp, step: &StepContext) -> Result<Outputs> {
-    match action {
-        BringUp::CheckFlows => {
+    let prepare = match action {
+        BringUp::Roll(roll) => return rolling::perform(opened, roll, step),
+        BringUp::Prepare(prepare) => prepare,
+    };
+    match prepare {
+        Prepare::CheckFlows => {
             let root = &opened.instance.root;
             let engines = |texts: &[Text<'_>]| {
                 code::judge(&opened.toolbox, root, texts).map_err(|error| format!("{error:#}"))
@@ -43,14 +48,14 @@ pub fn perform(opened: &Opened, action: &BringUp, step: &StepContext) -> Result<
                 bail!("the flows cannot run:{}", lines.concat());
             }
         }
-        BringUp::InstallTools { programs } => {
+        Prepare::InstallTools { programs } => {
             opened.toolbox.ensure(&tools(programs.iter().copied())?, step)?;
         }
-        BringUp::InstallModules => {
+        Prepare::InstallModules => {
             let folder = opened.instance.root.join("flows");
             opened.toolbox.npm_modules(NpmProject { folder: &folder }, step)?;
         }
-        BringUp::MakeSecrets => {
+        Prepare::MakeSecrets => {
             let units = opened.units();
             for secret in secret_files::ensure(&opened.resolver(&units))? {
                 step.log.line(&format!("made {secret}"));
@@ -59,7 +64,7 @@ pub fn perform(opened: &Opened, action: &BringUp, step: &StepContext) -> Result<
                 secret_files::open_to_containers(&opened.resolver(&units))?;
             }
         }
-        BringUp::RecordInstance => record(opened)?,
+        Prepare::RecordInstance => record(opened)?,
     }
     Ok(Outputs::new())
 }
@@ -69,7 +74,7 @@ fn record(opened: &Opened) -> Result<()> {
     let folder = &opened.instance.folder;
     fs::create_dir_all(folder)?;
     // In containers, volumes of the engine hold the data.
-    let units = if !opened.in_containers() { opened.units() } else { vec![] };
+    let units = if !opened.in_containers() { opened.slots() } else { vec![] };
     for unit in units {
         for volume in &unit.service.volumes {
             let path = folder.join("data").join(unit.name()).join(volume.name);

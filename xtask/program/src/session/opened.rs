@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::ErrorKind;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use vocabulary::model::environment::{EngineKind, Environment, Tier};
@@ -10,12 +11,12 @@ use vocabulary::model::{Platform, PortRef, Unit};
 
 use super::DEFAULT;
 use crate::context::Context;
-use crate::engines::process::instance::{Instance, Record, Socket, record_of};
+use crate::engines::process::instance::{Instance, Record, ReleaseId, Socket, record_of};
 use crate::engines::process::lower::{BringUp, Inspect};
 use crate::engines::process::observe::program_names;
 use crate::engines::process::ports;
 use crate::engines::process::resolve::Resolver;
-use crate::engines::{Intent, Lowered, Place, engine};
+use crate::engines::{AnyEngine, Intent, Lowered, Place, engine};
 use crate::tools::Toolbox;
 use foundation::exit::refused;
 use judges::site;
@@ -89,8 +90,7 @@ impl Opened {
                 environment.name, environment.tier
             )));
         }
-        let engine = engine(environment.engine)
-            .map_err(|error| refused(format!("ops/environments/{}.toml: {error}", environment.name)))?;
+        let engine = engine_of(&environment)?;
         let mut wanted = engine.sockets(platform, &environment);
         wanted.push(Socket {
             key: INSPECT.to_owned(),
@@ -107,7 +107,7 @@ impl Opened {
         let inspect =
             options.inspect.map(|_| Inspect { service: platform.workers.service(), port: ports[INSPECT] });
         let intent = Intent::BringUp { watches: options.watches, inspect };
-        let place = Place { context, target: options.target, ports: &ports };
+        let place = Place { context, target: options.target, ports: &ports, release: None };
         let lowered = engine.observe(&place, &intent, platform, &environment)?;
         let instance = Instance::of(&place);
         let target = options.target.to_owned();
@@ -115,8 +115,42 @@ impl Opened {
         Ok(Self { platform, environment, toolbox, instance, moved, target, lowered })
     }
 
+    /// An environment that a release is rolled out to; `context` is the tree of the release, with the state of all
+    /// environments.
+    ///
+    /// # Errors
+    /// Refused when no engine deploys to it; otherwise when no port or program can be had.
+    pub fn deployed(
+        context: &Context,
+        environment: Environment,
+        release: &ReleaseId,
+        watch: Duration,
+    ) -> Result<Self> {
+        let platform = context.platform;
+        let engine = engine_of(&environment)?;
+        let target = environment.name.clone();
+        let folder = context.state().join(&target);
+        let running = recorded(context, &target)?.map(|(_, record)| record.ports).unwrap_or_default();
+        let file = format!("{}/{target}.toml", site::FOLDER);
+        let sockets = engine.sockets(platform, &environment);
+        // Whatever the release: by the folder that stays.
+        let (ports, moved) = ports::per_checkout(&folder, &file, &sockets, &running)?;
+        let place = Place { context, target: &target, ports: &ports, release: Some(release) };
+        let lowered = engine.observe(&place, &Intent::RollOut { watch }, platform, &environment)?;
+        let instance = Instance::of(&place);
+        Ok(Self { platform, environment, toolbox: Toolbox::open(context)?, instance, moved, target, lowered })
+    }
+
     pub fn units(&self) -> Vec<Unit<'_>> {
         self.platform.units(&self.environment)
+    }
+
+    /// The places where units run or may run: with a spare one where releases are rolled out.
+    pub fn slots(&self) -> Vec<Unit<'_>> {
+        if self.instance.release.is_some() {
+            return self.platform.slots(&self.environment);
+        }
+        self.units()
     }
 
     pub fn resolver<'a>(&'a self, units: &'a [Unit<'a>]) -> Resolver<'a> {
@@ -154,6 +188,11 @@ impl Opened {
             ports: self.instance.ports.clone(),
         }
     }
+}
+
+fn engine_of(environment: &Environment) -> Result<&'static dyn AnyEngine> {
+    engine(environment.engine)
+        .map_err(|error| refused(format!("{}/{}.toml: {error}", site::FOLDER, environment.name)))
 }
 
 /// What was recorded of the platform in this folder; none when there is none.

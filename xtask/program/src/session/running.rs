@@ -117,7 +117,7 @@ pub fn bring_up(
     if report.outcome == Outcome::Done
         && let Some(client) = Client::connect(&supervisor(context, &opened.target))?
     {
-        let wanted: Vec<_> = opened.units().iter().map(vocabulary::model::Unit::name).collect();
+        let wanted: Vec<_> = opened.slots().iter().map(vocabulary::model::Unit::name).collect();
         for service in client.status()?.0 {
             if !wanted.contains(&service.name.0) {
                 show.say(&format!("{} is no longer part of the platform: stopped", service.name));
@@ -154,7 +154,7 @@ pub fn plan_down(context: &Context, target: &str, data: Data) -> Result<Plan<Bri
     // The environment file may have been removed or changed since.
     let environment =
         Environment { name: target.to_owned(), engine: engine(context, target)?, ..Environment::default() };
-    let place = Place { context, target, ports: &Ports::new() };
+    let place = Place { context, target, ports: &Ports::new(), release: None };
     let intent = Intent::BringDown { data };
     let lowered = engines::engine(environment.engine)?.observe(&place, &intent, platform, &environment)?;
     Ok(lowered.plan(platform, &environment))

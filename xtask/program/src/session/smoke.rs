@@ -13,7 +13,6 @@ use super::smoke_report::SmokeReport;
 use crate::context::Context;
 use crate::engines::process::instance::{ADDRESS, Record, socket};
 use foundation::exit::refused;
-use foundation::interrupt::Interrupt;
 use foundation::program_name::PROGRAM;
 use judges::site;
 use runner::plan::argument::Arg;
@@ -67,7 +66,7 @@ impl Target {
     ///
     /// # Errors
     /// Refused when the token is missing; otherwise when the platform does not answer within `limit`.
-    pub fn ask(&self, platform: &Platform, limit: Duration, interrupt: &Interrupt) -> Result<SmokeReport> {
+    pub fn ask(&self, platform: &Platform, limit: Duration, stop: &dyn Fn() -> bool) -> Result<SmokeReport> {
         let mask = Mask::default();
         if !self.token_file.is_file() {
             return Err(refused(format!(
@@ -83,8 +82,7 @@ impl Target {
             headers: BTreeMap::new(),
             body: None,
         };
-        let stop = || interrupt.raised();
-        let got = request.send(Instant::now() + limit, &stop).with_context(|| {
+        let got = request.send(Instant::now() + limit, stop).with_context(|| {
             format!("the platform did not answer within {} s; see `{PROGRAM} status`", limit.as_secs())
         })?;
         let names: Vec<_> = platform.smoke.checks.iter().map(|check| check.name).collect();
@@ -95,8 +93,8 @@ impl Target {
     ///
     /// # Errors
     /// When a check did not pass in time; the error holds the table.
-    pub fn prove(&self, platform: &Platform, interrupt: &Interrupt) -> Result<String> {
-        let answer = self.ask(platform, limit(platform), interrupt)?;
+    pub fn prove(&self, platform: &Platform, stop: &dyn Fn() -> bool) -> Result<String> {
+        let answer = self.ask(platform, limit(platform), stop)?;
         if answer.passed() { Ok(answer.table()) } else { Err(anyhow!("smoke failed:\n{}", answer.table())) }
     }
 }

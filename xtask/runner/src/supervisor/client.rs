@@ -182,6 +182,14 @@ impl Client {
         }
     }
 
+    /// How a service was asked to run.
+    pub fn spec(&self, name: &ServiceName) -> Result<ProcessSpec> {
+        match self.ask(&Request::Spec { name: name.clone() })? {
+            Reply::Spec(spec) => Ok(*spec),
+            other => Err(unexpected(&other)),
+        }
+    }
+
     /// Starts a service; see [`crate::plan::action::ServiceRequest::Start`].
     pub fn start(&self, spec: &ProcessSpec) -> Result<ServiceStatus> {
         self.ask_service(&Request::Start { spec: Box::new(spec.clone()) })

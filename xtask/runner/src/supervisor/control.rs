@@ -114,6 +114,7 @@ fn carry_out(request: Request, services: &Arc<Services>) -> Result<Reply> {
             let last_event = services.events.last();
             Ok(Reply::Status { services: services.statuses()?, last_event })
         }
+        Request::Spec { name } => services.spec(&name).map(|spec| Reply::Spec(Box::new(spec))),
         Request::Start { spec } => services.start(*spec).map(service),
         Request::Stop { name } => services.stop(&name).map(service),
         Request::Restart { name } => services.restart(&name).map(service),

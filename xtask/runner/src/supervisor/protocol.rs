@@ -16,6 +16,10 @@ pub const VERSION: u32 = 1;
 pub enum Request {
     Ping,
     Status,
+    /// How a service was asked to run.
+    Spec {
+        name: ServiceName,
+    },
     Start {
         spec: Box<ProcessSpec>,
     },
@@ -56,6 +60,7 @@ pub enum Reply {
     },
     /// The service that was asked for, as it is now.
     Service(Box<ServiceStatus>),
+    Spec(Box<ProcessSpec>),
     Done,
     /// Why not.
     Error(String),

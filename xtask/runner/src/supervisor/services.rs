@@ -87,6 +87,14 @@ impl Services {
         entry.status.lock().map(|status| status.clone()).map_err(|_| anyhow!("the thread of {name} panicked"))
     }
 
+    /// How a service was asked to run.
+    ///
+    /// # Errors
+    /// When there is no such service.
+    pub fn spec(&self, name: &ServiceName) -> Result<ProcessSpec> {
+        self.entries()?.find(name).map(|entry| entry.spec.clone())
+    }
+
     /// Starts a service; what runs already with the same spec stays as it is, with another it is replaced.
     ///
     /// # Errors

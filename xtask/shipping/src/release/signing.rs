@@ -130,6 +130,28 @@ pub fn public_key(text: &str) -> Result<PublicKey, String> {
     })
 }
 
+/// The key to trust: the given one, or the one that is built into the program.
+///
+/// # Errors
+/// Refused when there is neither, or it is no key.
+pub fn trusted(built_in: Option<&str>, given: Option<&str>) -> Result<PublicKey> {
+    let Some(given) = given.or(built_in) else {
+        return Err(refused(
+            "no public key: this program has none built in; pass --public-key FILE with the key of the project that \
+             makes the releases, or --unsigned to check everything else",
+        ));
+    };
+    if let Ok(key) = public_key(given) {
+        return Ok(key);
+    }
+    let text = files::text(Path::new(given), files::KEY).map_err(|error| {
+        refused(format!(
+            "--public-key: {error}; expected a minisign public key: its file, or its line that begins with RW"
+        ))
+    })?;
+    public_key(&text).map_err(|problem| refused(format!("--public-key {given}: {problem}")))
+}
+
 /// The comment that the signature covers, when it is this key's over these sums.
 ///
 /// # Errors

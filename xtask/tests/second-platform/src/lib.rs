@@ -262,6 +262,8 @@ fn engine() -> Service {
         ("FLOWSHIP_TIER", Value::Fact(Fact::Tier)),
         ("FLOWSHIP_COMPONENT", Value::Text(ENGINE.0)),
         ("FLOWSHIP_REPLICA", Value::Fact(Fact::Replica)),
+        ("FLOWSHIP_RELEASE", Value::Fact(Fact::Release)),
+        ("HOLD_FILE", Value::Fact(Fact::HoldFile)),
         ("FLOWS_HOST", Value::BindAddress(API)),
         ("FLOWS_PORT", Value::BindPort(API)),
         ("READY_HOST", Value::BindAddress(HEALTH)),

@@ -51,6 +51,10 @@ pub enum Fact {
     Tier,
     /// The name of this replica.
     Replica,
+    /// The release that runs, where one was deployed; left out elsewhere.
+    Release,
+    /// Absolute path of a file that holds the replica back while it exists, where a release was deployed; left out elsewhere.
+    HoldFile,
     /// Base URL of the OpenAI-compatible endpoint, ending in `/v1`.
     LlmBaseUrl,
     LlmModel,

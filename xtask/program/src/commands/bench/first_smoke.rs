@@ -30,7 +30,7 @@ pub fn measure(context: &Context, runs: usize, interrupt: &Interrupt) -> Result<
             let errors: Vec<_> = report.steps.iter().filter_map(|step| step.error.as_deref()).collect();
             bail!("the platform does not start: {}", errors.join("; "));
         }
-        smoke::target(&opened)?.prove(opened.platform, interrupt).map(drop)
+        smoke::target(&opened)?.prove(opened.platform, &|| interrupt.raised()).map(drop)
     };
     let clear = || remove(&opened.instance.folder.join("data"));
     let measured = (|| {

@@ -70,7 +70,7 @@ impl Stack {
         let mut environment = Environment { name: TARGET.to_owned(), ..Scope::Rehearsal.environment() };
         environment.sizes.entry(platform.workers.service().to_string()).or_default().replicas = replicas;
         let ports = ports::any_free(&Compose.sockets(platform, &environment))?;
-        let place = Place { context, target: TARGET, ports: &ports };
+        let place = Place { context, target: TARGET, ports: &ports, release: None };
         let intent = Intent::BringUp { watches: false, inspect: None };
         let seen = Compose
             .observe(&place, &intent, platform, &environment)
@@ -153,7 +153,7 @@ impl Stack {
             let address = self.bound(&topology, unit, port).context("the operations port is not bound")?;
             let url = format!("http://{address}:{}", port.number);
             let target = Target::at(&url, &token);
-            let table = target.prove(self.platform, interrupt).with_context(|| unit.name())?;
+            let table = target.prove(self.platform, &|| interrupt.raised()).with_context(|| unit.name())?;
             told.push(format!("{} at {url}\n{table}", unit.name()));
         }
         Ok(told)

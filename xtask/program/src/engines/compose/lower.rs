@@ -9,7 +9,7 @@ use vocabulary::model::{Lifetime, OnChange, Platform, Reaction, Unit};
 use super::observe::Observed;
 use super::project::Project;
 use crate::engines::process::instance::ADDRESS;
-use crate::engines::process::lower::{BringUp, id};
+use crate::engines::process::lower::{BringUp, Prepare, id};
 use crate::engines::process::resolve::Resolver;
 use foundation::program_name::PROGRAM;
 use runner::plan::action::{Action, Exec, Probe, ServiceRequest, Supervise, WaitFor, Write};
@@ -45,10 +45,10 @@ pub fn bring_up(
     let resolver = Resolver { platform, environment, instance: &seen.instance, units: &units };
     let around = &Surroundings { resolver, seen, watches };
     let mut steps = vec![
-        BringUp::CheckFlows.step(),
-        BringUp::InstallTools { programs: seen.programs.clone() }.step(),
-        BringUp::MakeSecrets.step(),
-        BringUp::RecordInstance.step(),
+        Prepare::CheckFlows.step(),
+        Prepare::InstallTools { programs: seen.programs.clone() }.step(),
+        Prepare::MakeSecrets.step(),
+        Prepare::RecordInstance.step(),
     ];
     let written = written(seen);
     let inputs = written.iter().map(|step| step.id.clone());

@@ -98,6 +98,10 @@ impl Engine for Compose {
             Intent::BringUp { .. } => {
                 to_bring_up(place, platform, environment, &toolbox, &clients.engine, seen)
             }
+            Intent::RollOut { .. } => Err(refused(format!(
+                "{}: nothing deploys to compose yet; expected engine = \"process\"",
+                environment.name
+            ))),
             Intent::BringDown { .. } => Ok(seen),
         }
     }
@@ -111,6 +115,7 @@ impl Engine for Compose {
     ) -> Plan<BringUp> {
         match *intent {
             Intent::BringUp { watches, .. } => lower::bring_up(platform, environment, seen, watches),
+            Intent::RollOut { .. } => lower::bring_up(platform, environment, seen, false),
             Intent::BringDown { data } => {
                 lower::bring_down(&seen.target, seen.instance.supervisor(), &seen.project, data == Data::Go)
             }

@@ -16,6 +16,17 @@ pub struct Instance {
     /// Everything it writes is below this folder.
     pub folder: PathBuf,
     pub ports: Ports,
+    /// What is deployed; none in a checkout.
+    pub release: Option<ReleaseId>,
+}
+
+/// What a replica says of itself when it runs a release.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReleaseId {
+    /// The name of the release on this machine.
+    pub id: String,
+    /// The revision of its flows.
+    pub flows_rev: String,
 }
 
 /// Port numbers by [`socket`].
@@ -75,8 +86,9 @@ pub struct Socket {
 
 impl Instance {
     pub fn of(place: &Place<'_>) -> Self {
-        let Place { context, target, ports } = *place;
-        Self { root: context.root.clone(), folder: context.state().join(target), ports: ports.clone() }
+        let Place { context, target, ports, release } = *place;
+        let folder = context.state().join(target);
+        Self { root: context.root.clone(), folder, ports: ports.clone(), release: release.cloned() }
     }
 
     pub fn secrets(&self) -> PathBuf {
@@ -90,6 +102,16 @@ impl Instance {
     /// The data folder of one unit's volume.
     pub fn volume(&self, unit: &Unit<'_>, volume: VolumeRef) -> PathBuf {
         self.folder.join("data").join(unit.name()).join(volume.name)
+    }
+
+    /// The folder of an environment's releases.
+    pub fn releases(&self) -> PathBuf {
+        releases_in(&self.folder)
+    }
+
+    /// While this file exists, the unit takes neither requests nor tasks.
+    pub fn held(&self, unit: &str) -> PathBuf {
+        held_in(&self.folder, unit)
     }
 
     pub fn log(&self, unit: &str) -> PathBuf {
@@ -114,6 +136,14 @@ impl Instance {
 
 pub fn supervisor_of(folder: &Path) -> PathBuf {
     folder.join("supervisor")
+}
+
+pub fn releases_in(folder: &Path) -> PathBuf {
+    folder.join("releases")
+}
+
+pub fn held_in(folder: &Path, unit: &str) -> PathBuf {
+    folder.join("held").join(unit)
 }
 
 pub fn record_of(folder: &Path) -> PathBuf {

@@ -15,6 +15,7 @@ use vocabulary::model::{
 use super::instance::{ADDRESS, socket};
 use super::observe::Observed;
 use super::resolve::Resolver;
+use super::roll::Roll;
 use foundation::program_name::PROGRAM;
 use runner::plan::action::{Action, Exec, Native, Probe, ServiceRequest, Supervise, WaitFor, Write};
 use runner::plan::argument::{Arg, Secret};
@@ -24,15 +25,23 @@ use runner::plan::service::{
 };
 use runner::plan::step::{OnFailure, Plan, Step, StepId};
 
-/// The native actions that bring a platform up.
+/// What comes before anything is started.
 #[derive(Debug, Clone, Serialize)]
 #[serde(tag = "name", content = "parameters", rename_all = "kebab-case")]
-pub enum BringUp {
+pub enum Prepare {
     CheckFlows,
     InstallTools { programs: Vec<&'static str> },
     InstallModules,
     MakeSecrets,
     RecordInstance,
+}
+
+/// The native actions of the engines' plans.
+#[derive(Debug, Clone, Serialize)]
+#[serde(untagged)]
+pub enum BringUp {
+    Prepare(Prepare),
+    Roll(Roll),
 }
 
 impl Native for BringUp {}
@@ -46,8 +55,8 @@ pub mod id {
     pub const RECORD: &str = "record-instance";
 }
 
-impl BringUp {
-    pub fn step(self) -> Step<Self> {
+impl Prepare {
+    pub fn step(self) -> Step<BringUp> {
         let permissions = || "look at the permissions of the state folder".to_owned();
         let doctor = || format!("see `{PROGRAM} doctor`");
         let (id, title, needs, remedy) = match self {
@@ -69,17 +78,17 @@ impl BringUp {
         Step {
             needs: needs.into_iter().map(StepId::from).collect(),
             remedy: Some(remedy),
-            ..Step::new(id, title, Action::Native(self))
+            ..Step::new(id, title, Action::Native(BringUp::Prepare(self)))
         }
     }
 }
 
 /// What the steps are made of.
-struct Surroundings<'a> {
-    resolver: Resolver<'a>,
-    seen: &'a Observed,
-    watches: bool,
-    inspect: Option<Inspect>,
+pub(super) struct Surroundings<'a> {
+    pub resolver: Resolver<'a>,
+    pub seen: &'a Observed,
+    pub watches: bool,
+    pub inspect: Option<Inspect>,
 }
 
 /// The Node debugger of the first replica of a service.
@@ -106,14 +115,7 @@ pub fn bring_up(
     let units = platform.units(environment);
     let resolver = Resolver { platform, environment, instance: &seen.instance, units: &units };
     let around = &Surroundings { resolver, seen, watches, inspect };
-    let programs = seen.programs.keys().copied().collect();
-    let mut steps = vec![
-        BringUp::CheckFlows.step(),
-        BringUp::InstallTools { programs }.step(),
-        BringUp::InstallModules.step(),
-        BringUp::MakeSecrets.step(),
-        BringUp::RecordInstance.step(),
-    ];
+    let mut steps = prepare(seen);
     steps.extend(edge_files(around));
     for unit in &units {
         match unit.service.lifetime {
@@ -127,6 +129,18 @@ pub fn bring_up(
         steps,
         on_failure: OnFailure::Keep,
     }
+}
+
+/// What comes before anything is started.
+pub(super) fn prepare(seen: &Observed) -> Vec<Step<BringUp>> {
+    let programs = seen.programs.keys().copied().collect();
+    vec![
+        Prepare::CheckFlows.step(),
+        Prepare::InstallTools { programs }.step(),
+        Prepare::InstallModules.step(),
+        Prepare::MakeSecrets.step(),
+        Prepare::RecordInstance.step(),
+    ]
 }
 
 /// Ends everything, in reverse order, and the supervisor too.
@@ -144,7 +158,7 @@ pub fn bring_down(seen: &Observed) -> Plan<BringUp> {
     }
 }
 
-fn long_running(around: &Surroundings<'_>, unit: &Unit<'_>) -> Vec<Step<BringUp>> {
+pub(super) fn long_running(around: &Surroundings<'_>, unit: &Unit<'_>) -> Vec<Step<BringUp>> {
     let name = unit.name();
     let process = process_of(unit);
     let mut steps = Vec::new();
@@ -237,7 +251,7 @@ fn initialisation(
     vec![made, adopted]
 }
 
-fn one_shot(around: &Surroundings<'_>, unit: &Unit<'_>) -> Step<BringUp> {
+pub(super) fn one_shot(around: &Surroundings<'_>, unit: &Unit<'_>) -> Step<BringUp> {
     let name = unit.name();
     let process = process_of(unit);
     let command = &process.commands[0];
@@ -261,7 +275,7 @@ fn one_shot(around: &Surroundings<'_>, unit: &Unit<'_>) -> Step<BringUp> {
 }
 
 /// What the edge reads of its folder. The states that its servers had are of the platform that ran before.
-fn edge_files(around: &Surroundings<'_>) -> Vec<Step<BringUp>> {
+pub(super) fn edge_files(around: &Surroundings<'_>) -> Vec<Step<BringUp>> {
     let Resolver { platform, instance, units, .. } = &around.resolver;
     let (Some(configuration), Some(edge)) =
         (&around.seen.edge, units.iter().find(|unit| platform.is_edge(unit)))
@@ -285,7 +299,7 @@ fn edge_files(around: &Surroundings<'_>) -> Vec<Step<BringUp>> {
     [(name, configuration.contents.as_str())].into_iter().chain(states).map(write).collect()
 }
 
-fn process_of<'a>(unit: &Unit<'a>) -> &'a Process {
+pub(super) fn process_of<'a>(unit: &Unit<'a>) -> &'a Process {
     unit.service.process.as_ref().expect("only services with a process are units")
 }
 
@@ -315,7 +329,7 @@ fn needs(around: &Surroundings<'_>, unit: &Unit<'_>) -> Vec<StepId> {
     needs
 }
 
-fn spec(around: &Surroundings<'_>, unit: &Unit<'_>) -> ProcessSpec {
+pub(super) fn spec(around: &Surroundings<'_>, unit: &Unit<'_>) -> ProcessSpec {
     let process = process_of(unit);
     let command = &process.commands[0];
     let name = unit.name();
@@ -350,7 +364,7 @@ fn spec(around: &Surroundings<'_>, unit: &Unit<'_>) -> ProcessSpec {
         name: ServiceName(name.clone()),
         argv: argv.into_iter().map(Arg::from).collect(),
         env,
-        cwd: around.resolver.instance.root.join("flows"),
+        cwd: around.resolver.working_folder(process),
         health: unit
             .service
             .health
@@ -500,7 +514,14 @@ fn environment(around: &Surroundings<'_>, unit: &Unit<'_>, command: &Command) ->
         .collect();
     if command.program == NODE {
         // Outside the instance's folder: a reset keeps it, and a platform that is private for one run has it too.
-        let cache = around.resolver.instance.root.join(".flowship/node-compile-cache");
+        let instance = around.resolver.instance;
+        // A release stays as it was installed.
+        let place = if instance.release.is_some() {
+            instance.folder.clone()
+        } else {
+            instance.root.join(".flowship")
+        };
+        let cache = place.join("node-compile-cache");
         env.insert("NODE_COMPILE_CACHE".to_owned(), Arg::from(cache.display().to_string()));
     }
     if !folders.is_empty() {
@@ -531,13 +552,14 @@ mod tests {
         let (root, folder) = (Path::new("/tree").to_owned(), Path::new("/tree/.flowship/dev").to_owned());
         let names = ["dbmate", "haproxy", "initdb", "node", "pg_isready", "postgres", "psql", "sh", "xtask"];
         let seen = Observed {
-            instance: Instance { root, folder, ports },
+            instance: Instance { root, folder, ports, release: None },
             target: "dev".to_owned(),
             programs: names.map(|name| (name, vec![format!("/bin/{name}")])).into(),
             path: "/bin".to_owned(),
             caller_is_root: false,
             edge: (tier != Tier::Development).then(|| configured(&platform, &slots).unwrap()),
             runs: false,
+            ..Observed::default()
         };
         let plan = bring_up(&platform, &environment, &seen, false, None);
         assert!(plan.validate().is_empty(), "{:?}", plan.validate());

@@ -10,6 +10,7 @@ pub mod observe;
 mod port_holder;
 pub mod ports;
 pub mod resolve;
+pub mod roll;
 pub mod secret_files;
 
 pub use observe::Process;

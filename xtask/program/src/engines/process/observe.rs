@@ -1,5 +1,8 @@
 //! What the process engine has to know: how programs are started, and by whom.
 
+use std::collections::BTreeSet;
+use std::path::Path;
+
 use anyhow::Result;
 use artifacts::Artifact;
 use artifacts::containers::edge::configured;
@@ -9,8 +12,9 @@ use vocabulary::model::environment::Environment;
 use vocabulary::model::{Command, Health, Platform, Unit};
 use vocabulary::problem::listing;
 
-use super::instance::{Instance, Socket, sockets};
+use super::instance::{Instance, Socket, held_in, releases_in, sockets, supervisor_of};
 use super::lower::{self, BringUp};
+use super::roll::{self, AllRunning, Running};
 use crate::engines::{Engine, Intent, Place};
 use crate::tools::Toolbox;
 use crate::tools::programs::{Programs, programs};
@@ -22,6 +26,7 @@ use runner::supervisor::Client;
 pub struct Process;
 
 /// What it knows of the world.
+#[derive(Default)]
 pub struct Observed {
     pub instance: Instance,
     pub target: String,
@@ -34,6 +39,10 @@ pub struct Observed {
     pub edge: Option<Artifact>,
     /// Whether the platform runs already.
     pub runs: bool,
+    /// What the supervisor runs, where a release is rolled out.
+    pub running: AllRunning,
+    /// The units that run already what they would run with the new release.
+    pub unchanged: BTreeSet<String>,
 }
 
 impl Engine for Process {
@@ -52,7 +61,7 @@ impl Engine for Process {
     ) -> Result<Observed> {
         let context = place.context;
         let programs = match intent {
-            Intent::BringUp { .. } => {
+            Intent::BringUp { .. } | Intent::RollOut { .. } => {
                 let names = program_names(&platform.units(environment));
                 programs(&Toolbox::open(context)?, &context.root, names)?
             }
@@ -61,15 +70,22 @@ impl Engine for Process {
         let slots = platform.slots(environment);
         let edge = slots.iter().any(|unit| platform.is_edge(unit)).then(|| configured(platform, &slots));
         let instance = Instance::of(place);
-        Ok(Observed {
+        let mut seen = Observed {
             edge: edge.transpose().map_err(|problems: Vec<_>| refused(listing(&problems)))?,
             runs: Client::connect(&instance.supervisor())?.is_some(),
+            running: match intent {
+                Intent::RollOut { .. } => running(&instance.folder)?,
+                Intent::BringUp { .. } | Intent::BringDown { .. } => AllRunning::new(),
+            },
             instance,
             target: place.target.to_owned(),
             programs,
             path: std::env::var("PATH").unwrap_or_else(|_| "/usr/local/bin:/usr/bin:/bin".to_owned()),
             caller_is_root: geteuid().is_root(),
-        })
+            unchanged: BTreeSet::new(),
+        };
+        seen.unchanged = roll::unchanged(platform, environment, &seen);
+        Ok(seen)
     }
 
     fn lower(
@@ -83,9 +99,25 @@ impl Engine for Process {
             Intent::BringUp { watches, inspect } => {
                 lower::bring_up(platform, environment, seen, watches, inspect)
             }
+            Intent::RollOut { watch } => roll::roll_out(platform, environment, seen, watch),
             Intent::BringDown { .. } => lower::bring_down(seen),
         }
     }
+}
+
+/// What the supervisor of an environment runs, whose folder this is; nothing when there is none.
+///
+/// # Errors
+/// It does not answer.
+pub fn running(folder: &Path) -> Result<AllRunning> {
+    let Some(client) = Client::connect(&supervisor_of(folder))? else { return Ok(AllRunning::new()) };
+    let found = client.status()?.0.into_iter().map(|status| {
+        let spec = client.spec(&status.name)?;
+        let held = held_in(folder, &status.name.0).exists();
+        let release = roll::release_of(&spec, &releases_in(folder));
+        Ok((status.name.0.clone(), Running { status, spec, release, held }))
+    });
+    found.collect()
 }
 
 /// The names of all programs that the units run or call.

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use vocabulary::model::environment::{Environment, Tier};
-use vocabulary::model::{Command, Fact, Platform, PortRef, SecretRef, Unit, Value, VolumeRef};
+use vocabulary::model::{Command, Fact, Platform, PortRef, Process, SecretRef, Unit, Value, VolumeRef};
 
 use super::instance::{ADDRESS, Instance, is_open, socket};
 
@@ -37,6 +37,13 @@ impl Resolver<'_> {
                 parts.iter().map(|part| self.value(unit, part)).collect::<Option<Vec<_>>>()?.concat()
             }
         })
+    }
+
+    /// Where a process starts: in the flows if it runs a file of the tree, otherwise in a folder that no release replaces.
+    pub fn working_folder(&self, process: &Process) -> PathBuf {
+        let runs_file =
+            process.commands[0].arguments.iter().any(|argument| matches!(argument, Value::Tree(_)));
+        if runs_file { self.instance.root.join("flows") } else { self.instance.folder.clone() }
     }
 
     pub fn own_port(&self, unit: &Unit<'_>, port: PortRef) -> Option<u16> {
@@ -83,6 +90,11 @@ impl Resolver<'_> {
             (Fact::Tier, _) if self.environment.tier != Tier::Development => return None,
             (Fact::Tier, _) => self.environment.tier.to_string(),
             (Fact::Replica, _) => unit.replica_name(),
+            (Fact::Release, _) => self.instance.release.as_ref()?.id.clone(),
+            (Fact::HoldFile, _) => {
+                self.instance.release.as_ref()?;
+                self.instance.held(&unit.name()).display().to_string()
+            }
             (Fact::LlmBaseUrl, Some(llm)) => llm.base_url.clone(),
             (Fact::LlmModel, Some(llm)) => llm.model.clone(),
             (Fact::LlmBaseUrl, None) => self.url(self.platform.llm.stand_in, self.platform.llm.path)?,

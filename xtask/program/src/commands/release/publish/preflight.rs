@@ -9,7 +9,6 @@ use vocabulary::problem::Problem;
 use super::Options;
 use super::steps::ImagePush;
 use crate::commands::release::remote_state::RemoteState;
-use crate::commands::release::verify;
 use crate::context::Context;
 use foundation::clock::utc;
 use foundation::exit::refused;
@@ -22,6 +21,7 @@ use shipping::release::history::short;
 use shipping::release::judge::{self, Trust, Verdict};
 use shipping::release::ledger::{self, Ledger};
 use shipping::release::problems::{self, Pushed, obstacle};
+use shipping::release::signing;
 use shipping::release::sums::Sums;
 use shipping::release::{declared, manifest, version};
 
@@ -52,7 +52,7 @@ pub fn look(context: &Context, options: &Options, folder: &Path, interrupt: &Int
             folder.display()
         ))
     };
-    let key = verify::trusted(context, options.public_key.as_deref())?;
+    let key = signing::trusted(context.platform.release.public_key, options.public_key.as_deref())?;
     let verdict = judge::release(folder, None, &Trust { key: Some(key), installed: None }, &utc)?;
     let mut problems = unverified(&verdict);
     problems.extend(verdict.ledger.as_ref().and_then(unproven));

@@ -108,29 +108,11 @@ fn place(what: &Path) -> Result<(PathBuf, Option<String>)> {
 }
 
 fn key(context: &Context, options: &Options) -> Result<Option<minisign::PublicKey>> {
-    if options.unsigned { Ok(None) } else { trusted(context, options.public_key.as_deref()).map(Some) }
-}
-
-/// The key to trust: the given one, or the one that is built in.
-///
-/// # Errors
-/// Refused when there is neither, or it is no key.
-pub fn trusted(context: &Context, given: Option<&str>) -> Result<minisign::PublicKey> {
-    let Some(given) = given.or(context.platform.release.public_key) else {
-        return Err(refused(
-            "no public key: this program has none built in; pass --public-key FILE with the key of the project that \
-             makes the releases, or --unsigned to check everything else",
-        ));
-    };
-    if let Ok(key) = signing::public_key(given) {
-        return Ok(key);
+    if options.unsigned {
+        Ok(None)
+    } else {
+        signing::trusted(context.platform.release.public_key, options.public_key.as_deref()).map(Some)
     }
-    let text = files::text(Path::new(given), files::KEY).map_err(|error| {
-        refused(format!(
-            "--public-key: {error}; expected a minisign public key: its file, or its line that begins with RW"
-        ))
-    })?;
-    signing::public_key(&text).map_err(|problem| refused(format!("--public-key {given}: {problem}")))
 }
 
 fn installed(given: Option<&str>) -> Result<Option<Version>> {

@@ -1,0 +1,66 @@
+//! `deploy`: rolls a release out to an environment, replica by replica.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+use vocabulary::model::ReleasePolicy;
+
+use crate::context::Context;
+use crate::deployment::Deployed;
+use crate::deployment::history::Change;
+use crate::deployment::releases::{self, Installed};
+use crate::session::deploying::{self, Demands, How};
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  cargo xtask deploy staging --public-key release.pub        the release in target/release-artifacts
+  cargo xtask deploy staging --bundle DOWNLOADS --public-key release.pub
+  cargo xtask deploy staging --bundle DOWNLOADS --dry-run    only show the steps
+  cargo xtask deploy staging --version 1.2.0                 a release that is installed there already
+
+Each replica of the new release proves itself before it takes requests, and an old one leaves only then. When a step \
+fails, what ran before runs again.
+Exit code 0 when the release runs, 1 when it does not, 2 when the command or the environment is wrong.")]
+pub struct Options {
+    /// The environment: a file in ops/environments
+    #[arg(value_name = "ENV")]
+    environment: String,
+    /// The folder with the release's files, or its bundle [default: target/release-artifacts]
+    #[arg(long, value_name = "DIR|FILE")]
+    bundle: Option<PathBuf>,
+    /// A version that is installed there already, instead of a bundle
+    #[arg(long, value_name = "V", conflicts_with = "bundle")]
+    version: Option<String>,
+    #[command(flatten)]
+    demands: Demands,
+    #[command(flatten)]
+    how: How,
+    /// The folder of an installed release: how one release's program calls another's
+    #[arg(long, value_name = "DIR", hide = true, requires_all = ["site", "change"])]
+    installed: Option<PathBuf>,
+    /// The environment's file
+    #[arg(long, value_name = "FILE", hide = true)]
+    site: Option<PathBuf>,
+    #[arg(long, value_enum, hide = true)]
+    change: Option<Change>,
+    /// The command that somebody typed
+    #[arg(long, value_name = "COMMAND", hide = true)]
+    typed: Option<String>,
+}
+
+/// # Errors
+/// Refused when the command or the environment is wrong; reported when the release does not run.
+pub fn run(context: &Context, options: &Options) -> Result<()> {
+    let deployed = Deployed::of(&options.environment)?;
+    let change = options.change.unwrap_or(Change::Deploy);
+    let wanted = options.how.wanted(change, options.typed.clone());
+    if let (Some(folder), Some(site)) = (&options.installed, &options.site) {
+        return deploying::roll(context, &deployed, &Installed::in_folder(folder), site, &wanted);
+    }
+    let source = match &options.version {
+        Some(version) => releases::named(&deployed.releases(), version)?.files(),
+        None => deploying::source(options.bundle.as_deref().unwrap_or(Path::new(ReleasePolicy::ARTIFACTS)))?,
+    };
+    deploying::deliver(context, &deployed, &source, &options.demands, &wanted)
+}

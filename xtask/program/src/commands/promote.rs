@@ -1,0 +1,53 @@
+//! `promote`: rolls out to one environment what another one runs.
+
+use anyhow::Result;
+
+use crate::context::Context;
+use crate::deployment::Deployed;
+use crate::deployment::history::{self, Change};
+use crate::deployment::releases;
+use crate::session::deploying::{self, Demands, How};
+use foundation::exit::refused;
+use foundation::program_name::PROGRAM;
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  cargo xtask promote staging production --public-key release.pub
+  cargo xtask promote staging production --dry-run    only show the steps
+
+The files that FROM runs are rolled out to TO. Nothing is built or looked up again, so it does not matter what has \
+been published since.
+Exit code 0 when TO runs the release, 1 when it does not, 2 when the command or an environment is wrong.")]
+pub struct Options {
+    /// The environment that runs the release
+    #[arg(value_name = "FROM")]
+    from: String,
+    /// The environment to roll it out to
+    #[arg(value_name = "TO")]
+    to: String,
+    #[command(flatten)]
+    demands: Demands,
+    #[command(flatten)]
+    how: How,
+}
+
+/// # Errors
+/// Refused when FROM runs nothing; as a deploy otherwise.
+pub fn run(context: &Context, options: &Options) -> Result<()> {
+    let [from, to] = [Deployed::of(&options.from)?, Deployed::of(&options.to)?];
+    if from.name == to.name {
+        return Err(refused(format!("{}: expected two different environments", from.name)));
+    }
+    from.site()?;
+    let entries = history::read(&from.folder())?;
+    let Some(current) = history::current(&entries) else {
+        return Err(refused(format!(
+            "{0} runs no release; expected one that was deployed; see `{PROGRAM} history {0}`",
+            from.name
+        )));
+    };
+    let release = releases::named(&from.releases(), current)?;
+    let wanted = options.how.wanted(Change::Promote, None);
+    deploying::deliver(context, &to, &release.files(), &options.demands, &wanted)
+}

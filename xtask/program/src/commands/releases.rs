@@ -1,0 +1,138 @@
+//! `releases`: what is installed for an environment.
+
+use std::collections::BTreeSet;
+
+use anyhow::Result;
+use serde::Serialize;
+
+use crate::context::Context;
+use crate::deployment::Deployed;
+use crate::deployment::history;
+use crate::deployment::releases;
+use crate::engines::process::observe::running;
+use foundation::columns;
+use foundation::stdout;
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  cargo xtask releases list production
+  cargo xtask releases prune production --keep 3
+  cargo xtask releases prune production --dry-run    only list what would go
+
+Exit code 0, or 2 when nothing was deployed.")]
+pub struct Options {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum What {
+    /// List the releases on this machine
+    List {
+        /// The environment
+        #[arg(value_name = "ENV")]
+        environment: String,
+    },
+    /// Remove old releases, but never one that runs or that a rollback leads to
+    Prune {
+        /// The environment
+        #[arg(value_name = "ENV")]
+        environment: String,
+        /// How many of those that were deployed last are kept
+        #[arg(long, value_name = "N", default_value_t = 5)]
+        keep: usize,
+        /// Only list what would be removed
+        #[arg(long)]
+        dry_run: bool,
+    },
+}
+
+#[derive(Debug, Serialize)]
+struct Row {
+    id: String,
+    version: String,
+    commit: String,
+    /// `current`, `previous`, or nothing.
+    role: &'static str,
+    whole: bool,
+}
+
+/// # Errors
+/// Refused when nothing was deployed; otherwise when a folder cannot be read or removed.
+pub fn run(context: &Context, options: &Options) -> Result<()> {
+    match &options.what {
+        What::List { environment } => list(context, &deployed(environment)?),
+        What::Prune { environment, keep, dry_run } => {
+            prune(context, &deployed(environment)?, *keep, *dry_run)
+        }
+    }
+}
+
+fn deployed(environment: &str) -> Result<Deployed> {
+    let deployed = Deployed::of(environment)?;
+    deployed.site()?;
+    Ok(deployed)
+}
+
+fn list(context: &Context, deployed: &Deployed) -> Result<()> {
+    let entries = history::read(&deployed.folder())?;
+    let (current, previous) = (history::current(&entries), history::previous(&entries));
+    let row = |installed: releases::Installed| {
+        let release = installed.release().ok();
+        let of = |field: fn(&shipping::release::description::Release) -> &String| {
+            release.as_ref().map(field).cloned().unwrap_or_default()
+        };
+        Row {
+            version: of(|release| &release.version),
+            commit: of(|release| &release.commit),
+            role: match Some(installed.id.as_str()) {
+                id if id == current => "current",
+                id if id == previous => "previous",
+                _ => "",
+            },
+            whole: installed.problems().is_empty(),
+            id: installed.id,
+        }
+    };
+    let rows: Vec<Row> = releases::list(&deployed.releases())?.into_iter().map(row).collect();
+    if context.json {
+        return stdout::json(&rows);
+    }
+    let head = ["RELEASE", "COMMIT", "", ""].map(str::to_owned);
+    let line = |row: &Row| {
+        let commit = row.commit.get(..12).unwrap_or(&row.commit).to_owned();
+        let state = if row.whole { "" } else { "damaged: deploy it again from its files" };
+        [row.id.clone(), commit, row.role.to_owned(), state.to_owned()]
+    };
+    stdout::text(&columns::table(&[vec![head], rows.iter().map(line).collect()].concat()))
+}
+
+fn prune(context: &Context, deployed: &Deployed, keep: usize, dry_run: bool) -> Result<()> {
+    let entries = history::read(&deployed.folder())?;
+    let mut kept: BTreeSet<String> = [history::current(&entries), history::previous(&entries)]
+        .into_iter()
+        .flatten()
+        .map(str::to_owned)
+        .collect();
+    kept.extend(running(&deployed.folder())?.into_values().filter_map(|running| running.release));
+    for entry in entries.iter().rev() {
+        if kept.len() >= keep.max(1) {
+            break;
+        }
+        kept.insert(entry.to.clone());
+    }
+    let going: Vec<String> = releases::list(&deployed.releases())?
+        .into_iter()
+        .map(|release| release.id)
+        .filter(|id| !kept.contains(id))
+        .collect();
+    if !dry_run {
+        releases::prune(&deployed.releases(), &going)?;
+    }
+    if context.json {
+        return stdout::json(&going);
+    }
+    let verb = if dry_run { "would remove" } else { "removed" };
+    stdout::text(&going.iter().map(|id| format!("{verb} {id}\n")).collect::<String>())
+}

@@ -1,0 +1,53 @@
+//! `rollback`: rolls out what ran before.
+
+use anyhow::Result;
+
+use crate::context::Context;
+use crate::deployment::Deployed;
+use crate::deployment::history::{self, Change};
+use crate::deployment::releases;
+use crate::session::deploying::{self, How};
+use foundation::exit::refused;
+use foundation::program_name::PROGRAM;
+use vocabulary::problem::listing;
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  cargo xtask rollback production              what ran before the release that runs
+  cargo xtask rollback production --to 1.1.0
+  cargo xtask rollback production --dry-run    only show the steps
+
+It takes the same steps as a deploy. A rollback after a rollback leads back to where the first one came from.
+Exit code 0 when the release runs, 1 when it does not, 2 when there is nothing to go back to.")]
+pub struct Options {
+    /// The environment
+    #[arg(value_name = "ENV")]
+    environment: String,
+    /// The version or the name of an installed release, instead of the one before
+    #[arg(long, value_name = "V")]
+    to: Option<String>,
+    #[command(flatten)]
+    how: How,
+}
+
+/// # Errors
+/// Refused when there is nothing whole to go back to; reported when it does not run.
+pub fn run(context: &Context, options: &Options) -> Result<()> {
+    let deployed = Deployed::of(&options.environment)?;
+    let site = deployed.site()?;
+    let entries = history::read(&deployed.folder())?;
+    let name = &deployed.name;
+    let Some(to) = options.to.as_deref().or_else(|| history::previous(&entries)) else {
+        return Err(refused(format!(
+            "{name}: no other release ran before; expected one that did, or --to VERSION; `{PROGRAM} releases list {name}` \
+             lists what is installed"
+        )));
+    };
+    let release = releases::named(&deployed.releases(), to)?;
+    let problems = release.problems();
+    if !problems.is_empty() {
+        return Err(refused(format!("{name} was not touched:\n{}", listing(&problems))));
+    }
+    deploying::roll(context, &deployed, &release, &site, &options.how.wanted(Change::Rollback, None))
+}

@@ -1,0 +1,118 @@
+//! A deployed environment on this machine: where its state is, its releases, and its history. What a deploy does is the
+//! engine's business (`engines/`); this room only keeps what outlives a deploy.
+
+pub mod history;
+pub mod releases;
+
+use std::env;
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+use vocabulary::model::Platform;
+use vocabulary::model::environment::Environment;
+
+use crate::engines::process::instance::releases_in;
+use foundation::exit::refused;
+use foundation::files;
+use foundation::program_name::PROGRAM;
+use judges::site;
+
+/// The variable that names another folder for the state of all environments.
+pub const STATE: &str = "FLOWSHIP_STATE";
+
+/// The site's file, as it was deployed.
+const SITE: &str = "environment.toml";
+
+/// An environment as it lives on this machine.
+#[derive(Debug, Clone)]
+pub struct Deployed {
+    pub name: String,
+    /// Of all environments: plans keep their locks and logs below it.
+    pub state: PathBuf,
+}
+
+impl Deployed {
+    /// The environment of this name: below `FLOWSHIP_STATE`, or `/var/lib/flowship` for root, or the user's state folder
+    /// (XDG Base Directory Specification 0.8).
+    ///
+    /// # Errors
+    /// Refused when there is no place for its state, or the name is none.
+    pub fn of(name: &str) -> Result<Self> {
+        let label = !name.is_empty()
+            && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
+        if !label {
+            return Err(refused(format!(
+                "no environment {name:?}; expected lower-case letters, digits and dashes, as the files in {} are named",
+                site::FOLDER
+            )));
+        }
+        Ok(Self { name: name.to_owned(), state: state()? })
+    }
+
+    pub fn folder(&self) -> PathBuf {
+        self.state.join(&self.name)
+    }
+
+    pub fn releases(&self) -> PathBuf {
+        releases_in(&self.folder())
+    }
+
+    /// The environment's file as it was deployed last.
+    ///
+    /// # Errors
+    /// Refused when nothing was deployed.
+    pub fn site(&self) -> Result<PathBuf> {
+        let path = self.folder().join(SITE);
+        if path.is_file() {
+            return Ok(path);
+        }
+        Err(refused(format!(
+            "nothing was deployed to {0} on this machine ({1}); `{PROGRAM} deploy {0}` does that",
+            self.name,
+            self.state.display()
+        )))
+    }
+
+    /// The environment that this text of its file describes.
+    ///
+    /// # Errors
+    /// Refused with every problem of the text.
+    pub fn judged(&self, platform: &Platform, bytes: Vec<u8>) -> Result<Environment> {
+        let file = site::SiteFile { path: format!("{}/{}.toml", site::FOLDER, self.name), bytes };
+        let judged = site::judge(&[file], &site::known_services(platform));
+        let (mut environments, _) = judged.map_err(|problems| refused(site::listing(&problems)))?;
+        Ok(environments.remove(0))
+    }
+
+    /// Keeps the text of its file for what comes after this deploy, and says where.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn keep(&self, bytes: &[u8]) -> Result<PathBuf> {
+        let path = self.folder().join(SITE);
+        files::write::whole(&path, 0o644, bytes)?;
+        Ok(path)
+    }
+}
+
+fn state() -> Result<PathBuf> {
+    let given = |name: &str| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let absolute = |path: PathBuf, name: &str| {
+        if path.is_absolute() {
+            return Ok(path);
+        }
+        Err(refused(format!("{name}={}: expected an absolute path", path.display())))
+    };
+    if let Some(path) = given(STATE) {
+        return absolute(path, STATE);
+    }
+    if rustix::process::geteuid().is_root() {
+        return Ok(Path::new("/var/lib/flowship").to_owned());
+    }
+    // The specification says that a relative path is ignored.
+    let own = given("XDG_STATE_HOME").filter(|path| path.is_absolute());
+    let own = own.or_else(|| Some(given("HOME")?.join(".local/state")));
+    own.map(|path| path.join("flowship")).ok_or_else(|| {
+        refused(format!("no place for the state of environments: set HOME, XDG_STATE_HOME or {STATE}"))
+    })
+}

@@ -1,0 +1,369 @@
+//! A deploy on this machine: a release is checked and installed, and then rolled out by its own program.
+
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result};
+use semver::Version;
+use vocabulary::model::environment::{EngineKind, Environment, Tier};
+use vocabulary::problem::{Problem, listing};
+
+use super::dry_run;
+use super::opened::Opened;
+use super::running;
+use crate::context::Context;
+use crate::deployment::history::{self, Change, Entry, Outcome};
+use crate::deployment::releases::{self, Installed};
+use crate::deployment::{Deployed, STATE};
+use crate::engines::process::instance::ReleaseId;
+use crate::engines::process::roll::WATCH;
+use foundation::clock::{millis, now_ms, utc};
+use foundation::digest;
+use foundation::exit::{Reported, refused};
+use foundation::files;
+use foundation::interrupt::Interrupt;
+use foundation::processes::host_name;
+use foundation::program_name::{PROGRAM, command_line};
+use foundation::stdout;
+use judges::site;
+use runner::plan::lock::user_name;
+use runner::plan::report::{self, Report, Status};
+use runner::plan::show::Show;
+use shipping::release::judge::{self, Trust, Verdict};
+use shipping::release::signing;
+use shipping::release::sums::Sums;
+
+/// How a release is rolled out.
+#[derive(Debug, clap::Args)]
+pub struct How {
+    /// Seconds for which the result is watched before it counts
+    #[arg(long, value_name = "SECONDS", default_value_t = WATCH.as_secs())]
+    watch: u64,
+    /// Only show the steps
+    #[arg(long)]
+    dry_run: bool,
+}
+
+impl How {
+    /// `typed` is the command that another program was called with, where it was.
+    pub fn wanted(&self, change: Change, typed: Option<String>) -> Wanted {
+        let command = typed.unwrap_or_else(command_line);
+        Wanted { change, watch: Duration::from_secs(self.watch), dry_run: self.dry_run, command }
+    }
+}
+
+/// Which releases are trusted.
+#[derive(Debug, clap::Args)]
+pub struct Demands {
+    /// The key to trust: a minisign public key file, or its line that begins with RW
+    #[arg(long, value_name = "KEY", env = "FLOWSHIP_PUBLIC_KEY")]
+    public_key: Option<String>,
+    /// Deploy a release that nobody signed; refused in production
+    #[arg(long)]
+    unsigned: bool,
+    /// Deploy an older version than the one that runs
+    #[arg(long)]
+    allow_downgrade: bool,
+}
+
+/// What somebody asked to roll out, and how.
+#[derive(Debug, Clone)]
+pub struct Wanted {
+    pub change: Change,
+    /// How long the result is watched.
+    pub watch: Duration,
+    pub dry_run: bool,
+    /// The command as typed.
+    pub command: String,
+}
+
+/// Checks a release, installs it and rolls it out.
+///
+/// # Errors
+/// Refused when the environment is wrong; reported when the release does not run.
+pub fn deliver(
+    context: &Context,
+    deployed: &Deployed,
+    source: &Path,
+    demands: &Demands,
+    wanted: &Wanted,
+) -> Result<()> {
+    let (environment, bytes) = environment(context, deployed)?;
+    let verdict = preflight(context, deployed, &environment, source, demands)?;
+    if wanted.dry_run {
+        // In a place of its own, so that nothing changes where the environment lives.
+        let folder = files::temporary::folder("flowship-dry-run-")?;
+        let installed = releases::install(folder.path(), source, &verdict)?;
+        let site = folder.path().join(".site");
+        files::write::whole(&site, 0o600, &bytes)?;
+        return roll(context, deployed, &installed, &site, wanted);
+    }
+    let installed = releases::install(&deployed.releases(), source, &verdict)?;
+    Show::on_stderr().say(&format!("installed {} in {}", installed.id, installed.folder.display()));
+    let site = deployed.keep(&bytes)?;
+    roll(context, deployed, &installed, &site, wanted)
+}
+
+/// The environment in a tree, and the text of its file: `deploy` rolls out to it.
+///
+/// # Errors
+/// Refused when there is none of that name, or nothing deploys to it.
+fn environment(context: &Context, deployed: &Deployed) -> Result<(Environment, Vec<u8>)> {
+    let file = site::named(&context.root, &deployed.name)?;
+    let bytes = file.bytes;
+    let environment = deployed.judged(context.platform, bytes.clone())?;
+    let place = format!("{}/{}.toml", site::FOLDER, deployed.name);
+    if environment.tier == Tier::Development {
+        return Err(refused(format!(
+            "{place}: tier = \"development\"; expected staging or production; `{PROGRAM} dev {}` runs a development \
+             environment from this tree",
+            deployed.name
+        )));
+    }
+    if environment.engine != EngineKind::Process {
+        return Err(refused(format!(
+            "{place}: engine = \"{}\"; nothing deploys to it yet; expected \"process\"",
+            environment.engine
+        )));
+    }
+    if let Some(host) = environment.hosts.iter().find(|host| !is_here(&host.address)) {
+        return Err(refused(format!(
+            "{place}: hosts: nothing deploys to another machine yet ({}); expected no [[hosts]]: run the command there",
+            host.address
+        )));
+    }
+    Ok((environment, bytes))
+}
+
+fn is_here(address: &str) -> bool {
+    address == "localhost" || address.parse().is_ok_and(|address: std::net::IpAddr| address.is_loopback())
+}
+
+/// Judges the files of a release and everything else that must hold before anything is touched.
+///
+/// # Errors
+/// Reported with every problem at once when one holds.
+fn preflight(
+    context: &Context,
+    deployed: &Deployed,
+    environment: &Environment,
+    source: &Path,
+    demands: &Demands,
+) -> Result<Verdict> {
+    let key = if demands.unsigned {
+        None
+    } else {
+        Some(signing::trusted(context.platform.release.public_key, demands.public_key.as_deref())?)
+    };
+    let trust = Trust { key, installed: None };
+    let mut problems = Vec::new();
+    if trust.key.is_none() && environment.tier == Tier::Production {
+        problems
+            .push(Problem::new("signature", "--unsigned in production").expected("a release that is signed"));
+    }
+    let verdict = judge::release(source, None, &trust, &utc)?;
+    for check in &verdict.checks {
+        problems.extend(check.problems.iter().map(|problem| Problem::new(check.what, problem.as_str())));
+    }
+    let entries = history::read(&deployed.folder())?;
+    if let Some(current) = history::current(&entries) {
+        let current = Installed::at(&deployed.releases(), current);
+        problems.extend(current.problems().into_iter().map(|problem| {
+            problem.remedy("it is what a failed deploy goes back to: deploy it again from its files first")
+        }));
+        if let (Ok(before), Some(manifest)) = (current.release(), &verdict.manifest)
+            && !demands.allow_downgrade
+        {
+            problems.extend(downgrade(&before.version, &manifest.release.version, &deployed.name));
+        }
+    }
+    problems.extend(disk(&deployed.state, source, &verdict.files)?);
+    if problems.is_empty() {
+        return Ok(verdict);
+    }
+    if context.json {
+        stdout::json(&serde_json::json!({ "problems": problems }))?;
+    }
+    eprintln!("error: nothing was changed in {}:\n{}", deployed.name, listing(&problems));
+    Err(Reported.into())
+}
+
+fn downgrade(before: &str, after: &str, name: &str) -> Option<Problem> {
+    let [before, after] = [before, after].map(|text| Version::parse(text).ok());
+    let (before, after) = (before?, after?);
+    (after < before).then(|| {
+        Problem::new("version", format!("{after} is older than {before}, which runs"))
+            .expected("a later release")
+            .remedy(format!("go back with `{PROGRAM} rollback {name}`, or pass --allow-downgrade"))
+    })
+}
+
+fn disk(state: &Path, source: &Path, sums: &Sums) -> Result<Option<Problem>> {
+    let there = state.ancestors().find(|path| path.exists()).unwrap_or(Path::new("/"));
+    let facts = rustix::fs::statvfs(there).with_context(|| there.display().to_string())?;
+    let free = facts.f_bavail.saturating_mul(facts.f_frsize);
+    let needed = releases::size(source, sums);
+    Ok((free < needed).then(|| {
+        Problem::new(
+            there.display().to_string(),
+            format!("{} are free, the release takes {}", files::size(free), files::size(needed)),
+        )
+        .remedy(format!("free some space; `{PROGRAM} releases prune ENV` removes old releases"))
+    }))
+}
+
+/// Rolls an installed release out with its own program: in this process when that is this program.
+///
+/// # Errors
+/// Reported when it did not go well and what ran before runs again; as the plan says otherwise.
+pub fn roll(
+    context: &Context,
+    deployed: &Deployed,
+    installed: &Installed,
+    site: &Path,
+    wanted: &Wanted,
+) -> Result<()> {
+    let own = std::env::current_exe()?;
+    if digest::of_file(&own)?.sha256 != digest::of_file(&installed.program())?.sha256 {
+        return hand_over(context, deployed, installed, site, wanted);
+    }
+    let environment = deployed.judged(context.platform, files::read(site, files::TEXT)?.bytes)?;
+    let place = Context::deployed(installed.tree(), deployed.state.clone(), context);
+    let show = Show::on_stderr();
+    if !wanted.dry_run {
+        running::recover(&place, &deployed.name, &show)?;
+    }
+    let release = installed.release()?;
+    let id = ReleaseId { id: installed.id.clone(), flows_rev: release.flows_rev };
+    let opened = Opened::deployed(&place, environment, &id, wanted.watch)?;
+    if let Some(moved) = &opened.moved {
+        show.say(moved);
+    }
+    let plan = opened.plan();
+    if wanted.dry_run {
+        let there = deployed.releases().join(&installed.id);
+        return dry_run::show_elsewhere(&place, &plan, &installed.folder, &there);
+    }
+    let entries = history::read(&deployed.folder())?;
+    let from = history::current(&entries).map(str::to_owned);
+    let begun = Instant::now();
+    let interrupt = Interrupt::listen()?;
+    let report = running::bring_up(&place, &opened, &plan, &show, &interrupt)?;
+    let entry = Entry {
+        at: utc(now_ms() / 1000),
+        who: user_name(),
+        host: host_name(),
+        command: wanted.command.clone(),
+        change: wanted.change,
+        from,
+        to: installed.id.clone(),
+        digest: installed.digest()?,
+        result: outcome(&report),
+        why: why(&report),
+        duration_ms: millis(begun.elapsed()),
+    };
+    history::append(&deployed.folder(), &entry)?;
+    tell(context, deployed, &entry, report)
+}
+
+/// The program of the release does it in the place of this one.
+fn hand_over(
+    context: &Context,
+    deployed: &Deployed,
+    installed: &Installed,
+    site: &Path,
+    wanted: &Wanted,
+) -> Result<()> {
+    let program = installed.program();
+    let mut command = Command::new(&program);
+    command.arg("--root").arg(installed.tree());
+    if context.json {
+        command.arg("--json");
+    }
+    command.args(["deploy", &deployed.name, "--installed"]).arg(&installed.folder).arg("--site").arg(site);
+    command.args(["--change", wanted.change.name(), "--watch", &wanted.watch.as_secs().to_string()]);
+    command.args(["--typed", &wanted.command]);
+    if wanted.dry_run {
+        command.arg("--dry-run");
+    }
+    command.env(STATE, &deployed.state);
+    let cannot = || format!("cannot start the release's own program {}", program.display());
+    if wanted.dry_run {
+        // What was unpacked for it has to be removed afterwards.
+        let status = command.status().with_context(cannot)?;
+        return if status.success() { Ok(()) } else { Err(Reported.into()) };
+    }
+    Err(command.exec()).with_context(cannot)
+}
+
+fn outcome(report: &Report) -> Outcome {
+    if report.outcome == report::Outcome::Done {
+        return Outcome::Done;
+    }
+    if report.steps.iter().any(|step| step.undone == Some(false)) {
+        Outcome::Failed
+    } else {
+        Outcome::RolledBack
+    }
+}
+
+fn why(report: &Report) -> Option<String> {
+    if report.outcome == report::Outcome::Done {
+        return None;
+    }
+    let failed = report.steps.iter().find(|step| step.status == Status::Failed);
+    Some(match failed {
+        Some(step) => format!("{}: {}", step.title, step.error.as_deref().unwrap_or("failed")),
+        None => report.outcome_words(),
+    })
+}
+
+fn tell(context: &Context, deployed: &Deployed, entry: &Entry, report: Report) -> Result<()> {
+    if context.json {
+        stdout::json(&serde_json::json!({ "entry": entry, "report": report }))?;
+    } else {
+        stdout::text(&paragraph(deployed, entry))?;
+    }
+    report.into_result()
+}
+
+/// What happened, for people.
+fn paragraph(deployed: &Deployed, entry: &Entry) -> String {
+    let Entry { to, from, why, duration_ms, .. } = entry;
+    let name = &deployed.name;
+    let seconds = Duration::from_millis(*duration_ms).as_secs_f64();
+    let why = why.as_deref().unwrap_or_default();
+    match (entry.result, from) {
+        (Outcome::Done, _) => format!("{name} runs {to}, after {seconds:.1} s\n"),
+        (Outcome::RolledBack, Some(from)) => {
+            format!("{to} was rolled back after {seconds:.1} s, and {name} runs {from}, because: {why}\n")
+        }
+        (Outcome::RolledBack, None) => {
+            format!("{to} does not run, and nothing did before it, because: {why}\n")
+        }
+        (Outcome::Failed, _) => format!(
+            "{to} failed, and not everything could be undone: look at `{PROGRAM} status {name}`, then deploy again; it \
+             failed because: {why}\n"
+        ),
+    }
+}
+
+/// The folder with the release's files that this names: a folder, or a file in it.
+///
+/// # Errors
+/// Refused when there is none.
+pub fn source(what: &Path) -> Result<PathBuf> {
+    if what.is_dir() {
+        return Ok(what.to_owned());
+    }
+    let folder = what.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    if what.is_file() {
+        return Ok(folder.to_owned());
+    }
+    Err(refused(format!(
+        "{}: no such folder or file; expected the files of a release, as `cargo xtask release package` writes them",
+        what.display()
+    )))
+}

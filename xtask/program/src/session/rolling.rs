@@ -1,0 +1,235 @@
+//! The native actions of a roll: they ask replicas, the supervisor and the edge, and act on what they answer.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::ErrorKind;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, anyhow, bail};
+use serde::Deserialize;
+use vocabulary::model::{PortRef, Unit};
+
+use super::opened::Opened;
+use super::smoke::Target;
+use crate::engines::process::instance::ADDRESS;
+use crate::engines::process::roll::{Replica, Roll};
+use foundation::files;
+use runner::plan::action::ServiceRequest;
+use runner::plan::http::Request;
+use runner::plan::mask::{Mask, Outputs};
+use runner::plan::perform::{StepContext, Stopped};
+use runner::plan::service::ServiceName;
+use runner::supervisor::Client;
+use runner::supervisor::protocol::{HealthState, ServiceStatus, State};
+
+/// Between two looks.
+const INTERVAL: Duration = Duration::from_millis(50);
+/// How long a replica may take to answer for its health.
+const ANSWER: Duration = Duration::from_secs(3);
+
+/// Carries one action of a roll out.
+///
+/// # Errors
+/// Why the roll cannot go on.
+pub fn perform(opened: &Opened, action: &Roll, step: &StepContext) -> Result<Outputs> {
+    match action {
+        Roll::Verify(replica) => verify(opened, replica, step)?,
+        Roll::Smoke(replica) => smoke(opened, replica, step)?,
+        Roll::Admit(replica) => admit(opened, replica, step)?,
+        Roll::Withdraw(replica) => withdraw(opened, replica, step)?,
+        Roll::Drain(_) | Roll::Undrain(_) => {}
+        Roll::Restore { replica, spec } => {
+            release(opened, replica)?;
+            let supervision = step.supervision.context("a roll needs the supervisor")?;
+            let supervisor = opened.instance.supervisor();
+            supervision.request(&supervisor, &ServiceRequest::Start(spec.clone()), step)?;
+            supervision.await_healthy(&supervisor, &replica.name.as_str().into(), step)?;
+            smoke(opened, replica, step)?;
+        }
+        Roll::Watch { replicas, seconds } => watch(opened, replicas, Duration::from_secs(*seconds), step)?,
+    }
+    Ok(Outputs::new())
+}
+
+/// What a replica says of its health.
+#[derive(Debug, Deserialize)]
+struct Said {
+    status: String,
+    #[serde(default)]
+    reason: Option<String>,
+    /// The revision of the flows that it runs; none before they do.
+    #[serde(default)]
+    rev: Option<String>,
+    #[serde(default)]
+    release: Option<String>,
+    #[serde(default)]
+    checks: Vec<Check>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Check {
+    name: String,
+    status: String,
+    #[serde(default)]
+    error: Option<String>,
+}
+
+impl Said {
+    /// What keeps it from being ready besides being held.
+    fn failed(&self) -> Vec<String> {
+        let bad = self.checks.iter().filter(|check| check.status != "ok");
+        bad.map(|Check { name, error, .. }| format!("{name}: {}", error.as_deref().unwrap_or("failed")))
+            .collect()
+    }
+}
+
+fn verify(opened: &Opened, replica: &Replica, step: &StepContext) -> Result<()> {
+    let wanted = opened.instance.release.as_ref().context("nothing is deployed")?;
+    let mut last = "it has not answered yet".to_owned();
+    until(step, &mut || {
+        let status = status(opened, &replica.name)?;
+        if status.restarts > 0 || matches!(status.state, State::Failed | State::Ended | State::Stopped) {
+            let reason = status.reason.unwrap_or_else(|| "it ended".to_owned());
+            bail!("{} does not stay up: {reason}; its log: {}", replica.name, status.log.display());
+        }
+        let Ok(said) = ask(opened, replica, step) else { return Ok(Some(last.clone())) };
+        let failed = said.failed();
+        let runs = said.rev.as_deref().filter(|_| failed.is_empty());
+        if let Some(rev) = runs
+            && (rev != wanted.flows_rev || said.release.as_deref() != Some(&wanted.id))
+        {
+            bail!(
+                "{} runs release {} with flows {}; expected {} with {}",
+                replica.name,
+                said.release.as_deref().unwrap_or("none"),
+                short(rev),
+                wanted.id,
+                short(&wanted.flows_rev)
+            );
+        }
+        last = format!("{}: {}", said.status, failed.join("; "));
+        Ok(if said.status == "held" && runs.is_some() { None } else { Some(last.clone()) })
+    })
+    .with_context(|| format!("{} did not become ready to serve", replica.name))?;
+    step.log.line(&format!("{} runs {} with flows {}", replica.name, wanted.id, short(&wanted.flows_rev)));
+    Ok(())
+}
+
+fn short(digest: &str) -> &str {
+    digest.get(..12).unwrap_or(digest)
+}
+
+fn smoke(opened: &Opened, replica: &Replica, step: &StepContext) -> Result<()> {
+    let url = url(opened, replica, opened.platform.workers.operations, "")?;
+    let token = opened.instance.secret(opened.platform.workers.operations_token);
+    let table = Target::at(&url, &token).prove(opened.platform, step.stop)?;
+    table.lines().for_each(|line| step.log.line(line));
+    Ok(())
+}
+
+fn admit(opened: &Opened, replica: &Replica, step: &StepContext) -> Result<()> {
+    release(opened, replica)?;
+    until(step, &mut || {
+        let said = ask(opened, replica, step)?;
+        Ok((said.status != "ready").then(|| said.reason.unwrap_or(said.status)))
+    })
+    .with_context(|| format!("{} does not take requests", replica.name))?;
+    let supervision = step.supervision.context("a roll needs the supervisor")?;
+    supervision.await_healthy(&opened.instance.supervisor(), &replica.name.as_str().into(), step)
+}
+
+fn withdraw(opened: &Opened, replica: &Replica, step: &StepContext) -> Result<()> {
+    files::write::whole(&opened.instance.held(&replica.name), 0o600, &replica.release)?;
+    step.log.line(&format!("{} is held back", replica.name));
+    Ok(())
+}
+
+/// Nothing holds it back any more.
+fn release(opened: &Opened, replica: &Replica) -> Result<()> {
+    let path = opened.instance.held(&replica.name);
+    match fs::remove_file(&path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => {
+            Err(error).with_context(|| path.display().to_string())
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Until the window is over, every replica stays the process that it is, and healthy.
+fn watch(opened: &Opened, replicas: &[Replica], window: Duration, step: &StepContext) -> Result<()> {
+    let ends = Instant::now() + window;
+    let pids = |statuses: &[ServiceStatus]| {
+        statuses.iter().map(|status| (status.name.clone(), status.pid)).collect::<BTreeMap<ServiceName, _>>()
+    };
+    let mut first = None;
+    loop {
+        let statuses: Vec<_> =
+            replicas.iter().map(|replica| status(opened, &replica.name)).collect::<Result<_>>()?;
+        let before = first.get_or_insert_with(|| pids(&statuses));
+        for status in &statuses {
+            if before.get(&status.name) != Some(&status.pid) {
+                let reason = status.reason.clone().unwrap_or_default();
+                bail!("{} was restarted while it was watched: {reason}", status.name);
+            }
+            if status.health != HealthState::Healthy {
+                let reason = status.reason.clone().unwrap_or_else(|| "it does not answer".to_owned());
+                bail!("{} stopped being ready while it was watched: {reason}", status.name);
+            }
+        }
+        if Instant::now() >= ends {
+            return Ok(());
+        }
+        pause(step)?;
+    }
+}
+
+/// Looks until `look` finds nothing more that is missing.
+///
+/// # Errors
+/// As `look`, or with what it said last when the step's time is over.
+fn until(step: &StepContext, look: &mut dyn FnMut() -> Result<Option<String>>) -> Result<()> {
+    let mut last = String::new();
+    loop {
+        let Some(missing) = look()? else { return Ok(()) };
+        if missing != last {
+            step.log.line(&missing);
+            last = missing;
+        }
+        if Instant::now() >= step.deadline {
+            return Err(anyhow!("time is over: {last}"));
+        }
+        pause(step)?;
+    }
+}
+
+fn pause(step: &StepContext) -> Result<()> {
+    if (step.stop)() {
+        return Err(Stopped.into());
+    }
+    std::thread::sleep(INTERVAL);
+    Ok(())
+}
+
+fn status(opened: &Opened, name: &str) -> Result<ServiceStatus> {
+    let client = Client::connect(&opened.instance.supervisor())?.context("the supervisor is gone")?;
+    let statuses = client.status()?.0;
+    let found = statuses.into_iter().find(|status| status.name.0 == name);
+    found.with_context(|| format!("the supervisor does not know {name}"))
+}
+
+fn ask(opened: &Opened, replica: &Replica, step: &StepContext) -> Result<Said> {
+    let (port, path) = opened.platform.worker_service()?.health_over_http()?;
+    let url = Mask::default().resolve(&url(opened, replica, port, path)?.into(), &BTreeMap::new())?;
+    let request = Request { method: "GET".into(), url, bearer: None, headers: BTreeMap::new(), body: None };
+    let answer = request.send(step.deadline.min(Instant::now() + ANSWER), step.stop)?;
+    serde_json::from_str(&answer.body)
+        .with_context(|| format!("{}: cannot read what it says of itself", replica.name))
+}
+
+fn url(opened: &Opened, replica: &Replica, port: PortRef, path: &str) -> Result<String> {
+    let slots = opened.platform.slots(&opened.environment);
+    let unit: Option<&Unit<'_>> = slots.iter().find(|unit| unit.name() == replica.name);
+    let number = unit.and_then(|unit| opened.resolver(&slots).own_port(unit, port));
+    let number = number.with_context(|| format!("{} has no port {}", replica.name, port.name))?;
+    Ok(format!("http://{ADDRESS}:{number}{path}"))
+}

@@ -15,13 +15,11 @@ async function answerOf(response) {
 module.exports = (RED) => {
   RED.nodes.registerType('smoke-end-to-end', function SmokeEndToEnd(definition) {
     RED.nodes.createNode(this, definition);
-    const { config, dependencies: { whatIsDown }, log, readSecret } = launcherOf(RED, 'smoke-end-to-end');
+    const { config, dependencies: { whatIsDown }, flowsUrl, log, readSecret } = launcherOf(RED, 'smoke-end-to-end');
     const postgres = RED.nodes.getNode(definition.database);
-    const { host, port } = config.flows;
-    const reachable = ['0.0.0.0', '::'].includes(host) ? '127.0.0.1' : host;
-    const api = `http://${reachable.includes(':') ? `[${reachable}]` : reachable}:${port}/api/v1`;
+    const api = () => `${flowsUrl()}/api/v1`;
 
-    const submit = async (queueName) => answerOf(await fetch(`${api}/workflows/${definition.workflow}/tasks`, {
+    const submit = async (queueName) => answerOf(await fetch(`${api()}/workflows/${definition.workflow}/tasks`, {
       method: 'POST',
       headers: {
         authorization: `Bearer ${readSecret(config.apiKeyFile)}`,
@@ -35,7 +33,7 @@ module.exports = (RED) => {
 
     const finished = async (taskId, signal) => {
       for (;;) {
-        const task = await answerOf(await fetch(`${api}/tasks/${taskId}`, {
+        const task = await answerOf(await fetch(`${api()}/tasks/${taskId}`, {
           headers: { authorization: `Bearer ${readSecret(config.apiKeyFile)}` },
           signal: AbortSignal.any([signal, AbortSignal.timeout(5000)]),
         }));

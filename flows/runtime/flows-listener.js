@@ -77,6 +77,12 @@ function createFlowsListener({ app, closeWebSockets, onDevelopersMachine = false
 
   return {
     server,
+    // For requests from this process, without a path.
+    url() {
+      const { address, port } = server.address();
+      const host = ['0.0.0.0', '::'].includes(address) ? '127.0.0.1' : address;
+      return `http://${host.includes(':') ? `[${host}]` : host}:${port}`;
+    },
     // Ends when the last answer is out. What a client has not begun to ask by then is not waited for,
     // since Node would keep an idle or silent connection open and the close with it. Nor for a stream of events when it is
     // `late`: its client connects again.

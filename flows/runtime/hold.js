@@ -19,29 +19,30 @@ function reasonOf(file) {
   }
 }
 
-// `file`: null where nothing holds the replica.
-function createHold({ file, log }) {
-  const { promise, resolve } = Promise.withResolvers();
-  let reason = file;
-  let timer;
+// `file`: null where nothing holds the replica. `admit`: what is done, and has to succeed, before it counts as admitted.
+function createHold({ file, log, admit }) {
+  const { promise, resolve, reject } = Promise.withResolvers();
+  let reason = file === null ? null : reasonOf(file);
 
-  function look() {
-    if (reason === null) return null;
-    reason = reasonOf(file);
-    if (reason !== null) return reason;
-    clearInterval(timer);
-    log.info({}, 'not held: this replica is admitted');
-    resolve();
-    return null;
+  async function end() {
+    await admit();
+    reason = null;
+    log.info({}, 'this replica is admitted');
   }
 
-  if (file === null) {
+  if (reason === null) {
     resolve();
-  } else if (look() !== null) {
+  } else {
     log.info({ reason }, 'held');
-    timer = setInterval(look, LOOK_MS).unref();
+    const timer = setInterval(() => {
+      const found = reasonOf(file);
+      reason = found ?? 'it is being admitted';
+      if (found !== null) return;
+      clearInterval(timer);
+      end().then(resolve, reject);
+    }, LOOK_MS).unref();
   }
-  return Object.freeze({ reason: look, admitted: () => promise });
+  return Object.freeze({ reason: () => reason, admitted: () => promise });
 }
 
 module.exports = { createHold };

@@ -53,7 +53,19 @@ async function launch(initialConfig) {
   });
 
   const lifecycle = createLifecycle({ drain: config.drain, log, metrics });
-  const hold = createHold({ file: config.holdFile, log });
+  const hold = createHold({
+    file: config.holdFile,
+    log,
+    admit: async () => {
+      if (lifecycle.draining()) return;
+      close(flows.server);
+      await listen(flows.server, config.flows, 'flows', log);
+    },
+  });
+  hold.admitted().catch((error) => {
+    log.fatal({ error }, `cannot be admitted: ${error.message}`);
+    end(1);
+  });
   const dependencies = createDependencies({ log, metrics });
   const smoke = createSmoke({ definition: platform.smoke, dependencies, metrics, log });
   const readiness = createReadiness();
@@ -90,12 +102,13 @@ async function launch(initialConfig) {
   process.on('SIGINT', () => (stopping ? end(130) : stop('SIGINT')));
 
   try {
-    const flowsPort = await listen(flows.server, config.flows, 'flows', log);
-    config = withFlowsPort(config, flowsPort);
+    if (hold.reason() === null) config = withFlowsPort(config, await listen(flows.server, config.flows, 'flows', log));
+    // Its smoke run finds the flows there. An edge finds nobody and asks another replica.
+    else await listen(flows.server, { host: '127.0.0.1', port: 0 }, 'held flows', log);
     await listen(ready.server, config.ready, 'ready', log);
 
     prepareUserDir(config.userDir);
-    initNodeRed({ config, labels, log, metrics, dependencies, lifecycle, hold, smoke, storage, failures, server: editor?.server ?? flows.server });
+    initNodeRed({ config, labels, log, metrics, dependencies, lifecycle, hold, smoke, storage, failures, flowsUrl: flows.url, server: editor?.server ?? flows.server });
     deployment = createDeployment({ RED, storage, failures, log });
     labelMessages(RED.hooks, labels, requests.received);
     requests.follow(RED, deployment.running);
@@ -124,7 +137,7 @@ async function launch(initialConfig) {
   }
 }
 
-function initNodeRed({ config, labels, log, metrics, dependencies, lifecycle, hold, smoke, storage, failures, server }) {
+function initNodeRed({ config, labels, log, metrics, dependencies, lifecycle, hold, smoke, storage, failures, flowsUrl, server }) {
   RED.init(server, {
     ...require('../settings.js'),
     storageModule: storage.module,
@@ -138,6 +151,7 @@ function initNodeRed({ config, labels, log, metrics, dependencies, lifecycle, ho
       dependencies: pick(dependencies, ['register', 'report', 'state', 'whatIsDown']),
       lifecycle: pick(lifecycle, ['onDrain', 'draining']),
       hold: pick(hold, ['reason', 'admitted']),
+      flowsUrl,
       smoke: pick(smoke, ['register', 'result']),
     }),
   });

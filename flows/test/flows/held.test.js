@@ -9,7 +9,7 @@ const { after, before, test } = require('node:test');
 const { startPlatform, until, withProvider } = require('../platform.js');
 
 let platform;
-before(async () => { platform = await startPlatform(); });
+before(async () => { platform = await startPlatform({ env: { DRAIN_DELAY_MS: '2000' } }); });
 after(() => platform?.stop());
 
 const leftovers = async () => [
@@ -25,21 +25,27 @@ async function startHeld(name, env = {}) {
     const { status, checks } = await platform.ready(replica);
     return status === 'held' && checks.every((check) => check.status === 'ok');
   });
-  return { replica, admit: () => fs.rmSync(file) };
+  const admit = async () => {
+    fs.rmSync(file);
+    replica.ports.flows = (await replica.child.said('it is admitted', ({ listener }) => listener === 'flows')).port;
+  };
+  return { replica, admit };
 }
 
 test('a held replica passes its own smoke run, leaves the tasks alone, and works on them once it is admitted', async () => {
   const [old] = platform.replicas;
-  await old.child.stop();
   const { replica, admit } = await startHeld('held');
-  platform.replicas = [replica];
+  old.child.process.kill('SIGTERM');
+  await old.child.said('it takes no more tasks', ({ message }) => message === 'draining');
   const { status, body } = await platform.submit('describe-text', { text: 'held' });
   assert.equal(status, 202);
+  await old.child.ended;
+  platform.replicas = [replica];
   const report = await platform.smoke();
   assert.equal(report.status, 'passed', JSON.stringify(report.checks));
   const [task] = await platform.postgres.query('SELECT status, attempts FROM flowship.tasks WHERE task_id = $1', [body.task_id]);
   assert.deepEqual(task, { status: 'queued', attempts: 0 });
-  admit();
+  await admit();
   assert.equal((await platform.ended(body.task_id)).status, 'completed');
   assert.deepEqual(await leftovers(), []);
 });
@@ -51,7 +57,7 @@ test('a held replica does not change the queue that others work on, an admitted 
   const { replica, admit } = await startHeld('settings');
   assert.equal((await platform.smoke(['queue'], replica)).status, 'passed');
   assert.equal(await limit(), 7);
-  admit();
+  await admit();
   await until('it has its settings', async () => await limit() === usual);
   await replica.child.stop();
 });

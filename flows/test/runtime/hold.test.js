@@ -2,8 +2,11 @@
 // A held replica runs its flows and is not ready; it is admitted when the file is gone, and not before it is known to be.
 
 const assert = require('node:assert/strict');
+const { once } = require('node:events');
 const fs = require('node:fs');
+const net = require('node:net');
 const { test } = require('node:test');
+const { freePort } = require('../platform');
 const { project, launched, start } = require('./launcher');
 const { endpoint, fn } = require('./flow');
 
@@ -21,22 +24,40 @@ test('held while the file exists, admitted within 200 ms when it goes, and not h
   const made = project(t, { flows: FLOWS });
   const file = made.file('hold');
   fs.writeFileSync(file, '');
-  const running = await launched(t, made, { HOLD_FILE: file, FLOWSHIP_RELEASE: 'v1.2.3' });
+  const port = await freePort();
+  const running = await launched(t, made, { HOLD_FILE: file, FLOWSHIP_RELEASE: 'v1.2.3', FLOWS_PORT: String(port) });
   const body = await held(running);
   assert.equal(body.reason, `held: ${file} exists; remove it to admit this replica`);
   assert.equal(body.release, 'v1.2.3');
   assert.match(body.rev, /^[0-9a-f]{64}$/);
   assert.equal((await running.get('ready', '/livez')).status, 200);
-  assert.equal((await running.get('flows', '/greet')).body, 'hi');
+  await assert.rejects(fetch(`http://127.0.0.1:${port}/greet`), ({ cause }) => cause.code === 'ECONNREFUSED');
+  assert.equal((await running.get('held flows', '/greet')).body, 'hi', 'for its own smoke run');
   assert.match((await running.get('ops', '/metrics')).body, /^flowship_ready 0$/m);
   fs.rmSync(file);
   const removed = Date.now();
   const { body: after } = await running.readyz(({ status }) => status === 'ready');
   assert.ok(Date.now() - removed < 200);
   assert.deepEqual([after.reason, after.rev], [null, body.rev]);
-  await running.log(({ message }) => message === 'not held: this replica is admitted');
+  assert.equal(await running.url('flows', ''), `http://127.0.0.1:${port}`);
+  assert.equal((await running.get('flows', '/greet')).body, 'hi');
+  await assert.rejects(running.get('held flows', '/greet'), ({ cause }) => cause.code === 'ECONNREFUSED');
   fs.writeFileSync(file, '');
   assert.equal((await running.get('ready', '/readyz')).status, 200);
+  assert.deepEqual(await running.stop(), { code: 0, signal: null });
+});
+
+test('one that cannot listen when it is admitted ends with the reason', async (t) => {
+  const made = project(t, { flows: FLOWS });
+  const taken = net.createServer().listen(0, '127.0.0.1');
+  t.after(() => taken.close());
+  await once(taken, 'listening');
+  fs.writeFileSync(made.file('hold'), '');
+  const running = await launched(t, made, { HOLD_FILE: made.file('hold'), FLOWS_PORT: String(taken.address().port) });
+  await held(running);
+  fs.rmSync(made.file('hold'));
+  assert.deepEqual(await running.exit, { code: 1, signal: null });
+  assert.match(running.lines.at(-1).message, /^cannot be admitted: flows: cannot listen on .* \(EADDRINUSE\)/);
 });
 
 test('what else is wrong is said beside it', async (t) => {

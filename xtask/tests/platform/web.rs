@@ -7,6 +7,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use ureq::Agent;
+use ureq::tls::{Certificate, RootCerts, TlsConfig};
 
 #[derive(Debug)]
 pub struct Answer {
@@ -28,12 +30,33 @@ pub fn get(url: &str) -> Option<Answer> {
 
 /// None when nobody answers.
 pub fn ask(method: &str, url: &str, bearer: Option<&str>, body: Option<&str>) -> Option<Answer> {
-    let agent: ureq::Agent = ureq::Agent::config_builder()
+    ask_with(&agent(TlsConfig::default()), method, url, bearer, body)
+}
+
+/// A client that trusts one certificate alone, in PEM.
+pub fn trusting(pem: &str) -> Agent {
+    let root = Certificate::from_pem(pem.as_bytes()).unwrap();
+    agent(TlsConfig::builder().root_certs(RootCerts::Specific(Arc::new(vec![root]))).build())
+}
+
+fn agent(tls: TlsConfig) -> Agent {
+    Agent::config_builder()
         .http_status_as_error(false)
         .proxy(None)
+        .tls_config(tls)
         .timeout_global(Some(Duration::from_secs(30)))
         .build()
-        .into();
+        .into()
+}
+
+/// None when nobody answers.
+pub fn ask_with(
+    agent: &Agent,
+    method: &str,
+    url: &str,
+    bearer: Option<&str>,
+    body: Option<&str>,
+) -> Option<Answer> {
     let mut request = ureq::http::Request::builder().method(method).uri(url);
     if let Some(key) = bearer {
         request = request.header("Authorization", format!("Bearer {key}"));

@@ -44,12 +44,21 @@ pub fn text(opened: &Opened, duration_ms: u64, detached: bool, inspects: bool) -
     };
     let key = relative(opened, &opened.instance.secret(workers.api_key));
     let units = opened.units();
-    let api = opened.instance.port(workers.flows, &units).unwrap_or_default();
+    let (api, trust) = match opened.instance.port(opened.platform.edge.https, &units) {
+        Some(port) => {
+            let pem = relative(opened, &opened.instance.secret(opened.platform.edge.certificate));
+            (format!("https://{ADDRESS}:{port}"), format!("--cacert {pem} "))
+        }
+        None => {
+            let port = opened.instance.port(workers.flows, &units).unwrap_or_default();
+            (format!("http://{ADDRESS}:{port}"), String::new())
+        }
+    };
     out.push_str(&format!("\n  model      {provider}\n  state      {folder} (data, secrets, logs)\n"));
     out.push_str(&format!(
-        "\n  try        curl -H \"Authorization: Bearer $(cat {key})\" -H 'Content-Type: application/json' \\\n        \
+        "\n  try        curl {trust}-H \"Authorization: Bearer $(cat {key})\" -H 'Content-Type: application/json' \\\n        \
                 \
-         -d '{{\"input\":{{\"text\":\"Flowship ships this.\"}}}}' http://{ADDRESS}:{api}/api/v1/workflows/describe-text/tasks\n"
+         -d '{{\"input\":{{\"text\":\"Flowship ships this.\"}}}}' {api}/api/v1/workflows/describe-text/tasks\n"
     ));
     out.push_str(&format!(
         "  check      {PROGRAM} smoke\n  watch      {PROGRAM} status | logs [SERVICE] -f\n"

@@ -66,7 +66,7 @@ fn configuration(platform: &Platform, edge: &Service, units: &[Unit<'_>]) -> Res
         Server { name: unit.name(), host, port, check_port }
     });
     let backend = Backend {
-        name: "replicas",
+        name: EdgePolicy::BACKEND,
         about: "A stopping replica first fails its health check, then finishes its requests.",
         settings: vec![Setting::of(&["balance", "leastconn"])],
         check: Check {

@@ -7,10 +7,11 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use serde::Deserialize;
-use vocabulary::model::{PortRef, Unit};
+use vocabulary::model::{EdgePolicy, PortRef, Unit};
 
 use super::opened::Opened;
 use super::smoke::Target;
+use crate::engines::process::edge_socket::{EdgeSocket, Server, ServerState};
 use crate::engines::process::instance::ADDRESS;
 use crate::engines::process::roll::{Replica, Roll};
 use foundation::files;
@@ -24,7 +25,9 @@ use runner::supervisor::protocol::{HealthState, ServiceStatus, State};
 
 /// Between two looks.
 const INTERVAL: Duration = Duration::from_millis(50);
-/// How long a replica may take to answer for its health.
+/// So many requests that fail at the new replicas while they are watched are no accident.
+const ERRORS: u64 = 5;
+/// How long a replica or the edge may take to answer.
 const ANSWER: Duration = Duration::from_secs(3);
 
 /// Carries one action of a roll out.
@@ -37,7 +40,9 @@ pub fn perform(opened: &Opened, action: &Roll, step: &StepContext) -> Result<Out
         Roll::Smoke(replica) => smoke(opened, replica, step)?,
         Roll::Admit(replica) => admit(opened, replica, step)?,
         Roll::Withdraw(replica) => withdraw(opened, replica, step)?,
-        Roll::Drain(_) | Roll::Undrain(_) => {}
+        Roll::Drain(replica) => drain(opened, replica, step)?,
+        Roll::Undrain(replica) => tell_edge(opened, replica, ServerState::Ready, step)?,
+        Roll::ReloadEdge => edge(opened).context("no edge runs")?.reload()?,
         Roll::Restore { replica, spec } => {
             release(opened, replica)?;
             let supervision = step.supervision.context("a roll needs the supervisor")?;
@@ -45,6 +50,7 @@ pub fn perform(opened: &Opened, action: &Roll, step: &StepContext) -> Result<Out
             supervision.request(&supervisor, &ServiceRequest::Start(spec.clone()), step)?;
             supervision.await_healthy(&supervisor, &replica.name.as_str().into(), step)?;
             smoke(opened, replica, step)?;
+            join_edge(opened, replica, step)?;
         }
         Roll::Watch { replicas, seconds } => watch(opened, replicas, Duration::from_secs(*seconds), step)?,
     }
@@ -135,10 +141,57 @@ fn admit(opened: &Opened, replica: &Replica, step: &StepContext) -> Result<()> {
     })
     .with_context(|| format!("{} does not take requests", replica.name))?;
     let supervision = step.supervision.context("a roll needs the supervisor")?;
-    supervision.await_healthy(&opened.instance.supervisor(), &replica.name.as_str().into(), step)
+    supervision.await_healthy(&opened.instance.supervisor(), &replica.name.as_str().into(), step)?;
+    join_edge(opened, replica, step)
 }
 
+/// The edge of this environment, where one runs.
+fn edge(opened: &Opened) -> Option<EdgeSocket> {
+    let slots = opened.slots();
+    let edge = slots.iter().find(|unit| opened.platform.is_edge(unit))?;
+    Some(EdgeSocket { folder: opened.instance.volume(edge, opened.platform.edge.folder), limit: ANSWER })
+}
+
+/// Changes what the edge sends a replica; an edge that is just being started again is waited for.
+fn tell_edge(opened: &Opened, replica: &Replica, state: ServerState, step: &StepContext) -> Result<()> {
+    let Some(edge) = edge(opened) else { return Ok(()) };
+    until(step, &mut || {
+        let told = edge.set_state(EdgePolicy::BACKEND, &replica.name, state);
+        Ok(told.err().map(|error| format!("{error:#}")))
+    })
+}
+
+fn join_edge(opened: &Opened, replica: &Replica, step: &StepContext) -> Result<()> {
+    tell_edge(opened, replica, ServerState::Ready, step)?;
+    let Some(edge) = edge(opened) else { return Ok(()) };
+    until(step, &mut || {
+        let found = server(&edge, replica)?;
+        Ok((!found.status.starts_with("UP")).then(|| format!("for the edge, it is {}", found.status)))
+    })
+    .with_context(|| format!("the edge does not send {} requests", replica.name))
+}
+
+fn server(edge: &EdgeSocket, replica: &Replica) -> Result<Server> {
+    let servers = edge.servers()?.into_iter();
+    let mut found =
+        servers.filter(|server| server.backend == EdgePolicy::BACKEND && server.name == replica.name);
+    found.next().with_context(|| format!("the edge has no server {}", replica.name))
+}
+
+/// The edge sends it nothing new. A worker of an earlier configuration may still do so: it is waited for.
+fn drain(opened: &Opened, replica: &Replica, step: &StepContext) -> Result<()> {
+    tell_edge(opened, replica, ServerState::Drain, step)?;
+    let Some(edge) = edge(opened) else { return Ok(()) };
+    until(step, &mut || {
+        let old = edge.processes()?.old_workers.len();
+        Ok((old > 0)
+            .then(|| format!("{old} workers of the edge still finish what they had before its reload")))
+    })
+}
+
+/// What it has is finished when it ends.
 fn withdraw(opened: &Opened, replica: &Replica, step: &StepContext) -> Result<()> {
+    tell_edge(opened, replica, ServerState::Drain, step)?;
     files::write::whole(&opened.instance.held(&replica.name), 0o600, &replica.release)?;
     step.log.line(&format!("{} is held back", replica.name));
     Ok(())
@@ -162,6 +215,16 @@ fn watch(opened: &Opened, replicas: &[Replica], window: Duration, step: &StepCon
         statuses.iter().map(|status| (status.name.clone(), status.pid)).collect::<BTreeMap<ServiceName, _>>()
     };
     let mut first = None;
+    let edge = edge(opened);
+    let errors = || -> Result<u64> {
+        let Some(edge) = &edge else { return Ok(0) };
+        let of_one = |replica: &Replica| {
+            server(edge, replica)
+                .map(|found| found.server_errors + found.connection_errors + found.response_errors)
+        };
+        replicas.iter().map(of_one).sum()
+    };
+    let errors_before = errors()?;
     loop {
         let statuses: Vec<_> =
             replicas.iter().map(|replica| status(opened, &replica.name)).collect::<Result<_>>()?;
@@ -175,6 +238,10 @@ fn watch(opened: &Opened, replicas: &[Replica], window: Duration, step: &StepCon
                 let reason = status.reason.clone().unwrap_or_else(|| "it does not answer".to_owned());
                 bail!("{} stopped being ready while it was watched: {reason}", status.name);
             }
+        }
+        let errors = errors()?.saturating_sub(errors_before);
+        if errors >= ERRORS {
+            bail!("{errors} requests failed at the new replicas while they were watched");
         }
         if Instant::now() >= ends {
             return Ok(());

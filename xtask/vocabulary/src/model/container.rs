@@ -196,8 +196,10 @@ pub struct EdgePolicy {
     pub rate_seconds: u16,
 }
 
-/// Files in its folder.
+/// Names in its configuration and in its folder.
 impl EdgePolicy {
+    /// The backend of the workers.
+    pub const BACKEND: &str = "replicas";
     /// The socket through which the servers are asked for and told.
     pub const RUNTIME_SOCKET: &str = "runtime.sock";
     /// The same of the process that starts the one that serves.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use artifacts::Artifact;
 use artifacts::containers::edge::place_variables;
 use serde::Serialize;
 use serde_json::json;
@@ -274,6 +275,10 @@ pub(super) fn one_shot(around: &Surroundings<'_>, unit: &Unit<'_>) -> Step<Bring
     }
 }
 
+pub(super) fn file_name(configuration: &Artifact) -> &str {
+    configuration.path.rsplit('/').next().unwrap_or_default()
+}
+
 /// What the edge reads of its folder. The states that its servers had are of the platform that ran before.
 pub(super) fn edge_files(around: &Surroundings<'_>) -> Vec<Step<BringUp>> {
     let Resolver { platform, instance, units, .. } = &around.resolver;
@@ -282,7 +287,7 @@ pub(super) fn edge_files(around: &Surroundings<'_>) -> Vec<Step<BringUp>> {
     else {
         return vec![];
     };
-    let name = configuration.path.rsplit('/').next().unwrap_or_default();
+    let name = file_name(configuration);
     let states = (!around.seen.runs).then_some((EdgePolicy::SERVER_STATES, EdgePolicy::NO_SERVER_STATES));
     let write = |(name, contents): (&str, &str)| Step {
         needs: vec![id::RECORD.into()],

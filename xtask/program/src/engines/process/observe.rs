@@ -1,6 +1,7 @@
 //! What the process engine has to know: how programs are started, and by whom.
 
 use std::collections::BTreeSet;
+use std::fs;
 use std::path::Path;
 
 use anyhow::Result;
@@ -39,6 +40,8 @@ pub struct Observed {
     pub edge: Option<Artifact>,
     /// Whether the platform runs already.
     pub runs: bool,
+    /// Whether the edge runs with another configuration.
+    pub edge_is_stale: bool,
     /// What the supervisor runs, where a release is rolled out.
     pub running: AllRunning,
     /// The units that run already what they would run with the new release.
@@ -83,7 +86,9 @@ impl Engine for Process {
             path: std::env::var("PATH").unwrap_or_else(|_| "/usr/local/bin:/usr/bin:/bin".to_owned()),
             caller_is_root: geteuid().is_root(),
             unchanged: BTreeSet::new(),
+            edge_is_stale: false,
         };
+        seen.edge_is_stale = seen.runs && edge_is_stale(platform, environment, &seen);
         seen.unchanged = roll::unchanged(platform, environment, &seen);
         Ok(seen)
     }
@@ -103,6 +108,16 @@ impl Engine for Process {
             Intent::BringDown { .. } => lower::bring_down(seen),
         }
     }
+}
+
+/// Whether the configuration that lies in the edge's folder is another one.
+fn edge_is_stale(platform: &Platform, environment: &Environment, seen: &Observed) -> bool {
+    let units = platform.units(environment);
+    let (Some(wanted), Some(edge)) = (&seen.edge, units.iter().find(|unit| platform.is_edge(unit))) else {
+        return false;
+    };
+    let path = seen.instance.volume(edge, platform.edge.folder).join(lower::file_name(wanted));
+    fs::read(path).is_ok_and(|found| found != wanted.contents.as_bytes())
 }
 
 /// What the supervisor of an environment runs, whose folder this is; nothing when there is none.

@@ -35,6 +35,8 @@ pub enum Roll {
     Admit(Replica),
     /// Takes it out of the edge again, and waits for its requests.
     Withdraw(Replica),
+    /// The edge reads its configuration again.
+    ReloadEdge,
     /// The edge sends it nothing new.
     Drain(Replica),
     /// The edge sends it requests again.
@@ -137,6 +139,11 @@ pub fn roll_out(
             }
         }
     }
+    others.extend(reload(around).map(|step| {
+        let id = step.id.clone();
+        steps.push(step);
+        id
+    }));
     let workers: Vec<&Unit<'_>> = slots.iter().filter(is_worker).collect();
     let wanted = platform.units(environment).iter().filter(is_worker).count();
     let kinds: Vec<Slot> = workers.iter().map(|unit| slot(seen, unit)).collect();
@@ -168,6 +175,21 @@ pub fn roll_out(
         steps,
         on_failure: OnFailure::Undo,
     }
+}
+
+/// Where the edge runs with another configuration.
+fn reload(around: &Surroundings<'_>) -> Option<Step<BringUp>> {
+    let Resolver { platform, units, .. } = &around.resolver;
+    let edge = units.iter().find(|unit| platform.is_edge(unit)).filter(|_| around.seen.edge_is_stale)?;
+    let written = edge_files(around).into_iter().map(|step| step.id);
+    Some(Step {
+        needs: written.chain([format!("{}.ready", edge.name()).into()]).collect(),
+        ..Step::new(
+            format!("{}.reload", edge.name()),
+            format!("{} reads its new configuration", edge.name()),
+            Action::Native(BringUp::Roll(Roll::ReloadEdge)),
+        )
+    })
 }
 
 /// The slots that serve after all moves.

@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn parts_are_told_apart() {
+    fn parts_are_distinguished() {
         let of = |parts: &[&str]| {
             let mut hash = Hasher::default();
             parts.iter().for_each(|part| hash.part(part));

@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_told_with_its_place() {
+    fn problems_are_reported_with_their_place() {
         for (text, expected) in [
             (
                 "drop = 2\n[rust]\nplace = []\n",

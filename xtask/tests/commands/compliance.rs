@@ -111,7 +111,7 @@ fn every_row_is_in_the_reference_and_its_gates_exist() {
 }
 
 #[test]
-fn people_are_told_where_what_and_how_many() {
+fn the_text_shows_where_what_and_how_many() {
     let output = check(&fixtures().join("C6/fail"), &["C6", "c9"]);
     assert_eq!(output.status.code(), Some(1));
     let text = String::from_utf8(output.stdout).unwrap();
@@ -242,7 +242,7 @@ fn something_else_in_the_place_of_a_judged_file_is_refused() {
 
 /// Aliases that stand for 10^30 parts, and what is nested 100,000 levels deep, in every format that rows read.
 #[test]
-fn a_file_that_stands_for_more_than_fits_is_a_finding_and_no_end_by_memory() {
+fn a_file_that_expands_to_more_than_fits_is_a_finding() {
     let laughs: String = (1..30)
         .map(|at| format!("l{at}: &l{at} [{}]\n", vec![format!("*l{}", at - 1); 10].join(", ")))
         .fold("services: {}\nl0: &l0 x\n".to_owned(), |all, line| all + &line);

@@ -44,7 +44,7 @@ fn the_repositorys_environments_are_good() {
 }
 
 #[test]
-fn check_tells_every_fault_of_every_file_and_ends_with_2() {
+fn check_reports_every_fault_of_every_file_and_exits_with_2() {
     let files =
         [("dev.toml", "tier = 'develop'\nengin = 'process'\n"), ("fine.toml", GOOD), ("x.toml", "a = [\n")];
     let root = tree(&files);
@@ -107,7 +107,7 @@ fn settings_are_listed() {
 }
 
 #[test]
-fn what_has_no_effect_yet_is_said_where_it_is_set() {
+fn a_setting_without_effect_is_reported_where_it_is_set() {
     let text = format!(
         "{GOOD}[sizes.node-red]\nmemory_mib = 600\nreplicas = 2\n[retention]\nlogs_days = 3\n[objectives]\nrto_seconds = 9\n"
     );

@@ -152,7 +152,7 @@ fn a_room_under_its_threshold_fails_and_is_not_recorded() {
 }
 
 #[test]
-fn a_report_that_tells_nothing_fails() {
+fn an_empty_report_fails() {
     let tree = Tree::new(THRESHOLDS);
     fails(&tree.coverage(&[]), 1, &["report.lcov: No such file", "expected an lcov report"]);
     for empty in ["", "TN:\nSF:xtask/src/plan/a.rs\nend_of_record\n"] {

@@ -155,7 +155,7 @@ fn why_answers_for_the_ledger_too() {
 }
 
 #[test]
-fn why_tells_of_a_listed_file_what_makes_it_be_there() {
+fn why_explains_a_listed_file() {
     let place = format!(".gitattributes:{}", line(".gitattributes", "/ops/secrets/postgres.env.example "));
     let output = run(repository(), &["why", &place]);
     let shown = text(&output.stdout);
@@ -235,7 +235,7 @@ fn impact_refuses_unknown_values_with_the_nearest() {
 }
 
 #[test]
-fn a_change_is_told_by_its_meaning() {
+fn a_change_is_described_by_its_meaning() {
     let root = tree(|platform| {
         let edges = service(platform, "node-red")["edges"].as_array_mut().unwrap();
         edges.retain(|edge| edge["to"]["port"] != "postgres.sql");
@@ -257,7 +257,7 @@ fn a_change_is_told_by_its_meaning() {
 }
 
 #[test]
-fn nothing_is_told_of_the_same_platform() {
+fn the_same_platform_has_no_changes() {
     let root = tree(|_| ());
     let output = run(root.path(), &["generate", "--diff", "--semantic"]);
     assert!(output.status.success() && output.stdout.is_empty());
@@ -344,7 +344,7 @@ fn reviewed(root: &Path, labels: &str) -> (Output, String) {
 }
 
 #[test]
-fn a_wider_change_needs_the_label_and_stands_in_the_summary() {
+fn a_wider_change_needs_the_label_and_is_in_the_summary() {
     let root = pull_request(|platform| {
         let edges = service(platform, "node-red")["edges"].as_array_mut().unwrap();
         edges.retain(|edge| edge["to"]["port"] != "postgres.sql");
@@ -407,7 +407,7 @@ fn a_neutral_change_needs_no_label() {
 
 /// What another commit or a hostile pull request recorded is data: it may be broken, deep or long.
 #[test]
-fn a_record_that_is_no_platform_is_refused_or_told_within_bounds() {
+fn an_invalid_record_is_refused_or_described_within_bounds() {
     let real = fs::read_to_string(repository().join(RECORD)).unwrap();
     let with = |field: &str, value: &str| {
         format!("{},\"{field}\":{value}}}", real.trim_end().strip_suffix('}').unwrap())

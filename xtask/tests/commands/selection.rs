@@ -103,7 +103,7 @@ fn a_changed_tool_or_gate_selects_all() {
 }
 
 #[test]
-fn everything_runs_where_the_change_cannot_be_told() {
+fn everything_runs_if_the_change_is_unknown() {
     let root = branch("docs/page.md");
     let shallow = tempfile::tempdir().unwrap();
     let from = format!("file://{}", root.path().display());

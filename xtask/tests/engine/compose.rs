@@ -290,7 +290,7 @@ fn development_in_containers_is_development() {
 }
 
 #[test]
-fn everything_that_is_missing_is_told_at_once() {
+fn everything_that_is_missing_is_reported_at_once() {
     let checkout = Checkout::new();
     let path = checkout.path("bin");
     fs::create_dir(&path).unwrap();

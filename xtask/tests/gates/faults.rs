@@ -607,7 +607,7 @@ fn runs(pid: i32) -> bool {
 }
 
 #[test]
-fn an_interrupt_leaves_no_process_and_no_lock_and_a_second_run_is_told_who_holds_it() {
+fn an_interrupt_leaves_no_process_and_no_lock_and_a_second_run_names_the_first() {
     for (signal, code) in [(Signal::INT, 130), (Signal::TERM, 143)] {
         let tree = Tree::new();
         let (run, pids) = hanging(&tree);

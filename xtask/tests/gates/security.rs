@@ -569,7 +569,7 @@ fn published_at(command: &mut Command, cache: &Path, place: &str) -> Run {
 }
 
 #[test]
-fn the_database_is_fetched_kept_for_a_day_and_its_absence_is_told() {
+fn the_database_is_fetched_kept_for_a_day_and_its_absence_is_reported() {
     let (tree, _) = with_database("1.2.3");
     let cache = tempfile::tempdir().unwrap();
     let nowhere = format!("file://{}/nowhere", tree.folder.path().display());
@@ -723,7 +723,7 @@ fn npm_advisories_fails_on_a_vulnerable_package_and_passes_without() {
 }
 
 #[test]
-fn a_registry_that_answers_no_audits_is_told_apart_from_good_news() {
+fn a_registry_without_audits_is_not_taken_for_a_pass() {
     let tree = with_npm_lock("1.2.3");
     for (answer, why) in [
         (Registry::Refuses, "the registry does not answer audits: 405 Method Not Allowed"),

@@ -184,7 +184,7 @@ fn a_stranger_is_never_ended_and_nothing_of_his_removed() {
 }
 
 #[test]
-fn another_users_run_is_named_and_left() {
+fn another_users_run_is_reported_and_left_alone() {
     if !rustix::process::geteuid().is_root() {
         return; // Nobody else's processes can be had.
     }

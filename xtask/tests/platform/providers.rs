@@ -9,7 +9,7 @@ use crate::web::Provider;
 const DEV: &str = "ops/environments/dev.toml";
 
 #[test]
-fn what_fails_is_named_and_a_real_provider_is_three_settings() {
+fn failures_are_reported_and_a_real_provider_is_three_settings() {
     let checkout = Checkout::new();
     checkout.up();
     for (service, failing) in [("mcp-tools", "mcp_routing"), ("llm", "llm_provider")] {

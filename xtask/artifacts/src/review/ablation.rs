@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn a_family_that_gives_up_is_told_from_one_that_makes_nothing() {
+    fn a_family_that_fails_is_distinguished_from_one_that_makes_nothing() {
         let gives_up = Committed {
             name: "x",
             what: "",

@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn elements_are_called_by_what_tells_them_apart() {
+    fn elements_are_named_by_what_distinguishes_them() {
         let items = json!([{ "name": "a b" }, { "to": { "port": "x.y" } }, "q", "q", [], ""]);
         assert_eq!(names(items.as_array().unwrap()), ["a-b", "x.y", "3", "4", "5", "6"]);
     }

@@ -266,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_that_the_family_relies_on_is_told_as_such() {
+    fn a_value_that_the_family_relies_on_is_marked() {
         let answer = lines(|platform| {
             let edge = platform.services.iter().find(|service| service.id.0 == "portal");
             edge.map(|_| file(&["x\n".to_owned()]))

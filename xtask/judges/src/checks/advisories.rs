@@ -376,7 +376,7 @@ mod tests {
     }
 
     #[test]
-    fn npm_reports_are_read_or_said_to_be_none() {
+    fn npm_reports_are_read_and_other_files_are_refused() {
         let policy = Policy::read(POLICY).unwrap();
         let via = |severity: &str| json!({ "title": "T", "url": "https://example.com/GHSA-x", "severity": severity, "range": "<2" });
         let report = json!({ "vulnerabilities": {

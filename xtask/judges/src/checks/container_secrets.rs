@@ -102,7 +102,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn values_that_only_look_like_secrets_are_told_apart() {
+    fn values_that_only_look_like_secrets_are_not_found() {
         for harmless in [
             "TOKEN_FILE=/x",
             "PASSWORD=",

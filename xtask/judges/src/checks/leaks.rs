@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_is_told_once_where_it_appeared_first_and_its_value_never() {
+    fn a_secret_is_reported_once_where_it_appeared_first_and_without_its_value() {
         let found = leaks(&[
             report("bbbbbbbbbbbbbbbb", "2026-02-01T00:00:00Z", "a.env", "planted"),
             report("aaaaaaaaaaaaaaaa", "2026-01-01T00:00:00Z", "a.env", "planted"),

@@ -416,7 +416,7 @@ mod tests {
     }
 
     #[test]
-    fn the_reference_tells_type_default_and_need() {
+    fn the_reference_shows_type_default_and_need() {
         let docs = settings();
         let row = |key: &str| docs.iter().find(|row| row.key == key).unwrap_or_else(|| panic!("{key}"));
         assert_eq!(row("retention.logs_days").kind, "a whole number of days from 1 to 3650");

@@ -103,7 +103,7 @@ fn what_is_shown_can_be_saved() {
 }
 
 #[test]
-fn each_fault_is_told_with_place_expectation_and_nearest_name() {
+fn each_fault_is_reported_with_place_expectation_and_nearest_name() {
     let dev = |more: &str| format!("{DEVELOPMENT}{more}");
     let table: &[(&str, String, &[&str])] = &[
         (

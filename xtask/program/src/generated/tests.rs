@@ -33,7 +33,7 @@ fn port_of_store(platform: &mut Platform) -> &mut Port {
 }
 
 #[test]
-fn a_changed_port_makes_every_file_that_tells_of_it_stale_at_once() {
+fn a_changed_port_makes_every_file_with_it_stale_at_once() {
     let before = platform();
     let mut after = platform();
     port_of_store(&mut after).number = 35432;
@@ -73,7 +73,7 @@ fn a_changed_port_makes_every_file_that_tells_of_it_stale_at_once() {
 }
 
 #[test]
-fn each_fact_reaches_the_files_that_tell_of_it() {
+fn each_fact_reaches_the_files_that_contain_it() {
     type Change = fn(&mut Platform);
     let changes: [(&str, Change, &[&str]); 7] = [
         (

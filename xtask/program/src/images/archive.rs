@@ -239,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_archive_is_named() {
+    fn invalid_archives_are_reported() {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), "no tar").unwrap();
         let error = format!("{:#}", Archive::open(file.path()).unwrap_err());

@@ -285,7 +285,7 @@ mod tests {
     }
 
     #[test]
-    fn an_image_is_told_what_its_dockerfile_asks_for() {
+    fn an_image_gets_the_arguments_that_its_dockerfile_declares() {
         let text = "FROM a AS b\nARG VERSION=unreleased\nARG VERSIONS\n";
         assert_eq!(told(text, "1.2", Some("abc")), [("VERSION".to_owned(), "1.2".to_owned())]);
         assert_eq!(told("FROM a\nARG REVISION\n", "1", None), []);

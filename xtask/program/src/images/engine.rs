@@ -236,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn a_client_without_plugins_is_told_how_to_get_them() {
+    fn a_client_without_plugins_gets_instructions() {
         let folder = tempfile::tempdir().unwrap();
         let client = folder.path().join("docker");
         std::fs::write(

@@ -269,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn users_are_told_apart() {
+    fn root_and_other_users_are_distinguished() {
         for (user, good) in [
             ("", false),
             ("root", false),

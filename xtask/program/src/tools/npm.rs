@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn failures_are_told_apart() {
+    fn failures_are_distinguished() {
         for (log, expected) in [
             ("npm error code EINTEGRITY", Failure::AnotherFile),
             ("npm error code ECONNREFUSED", Failure::NotReached),

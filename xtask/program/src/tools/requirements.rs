@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn every_problem_is_told_with_its_line() {
+    fn every_problem_is_reported_with_its_line() {
         let text = format!(
             "--hash=sha256:{A}\na==1 --hash=sha256:zz\nb>=2\nc==1 --hash=sha256:{A}\nC==2 --hash=sha256:{A}"
         );

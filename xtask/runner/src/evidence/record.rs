@@ -184,7 +184,7 @@ pub mod tests {
     }
 
     #[test]
-    fn whatever_a_pass_rests_on_tells_two_apart() {
+    fn a_pass_depends_on_each_of_its_inputs() {
         let one = record("tests");
         let later = Record { commit: None, clean: false, duration_ms: 9, tests: None, ..one.clone() };
         assert!(one.rests_on_the_same(&later));

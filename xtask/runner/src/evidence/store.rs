@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_record_is_named() {
+    fn invalid_records_are_reported() {
         let state = tempfile::tempdir().unwrap();
         write(state.path(), &record("tests")).unwrap();
         let path = file(state.path(), Kind::Gate, "tests");

@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_lines_are_told() {
+    fn the_last_lines_are_shown() {
         assert!(told(std::iter::empty()).is_empty());
         let told = told((0..100).map(|number| format!("line {number}")));
         assert_eq!(told.len(), TAIL);
@@ -203,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn a_failure_that_is_long_ago_is_told_with_its_reason_once() {
+    fn an_old_failure_is_shown_once_with_its_reason() {
         let lines = |failing: usize| {
             told((0..100).map(move |number| match number {
                 7 => "test a::b ... FAILED".to_owned(),
@@ -221,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn of_very_many_failures_the_first_are_told() {
+    fn of_very_many_failures_the_first_are_shown() {
         let told = told((0..1000).map(|number| format!("test t{number} ... FAILED")));
         assert_eq!(told.len(), SHOWN_FAILURES + 1 + TAIL);
         assert_eq!(told[0], "test t0 ... FAILED");

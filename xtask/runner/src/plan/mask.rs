@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn missing_things_are_named() {
+    fn missing_things_are_reported() {
         let mask = Mask::default();
         let error = mask.resolve(&Arg::secret("api-key", "/nowhere/key"), &BTreeMap::new()).unwrap_err();
         assert_eq!(

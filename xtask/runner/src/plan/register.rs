@@ -303,7 +303,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_record_is_named() {
+    fn invalid_records_are_reported() {
         let state = tempfile::tempdir().unwrap();
         let path = on_register(state.path(), ended(), None);
         for text in ["", "{}", "[1,2]"] {

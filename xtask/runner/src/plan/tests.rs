@@ -290,7 +290,7 @@ fn a_step_that_waits_for_another_cargo_says_so_at_once() {
 }
 
 #[test]
-fn a_program_that_is_missing_is_named() {
+fn a_missing_program_is_reported() {
     let place = Place::new();
     let action = Action::Exec(Exec { program: "no-such-program".into(), ..Exec::default() });
     let report = place.run(&plan(vec![Step { action, ..place.sh("a", &[], "") }]));
@@ -695,7 +695,7 @@ fn after_a_silence_a_line_names_what_still_runs_and_for_how_long() {
 }
 
 #[test]
-fn nobody_is_told_what_live_lines_show() {
+fn live_lines_need_no_still_running_message() {
     assert_eq!(Show::to(OutputStyle::Terminal, Box::new(std::io::sink())).silence(), Duration::MAX);
     for look in [OutputStyle::Plain, OutputStyle::GitHub] {
         assert_eq!(Show::to(look, Box::new(std::io::sink())).silence(), Duration::from_secs(30));

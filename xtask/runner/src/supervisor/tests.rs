@@ -243,7 +243,7 @@ fn children_get_only_the_variables_they_should() {
 }
 
 #[test]
-fn what_cannot_be_started_is_told() {
+fn a_program_that_cannot_be_started_is_reported() {
     let place = Place::new();
     let client = place.client();
     let missing = ProcessSpec { argv: vec!["/no/such/program".into()], ..place.sh("missing", "") };

@@ -424,7 +424,7 @@ mod tests {
     }
 
     #[test]
-    fn a_few_changed_files_are_named() {
+    fn a_few_changed_files_are_listed() {
         let many: Vec<PathBuf> = (0..5).map(|number| format!("/x/{number}.js").into()).collect();
         assert_eq!(name_changed(&many[..2]), "0.js, 1.js");
         assert_eq!(name_changed(&many), "0.js, 1.js, 2.js and 2 more");

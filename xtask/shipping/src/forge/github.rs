@@ -234,7 +234,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_address_tells_the_repository() {
+    fn the_repository_is_derived_from_an_address() {
         for (address, expected) in [
             ("git@github.com:flowship/flowship.git", Some("flowship/flowship")),
             ("https://github.com/flowship/flowship", Some("flowship/flowship")),

@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn a_path_that_is_too_long_is_named() {
+    fn a_path_that_is_too_long_is_reported() {
         let long = "a".repeat(300);
         let tree = Tree::from([(long.clone(), Node::Link("x".to_owned()))]);
         let error = write(&tree, "top", 0, &mut io::sink()).unwrap_err().to_string();

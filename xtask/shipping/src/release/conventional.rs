@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn what_breaks_comes_first_and_is_also_told_as_what_it_is() {
+    fn breaking_changes_come_first_and_are_also_listed_by_type() {
         let reading = reading(&["fix: a", "feat: b\n\nBREAKING CHANGE: c", "feat!: d"]);
         let texts: Vec<_> = reading.entries.iter().map(|entry| entry.text.as_str()).collect();
         assert_eq!(texts, ["**Breaking:** c", "**Breaking:** d", "a", "b"]);
@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn every_footer_that_tells_what_breaks_is_told() {
+    fn every_breaking_change_footer_is_listed() {
         let message = "feat(api)!: b\n\nwhy\n\nBREAKING CHANGE: c is\n  gone\nReviewed-by: Z\nBREAKING-CHANGE: d is new\nBREAKING CHANGE: e";
         let texts: Vec<_> = reading(&[message]).entries.into_iter().map(|entry| entry.text).collect();
         let told = ["c is gone", "d is new", "e"].map(|what| format!("**Breaking:** **api:** {what}"));
@@ -215,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn reverts_are_told_where_they_take_back_what_users_had() {
+    fn reverts_are_listed_if_they_take_back_a_released_change() {
         let git =
             reading(&["Revert \"feat: a\"\n\nThis reverts commit 00000000000000000000000000000000000000ff."]);
         assert_eq!((git.entries[0].text.as_str(), git.bump), ("Revert \"feat: a\"", Some(Bump::Patch)));
@@ -228,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_in_the_form_is_named_and_says_nothing_of_the_version() {
+    fn unconventional_commits_are_listed_and_do_not_affect_the_version() {
         let mut merge = commit("Merge the review");
         merge.parents = vec!["a".into(), "b".into()];
         let plain = commit("One file for each gate; say what it reads");

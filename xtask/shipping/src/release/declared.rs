@@ -63,7 +63,7 @@ mod tests {
     }
 
     #[test]
-    fn a_manifest_without_one_is_told() {
+    fn a_manifest_without_one_is_reported() {
         assert!(read("[workspace]\n").unwrap_err().contains("expected `version ="));
         assert!(
             read("[package]\nversion = \"1\"\n").unwrap_err().starts_with("Cargo.toml: version `1` is no")

@@ -142,7 +142,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_log_is_read_whatever_stands_in_messages() {
+    fn a_log_is_read_whatever_its_messages_contain() {
         let printed = b"aa\n100\nbb cc\nMerge x\n\0bb\n90\n\nfix: a\n\nbody\n\nwith \xff\n\0cc\n80\n\n\0";
         let commits = commits(printed).unwrap();
         assert_eq!(commits.len(), 3);

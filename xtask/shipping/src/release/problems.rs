@@ -263,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn a_tag_of_another_kind_is_named_with_what_to_do() {
+    fn a_tag_of_another_kind_is_reported_with_what_to_do() {
         let read = |printed| Some(TagObject::read(printed).unwrap());
         let (light, plain) = (read("commit c1 -----BEGIN PGP SIGNATURE-----"), read("tag t1 "));
         let signed = read("tag t1 -----BEGIN SSH SIGNATURE-----\nU1NI\n");

@@ -56,7 +56,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_told_beside_a_program_is_read_again() {
+    fn the_description_of_a_program_is_read_again() {
         let folder = tempfile::tempdir().unwrap();
         let program = folder.path().join("flowship-aarch64-unknown-linux-gnu");
         let told = Program {

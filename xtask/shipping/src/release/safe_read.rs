@@ -320,7 +320,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_belong_into_a_release_is_named() {
+    fn files_that_do_not_belong_to_a_release_are_reported() {
         let special = |kind: EntryType| changed(move |made| made.set_entry_type(kind));
         let bad: Vec<(Vec<Entry>, &str)> = vec![
             (vec![file("top/../../etc/passwd")], "leaves the archive's folder"),

@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_version_is_told_in_words() {
+    fn a_wrong_version_is_explained() {
         assert!(read("1.2").unwrap_err().contains("expected three numbers"));
         assert!(read("v1.2.0").unwrap_err().contains("`v1.2.0` is not a version"));
         assert!(read("1.2.0+7").unwrap_err().contains("leave it out"));

@@ -55,7 +55,7 @@ fn spoiled() -> Tree {
 }
 
 #[test]
-fn one_check_tells_all_with_diffs_and_the_command_and_writes_nothing() {
+fn one_check_reports_all_differences_with_the_command_and_writes_nothing() {
     let tree = spoiled();
     let before = tree.files();
     let output = tree.generate(&["--check"]);
@@ -275,7 +275,7 @@ fn the_families_are_listed_for_people_and_programs() {
 }
 
 #[test]
-fn json_tells_the_same() {
+fn json_reports_the_same() {
     let tree = spoiled();
     let output = tree.generate(&["--check", "--json"]);
     assert_eq!(output.status.code(), Some(1));
@@ -418,7 +418,7 @@ fn readers_that_stop_early_are_no_failure() {
 }
 
 #[test]
-fn every_file_says_who_made_it_or_stands_in_the_ledger() {
+fn every_file_names_its_source_or_is_in_the_ledger() {
     let tree = Tree::new();
     let ledger = tree.text(LEDGER);
     for (name, (contents, ..)) in tree.files() {

@@ -171,7 +171,7 @@ fn a_file_that_is_not_the_locked_one_is_refused() {
 }
 
 #[test]
-fn a_wheel_that_nobody_offers_is_told_as_such() {
+fn a_wheel_that_no_index_offers_is_reported() {
     let fixture = Fixture::new();
     let (code, _, errors) = ended(&fixture.install(&["actionlint", "zizmor"]).output().unwrap());
     assert_eq!(code, Some(1));
@@ -238,7 +238,7 @@ fn path(folder: &Path, real: &[&str], scripts: &[(&str, &str)]) {
 }
 
 #[test]
-fn the_doctor_tells_what_is_missing_and_too_old() {
+fn the_doctor_lists_what_is_missing_and_too_old() {
     let fixture = Fixture::new();
     let good = fixture.folder.path().join("good");
     path(&good, &[], &[("python3", "3.11.2"), ("cargo", "1.99.0"), ("git", "2.40.0"), ("cc", "12.2.0")]);

@@ -46,7 +46,7 @@ fn a_client_without_buildkit() {
 }
 
 #[test]
-fn no_dockerfile_and_unknown_targets_are_told_at_once() {
+fn no_dockerfile_and_unknown_targets_are_reported_at_once() {
     let tree = with_build("");
     std::fs::remove_file(tree.path(DOCKERFILE)).unwrap();
     tree.image(&["build", "--only", "nodered"])
@@ -54,14 +54,14 @@ fn no_dockerfile_and_unknown_targets_are_told_at_once() {
 }
 
 #[test]
-fn a_target_without_a_stage_is_told_and_refused_by_name() {
+fn a_target_without_a_stage_is_reported_and_refused_by_name() {
     let tree = with_build("");
     tree.image(&["build", "--dry-run"]).expect(0, &["not built", "barman", "--target node-red"]);
     tree.image(&["build", "--only", "barman"]).expect(2, &["no stage is called barman"]);
 }
 
 #[test]
-fn stand_ins_that_are_not_there_are_all_told() {
+fn all_missing_stand_ins_are_reported() {
     let tree = with_build("");
     tree.write(DOCKERFILE, "ARG A=node:24-bookworm-slim@sha256:aa\nARG B=postgres:18-bookworm@sha256:bb\nFROM alpine:3 AS node-red\n");
     let ran = tree

@@ -44,7 +44,7 @@ fn mixed() -> Tree {
 }
 
 #[test]
-fn junit_tells_each_gate_as_a_test_case() {
+fn junit_lists_each_gate_as_a_test_case() {
     let tree = mixed();
     let elements = elements(&tree.text("target/xtask/ci.junit.xml"));
     let get = |attributes: &[(String, String)], name: &str| {
@@ -71,7 +71,7 @@ fn junit_tells_each_gate_as_a_test_case() {
 }
 
 #[test]
-fn sarif_tells_the_failed_gates_and_what_their_programs_found() {
+fn sarif_lists_the_failed_gates_and_their_findings() {
     let tree = mixed();
     tree.write(WORKFLOW, &tree.text(WORKFLOW).replace("run: echo done", "uses: actions/setup-python@v6"));
     tree.judge(&["format", "workflows"]);

@@ -126,7 +126,7 @@ fn what_is_changed_while_a_gate_runs_is_judged_again() {
 }
 
 #[test]
-fn a_record_tells_of_a_dirty_tree_and_is_confirmed_for_the_commit_of_the_same_files() {
+fn a_record_notes_a_dirty_tree_and_is_confirmed_for_the_commit_of_the_same_files() {
     let tree = Tree::new();
     let first = tree.git(&["rev-parse", "HEAD"]).trim().to_owned();
     tree.append(WORKFLOW, "# Not committed.\n");
@@ -145,7 +145,7 @@ fn a_record_tells_of_a_dirty_tree_and_is_confirmed_for_the_commit_of_the_same_fi
 }
 
 #[test]
-fn a_broken_record_is_told_and_replaced() {
+fn a_broken_record_is_reported_and_replaced() {
     let tree = Tree::new();
     tree.judge(&["workflows"]);
     tree.write(".flowship/evidence/gate/workflows.json", "{");

@@ -22,7 +22,7 @@ fn planned(repository: &Repository) -> serde_json::Value {
 }
 
 #[test]
-fn a_stable_version_tells_what_came_since_the_last_stable_one_and_no_revert_in_between() {
+fn a_stable_version_lists_the_changes_since_the_last_stable_one_without_reverted_ones() {
     let repository = Repository::new();
     repository.write("Cargo.toml", "[workspace]\nmembers = []\n\n[workspace.package]\nversion = \"1.1.0\"\n");
     commit(&repository, "feat: a");

@@ -31,7 +31,7 @@ fn a_tag_gives_the_released_bytes_again_when_the_checkout_is_long_elsewhere() {
 }
 
 #[test]
-fn what_differs_is_named() {
+fn differences_are_reported() {
     let key = Key::new();
     let repository = Repository::new().packaged(&key);
     let made = Made::of(&repository);

@@ -258,7 +258,7 @@ fn archives_that_are_not_ours_are_refused_even_when_signed() {
 }
 
 #[test]
-fn what_cannot_be_packaged_is_told_before_anything_is_made() {
+fn problems_are_reported_before_anything_is_packaged() {
     let repository = Repository::new();
     let key = Key::new();
     let refused = |arguments: &[&str], part: &str| {

@@ -81,7 +81,7 @@ fn an_act_whose_answer_is_lost_is_seen_by_the_rerun() {
 }
 
 #[test]
-fn of_two_at_once_in_one_checkout_the_second_is_told_who_holds_it() {
+fn of_two_at_once_in_one_checkout_the_second_names_the_first() {
     let workshop = Workshop::packaged();
     // The first one waits in the middle until the second one has ended.
     let gate = workshop.github().join("gate");

@@ -17,7 +17,7 @@ fn set(names: &[&str]) -> BTreeSet<String> {
 }
 
 #[test]
-fn a_first_release_is_prepared_and_then_nothing_stands_in_the_way() {
+fn a_first_release_is_prepared_and_then_has_no_problems() {
     let workshop = Workshop::new();
     let planned = workshop.run(&["release", "--json"]);
     assert_eq!((planned.code, abouts(&planned)), (Some(1), set(&["prepared"])));
@@ -41,7 +41,7 @@ fn a_first_release_is_prepared_and_then_nothing_stands_in_the_way() {
 }
 
 #[test]
-fn every_problem_is_told_at_once() {
+fn every_problem_is_reported_at_once() {
     let workshop = Workshop::new();
     workshop.write("CHANGELOG.md", "# Changelog\n\n## Unreleased\n");
     workshop.commit("Empty the changelog");
@@ -87,7 +87,7 @@ fn ci_that_runs_or_that_nobody_knows_is_a_problem() {
 }
 
 #[test]
-fn without_a_network_everything_else_is_told() {
+fn without_a_network_everything_else_is_reported() {
     let workshop = Workshop::prepared();
     let output =
         workshop.command(&["release", "--json"]).env("STUB_FAULT", "checks:before:fail").output().unwrap();

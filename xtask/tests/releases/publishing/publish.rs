@@ -106,7 +106,7 @@ fn on_github_a_runner_without_a_name_tags_as_the_bot() {
 }
 
 #[test]
-fn what_stands_in_the_way_is_told_at_once_and_nothing_is_done() {
+fn all_problems_are_reported_at_once_and_nothing_is_done() {
     let workshop = Workshop::packaged();
     workshop.stand_in("git");
     workshop.ci("completed", Some("failure"));
@@ -120,7 +120,7 @@ fn what_stands_in_the_way_is_told_at_once_and_nothing_is_done() {
 }
 
 #[test]
-fn what_nobody_has_proven_is_not_published_and_what_is_not_proven_is_named() {
+fn what_is_not_proven_is_reported_and_not_published() {
     let workshop = Workshop::packaged();
     let shown = workshop.done(&["release", "publish"]);
     assert!(shown.errors.contains("1 passed on this commit; NOT PROVEN: gate "), "{shown:#?}");
@@ -263,7 +263,7 @@ fn a_draft_of_an_earlier_attempt_becomes_public_with_what_this_release_says() {
 }
 
 #[test]
-fn a_host_that_tells_no_digests_is_asked_for_the_bytes() {
+fn a_host_without_digests_is_asked_for_the_bytes() {
     let workshop = Workshop::packaged();
     let output = workshop.command(&PUBLISH).env("STUB_NO_DIGEST", "1").output().unwrap();
     assert_eq!(output.status.code(), Some(0), "{:#?}", Ended::of(&output));

@@ -71,7 +71,7 @@ fn without_the_option_no_tag_is_signed() {
 }
 
 #[test]
-fn where_git_cannot_sign_that_is_told_before_anything_is_done() {
+fn if_git_cannot_sign_that_is_reported_before_anything_is_done() {
     let workshop = Workshop::packaged();
     workshop.stand_in("git");
     // Whatever keys of GnuPG the user has.

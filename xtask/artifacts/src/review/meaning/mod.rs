@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn changes_are_told_in_words() {
+    fn changes_are_described_in_words() {
         type Change = fn(&mut Platform);
         let table: &[(Change, ChangeClass, &str)] = &[
             (
@@ -326,7 +326,7 @@ mod tests {
     }
 
     #[test]
-    fn what_comes_with_a_service_is_told() {
+    fn what_comes_with_a_service_is_described() {
         let mut smaller = platform();
         smaller.services.retain(|service| service.id.0 != "portal");
         let sentences = sentences(&data(&smaller), &data(&platform()));
@@ -345,7 +345,7 @@ mod tests {
     }
 
     #[test]
-    fn a_new_secret_is_told_with_its_readers() {
+    fn a_new_secret_is_described_with_its_readers() {
         let mut before = platform();
         let key = before.llm.key;
         before.secrets.retain(|secret| secret.name != key);
@@ -354,7 +354,7 @@ mod tests {
     }
 
     #[test]
-    fn any_single_change_is_told() {
+    fn any_single_change_is_described() {
         let model = Model::new(&platform()).unwrap();
         let before = data(&platform());
         // One value of each kind: what is said of the others goes the same way.
@@ -462,7 +462,7 @@ mod tests {
     }
 
     #[test]
-    fn what_workflows_may_do_is_told() {
+    fn permissions_of_workflows_are_described() {
         type Change = fn(&mut Value);
         let table: &[(Change, ChangeClass, &str)] = &[
             (

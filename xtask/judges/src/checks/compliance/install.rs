@@ -88,7 +88,7 @@ mod tests {
     use crate::checks::compliance::shell::commands;
 
     #[test]
-    fn what_is_not_pinned_is_named() {
+    fn what_is_not_pinned_is_reported() {
         for (text, expected) in [
             ("apt-get install -y --no-install-recommends curl=7.1 git", Some(vec!["git"])),
             ("apk add --no-cache bash=5", Some(vec![])),

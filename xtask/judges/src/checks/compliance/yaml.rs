@@ -275,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn what_stands_for_more_than_fits_is_refused() {
+    fn aliases_that_expand_to_more_than_fits_are_refused() {
         let laughs = |levels: usize, list: &dyn Fn(String) -> String| {
             let levels = (1..levels).map(|at| {
                 let names = vec![format!("*l{}", at - 1); 10].join(", ");

@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn files_that_are_in_no_room_or_in_no_report_are_named() {
+    fn files_in_no_module_or_in_no_report_are_reported() {
         let judgement = judge(
             &[file("src/a/x.rs", 10, 10), file("lib/y.rs", 10, 10)],
             &["src/a/x.rs".to_owned(), "src/a/z.rs".to_owned()],

@@ -67,7 +67,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_are_counted_once_however_often_they_are_told() {
+    fn lines_are_counted_once_however_often_they_are_listed() {
         let text = "TN:\nSF:/tree/src/a.rs\nFN:1,main\nDA:1,5\nDA:2,0\nDA:3,0,sum\nLF:3\nend_of_record\nSF:b.js\nDA:1,1\nend_of_record\n\
                     SF:/tree/src/a.rs\nDA:2,1\nend_of_record\nSF:/other/c.rs\nDA:9,0\nend_of_record\n";
         let files = read(text, "/tree", "flows").unwrap();
@@ -76,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_report_or_half_of_one_is_told() {
+    fn invalid_and_truncated_reports_are_errors() {
         for (text, expected) in [
             ("SF:a\nDA:x,1\n", "2: expected DA:LINE,HITS: \"DA:x,1\""),
             ("SF:a\nDA:1\n", "2: expected DA:LINE,HITS: \"DA:1\""),

@@ -70,7 +70,7 @@ mod tests {
     }
 
     #[test]
-    fn in_ci_and_when_asked_nothing_stands_for_a_run() {
+    fn in_ci_and_when_asked_no_record_replaces_a_run() {
         let with = |name: &'static str, value: &'static str| {
             move |asked: &str| (asked == name).then(|| value.to_owned())
         };
@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pass_stands_only_for_what_the_machine_holds_and_only_while_nothing_changes() {
+    fn a_pass_is_reused_only_for_local_inputs_and_only_while_nothing_changes() {
         let some = platform().gates.remove(0);
         for reads in [Reads::World, Reads::History, some.reads.clone()] {
             let state = tempfile::tempdir().unwrap();

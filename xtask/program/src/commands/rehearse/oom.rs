@@ -91,7 +91,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_kill_is_told_from_another_end_and_a_new_start_from_the_old_one() {
+    fn a_kill_and_a_restart_are_recognised() {
         assert_eq!(unsaid("exec_start: node\noom \noom \ndie 137\nstart \n"), [""; 0]);
         let stopped = unsaid("kill \ndie 0\nstart \n");
         assert_eq!(stopped.len(), 2, "{stopped:?}");

@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fixed_port_that_is_taken_is_told_with_its_holder() {
+    fn a_fixed_port_that_is_taken_is_reported_with_its_holder() {
         let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
         let number = listener.local_addr().unwrap().port();
         let sockets = [socket("postgres.sql", Some(number))];

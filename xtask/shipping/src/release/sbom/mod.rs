@@ -222,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bill_that_differs_from_the_lock_is_told() {
+    fn an_sbom_that_differs_from_the_lock_is_reported() {
         let lock = |packages: &str| format!("version = 4\n{packages}").into_bytes();
         let one =
             "[[package]]\nname = \"a\"\nversion = \"1.0.0\"\nsource = \"registry+x\"\nchecksum = \"00\"\n";

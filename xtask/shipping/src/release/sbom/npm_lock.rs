@@ -124,7 +124,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nested_packages_linked_ones_and_development_are_told_apart() {
+    fn nested_linked_and_development_packages_are_distinguished() {
         let lock = r#"{ "lockfileVersion": 3, "packages": {
             "": { "name": "root", "dependencies": { "a": "1", "ours": "*" } },
             "node_modules/a": { "version": "1.0.0", "dependencies": { "b": "1", "@s/c": "1" }, "integrity": "sha512-AAEC" },

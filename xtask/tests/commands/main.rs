@@ -4,6 +4,7 @@ mod architecture;
 mod as_workflow;
 mod compliance;
 mod containers;
+mod deployed;
 mod environments;
 mod flow_gate;
 mod generate;

@@ -1,13 +1,15 @@
 //! `cargo xtask logs`: what the services wrote, or what they wrote about one task.
 
 use std::io::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::thread;
 
 use anyhow::{Result, bail};
 
 use crate::context::Context;
+use crate::deployment::Deployed;
+use crate::engines::process::instance::LOGS;
 use crate::session::DEFAULT;
 use foundation::exit::refused;
 use foundation::interrupt::Interrupt;
@@ -24,11 +26,13 @@ Examples:
   cargo xtask logs
   cargo xtask logs node-red-a -f
   cargo xtask logs postgres -n 200
+  cargo xtask logs production node-red-a
   cargo xtask logs --task 0198c7a2-5f5e-7c41-9d33-2f6e3a1b0c4d
   cargo xtask logs --json node-red-a | jq 'select(.level == \"error\")'")]
 pub struct Options {
-    /// The service, as `cargo xtask status` names it [default: all]
-    service: Option<String>,
+    /// The environment [default: dev], and the service, as `cargo xtask status` names it [default: all]
+    #[arg(value_name = "[ENV] SERVICE", num_args = 0..=2)]
+    what: Vec<String>,
     /// Follow the logs until Ctrl-C
     #[arg(short, long)]
     follow: bool,
@@ -39,8 +43,8 @@ pub struct Options {
     #[arg(long, value_name = "ID", conflicts_with_all = ["follow", "lines"])]
     task: Option<String>,
     /// The environment
-    #[arg(long, value_name = "ENV", default_value = DEFAULT)]
-    environment: String,
+    #[arg(long, value_name = "ENV")]
+    environment: Option<String>,
 }
 
 /// With `--json` lines are given as they were written.
@@ -48,8 +52,8 @@ pub struct Options {
 /// # Errors
 /// Refused when no such service has a log here.
 pub fn run(context: &Context, options: &Options) -> Result<()> {
-    site::named(&context.root, &options.environment)?;
-    let logs = chosen(context, options)?;
+    let (environment, service) = asked(context, options)?;
+    let logs = chosen(&folder(context, environment)?, environment, service)?;
     let width = logs.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
     let single = logs.len() == 1;
     let shown = |name: &str, line: &str| match (context.json, single) {
@@ -107,12 +111,37 @@ fn none_of(logs: &[(String, PathBuf)]) -> String {
     format!("no line of {}", names.join(", "))
 }
 
-fn chosen(context: &Context, options: &Options) -> Result<Vec<(String, PathBuf)>> {
-    let folder = context.state().join(&options.environment).join(crate::engines::process::instance::LOGS);
-    let mut logs: Vec<(String, PathBuf)> = std::fs::read_dir(&folder)
-        .map_err(|_| {
-            refused(format!("{} has no logs here; start it with `{PROGRAM} dev`", options.environment))
-        })?
+/// The environment and the service. A word alone is the environment, where one has this name.
+fn asked<'a>(context: &Context, options: &'a Options) -> Result<(&'a str, Option<&'a str>)> {
+    let is_environment =
+        |word: &str| Deployed::found(word).is_some() || site::named(&context.root, word).is_ok();
+    let words: Vec<&str> = options.what.iter().map(String::as_str).collect();
+    match (options.environment.as_deref(), &words[..]) {
+        (Some(environment), [] | [_]) => Ok((environment, words.first().copied())),
+        (None, [environment, service]) => Ok((environment, Some(service))),
+        (None, [word]) if is_environment(word) => Ok((word, None)),
+        (None, _) => Ok((DEFAULT, words.first().copied())),
+        (Some(environment), _) => Err(refused(format!(
+            "--environment {environment} and two words more: expected the environment once, and a service"
+        ))),
+    }
+}
+
+/// Of the services' logs.
+fn folder(context: &Context, environment: &str) -> Result<PathBuf> {
+    let place = match Deployed::found(environment) {
+        Some(deployed) => deployed.folder(),
+        None => {
+            site::named(&context.root, environment)?;
+            context.state().join(environment)
+        }
+    };
+    Ok(place.join(LOGS))
+}
+
+fn chosen(folder: &Path, environment: &str, service: Option<&str>) -> Result<Vec<(String, PathBuf)>> {
+    let mut logs: Vec<(String, PathBuf)> = std::fs::read_dir(folder)
+        .map_err(|_| refused(format!("{environment} has no logs here; start it with `{PROGRAM} dev`")))?
         .flatten()
         .filter_map(|entry| {
             let name = entry.file_name().to_str()?.strip_suffix(".log")?.to_owned();
@@ -120,7 +149,7 @@ fn chosen(context: &Context, options: &Options) -> Result<Vec<(String, PathBuf)>
         })
         .collect();
     logs.sort();
-    let Some(wanted) = &options.service else { return Ok(logs) };
+    let Some(wanted) = service else { return Ok(logs) };
     let names: Vec<&str> = logs.iter().map(|(name, _)| name.as_str()).collect();
     let found = logs.iter().find(|(name, _)| name == wanted).cloned();
     let of_replicas = logs.iter().filter(|(name, _)| name.starts_with(&format!("{wanted}-"))).cloned();

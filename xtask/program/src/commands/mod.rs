@@ -12,6 +12,7 @@ pub mod generate;
 pub mod history;
 pub mod image;
 pub mod impact;
+pub mod lock;
 pub mod logs;
 pub mod measure;
 pub mod promote;
@@ -62,6 +63,7 @@ pub fn run(context: &Context, words: &str, command: Command) -> Result<()> {
         Command::Rollback(options) => rollback::run(context, &options),
         Command::History(options) => history::run(context, &options),
         Command::Releases(options) => releases::run(context, &options),
+        Command::Lock(options) => lock::run(context, &options),
         Command::Status(options) => status::run(context, &options),
         Command::Logs(options) => logs::run(context, &options),
         Command::Smoke(options) => smoke::run(context, &options),

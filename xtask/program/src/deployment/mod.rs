@@ -16,6 +16,7 @@ use foundation::exit::refused;
 use foundation::files;
 use foundation::program_name::PROGRAM;
 use judges::site;
+use runner::plan::lock;
 
 /// The variable that names another folder for the state of all environments.
 pub const STATE: &str = "FLOWSHIP_STATE";
@@ -49,8 +50,19 @@ impl Deployed {
         Ok(Self { name: name.to_owned(), state: state()? })
     }
 
+    /// The environment of this name, when something was deployed to it on this machine. Where nothing was, the name means a
+    /// platform that a checkout runs.
+    pub fn found(name: &str) -> Option<Self> {
+        Self::of(name).ok().filter(|deployed| deployed.site().is_ok())
+    }
+
     pub fn folder(&self) -> PathBuf {
         self.state.join(&self.name)
+    }
+
+    /// The lock of what changes it.
+    pub fn lock(&self) -> PathBuf {
+        lock::path_in(&self.folder())
     }
 
     pub fn releases(&self) -> PathBuf {

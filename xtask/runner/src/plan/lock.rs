@@ -118,17 +118,42 @@ fn held(path: &Path, holder: &Holder) -> anyhow::Error {
     anyhow!("{} is held by {holder}; wait for it or stop it", path.display())
 }
 
-/// Observes who holds the lock at `path` now.
+/// A lock as somebody finds it who does not want it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "state", content = "holder", rename_all = "lowercase")]
+pub enum Found {
+    Free,
+    Held(Holder),
+    /// Its holder was killed, or the machine was restarted.
+    Dead(Holder),
+}
+
+/// Observes the lock at `path`.
 ///
 /// # Errors
 /// When the file cannot be read, or does not hold what this program writes.
-pub fn holder(path: &Path) -> Result<Option<Holder>> {
+pub fn find(path: &Path) -> Result<Found> {
     let mut file = match File::open(path) {
         Ok(file) => file,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Found::Free),
         Err(error) => return Err(error).with_context(|| format!("cannot read {}", path.display())),
     };
-    Ok(read(&mut file, path)?.filter(Holder::is_alive))
+    Ok(match read(&mut file, path)? {
+        None => Found::Free,
+        Some(holder) if holder.is_alive() => Found::Held(holder),
+        Some(holder) => Found::Dead(holder),
+    })
+}
+
+/// Observes who holds the lock at `path` now.
+///
+/// # Errors
+/// As [`find`].
+pub fn holder(path: &Path) -> Result<Option<Holder>> {
+    Ok(match find(path)? {
+        Found::Held(holder) => Some(holder),
+        Found::Free | Found::Dead(_) => None,
+    })
 }
 
 fn open(path: &Path) -> Result<File> {
@@ -241,6 +266,7 @@ mod tests {
             let folder = tempfile::tempdir().unwrap();
             let path = path_in(folder.path());
             std::fs::write(&path, serde_json::to_string(&dead).unwrap() + "\n").unwrap();
+            assert_eq!(find(&path).unwrap(), Found::Dead(dead.clone()));
             let contenders = 8;
             let start = Barrier::new(contenders);
             let taken: Vec<_> = std::thread::scope(|scope| {

@@ -1,8 +1,9 @@
 //! `cargo xtask status`: what runs here.
 
+mod deployed;
+
 use std::collections::BTreeMap;
 use std::fmt;
-use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
@@ -10,28 +11,25 @@ use serde::{Deserialize, Serialize};
 use vocabulary::model::Platform;
 
 use crate::context::Context;
+use crate::deployment::Deployed;
 use crate::engines::process::editor_link::editor_link;
-use crate::engines::process::instance::ADDRESS;
+use crate::session::deployed::report;
 use crate::session::opened::recorded;
 use crate::session::{DEFAULT, running};
 use foundation::escape;
 use foundation::exit::Reported;
 use foundation::stdout;
 use judges::site;
-use runner::plan::http::Request;
-use runner::plan::mask::Mask;
 use runner::supervisor::protocol::{HealthState, ServiceStatus};
-
-/// Until a service has said what it refused.
-const PATIENCE: Duration = Duration::from_secs(3);
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   cargo xtask status
   cargo xtask status --json
+  cargo xtask status production    an environment that was deployed to on this machine
 
-Exit code 0 when every service is healthy, 1 when one is not, 2 when nothing runs.")]
+Exit code 0 when every service is healthy, 1 when one is not or a deploy was interrupted, 2 when nothing runs.")]
 pub struct Options {
     /// The environment
     #[arg(value_name = "ENV", default_value = DEFAULT)]
@@ -41,6 +39,9 @@ pub struct Options {
 /// # Errors
 /// Refused when nothing runs; reported when a service is not healthy.
 pub fn run(context: &Context, options: &Options) -> Result<()> {
+    if let Some(deployed) = Deployed::found(&options.environment) {
+        return deployed::show(context, &deployed);
+    }
     site::named(&context.root, &options.environment)?;
     let (services, _) = running::client(context, &options.environment)?.status()?;
     let editors = editors(context, &options.environment, &services)?;
@@ -90,13 +91,7 @@ impl fmt::Display for Refusal {
 
 /// What a service says of itself. One that cannot be asked is not healthy, and its reason is shown instead.
 fn refusal(platform: &Platform, service: &ServiceStatus) -> Option<Refusal> {
-    let (ready, path) = platform.worker_service().ok()?.health_over_http().ok()?;
-    let port = service.ports.get(ready.name)?;
-    let url = Mask::default().resolve(&format!("http://{ADDRESS}:{port}{path}").into(), &BTreeMap::new());
-    let request =
-        Request { method: "GET".into(), url: url.ok()?, bearer: None, headers: BTreeMap::new(), body: None };
-    let answer = request.send(Instant::now() + PATIENCE, &|| false).ok()?;
-    let mut said: serde_json::Value = serde_json::from_str(&answer.body).ok()?;
+    let mut said = report(platform, service)?;
     serde_json::from_value(said["refused"].take()).ok()
 }
 

@@ -1,0 +1,90 @@
+//! What is deployed to an environment of this machine, and what runs of it. Observes, and changes nothing.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use foundation::files;
+use foundation::program_name::PROGRAM;
+use runner::plan::http::Request;
+use runner::plan::lock::{self, Found};
+use runner::plan::mask::Mask;
+use runner::supervisor::protocol::ServiceStatus;
+use vocabulary::model::environment::Environment;
+use vocabulary::model::{Platform, Unit};
+
+use crate::context::Context;
+use crate::deployment::Deployed;
+use crate::deployment::history::{self, Entry};
+use crate::engines::process::instance::ADDRESS;
+use crate::engines::process::observe::running;
+use crate::engines::process::roll::{AllRunning, Running};
+
+/// How long a service may take to answer for its health.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// An environment as it was found.
+pub struct State {
+    pub environment: Environment,
+    /// The oldest first.
+    pub history: Vec<Entry>,
+    pub running: AllRunning,
+    /// Of what changes the environment.
+    pub lock: Found,
+}
+
+impl State {
+    /// # Errors
+    /// Refused when nothing was deployed, or this program does not understand the environment's file.
+    pub fn of(context: &Context, deployed: &Deployed) -> Result<Self> {
+        let site = files::read(&deployed.site()?, files::TEXT)?.bytes;
+        Ok(Self {
+            environment: deployed.judged(context.platform, site)?,
+            history: history::read(&deployed.folder())?,
+            lock: lock::find(&deployed.lock())?,
+            running: running(&deployed.folder())?,
+        })
+    }
+
+    /// The replicas of the workers that run.
+    pub fn workers<'a>(&'a self, platform: &Platform) -> BTreeMap<&'a str, &'a Running> {
+        let slots = platform.slots(&self.environment);
+        let names: BTreeSet<String> =
+            slots.iter().filter(|unit| platform.is_worker(unit)).map(Unit::name).collect();
+        let workers = self.running.iter().filter(|(name, _)| names.contains(*name));
+        workers.map(|(name, running)| (name.as_str(), running)).collect()
+    }
+
+    /// How one sees that a deploy did not come to its end and that no other one is at work; none otherwise.
+    pub fn interrupted(&self, platform: &Platform) -> Option<String> {
+        let killed = match &self.lock {
+            Found::Held(_) => return None,
+            Found::Dead(holder) => Some(format!("{holder} was killed")),
+            Found::Free => None,
+        };
+        let workers = self.workers(platform);
+        let releases: BTreeSet<&str> =
+            workers.values().filter_map(|running| running.release.as_deref()).collect();
+        let several = (releases.len() > 1).then(|| {
+            format!("several releases run: {}", releases.into_iter().collect::<Vec<_>>().join(", "))
+        });
+        let held = workers.iter().filter(|(_, running)| running.held);
+        let held = held.map(|(name, _)| format!("{name} is held back, and nothing lets it serve"));
+        let seen: Vec<String> = killed.into_iter().chain(several).chain(held).collect();
+        let name = &self.environment.name;
+        (!seen.is_empty()).then(|| {
+            format!("{}; run the deploy of {name} again (`{PROGRAM} history {name}`)", seen.join("; "))
+        })
+    }
+}
+
+/// What a worker says of its health, whether it is healthy or not; none when it does not answer.
+pub fn report(platform: &Platform, service: &ServiceStatus) -> Option<serde_json::Value> {
+    let (ready, path) = platform.worker_service().ok()?.health_over_http().ok()?;
+    let port = service.ports.get(ready.name)?;
+    let url = Mask::default().resolve(&format!("http://{ADDRESS}:{port}{path}").into(), &BTreeMap::new());
+    let request =
+        Request { method: "GET".into(), url: url.ok()?, bearer: None, headers: BTreeMap::new(), body: None };
+    let answer = request.send(Instant::now() + PATIENCE, &|| false).ok()?;
+    serde_json::from_str(&answer.body).ok()
+}

@@ -13,6 +13,7 @@ use crate::processes::Pid;
 use crate::until;
 use crate::web::{self, Provider};
 
+const CERTIFICATE: &str = ".flowship/qa/secrets/edge-tls-pem";
 const QUEUES: &str = "/api/v1/queues";
 const TASKS: &str = "/api/v1/workflows/describe-text/tasks";
 
@@ -56,7 +57,7 @@ impl Staging {
 
     /// A client that trusts the edge's certificate alone.
     fn client(&self) -> Agent {
-        web::trusting(&self.checkout.read(".flowship/qa/secrets/edge-tls-pem"))
+        web::trusting(&self.checkout.read(CERTIFICATE))
     }
 
     fn await_served(&self, replica: &str) {
@@ -110,7 +111,7 @@ fn three_replicas_are_rolled_behind_the_edge_without_a_failed_request() {
             ("POST", TASKS, Some(body), 202, false),
         ] {
             let (client, url) = (client.clone(), format!("{https}{path}"));
-            let pem = checkout.read(".flowship/qa/secrets/edge-tls-pem");
+            let pem = checkout.read(CERTIFICATE);
             scope.spawn(move || {
                 load.send(|| {
                     let client = if keeps { client.clone() } else { web::trusting(&pem) };
@@ -137,6 +138,19 @@ fn three_replicas_are_rolled_behind_the_edge_without_a_failed_request() {
     let failed = load.failed.into_inner().unwrap();
     assert!(failed.is_empty(), "{} of {} failed: {failed:#?}", failed.len(), load.sent.into_inner());
     checkout.done(&["smoke", "qa"]);
+    another_certificate_is_served_without_a_restart(&staging, key.trim());
+}
+
+fn another_certificate_is_served_without_a_restart(staging: &Staging, key: &str) {
+    let (before, pid) = (staging.checkout.read(CERTIFICATE), staging.pid("edge"));
+    std::fs::remove_file(staging.checkout.path(CERTIFICATE)).unwrap();
+    staging.checkout.done(&["dev", "qa", "--detach", "--no-watch"]);
+    let url = format!("{}{QUEUES}", staging.edge("https"));
+    // A new connection each time: the old worker may still take one.
+    let is_trusted = |pem: &str| web::ask_with(&web::trusting(pem), "GET", &url, Some(key), None).is_some();
+    let now = staging.checkout.read(CERTIFICATE);
+    until("the new certificate alone is served", || (is_trusted(&now) && !is_trusted(&before)).then_some(()));
+    assert_eq!(staging.pid("edge"), pid);
 }
 
 /// Requests that are sent until it is ended, by several threads.

@@ -59,6 +59,13 @@ pub fn perform(opened: &Opened, action: &BringUp, step: &StepContext) -> Result<
             let units = opened.units();
             for secret in secret_files::ensure(&opened.resolver(&units))? {
                 step.log.line(&format!("made {secret}"));
+                // An edge that does not run yet reads it when it starts.
+                if secret == opened.platform.edge.certificate
+                    && let Some(edge) = rolling::edge(opened).filter(|edge| edge.processes().is_ok())
+                {
+                    edge.reload()?;
+                    step.log.line("the edge serves with it");
+                }
             }
             if opened.in_containers() {
                 secret_files::open_to_containers(&opened.resolver(&units))?;

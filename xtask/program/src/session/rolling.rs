@@ -146,7 +146,7 @@ fn admit(opened: &Opened, replica: &Replica, step: &StepContext) -> Result<()> {
 }
 
 /// The edge of this environment, where one runs.
-fn edge(opened: &Opened) -> Option<EdgeSocket> {
+pub(super) fn edge(opened: &Opened) -> Option<EdgeSocket> {
     let slots = opened.slots();
     let edge = slots.iter().find(|unit| opened.platform.is_edge(unit))?;
     Some(EdgeSocket { folder: opened.instance.volume(edge, opened.platform.edge.folder), limit: ANSWER })

@@ -34,8 +34,6 @@ pub enum ServerState {
     Ready,
     /// Gets no new requests; its health is still asked for.
     Drain,
-    /// Gets nothing, not even health checks.
-    Maint,
 }
 
 /// A server as the edge sees it. The numbers count from the start of the worker.
@@ -43,7 +41,7 @@ pub enum ServerState {
 pub struct Server {
     pub backend: String,
     pub name: String,
-    /// `UP`, `DOWN`, `DRAIN`, `MAINT`, or on the way between two of them, such as `UP 1/3`.
+    /// `UP`, `DOWN`, `DRAIN`, or on the way between two of them, such as `UP 1/3`.
     pub status: String,
     /// How its last health check ended, such as `L7OK`; empty before the first.
     pub check: String,
@@ -75,7 +73,6 @@ impl fmt::Display for ServerState {
         out.write_str(match self {
             Self::Ready => "ready",
             Self::Drain => "drain",
-            Self::Maint => "maint",
         })
     }
 }
@@ -335,8 +332,7 @@ mod tests {
         assert_eq!(names, ["app/a", "app/b"]);
         assert_eq!((servers[0].sessions, servers[0].total_sessions, servers[0].server_errors), (0, 0, 0));
         socket.set_state("app", "a", ServerState::Drain).unwrap();
-        socket.set_state("app", "b", ServerState::Maint).unwrap();
-        assert_eq!((edge.status("a").as_str(), edge.status("b").as_str()), ("DRAIN", "MAINT"));
+        assert_eq!((edge.status("a").as_str(), edge.status("b").as_str()), ("DRAIN", "no check"));
 
         let before = socket.processes().unwrap();
         assert_eq!((before.workers.len(), before.reloads, before.failed_reloads), (1, 0, 0));
@@ -344,10 +340,8 @@ mod tests {
         let after = socket.processes().unwrap();
         assert_eq!((after.master, after.reloads), (before.master, 1));
         assert_ne!(after.workers, before.workers);
-        assert_eq!((edge.status("a").as_str(), edge.status("b").as_str()), ("DRAIN", "MAINT"));
-        for name in ["a", "b"] {
-            socket.set_state("app", name, ServerState::Ready).unwrap();
-        }
+        assert_eq!((edge.status("a").as_str(), edge.status("b").as_str()), ("DRAIN", "no check"));
+        socket.set_state("app", "a", ServerState::Ready).unwrap();
         assert!(
             edge.status("a").starts_with("no check") || edge.status("a").starts_with("UP"),
             "{}",

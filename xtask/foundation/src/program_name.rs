@@ -40,7 +40,13 @@ pub fn by_operator() -> bool {
     })
 }
 
+/// The option by which one program of ours gives another the command that was typed.
+pub const TYPED: &str = "--typed";
+
 /// The command as typed, for locks and the audit log.
 pub fn command_line() -> String {
+    if let Some(typed) = env::args().skip_while(|word| word != TYPED).nth(1) {
+        return typed;
+    }
     std::iter::once(PROGRAM.to_string()).chain(env::args().skip(1)).collect::<Vec<_>>().join(" ")
 }

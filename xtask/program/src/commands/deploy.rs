@@ -56,7 +56,7 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
     let change = options.change.unwrap_or(Change::Deploy);
     let wanted = options.how.wanted(change, options.typed.clone());
     if let (Some(folder), Some(site)) = (&options.installed, &options.site) {
-        return deploying::roll(context, &deployed, &Installed::in_folder(folder), site, &wanted);
+        return deploying::carry_out(context, &deployed, &Installed::in_folder(folder), site, &wanted);
     }
     let source = match &options.version {
         Some(version) => releases::named(&deployed.releases(), version)?.files(),

@@ -1,6 +1,5 @@
 //! A deploy on this machine: a release is checked and installed, and then rolled out by its own program.
 
-use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -10,6 +9,7 @@ use semver::Version;
 use vocabulary::model::environment::{EngineKind, Environment, Tier};
 use vocabulary::problem::{Problem, listing};
 
+use super::deployer::{self, Ended};
 use super::dry_run;
 use super::opened::Opened;
 use super::running;
@@ -20,8 +20,7 @@ use crate::deployment::{Deployed, STATE};
 use crate::engines::process::instance::ReleaseId;
 use crate::engines::process::roll::WATCH;
 use foundation::clock::{millis, now_ms, utc};
-use foundation::digest;
-use foundation::exit::{Reported, refused};
+use foundation::exit::{self, Reported, refused};
 use foundation::files;
 use foundation::interrupt::Interrupt;
 use foundation::processes::host_name;
@@ -214,7 +213,7 @@ fn disk(state: &Path, source: &Path, sums: &Sums) -> Result<Option<Problem>> {
     }))
 }
 
-/// Rolls an installed release out with its own program: in this process when that is this program.
+/// Has an installed release rolled out by its own program, and shows how that ended.
 ///
 /// # Errors
 /// Reported when it did not go well and what ran before runs again; as the plan says otherwise.
@@ -225,32 +224,84 @@ pub fn roll(
     site: &Path,
     wanted: &Wanted,
 ) -> Result<()> {
-    let own = std::env::current_exe()?;
-    if digest::of_file(&own)?.sha256 != digest::of_file(&installed.program())?.sha256 {
-        return hand_over(context, deployed, installed, site, wanted);
+    if wanted.dry_run {
+        let argv = deployer::command(deployed, installed, site, wanted);
+        let mut command = Command::new(&argv[0]);
+        command.args(&argv[1..]).args(context.json.then_some("--json")).env(STATE, &deployed.state);
+        let status = command.status().with_context(|| format!("cannot start {}", argv[0]))?;
+        return if status.success() { Ok(()) } else { Err(Reported.into()) };
     }
+    let ended = deployer::run(deployed, installed, site, wanted)?;
+    if context.json {
+        stdout::json(&ended)?;
+    } else if let Some(entry) = &ended.entry {
+        stdout::text(&paragraph(deployed, entry))?;
+    }
+    ended.into_result()
+}
+
+/// Rolls the release of this program out, and leaves how that ended for [`roll`].
+///
+/// # Errors
+/// That cannot be written; with `dry_run`, when there is no plan.
+pub fn carry_out(
+    context: &Context,
+    deployed: &Deployed,
+    installed: &Installed,
+    site: &Path,
+    wanted: &Wanted,
+) -> Result<()> {
+    if wanted.dry_run {
+        let opened = opened(context, deployed, installed, site, wanted)?;
+        let there = deployed.releases().join(&installed.id);
+        return dry_run::show_elsewhere(context, &opened.plan(), &installed.folder, &there);
+    }
+    let ended = match act(context, deployed, installed, site, wanted) {
+        Ok((entry, report)) => Ended {
+            report: Some(serde_json::to_value(&report)?),
+            code: report.into_result().err().as_ref().map_or(0, exit::code),
+            error: None,
+            entry: Some(entry),
+        },
+        Err(error) => {
+            Ended { code: exit::code(&error), error: Some(format!("{error:#}")), entry: None, report: None }
+        }
+    };
+    deployer::leave(deployed, &ended)
+}
+
+fn opened(
+    context: &Context,
+    deployed: &Deployed,
+    installed: &Installed,
+    site: &Path,
+    wanted: &Wanted,
+) -> Result<Opened> {
     let environment = deployed.judged(context.platform, files::read(site, files::TEXT)?.bytes)?;
     let place = Context::deployed(installed.tree(), deployed.state.clone(), context);
-    let show = Show::on_stderr();
-    if !wanted.dry_run {
-        running::recover(&place, &deployed.name, &show)?;
-    }
     let release = installed.release()?;
     let id = ReleaseId { id: installed.id.clone(), flows_rev: release.flows_rev };
-    let opened = Opened::deployed(&place, environment, &id, wanted.watch)?;
+    Opened::deployed(&place, environment, &id, wanted.watch)
+}
+
+fn act(
+    context: &Context,
+    deployed: &Deployed,
+    installed: &Installed,
+    site: &Path,
+    wanted: &Wanted,
+) -> Result<(Entry, Report)> {
+    let opened = opened(context, deployed, installed, site, wanted)?;
+    let place = Context::deployed(installed.tree(), deployed.state.clone(), context);
+    let show = Show::on_stderr();
     if let Some(moved) = &opened.moved {
         show.say(moved);
-    }
-    let plan = opened.plan();
-    if wanted.dry_run {
-        let there = deployed.releases().join(&installed.id);
-        return dry_run::show_elsewhere(&place, &plan, &installed.folder, &there);
     }
     let entries = history::read(&deployed.folder())?;
     let from = history::current(&entries).map(str::to_owned);
     let begun = Instant::now();
     let interrupt = Interrupt::listen()?;
-    let report = running::bring_up(&place, &opened, &plan, &show, &interrupt)?;
+    let report = running::bring_up(&place, &opened, &opened.plan(), &show, &interrupt)?;
     let entry = Entry {
         at: utc(now_ms() / 1000),
         who: user_name(),
@@ -265,37 +316,7 @@ pub fn roll(
         duration_ms: millis(begun.elapsed()),
     };
     history::append(&deployed.folder(), &entry)?;
-    tell(context, deployed, &entry, report)
-}
-
-/// The program of the release does it in the place of this one.
-fn hand_over(
-    context: &Context,
-    deployed: &Deployed,
-    installed: &Installed,
-    site: &Path,
-    wanted: &Wanted,
-) -> Result<()> {
-    let program = installed.program();
-    let mut command = Command::new(&program);
-    command.arg("--root").arg(installed.tree());
-    if context.json {
-        command.arg("--json");
-    }
-    command.args(["deploy", &deployed.name, "--installed"]).arg(&installed.folder).arg("--site").arg(site);
-    command.args(["--change", wanted.change.name(), "--watch", &wanted.watch.as_secs().to_string()]);
-    command.args(["--typed", &wanted.command]);
-    if wanted.dry_run {
-        command.arg("--dry-run");
-    }
-    command.env(STATE, &deployed.state);
-    let cannot = || format!("cannot start the release's own program {}", program.display());
-    if wanted.dry_run {
-        // What was unpacked for it has to be removed afterwards.
-        let status = command.status().with_context(cannot)?;
-        return if status.success() { Ok(()) } else { Err(Reported.into()) };
-    }
-    Err(command.exec()).with_context(cannot)
+    Ok((entry, report))
 }
 
 fn outcome(report: &Report) -> Outcome {
@@ -318,15 +339,6 @@ fn why(report: &Report) -> Option<String> {
         Some(step) => format!("{}: {}", step.title, step.error.as_deref().unwrap_or("failed")),
         None => report.outcome_words(),
     })
-}
-
-fn tell(context: &Context, deployed: &Deployed, entry: &Entry, report: Report) -> Result<()> {
-    if context.json {
-        stdout::json(&serde_json::json!({ "entry": entry, "report": report }))?;
-    } else {
-        stdout::text(&paragraph(deployed, entry))?;
-    }
-    report.into_result()
 }
 
 /// What happened, for people.

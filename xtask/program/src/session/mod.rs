@@ -2,6 +2,7 @@
 //! each part, and commands do not use each other.
 
 pub mod deployed;
+mod deployer;
 pub mod deploying;
 pub mod dry_run;
 pub mod killed_runs;

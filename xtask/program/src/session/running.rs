@@ -6,6 +6,7 @@ use anyhow::{Result, bail};
 
 use vocabulary::model::environment::{EngineKind, Environment};
 
+use super::deployer;
 use super::natives;
 use super::opened::{Opened, recorded};
 use crate::context::Context;
@@ -119,7 +120,7 @@ pub fn bring_up(
     {
         let wanted: Vec<_> = opened.slots().iter().map(vocabulary::model::Unit::name).collect();
         for service in client.status()?.0 {
-            if !wanted.contains(&service.name.0) {
+            if service.name.0 != deployer::NAME && !wanted.contains(&service.name.0) {
                 show.say(&format!("{} is no longer part of the platform: stopped", service.name));
                 client.remove(&service.name)?;
             }

@@ -1,0 +1,226 @@
+//! The process that rolls a release out. It belongs to the environment's supervisor and not to the command that asked for
+//! it: a lost connection or a killed command changes nothing, and one that is killed itself is started again and goes on
+//! from what it finds.
+
+use std::collections::BTreeMap;
+use std::env;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, anyhow, bail};
+use serde::{Deserialize, Serialize};
+use signal_hook::consts::SIGHUP;
+
+use super::deploying::Wanted;
+use crate::deployment::history::Entry;
+use crate::deployment::releases::Installed;
+use crate::deployment::{Deployed, STATE};
+use crate::engines::process::instance::{LOGS, supervisor_of};
+use foundation::exit::{Interrupted, Reported, refused};
+use foundation::files;
+use foundation::interrupt::Interrupt;
+use foundation::program_name::{PROGRAM, TYPED};
+use runner::plan::argument::Arg;
+use runner::plan::lock::{Holder, Lock};
+use runner::plan::service::{LogFile, ProcessSpec, Restart, RestartPolicy, Stop, StopSignal};
+use runner::supervisor::protocol::State;
+use runner::supervisor::{Client, tail};
+
+/// What the supervisor calls it.
+pub const NAME: &str = "deploy";
+/// Milliseconds for undoing what was done, after somebody stopped it.
+const UNDO_MS: u64 = 300_000;
+/// So often its log is read once more after its end.
+const LAST_PASSES: usize = 2;
+const LOOK: Duration = Duration::from_millis(50);
+
+/// How it ended.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Ended {
+    /// As the command exits.
+    pub code: u8,
+    /// Why it did not begin, or could not go on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub entry: Option<Entry>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub report: Option<serde_json::Value>,
+}
+
+/// Where it says how it ended.
+fn result_in(folder: &Path) -> PathBuf {
+    folder.join("deploy.json")
+}
+
+/// Leaves how it ended for the command that asked.
+///
+/// # Errors
+/// It cannot be written.
+pub fn leave(deployed: &Deployed, ended: &Ended) -> Result<()> {
+    files::write::whole(&result_in(&deployed.folder()), 0o600, serde_json::to_vec(ended)?)
+}
+
+/// The words that call the release's own program.
+pub fn command(deployed: &Deployed, installed: &Installed, site: &Path, wanted: &Wanted) -> Vec<String> {
+    let path = |path: &Path| path.display().to_string();
+    let Wanted { change, watch, dry_run, command } = wanted;
+    let mut argv = vec![path(&installed.program()), "--root".to_owned(), path(&installed.tree())];
+    argv.extend(["deploy", &deployed.name, "--installed"].map(str::to_owned));
+    argv.extend([path(&installed.folder), "--site".to_owned(), path(site)]);
+    argv.extend(["--change", change.name(), "--watch", &watch.as_secs().to_string()].map(str::to_owned));
+    argv.extend([TYPED.to_owned(), command.clone()]);
+    argv.extend(dry_run.then(|| "--dry-run".to_owned()));
+    argv
+}
+
+/// Starts it, or finds the one that already does the same, and follows it to its end. Ctrl-C stops it, and it undoes what
+/// it has done; when the connection of this command is lost, it goes on.
+///
+/// # Errors
+/// When it cannot be started, another one is at work, or it is given up.
+pub fn run(deployed: &Deployed, installed: &Installed, site: &Path, wanted: &Wanted) -> Result<Ended> {
+    let log = deployed.folder().join(LOGS).join(format!("{NAME}.log"));
+    let interrupt = Interrupt::listen()?;
+    let client = supervisor(deployed, installed)?;
+    let spec = spec(deployed, installed, site, wanted, &log);
+    start(deployed, &client, &spec)?;
+    follow(deployed, &client, &log, &interrupt)
+}
+
+fn spec(deployed: &Deployed, installed: &Installed, site: &Path, wanted: &Wanted, log: &Path) -> ProcessSpec {
+    // As the command itself: proxies, caches and keys of whoever called it.
+    let mut env: BTreeMap<String, Arg> = env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, Arg::from(value.into_string().ok()?))))
+        .collect();
+    env.insert(STATE.to_owned(), deployed.state.display().to_string().into());
+    ProcessSpec {
+        name: NAME.into(),
+        argv: command(deployed, installed, site, wanted).into_iter().map(Arg::from).collect(),
+        env,
+        cwd: deployed.folder(),
+        restart: Restart { policy: RestartPolicy::OnFailure, ..Restart::default() },
+        stop: Stop { signal: StopSignal::Term, grace_ms: UNDO_MS },
+        log: LogFile { path: log.to_owned(), ..LogFile::default() },
+        ..ProcessSpec::default()
+    }
+}
+
+fn supervisor(deployed: &Deployed, installed: &Installed) -> Result<Client> {
+    let state = supervisor_of(&deployed.folder());
+    let mut command = Command::new(installed.program());
+    command.arg("--root").arg(&state).arg("supervise").arg("--state").arg(&state);
+    Client::start_with(&state, command)
+}
+
+fn start(deployed: &Deployed, client: &Client, spec: &ProcessSpec) -> Result<()> {
+    // Of two that begin at the same time, one finds the other at work.
+    let folder = deployed.folder().join("starting");
+    fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
+    let lock = Lock::take(&folder.join("lock"), &Holder::this(&foundation::program_name::command_line()))?;
+    let running = client.status()?.0.into_iter().find(|status| status.name.0 == NAME);
+    if running
+        .is_some_and(|status| matches!(status.state, State::Running | State::BackingOff | State::Stopping))
+    {
+        let other = client.spec(&spec.name)?;
+        if same(&other, spec) {
+            eprintln!("this deploy is already under way: following it");
+            return Ok(());
+        }
+        let what = other.argv.iter().map(|word| format!("{word:?}")).next_back().unwrap_or_default();
+        return Err(refused(format!(
+            "{} is being deployed to by {what}; wait for its end: `{PROGRAM} status {0}`",
+            deployed.name
+        )));
+    }
+    let result = result_in(&deployed.folder());
+    if let Some(error) =
+        fs::remove_file(&result).err().filter(|error| error.kind() != std::io::ErrorKind::NotFound)
+    {
+        return Err(error).with_context(|| result.display().to_string());
+    }
+    client.remove(&spec.name)?;
+    client.start(spec)?;
+    drop(lock);
+    Ok(())
+}
+
+/// Whether they do the same, whoever asked and with whatever words.
+fn same(one: &ProcessSpec, other: &ProcessSpec) -> bool {
+    let words = |spec: &ProcessSpec| {
+        let typed = spec.argv.iter().position(|word| *word == Arg::from(TYPED));
+        spec.argv[..typed.unwrap_or(spec.argv.len())].to_vec()
+    };
+    words(one) == words(other)
+}
+
+fn follow(deployed: &Deployed, client: &Client, log: &Path, interrupt: &Interrupt) -> Result<Ended> {
+    let ended = AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            // What was written before the end is still to be shown.
+            let passes = AtomicUsize::new(0);
+            let shown_all =
+                || ended.load(Ordering::SeqCst) && passes.fetch_add(1, Ordering::SeqCst) >= LAST_PASSES;
+            let shown = tail(log, 0, true, &shown_all, &mut |line| eprintln!("{line}"));
+            if let Err(error) = shown {
+                eprintln!("warning: {error:#}");
+            }
+        });
+        let outcome = wait(deployed, client, interrupt);
+        ended.store(true, Ordering::SeqCst);
+        outcome
+    })
+}
+
+fn wait(deployed: &Deployed, client: &Client, interrupt: &Interrupt) -> Result<Ended> {
+    let name = NAME.into();
+    loop {
+        let status = client.status()?.0.into_iter().find(|status| status.name.0 == NAME);
+        let status =
+            status.with_context(|| format!("the supervisor of {} lost the deploy", deployed.name))?;
+        match status.state {
+            State::Running | State::BackingOff | State::Stopping => {}
+            State::Ended | State::Stopped | State::Failed => {
+                let path = result_in(&deployed.folder());
+                let Some(text) = files::if_there(files::text(&path, files::TEXT))? else {
+                    let reason = status.reason.unwrap_or_default();
+                    bail!(
+                        "the deploy ended and did not say how: {reason}; its log: {}",
+                        status.log.display()
+                    );
+                };
+                return serde_json::from_str(&text).with_context(|| path.display().to_string());
+            }
+        }
+        if interrupt.signal() == Some(SIGHUP) {
+            return Err(Interrupted { signal: SIGHUP }.into());
+        }
+        if interrupt.raised() {
+            eprintln!("stopping: what was done is undone");
+            client.stop(&name)?;
+            continue;
+        }
+        thread::sleep(LOOK);
+    }
+}
+
+impl Ended {
+    /// What the command returns once everything was shown.
+    ///
+    /// # Errors
+    /// With the exit code that the deploy ended with.
+    pub fn into_result(self) -> Result<()> {
+        match (self.code, self.error) {
+            (0, _) => Ok(()),
+            (2, Some(error)) => Err(refused(error)),
+            (_, Some(error)) => Err(anyhow!(error)),
+            (code, None) if code > 128 => Err(Interrupted { signal: i32::from(code) - 128 }.into()),
+            (_, None) => Err(Reported.into()),
+        }
+    }
+}

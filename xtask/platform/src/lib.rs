@@ -59,6 +59,7 @@ pub fn platform() -> Platform {
             user: postgres::APPLICATION_ROLE,
             password: secrets::POSTGRES_APP_PASSWORD,
             migrations: migrate::ID,
+            discard: "ops/scripts/discard-database.sh",
         },
         tools: Some(mcp_tools::MCP),
         llm: llm::endpoint(),

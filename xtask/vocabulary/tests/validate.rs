@@ -234,7 +234,14 @@ fn platform() -> Platform {
             Label { name: "component", purpose: "which part", example: "web", unbounded: false },
         ],
         workers: Workers { flows: ASK, operations: ASK, editor: ASK, operations_token: WORK, api_key: WORK },
-        database: Database { port: SQL, name: "db", user: "web", password: WORK, migrations: SETUP },
+        database: Database {
+            port: SQL,
+            name: "db",
+            user: "web",
+            password: WORK,
+            migrations: SETUP,
+            discard: "discard.sh",
+        },
         llm: LlmEndpoint { stand_in: ASK, path: "/v1", model: "stand-in", key: KEY },
         draining: Draining { delay_ms: 800, limit_ms: 5_000 },
         edge: EdgePolicy {

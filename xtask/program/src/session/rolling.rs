@@ -11,8 +11,9 @@ use vocabulary::model::{EdgePolicy, PortRef, Unit};
 
 use super::opened::Opened;
 use super::smoke::Target;
+use crate::deployment::releases::Installed;
 use crate::engines::process::edge_socket::{EdgeSocket, Server, ServerState};
-use crate::engines::process::instance::ADDRESS;
+use crate::engines::process::instance::{ADDRESS, ReleaseId};
 use crate::engines::process::roll::{Replica, Roll};
 use foundation::files;
 use runner::plan::action::ServiceRequest;
@@ -90,7 +91,7 @@ impl Said {
 }
 
 fn verify(opened: &Opened, replica: &Replica, step: &StepContext) -> Result<()> {
-    let wanted = opened.instance.release.as_ref().context("nothing is deployed")?;
+    let wanted = &identity(opened, replica)?;
     let mut last = "it has not answered yet".to_owned();
     until(step, &mut || {
         let status = status(opened, &replica.name)?;
@@ -119,6 +120,16 @@ fn verify(opened: &Opened, replica: &Replica, step: &StepContext) -> Result<()> 
     .with_context(|| format!("{} did not become ready to serve", replica.name))?;
     step.log.line(&format!("{} runs {} with flows {}", replica.name, wanted.id, short(&wanted.flows_rev)));
     Ok(())
+}
+
+/// What the release of a replica says of itself.
+fn identity(opened: &Opened, replica: &Replica) -> Result<ReleaseId> {
+    let own = opened.instance.release.as_ref().context("nothing is deployed")?;
+    if own.id == replica.release {
+        return Ok(own.clone());
+    }
+    let release = Installed::at(&opened.instance.releases(), &replica.release).release()?;
+    Ok(ReleaseId { id: replica.release.clone(), flows_rev: release.flows_rev })
 }
 
 fn short(digest: &str) -> &str {

@@ -69,6 +69,16 @@ impl SmokeReport {
         self.status == Status::Passed
     }
 
+    /// The checks that did not pass, on one line.
+    pub fn failures(&self) -> String {
+        let failed = self.checks.iter().filter(|check| check.status != Status::Passed);
+        let failed = failed.map(|Check { name, error, .. }| match error {
+            Some(error) => format!("{name}: {}", error.replace('\n', " ")),
+            None => name.clone(),
+        });
+        failed.collect::<Vec<_>>().join("; ")
+    }
+
     /// One row per check with its result, milliseconds and error, and a summary line.
     pub fn table(&self) -> String {
         let mut out = format!("{:<14} {:<8} {:>6}  ERROR\n", "CHECK", "RESULT", "MS");

@@ -83,6 +83,7 @@ pub fn platform() -> Platform {
             user: "flowship_app",
             password: ENGINE_PASSWORD,
             migrations: SCHEMA,
+            discard: "ops/scripts/discard-database.sh",
         },
         tools: None,
         llm: LlmEndpoint { stand_in: ASK, path: "/v1", model: "oracle-small", key: MODEL_KEY },

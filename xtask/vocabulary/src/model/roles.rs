@@ -34,6 +34,8 @@ pub struct Database {
     pub password: SecretRef,
     /// The one-shot service that brings the schema to the release.
     pub migrations: ServiceId,
+    /// A script of the tree that drops a database, with the variables that the migrations get.
+    pub discard: &'static str,
 }
 
 /// A GitHub action that workflows may use: `uses` takes the commit, the version stands beside it as a comment.

@@ -146,7 +146,7 @@ pub const ROWS: &[(&str, Rule)] = &[
     ("workers/flows|operations|editor", ROUTE),
     ("workers/operations_token|api_key", SETTING),
     ("database/port", ROUTE),
-    ("database/name|user|password|migrations", SETTING),
+    ("database/name|user|password|migrations|discard", SETTING),
     ("tools", ROUTE),
     ("release/branch|required_check", SETTING),
     ("release/architectures/*", GUARD),

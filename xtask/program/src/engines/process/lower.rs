@@ -85,6 +85,7 @@ impl Prepare {
 }
 
 /// What the steps are made of.
+#[derive(Clone, Copy)]
 pub(super) struct Surroundings<'a> {
     pub resolver: Resolver<'a>,
     pub seen: &'a Observed,
@@ -477,7 +478,12 @@ fn exec(around: &Surroundings<'_>, argv: Vec<String>, env: BTreeMap<String, Arg>
 
 /// The whole command line. PostgreSQL refuses root: where the caller is root, it runs in a user namespace in which
 /// the caller is somebody else, so that it may still enter every folder that the caller may enter.
-fn argv_of(around: &Surroundings<'_>, unit: &Unit<'_>, command: &Command, identity: Identity) -> Vec<String> {
+pub(super) fn argv_of(
+    around: &Surroundings<'_>,
+    unit: &Unit<'_>,
+    command: &Command,
+    identity: Identity,
+) -> Vec<String> {
     let mut argv: Vec<String> = Vec::new();
     if identity == Identity::NotRoot && around.seen.caller_is_root {
         argv.extend(["unshare", "--user", "--map-user=1000", "--map-group=1000", "--"].map(str::to_owned));
@@ -506,7 +512,11 @@ fn places(around: &Surroundings<'_>, unit: &Unit<'_>) -> Vec<(String, String)> {
     slots.iter().filter(|slot| platform.is_worker(slot)).filter_map(of_one).flatten().collect()
 }
 
-fn environment(around: &Surroundings<'_>, unit: &Unit<'_>, command: &Command) -> BTreeMap<String, Arg> {
+pub(super) fn environment(
+    around: &Surroundings<'_>,
+    unit: &Unit<'_>,
+    command: &Command,
+) -> BTreeMap<String, Arg> {
     let variables = around.resolver.variables(unit, command);
     let mut env: BTreeMap<String, Arg> =
         variables.into_iter().map(|(name, value)| (name, Arg::from(value))).collect();

@@ -10,6 +10,7 @@ mod port_holder;
 pub mod ports;
 pub mod resolve;
 pub mod roll;
+mod schema;
 pub mod secret_files;
 
 pub use observe::Process;

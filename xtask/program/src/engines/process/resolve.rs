@@ -8,6 +8,7 @@ use vocabulary::model::{Command, Fact, Platform, PortRef, Process, SecretRef, Un
 use super::instance::{ADDRESS, Instance, is_open, socket};
 
 /// Everything that a value can depend on.
+#[derive(Clone, Copy)]
 pub struct Resolver<'a> {
     pub platform: &'a Platform,
     pub environment: &'a Environment,

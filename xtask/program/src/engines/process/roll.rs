@@ -9,11 +9,13 @@ use serde::Serialize;
 use vocabulary::model::environment::Environment;
 use vocabulary::model::{Lifetime, Platform, Unit};
 
+use super::instance::ReleaseId;
 use super::lower::{
     BringUp, Surroundings, edge_files, id, long_running, one_shot, prepare, process_of, spec,
 };
 use super::observe::Observed;
 use super::resolve::Resolver;
+use super::schema;
 use crate::deployment::releases::Installed;
 use foundation::clock::millis;
 use foundation::program_name::PROGRAM;
@@ -105,8 +107,10 @@ fn sequence(slots: &[Slot], wanted: usize) -> Vec<Move> {
 
 /// How long a deploy watches what it has done, unless somebody asks for something else.
 pub const WATCH: Duration = Duration::from_secs(10);
+/// How long an earlier worker of the edge may take to finish what it has: longer than the edge gives it.
+const DRAIN_LIMIT_MS: u64 = 60_000;
 /// How long a replica may take until it has started and its checks pass. One that needs 20 s is slow, not broken.
-const START_LIMIT_MS: u64 = 60_000;
+pub const START_LIMIT_MS: u64 = 60_000;
 
 /// The plan that replaces the replicas of the workers, and brings everything else up to date.
 pub fn roll_out(
@@ -145,8 +149,14 @@ pub fn roll_out(
         id
     }));
     let workers: Vec<&Unit<'_>> = slots.iter().filter(is_worker).collect();
-    let wanted = platform.units(environment).iter().filter(is_worker).count();
     let kinds: Vec<Slot> = workers.iter().map(|unit| slot(seen, unit)).collect();
+    steps.extend(proof(around, &workers, &kinds));
+    if steps.iter().any(|step| step.id.0 == schema::LAST) {
+        let migrations = format!("{}.run", platform.database.migrations);
+        let changes = steps.iter_mut().filter(|step| step.id.0 == migrations);
+        changes.for_each(|step| step.needs.push(schema::LAST.into()));
+    }
+    let wanted = platform.units(environment).iter().filter(is_worker).count();
     let mut last = others;
     for one in sequence(&kinds, wanted) {
         let moved = match one {
@@ -175,6 +185,21 @@ pub fn roll_out(
         steps,
         on_failure: OnFailure::Undo,
     }
+}
+
+/// The proof that what serves can work with the new schema, where it has to be given. When a replica of this release was
+/// started already, it was given before.
+fn proof(around: &Surroundings<'_>, workers: &[&Unit<'_>], kinds: &[Slot]) -> Vec<Step<BringUp>> {
+    let (seen, Resolver { platform, environment, .. }) = (around.seen, &around.resolver);
+    if kinds.iter().any(|kind| matches!(kind, Slot::Serving | Slot::Held)) {
+        return vec![];
+    }
+    let free = kinds.iter().position(|kind| matches!(kind, Slot::Free | Slot::Dead));
+    let old = kinds.iter().position(|kind| *kind == Slot::Old);
+    let (Some(free), Some(old)) = (free, old) else { return vec![] };
+    let running = seen.running.get(&workers[old].name()).and_then(|running| running.identity.as_ref());
+    let changes = |running: &&ReleaseId| schema::differs(platform, environment, seen, &running.id);
+    running.filter(changes).map_or_else(Vec::new, |running| schema::proof(around, running, workers[free]))
 }
 
 /// Where the edge runs with another configuration.
@@ -251,6 +276,8 @@ pub struct Running {
     pub spec: ProcessSpec,
     /// The release that it was started from.
     pub release: Option<String>,
+    /// What that says of itself, while it is there.
+    pub identity: Option<ReleaseId>,
     /// Whether it waits to be admitted.
     pub held: bool,
 }
@@ -326,6 +353,7 @@ fn retire(around: &Surroundings<'_>, unit: &Unit<'_>, kind: Slot, after: &[StepI
         steps.push(Step {
             needs: after.to_vec(),
             undo: Some(native(Roll::Undrain(old.clone()))),
+            time_limit_ms: DRAIN_LIMIT_MS,
             ..Step::new(drain.clone(), format!("the edge sends {name} nothing new"), native(Roll::Drain(old)))
         });
     }
@@ -356,12 +384,8 @@ pub fn unchanged(platform: &Platform, environment: &Environment, seen: &Observed
         let before = Installed::at(&releases, before);
         let after = Installed::in_folder(seen.instance.root.parent()?);
         let roots = [before.tree(), after.tree()];
-        let files = |release: &Installed| {
-            let mut files = release.tree_digests().ok()?;
-            files.retain(|path, _| sources(unit).any(|source| Path::new(path).starts_with(source)));
-            Some(files)
-        };
-        Some(is_same(&found.spec, &spec(around, unit), &roots) && files(&before)? == files(&after)?)
+        let same_files = files(&before, unit)? == files(&after, unit)?;
+        Some(is_same(&found.spec, &spec(around, unit), &roots) && same_files)
     };
     let workers = platform.workers.service();
     let running = slots.iter().filter(|unit| unit.service.id != workers);
@@ -376,7 +400,14 @@ pub fn is_same(old: &ProcessSpec, new: &ProcessSpec, roots: &[PathBuf; 2]) -> bo
     text(old).replace(&from, &to) == text(new)
 }
 
-/// The files of a release that a unit runs: when they are the same in two releases, it is the same.
+/// The digests of the files of a release that a unit runs; none when they cannot be had.
+pub fn files(release: &Installed, unit: &Unit<'_>) -> Option<BTreeMap<String, String>> {
+    let mut files = release.tree_digests().ok()?;
+    files.retain(|path, _| sources(unit).any(|source| Path::new(path).starts_with(source)));
+    Some(files)
+}
+
+/// The paths of what a unit runs: when they are the same in two releases, it is the same.
 pub fn sources<'a>(unit: &'a Unit<'_>) -> impl Iterator<Item = &'a str> {
     let own = process_of(unit).on_change.iter().flat_map(|change| change.paths.iter().copied());
     own.chain(["flows/package-lock.json"])

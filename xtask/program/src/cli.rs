@@ -3,8 +3,9 @@
 use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::commands::{
-    bench, check, ci, deploy, dev, doctor, down, environment, generate, history, image, impact, lock, logs,
-    measure, promote, rehearse, release, releases, reset, rollback, smoke, status, supervise, test, why,
+    bench, check, ci, deploy, dev, doctor, down, drift, environment, generate, history, image, impact, lock,
+    logs, measure, promote, rehearse, release, releases, reset, rollback, smoke, status, supervise, test,
+    why,
 };
 use crate::context::Global;
 use foundation::program_name::{DEVELOPERS, OPERATORS, by_operator};
@@ -42,6 +43,8 @@ pub enum Command {
     History(history::Options),
     /// List the releases that are installed for an environment, or remove old ones
     Releases(releases::Options),
+    /// Show how what runs differs from what was deployed
+    Drift(drift::Options),
     /// Show who changes an environment at the moment, or clear what a killed command left
     Lock(lock::Options),
     /// Show the state of each service

@@ -87,6 +87,11 @@ impl Machine {
         self.supervisor = Some(command.stdin(Stdio::null()).stderr(Stdio::null()).spawn().unwrap());
         let socket = state.join("ctl.sock");
         await_that(|| std::os::unix::net::UnixStream::connect(&socket).is_ok());
+        self.start(services);
+    }
+
+    fn start(&self, services: &[(&str, &str)]) {
+        let socket = self.folder().join("supervisor/ctl.sock");
         for (name, release) in services {
             let tree = self.folder().join("releases").join(release).join("tree");
             fs::create_dir_all(&tree).unwrap();
@@ -98,6 +103,19 @@ impl Machine {
             ask(&socket, &json!({ "ask": "start", "spec": spec }));
         }
     }
+}
+
+/// The release as it is after its installation, with one file.
+fn install(machine: &Machine, release: &str, text: &str) {
+    let tree = std::collections::BTreeMap::from([("flows/a.js", sha256(text))]);
+    machine.write(&format!("releases/{release}/tree/flows/a.js"), text);
+    let record = json!({ "bundle": "0".repeat(64), "tree": tree });
+    machine.write(&format!("releases/{release}/installed.json"), &record.to_string());
+}
+
+fn sha256(text: &str) -> String {
+    use sha2::Digest as _;
+    sha2::Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn ask(socket: &Path, request: &Value) {
@@ -196,4 +214,55 @@ fn a_lock_names_its_holder_and_is_released_only_after_a_dead_one() {
     assert!(told.starts_with("staging: cleared what was left by "), "{told}");
     assert_eq!(fs::read_to_string(machine.folder().join("lock")).unwrap(), "");
     assert_eq!(machine.run(&["lock", "staging", "release"]).1, "staging: free already\n");
+}
+
+#[test]
+fn drift_is_everything_that_is_not_as_it_was_deployed() {
+    let mut machine = Machine::new();
+    let drift = |machine: &Machine| {
+        let (code, text, error) = machine.run(&["drift", "staging"]);
+        let (mut lines, first) = (text.lines(), format!("staging differs from {NEW} as it was deployed:"));
+        assert_eq!((code, lines.next()), (Some(1), Some(first.as_str())), "{text}{error}");
+        lines.map(str::to_owned).collect::<Vec<_>>()
+    };
+    machine.history(&[]);
+    assert_eq!(machine.run(&["drift", "staging"]).0, Some(2), "nothing was deployed");
+    machine.history(&[(OLD, "done", None), (NEW, "done", None)]);
+    install(&machine, OLD, "1");
+    install(&machine, NEW, "2");
+
+    // Whatever the platform consists of, it is all missing.
+    machine.supervise(&[("node-red-a", NEW), ("node-red-b", NEW)]);
+    let found = drift(&machine);
+    let missing: Vec<&str> =
+        found.iter().filter_map(|line| line.split_once(": it does not run")).map(|of| of.0).collect();
+    assert_eq!(missing.len(), found.len(), "{found:#?}");
+    machine.start(&missing.iter().map(|name| (*name, NEW)).collect::<Vec<_>>());
+    let (code, text, error) = machine.run(&["drift", "staging"]);
+    assert_eq!(
+        (code, text),
+        (Some(0), format!("no drift: staging runs {NEW} as it was deployed\n")),
+        "{error}"
+    );
+    assert_eq!(machine.json(&["drift", "staging"])["drift"], json!([]));
+
+    // Each kind of it.
+    machine.start(&[("node-red-c", OLD), ("stranger", NEW)]);
+    machine.write(&format!("releases/{NEW}/tree/flows/a.js"), "3");
+    let site = machine.root.path().join("ops/environments/staging.toml");
+    fs::write(&site, SITE.replace("model = 'm'", "model = 'other'")).unwrap();
+    let found = drift(&machine);
+    for (line, expected) in found.iter().zip([
+        format!("release {NEW}: flows/a.js has changed"),
+        "node-red: 3 replicas serve; expected 2 of them".to_owned(),
+        "stranger: it is no part of what was deployed".to_owned(),
+        format!("node-red-c: it runs {OLD}; expected {NEW}"),
+        "ops/environments/staging.toml: llm differ from what was deployed".to_owned(),
+    ]) {
+        assert!(line.starts_with(&expected), "{expected}\n{found:#?}");
+    }
+    assert_eq!(found.len(), 5, "{found:#?}");
+    fs::remove_file(&site).unwrap();
+    fs::write(machine.root.path().join("ops/environments/dev.toml"), "").unwrap();
+    assert_eq!(drift(&machine).len(), 4, "a tree without the environment has nothing to compare");
 }

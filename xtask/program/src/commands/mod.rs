@@ -7,6 +7,7 @@ pub mod deploy;
 pub mod dev;
 pub mod doctor;
 pub mod down;
+pub mod drift;
 pub mod environment;
 pub mod generate;
 pub mod history;
@@ -63,6 +64,7 @@ pub fn run(context: &Context, words: &str, command: Command) -> Result<()> {
         Command::Rollback(options) => rollback::run(context, &options),
         Command::History(options) => history::run(context, &options),
         Command::Releases(options) => releases::run(context, &options),
+        Command::Drift(options) => drift::run(context, &options),
         Command::Lock(options) => lock::run(context, &options),
         Command::Status(options) => status::run(context, &options),
         Command::Logs(options) => logs::run(context, &options),

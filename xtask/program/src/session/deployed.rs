@@ -9,10 +9,11 @@ use foundation::program_name::PROGRAM;
 use runner::plan::http::Request;
 use runner::plan::lock::{self, Found};
 use runner::plan::mask::Mask;
-use runner::supervisor::protocol::ServiceStatus;
+use runner::supervisor::protocol::{ServiceStatus, State as Process};
 use vocabulary::model::environment::Environment;
 use vocabulary::model::{Platform, Unit};
 
+use super::deployer;
 use crate::context::Context;
 use crate::deployment::Deployed;
 use crate::deployment::history::{self, Entry};
@@ -28,9 +29,12 @@ pub struct State {
     pub environment: Environment,
     /// The oldest first.
     pub history: Vec<Entry>,
+    /// The services, without the deploy.
     pub running: AllRunning,
     /// Of what changes the environment.
     pub lock: Found,
+    /// Whether a deploy is at work, or is about to be started again.
+    pub deploying: bool,
 }
 
 impl State {
@@ -38,11 +42,16 @@ impl State {
     /// Refused when nothing was deployed, or this program does not understand the environment's file.
     pub fn of(context: &Context, deployed: &Deployed) -> Result<Self> {
         let site = files::read(&deployed.site()?, files::TEXT)?.bytes;
+        let mut running = running(&deployed.folder())?;
+        let deploy = running.remove(deployer::NAME).map(|deploy| deploy.status.state);
+        let lock = lock::find(&deployed.lock())?;
         Ok(Self {
             environment: deployed.judged(context.platform, site)?,
             history: history::read(&deployed.folder())?,
-            lock: lock::find(&deployed.lock())?,
-            running: running(&deployed.folder())?,
+            running,
+            deploying: matches!(lock, Found::Held(_))
+                || matches!(deploy, Some(Process::Running | Process::BackingOff | Process::Stopping)),
+            lock,
         })
     }
 
@@ -57,10 +66,12 @@ impl State {
 
     /// How one sees that a deploy did not come to its end and that no other one is at work; none otherwise.
     pub fn interrupted(&self, platform: &Platform) -> Option<String> {
+        if self.deploying {
+            return None;
+        }
         let killed = match &self.lock {
-            Found::Held(_) => return None,
             Found::Dead(holder) => Some(format!("{holder} was killed")),
-            Found::Free => None,
+            Found::Free | Found::Held(_) => None,
         };
         let workers = self.workers(platform);
         let releases: BTreeSet<&str> =

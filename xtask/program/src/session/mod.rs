@@ -4,6 +4,7 @@
 pub mod deployed;
 mod deployer;
 pub mod deploying;
+pub mod drift;
 pub mod dry_run;
 pub mod killed_runs;
 mod natives;

@@ -50,6 +50,7 @@ fn described(state: &State, interrupted: Option<&str>) -> serde_json::Value {
     let deploy = match (&state.lock, interrupted) {
         (Found::Held(holder), _) => json!({ "state": "running", "holder": holder }),
         (_, Some(why)) => json!({ "state": "interrupted", "why": why }),
+        (_, None) if state.deploying => json!({ "state": "running" }),
         (_, None) => json!({ "state": "none" }),
     };
     json!({
@@ -70,8 +71,12 @@ fn head(state: &State, interrupted: Option<&str>) -> String {
         ("before it", or_none(history::previous(&state.history))),
     ];
     rows.extend(state.history.last().map(|entry| ("last change", change(entry))));
-    if let Found::Held(holder) = &state.lock {
-        rows.push(("running", holder.to_string()));
+    if state.deploying {
+        let holder = match &state.lock {
+            Found::Held(holder) => holder.to_string(),
+            Found::Free | Found::Dead(_) => "a deploy starts".to_owned(),
+        };
+        rows.push(("under way", holder));
     }
     rows.extend(interrupted.map(|why| ("INTERRUPTED", why.to_owned())));
     columns::list(rows.iter().map(|(name, about)| (*name, about.as_str())))

@@ -198,7 +198,7 @@ fn proof(around: &Surroundings<'_>, workers: &[&Unit<'_>], kinds: &[Slot]) -> Ve
     let old = kinds.iter().position(|kind| *kind == Slot::Old);
     let (Some(free), Some(old)) = (free, old) else { return vec![] };
     let running = seen.running.get(&workers[old].name()).and_then(|running| running.identity.as_ref());
-    let changes = |running: &&ReleaseId| schema::differs(platform, environment, seen, &running.id);
+    let changes = |running: &&ReleaseId| schema::changes(platform, environment, seen, &running.id);
     running.filter(changes).map_or_else(Vec::new, |running| schema::proof(around, running, workers[free]))
 }
 

@@ -8,7 +8,7 @@ use super::instance::{Instance, ReleaseId};
 use super::lower::{BringUp, Surroundings, argv_of, environment, id, process_of, spec};
 use super::observe::Observed;
 use super::resolve::Resolver;
-use super::roll::{Replica, Roll, START_LIMIT_MS};
+use super::roll::{Replica, Roll, START_LIMIT_MS, files};
 use crate::deployment::releases::Installed;
 use runner::plan::action::{Action, Exec, ServiceRequest, Supervise, Write};
 use runner::plan::argument::Arg;
@@ -124,15 +124,17 @@ fn old_instance(instance: &Instance, running: &ReleaseId) -> Instance {
     Instance { root, release: Some(running.clone()), ..instance.clone() }
 }
 
-/// Whether two releases differ in what changes the database.
-pub fn differs(platform: &Platform, environment: &Environment, seen: &Observed, before: &str) -> bool {
+/// Whether a release has migrations that the running one has not. A release that has fewer changes nothing: what the
+/// database has already stays.
+pub fn changes(platform: &Platform, environment: &Environment, seen: &Observed, running: &str) -> bool {
     let units = platform.units(environment);
     let Some(migrations) = units.iter().find(|unit| unit.service.id == platform.database.migrations) else {
         return false;
     };
-    let Some(after) = seen.instance.root.parent().map(Installed::in_folder) else { return true };
-    let before = Installed::at(&seen.instance.releases(), before);
-    let files = |release: &Installed| super::roll::files(release, migrations);
-    // What cannot be compared differs.
-    files(&before).is_none_or(|before| files(&after) != Some(before))
+    let Some(next) = seen.instance.root.parent().map(Installed::in_folder) else { return true };
+    let running = Installed::at(&seen.instance.releases(), running);
+    let [running, next] = [running, next].map(|release| files(&release, migrations));
+    // What cannot be compared may change everything.
+    let (Some(running), Some(next)) = (running, next) else { return true };
+    next.keys().any(|path| !running.contains_key(path))
 }

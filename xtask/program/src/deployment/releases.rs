@@ -329,3 +329,101 @@ fn remove(folder: &Path) -> Result<()> {
         _ => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use flate2::Compression;
+    use flate2::write::GzEncoder;
+    use shipping::release::archive::{self, Contents, Node, Tree};
+    use shipping::release::manifest::Manifest;
+
+    use super::*;
+
+    /// A folder with the files of a release, and what verification has said of it.
+    fn released(folder: &Path, version: &str) -> Verdict {
+        let release = Release {
+            schema: description::SCHEMA,
+            version: version.to_owned(),
+            commit: "c".repeat(40),
+            committed: 1_700_000_000,
+            flows_rev: "f".repeat(64),
+            target: format!("{}-unknown-linux-gnu", std::env::consts::ARCH),
+            images: Vec::new(),
+            operators: Vec::new(),
+            tools: BTreeMap::new(),
+        };
+        let file = |text: &str, executable| Node::File { executable, contents: Contents::Bytes(text.into()) };
+        let tree = Tree::from([
+            (description::FILE.to_owned(), file(&serde_json::to_string(&release).unwrap(), false)),
+            (OPERATOR.to_owned(), file("#!/bin/sh\n", true)),
+            ("flows/flows.json".to_owned(), file("[]", false)),
+            ("flows/latest".to_owned(), Node::Link("flows.json".to_owned())),
+        ]);
+        let mut tar = Vec::new();
+        archive::write(&tree, &description::top(version), release.committed, &mut tar).unwrap();
+        let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
+        gzip.write_all(&tar).unwrap();
+        let name = description::bundle(version);
+        fs::write(folder.join(&name), gzip.finish().unwrap()).unwrap();
+        let sha256 = digest::of_file(&folder.join(&name)).unwrap().sha256;
+        Verdict {
+            manifest: Some(Manifest { schema: description::SCHEMA, release, artifacts: Vec::new() }),
+            files: Sums::from([(name, sha256)]),
+            ..Verdict::default()
+        }
+    }
+
+    #[test]
+    fn a_release_is_installed_whole_or_not_at_all_and_damage_is_found() {
+        let (source, store) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let (source, store) = (source.path(), store.path());
+        let verdict = released(source, "1.2.0");
+        let installed = install(store, source, &verdict).unwrap();
+        assert!(installed.id.starts_with("1.2.0-"), "{}", installed.id);
+        assert_eq!(installed.release().unwrap().version, "1.2.0");
+        assert_eq!(installed.problems(), []);
+        assert_eq!(list(store).unwrap(), [installed.clone()]);
+        let mode = fs::metadata(installed.program()).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o755);
+        // Packages that are installed later are no change; everything else is.
+        fs::create_dir(installed.tree().join(MODULES)).unwrap();
+        fs::write(installed.tree().join(MODULES).join("x"), "").unwrap();
+        assert_eq!(installed.problems(), []);
+        let flows = installed.tree().join("flows/flows.json");
+        for (damage, seen) in [
+            ((|path: &Path| fs::write(path, "[1]").unwrap()) as fn(&Path), "has changed"),
+            (|path| fs::remove_file(path).unwrap(), "is missing"),
+            (|path| fs::write(path.with_file_name("more"), "").unwrap(), "was added"),
+        ] {
+            damage(&flows);
+            let problems = installed.problems();
+            assert!(problems.iter().any(|problem| problem.seen.contains(seen)), "{seen}: {problems:?}");
+            // The same release is installed again in its place.
+            assert_eq!(install(store, source, &verdict).unwrap().problems(), []);
+        }
+        // What has changed since it was verified is refused, and nothing stays behind.
+        let other = released(source, "1.3.0");
+        fs::write(source.join(description::bundle("1.3.0")), "another one").unwrap();
+        let error = install(store, source, &other).unwrap_err().to_string();
+        assert!(error.contains("changed since it was verified"), "{error}");
+        assert_eq!(fs::read_dir(store).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn releases_are_named_by_their_version_or_their_id_and_old_ones_go() {
+        let (source, store) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let (source, store) = (source.path(), store.path());
+        let [one, two] = ["1.2.0", "1.3.0-rc.1"]
+            .map(|version| install(store, source, &released(source, version)).unwrap());
+        assert_eq!(named(store, "1.2.0").unwrap(), one);
+        assert_eq!(named(store, "1.3.0-rc.1").unwrap(), two);
+        assert_eq!(named(store, &two.id).unwrap(), two);
+        let error = named(store, "1.4.0").unwrap_err().to_string();
+        assert!(error.contains(&one.id) && error.contains(&two.id), "{error}");
+        fs::create_dir(store.join(".partial-1.4.0-0")).unwrap();
+        prune(store, &[one.id.clone()]).unwrap();
+        assert_eq!(list(store).unwrap(), [two]);
+    }
+}

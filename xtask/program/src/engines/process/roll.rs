@@ -483,4 +483,137 @@ mod tests {
             );
         }
     }
+
+    /// Plans of a second platform: nothing here knows a service by its name.
+    mod plans {
+        use std::sync::Arc;
+
+        use artifacts::containers::edge::configured;
+        use foundation::interrupt::Interrupt;
+        use runner::plan::runner::Runner;
+        use runner::plan::service::ServiceName;
+        use runner::plan::show::{OutputStyle, Show};
+        use runner::plan::target::{Recording, Target};
+        use runner::supervisor::protocol::HealthState;
+        use vocabulary::model::environment::{Size, Tier};
+
+        use super::super::*;
+        use crate::engines::process::instance::{Instance, sockets};
+
+        const PROGRAMS: [&str; 9] =
+            ["dbmate", "haproxy", "initdb", "node", "pg_isready", "postgres", "psql", "sh", "xtask"];
+
+        fn seen(platform: &Platform, environment: &Environment, serving: &[&str]) -> Observed {
+            let slots = platform.slots(environment);
+            let ports =
+                sockets(&slots, environment).into_iter().map(|socket| socket.key).zip(20_000..).collect();
+            let of = |id: &str| ReleaseId { id: id.to_owned(), flows_rev: "f".repeat(64) };
+            let running = |name: &&str| {
+                let status = ServiceStatus {
+                    name: ServiceName((*name).to_owned()),
+                    state: State::Running,
+                    health: HealthState::Healthy,
+                    pid: Some(1),
+                    started_ms: Some(1),
+                    restarts: 0,
+                    reason: None,
+                    ports: BTreeMap::new(),
+                    log: PathBuf::new(),
+                };
+                let spec = ProcessSpec { name: status.name.clone(), ..ProcessSpec::default() };
+                let (release, identity) = (Some("1.0.0-a".to_owned()), Some(of("1.0.0-a")));
+                ((*name).to_owned(), Running { status, spec, release, identity, held: false })
+            };
+            Observed {
+                instance: Instance {
+                    root: "/state/qa/releases/2.0.0-b/tree".into(),
+                    folder: "/state/qa".into(),
+                    ports,
+                    release: Some(of("2.0.0-b")),
+                },
+                target: "qa".to_owned(),
+                programs: PROGRAMS.map(|name| (name, vec![format!("/bin/{name}")])).into(),
+                edge: Some(configured(platform, &slots).unwrap()),
+                runs: !serving.is_empty(),
+                running: serving.iter().map(running).collect(),
+                ..Observed::default()
+            }
+        }
+
+        fn plan(serving: &[&str]) -> Plan<BringUp> {
+            let platform = second_platform::platform();
+            let replicas = Size { replicas: Some(2), ..Size::default() };
+            let sizes = [(platform.workers.service().to_string(), replicas)].into();
+            let environment =
+                Environment { name: "qa".to_owned(), tier: Tier::Staging, sizes, ..Environment::default() };
+            let plan = roll_out(&platform, &environment, &seen(&platform, &environment, serving), WATCH);
+            assert_eq!(plan.validate(), [""; 0]);
+            plan
+        }
+
+        /// What is done, in order, when the step with this id fails.
+        fn done(plan: &Plan<BringUp>, fails: Option<&str>) -> Vec<String> {
+            let state = tempfile::tempdir().unwrap();
+            let recording = Recording::new(fails.map(|id| (id.into(), Err("it does".to_owned()))));
+            let target =
+                Target::Recorded { state: state.path().to_owned(), recording: Arc::clone(&recording) };
+            let runner = Runner {
+                jobs: 1,
+                show: Show::to(OutputStyle::Plain, Box::new(std::io::sink())),
+                ..Runner::new(&target, Interrupt::default(), &|_, _| unreachable!("it is recorded"))
+            };
+            runner.run(plan).unwrap();
+            let ids = recording.actions();
+            ids.iter().map(|action| action.split(": ").next().unwrap().to_owned()).collect()
+        }
+
+        fn of_workers(ids: Vec<String>) -> Vec<String> {
+            ids.into_iter().filter(|id| id.contains("flow-engine-") || id == "watch").collect()
+        }
+
+        #[test]
+        fn the_first_release_starts_each_replica_in_turn() {
+            let ids = of_workers(done(&plan(&[]), None));
+            let wanted = ["hold", "start", "verify", "smoke", "admit"];
+            let replicas = ["a", "b"].into_iter();
+            let mut expected: Vec<_> = replicas
+                .flat_map(|replica| wanted.iter().map(move |what| format!("flow-engine-{replica}.{what}")))
+                .collect();
+            expected.push("watch".to_owned());
+            assert_eq!(ids, expected);
+        }
+
+        #[test]
+        fn a_release_that_fails_when_it_is_watched_leaves_and_what_served_comes_back_first() {
+            let plan = plan(&["flow-engine-a", "flow-engine-b"]);
+            // Without the files of the releases, the schema has to be proven.
+            assert!(plan.steps.iter().any(|step| step.id.0 == schema::LAST));
+            let ids = of_workers(done(&plan, Some("watch")));
+            let watched = ids.iter().position(|id| id == "watch").unwrap();
+            let undone: Vec<&str> = ids[watched + 1..].iter().map(String::as_str).collect();
+            assert_eq!(
+                undone,
+                [
+                    "undo flow-engine-b.stop",
+                    "undo flow-engine-b.drain",
+                    "undo flow-engine-a.admit",
+                    "undo flow-engine-a.start",
+                    "undo flow-engine-a.stop",
+                    "undo flow-engine-a.drain",
+                    "undo flow-engine-c.admit",
+                    "undo flow-engine-c.start",
+                ]
+            );
+        }
+
+        #[test]
+        fn nothing_that_serves_is_touched_when_the_first_new_replica_fails() {
+            let plan = plan(&["flow-engine-a", "flow-engine-b"]);
+            for fails in ["schema.smoke", "flow-engine-c.verify", "flow-engine-c.smoke"] {
+                let ids = done(&plan, Some(fails));
+                let touched = |id: &&String| id.contains("flow-engine-a") || id.contains("flow-engine-b");
+                assert_eq!(ids.iter().find(touched), None, "{fails}: {ids:?}");
+            }
+        }
+    }
 }

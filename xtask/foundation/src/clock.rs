@@ -41,6 +41,15 @@ pub fn days(day: &str) -> Option<u64> {
     (year * 365 + year / 4 - year / 100 + year / 400 + day_of_year).checked_sub(719_468)
 }
 
+/// Seconds since 1970 of a time as [`utc`] writes it; none when it is no such time.
+pub fn seconds(text: &str) -> Option<u64> {
+    let (day, time) = text.strip_suffix('Z')?.split_once('T')?;
+    let mut parts = time.split(':').map(|part| part.parse::<u64>().ok());
+    let (hour, minute, second) = (parts.next()??, parts.next()??, parts.next()??);
+    (parts.next().is_none() && hour < 24 && minute < 60 && second < 60)
+        .then_some(days(day)? * 86_400 + hour * 3600 + minute * 60 + second)
+}
+
 /// `0.4s`, `12.3s`, `2m05s`.
 pub fn spell(duration: Duration) -> String {
     let seconds = duration.as_secs();
@@ -70,6 +79,7 @@ mod tests {
             (4_107_542_400, "2100-03-01T00:00:00Z"),
         ] {
             assert_eq!(utc(seconds), text);
+            assert_eq!(super::seconds(text), Some(seconds));
         }
     }
 
@@ -80,6 +90,11 @@ mod tests {
         }
         for wrong in ["", "2026-11", "2026-13-01", "2026-11-00", "1969-12-31", "2026-11-03-01", "soon"] {
             assert_eq!(days(wrong), None, "{wrong}");
+        }
+        for wrong in
+            ["2026-11-03", "2026-11-03T09:05:07", "2026-11-03T24:05:07Z", "2026-11-03T09:05Z", "soonTZ"]
+        {
+            assert_eq!(seconds(wrong), None, "{wrong}");
         }
     }
 

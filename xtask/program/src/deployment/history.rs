@@ -72,6 +72,17 @@ pub enum Outcome {
 }
 
 impl Outcome {
+    pub const ALL: [Self; 3] = [Self::Done, Self::RolledBack, Self::Failed];
+
+    /// As it is written.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::RolledBack => "rolled-back",
+            Self::Failed => "failed",
+        }
+    }
+
     pub const fn words(self) -> &'static str {
         match self {
             Self::Done => "done",
@@ -175,6 +186,9 @@ pub mod tests {
             [entry(Change::Deploy, "1", Outcome::Done), entry(Change::Promote, "2", Outcome::Failed)];
         written.iter().for_each(|entry| append(folder.path(), entry).unwrap());
         assert_eq!(read(folder.path()).unwrap(), written);
+        for outcome in Outcome::ALL {
+            assert_eq!(serde_json::json!(outcome), outcome.name());
+        }
         std::fs::write(folder.path().join(FILE), "{}\n").unwrap();
         assert!(read(folder.path()).unwrap_err().to_string().contains("history.jsonl:1"));
     }

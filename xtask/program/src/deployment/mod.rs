@@ -2,6 +2,7 @@
 //! engine's business (`engines/`); this room only keeps what outlives a deploy.
 
 pub mod history;
+pub mod metrics;
 pub mod releases;
 
 use std::env;

@@ -15,6 +15,7 @@ use super::opened::Opened;
 use super::running;
 use crate::context::Context;
 use crate::deployment::history::{self, Change, Entry, Outcome};
+use crate::deployment::metrics;
 use crate::deployment::releases::{self, Installed};
 use crate::deployment::{Deployed, STATE};
 use crate::engines::process::instance::ReleaseId;
@@ -316,6 +317,12 @@ fn act(
         duration_ms: millis(begun.elapsed()),
     };
     history::append(&deployed.folder(), &entry)?;
+    let written = history::read(&deployed.folder())
+        .and_then(|entries| metrics::write(&deployed.folder(), &deployed.name, &entries));
+    if let Err(error) = written {
+        // What runs is as it is: nothing is undone for that.
+        show.say(&format!("warning: the metrics of this deploy are not written: {error:#}"));
+    }
     Ok((entry, report))
 }
 

@@ -1,0 +1,109 @@
+//! The history as metrics, in Prometheus' text format 0.0.4: for the textfile collector of node-exporter, which reads the
+//! files of a folder. A deploy ends long before anybody could scrape it.
+//!
+//! No service of the platform exports them, so they are not part of its model.
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context as _, Result};
+use foundation::clock;
+use foundation::files;
+use vocabulary::model::{Metric, MetricKind, MetricRef};
+
+use super::history::{Entry, Outcome};
+
+/// Below the folder of an environment.
+pub const FILE: &str = "metrics/deploys.prom";
+
+fn metrics() -> [Metric; 3] {
+    let metric = |name, kind, help, labels| Metric { name: MetricRef(name), kind, help, labels, ours: true };
+    [
+        metric(
+            "flowship_deploys_total",
+            MetricKind::Counter,
+            "Deploys, promotions and rollbacks, by result.",
+            vec!["environment", "result"],
+        ),
+        metric(
+            "flowship_deploy_last_timestamp_seconds",
+            MetricKind::Gauge,
+            "When the last one with this result ended, in seconds since 1970.",
+            vec!["environment", "result"],
+        ),
+        metric(
+            "flowship_deploy_duration_seconds",
+            MetricKind::Gauge,
+            "How long the last one took.",
+            vec!["environment"],
+        ),
+    ]
+}
+
+/// Writes the metrics of a history, whole.
+///
+/// # Errors
+/// The file cannot be written.
+pub fn write(folder: &Path, environment: &str, entries: &[Entry]) -> Result<()> {
+    let path = folder.join(FILE);
+    let parent = path.parent().context("the file is in a folder")?;
+    fs::create_dir_all(parent).with_context(|| parent.display().to_string())?;
+    files::write::whole(&path, 0o644, text(environment, entries))
+}
+
+fn text(environment: &str, entries: &[Entry]) -> String {
+    let [total, last, duration] = &metrics();
+    let of = |result: Outcome| entries.iter().filter(move |entry| entry.result == result);
+    let labels = |result: Outcome| vec![environment, result.name()];
+    let totals = Outcome::ALL.map(|result| (labels(result), of(result).count() as f64));
+    let ended = |result| Some((labels(result), clock::seconds(&of(result).next_back()?.at)? as f64));
+    let took = entries.last().map(|entry| (vec![environment], entry.duration_ms as f64 / 1000.0));
+    [family(total, totals), family(last, Outcome::ALL.into_iter().filter_map(ended)), family(duration, took)]
+        .concat()
+}
+
+fn family<'a>(metric: &Metric, samples: impl IntoIterator<Item = (Vec<&'a str>, f64)>) -> String {
+    let Metric { name: MetricRef(name), kind, help, labels, .. } = metric;
+    let kind = if *kind == MetricKind::Counter { "counter" } else { "gauge" };
+    let mut out = format!("# HELP {name} {help}\n# TYPE {name} {kind}\n");
+    for (values, value) in samples {
+        // Names of environments and results need no escaping.
+        let labels: Vec<_> =
+            labels.iter().zip(values).map(|(label, value)| format!("{label}=\"{value}\"")).collect();
+        out.push_str(&format!("{name}{{{}}} {value}\n", labels.join(",")));
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::history::Change;
+    use super::super::history::tests::entry;
+    use super::*;
+
+    #[test]
+    fn a_rolled_back_deploy_is_counted_and_dated_as_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut entries =
+            vec![entry(Change::Deploy, "1", Outcome::Done), entry(Change::Deploy, "2", Outcome::RolledBack)];
+        entries[1].at = "2026-11-03T09:06:00Z".to_owned();
+        entries[1].duration_ms = 2500;
+        write(folder.path(), "staging", &entries).unwrap();
+        assert_eq!(
+            fs::read_to_string(folder.path().join(FILE)).unwrap(),
+            "# HELP flowship_deploys_total Deploys, promotions and rollbacks, by result.\n\
+             # TYPE flowship_deploys_total counter\n\
+             flowship_deploys_total{environment=\"staging\",result=\"done\"} 1\n\
+             flowship_deploys_total{environment=\"staging\",result=\"rolled-back\"} 1\n\
+             flowship_deploys_total{environment=\"staging\",result=\"failed\"} 0\n\
+             # HELP flowship_deploy_last_timestamp_seconds When the last one with this result ended, in seconds since \
+             1970.\n\
+             # TYPE flowship_deploy_last_timestamp_seconds gauge\n\
+             flowship_deploy_last_timestamp_seconds{environment=\"staging\",result=\"done\"} 1793696707\n\
+             flowship_deploy_last_timestamp_seconds{environment=\"staging\",result=\"rolled-back\"} 1793696760\n\
+             # HELP flowship_deploy_duration_seconds How long the last one took.\n\
+             # TYPE flowship_deploy_duration_seconds gauge\n\
+             flowship_deploy_duration_seconds{environment=\"staging\"} 2.5\n"
+        );
+    }
+}

@@ -3,9 +3,9 @@
 use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::commands::{
-    bench, check, ci, deploy, dev, doctor, down, drift, environment, generate, history, image, impact, lock,
-    logs, measure, promote, rehearse, release, releases, reset, rollback, smoke, status, supervise, test,
-    why,
+    bench, check, ci, deploy, dev, doctor, down, drift, drill, environment, generate, history, image, impact,
+    lock, logs, measure, promote, rehearse, release, releases, reset, rollback, smoke, status, supervise,
+    test, why,
 };
 use crate::context::Global;
 use foundation::program_name::{DEVELOPERS, OPERATORS, by_operator};
@@ -63,6 +63,8 @@ pub enum Command {
     Ci(ci::Options),
     /// Start the production stack on this machine, test it and remove it
     Rehearse(rehearse::Options),
+    /// Deploy again and again under load, on a private platform, and count what is lost
+    Drill(drill::Options),
     /// Measure the figures of docs/performance.md
     Bench(bench::Options),
     /// Measure coverage, instruction counts and request rates, and compare them with thresholds
@@ -96,12 +98,13 @@ impl Command {
 }
 
 /// What works on the sources, which a release has not: an operator is sent to a checkout with it.
-const FOR_CHECKOUTS: [&str; 18] = [
+const FOR_CHECKOUTS: [&str; 19] = [
     "bench",
     "check compliance",
     "check licences",
     "check secrets",
     "ci",
+    "drill",
     "generate",
     "impact",
     "measure",

@@ -13,6 +13,7 @@ mod tree;
 mod web;
 
 mod accounts;
+mod drill;
 mod edge;
 mod editor;
 mod foreground;

@@ -7,6 +7,7 @@ mod clippy;
 mod compliance;
 mod containers;
 mod coverage;
+mod deploys;
 mod engine;
 mod engine_restart;
 mod flows;
@@ -42,6 +43,7 @@ pub fn gates() -> Vec<Gate> {
         node::gate(),
         browser::gate(),
         smoke::gate(),
+        deploys::gate(),
         images::gate(),
         engine::gate(),
         rehearsal::gate(),

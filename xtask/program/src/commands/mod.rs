@@ -8,6 +8,7 @@ pub mod dev;
 pub mod doctor;
 pub mod down;
 pub mod drift;
+pub mod drill;
 pub mod environment;
 pub mod generate;
 pub mod history;
@@ -70,6 +71,7 @@ pub fn run(context: &Context, words: &str, command: Command) -> Result<()> {
         Command::Logs(options) => logs::run(context, &options),
         Command::Smoke(options) => smoke::run(context, &options),
         Command::Down(options) => down::run(context, &options),
+        Command::Drill(options) => drill::run(context, &options),
         Command::Rehearse(options) => rehearse::run(context, &options),
         Command::Reset(options) => reset::run(context, &options),
         Command::Test(options) => test::run(context, &options),
@@ -95,9 +97,12 @@ fn is_registered(command: &Command) -> bool {
         Command::Check(options) => options.is_registered(),
         Command::Measure(options) => options.is_registered(),
         Command::Release(options) => options.is_registered(),
-        Command::Test(_) | Command::Ci(_) | Command::Rehearse(_) | Command::Bench(_) | Command::Image(_) => {
-            true
-        }
+        Command::Test(_)
+        | Command::Ci(_)
+        | Command::Rehearse(_)
+        | Command::Drill(_)
+        | Command::Bench(_)
+        | Command::Image(_) => true,
         _ => false,
     }
 }

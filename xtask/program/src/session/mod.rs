@@ -2,10 +2,11 @@
 //! each part, and commands do not use each other.
 
 pub mod deployed;
-mod deployer;
+pub mod deployer;
 pub mod deploying;
 pub mod drift;
 pub mod dry_run;
+pub mod edge_client;
 pub mod killed_runs;
 mod natives;
 pub mod opened;

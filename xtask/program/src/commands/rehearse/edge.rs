@@ -1,15 +1,14 @@
 //! The edge serves the API and nothing else, over TLS with this run's certificate. No other container publishes a port.
 
 use std::fs;
-use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use ureq::Agent;
-use ureq::tls::{Certificate, RootCerts, TlsConfig};
 
 use super::judged;
 use super::stack::{Stack, is_public};
+use crate::session::edge_client;
 
 /// Paths that the edge must refuse, although the replicas would answer some of them.
 const CLOSED: [&str; 7] = ["/", "/admin", "/metrics", "/smoke", "/readyz", "/reload", "/api/../metrics"];
@@ -55,19 +54,7 @@ pub fn check(stack: &Stack) -> Result<Vec<String>> {
 
 /// A client that trusts only this run's certificate.
 pub fn agent(stack: &Stack) -> Result<Agent> {
-    let pem = fs::read(stack.secrets.join(stack.platform.edge.certificate.0))
-        .context("the certificate of this run")?;
-    let root = Certificate::from_pem(&pem)?;
-    let tls = TlsConfig::builder().root_certs(RootCerts::Specific(Arc::new(vec![root]))).build();
-    Ok(Agent::config_builder()
-        .tls_config(tls)
-        .timeout_global(Some(Duration::from_secs(10)))
-        .http_status_as_error(false)
-        .max_redirects(0)
-        .max_redirects_will_error(false)
-        .proxy(None)
-        .build()
-        .new_agent())
+    edge_client::trusting(&stack.secrets.join(stack.platform.edge.certificate.0))
 }
 
 /// # Errors

@@ -1,0 +1,160 @@
+//! Asks at a fixed rate, whatever the answers do: each request is due at its time, and its latency counts from then.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use super::client::Client;
+use foundation::clock::millis;
+
+/// How many requests of a kind may be under way.
+const CONNECTIONS: usize = 48;
+
+/// How long the model of a task takes: so that there are tasks under way whenever a replica drains.
+const MODEL_MS: u32 = 500;
+
+/// What is asked for, a second.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub struct Rates {
+    pub requests: u32,
+    pub tasks: u32,
+}
+
+/// One answer; times in microseconds since the load began.
+#[derive(Debug, Clone, Copy)]
+pub struct Answer {
+    pub due: u64,
+    pub came: u64,
+}
+
+/// A request that did not get the answer that it should.
+#[derive(Debug, Clone, Serialize)]
+pub struct Failure {
+    /// Milliseconds since the load began.
+    pub due_ms: u64,
+    pub what: String,
+}
+
+/// What the load has seen.
+#[derive(Debug, Default)]
+pub struct Seen {
+    pub answers: Vec<Answer>,
+    pub failures: Vec<Failure>,
+    /// Ids of the tasks that were accepted.
+    pub accepted: Vec<String>,
+}
+
+impl Seen {
+    fn add(&mut self, other: Self) {
+        self.answers.extend(other.answers);
+        self.failures.extend(other.failures);
+        self.accepted.extend(other.accepted);
+    }
+}
+
+/// A load that goes on until it is ended.
+pub struct Load {
+    begun: Instant,
+    stop: Arc<AtomicBool>,
+    threads: Vec<JoinHandle<Seen>>,
+}
+
+/// What a POST of a task answers.
+#[derive(Deserialize)]
+struct Accepted {
+    task_id: String,
+}
+
+/// Puts one task in.
+///
+/// # Errors
+/// It was not accepted.
+pub fn submit(client: &Client) -> Result<String> {
+    let question = format!("How long is a piece of string? Answer after {MODEL_MS} ms.");
+    let body = json!({ "input": { "question": question } });
+    let accepted: Accepted = client.post("/api/v1/workflows/answer-question/tasks", &body)?;
+    Ok(accepted.task_id)
+}
+
+impl Load {
+    /// Begins: tasks are put in, and `task`, one that is there, is read.
+    ///
+    /// # Errors
+    /// The certificate of the edge cannot be read.
+    pub fn begin(client: &Client, task: &str, rates: Rates) -> Result<Self> {
+        let mut load = Self {
+            begun: Instant::now(),
+            stop: Arc::default(),
+            threads: Vec::with_capacity(2 * CONNECTIONS),
+        };
+        let path = format!("/api/v1/tasks/{task}");
+        load.ask(client, rates.requests, move |client| client.get::<Accepted>(&path).map(|_| None))?;
+        load.ask(client, rates.tasks, |client| submit(client).map(Some))?;
+        Ok(load)
+    }
+
+    fn ask<F>(&mut self, client: &Client, rate: u32, one: F) -> Result<()>
+    where
+        F: Fn(&Client) -> Result<Option<String>> + Clone + Send + 'static,
+    {
+        let next = Arc::new(AtomicU64::new(0));
+        for _ in 0..CONNECTIONS.min(rate as usize) {
+            // A client of its own: requests do not wait for each other's connections.
+            let (client, one, next) = (client.again()?, one.clone(), Arc::clone(&next));
+            let (begun, stop) = (self.begun, Arc::clone(&self.stop));
+            self.threads.push(thread::spawn(move || {
+                let mut seen = Seen::default();
+                loop {
+                    let due = micros(next.fetch_add(1, Ordering::SeqCst), rate);
+                    thread::sleep((begun + due).saturating_duration_since(Instant::now()));
+                    if stop.load(Ordering::SeqCst) {
+                        return seen;
+                    }
+                    let answer = one(&client);
+                    let came = begun.elapsed();
+                    match answer {
+                        Ok(task) => {
+                            seen.accepted.extend(task);
+                            seen.answers.push(Answer { due: whole(due), came: whole(came) });
+                        }
+                        Err(error) => {
+                            seen.failures.push(Failure { due_ms: millis(due), what: format!("{error:#}") });
+                        }
+                    }
+                }
+            }));
+        }
+        Ok(())
+    }
+
+    /// Since it began.
+    pub fn elapsed(&self) -> Duration {
+        self.begun.elapsed()
+    }
+
+    /// Ends it, and waits for the answers that are due.
+    pub fn end(self) -> Seen {
+        self.stop.store(true, Ordering::SeqCst);
+        let mut all = Seen::default();
+        for thread in self.threads {
+            all.add(thread.join().expect("asking does not panic"));
+        }
+        all.answers.sort_by_key(|answer| answer.came);
+        all.failures.sort_by_key(|failure| failure.due_ms);
+        all
+    }
+}
+
+/// When the n-th request is due.
+fn micros(number: u64, rate: u32) -> Duration {
+    Duration::from_micros(number.saturating_mul(1_000_000) / u64::from(rate.max(1)))
+}
+
+fn whole(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,329 @@
+//! The environment that the drill deploys to: its own, on free ports, gone at the end.
+
+use std::fs::File;
+use std::os::unix::process::ExitStatusExt as _;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, bail};
+use serde::Deserialize;
+use vocabulary::model::Unit;
+use vocabulary::model::environment::Environment;
+
+use super::client::Client;
+use super::model::Model;
+use super::packages::Packages;
+use crate::context::Context;
+use crate::deployment::history::{self, Entry};
+use crate::deployment::{Deployed, STATE};
+use crate::engines::process::instance::{ADDRESS, LOGS, Record, socket};
+use crate::session::deployer;
+use crate::session::killed_runs::remove;
+use crate::session::opened::recorded;
+use crate::session::running;
+use foundation::files;
+use foundation::interrupt::Interrupt;
+use foundation::processes::signal_process;
+use runner::plan::register;
+use runner::plan::show::{OutputStyle, Show};
+use runner::supervisor;
+use rustix::process::Signal;
+
+/// Replicas of the workers.
+const REPLICAS: u32 = 2;
+
+/// The folder of the logs of the last drill that failed, below the state folder.
+const KEPT: &str = "drill-kept";
+
+/// Between two looks.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// How long the workers may take until they are healthy.
+const HEALTHY: Duration = Duration::from_secs(60);
+
+/// The environment of one drill.
+pub struct Target<'a> {
+    context: &'a Context,
+    interrupt: &'a Interrupt,
+    deployed: Deployed,
+    watch: Duration,
+}
+
+/// When a deploy is killed.
+#[derive(Debug, Clone, Copy)]
+pub struct Kill {
+    pub after: Duration,
+    /// Also the process that the supervisor runs for the command, where there is one by then.
+    pub deployer: bool,
+}
+
+/// How a command that rolls something out ended.
+pub struct Ended {
+    /// None when it was killed.
+    pub code: Option<i32>,
+    pub took: Duration,
+    /// Milliseconds from the failed step to the end of undoing.
+    pub undoing_ms: Option<u64>,
+    /// What it said, for when that was not expected.
+    pub said: String,
+}
+
+/// What `deploy --json` prints.
+#[derive(Deserialize)]
+struct Printed {
+    report: Report,
+}
+
+#[derive(Deserialize)]
+struct Report {
+    duration_ms: u64,
+    steps: Vec<Step>,
+}
+
+#[derive(Deserialize)]
+struct Step {
+    status: String,
+    started_ms: u64,
+    duration_ms: u64,
+}
+
+/// What a replica says of itself.
+#[derive(Deserialize)]
+struct Said {
+    status: String,
+    release: Option<String>,
+}
+
+impl<'a> Target<'a> {
+    /// Writes the environment's file into the tree that releases are made of.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn begin(
+        context: &'a Context,
+        interrupt: &'a Interrupt,
+        tree: &Path,
+        model: &Model,
+        watch: Duration,
+    ) -> Result<Self> {
+        let name = register::own("drill");
+        let settings = format!(
+            "tier = \"staging\"\nengine = \"process\"\ndomain = \"localhost\"\n\n[sizes.{}]\nreplicas = {REPLICAS}\n\n\
+             [llm]\nbase_url = \"{}\"\nmodel = \"{}\"\napi_key_file = \"{}\"\n",
+            context.platform.workers.service(),
+            model.url,
+            context.platform.llm.model,
+            model.key_file.display(),
+        );
+        files::write::whole(&tree.join(format!("ops/environments/{name}.toml")), 0o644, settings)?;
+        let deployed = Deployed { name, state: context.state().to_owned() };
+        Ok(Self { context, interrupt, deployed, watch })
+    }
+
+    fn command(&self, packages: &Packages, arguments: &[&str]) -> Command {
+        let mut command = Command::new(&packages.program);
+        command.arg("--root").arg(&packages.tree).arg("--json").args(arguments);
+        command.args([&self.deployed.name, "--watch", &self.watch.as_secs().to_string()]);
+        command.env(STATE, &self.deployed.state).stdin(Stdio::null());
+        command
+    }
+
+    /// Deploys a release; kills the command after `kill`, and where it says so the process that it has started for that.
+    ///
+    /// # Errors
+    /// It cannot be started, or the drill is interrupted.
+    pub fn deploy(&self, packages: &Packages, release: &Path, kill: Option<Kill>) -> Result<Ended> {
+        let mut command = self.command(packages, &["deploy"]);
+        command.arg("--unsigned").arg("--bundle").arg(release);
+        self.finish(command, kill)
+    }
+
+    /// Rolls back.
+    ///
+    /// # Errors
+    /// As [`Target::deploy`].
+    pub fn roll_back(&self, packages: &Packages) -> Result<Ended> {
+        self.finish(self.command(packages, &["rollback"]), None)
+    }
+
+    fn finish(&self, mut command: Command, kill: Option<Kill>) -> Result<Ended> {
+        let folder = self.deployed.folder();
+        std::fs::create_dir_all(&folder)?;
+        let [out, err] = ["drill-stdout", "drill-stderr"].map(|name| folder.join(name));
+        let begun = Instant::now();
+        let mut child = command
+            .stdout(File::create(&out)?)
+            .stderr(File::create(&err)?)
+            .spawn()
+            .context("cannot start this program")?;
+        let status = loop {
+            if let Some(status) = child.try_wait()? {
+                break status;
+            }
+            if let Some(kill) = kill.filter(|kill| begun.elapsed() >= kill.after) {
+                if kill.deployer {
+                    self.kill(&|name| name == deployer::NAME)?;
+                }
+                child.kill()?;
+            }
+            self.heed(&mut child)?;
+            std::thread::sleep(Duration::from_millis(5));
+        };
+        let read = |path: &Path| files::text(path, files::ARCHIVE).unwrap_or_default();
+        let printed: Option<Printed> = serde_json::from_str(&read(&out)).ok();
+        let failed = printed.as_ref().and_then(|printed| {
+            let step = printed.report.steps.iter().find(|step| step.status == "failed")?;
+            Some(printed.report.duration_ms.saturating_sub(step.started_ms + step.duration_ms))
+        });
+        Ok(Ended {
+            code: if status.signal().is_some() { None } else { status.code() },
+            took: begun.elapsed(),
+            undoing_ms: failed,
+            said: read(&err),
+        })
+    }
+
+    /// Ends a child when the drill is to end.
+    fn heed(&self, child: &mut Child) -> Result<()> {
+        if !self.interrupt.raised() {
+            return Ok(());
+        }
+        // As Ctrl-C: it undoes what it has done.
+        signal_process(child.id(), Signal::TERM);
+        child.wait()?;
+        bail!("interrupted");
+    }
+
+    /// The history of the environment.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn history(&self) -> Result<Vec<Entry>> {
+        history::read(&self.deployed.folder())
+    }
+
+    fn units(&self) -> Result<(Environment, Record)> {
+        let bytes = files::read(&self.deployed.site()?, files::TEXT)?.bytes;
+        let environment = self.deployed.judged(self.context.platform, bytes)?;
+        let (_, record) = recorded(self.context, &self.deployed.name)?.context("nothing runs")?;
+        Ok((environment, record))
+    }
+
+    /// A client of the API, through the edge.
+    ///
+    /// # Errors
+    /// Nothing is deployed.
+    pub fn client(&self) -> Result<Client> {
+        let platform = self.context.platform;
+        let (environment, record) = self.units()?;
+        let secrets = self.deployed.folder().join("secrets");
+        let https = platform.edge.https;
+        let units = platform.slots(&environment);
+        let edge = units.iter().find(|unit| unit.service.id == https.service);
+        let port = edge.and_then(|unit| record.ports.get(&socket(unit, https.name)));
+        let port = port.context("the edge has no port")?;
+        let key = files::text(&secrets.join(platform.workers.api_key.0), files::TEXT)?;
+        Client::new(
+            format!("https://{}:{port}", environment.domain),
+            key.trim().to_owned(),
+            secrets.join(platform.edge.certificate.0),
+        )
+    }
+
+    /// What is wrong with what serves, when that should be this release: so many replicas of it are ready, and no other.
+    ///
+    /// # Errors
+    /// The platform does not run.
+    pub fn serves(&self, release: &str) -> Result<Option<String>> {
+        let mut problems = Vec::new();
+        let running = self.workers()?;
+        for (unit, said) in &running {
+            match said {
+                Some(Said { status, release: Some(found) }) if status == "ready" && found == release => {}
+                Some(Said { status, release }) => {
+                    problems
+                        .push(format!("{unit} is {status} with {}", release.as_deref().unwrap_or("none")));
+                }
+                None => problems.push(format!("{unit} does not answer")),
+            }
+        }
+        if running.len() != REPLICAS as usize {
+            problems.push(format!("{} replicas run; expected {REPLICAS}", running.len()));
+        }
+        Ok((!problems.is_empty()).then(|| format!("expected {release} to serve: {}", problems.join(", "))))
+    }
+
+    /// The replicas of the workers that the supervisor knows, and what each says of itself.
+    fn workers(&self) -> Result<Vec<(String, Option<Said>)>> {
+        let platform = self.context.platform;
+        let (environment, record) = self.units()?;
+        let (port, path) = platform.worker_service()?.health_over_http()?;
+        let slots = platform.slots(&environment);
+        let known = running::client(self.context, &self.deployed.name)?.status()?.0;
+        let is_known = |unit: &&Unit<'_>| known.iter().any(|status| status.name.0 == unit.name());
+        let workers = slots.iter().filter(|unit| unit.service.id == platform.workers.service());
+        let ask = |unit: &Unit<'_>| -> Option<Said> {
+            let number = record.ports.get(&socket(unit, port.name))?;
+            let url = format!("http://{ADDRESS}:{number}{path}");
+            let request = ureq::get(url).config().http_status_as_error(false).build();
+            let body = request.call().ok()?.body_mut().read_to_string().ok()?;
+            serde_json::from_str(&body).ok()
+        };
+        Ok(workers.filter(is_known).map(|unit| (unit.name(), ask(unit))).collect())
+    }
+
+    /// Kills every worker at once, as if nothing were ever drained, and waits until they are back.
+    ///
+    /// # Errors
+    /// They do not come back.
+    pub fn kill_workers(&self) -> Result<()> {
+        let names: Vec<String> = self.workers()?.into_iter().map(|(name, _)| name).collect();
+        self.kill(&|name| names.iter().any(|known| known == name))?;
+        let give_up = Instant::now() + HEALTHY;
+        loop {
+            std::thread::sleep(LOOK);
+            let ready = |said: &Option<Said>| said.as_ref().is_some_and(|said| said.status == "ready");
+            if self.workers()?.iter().all(|(_, said)| ready(said)) {
+                return Ok(());
+            }
+            if self.interrupt.raised() || Instant::now() >= give_up {
+                bail!("the workers were killed and did not come back within {} s", HEALTHY.as_secs());
+            }
+        }
+    }
+
+    /// Kills the supervised processes with these names, where a supervisor runs.
+    fn kill(&self, is_meant: &dyn Fn(&str) -> bool) -> Result<()> {
+        let supervisor = running::supervisor(self.context, &self.deployed.name);
+        let Some(client) = supervisor::Client::connect(&supervisor)? else { return Ok(()) };
+        for status in client.status()?.0.iter().filter(|status| is_meant(&status.name.0)) {
+            if let Some(pid) = status.pid {
+                signal_process(pid, Signal::KILL);
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes everything down, and keeps logs and history where `keep` says so.
+    ///
+    /// # Errors
+    /// Something cannot be ended or removed.
+    pub fn end(&self, keep: bool, show: &Show) -> Result<()> {
+        let folder = self.deployed.folder();
+        let quiet = Show::to(OutputStyle::Plain, Box::new(std::io::sink()));
+        running::bring_down(self.context, &self.deployed.name, &quiet, &self.interrupt.heeded())?;
+        if keep {
+            let kept = self.context.state().join(KEPT);
+            remove(&kept)?;
+            std::fs::create_dir_all(&kept)?;
+            for part in [LOGS, "log", history::FILE, "drill-stdout", "drill-stderr"] {
+                if folder.join(part).exists() {
+                    std::fs::rename(folder.join(part), kept.join(part))?;
+                }
+            }
+            show.say(&format!("logs and history are kept in {}", kept.display()));
+        }
+        remove(&folder)
+    }
+}

@@ -384,7 +384,7 @@ mod tests {
         assert!(installed.id.starts_with("1.2.0-"), "{}", installed.id);
         assert_eq!(installed.release().unwrap().version, "1.2.0");
         assert_eq!(installed.problems(), []);
-        assert_eq!(list(store).unwrap(), [installed.clone()]);
+        assert_eq!(list(store).unwrap(), std::slice::from_ref(&installed));
         let mode = fs::metadata(installed.program()).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o755);
         // Packages that are installed later are no change; everything else is.
@@ -423,7 +423,7 @@ mod tests {
         let error = named(store, "1.4.0").unwrap_err().to_string();
         assert!(error.contains(&one.id) && error.contains(&two.id), "{error}");
         fs::create_dir(store.join(".partial-1.4.0-0")).unwrap();
-        prune(store, &[one.id.clone()]).unwrap();
+        prune(store, std::slice::from_ref(&one.id)).unwrap();
         assert_eq!(list(store).unwrap(), [two]);
     }
 }

@@ -15,7 +15,6 @@ use crate::deployment::releases::Installed;
 use crate::engines::process::edge_socket::{EdgeSocket, Server, ServerState};
 use crate::engines::process::instance::{ADDRESS, ReleaseId};
 use crate::engines::process::roll::{Replica, Roll};
-use foundation::files;
 use runner::plan::action::ServiceRequest;
 use runner::plan::http::Request;
 use runner::plan::mask::{Mask, Outputs};
@@ -40,8 +39,7 @@ pub fn perform(opened: &Opened, action: &Roll, step: &StepContext) -> Result<Out
         Roll::Verify(replica) => verify(opened, replica, step)?,
         Roll::Smoke(replica) => smoke(opened, replica, step)?,
         Roll::Admit(replica) => admit(opened, replica, step)?,
-        Roll::Withdraw(replica) => withdraw(opened, replica, step)?,
-        Roll::Drain(replica) => drain(opened, replica, step)?,
+        Roll::Drain(replica) | Roll::Withdraw(replica) => drain(opened, replica, step)?,
         Roll::Undrain(replica) => tell_edge(opened, replica, ServerState::Ready, step)?,
         Roll::ReloadEdge => edge(opened).context("no edge runs")?.reload()?,
         Roll::Restore { replica, spec } => {
@@ -198,14 +196,6 @@ fn drain(opened: &Opened, replica: &Replica, step: &StepContext) -> Result<()> {
         Ok((old > 0)
             .then(|| format!("{old} workers of the edge still finish what they had before its reload")))
     })
-}
-
-/// What it has is finished when it ends.
-fn withdraw(opened: &Opened, replica: &Replica, step: &StepContext) -> Result<()> {
-    tell_edge(opened, replica, ServerState::Drain, step)?;
-    files::write::whole(&opened.instance.held(&replica.name), 0o600, &replica.release)?;
-    step.log.line(&format!("{} is held back", replica.name));
-    Ok(())
 }
 
 /// Nothing holds it back any more.

@@ -35,7 +35,7 @@ pub enum Roll {
     Smoke(Replica),
     /// Lets it take requests and tasks, and waits until the edge sends it some.
     Admit(Replica),
-    /// Takes it out of the edge again, and waits for its requests.
+    /// The edge sends it nothing new; what it has is finished when it ends.
     Withdraw(Replica),
     /// The edge reads its configuration again.
     ReloadEdge,
@@ -157,6 +157,12 @@ pub fn roll_out(
         changes.for_each(|step| step.needs.push(schema::LAST.into()));
     }
     let wanted = platform.units(environment).iter().filter(is_worker).count();
+    let again = workers.iter().zip(&kinds).filter(|(_, kind)| **kind == Slot::Serving);
+    for (unit, _) in again {
+        let step = admit(around, unit, &others);
+        others.push(step.id.clone());
+        steps.push(step);
+    }
     let mut last = others;
     for one in sequence(&kinds, wanted) {
         let moved = match one {
@@ -333,9 +339,24 @@ fn start(around: &Surroundings<'_>, unit: &Unit<'_>, after: &[StepId]) -> Vec<St
         native("smoke", format!("{name} passes its smoke, alone"), Roll::Smoke, "verify"),
         Step {
             undo: Some(Action::Native(BringUp::Roll(Roll::Withdraw(replica(unit, release))))),
-            ..native("admit", format!("{name} takes requests and tasks"), Roll::Admit, "smoke")
+            ..admit(around, unit, &[format!("{name}.smoke").into()])
         },
     ]
+}
+
+/// Also for one that serves already: a deploy that was killed may have taken it out of the edge.
+fn admit(around: &Surroundings<'_>, unit: &Unit<'_>, needs: &[StepId]) -> Step<BringUp> {
+    let name = unit.name();
+    let replica = replica(unit, release(around.seen));
+    Step {
+        needs: needs.to_vec(),
+        time_limit_ms: START_LIMIT_MS,
+        ..Step::new(
+            format!("{name}.admit"),
+            format!("{name} takes requests and tasks"),
+            Action::Native(BringUp::Roll(Roll::Admit(replica))),
+        )
+    }
 }
 
 fn retire(around: &Surroundings<'_>, unit: &Unit<'_>, kind: Slot, after: &[StepId]) -> Vec<Step<BringUp>> {

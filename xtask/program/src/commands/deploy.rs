@@ -1,6 +1,6 @@
 //! `deploy`: rolls a release out to an environment, replica by replica.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::Result;
 use vocabulary::model::ReleasePolicy;
@@ -60,7 +60,9 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
     }
     let source = match &options.version {
         Some(version) => releases::named(&deployed.releases(), version)?.files(),
-        None => deploying::source(options.bundle.as_deref().unwrap_or(Path::new(ReleasePolicy::ARTIFACTS)))?,
+        None => deploying::source(
+            &options.bundle.clone().unwrap_or_else(|| context.path(ReleasePolicy::ARTIFACTS)),
+        )?,
     };
     deploying::deliver(context, &deployed, &source, &options.demands, &wanted)
 }

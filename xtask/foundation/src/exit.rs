@@ -31,6 +31,18 @@ impl fmt::Display for Reported {
 
 impl std::error::Error for Reported {}
 
+/// Another program of ours has already told why, and this is how it exited.
+#[derive(Debug)]
+pub struct ReportedAs(pub u8);
+
+impl fmt::Display for ReportedAs {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "failed with exit code {}; see above", self.0)
+    }
+}
+
+impl std::error::Error for ReportedAs {}
+
 /// A signal ended the run, and everything it had started (exit code 128 + the signal's number, as shells have it).
 #[derive(Debug)]
 pub struct Interrupted {
@@ -57,7 +69,7 @@ pub fn refused(text: impl Into<String>) -> anyhow::Error {
 /// Prints the error, if there is one, and derives the exit code from its type.
 pub fn report(outcome: anyhow::Result<()>) -> ExitCode {
     let Err(error) = outcome else { return ExitCode::SUCCESS };
-    if error.downcast_ref::<Reported>().is_none() {
+    if !error.is::<Reported>() && !error.is::<ReportedAs>() {
         eprintln!("error: {}", escape::text(&shorten(&format!("{error:#}"))));
     }
     ExitCode::from(code(&error))
@@ -68,5 +80,8 @@ pub fn code(error: &anyhow::Error) -> u8 {
     if let Some(Interrupted { signal }) = error.downcast_ref() {
         return u8::try_from(128 + signal).unwrap_or(1);
     }
-    if error.downcast_ref::<Refused>().is_some() { 2 } else { 1 }
+    if let Some(ReportedAs(code)) = error.downcast_ref() {
+        return *code;
+    }
+    if error.is::<Refused>() { 2 } else { 1 }
 }

@@ -1,8 +1,9 @@
 //! `deploy`: rolls a release out to an environment, replica by replica.
 
+use std::io::Read as _;
 use std::path::PathBuf;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use vocabulary::model::ReleasePolicy;
 
 use crate::context::Context;
@@ -10,6 +11,8 @@ use crate::deployment::Deployed;
 use crate::deployment::history::Change;
 use crate::deployment::releases::{self, Installed};
 use crate::session::deploying::{self, Demands, How};
+use crate::session::host;
+use foundation::files;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -39,14 +42,11 @@ pub struct Options {
     /// The folder of an installed release: how one release's program calls another's
     #[arg(long, value_name = "DIR", hide = true, requires_all = ["site", "change"])]
     installed: Option<PathBuf>,
-    /// The environment's file
+    /// The environment's file instead of the tree's; `-` is standard input, which makes this machine its host
     #[arg(long, value_name = "FILE", hide = true)]
     site: Option<PathBuf>,
     #[arg(long, value_enum, hide = true)]
     change: Option<Change>,
-    /// The command that somebody typed
-    #[arg(long, value_name = "COMMAND", hide = true)]
-    typed: Option<String>,
 }
 
 /// # Errors
@@ -54,9 +54,14 @@ pub struct Options {
 pub fn run(context: &Context, options: &Options) -> Result<()> {
     let deployed = Deployed::of(&options.environment)?;
     let change = options.change.unwrap_or(Change::Deploy);
-    let wanted = options.how.wanted(change, options.typed.clone());
+    let wanted = options.how.wanted(change);
     if let (Some(folder), Some(site)) = (&options.installed, &options.site) {
         return deploying::carry_out(context, &deployed, &Installed::in_folder(folder), site, &wanted);
+    }
+    let more = [&["--site".to_owned(), "-".to_owned()], &wanted.typed()[..]].concat();
+    let installed = options.version.as_ref();
+    if let Some(done) = installed.and_then(|_| host::forwarded(context, &deployed.name, &more)) {
+        return done;
     }
     let source = match &options.version {
         Some(version) => releases::named(&deployed.releases(), version)?.files(),
@@ -64,5 +69,15 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
             &options.bundle.clone().unwrap_or_else(|| context.path(ReleasePolicy::ARTIFACTS)),
         )?,
     };
-    deploying::deliver(context, &deployed, &source, &options.demands, &wanted)
+    let site = options.site.as_ref().map(|_| site()).transpose()?;
+    deploying::deliver(context, &deployed, site, &source, &options.demands, &wanted)
+}
+
+fn site() -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    std::io::stdin()
+        .take(files::TEXT)
+        .read_to_end(&mut bytes)
+        .context("cannot read the environment's file")?;
+    Ok(bytes)
 }

@@ -11,6 +11,7 @@ use crate::deployment::Deployed;
 use crate::deployment::history;
 use crate::session::deployed::State;
 use crate::session::drift::differences;
+use crate::session::host;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -29,6 +30,9 @@ pub struct Options {
 /// # Errors
 /// Refused when nothing was deployed or a deploy is under way; reported when there is drift.
 pub fn run(context: &Context, options: &Options) -> Result<()> {
+    if let Some(done) = host::forwarded(context, &options.environment, &[]) {
+        return done;
+    }
     let deployed = Deployed::of(&options.environment)?;
     let state = State::of(context, &deployed)?;
     let name = &deployed.name;

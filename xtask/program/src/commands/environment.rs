@@ -158,7 +158,9 @@ mod tests {
         // Outside development, the edge's certificate is made of these; nothing fetches one over ACME yet.
         let given = Some(&environment.tls).filter(|tls| matches!(tls, Tls::Files { .. }));
         let certificate = (&environment.domain, given);
-        format!("{:?} {told:?} {certificate:?}", instance.ports)
+        // Where it is deployed to.
+        let hosts: Vec<_> = environment.hosts.iter().map(|host| (&host.address, &host.ssh_user)).collect();
+        format!("{:?} {told:?} {certificate:?} {hosts:?}", instance.ports)
     }
 
     /// The same of one in containers.

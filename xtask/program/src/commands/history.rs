@@ -5,6 +5,7 @@ use anyhow::Result;
 use crate::context::Context;
 use crate::deployment::Deployed;
 use crate::deployment::history::{self, Entry};
+use crate::session::host;
 use foundation::columns;
 use foundation::escape;
 use foundation::stdout;
@@ -25,6 +26,9 @@ pub struct Options {
 /// # Errors
 /// Refused when nothing was deployed.
 pub fn run(context: &Context, options: &Options) -> Result<()> {
+    if let Some(done) = host::forwarded(context, &options.environment, &[]) {
+        return done;
+    }
     let deployed = Deployed::of(&options.environment)?;
     deployed.site()?;
     let entries = history::read(&deployed.folder())?;

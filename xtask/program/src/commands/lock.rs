@@ -11,6 +11,7 @@ use runner::plan::lock::{self, Found, Holder, Lock};
 
 use crate::context::Context;
 use crate::deployment::Deployed;
+use crate::session::host;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -39,6 +40,9 @@ enum What {
 /// # Errors
 /// Refused when there is no such environment; otherwise when the lock to release is held.
 pub fn run(context: &Context, options: &Options) -> Result<()> {
+    if let Some(done) = host::forwarded(context, &options.environment, &[]) {
+        return done;
+    }
     let path = path(context, &options.environment)?;
     let found = lock::find(&path)?;
     let text = match options.what {

@@ -10,7 +10,7 @@ use anyhow::{Result, bail};
 use crate::context::Context;
 use crate::deployment::Deployed;
 use crate::engines::process::instance::LOGS;
-use crate::session::DEFAULT;
+use crate::session::{DEFAULT, host};
 use foundation::exit::refused;
 use foundation::interrupt::Interrupt;
 use foundation::nearest::hint;
@@ -53,6 +53,9 @@ pub struct Options {
 /// Refused when no such service has a log here.
 pub fn run(context: &Context, options: &Options) -> Result<()> {
     let (environment, service) = asked(context, options)?;
+    if let Some(done) = host::forwarded(context, environment, &[]) {
+        return done;
+    }
     let logs = chosen(&folder(context, environment)?, environment, service)?;
     let width = logs.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
     let single = logs.len() == 1;

@@ -1,5 +1,7 @@
 //! `promote`: rolls out to one environment what another one runs.
 
+use std::path::Path;
+
 use anyhow::Result;
 
 use crate::context::Context;
@@ -7,6 +9,7 @@ use crate::deployment::Deployed;
 use crate::deployment::history::{self, Change};
 use crate::deployment::releases;
 use crate::session::deploying::{self, Demands, How};
+use crate::session::host;
 use foundation::exit::refused;
 use foundation::program_name::PROGRAM;
 
@@ -39,6 +42,11 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
     if from.name == to.name {
         return Err(refused(format!("{}: expected two different environments", from.name)));
     }
+    let wanted = options.how.wanted(Change::Promote);
+    let deliver = |source: &Path| deploying::deliver(context, &to, None, source, &options.demands, &wanted);
+    if let Some(host) = host::of(context, &from.name) {
+        return deliver(host::fetch(&host, &from.name)?.path());
+    }
     from.site()?;
     let entries = history::read(&from.folder())?;
     let Some(current) = history::current(&entries) else {
@@ -48,6 +56,5 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
         )));
     };
     let release = releases::named(&from.releases(), current)?;
-    let wanted = options.how.wanted(Change::Promote, None);
-    deploying::deliver(context, &to, &release.files(), &options.demands, &wanted)
+    deliver(&release.files())
 }

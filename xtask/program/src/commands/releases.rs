@@ -10,6 +10,7 @@ use crate::deployment::Deployed;
 use crate::deployment::history;
 use crate::deployment::releases;
 use crate::engines::process::observe::running;
+use crate::session::host;
 use foundation::columns;
 use foundation::stdout;
 
@@ -61,6 +62,10 @@ struct Row {
 /// # Errors
 /// Refused when nothing was deployed; otherwise when a folder cannot be read or removed.
 pub fn run(context: &Context, options: &Options) -> Result<()> {
+    let (What::List { environment } | What::Prune { environment, .. }) = &options.what;
+    if let Some(done) = host::forwarded(context, environment, &[]) {
+        return done;
+    }
     match &options.what {
         What::List { environment } => list(context, &deployed(environment)?),
         What::Prune { environment, keep, dry_run } => {

@@ -7,6 +7,7 @@ use crate::deployment::Deployed;
 use crate::deployment::history::{self, Change};
 use crate::deployment::releases;
 use crate::session::deploying::{self, How};
+use crate::session::host;
 use foundation::exit::refused;
 use foundation::program_name::PROGRAM;
 use vocabulary::problem::listing;
@@ -35,6 +36,10 @@ pub struct Options {
 /// Refused when there is nothing whole to go back to; reported when it does not run.
 pub fn run(context: &Context, options: &Options) -> Result<()> {
     let deployed = Deployed::of(&options.environment)?;
+    let wanted = options.how.wanted(Change::Rollback);
+    if let Some(done) = host::forwarded(context, &deployed.name, &wanted.typed()) {
+        return done;
+    }
     let site = deployed.site()?;
     let entries = history::read(&deployed.folder())?;
     let name = &deployed.name;
@@ -49,5 +54,5 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
     if !problems.is_empty() {
         return Err(refused(format!("{name} was not touched:\n{}", listing(&problems))));
     }
-    deploying::roll(context, &deployed, &release, &site, &options.how.wanted(Change::Rollback, None))
+    deploying::roll(context, &deployed, &release, &site, &wanted)
 }

@@ -68,13 +68,10 @@ pub fn leave(deployed: &Deployed, ended: &Ended) -> Result<()> {
 /// The words that call the release's own program.
 pub fn command(deployed: &Deployed, installed: &Installed, site: &Path, wanted: &Wanted) -> Vec<String> {
     let path = |path: &Path| path.display().to_string();
-    let Wanted { change, watch, dry_run, command } = wanted;
     let mut argv = vec![path(&installed.program()), "--root".to_owned(), path(&installed.tree())];
     argv.extend(["deploy", &deployed.name, "--installed"].map(str::to_owned));
     argv.extend([path(&installed.folder), "--site".to_owned(), path(site)]);
-    argv.extend(["--change", change.name(), "--watch", &watch.as_secs().to_string()].map(str::to_owned));
-    argv.extend([TYPED.to_owned(), command.clone()]);
-    argv.extend(dry_run.then(|| "--dry-run".to_owned()));
+    argv.extend(wanted.words());
     argv
 }
 

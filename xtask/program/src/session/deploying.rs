@@ -5,14 +5,15 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
+use minisign::PublicKey;
 use semver::Version;
 use vocabulary::model::environment::{EngineKind, Environment, Tier};
 use vocabulary::problem::{Problem, listing};
 
 use super::deployer::{self, Ended};
-use super::dry_run;
 use super::opened::Opened;
 use super::running;
+use super::{dry_run, host};
 use crate::context::Context;
 use crate::deployment::history::{self, Change, Entry, Outcome};
 use crate::deployment::metrics;
@@ -25,7 +26,7 @@ use foundation::exit::{self, Reported, refused};
 use foundation::files;
 use foundation::interrupt::Interrupt;
 use foundation::processes::host_name;
-use foundation::program_name::{PROGRAM, command_line};
+use foundation::program_name::{PROGRAM, TYPED, command_line};
 use foundation::stdout;
 use judges::site;
 use runner::plan::lock::user_name;
@@ -44,13 +45,23 @@ pub struct How {
     /// Only show the steps
     #[arg(long)]
     dry_run: bool,
+    /// The command that somebody typed, when another program of ours calls this one
+    #[arg(long, value_name = "COMMAND", hide = true)]
+    typed: Option<String>,
+    /// Who typed it, and where
+    #[arg(long, value_name = "USER@HOST", hide = true)]
+    typed_by: Option<String>,
 }
 
 impl How {
-    /// `typed` is the command that another program was called with, where it was.
-    pub fn wanted(&self, change: Change, typed: Option<String>) -> Wanted {
-        let command = typed.unwrap_or_else(command_line);
-        Wanted { change, watch: Duration::from_secs(self.watch), dry_run: self.dry_run, command }
+    pub fn wanted(&self, change: Change) -> Wanted {
+        Wanted {
+            change,
+            watch: Duration::from_secs(self.watch),
+            dry_run: self.dry_run,
+            command: self.typed.clone().unwrap_or_else(command_line),
+            by: self.typed_by.clone().unwrap_or_else(|| format!("{}@{}", user_name(), host_name())),
+        }
     }
 }
 
@@ -77,20 +88,60 @@ pub struct Wanted {
     pub dry_run: bool,
     /// The command as typed.
     pub command: String,
+    /// Who typed it: `USER@HOST`.
+    pub by: String,
 }
 
-/// Checks a release, installs it and rolls it out.
+impl Wanted {
+    /// How another program of ours is called for it. What was typed comes last: it is not part of what is to be done.
+    pub fn words(&self) -> Vec<String> {
+        let mut words = ["--change", self.change.name(), "--watch", &self.watch.as_secs().to_string()]
+            .map(str::to_owned)
+            .to_vec();
+        words.extend(self.dry_run.then(|| "--dry-run".to_owned()));
+        words.extend(self.typed());
+        words
+    }
+
+    /// What was typed, and by whom.
+    pub fn typed(&self) -> [String; 4] {
+        [TYPED.to_owned(), self.command.clone(), "--typed-by".to_owned(), self.by.clone()]
+    }
+}
+
+impl Demands {
+    /// The same for another program of ours. A key is told itself: its file may be on this machine only.
+    pub fn words(&self, key: Option<&PublicKey>) -> Vec<String> {
+        let mut words = match key {
+            Some(key) => vec!["--public-key".to_owned(), key.to_base64()],
+            None => vec!["--unsigned".to_owned()],
+        };
+        words.extend(self.allow_downgrade.then(|| "--allow-downgrade".to_owned()));
+        words
+    }
+}
+
+/// Checks a release, installs it and rolls it out: here when the text of the environment's file is given, otherwise where its
+/// file in the tree says.
 ///
 /// # Errors
 /// Refused when the environment is wrong; reported when the release does not run.
 pub fn deliver(
     context: &Context,
     deployed: &Deployed,
+    site: Option<Vec<u8>>,
     source: &Path,
     demands: &Demands,
     wanted: &Wanted,
 ) -> Result<()> {
-    let (environment, bytes) = environment(context, deployed)?;
+    let (bytes, host) = match site {
+        Some(bytes) => (bytes, None),
+        None => (site::named(&context.root, &deployed.name)?.bytes, host::of(context, &deployed.name)),
+    };
+    let environment = environment(context, deployed, &bytes)?;
+    if let Some(host) = host {
+        return host::deliver(context, &environment, &bytes, &host, source, demands, wanted);
+    }
     let verdict = preflight(context, deployed, &environment, source, demands)?;
     if wanted.dry_run {
         // In a place of its own, so that nothing changes where the environment lives.
@@ -106,14 +157,12 @@ pub fn deliver(
     roll(context, deployed, &installed, &site, wanted)
 }
 
-/// The environment in a tree, and the text of its file: `deploy` rolls out to it.
+/// The environment of this text: `deploy` rolls out to it.
 ///
 /// # Errors
-/// Refused when there is none of that name, or nothing deploys to it.
-fn environment(context: &Context, deployed: &Deployed) -> Result<(Environment, Vec<u8>)> {
-    let file = site::named(&context.root, &deployed.name)?;
-    let bytes = file.bytes;
-    let environment = deployed.judged(context.platform, bytes.clone())?;
+/// Refused when the text is wrong, or nothing deploys to it.
+fn environment(context: &Context, deployed: &Deployed, bytes: &[u8]) -> Result<Environment> {
+    let environment = deployed.judged(context.platform, bytes.to_vec())?;
     let place = format!("{}/{}.toml", site::FOLDER, deployed.name);
     if environment.tier == Tier::Development {
         return Err(refused(format!(
@@ -128,20 +177,52 @@ fn environment(context: &Context, deployed: &Deployed) -> Result<(Environment, V
             environment.engine
         )));
     }
-    if let Some(host) = environment.hosts.iter().find(|host| !is_here(&host.address)) {
-        return Err(refused(format!(
-            "{place}: hosts: nothing deploys to another machine yet ({}); expected no [[hosts]]: run the command there",
-            host.address
-        )));
+    Ok(environment)
+}
+
+/// Judges the files of a release, wherever they are to run: the verdict, the key that it rests on, and every problem.
+///
+/// # Errors
+/// There is no key to trust, or a file cannot be read.
+pub fn judged(
+    context: &Context,
+    environment: &Environment,
+    source: &Path,
+    demands: &Demands,
+) -> Result<(Verdict, Option<PublicKey>, Vec<Problem>)> {
+    let key = if demands.unsigned {
+        None
+    } else {
+        Some(signing::trusted(context.platform.release.public_key, demands.public_key.as_deref())?)
+    };
+    let mut problems = Vec::new();
+    if key.is_none() && environment.tier == Tier::Production {
+        problems
+            .push(Problem::new("signature", "--unsigned in production").expected("a release that is signed"));
     }
-    Ok((environment, bytes))
+    let verdict = judge::release(source, None, &Trust { key: key.clone(), installed: None }, &utc)?;
+    for check in &verdict.checks {
+        problems.extend(check.problems.iter().map(|problem| Problem::new(check.what, problem.as_str())));
+    }
+    Ok((verdict, key, problems))
 }
 
-fn is_here(address: &str) -> bool {
-    address == "localhost" || address.parse().is_ok_and(|address: std::net::IpAddr| address.is_loopback())
+/// Shows why nothing is done; nothing when there is no problem.
+///
+/// # Errors
+/// Reported when there is one.
+pub fn refuse(context: &Context, name: &str, problems: &[Problem]) -> Result<()> {
+    if problems.is_empty() {
+        return Ok(());
+    }
+    if context.json {
+        stdout::json(&serde_json::json!({ "problems": problems }))?;
+    }
+    eprintln!("error: nothing was changed in {name}:\n{}", listing(problems));
+    Err(Reported.into())
 }
 
-/// Judges the files of a release and everything else that must hold before anything is touched.
+/// Judges the files of a release and everything else that must hold on this machine before anything is touched.
 ///
 /// # Errors
 /// Reported with every problem at once when one holds.
@@ -152,21 +233,7 @@ fn preflight(
     source: &Path,
     demands: &Demands,
 ) -> Result<Verdict> {
-    let key = if demands.unsigned {
-        None
-    } else {
-        Some(signing::trusted(context.platform.release.public_key, demands.public_key.as_deref())?)
-    };
-    let trust = Trust { key, installed: None };
-    let mut problems = Vec::new();
-    if trust.key.is_none() && environment.tier == Tier::Production {
-        problems
-            .push(Problem::new("signature", "--unsigned in production").expected("a release that is signed"));
-    }
-    let verdict = judge::release(source, None, &trust, &utc)?;
-    for check in &verdict.checks {
-        problems.extend(check.problems.iter().map(|problem| Problem::new(check.what, problem.as_str())));
-    }
+    let (verdict, _, mut problems) = judged(context, environment, source, demands)?;
     let entries = history::read(&deployed.folder())?;
     if let Some(current) = history::current(&entries) {
         let current = Installed::at(&deployed.releases(), current);
@@ -180,14 +247,8 @@ fn preflight(
         }
     }
     problems.extend(disk(&deployed.state, source, &verdict.files)?);
-    if problems.is_empty() {
-        return Ok(verdict);
-    }
-    if context.json {
-        stdout::json(&serde_json::json!({ "problems": problems }))?;
-    }
-    eprintln!("error: nothing was changed in {}:\n{}", deployed.name, listing(&problems));
-    Err(Reported.into())
+    refuse(context, &deployed.name, &problems)?;
+    Ok(verdict)
 }
 
 fn downgrade(before: &str, after: &str, name: &str) -> Option<Problem> {
@@ -204,14 +265,18 @@ fn disk(state: &Path, source: &Path, sums: &Sums) -> Result<Option<Problem>> {
     let there = state.ancestors().find(|path| path.exists()).unwrap_or(Path::new("/"));
     let facts = rustix::fs::statvfs(there).with_context(|| there.display().to_string())?;
     let free = facts.f_bavail.saturating_mul(facts.f_frsize);
-    let needed = releases::size(source, sums);
-    Ok((free < needed).then(|| {
+    Ok(no_room(&there.display().to_string(), free, releases::size(source, sums)))
+}
+
+/// Bytes that are free in a place, and that a release takes.
+pub fn no_room(place: &str, free: u64, needed: u64) -> Option<Problem> {
+    (free < needed).then(|| {
         Problem::new(
-            there.display().to_string(),
+            place,
             format!("{} are free, the release takes {}", files::size(free), files::size(needed)),
         )
         .remedy(format!("free some space; `{PROGRAM} releases prune ENV` removes old releases"))
-    }))
+    })
 }
 
 /// Has an installed release rolled out by its own program, and shows how that ended.
@@ -300,13 +365,14 @@ fn act(
     }
     let entries = history::read(&deployed.folder())?;
     let from = history::current(&entries).map(str::to_owned);
+    let (who, host) = wanted.by.rsplit_once('@').unwrap_or((&wanted.by, ""));
     let begun = Instant::now();
     let interrupt = Interrupt::listen()?;
     let report = running::bring_up(&place, &opened, &opened.plan(), &show, &interrupt)?;
     let entry = Entry {
         at: utc(now_ms() / 1000),
-        who: user_name(),
-        host: host_name(),
+        who: who.to_owned(),
+        host: host.to_owned(),
         command: wanted.command.clone(),
         change: wanted.change,
         from,

@@ -15,7 +15,7 @@ use crate::deployment::Deployed;
 use crate::engines::process::editor_link::editor_link;
 use crate::session::deployed::report;
 use crate::session::opened::recorded;
-use crate::session::{DEFAULT, running};
+use crate::session::{DEFAULT, host, running};
 use foundation::escape;
 use foundation::exit::Reported;
 use foundation::stdout;
@@ -39,6 +39,9 @@ pub struct Options {
 /// # Errors
 /// Refused when nothing runs; reported when a service is not healthy.
 pub fn run(context: &Context, options: &Options) -> Result<()> {
+    if let Some(done) = host::forwarded(context, &options.environment, &[]) {
+        return done;
+    }
     if let Some(deployed) = Deployed::found(&options.environment) {
         return deployed::show(context, &deployed);
     }

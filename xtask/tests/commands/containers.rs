@@ -110,8 +110,7 @@ fn the_gate_accepts_what_is_generated() {
 #[test]
 fn compose_accepts_what_is_rendered_for_every_environment() {
     let platform = platform::platform();
-    let mut environments =
-        judges::site::load_all(repository(), &judges::site::known_services(&platform)).unwrap();
+    let mut environments = judges::site::load_all(repository(), &judges::site::known(&platform)).unwrap();
     let mut more = environments.iter().find(|one| one.engine == EngineKind::Compose).unwrap().clone();
     more.name = "three".to_owned();
     more.sizes.entry(platform.workers.service().to_string()).or_default().replicas = Some(3);

@@ -16,6 +16,8 @@ pub enum Kind {
     /// One of these words.
     Choice(&'static [&'static str]),
     Text(Text),
+    /// Names of the platform's gates.
+    Gates,
 }
 
 /// The shapes of text.
@@ -42,13 +44,14 @@ pub enum Text {
 pub enum Value {
     Integer(u32),
     Text(String),
+    Names(Vec<String>),
 }
 
 impl Value {
     pub fn integer(&self) -> u32 {
         match self {
             Self::Integer(number) => *number,
-            Self::Text(_) => 0,
+            Self::Text(_) | Self::Names(_) => 0,
         }
     }
 
@@ -56,6 +59,14 @@ impl Value {
         match self {
             Self::Integer(number) => number.to_string(),
             Self::Text(text) => text.clone(),
+            Self::Names(names) => names.join(", "),
+        }
+    }
+
+    pub fn names(&self) -> Vec<String> {
+        match self {
+            Self::Names(names) => names.clone(),
+            Self::Integer(_) | Self::Text(_) => Vec::new(),
         }
     }
 }
@@ -75,6 +86,7 @@ impl Kind {
                 )
             }
             Self::Text(text) => text.words().to_owned(),
+            Self::Gates => "an array of names of gates, such as [\"tests\"]".to_owned(),
         }
     }
 
@@ -94,6 +106,13 @@ impl Kind {
             }
             (Self::Text(kind), DeValue::String(text)) if kind.holds(text) => {
                 Ok(Value::Text(text.to_string()))
+            }
+            (Self::Gates, DeValue::Array(elements)) => {
+                let name = |element: &toml::Spanned<DeValue<'_>>| match element.get_ref() {
+                    DeValue::String(text) => Ok(text.to_string()),
+                    other => Err(format!("found {} in it", article(other.type_str()))),
+                };
+                elements.iter().map(name).collect::<Result<_, _>>().map(Value::Names)
             }
             (Self::Choice(_) | Self::Text(_), DeValue::String(text)) => {
                 Err(format!("\"{}\"", text.escape_debug()))

@@ -28,6 +28,14 @@ pub use settings::{SettingDoc, settings};
 /// Where the environments are, below the root.
 pub const FOLDER: &str = "ops/environments";
 
+/// What a site may name of a platform.
+#[derive(Debug, Clone)]
+pub struct Known {
+    pub services: Vec<KnownService>,
+    /// The names of its gates; none where another release, with other gates, may be meant.
+    pub gates: Option<Vec<&'static str>>,
+}
+
 /// A service that `sizes` and `ports` may name.
 #[derive(Debug, Clone)]
 pub struct KnownService {
@@ -38,14 +46,17 @@ pub struct KnownService {
     pub scales: bool,
 }
 
-/// The services and ports of a platform that a site may name.
-pub fn known_services(platform: &Platform) -> Vec<KnownService> {
+/// What a site may name of this platform.
+pub fn known(platform: &Platform) -> Known {
     let known = |service: &Service| KnownService {
         id: service.id.0,
         ports: service.ports.iter().map(|port| port.name).collect(),
         scales: service.scales(),
     };
-    platform.services.iter().map(known).collect()
+    Known {
+        services: platform.services.iter().map(known).collect(),
+        gates: Some(platform.gates.iter().map(|gate| gate.id).collect()),
+    }
 }
 
 /// One environment file as it was found.
@@ -102,10 +113,7 @@ pub fn files(root: &Path) -> Result<Vec<SiteFile>> {
 ///
 /// # Errors
 /// Every problem of every file, in the order of files and lines.
-pub fn judge(
-    files: &[SiteFile],
-    known: &[KnownService],
-) -> Result<(Vec<Environment>, Vec<Problem>), Vec<Problem>> {
+pub fn judge(files: &[SiteFile], known: &Known) -> Result<(Vec<Environment>, Vec<Problem>), Vec<Problem>> {
     let (mut environments, mut without_effect) = (Vec::new(), Vec::new());
     let mut problems = Vec::new();
     for file in files {
@@ -124,7 +132,7 @@ pub fn judge(
 ///
 /// # Errors
 /// Refused (exit code 2) with every problem of every file.
-pub fn load_all(root: &Path, known: &[KnownService]) -> Result<Vec<Environment>> {
+pub fn load_all(root: &Path, known: &Known) -> Result<Vec<Environment>> {
     let judged = judge(&files(root)?, known).map_err(|problems| refused(listing(&problems)))?;
     Ok(judged.0)
 }
@@ -133,7 +141,7 @@ pub fn load_all(root: &Path, known: &[KnownService]) -> Result<Vec<Environment>>
 ///
 /// # Errors
 /// Refused (exit code 2) when there is none of that name, or with every problem of its file.
-pub fn load(root: &Path, name: &str, known: &[KnownService]) -> Result<Environment> {
+pub fn load(root: &Path, name: &str, known: &Known) -> Result<Environment> {
     load_with_notes(root, name, known).map(|(environment, _)| environment)
 }
 
@@ -141,11 +149,7 @@ pub fn load(root: &Path, name: &str, known: &[KnownService]) -> Result<Environme
 ///
 /// # Errors
 /// As [`load`].
-pub fn load_with_notes(
-    root: &Path,
-    name: &str,
-    known: &[KnownService],
-) -> Result<(Environment, Vec<Problem>)> {
+pub fn load_with_notes(root: &Path, name: &str, known: &Known) -> Result<(Environment, Vec<Problem>)> {
     let file = named(root, name)?;
     read::environment(&file, known).map_err(|problems| refused(listing(&problems)))
 }

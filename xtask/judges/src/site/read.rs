@@ -14,7 +14,7 @@ use super::kind::{Kind, Text, article};
 use super::problem::Problems;
 use super::rules;
 use super::settings::{Captured, Needed, SETTINGS, Setting, not_yet};
-use super::{KnownService, SiteFile};
+use super::{Known, SiteFile};
 
 /// Something that the file says: where, and whether its type is right.
 #[derive(Debug, Clone)]
@@ -27,7 +27,7 @@ pub struct Seen {
 #[derive(Debug)]
 pub struct Reading<'a> {
     pub stem: &'a str,
-    pub known: &'a [KnownService],
+    pub known: &'a Known,
     pub environment: Environment,
     /// By key with names and indices filled in, such as `hosts[0].name`; tables too.
     pub seen: BTreeMap<String, Seen>,
@@ -40,10 +40,7 @@ pub struct Reading<'a> {
 ///
 /// # Errors
 /// Every problem, in the order of the lines.
-pub fn environment(
-    file: &SiteFile,
-    known: &[KnownService],
-) -> Result<(Environment, Vec<Problem>), Vec<Problem>> {
+pub fn environment(file: &SiteFile, known: &Known) -> Result<(Environment, Vec<Problem>), Vec<Problem>> {
     let text = match std::str::from_utf8(&file.bytes) {
         Ok(text) => text,
         Err(error) => {
@@ -275,9 +272,9 @@ impl Reading<'_> {
         captured: &Captured<'_>,
     ) -> bool {
         let (what, names): (_, Vec<&str>) = match segment {
-            "<service>" => ("service", self.known.iter().map(|service| service.id).collect()),
+            "<service>" => ("service", self.known.services.iter().map(|service| service.id).collect()),
             "<port>" => {
-                let service = self.known.iter().find(|service| service.id == captured.service);
+                let service = self.known.services.iter().find(|service| service.id == captured.service);
                 ("port", service.map(|service| service.ports.to_vec()).unwrap_or_default())
             }
             _ => return true,

@@ -10,8 +10,21 @@ use super::read::Reading;
 
 /// Adds every impossible combination. A rule is silent about values whose own type is already wrong.
 pub fn check(reading: &mut Reading<'_>) {
-    for rule in [name, engine, hosts, unique_hosts, domain, backups, llm, ports, unique_ports, replicas, tls]
-    {
+    for rule in [
+        name,
+        engine,
+        hosts,
+        unique_hosts,
+        domain,
+        backups,
+        llm,
+        ports,
+        unique_ports,
+        replicas,
+        tls,
+        promotes_from,
+        requires,
+    ] {
         rule(reading);
     }
 }
@@ -157,9 +170,9 @@ fn replicas(reading: &mut Reading<'_>) {
         .collect();
     for (service, count) in wanted {
         let key = format!("sizes.{service}.replicas");
-        if !reading.known.iter().any(|known| known.id == service && known.scales) {
+        if !reading.known.services.iter().any(|known| known.id == service && known.scales) {
             let scaling: Vec<&str> =
-                reading.known.iter().filter(|known| known.scales).map(|known| known.id).collect();
+                reading.known.services.iter().filter(|known| known.scales).map(|known| known.id).collect();
             let expected = format!("replicas only for {}", scaling.join(", "));
             refuse(reading, &key, format!("{key}: {service} does not scale"), expected);
         } else if is_production(reading) && count < 2 {
@@ -188,5 +201,25 @@ fn tls(reading: &mut Reading<'_>) {
     } else if is_production(reading) && !acme && !certificate {
         let expected = "a table [tls] with acme_contact, or with certificate_file and key_file";
         refuse(reading, "tls", "missing tls, which production must set", expected);
+    }
+}
+
+fn promotes_from(reading: &mut Reading<'_>) {
+    let key = "promotes_from";
+    if reading.sound(key) && reading.environment.promotes_from.as_deref() == Some(reading.stem) {
+        let wrong = format!("{key}: \"{}\" is this environment", reading.stem);
+        refuse(reading, key, wrong, "another environment");
+    }
+}
+
+fn requires(reading: &mut Reading<'_>) {
+    let Some(gates) = &reading.known.gates else { return };
+    let unknown = |name: &&String| !gates.contains(&name.as_str());
+    let unknown: Vec<String> = reading.environment.requires.iter().filter(unknown).cloned().collect();
+    let (place, expected) = (reading.place("requires"), format!("one of {}", gates.join(", ")));
+    for name in unknown {
+        let wrong = format!("requires: unknown gate \"{}\"", name.escape_debug());
+        let near = nearest(&name, gates.iter().copied());
+        reading.problems.add(&place, wrong, expected.clone(), near);
     }
 }

@@ -5,11 +5,15 @@ use std::borrow::Cow;
 use super::*;
 use vocabulary::model::environment::{EngineKind, Tier, Tls};
 
-const KNOWN: &[KnownService] = &[
+const SERVICES: &[KnownService] = &[
     KnownService { id: "node-red", ports: Cow::Borrowed(&["flows", "ready"]), scales: true },
     KnownService { id: "postgres", ports: Cow::Borrowed(&["sql"]), scales: false },
     KnownService { id: "migrate", ports: Cow::Borrowed(&[]), scales: false },
 ];
+
+fn known() -> Known {
+    Known { services: SERVICES.to_vec(), gates: Some(vec!["tests", "smoke"]) }
+}
 
 const DEVELOPMENT: &str = "tier = 'development'\nengine = 'process'\n";
 
@@ -39,14 +43,14 @@ fn file(stem: &str, text: &str) -> SiteFile {
 }
 
 fn good(stem: &str, text: &str) -> Environment {
-    match judge(&[file(stem, text)], KNOWN) {
+    match judge(&[file(stem, text)], &known()) {
         Ok((mut environments, _)) => environments.remove(0),
         Err(problems) => panic!("{}\n{text}", listing(&problems)),
     }
 }
 
 fn problems(stem: &str, text: &str) -> Vec<String> {
-    let found = judge(&[file(stem, text)], KNOWN).err().unwrap_or_default();
+    let found = judge(&[file(stem, text)], &known()).err().unwrap_or_default();
     found.iter().map(|problem| problem.to_string().replacen("e/", "", 1)).collect()
 }
 
@@ -74,7 +78,7 @@ fn two_lines_make_a_development_environment() {
 fn everything_can_be_set() {
     let environment = good(
         "dev",
-        "name = 'dev'\ntier = 'development'\nengine = 'process'\nports.node-red.flows = 1880\nports.postgres.sql = 0x1538\n\
+        "name = 'dev'\ntier = 'development'\nengine = 'process'\npromotes_from = 'ci'\nrequires = ['smoke']\nports.node-red.flows = 1880\nports.postgres.sql = 0x1538\n\
          [sizes.node-red]\nmemory_mib = 1_024\ncpu_millis = 500\npids = 64\nreplicas = 1\n\
          [tls]\ncertificate_file = 'a.pem'\nkey_file = 'b.pem'\n[objectives]\nrpo_seconds = 5\nrto_seconds = 10\n\
          [contacts]\non_call = 'us'\nemail = 'a@b.c'\nslack_channel = '#x'\npagerduty_service = 'y'\n",
@@ -92,11 +96,14 @@ fn everything_can_be_set() {
     assert_eq!(environment.tls, files);
     assert_eq!(environment.contacts.unwrap().slack_channel.as_deref(), Some("#x"));
     assert_eq!(environment.objectives.rpo_seconds, 5);
+    assert_eq!(environment.promotes_from.as_deref(), Some("ci"));
+    assert_eq!(environment.requires, ["smoke"]);
 }
 
 #[test]
 fn what_is_shown_can_be_saved() {
-    for text in [DEVELOPMENT, PRODUCTION] {
+    let asked = format!("promotes_from = 'y'\nrequires = ['tests', 'smoke']\n{PRODUCTION}");
+    for text in [DEVELOPMENT, PRODUCTION, &asked] {
         let environment = good("x", text);
         assert_eq!(good("x", &toml::to_string(&environment).unwrap()), environment);
     }
@@ -110,7 +117,7 @@ fn each_fault_is_reported_with_place_expectation_and_nearest_name() {
             "unknown key",
             dev("domian = 'a'"),
             &[
-                "dev.toml:3:1: unknown key \"domian\"; expected one of name, tier, engine, domain, hosts, sizes, contacts, \
+                "dev.toml:3:1: unknown key \"domian\"; expected one of name, tier, engine, domain, promotes_from, requires, hosts, sizes, contacts, \
                retention, llm, ports, tls, objectives; did you mean \"domain\"?",
             ],
         ),
@@ -118,7 +125,7 @@ fn each_fault_is_reported_with_place_expectation_and_nearest_name() {
             "key of another table",
             dev("logs_days = 3"),
             &[
-                "dev.toml:3:1: unknown key \"logs_days\"; expected one of name, tier, engine, domain, hosts, sizes, \
+                "dev.toml:3:1: unknown key \"logs_days\"; expected one of name, tier, engine, domain, promotes_from, requires, hosts, sizes, \
                contacts, retention, llm, ports, tls, objectives; did you mean \"retention.logs_days\"?",
             ],
         ),
@@ -221,9 +228,24 @@ fn each_fault_is_reported_with_place_expectation_and_nearest_name() {
             &[
                 "dev.toml:1:20: invalid literal string; expected `'`",
                 "dev.toml:2:10: string values must be quoted; expected literal string",
-                "dev.toml:3:1: unknown key \"domian\"; expected one of name, tier, engine, domain, hosts, sizes, contacts, \
+                "dev.toml:3:1: unknown key \"domian\"; expected one of name, tier, engine, domain, promotes_from, requires, hosts, sizes, contacts, \
                  retention, llm, ports, tls, objectives; did you mean \"domain\"?",
                 "dev.toml:4:23: retention.logs_days: found a string; expected a whole number of days from 1 to 3650",
+            ],
+        ),
+        (
+            "what a release must have proven",
+            dev("promotes_from = 'dev'\nrequires = ['tests', 'tsets', 1]\n"),
+            &[
+                "dev.toml:3:17: promotes_from: \"dev\" is this environment; expected another environment",
+                "dev.toml:4:12: requires: found an integer in it; expected an array of names of gates, such as [\"tests\"]",
+            ],
+        ),
+        (
+            "no such gate",
+            dev("requires = ['tests', 'tsets']\n"),
+            &[
+                "dev.toml:3:12: requires: unknown gate \"tsets\"; expected one of tests, smoke; did you mean \"tests\"?",
             ],
         ),
         ("duplicate key", dev("tier = 'staging'"), &["dev.toml:3:1: duplicate key; expected each key once"]),
@@ -396,7 +418,7 @@ fn all_problems_of_all_files_come_at_once() {
         SiteFile { path: "e/latin.toml".to_owned(), bytes: b"tier = '\xe4'".to_vec() },
         file("fine", DEVELOPMENT),
     ];
-    let found: Vec<(String, usize, usize)> = judge(&files, KNOWN)
+    let found: Vec<(String, usize, usize)> = judge(&files, &known())
         .unwrap_err()
         .into_iter()
         .map(|found| (found.place.file, found.place.line, found.place.column))
@@ -424,7 +446,7 @@ fn damaged_files_never_panic() {
             format!("{}'ä\n{}", &PRODUCTION[..at], &PRODUCTION[at..]),
         ] {
             let lines = damaged.matches('\n').count() + 1;
-            for problem in judge(&[file("production", &damaged)], KNOWN).err().unwrap_or_default() {
+            for problem in judge(&[file("production", &damaged)], &known()).err().unwrap_or_default() {
                 assert!((1..=lines).contains(&problem.place.line), "{problem}\n{damaged}");
             }
         }

@@ -9,7 +9,7 @@ use crate::context::Context;
 use foundation::columns;
 use foundation::exit::Refused;
 use foundation::stdout;
-use judges::site::{self, KnownService, SettingDoc};
+use judges::site::{self, Known, SettingDoc};
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -42,7 +42,7 @@ enum What {
 /// # Errors
 /// Refused when a file that is asked for is wrong.
 pub fn run(context: &Context, options: Options) -> Result<()> {
-    let known = site::known_services(context.platform);
+    let known = site::known(context.platform);
     match options.what {
         What::List => list(context, &known),
         What::Show { name } => show(context, &name, &known),
@@ -51,7 +51,7 @@ pub fn run(context: &Context, options: Options) -> Result<()> {
     }
 }
 
-fn list(context: &Context, known: &[KnownService]) -> Result<()> {
+fn list(context: &Context, known: &Known) -> Result<()> {
     let environments = site::load_all(&context.root, known)?;
     if context.json {
         return stdout::json(&environments);
@@ -69,7 +69,7 @@ fn list(context: &Context, known: &[KnownService]) -> Result<()> {
     stdout::text(&columns::table(&rows))
 }
 
-fn show(context: &Context, name: &str, known: &[KnownService]) -> Result<()> {
+fn show(context: &Context, name: &str, known: &Known) -> Result<()> {
     let (environment, not_yet) = site::load_with_notes(&context.root, name, known)?;
     warn(&not_yet);
     if context.json {
@@ -78,7 +78,7 @@ fn show(context: &Context, name: &str, known: &[KnownService]) -> Result<()> {
     stdout::text(&toml::to_string(&environment).context("an environment as TOML")?)
 }
 
-fn check(context: &Context, known: &[KnownService]) -> Result<()> {
+fn check(context: &Context, known: &Known) -> Result<()> {
     let files = site::files(&context.root)?;
     let (not_yet, problems): (Vec<Problem>, Vec<Problem>) = match site::judge(&files, known) {
         Ok((_, not_yet)) => (not_yet, vec![]),
@@ -158,9 +158,10 @@ mod tests {
         // Outside development, the edge's certificate is made of these; nothing fetches one over ACME yet.
         let given = Some(&environment.tls).filter(|tls| matches!(tls, Tls::Files { .. }));
         let certificate = (&environment.domain, given);
-        // Where it is deployed to.
+        // Where it is deployed to, and what a deploy asks of a release.
         let hosts: Vec<_> = environment.hosts.iter().map(|host| (&host.address, &host.ssh_user)).collect();
-        format!("{:?} {told:?} {certificate:?} {hosts:?}", instance.ports)
+        let asked = (&environment.promotes_from, &environment.requires);
+        format!("{:?} {told:?} {certificate:?} {hosts:?} {asked:?}", instance.ports)
     }
 
     /// The same of one in containers.
@@ -185,6 +186,8 @@ mod tests {
     const CHANGES: &[(&str, Change)] = &[
         ("name", |e| e.name = "other".into()),
         ("domain", |e| e.domain = "other.example.com".into()),
+        ("promotes_from", |e| e.promotes_from = Some("other".into())),
+        ("requires", |e| e.requires = vec!["other".into()]),
         ("hosts[].name", |e| e.hosts[0].name = "other".into()),
         ("hosts[].address", |e| e.hosts[0].address = "10.0.0.9".into()),
         ("hosts[].ssh_user", |e| e.hosts[0].ssh_user = "other".into()),

@@ -92,7 +92,9 @@ impl Deployed {
     /// Refused with every problem of the text.
     pub fn judged(&self, platform: &Platform, bytes: Vec<u8>) -> Result<Environment> {
         let file = site::SiteFile { path: format!("{}/{}.toml", site::FOLDER, self.name), bytes };
-        let judged = site::judge(&[file], &site::known_services(platform));
+        // A release from before or after this program may have other gates, and must be rolled back to all the same.
+        let known = site::Known { gates: None, ..site::known(platform) };
+        let judged = site::judge(&[file], &known);
         let (mut environments, _) = judged.map_err(|problems| refused(site::listing(&problems)))?;
         Ok(environments.remove(0))
     }

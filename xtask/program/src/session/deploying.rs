@@ -12,6 +12,7 @@ use vocabulary::problem::{Problem, listing};
 
 use super::deployer::{self, Ended};
 use super::opened::Opened;
+use super::prerequisites;
 use super::running;
 use super::{dry_run, host};
 use crate::context::Context;
@@ -246,6 +247,7 @@ fn preflight(
             problems.extend(downgrade(&before.version, &manifest.release.version, &deployed.name));
         }
     }
+    problems.extend(prerequisites::missing(context.platform, deployed, environment, &verdict)?);
     problems.extend(disk(&deployed.state, source, &verdict.files)?);
     refuse(context, &deployed.name, &problems)?;
     Ok(verdict)

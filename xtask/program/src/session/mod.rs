@@ -11,6 +11,7 @@ pub mod host;
 pub mod killed_runs;
 mod natives;
 pub mod opened;
+mod prerequisites;
 pub mod private;
 pub mod rehearsal;
 mod rolling;

@@ -76,8 +76,7 @@ impl Opened {
     /// had.
     pub fn open(context: &Context, options: &OpenOptions<'_>, running: Option<&Record>) -> Result<Self> {
         let platform = context.platform;
-        let mut environment =
-            site::load(&context.root, options.environment, &site::known_services(platform))?;
+        let mut environment = site::load(&context.root, options.environment, &site::known(platform))?;
         if options.replicas.is_some() {
             environment.sizes.entry(platform.workers.service().to_string()).or_default().replicas =
                 options.replicas;

@@ -40,8 +40,7 @@ impl Target {
         running::client(context, environment)?;
         let (folder, record) = recorded(context, environment)?
             .ok_or_else(|| refused(format!("{environment} was never started here; run `{PROGRAM} dev`")))?;
-        let mut environment =
-            site::load(&context.root, &record.environment, &site::known_services(platform))?;
+        let mut environment = site::load(&context.root, &record.environment, &site::known(platform))?;
         environment.engine = record.engine;
         Self::of(platform, &platform.units(&environment), &folder, &record)
     }

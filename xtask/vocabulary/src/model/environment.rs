@@ -16,6 +16,12 @@ pub struct Environment {
     pub engine: EngineKind,
     /// DNS name under which the edge serves the platform.
     pub domain: String,
+    /// The environment in which a release must have run before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub promotes_from: Option<String>,
+    /// The gates that a release must have passed.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub requires: Vec<String>,
     /// At least one; their names and addresses differ.
     pub hosts: Vec<Host>,
     /// Overrides of the platform's sizes, by service id.

@@ -45,7 +45,7 @@ pub fn of(context: &Context, name: &str) -> Option<Host> {
     if env::var_os(scripts::ON_HOST).is_some() {
         return None;
     }
-    let known = site::known_services(context.platform);
+    let known = site::known(context.platform);
     let environment = site::load(&context.root, name, &known).ok()?;
     let host = elsewhere(&environment)?;
     let kept = Deployed::found(name).and_then(|deployed| {

@@ -27,7 +27,7 @@ use foundation::stdout;
 use load::{Load, Rates, Seen, submit};
 use model::Model;
 use packages::{Packages, Wanted};
-use report::{Deploy, Findings, compare, phase};
+use report::{Deploy, Findings, attribute, compare, phase};
 use runner::plan::show::Show;
 use target::{Ended, Kill, Target};
 
@@ -178,6 +178,7 @@ impl Drill<'_> {
         let end = load.elapsed();
         let seen = load.end();
         let tasks = self.settled(&client, &seen)?;
+        attribute(&mut deploys, &seen.failures);
         let mut findings = Findings {
             rates,
             deploys,
@@ -215,6 +216,7 @@ impl Drill<'_> {
             draw: one,
             began_ms,
             took_ms: millis(ended.took),
+            failed: 0,
             undoing_ms: ended.undoing_ms,
             killed_ms: killed,
             problem,
@@ -264,7 +266,7 @@ impl Drill<'_> {
         let begun = Instant::now();
         self.target.kill_workers()?;
         let took_ms = millis(begun.elapsed());
-        Ok(Deploy { draw, began_ms, took_ms, undoing_ms: None, killed_ms: None, problem: None })
+        Ok(Deploy { draw, began_ms, took_ms, failed: 0, undoing_ms: None, killed_ms: None, problem: None })
     }
 
     /// How many requests fail when the workers are killed.

@@ -21,6 +21,8 @@ pub struct Deploy {
     /// Milliseconds since the load began.
     pub began_ms: u64,
     pub took_ms: u64,
+    /// Requests that were due meanwhile, and failed.
+    pub failed: usize,
     /// Of a broken release: from the failed step until what ran before ran again.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub undoing_ms: Option<u64>,
@@ -106,6 +108,16 @@ fn ms(micros: Option<u64>) -> f64 {
     micros.unwrap_or_default() as f64 / 1000.0
 }
 
+/// Counts for each deploy the requests that failed from its beginning to that of the next.
+pub fn attribute(deploys: &mut [Deploy], failures: &[Failure]) {
+    let begins: Vec<u64> = deploys.iter().map(|deploy| deploy.began_ms).collect();
+    for (index, deploy) in deploys.iter_mut().enumerate() {
+        let until = begins.get(index + 1).copied().unwrap_or(u64::MAX);
+        let within = |failure: &&Failure| (begins[index]..until).contains(&failure.due_ms);
+        deploy.failed = failures.iter().filter(within).count();
+    }
+}
+
 /// Compares the tasks that were accepted with those that there are.
 pub fn compare(seen: &Seen, there: &BTreeMap<String, Task>, others: usize) -> Tasks {
     let ended = |id: &&String| there.get(*id).is_some_and(|task| task.status == "completed");
@@ -158,12 +170,14 @@ impl Findings {
             Some(ms) => format!("{:.1} s", Duration::from_millis(ms).as_secs_f64()),
             None => "-".to_owned(),
         };
-        let head = ["DEPLOYS", "COUNT", "AS EXPECTED", "LONGEST", "LONGEST UNDOING"].map(str::to_owned);
+        let head = ["DEPLOYS", "COUNT", "AS EXPECTED", "FAILED REQUESTS", "LONGEST", "LONGEST UNDOING"]
+            .map(str::to_owned);
         let rows = by_kind.iter().map(|(words, deploys)| {
             [
                 words.clone(),
                 deploys.len().to_string(),
                 deploys.iter().filter(|deploy| deploy.problem.is_none()).count().to_string(),
+                deploys.iter().map(|deploy| deploy.failed).sum::<usize>().to_string(),
                 seconds(deploys.iter().map(|deploy| deploy.took_ms).max()),
                 seconds(deploys.iter().filter_map(|deploy| deploy.undoing_ms).max()),
             ]

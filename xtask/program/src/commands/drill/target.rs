@@ -17,6 +17,7 @@ use super::packages::Packages;
 use crate::context::Context;
 use crate::deployment::history::{self, Entry};
 use crate::deployment::{Deployed, STATE};
+use crate::engines::process::edge_socket::{EdgeSocket, Server};
 use crate::engines::process::instance::{ADDRESS, LOGS, Record, socket};
 use crate::session::deployer;
 use crate::session::killed_runs::remove;
@@ -35,6 +36,9 @@ const REPLICAS: u32 = 2;
 
 /// The folder of the logs of the last drill that failed, below the state folder.
 const KEPT: &str = "drill-kept";
+
+/// How long the edge may take to answer for its servers.
+const ANSWER: Duration = Duration::from_secs(3);
 
 /// Between two looks.
 const LOOK: Duration = Duration::from_millis(50);
@@ -248,10 +252,26 @@ impl<'a> Target<'a> {
                 None => problems.push(format!("{unit} does not answer")),
             }
         }
+        for server in self.servers()? {
+            let runs = running.iter().any(|(unit, _)| *unit == server.name);
+            if runs && !server.status.starts_with("UP") {
+                problems.push(format!("{} is {} for the edge", server.name, server.status));
+            }
+        }
         if running.len() != REPLICAS as usize {
             problems.push(format!("{} replicas run; expected {REPLICAS}", running.len()));
         }
         Ok((!problems.is_empty()).then(|| format!("expected {release} to serve: {}", problems.join(", "))))
+    }
+
+    /// The replicas as the edge sees them.
+    fn servers(&self) -> Result<Vec<Server>> {
+        let (environment, _) = self.units()?;
+        let platform = self.context.platform;
+        let units = platform.units(&environment);
+        let edge = units.iter().find(|unit| platform.is_edge(unit)).context("no edge runs")?;
+        let folder = self.deployed.folder().join("data").join(edge.name()).join(platform.edge.folder.name);
+        EdgeSocket { folder, limit: ANSWER }.servers()
     }
 
     /// The replicas of the workers that the supervisor knows, and what each says of itself.

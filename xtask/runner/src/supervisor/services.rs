@@ -189,7 +189,11 @@ impl Services {
         if !self.entries()?.services.contains_key(name) {
             return Ok(());
         }
-        self.stop(name)?;
+        if let Err(error) = self.stop(name) {
+            // Another command may have removed it meanwhile: one that was killed while it waited for the same.
+            let is_there = self.entries()?.services.contains_key(name);
+            return if is_there { Err(error) } else { Ok(()) };
+        }
         if let Some(entry) = self.entries()?.services.remove(name) {
             let _ = entry.orders.send(Order::Leave);
         }

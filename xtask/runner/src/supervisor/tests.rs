@@ -347,6 +347,21 @@ fn a_stop_ends_the_whole_group_when_it_resists_and_what_has_left_it() {
 }
 
 #[test]
+fn two_that_remove_the_same_service_both_succeed() {
+    let place = Place::new();
+    let client = place.client();
+    // It takes its time, so that both wait for its end.
+    let slow = "trap 'sleep 0.5; exit 0' TERM; echo > ready; while :; do sleep 0.05; done";
+    client.start(&place.sh("slow", slow)).unwrap();
+    place.await_file("ready");
+    let removed = std::thread::scope(|scope| {
+        let both = [(); 2].map(|()| scope.spawn(|| place.client().remove(&"slow".into())));
+        both.map(|one| one.join().unwrap())
+    });
+    assert!(removed.iter().all(Result::is_ok), "{removed:?}");
+}
+
+#[test]
 fn a_shutdown_stops_users_first_and_leaves_nothing() {
     for by_signal in [false, true] {
         let place = Place::new();

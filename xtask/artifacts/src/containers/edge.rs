@@ -127,6 +127,8 @@ fn defaults(platform: &Platform, log: &str) -> Vec<Setting> {
         Setting::of(&["option", "dontlognull"]),
         Setting::of(&["log-format", log]),
         Setting::of(&["timeout", "connect", "5s"]),
+        Setting::of(&["timeout", "check", "2s"])
+            .because("a replica that is only slow is not down: without this, the answer has the time between two checks"),
         Setting::of(&["timeout", "http-request", &head])
             .because("only for the head: a slow upload is not an attack"),
         Setting::of(&["timeout", "http-keep-alive", &head]),

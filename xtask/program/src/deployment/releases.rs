@@ -27,6 +27,8 @@ use shipping::release::sums::Sums;
 const RECORD: &str = "installed.json";
 /// What installing npm packages adds to a tree.
 const MODULES: &str = "flows/node_modules";
+/// Held while a release is installed.
+const LOCK: &str = ".lock";
 /// Folders that are not whole yet begin with it.
 const PARTIAL: &str = ".partial-";
 /// A digest is long enough to tell releases of one version apart.
@@ -53,6 +55,12 @@ struct Record {
 /// The name of a release on a machine: `1.2.0-0123456789ab`.
 pub fn id(version: &str, bundle_sha256: &str) -> String {
     format!("{version}-{}", &bundle_sha256[..DIGITS.min(bundle_sha256.len())])
+}
+
+/// The name that a release has once it is installed; none when it does not say enough of itself.
+pub fn name_of(verdict: &Verdict) -> Option<String> {
+    let version = &verdict.manifest.as_ref()?.release.version;
+    Some(id(version, verdict.files.get(&description::bundle(version))?))
 }
 
 impl Installed {
@@ -199,6 +207,10 @@ pub fn install(store: &Path, source: &Path, verdict: &Verdict) -> Result<Install
         verdict.files.get(&bundle).with_context(|| format!("{bundle} is not part of the release"))?;
     let id = id(&release.version, sha256);
     let installed = Installed::at(store, &id);
+    // Of two that install the same at the same time, the second finds it whole.
+    fs::create_dir_all(store).with_context(|| store.display().to_string())?;
+    let lock = fs::File::create(store.join(LOCK)).context("cannot lock the releases")?;
+    lock.lock().context("cannot lock the releases")?;
     if installed.folder.exists() && installed.problems().is_empty() {
         return Ok(installed);
     }

@@ -20,7 +20,7 @@ use crate::deployment::history::Entry;
 use crate::deployment::releases::Installed;
 use crate::deployment::{Deployed, STATE};
 use crate::engines::process::instance::{LOGS, supervisor_of};
-use foundation::exit::{Interrupted, Reported, refused};
+use foundation::exit::{self, Interrupted, Reported, refused};
 use foundation::files;
 use foundation::interrupt::Interrupt;
 use foundation::program_name::{PROGRAM, TYPED};
@@ -191,7 +191,13 @@ fn wait(deployed: &Deployed, client: &Client, interrupt: &Interrupt) -> Result<E
                         status.log.display()
                     );
                 };
-                return serde_json::from_str(&text).with_context(|| path.display().to_string());
+                let mut ended: Ended =
+                    serde_json::from_str(&text).with_context(|| path.display().to_string())?;
+                // What stopped it was this command, by what stopped that.
+                if let Some(signal) = interrupt.signal().filter(|_| ended.code > 128) {
+                    ended.code = exit::code(&Interrupted { signal }.into());
+                }
+                return Ok(ended);
             }
         }
         if interrupt.signal() == Some(SIGHUP) {

@@ -35,7 +35,7 @@ use runner::plan::report::{self, Report, Status};
 use runner::plan::show::Show;
 use shipping::release::judge::{self, Trust, Verdict};
 use shipping::release::signing;
-use shipping::release::sums::Sums;
+use shipping::release::sums::{self, Sums};
 
 /// How a release is rolled out.
 #[derive(Debug, clap::Args)]
@@ -238,9 +238,13 @@ fn preflight(
     let entries = history::read(&deployed.folder())?;
     if let Some(current) = history::current(&entries) {
         let current = Installed::at(&deployed.releases(), current);
-        problems.extend(current.problems().into_iter().map(|problem| {
-            problem.remedy("it is what a failed deploy goes back to: deploy it again from its files first")
-        }));
+        // Its own files repair it.
+        if releases::name_of(&verdict).as_ref() != Some(&current.id) {
+            problems.extend(current.problems().into_iter().map(|problem| {
+                problem
+                    .remedy("it is what a failed deploy goes back to: deploy it again from its files first")
+            }));
+        }
         if let (Ok(before), Some(manifest)) = (current.release(), &verdict.manifest)
             && !demands.allow_downgrade
         {
@@ -442,15 +446,18 @@ fn paragraph(deployed: &Deployed, entry: &Entry) -> String {
 /// # Errors
 /// Refused when there is none.
 pub fn source(what: &Path) -> Result<PathBuf> {
-    if what.is_dir() {
-        return Ok(what.to_owned());
-    }
-    let folder = what.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    if what.is_file() {
-        return Ok(folder.to_owned());
-    }
+    let folder = if what.is_file() {
+        what.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+    } else {
+        what
+    };
+    let missing = match (what.exists(), folder.join(sums::FILE).is_file()) {
+        (true, true) => return Ok(folder.to_owned()),
+        (true, false) => format!("no {} there", sums::FILE),
+        (false, _) => "no such folder or file".to_owned(),
+    };
     Err(refused(format!(
-        "{}: no such folder or file; expected the files of a release, as `cargo xtask release package` writes them",
+        "{}: {missing}; expected the files of a release, as `cargo xtask release package` writes them",
         what.display()
     )))
 }

@@ -39,7 +39,11 @@ pub fn perform(opened: &Opened, action: &Roll, step: &StepContext) -> Result<Out
         Roll::Verify(replica) => verify(opened, replica, step)?,
         Roll::Smoke(replica) => smoke(opened, replica, step)?,
         Roll::Admit(replica) => admit(opened, replica, step)?,
-        Roll::Drain(replica) | Roll::Withdraw(replica) => drain(opened, replica, step)?,
+        Roll::Drain { replica, instead } => {
+            serve(opened, instead, step)?;
+            drain(opened, replica, step)?;
+        }
+        Roll::Withdraw(replica) => drain(opened, replica, step)?,
         Roll::Undrain(replica) => tell_edge(opened, replica, ServerState::Ready, step)?,
         Roll::ReloadEdge => edge(opened).context("no edge runs")?.reload()?,
         Roll::Restore { replica, spec } => {
@@ -185,6 +189,24 @@ fn server(edge: &EdgeSocket, replica: &Replica) -> Result<Server> {
     let mut found =
         servers.filter(|server| server.backend == EdgePolicy::BACKEND && server.name == replica.name);
     found.next().with_context(|| format!("the edge has no server {}", replica.name))
+}
+
+/// Those that took requests so far still do: otherwise nothing leaves for them.
+fn serve(opened: &Opened, replicas: &[Replica], step: &StepContext) -> Result<()> {
+    let edge = edge(opened);
+    for replica in replicas {
+        let said = ask(opened, replica, step)?;
+        if said.status != "ready" {
+            let reason = said.reason.unwrap_or(said.status);
+            bail!("{} stopped being ready after it had taken requests: {reason}", replica.name);
+        }
+        let Some(edge) = &edge else { continue };
+        let found = server(edge, replica)?;
+        if !found.status.starts_with("UP") {
+            bail!("{} took requests, and for the edge it is {} now", replica.name, found.status);
+        }
+    }
+    Ok(())
 }
 
 /// The edge sends it nothing new. A worker of an earlier configuration may still do so: it is waited for.

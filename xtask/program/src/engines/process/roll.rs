@@ -39,8 +39,8 @@ pub enum Roll {
     Withdraw(Replica),
     /// The edge reads its configuration again.
     ReloadEdge,
-    /// The edge sends it nothing new.
-    Drain(Replica),
+    /// The edge sends it nothing new, if those that are to serve instead still do.
+    Drain { replica: Replica, instead: Vec<Replica> },
     /// The edge sends it requests again.
     Undrain(Replica),
     /// Starts a replica again as it was, and has it pass its smoke.
@@ -164,17 +164,27 @@ pub fn roll_out(
         steps.push(step);
     }
     let mut last = others;
+    let release = release(seen);
+    let mut serving: BTreeSet<usize> =
+        (0..kinds.len()).filter(|index| kinds[*index] == Slot::Serving).collect();
+    let of = |serving: &BTreeSet<usize>| -> Vec<Replica> {
+        serving.iter().map(|index| replica(workers[*index], release)).collect()
+    };
     for one in sequence(&kinds, wanted) {
         let moved = match one {
-            Move::Start(index) => start(around, workers[index], &last),
-            Move::Retire(index) => retire(around, workers[index], kinds[index], &last),
+            Move::Start(index) => {
+                serving.insert(index);
+                start(around, workers[index], &last)
+            }
+            Move::Retire(index) => {
+                serving.remove(&index);
+                retire(around, workers[index], kinds[index], of(&serving), &last)
+            }
         };
         last = moved.last().map(|step| vec![step.id.clone()]).unwrap_or_default();
         steps.extend(moved);
     }
-    let release = release(seen);
-    let serving = sequence_end(&kinds, wanted);
-    let replicas = serving.into_iter().map(|index| replica(workers[index], release)).collect();
+    let replicas = of(&serving);
     steps.push(Step {
         needs: last,
         time_limit_ms: millis(watch).saturating_add(30_000),
@@ -221,23 +231,6 @@ fn reload(around: &Surroundings<'_>) -> Option<Step<BringUp>> {
             Action::Native(BringUp::Roll(Roll::ReloadEdge)),
         )
     })
-}
-
-/// The slots that serve after all moves.
-fn sequence_end(kinds: &[Slot], wanted: usize) -> BTreeSet<usize> {
-    let mut serving: BTreeSet<usize> = kinds
-        .iter()
-        .enumerate()
-        .filter(|(_, kind)| **kind == Slot::Serving)
-        .map(|(index, _)| index)
-        .collect();
-    for one in sequence(kinds, wanted) {
-        match one {
-            Move::Start(index) => serving.insert(index),
-            Move::Retire(index) => serving.remove(&index),
-        };
-    }
-    serving
 }
 
 fn release(seen: &Observed) -> &str {
@@ -359,7 +352,13 @@ fn admit(around: &Surroundings<'_>, unit: &Unit<'_>, needs: &[StepId]) -> Step<B
     }
 }
 
-fn retire(around: &Surroundings<'_>, unit: &Unit<'_>, kind: Slot, after: &[StepId]) -> Vec<Step<BringUp>> {
+fn retire(
+    around: &Surroundings<'_>,
+    unit: &Unit<'_>,
+    kind: Slot,
+    instead: Vec<Replica>,
+    after: &[StepId],
+) -> Vec<Step<BringUp>> {
     let name = unit.name();
     let running = around.seen.running.get(&name);
     let before = running.and_then(|running| running.release.as_deref()).unwrap_or_default();
@@ -375,7 +374,11 @@ fn retire(around: &Surroundings<'_>, unit: &Unit<'_>, kind: Slot, after: &[StepI
             needs: after.to_vec(),
             undo: Some(native(Roll::Undrain(old.clone()))),
             time_limit_ms: DRAIN_LIMIT_MS,
-            ..Step::new(drain.clone(), format!("the edge sends {name} nothing new"), native(Roll::Drain(old)))
+            ..Step::new(
+                drain.clone(),
+                format!("the edge sends {name} nothing new"),
+                native(Roll::Drain { replica: old, instead }),
+            )
         });
     }
     steps.push(Step {

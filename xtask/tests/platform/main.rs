@@ -7,12 +7,15 @@ mod control;
 #[path = "../fixtures/ended.rs"]
 mod ended;
 mod flow_files;
+#[path = "../fixtures/namespaces.rs"]
+mod namespaces;
 mod processes;
 #[path = "../fixtures/tree.rs"]
 mod tree;
 mod web;
 
 mod accounts;
+mod deploys;
 mod drill;
 mod edge;
 mod editor;

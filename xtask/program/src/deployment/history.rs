@@ -1,7 +1,7 @@
 //! What was deployed to an environment, by whom and how it ended: one JSON line for each change, appended.
 
 use std::fs::OpenOptions;
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
@@ -99,7 +99,10 @@ impl Outcome {
 pub fn read(folder: &Path) -> Result<Vec<Entry>> {
     let path = folder.join(FILE);
     let Some(text) = files::if_there(files::text(&path, LIMIT))? else { return Ok(Vec::new()) };
-    text.lines()
+    // A loss of power may have cut off the last line: that deploy says nothing.
+    let whole = text.rfind('\n').map_or("", |end| &text[..end]);
+    whole
+        .lines()
         .enumerate()
         .map(|(index, line)| {
             serde_json::from_str(line).with_context(|| {
@@ -117,7 +120,13 @@ pub fn append(folder: &Path, entry: &Entry) -> Result<()> {
     let path = folder.join(FILE);
     let mut line = serde_json::to_vec(entry)?;
     line.push(b'\n');
-    let written = OpenOptions::new().append(true).create(true).open(&path).and_then(|mut file| {
+    let written = OpenOptions::new().read(true).append(true).create(true).open(&path).and_then(|mut file| {
+        let mut text = Vec::new();
+        file.read_to_end(&mut text)?;
+        let whole = text.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
+        if whole < text.len() {
+            file.set_len(whole as u64)?;
+        }
         file.write_all(&line)?;
         file.sync_all()
     });
@@ -189,6 +198,13 @@ pub mod tests {
         for outcome in Outcome::ALL {
             assert_eq!(serde_json::json!(outcome), outcome.name());
         }
+        // A last line that was cut off is left out, and replaced by the next one.
+        let path = folder.path().join(FILE);
+        let text = std::fs::read_to_string(&path).unwrap();
+        std::fs::write(&path, &text[..text.len() - 5]).unwrap();
+        assert_eq!(read(folder.path()).unwrap(), written[..1]);
+        append(folder.path(), &written[1]).unwrap();
+        assert_eq!(read(folder.path()).unwrap(), written);
         std::fs::write(folder.path().join(FILE), "{}\n").unwrap();
         assert!(read(folder.path()).unwrap_err().to_string().contains("history.jsonl:1"));
     }

@@ -13,6 +13,7 @@ use vocabulary::model::Platform;
 use vocabulary::model::environment::Environment;
 
 use crate::engines::process::instance::releases_in;
+use foundation::digest;
 use foundation::exit::refused;
 use foundation::files;
 use foundation::program_name::PROGRAM;
@@ -99,14 +100,27 @@ impl Deployed {
         Ok(environments.remove(0))
     }
 
-    /// Keeps the text of its file for what comes after this deploy, and says where.
+    /// Puts the text of its file where a deploy reads it, which may still fail; the path. The first text is also what the
+    /// environment has.
     ///
     /// # Errors
     /// It cannot be written.
-    pub fn keep(&self, bytes: &[u8]) -> Result<PathBuf> {
-        let path = self.folder().join(SITE);
+    pub fn propose(&self, bytes: &[u8]) -> Result<PathBuf> {
+        let name = format!("{}.toml", &digest::sha256(bytes)[..12]);
+        let path = self.folder().join("proposed").join(name);
         files::write::whole(&path, 0o644, bytes)?;
+        if !self.folder().join(SITE).exists() {
+            self.keep(bytes)?;
+        }
         Ok(path)
+    }
+
+    /// Keeps the text of its file for what comes after the deploy that has taken it.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn keep(&self, bytes: &[u8]) -> Result<()> {
+        files::write::whole(&self.folder().join(SITE), 0o644, bytes)
     }
 }
 

@@ -420,7 +420,9 @@ mod tests {
         fs::write(source.join(description::bundle("1.3.0")), "another one").unwrap();
         let error = install(store, source, &other).unwrap_err().to_string();
         assert!(error.contains("changed since it was verified"), "{error}");
-        assert_eq!(fs::read_dir(store).unwrap().count(), 1);
+        assert_eq!(list(store).unwrap(), [installed]);
+        let partial = |entry: &fs::DirEntry| entry.file_name().to_string_lossy().starts_with(PARTIAL);
+        assert!(!fs::read_dir(store).unwrap().any(|entry| partial(&entry.unwrap())));
     }
 
     #[test]

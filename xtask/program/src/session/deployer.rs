@@ -128,9 +128,13 @@ fn start(deployed: &Deployed, client: &Client, spec: &ProcessSpec) -> Result<()>
             eprintln!("this deploy is already under way: following it");
             return Ok(());
         }
-        let what = other.argv.iter().map(|word| format!("{word:?}")).next_back().unwrap_or_default();
+        let typed = other.argv.iter().skip_while(|word| **word != Arg::from(TYPED)).nth(1);
+        let what = match typed {
+            Some(Arg::Literal(typed)) => typed,
+            _ => "another command",
+        };
         return Err(refused(format!(
-            "{} is being deployed to by {what}; wait for its end: `{PROGRAM} status {0}`",
+            "{} is being deployed to by `{what}`; wait for its end: `{PROGRAM} status {0}`",
             deployed.name
         )));
     }

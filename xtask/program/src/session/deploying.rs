@@ -21,6 +21,8 @@ use crate::deployment::metrics;
 use crate::deployment::releases::{self, Installed};
 use crate::deployment::{Deployed, STATE};
 use crate::engines::process::instance::ReleaseId;
+use crate::engines::process::observe::running as running_in;
+use crate::engines::process::roll::Running;
 use crate::engines::process::roll::WATCH;
 use foundation::clock::{millis, now_ms, utc};
 use foundation::exit::{self, Reported, refused};
@@ -154,7 +156,7 @@ pub fn deliver(
     }
     let installed = releases::install(&deployed.releases(), source, &verdict)?;
     Show::on_stderr().say(&format!("installed {} in {}", installed.id, installed.folder.display()));
-    let site = deployed.keep(&bytes)?;
+    let site = deployed.propose(&bytes)?;
     roll(context, deployed, &installed, &site, wanted)
 }
 
@@ -375,6 +377,9 @@ fn act(
     let begun = Instant::now();
     let interrupt = Interrupt::listen()?;
     let report = running::bring_up(&place, &opened, &opened.plan(), &show, &interrupt)?;
+    if report.outcome == report::Outcome::Done {
+        deployed.keep(&files::read(site, files::TEXT)?.bytes)?;
+    }
     let entry = Entry {
         at: utc(now_ms() / 1000),
         who: who.to_owned(),
@@ -384,7 +389,7 @@ fn act(
         from,
         to: installed.id.clone(),
         digest: installed.digest()?,
-        result: outcome(&report),
+        result: outcome(&report, deployed, installed)?,
         why: why(&report),
         duration_ms: millis(begun.elapsed()),
     };
@@ -398,15 +403,18 @@ fn act(
     Ok((entry, report))
 }
 
-fn outcome(report: &Report) -> Outcome {
+fn outcome(report: &Report, deployed: &Deployed, to: &Installed) -> Result<Outcome> {
     if report.outcome == report::Outcome::Done {
-        return Outcome::Done;
+        return Ok(Outcome::Done);
     }
-    if report.steps.iter().any(|step| step.undone == Some(false)) {
-        Outcome::Failed
-    } else {
-        Outcome::RolledBack
+    // What an earlier run of the same deploy did before it was killed has no undo in this one.
+    let serves = |running: &Running| running.release.as_deref() == Some(&to.id) && !running.held;
+    let stays = |name: &String| report.steps.iter().any(|step| step.id.0 == format!("{name}.admit"));
+    let left = running_in(&deployed.folder())?.iter().any(|(name, running)| stays(name) && serves(running));
+    if left || report.steps.iter().any(|step| step.undone == Some(false)) {
+        return Ok(Outcome::Failed);
     }
+    Ok(Outcome::RolledBack)
 }
 
 fn why(report: &Report) -> Option<String> {

@@ -27,6 +27,9 @@ use runner::supervisor::Client;
 #[derive(Debug, Clone, Copy)]
 pub struct Process;
 
+/// What every system has.
+const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
 /// What it knows of the world.
 #[derive(Default)]
 pub struct Observed {
@@ -84,7 +87,11 @@ impl Engine for Process {
             instance,
             target: place.target.to_owned(),
             programs,
-            path: std::env::var("PATH").unwrap_or_else(|_| "/usr/local/bin:/usr/bin:/bin".to_owned()),
+            path: match place.release {
+                // Whoever deploys: a service whose command differs is started again.
+                Some(_) => PATH.to_owned(),
+                None => std::env::var("PATH").unwrap_or_else(|_| PATH.to_owned()),
+            },
             caller_is_root: geteuid().is_root(),
             unchanged: BTreeSet::new(),
             edge_is_stale: false,

@@ -66,7 +66,7 @@ enum Slot {
     Serving,
     /// This release, which has not proved itself yet.
     Held,
-    /// Another release, which serves.
+    /// Another release, or other settings, which serves.
     Old,
     /// What has ended, or is given up.
     Dead,
@@ -149,7 +149,7 @@ pub fn roll_out(
         id
     }));
     let workers: Vec<&Unit<'_>> = slots.iter().filter(is_worker).collect();
-    let kinds: Vec<Slot> = workers.iter().map(|unit| slot(seen, unit)).collect();
+    let kinds: Vec<Slot> = workers.iter().map(|unit| slot(around, unit)).collect();
     steps.extend(proof(around, &workers, &kinds));
     if steps.iter().any(|step| step.id.0 == schema::LAST) {
         let migrations = format!("{}.run", platform.database.migrations);
@@ -253,15 +253,19 @@ pub fn release_of(spec: &ProcessSpec, releases: &Path) -> Option<String> {
     })
 }
 
-fn slot(seen: &Observed, unit: &Unit<'_>) -> Slot {
-    let Some(Running { status, release: its, held, .. }) = seen.running.get(&unit.name()) else {
+fn slot(around: &Surroundings<'_>, unit: &Unit<'_>) -> Slot {
+    let seen = around.seen;
+    let Some(Running { status, spec: its_spec, release: its, held, .. }) = seen.running.get(&unit.name())
+    else {
         return Slot::Free;
     };
     let lives = matches!(status.state, State::Running | State::BackingOff);
     match (its.as_deref() == Some(release(seen)), held) {
         _ if !lives => Slot::Dead,
         (true, true) => Slot::Held,
-        (true, false) => Slot::Serving,
+        (true, false) if *its_spec == spec(around, unit) => Slot::Serving,
+        // The same release with other settings.
+        (true, false) => Slot::Old,
         // Another release that never served is nothing to go back to.
         (false, true) => Slot::Dead,
         (false, false) => Slot::Old,

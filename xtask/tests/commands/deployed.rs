@@ -146,7 +146,7 @@ fn status_says_what_runs_what_ran_before_and_why_a_deploy_failed() {
     let (code, shown, error) = machine.run(&["status", "staging"]);
     assert_eq!(code, Some(2), "{shown}{error}");
     assert!(
-        error.contains("staging does not run here; start it with `cargo xtask deploy staging"),
+        error.contains("no service of staging runs; start it with `cargo xtask deploy staging"),
         "{error}"
     );
     assert!(shown.contains("rolled back, because: node-red-c passes its smoke: no answer"), "{shown}");
@@ -178,9 +178,10 @@ fn an_interrupted_deploy_shows_by_two_releases_and_by_what_is_held() {
     let (code, shown, _) = machine.run(&["status", "staging"]);
     assert_eq!(code, Some(1), "{shown}");
     let line = shown.lines().find(|line| line.starts_with("INTERRUPTED")).unwrap();
-    let expected =
-        format!("several releases run: {OLD}, {NEW}; node-red-c is held back, and nothing lets it serve");
-    assert!(line.contains(&expected) && line.contains("run the deploy of staging again"), "{line}");
+    let expected = format!(
+        "replicas run different releases: {OLD}, {NEW}; node-red-c is still held, but no deploy is running"
+    );
+    assert!(line.contains(&expected) && line.contains("deploy to staging again"), "{line}");
     assert_eq!(machine.json(&["status", "staging"])["deploy"]["state"], "interrupted");
 }
 
@@ -211,9 +212,9 @@ fn a_lock_names_its_holder_and_is_released_only_after_a_dead_one() {
     assert_eq!(machine.json(&["lock", "staging", "show"])["state"], "dead");
     let (code, told, _) = machine.run(&["lock", "staging", "release"]);
     assert_eq!(code, Some(0));
-    assert!(told.starts_with("staging: cleared what was left by "), "{told}");
+    assert!(told.starts_with("staging: removed the lock of "), "{told}");
     assert_eq!(fs::read_to_string(machine.folder().join("lock")).unwrap(), "");
-    assert_eq!(machine.run(&["lock", "staging", "release"]).1, "staging: free already\n");
+    assert_eq!(machine.run(&["lock", "staging", "release"]).1, "staging: not locked\n");
 }
 
 #[test]
@@ -235,7 +236,7 @@ fn drift_is_everything_that_is_not_as_it_was_deployed() {
     machine.supervise(&[("node-red-a", NEW), ("node-red-b", NEW)]);
     let found = drift(&machine);
     let missing: Vec<&str> =
-        found.iter().filter_map(|line| line.split_once(": it does not run")).map(|of| of.0).collect();
+        found.iter().filter_map(|line| line.split_once(": not running")).map(|of| of.0).collect();
     assert_eq!(missing.len(), found.len(), "{found:#?}");
     machine.start(&missing.iter().map(|name| (*name, NEW)).collect::<Vec<_>>());
     let (code, text, error) = machine.run(&["drift", "staging"]);
@@ -254,10 +255,10 @@ fn drift_is_everything_that_is_not_as_it_was_deployed() {
     let found = drift(&machine);
     for (line, expected) in found.iter().zip([
         format!("release {NEW}: flows/a.js has changed"),
-        "node-red: 3 replicas serve; expected 2 of them".to_owned(),
-        "stranger: it is no part of what was deployed".to_owned(),
-        format!("node-red-c: it runs {OLD}; expected {NEW}"),
-        "ops/environments/staging.toml: llm differ from what was deployed".to_owned(),
+        "node-red: 3 replicas take requests; expected 2".to_owned(),
+        "stranger: not part of the last deploy".to_owned(),
+        format!("node-red-c: runs {OLD}; expected {NEW}"),
+        "ops/environments/staging.toml: changed since the last deploy: llm".to_owned(),
     ]) {
         assert!(line.starts_with(&expected), "{expected}\n{found:#?}");
     }

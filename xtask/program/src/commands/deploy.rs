@@ -20,10 +20,10 @@ Examples:
   cargo xtask deploy staging --public-key release.pub        the release in target/release-artifacts
   cargo xtask deploy staging --bundle DOWNLOADS --public-key release.pub
   cargo xtask deploy staging --bundle DOWNLOADS --dry-run    only show the steps
-  cargo xtask deploy staging --version 1.2.0                 a release that is installed there already
+  cargo xtask deploy staging --version 1.2.0                 a release that is already installed in staging
 
-Each replica of the new release proves itself before it takes requests, and an old one leaves only then. When a step \
-fails, what ran before runs again.
+Each new replica must pass health and smoke checks before it takes requests; only then does an old one stop. If a step \
+fails, the deploy is rolled back.
 Exit code 0 when the release runs, 1 when it does not, 2 when the command or the environment is wrong.")]
 pub struct Options {
     /// The environment: a file in ops/environments
@@ -32,7 +32,7 @@ pub struct Options {
     /// The folder with the release's files, or its bundle [default: target/release-artifacts]
     #[arg(long, value_name = "DIR|FILE")]
     bundle: Option<PathBuf>,
-    /// A version that is installed there already, instead of a bundle
+    /// A version that is already installed for ENV, instead of a bundle
     #[arg(long, value_name = "V", conflicts_with = "bundle")]
     version: Option<String>,
     #[command(flatten)]

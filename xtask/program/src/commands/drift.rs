@@ -38,12 +38,12 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
     let name = &deployed.name;
     if state.deploying {
         return Err(refused(format!(
-            "{name} is being changed: wait for its end (`{PROGRAM} lock {name} show`)"
+            "another command is changing {name}: wait until it has ended (`{PROGRAM} lock {name} show` shows it)"
         )));
     }
     let Some(current) = history::current(&state.history) else {
         return Err(refused(format!(
-            "no release was ever deployed to {name} with success: nothing to compare with"
+            "no deploy to {name} has succeeded yet: there is nothing to compare with"
         )));
     };
     let found = differences(context, &deployed, &state, current)?;

@@ -19,8 +19,9 @@ Examples:
   cargo xtask lock production show
   cargo xtask lock production release
 
-Only one command at a time changes an environment. The lock of a killed one needs no release: the next command takes it.
-Exit code 0; 1 when the lock to release is held by a command that still runs.")]
+Only one command at a time can change an environment. You do not need to release the lock of a killed command: the next \
+command takes it over.
+Exit code 0; 1 from `release` when the command that holds the lock still runs.")]
 pub struct Options {
     /// The environment
     #[arg(value_name = "ENV")]
@@ -33,7 +34,7 @@ pub struct Options {
 enum What {
     /// Show who holds the lock: user, host, process, command, since when
     Show,
-    /// Clear what a command left that was killed; refused when it still runs
+    /// Remove the lock of a killed command; refused while the command still runs
     Release,
 }
 
@@ -81,7 +82,7 @@ fn shown(name: &str, found: &Found) -> String {
         Found::Free => format!("{name}: free\n"),
         Found::Held(holder) => format!("{name}: held\n{}", rows(holder)),
         Found::Dead(holder) => format!(
-            "{name}: free; it was held by a command that was killed, and the next one takes it over\n{}",
+            "{name}: free; the command that held it was killed, and the next command takes it over\n{}",
             rows(holder)
         ),
     }
@@ -89,15 +90,14 @@ fn shown(name: &str, found: &Found) -> String {
 
 fn released(name: &str, found: &Found) -> String {
     match found {
-        Found::Dead(holder) => format!("{name}: cleared what was left by {holder}\n"),
-        Found::Free | Found::Held(_) => format!("{name}: free already\n"),
+        Found::Dead(holder) => format!("{name}: removed the lock of {holder}\n"),
+        Found::Free | Found::Held(_) => format!("{name}: not locked\n"),
     }
 }
 
 fn still_runs(name: &str, holder: &Holder) -> anyhow::Error {
     anyhow::anyhow!(
-        "{name}: its lock is held by {holder}, which still runs; wait for it, or end it with `kill {}`: it then undoes \
-         what it has begun",
+        "{name} is locked by {holder}, which still runs; wait for it, or end it with `kill {}`; it then undoes its steps",
         holder.process.pid
     )
 }

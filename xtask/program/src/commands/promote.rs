@@ -19,14 +19,14 @@ Examples:
   cargo xtask promote staging production --public-key release.pub
   cargo xtask promote staging production --dry-run    only show the steps
 
-The files that FROM runs are rolled out to TO. Nothing is built or looked up again, so it does not matter what has \
-been published since.
+Deploys to TO exactly the release files that FROM runs. Nothing is downloaded or built, so newer releases have no \
+influence.
 Exit code 0 when TO runs the release, 1 when it does not, 2 when the command or an environment is wrong.")]
 pub struct Options {
     /// The environment that runs the release
     #[arg(value_name = "FROM")]
     from: String,
-    /// The environment to roll it out to
+    /// The environment to deploy it to
     #[arg(value_name = "TO")]
     to: String,
     #[command(flatten)]
@@ -51,7 +51,7 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
     let entries = history::read(&from.folder())?;
     let Some(current) = history::current(&entries) else {
         return Err(refused(format!(
-            "{0} runs no release; expected one that was deployed; see `{PROGRAM} history {0}`",
+            "no release has been deployed to {0}; see `{PROGRAM} history {0}`",
             from.name
         )));
     };

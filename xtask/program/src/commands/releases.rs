@@ -12,14 +12,16 @@ use crate::deployment::releases;
 use crate::engines::process::observe::running;
 use crate::session::host;
 use foundation::columns;
+use foundation::program_name::command_line;
 use foundation::stdout;
+use runner::plan::lock::{Holder, Lock};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   cargo xtask releases list production
   cargo xtask releases prune production --keep 3
-  cargo xtask releases prune production --dry-run    only list what would go
+  cargo xtask releases prune production --dry-run    only list what would be removed
 
 Exit code 0, or 2 when nothing was deployed.")]
 pub struct Options {
@@ -29,18 +31,18 @@ pub struct Options {
 
 #[derive(Debug, clap::Subcommand)]
 enum What {
-    /// List the releases on this machine
+    /// List the installed releases
     List {
         /// The environment
         #[arg(value_name = "ENV")]
         environment: String,
     },
-    /// Remove old releases, but never one that runs or that a rollback leads to
+    /// Remove old releases, but never a running one or the target of a rollback
     Prune {
         /// The environment
         #[arg(value_name = "ENV")]
         environment: String,
-        /// How many of those that were deployed last are kept
+        /// How many of the most recently deployed releases to keep
         #[arg(long, value_name = "N", default_value_t = 5)]
         keep: usize,
         /// Only list what would be removed
@@ -114,6 +116,9 @@ fn list(context: &Context, deployed: &Deployed) -> Result<()> {
 }
 
 fn prune(context: &Context, deployed: &Deployed, keep: usize, dry_run: bool) -> Result<()> {
+    // No deploy begins meanwhile.
+    let lock =
+        (!dry_run).then(|| Lock::take(&deployed.lock(), &Holder::this(&command_line()))).transpose()?;
     let entries = history::read(&deployed.folder())?;
     let mut kept: BTreeSet<String> = [history::current(&entries), history::previous(&entries)]
         .into_iter()
@@ -135,6 +140,7 @@ fn prune(context: &Context, deployed: &Deployed, keep: usize, dry_run: bool) -> 
     if !dry_run {
         releases::prune(&deployed.releases(), &going)?;
     }
+    drop(lock);
     if context.json {
         return stdout::json(&going);
     }

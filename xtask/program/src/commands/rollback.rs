@@ -15,17 +15,17 @@ use vocabulary::problem::listing;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
-  cargo xtask rollback production              what ran before the release that runs
+  cargo xtask rollback production              deploy the previous release again
   cargo xtask rollback production --to 1.1.0
   cargo xtask rollback production --dry-run    only show the steps
 
-It takes the same steps as a deploy. A rollback after a rollback leads back to where the first one came from.
+A rollback runs the same steps as a deploy. A second rollback undoes the first.
 Exit code 0 when the release runs, 1 when it does not, 2 when there is nothing to go back to.")]
 pub struct Options {
     /// The environment
     #[arg(value_name = "ENV")]
     environment: String,
-    /// The version or the name of an installed release, instead of the one before
+    /// The version or ID of an installed release [default: the previous release]
     #[arg(long, value_name = "V")]
     to: Option<String>,
     #[command(flatten)]
@@ -45,8 +45,8 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
     let name = &deployed.name;
     let Some(to) = options.to.as_deref().or_else(|| history::previous(&entries)) else {
         return Err(refused(format!(
-            "{name}: no other release ran before; expected one that did, or --to VERSION; `{PROGRAM} releases list {name}` \
-             lists what is installed"
+            "{name}: there is no previous release to go back to; choose one with --to VERSION; `{PROGRAM} releases list {name}` \
+             lists the installed ones"
         )));
     };
     let release = releases::named(&deployed.releases(), to)?;

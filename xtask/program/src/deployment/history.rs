@@ -142,6 +142,10 @@ pub fn current(entries: &[Entry]) -> Option<&str> {
 /// times, so a wrong clock changes nothing.
 pub fn previous(entries: &[Entry]) -> Option<&str> {
     let current = current(entries)?;
+    // What failed may serve in part: back is what ran when it came.
+    if entries.last().is_some_and(|last| last.result == Outcome::Failed && last.to != current) {
+        return Some(current);
+    }
     let mut done = entries.iter().rev().filter(|entry| entry.result == Outcome::Done);
     done.find(|entry| entry.to != current).map(|entry| entry.to.as_str())
 }
@@ -182,7 +186,7 @@ pub mod tests {
         let two = [(Deploy, "1", Done), (Deploy, "2", Done)];
         assert_eq!(of(&two), some("2", "1"));
         assert_eq!(of(&[two[0], two[1], (Deploy, "3", RolledBack)]), some("2", "1"));
-        assert_eq!(of(&[two[0], two[1], (Deploy, "3", Failed)]), some("2", "1"));
+        assert_eq!(of(&[two[0], two[1], (Deploy, "3", Failed)]), some("2", "2"));
         assert_eq!(of(&[two[0], two[1], (Rollback, "1", Done)]), some("1", "2"));
         assert_eq!(of(&[two[0], two[1], (Rollback, "1", Done), (Rollback, "2", Done)]), some("2", "1"));
     }

@@ -77,14 +77,20 @@ impl State {
         let releases: BTreeSet<&str> =
             workers.values().filter_map(|running| running.release.as_deref()).collect();
         let several = (releases.len() > 1).then(|| {
-            format!("several releases run: {}", releases.into_iter().collect::<Vec<_>>().join(", "))
+            format!(
+                "replicas run different releases: {}",
+                releases.into_iter().collect::<Vec<_>>().join(", ")
+            )
         });
         let held = workers.iter().filter(|(_, running)| running.held);
-        let held = held.map(|(name, _)| format!("{name} is held back, and nothing lets it serve"));
+        let held = held.map(|(name, _)| format!("{name} is still held, but no deploy is running"));
         let seen: Vec<String> = killed.into_iter().chain(several).chain(held).collect();
         let name = &self.environment.name;
         (!seen.is_empty()).then(|| {
-            format!("{}; run the deploy of {name} again (`{PROGRAM} history {name}`)", seen.join("; "))
+            format!(
+                "{}; deploy to {name} again (`{PROGRAM} history {name}` lists the deploys)",
+                seen.join("; ")
+            )
         })
     }
 }

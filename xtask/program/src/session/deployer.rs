@@ -125,7 +125,7 @@ fn start(deployed: &Deployed, client: &Client, spec: &ProcessSpec) -> Result<()>
     {
         let other = client.spec(&spec.name)?;
         if same(&other, spec) {
-            eprintln!("this deploy is already under way: following it");
+            eprintln!("this deploy is already running: following it");
             return Ok(());
         }
         let typed = other.argv.iter().skip_while(|word| **word != Arg::from(TYPED)).nth(1);
@@ -134,7 +134,7 @@ fn start(deployed: &Deployed, client: &Client, spec: &ProcessSpec) -> Result<()>
             _ => "another command",
         };
         return Err(refused(format!(
-            "{} is being deployed to by `{what}`; wait for its end: `{PROGRAM} status {0}`",
+            "`{what}` is already deploying to {}; wait until it has ended: `{PROGRAM} status {0}`",
             deployed.name
         )));
     }
@@ -172,28 +172,24 @@ fn follow(deployed: &Deployed, client: &Client, log: &Path, interrupt: &Interrup
                 eprintln!("warning: {error:#}");
             }
         });
-        let outcome = wait(deployed, client, interrupt);
+        let outcome = wait(deployed, client, log, interrupt);
         ended.store(true, Ordering::SeqCst);
         outcome
     })
 }
 
-fn wait(deployed: &Deployed, client: &Client, interrupt: &Interrupt) -> Result<Ended> {
+fn wait(deployed: &Deployed, client: &Client, log: &Path, interrupt: &Interrupt) -> Result<Ended> {
     let name = NAME.into();
     loop {
         let status = client.status()?.0.into_iter().find(|status| status.name.0 == NAME);
-        let status =
-            status.with_context(|| format!("the supervisor of {} lost the deploy", deployed.name))?;
-        match status.state {
-            State::Running | State::BackingOff | State::Stopping => {}
-            State::Ended | State::Stopped | State::Failed => {
+        match status.as_ref().map(|status| status.state) {
+            Some(State::Running | State::BackingOff | State::Stopping) => {}
+            // Another command that followed it has removed it.
+            None | Some(State::Ended | State::Stopped | State::Failed) => {
                 let path = result_in(&deployed.folder());
                 let Some(text) = files::if_there(files::text(&path, files::TEXT))? else {
-                    let reason = status.reason.unwrap_or_default();
-                    bail!(
-                        "the deploy ended and did not say how: {reason}; its log: {}",
-                        status.log.display()
-                    );
+                    let reason = status.and_then(|status| status.reason).unwrap_or_default();
+                    bail!("the deploy ended without a result: {reason}; see its log: {}", log.display());
                 };
                 let mut ended: Ended =
                     serde_json::from_str(&text).with_context(|| path.display().to_string())?;
@@ -201,6 +197,8 @@ fn wait(deployed: &Deployed, client: &Client, interrupt: &Interrupt) -> Result<E
                 if let Some(signal) = interrupt.signal().filter(|_| ended.code > 128) {
                     ended.code = exit::code(&Interrupted { signal }.into());
                 }
+                // Its spec has the variables of whoever called it.
+                client.remove(&name)?;
                 return Ok(ended);
             }
         }
@@ -208,7 +206,7 @@ fn wait(deployed: &Deployed, client: &Client, interrupt: &Interrupt) -> Result<E
             return Err(Interrupted { signal: SIGHUP }.into());
         }
         if interrupt.raised() {
-            eprintln!("stopping: what was done is undone");
+            eprintln!("stopping: undoing the steps so far");
             client.stop(&name)?;
             continue;
         }
@@ -224,9 +222,9 @@ impl Ended {
     pub fn into_result(self) -> Result<()> {
         match (self.code, self.error) {
             (0, _) => Ok(()),
+            (code, _) if code > 128 => Err(Interrupted { signal: i32::from(code) - 128 }.into()),
             (2, Some(error)) => Err(refused(error)),
             (_, Some(error)) => Err(anyhow!(error)),
-            (code, None) if code > 128 => Err(Interrupted { signal: i32::from(code) - 128 }.into()),
             (_, None) => Err(Reported.into()),
         }
     }

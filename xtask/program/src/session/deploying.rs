@@ -1,5 +1,6 @@
 //! A deploy on this machine: a release is checked and installed, and then rolled out by its own program.
 
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -25,7 +26,7 @@ use crate::engines::process::observe::running as running_in;
 use crate::engines::process::roll::Running;
 use crate::engines::process::roll::WATCH;
 use foundation::clock::{millis, now_ms, utc};
-use foundation::exit::{self, Reported, refused};
+use foundation::exit::{self, Reported, ReportedAs, refused};
 use foundation::files;
 use foundation::interrupt::Interrupt;
 use foundation::processes::host_name;
@@ -42,7 +43,7 @@ use shipping::release::sums::{self, Sums};
 /// How a release is rolled out.
 #[derive(Debug, clap::Args)]
 pub struct How {
-    /// Seconds for which the result is watched before it counts
+    /// Seconds to watch the new replicas before the deploy counts as done
     #[arg(long, value_name = "SECONDS", default_value_t = WATCH.as_secs())]
     watch: u64,
     /// Only show the steps
@@ -54,6 +55,9 @@ pub struct How {
     /// Who typed it, and where
     #[arg(long, value_name = "USER@HOST", hide = true)]
     typed_by: Option<String>,
+    /// Why another release did not stay, when this one takes its place again
+    #[arg(long, value_name = "WHY", hide = true)]
+    instead: Option<String>,
 }
 
 impl How {
@@ -63,6 +67,7 @@ impl How {
             watch: Duration::from_secs(self.watch),
             dry_run: self.dry_run,
             command: self.typed.clone().unwrap_or_else(command_line),
+            instead: self.instead.clone(),
             by: self.typed_by.clone().unwrap_or_else(|| format!("{}@{}", user_name(), host_name())),
         }
     }
@@ -71,13 +76,13 @@ impl How {
 /// Which releases are trusted.
 #[derive(Debug, clap::Args)]
 pub struct Demands {
-    /// The key to trust: a minisign public key file, or its line that begins with RW
+    /// The public key of the releases: a minisign file, or its line that begins with RW
     #[arg(long, value_name = "KEY", env = "FLOWSHIP_PUBLIC_KEY")]
     public_key: Option<String>,
-    /// Deploy a release that nobody signed; refused in production
+    /// Deploy an unsigned release; refused in production
     #[arg(long)]
     unsigned: bool,
-    /// Deploy an older version than the one that runs
+    /// Allow an older version than the running one
     #[arg(long)]
     allow_downgrade: bool,
 }
@@ -91,6 +96,8 @@ pub struct Wanted {
     pub dry_run: bool,
     /// The command as typed.
     pub command: String,
+    /// Why another release did not stay, when this one takes its place again.
+    pub instead: Option<String>,
     /// Who typed it: `USER@HOST`.
     pub by: String,
 }
@@ -102,6 +109,7 @@ impl Wanted {
             .map(str::to_owned)
             .to_vec();
         words.extend(self.dry_run.then(|| "--dry-run".to_owned()));
+        words.extend(self.instead.iter().map(|why| format!("--instead={why}")));
         words.extend(self.typed());
         words
     }
@@ -176,7 +184,7 @@ fn environment(context: &Context, deployed: &Deployed, bytes: &[u8]) -> Result<E
     }
     if environment.engine != EngineKind::Process {
         return Err(refused(format!(
-            "{place}: engine = \"{}\"; nothing deploys to it yet; expected \"process\"",
+            "{place}: engine = \"{}\"; deploys to this engine do not work yet; expected \"process\"",
             environment.engine
         )));
     }
@@ -200,8 +208,7 @@ pub fn judged(
     };
     let mut problems = Vec::new();
     if key.is_none() && environment.tier == Tier::Production {
-        problems
-            .push(Problem::new("signature", "--unsigned in production").expected("a release that is signed"));
+        problems.push(Problem::new("signature", "--unsigned in production").expected("a signed release"));
     }
     let verdict = judge::release(source, None, &Trust { key: key.clone(), installed: None }, &utc)?;
     for check in &verdict.checks {
@@ -243,8 +250,9 @@ fn preflight(
         // Its own files repair it.
         if releases::name_of(&verdict).as_ref() != Some(&current.id) {
             problems.extend(current.problems().into_iter().map(|problem| {
-                problem
-                    .remedy("it is what a failed deploy goes back to: deploy it again from its files first")
+                problem.remedy(
+                    "a failed deploy would go back to this release: deploy it again from its files first",
+                )
             }));
         }
         if let (Ok(before), Some(manifest)) = (current.release(), &verdict.manifest)
@@ -254,7 +262,10 @@ fn preflight(
         }
     }
     problems.extend(prerequisites::missing(context.platform, deployed, environment, &verdict)?);
-    problems.extend(disk(&deployed.state, source, &verdict.files)?);
+    let id = releases::name_of(&verdict);
+    if id.is_none_or(|id| !Installed::at(&deployed.releases(), &id).problems().is_empty()) {
+        problems.extend(disk(&deployed.state, source, &verdict.files)?);
+    }
     refuse(context, &deployed.name, &problems)?;
     Ok(verdict)
 }
@@ -263,7 +274,7 @@ fn downgrade(before: &str, after: &str, name: &str) -> Option<Problem> {
     let [before, after] = [before, after].map(|text| Version::parse(text).ok());
     let (before, after) = (before?, after?);
     (after < before).then(|| {
-        Problem::new("version", format!("{after} is older than {before}, which runs"))
+        Problem::new("version", format!("{after} is older than {before}, the running version"))
             .expected("a later release")
             .remedy(format!("go back with `{PROGRAM} rollback {name}`, or pass --allow-downgrade"))
     })
@@ -281,7 +292,7 @@ pub fn no_room(place: &str, free: u64, needed: u64) -> Option<Problem> {
     (free < needed).then(|| {
         Problem::new(
             place,
-            format!("{} are free, the release takes {}", files::size(free), files::size(needed)),
+            format!("{} are free, the release needs {}", files::size(free), files::size(needed)),
         )
         .remedy(format!("free some space; `{PROGRAM} releases prune ENV` removes old releases"))
     })
@@ -303,7 +314,8 @@ pub fn roll(
         let mut command = Command::new(&argv[0]);
         command.args(&argv[1..]).args(context.json.then_some("--json")).env(STATE, &deployed.state);
         let status = command.status().with_context(|| format!("cannot start {}", argv[0]))?;
-        return if status.success() { Ok(()) } else { Err(Reported.into()) };
+        let code = status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1);
+        return if code == 0 { Ok(()) } else { Err(ReportedAs(code).into()) };
     }
     let ended = deployer::run(deployed, installed, site, wanted)?;
     if context.json {
@@ -326,17 +338,25 @@ pub fn carry_out(
     wanted: &Wanted,
 ) -> Result<()> {
     if wanted.dry_run {
-        let opened = opened(context, deployed, installed, site, wanted)?;
+        let place = Context::deployed(installed.tree(), deployed.state.clone(), context);
+        let opened = opened(&place, deployed, installed, &files::read(site, files::TEXT)?.bytes, wanted)?;
         let there = deployed.releases().join(&installed.id);
         return dry_run::show_elsewhere(context, &opened.plan(), &installed.folder, &there);
     }
     let ended = match act(context, deployed, installed, site, wanted) {
-        Ok((entry, report)) => Ended {
-            report: Some(serde_json::to_value(&report)?),
-            code: report.into_result().err().as_ref().map_or(0, exit::code),
-            error: None,
-            entry: Some(entry),
-        },
+        Ok((entry, report)) => {
+            if entry.result == Outcome::Failed && wanted.instead.is_none() {
+                go_back(deployed, &entry, wanted)?;
+            }
+            let code = report.clone().into_result().err().as_ref().map_or(0, exit::code);
+            Ended {
+                report: Some(serde_json::to_value(&report)?),
+                // What was typed is not what runs.
+                code: if code == 0 && wanted.instead.is_some() { 1 } else { code },
+                error: None,
+                entry: Some(entry),
+            }
+        }
         Err(error) => {
             Ended { code: exit::code(&error), error: Some(format!("{error:#}")), entry: None, report: None }
         }
@@ -344,18 +364,34 @@ pub fn carry_out(
     deployer::leave(deployed, &ended)
 }
 
+/// After a deploy of which more is left than could be undone, the release before takes its place again: its own program
+/// takes the place of this process. Returns when there is none that is whole.
+fn go_back(deployed: &Deployed, entry: &Entry, wanted: &Wanted) -> Result<()> {
+    let Some(from) = entry.from.as_ref().filter(|from| **from != entry.to) else { return Ok(()) };
+    let from = Installed::at(&deployed.releases(), from);
+    if !from.problems().is_empty() {
+        return Ok(());
+    }
+    let why = entry.why.clone().unwrap_or_default();
+    Show::on_stderr().say(&format!("{} did not stay: rolling {} out again", entry.to, from.id));
+    let back = Wanted { change: Change::Rollback, instead: Some(why), ..wanted.clone() };
+    let argv = deployer::command(deployed, &from, &deployed.site()?, &back);
+    let error = Command::new(&argv[0]).args(&argv[1..]).env(STATE, &deployed.state).exec();
+    Err(error).with_context(|| format!("cannot start {}", argv[0]))
+}
+
+/// `place` is the tree of the release, `text` that of the environment's file.
 fn opened(
-    context: &Context,
+    place: &Context,
     deployed: &Deployed,
     installed: &Installed,
-    site: &Path,
+    text: &[u8],
     wanted: &Wanted,
 ) -> Result<Opened> {
-    let environment = deployed.judged(context.platform, files::read(site, files::TEXT)?.bytes)?;
-    let place = Context::deployed(installed.tree(), deployed.state.clone(), context);
+    let environment = deployed.judged(place.platform, text.to_vec())?;
     let release = installed.release()?;
     let id = ReleaseId { id: installed.id.clone(), flows_rev: release.flows_rev };
-    Opened::deployed(&place, environment, &id, wanted.watch)
+    Opened::deployed(place, environment, &id, wanted.watch)
 }
 
 fn act(
@@ -365,8 +401,9 @@ fn act(
     site: &Path,
     wanted: &Wanted,
 ) -> Result<(Entry, Report)> {
-    let opened = opened(context, deployed, installed, site, wanted)?;
+    let text = files::read(site, files::TEXT)?.bytes;
     let place = Context::deployed(installed.tree(), deployed.state.clone(), context);
+    let opened = opened(&place, deployed, installed, &text, wanted)?;
     let show = Show::on_stderr();
     if let Some(moved) = &opened.moved {
         show.say(moved);
@@ -377,40 +414,47 @@ fn act(
     let begun = Instant::now();
     let interrupt = Interrupt::listen()?;
     let report = running::bring_up(&place, &opened, &opened.plan(), &show, &interrupt)?;
-    if report.outcome == report::Outcome::Done {
-        deployed.keep(&files::read(site, files::TEXT)?.bytes)?;
-    }
     let entry = Entry {
         at: utc(now_ms() / 1000),
         who: who.to_owned(),
         host: host.to_owned(),
         command: wanted.command.clone(),
         change: wanted.change,
+        result: outcome(&report, deployed, from.as_deref(), installed)?,
         from,
         to: installed.id.clone(),
         digest: installed.digest()?,
-        result: outcome(&report, deployed, installed)?,
-        why: why(&report),
+        why: why(&report).or_else(|| wanted.instead.clone()),
         duration_ms: millis(begun.elapsed()),
     };
     history::append(&deployed.folder(), &entry)?;
+    // What runs is as it is: nothing is undone for these.
+    let warn = |what: &str, error: &anyhow::Error| {
+        show.say(&format!("warning: the {what} of this deploy are not written: {error:#}"));
+    };
+    if entry.result == Outcome::Done
+        && let Err(error) = deployed.keep(&text)
+    {
+        warn("settings", &error);
+    }
     let written = history::read(&deployed.folder())
         .and_then(|entries| metrics::write(&deployed.folder(), &deployed.name, &entries));
     if let Err(error) = written {
-        // What runs is as it is: nothing is undone for that.
-        show.say(&format!("warning: the metrics of this deploy are not written: {error:#}"));
+        warn("metrics", &error);
     }
     Ok((entry, report))
 }
 
-fn outcome(report: &Report, deployed: &Deployed, to: &Installed) -> Result<Outcome> {
+fn outcome(report: &Report, deployed: &Deployed, from: Option<&str>, to: &Installed) -> Result<Outcome> {
     if report.outcome == report::Outcome::Done {
         return Ok(Outcome::Done);
     }
     // What an earlier run of the same deploy did before it was killed has no undo in this one.
-    let serves = |running: &Running| running.release.as_deref() == Some(&to.id) && !running.held;
-    let stays = |name: &String| report.steps.iter().any(|step| step.id.0 == format!("{name}.admit"));
-    let left = running_in(&deployed.folder())?.iter().any(|(name, running)| stays(name) && serves(running));
+    let stays = |(name, running): (&String, &Running)| {
+        name != deployer::NAME && running.release.as_deref() == Some(&to.id) && !running.held
+    };
+    let is_new = from.is_some_and(|from| from != to.id);
+    let left = is_new && running_in(&deployed.folder())?.iter().any(stays);
     if left || report.steps.iter().any(|step| step.undone == Some(false)) {
         return Ok(Outcome::Failed);
     }
@@ -435,16 +479,21 @@ fn paragraph(deployed: &Deployed, entry: &Entry) -> String {
     let seconds = Duration::from_millis(*duration_ms).as_secs_f64();
     let why = why.as_deref().unwrap_or_default();
     match (entry.result, from) {
-        (Outcome::Done, _) => format!("{name} runs {to}, after {seconds:.1} s\n"),
+        (Outcome::Done, _) if why.is_empty() => format!("{name} runs {to} (took {seconds:.1} s)\n"),
+        (Outcome::Done, _) => {
+            format!("{name} runs {to} again (took {seconds:.1} s): the other release failed. Reason: {why}\n")
+        }
         (Outcome::RolledBack, Some(from)) => {
-            format!("{to} was rolled back after {seconds:.1} s, and {name} runs {from}, because: {why}\n")
+            format!("{to} was rolled back after {seconds:.1} s; {name} still runs {from}. Reason: {why}\n")
         }
         (Outcome::RolledBack, None) => {
-            format!("{to} does not run, and nothing did before it, because: {why}\n")
+            format!(
+                "{to} could not be deployed, and {name} has no previous release: nothing runs. Reason: {why}\n"
+            )
         }
         (Outcome::Failed, _) => format!(
-            "{to} failed, and not everything could be undone: look at `{PROGRAM} status {name}`, then deploy again; it \
-             failed because: {why}\n"
+            "{to} failed, and not everything could be undone: check `{PROGRAM} status {name}`, then deploy again. \
+             Reason: {why}\n"
         ),
     }
 }

@@ -53,7 +53,7 @@ pub fn differences(
 fn services(platform: &Platform, state: &State) -> Vec<Problem> {
     let environment = &state.environment;
     let again = |problem: Problem| {
-        problem.remedy(format!("`{PROGRAM} deploy {} --version VERSION` puts it right", environment.name))
+        problem.remedy(format!("run `{PROGRAM} deploy {} --version VERSION`", environment.name))
     };
     let units = platform.units(environment);
     let stays = |unit: &&Unit<'_>| unit.service.lifetime != Lifetime::OneShot;
@@ -62,7 +62,7 @@ fn services(platform: &Platform, state: &State) -> Vec<Problem> {
     for unit in units.iter().filter(stays).filter(|unit| !platform.is_worker(unit)) {
         let name = unit.name();
         if !state.running.get(&name).is_some_and(serves) {
-            found.push(again(Problem::new(name, "it does not run").expected("a running service")));
+            found.push(again(Problem::new(name, "not running").expected("a running service")));
         }
     }
     let workers = state.workers(platform);
@@ -70,17 +70,15 @@ fn services(platform: &Platform, state: &State) -> Vec<Problem> {
     let serving = workers.values().filter(|running| serves(running) && !running.held).count();
     if serving != wanted {
         let place = platform.workers.service().to_string();
-        let seen = format!("{serving} replicas serve");
-        found.push(again(Problem::new(place, seen).expected(format!("{wanted} of them"))));
+        let seen = format!("{serving} replicas take requests");
+        found.push(again(Problem::new(place, seen).expected(wanted.to_string())));
     }
     let held = workers.iter().filter(|(_, running)| running.held);
-    found.extend(
-        held.map(|(name, _)| again(Problem::new(*name, "it is held back, and nothing lets it serve"))),
-    );
+    found.extend(held.map(|(name, _)| again(Problem::new(*name, "still held, but no deploy is running"))));
     let slots = platform.slots(environment);
     let known: BTreeSet<String> = slots.iter().filter(stays).map(Unit::name).collect();
     let extra = state.running.keys().filter(|name| !known.contains(*name));
-    found.extend(extra.map(|name| again(Problem::new(name.as_str(), "it is no part of what was deployed"))));
+    found.extend(extra.map(|name| again(Problem::new(name.as_str(), "not part of the last deploy"))));
     found
 }
 
@@ -106,22 +104,26 @@ fn other_release(
             return None;
         }
     }
-    Some(Problem::new(name, format!("it runs {its}")).expected(current.id.as_str()))
+    Some(Problem::new(name, format!("runs {its}")).expected(current.id.as_str()))
 }
 
 /// What a worker says that it runs.
 fn says(name: &str, said: &serde_json::Value, expected: &ReleaseId) -> Vec<Problem> {
     let differs = |key: &str, what: &str, expected: &str| {
         let said = said[key].as_str().filter(|said| *said != expected)?;
-        Some(Problem::new(name, format!("it says that it runs {what} {said}")).expected(expected))
+        Some(Problem::new(name, format!("reports {what} {said}")).expected(expected))
     };
     let release = differs("release", "release", &expected.id);
     let flows = differs("rev", "flows", &expected.flows_rev).filter(|_| !expected.flows_rev.is_empty());
     release.into_iter().chain(flows).collect()
 }
 
-/// The settings in this tree that are not those that were deployed; none where the tree has no such environment.
+/// The settings in this tree that are not those that were deployed; none where the tree has no such environment. The files of
+/// an installed release are those of its commit, which nobody edits.
 fn settings(context: &Context, deployed: &Deployed, then: &Environment) -> Result<Option<Problem>> {
+    if context.root.starts_with(&deployed.state) {
+        return Ok(None);
+    }
     let Ok(file) = site::named(&context.root, &deployed.name) else { return Ok(None) };
     let path = file.path;
     let now = match deployed.judged(context.platform, file.bytes) {
@@ -137,7 +139,7 @@ fn settings(context: &Context, deployed: &Deployed, then: &Environment) -> Resul
         .map(String::as_str)
         .collect();
     Ok((!changed.is_empty()).then(|| {
-        Problem::new(path, format!("{} differ from what was deployed", changed.join(", ")))
+        Problem::new(path, format!("changed since the last deploy: {}", changed.join(", ")))
             .remedy(format!("`{PROGRAM} deploy {}` applies them", deployed.name))
     }))
 }

@@ -41,8 +41,8 @@ fn promoted(deployed: &Deployed, environment: &Environment, verdict: &Verdict) -
     let entries = history::read(&before.folder())?;
     let ran = entries.iter().any(|entry| entry.result == Outcome::Done && Some(&entry.digest) == bundle);
     Ok((!ran).then(|| {
-        Problem::new("promotes_from", format!("{version} has not run in {from} on this machine"))
-            .expected("the same bundle, deployed there with success")
+        Problem::new("promotes_from", format!("{version} was never deployed to {from} on this machine"))
+            .expected("a successful deploy of the same bundle there")
             .remedy(format!(
                 "`{PROGRAM} deploy {from}` first, then `{PROGRAM} promote {from} {}`",
                 deployed.name
@@ -62,7 +62,9 @@ fn unproven(platform: &Platform, environment: &Environment, verdict: &Verdict) -
         let version = &manifest.release.version;
         let gates = || platform.gates.iter().map(|gate| gate.id);
         let remedy = if gates().any(|known| known == gate) {
-            format!("run `cargo xtask ci {gate}` on its commit, then package it again")
+            format!(
+                "in a checkout of the release's commit, run `cargo xtask ci {gate}`, then package the release again"
+            )
         } else {
             format!("no gate has this name{}", hint(gate, gates()))
         };
@@ -120,7 +122,7 @@ mod tests {
             problems.iter().map(|problem| problem.seen.clone()).collect::<Vec<_>>()
         };
         let (not_run, not_proven) = (
-            "1.2.0 has not run in staging on this machine",
+            "1.2.0 was never deployed to staging on this machine",
             "1.2.0 has no evidence that the gate smoke passed",
         );
         assert_eq!(found(&verdict(&["tests"])), [not_proven, not_run]);

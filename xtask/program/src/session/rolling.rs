@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::ErrorKind;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, anyhow, bail};
@@ -14,6 +15,7 @@ use super::smoke::Target;
 use crate::deployment::releases::Installed;
 use crate::engines::process::edge_socket::{EdgeSocket, Server, ServerState};
 use crate::engines::process::instance::{ADDRESS, ReleaseId};
+use crate::engines::process::lower::RELOAD_PENDING;
 use crate::engines::process::roll::{Replica, Roll};
 use runner::plan::action::ServiceRequest;
 use runner::plan::http::Request;
@@ -27,6 +29,8 @@ use runner::supervisor::protocol::{HealthState, ServiceStatus, State};
 const INTERVAL: Duration = Duration::from_millis(50);
 /// So many requests that fail at the new replicas while they are watched are no accident.
 const ERRORS: u64 = 5;
+/// How long the edge may take until the supervisor has started it again.
+const EDGE_RESTART: Duration = Duration::from_secs(3);
 /// How long a replica or the edge may take to answer.
 const ANSWER: Duration = Duration::from_secs(3);
 
@@ -45,7 +49,11 @@ pub fn perform(opened: &Opened, action: &Roll, step: &StepContext) -> Result<Out
         }
         Roll::Withdraw(replica) => drain(opened, replica, step)?,
         Roll::Undrain(replica) => tell_edge(opened, replica, ServerState::Ready, step)?,
-        Roll::ReloadEdge => edge(opened).context("no edge runs")?.reload()?,
+        Roll::ReloadEdge => {
+            let edge = edge(opened).context("no edge runs")?;
+            edge.reload()?;
+            remove(&edge.folder.join(RELOAD_PENDING))?;
+        }
         Roll::Restore { replica, spec } => {
             release(opened, replica)?;
             let supervision = step.supervision.context("a roll needs the supervisor")?;
@@ -94,12 +102,12 @@ impl Said {
 
 fn verify(opened: &Opened, replica: &Replica, step: &StepContext) -> Result<()> {
     let wanted = &identity(opened, replica)?;
-    let mut last = "it has not answered yet".to_owned();
+    let mut last = "no answer yet".to_owned();
     until(step, &mut || {
         let status = status(opened, &replica.name)?;
         if status.restarts > 0 || matches!(status.state, State::Failed | State::Ended | State::Stopped) {
             let reason = status.reason.unwrap_or_else(|| "it ended".to_owned());
-            bail!("{} does not stay up: {reason}; its log: {}", replica.name, status.log.display());
+            bail!("{} exited or restarted: {reason}; see its log: {}", replica.name, status.log.display());
         }
         let Ok(said) = ask(opened, replica, step) else { return Ok(Some(last.clone())) };
         let failed = said.failed();
@@ -108,7 +116,7 @@ fn verify(opened: &Opened, replica: &Replica, step: &StepContext) -> Result<()> 
             && (rev != wanted.flows_rev || said.release.as_deref() != Some(&wanted.id))
         {
             bail!(
-                "{} runs release {} with flows {}; expected {} with {}",
+                "{} reports release {} with flows {}; expected {} with {}",
                 replica.name,
                 said.release.as_deref().unwrap_or("none"),
                 short(rev),
@@ -119,7 +127,7 @@ fn verify(opened: &Opened, replica: &Replica, step: &StepContext) -> Result<()> 
         last = format!("{}: {}", said.status, failed.join("; "));
         Ok(if said.status == "held" && runs.is_some() { None } else { Some(last.clone()) })
     })
-    .with_context(|| format!("{} did not become ready to serve", replica.name))?;
+    .with_context(|| format!("{} did not pass its health checks", replica.name))?;
     step.log.line(&format!("{} runs {} with flows {}", replica.name, wanted.id, short(&wanted.flows_rev)));
     Ok(())
 }
@@ -152,7 +160,7 @@ fn admit(opened: &Opened, replica: &Replica, step: &StepContext) -> Result<()> {
         let said = ask(opened, replica, step)?;
         Ok((said.status != "ready").then(|| said.reason.unwrap_or(said.status)))
     })
-    .with_context(|| format!("{} does not take requests", replica.name))?;
+    .with_context(|| format!("{} did not become ready for requests", replica.name))?;
     let supervision = step.supervision.context("a roll needs the supervisor")?;
     supervision.await_healthy(&opened.instance.supervisor(), &replica.name.as_str().into(), step)?;
     join_edge(opened, replica, step)
@@ -177,11 +185,17 @@ fn tell_edge(opened: &Opened, replica: &Replica, state: ServerState, step: &Step
 fn join_edge(opened: &Opened, replica: &Replica, step: &StepContext) -> Result<()> {
     tell_edge(opened, replica, ServerState::Ready, step)?;
     let Some(edge) = edge(opened) else { return Ok(()) };
-    until(step, &mut || {
-        let found = server(&edge, replica)?;
-        Ok((!found.status.starts_with("UP")).then(|| format!("for the edge, it is {}", found.status)))
-    })
-    .with_context(|| format!("the edge does not send {} requests", replica.name))
+    until(step, &mut || Ok(not_up(&edge, replica)))
+        .with_context(|| format!("the edge sends no requests to {}", replica.name))
+}
+
+/// Why the edge sends it nothing; none when it does. An edge that is just being started again says nothing.
+fn not_up(edge: &EdgeSocket, replica: &Replica) -> Option<String> {
+    match server(edge, replica) {
+        Ok(found) if found.status.starts_with("UP") => None,
+        Ok(found) => Some(format!("the edge considers it {}", found.status)),
+        Err(error) => Some(format!("{error:#}")),
+    }
 }
 
 fn server(edge: &EdgeSocket, replica: &Replica) -> Result<Server> {
@@ -198,12 +212,15 @@ fn serve(opened: &Opened, replicas: &[Replica], step: &StepContext) -> Result<()
         let said = ask(opened, replica, step)?;
         if said.status != "ready" {
             let reason = said.reason.unwrap_or(said.status);
-            bail!("{} stopped being ready after it had taken requests: {reason}", replica.name);
+            bail!("{} became unready after it had started to take requests: {reason}", replica.name);
         }
         let Some(edge) = &edge else { continue };
-        let found = server(edge, replica)?;
-        if !found.status.starts_with("UP") {
-            bail!("{} took requests, and for the edge it is {} now", replica.name, found.status);
+        let until_it_is_noticed = Instant::now() + EDGE_RESTART;
+        while let Some(reason) = not_up(edge, replica) {
+            if Instant::now() >= until_it_is_noticed {
+                bail!("{} had started to take requests, and now does not: {reason}", replica.name);
+            }
+            pause(step)?;
         }
     }
     Ok(())
@@ -214,16 +231,25 @@ fn drain(opened: &Opened, replica: &Replica, step: &StepContext) -> Result<()> {
     tell_edge(opened, replica, ServerState::Drain, step)?;
     let Some(edge) = edge(opened) else { return Ok(()) };
     until(step, &mut || {
-        let old = edge.processes()?.old_workers.len();
-        Ok((old > 0)
-            .then(|| format!("{old} workers of the edge still finish what they had before its reload")))
+        Ok(match edge.processes() {
+            // After a reload that failed, some versions call the worker that serves an old one.
+            Ok(found) if found.old_workers.is_empty() || found.failed_reloads > 0 => None,
+            Ok(found) => Some(format!(
+                "{} old edge processes are still finishing their connections",
+                found.old_workers.len()
+            )),
+            Err(error) => Some(format!("{error:#}")),
+        })
     })
 }
 
 /// Nothing holds it back any more.
 fn release(opened: &Opened, replica: &Replica) -> Result<()> {
-    let path = opened.instance.held(&replica.name);
-    match fs::remove_file(&path) {
+    remove(&opened.instance.held(&replica.name))
+}
+
+fn remove(path: &Path) -> Result<()> {
+    match fs::remove_file(path) {
         Err(error) if error.kind() != ErrorKind::NotFound => {
             Err(error).with_context(|| path.display().to_string())
         }
@@ -239,15 +265,16 @@ fn watch(opened: &Opened, replicas: &[Replica], window: Duration, step: &StepCon
     };
     let mut first = None;
     let edge = edge(opened);
-    let errors = || -> Result<u64> {
-        let Some(edge) = &edge else { return Ok(0) };
+    // None while the edge is being started again, which also begins to count anew.
+    let errors = || -> Option<u64> {
+        let edge = edge.as_ref()?;
         let of_one = |replica: &Replica| {
-            server(edge, replica)
-                .map(|found| found.server_errors + found.connection_errors + found.response_errors)
+            let found = server(edge, replica).ok()?;
+            Some(found.server_errors + found.connection_errors + found.response_errors)
         };
         replicas.iter().map(of_one).sum()
     };
-    let errors_before = errors()?;
+    let errors_before = errors().unwrap_or_default();
     loop {
         let statuses: Vec<_> =
             replicas.iter().map(|replica| status(opened, &replica.name)).collect::<Result<_>>()?;
@@ -255,16 +282,16 @@ fn watch(opened: &Opened, replicas: &[Replica], window: Duration, step: &StepCon
         for status in &statuses {
             if before.get(&status.name) != Some(&status.pid) {
                 let reason = status.reason.clone().unwrap_or_default();
-                bail!("{} was restarted while it was watched: {reason}", status.name);
+                bail!("{} restarted during the watch time: {reason}", status.name);
             }
             if status.health != HealthState::Healthy {
                 let reason = status.reason.clone().unwrap_or_else(|| "it does not answer".to_owned());
-                bail!("{} stopped being ready while it was watched: {reason}", status.name);
+                bail!("{} became unhealthy during the watch time: {reason}", status.name);
             }
         }
-        let errors = errors()?.saturating_sub(errors_before);
+        let errors = errors().unwrap_or_default().saturating_sub(errors_before);
         if errors >= ERRORS {
-            bail!("{errors} requests failed at the new replicas while they were watched");
+            bail!("{errors} requests to the new replicas failed during the watch time");
         }
         if Instant::now() >= ends {
             return Ok(());
@@ -286,7 +313,7 @@ fn until(step: &StepContext, look: &mut dyn FnMut() -> Result<Option<String>>) -
             last = missing;
         }
         if Instant::now() >= step.deadline {
-            return Err(anyhow!("time is over: {last}"));
+            return Err(anyhow!("timed out: {last}"));
         }
         pause(step)?;
     }
@@ -313,7 +340,7 @@ fn ask(opened: &Opened, replica: &Replica, step: &StepContext) -> Result<Said> {
     let request = Request { method: "GET".into(), url, bearer: None, headers: BTreeMap::new(), body: None };
     let answer = request.send(step.deadline.min(Instant::now() + ANSWER), step.stop)?;
     serde_json::from_str(&answer.body)
-        .with_context(|| format!("{}: cannot read what it says of itself", replica.name))
+        .with_context(|| format!("{}: cannot parse its health report", replica.name))
 }
 
 fn url(opened: &Opened, replica: &Replica, port: PortRef, path: &str) -> Result<String> {

@@ -116,17 +116,24 @@ pub fn bring_up(
     let native = |action: &BringUp, step: &StepContext| natives::perform(opened, action, step);
     let report = runner(Runner::new(context.target(), interrupt.clone(), &native), show).run(plan)?;
     if report.outcome == Outcome::Done
-        && let Some(client) = Client::connect(&supervisor(context, &opened.target))?
+        && let Err(error) = remove_others(context, opened, show)
     {
-        let wanted: Vec<_> = opened.slots().iter().map(vocabulary::model::Unit::name).collect();
-        for service in client.status()?.0 {
-            if service.name.0 != deployer::NAME && !wanted.contains(&service.name.0) {
-                show.say(&format!("{} is no longer part of the platform: stopped", service.name));
-                client.remove(&service.name)?;
-            }
-        }
+        // What was wanted runs: nothing is undone for that.
+        show.say(&format!("warning: a service that is no longer part of the platform still runs: {error:#}"));
     }
     Ok(report)
+}
+
+fn remove_others(context: &Context, opened: &Opened, show: &Show) -> Result<()> {
+    let Some(client) = Client::connect(&supervisor(context, &opened.target))? else { return Ok(()) };
+    let wanted: Vec<_> = opened.slots().iter().map(vocabulary::model::Unit::name).collect();
+    for service in client.status()?.0 {
+        if service.name.0 != deployer::NAME && !wanted.contains(&service.name.0) {
+            show.say(&format!("{} is no longer part of the platform: stopped", service.name));
+            client.remove(&service.name)?;
+        }
+    }
+    Ok(())
 }
 
 /// Stops a platform, if it runs.

@@ -135,7 +135,7 @@ fn a_lost_connection_costs_nothing() {
     let deploy = site.deploy("qa", &first);
 
     let unknown = host.ends(2, &deploy);
-    assert!(unknown.errors.contains("is not a known host; expected its key in known_hosts"), "{unknown:#?}");
+    assert!(unknown.errors.contains("is not in known_hosts; run `ssh "), "{unknown:#?}");
     fs::rename(site.path("known"), site.path("known_hosts")).unwrap();
     let shown = host.ends(0, &[&deploy[..], &["--dry-run"]].concat());
     assert!(shown.out.contains("run there: "), "{shown:#?}");
@@ -196,7 +196,7 @@ fn lost_in_the_roll(host: &Host, first: &Path) {
     let mut again = begin("again.log");
     assert_eq!(again.wait().unwrap().code(), Some(0), "{}", printed("again.log"));
     let text = printed("again.log");
-    assert!(text.contains("already under way: following it") && !text.contains("copying"), "{text}");
+    assert!(text.contains("already running: following it") && !text.contains("copying"), "{text}");
     assert!(text.contains("qa runs 1.1.0-"), "{text}");
     let history = host.ends(0, &["history", "qa", "--json"]).json();
     assert_eq!(history.as_array().unwrap().len(), 2, "{history:#}");

@@ -67,7 +67,7 @@ fn what_is_wrong_is_refused_before_anything_is_touched() {
     {
         let full = Ended::of(&output);
         assert_eq!(full.code, Some(1), "{full:#?}");
-        full.says(&["nothing was changed in qa", "are free, the release takes", "releases prune"]);
+        full.says(&["nothing was changed in qa", "are free, the release needs", "releases prune"]);
     }
     fs::remove_dir(site.state()).unwrap();
 

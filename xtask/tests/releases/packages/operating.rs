@@ -133,7 +133,11 @@ fn a_program_from_the_bundle_serves_an_operator_and_sends_developers_to_a_checko
     }
     // What it cannot do is not listed.
     for (command, listed) in [
-        (&[][..], "check dev doctor down environment help image logs release reset smoke status"),
+        (
+            &[][..],
+            "check deploy dev doctor down drift environment help history image lock logs promote release releases reset \
+             rollback smoke status",
+        ),
         (&["release"], "help key sign verify"),
         (&["check"], "advisories flows help npm-advisories"),
     ] {

@@ -36,11 +36,11 @@ impl Fault {
 
     pub const fn words(self) -> &'static str {
         match self {
-            Self::FailsSmoke => "fails its smoke",
+            Self::FailsSmoke => "fails smoke checks",
             Self::CrashesAtStart => "crashes at start",
             Self::OtherFlows => "runs other flows",
-            Self::TurnsBad => "turns bad",
-            Self::NeverReady => "never ready",
+            Self::TurnsBad => "becomes unhealthy later",
+            Self::NeverReady => "never becomes ready",
         }
     }
 

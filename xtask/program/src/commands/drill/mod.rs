@@ -53,11 +53,11 @@ Examples:
   cargo xtask drill deploy --count 200 --watch 6
   cargo xtask drill deploy --count 4 --json | jq .problems
 
-It makes releases of this checkout as it is: two that work, and one for each way in which a release can be broken. \
-Half of the deploys are good, a quarter are of a broken release, and a quarter are killed on the way and run again.
-Exit code 0 when nothing was lost, 1 when something was, 2 when the drill cannot run here.")]
+It packages releases from this checkout, including uncommitted changes: two that work, and several broken ones. \
+Half of the deploys use a good release, a quarter use a broken one, and a quarter are killed halfway and run again.
+Exit code 0 when every deploy ended as expected and nothing was lost, 1 otherwise, 2 when the drill cannot run here.")]
 pub struct Options {
-    /// What is drilled
+    /// What to test
     #[arg(value_enum)]
     what: What,
     /// Number of deploys
@@ -69,7 +69,7 @@ pub struct Options {
     /// Tasks a second
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=100))]
     tasks: u32,
-    /// Seconds for which each deploy is watched; more than 5 also draws a release that turns bad
+    /// Seconds for which each deploy is watched; above 5, the drill also uses a release that becomes unhealthy later
     #[arg(long, value_name = "SECONDS", default_value_t = 1, value_parser = clap::value_parser!(u64).range(0..=600))]
     watch: u64,
     /// Keep logs and history, as after a failure
@@ -95,7 +95,7 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
     let show = Show::on_stderr();
     let folder = temporary::folder("flowship-drill-")?;
     let watch = Duration::from_secs(options.watch);
-    show.say("making releases of this checkout");
+    show.say("packaging releases of this checkout");
     let packages = Packages::begin(context, folder.path())?;
     let model = Model::start(context, folder.path())?;
     let target = Target::begin(context, &interrupt, &packages.tree, &model, watch)?;
@@ -142,7 +142,7 @@ impl Drill<'_> {
         self.show.say("deploying the first release");
         let ended = self.target.deploy(&self.packages, &first, None)?;
         if ended.code != Some(0) {
-            bail!("the first release does not run:\n{}", ended.said);
+            bail!("the first release could not be deployed:\n{}", ended.said);
         }
         let mut usual = ended.took;
         let client = self.target.client()?;

@@ -140,7 +140,7 @@ impl Findings {
         for (count, what) in [
             (self.failed, format!("of {} requests failed", self.requests)),
             (lost, format!("of {accepted} tasks have no result")),
-            (doubled, "tasks are there that nobody put in, or twice".to_owned()),
+            (doubled, "tasks exist twice or were never submitted".to_owned()),
         ] {
             if count > 0 {
                 self.problems.push(format!("{count} {what}"));
@@ -153,8 +153,8 @@ impl Findings {
         }
         if self.failed_without_drain == Some(0) {
             self.problems.push(
-                "the control shows no loss: the workers were killed instead of drained, and no request failed, so \
-                 this load would not notice a loss"
+                "the control failed: all workers were killed at once and no request failed, so this load cannot \
+                 detect lost requests"
                     .to_owned(),
             );
         }
@@ -197,16 +197,14 @@ impl Findings {
         let Tasks { accepted, lost, doubled, again } = self.tasks;
         let mut text = format!(
             "{deploys}\n{phases}\nrequests  {} sent, {} failed\ntasks     {accepted} accepted, {lost} lost, {doubled} \
-             doubled, {again} done at a second attempt\n",
+             duplicated, {again} needed another attempt\n",
             self.requests, self.failed
         );
         if let Some(took) = self.rollback_ms {
             text += &format!("rollback  {}\n", seconds(Some(took)));
         }
         if let Some(failed) = self.failed_without_drain {
-            text += &format!(
-                "control   {failed} requests failed when the workers were killed instead of drained\n"
-            );
+            text += &format!("control   {failed} requests failed when all workers were killed at once\n");
         }
         for Failure { due_ms, what } in &self.failures {
             text += &format!("  after {:.1} s: {what}\n", Duration::from_millis(*due_ms).as_secs_f64());

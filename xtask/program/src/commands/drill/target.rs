@@ -308,7 +308,7 @@ impl<'a> Target<'a> {
                 return Ok(());
             }
             if self.interrupt.raised() || Instant::now() >= give_up {
-                bail!("the workers were killed and did not come back within {} s", HEALTHY.as_secs());
+                bail!("the killed workers were not ready again after {} s", HEALTHY.as_secs());
             }
         }
     }

@@ -31,7 +31,7 @@ pub fn show(context: &Context, deployed: &Deployed) -> Result<()> {
     if state.running.is_empty() {
         let name = &deployed.name;
         return Err(refused(format!(
-            "{name} does not run here; start it with `{PROGRAM} deploy {name} --version VERSION`"
+            "no service of {name} runs; start it with `{PROGRAM} deploy {name} --version VERSION`"
         )));
     }
     let deploying = matches!(state.lock, Found::Held(_));
@@ -68,13 +68,13 @@ fn head(state: &State, interrupted: Option<&str>) -> String {
     let mut rows = vec![
         ("environment", state.environment.name.clone()),
         ("release", or_none(history::current(&state.history))),
-        ("before it", or_none(history::previous(&state.history))),
+        ("previous", or_none(history::previous(&state.history))),
     ];
     rows.extend(state.history.last().map(|entry| ("last change", change(entry))));
     if state.deploying {
         let holder = match &state.lock {
             Found::Held(holder) => holder.to_string(),
-            Found::Free | Found::Dead(_) => "a deploy starts".to_owned(),
+            Found::Free | Found::Dead(_) => "a deploy is starting".to_owned(),
         };
         rows.push(("under way", holder));
     }

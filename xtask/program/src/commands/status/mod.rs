@@ -27,7 +27,7 @@ use runner::supervisor::protocol::{HealthState, ServiceStatus};
 Examples:
   cargo xtask status
   cargo xtask status --json
-  cargo xtask status production    an environment that was deployed to on this machine
+  cargo xtask status production    a deployed environment, here or on its host
 
 Exit code 0 when every service is healthy, 1 when one is not or a deploy was interrupted, 2 when nothing runs.")]
 pub struct Options {
@@ -88,7 +88,7 @@ impl fmt::Display for Refusal {
         let Self { at, what, reason } = self;
         let at = at.split_once('T').map_or("", |(_, time)| time.get(..8).unwrap_or(time));
         let reason = escape::text(reason).replace('\n', "\n  ");
-        write!(out, "{what} was refused at {at} UTC, the flows before it run on\n  {reason}")
+        write!(out, "{what} was refused at {at} UTC; the previous flows keep running\n  {reason}")
     }
 }
 

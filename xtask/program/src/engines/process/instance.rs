@@ -91,6 +91,11 @@ impl Instance {
         Self { root: context.root.clone(), folder, ports: ports.clone(), release: release.cloned() }
     }
 
+    /// What relative paths of the environment's file begin at. A release stays as it was installed.
+    pub fn site_folder(&self) -> &Path {
+        if self.release.is_some() { &self.folder } else { &self.root }
+    }
+
     pub fn secrets(&self) -> PathBuf {
         self.folder.join("secrets")
     }

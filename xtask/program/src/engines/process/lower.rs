@@ -290,6 +290,7 @@ pub(super) fn edge_files(around: &Surroundings<'_>) -> Vec<Step<BringUp>> {
     };
     let name = file_name(configuration);
     let states = (!around.seen.runs).then_some((EdgePolicy::SERVER_STATES, EdgePolicy::NO_SERVER_STATES));
+    let pending = around.seen.edge_is_stale.then_some((RELOAD_PENDING, ""));
     let write = |(name, contents): (&str, &str)| Step {
         needs: vec![id::RECORD.into()],
         ..Step::new(
@@ -302,8 +303,18 @@ pub(super) fn edge_files(around: &Surroundings<'_>) -> Vec<Step<BringUp>> {
             }),
         )
     };
-    [(name, configuration.contents.as_str())].into_iter().chain(states).map(write).collect()
+    let files = pending.into_iter().chain([(name, configuration.contents.as_str())]).chain(states);
+    let mut steps: Vec<_> = files.map(write).collect();
+    // In that order: a kill in between leaves the reload to the next run.
+    for index in 1..steps.len() {
+        let earlier = steps[index - 1].id.clone();
+        steps[index].needs.push(earlier);
+    }
+    steps
 }
+
+/// In the edge's folder, from before its configuration is written until it has read that.
+pub const RELOAD_PENDING: &str = "reload.pending";
 
 pub(super) fn process_of<'a>(unit: &Unit<'a>) -> &'a Process {
     unit.service.process.as_ref().expect("only services with a process are units")

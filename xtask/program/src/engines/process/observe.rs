@@ -118,14 +118,16 @@ impl Engine for Process {
     }
 }
 
-/// Whether the configuration that lies in the edge's folder is another one.
+/// Whether the configuration in the edge's folder is another one, or the edge has not read it yet.
 fn edge_is_stale(platform: &Platform, environment: &Environment, seen: &Observed) -> bool {
     let units = platform.units(environment);
     let (Some(wanted), Some(edge)) = (&seen.edge, units.iter().find(|unit| platform.is_edge(unit))) else {
         return false;
     };
-    let path = seen.instance.volume(edge, platform.edge.folder).join(lower::file_name(wanted));
-    fs::read(path).is_ok_and(|found| found != wanted.contents.as_bytes())
+    let folder = seen.instance.volume(edge, platform.edge.folder);
+    let found = fs::read(folder.join(lower::file_name(wanted)));
+    found.is_ok_and(|found| found != wanted.contents.as_bytes())
+        || folder.join(lower::RELOAD_PENDING).exists()
 }
 
 /// What the supervisor of an environment runs, whose folder this is; nothing when there is none.

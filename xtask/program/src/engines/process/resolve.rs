@@ -68,7 +68,9 @@ impl Resolver<'_> {
     /// A provider's key lies where the site says; everything else in this instance's own folder.
     pub fn secret_file(&self, secret: SecretRef) -> PathBuf {
         match &self.environment.llm {
-            Some(llm) if secret == self.platform.llm.key => self.instance.root.join(&llm.api_key_file),
+            Some(llm) if secret == self.platform.llm.key => {
+                self.instance.site_folder().join(&llm.api_key_file)
+            }
             _ => self.instance.secret(secret),
         }
     }

@@ -23,7 +23,7 @@ use runner::plan::action::{Action, ServiceRequest, Supervise, Write};
 use runner::plan::argument::Arg;
 use runner::plan::service::ProcessSpec;
 use runner::plan::step::{OnFailure, Plan, Step, StepId};
-use runner::supervisor::protocol::{ServiceStatus, State};
+use runner::supervisor::protocol::{HealthState, ServiceStatus, State};
 
 /// The native actions of a roll.
 #[derive(Debug, Clone, Serialize)]
@@ -138,6 +138,14 @@ pub fn roll_out(
                 if seen.unchanged.contains(&unit.name()) {
                     started.retain(|step| step.id.0.ends_with(".ready"));
                     started.iter_mut().for_each(|step| step.needs.clear());
+                }
+                if let Some(running) = seen.running.get(&unit.name()) {
+                    let again = Action::Supervise(Supervise {
+                        state: seen.instance.supervisor(),
+                        request: ServiceRequest::Start(Box::new(running.spec.clone())),
+                    });
+                    let starts = started.iter_mut().filter(|step| step.id.0.ends_with(".start"));
+                    starts.for_each(|step| step.undo = Some(again.clone()));
                 }
                 steps.extend(started);
             }
@@ -263,8 +271,12 @@ fn slot(around: &Surroundings<'_>, unit: &Unit<'_>) -> Slot {
     match (its.as_deref() == Some(release(seen)), held) {
         _ if !lives => Slot::Dead,
         (true, true) => Slot::Held,
-        (true, false) if *its_spec == spec(around, unit) => Slot::Serving,
-        // The same release with other settings.
+        // It ends again and again.
+        (true, false) if status.state == State::BackingOff => Slot::Dead,
+        (true, false) if status.health != HealthState::Unhealthy && *its_spec == spec(around, unit) => {
+            Slot::Serving
+        }
+        // The same release with other settings, or one that hangs.
         (true, false) => Slot::Old,
         // Another release that never served is nothing to go back to.
         (false, true) => Slot::Dead,

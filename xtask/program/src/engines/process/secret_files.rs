@@ -27,7 +27,7 @@ pub fn ensure(resolver: &Resolver<'_>) -> Result<Vec<SecretRef>> {
             continue;
         }
         let is_new = if secret.name == resolver.platform.edge.certificate {
-            certificate::ensure(&path, resolver.environment, &resolver.instance.root)
+            certificate::ensure(&path, resolver.environment, resolver.instance.site_folder())
         } else {
             make(&path, secret)
         };
@@ -81,7 +81,7 @@ pub fn given(resolver: &Resolver<'_>) -> Result<()> {
         })
         .collect();
     if read(resolver).any(|secret| secret.name == resolver.platform.edge.certificate) {
-        wrong.extend(certificate::problem(resolver.environment, &resolver.instance.root));
+        wrong.extend(certificate::problem(resolver.environment, resolver.instance.site_folder()));
     }
     if wrong.is_empty() { Ok(()) } else { Err(refused(wrong.join("\n"))) }
 }

@@ -57,9 +57,10 @@ impl<'a> Connection<'a> {
 
     fn start(&self, mut command: Command) -> Result<Child> {
         command.spawn().map_err(|error| match error.kind() {
-            io::ErrorKind::NotFound => {
-                refused(format!("there is no `ssh` to reach {}; install OpenSSH's client", self.name()))
-            }
+            io::ErrorKind::NotFound => refused(format!(
+                "cannot find `ssh` to connect to {}; install the OpenSSH client",
+                self.name()
+            )),
             _ => anyhow!("cannot start ssh: {error}"),
         })
     }
@@ -144,7 +145,7 @@ impl<'a> Connection<'a> {
                 return Err(self.failed(status.code(), &said));
             }
             if let Some(written) = written {
-                written.join().map_err(|_| anyhow!("nothing more was sent to {}", self.name()))??;
+                written.join().map_err(|_| anyhow!("sending to {} stopped unexpectedly", self.name()))??;
             }
             got.and_then(|got| got.join().ok()).context("ssh has no output")?
         })
@@ -158,23 +159,23 @@ impl<'a> Connection<'a> {
         }
         if said.contains("REMOTE HOST IDENTIFICATION HAS CHANGED") {
             return refused(format!(
-                "{name} has another host key than the known one; expected the key in known_hosts: ask whoever runs the host \
-                 whether the key was replaced, before you trust the new one"
+                "the host key of {name} differs from the one in known_hosts; before you trust the new key, ask the host's \
+                 administrator whether it was replaced"
             ));
         }
         if said.contains("Host key verification failed") {
             return refused(format!(
-                "{name} is not a known host; expected its key in known_hosts: run `ssh {name}` once and compare the \
-                 fingerprint with what whoever runs the host says"
+                "the host key of {name} is not in known_hosts; run `ssh {name}` once, and compare the fingerprint with the \
+                 one that the host's administrator gives you"
             ));
         }
         if said.contains("Permission denied") {
             return refused(format!(
-                "{name} denies the login ({said}); expected a key that works without a question: `ssh -o BatchMode=yes {name} \
-                 true` must succeed; hosts.ssh_user names the user"
+                "{name} refused the login ({said}); `ssh -o BatchMode=yes {name} true` must succeed without a prompt; set the \
+                 user with ssh_user under [[hosts]], and the key in ~/.ssh/config"
             ));
         }
-        anyhow!("cannot reach {name}: {said}; `ssh {name}` shows more")
+        anyhow!("cannot connect to {name}: {said}; try `ssh -v {name}`")
     }
 
     /// Runs a command of ours there: its output is that of this program, and its exit code too. The script first names its
@@ -204,14 +205,17 @@ impl<'a> Connection<'a> {
                         child.kill()?;
                         child.wait()?;
                         eprintln!(
-                            "what began on {} goes on there; `{}` follows it",
+                            "disconnected from {}; a deploy that has started continues there; `{}` follows it",
                             self.name(),
                             command_line()
                         );
                         return Err(Interrupted { signal }.into());
                     }
                     (asked, heeded) = (true, heeded.heeded());
-                    eprintln!("stopping it on {}; Ctrl-C once more only leaves it", self.name());
+                    eprintln!(
+                        "stopping the command on {}; press Ctrl-C again to disconnect without waiting",
+                        self.name()
+                    );
                     if let Err(error) = self.ask(scripts::STOP, &[process.to_string()], &heeded) {
                         eprintln!("warning: {error:#}");
                     }
@@ -229,7 +233,7 @@ impl<'a> Connection<'a> {
             match status.code() {
                 Some(0) => Ok(()),
                 Some(FAILED) | None => Err(anyhow!(
-                    "the connection to {} was lost; a deploy that began there goes on, and `{}` follows it",
+                    "the connection to {} was lost; a deploy that has started continues there; `{}` follows it",
                     self.name(),
                     command_line()
                 )),

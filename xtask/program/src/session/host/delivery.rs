@@ -46,7 +46,7 @@ impl Found {
         // Of the columns that POSIX gives `df -P`, with blocks of 1024 bytes.
         let free = word("free").and_then(|line| line.split_whitespace().nth(3).map(str::to_owned));
         Ok(Self {
-            here: word("here").context("its shell does not answer; expected a POSIX shell")?,
+            here: word("here").context("the login shell gave no answer; expected a POSIX shell")?,
             machine: word("machine").unwrap_or_default(),
             writable: word("writable").is_some(),
             free: number(free).saturating_mul(1024),
@@ -58,7 +58,7 @@ impl Found {
 
     fn problems(&self, name: &str, release: Option<&Release>, needed: u64) -> Vec<Problem> {
         let lacks = self.lacks.iter().map(|program| {
-            Problem::new(name, format!("it has no {program}"))
+            Problem::new(name, format!("{program} is not installed"))
                 .expected("tar, gzip and sha256sum")
                 .remedy("install it")
         });
@@ -69,8 +69,8 @@ impl Found {
                 .expected(known.join(", "))
         });
         let writable = (!self.writable).then(|| {
-            Problem::new(format!("{name}:{}", self.here), "the user cannot write there").remedy(
-                "make the folder and give it to the user, or let the host set FLOWSHIP_STATE for its logins",
+            Problem::new(format!("{name}:{}", self.here), "the login user cannot write here").remedy(
+                "create the folder and make the user its owner, or set FLOWSHIP_STATE for SSH logins on the host",
             )
         });
         let room = deploying::no_room(&format!("{name}:{}", self.here), self.free, needed);
@@ -155,8 +155,8 @@ fn shown(context: &Context, to: &str, incoming: &str, missing: u64, words: &[Str
     }
     let command = words.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" ");
     stdout::text(&format!(
-        "copy {} to {to}:{incoming}\ncheck the sums there, and unpack the release's program\nrun there: {command}\n\
-         It prints its own steps with --dry-run once it is there.\n",
+        "copy {} to {to}:{incoming}\ncheck the checksums there, and unpack the release's program\nrun there: {command}\n\
+         --dry-run shows the steps on the host only after the release has been copied there.\n",
         files::size(missing)
     ))
 }

@@ -97,7 +97,7 @@ pub fn fetch(host: &Host, name: &str) -> Result<TempDir> {
     let said = connection.ask(scripts::CURRENT, &[name.to_owned()], &interrupt)?;
     let Some(id) = scripts::said(&said, "current").filter(|id| !id.is_empty()) else {
         return Err(refused(format!(
-            "{name} runs no release on {}; expected one that was deployed; see `{PROGRAM} history {name}`",
+            "no release has been deployed to {name} on {}; see `{PROGRAM} history {name}`",
             host.address
         )));
     };
@@ -108,7 +108,7 @@ pub fn fetch(host: &Host, name: &str) -> Result<TempDir> {
     let files = sums::parse(&text).map_err(|problems| refused(problems.join("\n")))?;
     if !is_of(id, &files) {
         bail!(
-            "{}: the files of {id} are those of another release; deploy {name} again from its files",
+            "{}: the installed files of {id} belong to another release; deploy {id} to {name} again from its files",
             host.address
         );
     }
@@ -124,14 +124,14 @@ fn is_of(id: &str, files: &Sums) -> bool {
 /// Plain files only: whatever else a host sends is no release.
 fn unpack(archive: impl Read, folder: &Path) -> Result<()> {
     for entry in tar::Archive::new(archive).entries()? {
-        let mut entry = entry.context("what the host sent is no archive")?;
+        let mut entry = entry.context("the host did not send a tar archive")?;
         if entry.header().entry_type().is_dir() {
             continue;
         }
         let path = entry.path()?.into_owned();
         let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
         if !entry.header().entry_type().is_file() || !sums::is_plain(&name) {
-            bail!("{} is no file of a release", path.display());
+            bail!("the host sent {}, which is not part of a release", path.display());
         }
         let mut file = fs::File::create_new(folder.join(&name)).with_context(|| name.clone())?;
         std::io::copy(&mut entry, &mut file)?;

@@ -64,7 +64,7 @@ mkdir "partial.$$" "partial.$$/files" "partial.$$/program"
   tar -xf ../../archive.tar && echo "$2  SHA256SUMS" | sha256sum -c - && sha256sum -c SHA256SUMS
 ) >/dev/null || {
   rm -rf "partial.$$" archive.tar
-  echo "what was received is not what was sent; it was removed: deploy again" >&2
+  echo "the copied files have wrong checksums and were removed: deploy again" >&2
   exit 1
 }
 shift 2
@@ -102,7 +102,7 @@ if [ -z "$current" ]; then
   release=$(dirname "$(ls -t "$here"/releases/*/installed.json 2>/dev/null | head -n 1)")
 fi
 if [ ! -x "$release/tree/flowship" ]; then
-  echo "error: nothing was deployed to $1 on this machine ($(uname -n): $here)" >&2
+  echo "error: no release has been deployed to $1 on this host ($(uname -n): $here)" >&2
   exit 2
 fi
 shift

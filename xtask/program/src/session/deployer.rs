@@ -229,3 +229,49 @@ impl Ended {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::deployment::history::Change;
+
+    fn spec_of(id: &str, command: &str) -> ProcessSpec {
+        let deployed = Deployed { name: "qa".to_owned(), state: "/state".into() };
+        let wanted = Wanted {
+            change: Change::Deploy,
+            watch: Duration::from_secs(1),
+            dry_run: false,
+            command: command.to_owned(),
+            instead: None,
+            by: "ada@laptop".to_owned(),
+        };
+        let installed = Installed::at(&deployed.releases(), id);
+        spec(
+            &deployed,
+            &installed,
+            Path::new("/state/qa/site.toml"),
+            &wanted,
+            Path::new("/state/qa/deploy.log"),
+        )
+    }
+
+    #[test]
+    fn the_same_deploy_is_followed_whoever_typed_it() {
+        let one = spec_of("1.0.0-a", "flowship deploy qa");
+        assert!(same(&one, &spec_of("1.0.0-a", "cargo xtask deploy qa --watch 1")));
+        assert!(!same(&one, &spec_of("2.0.0-b", "flowship deploy qa")));
+        assert_eq!(one.argv[0], Arg::from("/state/qa/releases/1.0.0-a/tree/flowship"));
+        assert!(one.validate().is_empty());
+    }
+
+    #[test]
+    fn the_command_ends_as_the_deploy_did() {
+        for (code, error) in
+            [(0, None), (1, None), (1, Some("x")), (2, Some("x")), (130, None), (143, Some("x"))]
+        {
+            let ended = Ended { code, error: error.map(str::to_owned), entry: None, report: None };
+            let result = ended.into_result();
+            assert_eq!(result.as_ref().err().map_or(0, exit::code), code, "{result:?}");
+        }
+    }
+}

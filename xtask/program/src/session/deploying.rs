@@ -518,3 +518,93 @@ pub fn source(what: &Path) -> Result<PathBuf> {
         what.display()
     )))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::deployment::history::tests::entry;
+    use runner::plan::mask::Outputs;
+    use runner::plan::report::StepReport;
+
+    fn report(outcome: report::Outcome, undone: Option<bool>) -> Report {
+        let step = StepReport {
+            id: "a.smoke".into(),
+            title: "a passes its smoke".to_owned(),
+            status: Status::Failed,
+            started_ms: 0,
+            duration_ms: 1,
+            error: Some("no answer".to_owned()),
+            log: None,
+            outputs: Outputs::new(),
+            undone,
+        };
+        Report {
+            intent: "roll".to_owned(),
+            target: "qa".to_owned(),
+            outcome,
+            duration_ms: 1,
+            steps: vec![step],
+        }
+    }
+
+    #[test]
+    fn the_result_says_what_was_undone_and_why() {
+        let folder = tempfile::tempdir().unwrap();
+        let deployed = Deployed { name: "qa".to_owned(), state: folder.path().to_owned() };
+        let to = Installed::at(&deployed.releases(), "2.0.0-b");
+        for (came, undone, expected) in [
+            (report::Outcome::Done, None, Outcome::Done),
+            (report::Outcome::Failed, None, Outcome::RolledBack),
+            (report::Outcome::Failed, Some(true), Outcome::RolledBack),
+            (report::Outcome::Failed, Some(false), Outcome::Failed),
+            (report::Outcome::Interrupted(15), Some(true), Outcome::RolledBack),
+        ] {
+            let report = report(came, undone);
+            assert_eq!(
+                outcome(&report, &deployed, Some("1.0.0-a"), &to).unwrap(),
+                expected,
+                "{came:?} {undone:?}"
+            );
+            let why = why(&report);
+            assert_eq!(why.is_none(), expected == Outcome::Done, "{why:?}");
+            assert!(why.is_none_or(|why| why.contains("a passes its smoke: no answer")));
+        }
+    }
+
+    #[test]
+    fn the_last_line_says_what_runs_and_the_reason() {
+        let deployed = Deployed { name: "qa".to_owned(), state: PathBuf::new() };
+        let (from, why) = (Some("1.0.0-a".to_owned()), Some("no answer".to_owned()));
+        for (result, from, why, parts) in [
+            (Outcome::Done, &from, &None, &["qa runs 2.0.0-b (took 0.0 s)"][..]),
+            (Outcome::Done, &from, &why, &["qa runs 2.0.0-b again", "Reason: no answer"]),
+            (
+                Outcome::RolledBack,
+                &from,
+                &why,
+                &["2.0.0-b was rolled back", "qa still runs 1.0.0-a", "no answer"],
+            ),
+            (Outcome::RolledBack, &None, &why, &["could not be deployed", "nothing runs", "no answer"]),
+            (Outcome::Failed, &from, &why, &["not everything could be undone", "status qa", "no answer"]),
+        ] {
+            let entry =
+                Entry { from: from.clone(), why: why.clone(), ..entry(Change::Deploy, "2.0.0-b", result) };
+            let line = paragraph(&deployed, &entry);
+            assert!(parts.iter().all(|part| line.contains(part)) && line.ends_with('\n'), "{line}");
+        }
+    }
+
+    #[test]
+    fn an_older_version_and_a_full_disk_are_problems() {
+        for (before, after, refused) in [
+            ("1.2.0", "1.1.9", true),
+            ("1.2.0", "1.2.0-rc.1", true),
+            ("1.2.0", "1.2.0", false),
+            ("x", "1.0.0", false),
+        ] {
+            assert_eq!(downgrade(before, after, "qa").is_some(), refused, "{before} {after}");
+        }
+        assert_eq!(no_room("/state", 10, 10), None);
+        assert!(no_room("/state", 9, 10).is_some_and(|problem| problem.seen.contains("9 B")));
+    }
+}

@@ -10,6 +10,7 @@
 mod beside;
 mod error;
 mod listing;
+mod remove;
 mod root;
 pub mod temporary;
 #[cfg(test)]
@@ -27,6 +28,7 @@ use rustix::io::Errno;
 
 pub use error::{Error, Errors, shown};
 pub use listing::{Ignored, NoIndex, SKIPPED, is_checkout, sources, tracked, walked};
+pub use remove::remove;
 pub use root::{BESIDE, Root, Staged};
 
 /// Enough for every text that people or this program write into a tree, in bytes.

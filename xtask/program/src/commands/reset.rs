@@ -6,9 +6,10 @@ use anyhow::{Result, bail};
 
 use crate::context::Context;
 use crate::engines::Data;
-use crate::session::killed_runs::{self, remove};
+use crate::session::killed_runs;
 use crate::session::{DEFAULT, private, rehearsal, running};
 use foundation::exit::refused;
+use foundation::files::remove;
 use foundation::interrupt::Interrupt;
 use judges::site;
 use runner::plan::show::Show;

@@ -16,6 +16,7 @@ use flate2::bufread::MultiGzDecoder;
 use serde::{Deserialize, Serialize};
 use vocabulary::problem::Problem;
 
+use crate::engines::process::instance::ReleaseId;
 use foundation::digest;
 use foundation::exit::refused;
 use foundation::files;
@@ -106,6 +107,14 @@ impl Installed {
         let path = self.tree().join(description::FILE);
         let text = files::text(&path, files::TEXT)?;
         Release::parse(&text).map_err(|problem| anyhow::anyhow!("{}: {problem}", path.display()))
+    }
+
+    /// What a replica reports that runs it.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn identity(&self) -> Result<ReleaseId> {
+        Ok(ReleaseId { id: self.id.clone(), flows_rev: self.release()?.flows_rev })
     }
 
     /// SHA-256 of its bundle.
@@ -215,17 +224,17 @@ pub fn install(store: &Path, source: &Path, verdict: &Verdict) -> Result<Install
         return Ok(installed);
     }
     let partial = store.join(format!("{PARTIAL}{id}"));
-    remove(&partial)?;
+    files::remove(&partial)?;
     let made = copy(&partial.join("files"), source, &verdict.files)
         .and_then(|()| unpack(&partial, release, sha256))
-        .and_then(|()| remove(&installed.folder))
+        .and_then(|()| files::remove(&installed.folder))
         .and_then(|()| {
             fs::rename(&partial, &installed.folder)
                 .with_context(|| format!("cannot put {} in place", installed.folder.display()))
         });
     if made.is_err() {
         // What was wrong before is more important than that it cannot be removed.
-        let _ = remove(&partial);
+        let _ = files::remove(&partial);
     }
     made?;
     files::write::sync_names(store)?;
@@ -326,20 +335,11 @@ pub fn prune(store: &Path, ids: &[String]) -> Result<()> {
         let folder = Installed::at(store, id).folder;
         // Not whole from the first moment on, so that nobody rolls back to half a release.
         let partial = store.join(format!("{PARTIAL}{id}"));
-        remove(&partial)?;
+        files::remove(&partial)?;
         fs::rename(&folder, &partial).with_context(|| folder.display().to_string())?;
-        remove(&partial)?;
+        files::remove(&partial)?;
     }
     Ok(())
-}
-
-fn remove(folder: &Path) -> Result<()> {
-    match fs::remove_dir_all(folder) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            Err(error).with_context(|| format!("cannot remove {}", folder.display()))
-        }
-        _ => Ok(()),
-    }
 }
 
 #[cfg(test)]

@@ -6,7 +6,6 @@ use std::collections::BTreeMap;
 use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
@@ -83,7 +82,7 @@ pub fn command(deployed: &Deployed, installed: &Installed, site: &Path, wanted: 
 pub fn run(deployed: &Deployed, installed: &Installed, site: &Path, wanted: &Wanted) -> Result<Ended> {
     let log = deployed.folder().join(LOGS).join(format!("{NAME}.log"));
     let interrupt = Interrupt::listen()?;
-    let client = supervisor(deployed, installed)?;
+    let client = Client::start_by(&installed.program(), &supervisor_of(&deployed.folder()))?;
     let spec = spec(deployed, installed, site, wanted, &log);
     start(deployed, &client, &spec)?;
     follow(deployed, &client, &log, &interrupt)
@@ -105,13 +104,6 @@ fn spec(deployed: &Deployed, installed: &Installed, site: &Path, wanted: &Wanted
         log: LogFile { path: log.to_owned(), ..LogFile::default() },
         ..ProcessSpec::default()
     }
-}
-
-fn supervisor(deployed: &Deployed, installed: &Installed) -> Result<Client> {
-    let state = supervisor_of(&deployed.folder());
-    let mut command = Command::new(installed.program());
-    command.arg("--root").arg(&state).arg("supervise").arg("--state").arg(&state);
-    Client::start_with(&state, command)
 }
 
 fn start(deployed: &Deployed, client: &Client, spec: &ProcessSpec) -> Result<()> {

@@ -21,7 +21,6 @@ use crate::deployment::history::{self, Change, Entry, Outcome};
 use crate::deployment::metrics;
 use crate::deployment::releases::{self, Installed};
 use crate::deployment::{Deployed, STATE};
-use crate::engines::process::instance::ReleaseId;
 use crate::engines::process::observe::running as running_in;
 use crate::engines::process::roll::Running;
 use crate::engines::process::roll::WATCH;
@@ -389,9 +388,7 @@ fn opened(
     wanted: &Wanted,
 ) -> Result<Opened> {
     let environment = deployed.judged(place.platform, text.to_vec())?;
-    let release = installed.release()?;
-    let id = ReleaseId { id: installed.id.clone(), flows_rev: release.flows_rev };
-    Opened::deployed(place, environment, &id, wanted.watch)
+    Opened::deployed(place, environment, &installed.identity()?, wanted.watch)
 }
 
 fn act(

@@ -1,7 +1,6 @@
 //! What differs between an environment that runs and what was deployed to it. Observes, and changes nothing.
 
 use std::collections::BTreeSet;
-use std::path::Path;
 
 use anyhow::Result;
 use runner::supervisor::protocol::State as Process;
@@ -14,7 +13,7 @@ use crate::context::Context;
 use crate::deployment::Deployed;
 use crate::deployment::releases::Installed;
 use crate::engines::process::instance::ReleaseId;
-use crate::engines::process::roll::{Running, sources};
+use crate::engines::process::roll::{Running, files};
 use foundation::program_name::PROGRAM;
 use judges::site;
 
@@ -94,13 +93,8 @@ fn other_release(
     let slots = platform.slots(environment);
     let unit = slots.iter().find(|unit| unit.name() == name)?;
     if !platform.is_worker(unit) {
-        let files = |release: &Installed| {
-            let mut files = release.tree_digests().ok()?;
-            files.retain(|path, _| sources(unit).any(|source| Path::new(path).starts_with(source)));
-            Some(files)
-        };
         let its = Installed::at(&deployed.releases(), its);
-        if files(&its).is_some_and(|files_then| Some(files_then) == files(current)) {
+        if files(&its, unit).is_some_and(|then| Some(then) == files(current, unit)) {
             return None;
         }
     }

@@ -1,17 +1,15 @@
 //! Cleans up after killed runs. Every command does this before its own work.
 
-use std::fs;
-use std::io::ErrorKind;
-use std::path::Path;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use vocabulary::model::environment::EngineKind;
 
 use super::rehearsal;
 use super::running;
 use crate::context::Context;
 use crate::engines::Data;
+use foundation::files;
 use foundation::interrupt::Interrupt;
 use runner::plan::leftovers;
 use runner::plan::register::{self, Killed};
@@ -59,18 +57,5 @@ fn take_down(context: &Context, target: &str) -> Result<()> {
         let plan = running::plan_down(context, target, Data::Go)?;
         running::take_down(context, &plan, &Show::on_stderr(), &Interrupt::listen()?)?;
     }
-    remove(&context.state().join(target))
-}
-
-/// Removes a folder with everything in it, if it exists.
-///
-/// # Errors
-/// When something cannot be removed.
-pub fn remove(folder: &Path) -> Result<()> {
-    match fs::remove_dir_all(folder) {
-        Err(error) if error.kind() != ErrorKind::NotFound => {
-            Err(error).with_context(|| format!("cannot remove {}", folder.display()))
-        }
-        _ => Ok(()),
-    }
+    files::remove(&context.state().join(target))
 }

@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 
-use super::killed_runs::remove;
 use super::opened::{OpenOptions, Opened};
 use super::running;
 use crate::context::Context;
 use crate::engines::process::instance::LOGS;
+use foundation::files::remove;
 use foundation::interrupt::Interrupt;
 use runner::plan::register;
 use runner::plan::report::Outcome;

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use super::{killed_runs, running};
+use super::running;
 use crate::context::Context;
 use crate::engines::compose::lower;
 use crate::engines::compose::observe::clients;
@@ -10,6 +10,7 @@ use crate::engines::compose::project::{self, Project};
 pub use crate::engines::compose::rehearsal::TARGET;
 use crate::engines::process::instance::supervisor_of;
 use crate::tools::Toolbox;
+use foundation::files;
 use foundation::interrupt::Interrupt;
 use runner::plan::lock;
 use runner::plan::show::Show;
@@ -48,6 +49,6 @@ pub fn remove(context: &Context) -> Result<()> {
         let plan = lower::bring_down(TARGET, supervisor_of(&folder), &project, true);
         running::take_down(context, &plan, &Show::on_stderr(), &Interrupt::listen()?)?;
     }
-    killed_runs::remove(&context.path("rendered").join(TARGET))?;
-    killed_runs::remove(&folder)
+    files::remove(&context.path("rendered").join(TARGET))?;
+    files::remove(&folder)
 }

@@ -1,9 +1,6 @@
 //! The native actions of a roll: they ask replicas, the supervisor and the edge, and act on what they answer.
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::io::ErrorKind;
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, anyhow, bail};
@@ -17,6 +14,7 @@ use crate::engines::process::edge_socket::{EdgeSocket, Server, ServerState};
 use crate::engines::process::instance::{ADDRESS, ReleaseId};
 use crate::engines::process::lower::RELOAD_PENDING;
 use crate::engines::process::roll::{Replica, Roll};
+use foundation::files;
 use runner::plan::action::ServiceRequest;
 use runner::plan::http::Request;
 use runner::plan::mask::{Mask, Outputs};
@@ -52,7 +50,7 @@ pub fn perform(opened: &Opened, action: &Roll, step: &StepContext) -> Result<Out
         Roll::ReloadEdge => {
             let edge = edge(opened).context("no edge runs")?;
             edge.reload()?;
-            remove(&edge.folder.join(RELOAD_PENDING))?;
+            files::remove(&edge.folder.join(RELOAD_PENDING))?;
         }
         Roll::Restore { replica, spec } => {
             release(opened, replica)?;
@@ -138,8 +136,7 @@ fn identity(opened: &Opened, replica: &Replica) -> Result<ReleaseId> {
     if own.id == replica.release {
         return Ok(own.clone());
     }
-    let release = Installed::at(&opened.instance.releases(), &replica.release).release()?;
-    Ok(ReleaseId { id: replica.release.clone(), flows_rev: release.flows_rev })
+    Installed::at(&opened.instance.releases(), &replica.release).identity()
 }
 
 fn short(digest: &str) -> &str {
@@ -245,16 +242,7 @@ fn drain(opened: &Opened, replica: &Replica, step: &StepContext) -> Result<()> {
 
 /// Nothing holds it back any more.
 fn release(opened: &Opened, replica: &Replica) -> Result<()> {
-    remove(&opened.instance.held(&replica.name))
-}
-
-fn remove(path: &Path) -> Result<()> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != ErrorKind::NotFound => {
-            Err(error).with_context(|| path.display().to_string())
-        }
-        _ => Ok(()),
-    }
+    files::remove(&opened.instance.held(&replica.name))
 }
 
 /// Until the window is over, every replica stays the process that it is, and healthy.

@@ -48,7 +48,7 @@ impl Target {
     fn of(platform: &Platform, units: &[Unit<'_>], folder: &Path, record: &Record) -> Result<Self> {
         let port = units
             .iter()
-            .find(|unit| unit.service.id == platform.workers.service())
+            .find(|unit| platform.is_worker(unit))
             .and_then(|unit| record.ports.get(&socket(unit, platform.workers.operations.name)))
             .with_context(|| {
                 format!(

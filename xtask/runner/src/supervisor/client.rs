@@ -78,8 +78,15 @@ impl Client {
     /// # Errors
     /// When it cannot be started; with the end of its log.
     pub fn start_or_connect(state: &Path) -> Result<Self> {
+        Self::start_by(&std::env::current_exe().context("cannot find this program's own file")?, state)
+    }
+
+    /// As [`Client::start_or_connect`], with another program of ours that supervises.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn start_by(program: &Path, state: &Path) -> Result<Self> {
         let state = &std::path::absolute(state)?;
-        let program = std::env::current_exe().context("cannot find this program's own file")?;
         let mut command = Command::new(program);
         command.arg("--root").arg(state).arg("supervise").arg("--state").arg(state);
         Self::start_with(state, command)

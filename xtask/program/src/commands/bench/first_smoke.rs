@@ -6,11 +6,11 @@ use anyhow::{Result, bail};
 
 use super::sample::{Figure, figure, times};
 use crate::context::Context;
-use crate::session::killed_runs::remove;
 use crate::session::opened::{OpenOptions, Opened};
 use crate::session::servers::{self, Editor};
 use crate::session::{running, smoke};
 use crate::tools::{NpmProject, programs, progress};
+use foundation::files::remove;
 use foundation::interrupt::Interrupt;
 use runner::plan::register;
 use runner::plan::report::Outcome;

@@ -20,10 +20,10 @@ use crate::deployment::{Deployed, STATE};
 use crate::engines::process::edge_socket::{EdgeSocket, Server};
 use crate::engines::process::instance::{ADDRESS, LOGS, Record, socket};
 use crate::session::deployer;
-use crate::session::killed_runs::remove;
 use crate::session::opened::recorded;
 use crate::session::running;
 use foundation::files;
+use foundation::files::remove;
 use foundation::interrupt::Interrupt;
 use foundation::processes::signal_process;
 use runner::plan::register;
@@ -282,7 +282,7 @@ impl<'a> Target<'a> {
         let slots = platform.slots(&environment);
         let known = running::client(self.context, &self.deployed.name)?.status()?.0;
         let is_known = |unit: &&Unit<'_>| known.iter().any(|status| status.name.0 == unit.name());
-        let workers = slots.iter().filter(|unit| unit.service.id == platform.workers.service());
+        let workers = slots.iter().filter(|unit| platform.is_worker(unit));
         let ask = |unit: &Unit<'_>| -> Option<Said> {
             let number = record.ports.get(&socket(unit, port.name))?;
             let url = format!("http://{ADDRESS}:{number}{path}");

@@ -18,11 +18,11 @@ use crate::engines::compose::rehearsal::{self, Check, Rehearse};
 use crate::images::own_engine::OwnEngine;
 use crate::images::stand_in::WARNING;
 use crate::session::dry_run;
-use crate::session::killed_runs;
 use crate::session::rehearsal::COMPOSE;
 use crate::tools::programs::tools;
 use crate::tools::progress;
 use foundation::exit::refused;
+use foundation::files;
 use foundation::interrupt::Interrupt;
 use foundation::stdout;
 use runner::plan::mask::Outputs;
@@ -105,7 +105,7 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
     };
     let report = runner.run(&plan)?;
     if report.outcome == Outcome::Done && !options.keep {
-        killed_runs::remove(&stack.secrets)?;
+        files::remove(&stack.secrets)?;
     }
     if let (Some(sought), Outcome::Done) = (sought, &report.outcome) {
         record::keep(context, &stack, sought, &report)?;

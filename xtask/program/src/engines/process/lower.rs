@@ -181,7 +181,14 @@ pub(super) fn long_running(around: &Surroundings<'_>, unit: &Unit<'_>) -> Vec<St
             }),
         )
     });
-    steps.push(Step {
+    steps.push(ready(around, unit));
+    steps
+}
+
+/// Waits until what was started is healthy.
+pub(super) fn ready(around: &Surroundings<'_>, unit: &Unit<'_>) -> Step<BringUp> {
+    let name = unit.name();
+    Step {
         needs: vec![format!("{name}.start").into()],
         time_limit_ms: READY_LIMIT_MS + 5_000,
         remedy: Some(format!("read `{PROGRAM} logs {name}`")),
@@ -197,8 +204,7 @@ pub(super) fn long_running(around: &Surroundings<'_>, unit: &Unit<'_>) -> Vec<St
                 interval_ms: 20,
             }),
         )
-    });
-    steps
+    }
 }
 
 /// A data folder is made beside its place and renamed, so that one that was half made is never taken for whole.

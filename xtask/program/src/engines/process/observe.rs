@@ -13,7 +13,7 @@ use vocabulary::model::environment::Environment;
 use vocabulary::model::{Command, Health, Platform, Unit};
 use vocabulary::problem::listing;
 
-use super::instance::{Instance, ReleaseId, Socket, held_in, releases_in, sockets, supervisor_of};
+use super::instance::{Instance, Socket, held_in, releases_in, sockets, supervisor_of};
 use super::lower::{self, BringUp};
 use super::roll::{self, AllRunning, Running};
 use crate::deployment::releases::Installed;
@@ -140,16 +140,11 @@ pub fn running(folder: &Path) -> Result<AllRunning> {
         let spec = client.spec(&status.name)?;
         let held = held_in(folder, &status.name.0).exists();
         let release = roll::release_of(&spec, &releases_in(folder));
-        let identity = release.as_deref().and_then(|id| identity(folder, id));
+        let identity =
+            release.as_deref().and_then(|id| Installed::at(&releases_in(folder), id).identity().ok());
         Ok((status.name.0.clone(), Running { status, spec, release, identity, held }))
     });
     found.collect()
-}
-
-/// What an installed release says of itself.
-fn identity(folder: &Path, id: &str) -> Option<ReleaseId> {
-    let release = Installed::at(&releases_in(folder), id).release().ok()?;
-    Some(ReleaseId { id: id.to_owned(), flows_rev: release.flows_rev })
 }
 
 /// The names of all programs that the units run or call.

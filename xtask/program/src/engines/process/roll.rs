@@ -11,7 +11,7 @@ use vocabulary::model::{Lifetime, Platform, Unit};
 
 use super::instance::ReleaseId;
 use super::lower::{
-    BringUp, Surroundings, edge_files, id, long_running, one_shot, prepare, process_of, spec,
+    BringUp, Surroundings, edge_files, id, long_running, one_shot, prepare, process_of, ready, spec,
 };
 use super::observe::Observed;
 use super::resolve::Resolver;
@@ -122,7 +122,7 @@ pub fn roll_out(
     let slots = platform.slots(environment);
     let resolver = Resolver { platform, environment, instance: &seen.instance, units: &slots };
     let around = &Surroundings { resolver, seen, watches: false, inspect: None };
-    let is_worker = |unit: &&Unit<'_>| unit.service.id == platform.workers.service();
+    let is_worker = |unit: &&Unit<'_>| platform.is_worker(unit);
     let mut steps = prepare(seen);
     steps.extend(edge_files(around));
     let mut others: Vec<StepId> = Vec::new();
@@ -134,17 +134,18 @@ pub fn roll_out(
             }
             Lifetime::LongRunning { .. } | Lifetime::StandIn => {
                 others.push(format!("{}.ready", unit.name()).into());
-                let mut started = long_running(around, unit);
                 if seen.unchanged.contains(&unit.name()) {
-                    started.retain(|step| step.id.0.ends_with(".ready"));
-                    started.iter_mut().for_each(|step| step.needs.clear());
+                    steps.push(Step { needs: vec![], ..ready(around, unit) });
+                    continue;
                 }
+                let mut started = long_running(around, unit);
                 if let Some(running) = seen.running.get(&unit.name()) {
                     let again = Action::Supervise(Supervise {
                         state: seen.instance.supervisor(),
                         request: ServiceRequest::Start(Box::new(running.spec.clone())),
                     });
-                    let starts = started.iter_mut().filter(|step| step.id.0.ends_with(".start"));
+                    let id = format!("{}.start", unit.name());
+                    let starts = started.iter_mut().filter(|step| step.id.0 == id);
                     starts.for_each(|step| step.undo = Some(again.clone()));
                 }
                 steps.extend(started);
@@ -427,14 +428,13 @@ pub fn unchanged(platform: &Platform, environment: &Environment, seen: &Observed
         let same_files = files(&before, unit)? == files(&after, unit)?;
         Some(is_same(&found.spec, &spec(around, unit), &roots) && same_files)
     };
-    let workers = platform.workers.service();
-    let running = slots.iter().filter(|unit| unit.service.id != workers);
-    running.filter(|unit| same(unit).unwrap_or_default()).map(Unit::name).collect()
+    let others = slots.iter().filter(|unit| !platform.is_worker(unit));
+    others.filter(|unit| same(unit).unwrap_or_default()).map(Unit::name).collect()
 }
 
 /// Whether a process would be another one if it were started again: its spec differs by more than the folder of the
 /// release.
-pub fn is_same(old: &ProcessSpec, new: &ProcessSpec, roots: &[PathBuf; 2]) -> bool {
+fn is_same(old: &ProcessSpec, new: &ProcessSpec, roots: &[PathBuf; 2]) -> bool {
     let [from, to] = roots.each_ref().map(|root| root.display().to_string());
     let text = |spec| serde_json::to_string(spec).unwrap_or_default();
     text(old).replace(&from, &to) == text(new)
@@ -448,7 +448,7 @@ pub fn files(release: &Installed, unit: &Unit<'_>) -> Option<BTreeMap<String, St
 }
 
 /// The paths of what a unit runs: when they are the same in two releases, it is the same.
-pub fn sources<'a>(unit: &'a Unit<'_>) -> impl Iterator<Item = &'a str> {
+fn sources<'a>(unit: &'a Unit<'_>) -> impl Iterator<Item = &'a str> {
     let own = process_of(unit).on_change.iter().flat_map(|change| change.paths.iter().copied());
     own.chain(["flows/package-lock.json"])
 }

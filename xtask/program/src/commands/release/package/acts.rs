@@ -1,7 +1,6 @@
 //! What the steps of packaging do.
 
 use std::fs;
-use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, anyhow, bail};
@@ -67,7 +66,7 @@ impl Acts<'_> {
             for entry in fs::read_dir(folder)? {
                 let entry = entry?;
                 if !keep.iter().any(|name| entry.file_name() == name.as_str()) {
-                    remove(&entry.path())?;
+                    files::remove(&entry.path())?;
                 }
             }
         }
@@ -259,7 +258,7 @@ impl Acts<'_> {
         }
         // Before the journal says that it is there.
         files::write::sync_names(folder.parent().context("it lies in a folder")?)?;
-        remove(&ready)?;
+        files::remove(&ready)?;
         Ok(Outputs::new())
     }
 
@@ -283,15 +282,4 @@ fn facts(name: &str, hashed: &Hashed) -> Outputs {
 
 fn sum_of(facts: &Outputs, name: &str) -> String {
     facts.get(&format!("sha256 {name}")).cloned().unwrap_or_default()
-}
-
-fn remove(path: &Path) -> Result<()> {
-    let removed =
-        if path.is_dir() && !path.is_symlink() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
-    match removed {
-        Err(error) if error.kind() != ErrorKind::NotFound => {
-            Err(error).with_context(|| format!("cannot remove {}", path.display()))
-        }
-        _ => Ok(()),
-    }
 }

@@ -8,7 +8,6 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 use serde::Deserialize;
-use vocabulary::model::Unit;
 use vocabulary::model::environment::Environment;
 
 use super::client::Client;
@@ -18,7 +17,9 @@ use crate::context::Context;
 use crate::deployment::history::{self, Entry};
 use crate::deployment::{Deployed, STATE};
 use crate::engines::process::edge_socket::{EdgeSocket, Server};
-use crate::engines::process::instance::{ADDRESS, LOGS, Record, socket};
+use crate::engines::process::instance::{LOGS, Record, socket};
+use crate::engines::process::roll::Running;
+use crate::session::deployed::{State, report};
 use crate::session::deployer;
 use crate::session::opened::recorded;
 use crate::session::running;
@@ -274,23 +275,13 @@ impl<'a> Target<'a> {
         EdgeSocket { folder, limit: ANSWER }.servers()
     }
 
-    /// The replicas of the workers that the supervisor knows, and what each says of itself.
+    /// The replicas of the workers that the supervisor knows, and what each reports.
     fn workers(&self) -> Result<Vec<(String, Option<Said>)>> {
         let platform = self.context.platform;
-        let (environment, record) = self.units()?;
-        let (port, path) = platform.worker_service()?.health_over_http()?;
-        let slots = platform.slots(&environment);
-        let known = running::client(self.context, &self.deployed.name)?.status()?.0;
-        let is_known = |unit: &&Unit<'_>| known.iter().any(|status| status.name.0 == unit.name());
-        let workers = slots.iter().filter(|unit| platform.is_worker(unit));
-        let ask = |unit: &Unit<'_>| -> Option<Said> {
-            let number = record.ports.get(&socket(unit, port.name))?;
-            let url = format!("http://{ADDRESS}:{number}{path}");
-            let request = ureq::get(url).config().http_status_as_error(false).build();
-            let body = request.call().ok()?.body_mut().read_to_string().ok()?;
-            serde_json::from_str(&body).ok()
-        };
-        Ok(workers.filter(is_known).map(|unit| (unit.name(), ask(unit))).collect())
+        let state = State::of(self.context, &self.deployed)?;
+        let said = |running: &Running| serde_json::from_value(report(platform, &running.status)?).ok();
+        let workers = state.workers(platform).into_iter();
+        Ok(workers.map(|(name, running)| (name.to_owned(), said(running))).collect())
     }
 
     /// Kills every worker at once, as if nothing were ever drained, and waits until they are back.

@@ -8,34 +8,30 @@ use super::fault::Fault;
 
 /// One deploy of the drill.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case", tag = "kind", content = "fault")]
-pub enum Draw {
-    /// A release that works.
-    Good,
-    /// One that does not.
-    Broken(Fault),
-    /// One that works; the deploying process is killed on the way, and the deploy run again.
-    Killed,
+pub struct Draw {
+    /// What is wrong with the release; none for one that works.
+    pub fault: Option<Fault>,
+    /// Whether the deploying process is killed on the way, and the deploy run again.
+    pub killed: bool,
 }
 
 impl Draw {
     pub fn words(self) -> String {
-        match self {
-            Self::Good => "good".to_owned(),
-            Self::Broken(fault) => fault.words().to_owned(),
-            Self::Killed => "good, deployer killed".to_owned(),
-        }
+        let release = self.fault.map_or("good", Fault::words);
+        if self.killed { format!("{release}, deployer killed") } else { release.to_owned() }
     }
 }
 
-/// So many deploys: half good, a quarter broken, a quarter killed. A release that turns bad is only drawn where it is
-/// watched for so long.
+/// So many deploys: a quarter broken, a quarter killed, and a few of them both. A release that turns bad is only drawn
+/// where it is watched for so long.
 pub fn draw(count: usize, watch: Duration) -> Vec<Draw> {
     let faults: Vec<Fault> = Fault::ALL.into_iter().filter(|fault| fault.shows_within(watch)).collect();
-    let one = |index: usize| match index % 4 {
-        1 => Draw::Broken(faults[index / 4 % faults.len()]),
-        2 => Draw::Killed,
-        _ => Draw::Good,
+    let one = |index: usize| {
+        let broken = index % 4 == 1;
+        Draw {
+            fault: broken.then(|| faults[index / 4 % faults.len()]),
+            killed: if index % 16 < 12 { index % 4 == 2 } else { broken },
+        }
     };
     (0..count).map(one).collect()
 }
@@ -53,17 +49,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn half_is_good_and_every_fault_comes_up() {
+    fn a_quarter_is_broken_a_quarter_killed_and_every_fault_comes_up_with_and_without_a_kill() {
         let of = |kind: fn(&&Draw) -> bool, drawn: &[Draw]| drawn.iter().filter(kind).count();
-        for (count, good, broken, killed) in [(4, 2, 1, 1), (10, 5, 3, 2), (200, 100, 50, 50)] {
+        for (count, broken, killed, both) in [(4, 1, 1, 0), (10, 3, 2, 0), (200, 50, 50, 12)] {
             let drawn = draw(count, Duration::from_secs(10));
-            assert_eq!(of(|draw| **draw == Draw::Good, &drawn), good, "{count}");
-            assert_eq!(of(|draw| matches!(draw, Draw::Broken(_)), &drawn), broken, "{count}");
-            assert_eq!(of(|draw| **draw == Draw::Killed, &drawn), killed, "{count}");
+            assert_eq!(of(|draw| draw.fault.is_some(), &drawn), broken, "{count}");
+            assert_eq!(of(|draw| draw.killed, &drawn), killed, "{count}");
+            assert_eq!(of(|draw| draw.fault.is_some() && draw.killed, &drawn), both, "{count}");
         }
         let drawn = draw(200, Duration::from_secs(10));
-        assert!(Fault::ALL.into_iter().all(|fault| drawn.contains(&Draw::Broken(fault))));
-        assert!(!draw(200, Duration::from_secs(1)).contains(&Draw::Broken(Fault::TurnsBad)));
+        for fault in Fault::ALL.map(Some) {
+            for killed in [false, true] {
+                assert!(drawn.contains(&Draw { fault, killed }), "{fault:?} {killed}");
+            }
+        }
+        let brief = draw(200, Duration::from_secs(1));
+        assert!(brief.iter().all(|draw| draw.fault != Some(Fault::TurnsBad)));
     }
 
     #[test]

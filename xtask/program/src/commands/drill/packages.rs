@@ -37,8 +37,8 @@ pub enum Wanted {
 impl Wanted {
     /// What a draw deploys after `current`.
     pub fn after(current: Self, draw: Draw) -> Self {
-        match (draw, current) {
-            (Draw::Broken(fault), _) => Self::Broken(fault),
+        match (draw.fault, current) {
+            (Some(fault), _) => Self::Broken(fault),
             (_, Self::First) => Self::Second,
             _ => Self::First,
         }

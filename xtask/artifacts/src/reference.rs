@@ -430,8 +430,8 @@ fn jobs(platform: &Platform) -> Rows {
     let row = |workflow: &workflows::WorkflowRecord, job: &workflows::JobRecord| {
         let may = job.permissions.iter().map(|may| format!("{} {} ({})", may.access, may.scope, may.why));
         let place = job.environment.as_ref().map_or_else(String::new, |place| match place.reviewers {
-            "required" => format!("{}, with reviewers", code(place.name)),
-            _ => code(place.name),
+            "required" => format!("{}, with reviewers", code(&place.name)),
+            _ => code(&place.name),
         });
         vec![
             code(&format!("{}/{}", workflow.id, job.id)),

@@ -2,9 +2,9 @@
 //! stands in that module's own documentation.
 
 use vocabulary::formats::github::{
-    Access, Axis, Concurrency, Condition, Context, Deployment, Does, Expression, Given, Input, InputKind,
-    Job, Machine, Matrix, Outcome, Output, Permission, Pin, PullRequestEvent, Reviewers, Scope, Secret, Step,
-    Test, Trigger, Value, Variable, Work, Workflow, needs,
+    Access, Axis, Concurrency, Condition, Context, Deployment, DeploymentName, Does, Expression, Given,
+    Input, InputKind, Job, Machine, Matrix, Outcome, Output, Permission, Pin, PullRequestEvent, Reviewers,
+    Scope, Secret, Step, Test, Trigger, Value, Variable, Work, Workflow, needs,
 };
 
 const COMMIT: &str = "3d3c42e5aac5ba805825da76410c181273ba90b1";
@@ -48,7 +48,10 @@ fn job(id: &'static str, steps: Vec<Step>) -> Job {
 fn publishing(id: &'static str, steps: Vec<Step>) -> Job {
     Job {
         publishes: true,
-        environment: Some(Deployment { name: "release", reviewers: Reviewers::Required }),
+        environment: Some(Deployment {
+            name: DeploymentName::Fixed("release"),
+            reviewers: Reviewers::Required,
+        }),
         concurrency: Some(Concurrency { group: "release".into(), cancels_older: false }),
         ..job(id, steps)
     }
@@ -57,6 +60,7 @@ fn publishing(id: &'static str, steps: Vec<Step>) -> Job {
 fn workflow(jobs: Vec<Job>) -> Workflow {
     Workflow {
         name: "CI",
+        run_name: None,
         triggers: vec![Trigger::Push { branches: vec!["main"], tags: vec![], paths: vec![] }],
         concurrency: Concurrency::per_reference(true),
         jobs,
@@ -281,12 +285,41 @@ fn permissions_are_those_of_jobs_and_the_workflow_has_none() {
 fn a_secret_without_an_environment_that_guards_it() {
     let step = || with_variable(Given::Secret(Secret { name: "TOKEN" }));
     bad(&workflow(vec![job("a", vec![step()])]), "it uses a secret without an environment that guards it");
-    let environment = Some(Deployment { name: "release", reviewers: Reviewers::Required });
+    let environment =
+        Some(Deployment { name: DeploymentName::Fixed("release"), reviewers: Reviewers::Required });
     let guarded = workflow(vec![Job { environment, ..job("a", vec![step()]) }]);
     good(&guarded);
     let written = guarded.write(&[]);
     assert!(written.contains("        env:\n          X: \"${{ secrets.TOKEN }}\"\n"), "{written}");
     assert!(written.contains("environment: release # its required reviewers"), "{written}");
+}
+
+#[test]
+fn an_environment_that_whoever_starts_the_workflow_chooses() {
+    let kind = InputKind::Environment;
+    let to = |required| Input { name: "to", about: "Where to", required, kind };
+    let name = DeploymentName::Input(to(true).value());
+    let of = |inputs| Workflow {
+        run_name: Some(Value::Joined(vec!["To ".into(), Expression::Input(to(true).value()).into()])),
+        triggers: vec![Trigger::Manual { inputs }],
+        ..workflow(vec![Job {
+            environment: Some(Deployment { name, reviewers: Reviewers::Required }),
+            ..publishing("a", vec![run("true")])
+        }])
+    };
+    let chosen = of(vec![to(true)]);
+    good(&chosen);
+    let written = chosen.write(&[]);
+    for part in [
+        "\nrun-name: \"To ${{ inputs.to }}\"\n",
+        "        required: true\n        type: environment\n",
+        "    environment: \"${{ inputs.to }}\" # its required reviewers",
+    ] {
+        assert!(written.contains(part), "{part}: {written}");
+    }
+    let expected = "its environment is the input to, which need not be given";
+    bad(&of(vec![to(false)]), expected);
+    bad(&of(vec![]), expected);
 }
 
 #[test]
@@ -347,7 +380,8 @@ fn a_called_workflow_gets_each_secret_by_name() {
         &workflow(vec![calls("x/y/z.yml@main")]),
         "calls x/y/z.yml@main, which is not below .github/workflows/",
     );
-    let environment = Some(Deployment { name: "release", reviewers: Reviewers::Nobody });
+    let environment =
+        Some(Deployment { name: DeploymentName::Fixed("release"), reviewers: Reviewers::Nobody });
     let placed = Job { environment, ..calls(".github/workflows/gates.yml") };
     bad(&workflow(vec![placed]), "who calls another workflow has no environment of its own");
 }

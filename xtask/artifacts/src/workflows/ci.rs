@@ -24,6 +24,7 @@ pub fn workflow(platform: &Platform, actions: &Actions<'_>) -> Workflow {
     let required = required(platform, &changes, &judged);
     Workflow {
         name: "CI",
+        run_name: None,
         triggers: vec![
             Trigger::PullRequest { events: vec![], paths: vec![] },
             Trigger::MergeGroup,

@@ -1,6 +1,7 @@
 //! `.github/workflows/*.yml`: thin callers of `cargo xtask`, one file here for each.
 
 mod ci;
+mod deploy;
 pub mod local;
 mod record;
 mod release;
@@ -39,8 +40,10 @@ fn definitions(platform: &Platform) -> Result<Vec<Definition>, Problem> {
     let definition = |name, source, workflow| Definition { name, source, workflow };
     Ok(vec![
         definition("ci", ci::SOURCE, Some(ci::workflow(platform, actions))),
+        definition("promote", deploy::SOURCE, Some(deploy::promote(platform, actions))),
         definition("release", release::SOURCE, Some(release::workflow(platform, actions))),
         definition("review", review::SOURCE, Some(review::workflow(platform, actions))),
+        definition("rollback", deploy::SOURCE, Some(deploy::roll_back(platform, actions))),
         definition("security", security::SOURCE, security::workflow(platform, actions)),
     ])
 }

@@ -41,7 +41,8 @@ pub struct PermissionRecord {
 /// Where it publishes to.
 #[derive(Debug, Serialize)]
 pub struct EnvironmentRecord {
-    pub name: &'static str,
+    /// `inputs.NAME` when whoever starts the workflow chooses it.
+    pub name: String,
     /// `required` or `nobody`.
     pub reviewers: &'static str,
 }
@@ -99,5 +100,5 @@ fn environment(Deployment { name, reviewers }: &Deployment) -> EnvironmentRecord
         Reviewers::Required => "required",
         Reviewers::Nobody => "nobody",
     };
-    EnvironmentRecord { name, reviewers }
+    EnvironmentRecord { name: name.text(), reviewers }
 }

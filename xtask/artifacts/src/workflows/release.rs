@@ -3,14 +3,14 @@
 //! Nothing in it comes from a cache: what an earlier run has left must not become part of a release.
 
 use vocabulary::formats::github::{
-    Access, Concurrency, Condition, Context, Deployment, Expression, Given, Job, Machine, Permission,
+    Access, Concurrency, Condition, Context, Deployment, DeploymentName, Given, Job, Machine, Permission,
     Reviewers, Scope, Secret, Step, Test, Trigger, Value, Variable, Work, Workflow, needs,
 };
 use vocabulary::model::{Architecture, Platform, ReleasePolicy};
 
 use super::steps::{
-    Actions, History, READS_SOURCES, as_root, brought, check_out, filled, job, limit_of_all, own_again, run,
-    set_up_python, uses,
+    Actions, History, READS_SOURCES, as_root, brought, check_out, filled, given, job, limit_of_all,
+    own_again, public_key, run, set_up_python, uses,
 };
 
 pub const SOURCE: &str = file!();
@@ -33,7 +33,8 @@ const LIMIT_OF_BUILDS: u16 = 60;
 const KEY: Secret = Secret { name: "FLOWSHIP_SIGNING_KEY" };
 
 /// The jobs that have the key and that may write stand in it.
-const ENVIRONMENT: Deployment = Deployment { name: "release", reviewers: Reviewers::Required };
+const ENVIRONMENT: Deployment =
+    Deployment { name: DeploymentName::Fixed("release"), reviewers: Reviewers::Required };
 
 pub fn workflow(platform: &Platform, actions: &Actions<'_>) -> Workflow {
     let release = &Release { actions, branch: platform.release.branch };
@@ -46,6 +47,7 @@ pub fn workflow(platform: &Platform, actions: &Actions<'_>) -> Workflow {
     let publish = release.publish(&sign);
     Workflow {
         name: "Release",
+        run_name: None,
         triggers: vec![Trigger::Manual { inputs: vec![] }],
         concurrency: Concurrency::per_reference(false),
         jobs: operators.into_iter().chain([package]).chain(rebuilt).chain([sign, publish]).collect(),
@@ -238,15 +240,6 @@ impl Release<'_> {
     }
 }
 
-fn given(name: &'static str, value: Value) -> Variable {
-    Variable { name, value: Given::Value(value), elsewhere: None }
-}
-
 fn build_again() -> Step {
     run("Build the release again and compare", "cargo xtask release verify --unsigned --rebuild", vec![])
-}
-
-/// Whom `release verify` believes.
-fn public_key() -> Variable {
-    filled("FLOWSHIP_PUBLIC_KEY", Expression::Setting("FLOWSHIP_PUBLIC_KEY"), None)
 }

@@ -23,6 +23,7 @@ pub fn workflow(platform: &Platform, actions: &Actions<'_>) -> Workflow {
     }
     Workflow {
         name: "Review",
+        run_name: None,
         triggers: vec![
             Trigger::PullRequest { events, paths: vec![] },
             // A merge queue waits for every required check. Each pull request in it has passed this one.

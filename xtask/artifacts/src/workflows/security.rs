@@ -34,6 +34,7 @@ pub fn workflow(platform: &Platform, actions: &Actions<'_>) -> Option<Workflow> 
     let limit = limit_minutes(platform, GateGroup::Security);
     Some(Workflow {
         name: "Security",
+        run_name: None,
         triggers: vec![
             Trigger::Schedule(WEEKLY),
             Trigger::Push { branches: vec![platform.release.branch], tags: vec![], paths: vec![] },

@@ -102,6 +102,16 @@ pub fn filled(name: &'static str, from: impl Into<Expression>, elsewhere: Option
     Variable { name, value: Given::Value(Value::Expression(from.into())), elsewhere }
 }
 
+/// A variable that only GitHub knows.
+pub fn given(name: &'static str, value: impl Into<Value>) -> Variable {
+    Variable { name, value: Given::Value(value.into()), elsewhere: None }
+}
+
+/// Whose signature a release must have.
+pub fn public_key() -> Variable {
+    filled("FLOWSHIP_PUBLIC_KEY", Expression::Setting("FLOWSHIP_PUBLIC_KEY"), None)
+}
+
 pub fn check_out(actions: &Actions<'_>, history: History) -> Step {
     let mut with = vec![("persist-credentials", "false".into())];
     match history {

@@ -17,7 +17,8 @@ use foundation::program_name::PROGRAM;
 #[command(after_help = "\
 Examples:
   cargo xtask promote staging production --public-key release.pub
-  cargo xtask promote staging production --dry-run    only show the steps
+  cargo xtask promote staging production --version 1.2.0    only if staging runs 1.2.0
+  cargo xtask promote staging production --dry-run          only show the steps
 
 Deploys to TO exactly the release files that FROM runs. Nothing is downloaded or built, so newer releases have no \
 influence.
@@ -29,6 +30,9 @@ pub struct Options {
     /// The environment to deploy it to
     #[arg(value_name = "TO")]
     to: String,
+    /// Stop if FROM runs another version, or release ID, than this
+    #[arg(long, value_name = "V")]
+    version: Option<String>,
     #[command(flatten)]
     demands: Demands,
     #[command(flatten)]
@@ -44,8 +48,15 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
     }
     let wanted = options.how.wanted(Change::Promote);
     let deliver = |source: &Path| deploying::deliver(context, &to, None, source, &options.demands, &wanted);
+    let expected = |current: &str| match &options.version {
+        Some(version) if !releases::is_named(current, version) => Err(refused(format!(
+            "{} runs {current}, not {version}; `{PROGRAM} history {0}` lists its deploys",
+            from.name
+        ))),
+        _ => Ok(()),
+    };
     if let Some(host) = host::of(context, &from.name) {
-        return deliver(host::fetch(&host, &from.name)?.path());
+        return deliver(host::fetch(&host, &from.name, &expected)?.path());
     }
     from.site()?;
     let entries = history::read(&from.folder())?;
@@ -55,6 +66,7 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
             from.name
         )));
     };
+    expected(current)?;
     let release = releases::named(&from.releases(), current)?;
     deliver(&release.files())
 }

@@ -182,14 +182,18 @@ pub fn list(store: &Path) -> Result<Vec<Installed>> {
     Ok(found)
 }
 
+/// Whether somebody who names a release or a version can mean the release of this name.
+pub fn is_named(id: &str, wanted: &str) -> bool {
+    id == wanted || id.rsplit_once('-').is_some_and(|(version, _)| version == wanted)
+}
+
 /// The one release of this name or version.
 ///
 /// # Errors
 /// Refused when there is none, or more than one of the version; the error lists those that there are.
 pub fn named(store: &Path, wanted: &str) -> Result<Installed> {
     let all = list(store)?;
-    let of_version =
-        |release: &&Installed| release.id.rsplit_once('-').is_some_and(|(version, _)| version == wanted);
+    let of_version = |release: &&Installed| is_named(&release.id, wanted);
     let exact = all.iter().find(|release| release.id == wanted);
     let found: Vec<_> = exact.map_or_else(|| all.iter().filter(of_version).collect(), |one| vec![one]);
     let (what, known) = match found[..] {

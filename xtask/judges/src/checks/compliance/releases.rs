@@ -335,11 +335,12 @@ fn verified_first(tree: &Tree) -> Verdict {
                         continue;
                     }
                     look.saw();
-                    if !verified {
+                    // The commands verify by themselves what they install, unless they are asked not to.
+                    if !verified && words.iter().any(|word| word == "--unsigned") {
                         look.find(
                             &step.place,
                             format!("{name} deploys what nobody has verified"),
-                            "run `cargo xtask release verify` in a step before",
+                            "leave --unsigned out, or run `cargo xtask release verify` in a step before",
                         );
                     }
                 }

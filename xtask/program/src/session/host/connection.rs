@@ -1,6 +1,7 @@
 //! A host over the user's own `ssh`, so that `~/.ssh/config` says what the environment's file does not: port, key, jump
-//! host. Nothing is ever asked on the terminal, and a host must be known.
+//! host; or `FLOWSHIP_SSH_CONFIG` names another file. Nothing is ever asked on the terminal, and a host must be known.
 
+use std::env;
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
 use std::os::unix::process::CommandExt as _;
 use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command, Stdio};
@@ -18,6 +19,8 @@ use foundation::interrupt::Interrupt;
 use foundation::program_name::command_line;
 use runner::plan::print::quoted;
 
+/// The variable that names another configuration for `ssh` than the user's own.
+const CONFIG: &str = "FLOWSHIP_SSH_CONFIG";
 /// What `ssh` exits with when it fails itself.
 const FAILED: i32 = 255;
 /// A host that says nothing for a minute is gone.
@@ -46,6 +49,9 @@ impl<'a> Connection<'a> {
 
     fn command(&self, script: &str, words: &[String]) -> Command {
         let mut ssh = Command::new("ssh");
+        if let Some(file) = env::var_os(CONFIG).filter(|file| !file.is_empty()) {
+            ssh.arg("-F").arg(file);
+        }
         ssh.arg("-T").args(OPTIONS.iter().flat_map(|option| ["-o", option]));
         ssh.args(["-l", &self.host.ssh_user, "--", &self.host.address]);
         let words: String = words.iter().map(|word| format!(" {}", quoted(word))).collect();

@@ -87,11 +87,11 @@ fn without_root(words: impl Iterator<Item = OsString>) -> Vec<String> {
     kept
 }
 
-/// Brings the files of the release that an environment on a host runs to this machine.
+/// Brings the files of the release that an environment on a host runs to this machine, if it is `expected`.
 ///
 /// # Errors
-/// Refused when it runs none; otherwise when the host cannot be reached or has other files by now.
-pub fn fetch(host: &Host, name: &str) -> Result<TempDir> {
+/// Refused when it runs none, or as `expected` says; otherwise when the host cannot be reached or has other files by now.
+pub fn fetch(host: &Host, name: &str, expected: &dyn Fn(&str) -> Result<()>) -> Result<TempDir> {
     let connection = Connection::to(host);
     let interrupt = Interrupt::listen()?;
     let said = connection.ask(scripts::CURRENT, &[name.to_owned()], &interrupt)?;
@@ -101,6 +101,7 @@ pub fn fetch(host: &Host, name: &str) -> Result<TempDir> {
             host.address
         )));
     };
+    expected(id)?;
     let folder = files::temporary::folder("flowship-promote-")?;
     let words = [name.to_owned(), id.to_owned()];
     connection.fetch(scripts::FETCH, &words, |archive| unpack(archive, folder.path()), &interrupt)?;

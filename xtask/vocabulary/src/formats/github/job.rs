@@ -1,6 +1,6 @@
 //! Jobs, and the handles by which others refer to them.
 
-use super::{Concurrency, Condition, Permission, Secret, Step, StepOutput, Value};
+use super::{Concurrency, Condition, InputValue, Permission, Secret, Step, StepOutput, Value};
 
 /// A job, referred to by its value: see [`needs`] and [`Job::output`].
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,8 +49,16 @@ pub enum Machine {
 /// A place to which is published; GitHub's settings of it hold who must agree.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Deployment {
-    pub name: &'static str,
+    pub name: DeploymentName,
     pub reviewers: Reviewers,
+}
+
+/// How a workflow names such a place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DeploymentName {
+    Fixed(&'static str),
+    /// Whoever starts the workflow chooses it.
+    Input(InputValue),
 }
 
 /// Whether somebody must agree before the job starts.
@@ -141,6 +149,17 @@ impl Axis {
     #[must_use]
     pub fn value(&self) -> AxisValue {
         AxisValue { axis: self.name }
+    }
+}
+
+impl DeploymentName {
+    /// The name, or the input that holds it, as an expression calls it.
+    #[must_use]
+    pub fn text(self) -> String {
+        match self {
+            Self::Fixed(name) => name.to_owned(),
+            Self::Input(input) => format!("inputs.{}", input.name),
+        }
     }
 }
 

@@ -7,7 +7,7 @@
 //! ```
 //! # use vocabulary::formats::github::*;
 //! let on_main = Trigger::Push { branches: vec!["main"], tags: vec![], paths: vec![] };
-//! Workflow { name: "CI", triggers: vec![on_main], concurrency: Concurrency::per_reference(true), jobs: vec![] };
+//! Workflow { name: "CI", triggers: vec![on_main], concurrency: Concurrency::per_reference(true), jobs: vec![], run_name: None };
 //! let with: Vec<(&str, Value)> = vec![("token", "text".into())];
 //! let _: fn(&Job) -> Needed = Job::handle;
 //! ```
@@ -15,7 +15,7 @@
 //! ```compile_fail,E0560
 //! # use vocabulary::formats::github::*;
 //! // The whole workflow has no permission, so that each job has only its own.
-//! Workflow { name: "CI", triggers: vec![], concurrency: Concurrency::per_reference(true), jobs: vec![], permissions: vec![] };
+//! Workflow { name: "CI", triggers: vec![], concurrency: Concurrency::per_reference(true), jobs: vec![], run_name: None, permissions: vec![] };
 //! ```
 //!
 //! ```compile_fail,E0599
@@ -59,7 +59,8 @@ mod write;
 pub use condition::{Condition, Outcome, Test};
 pub use expression::{Context, Expression, Value};
 pub use job::{
-    Axis, AxisValue, Deployment, Job, JobOutput, Machine, Matrix, Needed, Output, Reviewers, Work, needs,
+    Axis, AxisValue, Deployment, DeploymentName, Job, JobOutput, Machine, Matrix, Needed, Output, Reviewers,
+    Work, needs,
 };
 pub use permission::{Access, Permission, Scope};
 pub use step::{Does, Given, Pin, Secret, Step, StepOutput, Variable};

@@ -54,9 +54,18 @@ pub struct Input {
 /// What can be given, and what holds when nothing is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum InputKind {
-    Text { default: &'static str },
-    Flag { default: bool },
-    Choice { options: &'static [&'static str], default: &'static str },
+    Text {
+        default: &'static str,
+    },
+    Flag {
+        default: bool,
+    },
+    Choice {
+        options: &'static [&'static str],
+        default: &'static str,
+    },
+    /// One of the repository's environments. It has no default.
+    Environment,
 }
 
 /// A handle on what was given.

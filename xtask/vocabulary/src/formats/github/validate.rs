@@ -1,8 +1,8 @@
 //! What is wrong with a workflow and types do not hold.
 
 use super::{
-    Access, Does, Expression, Given, Job, JobOutput, Needed, Permission, Pin, Scope, Step, StepOutput,
-    Trigger, Value, Variable, Work, Workflow,
+    Access, Deployment, DeploymentName, Does, Expression, Given, Input, Job, JobOutput, Needed, Permission,
+    Pin, Scope, Step, StepOutput, Trigger, Value, Variable, Work, Workflow,
 };
 
 /// Actions that bring back what an earlier run, perhaps a stranger's, has left.
@@ -20,6 +20,7 @@ impl Workflow {
             problems.push("it has no job".to_owned());
         }
         problems.extend(texts_problems("the concurrency group", &self.concurrency.group));
+        problems.extend(self.run_name.iter().flat_map(|name| texts_problems("the name of its runs", name)));
         for (position, job) in self.jobs.iter().enumerate() {
             let found = self.job_problems(position, job);
             problems.extend(found.into_iter().map(|problem| format!("job {}: {problem}", job.id)));
@@ -48,8 +49,8 @@ impl Workflow {
         self.triggers.iter().any(unmerged)
     }
 
-    fn declares_input(&self, name: &str) -> bool {
-        self.triggers.iter().flat_map(Trigger::inputs).any(|input| input.name == name)
+    fn input(&self, name: &str) -> Option<&Input> {
+        self.triggers.iter().flat_map(Trigger::inputs).find(|input| input.name == name)
     }
 
     fn job(&self, needed: Needed) -> Option<&Job> {
@@ -140,6 +141,12 @@ impl Workflow {
         let secret = job.steps().iter().any(Step::uses_secret);
         if secret && job.environment.is_none() {
             problems.push("it uses a secret without an environment that guards it".to_owned());
+        }
+        if let Some(Deployment { name: DeploymentName::Input(chosen), .. }) = &job.environment
+            && !self.input(chosen.name).is_some_and(|input| input.required)
+        {
+            // Without a name it would run without reviewers.
+            problems.push(format!("its environment is the input {}, which need not be given", chosen.name));
         }
         if !job.publishes {
             return problems;
@@ -233,7 +240,7 @@ impl Workflow {
                     Some(format!("looks at the end of job {}, which it does not need", from.0))
                 }
                 Expression::Step(output) => step_output_problem(earlier, *output),
-                Expression::Input(input) if !self.declares_input(input.name) => {
+                Expression::Input(input) if self.input(input.name).is_none() => {
                     Some(format!("looks at the input {}, which the workflow does not declare", input.name))
                 }
                 Expression::Axis(value)

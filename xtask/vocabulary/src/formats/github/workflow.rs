@@ -6,6 +6,8 @@ use super::{Context, Expression, Job, Trigger, Value};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Workflow {
     pub name: &'static str,
+    /// What a run is called in the list of runs, and where somebody must agree to it; otherwise GitHub chooses.
+    pub run_name: Option<Value>,
     pub triggers: Vec<Trigger>,
     pub concurrency: Concurrency,
     /// Each after those that it needs.
@@ -28,6 +30,13 @@ impl Concurrency {
         let change = vec![Context::PullRequestNumber.into(), Context::RunId.into()];
         let change = Value::Expression(Expression::FirstOf(change));
         Self { group: Value::Joined(vec![Context::Workflow.into(), "-".into(), change]), cancels_older: true }
+    }
+
+    /// No run waits for another.
+    #[must_use]
+    pub fn none() -> Self {
+        let group = Value::Joined(vec![Context::Workflow.into(), "-".into(), Context::RunId.into()]);
+        Self { group, cancels_older: false }
     }
 
     /// One run for each workflow and branch, tag or pull request.

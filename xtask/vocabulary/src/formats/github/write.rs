@@ -1,8 +1,9 @@
 //! Workflows as YAML.
 
 use super::{
-    Concurrency, Condition, Context, Deployment, Does, Expression, Given, Input, InputKind, Job, Matrix,
-    Output, Permission, Reviewers, Secret, Step, StepOutput, Test, Trigger, Value, Work, Workflow,
+    Concurrency, Condition, Context, Deployment, DeploymentName, Does, Expression, Given, Input, InputKind,
+    Job, Matrix, Output, Permission, Reviewers, Secret, Step, StepOutput, Test, Trigger, Value, Work,
+    Workflow,
 };
 use crate::formats::yaml::{Yaml, write as write_yaml};
 
@@ -10,13 +11,14 @@ impl Workflow {
     /// `header` becomes comment lines at the top.
     #[must_use]
     pub fn write(&self, header: &[String]) -> String {
-        let entries = vec![
-            entry("name", Yaml::text(self.name)),
+        let mut entries = vec![entry("name", Yaml::text(self.name))];
+        entries.extend(self.run_name.as_ref().map(|name| entry("run-name", text(name))));
+        entries.extend([
             entry("on", Yaml::Mapping(triggers(&self.triggers))),
             entry("permissions", Yaml::Mapping(vec![])),
             entry("concurrency", concurrency(&self.concurrency)),
             entry("jobs", Yaml::Mapping(self.jobs.iter().map(|job| entry(job.id, job_value(job))).collect())),
-        ];
+        ]);
         write_yaml(header, &Yaml::Mapping(entries))
     }
 }
@@ -80,9 +82,10 @@ fn inputs_entry(inputs: &[Input]) -> Vec<(String, Yaml)> {
     }
     let value = |input: &Input| {
         let (kind, default, options) = match input.kind {
-            InputKind::Text { default } => ("string", Yaml::text(default), &[][..]),
-            InputKind::Flag { default } => ("boolean", Yaml::Boolean(default), &[][..]),
-            InputKind::Choice { options, default } => ("choice", Yaml::text(default), options),
+            InputKind::Text { default } => ("string", Some(Yaml::text(default)), &[][..]),
+            InputKind::Flag { default } => ("boolean", Some(Yaml::Boolean(default)), &[][..]),
+            InputKind::Choice { options, default } => ("choice", Some(Yaml::text(default)), options),
+            InputKind::Environment => ("environment", None, &[][..]),
         };
         let mut entries = vec![
             entry("description", Yaml::text(input.about)),
@@ -90,9 +93,7 @@ fn inputs_entry(inputs: &[Input]) -> Vec<(String, Yaml)> {
             entry("type", Yaml::text(kind)),
         ];
         // What is required has no default.
-        if !input.required {
-            entries.push(entry("default", default));
-        }
+        entries.extend(default.filter(|_| !input.required).map(|default| entry("default", default)));
         if !options.is_empty() {
             entries.push(entry("options", list(options)));
         }
@@ -150,7 +151,10 @@ fn permission(permission: &Permission) -> (String, Yaml) {
 }
 
 fn environment(place: &Deployment) -> Yaml {
-    let name = Yaml::text(place.name);
+    let name = Yaml::text(match place.name {
+        DeploymentName::Fixed(name) => name.to_owned(),
+        DeploymentName::Input(input) => filled(&Expression::Input(input)),
+    });
     match place.reviewers {
         Reviewers::Nobody => name,
         Reviewers::Required => Yaml::Commented(

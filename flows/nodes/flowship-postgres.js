@@ -6,13 +6,15 @@ const { Database, connectionSettings } = require('./lib/database');
 const { Queue } = require('./lib/queue');
 const { BOOTSTRAP, enterBootstrapKey, holderOf } = require('./lib/api-keys');
 const { NAMES, queueState } = require('./lib/queue-administration');
+const { keeperOf } = require('./lib/key-requests');
 const { submissionsTo } = require('./lib/submission');
+const { knownWorkflows } = require('./lib/workflows');
 
 module.exports = (RED) => {
   RED.nodes.registerType('flowship-postgres', function FlowshipPostgres(definition) {
     RED.nodes.createNode(this, definition);
     const launcher = launcherOf(RED, 'flowship-postgres');
-    const { config, readSecret, dependencies, hold, metrics, log } = launcher;
+    const { config, readSecret, dependencies, hold, keeper, metrics, log } = launcher;
     const settings = (purpose) => connectionSettings(config.postgres, readSecret, `flowship-${config.replica}-${purpose}`);
 
     this.attempts = new Attempts();
@@ -44,8 +46,10 @@ module.exports = (RED) => {
     ));
     const stopInFlight = metrics.collect('flowship_tasks_in_flight', async () => this.attempts.size);
 
+    const stopKeys = keeper.register(keeperOf({ database: this.database, workflows: () => [...knownWorkflows(RED).keys()].sort(), log }));
+
     this.on('close', async (done) => {
-      for (const stop of [stopProbe, stopJobs, stopAges, stopInFlight]) stop?.();
+      for (const stop of [stopProbe, stopKeys, stopJobs, stopAges, stopInFlight]) stop?.();
       await this.queue.close().catch((error) => log.warn({ queue_error: error.message }, 'the queue did not stop cleanly'));
       await this.database.close();
       done();

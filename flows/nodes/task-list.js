@@ -20,7 +20,7 @@ module.exports = (RED) => {
           send([null, answerProblem(message, 400, `The query is invalid: ${words}.`, { errors })]);
           return done();
         }
-        message.payload = await taskPage(database, filter);
+        message.payload = await taskPage(database, { ...filter, workflows: message.api_key_workflows });
         message.statusCode = 200;
         message.headers = { 'Content-Type': 'application/json' };
         const { next } = message.payload;

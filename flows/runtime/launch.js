@@ -14,6 +14,7 @@ const { watchEventLoop } = require('./event-loop');
 const { createFlowGate } = require('./flow-gate');
 const { createFlowsListener } = require('./flows-listener');
 const { createHold } = require('./hold');
+const { createKeeper } = require('./keeper');
 const { createLabels, labelMessages } = require('./labels');
 const { createLifecycle } = require('./lifecycle');
 const { listen, close } = require('./listening');
@@ -68,6 +69,7 @@ async function launch(initialConfig) {
   });
   const dependencies = createDependencies({ log, metrics });
   const smoke = createSmoke({ definition: platform.smoke, dependencies, metrics, log });
+  const keeper = createKeeper();
   const readiness = createReadiness();
   const eventLoop = watchEventLoop();
   const refusals = createRefusals({ notify: (event) => RED.events.emit('runtime-event', event) });
@@ -108,14 +110,14 @@ async function launch(initialConfig) {
     await listen(ready.server, config.ready, 'ready', log);
 
     prepareUserDir(config.userDir);
-    initNodeRed({ config, labels, log, metrics, dependencies, lifecycle, hold, smoke, storage, failures, flowsUrl: flows.url, server: editor?.server ?? flows.server });
+    initNodeRed({ config, labels, log, metrics, dependencies, lifecycle, hold, smoke, keeper, storage, failures, flowsUrl: flows.url, server: editor?.server ?? flows.server });
     deployment = createDeployment({ RED, storage, failures, log });
     labelMessages(RED.hooks, labels, requests.received);
     requests.follow(RED, deployment.running);
     registerChecks({ readiness, config, storage, deployment, lifecycle, eventLoop, flowsListener: flows.server, RED });
     collectState({ metrics, ready, config });
 
-    const ops = createOpsListener({ config, metrics, smoke, deployment, refusals, log, requestDrain: stop });
+    const ops = createOpsListener({ config, metrics, smoke, keeper, deployment, refusals, log, requestDrain: stop });
     await listen(ops.server, config.ops, 'ops', log);
     drainStages({ lifecycle, flows, ready, ops, editor });
 
@@ -137,7 +139,7 @@ async function launch(initialConfig) {
   }
 }
 
-function initNodeRed({ config, labels, log, metrics, dependencies, lifecycle, hold, smoke, storage, failures, flowsUrl, server }) {
+function initNodeRed({ config, labels, log, metrics, dependencies, lifecycle, hold, smoke, keeper, storage, failures, flowsUrl, server }) {
   RED.init(server, {
     ...require('../settings.js'),
     storageModule: storage.module,
@@ -153,6 +155,7 @@ function initNodeRed({ config, labels, log, metrics, dependencies, lifecycle, ho
       hold: pick(hold, ['reason', 'admitted']),
       flowsUrl,
       smoke: pick(smoke, ['register', 'result']),
+      keeper: pick(keeper, ['register']),
     }),
   });
 }

@@ -1,5 +1,5 @@
 'use strict';
-// /metrics for Prometheus; /smoke, /reload and /drain for the operator, behind a bearer token.
+// /metrics for Prometheus; /smoke, /keys, /reload and /drain for the operator, behind a bearer token.
 
 const http = require('node:http');
 const express = require('express');
@@ -9,7 +9,7 @@ const { ReloadError } = require('./deployment');
 const { sendJson, sendProblem, sendUnanswered } = require('./problem');
 const { UnknownCheckError } = require('./smoke');
 
-function createOpsListener({ config, metrics, smoke, deployment, refusals, log, requestDrain }) {
+function createOpsListener({ config, metrics, smoke, keeper, deployment, refusals, log, requestDrain }) {
   const bearer = requireBearer(config.opsTokenFile);
   const app = express();
   app.disable('x-powered-by');
@@ -34,6 +34,23 @@ function createOpsListener({ config, metrics, smoke, deployment, refusals, log, 
       sendProblem(res, 400, error.message);
     }
   });
+
+  const keys = (answer) => async (req, res) => {
+    const current = keeper.current();
+    if (current === undefined) {
+      sendProblem(res, 503, 'the flows that keep the API keys do not run: see the log');
+      return;
+    }
+    try {
+      await answer(current, req, res);
+    } catch (error) {
+      if (!error.unavailable) throw error;
+      sendProblem(res, 503, `the ${error.unavailable} does not answer: ${error.message}`);
+    }
+  };
+  app.get('/keys', bearer, keys(async (current, _req, res) => sendJson(res, 200, await current.list())));
+  app.post('/keys', bearer, express.json({ limit: '16kb' }), keys(async (current, req, res) => sendJson(res, 201, await current.create(req.body ?? {}))));
+  app.delete('/keys/:name', bearer, keys(async (current, req, res) => sendJson(res, 200, await current.revoke(req.params.name))));
 
   // `refused`: who watches the files judged them, and says why they are not to be loaded.
   app.post('/reload', bearer, express.json({ limit: '1mb' }), async (req, res) => {

@@ -323,6 +323,16 @@ class Platform {
     return { httpStatus: response.status, ...report, failed: report.checks.filter((check) => check.status === 'failed').map((check) => check.name) };
   }
 
+  // What an operator asks the operations port.
+  async operate(method, where, body, { token = 'ops-token-of-the-test', raw } = {}) {
+    const response = await fetch(`http://127.0.0.1:${this.replicas[0].ports.ops}${where}`, {
+      method,
+      headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
+      body: raw ?? (body === undefined ? undefined : JSON.stringify(body)),
+    });
+    return { status: response.status, headers: response.headers, body: await response.json() };
+  }
+
   async ready(replica = this.replicas[0]) {
     const response = await fetch(`http://127.0.0.1:${replica.ports.ready}/readyz`);
     return { httpStatus: response.status, ...await response.json() };

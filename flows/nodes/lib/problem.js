@@ -12,6 +12,7 @@ const TITLES = {
   413: 'The request is too large',
   415: 'Unsupported media type',
   422: 'Input validation failed',
+  429: 'Too many requests',
   500: 'Internal error',
   503: 'The platform is temporarily unavailable',
 };

@@ -40,13 +40,15 @@ function readFilter(query) {
 }
 
 // The fields of the view flowship.task_documents without those that may be large: the view would read them for each row.
+// `workflows`: those whose tasks the caller may see; null for all.
 // -> {text, values} of one row more than the page holds: it says whether another page follows.
-function pageQuery({ status, workflow_id: workflowId, limit, cursor }) {
+function pageQuery({ status, workflow_id: workflowId, workflows = null, limit, cursor }) {
   const values = [];
   const value = (given) => `$${values.push(given)}`;
   const conditions = [`t.queue = ${value(queues.task)}`];
   if (status !== undefined) conditions.push(`t.status = ${value(status)}`);
   if (workflowId !== undefined) conditions.push(`t.workflow_id = ${value(workflowId)}`);
+  if (workflows !== null) conditions.push(`t.workflow_id = ANY (${value(workflows)})`);
   if (cursor !== undefined) {
     const at = `timestamptz 'epoch' + ${value(cursor.microseconds)}::bigint * interval '1 microsecond'`;
     conditions.push(`(t.created_at, t.task_id) < (${at}, ${value(cursor.taskId)}::uuid)`);

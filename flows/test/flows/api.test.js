@@ -2,6 +2,7 @@
 // The API as its users meet it, on the whole platform.
 
 const assert = require('node:assert/strict');
+const crypto = require('node:crypto');
 const { after, before, describe, test } = require('node:test');
 const { startPlatform, until } = require('../platform.js');
 
@@ -192,6 +193,75 @@ describe('keys', () => {
     }
     const stored = await platform.postgres.query('SELECT key_sha256 FROM flowship.api_keys');
     assert.ok(stored.every(({ key_sha256: hash }) => /^[0-9a-f]{64}$/.test(hash)));
+  });
+
+  test('the operator creates a key, which is shown once, may do what it is for, and is dead once it is revoked', async () => {
+    const created = await platform.operate('POST', '/keys', { name: 'shop', workflows: ['describe-text'] });
+    assert.equal(created.status, 201, JSON.stringify(created.body));
+    const { key } = created.body;
+    assert.match(key, /^flowship_[\w-]{32}$/);
+    const mine = await platform.submit('describe-text', { text: 'Mine.' }, { key });
+    assert.equal(mine.status, 202);
+    assert.equal(mine.headers.get('x-ratelimit-limit'), null);
+    const other = await platform.submit('answer-question', { question: 'Not mine?' });
+    assertProblem(await platform.submit('answer-question', { question: 'No?' }, { key }), 403, /'shop' may not call the workflow 'answer-question'; it may call describe-text/);
+    assert.equal((await platform.request('GET', `/api/v1/tasks/${mine.body.task_id}`, { key })).status, 200);
+    assertProblem(await platform.request('GET', `/api/v1/tasks/${other.body.task_id}`, { key }), 404, /no task/);
+    const { body: { tasks } } = await platform.request('GET', '/api/v1/tasks?limit=200', { key });
+    assert.deepEqual(new Set(tasks.map(({ workflow_id: id }) => id)), new Set(['describe-text']));
+    for (const [method, where] of [['GET', '/api/v1/queues'], ['GET', '/api/v1/queues/tasks'], ['POST', '/api/v1/queues/tasks/drain'], ['POST', '/api/v1/queues/tasks/retry-failed']]) {
+      assertProblem(await platform.request(method, where, { key }), 403, /limited to workflows/);
+    }
+    const listed = await platform.operate('GET', '/keys');
+    assert.equal(JSON.stringify(listed.body).includes(key), false);
+    const { workflows, revoked_at: revoked } = listed.body.keys.find(({ name }) => name === 'shop');
+    assert.deepEqual({ workflows, revoked }, { workflows: ['describe-text'], revoked: null });
+    const [{ hash }] = await platform.postgres.query("SELECT key_sha256 AS hash FROM flowship.api_keys WHERE name = 'shop'");
+    assert.equal(hash, crypto.createHash('sha256').update(key).digest('hex'));
+    const lines = platform.replicas[0].child.lines;
+    assert.ok(lines.some((line) => line.api_key === 'shop') && !JSON.stringify(lines).includes(key));
+    assert.equal((await platform.operate('DELETE', '/keys/shop')).status, 200);
+    assertProblem(await platform.request('GET', '/api/v1/tasks', { key }), 401, /revoked/);
+    assert.equal((await platform.operate('DELETE', '/keys/shop')).status, 404);
+    assert.equal((await platform.operate('POST', '/keys', { name: 'shop' })).status, 409, 'its tasks are still there');
+  });
+
+  test('a key has so many requests a minute, all replicas and callers together, and is told so', async () => {
+    const second = await platform.startReplica('second-of-keys');
+    const { body: { key } } = await platform.operate('POST', '/keys', { name: 'limited', requests_per_minute: 6 });
+    const asked = Array.from({ length: 10 }, (_, at) => platform.request('GET', '/api/v1/tasks', { key, replica: at % 2 === 0 ? platform.replicas[0] : second }));
+    const answers = await Promise.all(asked);
+    assert.deepEqual(answers.map(({ status }) => status).sort(), [...Array(6).fill(200), ...Array(4).fill(429)]);
+    const left = answers.filter(({ status }) => status === 200).map(({ headers }) => Number(headers.get('x-ratelimit-remaining')));
+    assert.deepEqual(left.sort(), [0, 1, 2, 3, 4, 5]);
+    const refused = answers.find(({ status }) => status === 429);
+    assertProblem(refused, 429, /6 requests a minute/);
+    assert.equal(refused.headers.get('x-ratelimit-limit'), '6');
+    assert.equal(refused.headers.get('retry-after'), refused.headers.get('x-ratelimit-reset'));
+    assert.ok(Number(refused.headers.get('retry-after')) >= 1 && Number(refused.headers.get('retry-after')) <= 60);
+    for (const began of ["now() - interval '61 seconds'", "now() + interval '1 hour'"]) {
+      await platform.postgres.query(`UPDATE flowship.api_key_minutes SET began_at = ${began} WHERE name = 'limited'`);
+      const again = await platform.request('GET', '/api/v1/tasks', { key });
+      assert.deepEqual([again.status, again.headers.get('x-ratelimit-remaining')], [200, '5'], began);
+    }
+    await platform.postgres.query("UPDATE flowship.api_keys SET expires_at = now() WHERE name = 'limited'");
+    assertProblem(await platform.request('GET', '/api/v1/tasks', { key }), 401, /expired/);
+    await second.child.stop();
+    platform.replicas.pop();
+  });
+
+  test('an operator learns everything that is wrong with a request about keys, and others learn nothing', async () => {
+    const wrong = await platform.operate('POST', '/keys', { name: 'No!', workflows: ['nothing'], requests_per_minute: 0, expires_at: '2020-01-01', more: 1 });
+    assertProblem(wrong, 400, /more: .*; name: .*; workflows: there is no nothing; known are answer-question, .*; requests_per_minute: .*; expires_at: /);
+    for (const body of ['null', '[]', '7', '{"name"']) assert.equal((await platform.operate('POST', '/keys', undefined, { raw: body })).status, 400, body);
+    assertProblem(await platform.operate('DELETE', '/keys/bootstrap'), 409, /platform's own/);
+    for (const [method, where] of [['GET', '/keys'], ['POST', '/keys'], ['DELETE', '/keys/shop']]) {
+      assert.equal((await platform.operate(method, where, undefined, { token: 'guess' })).status, 401);
+    }
+    await platform.postgres.kill();
+    assert.equal((await platform.operate('GET', '/keys')).status, 503);
+    await platform.postgres.start();
+    await until('the database is back', async () => (await platform.operate('GET', '/keys')).status === 200);
   });
 
   test('only the operator may choose a queue, and only a smoke queue', async () => {

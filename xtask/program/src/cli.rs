@@ -4,8 +4,8 @@ use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _, Parser, Subcomm
 
 use crate::commands::{
     bench, check, ci, deploy, dev, doctor, down, drift, drill, environment, generate, history, image, impact,
-    lock, logs, measure, promote, rehearse, release, releases, reset, rollback, smoke, status, supervise,
-    test, why,
+    keys, lock, logs, measure, promote, rehearse, release, releases, reset, rollback, smoke, status,
+    supervise, test, why,
 };
 use crate::context::Global;
 use foundation::program_name::{DEVELOPERS, OPERATORS, by_operator};
@@ -47,6 +47,8 @@ pub enum Command {
     Drift(drift::Options),
     /// Show who changes an environment at the moment, or clear what a killed command left
     Lock(lock::Options),
+    /// Create, list and revoke the API keys of callers
+    Keys(keys::Options),
     /// Show the state of each service
     Status(status::Options),
     /// Print the services' logs

@@ -6,6 +6,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use crate::background::Background;
 use crate::checkout::{Checkout, Ended};
 use crate::processes::told;
+use crate::web;
 
 /// Among others that an adopter may add.
 const CHECKS: [&str; 2] = ["database", "end_to_end"];
@@ -19,6 +20,7 @@ fn up_smoke_status_logs_down_and_reset() {
     assert_eq!(up["record"]["environment"], "dev", "{up:#}");
     assert_eq!(up["report"]["outcome"], "done", "{up:#}");
     smoke(&checkout);
+    keys(&checkout);
     status(&checkout);
     logs(&checkout);
     a_second_dev_changes_nothing(&checkout);
@@ -83,6 +85,43 @@ fn by_address(checkout: &Checkout) {
     let refused = checkout.run(&["smoke", "--url", &url, "--token-file", other.to_str().unwrap()]);
     assert_eq!(refused.code, Some(1), "{refused:#?}");
     refused.says(&["refuses the operations token"]);
+}
+
+fn keys(checkout: &Checkout) {
+    let call = |key: &str| {
+        let url = checkout.url("node-red-a", "flows", "/api/v1/workflows/describe-text/tasks");
+        let body = Some(r#"{"input": {"text": "One. Two."}}"#);
+        web::ask("POST", &url, Some(key), body).unwrap().status
+    };
+    let arguments =
+        ["keys", "create", "dev", "web-shop", "--workflow", "describe-text", "--rate", "2", "--days", "9"];
+    let created = checkout.done(&arguments);
+    created.says(&["web-shop", "cannot be shown again"]);
+    let key = created.out.trim();
+    assert!(key.starts_with("flowship_") && key.lines().count() == 1, "{created:#?}");
+    assert_eq!([call(key), call(key), call(key)], [202, 202, 429]);
+    let listed = checkout.done(&["keys", "list", "dev"]).out;
+    assert!(
+        listed.contains("web-shop") && listed.contains("describe-text") && !listed.contains(key),
+        "{listed}"
+    );
+    assert!(listed.contains("bootstrap") && listed.contains("the platform's own"), "{listed}");
+    checkout.done(&["keys", "revoke", "dev", "web-shop"]);
+    assert_eq!(call(key), 401);
+    let listed = checkout.done(&["keys", "list", "dev", "--json"]).json();
+    let revoked = listed.as_array().unwrap().iter().find(|key| key["name"] == "web-shop").unwrap();
+    assert!(revoked["revoked_at"].is_string() && revoked["requests_per_minute"] == 2, "{listed:#}");
+    for (words, told) in [
+        (&["keys", "revoke", "dev", "web-shop"][..], "no API key 'web-shop' is in use"),
+        (&["keys", "create", "dev", "other", "--workflow", "no-such"], "there is no no-such; known are"),
+        (&["keys", "create", "dev", "No!"], "expected 1 to 64 of a-z"),
+        (&["keys", "revoke", "dev", "bootstrap"], "the platform's own key"),
+        (&["keys", "list", "staging"], "staging"),
+    ] {
+        let refused = checkout.run(words);
+        assert_eq!(refused.code, Some(2), "{refused:#?}");
+        refused.says(&[told]);
+    }
 }
 
 fn status(checkout: &Checkout) {

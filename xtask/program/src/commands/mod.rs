@@ -14,6 +14,7 @@ pub mod generate;
 pub mod history;
 pub mod image;
 pub mod impact;
+pub mod keys;
 pub mod lock;
 pub mod logs;
 pub mod measure;
@@ -66,6 +67,7 @@ pub fn run(context: &Context, words: &str, command: Command) -> Result<()> {
         Command::History(options) => history::run(context, &options),
         Command::Releases(options) => releases::run(context, &options),
         Command::Drift(options) => drift::run(context, &options),
+        Command::Keys(options) => keys::run(context, &options),
         Command::Lock(options) => lock::run(context, &options),
         Command::Status(options) => status::run(context, &options),
         Command::Logs(options) => logs::run(context, &options),

@@ -6,8 +6,9 @@ use std::time::Duration;
 use anyhow::Result;
 
 use crate::context::Context;
-use crate::session::smoke::{self, Target};
-use crate::session::{DEFAULT, private};
+use crate::session::operations::Target;
+use crate::session::smoke;
+use crate::session::{DEFAULT, host, private};
 use foundation::exit::Reported;
 use foundation::interrupt::Interrupt;
 use foundation::stdout;
@@ -17,13 +18,14 @@ use runner::plan::show::Show;
 #[command(after_help = "\
 Examples:
   cargo xtask smoke                      the platform that `cargo xtask dev` runs
+  cargo xtask smoke production           what was deployed there
   cargo xtask smoke --private            a temporary platform on free ports
   cargo xtask smoke --json | jq .status
   cargo xtask smoke --url https://ops.example.com --token-file ops-token
 
 Exit code 0 when every check passed, 1 when one failed or is missing, 2 when no platform can be reached.")]
 pub struct Options {
-    /// The environment of a platform that runs here
+    /// The environment of a platform that runs here, or was deployed
     #[arg(value_name = "ENV", default_value = DEFAULT, conflicts_with_all = ["url", "private"])]
     environment: String,
     /// The operations address of another platform
@@ -68,8 +70,13 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
             ask(&smoke::target(opened)?)
         });
     }
+    if options.url.is_none()
+        && let Some(done) = host::forwarded(context, &options.environment, &[])
+    {
+        return done;
+    }
     match (&options.url, &options.token_file) {
         (Some(url), Some(token_file)) => ask(&Target::at(url, token_file)),
-        _ => ask(&Target::local(context, platform, &options.environment)?),
+        _ => ask(&Target::of(context, &options.environment)?),
     }
 }

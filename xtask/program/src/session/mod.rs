@@ -11,6 +11,7 @@ pub mod host;
 pub mod killed_runs;
 mod natives;
 pub mod opened;
+pub mod operations;
 mod prerequisites;
 pub mod private;
 pub mod rehearsal;

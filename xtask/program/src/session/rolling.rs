@@ -8,7 +8,7 @@ use serde::Deserialize;
 use vocabulary::model::{EdgePolicy, PortRef, Unit};
 
 use super::opened::Opened;
-use super::smoke::Target;
+use super::operations::Target;
 use crate::deployment::releases::Installed;
 use crate::engines::process::edge_socket::{EdgeSocket, Server, ServerState};
 use crate::engines::process::instance::{ADDRESS, ReleaseId};

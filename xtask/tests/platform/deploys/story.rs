@@ -60,6 +60,9 @@ fn first_deploy(site: &Site, files: &Path) -> String {
     assert!(ended.out.starts_with(&format!("qa runs {release} (took ")), "{ended:#?}");
     one_serves(site, &release);
     assert_eq!(site.through_edge("qa", false), Some(401));
+    site.done(&["smoke", "qa"]);
+    site.done(&["keys", "create", "qa", "caller"]);
+    site.done(&["keys", "revoke", "qa", "caller"]);
 
     let before = site.processes("qa");
     site.done(&site.deploy("qa", files));

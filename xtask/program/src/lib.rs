@@ -8,6 +8,7 @@ mod engines;
 mod generated;
 mod images;
 mod judging;
+mod load_test;
 mod session;
 mod tools;
 

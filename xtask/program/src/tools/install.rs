@@ -17,7 +17,7 @@ use super::pip::{self, Failure};
 use super::progress::Progress;
 use super::requirements::{self, Locked};
 use super::toolbox::{NpmProject, Toolbox, how_to_get_package, key_of};
-use super::{npm, system_package, version};
+use super::{go_program, npm, system_package, version};
 
 use foundation::files;
 
@@ -167,6 +167,43 @@ fn wheel(toolbox: &Toolbox, tool: Tool, python: &Path, progress: &dyn Progress) 
     })
 }
 
+/// Builds a Go program with the pinned Go, which is there.
+pub fn go_program(toolbox: &Toolbox, tool: Tool, progress: &dyn Progress) -> Result<()> {
+    let Source::GoProgram { folder } = tool.entry().source else {
+        unreachable!("only what the catalogue has as a Go program is built")
+    };
+    let subject = format!("{} {}", tool.entry().name, toolbox.locked_version(tool)?);
+    let (python, go) = (python(toolbox)?, toolbox.path(Program::Go)?);
+    let root = toolbox.folder(Tool::Go)?.join(go_program::ROOT);
+    let install = |entry: &Entry, made: &Path| {
+        // A copy: the lock may be edited meanwhile.
+        let (lock, work) = (entry.stage().join("lock"), entry.stage().join("work"));
+        [&lock, &work].into_iter().try_for_each(fs::create_dir)?;
+        for name in ["go.mod", "go.sum"] {
+            fs::copy(toolbox.go_lock(folder).join(name), lock.join(name))?;
+        }
+        let variables = go_program::variables(&root, &work);
+        let extra: Vec<_> = variables.iter().map(|(name, value)| (*name, value.as_os_str())).collect();
+        let command = go_program::build(&go, &made.join("bin"));
+        let job = Job { python: &python, command, folder: &lock, entry, extra: &extra };
+        let Err(log) = run(&job, &subject, progress)? else { return Ok(()) };
+        let proxy = || {
+            let argv = go_program::proxy(&go);
+            let said = duct::cmd(&argv[0], &argv[1..]).stdin_null().stderr_null().read();
+            go_program::without_credentials(&said.unwrap_or_default())
+        };
+        let what = format!("{subject} (needed to {})", tool.entry().purpose);
+        Err(told(
+            go_program::failure(&log),
+            &log,
+            &what,
+            proxy,
+            "GOPROXY to a module proxy that this machine reaches",
+        ))
+    };
+    make(toolbox, tool, &subject, "building it from source", progress, install)
+}
+
 /// Unpacks a package of the system, with what it needs and the system lacks.
 pub fn system_package(toolbox: &Toolbox, tool: Tool, progress: &dyn Progress) -> Result<()> {
     let (entry, subject) = (tool.entry(), tool.entry().name);
@@ -201,7 +238,7 @@ pub fn system_package(toolbox: &Toolbox, tool: Tool, progress: &dyn Progress) ->
         }
         Ok(())
     };
-    make(toolbox, tool, subject, progress, install)
+    make(toolbox, tool, subject, "installing", progress, install)
 }
 
 /// Makes one tool's entry by `install`.
@@ -209,6 +246,7 @@ fn make(
     toolbox: &Toolbox,
     tool: Tool,
     subject: &str,
+    text: &str,
     progress: &dyn Progress,
     install: impl FnOnce(&Entry, &Path) -> Result<()>,
 ) -> Result<()> {
@@ -217,7 +255,7 @@ fn make(
         return Ok(());
     };
     let made = entry.stage().join("made");
-    announced(subject, "installing", &made, progress, || {
+    announced(subject, text, &made, progress, || {
         install(&entry, &made)?;
         for program in Program::ALL.iter().filter(|program| program.tool() == tool) {
             if !there(&made, *program) {
@@ -243,7 +281,7 @@ fn make_of_wheels(
     install: impl FnOnce(&Entry, &Path, &str) -> Result<Result<(), String>>,
 ) -> Result<()> {
     let subject = format!("{} {}", tool.entry().name, wheels[0].version);
-    make(toolbox, tool, &subject, progress, |entry, made| {
+    make(toolbox, tool, &subject, "installing", progress, |entry, made| {
         if let Err(log) = install(entry, made, &subject)? {
             let what = format!("{subject} (needed to {})", tool.entry().purpose);
             let remedy = format!(
@@ -314,7 +352,7 @@ fn told(
             asked()
         ),
         Failure::NotOffered => anyhow!(
-            "{what} cannot be installed: {} has no such wheel for this machine ({}), or does not answer. Set \
+            "{what} cannot be installed: {} has no such version for this machine ({}), or does not answer. Set \
              {remedy}\n{tail}",
             asked(),
             std::env::consts::ARCH

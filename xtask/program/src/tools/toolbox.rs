@@ -11,7 +11,7 @@ use super::catalogue::{Program, Source, Tool};
 use super::manifest::State;
 use super::progress::Progress;
 use super::requirements::{self, Requirements};
-use super::{cache, install, manifest, npm, rust_component, system_package, version};
+use super::{cache, go_program, install, manifest, npm, rust_component, system_package, version};
 use crate::context::Context;
 use foundation::digest;
 use foundation::exit::refused;
@@ -23,6 +23,8 @@ const VERSION_LIMIT: Duration = Duration::from_secs(30);
 /// The pinned and the user's own programs of one tree.
 #[derive(Debug, Clone)]
 pub struct Toolbox {
+    /// Of the tree.
+    root: PathBuf,
     /// The user's cache, absolute.
     pub cache: PathBuf,
     pub requirements: Requirements,
@@ -65,7 +67,7 @@ impl Toolbox {
         let requirements = Requirements::parse(&text).map_err(|problems| {
             refused(problems.iter().map(|problem| format!("{LOCK}:{problem}")).collect::<Vec<_>>().join("\n"))
         })?;
-        Ok(Self { cache: cache::found()?, requirements })
+        Ok(Self { root: context.root.clone(), cache: cache::found()?, requirements })
     }
 
     /// Installs those of the tools that are pinned and not there as they were installed, several at once, and whatever
@@ -76,12 +78,18 @@ impl Toolbox {
     /// Every tool that could not be had, with what to do; refused when one is not locked.
     pub fn ensure(&self, tools: &[Tool], progress: &dyn Progress) -> Result<()> {
         let mut missing = Vec::new();
+        let mut built = Vec::new();
         let mut problems = Vec::new();
         for tool in tools {
             match tool.entry().source {
                 Source::Wheel { .. } => {
                     if !missing.contains(tool) && self.state(*tool)? != State::Whole {
                         missing.push(*tool);
+                    }
+                }
+                Source::GoProgram { .. } => {
+                    if !built.contains(tool) && self.state(*tool)? != State::Whole {
+                        built.push(*tool);
                     }
                 }
                 Source::SystemPackage { .. } => {
@@ -94,8 +102,14 @@ impl Toolbox {
                 }
             }
         }
+        if !built.is_empty() && !missing.contains(&Tool::Go) && self.state(Tool::Go)? != State::Whole {
+            missing.push(Tool::Go);
+        }
         if !missing.is_empty() {
             problems.extend(install::wheels(self, &missing, progress));
+        }
+        if !built.is_empty() && self.path(Program::Go).is_ok() {
+            problems.extend(built.iter().filter_map(|tool| install::go_program(self, *tool, progress).err()));
         }
         together(problems)
     }
@@ -128,13 +142,14 @@ impl Toolbox {
         let location = program.location();
         let entry = location.tool.entry();
         match entry.source {
-            Source::Wheel { .. } => {
+            Source::Wheel { .. } | Source::GoProgram { .. } => {
                 let path = self.folder(location.tool)?.join(location.file);
                 if !path.is_file() {
                     bail!(
-                        "{} is not installed, it is needed to {}: run `{PROGRAM} doctor --install`",
+                        "{0} is not installed, it is needed to {1}: run `{PROGRAM} doctor --install {2}`",
                         program.command(),
-                        entry.purpose
+                        entry.purpose,
+                        location.tool.program().command()
                     );
                 }
                 Ok(path)
@@ -183,7 +198,9 @@ impl Toolbox {
     pub fn sha256(&self, program: Program) -> Result<String> {
         let location = program.location();
         match location.tool.entry().source {
-            Source::Wheel { .. } => manifest::listed_sha256(&self.folder(location.tool)?, location.file),
+            Source::Wheel { .. } | Source::GoProgram { .. } => {
+                manifest::listed_sha256(&self.folder(location.tool)?, location.file)
+            }
             Source::SystemPackage { .. } if self.own(program).is_none() => {
                 manifest::listed_sha256(&self.folder(location.tool)?, location.file)
             }
@@ -222,7 +239,9 @@ impl Toolbox {
     pub fn planned(&self, program: Program) -> Result<Invocation> {
         let location = program.location();
         let path = match location.tool.entry().source {
-            Source::Wheel { .. } => self.folder(location.tool)?.join(location.file),
+            Source::Wheel { .. } | Source::GoProgram { .. } => {
+                self.folder(location.tool)?.join(location.file)
+            }
             Source::SystemPackage { .. } if self.own(program).is_none() && system_package::can_unpack() => {
                 return Ok(system_package::invocation(&self.folder(location.tool)?, location.file));
             }
@@ -262,7 +281,12 @@ impl Toolbox {
                 text.lines().next().unwrap_or("it says nothing")
             );
         }
-        Ok(version::printed(&text).map(str::to_owned))
+        // Some that are built here print none; the lock has it.
+        let of_lock = || match program.tool().entry().source {
+            Source::GoProgram { .. } => self.locked_version(program.tool()).ok(),
+            _ => None,
+        };
+        Ok(version::printed(&text).map(str::to_owned).or_else(of_lock))
     }
 
     /// The `node_modules` of a project, installed by `npm ci` when they are not in the cache yet, and the project's
@@ -287,21 +311,45 @@ impl Toolbox {
     /// # Errors
     /// Refused when it is pinned and not locked.
     pub fn folder(&self, tool: Tool) -> Result<PathBuf> {
-        if let Source::SystemPackage { package, .. } = tool.entry().source {
-            return Ok(self.cache.join("tools").join(system_package::key(package)));
+        let tools = self.cache.join("tools");
+        match tool.entry().source {
+            Source::SystemPackage { package, .. } => return Ok(tools.join(system_package::key(package))),
+            Source::GoProgram { folder } => return Ok(tools.join(self.go_program(folder)?.key)),
+            _ => {}
         }
         let closure = self.closure(tool)?;
         let key = requirements::key(&closure, std::env::consts::ARCH)
             .expect("a closure begins with the tool itself");
-        Ok(self.cache.join("tools").join(key))
+        Ok(tools.join(key))
+    }
+
+    /// Where the lock of a Go program lies.
+    pub(super) fn go_lock(&self, folder: &str) -> PathBuf {
+        self.root.join(go_program::LOCKS).join(folder)
+    }
+
+    fn go_program(&self, folder: &str) -> Result<go_program::Locked> {
+        let at = self.go_lock(folder);
+        let read = |name: &str| {
+            let path = at.join(name);
+            fs::read_to_string(&path)
+                .map_err(|error| refused(format!("{}: {error}; it locks a pinned program", path.display())))
+        };
+        let (module, sums) = (read("go.mod")?, read("go.sum")?);
+        let go = key_of(&self.folder(Tool::Go)?);
+        go_program::locked(folder, &module, &sums, &go)
+            .map_err(|problem| refused(format!("{}: {problem}", at.join("go.mod").display())))
     }
 
     /// The version that a pinned tool is locked to.
     ///
     /// # Errors
     /// Refused when it is not locked.
-    pub fn locked_version(&self, tool: Tool) -> Result<&str> {
-        Ok(&self.closure(tool)?[0].version)
+    pub fn locked_version(&self, tool: Tool) -> Result<String> {
+        if let Source::GoProgram { folder } = tool.entry().source {
+            return Ok(self.go_program(folder)?.version);
+        }
+        Ok(self.closure(tool)?[0].version.clone())
     }
 
     pub(super) fn closure(&self, tool: Tool) -> Result<Vec<&requirements::Locked>> {
@@ -328,7 +376,7 @@ impl Toolbox {
                 .map_err(|error| refused(format!("{}: {error}; npm installs by it", path.display())))
         };
         let (manifest, lock) = (read("package.json")?, read("package-lock.json")?);
-        let key = npm::key(&manifest, &lock, self.locked_version(Tool::Node)?, std::env::consts::ARCH);
+        let key = npm::key(&manifest, &lock, &self.locked_version(Tool::Node)?, std::env::consts::ARCH);
         Ok(self.cache.join("npm").join(key))
     }
 }

@@ -10,6 +10,7 @@ pub fn printed(output: &str) -> Option<&str> {
             _ => word,
         };
         let number = word.trim_start_matches(['v', 'V']);
+        let number = number.strip_prefix("go").unwrap_or(number);
         let sound = number.starts_with(|first: char| first.is_ascii_digit())
             && number.contains('.')
             && number
@@ -52,6 +53,7 @@ mod tests {
             ("Terraform v1.11.0\non linux_amd64", Some("1.11.0")),
             ("pip 26.3 from /x/pip (python 3.11)", Some("26.3")),
             ("valgrind-3.19.0\n", Some("3.19.0")),
+            ("go version go1.27.3 linux/amd64", Some("1.27.3")),
             ("usage: what [--help]", None),
             ("", None),
         ] {

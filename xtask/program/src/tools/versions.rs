@@ -62,8 +62,8 @@ fn one(context: &Context, toolbox: &Toolbox, name: &str) -> Result<Option<Versio
     }
     let Ok(program) = of_catalogue(name) else { return Ok(None) };
     Ok(Some(match program.tool().entry().source {
-        Source::Wheel { .. } => Version {
-            version: toolbox.locked_version(program.tool())?.to_owned(),
+        Source::Wheel { .. } | Source::GoProgram { .. } => Version {
+            version: toolbox.locked_version(program.tool())?,
             exact: toolbox.folder(program.tool())?.display().to_string(),
             sha256: None,
         },

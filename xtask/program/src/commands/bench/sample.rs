@@ -11,6 +11,7 @@ use serde::Serialize;
 pub enum Unit {
     Seconds,
     PerSecond,
+    Count,
 }
 
 /// One figure of several runs.
@@ -96,6 +97,7 @@ impl Unit {
             Self::Seconds if value < 1.0 => format!("{:.1} ms", value * 1000.0),
             Self::Seconds => format!("{value:.2} s"),
             Self::PerSecond => format!("{value:.1} /s"),
+            Self::Count => format!("{value:.0}"),
         }
     }
 }
@@ -120,6 +122,7 @@ mod tests {
             (Unit::Seconds, 0.0041, "4.1 ms"),
             (Unit::Seconds, 2.5, "2.50 s"),
             (Unit::PerSecond, 101.26, "101.3 /s"),
+            (Unit::Count, 3.0, "3"),
         ] {
             assert_eq!(unit.of(value), text);
         }

@@ -60,7 +60,7 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
     let age = database.age_days();
     let useless = age > policy.database.useless_after_days;
     let version = toolbox.locked_version(Tool::CargoAudit)?;
-    findings_file::write(context, "advisories", TOOL, version, &results(&findings))?;
+    findings_file::write(context, "advisories", TOOL, &version, &results(&findings))?;
     if context.json {
         stdout::json(&json!({
             "crates": report.lockfile.dependency_count,

@@ -33,7 +33,7 @@ pub fn run(context: &Context) -> Result<()> {
     }
     let findings = advisories::judge(found, &policy, Kind::Npm, &today());
     let version = toolbox.locked_version(Tool::Node)?;
-    findings_file::write(context, "npm-advisories", "npm audit", version, &results(&findings))?;
+    findings_file::write(context, "npm-advisories", "npm audit", &version, &results(&findings))?;
     if context.json {
         stdout::json(&json!({ "locks": locks, "findings": findings }))?;
     } else {

@@ -53,7 +53,7 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
     found.extend(more);
     let judgement = leaks::judge(found, &allowances);
     let version = toolbox.locked_version(Tool::Gitleaks)?;
-    findings_file::write(context, "secrets-in-history", TOOL, version, &results(&judgement))?;
+    findings_file::write(context, "secrets-in-history", TOOL, &version, &results(&judgement))?;
     if context.json {
         stdout::json(&json!({
             "commits": commits,

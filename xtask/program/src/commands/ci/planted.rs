@@ -73,7 +73,9 @@ fn replacement(name: &str, context: &Context, toolbox: &Toolbox) -> String {
         Ok(program) => match program.tool().entry().source {
             Source::Host { debian, fedora, .. } => return how_to_get(debian, fedora),
             Source::RustComponent { component, least } => return how_to_get_component(component, least),
-            Source::Wheel { .. } | Source::SystemPackage { .. } => toolbox.folder(program.tool()),
+            Source::Wheel { .. } | Source::GoProgram { .. } | Source::SystemPackage { .. } => {
+                toolbox.folder(program.tool())
+            }
         },
         Err(_) => toolbox.npm_folder(NpmProject { folder: &flows }),
     };

@@ -1,13 +1,10 @@
 //! `cargo xtask drill`: deploys under load on a platform of its own, again and again, and counts what is lost.
 
-mod client;
 mod draw;
 mod fault;
-mod load;
-mod model;
-mod packages;
+mod release;
 mod report;
-mod target;
+mod requests;
 
 use std::ops::RangeInclusive;
 use std::path::Path;
@@ -17,19 +14,22 @@ use anyhow::{Result, bail};
 
 use crate::context::Context;
 use crate::deployment::history::{self, Outcome};
-use client::Client;
+use crate::load_test::client::Client;
+use crate::load_test::load::Seen;
+use crate::load_test::model::Model;
+use crate::load_test::packages::Packages;
+use crate::load_test::phase::phase;
+use crate::load_test::target::{Ended, Kill, Target};
 use draw::{Draw, draw, moment};
 use foundation::clock::millis;
 use foundation::exit::Reported;
 use foundation::files::temporary;
 use foundation::interrupt::Interrupt;
 use foundation::stdout;
-use load::{Load, Rates, Seen, submit};
-use model::Model;
-use packages::{Packages, Wanted};
-use report::{Deploy, Findings, attribute, compare, phase};
+use release::Release;
+use report::{Deploy, Findings, attribute, compare};
+use requests::{Rates, submit};
 use runner::plan::show::Show;
-use target::{Ended, Kill, Target};
 
 /// The first requests find code that V8 has not compiled yet: their answers are not timed.
 const WARM_UP: Duration = Duration::from_secs(3);
@@ -98,7 +98,7 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
     show.say("packaging releases of this checkout");
     let packages = Packages::begin(context, folder.path())?;
     let model = Model::start(context, folder.path())?;
-    let target = Target::begin(context, &interrupt, &packages.tree, &model, watch)?;
+    let target = Target::begin(context, &interrupt, "drill", &packages.tree, &model, watch)?;
     let mut drill = Drill { options, watch, show: &show, interrupt: &interrupt, target: &target, packages };
     let found = drill.carry_out();
     let failed = found.as_ref().map_or(true, |findings| !findings.problems.is_empty());
@@ -129,12 +129,12 @@ impl Drill<'_> {
     fn carry_out(&mut self) -> Result<Findings> {
         let drawn = draw(self.options.count as usize, self.watch);
         // Nothing is compiled or compressed while answers are timed.
-        let mut current = Wanted::First;
-        let first = self.packages.get(current)?;
+        let mut current = Release::First;
+        let first = current.get(&mut self.packages)?;
         let mut releases = Vec::new();
         for one in &drawn {
-            let wanted = Wanted::after(current, *one);
-            releases.push(self.packages.get(wanted)?);
+            let wanted = Release::after(current, *one);
+            releases.push(wanted.get(&mut self.packages)?);
             if one.fault.is_none() {
                 current = wanted;
             }
@@ -148,7 +148,7 @@ impl Drill<'_> {
         let client = self.target.client()?;
         let known = submit(&client)?;
         let rates = Rates { requests: self.options.rate, tasks: self.options.tasks };
-        let load = Load::begin(&client, &known, rates)?;
+        let load = requests::begin(&client, &known, rates)?;
         let quiet = self.options.count.clamp(*WITHOUT_DEPLOYS.start(), *WITHOUT_DEPLOYS.end());
         self.pause(WARM_UP + Duration::from_secs(quiet.into()))?;
         let begin = load.elapsed();
@@ -271,7 +271,7 @@ impl Drill<'_> {
 
     /// How many requests fail when the workers are killed.
     fn control(&self, client: &Client, known: &str, rates: Rates) -> Result<usize> {
-        let load = Load::begin(client, known, rates)?;
+        let load = requests::begin(client, known, rates)?;
         self.pause(CONTROL)?;
         self.target.kill_workers()?;
         self.pause(CONTROL)?;

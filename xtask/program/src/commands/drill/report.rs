@@ -5,9 +5,11 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::client::Task;
 use super::draw::Draw;
-use super::load::{Failure, Rates, Seen};
+use super::requests::Rates;
+use crate::load_test::client::Task;
+use crate::load_test::load::{Failure, Seen};
+use crate::load_test::phase::Phase;
 use foundation::columns;
 
 /// So many failures are told one by one.
@@ -32,18 +34,6 @@ pub struct Deploy {
     /// What was not as it should be.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub problem: Option<String>,
-}
-
-/// The answers of a phase.
-#[derive(Debug, Serialize)]
-pub struct Phase {
-    pub seconds: f64,
-    pub answers: usize,
-    pub p50_ms: f64,
-    pub p99_ms: f64,
-    pub longest_ms: f64,
-    /// The longest time between two answers.
-    pub gap_ms: f64,
 }
 
 /// What became of the tasks.
@@ -78,34 +68,6 @@ pub struct Findings {
     pub failed_without_drain: Option<usize>,
     /// Why the drill failed.
     pub problems: Vec<String>,
-}
-
-/// The answers that were due between two moments of a load.
-pub fn phase(seen: &Seen, from: Duration, to: Duration) -> Phase {
-    let [begin, end] = [from, to].map(|moment| u64::try_from(moment.as_micros()).unwrap_or(u64::MAX));
-    let within: Vec<_> = seen.answers.iter().filter(|answer| (begin..end).contains(&answer.due)).collect();
-    let mut latencies: Vec<u64> =
-        within.iter().map(|answer| answer.came.saturating_sub(answer.due)).collect();
-    latencies.sort_unstable();
-    let gap = within.windows(2).map(|pair| pair[1].came.saturating_sub(pair[0].came)).max();
-    let share = |share: f64| {
-        #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-        let index = (latencies.len() as f64 * share) as usize;
-        latencies.get(index.min(latencies.len().saturating_sub(1))).copied()
-    };
-    Phase {
-        seconds: (to.saturating_sub(from)).as_secs_f64(),
-        answers: within.len(),
-        p50_ms: ms(share(0.5)),
-        p99_ms: ms(share(0.99)),
-        longest_ms: ms(latencies.last().copied()),
-        gap_ms: ms(gap),
-    }
-}
-
-#[allow(clippy::cast_precision_loss, reason = "microseconds of a run")]
-fn ms(micros: Option<u64>) -> f64 {
-    micros.unwrap_or_default() as f64 / 1000.0
 }
 
 /// Counts for each deploy the requests that failed from its beginning to that of the next.
@@ -215,22 +177,7 @@ impl Findings {
 
 #[cfg(test)]
 mod tests {
-    use super::super::load::Answer;
     use super::*;
-
-    fn seen(answers: &[(u64, u64)]) -> Seen {
-        let answers = answers.iter().map(|(due, came)| Answer { due: *due, came: *came }).collect();
-        Seen { answers, ..Seen::default() }
-    }
-
-    #[test]
-    fn a_phase_has_the_answers_that_were_due_in_it() {
-        let seen = seen(&[(0, 1_000), (5_000, 7_000), (10_000, 40_000), (90_000, 91_000)]);
-        let found = phase(&seen, Duration::ZERO, Duration::from_millis(50));
-        assert_eq!((found.answers, found.gap_ms, found.longest_ms), (3, 33.0, 30.0));
-        assert_eq!((found.p50_ms, found.p99_ms), (2.0, 30.0));
-        assert_eq!(phase(&seen, Duration::from_secs(1), Duration::from_secs(2)).answers, 0);
-    }
 
     #[test]
     fn tasks_without_a_result_are_lost_and_those_that_nobody_knows_doubled() {

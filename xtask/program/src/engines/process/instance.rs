@@ -42,6 +42,9 @@ pub struct Record {
     pub ports: Ports,
 }
 
+/// The variable that names [`Instance::compile_cache`] to Node.js.
+pub const COMPILE_CACHE: &str = "NODE_COMPILE_CACHE";
+
 /// The folder of the services' logs; those of a plan's steps lie elsewhere.
 pub const LOGS: &str = "services";
 
@@ -94,6 +97,13 @@ impl Instance {
     /// What relative paths of the environment's file begin at. A release stays as it was installed.
     pub fn site_folder(&self) -> &Path {
         if self.release.is_some() { &self.folder } else { &self.root }
+    }
+
+    /// Where Node.js keeps compiled code: outside the folder that a reset removes, and outside a release, which stays as it was
+    /// installed.
+    pub fn compile_cache(&self) -> PathBuf {
+        let place = if self.release.is_some() { self.folder.clone() } else { self.root.join(".flowship") };
+        place.join("node-compile-cache")
     }
 
     pub fn secrets(&self) -> PathBuf {

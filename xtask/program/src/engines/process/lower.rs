@@ -13,7 +13,7 @@ use vocabulary::model::{
     PortRef, Process, Reaction, ServiceId, Unit,
 };
 
-use super::instance::{ADDRESS, socket};
+use super::instance::{ADDRESS, COMPILE_CACHE, socket};
 use super::observe::Observed;
 use super::resolve::Resolver;
 use super::roll::Roll;
@@ -545,16 +545,8 @@ pub(super) fn environment(
         .filter_map(|path| Some(PathBuf::from(path).parent()?.display().to_string()))
         .collect();
     if command.program == NODE {
-        // Outside the instance's folder: a reset keeps it, and a platform that is private for one run has it too.
-        let instance = around.resolver.instance;
-        // A release stays as it was installed.
-        let place = if instance.release.is_some() {
-            instance.folder.clone()
-        } else {
-            instance.root.join(".flowship")
-        };
-        let cache = place.join("node-compile-cache");
-        env.insert("NODE_COMPILE_CACHE".to_owned(), Arg::from(cache.display().to_string()));
+        let cache = around.resolver.instance.compile_cache();
+        env.insert(COMPILE_CACHE.to_owned(), Arg::from(cache.display().to_string()));
     }
     if !folders.is_empty() {
         env.insert("PATH".to_owned(), Arg::from(format!("{}:{}", folders.join(":"), around.seen.path)));

@@ -6,24 +6,13 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde::Serialize;
 
 use super::client::Client;
 use foundation::clock::millis;
 
 /// How many requests of a kind may be under way.
 const CONNECTIONS: usize = 48;
-
-/// How long the model of a task takes: so that there are tasks under way whenever a replica drains.
-const MODEL_MS: u32 = 500;
-
-/// What is asked for, a second.
-#[derive(Debug, Clone, Copy, Serialize)]
-pub struct Rates {
-    pub requests: u32,
-    pub tasks: u32,
-}
 
 /// One answer; times in microseconds since the load began.
 #[derive(Debug, Clone, Copy)]
@@ -64,41 +53,17 @@ pub struct Load {
     threads: Vec<JoinHandle<Seen>>,
 }
 
-/// What a POST of a task answers.
-#[derive(Deserialize)]
-struct Accepted {
-    task_id: String,
-}
-
-/// Puts one task in.
-///
-/// # Errors
-/// It was not accepted.
-pub fn submit(client: &Client) -> Result<String> {
-    let question = format!("How long is a piece of string? Answer after {MODEL_MS} ms.");
-    let body = json!({ "input": { "question": question } });
-    let accepted: Accepted = client.post("/api/v1/workflows/answer-question/tasks", &body)?;
-    Ok(accepted.task_id)
-}
-
 impl Load {
-    /// Begins: tasks are put in, and `task`, one that is there, is read.
+    /// Nothing is asked for yet.
+    pub fn begin() -> Self {
+        Self { begun: Instant::now(), stop: Arc::default(), threads: Vec::new() }
+    }
+
+    /// Makes one more kind of request from now on, so many a second; `one` gives the id of a task that was accepted.
     ///
     /// # Errors
     /// The certificate of the edge cannot be read.
-    pub fn begin(client: &Client, task: &str, rates: Rates) -> Result<Self> {
-        let mut load = Self {
-            begun: Instant::now(),
-            stop: Arc::default(),
-            threads: Vec::with_capacity(2 * CONNECTIONS),
-        };
-        let path = format!("/api/v1/tasks/{task}");
-        load.ask(client, rates.requests, move |client| client.get::<Accepted>(&path).map(|_| None))?;
-        load.ask(client, rates.tasks, |client| submit(client).map(Some))?;
-        Ok(load)
-    }
-
-    fn ask<F>(&mut self, client: &Client, rate: u32, one: F) -> Result<()>
+    pub fn ask<F>(&mut self, client: &Client, rate: u32, one: F) -> Result<()>
     where
         F: Fn(&Client) -> Result<Option<String>> + Clone + Send + 'static,
     {

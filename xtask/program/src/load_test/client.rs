@@ -15,9 +15,11 @@ use crate::session::edge_client;
 /// A key, and connections of its own.
 pub struct Client {
     agent: Agent,
-    base: String,
+    /// `https://HOST:PORT`
+    pub base: String,
     key: String,
-    certificate: PathBuf,
+    /// What it trusts.
+    pub certificate: PathBuf,
 }
 
 /// A task as the list shows it.

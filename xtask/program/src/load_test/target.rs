@@ -15,9 +15,10 @@ use super::model::Model;
 use super::packages::Packages;
 use crate::context::Context;
 use crate::deployment::history::{self, Entry};
+use crate::deployment::releases::Installed;
 use crate::deployment::{Deployed, STATE};
 use crate::engines::process::edge_socket::{EdgeSocket, Server};
-use crate::engines::process::instance::{LOGS, Record, socket};
+use crate::engines::process::instance::{Instance, LOGS, Record, socket};
 use crate::engines::process::roll::Running;
 use crate::session::deployed::{State, report};
 use crate::session::deployer;
@@ -101,18 +102,19 @@ struct Said {
 }
 
 impl<'a> Target<'a> {
-    /// Writes the environment's file into the tree that releases are made of.
+    /// Writes the environment's file into the tree that releases are made of. Its name begins with `purpose`.
     ///
     /// # Errors
     /// It cannot be written.
     pub fn begin(
         context: &'a Context,
         interrupt: &'a Interrupt,
+        purpose: &str,
         tree: &Path,
         model: &Model,
         watch: Duration,
     ) -> Result<Self> {
-        let name = register::own("drill");
+        let name = register::own(purpose);
         let settings = format!(
             "tier = \"staging\"\nengine = \"process\"\ndomain = \"localhost\"\n\n[sizes.{}]\nreplicas = {REPLICAS}\n\n\
              [llm]\nbase_url = \"{}\"\nmodel = \"{}\"\napi_key_file = \"{}\"\n",
@@ -215,19 +217,51 @@ impl<'a> Target<'a> {
         Ok((environment, record))
     }
 
+    /// The release that runs, with its ports and the environment that it runs in.
+    ///
+    /// # Errors
+    /// Nothing is deployed.
+    pub fn instance(&self) -> Result<(Environment, Instance)> {
+        let (environment, Record { ports, .. }) = self.units()?;
+        let history = self.history()?;
+        let current = history::current(&history).context("nothing was deployed")?;
+        let release = Installed::at(&self.deployed.releases(), current);
+        let (root, identity) = (release.tree(), release.identity()?);
+        let folder = self.deployed.folder();
+        Ok((environment, Instance { root, folder, ports, release: Some(identity) }))
+    }
+
+    /// Ends the workers; everything else goes on.
+    ///
+    /// # Errors
+    /// One cannot be ended.
+    pub fn end_workers(&self) -> Result<()> {
+        let supervisor = running::supervisor(self.context, &self.deployed.name);
+        let client = supervisor::Client::connect(&supervisor)?.context("the supervisor is gone")?;
+        self.workers()?.into_iter().try_for_each(|(name, _)| client.remove(&name.as_str().into()))
+    }
+
     /// A client of the API, through the edge.
     ///
     /// # Errors
     /// Nothing is deployed.
     pub fn client(&self) -> Result<Client> {
-        let platform = self.context.platform;
+        let https = self.context.platform.edge.https;
         let (environment, record) = self.units()?;
-        let secrets = self.deployed.folder().join("secrets");
-        let https = platform.edge.https;
-        let units = platform.slots(&environment);
+        let units = self.context.platform.slots(&environment);
         let edge = units.iter().find(|unit| unit.service.id == https.service);
         let port = edge.and_then(|unit| record.ports.get(&socket(unit, https.name)));
-        let port = port.context("the edge has no port")?;
+        self.client_at(*port.context("the edge has no port")?)
+    }
+
+    /// A client of what serves the API on this port, as the edge does.
+    ///
+    /// # Errors
+    /// Nothing is deployed.
+    pub fn client_at(&self, port: u16) -> Result<Client> {
+        let platform = self.context.platform;
+        let (environment, _) = self.units()?;
+        let secrets = self.deployed.folder().join("secrets");
         let key = files::text(&secrets.join(platform.workers.api_key.0), files::TEXT)?;
         Client::new(
             format!("https://{}:{port}", environment.domain),

@@ -9,40 +9,18 @@ use std::process::{Command, Stdio};
 use anyhow::{Context as _, Result, bail};
 use vocabulary::model::ReleasePolicy;
 
-use super::draw::Draw;
-use super::fault::{self, Fault};
 use crate::context::Context;
 use foundation::files::{self, Ignored};
 use foundation::git;
 
-/// The releases of a drill, each made when it is first needed.
+/// Releases, each made when it is first needed.
 pub struct Packages {
     /// The copy of the tree.
     pub tree: PathBuf,
     /// This program without what only a debugger reads: it is copied with each release.
     pub program: PathBuf,
     folder: PathBuf,
-    made: BTreeMap<Wanted, PathBuf>,
-}
-
-/// Which release.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Wanted {
-    First,
-    /// As the first, with other flows.
-    Second,
-    Broken(Fault),
-}
-
-impl Wanted {
-    /// What a draw deploys after `current`.
-    pub fn after(current: Self, draw: Draw) -> Self {
-        match (draw.fault, current) {
-            (Some(fault), _) => Self::Broken(fault),
-            (_, Self::First) => Self::Second,
-            _ => Self::First,
-        }
-    }
+    made: BTreeMap<String, PathBuf>,
 }
 
 impl Packages {
@@ -66,19 +44,24 @@ impl Packages {
         Ok(Self { tree, program, folder: folder.to_owned(), made: BTreeMap::new() })
     }
 
-    /// The folder with the files of a release.
+    /// Changes the tree that all releases are made of.
+    ///
+    /// # Errors
+    /// As `change`, or when it cannot be committed.
+    pub fn change(&self, change: &dyn Fn(&Path) -> Result<()>) -> Result<()> {
+        change(&self.tree)?;
+        commit(&self.tree)
+    }
+
+    /// The folder with the files of a release with this name: the tree after `change`.
     ///
     /// # Errors
     /// When it cannot be made; with what `release package` says.
-    pub fn get(&mut self, wanted: Wanted) -> Result<PathBuf> {
-        if let Some(made) = self.made.get(&wanted) {
+    pub fn get(&mut self, name: &str, change: &dyn Fn(&Path) -> Result<()>) -> Result<PathBuf> {
+        if let Some(made) = self.made.get(name) {
             return Ok(made.clone());
         }
-        match wanted {
-            Wanted::First => {}
-            Wanted::Second => fault::revise(&self.tree)?,
-            Wanted::Broken(fault) => fault.plant(&self.tree)?,
-        }
+        change(&self.tree)?;
         commit(&self.tree)?;
         let made = Command::new(&self.program)
             .arg("--root")
@@ -94,10 +77,8 @@ impl Packages {
         let to = self.folder.join(format!("release-{}", self.made.len()));
         fs::rename(self.tree.join(ReleasePolicy::ARTIFACTS), &to)
             .with_context(|| format!("cannot move a release to {}", to.display()))?;
-        if wanted != Wanted::First {
-            git::printed(&self.tree, &["reset", "--quiet", "--hard", "HEAD~1"])?;
-        }
-        self.made.insert(wanted, to.clone());
+        git::printed(&self.tree, &["reset", "--quiet", "--hard", "HEAD~1"])?;
+        self.made.insert(name.to_owned(), to.clone());
         Ok(to)
     }
 }

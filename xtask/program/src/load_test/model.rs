@@ -2,15 +2,16 @@
 
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::Child;
 
 use anyhow::{Context as _, Result};
 use vocabulary::model::environment::Environment;
 
+use super::process;
 use crate::context::Context;
 use crate::engines::process::instance::{ADDRESS, Instance, socket};
 use crate::engines::process::resolve::Resolver;
-use crate::tools::{NpmProject, Program, Tool, Toolbox, progress};
+use crate::tools::{NpmProject, Tool, Toolbox, progress};
 use foundation::files;
 
 /// It ends with this value.
@@ -56,14 +57,7 @@ impl Model {
         let key_file = instance.secret(platform.llm.key);
         std::fs::create_dir_all(instance.secrets())?;
         files::write::whole(&key_file, 0o600, "the-key-of-the-drill\n")?;
-        let process = unit.service.process.as_ref().context("the stand-in is no process")?;
-        let command = &process.commands[0];
-        let child = Command::new(toolbox.path(Program::Node)?)
-            .args(command.arguments.iter().filter_map(|argument| resolver.value(unit, argument)))
-            .envs(resolver.variables(unit, command))
-            .current_dir(resolver.working_folder(process))
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
+        let child = process::command(&toolbox, &resolver, unit)?
             .spawn()
             .context("starting the stand-in for the model")?;
         Ok(Self { child, url: format!("http://{ADDRESS}:{port}{}", platform.llm.path), key_file })

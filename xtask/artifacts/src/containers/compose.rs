@@ -13,7 +13,7 @@ use vocabulary::problem::Problem;
 
 use super::dockerfiles::development_target;
 use super::resolve::subnet;
-use super::services::{service, volume};
+use super::services::{configurations, service, volume};
 use super::site;
 use super::split::{common, without};
 use crate::artifact::{Artifact, Committed, Made, Rendered, banner, judged};
@@ -171,6 +171,16 @@ pub fn rendered(topology: &Topology<'_>, folder: &str) -> Made {
     Ok(std::iter::once(project).chain(reads_edge.then_some(edge)).collect())
 }
 
+/// The project of an environment that releases are rolled out to, with every slot.
+///
+/// # Errors
+/// What a service lacks to run in a container.
+pub fn deployed(topology: &Topology<'_>) -> Made {
+    let project = of_topology(topology)?;
+    judged("the deployed project", project.validate())?;
+    Ok(vec![file("compose.yaml", &["A release as it runs here."], &project.yaml())])
+}
+
 fn in_project(path: &str) -> String {
     format!("{}/{path}", super::services::ROOT_OF_TREE)
 }
@@ -196,7 +206,7 @@ fn of_topology(topology: &Topology<'_>) -> Result<Project, Problem> {
         let kept = unit.shape.folders.iter().filter(|folder| folder.storage == Storage::Volume);
         kept.map(|folder| volume(unit, folder.volume)).collect::<Vec<_>>()
     });
-    let configs = topology.units.iter().flat_map(|unit| &unit.shape.configuration);
+    let configs = topology.units.iter().flat_map(|unit| configurations(topology, unit));
     Ok(Project {
         name: None,
         include: vec![],

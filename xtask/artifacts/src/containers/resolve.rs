@@ -7,6 +7,9 @@ use vocabulary::model::{ContainerPolicy, Fact, Platform, PortRef, SecretRef, Val
 
 use super::site;
 
+/// Where the files of replicas that are held lie, where releases are rolled out.
+pub const HELD: &str = "/run/held";
+
 /// None where it depends on a port or a service that this scope does not have.
 pub fn resolve(topology: &Topology<'_>, unit: &Unit<'_>, value: &Value) -> Option<Text> {
     let platform = topology.platform;
@@ -84,8 +87,9 @@ fn fact(topology: &Topology<'_>, unit: &Unit<'_>, fact: Fact) -> Option<Text> {
         Fact::Tier if !in_development => return None,
         Fact::Tier => Text::literal(Tier::Development.name()),
         Fact::Replica => Text::literal(unit.replica_name()),
-        // Only the process engine deploys so far.
-        Fact::Release | Fact::HoldFile => return None,
+        Fact::Release | Fact::HoldFile if !topology.deployed => return None,
+        Fact::Release => site::RELEASE.required(),
+        Fact::HoldFile => Text::literal(format!("{HELD}/{}", unit.name())),
         Fact::LlmBaseUrl if in_development => site::LLM_BASE_URL.or(url(topology, llm.stand_in, llm.path)?),
         Fact::LlmBaseUrl => site::LLM_BASE_URL.required(),
         Fact::LlmModel if in_development => site::LLM_MODEL.or(Text::literal(llm.model)),

@@ -1,16 +1,20 @@
 //! Units as services of Compose.
 
+use std::path::Path;
+
 use vocabulary::formats::compose::{
     Attachment, Build, DependencyCondition, Healthcheck, Logs, Mount, Published, Restart, Service, Text,
     Tmpfs, Watch, WatchAction,
 };
 use vocabulary::model::topology::{Scope, Topology, Unit, WayOut};
-use vocabulary::model::{Destination, Exposure, Lifetime, Need, Protocol, ServiceId, Storage};
+use vocabulary::model::{
+    ConfigurationFile, Destination, Exposure, Fact, Lifetime, Need, Protocol, ServiceId, Storage, Value,
+};
 use vocabulary::problem::Problem;
 
 use super::compose::built_in_development;
-use super::resolve::{address, resolve, secret_file, tree};
-use super::site::{self, Limit};
+use super::resolve::{HELD, address, resolve, secret_file, tree};
+use super::site::{self, Limit, Required};
 use super::{dockerfiles, edge, health};
 
 /// Where the repository lies, seen from the folder of the project.
@@ -37,18 +41,17 @@ pub fn service(topology: &Topology<'_>, unit: &Unit<'_>) -> Result<Service, Prob
         networks: networks(topology, unit),
         ports: ports(topology, unit),
         secrets: unit.service.secrets.iter().map(|used| used.secret.to_string()).collect(),
-        configs: shape
-            .configuration
-            .iter()
+        configs: configurations(topology, unit)
             .map(|file| (file.name.to_owned(), file.path.to_owned()))
             .collect(),
         volumes: sources_are_mounted
             .then(|| sources(topology, unit))
             .into_iter()
             .flatten()
-            .chain(volumes(unit))
+            .chain(volumes(topology, unit))
+            .chain(folders_of_host(topology, unit))
             .collect(),
-        tmpfs: tmpfs(unit, &uid, &gid),
+        tmpfs: tmpfs(topology, unit, &uid, &gid),
         healthcheck: health::command(topology, unit)?.map(|command| Healthcheck {
             command,
             every_seconds: policy.check.every_seconds,
@@ -170,17 +173,52 @@ fn ports(topology: &Topology<'_>, unit: &Unit<'_>) -> Vec<Published> {
                 target: port.number,
             });
         }
-        let for_developer = topology.scope == Scope::Development
-            && topology.is_open(port)
-            && topology.host_reaches(unit, port);
-        for_developer.then(|| on_loopback(port.name, port.number))
+        topology.on_loopback(unit, port).then(|| on_loopback(port.name, port.number))
     });
     let debugger = debugger(topology, unit).map(|number| on_loopback("debugger", number));
     published.chain(debugger).collect()
 }
 
-fn volumes(unit: &Unit<'_>) -> Vec<Mount> {
+/// Where releases are rolled out, the edge's folder is one of the host's: its configuration is replaced in it, and its
+/// sockets are used there.
+fn is_of_host(topology: &Topology<'_>, unit: &Unit<'_>, volume: &str) -> bool {
+    topology.deployed && topology.platform.is_edge(unit) && volume == topology.platform.edge.folder.name
+}
+
+/// The files that are mounted one by one: for that of an edge, see [`is_of_host`].
+pub fn configurations<'a>(
+    topology: &Topology<'_>,
+    unit: &Unit<'a>,
+) -> impl Iterator<Item = &'a ConfigurationFile> {
+    let in_folder = topology.deployed && topology.platform.is_edge(unit);
+    unit.shape.configuration.iter().filter(move |_| !in_folder)
+}
+
+fn folders_of_host(topology: &Topology<'_>, unit: &Unit<'_>) -> Vec<Mount> {
+    if !topology.deployed {
+        return vec![];
+    }
+    let bind = |source: Required, target: &str, read_only| Mount::Bind {
+        source: source.required(),
+        target: target.to_owned(),
+        read_only,
+    };
+    let kept = unit.shape.folders.iter().filter(|folder| is_of_host(topology, unit, folder.volume));
+    let mut mounts: Vec<_> = kept.map(|folder| bind(site::EDGE_FOLDER, folder.path, false)).collect();
+    if topology.platform.is_edge(unit) {
+        let folders =
+            unit.shape.configuration.iter().filter_map(|file| Path::new(file.path).parent()?.to_str());
+        mounts.extend(folders.map(|folder| bind(site::EDGE_FOLDER, folder, true)));
+    }
+    if unit.service.variables.iter().any(|variable| variable.value == Value::Fact(Fact::HoldFile)) {
+        mounts.push(bind(site::HELD, HELD, true));
+    }
+    mounts
+}
+
+fn volumes(topology: &Topology<'_>, unit: &Unit<'_>) -> Vec<Mount> {
     let kept = unit.shape.folders.iter().filter(|folder| folder.storage == Storage::Volume);
+    let kept = kept.filter(|folder| !is_of_host(topology, unit, folder.volume));
     kept.map(|folder| Mount::Volume { name: volume(unit, folder.volume), target: folder.path.to_owned() })
         .collect()
 }
@@ -196,7 +234,7 @@ fn sources(topology: &Topology<'_>, unit: &Unit<'_>) -> Vec<Mount> {
     let has_editor = unit.service.ports.iter().any(|port| port.exposure == Exposure::Development);
     ["flows", "ops/scripts"]
         .map(|folder| Mount::Bind {
-            source: format!("{ROOT_OF_TREE}/{folder}"),
+            source: Text::literal(format!("{ROOT_OF_TREE}/{folder}")),
             target: tree(policy, folder),
             // The editor saves the flows; nobody else writes anything.
             read_only: !(has_editor && folder == "flows"),
@@ -204,8 +242,9 @@ fn sources(topology: &Topology<'_>, unit: &Unit<'_>) -> Vec<Mount> {
         .into()
 }
 
-fn tmpfs(unit: &Unit<'_>, uid: &Text, gid: &Text) -> Vec<Tmpfs> {
+fn tmpfs(topology: &Topology<'_>, unit: &Unit<'_>, uid: &Text, gid: &Text) -> Vec<Tmpfs> {
     let in_memory = unit.shape.folders.iter().filter_map(|folder| match folder.storage {
+        _ if is_of_host(topology, unit, folder.volume) => None,
         Storage::Memory { mib } => Some((folder.path, mib)),
         Storage::Volume => None,
     });

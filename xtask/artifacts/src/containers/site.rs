@@ -42,6 +42,21 @@ pub const PUBLIC_ADDRESS: Required = Required {
     what: "address of the public interface",
     example: "192.0.2.10",
 };
+/// Of a replica, where releases are rolled out.
+pub const RELEASE: Required =
+    Required { name: "FLOWSHIP_RELEASE", what: "name of the release", example: "1.2.0-0123456789ab" };
+/// Where releases are rolled out: a replica whose file is in it takes no requests yet.
+pub const HELD: Required = Required {
+    name: "FLOWSHIP_HELD",
+    what: "absolute path of the folder of those that are held",
+    example: "/var/lib/flowship/staging/held",
+};
+/// Where releases are rolled out: with the edge's configuration and sockets.
+pub const EDGE_FOLDER: Required = Required {
+    name: "FLOWSHIP_EDGE_FOLDER",
+    what: "absolute path of the folder of the edge",
+    example: "/var/lib/flowship/staging/data/edge/run",
+};
 const REQUIRED: [Required; 5] = [ENVIRONMENT, SECRETS, PUBLIC_ADDRESS, LLM_BASE_URL, LLM_MODEL];
 /// The file of the model's key, if it is not in the folder of the other secrets.
 pub const LLM_API_KEY_FILE: &str = "FLOWSHIP_LLM_API_KEY_FILE";

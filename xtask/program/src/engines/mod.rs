@@ -3,6 +3,7 @@
 
 pub mod compose;
 pub mod process;
+pub mod roll;
 
 use std::time::Duration;
 
@@ -15,6 +16,7 @@ use foundation::exit::refused;
 use process::instance::{Ports, ReleaseId, Socket};
 use process::lower::{BringUp, Inspect};
 use runner::plan::step::Plan;
+use runner::supervisor::protocol::ServiceStatus;
 
 /// What somebody wants of the platform of a target. Rolling back is rolling out what ran before; restoring comes later.
 #[derive(Debug, Clone, Copy)]
@@ -83,6 +85,12 @@ pub trait Engine: Sync {
         seen: &Self::Observed,
     ) -> Plan<BringUp>;
 
+    /// A unit as it is now.
+    ///
+    /// # Errors
+    /// What runs it does not answer, or does not know it.
+    fn status(&self, seen: &Self::Observed, unit: &str) -> Result<ServiceStatus>;
+
     /// What stands in for what could not be had.
     fn stand_ins<'a>(&self, _seen: &'a Self::Observed) -> &'a [String] {
         &[]
@@ -111,6 +119,12 @@ pub trait AnyEngine {
 pub trait Lowered: Sync {
     fn plan(&self, platform: &Platform, environment: &Environment) -> Plan<BringUp>;
 
+    /// As [`Engine::status`].
+    ///
+    /// # Errors
+    /// As there.
+    fn status(&self, unit: &str) -> Result<ServiceStatus>;
+
     /// As [`Engine::stand_ins`].
     fn stand_ins(&self) -> &[String];
 }
@@ -124,6 +138,10 @@ struct Seen<E: Engine> {
 impl<E: Engine> Lowered for Seen<E> {
     fn plan(&self, platform: &Platform, environment: &Environment) -> Plan<BringUp> {
         self.engine.lower(&self.intent, platform, environment, &self.seen)
+    }
+
+    fn status(&self, unit: &str) -> Result<ServiceStatus> {
+        self.engine.status(&self.seen, unit)
     }
 
     fn stand_ins(&self) -> &[String] {

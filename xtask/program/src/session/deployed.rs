@@ -19,7 +19,7 @@ use crate::deployment::Deployed;
 use crate::deployment::history::{self, Entry};
 use crate::engines::process::instance::ADDRESS;
 use crate::engines::process::observe::running;
-use crate::engines::process::roll::{AllRunning, Running};
+use crate::engines::roll::running::{AllRunning, Running};
 
 /// How long a service may take to answer for its health.
 const PATIENCE: Duration = Duration::from_secs(3);

@@ -13,7 +13,8 @@ use crate::context::Context;
 use crate::deployment::Deployed;
 use crate::deployment::releases::Installed;
 use crate::engines::process::instance::ReleaseId;
-use crate::engines::process::roll::{Running, files};
+use crate::engines::process::roll::files;
+use crate::engines::roll::running::Running;
 use foundation::program_name::PROGRAM;
 use judges::site;
 

@@ -21,6 +21,7 @@ use crate::tools::Toolbox;
 use foundation::exit::refused;
 use judges::site;
 use runner::plan::step::Plan;
+use runner::supervisor::protocol::ServiceStatus;
 
 /// Everything that is needed to bring a platform up.
 pub struct Opened {
@@ -159,6 +160,14 @@ impl Opened {
     /// The plan that brings it up.
     pub fn plan(&self) -> Plan<BringUp> {
         self.lowered.plan(self.platform, &self.environment)
+    }
+
+    /// A unit as it is now.
+    ///
+    /// # Errors
+    /// What runs it does not answer, or does not know it.
+    pub fn status(&self, unit: &str) -> Result<ServiceStatus> {
+        self.lowered.status(unit)
     }
 
     /// The official image references that stand-ins replace.

@@ -10,17 +10,15 @@ use vocabulary::model::{EdgePolicy, PortRef, Unit};
 use super::opened::Opened;
 use super::operations::Target;
 use crate::deployment::releases::Installed;
-use crate::engines::process::edge_socket::{EdgeSocket, Server, ServerState};
 use crate::engines::process::instance::{ADDRESS, ReleaseId};
-use crate::engines::process::lower::RELOAD_PENDING;
-use crate::engines::process::roll::{Replica, Roll};
+use crate::engines::roll::edge::RELOAD_PENDING;
+use crate::engines::roll::edge_socket::{EdgeSocket, Server, ServerState};
+use crate::engines::roll::{Replica, Roll};
 use foundation::files;
-use runner::plan::action::ServiceRequest;
 use runner::plan::http::Request;
 use runner::plan::mask::{Mask, Outputs};
 use runner::plan::perform::{StepContext, Stopped};
 use runner::plan::service::ServiceName;
-use runner::supervisor::Client;
 use runner::supervisor::protocol::{HealthState, ServiceStatus, State};
 
 /// Between two looks.
@@ -46,18 +44,13 @@ pub fn perform(opened: &Opened, action: &Roll, step: &StepContext) -> Result<Out
             drain(opened, replica, step)?;
         }
         Roll::Withdraw(replica) => drain(opened, replica, step)?,
-        Roll::Undrain(replica) => tell_edge(opened, replica, ServerState::Ready, step)?,
         Roll::ReloadEdge => {
             let edge = edge(opened).context("no edge runs")?;
             edge.reload()?;
             files::remove(&edge.folder.join(RELOAD_PENDING))?;
         }
-        Roll::Restore { replica, spec } => {
-            release(opened, replica)?;
-            let supervision = step.supervision.context("a roll needs the supervisor")?;
-            let supervisor = opened.instance.supervisor();
-            supervision.request(&supervisor, &ServiceRequest::Start(spec.clone()), step)?;
-            supervision.await_healthy(&supervisor, &replica.name.as_str().into(), step)?;
+        Roll::Return(replica) => {
+            serves(opened, replica, step)?;
             smoke(opened, replica, step)?;
             join_edge(opened, replica, step)?;
         }
@@ -102,7 +95,7 @@ fn verify(opened: &Opened, replica: &Replica, step: &StepContext) -> Result<()> 
     let wanted = &identity(opened, replica)?;
     let mut last = "no answer yet".to_owned();
     until(step, &mut || {
-        let status = status(opened, &replica.name)?;
+        let status = opened.status(&replica.name)?;
         if status.restarts > 0 || matches!(status.state, State::Failed | State::Ended | State::Stopped) {
             let reason = status.reason.unwrap_or_else(|| "it ended".to_owned());
             bail!("{} exited or restarted: {reason}; see its log: {}", replica.name, status.log.display());
@@ -152,15 +145,26 @@ fn smoke(opened: &Opened, replica: &Replica, step: &StepContext) -> Result<()> {
 }
 
 fn admit(opened: &Opened, replica: &Replica, step: &StepContext) -> Result<()> {
-    release(opened, replica)?;
-    until(step, &mut || {
-        let said = ask(opened, replica, step)?;
-        Ok((said.status != "ready").then(|| said.reason.unwrap_or(said.status)))
-    })
-    .with_context(|| format!("{} did not become ready for requests", replica.name))?;
-    let supervision = step.supervision.context("a roll needs the supervisor")?;
-    supervision.await_healthy(&opened.instance.supervisor(), &replica.name.as_str().into(), step)?;
+    serves(opened, replica, step)?;
     join_edge(opened, replica, step)
+}
+
+/// Nothing holds it back any more, and it is ready and healthy. One that was just started may not answer yet.
+fn serves(opened: &Opened, replica: &Replica, step: &StepContext) -> Result<()> {
+    files::remove(&opened.instance.held(&replica.name))?;
+    until(step, &mut || {
+        let said = match ask(opened, replica, step) {
+            Ok(said) => said,
+            Err(error) => return Ok(Some(format!("{error:#}"))),
+        };
+        if said.status != "ready" {
+            return Ok(Some(said.reason.unwrap_or(said.status)));
+        }
+        let status = opened.status(&replica.name)?;
+        Ok((status.health != HealthState::Healthy)
+            .then(|| status.reason.unwrap_or_else(|| "it is not healthy yet".to_owned())))
+    })
+    .with_context(|| format!("{} did not become ready for requests", replica.name))
 }
 
 /// The edge of this environment, where one runs.
@@ -240,11 +244,6 @@ fn drain(opened: &Opened, replica: &Replica, step: &StepContext) -> Result<()> {
     })
 }
 
-/// Nothing holds it back any more.
-fn release(opened: &Opened, replica: &Replica) -> Result<()> {
-    files::remove(&opened.instance.held(&replica.name))
-}
-
 /// Until the window is over, every replica stays the process that it is, and healthy.
 fn watch(opened: &Opened, replicas: &[Replica], window: Duration, step: &StepContext) -> Result<()> {
     let ends = Instant::now() + window;
@@ -265,7 +264,7 @@ fn watch(opened: &Opened, replicas: &[Replica], window: Duration, step: &StepCon
     let errors_before = errors().unwrap_or_default();
     loop {
         let statuses: Vec<_> =
-            replicas.iter().map(|replica| status(opened, &replica.name)).collect::<Result<_>>()?;
+            replicas.iter().map(|replica| opened.status(&replica.name)).collect::<Result<_>>()?;
         let before = first.get_or_insert_with(|| pids(&statuses));
         for status in &statuses {
             if before.get(&status.name) != Some(&status.pid) {
@@ -315,16 +314,12 @@ fn pause(step: &StepContext) -> Result<()> {
     Ok(())
 }
 
-fn status(opened: &Opened, name: &str) -> Result<ServiceStatus> {
-    let client = Client::connect(&opened.instance.supervisor())?.context("the supervisor is gone")?;
-    let statuses = client.status()?.0;
-    let found = statuses.into_iter().find(|status| status.name.0 == name);
-    found.with_context(|| format!("the supervisor does not know {name}"))
-}
-
 fn ask(opened: &Opened, replica: &Replica, step: &StepContext) -> Result<Said> {
     let (port, path) = opened.platform.worker_service()?.health_over_http()?;
-    let url = Mask::default().resolve(&url(opened, replica, port, path)?.into(), &BTreeMap::new())?;
+    // From a container, only the operations port is published: it tells of the health too.
+    let url = url(opened, replica, port, path)
+        .or_else(|_| url(opened, replica, opened.platform.workers.operations, path))?;
+    let url = Mask::default().resolve(&url.into(), &BTreeMap::new())?;
     let request = Request { method: "GET".into(), url, bearer: None, headers: BTreeMap::new(), body: None };
     let answer = request.send(step.deadline.min(Instant::now() + ANSWER), step.stop)?;
     serde_json::from_str(&answer.body)

@@ -104,7 +104,7 @@ pub struct Published {
 /// Something of the host, or a named volume, in a container.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Mount {
-    Bind { source: String, target: String, read_only: bool },
+    Bind { source: Text, target: String, read_only: bool },
     Volume { name: String, target: String },
 }
 
@@ -478,7 +478,7 @@ fn mount_yaml(mount: &Mount) -> Yaml {
     match mount {
         Mount::Bind { source, target, read_only } => Yaml::mapping([
             ("type", Yaml::text("bind")),
-            ("source", Yaml::text(source.clone())),
+            ("source", text(source)),
             ("target", Yaml::text(target.clone())),
             ("read_only", Yaml::Boolean(*read_only)),
             // A source that is missing is told instead of made, as root, in its place.

@@ -113,6 +113,9 @@ pub struct EngineLimit {
 pub struct Topology<'a> {
     pub platform: &'a Platform,
     pub scope: Scope,
+    /// Whether releases are rolled out to it: replicas can be held, and the host reaches their operations ports and the
+    /// folder of the edge.
+    pub deployed: bool,
     pub units: Vec<Unit<'a>>,
     pub networks: Vec<Network>,
 }
@@ -133,7 +136,17 @@ impl<'a> Topology<'a> {
     /// The containers of an environment.
     #[must_use]
     pub fn in_environment(platform: &'a Platform, environment: &Environment) -> Self {
-        let mut topology = Self::without_networks(platform, environment);
+        Self::without_networks(platform, environment, false).joined()
+    }
+
+    /// The containers of an environment that releases are rolled out to: one for each slot.
+    #[must_use]
+    pub fn deployed(platform: &'a Platform, environment: &Environment) -> Self {
+        Self::without_networks(platform, environment, true).joined()
+    }
+
+    fn joined(self) -> Self {
+        let (mut topology, platform) = (self.clone(), self.platform);
         topology.networks = topology.derive();
         let slots = slots(platform, &topology.networks);
         for network in &mut topology.networks {
@@ -142,11 +155,13 @@ impl<'a> Topology<'a> {
         topology
     }
 
-    fn without_networks(platform: &'a Platform, environment: &Environment) -> Self {
+    fn without_networks(platform: &'a Platform, environment: &Environment, deployed: bool) -> Self {
         let environment = Environment { engine: EngineKind::Compose, ..environment.clone() };
-        let units = platform.units(&environment).into_iter();
-        let units = units.filter_map(|unit| Some(Unit { unit, shape: unit.service.container.shape()? }));
-        Topology { platform, scope: Scope::of(&environment), units: units.collect(), networks: vec![] }
+        let units = if deployed { platform.slots(&environment) } else { platform.units(&environment) };
+        let units =
+            units.into_iter().filter_map(|unit| Some(Unit { unit, shape: unit.service.container.shape()? }));
+        let scope = Scope::of(&environment);
+        Topology { platform, scope, deployed, units: units.collect(), networks: vec![] }
     }
 
     #[must_use]
@@ -194,6 +209,14 @@ impl<'a> Topology<'a> {
             }
             _ => false,
         }
+    }
+
+    /// Whether a port is published on the host's loopback address: for a developer, and for who rolls releases out.
+    #[must_use]
+    pub fn on_loopback(&self, unit: &super::Unit<'_>, port: &Port) -> bool {
+        let operations = self.platform.workers.operations;
+        (self.scope == Scope::Development && self.is_open(port) && self.host_reaches(unit, port))
+            || (self.deployed && PortRef { service: unit.service.id, name: port.name } == operations)
     }
 
     /// Where a unit binds a port that is open.
@@ -322,10 +345,7 @@ impl<'a> Topology<'a> {
 
     /// Published ports and the internet need one.
     fn has_way_out(&self, unit: &super::Unit<'_>) -> bool {
-        let published = |port: &Port| {
-            port.exposure == Exposure::Public
-                || (self.scope == Scope::Development && self.is_open(port) && self.host_reaches(unit, port))
-        };
+        let published = |port: &Port| port.exposure == Exposure::Public || self.on_loopback(unit, port);
         unit.has_edge(Destination::Internet) || unit.service.ports.iter().any(published)
     }
 
@@ -384,7 +404,7 @@ fn slots(platform: &Platform, networks: &[Network]) -> BTreeMap<String, u16> {
     let mut places: BTreeMap<String, u16> =
         networks.iter().map(|network| (network.name.clone(), SLOTS)).collect();
     for scope in Scope::ALL {
-        let topology = Topology::without_networks(platform, &scope.environment());
+        let topology = Topology::without_networks(platform, &scope.environment(), false);
         places.extend(topology.derive().into_iter().map(|network| (network.name, SLOTS)));
     }
     let mut taken = vec![false; usize::from(SLOTS)];

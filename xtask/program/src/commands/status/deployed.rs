@@ -13,7 +13,7 @@ use serde_json::json;
 use crate::context::Context;
 use crate::deployment::Deployed;
 use crate::deployment::history::{self, Entry};
-use crate::engines::process::roll::Running;
+use crate::engines::roll::running::Running;
 use crate::session::deployed::State;
 
 /// # Errors

@@ -28,6 +28,7 @@ use foundation::exit::refused;
 use foundation::program_name::PROGRAM;
 use runner::plan::action::Exec;
 use runner::plan::step::Plan;
+use runner::supervisor::protocol::ServiceStatus;
 
 /// The program of the catalogue that is used if the client has no Compose plugin.
 pub const COMPOSE: &str = "docker-compose";
@@ -120,6 +121,10 @@ impl Engine for Compose {
                 lower::bring_down(&seen.target, seen.instance.supervisor(), &seen.project, data == Data::Go)
             }
         }
+    }
+
+    fn status(&self, seen: &Observed, unit: &str) -> Result<ServiceStatus> {
+        anyhow::bail!("TODO {unit} {}", seen.target)
     }
 
     fn stand_ins<'a>(&self, seen: &'a Observed) -> &'a [String] {

@@ -3,22 +3,22 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use artifacts::Artifact;
 use artifacts::containers::edge::place_variables;
 use serde::Serialize;
 use serde_json::json;
 use vocabulary::model::environment::Environment;
 use vocabulary::model::{
-    Command, Destination, EdgePolicy, Health, Identity, Initialise, Lifetime, Need, OnChange, Platform,
-    PortRef, Process, Reaction, ServiceId, Unit,
+    Command, Destination, Health, Identity, Initialise, Lifetime, Need, OnChange, Platform, PortRef, Process,
+    Reaction, ServiceId, Unit,
 };
 
 use super::instance::{ADDRESS, COMPILE_CACHE, socket};
 use super::observe::Observed;
 use super::resolve::Resolver;
-use super::roll::Roll;
+use crate::engines::roll::Roll;
+use crate::engines::roll::edge::Edge;
 use foundation::program_name::PROGRAM;
-use runner::plan::action::{Action, Exec, Native, Probe, ServiceRequest, Supervise, WaitFor, Write};
+use runner::plan::action::{Action, Exec, Native, Probe, ServiceRequest, Supervise, WaitFor};
 use runner::plan::argument::{Arg, Secret};
 use runner::plan::service::{
     Health as Checked, LogFile, ProcessSpec, Restart, RestartPolicy, ServiceName, Stop, StopSignal, Watch,
@@ -282,45 +282,22 @@ pub(super) fn one_shot(around: &Surroundings<'_>, unit: &Unit<'_>) -> Step<Bring
     }
 }
 
-pub(super) fn file_name(configuration: &Artifact) -> &str {
-    configuration.path.rsplit('/').next().unwrap_or_default()
+/// The edge, where one runs.
+pub(super) fn edge<'a>(around: &Surroundings<'a>) -> Option<Edge<'a>> {
+    let (Resolver { platform, instance, units, .. }, seen) = (around.resolver, around.seen);
+    Some(Edge {
+        platform,
+        instance,
+        unit: units.iter().find(|unit| platform.is_edge(unit))?,
+        configuration: seen.edge.as_ref()?,
+        runs: seen.runs,
+        is_stale: seen.edge_is_stale,
+    })
 }
 
-/// What the edge reads of its folder. The states that its servers had are of the platform that ran before.
 pub(super) fn edge_files(around: &Surroundings<'_>) -> Vec<Step<BringUp>> {
-    let Resolver { platform, instance, units, .. } = &around.resolver;
-    let (Some(configuration), Some(edge)) =
-        (&around.seen.edge, units.iter().find(|unit| platform.is_edge(unit)))
-    else {
-        return vec![];
-    };
-    let name = file_name(configuration);
-    let states = (!around.seen.runs).then_some((EdgePolicy::SERVER_STATES, EdgePolicy::NO_SERVER_STATES));
-    let pending = around.seen.edge_is_stale.then_some((RELOAD_PENDING, ""));
-    let write = |(name, contents): (&str, &str)| Step {
-        needs: vec![id::RECORD.into()],
-        ..Step::new(
-            format!("{}.write-{name}", edge.name()),
-            format!("write {name} of {}", edge.name()),
-            Action::Write(Write {
-                path: instance.volume(edge, platform.edge.folder).join(name),
-                contents: contents.into(),
-                mode: 0o600,
-            }),
-        )
-    };
-    let files = pending.into_iter().chain([(name, configuration.contents.as_str())]).chain(states);
-    let mut steps: Vec<_> = files.map(write).collect();
-    // In that order: a kill in between leaves the reload to the next run.
-    for index in 1..steps.len() {
-        let earlier = steps[index - 1].id.clone();
-        steps[index].needs.push(earlier);
-    }
-    steps
+    edge(around).map_or_else(Vec::new, |edge| edge.files())
 }
-
-/// In the edge's folder, from before its configuration is written until it has read that.
-pub const RELOAD_PENDING: &str = "reload.pending";
 
 pub(super) fn process_of<'a>(unit: &Unit<'a>) -> &'a Process {
     unit.service.process.as_ref().expect("only services with a process are units")

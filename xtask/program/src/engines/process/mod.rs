@@ -1,7 +1,6 @@
 //! The process engine: services as plain processes of this machine, under a supervisor of ours.
 
 pub mod certificate;
-pub mod edge_socket;
 pub mod editor_link;
 pub mod instance;
 pub mod lower;

@@ -1,10 +1,9 @@
 //! What the process engine has to know: how programs are started, and by whom.
 
 use std::collections::BTreeSet;
-use std::fs;
 use std::path::Path;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use artifacts::Artifact;
 use artifacts::containers::edge::configured;
 use foundation::exit::refused;
@@ -14,14 +13,17 @@ use vocabulary::model::{Command, Health, Platform, Unit};
 use vocabulary::problem::listing;
 
 use super::instance::{Instance, Socket, held_in, releases_in, sockets, supervisor_of};
-use super::lower::{self, BringUp};
-use super::roll::{self, AllRunning, Running};
+use super::lower::{self, BringUp, Surroundings};
+use super::resolve::Resolver;
+use super::roll;
 use crate::deployment::releases::Installed;
+use crate::engines::roll::running::{AllRunning, Running, release_of};
 use crate::engines::{Engine, Intent, Place};
 use crate::tools::Toolbox;
 use crate::tools::programs::{Programs, programs};
 use runner::plan::step::Plan;
 use runner::supervisor::Client;
+use runner::supervisor::protocol::ServiceStatus;
 
 /// Plain processes of this machine, under our own supervisor.
 #[derive(Debug, Clone, Copy)]
@@ -116,18 +118,28 @@ impl Engine for Process {
             Intent::BringDown { .. } => lower::bring_down(seen),
         }
     }
+
+    fn status(&self, seen: &Observed, unit: &str) -> Result<ServiceStatus> {
+        status(&seen.instance.supervisor(), unit)
+    }
 }
 
-/// Whether the configuration in the edge's folder is another one, or the edge has not read it yet.
+/// A service as its supervisor sees it.
+///
+/// # Errors
+/// The supervisor does not answer, or does not know it.
+fn status(supervisor: &Path, unit: &str) -> Result<ServiceStatus> {
+    let client = Client::connect(supervisor)?.context("the supervisor is gone")?;
+    let found = client.status()?.0.into_iter().find(|status| status.name.0 == unit);
+    found.with_context(|| format!("the supervisor does not know {unit}"))
+}
+
+/// Whether the edge has to read another configuration.
 fn edge_is_stale(platform: &Platform, environment: &Environment, seen: &Observed) -> bool {
     let units = platform.units(environment);
-    let (Some(wanted), Some(edge)) = (&seen.edge, units.iter().find(|unit| platform.is_edge(unit))) else {
-        return false;
-    };
-    let folder = seen.instance.volume(edge, platform.edge.folder);
-    let found = fs::read(folder.join(lower::file_name(wanted)));
-    found.is_ok_and(|found| found != wanted.contents.as_bytes())
-        || folder.join(lower::RELOAD_PENDING).exists()
+    let resolver = Resolver { platform, environment, instance: &seen.instance, units: &units };
+    lower::edge(&Surroundings { resolver, seen, watches: false, inspect: None })
+        .is_some_and(|edge| edge.differs())
 }
 
 /// What the supervisor of an environment runs, whose folder this is; nothing when there is none.
@@ -139,7 +151,7 @@ pub fn running(folder: &Path) -> Result<AllRunning> {
     let found = client.status()?.0.into_iter().map(|status| {
         let spec = client.spec(&status.name)?;
         let held = held_in(folder, &status.name.0).exists();
-        let release = roll::release_of(&spec, &releases_in(folder));
+        let release = release_of(&spec, &releases_in(folder));
         let identity =
             release.as_deref().and_then(|id| Installed::at(&releases_in(folder), id).identity().ok());
         Ok((status.name.0.clone(), Running { status, spec, release, identity, held }))

@@ -1,0 +1,87 @@
+//! What the edge reads of its folder, and how it learns that this is new. Pure, but for [`Edge::differs`].
+
+use std::fs;
+use std::path::PathBuf;
+
+use artifacts::Artifact;
+use vocabulary::model::{EdgePolicy, Platform, Unit};
+
+use super::Roll;
+use crate::engines::process::instance::Instance;
+use crate::engines::process::lower::{BringUp, id};
+use runner::plan::action::{Action, Write};
+use runner::plan::step::Step;
+
+/// In the edge's folder, from before its configuration is written until it has read that.
+pub const RELOAD_PENDING: &str = "reload.pending";
+
+/// The edge of an environment, and the configuration that it is to have.
+#[derive(Clone, Copy)]
+pub struct Edge<'a> {
+    pub platform: &'a Platform,
+    pub instance: &'a Instance,
+    pub unit: &'a Unit<'a>,
+    pub configuration: &'a Artifact,
+    /// Whether it runs.
+    pub runs: bool,
+    /// Whether it runs with another configuration.
+    pub is_stale: bool,
+}
+
+impl<'a> Edge<'a> {
+    fn folder(&self) -> PathBuf {
+        self.instance.volume(self.unit, self.platform.edge.folder)
+    }
+
+    fn file_name(&self) -> &'a str {
+        self.configuration.path.rsplit('/').next().unwrap_or_default()
+    }
+
+    /// What it reads of its folder. The states that its servers had are of the platform that ran before.
+    pub fn files(&self) -> Vec<Step<BringUp>> {
+        let states = (!self.runs).then_some((EdgePolicy::SERVER_STATES, EdgePolicy::NO_SERVER_STATES));
+        let pending = self.is_stale.then_some((RELOAD_PENDING, ""));
+        let write = |(name, contents): (&str, &str)| Step {
+            needs: vec![id::RECORD.into()],
+            ..Step::new(
+                format!("{}.write-{name}", self.unit.name()),
+                format!("write {name} of {}", self.unit.name()),
+                Action::Write(Write {
+                    path: self.folder().join(name),
+                    contents: contents.into(),
+                    // In a container, another user reads it.
+                    mode: 0o644,
+                }),
+            )
+        };
+        let configuration = (self.file_name(), self.configuration.contents.as_str());
+        let files = pending.into_iter().chain([configuration]).chain(states);
+        let mut steps: Vec<_> = files.map(write).collect();
+        // In that order: a kill in between leaves the reload to the next run.
+        for index in 1..steps.len() {
+            let earlier = steps[index - 1].id.clone();
+            steps[index].needs.push(earlier);
+        }
+        steps
+    }
+
+    /// Where it runs with another configuration: after its files, and this step.
+    pub fn reload(&self, ready: &str) -> Option<Step<BringUp>> {
+        let written = self.files().into_iter().map(|step| step.id);
+        self.is_stale.then(|| Step {
+            needs: written.chain([ready.into()]).collect(),
+            ..Step::new(
+                format!("{}.reload", self.unit.name()),
+                format!("{} reads its new configuration", self.unit.name()),
+                Action::Native(BringUp::Roll(Roll::ReloadEdge)),
+            )
+        })
+    }
+
+    /// Whether the configuration in its folder is another one, or it has not read that yet.
+    pub fn differs(&self) -> bool {
+        let found = fs::read(self.folder().join(self.file_name()));
+        found.is_ok_and(|found| found != self.configuration.contents.as_bytes())
+            || self.folder().join(RELOAD_PENDING).exists()
+    }
+}

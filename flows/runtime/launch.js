@@ -117,7 +117,7 @@ async function launch(initialConfig) {
     registerChecks({ readiness, config, storage, deployment, lifecycle, eventLoop, flowsListener: flows.server, RED });
     collectState({ metrics, ready, config });
 
-    const ops = createOpsListener({ config, metrics, smoke, keeper, deployment, refusals, log, requestDrain: stop });
+    const ops = createOpsListener({ config, metrics, ready, smoke, keeper, deployment, refusals, log, requestDrain: stop });
     await listen(ops.server, config.ops, 'ops', log);
     drainStages({ lifecycle, flows, ready, ops, editor });
 

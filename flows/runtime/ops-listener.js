@@ -1,5 +1,6 @@
 'use strict';
-// /metrics for Prometheus; /smoke, /keys, /reload and /drain for the operator, behind a bearer token.
+// /metrics for Prometheus; /readyz for who rolls a release out, where no other port leads to a replica; /smoke, /keys, /reload
+// and /drain for the operator, behind a bearer token.
 
 const http = require('node:http');
 const express = require('express');
@@ -9,7 +10,7 @@ const { ReloadError } = require('./deployment');
 const { sendJson, sendProblem, sendUnanswered } = require('./problem');
 const { UnknownCheckError } = require('./smoke');
 
-function createOpsListener({ config, metrics, smoke, keeper, deployment, refusals, log, requestDrain }) {
+function createOpsListener({ config, metrics, ready, smoke, keeper, deployment, refusals, log, requestDrain }) {
   const bearer = requireBearer(config.opsTokenFile);
   const app = express();
   app.disable('x-powered-by');
@@ -19,6 +20,8 @@ function createOpsListener({ config, metrics, smoke, keeper, deployment, refusal
     const { contentType, body } = await metrics.exposition();
     res.set('content-type', contentType).send(body);
   });
+
+  app.get('/readyz', ready.answer);
 
   app.post('/smoke', bearer, express.json({ limit: '16kb', strict: false }), async (req, res) => {
     const { body = {} } = req;

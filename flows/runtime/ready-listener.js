@@ -31,16 +31,18 @@ function createReadyListener({ readiness, dependencies, lifecycle, hold, running
     };
   }
 
+  async function answer(_req, res) {
+    const said = await state();
+    sendJson(res, said.status === 'ready' ? 200 : 503, said);
+  }
+
   const app = express();
   app.disable('x-powered-by');
   if (config.inDevelopment) app.use(guard(sendProblem));
   app.get('/livez', (_req, res) => sendJson(res, 200, { status: 'live' }));
-  app.get('/readyz', async (_req, res) => {
-    const answer = await state();
-    sendJson(res, answer.status === 'ready' ? 200 : 503, answer);
-  });
+  app.get('/readyz', answer);
   app.use((req, res) => sendUnanswered(app, req, res));
-  return { server: http.createServer(app), state };
+  return { server: http.createServer(app), state, answer };
 }
 
 module.exports = { createReadyListener };

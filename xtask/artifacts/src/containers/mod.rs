@@ -5,7 +5,7 @@ mod dockerfiles;
 pub mod edge;
 mod health;
 mod resolve;
-mod services;
+pub mod services;
 pub mod site;
 mod split;
 #[cfg(test)]

@@ -8,7 +8,7 @@ use vocabulary::formats::compose::{
 };
 use vocabulary::model::topology::{Scope, Topology, Unit, WayOut};
 use vocabulary::model::{
-    ConfigurationFile, Destination, Exposure, Fact, Lifetime, Need, Protocol, ServiceId, Storage, Value,
+    ConfigurationFile, Destination, Exposure, Fact, Lifetime, Need, Port, Protocol, ServiceId, Storage, Value,
 };
 use vocabulary::problem::Problem;
 
@@ -154,6 +154,15 @@ fn networks(topology: &Topology<'_>, unit: &Unit<'_>) -> Vec<(String, Attachment
         .collect()
 }
 
+/// The port on which clients expect it.
+pub fn well_known(port: &Port) -> u16 {
+    match port.protocol {
+        Protocol::Http => 80,
+        Protocol::Https => 443,
+        Protocol::Tcp => port.number,
+    }
+}
+
 fn ports(topology: &Topology<'_>, unit: &Unit<'_>) -> Vec<Published> {
     let on_loopback = |name: &str, number: u16| Published {
         address: "127.0.0.1".into(),
@@ -162,14 +171,9 @@ fn ports(topology: &Topology<'_>, unit: &Unit<'_>) -> Vec<Published> {
     };
     let published = unit.service.ports.iter().filter_map(|port| {
         if port.exposure == Exposure::Public {
-            let well_known = match port.protocol {
-                Protocol::Http => 80,
-                Protocol::Https => 443,
-                Protocol::Tcp => port.number,
-            };
             return Some(Published {
                 address: site::PUBLIC_ADDRESS.required(),
-                published: Text::or(site::port_variable(unit, port.name), well_known.to_string()),
+                published: Text::or(site::port_variable(unit, port.name), well_known(port).to_string()),
                 target: port.number,
             });
         }

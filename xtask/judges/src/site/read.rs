@@ -94,20 +94,14 @@ impl Reading<'_> {
     }
 
     fn not_yet(&self, file: &SiteFile, text: &str) -> Vec<Problem> {
-        let Environment { tier, engine, .. } = self.environment;
+        let engine = self.environment.engine;
         let note = |line, key: &str, why: String| {
             let place = Place::line(&*file.path, line).of(key);
             Problem::new(place, why).rule("not-yet").level(Level::Warning)
         };
-        let nothing = match (tier, engine) {
-            (_, EngineKind::Kubernetes) => Some("no command brings up an environment on Kubernetes"),
-            (Tier::Staging | Tier::Production, EngineKind::Compose) => {
-                Some("no command brings up staging or production on Compose")
-            }
-            _ => None,
-        };
-        if let Some(why) = nothing {
-            return vec![note(1, "the whole file", format!("{why}; it is checked only"))];
+        if engine == EngineKind::Kubernetes {
+            let why = "no command brings up an environment on Kubernetes; it is checked only";
+            return vec![note(1, "the whole file", why.to_owned())];
         }
         let said = self.said.iter().filter_map(|(key, setting)| {
             let line = Place::offset("", text, self.place(key).start).line;

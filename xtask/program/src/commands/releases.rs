@@ -9,7 +9,7 @@ use crate::context::Context;
 use crate::deployment::Deployed;
 use crate::deployment::history;
 use crate::deployment::releases;
-use crate::engines::process::observe::running;
+use crate::engines::running;
 use crate::session::host;
 use foundation::columns;
 use foundation::program_name::command_line;
@@ -125,7 +125,9 @@ fn prune(context: &Context, deployed: &Deployed, keep: usize, dry_run: bool) -> 
         .flatten()
         .map(str::to_owned)
         .collect();
-    kept.extend(running(&deployed.folder())?.into_values().filter_map(|running| running.release));
+    kept.extend(
+        running(context.platform, &deployed.folder())?.into_values().filter_map(|running| running.release),
+    );
     for entry in entries.iter().rev() {
         if kept.len() >= keep.max(1) {
             break;

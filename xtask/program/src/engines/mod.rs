@@ -5,6 +5,7 @@ pub mod compose;
 pub mod process;
 pub mod roll;
 
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Result;
@@ -13,8 +14,10 @@ use vocabulary::model::environment::{EngineKind, Environment};
 
 use crate::context::Context;
 use foundation::exit::refused;
-use process::instance::{Ports, ReleaseId, Socket};
+use foundation::files;
+use process::instance::{Ports, Record, ReleaseId, Socket, record_of};
 use process::lower::{BringUp, Inspect};
+use roll::running::AllRunning;
 use runner::plan::step::Plan;
 use runner::supervisor::protocol::ServiceStatus;
 
@@ -163,6 +166,20 @@ impl<E: Engine + Copy + 'static> AnyEngine for E {
     ) -> Result<Box<dyn Lowered>> {
         let seen = Engine::observe(self, place, intent, platform, environment)?;
         Ok(Box::new(Seen { engine: *self, intent: *intent, seen }))
+    }
+}
+
+/// What runs of a deployed environment, whose folder this is.
+///
+/// # Errors
+/// The supervisor or the engine does not answer.
+pub fn running(platform: &Platform, folder: &Path) -> Result<AllRunning> {
+    let record = files::if_there(files::text(&record_of(folder), files::TEXT))?;
+    match record.and_then(|text| serde_json::from_str::<Record>(&text).ok()) {
+        Some(record) if record.engine == EngineKind::Compose => {
+            compose::deployed::running(platform, folder, &record)
+        }
+        _ => process::observe::running(folder),
     }
 }
 

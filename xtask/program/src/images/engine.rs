@@ -78,6 +78,13 @@ impl Engine {
         })
     }
 
+    /// Whether images are known by their manifests and not by their configurations (Docker 29, and earlier if it was asked
+    /// for).
+    pub fn has_containerd_store(&self) -> bool {
+        // The snapshotter's name; the engine's own driver is called overlay2.
+        self.storage_driver == "overlayfs"
+    }
+
     /// The command line of a build up to its own options.
     ///
     /// # Errors

@@ -9,6 +9,7 @@ pub mod dockerfile;
 pub mod engine;
 pub mod failure;
 pub mod judge;
+pub mod load;
 pub mod locks;
 pub mod oci;
 pub mod own_engine;

@@ -18,8 +18,8 @@ use crate::context::Context;
 use crate::deployment::Deployed;
 use crate::deployment::history::{self, Entry};
 use crate::engines::process::instance::ADDRESS;
-use crate::engines::process::observe::running;
 use crate::engines::roll::running::{AllRunning, Running};
+use crate::engines::{process, running};
 
 /// How long a service may take to answer for its health.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -42,8 +42,10 @@ impl State {
     /// Refused when nothing was deployed, or this program does not understand the environment's file.
     pub fn of(context: &Context, deployed: &Deployed) -> Result<Self> {
         let site = files::read(&deployed.site()?, files::TEXT)?.bytes;
-        let mut running = running(&deployed.folder())?;
-        let deploy = running.remove(deployer::NAME).map(|deploy| deploy.status.state);
+        let deploy = process::observe::running(&deployed.folder())?.remove(deployer::NAME);
+        let deploy = deploy.map(|deploy| deploy.status.state);
+        let mut running = running(context.platform, &deployed.folder())?;
+        running.remove(deployer::NAME);
         let lock = lock::find(&deployed.lock())?;
         Ok(Self {
             environment: deployed.judged(context.platform, site)?,
@@ -98,7 +100,9 @@ impl State {
 /// What a worker says of its health, whether it is healthy or not; none when it does not answer.
 pub fn report(platform: &Platform, service: &ServiceStatus) -> Option<serde_json::Value> {
     let (ready, path) = platform.worker_service().ok()?.health_over_http().ok()?;
-    let port = service.ports.get(ready.name)?;
+    // From a container, only the operations port is published: it tells of the health too.
+    let port =
+        service.ports.get(ready.name).or_else(|| service.ports.get(platform.workers.operations.name))?;
     let url = Mask::default().resolve(&format!("http://{ADDRESS}:{port}{path}").into(), &BTreeMap::new());
     let request =
         Request { method: "GET".into(), url: url.ok()?, bearer: None, headers: BTreeMap::new(), body: None };

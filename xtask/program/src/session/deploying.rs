@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result};
 use minisign::PublicKey;
 use semver::Version;
+use vocabulary::model::Platform;
 use vocabulary::model::environment::{EngineKind, Environment, Tier};
 use vocabulary::problem::{Problem, listing};
 
@@ -21,9 +22,11 @@ use crate::deployment::history::{self, Change, Entry, Outcome};
 use crate::deployment::metrics;
 use crate::deployment::releases::{self, Installed};
 use crate::deployment::{Deployed, STATE};
-use crate::engines::process::observe::running as running_in;
+use crate::engines::compose;
 use crate::engines::roll::WATCH;
 use crate::engines::roll::running::Running;
+use crate::engines::running as running_in;
+use crate::tools::Toolbox;
 use foundation::clock::{millis, now_ms, utc};
 use foundation::exit::{self, Reported, ReportedAs, refused};
 use foundation::files;
@@ -181,9 +184,9 @@ fn environment(context: &Context, deployed: &Deployed, bytes: &[u8]) -> Result<E
             deployed.name
         )));
     }
-    if environment.engine != EngineKind::Process {
+    if environment.engine == EngineKind::Kubernetes {
         return Err(refused(format!(
-            "{place}: engine = \"{}\"; deploys to this engine do not work yet; expected \"process\"",
+            "{place}: engine = \"{}\"; deploys to this engine do not work yet; expected \"process\" or \"compose\"",
             environment.engine
         )));
     }
@@ -261,6 +264,13 @@ fn preflight(
         }
     }
     problems.extend(prerequisites::missing(context.platform, deployed, environment, &verdict)?);
+    if environment.engine == EngineKind::Compose {
+        problems.extend(compose::deployed::unable(&Toolbox::open(context)?));
+        let release = verdict.manifest.iter().map(|manifest| &manifest.release);
+        problems.extend(
+            release.flat_map(|release| compose::deployed::lacks(context.platform, environment, release)),
+        );
+    }
     let id = releases::name_of(&verdict);
     if id.is_none_or(|id| !Installed::at(&deployed.releases(), &id).problems().is_empty()) {
         problems.extend(disk(&deployed.state, source, &verdict.files)?);
@@ -417,7 +427,7 @@ fn act(
         host: host.to_owned(),
         command: wanted.command.clone(),
         change: wanted.change,
-        result: outcome(&report, deployed, from.as_deref(), installed)?,
+        result: outcome(&report, place.platform, deployed, from.as_deref(), installed)?,
         from,
         to: installed.id.clone(),
         digest: installed.digest()?,
@@ -442,7 +452,13 @@ fn act(
     Ok((entry, report))
 }
 
-fn outcome(report: &Report, deployed: &Deployed, from: Option<&str>, to: &Installed) -> Result<Outcome> {
+fn outcome(
+    report: &Report,
+    platform: &Platform,
+    deployed: &Deployed,
+    from: Option<&str>,
+    to: &Installed,
+) -> Result<Outcome> {
     if report.outcome == report::Outcome::Done {
         return Ok(Outcome::Done);
     }
@@ -451,7 +467,7 @@ fn outcome(report: &Report, deployed: &Deployed, from: Option<&str>, to: &Instal
         name != deployer::NAME && running.release.as_deref() == Some(&to.id) && !running.held
     };
     let is_new = from.is_some_and(|from| from != to.id);
-    let left = is_new && running_in(&deployed.folder())?.iter().any(stays);
+    let left = is_new && running_in(platform, &deployed.folder())?.iter().any(stays);
     if left || report.steps.iter().any(|step| step.undone == Some(false)) {
         return Ok(Outcome::Failed);
     }
@@ -558,7 +574,7 @@ mod tests {
         ] {
             let report = report(came, undone);
             assert_eq!(
-                outcome(&report, &deployed, Some("1.0.0-a"), &to).unwrap(),
+                outcome(&report, &second_platform::platform(), &deployed, Some("1.0.0-a"), &to).unwrap(),
                 expected,
                 "{came:?} {undone:?}"
             );

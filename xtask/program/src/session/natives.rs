@@ -1,14 +1,18 @@
 //! The native actions of a plan: steps that this process performs itself, because no program does.
 
 use std::fs;
+use std::os::unix::fs::{PermissionsExt as _, chown};
 
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result, bail};
 use vocabulary::problem::Problem;
 
 use super::opened::Opened;
 use super::rolling;
+use crate::engines::compose::deployed;
+use crate::engines::process::instance::held_in;
 use crate::engines::process::lower::{BringUp, Prepare};
 use crate::engines::process::secret_files;
+use crate::images::engine::Engine;
 use crate::judging::{code, flows};
 use crate::tools::NpmProject;
 use crate::tools::programs::tools;
@@ -55,6 +59,12 @@ pub fn perform(opened: &Opened, action: &BringUp, step: &StepContext) -> Result<
             let folder = opened.instance.root.join("flows");
             opened.toolbox.npm_modules(NpmProject { folder: &folder }, step)?;
         }
+        Prepare::LoadImages { images } => {
+            let engine = Engine::find()?;
+            for image in images {
+                step.log.line(&deployed::load(&engine, image)?);
+            }
+        }
         Prepare::MakeSecrets => {
             let units = opened.units();
             for secret in secret_files::ensure(&opened.resolver(&units))? {
@@ -76,11 +86,34 @@ pub fn perform(opened: &Opened, action: &BringUp, step: &StepContext) -> Result<
     Ok(Outputs::new())
 }
 
+/// Where releases are rolled out, the edge's folder, which belongs to its user, and that of the replicas that are held.
+fn folders_for_containers(opened: &Opened) -> Result<()> {
+    if opened.instance.release.is_none() {
+        return Ok(());
+    }
+    let held = held_in(&opened.instance.folder, "");
+    fs::create_dir_all(&held)?;
+    fs::set_permissions(&held, fs::Permissions::from_mode(0o755))?;
+    for unit in opened.slots().iter().filter(|unit| opened.platform.is_edge(unit)) {
+        let Some(shape) = unit.service.container.shape() else { continue };
+        let folder = opened.instance.volume(unit, opened.platform.edge.folder);
+        fs::create_dir_all(&folder)?;
+        fs::set_permissions(&folder, fs::Permissions::from_mode(0o700))?;
+        chown(&folder, Some(shape.user.uid), Some(shape.user.gid)).with_context(|| {
+            format!("{}: it has to belong to the user of {}", folder.display(), unit.name())
+        })?;
+    }
+    Ok(())
+}
+
 /// Writes the instance file and creates the data folders.
 fn record(opened: &Opened) -> Result<()> {
     let folder = &opened.instance.folder;
     fs::create_dir_all(folder)?;
-    // In containers, volumes of the engine hold the data.
+    if opened.in_containers() {
+        // Volumes of the engine hold the data.
+        folders_for_containers(opened)?;
+    }
     let units = if !opened.in_containers() { opened.slots() } else { vec![] };
     for unit in units {
         for volume in &unit.service.volumes {

@@ -37,7 +37,7 @@ pub fn remove(context: &Context) -> Result<()> {
     if !folder.join(SECRETS).exists() || lock::holder(&lock::path_in(&folder))?.is_some() {
         return Ok(());
     }
-    let clients = clients(&Toolbox::open(context)?)?;
+    let clients = clients(&Toolbox::open(context)?, true)?;
     let whole = project::name(context.platform.name, TARGET, &context.root);
     for name in [but_one(&whole), whole] {
         let project = Project {

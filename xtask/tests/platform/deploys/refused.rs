@@ -23,7 +23,11 @@ fn what_is_wrong_is_refused_before_anything_is_touched() {
         (&["deploy", "qu", "--unsigned", "--bundle", bundle], 2, &["qu", "qa"]),
         (&["deploy", "../qa", "--unsigned", "--bundle", bundle], 2, &["lower-case letters"]),
         (&["deploy", "dev", "--unsigned", "--bundle", bundle], 2, &["development", "cargo xtask dev dev"]),
-        (&["deploy", "staging", "--unsigned", "--bundle", bundle], 2, &["compose", "expected \"process\""]),
+        (
+            &["deploy", "production", "--unsigned", "--bundle", bundle],
+            2,
+            &["kubernetes", "expected \"process\""],
+        ),
         (&["deploy", "qa", "--unsigned", "--bundle", "flows"], 2, &["flows", "SHA256SUMS"]),
         (&["rollback", "qa"], 2, &["nothing was deployed to qa"]),
         (&["promote", "qa", "staging", "--unsigned"], 2, &["nothing was deployed to qa"]),

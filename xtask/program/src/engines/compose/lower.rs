@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use vocabulary::model::environment::Environment;
 use vocabulary::model::{Lifetime, OnChange, Platform, Reaction, Unit};
 
+use super::deployed::FILE;
 use super::observe::Observed;
 use super::project::Project;
 use crate::engines::process::instance::ADDRESS;
@@ -30,7 +31,7 @@ struct Surroundings<'a> {
 }
 
 /// Seconds until every container is healthy: a dependency may be a minute late.
-const UP_LIMIT_SECONDS: u32 = 240;
+pub const UP_LIMIT_SECONDS: u32 = 240;
 const READY_LIMIT_MS: u64 = 60_000;
 const QUIET_MS: u64 = 150;
 
@@ -75,7 +76,7 @@ pub fn bring_up(
         ..Step::new(
             "up",
             "start the containers, in order, until they are healthy",
-            Action::Exec(up(&seen.project)),
+            Action::Exec(up(&seen.project, &["--remove-orphans"])),
         )
     });
     steps.extend(written);
@@ -98,11 +99,13 @@ pub fn written<N>(seen: &Observed) -> Vec<Step<N>> {
         Step::new(id, title, Action::Write(Write { path, contents: contents.into(), mode: 0o644 }))
     };
     let env = write("env".to_owned(), seen.project.env_file.clone(), &seen.env);
+    let of_release = (!seen.deploy.project.is_empty())
+        .then(|| write("project".to_owned(), seen.project.folder.join(FILE), &seen.deploy.project));
     let rendered = seen.rendered.iter().map(|artifact| {
         let name = artifact.path.rsplit('/').next().unwrap_or_default();
         write(format!("render-{name}"), seen.instance.root.join(&artifact.path), &artifact.contents)
     });
-    std::iter::once(env).chain(rendered).collect()
+    std::iter::once(env).chain(of_release).chain(rendered).collect()
 }
 
 /// Stops everything, including the supervisor. Keeps the data, unless `volumes` says otherwise.
@@ -128,17 +131,17 @@ pub fn bring_down(target: &str, supervisor: PathBuf, project: &Project, volumes:
     }
 }
 
-/// When it fails, it prints the last lines of the containers, since Compose names only the container. Containers that were
+/// Starts the containers of these services, or all. When it fails, it prints the last lines of the containers, since Compose names only the container. Containers that were
 /// killed for their memory print nothing, so they are listed with their limit. Compose would wait forever for a container
 /// that the engine keeps restarting, so the wait ends when one has failed five times.
-pub fn up(project: &Project) -> Exec {
+pub fn up(project: &Project, words: &[&str]) -> Exec {
     let limit = UP_LIMIT_SECONDS.to_string();
-    let script = r#"client=$1 project=$2; shift 2
+    let script = r#"client=$1 project=$2 words=$3; shift 3
 inspect() {
     "$client" ps --all --quiet --filter "label=com.docker.compose.project=$project" |
         xargs --no-run-if-empty "$client" inspect --format "$1" 2>/dev/null | grep .
 }
-"$@" up --detach --wait --wait-timeout "$0" --no-build --remove-orphans & up=$!
+"$@" up --detach --wait --wait-timeout "$0" --no-build $words & up=$!
 while sleep 1 >/dev/null 2>&1; do
     inspect '{{if and .State.Restarting (ge .RestartCount 5)}}{{.Name}} fails again and again{{end}}' >&2 &&
         kill $up && exit
@@ -151,7 +154,14 @@ killed=$(inspect '{{if .State.OOMKilled}}{{.Name}} was killed for its memory: it
 "$@" logs --no-color --tail 8
 echo "$killed" >&2
 exit $code"#;
-    let argv = ["-c".to_owned(), script.to_owned(), limit, project.docker.clone(), project.name.clone()];
+    let argv = [
+        "-c".to_owned(),
+        script.to_owned(),
+        limit,
+        project.docker.clone(),
+        project.name.clone(),
+        words.join(" "),
+    ];
     let argv = argv.into_iter().chain(project.argv(&[]));
     Exec {
         program: "sh".to_owned(),

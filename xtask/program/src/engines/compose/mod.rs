@@ -1,9 +1,11 @@
 //! The engine for containers on one host. Docker Compose starts them. The supervisor follows their logs, checks their
 //! health and watches the sources, so that every command treats them as it treats processes.
 
+pub mod deployed;
 pub mod lower;
 pub mod observe;
 pub mod project;
 pub mod rehearsal;
+mod roll;
 
 pub use observe::Compose;

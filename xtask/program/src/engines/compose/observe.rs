@@ -6,13 +6,15 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
 use anyhow::{Context as _, Result, anyhow};
-use vocabulary::model::environment::Environment;
-use vocabulary::model::topology::{Scope, Topology};
-use vocabulary::model::{Exposure, Image, Platform, PortRef, ServiceId};
+use vocabulary::model::environment::{Environment, Tier};
+use vocabulary::model::topology::{Scope, Topology, Unit};
+use vocabulary::model::{Exposure, Image, Platform, Port, PortRef, ServiceId};
 use vocabulary::problem::listing;
 
+use super::deployed::{self, Deploy};
 use super::lower::{self, DEBUGGER};
 use super::project::{self, Project};
+use super::roll;
 use crate::context::Context;
 use crate::engines::process::instance::{Instance, Ports, Socket, socket};
 use crate::engines::process::lower::BringUp;
@@ -23,7 +25,7 @@ use crate::images::locks::{self, Built, StandIns};
 use crate::tools::programs::{XTASK, argv_of_catalogue, programs};
 use crate::tools::{Program, Toolbox};
 use artifacts::Artifact;
-use artifacts::containers::{compose, site};
+use artifacts::containers::{compose, services, site};
 use foundation::exit::refused;
 use foundation::program_name::PROGRAM;
 use runner::plan::action::Exec;
@@ -34,7 +36,7 @@ use runner::supervisor::protocol::ServiceStatus;
 pub const COMPOSE: &str = "docker-compose";
 
 /// Variables by which clients find the engine.
-const ENGINE_VARIABLES: [&str; 7] = [
+pub const ENGINE_VARIABLES: [&str; 7] = [
     "DOCKER_HOST",
     "DOCKER_CONTEXT",
     "DOCKER_CONFIG",
@@ -70,6 +72,8 @@ pub struct Observed {
     pub rendered: Vec<Artifact>,
     /// The official image references that stand-ins replace here.
     pub stand_ins: Vec<String>,
+    /// What rolling a release out needs besides.
+    pub deploy: Deploy,
 }
 
 impl Engine for Compose {
@@ -87,22 +91,19 @@ impl Engine for Compose {
         environment: &Environment,
     ) -> Result<Observed> {
         let toolbox = Toolbox::open(place.context)?;
-        let clients = clients(&toolbox)?;
+        let clients = clients(&toolbox, matches!(intent, Intent::BringUp { .. }))?;
         let seen = Observed {
             instance: Instance::of(place),
             target: place.target.to_owned(),
             project: project(place, platform, environment, &clients),
-            programs: clients.programs,
+            programs: clients.programs.clone(),
             ..Observed::default()
         };
         match intent {
             Intent::BringUp { .. } => {
                 to_bring_up(place, platform, environment, &toolbox, &clients.engine, seen)
             }
-            Intent::RollOut { .. } => Err(refused(format!(
-                "{}: nothing deploys to compose yet; expected engine = \"process\"",
-                environment.name
-            ))),
+            Intent::RollOut { .. } => to_roll_out(place, platform, environment, &clients, seen),
             Intent::BringDown { .. } => Ok(seen),
         }
     }
@@ -116,7 +117,7 @@ impl Engine for Compose {
     ) -> Plan<BringUp> {
         match *intent {
             Intent::BringUp { watches, .. } => lower::bring_up(platform, environment, seen, watches),
-            Intent::RollOut { .. } => lower::bring_up(platform, environment, seen, false),
+            Intent::RollOut { watch } => roll::roll_out(platform, environment, seen, watch),
             Intent::BringDown { data } => {
                 lower::bring_down(&seen.target, seen.instance.supervisor(), &seen.project, data == Data::Go)
             }
@@ -124,7 +125,7 @@ impl Engine for Compose {
     }
 
     fn status(&self, seen: &Observed, unit: &str) -> Result<ServiceStatus> {
-        anyhow::bail!("TODO {unit} {}", seen.target)
+        deployed::look(&seen.project, &seen.instance, unit)
     }
 
     fn stand_ins<'a>(&self, seen: &'a Observed) -> &'a [String] {
@@ -139,14 +140,14 @@ pub struct Clients {
     pub programs: Vec<&'static str>,
 }
 
-/// Checks for everything that no plan can install.
+/// Checks for everything that no plan can install; `builds` when images are built.
 ///
 /// # Errors
 /// Every problem at once, each with what to do.
-pub fn clients(toolbox: &Toolbox) -> Result<Clients> {
+pub fn clients(toolbox: &Toolbox, builds: bool) -> Result<Clients> {
     let mut problems = Vec::new();
     let engine = Client::find().map_err(|error| problems.push(format!("{error:#}"))).ok();
-    if let Some(Err(error)) = engine.as_ref().map(Client::build) {
+    if let Some(Err(error)) = engine.as_ref().filter(|_| builds).map(Client::build) {
         problems.push(format!("{error:#}"));
     }
     let plugin = engine.as_ref().and_then(|engine| engine::compose(&engine.client).ok());
@@ -159,25 +160,46 @@ pub fn clients(toolbox: &Toolbox) -> Result<Clients> {
     }
 }
 
-/// The ports that are published: those of the public, and on loopback those of a developer.
+/// The ports that are published: those of the public, and on loopback those of a developer and of who deploys.
 fn sockets(platform: &Platform, environment: &Environment) -> Vec<Socket> {
-    let topology = Topology::in_environment(platform, environment);
+    let topology = match environment.tier {
+        Tier::Development => Topology::in_environment(platform, environment),
+        Tier::Staging | Tier::Production => Topology::deployed(platform, environment),
+    };
     let published = topology.units.iter().flat_map(|unit| {
         let ports = unit.service.ports.iter();
-        let open = ports.filter(|port| {
-            port.exposure == Exposure::Public
-                || (topology.scope == Scope::Development
-                    && topology.is_open(port)
-                    && topology.host_reaches(unit, port))
-        });
+        let open = ports.filter(|port| port.exposure == Exposure::Public || topology.on_loopback(unit, port));
         open.map(|port| Socket {
             key: socket(unit, port.name),
-            fixed: None,
+            fixed: fixed(environment, unit, port),
             setting: PortRef { service: unit.service.id, name: port.name },
         })
         .collect::<Vec<_>>()
     });
     published.collect()
+}
+
+/// The number that the site has set, or that clients on other machines expect.
+fn fixed(environment: &Environment, unit: &Unit<'_>, port: &Port) -> Option<u16> {
+    let set = unit.is_first().then(|| environment.port(unit.service.id.0, port.name)).flatten();
+    let known = (port.exposure == Exposure::Public && deployed::is_public(environment))
+        .then(|| services::well_known(port));
+    set.or(known).filter(|_| environment.tier != Tier::Development)
+}
+
+/// What a release needs besides an engine.
+fn to_roll_out(
+    place: &Place<'_>,
+    platform: &Platform,
+    environment: &Environment,
+    clients: &Clients,
+    mut seen: Observed,
+) -> Result<Observed> {
+    let (deploy, project, env) = deployed::observe(place, platform, environment, clients)?;
+    seen.variables = engine_variables();
+    (seen.deploy, seen.project, seen.env) = (deploy, project, env);
+    seen.deploy.edge_is_stale = roll::edge_differs(platform, environment, &seen);
+    Ok(seen)
 }
 
 /// The committed files of the environment's scope.
@@ -341,12 +363,13 @@ fn images_of_builds(
 }
 
 /// The variables that say which port of this machine leads to which port of a container.
-fn port_lines(topology: &Topology<'_>, ports: &Ports) -> Vec<site::Line> {
+pub fn port_lines(topology: &Topology<'_>, ports: &Ports) -> Vec<site::Line> {
     let mut lines = Vec::new();
     for unit in &topology.units {
         let key = |port: &str| socket(unit, port);
         for port in &unit.service.ports {
-            if let Some(number) = ports.get(&key(port.name)) {
+            let published = port.exposure == Exposure::Public || topology.on_loopback(unit, port);
+            if let Some(number) = ports.get(&key(port.name)).filter(|_| published) {
                 lines.push(site::variable(&site::port_variable(unit, port.name), number.to_string()));
             }
         }
@@ -361,6 +384,23 @@ fn port_lines(topology: &Topology<'_>, ports: &Ports) -> Vec<site::Line> {
 fn engine_variables() -> BTreeMap<String, String> {
     let found = |name: &&str| Some(((*name).to_owned(), std::env::var(name).ok()?));
     ENGINE_VARIABLES.iter().filter_map(found).collect()
+}
+
+/// The prefix of the addresses of a project that is there already, or one that no other network of the engine has.
+///
+/// # Errors
+/// As [`free_prefix`].
+pub fn prefix(engine: &Client, project: &str) -> Result<String> {
+    let filter = format!("label=com.docker.compose.project={project}");
+    let listed = engine.ask(&["network", "ls", "--quiet", "--filter", &filter])?.stdout;
+    let Some(own) = listed.split_whitespace().next() else { return free_prefix(engine, project) };
+    let format = "{{range .IPAM.Config}}{{.Subnet}} {{end}}";
+    let subnet = engine.ask(&["network", "inspect", "--format", format, own])?.stdout;
+    let mut numbers = subnet.trim().split('.');
+    match (numbers.next(), numbers.next()) {
+        (Some(first), Some(second)) => Ok(format!("{first}.{second}")),
+        _ => Err(anyhow!("the network {own} has no addresses: {subnet:?}")),
+    }
 }
 
 /// A prefix of addresses that no other network of the engine has.

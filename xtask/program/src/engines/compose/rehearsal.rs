@@ -97,7 +97,11 @@ pub fn plan(seen: &Observed, checks: &[Check], keep: bool) -> Plan<Rehearse> {
     steps.push(Step {
         needs: inputs,
         undo: (!keep).then(|| down.clone()),
-        ..Step::new("up", "start production, in order, until it is healthy", Action::Exec(up(project)))
+        ..Step::new(
+            "up",
+            "start production, in order, until it is healthy",
+            Action::Exec(up(project, &["--remove-orphans"])),
+        )
     });
     for check in checks {
         let (name, title) = check.words();

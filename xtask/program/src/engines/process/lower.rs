@@ -15,6 +15,7 @@ use vocabulary::model::{
 use super::instance::{ADDRESS, COMPILE_CACHE, socket};
 use super::observe::Observed;
 use super::resolve::Resolver;
+use crate::engines::compose::deployed::ReleasedImage;
 use crate::engines::roll::Roll;
 use crate::engines::roll::edge::Edge;
 use foundation::program_name::PROGRAM;
@@ -31,8 +32,14 @@ use runner::plan::step::{OnFailure, Plan, Step, StepId};
 #[serde(tag = "name", content = "parameters", rename_all = "kebab-case")]
 pub enum Prepare {
     CheckFlows,
-    InstallTools { programs: Vec<&'static str> },
+    InstallTools {
+        programs: Vec<&'static str>,
+    },
     InstallModules,
+    /// An engine gets the images of the release.
+    LoadImages {
+        images: Vec<ReleasedImage>,
+    },
     MakeSecrets,
     RecordInstance,
 }
@@ -52,6 +59,7 @@ pub mod id {
     pub const CHECK_FLOWS: &str = "check-flows";
     pub const INSTALL_TOOLS: &str = "install-tools";
     pub const INSTALL_MODULES: &str = "install-modules";
+    pub const LOAD_IMAGES: &str = "load-images";
     pub const MAKE_SECRETS: &str = "make-secrets";
     pub const RECORD: &str = "record-instance";
 }
@@ -71,6 +79,12 @@ impl Prepare {
             Self::InstallModules => {
                 (id::INSTALL_MODULES, "install the npm packages", Some(id::INSTALL_TOOLS), doctor())
             }
+            Self::LoadImages { .. } => (
+                id::LOAD_IMAGES,
+                "load the images of the release",
+                None,
+                "deploy the release again from its files".to_owned(),
+            ),
             Self::MakeSecrets => (id::MAKE_SECRETS, "create the secrets", None, permissions()),
             Self::RecordInstance => {
                 (id::RECORD, "record the ports and paths", Some(id::CHECK_FLOWS), permissions())

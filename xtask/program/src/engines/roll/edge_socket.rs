@@ -101,7 +101,8 @@ impl EdgeSocket {
         if !states.starts_with(EdgePolicy::NO_SERVER_STATES) {
             return Err(self.unexpected(EdgePolicy::RUNTIME_SOCKET, COMMAND, &states));
         }
-        files::write::whole(&self.folder.join(EdgePolicy::SERVER_STATES), 0o600, states)
+        // In a container, another user reads it.
+        files::write::whole(&self.folder.join(EdgePolicy::SERVER_STATES), 0o644, states)
     }
 
     /// Every server of every backend.

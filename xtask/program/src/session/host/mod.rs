@@ -30,7 +30,7 @@ use shipping::release::sums::{self, Sums};
 
 /// The machine on which an environment lives; none when it is this one.
 pub fn elsewhere(environment: &Environment) -> Option<&Host> {
-    let deploys = environment.tier != Tier::Development && environment.engine == EngineKind::Process;
+    let deploys = environment.tier != Tier::Development && environment.engine != EngineKind::Kubernetes;
     environment.hosts.first().filter(|host| deploys && !is_here(&host.address))
 }
 

@@ -1,0 +1,423 @@
+//! What a roll needs to know of containers: those that run, the images of the release, and the project that it makes.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result, anyhow, bail};
+use serde::Serialize;
+use serde_json::Value;
+use vocabulary::model::environment::{Environment, Tier};
+use vocabulary::model::topology::Topology;
+use vocabulary::model::{Image, Lifetime, Platform, ServiceId};
+use vocabulary::problem::{Problem, listing};
+
+use super::observe::{Clients, clients, port_lines, prefix};
+use super::project::{self, Project};
+use crate::deployment::releases::Installed;
+use crate::engines::Place;
+use crate::engines::process::instance::{Instance, Ports, Record, held_in, releases_in};
+use crate::engines::process::roll::files as files_of;
+use crate::engines::roll::running::{AllRunning, Running, release_in};
+use crate::images::archive::Archive;
+use crate::images::engine::Engine as Client;
+use crate::images::locks::{self, StandIns};
+use artifacts::Artifact;
+use artifacts::containers::{compose, edge, site};
+use foundation::digest;
+use foundation::exit::refused;
+use runner::plan::service::{ProcessSpec, ServiceName};
+use runner::supervisor::protocol::{HealthState, ServiceStatus, State};
+use shipping::release::description::{self, Release};
+
+/// The labels that Compose gives its containers.
+const PROJECT: &str = "com.docker.compose.project";
+const SERVICE: &str = "com.docker.compose.service";
+const ONE_OFF: &str = "com.docker.compose.oneoff";
+const FILES: &str = "com.docker.compose.project.config_files";
+
+/// The project of a release, in a folder of the release.
+pub const FILE: &str = "compose.yaml";
+pub const ENV_FILE: &str = "compose.env";
+
+/// What a roll needs to know.
+#[derive(Debug, Default)]
+pub struct Deploy {
+    /// The project of the release: [`FILE`].
+    pub project: String,
+    /// The images that the engine gets from the release.
+    pub images: Vec<ReleasedImage>,
+    /// Other people's images that the engine has to pull, by digest.
+    pub pulled: Vec<String>,
+    /// What runs, by service.
+    pub containers: BTreeMap<String, Container>,
+    /// The configuration of the edge, and whether it runs with another one.
+    pub edge: Option<Artifact>,
+    pub edge_is_stale: bool,
+}
+
+/// An image of a release.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ReleasedImage {
+    pub archive: PathBuf,
+    /// Of the manifest in the archive, as the release says.
+    pub digest: String,
+    /// As the engine knows it.
+    pub id: String,
+    /// Keeps the engine from removing it as one that nobody named. Nothing is looked up by it.
+    pub tag: String,
+}
+
+/// A container of a project.
+#[derive(Debug, Clone)]
+pub struct Container {
+    pub running: Running,
+    /// The project's file that it was made by.
+    pub file: PathBuf,
+    /// The id of its image.
+    pub image: String,
+}
+
+/// A name for the project of an environment, whatever the release.
+pub fn project_name(platform: &Platform, target: &str, folder: &Path) -> String {
+    project::name(platform.name, target, folder)
+}
+
+/// The project by which a container was made.
+pub fn project_of(container: &Container, like: &Project) -> Project {
+    let folder = container.file.parent().unwrap_or(Path::new("/")).to_owned();
+    Project { env_file: folder.join(ENV_FILE), files: vec![container.file.clone()], folder, ..like.clone() }
+}
+
+/// What runs of the environment in this folder; nothing when no client of an engine is there.
+///
+/// # Errors
+/// The engine does not answer.
+pub fn running(platform: &Platform, folder: &Path, record: &Record) -> Result<AllRunning> {
+    let target = folder.file_name().unwrap_or_default().to_string_lossy();
+    let found =
+        containers(&Client::find()?, &project_name(platform, &target, folder), folder, &record.ports)?;
+    let stays = |name: &str| {
+        let of =
+            |id: ServiceId| name == id.0 || name.strip_prefix(id.0).is_some_and(|rest| rest.starts_with('-'));
+        let one_shot = |id: ServiceId| {
+            platform.services.iter().any(|one| one.id == id && one.lifetime == Lifetime::OneShot)
+        };
+        !platform.services.iter().any(|service| of(service.id) && one_shot(service.id))
+    };
+    Ok(found.into_iter().filter(|(name, _)| stays(name)).map(|(name, one)| (name, one.running)).collect())
+}
+
+/// The containers of a project by the names of their services.
+///
+/// # Errors
+/// The engine does not answer.
+fn containers(
+    engine: &Client,
+    project: &str,
+    folder: &Path,
+    ports: &Ports,
+) -> Result<BTreeMap<String, Container>> {
+    let filter = format!("label={PROJECT}={project}");
+    let listed = engine.ask(&["ps", "--all", "--quiet", "--no-trunc", "--filter", &filter])?;
+    if !listed.success {
+        bail!("{}", listed.stderr.trim().to_owned());
+    }
+    let ids: Vec<&str> = listed.stdout.split_whitespace().collect();
+    if ids.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let said = engine.ask(&[&["inspect"], &ids[..]].concat())?;
+    let values: Vec<Value> = serde_json::from_str(&said.stdout)
+        .with_context(|| format!("the engine does not say what runs: {}", said.stderr.trim()))?;
+    let own = values.iter().filter(|value| value["Config"]["Labels"][ONE_OFF] != "True");
+    Ok(own.filter_map(|value| container(value, folder, ports)).collect())
+}
+
+/// One container as `docker inspect` tells it.
+fn container(value: &Value, folder: &Path, ports: &Ports) -> Option<(String, Container)> {
+    let label = |name: &str| value["Config"]["Labels"][name].as_str();
+    let name = label(SERVICE)?.to_owned();
+    let file = PathBuf::from(label(FILES)?.split(',').next()?);
+    let releases = releases_in(folder);
+    let release = release_in(&file, &releases);
+    let identity = release.as_deref().and_then(|id| Installed::at(&releases, id).identity().ok());
+    let held = held_in(folder, &name).exists();
+    let (status, spec) = (status(&name, value, folder, ports), ProcessSpec::default());
+    let running = Running { status, spec, release, identity, held };
+    Some((name, Container { running, file, image: value["Image"].as_str()?.to_owned() }))
+}
+
+fn status(name: &str, value: &Value, folder: &Path, ports: &Ports) -> ServiceStatus {
+    let state = &value["State"];
+    let word = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let number = |value: &Value| value.as_u64().and_then(|number| u32::try_from(number).ok());
+    let (life, code) = (word(&state["Status"]), &state["ExitCode"]);
+    let (of_life, health) = match (life.as_str(), word(&state["Health"]["Status"]).as_str()) {
+        ("running", "healthy") => (State::Running, HealthState::Healthy),
+        ("running", "unhealthy") => (State::Running, HealthState::Unhealthy),
+        ("running", _) => (State::Running, HealthState::Starting),
+        ("restarting", _) => (State::BackingOff, HealthState::None),
+        _ => (State::Stopped, HealthState::None),
+    };
+    let reason = match of_life {
+        State::Running if health == HealthState::Healthy => None,
+        State::Running => {
+            let last = state["Health"]["Log"].as_array().and_then(|log| log.last());
+            last.and_then(|last| last["Output"].as_str()?.lines().last().map(str::to_owned))
+        }
+        _ if state["OOMKilled"] == true => Some("it was killed for its memory".to_owned()),
+        _ => Some(format!("the container is {life}, exit code {code}")),
+    };
+    let own = ports
+        .iter()
+        .filter_map(|(key, number)| Some((key.strip_prefix(name)?.strip_prefix('.')?.to_owned(), *number)));
+    ServiceStatus {
+        name: ServiceName(name.to_owned()),
+        state: of_life,
+        health,
+        pid: number(&state["Pid"]).filter(|pid| *pid != 0),
+        started_ms: foundation::clock::seconds(
+            &(word(&state["StartedAt"]).chars().take(19).collect::<String>() + "Z"),
+        )
+        .map(|seconds| seconds * 1000),
+        restarts: number(&value["RestartCount"]).unwrap_or_default(),
+        reason,
+        ports: own.collect(),
+        log: folder.join(crate::engines::process::instance::LOGS).join(format!("{name}.log")),
+    }
+}
+
+/// One of them as it is now.
+///
+/// # Errors
+/// The engine does not answer, or does not know it.
+pub fn look(project: &Project, instance: &Instance, name: &str) -> Result<ServiceStatus> {
+    let output = std::process::Command::new(&project.docker)
+        .args(["inspect", "--type", "container", &project.container(name)])
+        .output()
+        .with_context(|| format!("{} cannot be run", project.docker))?;
+    let values: Vec<Value> = serde_json::from_slice(&output.stdout).unwrap_or_default();
+    let value = values.first().with_context(|| String::from_utf8_lossy(&output.stderr).trim().to_owned())?;
+    Ok(status(name, value, &instance.folder, &instance.ports))
+}
+
+/// Why a release cannot run in containers, wherever that is.
+pub fn lacks(platform: &Platform, environment: &Environment, release: &Release) -> Vec<Problem> {
+    let topology = Topology::deployed(platform, environment);
+    let mut problems: Vec<Problem> = Vec::new();
+    for unit in topology.units.iter().filter(|unit| unit.is_first()) {
+        let Image::Built { target, .. } = unit.service.image else { continue };
+        match of_target(release, target) {
+            None => problems.push(
+                Problem::new("images", format!("{} has no image of {}", release.version, unit.service.id))
+                    .expected(description::image(&release.version, target))
+                    .remedy("package the release with `--images all`"),
+            ),
+            Some(image) if environment.tier == Tier::Production && !image.stand_ins.is_empty() => problems
+                .push(
+                    Problem::new("images", format!("{target} was built on stand-ins"))
+                        .expected("official images in production"),
+                ),
+            Some(_) => {}
+        }
+    }
+    problems
+}
+
+fn of_target<'a>(release: &'a Release, target: &str) -> Option<&'a description::Image> {
+    let file = description::image(&release.version, target);
+    release.images.iter().find(|image| image.archive.as_deref() == Some(&file))
+}
+
+/// Why this machine cannot run containers for an environment.
+pub fn unable(toolbox: &crate::tools::Toolbox) -> Vec<Problem> {
+    let mut problems: Vec<Problem> = match clients(toolbox, false) {
+        Ok(_) => vec![],
+        Err(error) => vec![Problem::new("container engine", format!("{error:#}"))],
+    };
+    if !rustix::process::geteuid().is_root() {
+        problems.push(
+            Problem::new("user", "the folder of the edge has to belong to the edge's user")
+                .expected("root, on the machine that runs the containers"),
+        );
+    }
+    problems
+}
+
+/// What this place's release needs.
+///
+/// # Errors
+/// An image is missing or cannot be read, or the engine does not answer.
+pub fn observe(
+    place: &Place<'_>,
+    platform: &Platform,
+    environment: &Environment,
+    clients: &Clients,
+) -> Result<(Deploy, Project, String)> {
+    let (engine, instance) = (&clients.engine, Instance::of(place));
+    let name = project_name(platform, place.target, &instance.folder);
+    let installed = Installed::in_folder(place.context.root.parent().context("a release is in a folder")?);
+    let release = installed.release()?;
+    let lacks = lacks(platform, environment, &release);
+    if !lacks.is_empty() {
+        return Err(refused(listing(&lacks)));
+    }
+    let topology = Topology::deployed(platform, environment);
+    let mut seen =
+        Deploy { containers: containers(engine, &name, &instance.folder, place.ports)?, ..Deploy::default() };
+    let images = images(&topology, engine, place, &installed, (&release, environment.tier), &mut seen)?;
+    let prefix = prefix(engine, &name)?;
+    let mut its = environment.clone();
+    if let Some(llm) = &mut its.llm {
+        llm.api_key_file = instance.site_folder().join(&llm.api_key_file).display().to_string();
+    }
+    let secrets = instance.secrets();
+    let placement = site::Placement {
+        images,
+        secrets: &secrets,
+        public_address: if is_public(environment) { "0.0.0.0" } else { "127.0.0.1" },
+        network_prefix: Some(&prefix),
+        scope: topology.scope,
+    };
+    let mut lines = site::values(platform, &its, &placement);
+    lines.extend(port_lines(&topology, place.ports));
+    let slots = platform.slots(environment);
+    let edge = slots.iter().find(|unit| platform.is_edge(unit));
+    let folder = edge.map(|unit| instance.volume(unit, platform.edge.folder)).unwrap_or_default();
+    for (variable, value) in [
+        (site::RELEASE, installed.id.clone()),
+        (site::HELD, held_in(&instance.folder, "").display().to_string()),
+        (site::EDGE_FOLDER, folder.display().to_string()),
+    ] {
+        lines.push(site::variable(variable.name, value));
+    }
+    let env = site::text(&lines).map_err(|problems| refused(listing(&problems)))?;
+    let made = compose::deployed(&topology).map_err(|problems: Vec<_>| refused(listing(&problems)))?;
+    seen.project = made.into_iter().map(|artifact| artifact.contents).collect();
+    let configured = edge.is_some().then(|| edge::configured(platform, &slots)).transpose();
+    seen.edge = configured.map_err(|problems: Vec<_>| refused(listing(&problems)))?;
+    // Another file is another folder: a replica comes back as it was.
+    let contents = digest::sha256(format!("{}\n{env}", seen.project).as_bytes());
+    let folder = installed.folder.join("compose").join(&contents[..12]);
+    let project = Project {
+        name,
+        docker: engine.client.display().to_string(),
+        compose: clients.compose.clone(),
+        files: vec![folder.join(FILE)],
+        env_file: folder.join(ENV_FILE),
+        folder,
+    };
+    Ok((seen, project, env))
+}
+
+/// Whether clients on other machines are served: where the site names a host that others reach.
+pub fn is_public(environment: &Environment) -> bool {
+    let here = |address: &str| {
+        address == "localhost" || address.parse().is_ok_and(|address: std::net::IpAddr| address.is_loopback())
+    };
+    environment.hosts.iter().any(|host| !here(&host.address))
+}
+
+/// The image of each service, as the engine finds it and nothing else.
+fn images(
+    topology: &Topology<'_>,
+    engine: &Client,
+    place: &Place<'_>,
+    installed: &Installed,
+    (release, tier): (&Release, Tier),
+    seen: &mut Deploy,
+) -> Result<BTreeMap<ServiceId, String>> {
+    let platform = topology.platform;
+    let lock: StandIns = locks::read(&locks::stand_ins_file(place.context.state()))?;
+    let mut images = BTreeMap::new();
+    for unit in topology.units.iter().filter(|unit| unit.is_first()) {
+        let id = unit.service.id;
+        match unit.service.image {
+            Image::Built { dockerfile, target } => {
+                let kept = seen.containers.get(&unit.name()).filter(|_| !platform.is_worker(unit));
+                let releases = releases_in(&Instance::of(place).folder);
+                let kept = kept.filter(|kept| {
+                    let before = kept.running.release.as_deref().map(|id| Installed::at(&releases, id));
+                    before.is_some_and(|before| same(&before, installed, unit, dockerfile))
+                });
+                if let Some(kept) = kept {
+                    images.insert(id, kept.image.clone());
+                    continue;
+                }
+                let image = of_target(release, target).context("its images were looked at")?;
+                let archive = installed.files().join(image.archive.as_deref().unwrap_or_default());
+                let in_engine = if engine.has_containerd_store() {
+                    image.digest.clone()
+                } else {
+                    Archive::open(&archive)?.only()?.id.clone()
+                };
+                images.insert(id, in_engine.clone());
+                let tag = format!("{}/{target}:{}", platform.name, installed.id);
+                let one = ReleasedImage { archive, digest: image.digest.clone(), id: in_engine, tag };
+                if !seen.images.contains(&one) {
+                    seen.images.push(one);
+                }
+            }
+            Image::Pinned { reference, digest } => {
+                let stand_in = lock.stand_ins.iter().find(|locked| locked.stands_for == reference);
+                let official = format!("{reference}@{digest}");
+                if engine.inspect(&official)?.is_some() {
+                    continue;
+                }
+                match stand_in {
+                    Some(stand_in) => {
+                        if tier == Tier::Production {
+                            return Err(refused(format!(
+                                "{reference}: a stand-in is no image for production"
+                            )));
+                        }
+                        images.insert(id, stand_in.image_id.clone());
+                    }
+                    None if seen.pulled.contains(&official) => {}
+                    None => seen.pulled.push(official),
+                }
+            }
+            Image::Pending { .. } | Image::None => {}
+        }
+    }
+    Ok(images)
+}
+
+/// Whether a service has the same image in two releases, but for the label that names the release.
+fn same(
+    before: &Installed,
+    after: &Installed,
+    unit: &vocabulary::model::topology::Unit<'_>,
+    dockerfile: &str,
+) -> bool {
+    let files = |release: &Installed| {
+        let made_by = release.tree_digests().ok()?.get(dockerfile)?.clone();
+        Some((files_of(release, unit)?, made_by))
+    };
+    matches!((files(before), files(after)), (Some(before), Some(after)) if before == after)
+}
+
+/// The engine has the image that the release names.
+///
+/// # Errors
+/// The archive holds another image, or the engine has made another one of it.
+pub fn load(engine: &Client, image: &ReleasedImage) -> Result<String> {
+    let ReleasedImage { archive, digest, id, tag } = image;
+    if engine.inspect(id)?.is_some() {
+        return Ok(format!("{tag}: the engine has {id} already"));
+    }
+    let found = shipping::release::oci_digest::of(archive)?
+        .map_err(|problem| anyhow!("{}: {problem}", archive.display()))?;
+    let fits = Archive::open(archive)?.fits_index()?;
+    if let Err(problem) = fits.and_then(|()| {
+        if found == *digest { Ok(()) } else { Err(format!("it holds {found}; expected {digest}")) }
+    }) {
+        bail!("{}: {problem}; deploy the release again from its files", archive.display());
+    }
+    crate::images::load::load(engine, archive, tag)?;
+    let loaded = engine.inspect(tag)?.with_context(|| format!("the engine did not load {tag}"))?;
+    if loaded["Id"] != id.as_str() {
+        bail!("{}: the engine made {} of it; expected {id}", archive.display(), loaded["Id"]);
+    }
+    Ok(format!("{tag}: loaded {id}"))
+}

@@ -155,13 +155,18 @@ mod tests {
             })
             .map(|(unit, command)| (unit.name(), resolver.variables(unit, command)))
             .collect();
-        // Outside development, the edge's certificate is made of these; nothing fetches one over ACME yet.
+        format!("{:?} {told:?} {}", instance.ports, deployed(environment))
+    }
+
+    /// What every engine reads outside development.
+    fn deployed(environment: &Environment) -> String {
+        // The edge's certificate is made of these; nothing fetches one over ACME yet.
         let given = Some(&environment.tls).filter(|tls| matches!(tls, Tls::Files { .. }));
         let certificate = (&environment.domain, given);
         // Where it is deployed to, and what a deploy asks of a release.
         let hosts: Vec<_> = environment.hosts.iter().map(|host| (&host.address, &host.ssh_user)).collect();
         let asked = (&environment.promotes_from, &environment.requires);
-        format!("{:?} {told:?} {certificate:?} {hosts:?} {asked:?}", instance.ports)
+        format!("{certificate:?} {hosts:?} {asked:?}")
     }
 
     /// The same of one in containers.
@@ -175,8 +180,9 @@ mod tests {
         };
         let rendered = compose::rendered(&Topology::in_environment(platform, environment), "rendered/x");
         format!(
-            "{}{rendered:?}",
-            variables::text(&variables::values(platform, environment, &placement)).unwrap()
+            "{}{rendered:?}{}",
+            variables::text(&variables::values(platform, environment, &placement)).unwrap(),
+            deployed(environment)
         )
     }
 

@@ -10,6 +10,7 @@ mod model;
 mod node_red_settings;
 pub mod reference;
 pub mod review;
+pub mod secret_policies;
 mod smoke_flow;
 pub mod workflows;
 
@@ -25,6 +26,7 @@ pub const FAMILIES: &[Committed] = &[
     flow_facts::FAMILY,
     smoke_flow::FAMILY,
     environment_examples::FAMILY,
+    secret_policies::FAMILY,
     containers::IMAGES,
     containers::COMPOSE,
     containers::EDGE,

@@ -62,6 +62,7 @@ pub fn platform() -> Platform {
             discard: "ops/scripts/discard-database.sh",
         },
         tools: Some(mcp_tools::MCP),
+        secret_store: Some(openbao::STORE),
         llm: llm::endpoint(),
         queue: queue::queue(),
         containers: images::policy(),

@@ -1,14 +1,15 @@
 //! OpenBao: keeps the secrets (Vault API).
 
 use vocabulary::model::{
-    Container, Exposure, Health, Lifetime, Port, PortRef, Protocol, Resources, Service, ServiceId, Stop,
-    Volume,
+    Container, Exposure, Health, Lifetime, Port, PortRef, Protocol, Resources, SecretStore, Service,
+    ServiceId, Stop, Volume,
 };
 
 use super::pins;
 
 pub const ID: ServiceId = ServiceId("openbao");
 pub const API: PortRef = PortRef { service: ID, name: "api" };
+pub const STORE: SecretStore = SecretStore { api: API, mount: "flowship" };
 
 pub fn service() -> Service {
     Service {

@@ -18,7 +18,7 @@ const OVERRIDE: &str = "ops/docker/dev/docker-compose.override.yml";
 const EXAMPLE: &str = "ops/docker/compose.env.example";
 const EDGE: &str = "ops/edge/haproxy.cfg";
 
-fn repository() -> &'static Path {
+pub fn repository() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
 }
 

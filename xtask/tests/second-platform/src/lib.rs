@@ -86,6 +86,7 @@ pub fn platform() -> Platform {
             discard: "ops/scripts/discard-database.sh",
         },
         tools: None,
+        secret_store: None,
         llm: LlmEndpoint { stand_in: ASK, path: "/v1", model: "oracle-small", key: MODEL_KEY },
         queue: queue(),
         containers: containers(),

@@ -12,4 +12,5 @@ pub mod json;
 pub mod markdown;
 pub mod node_red;
 pub mod npm;
+pub mod vault_policy;
 pub mod yaml;

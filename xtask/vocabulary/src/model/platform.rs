@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Action, ContainerPolicy, Database, Destination, Draining, Edge, EdgePolicy, Gate, Label, LlmEndpoint,
-    Metric, MetricRef, Port, PortRef, QueuePolicy, ReleasePolicy, Review, Scrape, Secret, SecretRef, Service,
-    ServiceId, SmokeSuite, Workers,
+    Metric, MetricRef, Port, PortRef, QueuePolicy, ReleasePolicy, Review, Scrape, Secret, SecretRef,
+    SecretStore, Service, ServiceId, SmokeSuite, Workers,
 };
 
 /// Everything that is shipped, and how it is judged.
@@ -19,6 +19,8 @@ pub struct Platform {
     pub database: Database,
     /// The MCP server whose tools workflows call; none where they call no tools.
     pub tools: Option<PortRef>,
+    /// None where secrets are always files.
+    pub secret_store: Option<SecretStore>,
     pub llm: LlmEndpoint,
     pub queue: QueuePolicy,
     pub containers: ContainerPolicy,

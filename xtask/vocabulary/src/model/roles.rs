@@ -38,6 +38,14 @@ pub struct Database {
     pub discard: &'static str,
 }
 
+/// Where secrets are kept in environments that do not keep them in files: a server with the API of HashiCorp Vault.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SecretStore {
+    pub api: PortRef,
+    /// The mount of its key-value engine, version 2, which holds each secret under its name.
+    pub mount: &'static str,
+}
+
 /// A GitHub action that workflows may use: `uses` takes the commit, the version stands beside it as a comment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Action {

@@ -148,6 +148,9 @@ pub const ROWS: &[(&str, Rule)] = &[
     ("database/port", ROUTE),
     ("database/name|user|password|migrations|discard", SETTING),
     ("tools", ROUTE),
+    ("secret_store", GUARD),
+    ("secret_store/api", ROUTE),
+    ("secret_store/mount", SETTING),
     ("release/branch|required_check", SETTING),
     ("release/architectures/*", GUARD),
     // Whom operators believe.

@@ -18,6 +18,9 @@ pub(super) fn judge(platform: &Platform, report: &mut Report) {
     if let Some(tools) = platform.tools {
         of(tools.service, &[tools], "tools", report);
     }
+    if let Some(store) = platform.secret_store {
+        of(store.api.service, &[store.api], "secret_store", report);
+    }
     read_by(platform, workers.service(), workers.operations_token, "workers", report);
     read_by(platform, workers.service(), workers.api_key, "workers", report);
     read_by(platform, workers.service(), database.password, "database", report);

@@ -25,7 +25,7 @@ fn generate(platform: &Platform) -> Made {
         "queues": platform.queue,
         "requests": {
             "answer_limit_seconds": platform.edge.answer_limit_seconds,
-            "edge_limit_seconds": platform.edge.idle_limit_seconds,
+            "edge_limit_seconds": platform.draining.limit_seconds,
         },
     });
     Ok(vec![Artifact::file("flows/platform.json", json::pretty(&facts, 4))])

@@ -33,7 +33,6 @@ pub const POLICY: EdgePolicy = EdgePolicy {
     check_failures: 3,
     check_successes: 2,
     head_limit_seconds: 10,
-    idle_limit_seconds: 60,
     tunnel_limit_seconds: 3600,
     answer_limit_seconds: 20,
     // Two years, what browsers ask for before they put a domain on their lists.
@@ -99,7 +98,7 @@ pub fn service() -> Service {
         variables: variables(),
         secrets: vec![SecretUse { secret: secrets::EDGE_TLS_PEM, variable: Some("EDGE_TLS_PEM_FILE") }],
         health: Some(Health::Http { port: STATS, path: "/healthz" }),
-        stop: Stop { signal: "SIGUSR1", grace_seconds: 35 },
+        stop: Stop { signal: "SIGUSR1", grace_seconds: 10 },
         resources: Resources { memory_mib: 256, cpu_millis: 1000, pids: 64 },
         volumes: vec![
             Volume { name: "acme", purpose: "the ACME account and its certificates", precious: true },

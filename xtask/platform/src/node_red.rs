@@ -24,7 +24,7 @@ pub const WORKERS: Workers = Workers {
 };
 
 /// The delay is longer than the edge needs to notice, so that no request is sent to a replica that leaves.
-pub const DRAINING: Draining = Draining { delay_ms: 800, limit_ms: 25_000 };
+pub const DRAINING: Draining = Draining { delay_ms: 800, limit_seconds: 65, development_limit_seconds: 25 };
 
 pub fn service() -> Service {
     Service {
@@ -64,7 +64,7 @@ pub fn service() -> Service {
         ],
         health: Some(Health::Http { port: READY, path: "/readyz" }),
         // Longer than the drain's delay and limit together.
-        stop: Stop { signal: "SIGTERM", grace_seconds: 30 },
+        stop: Stop { signal: "SIGTERM", grace_seconds: 5 },
         resources: Resources { memory_mib: 512, cpu_millis: 1000, pids: 128 },
         volumes: vec![Volume {
             name: "user",
@@ -183,7 +183,7 @@ fn variables() -> Vec<Variable> {
             Variable { name: "EDITOR_PORT", value: Value::BindPort(EDITOR) },
             Variable { name: "USER_DIR", value: Value::Folder(USER) },
             Variable { name: "DRAIN_DELAY_MS", value: Value::Fact(Fact::DrainDelay) },
-            Variable { name: "DRAIN_TIMEOUT_MS", value: Value::Whole(DRAINING.limit_ms) },
+            Variable { name: "DRAIN_TIMEOUT_MS", value: Value::Fact(Fact::DrainLimit) },
             Variable { name: "POSTGRES_HOST", value: Value::Host(postgres::SQL) },
             Variable { name: "POSTGRES_PORT", value: Value::Number(postgres::SQL) },
             Variable { name: "POSTGRES_DB", value: Value::Text(postgres::DATABASE) },

@@ -1,14 +1,12 @@
-//! The files for containers, judged by the programs that read them: hadolint and Compose through the gate
-//! `containers`, HAProxy by itself. Each judge is shown a planted fault, too.
+//! The files for containers, judged by the programs that read them: hadolint and Compose through the gate `containers`.
+//! Each judge is shown a planted fault, too.
 
 use std::fs;
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use serde_json::Value;
 use tempfile::TempDir;
-use vocabulary::model::EdgePolicy;
 use vocabulary::model::environment::EngineKind;
 
 const PRODUCTION_DOCKERFILE: &str = "ops/docker/prod/Dockerfile";
@@ -16,7 +14,6 @@ const PRODUCTION: &str = "ops/docker/prod/compose.prod.yaml";
 const REHEARSAL: &str = "ops/docker/prod/compose.rehearsal.yaml";
 const OVERRIDE: &str = "ops/docker/dev/docker-compose.override.yml";
 const EXAMPLE: &str = "ops/docker/compose.env.example";
-const EDGE: &str = "ops/edge/haproxy.cfg";
 
 pub fn repository() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
@@ -245,8 +242,19 @@ fn production_has_two_replicas_and_no_way_to_their_operations() {
         assert_eq!(told("EDITOR_PORT"), "");
         let drain: u32 =
             told("DRAIN_DELAY_MS").parse::<u32>().unwrap() + told("DRAIN_TIMEOUT_MS").parse::<u32>().unwrap();
-        assert_eq!(service["stop_grace_period"], "30s");
-        assert!(drain < 30_000);
+        assert!(drain >= 60_000, "a model may take that long");
+        let grace = |name: &str| {
+            let given = project["services"][name]["stop_grace_period"].as_str().unwrap();
+            let seconds =
+                given.strip_suffix('s').unwrap().split('m').map(|part| part.parse::<u32>().unwrap());
+            seconds.fold(0, |sum, part| sum * 60 + part) * 1000
+        };
+        assert!(
+            drain < grace(replica) && grace(replica) < grace("edge"),
+            "{} {}",
+            grace(replica),
+            grace("edge")
+        );
         assert_ne!(told("DRAIN_DELAY_MS"), "0", "the edge has to notice");
         assert_eq!(service["depends_on"]["migrate"]["condition"], "service_completed_successfully");
     }
@@ -274,68 +282,4 @@ fn development_publishes_on_loopback_only_and_mounts_the_sources() {
         let may = name == "node-red-a";
         assert!(may || !service["volumes"].as_array().into_iter().flatten().any(writes), "{name}");
     }
-}
-
-/// HAProxy, as it is had for environments that need it.
-fn haproxy_program() -> Command {
-    let output = Command::new(env!("CARGO_BIN_EXE_xtask"))
-        .arg("--root")
-        .arg(repository())
-        .args(["doctor", "--install", "haproxy", "--json"])
-        .output()
-        .unwrap();
-    let findings: Value =
-        serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{}", shown(&output)));
-    let found = findings.as_array().unwrap().iter().find(|one| one["program"] == "haproxy").unwrap();
-    let path = Path::new(found["path"].as_str().unwrap_or_else(|| panic!("{found}")));
-    let usr = path.ancestors().nth(2).unwrap();
-    let mut command = Command::new(path);
-    command.env("LD_LIBRARY_PATH", usr.join(format!("lib/{}-linux-gnu", std::env::consts::ARCH)));
-    command
-}
-
-/// Runs `haproxy -c` with a certificate made for it.
-fn haproxy(text: &str) -> Output {
-    let folder = tempfile::tempdir().unwrap();
-    let (pem, configuration) = (folder.path().join("edge.pem"), folder.path().join("haproxy.cfg"));
-    let made = Command::new("openssl")
-        .args(["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-subj", "/CN=localhost"])
-        .args(["-keyout".as_ref(), pem.as_os_str(), "-out".as_ref(), folder.path().join("cert").as_os_str()])
-        .output()
-        .unwrap();
-    assert!(made.status.success(), "{}", shown(&made));
-    let both = fs::read_to_string(folder.path().join("cert")).unwrap() + &fs::read_to_string(&pem).unwrap();
-    fs::write(&pem, both).unwrap();
-    fs::write(&configuration, text).unwrap();
-    fs::write(folder.path().join(EdgePolicy::SERVER_STATES), EdgePolicy::NO_SERVER_STATES).unwrap();
-    let free: Vec<_> = (0..9).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
-    let mut ports = free.iter().map(|listener| listener.local_addr().unwrap().port().to_string());
-    let mut command = haproxy_program();
-    command.arg("-c").arg("-C").arg(folder.path()).arg("-f").arg(&configuration);
-    command.env("EDGE_TLS_PEM_FILE", &pem).env("FLOWSHIP_ENVIRONMENT", "test");
-    for prefix in ["EDGE_HTTP", "EDGE_HTTPS", "EDGE_STATS", "NODE_RED_A", "NODE_RED_B"] {
-        command
-            .env(format!("{prefix}_HOST"), "127.0.0.1")
-            .env(format!("{prefix}_PORT"), ports.next().unwrap());
-    }
-    for prefix in ["NODE_RED_A", "NODE_RED_B"] {
-        command.env(format!("{prefix}_READY_PORT"), ports.next().unwrap());
-    }
-    command.output().unwrap()
-}
-
-#[test]
-fn haproxy_accepts_the_edges_configuration_without_a_warning() {
-    let text = fs::read_to_string(repository().join(EDGE)).unwrap();
-    let output = haproxy(&text);
-    assert!(output.status.success(), "{}", shown(&output));
-    assert!(!shown(&output).contains("WARNING"), "{}", shown(&output));
-}
-
-#[test]
-fn haproxy_refuses_a_keyword_that_it_does_not_know() {
-    let text =
-        fs::read_to_string(repository().join(EDGE)).unwrap().replace("balance leastconn", "balance leastcon");
-    let output = haproxy(&text);
-    assert!(!output.status.success() && shown(&output).contains("leastcon"), "{}", shown(&output));
 }

@@ -1,14 +1,11 @@
 //! The edge in front of the replicas, in an environment that is not development.
 
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::Duration;
-
 use rustix::process::Signal;
 use serde_json::Value;
 use ureq::Agent;
 
 use crate::checkout::Checkout;
+use crate::load::{Ended, Load};
 use crate::processes::Pid;
 use crate::until;
 use crate::web::{self, Provider};
@@ -151,42 +148,6 @@ fn another_certificate_is_served_without_a_restart(staging: &Staging, key: &str)
     let now = staging.checkout.read(CERTIFICATE);
     until("the new certificate alone is served", || (is_trusted(&now) && !is_trusted(&before)).then_some(()));
     assert_eq!(staging.pid("edge"), pid);
-}
-
-/// Requests that are sent until it is ended, by several threads.
-#[derive(Default)]
-struct Load {
-    ended: AtomicBool,
-    sent: AtomicUsize,
-    failed: Mutex<Vec<String>>,
-}
-
-/// Ends the load also when a test fails.
-struct Ended<'a>(&'a AtomicBool);
-
-impl Drop for Ended<'_> {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::SeqCst);
-    }
-}
-
-impl Load {
-    /// Stays below the number of requests that the edge lets one address send.
-    fn send(&self, one: impl Fn() -> Result<(), String>) {
-        while !self.ended.load(Ordering::SeqCst) {
-            if let Err(how) = one() {
-                self.failed.lock().unwrap().push(how);
-            }
-            self.sent.fetch_add(1, Ordering::SeqCst);
-            std::thread::sleep(Duration::from_millis(10));
-        }
-    }
-
-    /// Waits until a hundred more were sent.
-    fn goes_on(&self) {
-        let wanted = self.sent.load(Ordering::SeqCst) + 100;
-        until("requests are sent", || (self.sent.load(Ordering::SeqCst) >= wanted).then_some(()));
-    }
 }
 
 #[test]

@@ -23,6 +23,7 @@ mod foreground;
 mod hanging;
 mod killed;
 mod lifecycle;
+mod load;
 mod outage;
 mod ports;
 mod providers;

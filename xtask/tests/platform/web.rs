@@ -10,6 +10,11 @@ use serde_json::{Value, json};
 use ureq::Agent;
 use ureq::tls::{Certificate, RootCerts, TlsConfig};
 
+const PATIENCE: Duration = Duration::from_secs(30);
+/// The model takes a minute for what holds this.
+pub const SLOW_PROMPT: &str = "what takes a minute?";
+pub const MINUTE: Duration = Duration::from_secs(60);
+
 #[derive(Debug)]
 pub struct Answer {
     pub status: u16,
@@ -30,21 +35,26 @@ pub fn get(url: &str) -> Option<Answer> {
 
 /// None when nobody answers.
 pub fn ask(method: &str, url: &str, bearer: Option<&str>, body: Option<&str>) -> Option<Answer> {
-    ask_with(&agent(TlsConfig::default()), method, url, bearer, body)
+    ask_with(&agent(TlsConfig::default(), PATIENCE), method, url, bearer, body)
 }
 
 /// A client that trusts one certificate alone, in PEM.
 pub fn trusting(pem: &str) -> Agent {
-    let root = Certificate::from_pem(pem.as_bytes()).unwrap();
-    agent(TlsConfig::builder().root_certs(RootCerts::Specific(Arc::new(vec![root]))).build())
+    patient(pem, PATIENCE)
 }
 
-fn agent(tls: TlsConfig) -> Agent {
+/// The same that waits so long for an answer.
+pub fn patient(pem: &str, patience: Duration) -> Agent {
+    let root = Certificate::from_pem(pem.as_bytes()).unwrap();
+    agent(TlsConfig::builder().root_certs(RootCerts::Specific(Arc::new(vec![root]))).build(), patience)
+}
+
+fn agent(tls: TlsConfig, patience: Duration) -> Agent {
     Agent::config_builder()
         .http_status_as_error(false)
         .proxy(None)
         .tls_config(tls)
-        .timeout_global(Some(Duration::from_secs(30)))
+        .timeout_global(Some(patience))
         .build()
         .into()
 }
@@ -73,6 +83,8 @@ pub fn ask_with(
 pub struct Provider {
     pub port: u16,
     answered: Arc<AtomicUsize>,
+    /// How many slow prompts have come.
+    slow: Arc<AtomicUsize>,
     hangs: Arc<AtomicBool>,
 }
 
@@ -82,7 +94,9 @@ impl Provider {
         let port = listener.local_addr().unwrap().port();
         let answered = Arc::new(AtomicUsize::new(0));
         let hangs = Arc::new(AtomicBool::new(false));
+        let slow = Arc::new(AtomicUsize::new(0));
         let (expected, count, hanging) = (format!("bearer {key}"), Arc::clone(&answered), Arc::clone(&hangs));
+        let slow_count = Arc::clone(&slow);
         std::thread::spawn(move || {
             let mut held = Vec::new();
             for stream in listener.incoming().flatten() {
@@ -90,16 +104,22 @@ impl Provider {
                     held.push(stream);
                     continue;
                 }
+                let (expected, count, slow) = (expected.clone(), Arc::clone(&count), Arc::clone(&slow_count));
                 // A client that leaves is its own affair.
-                let _ = complete(stream, &expected, &count);
+                std::thread::spawn(move || complete(stream, &expected, &count, &slow));
             }
         });
-        Self { port, answered, hangs }
+        Self { port, answered, slow, hangs }
     }
 
     /// From now on nobody gets an answer.
     pub fn hang(&self) {
         self.hangs.store(true, Ordering::SeqCst);
+    }
+
+    /// How many slow prompts have come.
+    pub fn slow(&self) -> usize {
+        self.slow.load(Ordering::SeqCst)
     }
 
     /// How many requests had the key.
@@ -108,7 +128,12 @@ impl Provider {
     }
 }
 
-fn complete(stream: TcpStream, expected: &str, answered: &AtomicUsize) -> std::io::Result<()> {
+fn complete(
+    stream: TcpStream,
+    expected: &str,
+    answered: &AtomicUsize,
+    slow: &AtomicUsize,
+) -> std::io::Result<()> {
     stream.set_read_timeout(Some(Duration::from_secs(10)))?;
     let mut reader = BufReader::new(&stream);
     let (mut length, mut authorized) = (0, false);
@@ -125,6 +150,10 @@ fn complete(stream: TcpStream, expected: &str, answered: &AtomicUsize) -> std::i
     }
     let mut body = vec![0; length];
     reader.read_exact(&mut body)?;
+    if String::from_utf8_lossy(&body).contains(SLOW_PROMPT) {
+        slow.fetch_add(1, Ordering::SeqCst);
+        std::thread::sleep(MINUTE);
+    }
     let answer = json!({
         "id": "one", "object": "chat.completion", "created": 1, "model": "the-real-one",
         "choices": [{ "index": 0, "finish_reason": "stop", "message": { "role": "assistant", "content": "ready" } }],

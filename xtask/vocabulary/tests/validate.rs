@@ -244,13 +244,12 @@ fn platform() -> Platform {
         },
         secret_store: None,
         llm: LlmEndpoint { stand_in: ASK, path: "/v1", model: "stand-in", key: KEY },
-        draining: Draining { delay_ms: 800, limit_ms: 5_000 },
+        draining: Draining { delay_ms: 800, limit_seconds: 6, development_limit_seconds: 5 },
         edge: EdgePolicy {
             http: HTTP,
             https: HTTP,
             certificate: TOKEN,
             folder: RUN,
-            idle_limit_seconds: 60,
             answer_limit_seconds: 4,
             ..second.edge
         },
@@ -918,24 +917,23 @@ const RULES: &[(Change, &[&str])] = &[
         &["draining: the delay of 600 ms ends before the edge has noticed (600 ms); make it longer"],
     ),
     (
-        |p| at(p, MODEL).stop.grace_seconds = 5,
-        &["service model: it is killed after 5 s, before its drain of 5800 ms ends"],
-    ),
-    (
         |p| p.edge.answer_limit_seconds = 5,
-        &["edge: answer_limit_seconds is 5: it must be above 0, and end before a drain (5000 ms)*"],
-    ),
-    (|p| p.edge.answer_limit_seconds = 0, &["edge: answer_limit_seconds is 0: it must be above 0*"]),
-    (
-        |p| p.edge.idle_limit_seconds = 4,
         &[
-            "edge: answer_limit_seconds is 4: it must be above 0, and end before a drain (5000 ms) and before the edge gives \
-             up (4 s), since the client would get no answer",
+            "edge: answer_limit_seconds is 5: it must be above 0, and end before a drain and before the edge gives up (5 s)*",
         ],
     ),
     (
-        |p| p.draining.limit_ms = 7_200,
-        &["service model: it is killed after 8 s, before its drain of 8000 ms ends"],
+        |p| p.draining.limit_seconds = 4,
+        &[
+            "edge: answer_limit_seconds is 4: it must be above 0, and end before a drain and before the edge gives up (4 s)*",
+        ],
+    ),
+    (
+        |p| p.edge.answer_limit_seconds = 0,
+        &[
+            "edge: answer_limit_seconds is 0: it must be above 0, and end before a drain and before the edge gives up (6 s)*",
+            "edge: answer_limit_seconds is 0: it must be above 0, and end before a drain and before the edge gives up (5 s)*",
+        ],
     ),
     (
         |p| at(p, WEB).stop.grace_seconds = 8,

@@ -2,8 +2,9 @@
 
 use vocabulary::formats::compose::Text;
 use vocabulary::formats::haproxy::{
-    Acl, Backend, Bind, Check, Configuration, Ending, Frontend, Rule, Server, Setting, Tls,
+    Acl, Backend, Bind, Check, Configuration, Ending, Frontend, Place, Rule, Server, Setting, Tls,
 };
+use vocabulary::model::environment::Tier;
 use vocabulary::model::topology::{Scope, Topology, Unit as Container};
 use vocabulary::model::{EdgePolicy, Fact, Platform, PortRef, Service, Unit, Value};
 use vocabulary::problem::Problem;
@@ -27,11 +28,26 @@ fn generate(platform: &Platform) -> Made {
     Ok(vec![configured(platform, &platform.units(&Scope::Production.environment()))?])
 }
 
-/// The configuration where these units run.
+/// The configuration where these units run; it reads from variables where they are.
 ///
 /// # Errors
 /// What the edge or the workers lack.
 pub fn configured(platform: &Platform, units: &[Unit<'_>]) -> Result<Artifact, Vec<Problem>> {
+    placed(platform, units, &|unit| {
+        let [host, port, check_port] = place_variables(unit);
+        Some(Place::Variables { host, port, check_port })
+    })
+}
+
+/// The configuration where these units run, which is where `place` says; what has no place is not served.
+///
+/// # Errors
+/// As [`configured`].
+pub fn placed(
+    platform: &Platform,
+    units: &[Unit<'_>],
+    place: &dyn Fn(&Unit<'_>) -> Option<Place>,
+) -> Result<Artifact, Vec<Problem>> {
     let edge = platform.edge_service()?;
     let path = match edge.shape()?.configuration.as_slice() {
         [only] => only.source,
@@ -44,7 +60,9 @@ pub fn configured(platform: &Platform, units: &[Unit<'_>]) -> Result<Artifact, V
             .into());
         }
     };
-    let configuration = configuration(platform, edge, units)?;
+    let served = units.iter().filter(|unit| platform.is_worker(unit));
+    let servers = served.filter_map(|unit| Some(Server { name: unit.name(), place: place(unit)? })).collect();
+    let configuration = configuration(platform, edge, servers)?;
     judged(path, configuration.validate())?;
     let mut header = banner("xtask/artifacts/src/containers/edge.rs and xtask/platform/src/edge.rs");
     header.push(
@@ -57,14 +75,13 @@ pub fn configured(platform: &Platform, units: &[Unit<'_>]) -> Result<Artifact, V
     Ok(Artifact::file(path, configuration.write(&header)))
 }
 
-fn configuration(platform: &Platform, edge: &Service, units: &[Unit<'_>]) -> Result<Configuration, Problem> {
+fn configuration(
+    platform: &Platform,
+    edge: &Service,
+    servers: Vec<Server>,
+) -> Result<Configuration, Problem> {
     let policy = &platform.edge;
     let (_, path) = platform.worker_service()?.health_over_http()?;
-    let served = units.iter().filter(|unit| platform.is_worker(unit));
-    let servers = served.map(|unit| {
-        let [host, port, check_port] = place_variables(unit);
-        Server { name: unit.name(), host, port, check_port }
-    });
     let backend = Backend {
         name: EdgePolicy::BACKEND,
         about: "A stopping replica first fails its health check, then finishes its requests.",
@@ -75,7 +92,7 @@ fn configuration(platform: &Platform, edge: &Service, units: &[Unit<'_>]) -> Res
             failures: policy.check_failures,
             successes: policy.check_successes,
         },
-        servers: servers.collect(),
+        servers,
     };
     let strict = format!("max-age={}", policy.strict_transport_seconds);
     Ok(Configuration {
@@ -91,7 +108,8 @@ fn configuration(platform: &Platform, edge: &Service, units: &[Unit<'_>]) -> Res
 }
 
 fn global(platform: &Platform, edge: &Service) -> Vec<Setting> {
-    let hard_stop = format!("{}s", edge.stop.grace_seconds.saturating_sub(1));
+    let stop_limit = platform.stop_limit_seconds(edge, Tier::Production);
+    let hard_stop = format!("{}s", stop_limit.saturating_sub(1));
     vec![
         Setting::of(&["log", "stdout", "format", "raw", "local0", "info"]),
         Setting::of(&[
@@ -119,7 +137,7 @@ fn global(platform: &Platform, edge: &Service) -> Vec<Setting> {
 fn defaults(platform: &Platform, log: &str) -> Vec<Setting> {
     let policy = &platform.edge;
     let head = format!("{}s", policy.head_limit_seconds);
-    let idle = format!("{}s", policy.idle_limit_seconds);
+    let idle = format!("{}s", platform.draining.limit_seconds);
     let tunnel = format!("{}s", policy.tunnel_limit_seconds);
     vec![
         Setting::of(&["mode", "http"]),
@@ -134,7 +152,7 @@ fn defaults(platform: &Platform, log: &str) -> Vec<Setting> {
         Setting::of(&["timeout", "http-keep-alive", &head]),
         Setting::of(&["timeout", "queue", &head]),
         Setting::of(&["timeout", "client", &idle]),
-        Setting::of(&["timeout", "server", &idle]),
+        Setting::of(&["timeout", "server", &idle]).because("as long as a replica that leaves waits for its answers"),
         Setting::of(&["timeout", "tunnel", &tunnel]).because("a WebSocket may be silent for long"),
         Setting::of(&["timeout", "client-fin", "5s"]),
         Setting::of(&["option", "http-no-delay"]).because("an event must not wait for the next one"),
@@ -216,7 +234,6 @@ fn operations(platform: &Platform, edge: &Service) -> Result<Frontend, Problem> 
 }
 
 /// The variables by which the edge finds a unit that it serves: the host, the port, and the port of its health.
-#[must_use]
 pub fn place_variables(unit: &Unit<'_>) -> [String; 3] {
     ["HOST", "PORT", "READY_PORT"].map(|what| format!("{}_{what}", unit.variable()))
 }

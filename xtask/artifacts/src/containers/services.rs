@@ -73,7 +73,7 @@ pub fn service(topology: &Topology<'_>, unit: &Unit<'_>) -> Result<Service, Prob
             (_, Scope::Production | Scope::Rehearsal) => Restart::Always,
         },
         stop_signal: unit.service.stop.signal.to_owned(),
-        stop_grace_seconds: unit.service.stop.grace_seconds,
+        stop_grace_seconds: topology.platform.stop_limit_seconds(unit.service, topology.scope.tier()),
         logs: Logs { file_mib: policy.log_file_mib, files: policy.log_files },
         watch: if sources_are_mounted && has_packages(unit) { watch() } else { vec![] },
     })

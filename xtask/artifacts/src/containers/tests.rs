@@ -141,8 +141,8 @@ fn validate_finds_what_a_container_must_not_be() {
             "not composed yet",
         ),
         (|platform| platform.draining.delay_ms = 600, "before the edge has noticed"),
-        (|platform| platform.draining.limit_ms = 30_000, "before its drain"),
-        (|platform| service(platform, "portal").stop.grace_seconds = 20, "still answers"),
+        (|platform| platform.draining.limit_seconds = 10, "before a drain"),
+        (|platform| service(platform, "portal").stop.grace_seconds = 5, "still answers"),
         (|platform| platform.containers.restart_attempts = 0, "restart_attempts is 0"),
         (|platform| platform.containers.check.failures = 0, "check.failures is 0"),
     ];

@@ -41,7 +41,7 @@ pub fn perform(opened: &Opened, action: &BringUp, step: &StepContext) -> Result<
             let refuses =
                 |finding: &Problem| finding.is_error() && Rule::of(finding) != Some(Rule::NotJudged);
             let (errors, warnings): (Vec<_>, Vec<_>) =
-                flows::judge(root, opened.platform.edge.idle_limit_seconds, None, Some(&engines))?
+                flows::judge(root, opened.platform.draining.limit_seconds, None, Some(&engines))?
                     .into_iter()
                     .partition(refuses);
             for warning in warnings {

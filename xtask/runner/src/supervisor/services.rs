@@ -95,7 +95,8 @@ impl Services {
         self.entries()?.find(name).map(|entry| entry.spec.clone())
     }
 
-    /// Starts a service; what runs already with the same spec stays as it is, with another it is replaced.
+    /// Starts a service; what runs already with the same spec stays as it is, with another it is replaced. Before whom it
+    /// ends is no part of the process.
     ///
     /// # Errors
     /// When the spec is wrong, or the program cannot be started.
@@ -105,7 +106,10 @@ impl Services {
             bail!("{}", problems.join("; "));
         }
         let name = spec.name.clone();
-        let same = self.entries()?.services.get(&name).map(|entry| entry.spec == spec);
+        let same = self.entries()?.services.get_mut(&name).map(|entry| {
+            entry.spec.after.clone_from(&spec.after);
+            entry.spec == spec
+        });
         if same == Some(false) {
             self.remove(&name)?;
         }

@@ -213,6 +213,9 @@ fn a_service_is_started_looked_after_restarted_and_stopped() {
     await_that("its output is in its log", || place.text("log/web.log").lines().count() == 2);
     assert_eq!(place.text("log/web.log"), "hello key=*** from web\n***\n");
     assert_eq!(client.start(&spec).unwrap().pid, Some(first), "the same spec changes nothing");
+    let later = ProcessSpec { after: vec!["other".into()], ..spec.clone() };
+    assert_eq!(client.start(&later).unwrap().pid, Some(first), "nor does another order of ending");
+    assert_eq!(client.spec(&later.name).unwrap().after, later.after);
 
     let second = client.restart(&spec.name).unwrap().pid.unwrap();
     assert!(second != first && !alive(first) && alive(second));

@@ -1,6 +1,8 @@
 //! Releases that are deployed to an environment, and what goes wrong.
 
 mod host;
+mod in_flight;
 mod refused;
 mod site;
+mod sizes;
 mod story;

@@ -24,7 +24,14 @@ const WATCH: &str = "1";
 /// Dropping it ends what it has deployed, also when a test fails.
 pub struct Site {
     folder: TempDir,
-    model: Provider,
+    pub model: Provider,
+}
+
+/// How a client of an environment reaches it.
+pub struct Edge {
+    pub url: String,
+    pub certificate: String,
+    pub key: String,
 }
 
 impl Site {
@@ -219,14 +226,22 @@ impl Site {
 
     /// The status of a request through the edge.
     pub fn through_edge(&self, environment: &str, with_key: bool) -> Option<u16> {
+        let edge = self.edge(environment);
+        let url = format!("{}/api/v1/queues", edge.url);
+        let client = web::trusting(&edge.certificate);
+        Some(web::ask_with(&client, "GET", &url, with_key.then_some(edge.key.as_str()), None)?.status)
+    }
+
+    pub fn edge(&self, environment: &str) -> Edge {
         let status = self.status(environment);
         let edge = status["services"].as_array().unwrap().iter().find(|one| one["name"] == "edge").unwrap();
         let secret =
             |name: &str| fs::read_to_string(self.of(environment).join("secrets").join(name)).unwrap();
-        let url = format!("https://127.0.0.1:{}/api/v1/queues", edge["ports"]["https"]);
-        let key = with_key.then(|| secret("api-key"));
-        let client = web::trusting(&secret("edge-tls-pem"));
-        Some(web::ask_with(&client, "GET", &url, key.as_deref().map(str::trim), None)?.status)
+        Edge {
+            url: format!("https://127.0.0.1:{}", edge["ports"]["https"]),
+            certificate: secret("edge-tls-pem"),
+            key: secret("api-key").trim().to_owned(),
+        }
     }
 
     /// Everything below the state but what running services write by themselves.

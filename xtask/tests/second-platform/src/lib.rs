@@ -48,7 +48,7 @@ const LEDGER_KEY: SecretRef = SecretRef("ledger-key");
 
 const READY: MetricRef = MetricRef("harbour_ready");
 
-const DRAINING: Draining = Draining { delay_ms: 900, limit_ms: 12_000 };
+const DRAINING: Draining = Draining { delay_ms: 900, limit_seconds: 15, development_limit_seconds: 12 };
 const PRODUCTION: &str = "images/Dockerfile";
 const DEVELOPMENT: &str = "images/Dockerfile.dev";
 const USER: User = User { uid: 20_002, gid: 20_002 };
@@ -102,7 +102,6 @@ pub fn platform() -> Platform {
             check_failures: 3,
             check_successes: 2,
             head_limit_seconds: 10,
-            idle_limit_seconds: 30,
             tunnel_limit_seconds: 600,
             answer_limit_seconds: 10,
             strict_transport_seconds: 63_072_000,
@@ -220,7 +219,7 @@ fn portal() -> Service {
         ],
         secrets: vec![read(CERTIFICATE, "PORTAL_PEM_FILE")],
         health: Some(Health::Http { port: STATE, path: "/well" }),
-        stop: Stop { signal: "SIGUSR1", grace_seconds: 25 },
+        stop: Stop { signal: "SIGUSR1", grace_seconds: 10 },
         volumes: vec![Volume { name: PORTAL_FOLDER.name, purpose: "its sockets", precious: false }],
         process: Some(Process {
             initialise: None,
@@ -276,7 +275,7 @@ fn engine() -> Service {
         ("EDITOR_PORT", Value::BindPort(STUDIO)),
         ("USER_DIR", Value::Folder(SCRATCH)),
         ("DRAIN_DELAY_MS", Value::Fact(Fact::DrainDelay)),
-        ("DRAIN_TIMEOUT_MS", Value::Whole(DRAINING.limit_ms)),
+        ("DRAIN_TIMEOUT_MS", Value::Fact(Fact::DrainLimit)),
         ("POSTGRES_HOST", Value::Host(QUERIES)),
         ("POSTGRES_PORT", Value::Number(QUERIES)),
         ("POSTGRES_DB", Value::Text("flowship")),
@@ -322,7 +321,7 @@ fn engine() -> Service {
             read(LEDGER_KEY, "LEDGER_KEY_FILE"),
         ],
         health: Some(Health::Http { port: HEALTH, path: "/readyz" }),
-        stop: Stop { signal: "SIGTERM", grace_seconds: 20 },
+        stop: Stop { signal: "SIGTERM", grace_seconds: 5 },
         volumes: vec![Volume { name: "scratch", purpose: "nothing that matters", precious: false }],
         metrics: metrics(),
         alerts: vec![Alert {

@@ -136,14 +136,20 @@ pub struct Check {
     pub successes: u16,
 }
 
-/// One server. Each place is named by variables.
+/// One server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Server {
     pub name: String,
-    pub host: String,
-    pub port: String,
-    /// The variable with the port on which health is asked for.
-    pub check_port: String,
+    pub place: Place,
+}
+
+/// Where a server is, and the port on which it is asked for its health.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Place {
+    /// The names of variables: one file serves wherever they run.
+    Variables { host: String, port: String, check_port: String },
+    /// In the file itself: a place that changes is a reload, and no restart.
+    Fixed { host: String, port: u16, check_port: u16 },
 }
 
 impl Setting {
@@ -240,7 +246,10 @@ impl Configuration {
             [frontend.bind.host, frontend.bind.port].into_iter().chain(tls)
         });
         let servers = self.backends.iter().flat_map(|backend| &backend.servers);
-        let in_servers = servers.flat_map(|server| [&*server.host, &*server.port, &*server.check_port]);
+        let in_servers = servers.flat_map(|server| match &server.place {
+            Place::Variables { host, port, check_port } => vec![&**host, &**port, &**check_port],
+            Place::Fixed { .. } => vec![],
+        });
         in_settings.chain(in_frontends).chain(in_servers).collect()
     }
 }
@@ -350,13 +359,11 @@ fn backend_lines(backend: &Backend) -> Vec<String> {
             check.every_ms, check.failures, check.successes
         ),
     ]);
-    lines.extend(backend.servers.iter().map(|server| {
-        format!(
-            "server {} {} port \"${{{}}}\"",
-            server.name,
-            socket(&server.host, &server.port),
-            server.check_port
-        )
+    lines.extend(backend.servers.iter().map(|Server { name, place }| match place {
+        Place::Variables { host, port, check_port } => {
+            format!("server {name} {} port \"${{{check_port}}}\"", socket(host, port))
+        }
+        Place::Fixed { host, port, check_port } => format!("server {name} {host}:{port} port {check_port}"),
     }));
     lines
 }
@@ -364,7 +371,7 @@ fn backend_lines(backend: &Backend) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::{
-        Acl, Backend, BackendRef, Bind, Check, Configuration, Ending, Frontend, Rule, Server, Setting,
+        Acl, Backend, BackendRef, Bind, Check, Configuration, Ending, Frontend, Place, Rule, Server, Setting,
     };
 
     fn configuration() -> Configuration {
@@ -373,12 +380,20 @@ mod tests {
             about: "",
             settings: vec![Setting::of(&["balance", "leastconn"]).because("the least busy")],
             check: Check { path: "/readyz", every_ms: 200, failures: 3, successes: 2 },
-            servers: vec![Server {
-                name: "a".to_owned(),
-                host: "A".to_owned(),
-                port: "A_PORT".to_owned(),
-                check_port: "A_READY".to_owned(),
-            }],
+            servers: vec![
+                Server {
+                    name: "a".to_owned(),
+                    place: Place::Variables {
+                        host: "A".to_owned(),
+                        port: "A_PORT".to_owned(),
+                        check_port: "A_READY".to_owned(),
+                    },
+                },
+                Server {
+                    name: "b".to_owned(),
+                    place: Place::Fixed { host: "127.0.0.1".to_owned(), port: 1880, check_port: 1881 },
+                },
+            ],
         };
         let frontend = Frontend {
             name: "https",
@@ -405,7 +420,7 @@ mod tests {
              http-request deny deny_status 404 if !{ path_beg /api/ }\n    default_backend app\n\n\
              backend app\n    # the least busy\n    balance leastconn\n    option httpchk\n    http-check send meth GET uri \
              /readyz\n    http-check expect status 200\n    default-server check inter 200ms fall 3 rise 2\n    server a \
-             \"${A}:${A_PORT}\" port \"${A_READY}\"\n"
+             \"${A}:${A_PORT}\" port \"${A_READY}\"\n    server b 127.0.0.1:1880 port 1881\n"
         );
         assert_eq!(
             configuration().variables().into_iter().collect::<Vec<_>>(),

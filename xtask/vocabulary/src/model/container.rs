@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::environment::Tier;
 use super::{Image, PortRef, SecretRef, Value, Variable, VolumeRef};
 
 /// A service on the engines that run containers.
@@ -152,8 +153,18 @@ pub struct CheckTimes {
 pub struct Draining {
     /// From "not ready" to the end of listening, in milliseconds: the edge has to notice in between.
     pub delay_ms: u32,
-    /// What is in flight gets this long, in milliseconds.
-    pub limit_ms: u32,
+    /// What is in flight gets this long after that, in seconds. The edge waits as long for a byte from a client or a
+    /// replica: whatever it still waits for, a drain waits for too.
+    pub limit_seconds: u16,
+    /// The same in development, where a replica has no clients to lose.
+    pub development_limit_seconds: u16,
+}
+
+impl Draining {
+    #[must_use]
+    pub fn limit_seconds_in(&self, tier: Tier) -> u16 {
+        if tier == Tier::Development { self.development_limit_seconds } else { self.limit_seconds }
+    }
 }
 
 /// How the edge serves the platform.
@@ -178,9 +189,7 @@ pub struct EdgePolicy {
     pub check_successes: u16,
     /// Time for a client to send the head of its request, in seconds.
     pub head_limit_seconds: u16,
-    /// Time without a byte from a client or a replica, in seconds.
-    pub idle_limit_seconds: u16,
-    /// The same where both talk as they like, as over a WebSocket, in seconds.
+    /// Time without a byte where both sides talk as they like, as over a WebSocket, in seconds.
     pub tunnel_limit_seconds: u32,
     /// Time for the flows to begin an answer, in seconds, where a route has no limit of its own; then the client gets
     /// 504.

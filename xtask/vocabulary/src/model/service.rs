@@ -52,7 +52,8 @@ pub enum Lifetime {
 pub struct Stop {
     /// Such as `SIGTERM`.
     pub signal: &'static str,
-    /// Seconds it is given before it is killed.
+    /// Seconds it is given before it is killed; the workers and the edge have these besides the drain, see
+    /// [`super::Platform::stop_limit_seconds`].
     pub grace_seconds: u16,
 }
 

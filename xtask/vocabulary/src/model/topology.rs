@@ -37,11 +37,16 @@ impl Scope {
         }
     }
 
+    #[must_use]
+    pub fn tier(self) -> Tier {
+        if self == Self::Development { Tier::Development } else { Tier::Production }
+    }
+
     /// The environment that decides nothing by itself and has this scope: the committed files are made for it.
     #[must_use]
     pub fn environment(self) -> Environment {
         Environment {
-            tier: if self == Self::Development { Tier::Development } else { Tier::Production },
+            tier: self.tier(),
             engine: EngineKind::Compose,
             llm: (self == Self::Production).then(LlmProvider::default),
             ..Environment::default()

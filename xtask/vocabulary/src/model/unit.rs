@@ -114,6 +114,17 @@ impl Platform {
     pub fn drain_delay_ms<'a>(&self, mut units: impl Iterator<Item = &'a Unit<'a>>) -> u32 {
         if units.any(|unit| self.is_edge(unit)) { self.draining.delay_ms } else { 0 }
     }
+
+    /// Seconds after which a service that was asked to end is killed. What a drain waits for passes through the workers and
+    /// the edge.
+    #[must_use]
+    pub fn stop_limit_seconds(&self, service: &Service, tier: Tier) -> u16 {
+        let drains = [self.workers.service(), self.edge.service()].contains(&service.id);
+        let drain = self.draining.limit_seconds_in(tier);
+        let delay = u16::try_from(self.draining.delay_ms.div_ceil(1000)).unwrap_or(u16::MAX);
+        let grace = service.stop.grace_seconds;
+        if drains { grace.saturating_add(drain).saturating_add(delay) } else { grace }
+    }
 }
 
 impl Service {

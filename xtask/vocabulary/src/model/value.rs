@@ -61,6 +61,8 @@ pub enum Fact {
     /// Milliseconds for which a replica that leaves still listens: [`super::Draining::delay_ms`] behind an edge, 0 where there
     /// is none to notice.
     DrainDelay,
+    /// Milliseconds that a replica that leaves has after that for what is in flight: [`super::Draining::limit_seconds_in`].
+    DrainLimit,
 }
 
 impl Value {

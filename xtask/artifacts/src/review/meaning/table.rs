@@ -187,12 +187,12 @@ pub const ROWS: &[(&str, Rule)] = &[
     ("containers/check/start_seconds", AtMost),
     ("containers/log_file_mib|log_files", Bound),
     // Like a service's time to stop.
-    ("draining/limit_ms", SETTING),
+    ("draining/limit_seconds|development_limit_seconds", SETTING),
     ("draining/delay_ms", AtLeast),
     ("edge/http|https|path", ROUTE),
     ("edge/certificate|folder", SETTING),
     ("edge/max_connections|max_streams|max_requests_of_address|body_limit_bytes", Bound),
-    ("edge/head_limit_seconds|idle_limit_seconds|tunnel_limit_seconds|answer_limit_seconds", Bound),
+    ("edge/head_limit_seconds|tunnel_limit_seconds|answer_limit_seconds", Bound),
     ("edge/check_every_ms|check_failures", Bound),
     // The same number of requests in less time is more.
     ("edge/check_successes|strict_transport_seconds|rate_seconds", AtLeast),

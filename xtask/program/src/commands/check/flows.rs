@@ -69,7 +69,7 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
         });
         judged.map_err(|error| format!("{error:#}"))
     };
-    let edge_limit = context.platform.edge.idle_limit_seconds;
+    let edge_limit = context.platform.draining.limit_seconds;
     let mut findings = if !options.files.is_empty() {
         judge_files(edge_limit, &options.files, options.catalogue.as_deref(), &engines)?
     } else if options.stdin {

@@ -87,7 +87,8 @@ pub fn check(stack: &Stack) -> Result<Vec<String>> {
     expect(started.success, started.stderr.clone());
     expect(answer.contains(" 202 "), format!("the request in flight got {:?} instead of 202", answer.trim()));
     expect(code == "0", format!("{container} exited with code {code}"));
-    let grace = Duration::from_secs(replica.service.stop.grace_seconds.into());
+    let grace =
+        Duration::from_secs(platform.stop_limit_seconds(replica.service, topology.scope.tier()).into());
     expect(took < grace, format!("{container} took {took:?} of its {grace:?}: it was killed"));
     let (good, bad) = others;
     expect(

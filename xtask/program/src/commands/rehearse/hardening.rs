@@ -76,7 +76,11 @@ fn broken(
     });
     expect("the rotation of its log", &host["LogConfig"], logs);
     expect("the signal that stops it", &config["StopSignal"], json!(service.stop.signal));
-    expect("seconds to stop", &config["StopTimeout"], json!(service.stop.grace_seconds));
+    expect(
+        "seconds to stop",
+        &config["StopTimeout"],
+        json!(platform.stop_limit_seconds(service, topology.scope.tier())),
+    );
     expect("the host's namespaces", &json!([host["PidMode"], host["UsernsMode"]]), json!(["", ""]));
     for (path, options) in host["Tmpfs"].as_object().into_iter().flatten() {
         let options: BTreeSet<&str> = options.as_str().unwrap_or_default().split(',').collect();

@@ -14,7 +14,7 @@ use super::observe::{ENGINE_VARIABLES, Observed};
 use super::project::Project;
 use crate::engines::process::lower::{BringUp, Prepare};
 use crate::engines::roll::edge::Edge;
-use crate::engines::roll::{Replicas, Slot, Workers};
+use crate::engines::roll::{Replicas, Slot, Workers, leaves};
 use foundation::program_name::PROGRAM;
 use runner::plan::action::{Action, Exec, ServiceRequest, Supervise};
 use runner::plan::argument::Arg;
@@ -33,6 +33,7 @@ code=$("$client" wait "$container") || exit
 exit "$code""#;
 
 struct Surroundings<'a> {
+    platform: &'a Platform,
     environment: &'a Environment,
     seen: &'a Observed,
     deploy: &'a Deploy,
@@ -45,7 +46,7 @@ pub fn roll_out(
     seen: &Observed,
     watch: Duration,
 ) -> Plan<BringUp> {
-    let around = &Surroundings { environment, seen, deploy: &seen.deploy };
+    let around = &Surroundings { platform, environment, seen, deploy: &seen.deploy };
     let (slots, project) = (platform.slots(environment), &seen.project);
     let mut steps = staged(around);
     let staged: Vec<StepId> = steps.iter().map(|step| step.id.clone()).collect();
@@ -228,7 +229,7 @@ impl Replicas for Surroundings<'_> {
             undo: before.map(|before| self.create(&project_of(before, &self.seen.project), &name)),
             ..Step::new(
                 format!("{name}.stop"),
-                format!("{name} finishes what it has and ends"),
+                leaves(self.platform, self.environment, unit),
                 self.remove(&name),
             )
         };

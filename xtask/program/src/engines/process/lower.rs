@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use artifacts::containers::edge::place_variables;
 use serde::Serialize;
 use serde_json::json;
 use vocabulary::model::environment::Environment;
@@ -12,7 +11,7 @@ use vocabulary::model::{
     Reaction, ServiceId, Unit,
 };
 
-use super::instance::{ADDRESS, COMPILE_CACHE, socket};
+use super::instance::{ADDRESS, COMPILE_CACHE};
 use super::observe::Observed;
 use super::resolve::Resolver;
 use crate::engines::compose::deployed::ReleasedImage;
@@ -374,6 +373,8 @@ pub(super) fn spec(around: &Surroundings<'_>, unit: &Unit<'_>) -> ProcessSpec {
         }
         _ => None,
     }));
+    let Resolver { platform, environment, .. } = around.resolver;
+    let stop_limit = platform.stop_limit_seconds(unit.service, environment.tier);
     ProcessSpec {
         name: ServiceName(name.clone()),
         argv: argv.into_iter().map(Arg::from).collect(),
@@ -393,7 +394,7 @@ pub(super) fn spec(around: &Surroundings<'_>, unit: &Unit<'_>) -> ProcessSpec {
                 "SIGUSR1" => StopSignal::Usr1,
                 _ => StopSignal::Term,
             },
-            grace_ms: u64::from(unit.service.stop.grace_seconds) * 1000,
+            grace_ms: u64::from(stop_limit) * 1000,
         },
         log: LogFile { path: around.resolver.instance.log(&name), ..LogFile::default() },
         ports,
@@ -504,22 +505,6 @@ pub(super) fn argv_of(
     argv
 }
 
-/// Where the edge finds each worker, also one that does not run yet.
-fn places(around: &Surroundings<'_>, unit: &Unit<'_>) -> Vec<(String, String)> {
-    let Resolver { platform, instance, environment, .. } = &around.resolver;
-    if !platform.is_edge(unit) {
-        return vec![];
-    }
-    let of_one = |worker: &Unit<'_>| {
-        let (ready, _) = worker.service.health_over_http().ok()?;
-        let number = |port: PortRef| Some(instance.ports.get(&socket(worker, port.name))?.to_string());
-        let values = [ADDRESS.to_owned(), number(platform.workers.flows)?, number(ready)?];
-        Some(place_variables(worker).into_iter().zip(values))
-    };
-    let slots = platform.slots(environment);
-    slots.iter().filter(|slot| platform.is_worker(slot)).filter_map(of_one).flatten().collect()
-}
-
 pub(super) fn environment(
     around: &Surroundings<'_>,
     unit: &Unit<'_>,
@@ -528,7 +513,6 @@ pub(super) fn environment(
     let variables = around.resolver.variables(unit, command);
     let mut env: BTreeMap<String, Arg> =
         variables.into_iter().map(|(name, value)| (name, Arg::from(value))).collect();
-    env.extend(places(around, unit).into_iter().map(|(name, value)| (name, Arg::from(value))));
     let folders: Vec<String> = command
         .calls
         .iter()
@@ -549,11 +533,11 @@ pub(super) fn environment(
 mod tests {
     use std::path::Path;
 
-    use artifacts::containers::edge::configured;
     use vocabulary::model::environment::{Size, Tier};
 
     use super::*;
     use crate::engines::process::instance::{Instance, sockets};
+    use crate::engines::process::observe::edge_configuration;
 
     /// What the plan for two replicas of a second platform says.
     fn plan_in(tier: Tier) -> String {
@@ -564,6 +548,7 @@ mod tests {
         let slots = platform.slots(&environment);
         let wanted = sockets(&slots, &environment);
         let ports = wanted.into_iter().map(|socket| socket.key).zip(20_000..).collect();
+        let edge = edge_configuration(&platform, &slots, &ports).unwrap();
         let (root, folder) = (Path::new("/tree").to_owned(), Path::new("/tree/.flowship/dev").to_owned());
         let names = ["dbmate", "haproxy", "initdb", "node", "pg_isready", "postgres", "psql", "sh", "xtask"];
         let seen = Observed {
@@ -572,7 +557,7 @@ mod tests {
             programs: names.map(|name| (name, vec![format!("/bin/{name}")])).into(),
             path: "/bin".to_owned(),
             caller_is_root: false,
-            edge: (tier != Tier::Development).then(|| configured(&platform, &slots).unwrap()),
+            edge,
             runs: false,
             ..Observed::default()
         };
@@ -600,13 +585,14 @@ mod tests {
             "portal.start",
             "portal.write-portal.cfg",
             "portal.write-servers.state",
-            r#""FLOW_ENGINE_B_READY_PORT":""#,
-            r#""FLOW_ENGINE_C_PORT":""#,
-            "server flow-engine-c ",
+            "server flow-engine-c 127.0.0.1:20",
             r#""DRAIN_DELAY_MS":"900""#,
         ] {
             assert!(text.contains(part), "{part}: {text}");
         }
-        assert!(!text.contains("flow-engine-c.start"), "{text}");
+        // In its configuration alone: with another number of replicas, the edge is reloaded and not restarted.
+        for absent in ["flow-engine-c.start", "FLOW_ENGINE_C"] {
+            assert!(!text.contains(absent), "{absent}: {text}");
+        }
     }
 }

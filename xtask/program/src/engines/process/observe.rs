@@ -5,20 +5,22 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result};
 use artifacts::Artifact;
-use artifacts::containers::edge::configured;
+use artifacts::containers::edge::{Place, placed};
 use foundation::exit::refused;
 use rustix::process::geteuid;
 use vocabulary::model::environment::Environment;
-use vocabulary::model::{Command, Health, Platform, Unit};
-use vocabulary::problem::listing;
+use vocabulary::model::{Command, Health, Platform, PortRef, Unit};
+use vocabulary::problem::{Problem, listing};
 
-use super::instance::{Instance, Socket, held_in, releases_in, sockets, supervisor_of};
+use super::instance::{
+    ADDRESS, Instance, Ports, Socket, held_in, releases_in, socket, sockets, supervisor_of,
+};
 use super::lower::{self, BringUp, Surroundings};
 use super::resolve::Resolver;
 use super::roll;
 use crate::deployment::releases::Installed;
 use crate::engines::roll::running::{AllRunning, Running, release_of};
-use crate::engines::{Engine, Intent, Place};
+use crate::engines::{self, Engine, Intent};
 use crate::tools::Toolbox;
 use crate::tools::programs::{Programs, programs};
 use runner::plan::step::Plan;
@@ -63,7 +65,7 @@ impl Engine for Process {
 
     fn observe(
         &self,
-        place: &Place<'_>,
+        place: &engines::Place<'_>,
         intent: &Intent,
         platform: &Platform,
         environment: &Environment,
@@ -77,10 +79,10 @@ impl Engine for Process {
             Intent::BringDown { .. } => Programs::new(),
         };
         let slots = platform.slots(environment);
-        let edge = slots.iter().any(|unit| platform.is_edge(unit)).then(|| configured(platform, &slots));
+        let edge = edge_configuration(platform, &slots, place.ports);
         let instance = Instance::of(place);
         let mut seen = Observed {
-            edge: edge.transpose().map_err(|problems: Vec<_>| refused(listing(&problems)))?,
+            edge: edge.map_err(|problems| refused(listing(&problems)))?,
             runs: Client::connect(&instance.supervisor())?.is_some(),
             running: match intent {
                 Intent::RollOut { .. } => running(&instance.folder)?,
@@ -132,6 +134,25 @@ fn status(supervisor: &Path, unit: &str) -> Result<ServiceStatus> {
     let client = Client::connect(supervisor)?.context("the supervisor is gone")?;
     let found = client.status()?.0.into_iter().find(|status| status.name.0 == unit);
     found.with_context(|| format!("the supervisor does not know {unit}"))
+}
+
+/// The configuration of the edge in front of these slots, where one of them is an edge. Pure.
+///
+/// # Errors
+/// What the edge or the workers lack.
+pub fn edge_configuration(
+    platform: &Platform,
+    slots: &[Unit<'_>],
+    ports: &Ports,
+) -> Result<Option<Artifact>, Vec<Problem>> {
+    let place = |worker: &Unit<'_>| {
+        let (ready, _) = worker.service.health_over_http().ok()?;
+        let number = |port: PortRef| ports.get(&socket(worker, port.name)).copied();
+        let (port, check_port) = (number(platform.workers.flows)?, number(ready)?);
+        Some(Place::Fixed { host: ADDRESS.to_owned(), port, check_port })
+    };
+    let is_there = slots.iter().any(|unit| platform.is_edge(unit)) && !ports.is_empty();
+    is_there.then(|| placed(platform, slots, &place)).transpose()
 }
 
 /// Whether the edge has to read another configuration.

@@ -102,6 +102,10 @@ impl Resolver<'_> {
             (Fact::LlmModel, Some(llm)) => llm.model.clone(),
             (Fact::LlmBaseUrl, None) => self.url(self.platform.llm.stand_in, self.platform.llm.path)?,
             (Fact::LlmModel, None) => self.platform.llm.model.to_owned(),
+            (Fact::DrainLimit, _) => {
+                let seconds = self.platform.draining.limit_seconds_in(self.environment.tier);
+                (u32::from(seconds) * 1000).to_string()
+            }
             (Fact::DrainDelay, _) => self.platform.drain_delay_ms(self.units.iter()).to_string(),
         })
     }

@@ -15,7 +15,7 @@ use super::observe::Observed;
 use super::resolve::Resolver;
 use super::schema;
 use crate::deployment::releases::Installed;
-use crate::engines::roll::{Replicas, Slot, Workers};
+use crate::engines::roll::{Replicas, Slot, Workers, leaves};
 use runner::plan::action::{Action, ServiceRequest, Supervise};
 use runner::plan::service::ProcessSpec;
 use runner::plan::step::{OnFailure, Plan, Step, StepId};
@@ -137,7 +137,7 @@ impl Replicas for Surroundings<'_> {
                 .map(|running| self.supervise(ServiceRequest::Start(Box::new(running.spec.clone())))),
             ..Step::new(
                 format!("{name}.stop"),
-                format!("{name} finishes what it has and ends"),
+                leaves(self.resolver.platform, self.resolver.environment, unit),
                 self.supervise(ServiceRequest::Remove(name.as_str().into())),
             )
         }]
@@ -195,7 +195,6 @@ fn sources<'a>(unit: &'a Unit<'_>) -> impl Iterator<Item = &'a str> {
 mod tests {
     use std::sync::Arc;
 
-    use artifacts::containers::edge::configured;
     use foundation::interrupt::Interrupt;
     use runner::plan::runner::Runner;
     use runner::plan::service::{LogFile, ServiceName};
@@ -206,6 +205,7 @@ mod tests {
 
     use super::*;
     use crate::engines::process::instance::{Instance, sockets};
+    use crate::engines::process::observe::edge_configuration;
     use crate::engines::roll::WATCH;
     use crate::engines::roll::running::Running;
 
@@ -215,6 +215,7 @@ mod tests {
     fn seen(platform: &Platform, environment: &Environment, serving: &[&str]) -> Observed {
         let slots = platform.slots(environment);
         let ports = sockets(&slots, environment).into_iter().map(|socket| socket.key).zip(20_000..).collect();
+        let edge = edge_configuration(platform, &slots, &ports).unwrap();
         let of = |id: &str| ReleaseId { id: id.to_owned(), flows_rev: "f".repeat(64) };
         let running = |name: &&str| {
             let status = ServiceStatus {
@@ -247,7 +248,7 @@ mod tests {
             },
             target: "qa".to_owned(),
             programs: PROGRAMS.map(|name| (name, vec![format!("/bin/{name}")])).into(),
-            edge: Some(configured(platform, &slots).unwrap()),
+            edge,
             runs: !serving.is_empty(),
             running: serving.iter().map(running).collect(),
             ..Observed::default()

@@ -101,10 +101,21 @@ fn sequence(slots: &[Slot], wanted: usize) -> Vec<Move> {
 
 /// How long a deploy watches what it has done, unless somebody asks for something else.
 pub const WATCH: Duration = Duration::from_secs(10);
-/// How long an earlier worker of the edge may take to finish what it has: longer than the edge gives it.
-const DRAIN_LIMIT_MS: u64 = 60_000;
 /// How long a replica may take until it has started and its checks pass. One that needs 20 s is slow, not broken.
 pub const START_LIMIT_MS: u64 = 60_000;
+
+/// The title of the step that ends what is in a slot.
+pub fn leaves(platform: &Platform, environment: &Environment, unit: &Unit<'_>) -> String {
+    let limit = platform.stop_limit_seconds(unit.service, environment.tier);
+    format!("{} finishes what it has and ends (at most {limit} s)", unit.name())
+}
+
+/// How long an earlier worker of the edge may take to finish what it has: longer than the edge gives it.
+fn old_edge_ends_ms(platform: &Platform, environment: &Environment) -> u64 {
+    let edge = platform.service(platform.edge.service());
+    let seconds = edge.map_or(0, |edge| platform.stop_limit_seconds(edge, environment.tier));
+    u64::from(seconds) * 1000 + 5_000
+}
 
 /// How an engine runs the replicas of the workers.
 pub trait Replicas {
@@ -123,6 +134,7 @@ pub trait Replicas {
 
 /// What is rolled out, and where.
 pub struct Workers<'a> {
+    pub platform: &'a Platform,
     pub environment: &'a Environment,
     pub instance: &'a Instance,
     /// The slots.
@@ -143,6 +155,7 @@ impl<'a> Workers<'a> {
             units.into_iter().filter(|unit| platform.is_worker(unit)).collect::<Vec<_>>()
         };
         Self {
+            platform,
             environment,
             instance,
             slots: workers(platform.slots(environment)),
@@ -286,7 +299,7 @@ impl<'a> Workers<'a> {
         let mut steps = vec![Step {
             needs: after.to_vec(),
             undo: Some(native(Roll::Return(old.clone()))),
-            time_limit_ms: DRAIN_LIMIT_MS,
+            time_limit_ms: old_edge_ends_ms(self.platform, self.environment),
             ..Step::new(
                 drain.clone(),
                 format!("the edge sends {name} nothing new"),

@@ -132,16 +132,17 @@ fn draining(platform: &Platform, report: &mut Report) {
             ),
         );
     }
-    let answered = u32::from(edge.answer_limit_seconds) * 1000;
-    if answered == 0 || answered >= drain.limit_ms || edge.answer_limit_seconds >= edge.idle_limit_seconds {
-        report.add(
-            "edge",
-            format!(
-                "answer_limit_seconds is {}: it must be above 0, and end before a drain ({} ms) and before the edge gives \
-                 up ({} s), since the client would get no answer",
-                edge.answer_limit_seconds, drain.limit_ms, edge.idle_limit_seconds
-            ),
-        );
+    for limit in [drain.limit_seconds, drain.development_limit_seconds] {
+        if edge.answer_limit_seconds == 0 || edge.answer_limit_seconds >= limit {
+            report.add(
+                "edge",
+                format!(
+                    "answer_limit_seconds is {}: it must be above 0, and end before a drain and before the edge gives up \
+                     ({limit} s), since the client would get no answer",
+                    edge.answer_limit_seconds
+                ),
+            );
+        }
     }
     let flows = platform.workers.flows;
     let drained = platform.service(flows.service);
@@ -151,18 +152,6 @@ fn draining(platform: &Platform, report: &mut Report) {
         if let Some(Health::Http { port, .. }) = served.health {
             super::reaches(platform, in_front, port, report);
         }
-    }
-    let needed = drain.delay_ms + drain.limit_ms;
-    if let Some(drained) = drained
-        && u32::from(drained.stop.grace_seconds) * 1000 <= needed
-    {
-        report.add(
-            subject(drained),
-            format!(
-                "it is killed after {} s, before its drain of {needed} ms ends",
-                drained.stop.grace_seconds
-            ),
-        );
     }
     if let (Some(drained), Some(in_front)) = (drained, in_front)
         && in_front.stop.grace_seconds <= drained.stop.grace_seconds

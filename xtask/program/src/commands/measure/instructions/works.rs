@@ -89,7 +89,7 @@ fn model_bytes(platform: &Platform) -> Result<u64> {
 }
 
 fn flows(context: &Context) -> Result<Prepared> {
-    let (root, edge_limit) = (context.root.clone(), context.platform.edge.idle_limit_seconds);
+    let (root, edge_limit) = (context.root.clone(), context.platform.draining.limit_seconds);
     let mut bytes = 0;
     for name in ["flows/flows.json", "flows/test-smoke.json"] {
         bytes += std::fs::metadata(root.join(name)).with_context(|| name.to_owned())?.len();

@@ -100,9 +100,10 @@ impl Command {
 }
 
 /// What works on the sources, which a release has not: an operator is sent to a checkout with it.
-const FOR_CHECKOUTS: [&str; 19] = [
+const FOR_CHECKOUTS: [&str; 20] = [
     "bench",
     "check compliance",
+    "check edge",
     "check licences",
     "check secrets",
     "ci",

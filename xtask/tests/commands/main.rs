@@ -5,6 +5,7 @@ mod as_workflow;
 mod compliance;
 mod containers;
 mod deployed;
+mod edge;
 mod environments;
 mod flow_gate;
 mod generate;

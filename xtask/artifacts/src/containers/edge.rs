@@ -1,8 +1,9 @@
 //! `ops/edge/haproxy.cfg`: how the edge terminates TLS, routes and asks for health.
 
 use vocabulary::formats::compose::Text;
+pub use vocabulary::formats::haproxy::Place;
 use vocabulary::formats::haproxy::{
-    Acl, Backend, Bind, Check, Configuration, Ending, Frontend, Place, Rule, Server, Setting, Tls,
+    Acl, Backend, Bind, Check, Configuration, Ending, Frontend, Rule, Server, Setting, Tls,
 };
 use vocabulary::model::environment::Tier;
 use vocabulary::model::topology::{Scope, Topology, Unit as Container};

@@ -170,6 +170,13 @@ fn bring(requirement: Requirement) -> Option<Step> {
             "command -v valgrind || { sudo apt-get update --quiet && sudo apt-get install --yes --quiet valgrind; }",
             vec![],
         )),
+        // The keys by which Debian's packages are verified.
+        Requirement::NewerHaproxy => Some(run(
+            "Have Debian's keys",
+            "dpkg -s debian-archive-keyring || { sudo apt-get update --quiet && sudo apt-get install --yes --quiet \
+             debian-archive-keyring; }",
+            vec![],
+        )),
         // A machine of GitHub's is thrown away after the job. On any other, the engine may run somebody else's containers.
         Requirement::OwnEngine => Some(run(
             "Start an engine that may be restarted",

@@ -8,6 +8,7 @@ mod compliance;
 mod containers;
 mod coverage;
 mod deploys;
+mod edge;
 mod engine;
 mod engine_restart;
 mod flows;
@@ -32,6 +33,7 @@ pub fn gates() -> Vec<Gate> {
         flows::gate(),
         workflows::gate(),
         containers::gate(),
+        edge::gate(),
         compliance::gate(),
         secrets_in_history::gate(),
         advisories::gate(),

@@ -149,9 +149,9 @@ fn finding(toolbox: &Toolbox, tool: Tool) -> Result<Finding> {
             Ok(locked) => (false, None, on_demand(program.command()), State::NotYet, Some(locked)),
             Err(error) => (false, None, format!("{error:#}"), State::Missing, None),
         },
-        Source::SystemPackage { package, minimum } => {
+        Source::SystemPackage { package, minimum, .. } => {
             let (state, get) = if system_package::can_unpack() {
-                (State::NotYet, on_demand(package))
+                (State::NotYet, on_demand(program.command()))
             } else {
                 (State::Missing, how_to_get_package(package, minimum))
             };

@@ -20,7 +20,7 @@ every! {
     Tool {
         Pip, Node, Postgres, Dbmate, OpenBao, Actionlint, Zizmor, Hadolint, Gitleaks, CargoAudit, Syft, Compose, Just, GitCliff,
         Go, KamalProxy, CargoLlvmCov, LlvmTools, Valgrind, Chromium,
-        Python, Cargo, Git, Gh, Compiler, Docker, Haproxy, Kubectl, Terraform,
+        Python, Cargo, Git, Gh, Compiler, Docker, Haproxy, HaproxyNext, Kubectl, Terraform,
     }
 }
 
@@ -32,7 +32,7 @@ every! {
         PgDump,
         Dbmate, OpenBao, Actionlint, Zizmor, Hadolint, Gitleaks, CargoAudit, Syft, Compose, Just, GitCliff,
         Go, KamalProxy, CargoLlvmCov, LlvmProfdata, LlvmCov, Valgrind, Chromium,
-        Python, Cargo, Git, Gh, Compiler, Docker, Haproxy, Kubectl, Terraform,
+        Python, Cargo, Git, Gh, Compiler, Docker, Haproxy, HaproxyNext, Kubectl, Terraform,
     }
 }
 
@@ -56,8 +56,8 @@ pub enum Source {
     /// The user's own: found on PATH, never installed by us.
     Host { needed: bool, minimum: Option<&'static str>, debian: &'static str, fedora: &'static str },
     /// The user's own where its version is at least this; otherwise the system's package of this name is unpacked into
-    /// the cache, where that can be.
-    SystemPackage { package: &'static str, minimum: &'static str },
+    /// the cache, where that can be. With a suite, it is that suite of Debian's instead, with everything that it needs.
+    SystemPackage { package: &'static str, minimum: &'static str, suite: Option<&'static str> },
     /// A component of the Rust toolchain, or the same of a system's LLVM whose major version is at least this.
     RustComponent { component: &'static str, least: u32 },
 }
@@ -134,7 +134,12 @@ impl Tool {
             Tool::Haproxy => Entry {
                 name: "HAProxy",
                 purpose: "run the edge of environments other than development",
-                source: Source::SystemPackage { package: "haproxy", minimum: "2.6" },
+                source: Source::SystemPackage { package: "haproxy", minimum: "2.6", suite: None },
+            },
+            Tool::HaproxyNext => Entry {
+                name: "HAProxy 3",
+                purpose: "check the edge's configuration as its image reads it",
+                source: Source::SystemPackage { package: "haproxy", minimum: "3.2", suite: Some("forky") },
             },
             Tool::Python => {
                 own("Python", "install the pinned wheels", true, Some("3.11"), "python3", "python3")
@@ -260,6 +265,7 @@ impl Program {
             Program::Chromium => (Tool::Chromium, "chromium", DASHES),
             Program::Just => (Tool::Just, "bin/just", DASHES),
             Program::Haproxy => (Tool::Haproxy, "usr/sbin/haproxy", &["-v"][..]),
+            Program::HaproxyNext => (Tool::HaproxyNext, "usr/sbin/haproxy", &["-v"][..]),
             Program::Python => (Tool::Python, "python3", DASHES),
             Program::Cargo => (Tool::Cargo, "cargo", DASHES),
             Program::Git => (Tool::Git, "git", DASHES),
@@ -295,11 +301,14 @@ impl Program {
             Program::Pip => "pip",
             Program::Npm => "npm",
             Program::Npx => "npx",
-            _ => {
-                let file = self.location().file;
-                file.rsplit_once('/').map_or(file, |(_, name)| name)
-            }
+            Program::HaproxyNext => "haproxy-next",
+            _ => self.file_name(),
         }
+    }
+
+    pub fn file_name(self) -> &'static str {
+        let file = self.location().file;
+        file.rsplit_once('/').map_or(file, |(_, name)| name)
     }
 }
 

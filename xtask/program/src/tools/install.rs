@@ -207,7 +207,7 @@ pub fn go_program(toolbox: &Toolbox, tool: Tool, progress: &dyn Progress) -> Res
 /// Unpacks a package of the system, with what it needs and the system lacks.
 pub fn system_package(toolbox: &Toolbox, tool: Tool, progress: &dyn Progress) -> Result<()> {
     let (entry, subject) = (tool.entry(), tool.entry().name);
-    let Source::SystemPackage { package, minimum } = entry.source else {
+    let Source::SystemPackage { package, minimum, suite } = entry.source else {
         unreachable!("only what the catalogue has as a package of the system is unpacked")
     };
     let get = how_to_get_package(package, minimum);
@@ -219,6 +219,7 @@ pub fn system_package(toolbox: &Toolbox, tool: Tool, progress: &dyn Progress) ->
         let words = ["/bin/sh", "-c", system_package::SCRIPT, "unpack_package.sh", package];
         let mut command: Vec<OsString> = words.map(OsString::from).into();
         command.extend([made.as_os_str().to_owned(), entry.stage().join("work").into_os_string()]);
+        command.extend(suite.map(OsString::from));
         let extra = [("LC_ALL", "C".as_ref())];
         let ended = run(
             &Job { python: &python, command, folder: entry.stage(), entry, extra: &extra },
@@ -226,12 +227,10 @@ pub fn system_package(toolbox: &Toolbox, tool: Tool, progress: &dyn Progress) ->
             progress,
         )?;
         if let Err(log) = ended {
-            bail!(
-                "{subject} cannot be unpacked from the system's packages; {get}\n{}",
-                pip::tail(&log, 8).trim_end()
-            );
+            let from = suite.map_or("the system's packages".to_owned(), |suite| format!("Debian {suite}"));
+            bail!("{subject} cannot be unpacked from {from}; {get}\n{}", pip::tail(&log, 8).trim_end());
         }
-        let program = system_package::invocation(made, tool.program().location().file);
+        let program = system_package::invocation(made, tool.program().location().file, suite);
         let argv = program.argv(tool.program().location().version);
         if !system_package::new_enough(&argv, minimum) {
             bail!("the system's package {package} brings no {subject} {minimum} or newer; {get}");

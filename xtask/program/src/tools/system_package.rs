@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use super::toolbox::Invocation;
 use super::version;
 
-/// `sh -c SCRIPT unpack_package.sh PACKAGE FOLDER WORK`
+/// `sh -c SCRIPT unpack_package.sh PACKAGE FOLDER WORK [SUITE]`
 pub const SCRIPT: &str = include_str!("unpack_package.sh");
 
 /// What the script calls.
@@ -37,7 +37,10 @@ pub fn can_unpack() -> bool {
 }
 
 /// The name of the folder in the cache: another release of the system has other packages.
-pub fn key(package: &str) -> String {
+pub fn key(package: &str, suite: Option<&str>) -> String {
+    if let Some(suite) = suite {
+        return format!("{package}-debian-{suite}-{}", std::env::consts::ARCH);
+    }
     let text = fs::read_to_string("/etc/os-release").unwrap_or_default();
     let release: BTreeMap<_, _> = text.lines().filter_map(|line| line.split_once('=')).collect();
     let word = |name| release.get(name).map_or("unknown", |value| value.trim_matches('"'));
@@ -45,11 +48,18 @@ pub fn key(package: &str) -> String {
 }
 
 /// How a program of an unpacked package is started: with the libraries that came with it. They stay in force when it
-/// starts itself again.
-pub fn invocation(folder: &Path, file: &str) -> Invocation {
-    let libraries = ["usr/lib", "lib"].map(|below| {
-        folder.join(below).join(format!("{}-linux-gnu", std::env::consts::ARCH)).display().to_string()
-    });
+/// starts itself again; where its C library came with it, too, it must not do that.
+pub fn invocation(folder: &Path, file: &str, suite: Option<&str>) -> Invocation {
+    let triplet = format!("{}-linux-gnu", std::env::consts::ARCH);
+    let libraries = ["usr/lib", "lib"].map(|below| folder.join(below).join(&triplet).display().to_string());
+    if suite.is_some() {
+        let loader = match std::env::consts::ARCH {
+            "aarch64" => "ld-linux-aarch64.so.1",
+            _ => "ld-linux-x86-64.so.2",
+        };
+        let args = ["--library-path".into(), libraries.join(":").into(), folder.join(file).into()];
+        return Invocation { program: folder.join("usr/lib").join(&triplet).join(loader), args: args.into() };
+    }
     let args = [OsString::from(format!("LD_LIBRARY_PATH={}", libraries.join(":"))), folder.join(file).into()];
     Invocation { program: "/usr/bin/env".into(), args: args.into() }
 }

@@ -117,7 +117,7 @@ impl Toolbox {
     /// The user's own program, where it comes before what would be unpacked.
     pub fn own(&self, program: Program) -> Option<PathBuf> {
         let Source::SystemPackage { minimum, .. } = program.tool().entry().source else { return None };
-        system_package::own(program.command(), program.location().version, minimum)
+        system_package::own(program.file_name(), program.location().version, minimum)
     }
 
     /// Whether a tool that installs is in the cache as it was installed.
@@ -154,7 +154,7 @@ impl Toolbox {
                 }
                 Ok(path)
             }
-            Source::SystemPackage { package, minimum } => self
+            Source::SystemPackage { package, minimum, .. } => self
                 .own(program)
                 .or_else(|| {
                     Some(self.folder(location.tool).ok()?.join(location.file)).filter(|path| path.is_file())
@@ -242,8 +242,10 @@ impl Toolbox {
             Source::Wheel { .. } | Source::GoProgram { .. } => {
                 self.folder(location.tool)?.join(location.file)
             }
-            Source::SystemPackage { .. } if self.own(program).is_none() && system_package::can_unpack() => {
-                return Ok(system_package::invocation(&self.folder(location.tool)?, location.file));
+            Source::SystemPackage { suite, .. }
+                if self.own(program).is_none() && system_package::can_unpack() =>
+            {
+                return Ok(system_package::invocation(&self.folder(location.tool)?, location.file, suite));
             }
             Source::Host { .. } | Source::SystemPackage { .. } | Source::RustComponent { .. } => {
                 self.path(program)?
@@ -313,7 +315,9 @@ impl Toolbox {
     pub fn folder(&self, tool: Tool) -> Result<PathBuf> {
         let tools = self.cache.join("tools");
         match tool.entry().source {
-            Source::SystemPackage { package, .. } => return Ok(tools.join(system_package::key(package))),
+            Source::SystemPackage { package, suite, .. } => {
+                return Ok(tools.join(system_package::key(package, suite)));
+            }
             Source::GoProgram { folder } => return Ok(tools.join(self.go_program(folder)?.key)),
             _ => {}
         }

@@ -98,6 +98,7 @@ pub fn programs_of(gate: &Gate) -> Vec<&'static str> {
         Requirement::LlvmTools => &["cargo", "cargo-llvm-cov", "llvm-cov", "llvm-profdata"][..],
         Requirement::Valgrind => &["cargo", "valgrind"],
         Requirement::Browser => &["chromium"],
+        Requirement::NewerHaproxy => &["haproxy", "haproxy-next"],
         Requirement::ContainerEngine | Requirement::OwnEngine => &["docker"],
         // A user or an answer from outside is no version.
         Requirement::Root | Requirement::AdvisoryDatabase | Requirement::NpmAudits => &[],

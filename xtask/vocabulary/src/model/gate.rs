@@ -110,6 +110,8 @@ pub enum Requirement {
     Valgrind,
     /// Chromium, or a browser that is driven as it is.
     Browser,
+    /// HAProxy of a later version than the oldest that runs the edge.
+    NewerHaproxy,
     /// The RustSec database, given or within reach.
     AdvisoryDatabase,
     /// An npm registry that tells of advisories; mirrors often do not.
@@ -133,6 +135,7 @@ impl Requirement {
             Self::LlvmTools => "no LLVM tools",
             Self::Valgrind => "no Valgrind",
             Self::Browser => "no browser",
+            Self::NewerHaproxy => "no newer HAProxy",
             Self::AdvisoryDatabase => "no advisory database",
             Self::NpmAudits => "the npm registry answers no audits",
         }

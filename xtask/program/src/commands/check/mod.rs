@@ -2,6 +2,7 @@
 
 mod advisories;
 mod compliance;
+mod edge;
 mod findings_file;
 mod flows;
 mod licences;
@@ -18,6 +19,7 @@ use crate::context::Context;
 Examples:
   cargo xtask check flows
   cargo xtask check flows ~/.node-red/flows.json
+  cargo xtask check edge
   cargo xtask check secrets
   cargo xtask check licences
   cargo xtask check advisories
@@ -32,6 +34,8 @@ pub struct Options {
 enum What {
     /// Check flows before Node-RED loads them
     Flows(flows::Options),
+    /// Have HAProxy check the configuration of the edge
+    Edge(edge::Options),
     /// Look for known vulnerabilities in the crates of Cargo.lock
     Advisories(advisories::Options),
     /// Ask the npm registry for known vulnerabilities in the production packages
@@ -61,6 +65,7 @@ impl Options {
 pub fn run(context: &Context, options: Options) -> Result<()> {
     match options.what {
         What::Flows(options) => flows::run(context, &options),
+        What::Edge(options) => edge::run(context, &options),
         What::Advisories(options) => advisories::run(context, &options),
         What::NpmAdvisories => npm_advisories::run(context),
         What::Licences => licences::run(context),

@@ -12,7 +12,7 @@ use crate::engines::compose::rehearsal::TARGET;
 use crate::images::engine::Engine;
 use crate::images::own_engine::OwnEngine;
 use crate::judging::{advisory_database, npm_audit};
-use crate::tools::{Program, Toolbox};
+use crate::tools::{Program, Tool, Toolbox, progress};
 
 /// Why a gate is not run, in a few words, and what exactly was found.
 pub type Absent = BTreeMap<&'static str, String>;
@@ -57,6 +57,7 @@ fn look(context: &Context, toolbox: &Toolbox, requirement: Requirement) -> Resul
             toolbox.path(Program::LlvmProfdata).and_then(|_| toolbox.path(Program::LlvmCov)).map(|_| ())
         }
         Requirement::Valgrind => toolbox.path(Program::Valgrind).map(|_| ()),
+        Requirement::NewerHaproxy => toolbox.ensure(&[Tool::HaproxyNext], progress::on_stderr().as_ref()),
         Requirement::Browser => toolbox.path(Program::Chromium).map(|_| ()),
     }
 }

@@ -118,7 +118,7 @@ fn edge<'a>(platform: &'a Platform, around: &Surroundings<'a>, slots: &'a [Unit<
 /// Whether the edge runs with another configuration than it is to have.
 pub fn edge_differs(platform: &Platform, environment: &Environment, seen: &Observed) -> bool {
     let slots = platform.slots(environment);
-    let around = Surroundings { environment, seen, deploy: &seen.deploy };
+    let around = Surroundings { platform, environment, seen, deploy: &seen.deploy };
     edge(platform, &around, &slots).is_some_and(|edge| edge.runs && edge.differs())
 }
 

@@ -10,8 +10,18 @@ export PGPASSWORD
 psql --quiet --no-psqlrc --host="$POSTGRES_HOST" --port="$POSTGRES_PORT" --username=postgres --dbname=postgres \
   --set=ON_ERROR_STOP=1 --set=database="$POSTGRES_DB" --file="$here/roles.sql"
 
+# In development no older release runs, so the contract migrations run too: after the others, as in production.
+contract=
+if [ "${FLOWSHIP_TIER:-}" = development ] && [ -n "${CONTRACT_MIGRATIONS_DIR:-}" ]; then
+  # dbmate fails in a folder without any.
+  set -- "$CONTRACT_MIGRATIONS_DIR"/*.sql
+  [ ! -e "$1" ] || contract=$CONTRACT_MIGRATIONS_DIR
+fi
+
 # dbmate's driver takes the password from the variable, so that none stands in an argument or in an address.
 PGPASSWORD=$(cat "$POSTGRES_OWNER_PASSWORD_FILE")
-exec dbmate --no-dump-schema --migrations-dir="$MIGRATIONS_DIR" \
-  --url="postgres://flowship_owner@$POSTGRES_HOST:$POSTGRES_PORT/$POSTGRES_DB?sslmode=${POSTGRES_SSLMODE:-disable}" \
-  up
+for folder in "$MIGRATIONS_DIR" ${contract:+"$contract"}; do
+  dbmate --no-dump-schema --migrations-dir="$folder" \
+    --url="postgres://flowship_owner@$POSTGRES_HOST:$POSTGRES_PORT/$POSTGRES_DB?sslmode=${POSTGRES_SSLMODE:-disable}" \
+    up
+done

@@ -60,6 +60,7 @@ pub fn platform() -> Platform {
             password: secrets::POSTGRES_APP_PASSWORD,
             migrations: migrate::ID,
             discard: "ops/scripts/discard-database.sh",
+            contract: Some(migrate::CONTRACT),
         },
         tools: Some(mcp_tools::MCP),
         secret_store: Some(openbao::STORE),

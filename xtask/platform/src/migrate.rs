@@ -1,13 +1,17 @@
-//! The one shot that brings the database to the release: roles with their passwords, then the migrations.
+//! The one shot that brings the database to the release: roles with their passwords, then the migrations. In development
+//! it runs the contract migrations too.
 
 use vocabulary::model::{
-    Command, Container, Destination, Edge, Identity, Image, Lifetime, Need, OnChange, Probe, Process,
-    Reaction, Resources, SecretUse, Service, ServiceId, Shape, Stop, Value, Variable,
+    Command, Container, Contract, Destination, Edge, Fact, Identity, Image, Lifetime, Need, OnChange, Probe,
+    Process, Reaction, Resources, SecretUse, Service, ServiceId, Shape, Stop, Value, Variable,
 };
 
 use super::{images, postgres, secrets};
 
 pub const ID: ServiceId = ServiceId("migrate");
+
+const FOLDER: &str = "flows/migrations";
+pub const CONTRACT: Contract = Contract { folder: "flows/migrations/contract", variable: "MIGRATIONS_DIR" };
 
 pub fn service() -> Service {
     Service {
@@ -27,7 +31,9 @@ pub fn service() -> Service {
             Variable { name: "POSTGRES_HOST", value: Value::Host(postgres::SQL) },
             Variable { name: "POSTGRES_PORT", value: Value::Number(postgres::SQL) },
             Variable { name: "POSTGRES_DB", value: Value::Text(postgres::DATABASE) },
-            Variable { name: "MIGRATIONS_DIR", value: Value::Tree("flows/migrations") },
+            Variable { name: CONTRACT.variable, value: Value::Tree(FOLDER) },
+            Variable { name: "CONTRACT_MIGRATIONS_DIR", value: Value::Tree(CONTRACT.folder) },
+            Variable { name: "FLOWSHIP_TIER", value: Value::Fact(Fact::Tier) },
         ],
         secrets: vec![
             SecretUse {
@@ -67,14 +73,14 @@ pub fn service() -> Service {
             }],
             identity: Identity::Caller,
             on_change: vec![OnChange {
-                paths: vec!["flows/migrations", "ops/scripts/migrate.sh", "ops/scripts/roles.sql"],
+                paths: vec![FOLDER, "ops/scripts/migrate.sh", "ops/scripts/roles.sql"],
                 reaction: Reaction::RunAgain,
             }],
         }),
         container: Container::Runs(Box::new(Shape {
             in_development: true,
             user: images::USER,
-            sources: vec!["ops/scripts/migrate.sh", "ops/scripts/roles.sql", "flows/migrations"],
+            sources: vec!["ops/scripts/migrate.sh", "ops/scripts/roles.sql", FOLDER],
             command: vec![],
             variables: vec![],
             folders: vec![],

@@ -3,9 +3,9 @@
 use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::commands::{
-    bench, check, ci, deploy, dev, doctor, down, drift, drill, environment, generate, history, image, impact,
-    keys, lock, logs, measure, promote, rehearse, release, releases, reset, rollback, smoke, status,
-    supervise, test, why,
+    bench, check, ci, contract, deploy, dev, doctor, down, drift, drill, environment, generate, history,
+    image, impact, keys, lock, logs, measure, promote, rehearse, release, releases, reset, rollback, smoke,
+    status, supervise, test, why,
 };
 use crate::context::Global;
 use foundation::program_name::{DEVELOPERS, OPERATORS, by_operator};
@@ -39,6 +39,8 @@ pub enum Command {
     Promote(promote::Options),
     /// Roll out what ran before
     Rollback(rollback::Options),
+    /// Run the contract migrations of the running release, which remove what older releases need
+    Contract(contract::Options),
     /// Show what was deployed to an environment, by whom, and how it ended
     History(history::Options),
     /// List the releases that are installed for an environment, or remove old ones

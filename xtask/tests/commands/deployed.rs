@@ -109,6 +109,7 @@ impl Machine {
 fn install(machine: &Machine, release: &str, text: &str) {
     let tree = std::collections::BTreeMap::from([("flows/a.js", sha256(text))]);
     machine.write(&format!("releases/{release}/tree/flows/a.js"), text);
+    machine.write(&format!("releases/{release}/files/SHA256SUMS"), "");
     let record = json!({ "bundle": "0".repeat(64), "tree": tree });
     machine.write(&format!("releases/{release}/installed.json"), &record.to_string());
 }

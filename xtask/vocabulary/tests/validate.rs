@@ -1,9 +1,9 @@
 //! Every invariant of a platform: what breaks it is found, named and, when there is more than one, found with the rest.
 
 use vocabulary::model::{
-    Alert, ChangeClass, CheckTimes, Command, ConfigurationFile, Container, Database, Destination, Draining,
-    Edge, EdgePolicy, Evidence, Exposure, Fact, Folder, Gate, GateCommand, GateGroup, Health, Identity,
-    Image, Initialise, Label, Lifetime, LlmEndpoint, Metric, MetricKind, MetricRef, Need, OnChange,
+    Alert, ChangeClass, CheckTimes, Command, ConfigurationFile, Container, Contract, Database, Destination,
+    Draining, Edge, EdgePolicy, Evidence, Exposure, Fact, Folder, Gate, GateCommand, GateGroup, Health,
+    Identity, Image, Initialise, Label, Lifetime, LlmEndpoint, Metric, MetricKind, MetricRef, Need, OnChange,
     PlantedArgument, PlantedFault, PlantedFile, Platform, Port, PortRef, Predicate, Probe, Process, Proof,
     Protocol, Reaction, Reads, Resources, RouteRule, Scrape, Scratch, Secret, SecretRef, SecretSource,
     SecretUse, Service, ServiceId, Severity, Shape, SmokeCheck, SmokeStep, SmokeSuite, Stop, Storage, Test,
@@ -241,6 +241,7 @@ fn platform() -> Platform {
             password: WORK,
             migrations: SETUP,
             discard: "discard.sh",
+            contract: None,
         },
         secret_store: None,
         llm: LlmEndpoint { stand_in: ASK, path: "/v1", model: "stand-in", key: KEY },
@@ -973,6 +974,10 @@ const RULES: &[(Change, &[&str])] = &[
     (|p| p.edge.folder.name = "none", &["edge: web/none is no volume of web; name one that is"]),
     (|p| p.edge.certificate = WORK, &["edge: web does not read the secret work; add the use"]),
     (|p| p.database.migrations = DB, &["database: db is no one-shot service that could migrate it"]),
+    (
+        |p| p.database.contract = Some(Contract { folder: "later", variable: "FOLDER" }),
+        &["database: setup has no variable FOLDER; add it"],
+    ),
     (|p| p.release.architectures.clear(), &["release: it is for no architecture; name at least one"]),
 ];
 

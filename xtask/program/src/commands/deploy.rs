@@ -64,7 +64,7 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
         return done;
     }
     let source = match &options.version {
-        Some(version) => releases::named(&deployed.releases(), version)?.files(),
+        Some(version) => deploying::source(&releases::named(&deployed.releases(), version)?.files())?,
         None => deploying::source(
             &options.bundle.clone().unwrap_or_else(|| context.path(ReleasePolicy::ARTIFACTS)),
         )?,

@@ -52,10 +52,11 @@ fn table(entries: &[Entry]) -> String {
         ]
     };
     let lines = columns::table(&[vec![head], entries.iter().map(row).collect()].concat());
-    let whys = std::iter::once(None).chain(entries.iter().map(|entry| entry.why.as_deref()));
-    let shown = lines.lines().zip(whys).map(|(line, why)| {
-        let why = why.map_or(String::new(), |why| format!("    {}\n", escape::text(why)));
-        format!("{line}\n{why}")
-    });
+    let about = |entry: &Entry| {
+        let all = entry.migrations.iter().chain(&entry.why);
+        all.map(|one| format!("    {}\n", escape::text(one))).collect::<String>()
+    };
+    let about = std::iter::once(String::new()).chain(entries.iter().map(about));
+    let shown = lines.lines().zip(about).map(|(line, about)| format!("{line}\n{about}"));
     shown.collect()
 }

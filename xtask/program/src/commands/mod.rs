@@ -3,6 +3,7 @@
 pub mod bench;
 pub mod check;
 pub mod ci;
+pub mod contract;
 pub mod deploy;
 pub mod dev;
 pub mod doctor;
@@ -61,6 +62,7 @@ pub fn run(context: &Context, words: &str, command: Command) -> Result<()> {
     }
     match command {
         Command::Dev(options) => dev::run(context, &options),
+        Command::Contract(options) => contract::run(context, &options),
         Command::Deploy(options) => deploy::run(context, &options),
         Command::Promote(options) => promote::run(context, &options),
         Command::Rollback(options) => rollback::run(context, &options),

@@ -21,6 +21,7 @@ use runner::plan::lock::{Holder, Lock};
 Examples:
   cargo xtask releases list production
   cargo xtask releases prune production --keep 3
+  cargo xtask releases prune production --keep 1     no rollback is possible afterwards
   cargo xtask releases prune production --dry-run    only list what would be removed
 
 Exit code 0, or 2 when nothing was deployed.")]
@@ -37,7 +38,7 @@ enum What {
         #[arg(value_name = "ENV")]
         environment: String,
     },
-    /// Remove old releases, but never a running one or the target of a rollback
+    /// Remove old releases, but never the running one; with --keep 1, the target of a rollback too
     Prune {
         /// The environment
         #[arg(value_name = "ENV")]
@@ -59,6 +60,8 @@ struct Row {
     /// `current`, `previous`, or nothing.
     role: &'static str,
     whole: bool,
+    /// Only services that still run keep it.
+    pruned: bool,
 }
 
 /// # Errors
@@ -99,6 +102,7 @@ fn list(context: &Context, deployed: &Deployed) -> Result<()> {
                 _ => "",
             },
             whole: installed.problems().is_empty(),
+            pruned: installed.is_pruned(),
             id: installed.id,
         }
     };
@@ -109,7 +113,11 @@ fn list(context: &Context, deployed: &Deployed) -> Result<()> {
     let head = ["RELEASE", "COMMIT", "", ""].map(str::to_owned);
     let line = |row: &Row| {
         let commit = row.commit.get(..12).unwrap_or(&row.commit).to_owned();
-        let state = if row.whole { "" } else { "damaged: deploy it again from its files" };
+        let state = match (row.whole, row.pruned) {
+            (true, _) => "",
+            (false, true) => "pruned: only kept for services that run from it",
+            (false, false) => "damaged: deploy it again from its files",
+        };
         [row.id.clone(), commit, row.role.to_owned(), state.to_owned()]
     };
     stdout::text(&columns::table(&[vec![head], rows.iter().map(line).collect()].concat()))
@@ -120,32 +128,33 @@ fn prune(context: &Context, deployed: &Deployed, keep: usize, dry_run: bool) -> 
     let lock =
         (!dry_run).then(|| Lock::take(&deployed.lock(), &Holder::this(&command_line()))).transpose()?;
     let entries = history::read(&deployed.folder())?;
-    let mut kept: BTreeSet<String> = [history::current(&entries), history::previous(&entries)]
-        .into_iter()
-        .flatten()
-        .map(str::to_owned)
-        .collect();
-    kept.extend(
-        running(context.platform, &deployed.folder())?.into_values().filter_map(|running| running.release),
-    );
+    let previous = history::previous(&entries).filter(|_| keep > 1);
+    let mut kept: BTreeSet<String> =
+        [history::current(&entries), previous].into_iter().flatten().map(str::to_owned).collect();
     for entry in entries.iter().rev() {
         if kept.len() >= keep.max(1) {
             break;
         }
         kept.insert(entry.to.clone());
     }
-    let going: Vec<String> = releases::list(&deployed.releases())?
-        .into_iter()
-        .map(|release| release.id)
-        .filter(|id| !kept.contains(id))
-        .collect();
+    let services = running(context.platform, &deployed.folder())?.into_values();
+    let run: BTreeSet<String> = services.filter_map(|running| running.release).collect();
+    let old = releases::list(&deployed.releases())?.into_iter();
+    let old = old.filter(|release| !kept.contains(&release.id));
+    let (needed, going): (Vec<_>, Vec<_>) = old.partition(|release| run.contains(&release.id));
+    let id = |release: releases::Installed| release.id;
+    let needed: Vec<String> = needed.into_iter().filter(|release| !release.is_pruned()).map(id).collect();
+    let going: Vec<String> = going.into_iter().map(id).collect();
     if !dry_run {
         releases::prune(&deployed.releases(), &going)?;
+        releases::strip(&deployed.releases(), &needed)?;
     }
     drop(lock);
     if context.json {
-        return stdout::json(&going);
+        return stdout::json(&[going, needed].concat());
     }
     let verb = if dry_run { "would remove" } else { "removed" };
-    stdout::text(&going.iter().map(|id| format!("{verb} {id}\n")).collect::<String>())
+    let gone = going.iter().map(|id| format!("{verb} {id}\n"));
+    let left = needed.iter().map(|id| format!("{verb} {id}, but keeps its tree: services run from it\n"));
+    stdout::text(&gone.chain(left).collect::<String>())
 }

@@ -33,6 +33,9 @@ pub struct Entry {
     pub to: String,
     /// SHA-256 of the bundle of `to`.
     pub digest: String,
+    /// The contract migrations that were run: paths in the tree of `to`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub migrations: Vec<String>,
     pub result: Outcome,
     /// Why it did not end as it should.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -47,6 +50,8 @@ pub enum Change {
     Deploy,
     Promote,
     Rollback,
+    /// The release stays; the database loses what only older ones need.
+    Contract,
 }
 
 impl Change {
@@ -55,6 +60,7 @@ impl Change {
             Self::Deploy => "deploy",
             Self::Promote => "promote",
             Self::Rollback => "rollback",
+            Self::Contract => "contract",
         }
     }
 }
@@ -164,6 +170,7 @@ pub mod tests {
             from: None,
             to: to.to_owned(),
             digest: "0".repeat(64),
+            migrations: Vec::new(),
             result,
             why: None,
             duration_ms: 1,

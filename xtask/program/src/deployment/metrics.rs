@@ -11,7 +11,7 @@ use foundation::clock;
 use foundation::files;
 use vocabulary::model::{Metric, MetricKind, MetricRef};
 
-use super::history::{Entry, Outcome};
+use super::history::{Change, Entry, Outcome};
 
 /// Below the folder of an environment.
 pub const FILE: &str = "metrics/deploys.prom";
@@ -53,6 +53,7 @@ pub fn write(folder: &Path, environment: &str, entries: &[Entry]) -> Result<()> 
 
 fn text(environment: &str, entries: &[Entry]) -> String {
     let [total, last, duration] = &metrics();
+    let entries: Vec<&Entry> = entries.iter().filter(|entry| entry.change != Change::Contract).collect();
     let of = |result: Outcome| entries.iter().filter(move |entry| entry.result == result);
     let labels = |result: Outcome| vec![environment, result.name()];
     let totals = Outcome::ALL.map(|result| (labels(result), of(result).count() as f64));
@@ -77,7 +78,6 @@ fn family<'a>(metric: &Metric, samples: impl IntoIterator<Item = (Vec<&'a str>, 
 
 #[cfg(test)]
 mod tests {
-    use super::super::history::Change;
     use super::super::history::tests::entry;
     use super::*;
 

@@ -1,6 +1,7 @@
 //! A deployed environment on this machine: where its state is, its releases, and its history. What a deploy does is the
 //! engine's business (`engines/`); this room only keeps what outlives a deploy.
 
+pub mod contracted;
 pub mod history;
 pub mod metrics;
 pub mod releases;

@@ -94,6 +94,11 @@ impl Installed {
         self.folder.join("files")
     }
 
+    /// Whether only services that still run keep it. Nothing can be rolled back to it.
+    pub fn is_pruned(&self) -> bool {
+        !self.files().is_dir()
+    }
+
     /// The program of the release.
     pub fn program(&self) -> PathBuf {
         self.tree().join(OPERATOR)
@@ -156,6 +161,9 @@ impl Installed {
         let mut problems: Vec<_> = paths.into_iter().filter_map(of_one).collect();
         let bundle = record.tree.is_empty().then(|| again("it has no files".to_owned()));
         problems.extend(bundle);
+        let pruned =
+            self.is_pruned().then(|| again("it was pruned; only services that still run keep it".to_owned()));
+        problems.extend(pruned);
         problems
     }
 }
@@ -344,6 +352,14 @@ pub fn prune(store: &Path, ids: &[String]) -> Result<()> {
         files::remove(&partial)?;
     }
     Ok(())
+}
+
+/// Keeps of these releases what services that still run need.
+///
+/// # Errors
+/// Something cannot be removed.
+pub fn strip(store: &Path, ids: &[String]) -> Result<()> {
+    ids.iter().try_for_each(|id| files::remove(&Installed::at(store, id).files()))
 }
 
 #[cfg(test)]

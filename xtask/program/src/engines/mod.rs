@@ -35,6 +35,8 @@ pub enum Intent {
         /// How long the result is watched.
         watch: Duration,
     },
+    /// The contract migrations of the place's release, which runs, are run.
+    Contract,
     /// Nothing runs.
     BringDown { data: Data },
 }

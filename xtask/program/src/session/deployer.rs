@@ -22,7 +22,7 @@ use crate::engines::process::instance::{LOGS, supervisor_of};
 use foundation::exit::{self, Interrupted, Reported, refused};
 use foundation::files;
 use foundation::interrupt::Interrupt;
-use foundation::program_name::{PROGRAM, TYPED};
+use foundation::program_name::{PROGRAM, TYPED, command_line};
 use runner::plan::argument::Arg;
 use runner::plan::lock::{Holder, Lock};
 use runner::plan::service::{LogFile, ProcessSpec, Restart, RestartPolicy, Stop, StopSignal};
@@ -106,11 +106,19 @@ fn spec(deployed: &Deployed, installed: &Installed, site: &Path, wanted: &Wanted
     }
 }
 
-fn start(deployed: &Deployed, client: &Client, spec: &ProcessSpec) -> Result<()> {
-    // Of two that begin at the same time, one finds the other at work.
+/// While the lock is held, no deploy begins.
+///
+/// # Errors
+/// Another command holds it.
+pub fn hold_off(deployed: &Deployed) -> Result<Lock> {
     let folder = deployed.folder().join("starting");
     fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
-    let lock = Lock::take(&folder.join("lock"), &Holder::this(&foundation::program_name::command_line()))?;
+    Lock::take(&folder.join("lock"), &Holder::this(&command_line()))
+}
+
+fn start(deployed: &Deployed, client: &Client, spec: &ProcessSpec) -> Result<()> {
+    // Of two that begin at the same time, one finds the other at work.
+    let lock = hold_off(deployed)?;
     let running = client.status()?.0.into_iter().find(|status| status.name.0 == NAME);
     if running
         .is_some_and(|status| matches!(status.state, State::Running | State::BackingOff | State::Stopping))

@@ -21,7 +21,8 @@ use crate::context::Context;
 use crate::deployment::history::{self, Change, Entry, Outcome};
 use crate::deployment::metrics;
 use crate::deployment::releases::{self, Installed};
-use crate::deployment::{Deployed, STATE};
+use crate::deployment::{Deployed, STATE, contracted};
+use crate::engines::Intent;
 use crate::engines::compose;
 use crate::engines::roll::WATCH;
 use crate::engines::roll::running::Running;
@@ -42,6 +43,34 @@ use shipping::release::judge::{self, Trust, Verdict};
 use shipping::release::signing;
 use shipping::release::sums::{self, Sums};
 
+/// Who asked for a change, when another program of ours calls this one.
+#[derive(Debug, clap::Args)]
+pub struct By {
+    /// The command that somebody typed
+    #[arg(long, value_name = "COMMAND", hide = true)]
+    typed: Option<String>,
+    /// Who typed it, and where
+    #[arg(long, value_name = "USER@HOST", hide = true)]
+    typed_by: Option<String>,
+}
+
+impl By {
+    /// The command as typed.
+    pub fn command(&self) -> String {
+        self.typed.clone().unwrap_or_else(command_line)
+    }
+
+    /// `USER@HOST`
+    pub fn who(&self) -> String {
+        self.typed_by.clone().unwrap_or_else(|| format!("{}@{}", user_name(), host_name()))
+    }
+
+    /// How another program of ours is told.
+    pub fn words(&self) -> [String; 4] {
+        [TYPED.to_owned(), self.command(), "--typed-by".to_owned(), self.who()]
+    }
+}
+
 /// How a release is rolled out.
 #[derive(Debug, clap::Args)]
 pub struct How {
@@ -51,12 +80,8 @@ pub struct How {
     /// Only show the steps
     #[arg(long)]
     dry_run: bool,
-    /// The command that somebody typed, when another program of ours calls this one
-    #[arg(long, value_name = "COMMAND", hide = true)]
-    typed: Option<String>,
-    /// Who typed it, and where
-    #[arg(long, value_name = "USER@HOST", hide = true)]
-    typed_by: Option<String>,
+    #[command(flatten)]
+    by: By,
     /// Why another release did not stay, when this one takes its place again
     #[arg(long, value_name = "WHY", hide = true)]
     instead: Option<String>,
@@ -68,9 +93,9 @@ impl How {
             change,
             watch: Duration::from_secs(self.watch),
             dry_run: self.dry_run,
-            command: self.typed.clone().unwrap_or_else(command_line),
+            command: self.by.command(),
             instead: self.instead.clone(),
-            by: self.typed_by.clone().unwrap_or_else(|| format!("{}@{}", user_name(), host_name())),
+            by: self.by.who(),
         }
     }
 }
@@ -310,7 +335,7 @@ pub fn no_room(place: &str, free: u64, needed: u64) -> Option<Problem> {
 /// Has an installed release rolled out by its own program, and shows how that ended.
 ///
 /// # Errors
-/// Reported when it did not go well and what ran before runs again; as the plan says otherwise.
+/// Refused when it lacks a contract migration that was run; reported when it did not go well and what ran before runs again; as the plan says otherwise.
 pub fn roll(
     context: &Context,
     deployed: &Deployed,
@@ -318,6 +343,7 @@ pub fn roll(
     site: &Path,
     wanted: &Wanted,
 ) -> Result<()> {
+    contracted::refuse_without(deployed, installed)?;
     if wanted.dry_run {
         let argv = deployer::command(deployed, installed, site, wanted);
         let mut command = Command::new(&argv[0]);
@@ -398,7 +424,7 @@ fn opened(
     wanted: &Wanted,
 ) -> Result<Opened> {
     let environment = deployed.judged(place.platform, text.to_vec())?;
-    Opened::deployed(place, environment, &installed.identity()?, wanted.watch)
+    Opened::deployed(place, environment, &installed.identity()?, Intent::RollOut { watch: wanted.watch })
 }
 
 fn act(
@@ -431,6 +457,7 @@ fn act(
         from,
         to: installed.id.clone(),
         digest: installed.digest()?,
+        migrations: Vec::new(),
         why: why(&report).or_else(|| wanted.instead.clone()),
         duration_ms: millis(begun.elapsed()),
     };
@@ -474,7 +501,8 @@ fn outcome(
     Ok(Outcome::RolledBack)
 }
 
-fn why(report: &Report) -> Option<String> {
+/// What went wrong, and where.
+pub fn why(report: &Report) -> Option<String> {
     if report.outcome == report::Outcome::Done {
         return None;
     }

@@ -1,6 +1,7 @@
 //! An opened environment: its values, where it runs on this machine, and what commands do with it. Several commands need
 //! each part, and commands do not use each other.
 
+pub mod contracting;
 pub mod deployed;
 pub mod deployer;
 pub mod deploying;

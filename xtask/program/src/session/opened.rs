@@ -3,7 +3,6 @@
 use std::fs;
 use std::io::ErrorKind;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use vocabulary::model::environment::{EngineKind, Environment, Tier};
@@ -115,7 +114,7 @@ impl Opened {
         Ok(Self { platform, environment, toolbox, instance, moved, target, lowered })
     }
 
-    /// An environment that a release is rolled out to; `context` is the tree of the release, with the state of all
+    /// An environment that a release is rolled out to, or runs in; `context` is the tree of the release, with the state of all
     /// environments.
     ///
     /// # Errors
@@ -124,7 +123,7 @@ impl Opened {
         context: &Context,
         environment: Environment,
         release: &ReleaseId,
-        watch: Duration,
+        intent: Intent,
     ) -> Result<Self> {
         let platform = context.platform;
         let engine = engine_of(&environment)?;
@@ -136,7 +135,7 @@ impl Opened {
         // Whatever the release: by the folder that stays.
         let (ports, moved) = ports::per_checkout(&folder, &file, &sockets, &running)?;
         let place = Place { context, target: &target, ports: &ports, release: Some(release) };
-        let lowered = engine.observe(&place, &Intent::RollOut { watch }, platform, &environment)?;
+        let lowered = engine.observe(&place, &intent, platform, &environment)?;
         let instance = Instance::of(&place);
         Ok(Self { platform, environment, toolbox: Toolbox::open(context)?, instance, moved, target, lowered })
     }

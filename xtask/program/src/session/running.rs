@@ -113,8 +113,7 @@ pub fn bring_up(
     interrupt: &Interrupt,
 ) -> Result<Report> {
     secret_files::given(&opened.resolver(&opened.units()))?;
-    let native = |action: &BringUp, step: &StepContext| natives::perform(opened, action, step);
-    let report = runner(Runner::new(context.target(), interrupt.clone(), &native), show).run(plan)?;
+    let report = carry_out(context, opened, plan, show, interrupt)?;
     if report.outcome == Outcome::Done
         && let Err(error) = remove_others(context, opened, show)
     {
@@ -122,6 +121,21 @@ pub fn bring_up(
         show.say(&format!("warning: a service that is no longer part of the platform still runs: {error:#}"));
     }
     Ok(report)
+}
+
+/// Executes a plan of [`Opened::plan`].
+///
+/// # Errors
+/// When the target is locked or its folder cannot be used.
+pub fn carry_out(
+    context: &Context,
+    opened: &Opened,
+    plan: &Plan<BringUp>,
+    show: &Show,
+    interrupt: &Interrupt,
+) -> Result<Report> {
+    let native = |action: &BringUp, step: &StepContext| natives::perform(opened, action, step);
+    runner(Runner::new(context.target(), interrupt.clone(), &native), show).run(plan)
 }
 
 fn remove_others(context: &Context, opened: &Opened, show: &Show) -> Result<()> {

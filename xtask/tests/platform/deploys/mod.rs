@@ -1,5 +1,6 @@
 //! Releases that are deployed to an environment, and what goes wrong.
 
+mod contract;
 mod host;
 mod in_flight;
 mod refused;

@@ -95,7 +95,7 @@ fn a_dry_run_changes_nothing(site: &Site, files: &Path) {
     assert!(after.3 == before.3, "{}", after.3);
 }
 
-fn path_of_the_migrations(plan: &Value) -> String {
+pub fn path_of_the_migrations(plan: &Value) -> String {
     let steps = plan["steps"].as_array().unwrap();
     let migrate = steps.iter().find(|step| step["id"] == "migrate.run").unwrap();
     let path = &migrate["action"]["exec"]["env"]["PATH"];

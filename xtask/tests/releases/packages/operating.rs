@@ -135,7 +135,7 @@ fn a_program_from_the_bundle_serves_an_operator_and_sends_developers_to_a_checko
     for (command, listed) in [
         (
             &[][..],
-            "check deploy dev doctor down drift environment help history image keys lock logs promote release releases reset \
+            "check contract deploy dev doctor down drift environment help history image keys lock logs promote release releases reset \
              rollback smoke status",
         ),
         (&["release"], "help key sign verify"),

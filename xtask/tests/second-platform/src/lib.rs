@@ -84,6 +84,7 @@ pub fn platform() -> Platform {
             password: ENGINE_PASSWORD,
             migrations: SCHEMA,
             discard: "ops/scripts/discard-database.sh",
+            contract: None,
         },
         tools: None,
         secret_store: None,

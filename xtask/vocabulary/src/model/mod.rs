@@ -53,7 +53,7 @@ pub use process::{Command, Identity, Initialise, OnChange, Process, Reaction};
 pub use queue::QueuePolicy;
 pub use resources::Resources;
 pub use review::{ChangeClass, Review};
-pub use roles::{Action, Database, ReleasePolicy, SecretStore, Workers};
+pub use roles::{Action, Contract, Database, ReleasePolicy, SecretStore, Workers};
 pub use secret::{Secret, SecretSource, SecretUse};
 pub use service::{Lifetime, Service, Stop, Volume};
 pub use smoke::{Predicate, RouteRule, SmokeCheck, SmokeStep, SmokeSuite, Test};

@@ -36,6 +36,18 @@ pub struct Database {
     pub migrations: ServiceId,
     /// A script of the tree that drops a database, with the variables that the migrations get.
     pub discard: &'static str,
+    /// None where the platform has no contract migrations.
+    pub contract: Option<Contract>,
+}
+
+/// Migrations that remove what an older release may still need. They only run when an operator asks for them, and in
+/// development.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Contract {
+    /// The folder of the tree with them.
+    pub folder: &'static str,
+    /// The variable of [`Database::migrations`] that names the folder with the migrations to run.
+    pub variable: &'static str,
 }
 
 /// Where secrets are kept in environments that do not keep them in files: a server with the API of HashiCorp Vault.

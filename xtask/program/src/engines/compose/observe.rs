@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow};
 use vocabulary::model::environment::{Environment, Tier};
@@ -104,6 +105,10 @@ impl Engine for Compose {
                 to_bring_up(place, platform, environment, &toolbox, &clients.engine, seen)
             }
             Intent::RollOut { .. } => to_roll_out(place, platform, environment, &clients, seen),
+            Intent::Contract => Err(refused(format!(
+                "{}: contract migrations are not run on compose yet; expected engine = \"process\"",
+                environment.name
+            ))),
             Intent::BringDown { .. } => Ok(seen),
         }
     }
@@ -118,6 +123,8 @@ impl Engine for Compose {
         match *intent {
             Intent::BringUp { watches, .. } => lower::bring_up(platform, environment, seen, watches),
             Intent::RollOut { watch } => roll::roll_out(platform, environment, seen, watch),
+            // The same release again, if it were not refused when the world was looked at.
+            Intent::Contract => roll::roll_out(platform, environment, seen, Duration::ZERO),
             Intent::BringDown { data } => {
                 lower::bring_down(&seen.target, seen.instance.supervisor(), &seen.project, data == Data::Go)
             }

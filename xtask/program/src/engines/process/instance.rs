@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use crate::deployment::releases::Installed;
 use crate::engines::Place;
 use serde::{Deserialize, Serialize};
 use vocabulary::model::environment::{EngineKind, Environment, Tier};
@@ -117,6 +118,11 @@ impl Instance {
     /// The data folder of one unit's volume.
     pub fn volume(&self, unit: &Unit<'_>, volume: VolumeRef) -> PathBuf {
         self.folder.join("data").join(unit.name()).join(volume.name)
+    }
+
+    /// The release that is deployed.
+    pub fn installed(&self) -> Option<Installed> {
+        self.release.as_ref().map(|release| Installed::at(&self.releases(), &release.id))
     }
 
     /// The folder of an environment's releases.

@@ -12,12 +12,14 @@ use vocabulary::model::environment::Environment;
 use vocabulary::model::{Command, Health, Platform, PortRef, Unit};
 use vocabulary::problem::{Problem, listing};
 
+use super::contract;
 use super::instance::{
     ADDRESS, Instance, Ports, Socket, held_in, releases_in, socket, sockets, supervisor_of,
 };
 use super::lower::{self, BringUp, Surroundings};
 use super::resolve::Resolver;
 use super::roll;
+use crate::deployment::contracted;
 use crate::deployment::releases::Installed;
 use crate::engines::roll::running::{AllRunning, Running, release_of};
 use crate::engines::{self, Engine, Intent};
@@ -54,6 +56,10 @@ pub struct Observed {
     pub running: AllRunning,
     /// The units that run already what they would run with the new release.
     pub unchanged: BTreeSet<String>,
+    /// The contract migrations that were run in the environment.
+    pub contracted: BTreeSet<String>,
+    /// Those of the release, where they are to be run.
+    pub contract: BTreeSet<String>,
 }
 
 impl Engine for Process {
@@ -72,7 +78,7 @@ impl Engine for Process {
     ) -> Result<Observed> {
         let context = place.context;
         let programs = match intent {
-            Intent::BringUp { .. } | Intent::RollOut { .. } => {
+            Intent::BringUp { .. } | Intent::RollOut { .. } | Intent::Contract => {
                 let names = program_names(&platform.units(environment));
                 programs(&Toolbox::open(context)?, &context.root, names)?
             }
@@ -85,8 +91,13 @@ impl Engine for Process {
             edge: edge.map_err(|problems| refused(listing(&problems)))?,
             runs: Client::connect(&instance.supervisor())?.is_some(),
             running: match intent {
-                Intent::RollOut { .. } => running(&instance.folder)?,
+                Intent::RollOut { .. } | Intent::Contract => running(&instance.folder)?,
                 Intent::BringUp { .. } | Intent::BringDown { .. } => AllRunning::new(),
+            },
+            contracted: contracted::read(&instance.folder)?,
+            contract: match (intent, platform.database.contract, instance.installed()) {
+                (Intent::Contract, Some(contract), Some(release)) => contracted::of(&release, contract)?,
+                _ => BTreeSet::new(),
             },
             instance,
             target: place.target.to_owned(),
@@ -117,6 +128,7 @@ impl Engine for Process {
                 lower::bring_up(platform, environment, seen, watches, inspect)
             }
             Intent::RollOut { watch } => roll::roll_out(platform, environment, seen, watch),
+            Intent::Contract => contract::contract(platform, environment, seen),
             Intent::BringDown { .. } => lower::bring_down(seen),
         }
     }

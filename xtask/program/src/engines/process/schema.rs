@@ -1,8 +1,10 @@
-//! Proves that what runs can work with the schema of the next release, before that changes the real database: on a scratch
-//! database with the new schema, a replica of the running release has to pass its smoke. Pure.
+//! Proves that what runs can work with another schema, before the real database is changed: on a scratch database with that
+//! schema, a replica of the running release has to pass its smoke. Pure.
+
+use std::path::Path;
 
 use vocabulary::model::environment::Environment;
-use vocabulary::model::{Command, Platform, Unit, Value};
+use vocabulary::model::{Command, Contract, Platform, Unit, Value};
 
 use super::instance::{Instance, ReleaseId};
 use super::lower::{BringUp, Surroundings, argv_of, environment, id, process_of, spec};
@@ -18,8 +20,8 @@ use runner::plan::step::{Step, StepId};
 /// The step after which the real database may change.
 pub const LAST: &str = "schema.discard";
 
-/// The steps, where the running release differs from the next one in its migrations and a place is free; none otherwise.
-/// `running` is the release that runs, `place` where its replica can be started.
+/// The steps: the migrations of the instance's release, and then the contract migrations of the running one where they were
+/// run, or are to be. `running` is the release that runs, `place` where its replica can be started.
 pub fn proof(around: &Surroundings<'_>, running: &ReleaseId, place: &Unit<'_>) -> Vec<Step<BringUp>> {
     let Resolver { platform, instance, units, .. } = &around.resolver;
     let database = &platform.database;
@@ -29,10 +31,14 @@ pub fn proof(around: &Surroundings<'_>, running: &ReleaseId, place: &Unit<'_>) -
     };
     let named = |unit: &Unit<'_>| unit.service.variable(&Value::Text(database.name));
     let (Ok(of_migrations), Ok(of_workers)) = (named(migrations), named(place)) else { return vec![] };
-    let run = |command: &Command| {
+    let old = old_instance(instance, running);
+    let run = |command: &Command, contract: Option<Contract>| {
         let mut argv = argv_of(around, migrations, command, process_of(migrations).identity).into_iter();
         let mut env = environment(around, migrations, &process_of(migrations).commands[0]);
         env.insert(of_migrations.to_owned(), Arg::from(scratch.clone()));
+        if let Some(Contract { folder, variable }) = contract {
+            env.insert(variable.to_owned(), Arg::from(old.root.join(folder).display().to_string()));
+        }
         Action::Exec(Exec {
             program: argv.next().unwrap_or_default(),
             args: argv.map(Arg::from).collect(),
@@ -47,7 +53,10 @@ pub fn proof(around: &Surroundings<'_>, running: &ReleaseId, place: &Unit<'_>) -
         calls: vec![],
         variables: vec![],
     };
-    let old = old_instance(instance, running);
+    let discard = || run(&discard, None);
+    let migrate = &process_of(migrations).commands[0];
+    let contract =
+        database.contract.filter(|_| !(around.seen.contracted.is_empty() && around.seen.contract.is_empty()));
     let resolver = Resolver { instance: &old, ..around.resolver };
     let mut process = spec(&Surroundings { resolver, ..*around }, place);
     process.env.insert(of_workers.to_owned(), Arg::from(scratch.clone()));
@@ -60,26 +69,29 @@ pub fn proof(around: &Surroundings<'_>, running: &ReleaseId, place: &Unit<'_>) -
     let step = |what: &str, title: String, action: Action<BringUp>, needs: &str| Step {
         needs: vec![format!("schema.{needs}").into()],
         remedy: Some(format!(
-            "make the migrations of the release compatible with {}, which serves while it is rolled out",
+            "make the migrations compatible with {}, which serves while they run and afterwards",
             running.id
         )),
         ..Step::new(format!("schema.{what}"), title, action)
     };
     let native = |roll: Roll| Action::Native(BringUp::Roll(roll));
-    vec![
+    let contracted = contract.map(|_| {
+        let title = format!("run the contract migrations on {scratch}");
+        step("contract", title, run(migrate, contract), "migrate")
+    });
+    let last = if contract.is_some() { "contract" } else { "migrate" };
+    let mut steps = vec![
         Step {
             needs: prepared.into_iter().chain([format!("{ready}.ready").into()]).collect(),
-            ..Step::new("schema.clear", format!("drop what is left of {scratch}"), run(&discard))
+            ..Step::new("schema.clear", format!("drop what is left of {scratch}"), discard())
         },
         Step {
-            undo: Some(run(&discard)),
-            ..step(
-                "migrate",
-                format!("make {scratch} with the new schema"),
-                run(&process_of(migrations).commands[0]),
-                "clear",
-            )
+            undo: Some(discard()),
+            ..step("migrate", format!("make {scratch} with the new schema"), run(migrate, None), "clear")
         },
+    ];
+    steps.extend(contracted);
+    steps.extend([
         step(
             "hold",
             format!("hold {name} back: no requests and no tasks"),
@@ -88,7 +100,7 @@ pub fn proof(around: &Surroundings<'_>, running: &ReleaseId, place: &Unit<'_>) -
                 contents: running.id.as_str().into(),
                 mode: 0o600,
             }),
-            "migrate",
+            last,
         ),
         Step {
             undo: Some(remove()),
@@ -115,8 +127,9 @@ pub fn proof(around: &Surroundings<'_>, running: &ReleaseId, place: &Unit<'_>) -
             "verify",
         ),
         step("stop", format!("stop {name}"), remove(), "smoke"),
-        step("discard", format!("drop {scratch}"), run(&discard), "stop"),
-    ]
+        step("discard", format!("drop {scratch}"), discard(), "stop"),
+    ]);
+    steps
 }
 
 /// The same platform as the running release has it.
@@ -125,8 +138,8 @@ fn old_instance(instance: &Instance, running: &ReleaseId) -> Instance {
     Instance { root, release: Some(running.clone()), ..instance.clone() }
 }
 
-/// Whether a release has migrations that the running one has not. A release that has fewer changes nothing: what the
-/// database has already stays.
+/// Whether a release has migrations that the running one has not, and that its deploy runs. A release that has fewer changes
+/// nothing: what the database has already stays.
 pub fn changes(platform: &Platform, environment: &Environment, seen: &Observed, running: &str) -> bool {
     let units = platform.units(environment);
     let Some(migrations) = units.iter().find(|unit| unit.service.id == platform.database.migrations) else {
@@ -137,5 +150,8 @@ pub fn changes(platform: &Platform, environment: &Environment, seen: &Observed, 
     let [running, next] = [running, next].map(|release| files(&release, migrations));
     // What cannot be compared may change everything.
     let (Some(running), Some(next)) = (running, next) else { return true };
-    next.keys().any(|path| !running.contains_key(path))
+    let waits = |path: &str| {
+        platform.database.contract.is_some_and(|contract| Path::new(path).starts_with(contract.folder))
+    };
+    next.keys().any(|path| !running.contains_key(path) && !waits(path))
 }

@@ -39,6 +39,12 @@ pub(super) fn judge(platform: &Platform, report: &mut Report) {
         report
             .add("database", format!("{} is no one-shot service that could migrate it", database.migrations));
     }
+    if let (Some(contract), Some(service)) = (database.contract, platform.service(database.migrations))
+        && !service.variables.iter().any(|variable| variable.name == contract.variable)
+    {
+        let seen = format!("{} has no variable {}; add it", database.migrations, contract.variable);
+        report.add("database", seen);
+    }
     if platform.release.architectures.is_empty() {
         report.add("release", "it is for no architecture; name at least one");
     }

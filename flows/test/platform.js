@@ -131,8 +131,12 @@ class Postgres {
     await this.owner('flowship', (client) => client.query(`ALTER ROLE flowship_app LOGIN PASSWORD '${APP_PASSWORD}'`));
   }
 
+  // The contract migrations too, which lie in a folder of their own.
   async migrate(command) {
-    const child = new Child(this.dbmate, ['--migrations-dir', path.join(FLOWS, 'migrations'), '--no-dump-schema', command], {
+    const migrations = path.join(FLOWS, 'migrations');
+    const below = fs.readdirSync(migrations, { withFileTypes: true }).filter((entry) => entry.isDirectory());
+    const folders = [migrations, ...below.map((entry) => path.join(migrations, entry.name))];
+    const child = new Child(this.dbmate, [...folders.flatMap((folder) => ['--migrations-dir', folder]), '--no-dump-schema', command], {
       env: { PATH: process.env.PATH, DATABASE_URL: `postgres://owner:${OWNER_PASSWORD}@127.0.0.1:${this.port}/flowship?sslmode=disable` },
     });
     await finished(child, `dbmate ${command}`);

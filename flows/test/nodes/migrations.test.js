@@ -216,7 +216,7 @@ test('tasks finished together have one result each, whoever stored it first, and
 });
 
 test('the migrations go down and up again', async () => {
-  const count = fs.readdirSync(MIGRATIONS).length;
+  const count = fs.readdirSync(MIGRATIONS, { recursive: true }).filter((name) => name.endsWith('.sql')).length;
   for (let step = 0; step < count; step += 1) await postgres.migrate('down');
   const left = await postgres.query("SELECT nspname FROM pg_namespace WHERE nspname IN ('flowship', 'pgboss')");
   assert.deepEqual(left, []);

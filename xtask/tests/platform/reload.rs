@@ -115,6 +115,16 @@ fn migrations(checkout: &Checkout, dev: &mut Background) {
     dev.await_line(seen, &["syntax error"]);
     assert_eq!(checkout.pids(), before, "a migration restarts nothing");
     std::fs::remove_file(checkout.path("flows/migrations/20990101000002_test.sql")).unwrap();
+
+    // No older release is in the way of a contract migration here.
+    let seen = dev.printed().len();
+    std::fs::create_dir_all(checkout.path("flows/migrations/contract")).unwrap();
+    checkout.write(
+        "flows/migrations/contract/20990201000001_test.sql",
+        "-- migrate:up\nDROP TABLE flowship.added_while_running;\n\n-- migrate:down\n",
+    );
+    dev.await_line(seen, &["changed: ran migrate"]);
+    assert_eq!(checkout.sql("SELECT to_regclass('flowship.added_while_running')"), [""]);
 }
 
 fn a_request_in_flight_outlives_sigterm(checkout: &Checkout) {

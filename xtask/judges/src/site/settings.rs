@@ -157,7 +157,7 @@ pub static SETTINGS: &[Setting] = &[
         default: None,
         needed: Needed::Never,
         read_by: BOTH,
-        what: "The environment in which a release must have run, on the same machine, before it is deployed to this one.",
+        what: "The environment in which a release must have run before it is deployed to this one.",
         set: |environment, _, value| environment.promotes_from = Some(value.text()),
     },
     Setting {

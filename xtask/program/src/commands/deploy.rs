@@ -58,10 +58,12 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
     if let (Some(folder), Some(site)) = (&options.installed, &options.site) {
         return deploying::carry_out(context, &deployed, &Installed::in_folder(folder), site, &wanted);
     }
-    let more = [&["--site".to_owned(), "-".to_owned()], &wanted.typed()[..]].concat();
-    let installed = options.version.as_ref();
-    if let Some(done) = installed.and_then(|_| host::forwarded(context, &deployed.name, &more)) {
-        return done;
+    if options.version.is_some() {
+        let site = ["--site".to_owned(), "-".to_owned()];
+        let more = [&site[..], &options.demands.given_key()?, &wanted.typed()].concat();
+        if let Some(done) = host::forwarded(context, &deployed.name, &more) {
+            return done;
+        }
     }
     let source = match &options.version {
         Some(version) => deploying::source(&releases::named(&deployed.releases(), version)?.files())?,

@@ -53,7 +53,7 @@ fn table(entries: &[Entry]) -> String {
     };
     let lines = columns::table(&[vec![head], entries.iter().map(row).collect()].concat());
     let about = |entry: &Entry| {
-        let all = entry.migrations.iter().chain(&entry.why);
+        let all = entry.migrations.iter().chain(&entry.settings).chain(&entry.why);
         all.map(|one| format!("    {}\n", escape::text(one))).collect::<String>()
     };
     let about = std::iter::once(String::new()).chain(entries.iter().map(about));

@@ -40,7 +40,7 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
     if let Some(done) = host::forwarded(context, &deployed.name, &wanted.typed()) {
         return done;
     }
-    let site = deployed.site()?;
+    let site = deployed.newest()?;
     let entries = history::read(&deployed.folder())?;
     let name = &deployed.name;
     let Some(to) = options.to.as_deref().or_else(|| history::previous(&entries)) else {

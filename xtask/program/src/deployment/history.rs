@@ -37,6 +37,9 @@ pub struct Entry {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub migrations: Vec<String>,
     pub result: Outcome,
+    /// Why `to` runs with other settings than the last ones of the environment, and which.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub settings: Option<String>,
     /// Why it did not end as it should.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,
@@ -172,6 +175,7 @@ pub mod tests {
             digest: "0".repeat(64),
             migrations: Vec::new(),
             result,
+            settings: None,
             why: None,
             duration_ms: 1,
         }

@@ -25,7 +25,9 @@ use runner::plan::lock;
 pub const STATE: &str = "FLOWSHIP_STATE";
 
 /// The site's file, as it was deployed.
-const SITE: &str = "environment.toml";
+pub const SITE: &str = "environment.toml";
+/// The same as it was deployed last, while a release runs that does not understand it.
+const NEWER: &str = "environment.newer.toml";
 
 /// An environment as it lives on this machine.
 #[derive(Debug, Clone)]
@@ -111,17 +113,31 @@ impl Deployed {
         let path = self.folder().join("proposed").join(name);
         files::write::whole(&path, 0o644, bytes)?;
         if !self.folder().join(SITE).exists() {
-            self.keep(bytes)?;
+            self.keep(bytes, None)?;
         }
         Ok(path)
     }
 
-    /// Keeps the text of its file for what comes after the deploy that has taken it.
+    /// The newest text of its file, whether what runs understands it or not.
+    ///
+    /// # Errors
+    /// Refused when nothing was deployed.
+    pub fn newest(&self) -> Result<PathBuf> {
+        let (site, newer) = (self.site()?, self.folder().join(NEWER));
+        Ok(if newer.is_file() { newer } else { site })
+    }
+
+    /// Keeps the text of its file for what comes after the deploy that has taken it; `newer` is what it did not understand.
     ///
     /// # Errors
     /// It cannot be written.
-    pub fn keep(&self, bytes: &[u8]) -> Result<()> {
-        files::write::whole(&self.folder().join(SITE), 0o644, bytes)
+    pub fn keep(&self, bytes: &[u8], newer: Option<&[u8]>) -> Result<()> {
+        let place = self.folder().join(NEWER);
+        if let Some(newer) = newer {
+            files::write::whole(&place, 0o644, newer)?;
+        }
+        files::write::whole(&self.folder().join(SITE), 0o644, bytes)?;
+        if newer.is_none() { files::remove(&place) } else { Ok(()) }
     }
 }
 

@@ -16,6 +16,7 @@ use flate2::bufread::MultiGzDecoder;
 use serde::{Deserialize, Serialize};
 use vocabulary::problem::Problem;
 
+use super::SITE;
 use crate::engines::process::instance::ReleaseId;
 use foundation::digest;
 use foundation::exit::refused;
@@ -92,6 +93,11 @@ impl Installed {
     /// The release's files, as they were released.
     pub fn files(&self) -> PathBuf {
         self.folder.join("files")
+    }
+
+    /// The settings that it was last deployed with, once it was.
+    pub fn settings(&self) -> PathBuf {
+        self.folder.join(SITE)
     }
 
     /// Whether only services that still run keep it. Nothing can be rolled back to it.

@@ -104,6 +104,7 @@ pub fn carry_out(
         digest: installed.digest()?,
         migrations: if result == Outcome::Done { pending.into_iter().collect() } else { Vec::new() },
         result,
+        settings: None,
         why: why(&report),
         duration_ms: millis(begun.elapsed()),
     };

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use foundation::files;
 use foundation::program_name::PROGRAM;
 use runner::plan::http::Request;
@@ -99,13 +99,26 @@ impl State {
 
 /// What a worker says of its health, whether it is healthy or not; none when it does not answer.
 pub fn report(platform: &Platform, service: &ServiceStatus) -> Option<serde_json::Value> {
-    let (ready, path) = platform.worker_service().ok()?.health_over_http().ok()?;
+    ask(platform, service, Instant::now() + PATIENCE, &|| false).ok()
+}
+
+/// The same, as long as nothing stops it.
+///
+/// # Errors
+/// It gives no answer until then.
+pub fn ask(
+    platform: &Platform,
+    service: &ServiceStatus,
+    until: Instant,
+    stop: &dyn Fn() -> bool,
+) -> Result<serde_json::Value> {
+    let (ready, path) = platform.worker_service()?.health_over_http()?;
     // From a container, only the operations port is published: it tells of the health too.
-    let port =
-        service.ports.get(ready.name).or_else(|| service.ports.get(platform.workers.operations.name))?;
-    let url = Mask::default().resolve(&format!("http://{ADDRESS}:{port}{path}").into(), &BTreeMap::new());
-    let request =
-        Request { method: "GET".into(), url: url.ok()?, bearer: None, headers: BTreeMap::new(), body: None };
-    let answer = request.send(Instant::now() + PATIENCE, &|| false).ok()?;
-    serde_json::from_str(&answer.body).ok()
+    let port = service.ports.get(ready.name).or_else(|| service.ports.get(platform.workers.operations.name));
+    let port = port.with_context(|| format!("{} has no port {}", service.name, ready.name))?;
+    let url = Mask::default().resolve(&format!("http://{ADDRESS}:{port}{path}").into(), &BTreeMap::new())?;
+    let request = Request { method: "GET".into(), url, bearer: None, headers: BTreeMap::new(), body: None };
+    let answer = request.send(until, stop)?;
+    serde_json::from_str(&answer.body)
+        .with_context(|| format!("{}: cannot parse its health report", service.name))
 }

@@ -16,6 +16,7 @@ use super::deployer::{self, Ended};
 use super::opened::Opened;
 use super::prerequisites;
 use super::running;
+use super::settings::Settings;
 use super::{dry_run, host};
 use crate::context::Context;
 use crate::deployment::history::{self, Change, Entry, Outcome};
@@ -112,6 +113,9 @@ pub struct Demands {
     /// Allow an older version than the running one
     #[arg(long)]
     allow_downgrade: bool,
+    /// Where this release ran, as another program of ours has found out
+    #[arg(long, value_name = "ENV", hide = true)]
+    ran_in: Option<String>,
 }
 
 /// What somebody asked to roll out, and how.
@@ -148,13 +152,26 @@ impl Wanted {
 }
 
 impl Demands {
-    /// The same for another program of ours. A key is told itself: its file may be on this machine only.
-    pub fn words(&self, key: Option<&PublicKey>) -> Vec<String> {
+    /// The key that was given on this machine, as words for a host: its file may be here only.
+    ///
+    /// # Errors
+    /// Refused when it is no key.
+    pub fn given_key(&self) -> Result<Vec<String>> {
+        let Some(given) = self.public_key.as_deref().filter(|_| !self.unsigned) else {
+            return Ok(Vec::new());
+        };
+        Ok(vec!["--public-key".to_owned(), signing::trusted(None, Some(given))?.to_base64()])
+    }
+
+    /// The same for another program of ours. A key is told itself: its file may be on this machine only. `ran_in` is where
+    /// this release ran, if that was found out.
+    pub fn words(&self, key: Option<&PublicKey>, ran_in: Option<&str>) -> Vec<String> {
         let mut words = match key {
             Some(key) => vec!["--public-key".to_owned(), key.to_base64()],
             None => vec!["--unsigned".to_owned()],
         };
         words.extend(self.allow_downgrade.then(|| "--allow-downgrade".to_owned()));
+        words.extend(ran_in.map(|from| format!("--ran-in={from}")));
         words
     }
 }
@@ -288,7 +305,10 @@ fn preflight(
             problems.extend(downgrade(&before.version, &manifest.release.version, &deployed.name));
         }
     }
-    problems.extend(prerequisites::missing(context.platform, deployed, environment, &verdict)?);
+    problems.extend(prerequisites::unproven(context.platform, environment, &verdict));
+    if environment.promotes_from != demands.ran_in {
+        problems.extend(prerequisites::never_ran(context, &deployed.state, environment, &verdict)?);
+    }
     if environment.engine == EngineKind::Compose {
         problems.extend(compose::deployed::unable(&Toolbox::open(context)?));
         let release = verdict.manifest.iter().map(|manifest| &manifest.release);
@@ -374,7 +394,9 @@ pub fn carry_out(
 ) -> Result<()> {
     if wanted.dry_run {
         let place = Context::deployed(installed.tree(), deployed.state.clone(), context);
-        let opened = opened(&place, deployed, installed, &files::read(site, files::TEXT)?.bytes, wanted)?;
+        let settings = Settings::of(place.platform, deployed, installed, site, wanted.change)?;
+        settings.why.iter().for_each(|why| Show::on_stderr().say(&format!("warning: {why}")));
+        let opened = opened(&place, settings.environment, installed, wanted)?;
         let there = deployed.releases().join(&installed.id);
         return dry_run::show_elsewhere(context, &opened.plan(), &installed.folder, &there);
     }
@@ -410,20 +432,18 @@ fn go_back(deployed: &Deployed, entry: &Entry, wanted: &Wanted) -> Result<()> {
     let why = entry.why.clone().unwrap_or_default();
     Show::on_stderr().say(&format!("{} did not stay: rolling {} out again", entry.to, from.id));
     let back = Wanted { change: Change::Rollback, instead: Some(why), ..wanted.clone() };
-    let argv = deployer::command(deployed, &from, &deployed.site()?, &back);
+    let argv = deployer::command(deployed, &from, &deployed.newest()?, &back);
     let error = Command::new(&argv[0]).args(&argv[1..]).env(STATE, &deployed.state).exec();
     Err(error).with_context(|| format!("cannot start {}", argv[0]))
 }
 
-/// `place` is the tree of the release, `text` that of the environment's file.
+/// `place` is the tree of the release.
 fn opened(
     place: &Context,
-    deployed: &Deployed,
+    environment: Environment,
     installed: &Installed,
-    text: &[u8],
     wanted: &Wanted,
 ) -> Result<Opened> {
-    let environment = deployed.judged(place.platform, text.to_vec())?;
     Opened::deployed(place, environment, &installed.identity()?, Intent::RollOut { watch: wanted.watch })
 }
 
@@ -434,10 +454,12 @@ fn act(
     site: &Path,
     wanted: &Wanted,
 ) -> Result<(Entry, Report)> {
-    let text = files::read(site, files::TEXT)?.bytes;
     let place = Context::deployed(installed.tree(), deployed.state.clone(), context);
-    let opened = opened(&place, deployed, installed, &text, wanted)?;
+    let Settings { environment, text, newer, why: other_settings } =
+        Settings::of(place.platform, deployed, installed, site, wanted.change)?;
+    let opened = opened(&place, environment, installed, wanted)?;
     let show = Show::on_stderr();
+    other_settings.iter().for_each(|why| show.say(&format!("warning: {why}")));
     if let Some(moved) = &opened.moved {
         show.say(moved);
     }
@@ -458,6 +480,7 @@ fn act(
         to: installed.id.clone(),
         digest: installed.digest()?,
         migrations: Vec::new(),
+        settings: other_settings,
         why: why(&report).or_else(|| wanted.instead.clone()),
         duration_ms: millis(begun.elapsed()),
     };
@@ -466,10 +489,10 @@ fn act(
     let warn = |what: &str, error: &anyhow::Error| {
         show.say(&format!("warning: the {what} of this deploy are not written: {error:#}"));
     };
-    if entry.result == Outcome::Done
-        && let Err(error) = deployed.keep(&text)
-    {
-        warn("settings", &error);
+    if entry.result == Outcome::Done {
+        let kept = files::write::whole(&installed.settings(), 0o644, &text)
+            .and_then(|()| deployed.keep(&text, newer.as_deref()));
+        kept.err().iter().for_each(|error| warn("settings", error));
     }
     let written = history::read(&deployed.folder())
         .and_then(|entries| metrics::write(&deployed.folder(), &deployed.name, &entries));
@@ -515,12 +538,15 @@ pub fn why(report: &Report) -> Option<String> {
 
 /// What happened, for people.
 fn paragraph(deployed: &Deployed, entry: &Entry) -> String {
-    let Entry { to, from, why, duration_ms, .. } = entry;
+    let Entry { to, from, why, settings, duration_ms, .. } = entry;
+    let settings = settings.as_ref().map_or_else(String::new, |why| format!("warning: {why}\n"));
     let name = &deployed.name;
     let seconds = Duration::from_millis(*duration_ms).as_secs_f64();
     let why = why.as_deref().unwrap_or_default();
     match (entry.result, from) {
-        (Outcome::Done, _) if why.is_empty() => format!("{name} runs {to} (took {seconds:.1} s)\n"),
+        (Outcome::Done, _) if why.is_empty() => {
+            format!("{name} runs {to} (took {seconds:.1} s)\n{settings}")
+        }
         (Outcome::Done, _) => {
             format!("{name} runs {to} again (took {seconds:.1} s): the other release failed. Reason: {why}\n")
         }

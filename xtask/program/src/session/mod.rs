@@ -19,6 +19,7 @@ pub mod rehearsal;
 mod rolling;
 pub mod running;
 pub mod servers;
+mod settings;
 pub mod smoke;
 mod smoke_report;
 pub mod step_progress;

@@ -1,6 +1,7 @@
 //! What an environment requires of a release before it is deployed there.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 
 use anyhow::Result;
 use foundation::nearest::hint;
@@ -12,46 +13,50 @@ use vocabulary::model::Platform;
 use vocabulary::model::environment::Environment;
 use vocabulary::problem::Problem;
 
-use crate::deployment::Deployed;
+use super::host;
+use crate::context::Context;
 use crate::deployment::history::{self, Outcome};
 
-/// Everything that a release lacks.
+/// A release that has not run where the environment wants it to have run before. `state` is that of the environments of this
+/// machine.
 ///
 /// # Errors
-/// The history of another environment cannot be read.
-pub fn missing(
-    platform: &Platform,
-    deployed: &Deployed,
+/// The history of an environment of this machine cannot be read.
+pub fn never_ran(
+    context: &Context,
+    state: &Path,
     environment: &Environment,
     verdict: &Verdict,
-) -> Result<Vec<Problem>> {
-    let mut problems = unproven(platform, environment, verdict);
-    problems.extend(promoted(deployed, environment, verdict)?);
-    Ok(problems)
-}
-
-/// A release that has not run where the environment wants it to have run before.
-fn promoted(deployed: &Deployed, environment: &Environment, verdict: &Verdict) -> Result<Option<Problem>> {
+) -> Result<Option<Problem>> {
     let (Some(from), Some(manifest)) = (&environment.promotes_from, &verdict.manifest) else {
         return Ok(None);
     };
+    let (entries, place) = match host::of(context, from) {
+        None => (history::read(&state.join(from))?, "this machine".to_owned()),
+        Some(host) => match host::history(&host, from) {
+            Ok(entries) => (entries, host.address),
+            Err(error) => {
+                let seen = format!("could not ask {} what was deployed to {from}: {error:#}", host.address);
+                let remedy = format!("`{PROGRAM} history {from}` must succeed");
+                return Ok(Some(Problem::new("promotes_from", seen).remedy(remedy)));
+            }
+        },
+    };
     let version = &manifest.release.version;
     let bundle = verdict.files.get(&description::bundle(version));
-    let before = Deployed { name: from.clone(), state: deployed.state.clone() };
-    let entries = history::read(&before.folder())?;
     let ran = entries.iter().any(|entry| entry.result == Outcome::Done && Some(&entry.digest) == bundle);
     Ok((!ran).then(|| {
-        Problem::new("promotes_from", format!("{version} was never deployed to {from} on this machine"))
+        Problem::new("promotes_from", format!("{version} was never deployed to {from} on {place}"))
             .expected("a successful deploy of the same bundle there")
             .remedy(format!(
                 "`{PROGRAM} deploy {from}` first, then `{PROGRAM} promote {from} {}`",
-                deployed.name
+                environment.name
             ))
     }))
 }
 
 /// The gates that the environment requires and of which the release has no evidence.
-fn unproven(platform: &Platform, environment: &Environment, verdict: &Verdict) -> Vec<Problem> {
+pub fn unproven(platform: &Platform, environment: &Environment, verdict: &Verdict) -> Vec<Problem> {
     // Without a manifest the release is refused already, and its evidence was not read.
     let Some(manifest) = &verdict.manifest else { return Vec::new() };
     let records = verdict.ledger.iter().flat_map(|ledger| &ledger.records);
@@ -83,6 +88,7 @@ mod tests {
     use shipping::release::manifest::Manifest;
 
     use super::*;
+    use crate::context::Global;
     use crate::deployment::history::Change;
     use crate::deployment::history::tests::entry;
 
@@ -110,15 +116,17 @@ mod tests {
     #[test]
     fn a_release_must_have_run_before_and_passed_the_gates() {
         let state = tempfile::tempdir().unwrap();
-        let platform = second_platform::platform();
-        let deployed = Deployed { name: "production".to_owned(), state: state.path().to_owned() };
+        let global = Global { root: Some(state.path().to_owned()), json: false };
+        let context = Context::new(&global, Box::leak(Box::new(second_platform::platform()))).unwrap();
         let environment = Environment {
+            name: "production".to_owned(),
             promotes_from: Some("staging".to_owned()),
             requires: vec!["tests".to_owned(), "smoke".to_owned()],
             ..Environment::default()
         };
         let found = |verdict: &Verdict| {
-            let problems = missing(&platform, &deployed, &environment, verdict).unwrap();
+            let mut problems = unproven(context.platform, &environment, verdict);
+            problems.extend(never_ran(&context, state.path(), &environment, verdict).unwrap());
             problems.iter().map(|problem| problem.seen.clone()).collect::<Vec<_>>()
         };
         let (not_run, not_proven) = (

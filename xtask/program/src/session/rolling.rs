@@ -7,6 +7,7 @@ use anyhow::{Context as _, Result, anyhow, bail};
 use serde::Deserialize;
 use vocabulary::model::{EdgePolicy, PortRef, Unit};
 
+use super::deployed;
 use super::opened::Opened;
 use super::operations::Target;
 use crate::deployment::releases::Installed;
@@ -15,8 +16,7 @@ use crate::engines::roll::edge::RELOAD_PENDING;
 use crate::engines::roll::edge_socket::{EdgeSocket, Server, ServerState};
 use crate::engines::roll::{Replica, Roll};
 use foundation::files;
-use runner::plan::http::Request;
-use runner::plan::mask::{Mask, Outputs};
+use runner::plan::mask::Outputs;
 use runner::plan::perform::{StepContext, Stopped};
 use runner::plan::service::ServiceName;
 use runner::supervisor::protocol::{HealthState, ServiceStatus, State};
@@ -315,15 +315,10 @@ fn pause(step: &StepContext) -> Result<()> {
 }
 
 fn ask(opened: &Opened, replica: &Replica, step: &StepContext) -> Result<Said> {
-    let (port, path) = opened.platform.worker_service()?.health_over_http()?;
-    // From a container, only the operations port is published: it tells of the health too.
-    let url = url(opened, replica, port, path)
-        .or_else(|_| url(opened, replica, opened.platform.workers.operations, path))?;
-    let url = Mask::default().resolve(&url.into(), &BTreeMap::new())?;
-    let request = Request { method: "GET".into(), url, bearer: None, headers: BTreeMap::new(), body: None };
-    let answer = request.send(step.deadline.min(Instant::now() + ANSWER), step.stop)?;
-    serde_json::from_str(&answer.body)
-        .with_context(|| format!("{}: cannot parse its health report", replica.name))
+    let service = opened.status(&replica.name)?;
+    let until = step.deadline.min(Instant::now() + ANSWER);
+    let said = deployed::ask(opened.platform, &service, until, step.stop)?;
+    serde_json::from_value(said).with_context(|| format!("{}: cannot parse its health report", replica.name))
 }
 
 fn url(opened: &Opened, replica: &Replica, port: PortRef, path: &str) -> Result<String> {

@@ -132,7 +132,12 @@ fn a_lost_connection_costs_nothing() {
     let host = Host::new();
     let site = &host.site;
     let first = site.package("first", "1.0.0");
-    let deploy = site.deploy("qa", &first);
+    let second = site.package("second", "1.1.0");
+    let [secret, _] = site.key("one");
+    site.done(&["release", "sign", first.to_str().unwrap(), "--key", &secret]);
+    // From the folder of the command, which the host does not know.
+    let key = ["--public-key", "../one.pub"];
+    let deploy = [&["deploy", "qa", "--watch", "1", "--bundle", first.to_str().unwrap()], &key[..]].concat();
 
     let unknown = host.ends(2, &deploy);
     assert!(unknown.errors.contains("is not in known_hosts; run `ssh "), "{unknown:#?}");
@@ -154,10 +159,56 @@ fn a_lost_connection_costs_nothing() {
     assert!(status["release"].as_str().unwrap().starts_with("1.0.0-"), "{status:#}");
     let history = host.ends(0, &["history", "qa", "--json"]).json();
     assert_eq!(history[0]["host"], host_name());
-    assert!(history[0]["command"].as_str().unwrap().contains("deploy qa --unsigned"), "{history:#}");
+    assert!(history[0]["command"].as_str().unwrap().contains("deploy qa --watch 1 "), "{history:#}");
     host.ends(2, &["rollback", "qa"]);
 
-    lost_in_the_roll(&host, &first);
+    let signed = host.ends(0, &[&["deploy", "qa", "--version", "1.0.0", "--dry-run"], &key[..]].concat());
+    assert!(signed.out.contains("node-red"), "{signed:#?}");
+    host.ends(2, &["deploy", "qa", "--version", "1.0.0", "--public-key=nowhere"])
+        .says(&["--public-key", "nowhere"]);
+    promotion_asks_where_it_ran(&host, &first, &second);
+    lost_in_the_roll(&host, &first, &second);
+}
+
+/// And that may be another machine than the one that it is to run on.
+fn promotion_asks_where_it_ran(host: &Host, first: &Path, second: &Path) {
+    let site = &host.site;
+    let qa = site.read("ops/environments/qa.toml");
+    let (_, hosts) = qa.split_once("[[hosts]]").unwrap();
+    let hosts = format!("[[hosts]]{hosts}");
+    let wants = |name: &str, from: &str, hosts: &str| {
+        let file = format!("ops/environments/{name}.toml");
+        site.environment(name, "staging");
+        site.write(&file, &format!("promotes_from = \"{from}\"\n{}{hosts}", site.read(&file)));
+    };
+    let shown = |code, to, files| host.ends(code, &[&site.deploy(to, files)[..], &["--dry-run"]].concat());
+
+    wants("qb", "qa", "");
+    shown(0, "qb", first);
+    shown(1, "qb", second).says(&["nothing was changed in qb", "1.1.0 was never deployed to qa on qa-host"]);
+    fs::rename(site.path("known_hosts"), site.path("known")).unwrap();
+    shown(1, "qb", first).says(&[
+        "could not ask qa-host what was deployed to qa",
+        "known_hosts",
+        "history qa",
+    ]);
+    fs::rename(site.path("known"), site.path("known_hosts")).unwrap();
+
+    // There are the files of the first already, so its own program judges them there.
+    let incoming = |name: &str| site.of(name).join("incoming");
+    fs::create_dir(site.of("qc")).unwrap();
+    let copied = Command::new("cp").arg("-r").arg(incoming("qa")).arg(incoming("qc")).status();
+    assert!(copied.unwrap().success());
+    wants("qc", "qa", &hosts);
+    shown(0, "qc", first);
+    wants("qc", "qd", &hosts);
+    site.environment("qd", "staging");
+    shown(1, "qc", first).says(&["1.0.0 was never deployed to qd on this machine"]);
+    let here = site.path("here").join("qd");
+    fs::create_dir_all(&here).unwrap();
+    fs::copy(site.of("qa").join("history.jsonl"), here.join("history.jsonl")).unwrap();
+    shown(0, "qc", first);
+    fs::remove_dir_all(site.of("qc")).unwrap();
 }
 
 /// Bytes of a release that has not come to its end.
@@ -167,9 +218,8 @@ fn received(site: &Site) -> Option<u64> {
 }
 
 /// From an unpacked bundle, which has the environment's file too.
-fn lost_in_the_roll(host: &Host, first: &Path) {
+fn lost_in_the_roll(host: &Host, first: &Path, second: &Path) {
     let site = &host.site;
-    let second = site.package("second", "1.1.0");
     let unpacked = site.path("unpacked");
     fs::create_dir(&unpacked).unwrap();
     let bundle = first.join("flowship-1.0.0-bundle.tar.gz");
@@ -179,7 +229,7 @@ fn lost_in_the_roll(host: &Host, first: &Path) {
     let begin = |log: &str| {
         let file = fs::File::create(site.path(log)).unwrap();
         let mut command = Command::new(&program);
-        command.args(site.deploy("qa", &second)).current_dir(program.parent().unwrap()).stdin(Stdio::null());
+        command.args(site.deploy("qa", second)).current_dir(program.parent().unwrap()).stdin(Stdio::null());
         host.from(command).stdout(file.try_clone().unwrap()).stderr(file).spawn().unwrap()
     };
     let printed = |log: &str| fs::read_to_string(site.path(log)).unwrap();

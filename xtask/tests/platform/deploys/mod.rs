@@ -4,6 +4,7 @@ mod contract;
 mod host;
 mod in_flight;
 mod refused;
+mod settings;
 mod site;
 mod sizes;
 mod story;

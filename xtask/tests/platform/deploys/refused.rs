@@ -1,9 +1,6 @@
 //! What is refused before anything is touched.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
-
-use minisign::KeyPair;
 
 use super::site::Site;
 use crate::ended::Ended;
@@ -45,14 +42,7 @@ fn what_is_wrong_is_refused_before_anything_is_touched() {
     assert!(dry.out.contains("node-red-a"), "{dry:#?}");
     assert!(!site.state().exists(), "{:#?}", site.files());
 
-    let keys = ["one", "another"].map(|name| {
-        let pair = KeyPair::generate_unencrypted_keypair().unwrap();
-        let [secret, public] = ["key", "pub"].map(|kind| site.path(&format!("{name}.{kind}")));
-        fs::write(&secret, pair.sk.to_box(None).unwrap().to_string()).unwrap();
-        fs::set_permissions(&secret, fs::Permissions::from_mode(0o600)).unwrap();
-        fs::write(&public, pair.pk.to_box().unwrap().to_string()).unwrap();
-        [secret, public].map(|path| path.to_str().unwrap().to_owned())
-    });
+    let keys = ["one", "another"].map(|name| site.key(name));
     let trusting =
         |public: &str| site.run(&["deploy", "qa", "--dry-run", "--bundle", bundle, "--public-key", public]);
     let unsigned = trusting(&keys[0][1]);

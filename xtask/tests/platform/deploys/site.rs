@@ -6,6 +6,7 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
+use minisign::KeyPair;
 use rustix::process::Signal;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -244,6 +245,23 @@ impl Site {
         }
     }
 
+    /// Ends everything that runs in an environment, as a shutdown of the machine does.
+    pub fn stop(&self, environment: &str) {
+        let supervisor = Control::of(&self.of(environment).join("supervisor")).pid();
+        supervisor.signal(Signal::TERM);
+        until("the supervisor ends", || (!supervisor.runs()).then_some(()));
+    }
+
+    /// The files of a new key, the secret one first.
+    pub fn key(&self, name: &str) -> [String; 2] {
+        let pair = KeyPair::generate_unencrypted_keypair().unwrap();
+        let [secret, public] = ["key", "pub"].map(|kind| self.path(&format!("{name}.{kind}")));
+        fs::write(&secret, pair.sk.to_box(None).unwrap().to_string()).unwrap();
+        fs::set_permissions(&secret, fs::Permissions::from_mode(0o600)).unwrap();
+        fs::write(&public, pair.pk.to_box().unwrap().to_string()).unwrap();
+        [secret, public].map(|path| path.to_str().unwrap().to_owned())
+    }
+
     /// Everything below the state but what running services write by themselves.
     pub fn files(&self) -> BTreeMap<PathBuf, (u64, i64, u32)> {
         let own = |entry: &walkdir::DirEntry| {
@@ -290,9 +308,7 @@ impl Drop for Site {
                 shown.iter().for_each(|command| eprintln!("{}", self.run(command).out));
             }
             if std::os::unix::net::UnixStream::connect(folder.join("ctl.sock")).is_ok() {
-                let supervisor = Control::of(&folder).pid();
-                supervisor.signal(Signal::TERM);
-                until("the supervisor ends", || (!supervisor.runs()).then_some(()));
+                self.stop(environment);
             }
         }
         if !std::thread::panicking() {

@@ -50,6 +50,7 @@ fn whatever_happens_one_version_serves_at_the_end() {
     one_serves(&site, &second);
     damaged_is_no_target(&site, &releases, &first, &second);
     promotion_takes_what_runs(&site, &releases.again, &second);
+    after_a_stop_the_edge_begins_anew(&site, &second);
 }
 
 /// Its name.
@@ -227,4 +228,15 @@ fn promotion_takes_what_runs(site: &Site, again: &Path, second: &str) {
     let (from, to) = (from.last().unwrap(), to.last().unwrap());
     assert_eq!((&to["digest"], &to["change"]), (&from["digest"], &Value::from("promote")));
     assert_eq!(site.through_edge("qb", true), Some(200));
+}
+
+/// What it knew of its servers was about a platform that runs no more.
+fn after_a_stop_the_edge_begins_anew(site: &Site, second: &str) {
+    site.stop("qa");
+    let again = ["deploy", "qa", "--unsigned", "--watch", "0", "--version", second];
+    let ended = site.done(&again);
+    assert!(ended.errors.contains("write servers.state of edge"), "{ended:#?}");
+    one_serves(site, second);
+    let ended = site.done(&again);
+    assert!(!ended.errors.contains("write servers.state of edge"), "{ended:#?}");
 }

@@ -258,7 +258,7 @@ impl Bench<'_> {
         let Platform { workers, database, .. } = self.context.platform;
         let apis: Vec<_> = units
             .iter()
-            .filter(|unit| unit.service.id == workers.service())
+            .filter(|unit| self.context.platform.is_worker(unit))
             .map(|unit| format!("http://{ADDRESS}:{}", instance.ports[&socket(unit, workers.flows.name)]))
             .collect();
         settings["apis"] = json!(apis);

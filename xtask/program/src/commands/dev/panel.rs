@@ -29,7 +29,7 @@ pub fn text(opened: &Opened, duration_ms: u64, detached: bool, inspects: bool) -
             row(format!("{}.{}", unit.name(), port.name), address, port.purpose);
         }
     }
-    let first = opened.units().into_iter().find(|unit| unit.service.id == workers.service());
+    let first = opened.units().into_iter().find(|unit| opened.platform.is_worker(unit));
     if let (Some(unit), Some(port)) = (first, opened.debugger(inspects)) {
         let purpose = "the Node.js debugger: chrome://inspect, or \"attach\" in an editor";
         row(format!("{}.inspect", unit.name()), format!("{ADDRESS}:{port}"), purpose);
@@ -77,7 +77,7 @@ fn editor_links(opened: &Opened) -> Vec<String> {
     let ports = opened
         .units()
         .into_iter()
-        .filter(|unit| unit.service.id == workers.service())
+        .filter(|unit| opened.platform.is_worker(unit))
         .filter_map(|unit| opened.instance.ports.get(&socket(&unit, workers.editor.name)).copied());
     ports.map(|port| editor_link(port, &token).unwrap_or_else(|error| format!("{error:#}"))).collect()
 }

@@ -83,9 +83,10 @@ fn head(state: &State, interrupted: Option<&str>) -> String {
 }
 
 fn change(entry: &Entry) -> String {
-    let Entry { at, who, host, change, to, result, why, .. } = entry;
+    let Entry { at, who, host, change, to, result, why, settings, .. } = entry;
+    let settings = settings.as_ref().map_or_else(String::new, |why| format!("; {}", escape::text(why)));
     let why = why.as_ref().map_or_else(String::new, |why| format!(", because: {}", escape::text(why)));
-    format!("{at} {} of {to} by {who}@{host}: {}{why}", change.name(), result.words())
+    format!("{at} {} of {to} by {who}@{host}: {}{why}{settings}", change.name(), result.words())
 }
 
 fn table(state: &State, is_worker: &dyn Fn(&str) -> bool) -> String {

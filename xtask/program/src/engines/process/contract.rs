@@ -90,3 +90,105 @@ fn smoke(seen: &Observed, unit: &Unit<'_>) -> Option<Step<BringUp>> {
         )
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+    use std::path::PathBuf;
+
+    use artifacts::containers::edge::configured;
+    use runner::plan::service::ProcessSpec;
+    use runner::supervisor::protocol::{HealthState, ServiceStatus, State};
+    use vocabulary::model::environment::Tier;
+
+    use super::*;
+    use crate::engines::process::instance::{Instance, ReleaseId, sockets};
+    use crate::engines::process::roll::Running;
+
+    /// Of a second platform, of which these replicas run.
+    fn plan(contract_of: Option<Contract>, serving: &[&str]) -> Plan<BringUp> {
+        let mut platform = second_platform::platform();
+        platform.database.contract = contract_of;
+        let environment =
+            Environment { name: "qa".to_owned(), tier: Tier::Staging, ..Environment::default() };
+        let slots = platform.slots(&environment);
+        let release = ReleaseId { id: "2.0.0-b".to_owned(), flows_rev: "f".repeat(64) };
+        let running = |name: &&str| {
+            let status = ServiceStatus {
+                name: (*name).into(),
+                state: State::Running,
+                health: HealthState::Healthy,
+                pid: Some(1),
+                started_ms: Some(1),
+                restarts: 0,
+                reason: None,
+                ports: BTreeMap::new(),
+                log: PathBuf::new(),
+            };
+            let (spec, identity) = (ProcessSpec::default(), Some(release.clone()));
+            (
+                (*name).to_owned(),
+                Running { status, spec, release: Some(release.id.clone()), identity, held: false },
+            )
+        };
+        let ports =
+            sockets(&slots, &environment).into_iter().map(|socket| socket.key).zip(20_000..).collect();
+        let names = ["dbmate", "haproxy", "initdb", "node", "pg_isready", "postgres", "psql", "sh", "xtask"];
+        let seen = Observed {
+            instance: Instance {
+                root: "/state/qa/releases/2.0.0-b/tree".into(),
+                folder: "/state/qa".into(),
+                ports,
+                release: Some(release.clone()),
+            },
+            target: "qa".to_owned(),
+            programs: names.map(|name| (name, vec![format!("/bin/{name}")])).into(),
+            edge: Some(configured(&platform, &slots).unwrap()),
+            runs: true,
+            running: serving.iter().map(running).collect(),
+            contracted: BTreeSet::from(["sql/contract/1.sql".to_owned()]),
+            contract: BTreeSet::from(["sql/contract/1.sql".to_owned(), "sql/contract/2.sql".to_owned()]),
+            ..Observed::default()
+        };
+        contract(&platform, &environment, &seen)
+    }
+
+    const CONTRACT: Contract = Contract { folder: "sql/contract", variable: "MIGRATIONS_DIR" };
+
+    #[test]
+    fn the_real_database_changes_only_after_the_proof_and_the_record() {
+        let plan = plan(Some(CONTRACT), &["flow-engine-a"]);
+        assert_eq!(plan.validate(), [""; 0]);
+        let step =
+            |id: &str| plan.steps.iter().find(|step| step.id.0 == id).unwrap_or_else(|| panic!("{id}"));
+        let text = |id: &str| serde_json::to_string(step(id)).unwrap();
+        for (id, needs) in [
+            ("schema.contract", "schema.migrate"),
+            ("schema.hold", "schema.contract"),
+            ("schema.start", "schema.hold"),
+            ("schema.verify", "schema.start"),
+            ("schema.smoke", "schema.verify"),
+            ("schema.stop", "schema.smoke"),
+            ("schema.discard", "schema.stop"),
+            (RECORD, schema::LAST),
+            (RUN, RECORD),
+            ("flow-engine-a.smoke", RUN),
+        ] {
+            assert_eq!(step(id).needs, [needs.into()], "{id}");
+        }
+        let folder = r#""MIGRATIONS_DIR":"/state/qa/releases/2.0.0-b/tree/sql/contract""#;
+        assert!(text(RUN).contains(folder) && !text(RUN).contains("flowship_next"), "{}", text(RUN));
+        assert!(text("schema.contract").contains(folder), "{}", text("schema.contract"));
+        assert!(text("schema.contract").contains("flowship_next"), "{}", text("schema.contract"));
+        assert!(!text("schema.migrate").contains(folder), "{}", text("schema.migrate"));
+        assert!(text(RECORD).contains(r"sql/contract/1.sql\nsql/contract/2.sql\n"), "{}", text(RECORD));
+    }
+
+    #[test]
+    fn without_a_place_for_the_proof_or_a_folder_nothing_is_run() {
+        let full = plan(Some(CONTRACT), &["flow-engine-a", "flow-engine-b", "flow-engine-c"]);
+        assert_ne!(full.validate(), [""; 0], "the proof that it needs is missing");
+        let none = plan(None, &["flow-engine-a"]);
+        assert!(!none.steps.iter().any(|step| step.id.0 == RUN || step.id.0 == "schema.contract"));
+    }
+}

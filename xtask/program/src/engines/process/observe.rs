@@ -27,7 +27,7 @@ use crate::tools::Toolbox;
 use crate::tools::programs::{Programs, programs};
 use runner::plan::step::Plan;
 use runner::supervisor::Client;
-use runner::supervisor::protocol::ServiceStatus;
+use runner::supervisor::protocol::{ServiceStatus, State};
 
 /// Plain processes of this machine, under our own supervisor.
 #[derive(Debug, Clone, Copy)]
@@ -48,7 +48,7 @@ pub struct Observed {
     pub caller_is_root: bool,
     /// The configuration of the edge, where one runs.
     pub edge: Option<Artifact>,
-    /// Whether the platform runs already.
+    /// Whether a service of the platform runs already. The supervisor, and a deploy under it, are none.
     pub runs: bool,
     /// Whether the edge runs with another configuration.
     pub edge_is_stale: bool,
@@ -89,7 +89,7 @@ impl Engine for Process {
         let instance = Instance::of(place);
         let mut seen = Observed {
             edge: edge.map_err(|problems| refused(listing(&problems)))?,
-            runs: Client::connect(&instance.supervisor())?.is_some(),
+            runs: runs(&instance, &slots)?,
             running: match intent {
                 Intent::RollOut { .. } | Intent::Contract => running(&instance.folder)?,
                 Intent::BringUp { .. } | Intent::BringDown { .. } => AllRunning::new(),
@@ -165,6 +165,15 @@ pub fn edge_configuration(
     };
     let is_there = slots.iter().any(|unit| platform.is_edge(unit)) && !ports.is_empty();
     is_there.then(|| placed(platform, slots, &place)).transpose()
+}
+
+fn runs(instance: &Instance, slots: &[Unit<'_>]) -> Result<bool> {
+    let Some(client) = Client::connect(&instance.supervisor())? else { return Ok(false) };
+    let lives = |status: &&ServiceStatus| {
+        matches!(status.state, State::Running | State::BackingOff | State::Stopping)
+    };
+    let is_unit = |status: &ServiceStatus| slots.iter().any(|unit| unit.name() == status.name.0);
+    Ok(client.status()?.0.iter().filter(lives).any(is_unit))
 }
 
 /// Whether the edge has to read another configuration.

@@ -14,8 +14,9 @@ use vocabulary::problem::Problem;
 use super::connection::Connection;
 use super::scripts::{self, said};
 use crate::context::Context;
-use crate::deployment::releases;
+use crate::deployment::{Deployed, releases};
 use crate::session::deploying::{self, Demands, Wanted};
+use crate::session::prerequisites;
 use foundation::files;
 use foundation::interrupt::Interrupt;
 use foundation::stdout;
@@ -107,6 +108,12 @@ pub fn deliver(
     let connection = Connection::to(host);
     let to = connection.name();
     let (verdict, key, mut problems) = deploying::judged(context, environment, source, demands)?;
+    // Another machine than the host has to be asked from here.
+    let from = environment.promotes_from.as_deref().filter(|from| super::is_apart(context, from, host));
+    if from.is_some() {
+        let state = Deployed::of(&environment.name)?.state;
+        problems.extend(prerequisites::never_ran(context, &state, environment, &verdict)?);
+    }
     let release = verdict.manifest.as_ref().map(|manifest| &manifest.release);
     let digest = verdict.files.get(sums::FILE).cloned().unwrap_or_default();
     let survey = connection.ask(scripts::SURVEY, &[environment.name.clone(), digest.clone()], &interrupt)?;
@@ -126,7 +133,7 @@ pub fn deliver(
     let mut words = vec![format!("{tree}/{OPERATOR}"), "--root".to_owned(), tree];
     words.extend(["deploy", &environment.name, "--bundle"].map(str::to_owned));
     words.extend([format!("{incoming}/files"), "--site".to_owned(), "-".to_owned()]);
-    words.extend(demands.words(key.as_ref()));
+    words.extend(demands.words(key.as_ref(), from));
     words.extend(context.json.then(|| "--json".to_owned()));
     words.extend(wanted.words());
     if !found.whole {

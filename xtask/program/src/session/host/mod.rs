@@ -16,6 +16,7 @@ use tempfile::TempDir;
 use vocabulary::model::environment::{EngineKind, Environment, Host, Tier};
 
 use crate::context::Context;
+use crate::deployment::history::Entry;
 use crate::deployment::{Deployed, releases};
 use connection::Connection;
 pub use delivery::deliver;
@@ -55,6 +56,14 @@ pub fn of(context: &Context, name: &str) -> Option<Host> {
     kept.is_none_or(|kept| kept.hosts != environment.hosts).then(|| host.clone())
 }
 
+/// Whether an environment is known here and not on this host.
+fn is_apart(context: &Context, name: &str, host: &Host) -> bool {
+    match of(context, name) {
+        Some(other) => (&other.address, &other.ssh_user) != (&host.address, &host.ssh_user),
+        None => site::named(&context.root, name).is_ok(),
+    }
+}
+
 /// Where the environment lives on another machine: runs the command that was typed there, by the program of the release
 /// that runs. `more` are further words for it.
 ///
@@ -63,7 +72,7 @@ pub fn of(context: &Context, name: &str) -> Option<Host> {
 pub fn forwarded(context: &Context, name: &str, more: &[String]) -> Option<Result<()>> {
     let host = of(context, name)?;
     let mut words = vec![name.to_owned()];
-    words.extend(without_root(env::args_os().skip(1)));
+    words.extend(for_host(env::args_os().skip(1)));
     words.extend(more.iter().cloned());
     let run = || {
         // For `--site -`; the others do not read it.
@@ -73,18 +82,35 @@ pub fn forwarded(context: &Context, name: &str, more: &[String]) -> Option<Resul
     Some(run())
 }
 
-/// The words of a command without the tree that it was called for: the host has its own.
-fn without_root(words: impl Iterator<Item = OsString>) -> Vec<String> {
+/// Options that name a file of this machine: the host has a tree of its own, and is told the key itself.
+const OF_HERE: [&str; 2] = ["--root", "--public-key"];
+
+/// The words of a command without the files of this machine.
+fn for_host(words: impl Iterator<Item = OsString>) -> Vec<String> {
     let mut words = words.map(|word| word.to_string_lossy().into_owned());
     let mut kept = Vec::new();
     while let Some(word) = words.next() {
-        if word == "--root" {
+        if OF_HERE.contains(&word.as_str()) {
             words.next();
-        } else if !word.starts_with("--root=") {
+        } else if !word.split_once('=').is_some_and(|(name, _)| OF_HERE.contains(&name)) {
             kept.push(word);
         }
     }
     kept
+}
+
+/// What was deployed to an environment on a host, the oldest first.
+///
+/// # Errors
+/// The host cannot be asked, or nothing was deployed.
+pub fn history(host: &Host, name: &str) -> Result<Vec<Entry>> {
+    let words = [name, "history", name, "--json"].map(str::to_owned);
+    let said = Connection::to(host).ask(scripts::FORWARD, &words, &Interrupt::listen()?)?;
+    let mut lines = said.lines();
+    // What comes before the process is the greeting of a shell.
+    lines.find(|line| line.trim().parse::<u32>().is_ok());
+    let answer: String = lines.collect();
+    serde_json::from_str(&answer).with_context(|| format!("{}: its history cannot be read", host.address))
 }
 
 /// Brings the files of the release that an environment on a host runs to this machine, if it is `expected`.
@@ -169,9 +195,10 @@ mod tests {
     }
 
     #[test]
-    fn the_tree_is_no_word_for_the_host() {
-        let kept = |words: &[&str]| without_root(words.iter().map(OsString::from));
+    fn files_of_this_machine_are_no_words_for_the_host() {
+        let kept = |words: &[&str]| for_host(words.iter().map(OsString::from));
         assert_eq!(kept(&["--root", "/a", "status", "staging"]), ["status", "staging"]);
         assert_eq!(kept(&["status", "--root=/a", "staging", "--json"]), ["status", "staging", "--json"]);
+        assert_eq!(kept(&["deploy", "a", "--public-key", "k.pub", "--public-key=k"]), ["deploy", "a"]);
     }
 }

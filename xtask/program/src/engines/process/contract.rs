@@ -103,7 +103,7 @@ mod tests {
 
     use super::*;
     use crate::engines::process::instance::{Instance, ReleaseId, sockets};
-    use crate::engines::process::roll::Running;
+    use crate::engines::roll::running::Running;
 
     /// Of a second platform, of which these replicas run.
     fn plan(contract_of: Option<Contract>, serving: &[&str]) -> Plan<BringUp> {

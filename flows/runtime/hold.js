@@ -45,4 +45,17 @@ function createHold({ file, log, admit }) {
   return Object.freeze({ reason: () => reason, admitted: () => promise });
 }
 
-module.exports = { createHold };
+// -> whether an operator has made HOLD_FILE.withdrawn since this process started: the edge was told before that to send this
+// replica nothing, so it need not wait until the edge sees that it drains. What is there at the start is of an earlier process.
+function createWithdrawal({ file }) {
+  if (file === null) return () => false;
+  const withdrawn = `${file}.withdrawn`;
+  try {
+    fs.rmSync(withdrawn, { force: true });
+  } catch {
+    return () => false;
+  }
+  return () => fs.existsSync(withdrawn);
+}
+
+module.exports = { createHold, createWithdrawal };

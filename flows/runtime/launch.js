@@ -13,7 +13,7 @@ const { createEditorListener } = require('./editor-listener');
 const { watchEventLoop } = require('./event-loop');
 const { createFlowGate } = require('./flow-gate');
 const { createFlowsListener } = require('./flows-listener');
-const { createHold } = require('./hold');
+const { createHold, createWithdrawal } = require('./hold');
 const { createKeeper } = require('./keeper');
 const { createLabels, labelMessages } = require('./labels');
 const { createLifecycle } = require('./lifecycle');
@@ -53,7 +53,7 @@ async function launch(initialConfig) {
     end(1);
   });
 
-  const lifecycle = createLifecycle({ drain: config.drain, log, metrics });
+  const lifecycle = createLifecycle({ drain: config.drain, isWithdrawn: createWithdrawal({ file: config.holdFile }), log, metrics });
   const hold = createHold({
     file: config.holdFile,
     log,

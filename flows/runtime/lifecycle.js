@@ -6,8 +6,10 @@ const { setTimeout: delay } = require('node:timers/promises');
 
 // What the nodes have, at the end of the drain, to hand back what they have not finished.
 const HAND_BACK_MS = 2000;
+// Instead of the delay, once the edge was told: a request may be on its way.
+const WITHDRAWN_DELAY_MS = 100;
 
-function createLifecycle({ drain, log, metrics }) {
+function createLifecycle({ drain, isWithdrawn = () => false, log, metrics }) {
   const state = { started: false, draining: null, leaving: [] };
   const hooks = new Map();
   const steps = [];
@@ -42,17 +44,18 @@ function createLifecycle({ drain, log, metrics }) {
   }
 
   async function drainAll(reason) {
-    log.info({ reason, delay_ms: drain.delayMs, timeout_ms: drain.timeoutMs }, 'draining');
+    const delayMs = isWithdrawn() ? Math.min(drain.delayMs, WITHDRAWN_DELAY_MS) : drain.delayMs;
+    log.info({ reason, delay_ms: delayMs, timeout_ms: drain.timeoutMs }, 'draining');
     metrics.set('flowship_draining', {}, 1);
-    const deadline = Date.now() + drain.delayMs + drain.timeoutMs;
+    const deadline = Date.now() + delayMs + drain.timeoutMs;
     const late = new AbortController();
-    const timer = setTimeout(() => late.abort(), drain.delayMs + drain.timeoutMs - Math.min(HAND_BACK_MS, drain.timeoutMs / 2));
+    const timer = setTimeout(() => late.abort(), delayMs + drain.timeoutMs - Math.min(HAND_BACK_MS, drain.timeoutMs / 2));
     state.leaving = Array.from(hooks, ([name, fn]) => {
       const left = (async () => fn(late.signal))();
       left.catch(() => {});
       return [name, () => left];
     });
-    await delay(drain.delayMs);
+    await delay(delayMs);
     const left = [];
     for (const stage of steps) left.push(...(await runAll(stage(late.signal), deadline)));
     clearTimeout(timer);

@@ -47,6 +47,22 @@ test('held while the file exists, admitted within 200 ms when it goes, and not h
   assert.deepEqual(await running.stop(), { code: 0, signal: null });
 });
 
+test('one that the edge was told to leave out does not wait until the edge sees that it drains', async (t) => {
+  for (const [made, shorter] of [['before', false], ['since', true]]) {
+    const scratch = project(t, { flows: FLOWS });
+    const file = scratch.file('hold');
+    const withdraw = () => fs.writeFileSync(`${file}.withdrawn`, '');
+    if (made === 'before') withdraw();
+    const running = await launched(t, scratch, { HOLD_FILE: file, DRAIN_DELAY_MS: '700' });
+    await running.started();
+    assert.equal(fs.existsSync(`${file}.withdrawn`), false, 'what an earlier process was told is gone');
+    if (made === 'since') withdraw();
+    assert.deepEqual(await running.stop(), { code: 0, signal: null });
+    const { delay_ms: delay } = running.lines.find(({ message }) => message === 'draining');
+    assert.equal(delay, shorter ? 100 : 700, made);
+  }
+});
+
 test('one that cannot listen when it is admitted ends with the reason', async (t) => {
   const made = project(t, { flows: FLOWS });
   const taken = net.createServer().listen(0, '127.0.0.1');

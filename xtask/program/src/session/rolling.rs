@@ -177,6 +177,8 @@ pub(super) fn edge(opened: &Opened) -> Option<EdgeSocket> {
 /// Changes what the edge sends a replica; an edge that is just being started again is waited for.
 fn tell_edge(opened: &Opened, replica: &Replica, state: ServerState, step: &StepContext) -> Result<()> {
     let Some(edge) = edge(opened) else { return Ok(()) };
+    // Before the edge sends it anything.
+    files::remove(&opened.instance.withdrawn(&replica.name))?;
     until(step, &mut || {
         let told = edge.set_state(EdgePolicy::BACKEND, &replica.name, state);
         Ok(told.err().map(|error| format!("{error:#}")))
@@ -241,7 +243,8 @@ fn drain(opened: &Opened, replica: &Replica, step: &StepContext) -> Result<()> {
             )),
             Err(error) => Some(format!("{error:#}")),
         })
-    })
+    })?;
+    files::write::whole(&opened.instance.withdrawn(&replica.name), 0o600, "")
 }
 
 /// Until the window is over, every replica stays the process that it is, and healthy.

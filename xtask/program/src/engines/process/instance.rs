@@ -135,6 +135,11 @@ impl Instance {
         held_in(&self.folder, unit)
     }
 
+    /// While this file exists, the edge sends the unit nothing: a drain need not wait until it does. The launcher reads it.
+    pub fn withdrawn(&self, unit: &str) -> PathBuf {
+        held_in(&self.folder, &format!("{unit}.withdrawn"))
+    }
+
     pub fn log(&self, unit: &str) -> PathBuf {
         self.folder.join(LOGS).join(format!("{unit}.log"))
     }

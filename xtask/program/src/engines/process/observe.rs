@@ -190,13 +190,20 @@ fn edge_is_stale(platform: &Platform, environment: &Environment, seen: &Observed
 /// It does not answer.
 pub fn running(folder: &Path) -> Result<AllRunning> {
     let Some(client) = Client::connect(&supervisor_of(folder))? else { return Ok(AllRunning::new()) };
-    let found = client.status()?.0.into_iter().map(|status| {
-        let spec = client.spec(&status.name)?;
+    let found = client.status()?.0.into_iter().filter_map(|status| {
+        let spec = match client.spec(&status.name) {
+            Ok(spec) => spec,
+            // A deploy has removed it meanwhile.
+            Err(_) if client.status().is_ok_and(|(now, _)| now.iter().all(|one| one.name != status.name)) => {
+                return None;
+            }
+            Err(error) => return Some(Err(error)),
+        };
         let held = held_in(folder, &status.name.0).exists();
         let release = release_of(&spec, &releases_in(folder));
         let identity =
             release.as_deref().and_then(|id| Installed::at(&releases_in(folder), id).identity().ok());
-        Ok((status.name.0.clone(), Running { status, spec, release, identity, held }))
+        Some(Ok((status.name.0.clone(), Running { status, spec, release, identity, held })))
     });
     found.collect()
 }

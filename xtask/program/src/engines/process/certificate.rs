@@ -80,14 +80,16 @@ fn public_key(path: &Path, argv: &[&str]) -> Result<String> {
         .context("openssl does not read it; expected PEM without a passphrase")
 }
 
-/// Whether a certificate of this name goes on for a while.
+/// Whether a certificate of this name has begun, and goes on for a while. One that was made while the clock was ahead has
+/// not begun.
 fn is_right(path: &Path, domain: &str) -> bool {
-    let says = |question: [&str; 2], answer: &str| {
-        let words = ["x509", "-noout"].into_iter().chain(question).chain(["-in"]).map(AsRef::as_ref);
-        openssl(words.chain([path.as_os_str()]).collect(), "").is_ok_and(|said| said.contains(answer))
+    let says = |question: &[&str], answer: &str| {
+        let words = question.iter().map(AsRef::as_ref).chain([path.as_os_str()]);
+        openssl(words.collect(), "").is_ok_and(|said| said.contains(answer))
     };
-    says(["-checkend", RENEWED_BEFORE], "will not expire")
-        && says(["-checkhost", domain], "does match certificate")
+    says(&["x509", "-noout", "-checkend", RENEWED_BEFORE, "-in"], "will not expire")
+        && says(&["x509", "-noout", "-checkhost", domain, "-in"], "does match certificate")
+        && path.to_str().is_some_and(|itself| says(&["verify", "-CAfile", itself], ": OK"))
 }
 
 fn self_signed(domain: &str) -> Result<String> {

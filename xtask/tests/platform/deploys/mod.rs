@@ -1,6 +1,8 @@
 //! Releases that are deployed to an environment, and what goes wrong.
 
+mod clock;
 mod contract;
+mod faults;
 mod host;
 mod in_flight;
 mod refused;

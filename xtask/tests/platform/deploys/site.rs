@@ -170,9 +170,13 @@ impl Site {
 
     /// In the background.
     pub fn begin(&self, arguments: &[&str]) -> Begun {
+        self.begun(self.command(arguments))
+    }
+
+    pub fn begun(&self, mut command: Command) -> Begun {
         let log = self.path("begun.log");
         let file = fs::File::create(&log).unwrap();
-        let child = self.command(arguments).stdout(file.try_clone().unwrap()).stderr(file).spawn().unwrap();
+        let child = command.stdout(file.try_clone().unwrap()).stderr(file).spawn().unwrap();
         Begun { child, log }
     }
 
@@ -186,6 +190,17 @@ impl Site {
 
     pub fn status(&self, environment: &str) -> Value {
         self.run(&["status", environment, "--json"]).json()
+    }
+
+    /// A service as `status` shows it.
+    pub fn service(&self, environment: &str, name: &str) -> Value {
+        let status = self.status(environment);
+        let services = status["services"].as_array().unwrap();
+        services.iter().find(|one| one["name"] == name).unwrap_or_else(|| panic!("{status:#}")).clone()
+    }
+
+    pub fn pid(&self, environment: &str, name: &str) -> Pid {
+        Pid(self.service(environment, name)["pid"].as_i64().unwrap().try_into().unwrap())
     }
 
     /// The release that an environment runs.
@@ -234,8 +249,7 @@ impl Site {
     }
 
     pub fn edge(&self, environment: &str) -> Edge {
-        let status = self.status(environment);
-        let edge = status["services"].as_array().unwrap().iter().find(|one| one["name"] == "edge").unwrap();
+        let edge = self.service(environment, "edge");
         let secret =
             |name: &str| fs::read_to_string(self.of(environment).join("secrets").join(name)).unwrap();
         Edge {
@@ -281,9 +295,7 @@ impl Site {
 
     /// The schema of the database, as text; `path` is where its programs are.
     pub fn schema(&self, environment: &str, path: &str) -> String {
-        let status = self.status(environment);
-        let database =
-            status["services"].as_array().unwrap().iter().find(|one| one["name"] == "postgres").unwrap();
+        let database = self.service(environment, "postgres");
         let password = self.of(environment).join("secrets/postgres-superuser-password");
         let output = Command::new("pg_dump")
             .env("PATH", path)
@@ -339,11 +351,16 @@ impl Begun {
     }
 
     #[track_caller]
-    pub fn ends(mut self, code: i32) -> String {
-        let status = self.child.wait().unwrap();
-        let printed = self.printed();
-        assert_eq!(status.code(), Some(code), "{printed}");
+    pub fn ends(self, code: i32) -> String {
+        let (ended, printed) = self.outcome();
+        assert_eq!(ended, Some(code), "{printed}");
         printed
+    }
+
+    /// Its exit code, and what it printed.
+    pub fn outcome(mut self) -> (Option<i32>, String) {
+        let status = self.child.wait().unwrap();
+        (status.code(), self.printed())
     }
 
     /// As when its connection is lost.

@@ -4,8 +4,8 @@ use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _, Parser, Subcomm
 
 use crate::commands::{
     bench, check, ci, contract, deploy, dev, doctor, down, drift, drill, environment, generate, history,
-    image, impact, keys, lock, logs, measure, promote, rehearse, release, releases, reset, rollback, smoke,
-    status, supervise, test, why,
+    image, impact, keys, lock, logs, measure, promote, rehearse, release, releases, reset, rollback, secrets,
+    smoke, status, supervise, test, why,
 };
 use crate::context::Global;
 use foundation::program_name::{DEVELOPERS, OPERATORS, by_operator};
@@ -51,6 +51,8 @@ pub enum Command {
     Lock(lock::Options),
     /// Create, list and revoke the API keys of callers
     Keys(keys::Options),
+    /// Show who reads each secret, how old it is and when it must be replaced
+    Secrets(secrets::Options),
     /// Show the state of each service
     Status(status::Options),
     /// Print the services' logs

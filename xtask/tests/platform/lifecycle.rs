@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
+use std::time::Duration;
 
 use crate::background::Background;
 use crate::checkout::{Checkout, Ended};
@@ -21,6 +22,7 @@ fn up_smoke_status_logs_down_and_reset() {
     assert_eq!(up["report"]["outcome"], "done", "{up:#}");
     smoke(&checkout);
     keys(&checkout);
+    secrets(&checkout);
     status(&checkout);
     logs(&checkout);
     a_second_dev_changes_nothing(&checkout);
@@ -116,12 +118,36 @@ fn keys(checkout: &Checkout) {
         (&["keys", "create", "dev", "other", "--workflow", "no-such"], "there is no no-such; known are"),
         (&["keys", "create", "dev", "No!"], "expected 1 to 64 of a-z"),
         (&["keys", "revoke", "dev", "bootstrap"], "the platform's own key"),
-        (&["keys", "list", "staging"], "staging"),
+        (&["keys", "list", "nowhere"], "nowhere"),
     ] {
         let refused = checkout.run(words);
         assert_eq!(refused.code, Some(2), "{refused:#?}");
         refused.says(&[told]);
     }
+}
+
+fn secrets(checkout: &Checkout) {
+    let audit = || checkout.run(&["secrets", "audit"]);
+    let ended = audit();
+    assert_eq!(ended.code, Some(0), "{ended:#?}");
+    let row = ended.out.lines().find(|line| line.starts_with("ops-token ")).unwrap();
+    assert!(row.contains(" node-red ") && row.ends_with("in order"), "{row}");
+    let [token, key] =
+        ["ops-token", "api-key"].map(|name| checkout.path(&format!(".flowship/dev/secrets/{name}")));
+    let value = fs::read_to_string(&token).unwrap();
+    assert!(!ended.out.contains(value.trim()), "a value is shown");
+    let file = fs::File::options().write(true).open(&token).unwrap();
+    let written = file.metadata().unwrap().modified().unwrap();
+    file.set_modified(written - Duration::from_secs(33 * 86_400)).unwrap();
+    fs::rename(&key, key.with_extension("away")).unwrap();
+    let ended = audit();
+    assert_eq!(ended.code, Some(1), "{ended:#?}");
+    assert!(ended.out.contains("3 days overdue") && ended.out.contains("No such file"), "{ended:#?}");
+    fs::rename(key.with_extension("away"), &key).unwrap();
+    file.set_modified(written).unwrap();
+    assert_eq!(audit().code, Some(0));
+    let ended = checkout.run(&["secrets", "audit", "nowhere"]);
+    assert_eq!(ended.code, Some(2), "{ended:#?}");
 }
 
 fn status(checkout: &Checkout) {

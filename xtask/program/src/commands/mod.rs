@@ -25,6 +25,7 @@ pub mod release;
 pub mod releases;
 pub mod reset;
 pub mod rollback;
+pub mod secrets;
 pub mod smoke;
 pub mod status;
 pub mod supervise;
@@ -73,6 +74,7 @@ pub fn run(context: &Context, words: &str, command: Command) -> Result<()> {
         Command::Lock(options) => lock::run(context, &options),
         Command::Status(options) => status::run(context, &options),
         Command::Logs(options) => logs::run(context, &options),
+        Command::Secrets(options) => secrets::run(context, &options),
         Command::Smoke(options) => smoke::run(context, &options),
         Command::Down(options) => down::run(context, &options),
         Command::Drill(options) => drill::run(context, &options),

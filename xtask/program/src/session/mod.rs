@@ -18,6 +18,7 @@ pub mod private;
 pub mod rehearsal;
 mod rolling;
 pub mod running;
+pub mod secret_audit;
 pub mod servers;
 mod settings;
 pub mod smoke;

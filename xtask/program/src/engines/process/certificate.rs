@@ -7,6 +7,7 @@ use anyhow::{Context as _, Result, bail};
 use vocabulary::model::environment::{Environment, Tls};
 
 use super::instance::ADDRESS;
+use foundation::clock::seconds;
 use foundation::files;
 
 /// Days.
@@ -78,6 +79,18 @@ fn public_key(path: &Path, argv: &[&str]) -> Result<String> {
     let argv = argv.iter().map(AsRef::as_ref).chain(["-in".as_ref(), path.as_os_str()]);
     openssl(argv.collect::<Vec<_>>(), "")
         .context("openssl does not read it; expected PEM without a passphrase")
+}
+
+/// When the certificate in a file is to be made anew, in seconds since 1970: so long before its end as one of ours is.
+///
+/// # Errors
+/// It is no certificate, or openssl is older than 3.0.
+pub fn due(path: &Path) -> Result<u64> {
+    let words = ["x509", "-noout", "-enddate", "-dateopt", "iso_8601", "-in"].into_iter().map(AsRef::as_ref);
+    let said = openssl(words.chain([path.as_os_str()]).collect(), "")?;
+    let end = said.trim().strip_prefix("notAfter=").map(|end| end.replacen(' ', "T", 1));
+    let end = end.and_then(|end| seconds(&end)).with_context(|| format!("openssl says {said:?}"))?;
+    Ok(end.saturating_sub(RENEWED_BEFORE.parse()?))
 }
 
 /// Whether a certificate of this name has begun, and goes on for a while. One that was made while the clock was ahead has

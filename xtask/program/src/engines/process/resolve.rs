@@ -65,14 +65,11 @@ impl Resolver<'_> {
         self.instance.volume(unit, volume)
     }
 
-    /// A provider's key lies where the site says; everything else in this instance's own folder.
+    /// Where a secret lies.
     pub fn secret_file(&self, secret: SecretRef) -> PathBuf {
-        match &self.environment.llm {
-            Some(llm) if secret == self.platform.llm.key => {
-                self.instance.site_folder().join(&llm.api_key_file)
-            }
-            _ => self.instance.secret(secret),
-        }
+        let own = || self.instance.secret(secret);
+        given(self.platform, self.environment, secret)
+            .map_or_else(own, |file| self.instance.site_folder().join(file))
     }
 
     /// The variables of a unit: what it is told, and where its secrets lie.
@@ -109,4 +106,10 @@ impl Resolver<'_> {
             (Fact::DrainDelay, _) => self.platform.drain_delay_ms(self.units.iter()).to_string(),
         })
     }
+}
+
+/// The file that the site names for a secret, where it does; everything else lies in the instance's own folder.
+pub fn given<'a>(platform: &Platform, environment: &'a Environment, secret: SecretRef) -> Option<&'a str> {
+    let llm = environment.llm.as_ref().filter(|_| secret == platform.llm.key)?;
+    Some(&llm.api_key_file)
 }

@@ -1,0 +1,115 @@
+//! How old the secrets of an environment are, who reads them, and what is wrong with them. Observes, and changes nothing; the
+//! values are not read.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::time::UNIX_EPOCH;
+
+use anyhow::Result;
+use serde::Serialize;
+use vocabulary::model::environment::Environment;
+use vocabulary::model::{Platform, Secret};
+
+use crate::engines::process::{certificate, resolve};
+
+const SECONDS_OF_A_DAY: u64 = 86_400;
+
+/// One secret, as it was found.
+#[derive(Debug, Serialize)]
+pub struct Found {
+    pub name: &'static str,
+    pub purpose: &'static str,
+    /// The services that read it.
+    pub readers: Vec<String>,
+    pub file: PathBuf,
+    /// When its file was last written, in seconds since 1970; none when there is none.
+    pub changed: Option<u64>,
+    /// When it is to be replaced, in seconds since 1970.
+    pub due: Option<u64>,
+    /// What is wrong with it.
+    pub problem: Option<String>,
+}
+
+/// Where the secrets of an environment are.
+pub struct Place<'a> {
+    /// The folder with those that were made for it.
+    pub secrets: &'a Path,
+    /// What relative paths of its file begin at.
+    pub site: &'a Path,
+}
+
+/// Every secret that a service of the environment reads; `now` in seconds since 1970.
+pub fn audit(platform: &Platform, environment: &Environment, place: &Place<'_>, now: u64) -> Vec<Found> {
+    let units = platform.units(environment);
+    let found = |secret: &Secret| {
+        let mut readers: Vec<String> = units
+            .iter()
+            .filter(|unit| unit.service.secrets.iter().any(|used| used.secret == secret.name))
+            .map(|unit| unit.service.id.to_string())
+            .collect();
+        readers.dedup();
+        if readers.is_empty() {
+            return None;
+        }
+        let given = resolve::given(platform, environment, secret.name);
+        let file = given.map_or_else(|| place.secrets.join(secret.name.0), |file| place.site.join(file));
+        let (changed, due, problem) = match look(platform, secret, &file) {
+            Ok((changed, due)) => {
+                let late = (due <= now).then(|| format!("{} days overdue", (now - due) / SECONDS_OF_A_DAY));
+                (Some(changed), Some(due), others_can_read(&file).or(late))
+            }
+            Err(error) => (None, None, Some(format!("{error:#}"))),
+        };
+        let (name, purpose) = (secret.name.0, secret.purpose);
+        Some(Found { name, purpose, readers, file, changed, due, problem })
+    };
+    platform.secrets.iter().filter_map(found).collect()
+}
+
+/// When it was written, and when it is due.
+fn look(platform: &Platform, secret: &Secret, file: &Path) -> Result<(u64, u64)> {
+    let written = fs::metadata(file)?.modified()?.duration_since(UNIX_EPOCH)?.as_secs();
+    // A certificate says so itself.
+    if secret.name == platform.edge.certificate {
+        return Ok((written, certificate::due(file)?));
+    }
+    Ok((written, written + u64::from(secret.rotate_after_days) * SECONDS_OF_A_DAY))
+}
+
+/// Where every user of the machine can read a file: by its own permissions and those of all folders above it.
+fn others_can_read(file: &Path) -> Option<String> {
+    const READ: u32 = 0o004;
+    const ENTER: u32 = 0o001;
+    let may =
+        |path: &Path, bit: u32| fs::metadata(path).is_ok_and(|found| found.permissions().mode() & bit != 0);
+    let open = may(file, READ)
+        && file.ancestors().skip(1).all(|folder| folder.as_os_str().is_empty() || may(folder, ENTER));
+    open.then(|| format!("every user can read it: `chmod o-r {}`", file.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_open_where_every_folder_above_it_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let (inner, file) = (folder.path().join("inner"), folder.path().join("inner/key"));
+        fs::create_dir(&inner).unwrap();
+        fs::write(&file, "x").unwrap();
+        let mode =
+            |path: &Path, mode: u32| fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+        for (outer, inside, own, open) in [
+            (0o755, 0o755, 0o644, true),
+            (0o700, 0o755, 0o644, false),
+            (0o755, 0o750, 0o644, false),
+            (0o755, 0o755, 0o640, false),
+        ] {
+            mode(folder.path(), outer);
+            mode(&inner, inside);
+            mode(&file, own);
+            assert_eq!(others_can_read(&file).is_some(), open, "{outer:o} {inside:o} {own:o}");
+        }
+    }
+}

@@ -39,7 +39,7 @@ pub enum Command {
     Promote(promote::Options),
     /// Roll out what ran before
     Rollback(rollback::Options),
-    /// Run the contract migrations of the running release, which remove what older releases need
+    /// Run the contract migrations, which remove what older releases need
     Contract(contract::Options),
     /// Show what was deployed to an environment, by whom, and how it ended
     History(history::Options),

@@ -20,6 +20,9 @@ const KEY: Secret = Secret { name: "FLOWSHIP_SSH_KEY" };
 /// Lines of `known_hosts`.
 const KNOWN_HOSTS: &str = "FLOWSHIP_KNOWN_HOSTS";
 
+/// More lines of the configuration of `ssh`, such as a port or a jump host. There need not be any.
+const OPTIONS: &str = "FLOWSHIP_SSH_OPTIONS";
+
 /// Minutes: a cold build, the copy of a release, and a roll in which each replica finishes its requests.
 const LIMIT: u16 = 60;
 
@@ -144,13 +147,14 @@ fn write_key() -> Step {
          printf '%s\\n' \"$KEY\" > \"$FOLDER/key\"\n\
          printf '%s\\n' \"$KNOWN_HOSTS\" > \"$FOLDER/known_hosts\"\n\
          printf '%s\\n' \"IdentityFile $FOLDER/key\" 'IdentitiesOnly yes' \"UserKnownHostsFile $FOLDER/known_hosts\" \
-         > \"$FOLDER/config\"",
+         \"$OPTIONS\" > \"$FOLDER/config\"",
         lacking("secret", KEY.name),
         lacking("variable", KNOWN_HOSTS),
     );
     let variables = vec![
         Variable { name: "KEY", value: Given::Secret(KEY), elsewhere: None },
         given("KNOWN_HOSTS", Expression::Setting(KNOWN_HOSTS)),
+        given("OPTIONS", Expression::Setting(OPTIONS)),
         given("FOLDER", folder()),
     ];
     run("Write the SSH key to a file", command, variables)

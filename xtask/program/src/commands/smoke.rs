@@ -7,7 +7,7 @@ use anyhow::Result;
 
 use crate::context::Context;
 use crate::session::operations::Target;
-use crate::session::smoke;
+use crate::session::smoke::{self, SmokeReport};
 use crate::session::{DEFAULT, host, private};
 use foundation::exit::Reported;
 use foundation::interrupt::Interrupt;
@@ -18,7 +18,7 @@ use runner::plan::show::Show;
 #[command(after_help = "\
 Examples:
   cargo xtask smoke                      the platform that `cargo xtask dev` runs
-  cargo xtask smoke production           what was deployed there
+  cargo xtask smoke production           what was deployed there, and a task through its edge
   cargo xtask smoke --private            a temporary platform on free ports
   cargo xtask smoke --json | jq .status
   cargo xtask smoke --url https://ops.example.com --token-file ops-token
@@ -55,8 +55,7 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
     let platform = context.platform;
     let interrupt = Interrupt::listen()?;
     let limit = options.limit.map_or(smoke::limit(platform), Duration::from_secs);
-    let ask = |target: &Target| -> Result<()> {
-        let answer = target.ask(platform, limit, &|| interrupt.raised())?;
+    let shown = |answer: SmokeReport| -> Result<()> {
         if context.json {
             stdout::json(&answer)?;
         } else {
@@ -64,6 +63,8 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
         }
         if answer.passed() { Ok(()) } else { Err(Reported.into()) }
     };
+    let stop = || interrupt.raised();
+    let ask = |target: &Target| shown(target.ask(platform, limit, &stop)?);
     if options.private {
         let show = Show::on_stderr();
         return private::run(context, "smoke", None, &show, &interrupt, &mut |opened| {
@@ -77,6 +78,6 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
     }
     match (&options.url, &options.token_file) {
         (Some(url), Some(token_file)) => ask(&Target::at(url, token_file)),
-        _ => ask(&Target::of(context, &options.environment)?),
+        _ => shown(smoke::environment(context, &options.environment, limit, &stop)?),
     }
 }

@@ -66,6 +66,14 @@ impl State {
         workers.map(|(name, running)| (name.as_str(), running)).collect()
     }
 
+    /// The port at which the edge serves the API; none when the edge does not run.
+    pub fn edge_port(&self, platform: &Platform) -> Option<u16> {
+        let https = platform.edge.https;
+        let slots = platform.slots(&self.environment);
+        let edge = slots.iter().find(|unit| unit.service.id == https.service)?;
+        self.running.get(&edge.name())?.status.ports.get(https.name).copied()
+    }
+
     /// How one sees that a deploy did not come to its end and that no other one is at work; none otherwise.
     pub fn interrupted(&self, platform: &Platform) -> Option<String> {
         if self.deploying {

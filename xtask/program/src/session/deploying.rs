@@ -76,7 +76,7 @@ impl By {
 #[derive(Debug, clap::Args)]
 pub struct How {
     /// Seconds to watch the new replicas before the deploy counts as done
-    #[arg(long, value_name = "SECONDS", default_value_t = WATCH.as_secs())]
+    #[arg(long, value_name = "SECONDS", env = "FLOWSHIP_WATCH", default_value_t = WATCH.as_secs())]
     watch: u64,
     /// Only show the steps
     #[arg(long)]

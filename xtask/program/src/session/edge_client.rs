@@ -1,26 +1,50 @@
-//! A client of the edge, which trusts one certificate and follows nothing.
+//! A client of the edge, which trusts only its certificate and follows nothing.
 
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use ureq::Agent;
-use ureq::tls::{Certificate, RootCerts, TlsConfig};
+use ureq::config::Config;
+use ureq::http::Uri;
+use ureq::tls::{PemItem, RootCerts, TlsConfig, parse_pem};
+use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
+use ureq::unversioned::transport::{DefaultConnector, NextTimeout};
+use ureq::{Agent, Error};
 
 use foundation::files;
 
 /// An answer that takes longer counts as none.
 const LIMIT: Duration = Duration::from_secs(10);
 
-/// A client that trusts only the certificate in this file. It makes no request twice.
+/// A client that trusts only the certificates in this file. It makes no request twice.
 ///
 /// # Errors
-/// The certificate cannot be read.
-pub fn trusting(certificate: &Path) -> Result<Agent> {
-    let pem = files::read(certificate, files::TEXT)?.bytes;
-    let root = Certificate::from_pem(&pem).with_context(|| certificate.display().to_string())?;
-    let tls = TlsConfig::builder().root_certs(RootCerts::Specific(Arc::new(vec![root]))).build();
+/// A certificate cannot be read.
+pub fn trusting(certificates: &Path) -> Result<Agent> {
+    Ok(config(certificates)?.new_agent())
+}
+
+/// The same, which finds the edge at this address by whatever name it is called: the name that the certificate is for need not
+/// lead to this machine yet.
+///
+/// # Errors
+/// As [`trusting`], or the address is none.
+pub fn at(certificates: &Path, address: &str, port: u16) -> Result<Agent> {
+    let address = SocketAddr::new(address.parse()?, port);
+    Ok(Agent::with_parts(config(certificates)?, DefaultConnector::default(), Only(address)))
+}
+
+fn config(certificates: &Path) -> Result<Config> {
+    let pem = files::read(certificates, files::TEXT)?.bytes;
+    let mut roots = Vec::new();
+    for item in parse_pem(&pem) {
+        if let PemItem::Certificate(root) = item.with_context(|| certificates.display().to_string())? {
+            roots.push(root);
+        }
+    }
+    let tls = TlsConfig::builder().root_certs(RootCerts::Specific(Arc::new(roots))).build();
     Ok(Agent::config_builder()
         .tls_config(tls)
         .timeout_global(Some(LIMIT))
@@ -28,6 +52,17 @@ pub fn trusting(certificate: &Path) -> Result<Agent> {
         .max_redirects(0)
         .max_redirects_will_error(false)
         .proxy(None)
-        .build()
-        .new_agent())
+        .build())
+}
+
+/// Every name leads to it.
+#[derive(Debug)]
+struct Only(SocketAddr);
+
+impl Resolver for Only {
+    fn resolve(&self, _: &Uri, _: &Config, _: NextTimeout) -> Result<ResolvedSocketAddrs, Error> {
+        let mut found = self.empty();
+        found.push(self.0);
+        Ok(found)
+    }
 }

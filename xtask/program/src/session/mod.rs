@@ -22,6 +22,7 @@ pub mod secret_audit;
 pub mod servers;
 mod settings;
 pub mod smoke;
+mod smoke_edge;
 mod smoke_report;
 pub mod step_progress;
 

@@ -7,7 +7,10 @@ use vocabulary::model::Platform;
 
 use super::opened::Opened;
 use super::operations::Target;
-use super::smoke_report::SmokeReport;
+use super::smoke_edge;
+pub use super::smoke_report::SmokeReport;
+use crate::context::Context;
+use crate::deployment::Deployed;
 use foundation::program_name::PROGRAM;
 
 impl Target {
@@ -34,6 +37,24 @@ impl Target {
         }
         Err(anyhow!("smoke failed: {}", answer.failures()))
     }
+}
+
+/// Has an environment that runs here run every check. One that was deployed also takes a task through its edge.
+///
+/// # Errors
+/// As [`Target::of`] and [`Target::ask`].
+pub fn environment(
+    context: &Context,
+    name: &str,
+    limit: Duration,
+    stop: &dyn Fn() -> bool,
+) -> Result<SmokeReport> {
+    let report = Target::of(context, name)?.ask(context.platform, limit, stop)?;
+    let edge = Deployed::found(name).map(|deployed| smoke_edge::check(context, &deployed)).transpose()?;
+    Ok(match edge.flatten() {
+        Some(check) => report.and(check),
+        None => report,
+    })
 }
 
 /// What the platform's definition gives the checks.

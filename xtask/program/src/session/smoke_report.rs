@@ -65,6 +65,16 @@ impl SmokeReport {
         Ok(Self { checks, status, ..answer })
     }
 
+    /// With one more check, which ran after the others.
+    pub fn and(mut self, check: Check) -> Self {
+        self.duration_ms += check.duration_ms;
+        if check.status == Status::Failed {
+            self.status = Status::Failed;
+        }
+        self.checks.push(check);
+        self
+    }
+
     pub fn passed(&self) -> bool {
         self.status == Status::Passed
     }

@@ -25,8 +25,19 @@ use foundation::processes;
 use foundation::processes::describe;
 
 /// Variables of the supervisor that its children get too.
-const INHERITED: &[&str] =
-    &["PATH", "HOME", "USER", "LOGNAME", "LANG", "TZ", "TMPDIR", "SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS"];
+const INHERITED: &[&str] = &[
+    "PATH",
+    "HOME",
+    "USER",
+    "LOGNAME",
+    "LANG",
+    "TZ",
+    "TMPDIR",
+    "SSL_CERT_FILE",
+    "NODE_EXTRA_CA_CERTS",
+    "FLOWSHIP_CACHE",
+    "XDG_CACHE_HOME",
+];
 /// What the rest of a group may take to end after its leader has, milliseconds from TERM to KILL.
 const REST_GRACE: Duration = Duration::from_secs(1);
 

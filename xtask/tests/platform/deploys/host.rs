@@ -23,6 +23,15 @@ struct Host {
     server: Child,
 }
 
+/// Registries, proxies and caches of a host are those of this test, but for these.
+pub fn variables(but: &[&str]) -> String {
+    let own = [&["HOME", "USER", "LOGNAME", "SHELL", "FLOWSHIP_STATE", "_"], but].concat();
+    let plain =
+        |text: &str| text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/_.:,=@+-".contains(&byte));
+    let variables = std::env::vars().filter(|(name, value)| !own.contains(&name.as_str()) && plain(value));
+    variables.map(|(name, value)| format!(" {name}={value}")).collect()
+}
+
 impl Host {
     fn new() -> Self {
         let site = Site::new();
@@ -37,23 +46,15 @@ impl Host {
         let user = Command::new("id").arg("-un").output().unwrap().stdout;
         let user = String::from_utf8(user).unwrap().trim().to_owned();
         let write = |name: &str, text: String| fs::write(site.path(name), text).unwrap();
-        // Registries, proxies and caches are those of this test.
-        let own = ["HOME", "USER", "LOGNAME", "SHELL", "FLOWSHIP_STATE", "_"];
-        let plain = |text: &str| {
-            text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/_.:,=@+-".contains(&byte))
-        };
-        let variables: String = std::env::vars()
-            .filter(|(name, value)| !own.contains(&name.as_str()) && plain(value))
-            .map(|(name, value)| format!(" {name}={value}"))
-            .collect();
         write(
             "sshd_config",
             format!(
                 "ListenAddress 127.0.0.1:{port}\nHostKey {}\nAuthorizedKeysFile {}\nPidFile none\nUsePAM no\nStrictModes no\n\
-                 PermitRootLogin yes\nSetEnv FLOWSHIP_STATE={}{variables}\n",
+                 PermitRootLogin yes\nSetEnv FLOWSHIP_STATE={}{}\n",
                 path("host-key"),
                 path("user-key.pub"),
-                path("state")
+                path("state"),
+                variables(&[]),
             ),
         );
         write(

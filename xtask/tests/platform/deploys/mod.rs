@@ -3,6 +3,7 @@
 mod clock;
 mod contract;
 mod faults;
+mod guide;
 mod host;
 mod in_flight;
 mod refused;

@@ -133,6 +133,11 @@ impl Site {
         made
     }
 
+    /// The address of the model, without its path.
+    pub fn model_url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.model.port)
+    }
+
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
         command

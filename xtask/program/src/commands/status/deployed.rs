@@ -9,10 +9,12 @@ use foundation::stdout;
 use runner::plan::lock::Found;
 use runner::supervisor::protocol::{HealthState, State as Process};
 use serde_json::json;
+use vocabulary::model::Platform;
 
 use crate::context::Context;
 use crate::deployment::Deployed;
 use crate::deployment::history::{self, Entry};
+use crate::engines::process::instance::ADDRESS;
 use crate::engines::roll::running::Running;
 use crate::session::deployed::State;
 
@@ -26,7 +28,7 @@ pub fn show(context: &Context, deployed: &Deployed) -> Result<()> {
     } else {
         let workers = state.workers(context.platform);
         let is_worker = |name: &str| workers.contains_key(name);
-        stdout::text(&(head(&state, interrupted.as_deref()) + &table(&state, &is_worker)))?;
+        stdout::text(&(head(context.platform, &state, interrupted.as_deref()) + &table(&state, &is_worker)))?;
     }
     if state.running.is_empty() {
         let name = &deployed.name;
@@ -63,7 +65,7 @@ fn described(state: &State, interrupted: Option<&str>) -> serde_json::Value {
     })
 }
 
-fn head(state: &State, interrupted: Option<&str>) -> String {
+fn head(platform: &Platform, state: &State, interrupted: Option<&str>) -> String {
     let or_none = |release: Option<&str>| release.unwrap_or("none").to_owned();
     let mut rows = vec![
         ("environment", state.environment.name.clone()),
@@ -71,6 +73,7 @@ fn head(state: &State, interrupted: Option<&str>) -> String {
         ("previous", or_none(history::previous(&state.history))),
     ];
     rows.extend(state.history.last().map(|entry| ("last change", change(entry))));
+    rows.extend(state.edge_port(platform).map(|port| ("address", format!("https://{ADDRESS}:{port}"))));
     if state.deploying {
         let holder = match &state.lock {
             Found::Held(holder) => holder.to_string(),

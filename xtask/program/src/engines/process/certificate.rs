@@ -20,7 +20,7 @@ const RENEWED_BEFORE: &str = "2592000";
 /// # Errors
 /// A file cannot be read or written, or openssl fails.
 pub fn ensure(path: &Path, environment: &Environment, root: &Path) -> Result<bool> {
-    let domain = if environment.domain.is_empty() { "localhost" } else { &environment.domain };
+    let domain = domain(environment);
     let pem = match &environment.tls {
         Tls::Files { certificate_file, key_file } => {
             let read = |file: &String| fs::read_to_string(root.join(file)).with_context(|| file.clone());
@@ -40,6 +40,11 @@ pub fn ensure(path: &Path, environment: &Environment, root: &Path) -> Result<boo
     };
     files::write::whole(path, 0o600, pem)?;
     Ok(true)
+}
+
+/// The name that clients call the edge by.
+pub fn domain(environment: &Environment) -> &str {
+    if environment.domain.is_empty() { "localhost" } else { &environment.domain }
 }
 
 /// What is wrong with what the site says of its certificate.

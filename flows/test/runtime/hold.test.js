@@ -34,6 +34,7 @@ test('held while the file exists, admitted within 200 ms when it goes, and not h
   await assert.rejects(fetch(`http://127.0.0.1:${port}/greet`), ({ cause }) => cause.code === 'ECONNREFUSED');
   assert.equal((await running.get('held flows', '/greet')).body, 'hi', 'for its own smoke run');
   assert.match((await running.get('ops', '/metrics')).body, /^flowship_ready 0$/m);
+  assert.deepEqual((await running.get('ops', '/readyz')).body, (await running.get('ready', '/readyz')).body);
   fs.rmSync(file);
   const removed = Date.now();
   const { body: after } = await running.readyz(({ status }) => status === 'ready');

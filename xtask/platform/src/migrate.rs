@@ -80,7 +80,12 @@ pub fn service() -> Service {
         container: Container::Runs(Box::new(Shape {
             in_development: true,
             user: images::USER,
-            sources: vec!["ops/scripts/migrate.sh", "ops/scripts/roles.sql", FOLDER],
+            sources: vec![
+                "ops/scripts/migrate.sh",
+                "ops/scripts/discard-database.sh",
+                "ops/scripts/roles.sql",
+                FOLDER,
+            ],
             command: vec![],
             variables: vec![],
             folders: vec![],

@@ -154,7 +154,7 @@ fn ports() -> Vec<Port> {
             number: 1883,
             protocol: Protocol::Http,
             exposure: Exposure::Operator,
-            purpose: "/metrics for Prometheus; /smoke and /drain for the operator, with a token",
+            purpose: "/metrics for Prometheus; /readyz, and with a token /smoke and /drain, for the operator",
         },
         Port {
             name: "editor",

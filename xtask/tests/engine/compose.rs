@@ -19,14 +19,14 @@ fn repository() -> &'static Path {
 }
 
 /// What git lists of the tree, with what was made of images here. Dropping it takes everything down.
-struct Checkout {
+pub struct Checkout {
     folder: TempDir,
 }
 
-struct Ended {
-    code: Option<i32>,
-    out: String,
-    errors: String,
+pub struct Ended {
+    pub code: Option<i32>,
+    pub out: String,
+    pub errors: String,
 }
 
 impl Checkout {
@@ -55,23 +55,23 @@ impl Checkout {
     }
 
     /// One in which production can be rehearsed.
-    fn with_images() -> Self {
+    pub fn with_images() -> Self {
         let checkout = Self::new();
         let built = checkout.path(".flowship/images/built.json").is_file();
         assert!(built, "no image was built in this repository: run `cargo xtask image build`");
         checkout
     }
 
-    fn path(&self, below: &str) -> PathBuf {
+    pub fn path(&self, below: &str) -> PathBuf {
         self.folder.path().join(below)
     }
 
-    fn read(&self, below: &str) -> String {
+    pub fn read(&self, below: &str) -> String {
         fs::read_to_string(self.path(below)).unwrap_or_else(|error| panic!("{below}: {error}"))
     }
 
     /// As editors save: written beside, then renamed.
-    fn write(&self, below: &str, contents: &[u8]) {
+    pub fn write(&self, below: &str, contents: &[u8]) {
         let path = self.path(below);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         let beside = self.path(&format!("{below}.tmp"));
@@ -79,13 +79,13 @@ impl Checkout {
         fs::rename(beside, path).unwrap();
     }
 
-    fn change(&self, below: &str, from: &str, to: &str) {
+    pub fn change(&self, below: &str, from: &str, to: &str) {
         let text = self.read(below);
         assert!(text.contains(from), "{below} has no {from}");
         self.write(below, text.replacen(from, to, 1).as_bytes());
     }
 
-    fn command(&self, arguments: &[&str]) -> Command {
+    pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
         command.arg("--root").arg(self.folder.path()).args(arguments);
         command.stdin(Stdio::null()).env_remove("GITHUB_ACTIONS");
@@ -173,7 +173,7 @@ fn get(url: &str) -> Option<(u16, String)> {
 }
 
 #[track_caller]
-fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+pub fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     let give_up = Instant::now() + PATIENCE;
     loop {
         if let Some(found) = look() {
@@ -185,7 +185,7 @@ fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
 }
 
 /// The client of an engine that answers and can build, in this program's own words.
-fn engine() -> PathBuf {
+pub fn engine() -> PathBuf {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let found = std::env::split_paths(&path).map(|folder| folder.join("docker")).find(|client| {
         let answers = |words: &[&str]| {
@@ -199,7 +199,7 @@ fn engine() -> PathBuf {
     found.expect("a container engine that answers and can build")
 }
 
-fn docker(client: &Path, words: &[&str]) -> String {
+pub fn docker(client: &Path, words: &[&str]) -> String {
     let output = Command::new(client).args(words).output().unwrap();
     assert!(output.status.success(), "{words:?}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap()

@@ -2,6 +2,7 @@
 //! needs an engine is for the gate `engine`.
 
 mod compose;
+mod deploys;
 mod images;
 #[allow(dead_code)]
 #[path = "../releases/packages/fixture.rs"]

@@ -14,4 +14,4 @@ mod tests;
 pub use compose::{FAMILY as COMPOSE, RENDERED};
 pub use dockerfiles::FAMILY as IMAGES;
 pub use edge::FAMILY as EDGE;
-pub use resolve::secret_file;
+pub use resolve::{secret_file, tree};

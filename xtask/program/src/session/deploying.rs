@@ -310,7 +310,11 @@ fn preflight(
         problems.extend(prerequisites::never_ran(context, &deployed.state, environment, &verdict)?);
     }
     if environment.engine == EngineKind::Compose {
-        problems.extend(compose::deployed::unable(&Toolbox::open(context)?));
+        let (unable, folder) = compose::deployed::able(&Toolbox::open(context)?);
+        problems.extend(unable);
+        if let Some(folder) = folder {
+            problems.extend(disk(&folder, source, &verdict.files)?);
+        }
         let release = verdict.manifest.iter().map(|manifest| &manifest.release);
         problems.extend(
             release.flat_map(|release| compose::deployed::lacks(context.platform, environment, release)),

@@ -129,8 +129,15 @@ impl Opened {
         let engine = engine_of(&environment)?;
         let target = environment.name.clone();
         let folder = context.state().join(&target);
-        let running = recorded(context, &target)?.map(|(_, record)| record.ports).unwrap_or_default();
         let file = format!("{}/{target}.toml", site::FOLDER);
+        let record = recorded(context, &target)?.map(|(_, record)| record);
+        if let Some(record) = record.as_ref().filter(|record| record.engine != environment.engine) {
+            return Err(refused(format!(
+                "{file}: engine = \"{}\", but {target} was deployed to {}; expected that engine, or another environment",
+                environment.engine, record.engine
+            )));
+        }
+        let running = record.map(|record| record.ports).unwrap_or_default();
         let sockets = engine.sockets(platform, &environment);
         // Whatever the release: by the folder that stays.
         let (ports, moved) = ports::per_checkout(&folder, &file, &sockets, &running)?;

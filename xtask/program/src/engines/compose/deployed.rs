@@ -21,6 +21,7 @@ use crate::engines::roll::running::{AllRunning, Running, release_in};
 use crate::images::archive::Archive;
 use crate::images::engine::Engine as Client;
 use crate::images::locks::{self, StandIns};
+use crate::tools::Toolbox;
 use artifacts::Artifact;
 use artifacts::containers::{compose, edge, site};
 use foundation::digest;
@@ -129,7 +130,11 @@ fn containers(
     let said = engine.ask(&[&["inspect"], &ids[..]].concat())?;
     let values: Vec<Value> = serde_json::from_str(&said.stdout)
         .with_context(|| format!("the engine does not say what runs: {}", said.stderr.trim()))?;
-    let own = values.iter().filter(|value| value["Config"]["Labels"][ONE_OFF] != "True");
+    // One that proves a schema takes the name of another.
+    let own = values.iter().filter(|value| {
+        let service = value["Config"]["Labels"][SERVICE].as_str().unwrap_or_default();
+        value["Config"]["Labels"][ONE_OFF] != "True" || value["Name"] == format!("/{project}-{service}-1")
+    });
     Ok(own.filter_map(|value| container(value, folder, ports)).collect())
 }
 
@@ -229,11 +234,11 @@ fn of_target<'a>(release: &'a Release, target: &str) -> Option<&'a description::
     release.images.iter().find(|image| image.archive.as_deref() == Some(&file))
 }
 
-/// Why this machine cannot run containers for an environment.
-pub fn unable(toolbox: &crate::tools::Toolbox) -> Vec<Problem> {
-    let mut problems: Vec<Problem> = match clients(toolbox, false) {
-        Ok(_) => vec![],
-        Err(error) => vec![Problem::new("container engine", format!("{error:#}"))],
+/// Why this machine cannot run containers for an environment, and where the engine keeps its images, if that is here.
+pub fn able(toolbox: &Toolbox) -> (Vec<Problem>, Option<PathBuf>) {
+    let (mut problems, folder) = match clients(toolbox, false) {
+        Ok(clients) => (vec![], clients.engine.ask(&["info", "--format", "{{.DockerRootDir}}"]).ok()),
+        Err(error) => (vec![Problem::new("container engine", format!("{error:#}"))], None),
     };
     if !rustix::process::geteuid().is_root() {
         problems.push(
@@ -241,7 +246,8 @@ pub fn unable(toolbox: &crate::tools::Toolbox) -> Vec<Problem> {
                 .expected("root, on the machine that runs the containers"),
         );
     }
-    problems
+    let folder = folder.map(|said| PathBuf::from(said.stdout.trim())).filter(|folder| folder.is_dir());
+    (problems, folder)
 }
 
 /// What this place's release needs.

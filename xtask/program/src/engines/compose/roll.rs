@@ -6,15 +6,17 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use vocabulary::model::environment::Environment;
-use vocabulary::model::{Lifetime, Platform, Unit};
+use vocabulary::model::{Lifetime, Platform, Service, Unit, Value};
 
-use super::deployed::{Deploy, project_of};
+use super::deployed::{Container, Deploy, project_of};
 use super::lower::{UP_LIMIT_SECONDS, up, written};
 use super::observe::{ENGINE_VARIABLES, Observed};
 use super::project::Project;
 use crate::engines::process::lower::{BringUp, Prepare};
 use crate::engines::roll::edge::Edge;
+use crate::engines::roll::schema::{self, Proof};
 use crate::engines::roll::{Replicas, Slot, Workers, leaves};
+use artifacts::containers::tree;
 use foundation::program_name::PROGRAM;
 use runner::plan::action::{Action, Exec, ServiceRequest, Supervise};
 use runner::plan::argument::Arg;
@@ -71,6 +73,9 @@ pub fn roll_out(
         let started = services(around, "database", &first, ready);
         ready = go_on(&mut steps, started);
     }
+    let workers = Workers::of(platform, environment, &seen.instance, around);
+    let proven = proof(platform, around, &workers, &ready);
+    ready = go_on(&mut steps, proven);
     for unit in one_shots {
         let step = one_shot(around, unit, ready);
         ready = go_on(&mut steps, vec![step]);
@@ -82,7 +87,7 @@ pub fn roll_out(
     if let Some(reload) = edge.and_then(|edge| edge.reload(&format!("{SERVICES}.start"))) {
         ready = go_on(&mut steps, vec![reload]);
     }
-    steps.extend(Workers::of(platform, environment, &seen.instance, around).roll(ready, watch));
+    steps.extend(workers.roll(ready, watch));
     Plan {
         intent: format!(
             "roll {} out to {} in containers of {}",
@@ -94,6 +99,65 @@ pub fn roll_out(
         steps,
         on_failure: OnFailure::Undo,
     }
+}
+
+/// The proof that what serves can work with the new schema, where it has to be given. The replica for it is a container of the
+/// project that served so far, but for its database.
+fn proof(
+    platform: &Platform,
+    around: &Surroundings<'_>,
+    workers: &Workers<'_>,
+    needs: &[StepId],
+) -> Vec<Step<BringUp>> {
+    let (seen, project) = (around.seen, &around.seen.project);
+    let Some((free, old)) = schema::places(workers) else { return vec![] };
+    let (free, old) = (&workers.slots[free], around.deploy.containers.get(&workers.slots[old].name()));
+    let old = old.and_then(|old| Some((old, old.running.identity.as_ref()?)));
+    let Some((old, running)) =
+        old.filter(|(_, running)| schema::changes(platform, around.environment, &seen.instance, &running.id))
+    else {
+        return vec![];
+    };
+    let migrations = platform.services.iter().find(|service| service.id == platform.database.migrations);
+    let named = |service: &Service| service.variable(&Value::Text(platform.database.name)).map(str::to_owned);
+    let (Some(migrations), Ok(of_workers)) = (migrations, named(free.service)) else { return vec![] };
+    let Ok(of_migrations) = named(migrations) else { return vec![] };
+    let scratch = schema::scratch(platform);
+    let name = free.name();
+    // What an earlier run has left goes first.
+    let run = |project: &Project, container: &str, words: &[&str]| {
+        let script = format!("{{ {REMOVE}\n}} && shift && \"$@\"");
+        let mut argv = ["sh", "-c", &script, &project.docker, container].map(str::to_owned).to_vec();
+        argv.extend(project.argv(&[&["run", "--no-deps", "--name", container], words].concat()));
+        Action::Exec(exec(argv))
+    };
+    let of = |variable: &str| format!("{variable}={scratch}");
+    let once = |words: &[&str]| {
+        let variable = of(&of_migrations);
+        let words = [&["--rm", "--no-TTY", "--env", &variable], words].concat();
+        run(project, &project.container("schema"), &words)
+    };
+    let discard = tree(&platform.containers, platform.database.discard);
+    Proof {
+        platform,
+        instance: &seen.instance,
+        running,
+        place: name.clone(),
+        migrate: once(&[migrations.id.0]),
+        // None can have been run: nothing runs them on this engine.
+        contract: None,
+        discard: once(&["--entrypoint", "sh", migrations.id.0, &discard]),
+        start: vec![
+            run(
+                &project_of(old, project),
+                &project.container(&name),
+                &["--detach", "--service-ports", "--env", &of(&of_workers), &name],
+            ),
+            around.follow(&name, vec![]).action,
+        ],
+        stop: vec![around.remove(&name), around.supervise(ServiceRequest::Remove(name.as_str().into()))],
+    }
+    .steps(needs.to_vec())
 }
 
 /// The step that starts all services but the database and the replicas.
@@ -157,7 +221,7 @@ fn services(
     needs: Vec<StepId>,
 ) -> Vec<Step<BringUp>> {
     let names: Vec<String> = units.iter().map(|unit| unit.name()).collect();
-    let before = names.iter().find_map(|name| around.deploy.containers.get(name));
+    let before = around.served().or_else(|| names.iter().find_map(|name| around.deploy.containers.get(name)));
     let with = |project: &Project, names: &[String]| {
         let words: Vec<&str> = ["--no-deps"].into_iter().chain(names.iter().map(String::as_str)).collect();
         Action::Exec(Exec { inherits: Some(inherited()), ..up(project, &words) })
@@ -247,6 +311,14 @@ impl Replicas for Surroundings<'_> {
 }
 
 impl Surroundings<'_> {
+    /// A replica of the release that served so far: its project tells how every service ran.
+    fn served(&self) -> Option<&Container> {
+        let slots = self.platform.slots(self.environment);
+        let workers = slots.iter().filter(|unit| self.platform.is_worker(unit));
+        let old = |unit: &&Unit<'_>| self.slot(unit) == Slot::Old;
+        workers.filter(old).find_map(|unit| self.deploy.containers.get(&unit.name()))
+    }
+
     /// A container of its own, whatever was there.
     fn create(&self, project: &Project, name: &str) -> Action<BringUp> {
         let words = ["up", "--detach", "--no-deps", "--no-build", "--force-recreate", name];
@@ -306,5 +378,161 @@ fn exec(argv: Vec<String>) -> Exec {
         args: words.map(Arg::from).collect(),
         inherits: Some(inherited()),
         ..Exec::default()
+    }
+}
+
+/// Plans of a second platform: nothing here knows a service by its name.
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use artifacts::containers::edge::configured;
+    use runner::supervisor::protocol::{HealthState, ServiceStatus, State};
+    use vocabulary::model::environment::{EngineKind, Size, Tier};
+
+    use super::*;
+    use crate::engines::compose::deployed::ReleasedImage;
+    use crate::engines::process::instance::{Instance, ReleaseId};
+    use crate::engines::roll::WATCH;
+    use crate::engines::roll::running::Running;
+    use crate::engines::roll::tests::done;
+
+    fn of(id: &str) -> ReleaseId {
+        ReleaseId { id: id.to_owned(), flows_rev: "f".repeat(64) }
+    }
+
+    /// A container of the first release.
+    fn serving(name: &str) -> (String, Container) {
+        let status = ServiceStatus {
+            name: ServiceName(name.to_owned()),
+            state: State::Running,
+            health: HealthState::Healthy,
+            pid: Some(1),
+            started_ms: Some(1),
+            restarts: 0,
+            reason: None,
+            ports: BTreeMap::new(),
+            log: PathBuf::new(),
+        };
+        let (release, identity) = (Some("1.0.0-a".to_owned()), Some(of("1.0.0-a")));
+        let running = Running { status, spec: ProcessSpec::default(), release, identity, held: false };
+        let file = "/state/qa/releases/1.0.0-a/compose/0/compose.yaml".into();
+        (name.to_owned(), Container { running, file, image: "sha256:0".to_owned() })
+    }
+
+    fn plan(found: &[&str]) -> Plan<BringUp> {
+        let platform = second_platform::platform();
+        let replicas = Size { replicas: Some(2), ..Size::default() };
+        let environment = Environment {
+            name: "qa".to_owned(),
+            tier: Tier::Staging,
+            engine: EngineKind::Compose,
+            sizes: [(platform.workers.service().to_string(), replicas)].into(),
+            ..Environment::default()
+        };
+        let folder = PathBuf::from("/state/qa/releases/2.0.0-b/compose/0");
+        let seen = Observed {
+            instance: Instance {
+                root: "/state/qa/releases/2.0.0-b/tree".into(),
+                folder: "/state/qa".into(),
+                release: Some(of("2.0.0-b")),
+                ..Instance::default()
+            },
+            target: "qa".to_owned(),
+            project: Project {
+                name: "p".to_owned(),
+                docker: "/bin/docker".to_owned(),
+                compose: vec!["/bin/compose".to_owned()],
+                files: vec![folder.join("compose.yaml")],
+                env_file: folder.join("compose.env"),
+                folder,
+            },
+            deploy: Deploy {
+                project: "services:".to_owned(),
+                images: vec![ReleasedImage {
+                    archive: "/a".into(),
+                    digest: "d".to_owned(),
+                    id: "i".to_owned(),
+                    tag: "t".to_owned(),
+                }],
+                containers: found.iter().map(|name| serving(name)).collect(),
+                edge: Some(configured(&platform, &platform.slots(&environment)).unwrap()),
+                ..Deploy::default()
+            },
+            ..Observed::default()
+        };
+        let plan = roll_out(&platform, &environment, &seen, WATCH);
+        assert_eq!(plan.validate(), [""; 0]);
+        plan
+    }
+
+    fn of_workers(ids: &[String]) -> Vec<&str> {
+        ids.iter().map(String::as_str).filter(|id| id.contains("flow-engine-")).collect()
+    }
+
+    const TWO: [&str; 4] = ["flow-engine-a", "flow-engine-b", "store", "portal"];
+
+    #[test]
+    fn images_and_the_schema_come_before_anything_that_serves_is_touched() {
+        let plan = plan(&TWO);
+        let ids = done(&plan, None);
+        let at = |id: &str| ids.iter().position(|one| one == id).unwrap_or_else(|| panic!("{id}: {ids:?}"));
+        let order = ["load-images", "database.start", schema::LAST, "schema.run", "services.start"];
+        assert!(order.windows(2).all(|two| at(two[0]) < at(two[1])), "{ids:?}");
+        assert!(at("services.start") < at("flow-engine-c.start"), "{ids:?}");
+        assert_eq!(
+            of_workers(&ids)[..9],
+            [
+                "flow-engine-c.hold",
+                "flow-engine-c.start",
+                "flow-engine-c.follow",
+                "flow-engine-c.verify",
+                "flow-engine-c.smoke",
+                "flow-engine-c.admit",
+                "flow-engine-a.drain",
+                "flow-engine-a.stop",
+                "flow-engine-a.leave",
+            ]
+        );
+        // Compose acts on the replica alone, by the files of its own release.
+        let text = plan.text();
+        assert!(text.contains(
+            "/2.0.0-b/compose/0/compose.yaml up --detach --no-deps --no-build --force-recreate flow-engine-c"
+        ));
+        assert!(text.contains(
+            "/1.0.0-a/compose/0/compose.yaml up --detach --no-deps --no-build --force-recreate flow-engine-a"
+        ));
+    }
+
+    #[test]
+    fn a_first_release_has_nothing_to_prove_and_nothing_to_go_back_to() {
+        let plan = plan(&[]);
+        assert!(!plan.steps.iter().any(|step| step.id.0 == schema::LAST));
+        let undone = done(&plan, Some("flow-engine-a.verify"));
+        let undone: Vec<_> = undone.iter().filter(|id| id.starts_with("undo ")).collect();
+        assert_eq!(undone, ["undo flow-engine-a.follow", "undo flow-engine-a.start"]);
+    }
+
+    #[test]
+    fn nothing_that_serves_is_touched_when_the_first_new_replica_fails_and_all_comes_back_when_the_watch_does()
+     {
+        let plan = plan(&TWO);
+        for fails in ["load-images", "schema.smoke", "flow-engine-c.verify", "flow-engine-c.smoke"] {
+            let ids = done(&plan, Some(fails));
+            let touched = |id: &&&str| id.contains("flow-engine-a") || id.contains("flow-engine-b");
+            assert_eq!(of_workers(&ids).iter().find(touched), None, "{fails}: {ids:?}");
+        }
+        let ids = done(&plan, Some("watch"));
+        let undone: Vec<_> = of_workers(&ids).into_iter().filter(|id| id.starts_with("undo ")).collect();
+        assert_eq!(
+            undone[..5],
+            [
+                "undo flow-engine-b.leave",
+                "undo flow-engine-b.stop",
+                "undo flow-engine-b.drain",
+                "undo flow-engine-a.admit",
+                "undo flow-engine-a.follow",
+            ]
+        );
     }
 }

@@ -9,6 +9,7 @@ use super::observe::Observed;
 use super::resolve::Resolver;
 use super::schema;
 use crate::deployment::contracted;
+use crate::engines::roll::schema::LAST;
 use crate::engines::roll::{Replica, Roll};
 use foundation::program_name::PROGRAM;
 use runner::plan::action::{Action, Write};
@@ -50,7 +51,7 @@ pub fn contract(platform: &Platform, environment: &Environment, seen: &Observed)
 fn record(seen: &Observed) -> Step<BringUp> {
     let lines = seen.contracted.union(&seen.contract).map(|path| format!("{path}\n"));
     Step {
-        needs: vec![schema::LAST.into()],
+        needs: vec![LAST.into()],
         ..Step::new(
             RECORD,
             "record that releases without these migrations do not run here any more",
@@ -170,7 +171,7 @@ mod tests {
             ("schema.smoke", "schema.verify"),
             ("schema.stop", "schema.smoke"),
             ("schema.discard", "schema.stop"),
-            (RECORD, schema::LAST),
+            (RECORD, LAST),
             (RUN, RECORD),
             ("flow-engine-a.smoke", RUN),
         ] {

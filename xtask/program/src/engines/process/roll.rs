@@ -15,7 +15,7 @@ use super::observe::Observed;
 use super::resolve::Resolver;
 use super::schema;
 use crate::deployment::releases::Installed;
-use crate::engines::roll::{Replicas, Slot, Workers, leaves};
+use crate::engines::roll::{self, Replicas, Slot, Workers, leaves};
 use runner::plan::action::{Action, ServiceRequest, Supervise};
 use runner::plan::service::ProcessSpec;
 use runner::plan::step::{OnFailure, Plan, Step, StepId};
@@ -68,10 +68,10 @@ pub fn roll_out(
     }));
     let workers = Workers::of(platform, environment, &seen.instance, around);
     steps.extend(proof(around, &workers));
-    if steps.iter().any(|step| step.id.0 == schema::LAST) {
+    if steps.iter().any(|step| step.id.0 == roll::schema::LAST) {
         let migrations = format!("{}.run", platform.database.migrations);
         let changes = steps.iter_mut().filter(|step| step.id.0 == migrations);
-        changes.for_each(|step| step.needs.push(schema::LAST.into()));
+        changes.for_each(|step| step.needs.push(roll::schema::LAST.into()));
     }
     others.extend([id::RECORD, id::INSTALL_MODULES, id::MAKE_SECRETS].map(StepId::from));
     steps.extend(workers.roll(others, watch));
@@ -83,19 +83,14 @@ pub fn roll_out(
     }
 }
 
-/// The proof that what serves can work with the new schema, where it has to be given. When a replica of this release was
-/// started already, it was given before.
+/// The proof that what serves can work with the new schema, where it has to be given.
 fn proof(around: &Surroundings<'_>, workers: &Workers<'_>) -> Vec<Step<BringUp>> {
     let (seen, Resolver { platform, environment, .. }) = (around.seen, &around.resolver);
-    let (slots, kinds) = (&workers.slots, workers.kinds());
-    if kinds.iter().any(|kind| matches!(kind, Slot::Serving | Slot::Held)) {
-        return vec![];
-    }
-    let free = kinds.iter().position(|kind| matches!(kind, Slot::Free | Slot::Dead));
-    let old = kinds.iter().position(|kind| *kind == Slot::Old);
-    let (Some(free), Some(old)) = (free, old) else { return vec![] };
+    let slots = &workers.slots;
+    let Some((free, old)) = roll::schema::places(workers) else { return vec![] };
     let running = seen.running.get(&slots[old].name()).and_then(|running| running.identity.as_ref());
-    let changes = |running: &&ReleaseId| schema::changes(platform, environment, seen, &running.id);
+    let changes =
+        |running: &&ReleaseId| roll::schema::changes(platform, environment, &seen.instance, &running.id);
     running.filter(changes).map_or_else(Vec::new, |running| schema::proof(around, running, &slots[free]))
 }
 
@@ -193,13 +188,7 @@ fn sources<'a>(unit: &'a Unit<'_>) -> impl Iterator<Item = &'a str> {
 /// Plans of a second platform: nothing here knows a service by its name.
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
-    use foundation::interrupt::Interrupt;
-    use runner::plan::runner::Runner;
     use runner::plan::service::{LogFile, ServiceName};
-    use runner::plan::show::{OutputStyle, Show};
-    use runner::plan::target::{Recording, Target};
     use runner::supervisor::protocol::{HealthState, ServiceStatus, State};
     use vocabulary::model::environment::{Size, Tier};
 
@@ -208,6 +197,7 @@ mod tests {
     use crate::engines::process::observe::edge_configuration;
     use crate::engines::roll::WATCH;
     use crate::engines::roll::running::Running;
+    use crate::engines::roll::tests::done;
 
     const PROGRAMS: [&str; 9] =
         ["dbmate", "haproxy", "initdb", "node", "pg_isready", "postgres", "psql", "sh", "xtask"];
@@ -266,21 +256,6 @@ mod tests {
         plan
     }
 
-    /// What is done, in order, when the step with this id fails.
-    fn done(plan: &Plan<BringUp>, fails: Option<&str>) -> Vec<String> {
-        let state = tempfile::tempdir().unwrap();
-        let recording = Recording::new(fails.map(|id| (id.into(), Err("it does".to_owned()))));
-        let target = Target::Recorded { state: state.path().to_owned(), recording: Arc::clone(&recording) };
-        let runner = Runner {
-            jobs: 1,
-            show: Show::to(OutputStyle::Plain, Box::new(std::io::sink())),
-            ..Runner::new(&target, Interrupt::default(), &|_, _| unreachable!("it is recorded"))
-        };
-        runner.run(plan).unwrap();
-        let ids = recording.actions();
-        ids.iter().map(|action| action.split(": ").next().unwrap().to_owned()).collect()
-    }
-
     fn of_workers(ids: Vec<String>) -> Vec<String> {
         ids.into_iter().filter(|id| id.contains("flow-engine-") || id == "watch").collect()
     }
@@ -301,7 +276,7 @@ mod tests {
     fn a_release_that_fails_when_it_is_watched_leaves_and_what_served_comes_back_first() {
         let plan = plan(&["flow-engine-a", "flow-engine-b"]);
         // Without the files of the releases, the schema has to be proven.
-        assert!(plan.steps.iter().any(|step| step.id.0 == schema::LAST));
+        assert!(plan.steps.iter().any(|step| step.id.0 == roll::schema::LAST));
         let ids = of_workers(done(&plan, Some("watch")));
         let watched = ids.iter().position(|id| id == "watch").unwrap();
         let undone: Vec<&str> = ids[watched + 1..].iter().map(String::as_str).collect();

@@ -6,6 +6,7 @@
 pub mod edge;
 pub mod edge_socket;
 pub mod running;
+pub mod schema;
 
 use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
@@ -312,9 +313,32 @@ impl<'a> Workers<'a> {
 }
 
 #[cfg(test)]
-mod tests {
+pub mod tests {
+    use std::sync::Arc;
+
+    use foundation::interrupt::Interrupt;
+    use runner::plan::runner::Runner;
+    use runner::plan::show::{OutputStyle, Show};
+    use runner::plan::step::Plan;
+    use runner::plan::target::{Recording, Target};
+
     use super::Slot::{Dead, Free, Held, Old, Serving};
     use super::*;
+
+    /// What is done, in order, when the step with this id fails.
+    pub fn done(plan: &Plan<BringUp>, fails: Option<&str>) -> Vec<String> {
+        let state = tempfile::tempdir().unwrap();
+        let recording = Recording::new(fails.map(|id| (id.into(), Err("it does".to_owned()))));
+        let target = Target::Recorded { state: state.path().to_owned(), recording: Arc::clone(&recording) };
+        let runner = Runner {
+            jobs: 1,
+            show: Show::to(OutputStyle::Plain, Box::new(std::io::sink())),
+            ..Runner::new(&target, Interrupt::default(), &|_, _| unreachable!("it is recorded"))
+        };
+        runner.run(plan).unwrap();
+        let ids = recording.actions();
+        ids.iter().map(|action| action.split(": ").next().unwrap().to_owned()).collect()
+    }
 
     fn spell(slots: &[Slot], wanted: usize) -> String {
         let name = |index: usize| char::from(b'a' + u8::try_from(index).unwrap());

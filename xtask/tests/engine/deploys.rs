@@ -1,0 +1,367 @@
+//! Releases on Compose, through the binary and with a real engine: rolled out under load, refused, rolled back. For the gate
+//! `engine`.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use serde_json::Value;
+use tempfile::TempDir;
+use ureq::Agent;
+use ureq::tls::{Certificate, RootCerts, TlsConfig};
+
+use super::compose::{Checkout, docker, engine, until};
+
+const PROJECT: &str = "com.docker.compose.project";
+/// The address of the host in the engine's own network.
+const BRIDGE: &str = "{{range .IPAM.Config}}{{.Gateway}}{{end}}";
+
+/// A repository whose images were built before, and a machine's folder that its releases are deployed to. Dropping it takes
+/// everything down.
+struct Site {
+    checkout: Checkout,
+    folder: TempDir,
+    client: PathBuf,
+    model: String,
+}
+
+impl Site {
+    fn new() -> Self {
+        let (checkout, client) = (Checkout::with_images(), engine());
+        let folder = tempfile::tempdir().unwrap();
+        let host = docker(&client, &["network", "inspect", "bridge", "--format", BRIDGE]);
+        let port = TcpListener::bind((host.trim(), 0)).unwrap().local_addr().unwrap().port();
+        let site = Self { model: format!("flowship-test-model-{port}"), checkout, folder, client };
+        fs::create_dir(site.path("key")).unwrap();
+        fs::write(site.path("key/model"), "the-key").unwrap();
+        let (model, published) = (site.image("llm-stand-in"), format!("{}:{port}:4200", host.trim()));
+        let key = format!("{}:/run/key:ro", site.path("key/model").display());
+        let variables = ["HOST=0.0.0.0", "PORT=4200", "FLOWSHIP_ENVIRONMENT=qa", "FLOWSHIP_COMPONENT=llm"];
+        let variables = variables.into_iter().chain(["LLM_API_KEY_FILE=/run/key"]);
+        let variables: Vec<&str> = variables.flat_map(|one| ["--env", one]).collect();
+        let run = ["run", "--detach", "--name", &site.model, "--publish", &published, "--volume", &key];
+        docker(&site.client, &[&run[..], &variables, &[&model]].concat());
+
+        let stripped = Command::new("strip")
+            .arg("-o")
+            .args([&site.path("operator"), Path::new(env!("CARGO_BIN_EXE_xtask"))])
+            .status()
+            .unwrap();
+        assert!(stripped.success());
+        let ours = "version = 4\n\n[[package]]\nname = \"xtask\"\nversion = \"1.0.0\"\n\n[[package]]\nname = \"anyhow\"\nversion = \
+                    \"1.0.0\"\nsource = \"registry+x\"\nchecksum = \"00ff\"\n";
+        let environment = format!(
+            "tier = \"staging\"\nengine = \"compose\"\ndomain = \"flows.example.com\"\n\n[[hosts]]\nname = \"here\"\naddress = \
+             \"localhost\"\n\n[sizes.node-red]\nreplicas = 1\n\n[llm]\nbase_url = \"http://{}:{port}/v1\"\nmodel = \
+             \"stand-in\"\napi_key_file = \"{}\"\n",
+            host.trim(),
+            site.path("key/model").display()
+        );
+        for (path, text) in [
+            (".gitignore", "/target/\n/.flowship/\n/archives/\nnode_modules\n/rendered/\n"),
+            ("README.md", "# A site\n"),
+            ("Cargo.lock", ours),
+            ("ops/environments/qa.toml", &environment),
+        ] {
+            site.checkout.write(path, text.as_bytes());
+        }
+        // The official images of others cannot be had everywhere.
+        let stand_ins = site.checkout.path(".flowship/images/stand-ins.json");
+        if stand_ins.is_file() {
+            fs::create_dir_all(site.path("state/images")).unwrap();
+            fs::copy(stand_ins, site.path("state/images/stand-ins.json")).unwrap();
+        }
+        site.git(&["init", "--quiet", "--initial-branch", "main"]);
+        let saved = site.checkout.path("archives").display().to_string();
+        let targets = ["node-red", "mcp-tools", "migrate"].map(|target| ["--only", target]).concat();
+        site.done(&[&["image", "save", "--output", &saved], &targets[..]].concat());
+        site
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// The tag of an image that was built here.
+    fn image(&self, target: &str) -> String {
+        let built: Value = serde_json::from_str(&self.checkout.read(".flowship/images/built.json")).unwrap();
+        let images = built["images"].as_array().unwrap();
+        let found = images.iter().find(|image| image["target"] == target).unwrap();
+        found["tag"].as_str().unwrap().to_owned()
+    }
+
+    fn git(&self, arguments: &[&str]) {
+        let output = Command::new("git")
+            .args(["-c", "user.name=A", "-c", "user.email=a@example.com", "-c", "core.autocrlf=false"])
+            .args(arguments)
+            .current_dir(self.checkout.path("."))
+            .env("GIT_CONFIG_GLOBAL", "/dev/null")
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "git {arguments:?}: {output:#?}");
+    }
+
+    /// Releases what the repository has, with the same images each time; the folder with the release's files.
+    fn package(&self, version: &str, images: &str) -> PathBuf {
+        let manifest = format!("[workspace]\nmembers = []\n\n[workspace.package]\nversion = \"{version}\"\n");
+        self.checkout.write("Cargo.toml", manifest.as_bytes());
+        self.git(&["add", "--all"]);
+        self.git(&["commit", "--quiet", "--message", version]);
+        let archives = self.path(&format!("archives-{version}"));
+        fs::create_dir(&archives).unwrap();
+        for entry in fs::read_dir(self.checkout.path("archives")).unwrap().flatten() {
+            let name = entry.file_name().into_string().unwrap();
+            let target =
+                ["node-red", "mcp-tools", "migrate"].into_iter().find(|target| name.contains(target));
+            let name = format!("flowship-{version}-image-{}.oci.tar", target.unwrap());
+            fs::hard_link(entry.path(), archives.join(name)).unwrap();
+        }
+        let (archives, operator) = (archives.display().to_string(), self.path("operator"));
+        let package = ["release", "package", "--unsigned", "--images", images, "--operator-binary"];
+        let with = ["--image-archives", &archives];
+        let with = if images == "all" { &with[..] } else { &[] };
+        self.done(&[&package[..], &[operator.to_str().unwrap()], with].concat());
+        let made = self.path(version);
+        fs::rename(self.checkout.path("target/release-artifacts"), &made).unwrap();
+        made
+    }
+
+    fn run(&self, arguments: &[&str]) -> Output {
+        let mut command = self.checkout.command(arguments);
+        command.env("FLOWSHIP_STATE", self.path("state")).env_remove("FLOWSHIP_PUBLIC_KEY").output().unwrap()
+    }
+
+    /// What it printed.
+    #[track_caller]
+    fn ends(&self, code: i32, arguments: &[&str]) -> String {
+        let output = self.run(arguments);
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {output:#?}");
+        String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned()
+    }
+
+    #[track_caller]
+    fn done(&self, arguments: &[&str]) -> String {
+        self.ends(0, arguments)
+    }
+
+    fn deploy<'a>(&self, files: &'a Path) -> [&'a str; 7] {
+        ["deploy", "qa", "--unsigned", "--watch", "2", "--bundle", files.to_str().unwrap()]
+    }
+
+    fn json(&self, arguments: &[&str]) -> Value {
+        serde_json::from_slice(&self.run(&[arguments, &["--json"]].concat()).stdout).unwrap()
+    }
+
+    fn label(&self) -> String {
+        let short = |name: &str| name.strip_prefix("flowship-qa-").map(str::to_owned);
+        let own = self.path("state/qa").display().to_string();
+        let format = format!("{{{{.Label \"{PROJECT}\"}}}} {{{{.Label \"{PROJECT}.config_files\"}}}}");
+        let all = docker(&self.client, &["ps", "--all", "--no-trunc", "--format", &format]);
+        let line = all.lines().find(|line| line.contains(&own)).expect("a container of this environment");
+        let name = line.split(' ').next().unwrap();
+        assert!(short(name).is_some(), "{name}");
+        format!("label={PROJECT}={name}")
+    }
+
+    /// By service: the id of the container, when it started, its image and its release.
+    fn containers(&self) -> BTreeMap<String, [String; 4]> {
+        let listed = docker(&self.client, &["ps", "--quiet", "--filter", &self.label()]);
+        let ids: Vec<&str> = listed.split_whitespace().collect();
+        let said = docker(&self.client, &[&["inspect"], &ids[..]].concat());
+        let values: Vec<Value> = serde_json::from_str(&said).unwrap();
+        let of = |value: &Value| {
+            let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+            let mut env = value["Config"]["Env"].as_array().unwrap().iter().filter_map(Value::as_str);
+            let release = env.find_map(|one| one.strip_prefix("FLOWSHIP_RELEASE=")).unwrap_or_default();
+            let facts = [text(&value["Id"]), text(&value["State"]["StartedAt"]), text(&value["Image"])];
+            let [id, started, image] = facts;
+            (
+                text(&value["Config"]["Labels"]["com.docker.compose.service"]),
+                [id, started, image, release.to_owned()],
+            )
+        };
+        values.iter().map(of).collect()
+    }
+
+    /// The only replica, and the release that it says it runs.
+    fn replica(&self) -> (String, String) {
+        let all = self.containers();
+        let mut replicas = all.into_iter().filter(|(name, _)| name.starts_with("node-red"));
+        let (name, [.., release]) = replicas.next().expect("a replica");
+        assert_eq!(replicas.next(), None, "only one serves");
+        (name, release)
+    }
+}
+
+impl Drop for Site {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            for command in [["status", "qa"], ["history", "qa"], ["logs", "qa"]] {
+                eprintln!("{}", String::from_utf8_lossy(&self.run(&command).stdout));
+            }
+        }
+        let quietly = |words: &[&str]| drop(Command::new(&self.client).args(words).output());
+        let socket = self.path("state/qa/supervisor/ctl.sock");
+        if let Ok(mut stream) = std::os::unix::net::UnixStream::connect(&socket) {
+            use std::io::{Read as _, Write as _};
+            let _ = stream.write_all(b"{\"ask\":\"shutdown\"}\n");
+            let _ = stream.read(&mut [0; 64]);
+        }
+        if self.path("state/qa/instance.json").is_file() {
+            let label = self.label();
+            for (kind, remove) in [
+                (&["ps", "--all"][..], &["rm", "--force", "--volumes"][..]),
+                (&["network", "ls"], &["network", "rm"]),
+                (&["volume", "ls"], &["volume", "rm"]),
+            ] {
+                let found = docker(&self.client, &[kind, &["--quiet", "--filter", &label]].concat());
+                let found: Vec<&str> = found.split_whitespace().collect();
+                if !found.is_empty() {
+                    quietly(&[remove, &found].concat());
+                }
+            }
+        }
+        quietly(&["rm", "--force", &self.model]);
+        let tags = docker(&self.client, &["image", "ls", "--format", "{{.Repository}}:{{.Tag}}"]);
+        for tag in tags.lines().filter(|tag| tag.contains(":1.0.") && tag.starts_with("flowship/")) {
+            quietly(&["image", "rm", tag]);
+        }
+    }
+}
+
+/// Clients of the edge, without retries, until they are stopped.
+struct Load {
+    stop: Arc<AtomicBool>,
+    clients: Vec<JoinHandle<(u32, Vec<String>)>>,
+}
+
+impl Load {
+    fn begin(site: &Site) -> Self {
+        let secret = |name: &str| fs::read_to_string(site.path("state/qa/secrets").join(name)).unwrap();
+        let port = site.json(&["status", "qa"])["services"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .find_map(|service| service["ports"]["https"].as_u64())
+            .expect("the edge's port");
+        let certificate = Certificate::from_pem(secret("edge-tls-pem").as_bytes()).unwrap();
+        let tls = TlsConfig::builder().root_certs(RootCerts::Specific(Arc::new(vec![certificate]))).build();
+        let agent: Agent = Agent::config_builder()
+            .tls_config(tls)
+            .timeout_global(Some(Duration::from_secs(20)))
+            .http_status_as_error(false)
+            // Each request finds its way anew.
+            .max_idle_connections(0)
+            .proxy(None)
+            .build()
+            .new_agent();
+        let (stop, key) = (Arc::new(AtomicBool::new(false)), secret("api-key"));
+        let url = format!("https://127.0.0.1:{port}/api/v1/queues");
+        let client = || {
+            let (stop, agent, url) = (Arc::clone(&stop), agent.clone(), url.clone());
+            let bearer = format!("Bearer {}", key.trim());
+            thread::spawn(move || {
+                let (mut good, mut bad) = (0, Vec::new());
+                while !stop.load(Ordering::SeqCst) {
+                    match agent.get(&url).header("authorization", &bearer).call() {
+                        Ok(answer) if answer.status() == 200 => good += 1,
+                        Ok(answer) => bad.push(answer.status().to_string()),
+                        Err(error) => bad.push(error.to_string()),
+                    }
+                    thread::sleep(Duration::from_millis(50));
+                }
+                (good, bad)
+            })
+        };
+        Self { clients: (0..4).map(|_| client()).collect(), stop: Arc::clone(&stop) }
+    }
+
+    #[track_caller]
+    fn lost_nothing(self) {
+        self.stop.store(true, Ordering::SeqCst);
+        let all: Vec<_> = self.clients.into_iter().map(|client| client.join().unwrap()).collect();
+        let good: u32 = all.iter().map(|(good, _)| good).sum();
+        let bad: Vec<&String> = all.iter().flat_map(|(_, bad)| bad).collect();
+        assert!(bad.is_empty(), "{} of {} failed: {bad:?}", bad.len(), bad.len() + good as usize);
+        assert!(good > 100, "only {good} requests");
+    }
+}
+
+#[test]
+#[ignore = "needs a container engine: `cargo xtask ci engine` runs it"]
+fn releases_are_rolled_out_to_containers_and_a_broken_one_leaves_all_as_it_was() {
+    let site = Site::new();
+    let first = site.package("1.0.1", "all");
+    // Its image has the migrations of before; the proof is given because the release names another one.
+    site.checkout
+        .write("flows/migrations/20991231000000_of_the_test.sql", b"-- migrate:up\n-- migrate:down\n");
+    let second = site.package("1.0.2", "all");
+    let bare = site.package("1.0.3", "none");
+    // The images have the flows of before.
+    site.checkout.change("flows/flows.json", "\"/api/v1/queues\"", "\"/api/v1/queues-renamed\"");
+    let broken = site.package("1.0.4", "all");
+
+    let refused = site.ends(1, &site.deploy(&bare));
+    for part in ["nothing was changed in qa", "1.0.3 has no image of node-red", "--images all"] {
+        assert!(refused.contains(part), "{part}: {refused}");
+    }
+    assert!(!site.path("state/qa").exists(), "nothing was begun");
+
+    site.done(&site.deploy(&first));
+    let before = site.containers();
+    let (old, release) = site.replica();
+    assert!(release.starts_with("1.0.1-"), "{release}");
+
+    let load = Load::begin(&site);
+    let plan = site.done(&[&site.deploy(&second)[..], &["--dry-run"]].concat());
+    assert!(plan.contains("load the images"), "{plan}");
+    assert_eq!(site.containers(), before, "a dry run changes nothing");
+    let said = site.done(&site.deploy(&second));
+    assert!(said.contains("passes its smoke on the new schema"), "{said}");
+    let databases = ["psql", "--host=127.0.0.1", "--username=postgres", "--no-psqlrc", "--list"];
+    let database = site.containers()["postgres"][0].clone();
+    let password = fs::read_to_string(site.path("state/qa/secrets/postgres-superuser-password")).unwrap();
+    let asks = ["exec", "--env", &format!("PGPASSWORD={}", password.trim()), &database];
+    let listed = docker(&site.client, &[&asks[..], &databases].concat());
+    assert!(listed.contains("flowship") && !listed.contains("flowship_next"), "{listed}");
+    let rolled = site.containers();
+    let (new, release) = site.replica();
+    assert!(release.starts_with("1.0.2-") && new != old, "{new} {release}");
+    for service in ["postgres", "mcp-tools", "edge"] {
+        assert_eq!(rolled[service], before[service], "{service} has not changed");
+    }
+
+    let said = site.ends(1, &site.deploy(&broken));
+    assert!(said.contains("was rolled back") && said.contains("with flows"), "{said}");
+    assert_eq!(site.containers(), rolled, "every container is the one that it was, since when it was");
+    let history = site.json(&["history", "qa"]);
+    let last = history.as_array().unwrap().last().unwrap();
+    assert_eq!(last["result"], "rolled-back", "{history:#}");
+
+    // Another image under the tags that a release's image has here.
+    let tags =
+        docker(&site.client, &["image", "ls", "--format", "{{.Repository}}:{{.Tag}}", "flowship/node-red"]);
+    for tag in tags.lines().filter(|tag| tag.contains(":1.0.1-")) {
+        docker(&site.client, &["tag", &site.image("llm-stand-in"), tag]);
+    }
+    site.done(&["rollback", "qa", "--watch", "2"]);
+    load.lost_nothing();
+    let back = site.containers();
+    assert!(site.replica().1.starts_with("1.0.1-"), "{back:#?}");
+    assert_eq!(
+        back[&site.replica().0][2],
+        before[&old][2],
+        "the image is the one of the release, whatever its tag"
+    );
+    site.done(&["drift", "qa"]);
+    site.done(&["status", "qa"]);
+    until("what it writes is followed", || {
+        site.done(&["logs", "qa", &site.replica().0]).contains("smoke").then_some(())
+    });
+}

@@ -1,7 +1,7 @@
 'use strict';
 // Clients that are there while releases are deployed, for `cargo xtask bench deploys`: `node long-lived.js SETTINGS`. One
-// has a WebSocket that echoes, sends a numbered message every 50 ms and connects again when the WebSocket is closed; others ask
-// for an answer that takes long, a new one each second. When stdin ends, it waits for what is under way; the result is one
+// has a WebSocket that echoes, sends a numbered message every 50 ms and connects again when the WebSocket is closed; another asks
+// for an answer that takes long, and again when it has it. When stdin ends, both wait for what is under way; the result is one
 // JSON object on stdout. What `NODE_EXTRA_CA_CERTS` names is trusted.
 
 const https = require('node:https');
@@ -9,12 +9,11 @@ const { setTimeout: pause } = require('node:timers/promises');
 
 const MESSAGE_MS = 50;
 const AGAIN_MS = 10;
-const ASK_MS = 1000;
 const NORMAL = 1000;
 // Without a close frame, as the WHATWG's WebSocket says it.
 const CUT = 1006;
 
-const { base, socket: socketPath, slow: slowPath, settle_seconds: settleSeconds } = JSON.parse(process.argv[2]);
+const { base, socket: socketPath, slow: slowPath } = JSON.parse(process.argv[2]);
 let ending = false;
 
 function tally(counts, what) {
@@ -88,12 +87,10 @@ function ask(seen) {
 
 async function slowly() {
   const seen = { sent: 0, failed: {}, longest_ms: 0 };
-  const underWay = [];
   while (!ending) {
-    underWay.push(ask(seen));
-    await pause(ASK_MS);
+    await ask(seen);
+    if (!ending) await pause(AGAIN_MS);
   }
-  await Promise.race([Promise.all(underWay), pause(settleSeconds * 1000, undefined, { ref: false })]);
   return seen;
 }
 

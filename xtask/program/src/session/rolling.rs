@@ -46,6 +46,8 @@ pub fn perform(opened: &Opened, action: &Roll, step: &StepContext) -> Result<Out
         Roll::Withdraw(replica) => drain(opened, replica, step)?,
         Roll::ReloadEdge => {
             let edge = edge(opened).context("no edge runs")?;
+            // The master of one that was just started executes itself again, and does not listen meanwhile.
+            until(step, &mut || Ok(edge.processes().err().map(|error| format!("{error:#}"))))?;
             edge.reload()?;
             files::remove(&edge.folder.join(RELOAD_PENDING))?;
         }

@@ -27,11 +27,11 @@ use sample::Figure;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
-  cargo xtask bench                     every figure, about twenty minutes
+  cargo xtask bench                     every figure, about half an hour
   cargo xtask bench first-smoke
   cargo xtask bench tasks               the queue and its workers, about 90 seconds
   cargo xtask bench tasks --seconds 30 --queued 50000
-  cargo xtask bench deploys             ten deploys, then ten with kamal-proxy, about ten minutes
+  cargo xtask bench deploys             ten deploys, then ten with kamal-proxy, about twenty minutes
   cargo xtask bench --runs 9 --json
   cargo xtask bench --list")]
 pub struct Options {
@@ -51,7 +51,7 @@ pub struct Options {
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=1000))]
     deploys: u32,
     /// For `deploys`: how many seconds the answer to a slow request takes
-    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=600))]
+    #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..=600))]
     slow: u32,
     /// List the figures
     #[arg(long)]

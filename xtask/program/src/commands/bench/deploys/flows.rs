@@ -16,6 +16,9 @@ pub const SOCKET: &str = "socket";
 pub const SLOW: &str = "slow";
 pub const UP: &str = "up";
 
+/// So much longer than it takes may the slow answer take.
+pub const SPARE_SECONDS: u32 = 3;
+
 /// Where one of them is.
 pub fn path(platform: &Platform, name: &str) -> String {
     format!("{}bench/{name}", platform.edge.path)
@@ -46,8 +49,7 @@ fn write(tree: &Path, platform: &Platform, slow_seconds: u32, about: &str) -> Re
 }
 
 fn added(platform: &Platform, slow_seconds: u32, about: &str) -> Vec<Value> {
-    let limit =
-        json!([{ "name": "REQUEST_LIMIT_SECONDS", "value": (slow_seconds + 5).to_string(), "type": "num" }]);
+    let limit = json!([{ "name": "REQUEST_LIMIT_SECONDS", "value": (slow_seconds + SPARE_SECONDS).to_string(), "type": "num" }]);
     let request = |id: &str, method: &str, name: &str, y: u32, to: &str| {
         json!({
             "id": id, "type": "http in", "z": "bench", "name": format!("the {name}"), "url": path(platform, name),

@@ -1,4 +1,4 @@
-//! The clients that stay: one with a WebSocket, and those that wait for a slow answer.
+//! The clients that stay: one with a WebSocket, and one that waits for slow answers.
 
 use std::collections::BTreeMap;
 use std::process::{Child, Command, Stdio};
@@ -17,9 +17,6 @@ const SCRIPT: &str = "test/long-lived.js";
 
 /// Close codes of RFC 6455 and of its registry that tell a client to connect again: going away, service restart.
 const TOLD: [&str; 2] = ["1001", "1012"];
-
-/// Seconds that a slow request may take longer than its answer needs.
-const LONGER: u32 = 60;
 
 #[derive(Debug, Deserialize)]
 pub struct Seen {
@@ -99,12 +96,11 @@ impl LongLived {
     ///
     /// # Errors
     /// Node.js cannot be started.
-    pub fn start(context: &Context, toolbox: &Toolbox, client: &Client, slow_seconds: u32) -> Result<Self> {
+    pub fn start(context: &Context, toolbox: &Toolbox, client: &Client) -> Result<Self> {
         let settings = json!({
             "base": client.base,
             "socket": flows::path(context.platform, flows::SOCKET),
             "slow": flows::path(context.platform, flows::SLOW),
-            "settle_seconds": slow_seconds + LONGER,
         });
         let child = Command::new(toolbox.path(Program::Node)?)
             .args([SCRIPT, &settings.to_string()])

@@ -21,6 +21,7 @@ use crate::load_test::packages::Packages;
 use crate::load_test::phase::{Phase, phase};
 use crate::load_test::target::Target;
 use crate::tools::{Tool, Toolbox, progress};
+use foundation::exit::refused;
 use foundation::files::temporary;
 use foundation::interrupt::Interrupt;
 use long_lived::LongLived;
@@ -39,6 +40,13 @@ const WARM_UP: Duration = Duration::from_secs(3);
 const WATCH: Duration = Duration::from_secs(1);
 
 pub fn measure(context: &Context, options: &Options, interrupt: &Interrupt) -> Result<Vec<Figure>> {
+    let longest = u32::from(context.platform.draining.limit_seconds).saturating_sub(flows::SPARE_SECONDS + 1);
+    if options.slow > longest {
+        return Err(refused(format!(
+            "--slow {}: expected at most {longest} s: the edge waits no longer",
+            options.slow
+        )));
+    }
     let load = || std::fs::read_to_string("/proc/loadavg").unwrap_or_default().trim().to_owned();
     let before = load();
     let toolbox = Toolbox::open(context)?;
@@ -118,7 +126,7 @@ impl Bench<'_> {
         load.ask(client, RATE, move |client| {
             client.post::<Value>(&echo, &json!({ "text": "The quick brown fox." })).map(|_| None)
         })?;
-        let clients = LongLived::start(self.context, self.toolbox, client, self.options.slow)?;
+        let clients = LongLived::start(self.context, self.toolbox, client)?;
         self.pause(WARM_UP + QUIET)?;
         let begin = load.elapsed();
         let mut deploys = Vec::new();

@@ -110,7 +110,7 @@ impl<'a> Target<'a> {
         context: &'a Context,
         interrupt: &'a Interrupt,
         purpose: &str,
-        tree: &Path,
+        packages: &Packages,
         model: &Model,
         watch: Duration,
     ) -> Result<Self> {
@@ -123,7 +123,8 @@ impl<'a> Target<'a> {
             context.platform.llm.model,
             model.key_file.display(),
         );
-        files::write::whole(&tree.join(format!("ops/environments/{name}.toml")), 0o644, settings)?;
+        let file = format!("ops/environments/{name}.toml");
+        packages.change(&|tree| files::write::whole(&tree.join(&file), 0o644, &settings))?;
         let deployed = Deployed { name, state: context.state().to_owned() };
         Ok(Self { context, interrupt, deployed, watch })
     }

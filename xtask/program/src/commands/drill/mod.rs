@@ -55,6 +55,7 @@ Examples:
 
 It packages releases from this checkout, including uncommitted changes: two that work, and several broken ones. \
 A quarter of the deploys use a broken release, and a quarter are killed halfway and run again; from the 14th on, some are both.
+Ctrl-C ends it with the result so far. \
 Exit code 0 when every deploy ended as expected and nothing was lost, 1 otherwise, 2 when the drill cannot run here.")]
 pub struct Options {
     /// What to test
@@ -98,7 +99,7 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
     show.say("packaging releases of this checkout");
     let packages = Packages::begin(context, folder.path())?;
     let model = Model::start(context, folder.path())?;
-    let target = Target::begin(context, &interrupt, "drill", &packages.tree, &model, watch)?;
+    let target = Target::begin(context, &interrupt, "drill", &packages, &model, watch)?;
     let mut drill = Drill { options, watch, show: &show, interrupt: &interrupt, target: &target, packages };
     let found = drill.carry_out();
     let failed = found.as_ref().map_or(true, |findings| !findings.problems.is_empty());
@@ -155,14 +156,19 @@ impl Drill<'_> {
         let mut deploys = Vec::new();
         for (index, (one, release)) in drawn.into_iter().zip(releases).enumerate() {
             let began_ms = millis(load.elapsed());
-            let deploy = if self.options.without_drain {
-                self.killed_instead(one, began_ms)?
+            let ended = if self.options.without_drain {
+                self.killed_instead(one, began_ms)
             } else {
                 // With and without the deployer, for releases that work and for broken ones.
                 let deployer = (index / 4 + index / 16) % 2 == 0;
                 let kill = Kill { after: usual.mul_f64(moment(index / 4)), deployer };
-                self.deploy(one, &release, kill, began_ms)?
+                self.deploy(one, &release, kill, began_ms)
             };
+            // What was found until then is not lost.
+            if ended.is_err() && self.interrupt.raised() {
+                break;
+            }
+            let deploy = ended?;
             if one == (Draw { fault: None, killed: false }) && deploy.problem.is_none() {
                 usual = Duration::from_millis(deploy.took_ms);
             }
@@ -176,7 +182,9 @@ impl Drill<'_> {
             ));
             deploys.push(deploy);
         }
-        let rolled_back = if self.options.without_drain { None } else { Some(self.roll_back(&mut deploys)?) };
+        let interrupted = self.interrupt.raised();
+        let goes_on = !self.options.without_drain && !interrupted;
+        let rolled_back = goes_on.then(|| self.roll_back(&mut deploys)).transpose()?;
         let end = load.elapsed();
         let seen = load.end();
         let tasks = self.settled(&client, &seen)?;
@@ -194,7 +202,11 @@ impl Drill<'_> {
             failed_without_drain: None,
             problems: Vec::new(),
         };
-        if !self.options.without_drain {
+        if interrupted {
+            let ended = findings.deploys.len();
+            findings.problems.push(format!("interrupted after {ended} of {} deploys", self.options.count));
+        }
+        if goes_on {
             findings.failed_without_drain = Some(self.control(&client, &known, rates)?);
         }
         findings.judge();
@@ -278,7 +290,7 @@ impl Drill<'_> {
         Ok(load.end().failures.len())
     }
 
-    /// Waits until every task that was accepted has ended.
+    /// Waits until every task that was accepted has ended, after an interrupt too.
     fn settled(&self, client: &Client, seen: &Seen) -> Result<report::Tasks> {
         let give_up = Instant::now() + SETTLE;
         loop {
@@ -287,7 +299,7 @@ impl Drill<'_> {
             if tasks.lost == 0 || Instant::now() >= give_up {
                 return Ok(tasks);
             }
-            self.pause(LOOK)?;
+            std::thread::sleep(LOOK);
         }
     }
 

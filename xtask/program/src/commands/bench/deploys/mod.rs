@@ -60,7 +60,7 @@ pub fn measure(context: &Context, options: &Options, interrupt: &Interrupt) -> R
         packages.get("other", &|tree| flows::revise(tree, context.platform, options.slow))?,
     ];
     let model = Model::start(context, folder.path())?;
-    let target = Target::begin(context, interrupt, "bench", &packages.tree, &model, WATCH)?;
+    let target = Target::begin(context, interrupt, "bench", &packages, &model, WATCH)?;
     let bench = Bench { context, toolbox: &toolbox, options, interrupt, target: &target };
     let found = bench.sides(&packages, &releases, folder.path());
     target.end(found.is_err(), &Show::on_stderr())?;

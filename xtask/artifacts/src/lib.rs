@@ -12,6 +12,7 @@ pub mod reference;
 pub mod review;
 pub mod secret_policies;
 mod smoke_flow;
+mod systemd;
 pub mod workflows;
 
 pub use artifact::{Artifact, Committed, MARK, Made, Rendered, banner};
@@ -30,6 +31,7 @@ pub const FAMILIES: &[Committed] = &[
     containers::IMAGES,
     containers::COMPOSE,
     containers::EDGE,
+    systemd::FAMILY,
     workflows::FAMILY,
     reference::FAMILY,
     model::FAMILY,

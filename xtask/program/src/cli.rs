@@ -5,7 +5,7 @@ use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _, Parser, Subcomm
 use crate::commands::{
     bench, check, ci, contract, deploy, dev, doctor, down, drift, drill, environment, generate, history,
     image, impact, keys, lock, logs, measure, promote, rehearse, release, releases, reset, rollback, secrets,
-    smoke, status, supervise, test, why,
+    smoke, start, status, supervise, test, why,
 };
 use crate::context::Global;
 use foundation::program_name::{DEVELOPERS, OPERATORS, by_operator};
@@ -61,6 +61,8 @@ pub enum Command {
     Smoke(smoke::Options),
     /// Stop the platform and keep its data
     Down(down::Options),
+    /// Start what was deployed to an environment and does not run
+    Start(start::Options),
     /// Stop the platform and remove its data, secrets and logs
     Reset(reset::Options),
     /// Run the flow tests

@@ -17,4 +17,5 @@ mod second_platform;
 mod secret_policies;
 mod selection;
 mod supervisor;
+mod systemd;
 mod tools;

@@ -43,6 +43,11 @@ pub fn trusting(pem: &str) -> Agent {
     patient(pem, PATIENCE)
 }
 
+/// A client that trusts every certificate.
+pub fn unchecked() -> Agent {
+    agent(TlsConfig::builder().disable_verification(true).build(), PATIENCE)
+}
+
 /// The same that waits so long for an answer.
 pub fn patient(pem: &str, patience: Duration) -> Agent {
     let root = Certificate::from_pem(pem.as_bytes()).unwrap();

@@ -30,6 +30,7 @@ pub enum Text {
     DnsName,
     /// An IP address or a DNS name.
     Address,
+    IpAddress,
     Email,
     /// The base address of an OpenAI-compatible endpoint.
     LlmUrl,
@@ -135,6 +136,7 @@ impl Text {
             Self::Label => "lower-case letters, digits and dashes, beginning with a letter",
             Self::DnsName => "a DNS name such as \"flowship.example.com\"",
             Self::Address => "an IP address or a DNS name",
+            Self::IpAddress => "an IP address, or \"0.0.0.0\" for all of the host",
             Self::Email => "an e-mail address",
             Self::LlmUrl => "an address that ends in /v1, such as \"https://llm.example.com/v1\"",
             Self::Path => "the path of a file, absolute or from the repository's root",
@@ -149,6 +151,7 @@ impl Text {
             && match self {
                 Self::Words => true,
                 Self::Label => is_label(text) && text.starts_with(|first: char| first.is_ascii_lowercase()),
+                Self::IpAddress => text.parse::<IpAddr>().is_ok(),
                 Self::DnsName => is_dns_name(text),
                 Self::Address => text.parse::<IpAddr>().is_ok() || is_dns_name(text),
                 Self::Email => is_email(text),
@@ -223,6 +226,7 @@ mod tests {
                 &["localhost", "a.example.com"],
                 &["a..b", "10.0.0.1", "https://a", "a b", "A.b"],
             ),
+            (Text::IpAddress, &["10.0.0.1", "::", "0.0.0.0"], &["db.example.com", "*", "10.0.0.1:80"]),
             (Text::Address, &["10.0.0.1", "::1", "db.example.com"], &["10.0.0.256", "10.0.0", "a:80"]),
             (
                 Text::Email,

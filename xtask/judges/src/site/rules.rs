@@ -20,6 +20,7 @@ pub fn check(reading: &mut Reading<'_>) {
         llm,
         ports,
         unique_ports,
+        listen,
         replicas,
         tls,
         promotes_from,
@@ -161,6 +162,17 @@ fn unique_ports(reading: &mut Reading<'_>) {
         let key = format!("ports.{owner}");
         let wrong = format!("{key}: {port} is already the port of {earlier}");
         refuse(reading, &key, wrong, "another port for each");
+    }
+}
+
+fn listen(reading: &mut Reading<'_>) {
+    let Some(listen) = reading.environment.listen.clone() else { return };
+    if reading.tier() == Some(Tier::Development) {
+        let expected = "listen only in staging and production; remove the table";
+        refuse(reading, "listen", "listen: set in development", expected);
+    } else if listen.http == listen.https {
+        let key = if reading.seen.contains_key("listen.http") { "listen.http" } else { "listen.https" };
+        refuse(reading, key, format!("{key}: {} is the port of both", listen.https), "another port for each");
     }
 }
 

@@ -3,7 +3,7 @@
 //! A key is a path: `<service>` and `<port>` stand for names of the platform, `[]` for each table of an array.
 
 use serde::Serialize;
-use vocabulary::model::environment::{EngineKind, Environment, Host, LlmProvider, Size, Tier, Tls};
+use vocabulary::model::environment::{EngineKind, Environment, Host, Listen, LlmProvider, Size, Tier, Tls};
 
 use super::kind::{Kind, Text, Value};
 
@@ -113,6 +113,8 @@ const SHARED: &[Tier] = &[Tier::Staging, Tier::Production];
 const fn days(min: i64) -> Kind {
     Kind::Integer { min, max: 3650, unit: "days" }
 }
+
+const PORT: Kind = Kind::Integer { min: 1, max: 65_535, unit: "" };
 
 pub static SETTINGS: &[Setting] = &[
     Setting {
@@ -328,15 +330,43 @@ pub static SETTINGS: &[Setting] = &[
     },
     Setting {
         key: "ports.<service>.<port>",
-        kind: Kind::Integer { min: 1, max: 65_535, unit: "" },
+        kind: PORT,
         default: None,
         needed: Needed::Never,
         read_by: &[EngineKind::Process],
         what: "A port to use instead of the checkout's own choice; only in development on the process engine.",
         set: |environment, at, value| {
             let ports = environment.ports.entry(at.service.to_owned()).or_default();
-            ports.insert(at.port.to_owned(), u16::try_from(value.integer()).unwrap_or_default());
+            ports.insert(at.port.to_owned(), port(value));
         },
+    },
+    Setting {
+        key: "listen.address",
+        kind: Kind::Text(Text::IpAddress),
+        default: None,
+        needed: Needed::InOrBeside(&[]),
+        read_by: BOTH,
+        what: "The address on which a deployed environment serves other machines. Without listen, the edge serves this \
+               machine alone, on a port that status shows.",
+        set: |environment, _, value| listen(environment).address = value.text(),
+    },
+    Setting {
+        key: "listen.https",
+        kind: PORT,
+        default: None,
+        needed: Needed::Never,
+        read_by: BOTH,
+        what: "The port there; 443 unless it is set. Ports below 1024 may need a right: see docs/deployment.md.",
+        set: |environment, _, value| listen(environment).https = port(value),
+    },
+    Setting {
+        key: "listen.http",
+        kind: PORT,
+        default: None,
+        needed: Needed::Never,
+        read_by: BOTH,
+        what: "The port there that redirects to https; 80 unless it is set.",
+        set: |environment, _, value| listen(environment).http = port(value),
     },
     Setting {
         key: "tls.acme_contact",
@@ -404,6 +434,14 @@ fn host<'a>(environment: &'a mut Environment, at: &Captured<'_>) -> &'a mut Host
 
 fn size<'a>(environment: &'a mut Environment, at: &Captured<'_>) -> &'a mut Size {
     environment.sizes.entry(at.service.to_owned()).or_default()
+}
+
+fn listen(environment: &mut Environment) -> &mut Listen {
+    environment.listen.get_or_insert_default()
+}
+
+fn port(value: &Value) -> u16 {
+    u16::try_from(value.integer()).unwrap_or_default()
 }
 
 fn llm(environment: &mut Environment) -> &mut LlmProvider {

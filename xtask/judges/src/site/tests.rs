@@ -118,7 +118,7 @@ fn each_fault_is_reported_with_place_expectation_and_nearest_name() {
             dev("domian = 'a'"),
             &[
                 "dev.toml:3:1: unknown key \"domian\"; expected one of name, tier, engine, domain, promotes_from, requires, hosts, sizes, contacts, \
-               retention, llm, ports, tls, objectives; did you mean \"domain\"?",
+               retention, llm, ports, listen, tls, objectives; did you mean \"domain\"?",
             ],
         ),
         (
@@ -126,7 +126,7 @@ fn each_fault_is_reported_with_place_expectation_and_nearest_name() {
             dev("logs_days = 3"),
             &[
                 "dev.toml:3:1: unknown key \"logs_days\"; expected one of name, tier, engine, domain, promotes_from, requires, hosts, sizes, \
-               contacts, retention, llm, ports, tls, objectives; did you mean \"retention.logs_days\"?",
+               contacts, retention, llm, ports, listen, tls, objectives; did you mean \"retention.logs_days\"?",
             ],
         ),
         (
@@ -229,7 +229,7 @@ fn each_fault_is_reported_with_place_expectation_and_nearest_name() {
                 "dev.toml:1:20: invalid literal string; expected `'`",
                 "dev.toml:2:10: string values must be quoted; expected literal string",
                 "dev.toml:3:1: unknown key \"domian\"; expected one of name, tier, engine, domain, promotes_from, requires, hosts, sizes, contacts, \
-                 retention, llm, ports, tls, objectives; did you mean \"domain\"?",
+                 retention, llm, ports, listen, tls, objectives; did you mean \"domain\"?",
                 "dev.toml:4:23: retention.logs_days: found a string; expected a whole number of days from 1 to 3650",
             ],
         ),
@@ -261,6 +261,13 @@ fn each_fault_is_reported_with_place_expectation_and_nearest_name() {
             dev("ports.node-red = { flows = 1880, ready = 1881 }\nports.postgres.sql = 1880"),
             &[
                 "dev.toml:4:22: ports.postgres.sql: 1880 is already the port of node-red.flows; expected another port for each",
+            ],
+        ),
+        (
+            "a public address in development",
+            dev("listen.address = '0.0.0.0'"),
+            &[
+                "dev.toml:4:1: listen: set in development; expected listen only in staging and production; remove the table",
             ],
         ),
         (
@@ -371,6 +378,16 @@ fn production_and_staging_are_strict() {
             "ports",
             production("[tls]", "[ports]\nnode-red.flows = 1\n[tls]"),
             &["16:2: ports: set in production"],
+        ),
+        (
+            "one port for both",
+            production("[tls]", "[listen]\naddress = '0.0.0.0'\nhttp = 443\n[tls]"),
+            &["18:8: listen.http: 443 is the port of both"],
+        ),
+        (
+            "a port without its address",
+            production("[tls]", "[listen]\nhttps = 8443\n[tls]"),
+            &["16:2: missing listen.address, which [listen] must have"],
         ),
         (
             "one replica",

@@ -27,6 +27,7 @@ pub mod reset;
 pub mod rollback;
 pub mod secrets;
 pub mod smoke;
+pub mod start;
 pub mod status;
 pub mod supervise;
 pub mod test;
@@ -77,6 +78,7 @@ pub fn run(context: &Context, words: &str, command: Command) -> Result<()> {
         Command::Secrets(options) => secrets::run(context, &options),
         Command::Smoke(options) => smoke::run(context, &options),
         Command::Down(options) => down::run(context, &options),
+        Command::Start(options) => start::run(context, &options),
         Command::Drill(options) => drill::run(context, &options),
         Command::Rehearse(options) => rehearse::run(context, &options),
         Command::Reset(options) => reset::run(context, &options),

@@ -55,15 +55,25 @@ pub enum Change {
     Rollback,
     /// The release stays; the database loses what only older ones need.
     Contract,
+    /// The same release, after it was stopped or the machine was.
+    Start,
+    Stop,
 }
 
 impl Change {
+    /// Whether it may be another release that runs after it.
+    pub const fn is_deploy(self) -> bool {
+        !matches!(self, Self::Contract | Self::Start | Self::Stop)
+    }
+
     pub const fn name(self) -> &'static str {
         match self {
             Self::Deploy => "deploy",
             Self::Promote => "promote",
             Self::Rollback => "rollback",
             Self::Contract => "contract",
+            Self::Start => "start",
+            Self::Stop => "stop",
         }
     }
 }

@@ -11,7 +11,7 @@ use foundation::clock;
 use foundation::files;
 use vocabulary::model::{Metric, MetricKind, MetricRef};
 
-use super::history::{Change, Entry, Outcome};
+use super::history::{Entry, Outcome};
 
 /// Below the folder of an environment.
 pub const FILE: &str = "metrics/deploys.prom";
@@ -53,7 +53,7 @@ pub fn write(folder: &Path, environment: &str, entries: &[Entry]) -> Result<()> 
 
 fn text(environment: &str, entries: &[Entry]) -> String {
     let [total, last, duration] = &metrics();
-    let entries: Vec<&Entry> = entries.iter().filter(|entry| entry.change != Change::Contract).collect();
+    let entries: Vec<&Entry> = entries.iter().filter(|entry| entry.change.is_deploy()).collect();
     let of = |result: Outcome| entries.iter().filter(move |entry| entry.result == result);
     let labels = |result: Outcome| vec![environment, result.name()];
     let totals = Outcome::ALL.map(|result| (labels(result), of(result).count() as f64));
@@ -78,6 +78,7 @@ fn family<'a>(metric: &Metric, samples: impl IntoIterator<Item = (Vec<&'a str>, 
 
 #[cfg(test)]
 mod tests {
+    use super::super::history::Change;
     use super::super::history::tests::entry;
     use super::*;
 
@@ -88,6 +89,7 @@ mod tests {
             vec![entry(Change::Deploy, "1", Outcome::Done), entry(Change::Deploy, "2", Outcome::RolledBack)];
         entries[1].at = "2026-11-03T09:06:00Z".to_owned();
         entries[1].duration_ms = 2500;
+        entries.push(entry(Change::Stop, "1", Outcome::Done));
         write(folder.path(), "staging", &entries).unwrap();
         assert_eq!(
             fs::read_to_string(folder.path().join(FILE)).unwrap(),

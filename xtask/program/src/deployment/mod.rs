@@ -118,6 +118,14 @@ impl Deployed {
         Ok(path)
     }
 
+    /// The program of the release that runs, under a name that stays: a system's own supervisor starts it.
+    ///
+    /// # Errors
+    /// The link cannot be written.
+    pub fn starts_with(&self, program: &Path) -> Result<()> {
+        files::write::link(&self.folder().join("flowship"), program)
+    }
+
     /// The newest text of its file, whether what runs understands it or not.
     ///
     /// # Errors

@@ -495,7 +495,8 @@ fn act(
     };
     if entry.result == Outcome::Done {
         let kept = files::write::whole(&installed.settings(), 0o644, &text)
-            .and_then(|()| deployed.keep(&text, newer.as_deref()));
+            .and_then(|()| deployed.keep(&text, newer.as_deref()))
+            .and_then(|()| deployed.starts_with(&installed.program()));
         kept.err().iter().for_each(|error| warn("settings", error));
     }
     let written = history::read(&deployed.folder())

@@ -24,6 +24,7 @@ mod settings;
 pub mod smoke;
 mod smoke_edge;
 mod smoke_report;
+pub mod starting;
 pub mod step_progress;
 
 /// The default environment.

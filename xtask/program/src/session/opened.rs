@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::ErrorKind;
+use std::net::Ipv4Addr;
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
@@ -81,6 +82,8 @@ impl Opened {
             environment.sizes.entry(platform.workers.service().to_string()).or_default().replicas =
                 options.replicas;
         }
+        // Other machines are served by what is deployed.
+        environment.listen = None;
         environment.engine = options.engine.unwrap_or(environment.engine);
         if environment.engine == EngineKind::Compose && environment.tier != Tier::Development {
             return Err(refused(format!(
@@ -94,7 +97,8 @@ impl Opened {
         wanted.push(Socket {
             key: INSPECT.to_owned(),
             fixed: options.inspect.filter(|port| *port != 0),
-            setting: PortRef { service: platform.workers.service(), name: INSPECT },
+            address: Ipv4Addr::LOCALHOST.into(),
+            setting: PortRef { service: platform.workers.service(), name: INSPECT }.to_string(),
         });
         let (ports, moved) = if options.any_ports {
             (ports::any_free(&wanted)?, None)

@@ -18,7 +18,7 @@ use super::smoke_report::{Check, Status};
 use crate::context::Context;
 use crate::deployment::Deployed;
 use crate::engines::process::certificate;
-use crate::engines::process::instance::ADDRESS;
+use crate::engines::process::instance::edge_address;
 use foundation::files;
 
 /// Between two looks at the task.
@@ -62,7 +62,8 @@ fn run(
     (workflow, input): (&str, &str),
 ) -> Result<()> {
     let begun = Instant::now();
-    let agent = edge_client::at(&secrets.join(platform.edge.certificate.0), ADDRESS, port)?;
+    let agent =
+        edge_client::at(&secrets.join(platform.edge.certificate.0), &edge_address(environment), port)?;
     let key = files::text(&secrets.join(platform.workers.api_key.0), files::TEXT)?;
     let bearer = format!("Bearer {}", key.trim());
     let base = format!("https://{}:{port}", certificate::domain(environment));

@@ -7,6 +7,7 @@ mod guide;
 mod host;
 mod in_flight;
 mod refused;
+mod restart;
 mod settings;
 mod site;
 mod sizes;

@@ -152,6 +152,13 @@ impl Site {
         command
     }
 
+    /// Another program of ours, outside of any tree.
+    pub fn program(&self, program: &Path, arguments: &[&str]) -> Ended {
+        let mut command = Command::new(program);
+        command.args(arguments).current_dir("/").stdin(Stdio::null()).env("FLOWSHIP_STATE", self.state());
+        Ended::of(&command.output().unwrap())
+    }
+
     pub fn run(&self, arguments: &[&str]) -> Ended {
         Ended::of(&self.command(arguments).output().unwrap())
     }

@@ -12,5 +12,6 @@ pub mod json;
 pub mod markdown;
 pub mod node_red;
 pub mod npm;
+pub mod systemd;
 pub mod vault_policy;
 pub mod yaml;

@@ -30,6 +30,9 @@ pub struct Environment {
     /// Explicit ports: service id -> port name -> port. Empty anywhere but in development on the process engine.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub ports: BTreeMap<String, BTreeMap<String, u16>>,
+    /// Where the edge serves other machines; `None`: nowhere.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub listen: Option<Listen>,
     /// `None` only where nobody is on call, that is outside production.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub contacts: Option<Contacts>,
@@ -51,6 +54,23 @@ impl Environment {
     /// The site's overrides for a service; all `None` when there are none.
     pub fn size(&self, service: &str) -> Size {
         self.sizes.get(service).copied().unwrap_or_default()
+    }
+}
+
+/// Where the edge serves other machines.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Listen {
+    /// An IP address of the host; `0.0.0.0` or `::` for all of them.
+    pub address: String,
+    /// Redirects to `https`.
+    pub http: u16,
+    pub https: u16,
+}
+
+impl Default for Listen {
+    /// The ports that clients ask by themselves.
+    fn default() -> Self {
+        Self { address: String::new(), http: 80, https: 443 }
     }
 }
 

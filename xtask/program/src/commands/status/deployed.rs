@@ -14,27 +14,29 @@ use vocabulary::model::Platform;
 use crate::context::Context;
 use crate::deployment::Deployed;
 use crate::deployment::history::{self, Entry};
-use crate::engines::process::instance::ADDRESS;
+use crate::engines::process::instance::{ADDRESS, serves_others};
 use crate::engines::roll::running::Running;
 use crate::session::deployed::State;
+
+/// Of https.
+const WELL_KNOWN: u16 = 443;
 
 /// # Errors
 /// Refused when nothing runs; reported when a service is not healthy or a deploy was interrupted.
 pub fn show(context: &Context, deployed: &Deployed) -> Result<()> {
     let state = State::of(context, deployed)?;
     let interrupted = state.interrupted(context.platform);
+    let url = url(context.platform, &state);
     if context.json {
-        stdout::json(&described(&state, interrupted.as_deref()))?;
+        stdout::json(&described(&state, url.as_deref(), interrupted.as_deref()))?;
     } else {
         let workers = state.workers(context.platform);
         let is_worker = |name: &str| workers.contains_key(name);
-        stdout::text(&(head(context.platform, &state, interrupted.as_deref()) + &table(&state, &is_worker)))?;
+        stdout::text(&(head(&state, url.as_deref(), interrupted.as_deref()) + &table(&state, &is_worker)))?;
     }
     if state.running.is_empty() {
         let name = &deployed.name;
-        return Err(refused(format!(
-            "no service of {name} runs; start it with `{PROGRAM} deploy {name} --version VERSION`"
-        )));
+        return Err(refused(format!("no service of {name} runs; start it with `{PROGRAM} start {name}`")));
     }
     let deploying = matches!(state.lock, Found::Held(_));
     let well =
@@ -42,7 +44,7 @@ pub fn show(context: &Context, deployed: &Deployed) -> Result<()> {
     if interrupted.is_none() && state.running.values().all(well) { Ok(()) } else { Err(Reported.into()) }
 }
 
-fn described(state: &State, interrupted: Option<&str>) -> serde_json::Value {
+fn described(state: &State, url: Option<&str>, interrupted: Option<&str>) -> serde_json::Value {
     let services = state.running.values().map(|running| {
         let mut service = json!(running.status);
         service["release"] = json!(running.release);
@@ -58,6 +60,7 @@ fn described(state: &State, interrupted: Option<&str>) -> serde_json::Value {
     json!({
         "environment": state.environment.name,
         "release": history::current(&state.history),
+        "url": url,
         "previous": history::previous(&state.history),
         "last": state.history.last(),
         "deploy": deploy,
@@ -65,7 +68,7 @@ fn described(state: &State, interrupted: Option<&str>) -> serde_json::Value {
     })
 }
 
-fn head(platform: &Platform, state: &State, interrupted: Option<&str>) -> String {
+fn head(state: &State, url: Option<&str>, interrupted: Option<&str>) -> String {
     let or_none = |release: Option<&str>| release.unwrap_or("none").to_owned();
     let mut rows = vec![
         ("environment", state.environment.name.clone()),
@@ -73,7 +76,7 @@ fn head(platform: &Platform, state: &State, interrupted: Option<&str>) -> String
         ("previous", or_none(history::previous(&state.history))),
     ];
     rows.extend(state.history.last().map(|entry| ("last change", change(entry))));
-    rows.extend(state.edge_port(platform).map(|port| ("address", format!("https://{ADDRESS}:{port}"))));
+    rows.extend(url.map(|url| ("address", url.to_owned())));
     if state.deploying {
         let holder = match &state.lock {
             Found::Held(holder) => holder.to_string(),
@@ -83,6 +86,14 @@ fn head(platform: &Platform, state: &State, interrupted: Option<&str>) -> String
     }
     rows.extend(interrupted.map(|why| ("INTERRUPTED", why.to_owned())));
     columns::list(rows.iter().map(|(name, about)| (*name, about.as_str())))
+}
+
+/// Where clients reach it, while its edge runs.
+fn url(platform: &Platform, state: &State) -> Option<String> {
+    let port = state.edge_port(platform)?;
+    let environment = &state.environment;
+    let host = if serves_others(environment) { environment.domain.as_str() } else { ADDRESS };
+    Some(if port == WELL_KNOWN { format!("https://{host}") } else { format!("https://{host}:{port}") })
 }
 
 fn change(entry: &Entry) -> String {

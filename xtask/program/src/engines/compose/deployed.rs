@@ -1,6 +1,7 @@
 //! What a roll needs to know of containers: those that run, the images of the release, and the project that it makes.
 
 use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, anyhow, bail};
@@ -281,7 +282,7 @@ pub fn observe(
     let placement = site::Placement {
         images,
         secrets: &secrets,
-        public_address: if is_public(environment) { "0.0.0.0" } else { "127.0.0.1" },
+        public_address: &address(environment).to_string(),
         network_prefix: Some(&prefix),
         scope: topology.scope,
     };
@@ -322,6 +323,13 @@ pub fn is_public(environment: &Environment) -> bool {
         address == "localhost" || address.parse().is_ok_and(|address: std::net::IpAddr| address.is_loopback())
     };
     environment.hosts.iter().any(|host| !here(&host.address))
+}
+
+/// Where the ports of the public are bound.
+pub fn address(environment: &Environment) -> IpAddr {
+    let given = environment.listen.as_ref().and_then(|listen| listen.address.parse().ok());
+    let every = if is_public(environment) { Ipv4Addr::UNSPECIFIED } else { Ipv4Addr::LOCALHOST };
+    given.unwrap_or(IpAddr::V4(every))
 }
 
 /// The image of each service, as the engine finds it and nothing else.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::net::Ipv4Addr;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::time::Duration;
@@ -9,7 +10,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, anyhow};
 use vocabulary::model::environment::{Environment, Tier};
 use vocabulary::model::topology::{Scope, Topology, Unit};
-use vocabulary::model::{Exposure, Image, Platform, Port, PortRef, ServiceId};
+use vocabulary::model::{Exposure, Image, Platform, Port, ServiceId};
 use vocabulary::problem::listing;
 
 use super::deployed::{self, Deploy};
@@ -17,7 +18,7 @@ use super::lower::{self, DEBUGGER};
 use super::project::{self, Project};
 use super::roll;
 use crate::context::Context;
-use crate::engines::process::instance::{Instance, Ports, Socket, socket};
+use crate::engines::process::instance::{Instance, Ports, Socket, public, setting, socket};
 use crate::engines::process::lower::BringUp;
 use crate::engines::{Data, Engine, Intent, Place};
 use crate::images::build::{self, Build, Wanted};
@@ -178,8 +179,12 @@ fn sockets(platform: &Platform, environment: &Environment) -> Vec<Socket> {
         let open = ports.filter(|port| port.exposure == Exposure::Public || topology.on_loopback(unit, port));
         open.map(|port| Socket {
             key: socket(unit, port.name),
+            address: match port.exposure {
+                Exposure::Public => deployed::address(environment),
+                _ => Ipv4Addr::LOCALHOST.into(),
+            },
             fixed: fixed(environment, unit, port),
-            setting: PortRef { service: unit.service.id, name: port.name },
+            setting: setting(environment, unit, port),
         })
         .collect::<Vec<_>>()
     });
@@ -188,10 +193,11 @@ fn sockets(platform: &Platform, environment: &Environment) -> Vec<Socket> {
 
 /// The number that the site has set, or that clients on other machines expect.
 fn fixed(environment: &Environment, unit: &Unit<'_>, port: &Port) -> Option<u16> {
+    let listen = public(port, environment).map(|(_, number)| number);
     let set = unit.is_first().then(|| environment.port(unit.service.id.0, port.name)).flatten();
     let known = (port.exposure == Exposure::Public && deployed::is_public(environment))
         .then(|| services::well_known(port));
-    set.or(known).filter(|_| environment.tier != Tier::Development)
+    listen.or(set).or(known).filter(|_| environment.tier != Tier::Development)
 }
 
 /// What a release needs besides an engine.

@@ -1,13 +1,15 @@
 //! One running platform on this machine: where its folders are, and which ports it has. Data, and pure questions.
 
 use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 
 use crate::deployment::releases::Installed;
 use crate::engines::Place;
+use crate::engines::compose::deployed::is_public;
 use serde::{Deserialize, Serialize};
 use vocabulary::model::environment::{EngineKind, Environment, Tier};
-use vocabulary::model::{Exposure, PortRef, SecretRef, Unit, VolumeRef};
+use vocabulary::model::{Exposure, Port, PortRef, Protocol, SecretRef, Unit, VolumeRef};
 
 /// Where a platform lives. Several can live beside each other.
 #[derive(Debug, Clone, Default)]
@@ -49,8 +51,42 @@ pub const COMPILE_CACHE: &str = "NODE_COMPILE_CACHE";
 /// The folder of the services' logs; those of a plan's steps lie elsewhere.
 pub const LOGS: &str = "services";
 
-/// All sockets are bound here: nothing of a process platform can be reached from another machine.
+/// All sockets are bound here but those of [`public`]: nothing else can be reached from another machine.
 pub const ADDRESS: &str = "127.0.0.1";
+
+/// Where a port serves other machines, if it does.
+pub fn public(port: &Port, environment: &Environment) -> Option<(IpAddr, u16)> {
+    let listen = environment.listen.as_ref().filter(|_| port.exposure == Exposure::Public)?;
+    let number = match port.protocol {
+        Protocol::Http => listen.http,
+        Protocol::Https => listen.https,
+        Protocol::Tcp => return None,
+    };
+    Some((listen.address.parse().ok()?, number))
+}
+
+/// Whether clients on other machines are served.
+pub fn serves_others(environment: &Environment) -> bool {
+    let is_public = environment.engine == EngineKind::Compose && is_public(environment);
+    environment.listen.is_some() || is_public
+}
+
+/// Where clients on this machine reach the edge.
+pub fn edge_address(environment: &Environment) -> String {
+    let one = environment
+        .listen
+        .as_ref()
+        .filter(|listen| listen.address.parse().is_ok_and(|address: IpAddr| !address.is_unspecified()));
+    one.map_or_else(|| ADDRESS.to_owned(), |listen| listen.address.clone())
+}
+
+/// What sets the number of a port.
+pub fn setting(environment: &Environment, unit: &Unit<'_>, port: &Port) -> String {
+    match public(port, environment) {
+        Some(_) => format!("listen.{}", port.protocol.scheme()),
+        None => format!("ports.{}", PortRef { service: unit.service.id, name: port.name }),
+    }
+}
 
 /// Whether a port is opened at all in this environment.
 pub fn is_open(exposure: Exposure, environment: &Environment) -> bool {
@@ -68,11 +104,16 @@ pub fn sockets(units: &[Unit<'_>], environment: &Environment) -> Vec<Socket> {
         .iter()
         .flat_map(|unit| {
             let open = unit.service.ports.iter().filter(|port| is_open(port.exposure, environment));
-            open.map(|port| Socket {
-                key: socket(unit, port.name),
+            open.map(|port| {
+                let public = public(port, environment);
                 // A site names `service.port`; with several replicas that is the first one's.
-                fixed: unit.is_first().then(|| environment.port(unit.service.id.0, port.name)).flatten(),
-                setting: PortRef { service: unit.service.id, name: port.name },
+                let own = unit.is_first().then(|| environment.port(unit.service.id.0, port.name)).flatten();
+                Socket {
+                    key: socket(unit, port.name),
+                    address: public.map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |(address, _)| address),
+                    fixed: public.map(|(_, number)| number).or(own),
+                    setting: setting(environment, unit, port),
+                }
             })
         })
         .collect()
@@ -82,10 +123,12 @@ pub fn sockets(units: &[Unit<'_>], environment: &Environment) -> Vec<Socket> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Socket {
     pub key: String,
+    /// Where it is bound.
+    pub address: IpAddr,
     /// The number that the site fixed.
     pub fixed: Option<u16>,
     /// What the site calls it.
-    pub setting: PortRef,
+    pub setting: String,
 }
 
 impl Instance {

@@ -1,7 +1,8 @@
 //! Which ports a platform gets: a stable block for each checkout, so that two checkouts run side by side.
 
 use std::collections::BTreeSet;
-use std::net::{Ipv4Addr, TcpListener};
+use std::io::{self, ErrorKind};
+use std::net::{IpAddr, Ipv4Addr, TcpListener};
 use std::path::Path;
 
 use anyhow::{Result, bail};
@@ -44,18 +45,7 @@ pub fn per_checkout(
     running: &Ports,
 ) -> Result<(Ports, Option<String>)> {
     let is_free = |number: u16| running.values().any(|own| *own == number) || is_free(number);
-    let taken: Vec<_> = sockets
-        .iter()
-        .filter_map(|socket| Some((socket, socket.fixed?)))
-        .filter(|(_, number)| !is_free(*number))
-        .map(|(socket, number)| {
-            format!(
-                "{file}: port {number}, which it sets for {}, is taken by {}; end that, or set another",
-                socket.setting,
-                name_of(number)
-            )
-        })
-        .collect();
+    let taken = unavailable(file, sockets, running);
     if !taken.is_empty() {
         bail!("{}", taken.join("\n"));
     }
@@ -75,6 +65,35 @@ pub fn per_checkout(
         }
     }
     bail!("no block of {size} ports is free between {FIRST} and {}", FIRST + ALL)
+}
+
+/// Why the numbers that the site fixed cannot be had, one text for each.
+pub fn unavailable(file: &str, sockets: &[Socket], running: &Ports) -> Vec<String> {
+    let fixed = sockets.iter().filter_map(|socket| Some((socket, socket.fixed?)));
+    let others = fixed.filter(|(_, number)| !running.values().any(|own| own == number));
+    let problem = |(socket, number): (&Socket, u16)| {
+        let Socket { address, setting, .. } = socket;
+        let error = TcpListener::bind((*address, number)).err()?;
+        Some(format!("{file}: port {number}, which it sets for {setting}, {}", why(&error, *address, number)))
+    };
+    others.filter_map(problem).collect()
+}
+
+/// Why a port cannot be opened, and the ways out.
+fn why(error: &io::Error, address: IpAddr, number: u16) -> String {
+    match error.kind() {
+        ErrorKind::PermissionDenied => format!(
+            "needs a right that this user lacks: allow it with `sudo sysctl net.ipv4.ip_unprivileged_port_start={number}`, \
+                 set a port above 1023 and forward {number} to it, or deploy as root"
+        ),
+        ErrorKind::AddrNotAvailable => {
+            format!("cannot be opened: no interface of this machine has the address {address}; set another")
+        }
+        ErrorKind::AddrInUse => {
+            format!("is taken by {}; end that, or set another", name_of(number))
+        }
+        _ => format!("cannot be opened on {address}: {error}"),
+    }
 }
 
 /// What each socket gets where the block begins at `first`. Each has a place of its own in it; where the site gave that
@@ -123,19 +142,18 @@ fn name_of(number: u16) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::net::TcpListener;
+    use std::net::{Ipv4Addr, TcpListener};
     use std::path::Path;
 
-    use vocabulary::model::{PortRef, ServiceId};
-
-    use super::{ALL, FIRST, any_free, block, per_checkout, placed, size};
+    use super::{ALL, ErrorKind, FIRST, any_free, block, per_checkout, placed, size, unavailable, why};
     use crate::engines::process::instance::{Ports, Socket};
 
     fn socket(key: &str, fixed: Option<u16>) -> Socket {
         Socket {
             key: key.to_owned(),
+            address: Ipv4Addr::LOCALHOST.into(),
             fixed,
-            setting: PortRef { service: ServiceId("postgres"), name: "sql" },
+            setting: "postgres.sql".to_owned(),
         }
     }
 
@@ -185,6 +203,24 @@ mod tests {
             [20_000, 25_001, 25_000]
         );
         assert_eq!(numbers([None; 3], &[("b", 20_000)]), [20_029, 20_000, 20_002]);
+    }
+
+    #[test]
+    fn an_address_that_is_not_ours_and_a_right_that_lacks_are_told_with_the_ways_out() {
+        // For documentation (RFC 5737): no machine has it.
+        let public = Socket {
+            address: Ipv4Addr::new(192, 0, 2, 1).into(),
+            setting: "listen.https".to_owned(),
+            ..socket("edge.https", Some(8443))
+        };
+        let told = unavailable("qa.toml", &[public], &Ports::new()).concat();
+        for part in ["qa.toml: port 8443", "listen.https", "no interface of this machine", "192.0.2.1"] {
+            assert!(told.contains(part), "no {part} in {told}");
+        }
+        let told = why(&ErrorKind::PermissionDenied.into(), Ipv4Addr::UNSPECIFIED.into(), 443);
+        for part in ["ip_unprivileged_port_start=443", "above 1023", "root"] {
+            assert!(told.contains(part), "no {part} in {told}");
+        }
     }
 
     #[test]

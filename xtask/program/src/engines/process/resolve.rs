@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use vocabulary::model::environment::{Environment, Tier};
 use vocabulary::model::{Command, Fact, Platform, PortRef, Process, SecretRef, Unit, Value, VolumeRef};
 
-use super::instance::{ADDRESS, Instance, is_open, socket};
+use super::instance::{ADDRESS, Instance, is_open, public, socket};
 
 /// Everything that a value can depend on.
 #[derive(Clone, Copy)]
@@ -24,7 +24,8 @@ impl Resolver<'_> {
             Value::Whole(number) => number.to_string(),
             Value::BindAddress(port) => {
                 self.own_port(unit, *port)?;
-                ADDRESS.to_owned()
+                let public = public(self.platform.port(*port)?, self.environment);
+                public.map_or_else(|| ADDRESS.to_owned(), |(address, _)| address.to_string())
             }
             Value::BindPort(port) => self.own_port(unit, *port)?.to_string(),
             Value::Host(_) => ADDRESS.to_owned(),

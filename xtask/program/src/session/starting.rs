@@ -1,0 +1,161 @@
+//! Stops what is deployed to an environment of this machine, and starts it again as it was.
+
+use std::collections::BTreeSet;
+use std::os::unix::process::CommandExt as _;
+use std::process::Command;
+use std::time::Instant;
+
+use anyhow::{Context as _, Result};
+use vocabulary::model::Lifetime;
+use vocabulary::model::environment::EngineKind;
+use vocabulary::problem::listing;
+
+use super::deploying::By;
+use super::opened::Opened;
+use super::{dry_run, running};
+use crate::context::Context;
+use crate::deployment::history::{self, Change, Entry, Outcome};
+use crate::deployment::releases::Installed;
+use crate::deployment::{Deployed, STATE};
+use crate::engines::{Data, Intent, running as running_in};
+use foundation::clock::{millis, now_ms, utc};
+use foundation::exit::refused;
+use foundation::files;
+use foundation::interrupt::Interrupt;
+use foundation::program_name::PROGRAM;
+use foundation::stdout;
+use runner::plan::lock;
+use runner::plan::show::Show;
+
+/// Ends every service, those that use others first: requests and tasks are finished. Data and releases stay.
+///
+/// # Errors
+/// Another command changes the environment, or a service cannot be ended.
+pub fn stop(context: &Context, deployed: &Deployed, by: &By, only_show: bool) -> Result<()> {
+    let name = &deployed.name;
+    let place = Context::deployed(context.root.clone(), deployed.state.clone(), context);
+    refuse_containers(&place, name)?;
+    let plan = running::plan_down(&place, name, Data::Stay)?;
+    if only_show {
+        return dry_run::show(&place, &plan);
+    }
+    lock::refuse_held(&deployed.lock())?;
+    let (show, begun) = (Show::on_stderr(), Instant::now());
+    running::recover(&place, name, &show)?;
+    if running_in(context.platform, &deployed.folder())?.is_empty() {
+        return stdout::text(&format!("nothing of {name} runs\n"));
+    }
+    let ended = running::take_down(&place, &plan, &show, &Interrupt::listen()?);
+    record(deployed, Change::Stop, by, begun, &ended)?;
+    ended?;
+    stdout::text(&format!("{name} is stopped; `{PROGRAM} start {name}` starts it again\n"))
+}
+
+/// Starts the release that ran last, with the settings that it was deployed with, by its own program. It has proved itself
+/// before: there is no smoke, which would keep it down while a provider does not answer.
+///
+/// # Errors
+/// Refused when nothing was deployed, its files were changed, or a part of it runs; otherwise when it cannot be started.
+pub fn start(context: &Context, deployed: &Deployed, by: &By) -> Result<()> {
+    let (name, site) = (&deployed.name, deployed.site()?);
+    let entries = history::read(&deployed.folder())?;
+    let current = history::current(&entries)
+        .ok_or_else(|| refused(format!("no deploy to {name} has succeeded; deploy a release first")))?;
+    let installed = Installed::at(&deployed.releases(), current);
+    let problems = installed.problems();
+    if !problems.is_empty() {
+        return Err(refused(format!("{name} was not started:\n{}", listing(&problems))));
+    }
+    if context.root.canonicalize()? != installed.tree().canonicalize()? {
+        let mut command = Command::new(installed.program());
+        command.arg("--root").arg(installed.tree()).args(["start", name]).args(by.words());
+        let error = command.args(context.json.then_some("--json")).env(STATE, &deployed.state).exec();
+        return Err(error).with_context(|| format!("cannot start {}", installed.program().display()));
+    }
+    let environment = deployed.judged(context.platform, files::read(&site, files::TEXT)?.bytes)?;
+    lock::refuse_held(&deployed.lock())?;
+    let place = Context::deployed(installed.tree(), deployed.state.clone(), context);
+    refuse_containers(&place, name)?;
+    let (show, begun) = (Show::on_stderr(), Instant::now());
+    running::recover(&place, name, &show)?;
+    let intent = Intent::BringUp { watches: false, inspect: None };
+    let opened = Opened::deployed(&place, environment, &installed.identity()?, intent)?;
+    if runs(&opened, deployed)? {
+        return stdout::text(&format!("{name} already runs {current}\n"));
+    }
+    for unit in opened.units() {
+        // A deploy that ended with the machine may have left it.
+        files::remove(&opened.instance.held(&unit.name()))?;
+    }
+    let report = running::bring_up(&place, &opened, &opened.plan(), &show, &Interrupt::listen()?)?;
+    let ended = report.into_result();
+    record(deployed, Change::Start, by, begun, &ended)?;
+    ended?;
+    stdout::text(&format!("{name} runs {current} (took {:.1} s)\n", begun.elapsed().as_secs_f64()))
+}
+
+fn refuse_containers(place: &Context, name: &str) -> Result<()> {
+    match running::engine(place, name)? {
+        EngineKind::Process => Ok(()),
+        engine => Err(refused(format!(
+            "{name} runs on the {engine} engine: `start` and `down` do not work there yet for a deployed environment; its              containers start with the machine"
+        ))),
+    }
+}
+
+/// Whether everything runs, wherever a roll has put the replicas.
+///
+/// # Errors
+/// Refused when a replica runs in a place of its own, and something else does not.
+fn runs(opened: &Opened, deployed: &Deployed) -> Result<bool> {
+    let running = running_in(opened.platform, &deployed.folder())?;
+    let platform = opened.platform;
+    let units = opened.units();
+    let names = |workers: bool| {
+        units.iter().filter(move |unit| {
+            platform.is_worker(unit) == workers && unit.service.lifetime != Lifetime::OneShot
+        })
+    };
+    let slots = opened.slots();
+    let workers: BTreeSet<String> = slots
+        .iter()
+        .filter(|unit| platform.is_worker(unit) && running.contains_key(&unit.name()))
+        .map(vocabulary::model::Unit::name)
+        .collect();
+    if workers.len() >= names(true).count() && names(false).all(|unit| running.contains_key(&unit.name())) {
+        return Ok(true);
+    }
+    let elsewhere = workers.iter().find(|name| !names(true).any(|unit| unit.name() == **name));
+    match elsewhere {
+        None => Ok(false),
+        Some(replica) => Err(refused(format!(
+            "{replica} runs, and others do not: `{PROGRAM} down {0}` first, then `{PROGRAM} start {0}`",
+            deployed.name
+        ))),
+    }
+}
+
+fn record(deployed: &Deployed, change: Change, by: &By, begun: Instant, ended: &Result<()>) -> Result<()> {
+    let folder = deployed.folder();
+    let entries = history::read(&folder)?;
+    // Without one, nobody could tell what was stopped.
+    let Some(current) = history::current(&entries) else { return Ok(()) };
+    let typed_by = by.who();
+    let (who, host) = typed_by.rsplit_once('@').unwrap_or((&typed_by, ""));
+    let entry = Entry {
+        at: utc(now_ms() / 1000),
+        who: who.to_owned(),
+        host: host.to_owned(),
+        command: by.command(),
+        change,
+        from: Some(current.to_owned()),
+        to: current.to_owned(),
+        digest: Installed::at(&deployed.releases(), current).digest()?,
+        migrations: Vec::new(),
+        settings: None,
+        result: if ended.is_ok() { Outcome::Done } else { Outcome::Failed },
+        why: ended.as_ref().err().map(|error| format!("{error:#}")),
+        duration_ms: millis(begun.elapsed()),
+    };
+    history::append(&folder, &entry)
+}

@@ -62,6 +62,16 @@ fn first_deploy(site: &Site, files: &Path) -> String {
     one_serves(site, &release);
     assert_eq!(site.through_edge("qa", false), Some(401));
     assert!(site.done(&["smoke", "qa"]).out.contains("6 of 6 checks passed"));
+    // Who does not know the certificate does not trust the edge.
+    let certificate = site.of("qa").join("secrets/edge-tls-pem");
+    fs::rename(&certificate, site.path("edge-tls-pem")).unwrap();
+    fs::write(&certificate, "").unwrap();
+    let untrusted = site.ends(1, &["smoke", "qa"]);
+    fs::rename(site.path("edge-tls-pem"), &certificate).unwrap();
+    assert!(
+        untrusted.out.contains("certificate") && untrusted.out.contains("5 of 6 checks"),
+        "{untrusted:#?}"
+    );
     site.done(&["keys", "create", "qa", "caller"]);
     site.done(&["keys", "revoke", "qa", "caller"]);
 

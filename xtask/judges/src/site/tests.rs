@@ -267,7 +267,7 @@ fn each_fault_is_reported_with_place_expectation_and_nearest_name() {
             "a public address in development",
             dev("listen.address = '0.0.0.0'"),
             &[
-                "dev.toml:4:1: listen: set in development; expected listen only in staging and production; remove the table",
+                "dev.toml:3:1: listen: set in development; expected listen only in staging and production; remove the table",
             ],
         ),
         (

@@ -242,19 +242,42 @@ pub fn place_variables(unit: &Unit<'_>) -> [String; 3] {
 /// All of these with their values; nothing where the unit is not the edge.
 pub fn places(topology: &Topology<'_>, edge: &Container<'_>) -> Vec<(String, Text)> {
     let platform = topology.platform;
-    if !platform.is_edge(edge) {
+    // Where releases are rolled out, they are in the configuration, which is read again while the edge runs.
+    if !platform.is_edge(edge) || topology.deployed {
         return vec![];
     }
     let flows = platform.workers.flows;
     let served = topology.units.iter().filter(|unit| unit.service.id == flows.service);
     let of_one = |unit: &Container<'_>| {
-        let (ready, _) = unit.service.health_over_http().ok()?;
-        let number = |port| Some(Text::literal(platform.port(port)?.number.to_string()));
+        let number = |port: u16| Text::literal(port.to_string());
+        let [port, check_port] = ports(platform, unit)?.map(number);
         let host = address(topology, unit, topology.between(edge, unit)?)?;
-        let values = [host, number(flows)?, number(ready)?];
-        Some(place_variables(unit).into_iter().zip(values))
+        Some(place_variables(unit).into_iter().zip([host, port, check_port]))
     };
     served.filter_map(of_one).flatten().collect()
+}
+
+/// The ports of a worker for requests and for its health.
+fn ports(platform: &Platform, worker: &Unit<'_>) -> Option<[u16; 2]> {
+    let (ready, _) = worker.service.health_over_http().ok()?;
+    Some([platform.port(platform.workers.flows)?.number, platform.port(ready)?.number])
+}
+
+/// The configuration in an environment that releases are rolled out to, where one of the containers is an edge; the prefix is
+/// the first two numbers of their addresses.
+///
+/// # Errors
+/// As [`configured`].
+pub fn deployed(topology: &Topology<'_>, prefix: &str) -> Result<Option<Artifact>, Vec<Problem>> {
+    let platform = topology.platform;
+    let Some(edge) = topology.units.iter().find(|unit| platform.is_edge(unit)) else { return Ok(None) };
+    let place = |worker: &Unit<'_>| {
+        let [port, check_port] = ports(platform, worker)?;
+        let tail = topology.address(&worker.name(), topology.between(edge, worker)?)?;
+        Some(Place::Fixed { host: format!("{prefix}.{tail}"), port, check_port })
+    };
+    let units: Vec<_> = topology.units.iter().map(|container| container.unit).collect();
+    placed(platform, &units, &place).map(Some)
 }
 
 fn bind(edge: &Service, port: PortRef, tls: Option<Tls>) -> Result<Bind, Problem> {

@@ -18,7 +18,7 @@ use foundation::files;
 use process::instance::{Ports, Record, ReleaseId, Socket, record_of};
 use process::lower::{BringUp, Inspect};
 use roll::running::AllRunning;
-use runner::plan::step::Plan;
+use runner::plan::step::{Plan, Step};
 use runner::supervisor::protocol::ServiceStatus;
 
 /// What somebody wants of the platform of a target. Rolling back is rolling out what ran before; restoring comes later.
@@ -96,6 +96,11 @@ pub trait Engine: Sync {
     /// What runs it does not answer, or does not know it.
     fn status(&self, seen: &Self::Observed, unit: &str) -> Result<ServiceStatus>;
 
+    /// What ends units that the platform no longer has, besides services of the supervisor.
+    fn others(&self, _: &Platform, _: &Environment, _: &Self::Observed) -> Vec<Step<BringUp>> {
+        vec![]
+    }
+
     /// What stands in for what could not be had.
     fn stand_ins<'a>(&self, _seen: &'a Self::Observed) -> &'a [String] {
         &[]
@@ -130,6 +135,9 @@ pub trait Lowered: Sync {
     /// As there.
     fn status(&self, unit: &str) -> Result<ServiceStatus>;
 
+    /// As [`Engine::others`].
+    fn others(&self, platform: &Platform, environment: &Environment) -> Vec<Step<BringUp>>;
+
     /// As [`Engine::stand_ins`].
     fn stand_ins(&self) -> &[String];
 }
@@ -147,6 +155,10 @@ impl<E: Engine> Lowered for Seen<E> {
 
     fn status(&self, unit: &str) -> Result<ServiceStatus> {
         self.engine.status(&self.seen, unit)
+    }
+
+    fn others(&self, platform: &Platform, environment: &Environment) -> Vec<Step<BringUp>> {
+        self.engine.others(platform, environment, &self.seen)
     }
 
     fn stand_ins(&self) -> &[String] {

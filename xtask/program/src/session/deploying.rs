@@ -13,7 +13,7 @@ use vocabulary::model::environment::{EngineKind, Environment, Tier};
 use vocabulary::problem::{Problem, listing};
 
 use super::deployer::{self, Ended};
-use super::opened::Opened;
+use super::opened::{Opened, deployed_before};
 use super::prerequisites;
 use super::running;
 use super::settings::Settings;
@@ -197,6 +197,7 @@ pub fn deliver(
     if let Some(host) = host {
         return host::deliver(context, &environment, &bytes, &host, source, demands, wanted);
     }
+    deployed_before(&deployed.folder(), &environment)?;
     let verdict = preflight(context, deployed, &environment, source, demands)?;
     if wanted.dry_run {
         // In a place of its own, so that nothing changes where the environment lives.

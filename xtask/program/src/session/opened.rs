@@ -3,7 +3,7 @@
 use std::fs;
 use std::io::ErrorKind;
 use std::net::Ipv4Addr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 use vocabulary::model::environment::{EngineKind, Environment, Tier};
@@ -20,7 +20,7 @@ use crate::engines::{AnyEngine, Intent, Lowered, Place, engine};
 use crate::tools::Toolbox;
 use foundation::exit::refused;
 use judges::site;
-use runner::plan::step::Plan;
+use runner::plan::step::{OnFailure, Plan};
 use runner::supervisor::protocol::ServiceStatus;
 
 /// Everything that is needed to bring a platform up.
@@ -134,14 +134,7 @@ impl Opened {
         let target = environment.name.clone();
         let folder = context.state().join(&target);
         let file = format!("{}/{target}.toml", site::FOLDER);
-        let record = recorded(context, &target)?.map(|(_, record)| record);
-        if let Some(record) = record.as_ref().filter(|record| record.engine != environment.engine) {
-            return Err(refused(format!(
-                "{file}: engine = \"{}\", but {target} was deployed to {}; expected that engine, or another environment",
-                environment.engine, record.engine
-            )));
-        }
-        let running = record.map(|record| record.ports).unwrap_or_default();
+        let running = deployed_before(&folder, &environment)?.map(|record| record.ports).unwrap_or_default();
         let sockets = engine.sockets(platform, &environment);
         // Whatever the release: by the folder that stays.
         let (ports, moved) = ports::per_checkout(&folder, &file, &sockets, &running)?;
@@ -180,6 +173,16 @@ impl Opened {
         self.lowered.status(unit)
     }
 
+    /// What ends units that the platform no longer has, besides services of the supervisor.
+    pub fn others(&self) -> Plan<BringUp> {
+        Plan {
+            intent: format!("remove what is no longer part of {}", self.target),
+            target: self.target.clone(),
+            on_failure: OnFailure::Keep,
+            steps: self.lowered.others(self.platform, &self.environment),
+        }
+    }
+
     /// The official image references that stand-ins replace.
     pub fn stand_ins(&self) -> &[String] {
         self.lowered.stand_ins()
@@ -213,18 +216,40 @@ fn engine_of(environment: &Environment) -> Result<&'static dyn AnyEngine> {
         .map_err(|error| refused(format!("{}/{}.toml: {error}", site::FOLDER, environment.name)))
 }
 
-/// What was recorded of the platform in this folder; none when there is none.
+/// What was recorded of an environment in this folder; none before its first deploy.
+///
+/// # Errors
+/// Refused when it was deployed to another engine: what runs there would not be ended.
+pub fn deployed_before(folder: &Path, environment: &Environment) -> Result<Option<Record>> {
+    let record = record_in(folder)?;
+    if let Some(record) = record.as_ref().filter(|record| record.engine != environment.engine) {
+        return Err(refused(format!(
+            "{}/{name}.toml: engine = \"{}\", but {name} was deployed to {}; expected that engine, or another environment",
+            site::FOLDER,
+            environment.engine,
+            record.engine,
+            name = environment.name
+        )));
+    }
+    Ok(record)
+}
+
+/// What was recorded of the platform of a target, and its folder; none when there is none.
 ///
 /// # Errors
 /// When the record cannot be read.
 pub fn recorded(context: &Context, target: &str) -> Result<Option<(PathBuf, Record)>> {
     let folder = context.state().join(target);
-    let path = record_of(&folder);
+    Ok(record_in(&folder)?.map(|record| (folder, record)))
+}
+
+fn record_in(folder: &Path) -> Result<Option<Record>> {
+    let path = record_of(folder);
     let text = match fs::read_to_string(&path) {
         Ok(text) => text,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error).with_context(|| path.display().to_string()),
     };
     // A record of another version is replaced when the platform is started.
-    Ok(serde_json::from_str(&text).ok().map(|record| (folder, record)))
+    Ok(serde_json::from_str(&text).ok())
 }

@@ -14,7 +14,7 @@ use crate::deployment::releases::Installed;
 use crate::engines::process::instance::{ADDRESS, ReleaseId};
 use crate::engines::roll::edge::RELOAD_PENDING;
 use crate::engines::roll::edge_socket::{EdgeSocket, Server, ServerState};
-use crate::engines::roll::{Replica, Roll};
+use crate::engines::roll::{Replica, Roll, old_edge_ends_ms};
 use foundation::files;
 use runner::plan::mask::Outputs;
 use runner::plan::perform::{StepContext, Stopped};
@@ -44,12 +44,10 @@ pub fn perform(opened: &Opened, action: &Roll, step: &StepContext) -> Result<Out
             drain(opened, replica, step)?;
         }
         Roll::Withdraw(replica) => drain(opened, replica, step)?,
-        Roll::ReloadEdge => {
-            let edge = edge(opened).context("no edge runs")?;
-            // The master of one that was just started executes itself again, and does not listen meanwhile.
-            until(step, &mut || Ok(edge.processes().err().map(|error| format!("{error:#}"))))?;
-            edge.reload()?;
-            files::remove(&edge.folder.join(RELOAD_PENDING))?;
+        Roll::ReloadEdge => reload_edge(opened, step)?,
+        Roll::RestoreEdge { path, contents } => {
+            files::write::whole(path, 0o644, contents)?;
+            reload_edge(opened, step)?;
         }
         Roll::Return(replica) => {
             serves(opened, replica, step)?;
@@ -176,6 +174,14 @@ pub(super) fn edge(opened: &Opened) -> Option<EdgeSocket> {
     Some(EdgeSocket { folder: opened.instance.volume(edge, opened.platform.edge.folder), limit: ANSWER })
 }
 
+fn reload_edge(opened: &Opened, step: &StepContext) -> Result<()> {
+    let edge = edge(opened).context("no edge runs")?;
+    // The master of one that was just started executes itself again, and does not listen meanwhile.
+    until(step, &mut || Ok(edge.processes().err().map(|error| format!("{error:#}"))))?;
+    edge.reload()?;
+    files::remove(&edge.folder.join(RELOAD_PENDING))
+}
+
 /// Changes what the edge sends a replica; an edge that is just being started again is waited for.
 fn tell_edge(opened: &Opened, replica: &Replica, state: ServerState, step: &StepContext) -> Result<()> {
     let Some(edge) = edge(opened) else { return Ok(()) };
@@ -235,18 +241,28 @@ fn serve(opened: &Opened, replicas: &[Replica], step: &StepContext) -> Result<()
 fn drain(opened: &Opened, replica: &Replica, step: &StepContext) -> Result<()> {
     tell_edge(opened, replica, ServerState::Drain, step)?;
     let Some(edge) = edge(opened) else { return Ok(()) };
-    until(step, &mut || {
-        Ok(match edge.processes() {
-            // After a reload that failed, some versions call the worker that serves an old one.
-            Ok(found) if found.old_workers.is_empty() || found.failed_reloads > 0 => None,
-            Ok(found) => Some(format!(
-                "{} old edge processes are still finishing their connections",
-                found.old_workers.len()
-            )),
-            Err(error) => Some(format!("{error:#}")),
-        })
-    })?;
+    until(step, &mut || Ok(still_ending(&edge).unwrap_or_else(|error| Some(format!("{error:#}")))))?;
     files::write::whole(&opened.instance.withdrawn(&replica.name), 0o600, "")
+}
+
+/// Which workers of an earlier configuration there still are; none when there is none.
+fn still_ending(edge: &EdgeSocket) -> Result<Option<String>> {
+    let found = edge.processes()?;
+    // After a reload that failed, some versions call the worker that serves an old one.
+    let ended = found.old_workers.is_empty() || found.failed_reloads > 0;
+    Ok((!ended).then(|| {
+        format!("{} old edge processes are still finishing their connections", found.old_workers.len())
+    }))
+}
+
+/// Waits until no edge sends anything to replicas that are not in its configuration any more.
+pub(super) fn await_old_edge(opened: &Opened) {
+    let Some(edge) = edge(opened) else { return };
+    let limit = Duration::from_millis(old_edge_ends_ms(opened.platform, &opened.environment));
+    let ends = Instant::now() + limit;
+    while Instant::now() < ends && matches!(still_ending(&edge), Ok(Some(_))) {
+        std::thread::sleep(INTERVAL);
+    }
 }
 
 /// Until the window is over, every replica stays the process that it is, and healthy.

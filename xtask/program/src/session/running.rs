@@ -9,6 +9,7 @@ use vocabulary::model::environment::{EngineKind, Environment};
 use super::deployer;
 use super::natives;
 use super::opened::{Opened, recorded};
+use super::rolling;
 use crate::context::Context;
 use crate::engines::process::instance::Ports;
 use crate::engines::process::instance::{Record, supervisor_of};
@@ -22,6 +23,7 @@ use runner::plan::lock;
 use runner::plan::perform::StepContext;
 use runner::plan::report::{Outcome, Report};
 use runner::plan::runner::Runner;
+use runner::plan::service::ServiceName;
 use runner::plan::show::Show;
 use runner::plan::step::Plan;
 use runner::supervisor::{Client, Link, Recovered, recover as recover_supervisor};
@@ -115,7 +117,7 @@ pub fn bring_up(
     secret_files::given(&opened.resolver(&opened.units()))?;
     let report = carry_out(context, opened, plan, show, interrupt)?;
     if report.outcome == Outcome::Done
-        && let Err(error) = remove_others(context, opened, show)
+        && let Err(error) = remove_others(context, opened, show, interrupt)
     {
         // What was wanted runs: nothing is undone for that.
         show.say(&format!("warning: a service that is no longer part of the platform still runs: {error:#}"));
@@ -138,14 +140,23 @@ pub fn carry_out(
     runner(Runner::new(context.target(), interrupt.clone(), &native), show).run(plan)
 }
 
-fn remove_others(context: &Context, opened: &Opened, show: &Show) -> Result<()> {
+fn remove_others(context: &Context, opened: &Opened, show: &Show, interrupt: &Interrupt) -> Result<()> {
     let Some(client) = Client::connect(&supervisor(context, &opened.target))? else { return Ok(()) };
     let wanted: Vec<_> = opened.slots().iter().map(vocabulary::model::Unit::name).collect();
-    for service in client.status()?.0 {
-        if service.name.0 != deployer::NAME && !wanted.contains(&service.name.0) {
-            show.say(&format!("{} is no longer part of the platform: stopped", service.name));
-            client.remove(&service.name)?;
-        }
+    let is_other = |name: &ServiceName| name.0 != deployer::NAME && !wanted.contains(&name.0);
+    let mut supervised: Vec<_> = client.status()?.0.into_iter().map(|service| service.name).collect();
+    supervised.retain(is_other);
+    let plan = opened.others();
+    if supervised.is_empty() && plan.steps.is_empty() {
+        return Ok(());
+    }
+    rolling::await_old_edge(opened);
+    if !plan.steps.is_empty() {
+        carry_out(context, opened, &plan, show, interrupt)?.into_result()?;
+    }
+    for name in supervised {
+        show.say(&format!("{name} is no longer part of the platform: stopped"));
+        client.remove(&name)?;
     }
     Ok(())
 }

@@ -2,6 +2,7 @@
 
 mod clock;
 mod contract;
+mod edge;
 mod faults;
 mod guide;
 mod host;

@@ -44,7 +44,7 @@ pub fn check(stack: &Stack, interrupt: &Interrupt) -> Result<Vec<String>> {
     let mut said = temporary::file()?.into_file();
     run(&words(&project.down(true)), &project, &said)?.wait()?;
     let begun = Instant::now();
-    let mut starting = run(&words(&up(&project, &["--remove-orphans"])), &project, &said)?;
+    let mut starting = run(&words(&up(&project, &["--remove-orphans"], None)), &project, &said)?;
     let mut problems = Vec::new();
     let mut healthy_after = None;
     let ended = loop {

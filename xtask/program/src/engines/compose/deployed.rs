@@ -52,9 +52,9 @@ pub struct Deploy {
     pub pulled: Vec<String>,
     /// What runs, by service.
     pub containers: BTreeMap<String, Container>,
-    /// The configuration of the edge, and whether it runs with another one.
+    /// The configuration of the edge, and the one that it runs with, where that is another one.
     pub edge: Option<Artifact>,
-    pub edge_is_stale: bool,
+    pub edge_before: Option<String>,
 }
 
 /// An image of a release.
@@ -301,7 +301,7 @@ pub fn observe(
     let env = site::text(&lines).map_err(|problems| refused(listing(&problems)))?;
     let made = compose::deployed(&topology).map_err(|problems: Vec<_>| refused(listing(&problems)))?;
     seen.project = made.into_iter().map(|artifact| artifact.contents).collect();
-    let configured = edge.is_some().then(|| edge::configured(platform, &slots)).transpose();
+    let configured = edge::deployed(&topology, &prefix);
     seen.edge = configured.map_err(|problems: Vec<_>| refused(listing(&problems)))?;
     // Another file is another folder: a replica comes back as it was.
     let contents = digest::sha256(format!("{}\n{env}", seen.project).as_bytes());

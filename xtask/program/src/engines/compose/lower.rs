@@ -76,7 +76,7 @@ pub fn bring_up(
         ..Step::new(
             "up",
             "start the containers, in order, until they are healthy",
-            Action::Exec(up(&seen.project, &["--remove-orphans"])),
+            Action::Exec(up(&seen.project, &["--remove-orphans"], None)),
         )
     });
     steps.extend(written);
@@ -131,17 +131,19 @@ pub fn bring_down(target: &str, supervisor: PathBuf, project: &Project, volumes:
     }
 }
 
-/// Starts the containers of these services, or all. When it fails, it prints the last lines of the containers, since Compose names only the container. Containers that were
-/// killed for their memory print nothing, so they are listed with their limit. Compose would wait forever for a container
-/// that the engine keeps restarting, so the wait ends when one has failed five times.
-pub fn up(project: &Project, words: &[&str]) -> Exec {
+/// Starts the containers of one service, or of all, and looks at no others. When it fails, it prints their last lines, since
+/// Compose names only the container. Containers that ran out of memory print nothing, so they are listed with their limit.
+/// Compose would wait forever for a container that the engine keeps restarting, so the wait ends when one has failed five
+/// times.
+pub fn up(project: &Project, words: &[&str], service: Option<&str>) -> Exec {
     let limit = UP_LIMIT_SECONDS.to_string();
-    let script = r#"client=$1 project=$2 words=$3; shift 3
+    let script = r#"client=$1 project=$2 words=$3 service=$4; shift 4
 inspect() {
-    "$client" ps --all --quiet --filter "label=com.docker.compose.project=$project" |
+    "$client" ps --all --quiet --filter "label=com.docker.compose.project=$project" \
+        ${service:+--filter "label=com.docker.compose.service=$service"} |
         xargs --no-run-if-empty "$client" inspect --format "$1" 2>/dev/null | grep .
 }
-"$@" up --detach --wait --wait-timeout "$0" --no-build $words & up=$!
+"$@" up --detach --wait --wait-timeout "$0" --no-build $words $service & up=$!
 while sleep 1 >/dev/null 2>&1; do
     inspect '{{if and .State.Restarting (ge .RestartCount 5)}}{{.Name}} fails again and again{{end}}' >&2 &&
         kill $up && exit
@@ -151,7 +153,7 @@ wait $up; code=$?
 kill $watch 2>/dev/null
 [ $code -ne 0 ] || exit 0
 killed=$(inspect '{{if .State.OOMKilled}}{{.Name}} was killed for its memory: its limit is {{.HostConfig.Memory}} bytes{{end}}')
-"$@" logs --no-color --tail 8
+"$@" logs --no-color --tail 8 $service
 echo "$killed" >&2
 exit $code"#;
     let argv = [
@@ -161,6 +163,7 @@ exit $code"#;
         project.docker.clone(),
         project.name.clone(),
         words.join(" "),
+        service.unwrap_or_default().to_owned(),
     ];
     let argv = argv.into_iter().chain(project.argv(&[]));
     Exec {

@@ -31,7 +31,7 @@ use artifacts::containers::{compose, services, site};
 use foundation::exit::refused;
 use foundation::program_name::PROGRAM;
 use runner::plan::action::Exec;
-use runner::plan::step::Plan;
+use runner::plan::step::{Plan, Step};
 use runner::supervisor::protocol::ServiceStatus;
 
 /// The program of the catalogue that is used if the client has no Compose plugin.
@@ -136,6 +136,10 @@ impl Engine for Compose {
         deployed::look(&seen.project, &seen.instance, unit)
     }
 
+    fn others(&self, platform: &Platform, environment: &Environment, seen: &Observed) -> Vec<Step<BringUp>> {
+        roll::remove_others(platform, environment, seen)
+    }
+
     fn stand_ins<'a>(&self, seen: &'a Observed) -> &'a [String] {
         &seen.stand_ins
     }
@@ -211,7 +215,7 @@ fn to_roll_out(
     let (deploy, project, env) = deployed::observe(place, platform, environment, clients)?;
     seen.variables = engine_variables();
     (seen.deploy, seen.project, seen.env) = (deploy, project, env);
-    seen.deploy.edge_is_stale = roll::edge_differs(platform, environment, &seen);
+    seen.deploy.edge_before = roll::edge_before(platform, environment, &seen);
     Ok(seen)
 }
 

@@ -100,7 +100,7 @@ pub fn plan(seen: &Observed, checks: &[Check], keep: bool) -> Plan<Rehearse> {
         ..Step::new(
             "up",
             "start production, in order, until it is healthy",
-            Action::Exec(up(project, &["--remove-orphans"])),
+            Action::Exec(up(project, &["--remove-orphans"], None)),
         )
     });
     for check in checks {

@@ -2,26 +2,27 @@
 //!
 //! Compose acts on one replica at a time, and never on what it starts after: the others stay as they are.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use vocabulary::model::environment::Environment;
 use vocabulary::model::{Lifetime, Platform, Service, Unit, Value};
 
-use super::deployed::{Container, Deploy, project_of};
+use super::deployed::{Deploy, project_of};
 use super::lower::{UP_LIMIT_SECONDS, up, written};
 use super::observe::{ENGINE_VARIABLES, Observed};
 use super::project::Project;
 use crate::engines::process::lower::{BringUp, Prepare};
 use crate::engines::roll::edge::Edge;
 use crate::engines::roll::schema::{self, Proof};
-use crate::engines::roll::{Replicas, Slot, Workers, leaves};
+use crate::engines::roll::{Replicas, Slot, WATCHED, Workers, leaves};
 use artifacts::containers::tree;
 use foundation::program_name::PROGRAM;
 use runner::plan::action::{Action, Exec, ServiceRequest, Supervise};
 use runner::plan::argument::Arg;
 use runner::plan::service::{LogFile, ProcessSpec, Restart, RestartPolicy, ServiceName, Stop};
 use runner::plan::step::{OnFailure, Plan, Step, StepId};
+use runner::supervisor::protocol::State;
 
 /// Ends a container by its own stop signal and within its own time, and removes it; there may be none.
 const REMOVE: &str = r#"found=$("$0" ps --all --quiet --no-trunc --filter "name=^/$1\$") || exit
@@ -53,6 +54,13 @@ pub fn roll_out(
     let mut steps = staged(around);
     let staged: Vec<StepId> = steps.iter().map(|step| step.id.clone()).collect();
     let edge = edge(platform, around, &slots);
+    // With the same configuration, it is replaced when the new replicas serve. An edge that is not there, or has to find other
+    // replicas, comes before them.
+    let serves = |edge: &Edge<'_>| {
+        let found = seen.deploy.containers.get(&edge.unit.name());
+        found.is_some_and(|found| found.running.status.state == State::Running)
+    };
+    let edge_is_last = edge.is_some_and(|edge| serves(&edge) && edge.before.is_none());
     let files = edge.map_or_else(Vec::new, |edge| edge.files());
     let mut needs: Vec<StepId> = staged.into_iter().chain(files.iter().map(|step| step.id.clone())).collect();
     steps.extend(files);
@@ -69,8 +77,8 @@ pub fn roll_out(
         needs.clone()
     };
     let mut ready = go_on(&mut steps, vec![]);
-    if !first.is_empty() {
-        let started = services(around, "database", &first, ready);
+    for unit in first {
+        let started = started(around, unit, ready);
         ready = go_on(&mut steps, started);
     }
     let workers = Workers::of(platform, environment, &seen.instance, around);
@@ -80,14 +88,28 @@ pub fn roll_out(
         let step = one_shot(around, unit, ready);
         ready = go_on(&mut steps, vec![step]);
     }
-    if !later.is_empty() {
-        let started = services(around, SERVICES, &later, ready);
+    let (last, later): (Vec<_>, Vec<_>) =
+        later.into_iter().partition(|unit| edge_is_last && platform.is_edge(unit));
+    for unit in later {
+        let started = started(around, unit, ready);
         ready = go_on(&mut steps, started);
     }
-    if let Some(reload) = edge.and_then(|edge| edge.reload(&format!("{SERVICES}.start"))) {
+    if let Some(reload) = edge.and_then(|edge| edge.reload(&format!("{}.start", edge.unit.name()))) {
         ready = go_on(&mut steps, vec![reload]);
     }
-    steps.extend(workers.roll(ready, watch));
+    let mut rolled = workers.roll(ready, watch);
+    // What is watched includes the new edge.
+    let mut watched = rolled.pop_if(|step| step.id.0 == WATCHED);
+    for unit in last {
+        let needs = watched.as_mut().map(|step| &mut step.needs);
+        let started = started(around, unit, needs.as_deref().cloned().unwrap_or_default());
+        if let Some(needs) = needs {
+            needs.extend(started.iter().map(|step| step.id.clone()));
+        }
+        rolled.extend(started);
+    }
+    steps.extend(rolled);
+    steps.extend(watched);
     Plan {
         intent: format!(
             "roll {} out to {} in containers of {}",
@@ -99,6 +121,18 @@ pub fn roll_out(
         steps,
         on_failure: OnFailure::Undo,
     }
+}
+
+/// What ends the containers of replicas and services that are no longer part of the platform.
+pub fn remove_others(platform: &Platform, environment: &Environment, seen: &Observed) -> Vec<Step<BringUp>> {
+    let around = Surroundings { platform, environment, seen, deploy: &seen.deploy };
+    let wanted: BTreeSet<_> = platform.slots(environment).iter().map(Unit::name).collect();
+    let others = seen.deploy.containers.keys().filter(|name| !wanted.contains(*name));
+    let removed = |name: &String| {
+        let title = format!("{name}, which is no longer part of the platform, finishes its work and stops");
+        Step::new(format!("{name}.stop"), title, around.remove(name))
+    };
+    others.map(removed).collect()
 }
 
 /// The proof that what serves can work with the new schema, where it has to be given. The replica for it is a container of the
@@ -160,9 +194,6 @@ fn proof(
     .steps(needs.to_vec())
 }
 
-/// The step that starts all services but the database and the replicas.
-const SERVICES: &str = "services";
-
 fn release(seen: &Observed) -> &str {
     seen.instance.release.as_ref().map_or("", |release| release.id.as_str())
 }
@@ -175,15 +206,15 @@ fn edge<'a>(platform: &'a Platform, around: &Surroundings<'a>, slots: &'a [Unit<
         unit,
         configuration: around.deploy.edge.as_ref()?,
         runs: around.deploy.containers.contains_key(&unit.name()),
-        is_stale: around.deploy.edge_is_stale,
+        before: around.deploy.edge_before.as_deref(),
     })
 }
 
-/// Whether the edge runs with another configuration than it is to have.
-pub fn edge_differs(platform: &Platform, environment: &Environment, seen: &Observed) -> bool {
+/// The configuration that the edge runs with, when it is to have another one.
+pub fn edge_before(platform: &Platform, environment: &Environment, seen: &Observed) -> Option<String> {
     let slots = platform.slots(environment);
     let around = Surroundings { platform, environment, seen, deploy: &seen.deploy };
-    edge(platform, &around, &slots).is_some_and(|edge| edge.runs && edge.differs())
+    edge(platform, &around, &slots).filter(|edge| edge.runs)?.differs()
 }
 
 /// Everything that a roll needs is on this machine, and nothing of it runs yet.
@@ -213,35 +244,51 @@ fn staged(around: &Surroundings<'_>) -> Vec<Step<BringUp>> {
     steps
 }
 
-/// Starts services, those whose definition or image has changed anew, and follows what they write.
-fn services(
-    around: &Surroundings<'_>,
-    id: &str,
-    units: &[&Unit<'_>],
-    needs: Vec<StepId>,
-) -> Vec<Step<BringUp>> {
-    let names: Vec<String> = units.iter().map(|unit| unit.name()).collect();
-    let before = around.served().or_else(|| names.iter().find_map(|name| around.deploy.containers.get(name)));
-    let with = |project: &Project, names: &[String]| {
-        let words: Vec<&str> = ["--no-deps"].into_iter().chain(names.iter().map(String::as_str)).collect();
-        Action::Exec(Exec { inherits: Some(inherited()), ..up(project, &words) })
-    };
-    let known: Vec<String> =
-        names.iter().filter(|name| around.deploy.containers.contains_key(*name)).cloned().collect();
-    let mut steps = vec![Step {
+/// Seconds that the edge gets when it is replaced. Until it has ended, nobody listens; it would wait for open WebSockets.
+const EDGE_STOP_SECONDS: u32 = 2;
+
+/// Starts a service, anew if its definition or image has changed, and follows what it writes. Undone, it is what it was: each
+/// service by the project that made its container, which may be of an earlier release than the replicas.
+fn started(around: &Surroundings<'_>, unit: &Unit<'_>, needs: Vec<StepId>) -> Vec<Step<BringUp>> {
+    let name = unit.name();
+    let edge =
+        around.platform.is_edge(unit).then(|| edge(around.platform, around, std::slice::from_ref(unit)));
+    let stop = EDGE_STOP_SECONDS.to_string();
+    let words = if edge.is_some() { vec!["--no-deps", "--timeout", &stop] } else { vec!["--no-deps"] };
+    let with = |project: &Project| Exec { inherits: Some(inherited()), ..up(project, &words, Some(&name)) };
+    let before = around.deploy.containers.get(&name);
+    let undo = before.map(|before| with(&project_of(before, &around.seen.project)));
+    let undo = undo.map(|exec| match edge.flatten() {
+        // What it was may not be able to read what is there now.
+        Some(edge) => reading(edge, exec),
+        None => exec,
+    });
+    let started = Step {
         needs,
         time_limit_ms: u64::from(UP_LIMIT_SECONDS + 30) * 1000,
-        undo: before.map(|before| with(&project_of(before, &around.seen.project), &known)),
-        remedy: Some("fix what the last lines of the containers name; see docs/containers.md".to_owned()),
+        undo: undo.map(Action::Exec),
+        remedy: Some("fix what the last lines of the container name; see docs/containers.md".to_owned()),
         ..Step::new(
-            format!("{id}.start"),
-            format!("start {} unless unchanged, until healthy", names.join(", ")),
-            with(&around.seen.project, &names),
+            format!("{name}.start"),
+            format!("start or update {name}, and wait until healthy"),
+            Action::Exec(with(&around.seen.project)),
         )
-    }];
-    let started = steps[0].id.clone();
-    steps.extend(names.iter().map(|name| around.follow(name, vec![started.clone()])));
-    steps
+    };
+    let followed = around.follow(&name, vec![started.id.clone()]);
+    vec![started, followed]
+}
+
+/// The same, once the edge's file is as it was before.
+fn reading(edge: Edge<'_>, exec: Exec) -> Exec {
+    let Some(before) = edge.before else { return exec };
+    let script = r#"cat >"$0" && exec "$@""#;
+    let words = ["-c".to_owned(), script.to_owned(), edge.file().display().to_string(), exec.program];
+    Exec {
+        program: "sh".to_owned(),
+        args: words.into_iter().map(Arg::from).chain(exec.args).collect(),
+        stdin: Some(before.into()),
+        ..exec
+    }
 }
 
 fn one_shot(around: &Surroundings<'_>, unit: &Unit<'_>, needs: Vec<StepId>) -> Step<BringUp> {
@@ -311,14 +358,6 @@ impl Replicas for Surroundings<'_> {
 }
 
 impl Surroundings<'_> {
-    /// A replica of the release that served so far: its project tells how every service ran.
-    fn served(&self) -> Option<&Container> {
-        let slots = self.platform.slots(self.environment);
-        let workers = slots.iter().filter(|unit| self.platform.is_worker(unit));
-        let old = |unit: &&Unit<'_>| self.slot(unit) == Slot::Old;
-        workers.filter(old).find_map(|unit| self.deploy.containers.get(&unit.name()))
-    }
-
     /// A container of its own, whatever was there.
     fn create(&self, project: &Project, name: &str) -> Action<BringUp> {
         let words = ["up", "--detach", "--no-deps", "--no-build", "--force-recreate", name];
@@ -386,12 +425,13 @@ fn exec(argv: Vec<String>) -> Exec {
 mod tests {
     use std::path::PathBuf;
 
-    use artifacts::containers::edge::configured;
-    use runner::supervisor::protocol::{HealthState, ServiceStatus, State};
+    use artifacts::containers::edge::deployed;
+    use runner::supervisor::protocol::{HealthState, ServiceStatus};
     use vocabulary::model::environment::{EngineKind, Size, Tier};
+    use vocabulary::model::topology::Topology;
 
     use super::*;
-    use crate::engines::compose::deployed::ReleasedImage;
+    use crate::engines::compose::deployed::{Container, ReleasedImage};
     use crate::engines::process::instance::{Instance, ReleaseId};
     use crate::engines::roll::WATCH;
     use crate::engines::roll::running::Running;
@@ -421,6 +461,14 @@ mod tests {
     }
 
     fn plan(found: &[&str]) -> Plan<BringUp> {
+        planned(found.iter().map(|name| serving(name)).collect(), None).0
+    }
+
+    /// The plan, and what ends what is no longer part of the platform.
+    fn planned(
+        containers: BTreeMap<String, Container>,
+        edge_before: Option<&str>,
+    ) -> (Plan<BringUp>, Vec<Step<BringUp>>) {
         let platform = second_platform::platform();
         let replicas = Size { replicas: Some(2), ..Size::default() };
         let environment = Environment {
@@ -455,15 +503,21 @@ mod tests {
                     id: "i".to_owned(),
                     tag: "t".to_owned(),
                 }],
-                containers: found.iter().map(|name| serving(name)).collect(),
-                edge: Some(configured(&platform, &platform.slots(&environment)).unwrap()),
+                containers,
+                edge: deployed(&Topology::deployed(&platform, &environment), "10.210").unwrap(),
+                edge_before: edge_before.map(str::to_owned),
                 ..Deploy::default()
             },
             ..Observed::default()
         };
         let plan = roll_out(&platform, &environment, &seen, WATCH);
         assert_eq!(plan.validate(), [""; 0]);
-        plan
+        (plan, remove_others(&platform, &environment, &seen))
+    }
+
+    fn undo_of(plan: &Plan<BringUp>, id: &str) -> String {
+        let step = plan.steps.iter().find(|step| step.id.0 == id).unwrap();
+        serde_json::to_string(&step.undo).unwrap()
     }
 
     fn of_workers(ids: &[String]) -> Vec<&str> {
@@ -477,9 +531,9 @@ mod tests {
         let plan = plan(&TWO);
         let ids = done(&plan, None);
         let at = |id: &str| ids.iter().position(|one| one == id).unwrap_or_else(|| panic!("{id}: {ids:?}"));
-        let order = ["load-images", "database.start", schema::LAST, "schema.run", "services.start"];
+        let order = ["load-images", "store.start", schema::LAST, "schema.run", "oracle.start"];
         assert!(order.windows(2).all(|two| at(two[0]) < at(two[1])), "{ids:?}");
-        assert!(at("services.start") < at("flow-engine-c.start"), "{ids:?}");
+        assert!(at("oracle.start") < at("flow-engine-c.start"), "{ids:?}");
         assert_eq!(
             of_workers(&ids)[..9],
             [
@@ -534,5 +588,73 @@ mod tests {
                 "undo flow-engine-a.follow",
             ]
         );
+    }
+
+    #[test]
+    fn an_edge_that_serves_is_replaced_after_the_replicas_unless_it_has_to_find_others() {
+        let order = |plan: &Plan<BringUp>, ids: &[&str]| {
+            let done = done(plan, None);
+            let at =
+                |id: &&str| done.iter().position(|one| one == id).unwrap_or_else(|| panic!("{id}: {done:?}"));
+            assert!(ids.windows(2).all(|two| at(&two[0]) < at(&two[1])), "{ids:?}: {done:?}");
+        };
+        order(&plan(&TWO), &["flow-engine-b.leave", "portal.start", "portal.follow", "watch"]);
+        order(&plan(&TWO[..3]), &["portal.start", "flow-engine-c.start"]);
+        let crashed = |(name, mut container): (String, Container)| {
+            if name == "portal" {
+                container.running.status.state = State::BackingOff;
+            }
+            (name, container)
+        };
+        let (plan, _) = planned(TWO.iter().map(|name| crashed(serving(name))).collect(), None);
+        order(&plan, &["portal.start", "flow-engine-c.start"]);
+        let (plan, _) = planned(TWO.iter().map(|name| serving(name)).collect(), Some("as before"));
+        order(&plan, &["portal.write-portal.cfg", "portal.start", "portal.reload", "flow-engine-c.start"]);
+        // It would wait for every WebSocket, and nobody would listen.
+        assert!(plan.text().contains("--no-deps --timeout 2"), "{}", plan.text());
+    }
+
+    #[test]
+    fn the_edge_finds_its_earlier_configuration_before_it_is_what_it_was() {
+        let (plan, _) = planned(TWO.iter().map(|name| serving(name)).collect(), Some("as before"));
+        for fails in ["portal.start", "flow-engine-c.verify", "watch"] {
+            let undone = done(&plan, Some(fails));
+            let at = |id: &str| {
+                undone.iter().position(|one| one == id).unwrap_or_else(|| panic!("{id}: {undone:?}"))
+            };
+            assert!(at("undo portal.start") < at("undo portal.write-portal.cfg"), "{fails}: {undone:?}");
+        }
+        let again = undo_of(&plan, "portal.start");
+        assert!(again.contains("cat >") && again.contains("/1.0.0-a/compose/0/compose.yaml"), "{again}");
+        assert!(again.contains("as before"), "{again}");
+        let restored = undo_of(&plan, "portal.write-portal.cfg");
+        assert!(restored.contains("restore-edge") && restored.contains("as before"), "{restored}");
+    }
+
+    #[test]
+    fn each_service_comes_back_by_the_project_that_made_its_container() {
+        let mut containers: BTreeMap<_, _> = TWO.iter().map(|name| serving(name)).collect();
+        let older = "/state/qa/releases/0.9.0-z/compose/0/compose.yaml";
+        containers.get_mut("store").unwrap().file = older.into();
+        let (plan, _) = planned(containers, None);
+        assert!(undo_of(&plan, "store.start").contains(older));
+        let of_edge = undo_of(&plan, "portal.start");
+        assert!(!of_edge.contains(older) && of_edge.contains("/1.0.0-a/compose/0/compose.yaml"), "{of_edge}");
+    }
+
+    #[test]
+    fn what_is_no_longer_part_of_the_platform_is_ended_afterwards() {
+        let found = TWO.into_iter().chain(["flow-engine-c", "flow-engine-d", "mailer"]);
+        let (plan, others) = planned(found.map(serving).collect(), None);
+        let ids: Vec<&str> = others.iter().map(|step| step.id.0.as_str()).collect();
+        assert_eq!(ids, ["flow-engine-d.stop", "mailer.stop"]);
+        assert!(!plan.text().contains("flow-engine-d") && !plan.text().contains("mailer"));
+    }
+
+    #[test]
+    fn a_service_is_started_whatever_becomes_of_others() {
+        let args = |service| serde_json::to_string(&up(&Project::default(), &[], service).args).unwrap();
+        assert!(args(Some("store")).contains("label=com.docker.compose.service=$service"));
+        assert!(args(Some("store")).contains(r#""store""#), "{}", args(Some("store")));
     }
 }

@@ -304,7 +304,7 @@ pub(super) fn edge<'a>(around: &Surroundings<'a>) -> Option<Edge<'a>> {
         unit: units.iter().find(|unit| platform.is_edge(unit))?,
         configuration: seen.edge.as_ref()?,
         runs: seen.runs,
-        is_stale: seen.edge_is_stale,
+        before: seen.edge_before.as_deref(),
     })
 }
 

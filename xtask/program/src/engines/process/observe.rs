@@ -50,8 +50,8 @@ pub struct Observed {
     pub edge: Option<Artifact>,
     /// Whether a service of the platform runs already. The supervisor, and a deploy under it, are none.
     pub runs: bool,
-    /// Whether the edge runs with another configuration.
-    pub edge_is_stale: bool,
+    /// The configuration that the edge runs with, where that is another one.
+    pub edge_before: Option<String>,
     /// What the supervisor runs, where a release is rolled out.
     pub running: AllRunning,
     /// The units that run already what they would run with the new release.
@@ -109,9 +109,9 @@ impl Engine for Process {
             },
             caller_is_root: geteuid().is_root(),
             unchanged: BTreeSet::new(),
-            edge_is_stale: false,
+            edge_before: None,
         };
-        seen.edge_is_stale = seen.runs && edge_is_stale(platform, environment, &seen);
+        seen.edge_before = edge_before(platform, environment, &seen);
         seen.unchanged = roll::unchanged(platform, environment, &seen);
         Ok(seen)
     }
@@ -176,12 +176,12 @@ fn runs(instance: &Instance, slots: &[Unit<'_>]) -> Result<bool> {
     Ok(client.status()?.0.iter().filter(lives).any(is_unit))
 }
 
-/// Whether the edge has to read another configuration.
-fn edge_is_stale(platform: &Platform, environment: &Environment, seen: &Observed) -> bool {
+/// The configuration that the edge runs with, where it has to read another one.
+fn edge_before(platform: &Platform, environment: &Environment, seen: &Observed) -> Option<String> {
     let units = platform.units(environment);
     let resolver = Resolver { platform, environment, instance: &seen.instance, units: &units };
-    lower::edge(&Surroundings { resolver, seen, watches: false, inspect: None })
-        .is_some_and(|edge| edge.differs())
+    let edge = lower::edge(&Surroundings { resolver, seen, watches: false, inspect: None });
+    edge.filter(|edge| edge.runs)?.differs()
 }
 
 /// What the supervisor of an environment runs, whose folder this is; nothing when there is none.

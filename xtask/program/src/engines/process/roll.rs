@@ -304,4 +304,20 @@ mod tests {
             assert_eq!(ids.iter().find(touched), None, "{fails}: {ids:?}");
         }
     }
+
+    #[test]
+    fn an_edge_with_another_configuration_reads_the_earlier_one_again() {
+        let platform = second_platform::platform();
+        let environment =
+            Environment { name: "qa".to_owned(), tier: Tier::Staging, ..Environment::default() };
+        let mut seen = seen(&platform, &environment, &["flow-engine-a", "portal"]);
+        seen.edge_before = Some("as before".to_owned());
+        let plan = roll_out(&platform, &environment, &seen, WATCH);
+        let undone = done(&plan, Some("watch"));
+        assert!(undone.iter().any(|id| id == "undo portal.write-portal.cfg"), "{undone:?}");
+        seen.edge_before = None;
+        let plan = roll_out(&platform, &environment, &seen, WATCH);
+        let undone = done(&plan, Some("watch"));
+        assert!(!undone.iter().any(|id| id.starts_with("undo portal.write")), "{undone:?}");
+    }
 }

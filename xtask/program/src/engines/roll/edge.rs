@@ -12,7 +12,7 @@ use crate::engines::process::lower::{BringUp, id};
 use runner::plan::action::{Action, Write};
 use runner::plan::step::Step;
 
-/// In the edge's folder, from before its configuration is written until it has read that.
+/// In the edge's folder, from before its configuration is written until it has read that: the one that it runs with.
 pub const RELOAD_PENDING: &str = "reload.pending";
 
 /// The edge of an environment, and the configuration that it is to have.
@@ -24,8 +24,8 @@ pub struct Edge<'a> {
     pub configuration: &'a Artifact,
     /// Whether it runs.
     pub runs: bool,
-    /// Whether it runs with another configuration.
-    pub is_stale: bool,
+    /// The configuration that it runs with, where that is another one.
+    pub before: Option<&'a str>,
 }
 
 impl<'a> Edge<'a> {
@@ -37,12 +37,19 @@ impl<'a> Edge<'a> {
         self.configuration.path.rsplit('/').next().unwrap_or_default()
     }
 
-    /// What it reads of its folder. The states that its servers had are of the platform that ran before.
+    /// The file that it reads.
+    pub fn file(&self) -> PathBuf {
+        self.folder().join(self.file_name())
+    }
+
+    /// What it reads of its folder. The states that its servers had are of the platform that ran before. Undone, an edge that
+    /// runs reads its earlier configuration again.
     pub fn files(&self) -> Vec<Step<BringUp>> {
         let states = (!self.runs).then_some((EdgePolicy::SERVER_STATES, EdgePolicy::NO_SERVER_STATES));
-        let pending = self.is_stale.then_some((RELOAD_PENDING, ""));
+        let pending = self.before.map(|before| (RELOAD_PENDING, before));
         let write = |(name, contents): (&str, &str)| Step {
             needs: vec![id::RECORD.into()],
+            time_limit_ms: 30_000,
             ..Step::new(
                 format!("{}.write-{name}", self.unit.name()),
                 format!("write {name} of {}", self.unit.name()),
@@ -57,6 +64,11 @@ impl<'a> Edge<'a> {
         let configuration = (self.file_name(), self.configuration.contents.as_str());
         let files = pending.into_iter().chain([configuration]).chain(states);
         let mut steps: Vec<_> = files.map(write).collect();
+        let back = self.before.map(|before| {
+            let (path, contents) = (self.file(), before.to_owned());
+            Action::Native(BringUp::Roll(Roll::RestoreEdge { path, contents }))
+        });
+        steps[usize::from(self.before.is_some())].undo = back;
         // In that order: a kill in between leaves the reload to the next run.
         for index in 1..steps.len() {
             let earlier = steps[index - 1].id.clone();
@@ -68,7 +80,7 @@ impl<'a> Edge<'a> {
     /// Where it runs with another configuration: after its files, and this step.
     pub fn reload(&self, ready: &str) -> Option<Step<BringUp>> {
         let written = self.files().into_iter().map(|step| step.id);
-        self.is_stale.then(|| Step {
+        self.before.map(|_| Step {
             needs: written.chain([ready.into()]).collect(),
             ..Step::new(
                 format!("{}.reload", self.unit.name()),
@@ -78,10 +90,12 @@ impl<'a> Edge<'a> {
         })
     }
 
-    /// Whether the configuration in its folder is another one, or it has not read that yet.
-    pub fn differs(&self) -> bool {
-        let found = fs::read(self.folder().join(self.file_name()));
-        found.is_ok_and(|found| found != self.configuration.contents.as_bytes())
-            || self.folder().join(RELOAD_PENDING).exists()
+    /// The configuration that it runs with, when that is another one. A deploy that was killed before the edge read its
+    /// configuration has left the earlier one in [`RELOAD_PENDING`].
+    pub fn differs(&self) -> Option<String> {
+        let pending = fs::read_to_string(self.folder().join(RELOAD_PENDING)).ok();
+        let found =
+            fs::read_to_string(self.file()).ok().filter(|found| *found != self.configuration.contents);
+        pending.filter(|text| !text.is_empty()).or(found)
     }
 }

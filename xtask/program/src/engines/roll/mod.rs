@@ -9,6 +9,7 @@ pub mod running;
 pub mod schema;
 
 use std::collections::{BTreeSet, VecDeque};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -36,6 +37,8 @@ pub enum Roll {
     Withdraw(Replica),
     /// The edge reads its configuration again.
     ReloadEdge,
+    /// The edge reads this configuration, its earlier one, again.
+    RestoreEdge { path: PathBuf, contents: String },
     /// The edge sends it nothing new, if those that are to serve instead still do.
     Drain { replica: Replica, instead: Vec<Replica> },
     /// Has a replica that runs again as it was pass its smoke, and the edge send it requests.
@@ -102,6 +105,8 @@ fn sequence(slots: &[Slot], wanted: usize) -> Vec<Move> {
 
 /// How long a deploy watches what it has done, unless somebody asks for something else.
 pub const WATCH: Duration = Duration::from_secs(10);
+/// The step that looks at what a deploy has done.
+pub const WATCHED: &str = "watch";
 /// How long a replica may take until it has started and its checks pass. One that needs 20 s is slow, not broken.
 pub const START_LIMIT_MS: u64 = 60_000;
 
@@ -112,7 +117,7 @@ pub fn leaves(platform: &Platform, environment: &Environment, unit: &Unit<'_>) -
 }
 
 /// How long an earlier worker of the edge may take to finish what it has: longer than the edge gives it.
-fn old_edge_ends_ms(platform: &Platform, environment: &Environment) -> u64 {
+pub fn old_edge_ends_ms(platform: &Platform, environment: &Environment) -> u64 {
     let edge = platform.service(platform.edge.service());
     let seconds = edge.map_or(0, |edge| platform.stop_limit_seconds(edge, environment.tier));
     u64::from(seconds) * 1000 + 5_000
@@ -203,7 +208,7 @@ impl<'a> Workers<'a> {
             time_limit_ms: millis(watch).saturating_add(30_000),
             remedy: Some(format!("read `{PROGRAM} logs {}`", self.environment.name)),
             ..Step::new(
-                "watch",
+                WATCHED,
                 format!("watch it for {} s: errors, restarts, readiness", watch.as_secs()),
                 Action::Native(BringUp::Roll(Roll::Watch { replicas, seconds: watch.as_secs() })),
             )

@@ -1,10 +1,11 @@
 //! The edge's certificate with its key, as one PEM file: what the site gives, or one that nobody but this machine trusts.
 
 use std::fs;
+use std::io::Write as _;
 use std::path::Path;
 
 use anyhow::{Context as _, Result, bail};
-use vocabulary::model::environment::{Environment, Tls};
+use vocabulary::model::environment::{EngineKind, Environment, Tls};
 
 use super::instance::ADDRESS;
 use foundation::clock::seconds;
@@ -38,13 +39,25 @@ pub fn ensure(path: &Path, environment: &Environment, root: &Path) -> Result<boo
             self_signed(domain)?
         }
     };
-    files::write::whole(path, 0o600, pem)?;
+    if environment.engine == EngineKind::Compose && path.exists() {
+        in_place(path, &pem).with_context(|| path.display().to_string())?;
+    } else {
+        files::write::whole(path, 0o600, pem)?;
+    }
     Ok(true)
 }
 
 /// The name that clients call the edge by.
 pub fn domain(environment: &Environment) -> &str {
     if environment.domain.is_empty() { "localhost" } else { &environment.domain }
+}
+
+/// The engine has mounted this very file into the edge's container, and would not see another one of its name. Half of it is
+/// not right, and made anew.
+fn in_place(path: &Path, pem: &str) -> Result<()> {
+    let mut file = fs::OpenOptions::new().write(true).truncate(true).open(path)?;
+    file.write_all(pem.as_bytes())?;
+    Ok(file.sync_all()?)
 }
 
 /// What is wrong with what the site says of its certificate.
@@ -156,6 +169,25 @@ mod tests {
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         fs::write(&path, "nonsense").unwrap();
         assert!(ensure("other.example.com"));
+    }
+
+    #[test]
+    fn a_container_reads_the_new_certificate_from_the_file_that_it_has_mounted() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("pem");
+        for (engine, stays) in [(EngineKind::Compose, true), (EngineKind::Process, false)] {
+            let of = |domain: &str| Environment { domain: domain.into(), engine, ..Environment::default() };
+            ensure(&path, &of("one.example.com"), folder.path()).unwrap();
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+            // As a mount does, this holds the file and not its name.
+            let mut mounted = fs::File::open(&path).unwrap();
+            assert!(ensure(&path, &of("two.example.com"), folder.path()).unwrap());
+            let mut text = String::new();
+            std::io::Read::read_to_string(&mut mounted, &mut text).unwrap();
+            assert_eq!(text == fs::read_to_string(&path).unwrap(), stays, "{engine}");
+            let mode = fs::metadata(&path).unwrap().permissions().mode() & 0o777;
+            assert_eq!(mode, if stays { 0o644 } else { 0o600 });
+        }
     }
 
     #[test]

@@ -70,7 +70,47 @@ fn in_manifest(manifest: &mut Value, tag: &str) {
 
 fn in_index(index: &mut Value, tag: &str) {
     for image in index["manifests"].as_array_mut().into_iter().flatten() {
-        image["annotations"] =
-            json!({ "org.opencontainers.image.ref.name": tag, "io.containerd.image.name": tag });
+        image["annotations"] = json!({
+            "org.opencontainers.image.ref.name": tag.rsplit_once(':').map_or("latest", |(_, tag)| tag),
+            "io.containerd.image.name": canonical(tag),
+        });
+    }
+}
+
+/// A name as containerd wants it: with the registry that Docker's clients leave out.
+fn canonical(name: &str) -> String {
+    match name.split_once('/') {
+        None => format!("docker.io/library/{name}"),
+        Some((first, _)) if first.contains(['.', ':']) || first == "localhost" => name.to_owned(),
+        Some(_) => format!("docker.io/{name}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_get_the_registry_that_they_leave_out() {
+        for (name, expected) in [
+            ("node:24", "docker.io/library/node:24"),
+            ("harbour/crane:1.0.0-ab", "docker.io/harbour/crane:1.0.0-ab"),
+            ("localhost/crane:1", "localhost/crane:1"),
+            ("registry.example.com/crane:1", "registry.example.com/crane:1"),
+            ("registry:5000/crane:1", "registry:5000/crane:1"),
+        ] {
+            assert_eq!(canonical(name), expected);
+        }
+    }
+
+    #[test]
+    fn an_image_is_named_for_each_kind_of_engine() {
+        let mut index = json!({ "manifests": [{ "digest": "sha256:0", "annotations": { "x": "y" } }] });
+        in_index(&mut index, "harbour/crane:1");
+        let annotations = json!({
+            "org.opencontainers.image.ref.name": "1",
+            "io.containerd.image.name": "docker.io/harbour/crane:1",
+        });
+        assert_eq!(index, json!({ "manifests": [{ "digest": "sha256:0", "annotations": annotations }] }));
     }
 }

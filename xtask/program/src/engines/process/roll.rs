@@ -100,10 +100,11 @@ fn release(seen: &Observed) -> &str {
 
 impl Replicas for Surroundings<'_> {
     fn slot(&self, unit: &Unit<'_>) -> Slot {
-        self.seen
-            .running
-            .get(&unit.name())
-            .map_or(Slot::Free, |running| running.slot(release(self.seen), running.spec == spec(self, unit)))
+        let Some(running) = self.seen.running.get(&unit.name()) else { return Slot::Free };
+        // A dry run has the release elsewhere.
+        let own = Installed::at(&self.seen.instance.releases(), release(self.seen)).tree();
+        let roots = [own, self.seen.instance.root.clone()];
+        running.slot(release(self.seen), is_same(&running.spec, &spec(self, unit), &roots))
     }
 
     fn release(&self, unit: &Unit<'_>) -> String {
@@ -182,7 +183,8 @@ pub fn files(release: &Installed, unit: &Unit<'_>) -> Option<BTreeMap<String, St
 /// The paths of what a unit runs: when they are the same in two releases, it is the same.
 fn sources<'a>(unit: &'a Unit<'_>) -> impl Iterator<Item = &'a str> {
     let own = process_of(unit).on_change.iter().flat_map(|change| change.paths.iter().copied());
-    own.chain(["flows/package-lock.json"])
+    let of_image = unit.service.container.shape().map(|shape| shape.sources.iter().copied());
+    own.chain(of_image.into_iter().flatten()).chain(["flows/package-lock.json"])
 }
 
 /// Plans of a second platform: nothing here knows a service by its name.
@@ -258,6 +260,44 @@ mod tests {
 
     fn of_workers(ids: Vec<String>) -> Vec<String> {
         ids.into_iter().filter(|id| id.contains("flow-engine-") || id == "watch").collect()
+    }
+
+    #[test]
+    fn a_dry_run_finds_the_release_that_runs_already() {
+        let platform = second_platform::platform();
+        let environment =
+            Environment { name: "qa".to_owned(), tier: Tier::Staging, ..Environment::default() };
+        let slots = platform.slots(&environment);
+        let worker = slots.iter().find(|unit| platform.is_worker(unit)).unwrap();
+        let of = |seen: &Observed, act: &dyn Fn(&Surroundings<'_>) -> Slot| {
+            let resolver = Resolver {
+                platform: &platform,
+                environment: &environment,
+                instance: &seen.instance,
+                units: &slots,
+            };
+            act(&Surroundings { resolver, seen, watches: false, inspect: None })
+        };
+        let mut seen = seen(&platform, &environment, &[&worker.name()]);
+        let mut runs = ProcessSpec::default();
+        let resolver = Resolver {
+            platform: &platform,
+            environment: &environment,
+            instance: &seen.instance,
+            units: &slots,
+        };
+        runs.clone_from(&spec(
+            &Surroundings { resolver, seen: &seen, watches: false, inspect: None },
+            worker,
+        ));
+        let found = seen.running.get_mut(&worker.name()).unwrap();
+        (found.spec, found.release) = (runs, Some("2.0.0-b".to_owned()));
+        let slot = |around: &Surroundings<'_>| around.slot(worker);
+        assert_eq!(of(&seen, &slot), Slot::Serving);
+        seen.instance.root = "/tmp/dry-run/2.0.0-b/tree".into();
+        assert_eq!(of(&seen, &slot), Slot::Serving);
+        seen.running.get_mut(&worker.name()).unwrap().spec.argv.push("--more".into());
+        assert_eq!(of(&seen, &slot), Slot::Old);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use crate::context::Context;
 use crate::deployment::Deployed;
 use crate::deployment::history;
 use crate::deployment::releases;
-use crate::engines::running;
+use crate::engines::{forget, running};
 use crate::session::host;
 use foundation::columns;
 use foundation::program_name::command_line;
@@ -148,6 +148,9 @@ fn prune(context: &Context, deployed: &Deployed, keep: usize, dry_run: bool) -> 
     if !dry_run {
         releases::prune(&deployed.releases(), &going)?;
         releases::strip(&deployed.releases(), &needed)?;
+        if let Err(error) = forget(context.platform, &deployed.folder(), &going) {
+            eprintln!("warning: the engine may still have the images of these releases: {error:#}");
+        }
     }
     drop(lock);
     if context.json {

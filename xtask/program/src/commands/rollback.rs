@@ -9,6 +9,7 @@ use crate::deployment::releases;
 use crate::session::deploying::{self, How};
 use crate::session::host;
 use foundation::exit::refused;
+use foundation::files;
 use foundation::program_name::PROGRAM;
 use vocabulary::problem::listing;
 
@@ -50,7 +51,14 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
         )));
     };
     let release = releases::named(&deployed.releases(), to)?;
-    let problems = release.problems();
+    let mut problems = release.problems();
+    if problems.is_empty() {
+        let environment = deployed.judged(context.platform, files::read(&site, files::TEXT)?.bytes);
+        // Settings that this program does not understand are the release's own to judge.
+        if let Ok(environment) = environment {
+            problems = deploying::unable(context, &deployed, &environment, Some(&release.release()?))?.0;
+        }
+    }
     if !problems.is_empty() {
         return Err(refused(format!("{name} was not touched:\n{}", listing(&problems))));
     }

@@ -188,13 +188,34 @@ impl<E: Engine + Copy + 'static> AnyEngine for E {
 /// # Errors
 /// The supervisor or the engine does not answer.
 pub fn running(platform: &Platform, folder: &Path) -> Result<AllRunning> {
-    let record = files::if_there(files::text(&record_of(folder), files::TEXT))?;
-    match record.and_then(|text| serde_json::from_str::<Record>(&text).ok()) {
+    match record_in(folder)? {
         Some(record) if record.engine == EngineKind::Compose => {
             compose::deployed::running(platform, folder, &record)
         }
         _ => process::observe::running(folder),
     }
+}
+
+/// Removes what the engine keeps of releases that were removed from a deployed environment, whose folder this is.
+///
+/// # Errors
+/// It cannot be removed.
+pub fn forget(platform: &Platform, folder: &Path, ids: &[String]) -> Result<()> {
+    match record_in(folder)? {
+        Some(record) if record.engine == EngineKind::Compose && !ids.is_empty() => {
+            compose::deployed::forget(platform, folder, ids)
+        }
+        _ => Ok(()),
+    }
+}
+
+/// What was recorded of a deployed environment; none when there is nothing, or by another version.
+///
+/// # Errors
+/// It cannot be read.
+pub fn record_in(folder: &Path) -> Result<Option<Record>> {
+    let record = files::if_there(files::text(&record_of(folder), files::TEXT))?;
+    Ok(record.and_then(|text| serde_json::from_str(&text).ok()))
 }
 
 /// The engine of a kind.

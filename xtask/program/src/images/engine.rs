@@ -128,6 +128,18 @@ impl Engine {
         ask(&self.client, arguments)
     }
 
+    /// What the client prints for this.
+    ///
+    /// # Errors
+    /// The client cannot be run, or the engine refuses or does not answer.
+    pub fn answer(&self, arguments: &[&str]) -> Result<String> {
+        let answer = self.ask(arguments)?;
+        if !answer.success {
+            bail!("{} {}: {}", self.client.display(), arguments.join(" "), answer.stderr.trim());
+        }
+        Ok(answer.stdout)
+    }
+
     /// An image as `docker image inspect` tells it; none when the engine does not have it.
     ///
     /// # Errors
@@ -186,6 +198,21 @@ pub struct CommandOutput {
     pub stderr: String,
 }
 
+impl CommandOutput {
+    /// What was printed of objects that were listed before: some may have gone since.
+    ///
+    /// # Errors
+    /// Something else was wrong.
+    pub fn of_those_there(self) -> Result<String> {
+        let gone = |line: &str| line.contains("No such") || line.contains("not found");
+        let mut said = self.stderr.lines().filter(|line| !line.trim().is_empty()).peekable();
+        if self.success || (said.peek().is_some() && said.all(gone)) {
+            return Ok(self.stdout);
+        }
+        bail!("the engine does not answer: {}", self.stderr.trim())
+    }
+}
+
 fn ask(client: &Path, arguments: &[&str]) -> Result<CommandOutput> {
     let output = std::process::Command::new(client)
         .args(arguments)
@@ -239,6 +266,21 @@ mod tests {
             [("20.10.24+dfsg1", true), ("19.03.1", true), ("23.0.0", false), ("28.2.2", false)]
         {
             assert_eq!(integrated(version), expected, "{version}");
+        }
+    }
+
+    #[test]
+    fn objects_that_have_gone_are_no_error_and_an_engine_that_does_not_answer_is_one() {
+        for (success, stderr, fits) in [
+            (true, "", true),
+            (false, "Error: No such object: 1\nError: No such object: 2", true),
+            (false, "Error response from daemon: network 1 not found\n", true),
+            (false, "Cannot connect to the Docker daemon", false),
+            (false, "Error: No such network: 1\nCannot connect to the Docker daemon", false),
+            (false, "", false),
+        ] {
+            let said = CommandOutput { success, stdout: "[]".to_owned(), stderr: stderr.to_owned() };
+            assert_eq!(said.of_those_there().is_ok(), fits, "{stderr}");
         }
     }
 

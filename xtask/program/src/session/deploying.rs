@@ -8,7 +8,6 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result};
 use minisign::PublicKey;
 use semver::Version;
-use vocabulary::model::Platform;
 use vocabulary::model::environment::{EngineKind, Environment, Tier};
 use vocabulary::problem::{Problem, listing};
 
@@ -24,9 +23,9 @@ use crate::deployment::metrics;
 use crate::deployment::releases::{self, Installed};
 use crate::deployment::{Deployed, STATE, contracted};
 use crate::engines::Intent;
-use crate::engines::compose;
+use crate::engines::compose::{self, preflight};
 use crate::engines::roll::WATCH;
-use crate::engines::roll::running::Running;
+use crate::engines::roll::running::{AllRunning, Running};
 use crate::engines::running as running_in;
 use crate::tools::Toolbox;
 use foundation::clock::{millis, now_ms, utc};
@@ -40,6 +39,7 @@ use judges::site;
 use runner::plan::lock::user_name;
 use runner::plan::report::{self, Report, Status};
 use runner::plan::show::Show;
+use shipping::release::description::Release;
 use shipping::release::judge::{self, Trust, Verdict};
 use shipping::release::signing;
 use shipping::release::sums::{self, Sums};
@@ -310,16 +310,11 @@ fn preflight(
     if environment.promotes_from != demands.ran_in {
         problems.extend(prerequisites::never_ran(context, &deployed.state, environment, &verdict)?);
     }
-    if environment.engine == EngineKind::Compose {
-        let (unable, folder) = compose::deployed::able(&Toolbox::open(context)?);
-        problems.extend(unable);
-        if let Some(folder) = folder {
-            problems.extend(disk(&folder, source, &verdict.files)?);
-        }
-        let release = verdict.manifest.iter().map(|manifest| &manifest.release);
-        problems.extend(
-            release.flat_map(|release| compose::deployed::lacks(context.platform, environment, release)),
-        );
+    let release = verdict.manifest.as_ref().map(|manifest| &manifest.release);
+    let (unable, images) = unable(context, deployed, environment, release)?;
+    problems.extend(unable);
+    if let Some(images) = images {
+        problems.extend(disk(&images, source, &verdict.files)?);
     }
     let id = releases::name_of(&verdict);
     if id.is_none_or(|id| !Installed::at(&deployed.releases(), &id).problems().is_empty()) {
@@ -327,6 +322,26 @@ fn preflight(
     }
     refuse(context, &deployed.name, &problems)?;
     Ok(verdict)
+}
+
+/// Why this machine cannot run a release on the engine of its environment, and where the engine keeps images, if it does.
+///
+/// # Errors
+/// The tools' folder, or what was recorded of the environment, cannot be read.
+pub fn unable(
+    context: &Context,
+    deployed: &Deployed,
+    environment: &Environment,
+    release: Option<&Release>,
+) -> Result<(Vec<Problem>, Option<PathBuf>)> {
+    if environment.engine != EngineKind::Compose {
+        return Ok((vec![], None));
+    }
+    let (platform, toolbox) = (context.platform, Toolbox::open(context)?);
+    let (mut problems, images) = preflight::unable(&toolbox, platform, environment, &deployed.folder())?;
+    problems
+        .extend(release.iter().flat_map(|release| compose::deployed::lacks(platform, environment, release)));
+    Ok((problems, images))
 }
 
 fn downgrade(before: &str, after: &str, name: &str) -> Option<Problem> {
@@ -480,7 +495,12 @@ fn act(
         host: host.to_owned(),
         command: wanted.command.clone(),
         change: wanted.change,
-        result: outcome(&report, place.platform, deployed, from.as_deref(), installed)?,
+        result: outcome(
+            &report,
+            || running_in(place.platform, &deployed.folder()),
+            from.as_deref(),
+            installed,
+        ),
         from,
         to: installed.id.clone(),
         digest: installed.digest()?,
@@ -508,26 +528,26 @@ fn act(
     Ok((entry, report))
 }
 
+/// How it ended. When nobody can say what runs now, that is no success either.
 fn outcome(
     report: &Report,
-    platform: &Platform,
-    deployed: &Deployed,
+    running: impl FnOnce() -> Result<AllRunning>,
     from: Option<&str>,
     to: &Installed,
-) -> Result<Outcome> {
+) -> Outcome {
     if report.outcome == report::Outcome::Done {
-        return Ok(Outcome::Done);
+        return Outcome::Done;
     }
     // What an earlier run of the same deploy did before it was killed has no undo in this one.
     let stays = |(name, running): (&String, &Running)| {
         name != deployer::NAME && running.release.as_deref() == Some(&to.id) && !running.held
     };
     let is_new = from.is_some_and(|from| from != to.id);
-    let left = is_new && running_in(platform, &deployed.folder())?.iter().any(stays);
+    let left = is_new && running().map_or(true, |all| all.iter().any(stays));
     if left || report.steps.iter().any(|step| step.undone == Some(false)) {
-        return Ok(Outcome::Failed);
+        return Outcome::Failed;
     }
-    Ok(Outcome::RolledBack)
+    Outcome::RolledBack
 }
 
 /// What went wrong, and where.
@@ -561,7 +581,8 @@ fn paragraph(deployed: &Deployed, entry: &Entry) -> String {
         }
         (Outcome::RolledBack, None) => {
             format!(
-                "{to} could not be deployed, and {name} has no previous release: nothing runs. Reason: {why}\n"
+                "{to} could not be deployed, and {name} has no previous release: no replica runs. Other services that \
+                 have started, such as the database, keep running. Reason: {why}\n"
             )
         }
         (Outcome::Failed, _) => format!(
@@ -594,6 +615,8 @@ pub fn source(what: &Path) -> Result<PathBuf> {
 
 #[cfg(test)]
 mod tests {
+    use anyhow::bail;
+
     use super::*;
     use crate::deployment::history::tests::entry;
     use runner::plan::mask::Outputs;
@@ -622,21 +645,24 @@ mod tests {
 
     #[test]
     fn the_result_says_what_was_undone_and_why() {
-        let folder = tempfile::tempdir().unwrap();
-        let deployed = Deployed { name: "qa".to_owned(), state: folder.path().to_owned() };
-        let to = Installed::at(&deployed.releases(), "2.0.0-b");
-        for (came, undone, expected) in [
-            (report::Outcome::Done, None, Outcome::Done),
-            (report::Outcome::Failed, None, Outcome::RolledBack),
-            (report::Outcome::Failed, Some(true), Outcome::RolledBack),
-            (report::Outcome::Failed, Some(false), Outcome::Failed),
-            (report::Outcome::Interrupted(15), Some(true), Outcome::RolledBack),
+        let to = Installed::at(Path::new("/state/qa/releases"), "2.0.0-b");
+        for (came, undone, answers, from, expected) in [
+            (report::Outcome::Done, None, true, "1.0.0-a", Outcome::Done),
+            (report::Outcome::Done, None, false, "1.0.0-a", Outcome::Done),
+            (report::Outcome::Failed, None, true, "1.0.0-a", Outcome::RolledBack),
+            // The engine does not say what runs.
+            (report::Outcome::Failed, None, false, "1.0.0-a", Outcome::Failed),
+            (report::Outcome::Failed, None, false, "2.0.0-b", Outcome::RolledBack),
+            (report::Outcome::Failed, Some(true), true, "1.0.0-a", Outcome::RolledBack),
+            (report::Outcome::Failed, Some(false), true, "1.0.0-a", Outcome::Failed),
+            (report::Outcome::Interrupted(15), Some(true), true, "1.0.0-a", Outcome::RolledBack),
         ] {
             let report = report(came, undone);
+            let running = || if answers { Ok(AllRunning::new()) } else { bail!("it does not answer") };
             assert_eq!(
-                outcome(&report, &second_platform::platform(), &deployed, Some("1.0.0-a"), &to).unwrap(),
+                outcome(&report, running, Some(from), &to),
                 expected,
-                "{came:?} {undone:?}"
+                "{came:?} {undone:?} {answers} {from}"
             );
             let why = why(&report);
             assert_eq!(why.is_none(), expected == Outcome::Done, "{why:?}");
@@ -657,7 +683,7 @@ mod tests {
                 &why,
                 &["2.0.0-b was rolled back", "qa still runs 1.0.0-a", "no answer"],
             ),
-            (Outcome::RolledBack, &None, &why, &["could not be deployed", "nothing runs", "no answer"]),
+            (Outcome::RolledBack, &None, &why, &["could not be deployed", "no replica runs", "no answer"]),
             (Outcome::Failed, &from, &why, &["not everything could be undone", "status qa", "no answer"]),
         ] {
             let entry =

@@ -65,6 +65,30 @@ fn what_is_wrong_is_refused_before_anything_is_touched() {
     }
     fs::remove_dir(site.state()).unwrap();
 
+    // Everything that stands in the way of containers.
+    let taken = TcpListener::bind(("127.0.0.2", 0)).unwrap();
+    let port = taken.local_addr().unwrap().port();
+    let here = fs::read_to_string("/proc/sys/kernel/hostname").unwrap();
+    let more = format!(
+        "[[hosts]]\nname = \"here\"\naddress = \"{}\"\n\n[ports]\nedge.https = {port}\n\n[llm]",
+        here.trim()
+    );
+    let file = "ops/environments/qa.toml";
+    let before = site.read(file);
+    site.write(file, &before.replace("\"process\"", "\"compose\"").replace("[llm]", &more));
+    fs::set_permissions(site.path("provider-key"), fs::Permissions::from_mode(0o600)).unwrap();
+    let mut command = site.command(&site.deploy("qa", &files));
+    let ended = Ended::of(&command.env("DOCKER_HOST", "unix:///nowhere/docker.sock").output().unwrap());
+    assert_eq!(ended.code, Some(1), "{ended:#?}");
+    ended.says(&[
+        "nothing was changed in qa",
+        "no container engine",
+        "no image of node-red",
+        "cannot read it (mode 0600",
+        &format!("port {port}: "),
+    ]);
+    site.write(file, &before);
+
     // Two problems at once.
     let manifest = files.join("manifest.json");
     let archive = files.join("flowship-1.0.0-bundle.tar.gz");

@@ -1,6 +1,6 @@
 //! What a roll needs to know of containers: those that run, the images of the release, and the project that it makes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 
@@ -12,7 +12,7 @@ use vocabulary::model::topology::Topology;
 use vocabulary::model::{Image, Lifetime, Platform, ServiceId};
 use vocabulary::problem::{Problem, listing};
 
-use super::observe::{Clients, clients, port_lines, prefix};
+use super::observe::{Clients, port_lines, prefix};
 use super::project::{self, Project};
 use crate::deployment::releases::Installed;
 use crate::engines::Place;
@@ -22,11 +22,11 @@ use crate::engines::roll::running::{AllRunning, Running, release_in};
 use crate::images::archive::Archive;
 use crate::images::engine::Engine as Client;
 use crate::images::locks::{self, StandIns};
-use crate::tools::Toolbox;
 use artifacts::Artifact;
 use artifacts::containers::{compose, edge, site};
 use foundation::digest;
 use foundation::exit::refused;
+use foundation::files;
 use runner::plan::service::{ProcessSpec, ServiceName};
 use runner::supervisor::protocol::{HealthState, ServiceStatus, State};
 use shipping::release::description::{self, Release};
@@ -37,7 +37,7 @@ const SERVICE: &str = "com.docker.compose.service";
 const ONE_OFF: &str = "com.docker.compose.oneoff";
 const FILES: &str = "com.docker.compose.project.config_files";
 
-/// The project of a release, in a folder of the release.
+/// The files of a release's project.
 pub const FILE: &str = "compose.yaml";
 pub const ENV_FILE: &str = "compose.env";
 
@@ -120,23 +120,22 @@ fn containers(
     ports: &Ports,
 ) -> Result<BTreeMap<String, Container>> {
     let filter = format!("label={PROJECT}={project}");
-    let listed = engine.ask(&["ps", "--all", "--quiet", "--no-trunc", "--filter", &filter])?;
-    if !listed.success {
-        bail!("{}", listed.stderr.trim().to_owned());
-    }
-    let ids: Vec<&str> = listed.stdout.split_whitespace().collect();
+    let listed = engine.answer(&["ps", "--all", "--quiet", "--no-trunc", "--filter", &filter])?;
+    let ids: Vec<&str> = listed.split_whitespace().collect();
     if ids.is_empty() {
         return Ok(BTreeMap::new());
     }
-    let said = engine.ask(&[&["inspect"], &ids[..]].concat())?;
-    let values: Vec<Value> = serde_json::from_str(&said.stdout)
-        .with_context(|| format!("the engine does not say what runs: {}", said.stderr.trim()))?;
+    let said = engine.ask(&[&["inspect"], &ids[..]].concat())?.of_those_there()?;
+    let values: Vec<Value> = serde_json::from_str(&said).context("the engine does not say what runs")?;
     // One that proves a schema takes the name of another.
     let own = values.iter().filter(|value| {
         let service = value["Config"]["Labels"][SERVICE].as_str().unwrap_or_default();
         value["Config"]["Labels"][ONE_OFF] != "True" || value["Name"] == format!("/{project}-{service}-1")
     });
-    Ok(own.filter_map(|value| container(value, folder, ports)).collect())
+    let mut found: Vec<_> = own.filter_map(|value| container(value, folder, ports)).collect();
+    // Compose leaves two when it is killed while it replaces one: that which runs counts.
+    found.sort_by_key(|(_, one)| one.running.status.state == State::Running);
+    Ok(found.into_iter().collect())
 }
 
 /// One container as `docker inspect` tells it.
@@ -145,7 +144,7 @@ fn container(value: &Value, folder: &Path, ports: &Ports) -> Option<(String, Con
     let name = label(SERVICE)?.to_owned();
     let file = PathBuf::from(label(FILES)?.split(',').next()?);
     let releases = releases_in(folder);
-    let release = release_in(&file, &releases);
+    let release = release_in(&file, &projects_in(folder));
     let identity = release.as_deref().and_then(|id| Installed::at(&releases, id).identity().ok());
     let held = held_in(folder, &name).exists();
     let (status, spec) = (status(&name, value, folder, ports), ProcessSpec::default());
@@ -235,22 +234,6 @@ fn of_target<'a>(release: &'a Release, target: &str) -> Option<&'a description::
     release.images.iter().find(|image| image.archive.as_deref() == Some(&file))
 }
 
-/// Why this machine cannot run containers for an environment, and where the engine keeps its images, if that is here.
-pub fn able(toolbox: &Toolbox) -> (Vec<Problem>, Option<PathBuf>) {
-    let (mut problems, folder) = match clients(toolbox, false) {
-        Ok(clients) => (vec![], clients.engine.ask(&["info", "--format", "{{.DockerRootDir}}"]).ok()),
-        Err(error) => (vec![Problem::new("container engine", format!("{error:#}"))], None),
-    };
-    if !rustix::process::geteuid().is_root() {
-        problems.push(
-            Problem::new("user", "the folder of the edge has to belong to the edge's user")
-                .expected("root, on the machine that runs the containers"),
-        );
-    }
-    let folder = folder.map(|said| PathBuf::from(said.stdout.trim())).filter(|folder| folder.is_dir());
-    (problems, folder)
-}
-
 /// What this place's release needs.
 ///
 /// # Errors
@@ -273,7 +256,7 @@ pub fn observe(
     let mut seen =
         Deploy { containers: containers(engine, &name, &instance.folder, place.ports)?, ..Deploy::default() };
     let images = images(&topology, engine, place, &installed, (&release, environment.tier), &mut seen)?;
-    let prefix = prefix(engine, &name)?;
+    let prefix = prefix(engine, &name, &topology.networks)?;
     let mut its = environment.clone();
     if let Some(llm) = &mut its.llm {
         llm.api_key_file = instance.site_folder().join(&llm.api_key_file).display().to_string();
@@ -305,7 +288,7 @@ pub fn observe(
     seen.edge = configured.map_err(|problems: Vec<_>| refused(listing(&problems)))?;
     // Another file is another folder: a replica comes back as it was.
     let contents = digest::sha256(format!("{}\n{env}", seen.project).as_bytes());
-    let folder = installed.folder.join("compose").join(&contents[..12]);
+    let folder = projects_in(&instance.folder).join(&installed.id).join(&contents[..12]);
     let project = Project {
         name,
         docker: engine.client.display().to_string(),
@@ -347,12 +330,12 @@ fn images(
     for unit in topology.units.iter().filter(|unit| unit.is_first()) {
         let id = unit.service.id;
         match unit.service.image {
-            Image::Built { dockerfile, target } => {
+            Image::Built { target, .. } => {
                 let kept = seen.containers.get(&unit.name()).filter(|_| !platform.is_worker(unit));
                 let releases = releases_in(&Instance::of(place).folder);
                 let kept = kept.filter(|kept| {
                     let before = kept.running.release.as_deref().map(|id| Installed::at(&releases, id));
-                    before.is_some_and(|before| same(&before, installed, unit, dockerfile))
+                    before.is_some_and(|before| same(&before, installed, unit, target))
                 });
                 if let Some(kept) = kept {
                     images.insert(id, kept.image.clone());
@@ -366,7 +349,7 @@ fn images(
                     Archive::open(&archive)?.only()?.id.clone()
                 };
                 images.insert(id, in_engine.clone());
-                let tag = format!("{}/{target}:{}", platform.name, installed.id);
+                let tag = tag(platform, target, &installed.id);
                 let one = ReleasedImage { archive, digest: image.digest.clone(), id: in_engine, tag };
                 if !seen.images.contains(&one) {
                     seen.images.push(one);
@@ -397,18 +380,28 @@ fn images(
     Ok(images)
 }
 
-/// Whether a service has the same image in two releases, but for the label that names the release.
+/// Whether a service has the same files and the same image in two releases, but for the labels, which name the release.
 fn same(
     before: &Installed,
     after: &Installed,
     unit: &vocabulary::model::topology::Unit<'_>,
-    dockerfile: &str,
+    target: &str,
 ) -> bool {
-    let files = |release: &Installed| {
-        let made_by = release.tree_digests().ok()?.get(dockerfile)?.clone();
-        Some((files_of(release, unit)?, made_by))
+    let of = |installed: &Installed| {
+        let release = installed.release().ok()?;
+        let archive = of_target(&release, target)?.archive.as_deref()?;
+        let archive = Archive::open(&installed.files().join(archive)).ok()?;
+        Some((files_of(installed, unit)?, without_labels(archive.only().ok()?.config.clone())))
     };
-    matches!((files(before), files(after)), (Some(before), Some(after)) if before == after)
+    matches!((of(before), of(after)), (Some(before), Some(after)) if before == after)
+}
+
+/// The configuration of an image, with the digests of its layers.
+fn without_labels(mut configuration: Value) -> Value {
+    if let Some(own) = configuration["config"].as_object_mut() {
+        own.remove("Labels");
+    }
+    configuration
 }
 
 /// The engine has the image that the release names.
@@ -418,6 +411,8 @@ fn same(
 pub fn load(engine: &Client, image: &ReleasedImage) -> Result<String> {
     let ReleasedImage { archive, digest, id, tag } = image;
     if engine.inspect(id)?.is_some() {
+        // Under a name of this release too: removing that of another one leaves the image.
+        engine.answer(&["image", "tag", id, tag])?;
         return Ok(format!("{tag}: the engine has {id} already"));
     }
     let found = shipping::release::oci_digest::of(archive)?
@@ -429,9 +424,42 @@ pub fn load(engine: &Client, image: &ReleasedImage) -> Result<String> {
         bail!("{}: {problem}; deploy the release again from its files", archive.display());
     }
     crate::images::load::load(engine, archive, tag)?;
-    let loaded = engine.inspect(tag)?.with_context(|| format!("the engine did not load {tag}"))?;
-    if loaded["Id"] != id.as_str() {
-        bail!("{}: the engine made {} of it; expected {id}", archive.display(), loaded["Id"]);
+    if engine.inspect(id)?.is_none() {
+        let loaded = engine.inspect(tag)?.map(|loaded| loaded["Id"].to_string());
+        let loaded = loaded.unwrap_or_else(|| "none".to_owned());
+        bail!("{}: the loaded image has the ID {loaded}; expected {id}", archive.display());
     }
     Ok(format!("{tag}: loaded {id}"))
+}
+
+/// Removes what is kept of releases that were removed: their projects, and the names of their images in the engine. An image
+/// that a container uses, or another release, stays.
+///
+/// # Errors
+/// A folder cannot be removed, or no engine answers.
+pub fn forget(platform: &Platform, folder: &Path, ids: &[String]) -> Result<()> {
+    let engine = Client::find()?;
+    let built = platform.services.iter().filter_map(|service| match service.image {
+        Image::Built { target, .. } => Some(target),
+        _ => None,
+    });
+    let targets: BTreeSet<&str> = built.collect();
+    for id in ids {
+        for target in &targets {
+            engine.ask(&["image", "rm", &tag(platform, target, id)])?;
+        }
+        files::remove(&projects_in(folder).join(id))?;
+    }
+    Ok(())
+}
+
+/// The name of a release's image in the engine.
+fn tag(platform: &Platform, target: &str, id: &str) -> String {
+    format!("{}/{target}:{id}", platform.name)
+}
+
+/// Where the projects of an environment's releases are, each in `ID/DIGEST/`: outside the releases, because containers are
+/// started again by them even while their release is installed anew.
+fn projects_in(folder: &Path) -> PathBuf {
+    folder.join("compose")
 }

@@ -4,6 +4,7 @@
 pub mod deployed;
 pub mod lower;
 pub mod observe;
+pub mod preflight;
 pub mod project;
 pub mod rehearsal;
 mod roll;

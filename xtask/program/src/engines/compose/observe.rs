@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow};
 use vocabulary::model::environment::{Environment, Tier};
-use vocabulary::model::topology::{Scope, Topology, Unit};
+use vocabulary::model::topology::{Network, Scope, Topology, Unit};
 use vocabulary::model::{Exposure, Image, Platform, Port, ServiceId};
 use vocabulary::problem::listing;
 
@@ -173,7 +173,7 @@ pub fn clients(toolbox: &Toolbox, builds: bool) -> Result<Clients> {
 }
 
 /// The ports that are published: those of the public, and on loopback those of a developer and of who deploys.
-fn sockets(platform: &Platform, environment: &Environment) -> Vec<Socket> {
+pub fn sockets(platform: &Platform, environment: &Environment) -> Vec<Socket> {
     let topology = match environment.tier {
         Tier::Development => Topology::in_environment(platform, environment),
         Tier::Staging | Tier::Production => Topology::deployed(platform, environment),
@@ -403,21 +403,49 @@ fn engine_variables() -> BTreeMap<String, String> {
     ENGINE_VARIABLES.iter().filter_map(found).collect()
 }
 
-/// The prefix of the addresses of a project that is there already, or one that no other network of the engine has.
+/// The prefix of the addresses of a project that is there already, or one that no other network of the engine has. `wanted`
+/// are the networks that the project is to have.
 ///
 /// # Errors
-/// As [`free_prefix`].
-pub fn prefix(engine: &Client, project: &str) -> Result<String> {
+/// As [`free_prefix`]; refused where a network that is there would get other addresses.
+pub fn prefix(engine: &Client, project: &str, wanted: &[Network]) -> Result<String> {
     let filter = format!("label=com.docker.compose.project={project}");
-    let listed = engine.ask(&["network", "ls", "--quiet", "--filter", &filter])?.stdout;
-    let Some(own) = listed.split_whitespace().next() else { return free_prefix(engine, project) };
-    let format = "{{range .IPAM.Config}}{{.Subnet}} {{end}}";
-    let subnet = engine.ask(&["network", "inspect", "--format", format, own])?.stdout;
-    let mut numbers = subnet.trim().split('.');
-    match (numbers.next(), numbers.next()) {
-        (Some(first), Some(second)) => Ok(format!("{first}.{second}")),
-        _ => Err(anyhow!("the network {own} has no addresses: {subnet:?}")),
+    let listed = engine.answer(&["network", "ls", "--quiet", "--filter", &filter])?;
+    let ids: Vec<&str> = listed.split_whitespace().collect();
+    if ids.is_empty() {
+        return free_prefix(engine, project);
     }
+    let format = "{{index .Labels \"com.docker.compose.network\"}} {{range .IPAM.Config}}{{.Subnet}}{{end}}";
+    let said = engine.ask(&[&["network", "inspect", "--format", format], &ids[..]].concat())?;
+    let said = said.of_those_there()?;
+    let there: Vec<(&str, &str)> = said.lines().filter_map(|line| line.split_once(' ')).collect();
+    kept(project, &there, wanted).map_err(refused)
+}
+
+/// The prefix of networks that are there, by their names and addresses. Pure.
+fn kept(project: &str, there: &[(&str, &str)], wanted: &[Network]) -> Result<String, String> {
+    let prefix = |(_, subnet): &(&str, &str)| {
+        let mut numbers = subnet.split('.');
+        Some(format!("{}.{}", numbers.next().filter(|number| !number.is_empty())?, numbers.next()?))
+    };
+    let Some(prefix) = there.iter().find_map(prefix) else {
+        return Err(format!(
+            "the networks of {project} have no IPv4 addresses; `docker network ls` lists them"
+        ));
+    };
+    let moved = there.iter().filter_map(|(name, subnet)| {
+        let network = wanted.iter().find(|network| network.name == *name)?;
+        let expected = format!("{prefix}.{}", Topology::subnet(network));
+        (expected != *subnet).then(|| {
+            format!(
+                "network {project}_{name}: it has the addresses {subnet}; expected {expected}: Compose would stop every \
+                 container in it to make it anew; end them at a time of your choice (`docker compose --project-name \
+                 {project} down`, which keeps the data), then deploy again"
+            )
+        })
+    });
+    let moved: Vec<String> = moved.collect();
+    if moved.is_empty() { Ok(prefix) } else { Err(moved.join("\n")) }
 }
 
 /// A prefix of addresses that no other network of the engine has.
@@ -425,14 +453,14 @@ pub fn prefix(engine: &Client, project: &str) -> Result<String> {
 /// # Errors
 /// The engine does not answer, or every prefix is taken.
 pub fn free_prefix(engine: &Client, project: &str) -> Result<String> {
-    let listed = engine.ask(&["network", "ls", "--quiet"])?.stdout;
+    let listed = engine.answer(&["network", "ls", "--quiet"])?;
     let ids: Vec<&str> = listed.split_whitespace().collect();
     let format = "{{index .Labels \"com.docker.compose.project\"}} {{range .IPAM.Config}}{{.Subnet}} {{end}}";
     let mut taken = Vec::new();
     if !ids.is_empty() {
         let arguments: Vec<&str> =
             ["network", "inspect", "--format", format].into_iter().chain(ids).collect();
-        let said = engine.ask(&arguments)?.stdout;
+        let said = engine.ask(&arguments)?.of_those_there()?;
         let others = said.lines().filter(|line| line.split(' ').next() != Some(project));
         taken.extend(others.map(str::to_owned));
     }
@@ -465,4 +493,30 @@ fn owner(folder: &Path) -> Result<[site::Line; 2]> {
 
 fn folder_of(file: &str) -> &Path {
     Path::new(file).parent().unwrap_or(Path::new("."))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn networks_that_are_there_keep_their_addresses_or_nothing_is_done() {
+        let platform = second_platform::platform();
+        let topology = Topology::of(&platform, Scope::Production);
+        let wanted = &topology.networks;
+        let is = |prefix: &str, network: &Network| format!("{prefix}.{}", Topology::subnet(network));
+        let [one, two] = [is("10.77", &wanted[0]), is("10.77", &wanted[1])];
+        let [first, second] = [&*wanted[0].name, &*wanted[1].name];
+        assert_eq!(kept("p", &[(first, &one), (second, &two)], wanted), Ok("10.77".to_owned()));
+        // A network that the release does not have any more is none of its business.
+        assert_eq!(kept("p", &[("gone", "10.77.9.0/24"), (first, &one)], wanted), Ok("10.77".to_owned()));
+        for (there, said) in [
+            (&[(first, &*two)][..], first),
+            (&[(first, &*one), (second, &is("10.78", &wanted[1]))], second),
+            (&[(first, "")], "no IPv4 addresses"),
+        ] {
+            let problem = kept("p", there, wanted).unwrap_err();
+            assert!(problem.contains(said), "{problem}");
+        }
+    }
 }

@@ -24,9 +24,18 @@ use runner::plan::service::{LogFile, ProcessSpec, Restart, RestartPolicy, Servic
 use runner::plan::step::{OnFailure, Plan, Step, StepId};
 use runner::supervisor::protocol::State;
 
-/// Ends a container by its own stop signal and within its own time, and removes it; there may be none.
-const REMOVE: &str = r#"found=$("$0" ps --all --quiet --no-trunc --filter "name=^/$1\$") || exit
-[ -z "$found" ] || { "$0" stop "$found" && "$0" rm --force "$found"; }"#;
+/// Ends a container by its own stop signal and within its own time, and removes it; there may be none. While Compose replaces
+/// one, another one has its name with an id before it.
+const REMOVE: &str = r#"found=$("$0" ps --all --quiet --no-trunc --filter "name=^/([0-9a-f]{12}_)?$1\$") || exit
+[ -z "$found" ] || { "$0" stop $found && "$0" rm --force $found; }"#;
+
+/// Prints what a container writes from its start on, and goes on when it was ended and runs again. The engine's client ends
+/// with the container, and prints everything from the beginning when it is called again.
+const FOLLOW: &str = r#"since=$("$0" inspect --format '{{.State.StartedAt}}' "$1") || exit
+while "$0" logs --follow --since "$since" "$1"; do
+    since=$("$0" inspect --format '{{.State.FinishedAt}}' "$1") || exit
+    while runs=$("$0" inspect --format '{{.State.Running}}' "$1") || exit; [ "$runs" != true ]; do sleep 1; done
+done"#;
 
 /// Runs a service that ends by itself, anew, and ends as it did.
 const RUN: &str = r#"client=$0 container=$1; shift
@@ -229,7 +238,7 @@ fn staged(around: &Surroundings<'_>) -> Vec<Step<BringUp>> {
         steps.push(Prepare::LoadImages { images: deploy.images.clone() }.step());
     }
     steps.extend(deploy.pulled.iter().map(|image| {
-        let name = image.split([':', '@']).next().unwrap_or_default().replace('/', "-");
+        let name = image.replace(['/', ':', '@'], "-");
         Step {
             time_limit_ms: 3_600_000,
             remedy: Some("without a registry, load it into the engine; see docs/images.md".to_owned()),
@@ -377,7 +386,7 @@ impl Surroundings<'_> {
     /// What a container writes, as a log beside those of processes. The same whatever the release.
     fn follow(&self, name: &str, needs: Vec<StepId>) -> Step<BringUp> {
         let project = &self.seen.project;
-        let argv = [&project.docker, "logs", "--follow", &project.container(name)].map(Arg::from);
+        let argv = ["sh", "-c", FOLLOW, &project.docker, &project.container(name)].map(Arg::from);
         let variables = self.seen.variables.iter();
         let env: BTreeMap<String, Arg> =
             variables.map(|(name, value)| (name.clone(), Arg::from(value.as_str()))).collect();

@@ -63,7 +63,7 @@ fn requests_and_tasks_of_a_minute_survive_a_deploy() {
         let deployed = Instant::now();
         let printed = site.begin(&site.deploy("qa", &second)).ends(0);
         eprintln!("deployed in {:.1} s:\n{printed}", deployed.elapsed().as_secs_f64());
-        assert!(printed.contains("finishes what it has and ends (at most 71 s)"), "{printed}");
+        assert!(printed.contains("finishes its work and stops (at most 71 s)"), "{printed}");
         assert!(site.release("qa").starts_with("1.1.0-"));
         for request in requests {
             let answer = request.join().unwrap().expect("the connection was not cut");

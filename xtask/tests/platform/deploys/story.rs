@@ -180,7 +180,7 @@ fn stopped_it_is_undone(site: &Site, first: &str) {
     let before: BTreeSet<_> = site.replicas("qa").into_keys().collect();
     let begun = site.begin(&["rollback", "qa", "--watch", "1"]);
     // One of those that ran before has ended by now.
-    until("an old replica ends", || begun.printed().contains("finishes what it has and ends ").then_some(()));
+    until("an old replica ends", || begun.printed().contains("finishes its work and stops ").then_some(()));
     begun.pid().signal(Signal::INT);
     let printed = begun.ends(130);
     assert!(printed.contains("stopping: undoing the steps so far"), "{printed}");

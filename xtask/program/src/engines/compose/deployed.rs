@@ -170,7 +170,7 @@ fn status(name: &str, value: &Value, folder: &Path, ports: &Ports) -> ServiceSta
             let last = state["Health"]["Log"].as_array().and_then(|log| log.last());
             last.and_then(|last| last["Output"].as_str()?.lines().last().map(str::to_owned))
         }
-        _ if state["OOMKilled"] == true => Some("it was killed for its memory".to_owned()),
+        _ if state["OOMKilled"] == true => Some("it ran out of memory and was killed".to_owned()),
         _ => Some(format!("the container is {life}, exit code {code}")),
     };
     let own = ports
@@ -365,7 +365,7 @@ fn images(
                     Some(stand_in) => {
                         if tier == Tier::Production {
                             return Err(refused(format!(
-                                "{reference}: a stand-in is no image for production"
+                                "{reference}: production cannot use a stand-in image; pull the official image"
                             )));
                         }
                         images.insert(id, stand_in.image_id.clone());

@@ -113,7 +113,7 @@ pub const START_LIMIT_MS: u64 = 60_000;
 /// The title of the step that ends what is in a slot.
 pub fn leaves(platform: &Platform, environment: &Environment, unit: &Unit<'_>) -> String {
     let limit = platform.stop_limit_seconds(unit.service, environment.tier);
-    format!("{} finishes what it has and ends (at most {limit} s)", unit.name())
+    format!("{} finishes its work and stops (at most {limit} s)", unit.name())
 }
 
 /// How long an earlier worker of the edge may take to finish what it has: longer than the edge gives it.

@@ -1,6 +1,8 @@
 //! What is refused before anything is touched.
 
 use std::fs;
+use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt as _;
 
 use super::site::Site;
 use crate::ended::Ended;

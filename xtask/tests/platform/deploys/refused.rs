@@ -87,7 +87,7 @@ fn what_is_wrong_is_refused_before_anything_is_touched() {
     ]);
     // Where a user may not have that port, nobody else is found there either.
     if !taken.is_err_and(|error| error.kind() == ErrorKind::PermissionDenied) {
-        ended.says(&["port 443: "]);
+        ended.says(&["port 443, which"]);
     }
     site.write(file, &before);
 

@@ -80,6 +80,7 @@ fn needed_words(setting: &Setting) -> String {
         Needed::Always if table.is_empty() => "always".to_owned(),
         Needed::Always => format!("in each of {}", table.trim_end_matches("[]")),
         Needed::In(list) => format!("in {}", tiers(list)),
+        Needed::InOrBeside([]) => format!("with the rest of {table}"),
         Needed::InOrBeside(list) => format!("in {}, and with the rest of {table}", tiers(list)),
     }
 }

@@ -166,7 +166,8 @@ mod tests {
         // Where it is deployed to, and what a deploy asks of a release.
         let hosts: Vec<_> = environment.hosts.iter().map(|host| (&host.address, &host.ssh_user)).collect();
         let asked = (&environment.promotes_from, &environment.requires);
-        format!("{certificate:?} {hosts:?} {asked:?}")
+        // Where the edge serves other machines.
+        format!("{certificate:?} {hosts:?} {asked:?} {:?}", environment.listen)
     }
 
     /// The same of one in containers.
@@ -220,6 +221,9 @@ mod tests {
         ("ports.<service>.<port>", |e| {
             e.ports.entry("store".into()).or_default().insert("queries".into(), 7777);
         }),
+        ("listen.address", |e| e.listen.get_or_insert_default().address = "10.0.0.9".into()),
+        ("listen.http", |e| e.listen.get_or_insert_default().http = 7777),
+        ("listen.https", |e| e.listen.get_or_insert_default().https = 7777),
         ("tls.acme_contact", |e| e.tls = Tls::Acme { acme_contact: "other@example.com".into() }),
         ("tls.certificate_file", |e| {
             e.tls = Tls::Files { certificate_file: "/other".into(), key_file: String::new() };

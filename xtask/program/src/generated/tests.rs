@@ -151,14 +151,14 @@ fn a_removed_service_leaves_an_orphan_and_a_new_secret_a_missing_file() {
     let differences = compare(&artifacts(&fewer, &[]).unwrap(), &tree, true);
     let orphans: Vec<_> =
         differences.iter().filter(|difference| difference.is_orphan()).map(|orphan| &orphan.path).collect();
-    assert_eq!(orphans, ["ops/secrets/ledger.env.example"]);
+    assert_eq!(orphans, ["ops/secrets/ledger.env.example", "ops/secrets/policies/ledger.hcl"]);
     let back = compare(&artifacts(&platform(), &[]).unwrap(), &tree_of(&fewer), true);
     let missing: Vec<_> = back
         .iter()
         .filter(|difference| difference.state == State::Missing)
         .map(|difference| &difference.path)
         .collect();
-    assert_eq!(missing, ["ops/secrets/ledger.env.example"]);
+    assert_eq!(missing, ["ops/secrets/ledger.env.example", "ops/secrets/policies/ledger.hcl"]);
 }
 
 #[test]

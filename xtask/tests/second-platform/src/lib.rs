@@ -9,8 +9,8 @@ use vocabulary::model::{
     Gate, GateCommand, GateGroup, Health, Identity, Image, ImageLimits, Initialise, Label, Lifetime,
     LlmEndpoint, Metric, MetricKind, MetricRef, Need, OnChange, Platform, Port, PortRef, Predicate, Probe,
     Process, Proof, Protocol, QueuePolicy, Reaction, Reads, ReleasePolicy, Resources, Review, RouteRule,
-    Scrape, Scratch, Secret, SecretRef, SecretSource, SecretUse, Service, ServiceId, Severity, Shape,
-    SmokeCheck, SmokeStep, SmokeSuite, Stop, Storage, Test, User, Value, Variable, Volume, VolumeRef,
+    Scrape, Scratch, Secret, SecretRef, SecretSource, SecretStore, SecretUse, Service, ServiceId, Severity,
+    Shape, SmokeCheck, SmokeStep, SmokeSuite, Stop, Storage, Test, User, Value, Variable, Volume, VolumeRef,
     Workers,
 };
 
@@ -34,6 +34,7 @@ const ASK: PortRef = PortRef { service: ORACLE, name: "ask" };
 const LEDGER: ServiceId = ServiceId("ledger");
 const BOOK: PortRef = PortRef { service: LEDGER, name: "book" };
 const WATCH: ServiceId = ServiceId("watch");
+const PAGES: PortRef = PortRef { service: WATCH, name: "pages" };
 
 const ROOT_PASSWORD: SecretRef = SecretRef("store-root");
 const OWNER_PASSWORD: SecretRef = SecretRef("store-owner");
@@ -87,7 +88,7 @@ pub fn platform() -> Platform {
             contract: None,
         },
         tools: None,
-        secret_store: None,
+        secret_store: Some(SecretStore { api: PAGES, mount: "strongroom" }),
         llm: LlmEndpoint { stand_in: ASK, path: "/v1", model: "oracle-small", key: MODEL_KEY },
         queue: queue(),
         containers: containers(),
@@ -478,7 +479,6 @@ fn ledger() -> Service {
 }
 
 fn watch() -> Service {
-    const PAGES: PortRef = PortRef { service: WATCH, name: "pages" };
     let scrapes =
         |to| Edge { scrape: Some(Scrape { path: "/metrics", every_seconds: 20 }), ..edge(to, Need::Run) };
     Service {

@@ -156,6 +156,8 @@ fn defaults(platform: &Platform, log: &str) -> Vec<Setting> {
         Setting::of(&["timeout", "server", &idle]).because("as long as a replica that leaves waits for its answers"),
         Setting::of(&["timeout", "tunnel", &tunnel]).because("a WebSocket may be silent for long"),
         Setting::of(&["timeout", "client-fin", "5s"]),
+        Setting::of(&["option", "idle-close-on-response"])
+            .because("after a reload, a connection that a client may just be using is closed by an answer"),
         Setting::of(&["option", "http-no-delay"]).because("an event must not wait for the next one"),
         Setting::of(&["load-server-state-from-file", "global"])
             .because("a server that was taken out stays out after a reload"),

@@ -147,7 +147,7 @@ fn status_says_what_runs_what_ran_before_and_why_a_deploy_failed() {
     let (code, shown, error) = machine.run(&["status", "staging"]);
     assert_eq!(code, Some(2), "{shown}{error}");
     assert!(
-        error.contains("no service of staging runs; start it with `cargo xtask deploy staging"),
+        error.contains("no service of staging runs; start it with `cargo xtask start staging`"),
         "{error}"
     );
     assert!(shown.contains("rolled back, because: node-red-c passes its smoke: no answer"), "{shown}");

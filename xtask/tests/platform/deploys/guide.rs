@@ -365,7 +365,7 @@ fn every_command_of_the_guide_is_run_on_a_bare_host() {
     let log = site.path("sshd.log");
     let settings = format!(
         "FLOWSHIP_CACHE=/var/cache/flowship FLOWSHIP_WATCH=1{}",
-        host::variables(&["PATH", "FLOWSHIP_CACHE", "XDG_CACHE_HOME"])
+        host::variables(&["PATH", "FLOWSHIP_CACHE", "XDG_CACHE_HOME", "TMPDIR"])
     );
     let mut system = Apart::command(SYSTEM);
     system.arg(&root).arg(ssh_port.to_string()).arg(settings);

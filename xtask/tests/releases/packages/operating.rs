@@ -136,7 +136,7 @@ fn a_program_from_the_bundle_serves_an_operator_and_sends_developers_to_a_checko
         (
             &[][..],
             "check contract deploy dev doctor down drift environment help history image keys lock logs promote release releases reset \
-             rollback secrets smoke status",
+             rollback secrets smoke start status",
         ),
         (&["release"], "help key sign verify"),
         (&["check"], "advisories flows help npm-advisories"),

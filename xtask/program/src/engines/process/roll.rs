@@ -183,8 +183,7 @@ pub fn files(release: &Installed, unit: &Unit<'_>) -> Option<BTreeMap<String, St
 /// The paths of what a unit runs: when they are the same in two releases, it is the same.
 fn sources<'a>(unit: &'a Unit<'_>) -> impl Iterator<Item = &'a str> {
     let own = process_of(unit).on_change.iter().flat_map(|change| change.paths.iter().copied());
-    let of_image = unit.service.container.shape().map(|shape| shape.sources.iter().copied());
-    own.chain(of_image.into_iter().flatten()).chain(["flows/package-lock.json"])
+    own.chain(["flows/package-lock.json"])
 }
 
 /// Plans of a second platform: nothing here knows a service by its name.

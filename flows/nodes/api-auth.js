@@ -57,7 +57,7 @@ module.exports = (RED) => {
         }
         // Whatever answers in the end, and with which headers.
         message.res._res.set(limitHeaders(used));
-        const refusal = beyond(used, message.req.params.workflow_id, definition.whole_platform === true);
+        const refusal = beyond(used, message.req.params.workflow_id, definition.whole_platform !== false);
         if (refusal === undefined) {
           message.api_key = used.holder;
           message.api_key_workflows = used.workflows;

@@ -41,7 +41,8 @@ function keeperOf({ database, workflows, log }) {
     async create(wanted) {
       const problems = problemsOf(wanted, workflows());
       if (problems.length > 0) throw new KeyError(400, problems.join('; '));
-      const key = await createKey(database, wanted);
+      const { expires_at: expires } = wanted;
+      const key = await createKey(database, { ...wanted, expires_at: expires && new Date(expires).toISOString() });
       if (key === undefined) throw new KeyError(409, `the name '${wanted.name}' is or was in use; tasks keep the names of their callers: choose another one`);
       log.info({ api_key: wanted.name }, 'an operator created an API key');
       return { name: wanted.name, key };

@@ -7,7 +7,12 @@ const { after, before, describe, test } = require('node:test');
 const { startPlatform, until } = require('../platform.js');
 
 let platform;
-before(async () => { platform = await startPlatform(); });
+// An endpoint that somebody added, without a thought for limited keys.
+const added = (_, nodes) => nodes.push(
+  { id: 'added-in', type: 'http in', z: 'api', name: 'added', url: '/api/v1/added', method: 'get', upload: false, swaggerDoc: '', x: 200, y: 900, wires: [['added-auth']] },
+  { id: 'added-auth', type: 'api-auth', z: 'api', name: 'key', database: 'postgres', x: 500, y: 900, wires: [['api-answer'], ['api-answer']] },
+);
+before(async () => { platform = await startPlatform({ edit: added }); });
 after(() => platform?.stop());
 
 const UNKNOWN_ID = '00000000-0000-4000-8000-000000000000';
@@ -209,7 +214,7 @@ describe('keys', () => {
     assertProblem(await platform.request('GET', `/api/v1/tasks/${other.body.task_id}`, { key }), 404, /no task/);
     const { body: { tasks } } = await platform.request('GET', '/api/v1/tasks?limit=200', { key });
     assert.deepEqual(new Set(tasks.map(({ workflow_id: id }) => id)), new Set(['describe-text']));
-    for (const [method, where] of [['GET', '/api/v1/queues'], ['GET', '/api/v1/queues/tasks'], ['POST', '/api/v1/queues/tasks/drain'], ['POST', '/api/v1/queues/tasks/retry-failed']]) {
+    for (const [method, where] of [['GET', '/api/v1/queues'], ['GET', '/api/v1/queues/tasks'], ['GET', '/api/v1/added'], ['POST', '/api/v1/queues/tasks/drain'], ['POST', '/api/v1/queues/tasks/retry-failed']]) {
       assertProblem(await platform.request(method, where, { key }), 403, /limited to workflows/);
     }
     const listed = await platform.operate('GET', '/keys');
@@ -228,7 +233,7 @@ describe('keys', () => {
 
   test('a key has so many requests a minute, all replicas and callers together, and is told so', async () => {
     const second = await platform.startReplica('second-of-keys');
-    const { body: { key } } = await platform.operate('POST', '/keys', { name: 'limited', requests_per_minute: 6 });
+    const { body: { key } } = await platform.operate('POST', '/keys', { name: 'limited', requests_per_minute: 6, expires_at: '2099-01' });
     const asked = Array.from({ length: 10 }, (_, at) => platform.request('GET', '/api/v1/tasks', { key, replica: at % 2 === 0 ? platform.replicas[0] : second }));
     const answers = await Promise.all(asked);
     assert.deepEqual(answers.map(({ status }) => status).sort(), [...Array(6).fill(200), ...Array(4).fill(429)]);

@@ -39,10 +39,15 @@ fn generate(platform: &Platform) -> Made {
                     Setting::of("Type", "oneshot")
                         .because("the services belong to a supervisor that this starts"),
                     Setting::of("RemainAfterExit", "yes"),
+                    Setting::of("User", "root").because(
+                        "systemd gives a home only to a user that is named; programs are cached below it",
+                    ),
                     Setting::of("ExecStart", format!("{PROGRAM} start %i")),
                     Setting::of("ExecStop", format!("{PROGRAM} down %i")),
                     Setting::of("Restart", "on-failure"),
-                    Setting::of("RestartSec", "10s"),
+                    Setting::of("RestartSec", "30s"),
+                    Setting::of("RestartPreventExitStatus", "2")
+                        .because("something has to be changed first; the error says what"),
                     Setting::of("TimeoutStartSec", "15min"),
                     Setting::of("TimeoutStopSec", format!("{stops}s"))
                         .because("every service as long as it may take, one after the other"),

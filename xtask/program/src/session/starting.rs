@@ -17,6 +17,7 @@ use crate::context::Context;
 use crate::deployment::history::{self, Change, Entry, Outcome};
 use crate::deployment::releases::Installed;
 use crate::deployment::{Deployed, STATE};
+use crate::engines::roll::running::Running;
 use crate::engines::{Data, Intent, running as running_in};
 use foundation::clock::{millis, now_ms, utc};
 use foundation::exit::refused;
@@ -26,6 +27,8 @@ use foundation::program_name::PROGRAM;
 use foundation::stdout;
 use runner::plan::lock;
 use runner::plan::show::Show;
+use runner::supervisor::protocol::{HealthState, State};
+use serde_json::json;
 
 /// Ends every service, those that use others first: requests and tasks are finished. Data and releases stay.
 ///
@@ -43,12 +46,12 @@ pub fn stop(context: &Context, deployed: &Deployed, by: &By, only_show: bool) ->
     let (show, begun) = (Show::on_stderr(), Instant::now());
     running::recover(&place, name, &show)?;
     if running_in(context.platform, &deployed.folder())?.is_empty() {
-        return stdout::text(&format!("nothing of {name} runs\n"));
+        return said(context, name, false, &format!("nothing of {name} runs\n"));
     }
     let ended = running::take_down(&place, &plan, &show, &Interrupt::listen()?);
     record(deployed, Change::Stop, by, begun, &ended)?;
     ended?;
-    stdout::text(&format!("{name} is stopped; `{PROGRAM} start {name}` starts it again\n"))
+    said(context, name, true, &format!("{name} is stopped; `{PROGRAM} start {name}` starts it again\n"))
 }
 
 /// Starts the release that ran last, with the settings that it was deployed with, by its own program. It has proved itself
@@ -81,7 +84,7 @@ pub fn start(context: &Context, deployed: &Deployed, by: &By) -> Result<()> {
     let intent = Intent::BringUp { watches: false, inspect: None };
     let opened = Opened::deployed(&place, environment, &installed.identity()?, intent)?;
     if runs(&opened, deployed)? {
-        return stdout::text(&format!("{name} already runs {current}\n"));
+        return said(context, name, false, &format!("{name} already runs {current}\n"));
     }
     for unit in opened.units() {
         // A deploy that ended with the machine may have left it.
@@ -91,19 +94,28 @@ pub fn start(context: &Context, deployed: &Deployed, by: &By) -> Result<()> {
     let ended = report.into_result();
     record(deployed, Change::Start, by, begun, &ended)?;
     ended?;
-    stdout::text(&format!("{name} runs {current} (took {:.1} s)\n", begun.elapsed().as_secs_f64()))
+    let took = begun.elapsed().as_secs_f64();
+    said(context, name, true, &format!("{name} runs {current} (took {took:.1} s)\n"))
+}
+
+fn said(context: &Context, environment: &str, changed: bool, text: &str) -> Result<()> {
+    if context.json {
+        return stdout::json(&json!({ "environment": environment, "changed": changed }));
+    }
+    stdout::text(text)
 }
 
 fn refuse_containers(place: &Context, name: &str) -> Result<()> {
     match running::engine(place, name)? {
         EngineKind::Process => Ok(()),
         engine => Err(refused(format!(
-            "{name} runs on the {engine} engine: `start` and `down` do not work there yet for a deployed environment; its              containers start with the machine"
+            "{name} runs on the {engine} engine: `start` and `down` do not work there yet for a deployed environment; its \
+             containers start with the machine"
         ))),
     }
 }
 
-/// Whether everything runs, wherever a roll has put the replicas.
+/// Whether everything runs and is healthy, wherever a roll has put the replicas.
 ///
 /// # Errors
 /// Refused when a replica runs in a place of its own, and something else does not.
@@ -122,7 +134,13 @@ fn runs(opened: &Opened, deployed: &Deployed) -> Result<bool> {
         .filter(|unit| platform.is_worker(unit) && running.contains_key(&unit.name()))
         .map(vocabulary::model::Unit::name)
         .collect();
-    if workers.len() >= names(true).count() && names(false).all(|unit| running.contains_key(&unit.name())) {
+    let is_well = |name: &str| {
+        running.get(name).is_some_and(|Running { status, held, .. }| {
+            status.state == State::Running && status.health == HealthState::Healthy && !held
+        })
+    };
+    let well = workers.iter().filter(|name| is_well(name)).count();
+    if well >= names(true).count() && names(false).all(|unit| is_well(&unit.name())) {
         return Ok(true);
     }
     let elsewhere = workers.iter().find(|name| !names(true).any(|unit| unit.name() == **name));

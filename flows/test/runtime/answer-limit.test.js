@@ -7,6 +7,7 @@ const { once } = require('node:events');
 const { text } = require('node:stream/consumers');
 const { test } = require('node:test');
 const { setTimeout: pause } = require('node:timers/promises');
+const { requests: limits } = require('../../platform.json');
 const { createRequests } = require('../../runtime/requests');
 const { project, launched, DEV } = require('./launcher');
 const { endpoint, fn, httpIn, node, tab } = require('./flow');
@@ -89,13 +90,13 @@ test('an http in that is wired to nothing hangs nobody either', async (t) => {
 });
 
 test('a limit that is none is told, and the limit of the platform holds', async (t) => {
-  const values = ['soon', '0', '-1', '60'];
+  const values = ['soon', '0', '-1', String(limits.edge_limit_seconds)];
   const flows = values.flatMap((value, index) => limited(value, endpoint(`t${index}`, 'get', `/t${index}`, [])).map((one) => (one.env ? { ...one, env: [{ ...LIMIT, type: 'str', value }] } : one)));
   const running = await launched(t, project(t, { flows }));
   for (const [index, value] of values.entries()) {
     const line = await running.log((one) => one.node_id === `t${index}-in`);
     assert.equal(line.level, 'warn');
-    assert.equal(line.message, `REQUEST_LIMIT_SECONDS is "${value}": expected a number of seconds above 0 and below 60, when the edge gives up; this route has 20`);
+    assert.equal(line.message, `REQUEST_LIMIT_SECONDS is "${value}": expected a number of seconds above 0 and below ${limits.edge_limit_seconds}, when the edge gives up; this route has ${limits.answer_limit_seconds}`);
     assert.equal((await running.get('flows', `/t${index}`)).status, 200);
   }
 });

@@ -48,7 +48,7 @@ pub const RELEASE: Required =
 /// Where releases are rolled out: a replica whose file is in it takes no requests yet.
 pub const HELD: Required = Required {
     name: "FLOWSHIP_HELD",
-    what: "absolute path of the folder of those that are held",
+    what: "absolute path of the folder with one file per held replica",
     example: "/var/lib/flowship/staging/held",
 };
 /// Where releases are rolled out: with the edge's configuration and sockets.

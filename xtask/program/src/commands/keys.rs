@@ -29,7 +29,7 @@ Examples:
   cargo xtask keys revoke production web-shop          refused from the next request on
 
 To replace a key without an outage, create a second one, give it to the caller, and revoke the first.
-Exit code 0; 1 when the platform does not answer; 2 when it runs nowhere, or refuses.")]
+Exit code 0; 1 when the platform does not answer; 2 when nothing runs there, or the platform refuses.")]
 pub struct Options {
     #[command(subcommand)]
     what: What,
@@ -44,10 +44,10 @@ enum What {
         environment: String,
         /// Whose key it is: lower-case letters, digits and dashes
         name: String,
-        /// A workflow that it may call, more than once for several [default: all, and the queues]
+        /// A workflow that it may call; repeat the option for several [default: all workflows, and the queues]
         #[arg(long = "workflow", value_name = "ID")]
         workflows: Vec<String>,
-        /// Requests a minute, over all replicas [default: no limit]
+        /// How many requests it may make per minute, on all replicas together [default: no limit]
         #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
         rate: Option<u32>,
         /// Days until it expires [default: never]

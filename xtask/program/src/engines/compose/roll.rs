@@ -435,7 +435,6 @@ mod tests {
     use std::path::PathBuf;
 
     use artifacts::containers::edge::deployed;
-    use runner::supervisor::protocol::{HealthState, ServiceStatus};
     use vocabulary::model::environment::{EngineKind, Size, Tier};
     use vocabulary::model::topology::Topology;
 
@@ -444,7 +443,7 @@ mod tests {
     use crate::engines::process::instance::{Instance, ReleaseId};
     use crate::engines::roll::WATCH;
     use crate::engines::roll::running::Running;
-    use crate::engines::roll::tests::done;
+    use crate::engines::roll::tests::{done, healthy};
 
     fn of(id: &str) -> ReleaseId {
         ReleaseId { id: id.to_owned(), flows_rev: "f".repeat(64) }
@@ -452,17 +451,7 @@ mod tests {
 
     /// A container of the first release.
     fn serving(name: &str) -> (String, Container) {
-        let status = ServiceStatus {
-            name: ServiceName(name.to_owned()),
-            state: State::Running,
-            health: HealthState::Healthy,
-            pid: Some(1),
-            started_ms: Some(1),
-            restarts: 0,
-            reason: None,
-            ports: BTreeMap::new(),
-            log: PathBuf::new(),
-        };
+        let status = healthy(name);
         let (release, identity) = (Some("1.0.0-a".to_owned()), Some(of("1.0.0-a")));
         let running = Running { status, spec: ProcessSpec::default(), release, identity, held: false };
         let file = "/state/qa/releases/1.0.0-a/compose/0/compose.yaml".into();

@@ -94,17 +94,16 @@ fn smoke(seen: &Observed, unit: &Unit<'_>) -> Option<Step<BringUp>> {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::{BTreeMap, BTreeSet};
-    use std::path::PathBuf;
+    use std::collections::BTreeSet;
 
     use artifacts::containers::edge::configured;
     use runner::plan::service::ProcessSpec;
-    use runner::supervisor::protocol::{HealthState, ServiceStatus, State};
     use vocabulary::model::environment::Tier;
 
     use super::*;
     use crate::engines::process::instance::{Instance, ReleaseId, sockets};
     use crate::engines::roll::running::Running;
+    use crate::engines::roll::tests::healthy;
 
     /// Of a second platform, of which these replicas run.
     fn plan(contract_of: Option<Contract>, serving: &[&str]) -> Plan<BringUp> {
@@ -115,17 +114,7 @@ mod tests {
         let slots = platform.slots(&environment);
         let release = ReleaseId { id: "2.0.0-b".to_owned(), flows_rev: "f".repeat(64) };
         let running = |name: &&str| {
-            let status = ServiceStatus {
-                name: (*name).into(),
-                state: State::Running,
-                health: HealthState::Healthy,
-                pid: Some(1),
-                started_ms: Some(1),
-                restarts: 0,
-                reason: None,
-                ports: BTreeMap::new(),
-                log: PathBuf::new(),
-            };
+            let status = healthy(name);
             let (spec, identity) = (ProcessSpec::default(), Some(release.clone()));
             (
                 (*name).to_owned(),

@@ -189,8 +189,7 @@ fn sources<'a>(unit: &'a Unit<'_>) -> impl Iterator<Item = &'a str> {
 /// Plans of a second platform: nothing here knows a service by its name.
 #[cfg(test)]
 mod tests {
-    use runner::plan::service::{LogFile, ServiceName};
-    use runner::supervisor::protocol::{HealthState, ServiceStatus, State};
+    use runner::plan::service::LogFile;
     use vocabulary::model::environment::{Size, Tier};
 
     use super::*;
@@ -198,7 +197,7 @@ mod tests {
     use crate::engines::process::observe::edge_configuration;
     use crate::engines::roll::WATCH;
     use crate::engines::roll::running::Running;
-    use crate::engines::roll::tests::done;
+    use crate::engines::roll::tests::{done, healthy};
 
     const PROGRAMS: [&str; 9] =
         ["dbmate", "haproxy", "initdb", "node", "pg_isready", "postgres", "psql", "sh", "xtask"];
@@ -209,17 +208,7 @@ mod tests {
         let edge = edge_configuration(platform, &slots, &ports).unwrap();
         let of = |id: &str| ReleaseId { id: id.to_owned(), flows_rev: "f".repeat(64) };
         let running = |name: &&str| {
-            let status = ServiceStatus {
-                name: ServiceName((*name).to_owned()),
-                state: State::Running,
-                health: HealthState::Healthy,
-                pid: Some(1),
-                started_ms: Some(1),
-                restarts: 0,
-                reason: None,
-                ports: BTreeMap::new(),
-                log: PathBuf::new(),
-            };
+            let status = healthy(name);
             let spec = ProcessSpec {
                 name: status.name.clone(),
                 argv: vec!["/bin/old".into()],

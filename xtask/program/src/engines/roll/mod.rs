@@ -319,6 +319,7 @@ impl<'a> Workers<'a> {
 
 #[cfg(test)]
 pub mod tests {
+    use std::collections::BTreeMap;
     use std::sync::Arc;
 
     use foundation::interrupt::Interrupt;
@@ -326,9 +327,25 @@ pub mod tests {
     use runner::plan::show::{OutputStyle, Show};
     use runner::plan::step::Plan;
     use runner::plan::target::{Recording, Target};
+    use runner::supervisor::protocol::{HealthState, ServiceStatus, State};
 
     use super::Slot::{Dead, Free, Held, Old, Serving};
     use super::*;
+
+    /// A service that runs and is healthy.
+    pub fn healthy(name: &str) -> ServiceStatus {
+        ServiceStatus {
+            name: name.into(),
+            state: State::Running,
+            health: HealthState::Healthy,
+            pid: Some(1),
+            started_ms: Some(1),
+            restarts: 0,
+            reason: None,
+            ports: BTreeMap::new(),
+            log: PathBuf::new(),
+        }
+    }
 
     /// What is done, in order, when the step with this id fails.
     pub fn done(plan: &Plan<BringUp>, fails: Option<&str>) -> Vec<String> {

@@ -689,6 +689,38 @@ fn a_change_ends_the_waiting_for_what_the_change_before_it_broke() {
     assert!(begun.elapsed() < Duration::from_secs(30), "{:?}", begun.elapsed());
 }
 
+/// Somebody saves and takes it back while the first save is still judged: the judge read the second one.
+#[test]
+fn what_is_taken_back_while_it_is_judged_is_judged_again() {
+    let place = Place::new();
+    let client = place.client();
+    fs::write(place.path("flows.json"), "good").unwrap();
+    let mut spec = place.sh("web", "exec sleep 1000");
+    let save = |text: &str| format!("echo {text} > .tmp; mv .tmp flows.json;");
+    let judge = format!(
+        "[ -e judged ] || {{ {} read saved < flows.json; {} }}; : ${{saved:=$(cat flows.json)}}; echo $saved >> judged; [ $saved != bad ]",
+        save("bad"),
+        save("better"),
+    );
+    spec.watch = vec![Watch {
+        paths: vec![place.path("flows.json")],
+        ignore: vec![],
+        debounce_ms: 50,
+        actions: vec![WatchAction::Exec {
+            argv: vec!["sh".into(), "-c".into(), judge.as_str().into()],
+            env: [].into(),
+            cwd: place.folder.path().to_owned(),
+            log: place.path("log/judge.log"),
+            time_limit_ms: 20_000,
+        }],
+    }];
+    client.start(&spec).unwrap();
+    fs::write(place.path("flows.json"), "better\n").unwrap();
+    let refused = await_event(&client, 0, "web", EventKind::ReloadFailed);
+    await_event(&client, refused.id, "web", EventKind::Reloaded);
+    assert_eq!(place.text("judged"), "bad\nbetter\n");
+}
+
 #[test]
 fn steps_of_a_plan_reach_the_supervisor() {
     let place = Place::new();

@@ -5,12 +5,13 @@
 
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, Weak};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context as _, Result, bail};
 use notify::{RecursiveMode, Watcher as _};
@@ -97,16 +98,21 @@ struct Rule {
     left: Arc<AtomicBool>,
 }
 
-/// What tells two contents apart.
-type Stamp = [u8; 32];
-
-/// How acting on a change ended.
+/// A file as it is at one time.
 #[derive(PartialEq, Eq)]
-enum Acted {
-    Done,
-    /// By a further change, which is to be acted on at once.
-    Overtaken,
+struct Stamp {
+    content: [u8; 32],
+    /// Which file, and when it was written last: tells that it was written again with the same content.
+    written: (u64, Option<SystemTime>),
 }
+
+impl Stamp {
+    fn differs(&self, other: &Self) -> bool {
+        self.content != other.content
+    }
+}
+
+type Differs = fn(&Stamp, &Stamp) -> bool;
 
 impl Rule {
     fn work(&mut self, wakes: &Receiver<Wake>) {
@@ -125,17 +131,21 @@ impl Rule {
                 Err(RecvTimeoutError::Timeout) => {}
                 Ok(Wake::Leave) | Err(RecvTimeoutError::Disconnected) => return,
             }
+            let mut differs: Differs = Stamp::differs;
             loop {
                 // Anew each time: folders may have been replaced, and their notices with them.
                 self.armed = arm(&self.watch, &self.wake);
                 let now = snapshot(&self.watch);
-                let changed = difference(&self.seen, &now);
+                let changed = difference(&self.seen, &now, differs);
                 self.seen = now;
-                if changed.is_empty() {
-                    break;
-                }
-                // What was mended meanwhile is not waited for.
-                if self.act(&changed, wakes) != Acted::Overtaken {
+                let Some(services) = self.services.upgrade().filter(|_| !changed.is_empty()) else { break };
+                let Some((kind, text)) = self.act(&changed, &services, wakes) else { return };
+                // What acted may have read something else than what was seen before, even where that is back by now.
+                differs = Stamp::ne;
+                let overtaken = !difference(&self.seen, &snapshot(&self.watch), differs).is_empty();
+                services.events.note(Some(&self.service), kind, text);
+                drop(services);
+                if !overtaken {
                     break;
                 }
                 if !self.quiet(wakes) {
@@ -166,7 +176,7 @@ impl Rule {
             return false;
         }
         looked.set(Instant::now());
-        !difference(&self.seen, &snapshot(&self.watch)).is_empty()
+        !difference(&self.seen, &snapshot(&self.watch), Stamp::differs).is_empty()
     }
 
     /// Tells the service why it is not asked to take the change. That it cannot be told changes nothing.
@@ -179,14 +189,19 @@ impl Rule {
         let _ = ask(&Mask::default(), (method, url, bearer.as_ref()), Some(&body), stop);
     }
 
-    fn act(&self, changed: &[PathBuf], wakes: &Receiver<Wake>) -> Acted {
-        let Some(services) = self.services.upgrade() else { return Acted::Done };
+    /// What happened; `None` when told to leave.
+    fn act(
+        &self,
+        changed: &[PathBuf],
+        services: &Services,
+        wakes: &Receiver<Wake>,
+    ) -> Option<(EventKind, String)> {
         let names = name_changed(changed);
         let mut done = Vec::new();
         let (looked, overtaken) = (Cell::new(Instant::now()), Cell::new(false));
         for action in &self.watch.actions {
             if self.left.load(Ordering::SeqCst) {
-                return Acted::Done;
+                return None;
             }
             let begun = Instant::now();
             let left = || self.left.load(Ordering::SeqCst);
@@ -197,12 +212,11 @@ impl Rule {
                     overtaken.get()
                 }
             };
-            match carry_out(action, changed, &services, &self.service, &left, &stop_waiting) {
+            match carry_out(action, changed, services, &self.service, &left, &stop_waiting) {
                 Ok(text) => done.push(format!("{text} ({})", spell(begun.elapsed()))),
                 Err(_) if overtaken.get() => {
                     let text = format!("{names} changed, and again before {} was healthy", self.service);
-                    services.events.note(Some(&self.service), EventKind::ReloadFailed, text);
-                    return Acted::Overtaken;
+                    return Some((EventKind::ReloadFailed, text));
                 }
                 Err(error) => {
                     // A service that was asked knows.
@@ -211,15 +225,14 @@ impl Rule {
                     }
                     let before =
                         if done.is_empty() { String::new() } else { format!("{}; then ", done.join(", ")) };
-                    let text = format!("{names} changed: {before}FAILED: {error:#}");
-                    services.events.note(Some(&self.service), EventKind::ReloadFailed, text);
-                    return Acted::Done;
+                    return Some((
+                        EventKind::ReloadFailed,
+                        format!("{names} changed: {before}FAILED: {error:#}"),
+                    ));
                 }
             }
         }
-        let text = format!("{names} changed: {}", done.join(", "));
-        services.events.note(Some(&self.service), EventKind::Reloaded, text);
-        if overtaken.get() { Acted::Overtaken } else { Acted::Done }
+        Some((EventKind::Reloaded, format!("{names} changed: {}", done.join(", "))))
     }
 }
 
@@ -370,16 +383,23 @@ fn snapshot(watch: &Watch) -> BTreeMap<PathBuf, Stamp> {
 }
 
 fn stamp(path: &Path) -> Option<Stamp> {
-    if !path.is_file() {
-        return None;
-    }
-    Some(digest::raw(std::fs::read(path).ok()?))
+    let meta = std::fs::metadata(path).ok().filter(std::fs::Metadata::is_file)?;
+    let content = digest::raw(std::fs::read(path).ok()?);
+    Some(Stamp { content, written: (meta.ino(), meta.modified().ok()) })
 }
 
 /// What is new, gone or different.
-fn difference(before: &BTreeMap<PathBuf, Stamp>, now: &BTreeMap<PathBuf, Stamp>) -> Vec<PathBuf> {
+fn difference(
+    before: &BTreeMap<PathBuf, Stamp>,
+    now: &BTreeMap<PathBuf, Stamp>,
+    differs: Differs,
+) -> Vec<PathBuf> {
     let all: BTreeSet<_> = before.keys().chain(now.keys()).collect();
-    all.into_iter().filter(|path| before.get(*path) != now.get(*path)).cloned().collect()
+    let changed = |path: &PathBuf| match (before.get(path), now.get(path)) {
+        (Some(before), Some(now)) => differs(before, now),
+        (before, now) => before.is_some() != now.is_some(),
+    };
+    all.into_iter().filter(|path| changed(path)).cloned().collect()
 }
 
 fn name_changed(changed: &[PathBuf]) -> String {
@@ -416,11 +436,14 @@ mod tests {
         std::fs::write(path("nodes/a.js"), "1").unwrap();
         std::fs::write(path("nodes/.a.js.swp"), "1").unwrap();
         std::fs::write(path("nodes/node_modules/deep/b.js"), "2").unwrap();
-        assert_eq!(difference(&before, &snapshot(&watch)), Vec::<PathBuf>::new());
+        assert_eq!(difference(&before, &snapshot(&watch), Stamp::differs), Vec::<PathBuf>::new());
         std::fs::write(path("new"), "[]").unwrap();
         std::fs::rename(path("new"), path("flows.json")).unwrap();
         std::fs::remove_file(path("nodes/a.js")).unwrap();
-        assert_eq!(difference(&before, &snapshot(&watch)), [path("flows.json"), path("nodes/a.js")]);
+        assert_eq!(
+            difference(&before, &snapshot(&watch), Stamp::differs),
+            [path("flows.json"), path("nodes/a.js")]
+        );
     }
 
     #[test]

@@ -11,7 +11,7 @@ path "flowship/data/postgres-owner-password" {
   capabilities = ["read"]
 }
 
-# PostgreSQL role flowship_app: reads and writes tasks and the queue
+# PostgreSQL role flowship_app, or a login role of it: reads and writes tasks and the queue
 path "flowship/data/postgres-app-password" {
   capabilities = ["read"]
 }

@@ -103,7 +103,7 @@ fn pages() -> Vec<Page> {
             about: "All secrets, where they come from and which services read them. Services get secrets as \
                     files.",
             source: "xtask/platform/src/secrets.rs",
-            headers: vec!["secret", "purpose", "made by", "read by", "replaced after"],
+            headers: vec!["secret", "purpose", "made by", "read by", "replaced after", "how it is replaced"],
             rows: |platform| Ok(secrets(platform)),
         },
         Page {
@@ -333,6 +333,7 @@ fn secrets(platform: &Platform) -> Vec<Vec<String>> {
                 source,
                 readers.join(", "),
                 format!("{} days", secret.rotate_after_days),
+                secret.kind.rotation().to_owned(),
             ]
         })
         .collect()

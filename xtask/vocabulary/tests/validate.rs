@@ -5,9 +5,9 @@ use vocabulary::model::{
     Draining, Edge, EdgePolicy, Evidence, Exposure, Fact, Folder, Gate, GateCommand, GateGroup, Health,
     Identity, Image, Initialise, Label, Lifetime, LlmEndpoint, Metric, MetricKind, MetricRef, Need, OnChange,
     PlantedArgument, PlantedFault, PlantedFile, Platform, Port, PortRef, Predicate, Probe, Process, Proof,
-    Protocol, Reaction, Reads, Resources, RouteRule, Scrape, Scratch, Secret, SecretRef, SecretSource,
-    SecretUse, Service, ServiceId, Severity, Shape, SmokeCheck, SmokeStep, SmokeSuite, Stop, Storage, Test,
-    Value, Volume, VolumeRef, Workers,
+    Protocol, Reaction, Reads, Resources, RouteRule, Scrape, Scratch, Secret, SecretKind, SecretRef,
+    SecretSource, SecretUse, Service, ServiceId, Severity, Shape, SmokeCheck, SmokeStep, SmokeSuite, Stop,
+    Storage, Test, Value, Volume, VolumeRef, Workers,
 };
 
 use second_platform::{edge, read, variable};
@@ -180,7 +180,7 @@ fn model() -> Service {
 }
 
 fn secret(name: SecretRef, source: SecretSource) -> Secret {
-    Secret { name, purpose: "to be let in", source, rotate_after_days: 90 }
+    Secret { name, purpose: "to be let in", kind: SecretKind::BearerToken, source, rotate_after_days: 90 }
 }
 
 fn gate(id: &'static str, after: Vec<&'static str>) -> Gate {

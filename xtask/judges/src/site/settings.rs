@@ -3,7 +3,9 @@
 //! A key is a path: `<service>` and `<port>` stand for names of the platform, `[]` for each table of an array.
 
 use serde::Serialize;
-use vocabulary::model::environment::{EngineKind, Environment, Host, Listen, LlmProvider, Size, Tier, Tls};
+use vocabulary::model::environment::{
+    EngineKind, Environment, Host, Listen, LlmProvider, SecretsIn, Size, Tier, Tls,
+};
 
 use super::kind::{Kind, Text, Value};
 
@@ -108,6 +110,7 @@ const NONE: &[EngineKind] = &[];
 const TIERS: &[&str] = &[Tier::Development.name(), Tier::Staging.name(), Tier::Production.name()];
 const ENGINES: &[&str] =
     &[EngineKind::Process.name(), EngineKind::Compose.name(), EngineKind::Kubernetes.name()];
+const STORES: &[&str] = &[SecretsIn::Files.name(), SecretsIn::Vault.name()];
 const PRODUCTION: &[Tier] = &[Tier::Production];
 const SHARED: &[Tier] = &[Tier::Staging, Tier::Production];
 
@@ -400,6 +403,17 @@ pub static SETTINGS: &[Setting] = &[
         set: |environment, _, value| {
             let (certificate_file, _) = tls_files(environment);
             environment.tls = Tls::Files { certificate_file, key_file: value.text() };
+        },
+    },
+    Setting {
+        key: "secret_store",
+        kind: Kind::Choice(STORES),
+        default: Some("\"files\""),
+        needed: Needed::Never,
+        read_by: NONE,
+        what: "Where secrets are kept: in files that only their owner can read, or (not yet) in the platform's OpenBao.",
+        set: |environment, _, value| {
+            environment.secret_store = named(&SecretsIn::ALL, SecretsIn::name, value)
         },
     },
     Setting {

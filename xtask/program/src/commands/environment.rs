@@ -126,7 +126,9 @@ mod tests {
     use std::path::Path;
 
     use vocabulary::model::Platform;
-    use vocabulary::model::environment::{Contacts, EngineKind, Environment, Host, LlmProvider, Tls};
+    use vocabulary::model::environment::{
+        Contacts, EngineKind, Environment, Host, LlmProvider, SecretsIn, Tls,
+    };
     use vocabulary::model::topology::{Scope, Topology};
 
     use super::*;
@@ -231,6 +233,7 @@ mod tests {
         ("tls.key_file", |e| {
             e.tls = Tls::Files { certificate_file: String::new(), key_file: "/other".into() };
         }),
+        ("secret_store", |e| e.secret_store = SecretsIn::Vault),
         ("objectives.rpo_seconds", |e| e.objectives.rpo_seconds = 77),
         ("objectives.rto_seconds", |e| e.objectives.rto_seconds = 77),
     ];

@@ -9,9 +9,9 @@ use vocabulary::model::{
     Gate, GateCommand, GateGroup, Health, Identity, Image, ImageLimits, Initialise, Label, Lifetime,
     LlmEndpoint, Metric, MetricKind, MetricRef, Need, OnChange, Platform, Port, PortRef, Predicate, Probe,
     Process, Proof, Protocol, QueuePolicy, Reaction, Reads, ReleasePolicy, Resources, Review, RouteRule,
-    Scrape, Scratch, Secret, SecretRef, SecretSource, SecretStore, SecretUse, Service, ServiceId, Severity,
-    Shape, SmokeCheck, SmokeStep, SmokeSuite, Stop, Storage, Test, User, Value, Variable, Volume, VolumeRef,
-    Workers,
+    Scrape, Scratch, Secret, SecretKind, SecretRef, SecretSource, SecretStore, SecretUse, Service, ServiceId,
+    Severity, Shape, SmokeCheck, SmokeStep, SmokeSuite, Stop, Storage, Test, User, Value, Variable, Volume,
+    VolumeRef, Workers,
 };
 
 const PORTAL: ServiceId = ServiceId("portal");
@@ -494,21 +494,24 @@ fn secrets() -> Vec<Secret> {
     let made = |name| Secret {
         name,
         purpose: "lets somebody in",
+        kind: SecretKind::BearerToken,
         source: SecretSource::Generated { bytes: 24 },
         rotate_after_days: 60,
     };
-    let given = |name| Secret { source: SecretSource::Provided { by: "somebody else" }, ..made(name) };
+    let given =
+        |name, kind| Secret { kind, source: SecretSource::Provided { by: "somebody else" }, ..made(name) };
+    let password = |name, role| Secret { kind: SecretKind::DatabasePassword { role }, ..made(name) };
     vec![
-        made(ROOT_PASSWORD),
-        made(OWNER_PASSWORD),
-        made(ENGINE_PASSWORD),
-        made(WATCH_PASSWORD),
-        made(COPY_PASSWORD),
-        given(MODEL_KEY),
+        password(ROOT_PASSWORD, "postgres"),
+        password(OWNER_PASSWORD, "flowship_owner"),
+        Secret { kind: SecretKind::DatabaseLogin { role: "flowship_app" }, ..made(ENGINE_PASSWORD) },
+        password(WATCH_PASSWORD, "flowship_exporter"),
+        password(COPY_PASSWORD, "flowship_barman"),
+        given(MODEL_KEY, SecretKind::ProviderKey),
         made(CLIENT_KEY),
         made(CONTROL_TOKEN),
-        given(CERTIFICATE),
-        made(LEDGER_KEY),
+        given(CERTIFICATE, SecretKind::CertificatePair),
+        Secret { kind: SecretKind::AccountPassword, ..made(LEDGER_KEY) },
     ]
 }
 

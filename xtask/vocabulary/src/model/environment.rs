@@ -42,6 +42,8 @@ pub struct Environment {
     pub llm: Option<LlmProvider>,
     #[serde(skip_serializing_if = "Tls::is_self_signed")]
     pub tls: Tls,
+    #[serde(skip_serializing_if = "SecretsIn::is_default")]
+    pub secret_store: SecretsIn,
     pub objectives: Objectives,
 }
 
@@ -209,6 +211,38 @@ pub enum Tls {
 impl Tls {
     pub fn is_self_signed(&self) -> bool {
         *self == Self::SelfSigned
+    }
+}
+
+/// Where an environment keeps its secrets. Services read files in either case.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SecretsIn {
+    /// In files that only their owner can read.
+    #[default]
+    Files,
+    /// In the platform's secret store, a server with the API of HashiCorp Vault.
+    Vault,
+}
+
+impl SecretsIn {
+    pub const ALL: [Self; 2] = [Self::Files, Self::Vault];
+
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Files => "files",
+            Self::Vault => "vault",
+        }
+    }
+
+    fn is_default(&self) -> bool {
+        *self == Self::Files
+    }
+}
+
+impl fmt::Display for SecretsIn {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(self.name())
     }
 }
 

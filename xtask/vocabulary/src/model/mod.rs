@@ -54,7 +54,7 @@ pub use queue::QueuePolicy;
 pub use resources::Resources;
 pub use review::{ChangeClass, Review};
 pub use roles::{Action, Contract, Database, ReleasePolicy, SecretStore, Workers};
-pub use secret::{Secret, SecretSource, SecretUse};
+pub use secret::{Secret, SecretKind, SecretSource, SecretUse};
 pub use service::{Lifetime, Service, Stop, Volume};
 pub use smoke::{Predicate, RouteRule, SmokeCheck, SmokeStep, SmokeSuite, Test};
 pub use unit::{Replica, Unit};

@@ -1,4 +1,4 @@
-//! Secrets: who makes them, who reads them, how often they change. Never a value.
+//! Secrets: what kind each is, who makes it, who reads it, how often it changes. Never a value.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,9 +9,45 @@ use super::SecretRef;
 pub struct Secret {
     pub name: SecretRef,
     pub purpose: &'static str,
+    pub kind: SecretKind,
     pub source: SecretSource,
     /// Days after which it is replaced.
     pub rotate_after_days: u16,
+}
+
+/// What a secret is for its readers. How a value is replaced, how a new one is proven to work and an old one to be refused
+/// follow from it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SecretKind {
+    /// What services that run log in to the database with: `USER:PASSWORD`, or the password alone, which is that of `role`.
+    /// Two login roles, members of `role`, take turns, so that both values are valid while readers change over.
+    DatabaseLogin { role: &'static str },
+    /// The password of a database role that nothing stays logged in as.
+    DatabasePassword { role: &'static str },
+    /// A value that our own services ask of their callers. Both values are accepted while callers change over.
+    BearerToken,
+    /// A key of somebody else's API, who issues and revokes it.
+    ProviderKey,
+    /// A certificate with its chain and its private key, one PEM file.
+    CertificatePair,
+    /// What a service takes over only when it is set up: somebody has to change it in that service too.
+    AccountPassword,
+}
+
+impl SecretKind {
+    /// How it is replaced, in words.
+    #[must_use]
+    pub fn rotation(self) -> &'static str {
+        match self {
+            Self::DatabaseLogin { .. } => "two login roles take turns",
+            Self::DatabasePassword { .. } => "the role gets a new password",
+            Self::BearerToken => "both values are accepted while it changes",
+            Self::ProviderKey => "you give the new one",
+            Self::CertificatePair => "the edge reads the new pair",
+            Self::AccountPassword => "by hand",
+        }
+    }
 }
 
 /// Where a secret's value comes from.

@@ -132,6 +132,10 @@ pub const ROWS: &[(&str, Rule)] = &[
     ("secrets/*", GUARD),
     ("secrets/*/name", SETTING),
     ("secrets/*/purpose", FREE),
+    // How it is replaced, and so whether the old value dies.
+    ("secrets/*/kind", OTHER),
+    ("secrets/*/kind/database-login|database-password", OTHER),
+    ("secrets/*/kind/database-login|database-password/role", OTHER),
     ("secrets/*/source", Towards(&["generated", "provided"], LoosensLimit)),
     ("secrets/*/source/generated|provided", SETTING),
     ("secrets/*/source/generated/bytes", AtLeast),

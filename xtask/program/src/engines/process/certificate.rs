@@ -1,15 +1,14 @@
 //! The edge's certificate with its key, as one PEM file: what the site gives, or one that nobody but this machine trusts.
 
 use std::fs;
-use std::io::Write as _;
 use std::path::Path;
 
 use anyhow::{Context as _, Result, bail};
-use vocabulary::model::environment::{EngineKind, Environment, Tls};
+use vocabulary::model::environment::{Environment, Tls};
 
 use super::instance::ADDRESS;
+use super::secret_store::{self, Text};
 use foundation::clock::seconds;
-use foundation::files;
 
 /// Days.
 const VALID: &str = "365";
@@ -39,25 +38,13 @@ pub fn ensure(path: &Path, environment: &Environment, root: &Path) -> Result<boo
             self_signed(domain)?
         }
     };
-    if environment.engine == EngineKind::Compose && path.exists() {
-        in_place(path, &pem).with_context(|| path.display().to_string())?;
-    } else {
-        files::write::whole(path, 0o600, pem)?;
-    }
+    secret_store::write_file(path, &Text::new(pem), environment.engine)?;
     Ok(true)
 }
 
 /// The name that clients call the edge by.
 pub fn domain(environment: &Environment) -> &str {
     if environment.domain.is_empty() { "localhost" } else { &environment.domain }
-}
-
-/// The engine has mounted this very file into the edge's container, and would not see another one of its name. Half of it is
-/// not right, and made anew.
-fn in_place(path: &Path, pem: &str) -> Result<()> {
-    let mut file = fs::OpenOptions::new().write(true).truncate(true).open(path)?;
-    file.write_all(pem.as_bytes())?;
-    Ok(file.sync_all()?)
 }
 
 /// What is wrong with what the site says of its certificate.
@@ -152,6 +139,8 @@ fn openssl(argv: Vec<&std::ffi::OsStr>, input: &str) -> Result<String> {
 mod tests {
     use std::os::unix::fs::PermissionsExt as _;
 
+    use vocabulary::model::environment::EngineKind;
+
     use super::*;
 
     #[test]
@@ -186,7 +175,7 @@ mod tests {
             std::io::Read::read_to_string(&mut mounted, &mut text).unwrap();
             assert_eq!(text == fs::read_to_string(&path).unwrap(), stays, "{engine}");
             let mode = fs::metadata(&path).unwrap().permissions().mode() & 0o777;
-            assert_eq!(mode, if stays { 0o644 } else { 0o600 });
+            assert_eq!(mode, 0o644, "{engine}");
         }
     }
 

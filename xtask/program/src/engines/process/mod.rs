@@ -12,5 +12,6 @@ pub mod resolve;
 pub mod roll;
 mod schema;
 pub mod secret_files;
+pub mod secret_store;
 
 pub use observe::Process;

@@ -1,8 +1,7 @@
 //! Secrets of a process platform: files that only their owner can read, made once.
 
 use std::fs;
-use std::io::Read as _;
-use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
@@ -10,9 +9,8 @@ use vocabulary::model::{Secret, SecretRef, Unit};
 
 use super::certificate;
 use super::resolve::Resolver;
-use foundation::digest;
+use super::secret_store::{self, Text};
 use foundation::exit::refused;
-use foundation::files;
 
 /// Makes every secret that a unit reads and that is not there; the names of those that were made. Those that the site
 /// gives are left to [`given`].
@@ -20,6 +18,7 @@ use foundation::files;
 /// # Errors
 /// When a file cannot be written.
 pub fn ensure(resolver: &Resolver<'_>) -> Result<Vec<SecretRef>> {
+    let store = secret_store::of(resolver)?;
     let mut made = Vec::new();
     for secret in read(resolver) {
         let path = resolver.secret_file(secret.name);
@@ -28,8 +27,10 @@ pub fn ensure(resolver: &Resolver<'_>) -> Result<Vec<SecretRef>> {
         }
         let is_new = if secret.name == resolver.platform.edge.certificate {
             certificate::ensure(&path, resolver.environment, resolver.instance.site_folder())
+        } else if store.read(secret.name)?.is_some() {
+            Ok(false)
         } else {
-            make(&path, secret)
+            store.create(secret.name, &generated(secret)?)
         };
         if is_new.with_context(|| format!("making {}", path.display()))? {
             made.push(secret.name);
@@ -96,12 +97,9 @@ fn read<'a>(resolver: &'a Resolver<'_>) -> impl Iterator<Item = &'a Secret> {
 
 /// Whether it was made; one that is there stays as it is.
 pub fn make(path: &Path, secret: &Secret) -> Result<bool> {
-    if path.exists() {
-        return Ok(false);
-    }
-    let folder = path.parent().expect("a secret lies in a folder");
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
-    let mut random = vec![0; usize::from(secret.source.bytes())];
-    fs::File::open("/dev/urandom")?.read_exact(&mut random)?;
-    files::write::new(path, 0o600, digest::hex(&random) + "\n")
+    secret_store::create_file(path, &generated(secret)?)
+}
+
+fn generated(secret: &Secret) -> Result<Text> {
+    Ok(Text::new(Text::random(secret.source.bytes())?.expose().to_owned() + "\n"))
 }

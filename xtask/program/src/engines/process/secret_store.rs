@@ -1,0 +1,182 @@
+//! Where the values of an environment's secrets are kept, and what a value is while it changes.
+//!
+//! Services read files, whatever the store: one that keeps values elsewhere writes the files too. So a reader needs to know
+//! neither the store nor its address, and goes on while the store is away.
+
+use std::fmt;
+use std::fs;
+use std::io::{ErrorKind, Read as _};
+use std::os::unix::fs::{DirBuilderExt as _, FileExt as _, PermissionsExt as _};
+use std::path::Path;
+
+use anyhow::{Context as _, Result};
+use vocabulary::model::SecretRef;
+use vocabulary::model::environment::{EngineKind, SecretsIn};
+
+use super::resolve::Resolver;
+use foundation::exit::refused;
+use foundation::{digest, files};
+
+/// A text that nothing prints.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Text(String);
+
+impl Text {
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// So many bytes of the system's random numbers, in lower-case hexadecimal.
+    ///
+    /// # Errors
+    /// The system gives none.
+    pub fn random(bytes: u8) -> Result<Self> {
+        let mut random = vec![0; usize::from(bytes)];
+        fs::File::open("/dev/urandom")?.read_exact(&mut random)?;
+        Ok(Self(digest::hex(&random)))
+    }
+
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Text {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("***")
+    }
+}
+
+/// One way to keep the secrets of an environment.
+pub trait SecretStore {
+    /// What is kept under this name, as it was written; none where nothing is.
+    ///
+    /// # Errors
+    /// The store cannot be asked, or does not let us.
+    fn read(&self, secret: SecretRef) -> Result<Option<Text>>;
+
+    /// Keeps it, durably, where nothing is kept under this name; whether nothing was. A set-up that runs again never replaces
+    /// what was rotated meanwhile.
+    ///
+    /// # Errors
+    /// It cannot be kept.
+    fn create(&self, secret: SecretRef, text: &Text) -> Result<bool>;
+
+    /// Keeps it, durably, in the place of what was there. When this returns, whoever reads the secret's file gets it; until
+    /// then the old text or the new one, never a part.
+    ///
+    /// # Errors
+    /// It cannot be kept; then the old text is.
+    #[expect(dead_code, reason = "rotation is the first to replace one")]
+    fn write(&self, secret: SecretRef, text: &Text) -> Result<()>;
+}
+
+/// The store that the environment chose.
+///
+/// # Errors
+/// Refused while there is none of that kind.
+pub fn of<'a>(resolver: &Resolver<'a>) -> Result<Box<dyn SecretStore + 'a>> {
+    match resolver.environment.secret_store {
+        SecretsIn::Files => Ok(Box::new(Files { resolver: *resolver })),
+        SecretsIn::Vault => Err(refused(format!(
+            "ops/environments/{}.toml: secret_store = \"vault\"; no environment keeps its secrets there yet; expected \"files\"",
+            resolver.environment.name
+        ))),
+    }
+}
+
+/// The files that the services read are all there is.
+struct Files<'a> {
+    resolver: Resolver<'a>,
+}
+
+impl SecretStore for Files<'_> {
+    fn read(&self, secret: SecretRef) -> Result<Option<Text>> {
+        let path = self.resolver.secret_file(secret);
+        match fs::read_to_string(&path) {
+            Ok(text) => Ok(Some(Text(text))),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error).with_context(|| path.display().to_string()),
+        }
+    }
+
+    fn create(&self, secret: SecretRef, text: &Text) -> Result<bool> {
+        create_file(&self.resolver.secret_file(secret), text)
+    }
+
+    fn write(&self, secret: SecretRef, text: &Text) -> Result<()> {
+        write_file(&self.resolver.secret_file(secret), text, self.resolver.environment.engine)
+    }
+}
+
+/// Writes the file that services read where there is none; whether there was none.
+///
+/// # Errors
+/// It cannot be written.
+pub fn create_file(path: &Path, text: &Text) -> Result<bool> {
+    let folder = path.parent().context("a secret lies in a folder")?;
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    files::write::new(path, 0o600, text.expose())
+}
+
+/// Puts the file that services read in place; its permissions stay as they are.
+///
+/// # Errors
+/// It cannot be written.
+pub(super) fn write_file(path: &Path, text: &Text, engine: EngineKind) -> Result<()> {
+    let before = fs::metadata(path).ok();
+    match before {
+        // Containers have mounted this very file, and would not see another one of its name.
+        Some(before) if engine == EngineKind::Compose => {
+            in_place(path, text, before.len()).with_context(|| path.display().to_string())
+        }
+        Some(before) => files::write::whole(path, before.permissions().mode() & 0o777, text.expose()),
+        None => files::write::whole(path, 0o600, text.expose()),
+    }
+}
+
+/// In one write, so that a reader gets the old text or the new one: a shorter one is first padded with newlines, which no
+/// reader counts.
+fn in_place(path: &Path, text: &Text, length: u64) -> Result<()> {
+    let mut bytes = text.expose().as_bytes().to_vec();
+    let own = bytes.len();
+    bytes.resize(own.max(usize::try_from(length)?), b'\n');
+    let file = fs::OpenOptions::new().write(true).open(path)?;
+    file.write_all_at(&bytes, 0)?;
+    file.sync_all()?;
+    if bytes.len() > own {
+        file.set_len(u64::try_from(own)?)?;
+        file.sync_all()?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::MetadataExt as _;
+
+    use super::*;
+
+    #[test]
+    fn a_value_is_never_printed() {
+        assert_eq!(format!("{:?}", Text::new("abcdef")), "***");
+        assert_eq!(Text::random(24).unwrap().expose().len(), 48);
+    }
+
+    #[test]
+    fn containers_see_the_new_text_in_the_file_that_they_have_mounted() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("secret");
+        for (engine, stays) in [(EngineKind::Compose, true), (EngineKind::Process, false)] {
+            write_file(&path, &Text::new("one\n"), engine).unwrap();
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
+            for text in ["two, and longer\n", "three\n"] {
+                let before = fs::metadata(&path).unwrap().ino();
+                write_file(&path, &Text::new(text), engine).unwrap();
+                let after = fs::metadata(&path).unwrap();
+                assert_eq!(fs::read_to_string(&path).unwrap(), text, "{engine}");
+                assert_eq!((after.ino() == before, after.mode() & 0o777), (stays, 0o640), "{engine}");
+            }
+        }
+    }
+}

@@ -72,11 +72,14 @@ fn what_is_slow_is_waited_for_and_what_is_wrong_leaves() {
     rolled_back(&site, &slow, "with flows");
 
     // It is healthy when it is admitted, and two seconds later not any more.
+    let before = site.processes("qa");
     let files = releases.turns_bad.to_str().unwrap();
     let deploy = ["deploy", "qa", "--unsigned", "--watch", "20", "--bundle", files];
     let ended = site.ends(1, &deploy);
     assert!(ended.out.contains("was rolled back"), "{ended:#?}");
     rolled_back(&site, &slow, "became un");
+    let after = site.processes("qa");
+    assert!(before.iter().any(|(name, process)| after.get(name) == Some(process)), "{before:?}: {after:?}");
 
     the_database_is_restarted(&site, &releases);
 }

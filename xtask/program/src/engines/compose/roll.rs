@@ -108,17 +108,13 @@ pub fn roll_out(
     }
     let mut rolled = workers.roll(ready, watch);
     // What is watched includes the new edge.
-    let mut watched = rolled.pop_if(|step| step.id.0 == WATCHED);
     for unit in last {
-        let needs = watched.as_mut().map(|step| &mut step.needs);
-        let started = started(around, unit, needs.as_deref().cloned().unwrap_or_default());
-        if let Some(needs) = needs {
-            needs.extend(started.iter().map(|step| step.id.clone()));
-        }
-        rolled.extend(started);
+        let Some(watched) = rolled.iter().position(|step| step.id.0 == WATCHED) else { break };
+        let started = started(around, unit, rolled[watched].needs.clone());
+        rolled[watched].needs.extend(started.iter().map(|step| step.id.clone()));
+        rolled.splice(watched..watched, started);
     }
     steps.extend(rolled);
-    steps.extend(watched);
     Plan {
         intent: format!(
             "roll {} out to {} in containers of {}",
@@ -579,11 +575,11 @@ mod tests {
         assert_eq!(
             undone[..5],
             [
-                "undo flow-engine-b.leave",
-                "undo flow-engine-b.stop",
-                "undo flow-engine-b.drain",
                 "undo flow-engine-a.admit",
                 "undo flow-engine-a.follow",
+                "undo flow-engine-a.start",
+                "undo flow-engine-a.leave",
+                "undo flow-engine-a.stop",
             ]
         );
     }
@@ -596,7 +592,10 @@ mod tests {
                 |id: &&str| done.iter().position(|one| one == id).unwrap_or_else(|| panic!("{id}: {done:?}"));
             assert!(ids.windows(2).all(|two| at(&two[0]) < at(&two[1])), "{ids:?}: {done:?}");
         };
-        order(&plan(&TWO), &["flow-engine-b.leave", "portal.start", "portal.follow", "watch"]);
+        order(
+            &plan(&TWO),
+            &["flow-engine-a.admit", "portal.start", "portal.follow", "watch", "flow-engine-b.leave"],
+        );
         order(&plan(&TWO[..3]), &["portal.start", "flow-engine-c.start"]);
         let crashed = |(name, mut container): (String, Container)| {
             if name == "portal" {

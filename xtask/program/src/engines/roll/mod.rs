@@ -78,6 +78,13 @@ enum Move {
     Retire(usize),
 }
 
+impl Move {
+    fn slot(self) -> usize {
+        let (Move::Start(slot) | Move::Retire(slot)) = self;
+        slot
+    }
+}
+
 /// The moves after which so many replicas of this release serve and nothing else runs. An old replica leaves only for a new
 /// one that serves, wherever there is a slot for that.
 fn sequence(slots: &[Slot], wanted: usize) -> Vec<Move> {
@@ -174,7 +181,8 @@ impl<'a> Workers<'a> {
         self.slots.iter().map(|unit| self.replicas.slot(unit)).collect()
     }
 
-    /// The steps that replace the replicas one by one after these others, and watch the result.
+    /// The steps that replace the replicas one by one after these others, and watch the new ones before the last old one
+    /// leaves.
     pub fn roll(&self, mut after: Vec<StepId>, watch: Duration) -> Vec<Step<BringUp>> {
         let kinds = self.kinds();
         let mut steps = Vec::new();
@@ -188,8 +196,17 @@ impl<'a> Workers<'a> {
         let of = |serving: &BTreeSet<usize>| -> Vec<Replica> {
             serving.iter().map(|index| self.replica(&self.slots[*index])).collect()
         };
-        for one in sequence(&kinds, self.wanted) {
-            let moved = match one {
+        let moves = sequence(&kinds, self.wanted);
+        let starts = moves.iter().rposition(|one| matches!(one, Move::Start(_))).map_or(0, |last| last + 1);
+        for (number, one) in moves.iter().enumerate() {
+            // What leaves last is there until the watch is over: a release that turns bad meanwhile leaves no gap.
+            if number == starts {
+                let stays = moves[starts..].iter().map(|one| one.slot()).collect();
+                let watched = self.watch(of(&serving.difference(&stays).copied().collect()), after, watch);
+                after = vec![watched.id.clone()];
+                steps.push(watched);
+            }
+            let moved = match *one {
                 Move::Start(index) => {
                     serving.insert(index);
                     self.start(&self.slots[index], &after)
@@ -202,8 +219,14 @@ impl<'a> Workers<'a> {
             after = moved.last().map(|step| vec![step.id.clone()]).unwrap_or_default();
             steps.extend(moved);
         }
-        let replicas = of(&serving);
-        steps.push(Step {
+        if starts == moves.len() {
+            steps.push(self.watch(of(&serving), after, watch));
+        }
+        steps
+    }
+
+    fn watch(&self, replicas: Vec<Replica>, after: Vec<StepId>, watch: Duration) -> Step<BringUp> {
+        Step {
             needs: after,
             time_limit_ms: millis(watch).saturating_add(30_000),
             remedy: Some(format!("read `{PROGRAM} logs {}`", self.environment.name)),
@@ -212,8 +235,7 @@ impl<'a> Workers<'a> {
                 format!("watch it for {} s: errors, restarts, readiness", watch.as_secs()),
                 Action::Native(BringUp::Roll(Roll::Watch { replicas, seconds: watch.as_secs() })),
             )
-        });
-        steps
+        }
     }
 
     fn new_release(&self) -> &str {

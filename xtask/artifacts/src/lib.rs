@@ -5,6 +5,7 @@
 mod artifact;
 pub mod containers;
 mod environment_examples;
+pub mod firewall;
 mod flow_facts;
 mod model;
 mod node_red_settings;
@@ -38,7 +39,7 @@ pub const FAMILIES: &[Committed] = &[
 ];
 
 /// The rendered families.
-pub const RENDERED: &[Rendered] = &[containers::RENDERED];
+pub const RENDERED: &[Rendered] = &[containers::RENDERED, firewall::FAMILY];
 
 /// Every file that one environment has of its own.
 ///

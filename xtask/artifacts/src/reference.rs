@@ -75,7 +75,8 @@ fn pages() -> Vec<Page> {
         Page {
             name: "engine-limits",
             title: "Engine limits",
-            about: "Connections that no edge allows, but that Compose cannot block in production.",
+            about: "Connections that no edge allows, but that Compose cannot block in production. The host's firewall \
+                    can: see [security.md](../security.md#networks).",
             source: "xtask/platform/src (the edges)",
             headers: vec!["from", "to", "why"],
             rows: |platform| Ok(engine_limits(platform)),

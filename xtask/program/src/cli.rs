@@ -106,10 +106,11 @@ impl Command {
 }
 
 /// What works on the sources, which a release has not: an operator is sent to a checkout with it.
-const FOR_CHECKOUTS: [&str; 20] = [
+const FOR_CHECKOUTS: [&str; 21] = [
     "bench",
     "check compliance",
     "check edge",
+    "check firewall",
     "check licences",
     "check secrets",
     "ci",

@@ -116,6 +116,7 @@ fn compose_accepts_what_is_rendered_for_every_environment() {
     let mut judged = Vec::new();
     for environment in &environments {
         let made = artifacts::render(&platform, environment).unwrap();
+        let made: Vec<_> = made.into_iter().filter(|one| !one.path.ends_with(".nft")).collect();
         assert_eq!(made.is_empty(), environment.engine != EngineKind::Compose, "{}", environment.name);
         if made.is_empty() {
             continue;

@@ -7,6 +7,7 @@ mod containers;
 mod deployed;
 mod edge;
 mod environments;
+mod firewall;
 mod flow_gate;
 mod generate;
 mod measures;

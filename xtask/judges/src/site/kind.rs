@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use toml::de::DeValue;
+use vocabulary::model::environment::Remote;
 
 /// The type of a setting, narrow enough that a good value needs no further check of its own.
 #[derive(Debug, Clone, Copy)]
@@ -18,6 +19,8 @@ pub enum Kind {
     Text(Text),
     /// Names of the platform's gates.
     Gates,
+    /// Texts of one shape, at least one.
+    List(Text),
 }
 
 /// The shapes of text.
@@ -38,6 +41,10 @@ pub enum Text {
     SlackChannel,
     /// A POSIX login name.
     Login,
+    /// An IP address, or one with the length of a network's prefix.
+    Network,
+    /// A server outside of the platform.
+    Remote,
 }
 
 /// A value that its [`Kind`] accepted.
@@ -87,6 +94,7 @@ impl Kind {
                 )
             }
             Self::Text(text) => text.words().to_owned(),
+            Self::List(text) => format!("an array, not empty, each of it {}", text.words()),
             Self::Gates => "an array of names of gates, such as [\"tests\"]".to_owned(),
         }
     }
@@ -115,6 +123,13 @@ impl Kind {
                 };
                 elements.iter().map(name).collect::<Result<_, _>>().map(Value::Names)
             }
+            (Self::List(kind), DeValue::Array(elements)) if !elements.is_empty() => {
+                let accept = |element: &toml::Spanned<DeValue<'_>>| {
+                    Self::Text(*kind).accept(element.get_ref()).map(|value| value.text())
+                };
+                elements.iter().map(accept).collect::<Result<_, _>>().map(Value::Names)
+            }
+            (Self::List(_), DeValue::Array(_)) => Err("found an empty array".to_owned()),
             (Self::Choice(_) | Self::Text(_), DeValue::String(text)) => {
                 Err(format!("\"{}\"", text.escape_debug()))
             }
@@ -142,6 +157,8 @@ impl Text {
             Self::Path => "the path of a file, absolute or from the repository's root",
             Self::SlackChannel => "a Slack channel such as \"#platform-alerts\"",
             Self::Login => "a login name",
+            Self::Network => "an IP address or a network such as \"192.0.2.0/24\"",
+            Self::Remote => "a host and a port such as \"api.example.com:443\"",
         }
     }
 
@@ -159,6 +176,8 @@ impl Text {
                 Self::Path => !text.ends_with('/') && !text.contains("://"),
                 Self::SlackChannel => text.strip_prefix('#').is_some_and(is_slack_name),
                 Self::Login => is_login(text),
+                Self::Network => is_network(text),
+                Self::Remote => Remote::parse(text).is_some_and(|remote| Self::Address.holds(&remote.host)),
             }
     }
 }
@@ -175,6 +194,21 @@ fn is_dns_name(text: &str) -> bool {
     text.len() <= 253
         && text.split('.').all(is_label)
         && text.rsplit('.').next().is_some_and(|last| last.bytes().any(|byte| !byte.is_ascii_digit()))
+}
+
+/// A network is written by its first address: another one would be a mistake in one of the two numbers.
+fn is_network(text: &str) -> bool {
+    let Some((address, length)) = text.split_once('/') else { return text.parse::<IpAddr>().is_ok() };
+    let Ok(length) = length.parse::<u32>() else { return false };
+    match address.parse() {
+        Ok(IpAddr::V4(address)) => {
+            length <= 32 && address.to_bits() & u32::MAX.checked_shr(length).unwrap_or_default() == 0
+        }
+        Ok(IpAddr::V6(address)) => {
+            length <= 128 && address.to_bits() & u128::MAX.checked_shr(length).unwrap_or_default() == 0
+        }
+        Err(_) => false,
+    }
 }
 
 fn is_email(text: &str) -> bool {
@@ -246,6 +280,30 @@ mod tests {
             ),
             (Text::Path, &["/etc/flowship/key", "secrets/key"], &["", "/etc/", "https://a/b"]),
             (Text::SlackChannel, &["#alerts", "#a_b-1"], &["alerts", "#", "#Alerts", "#a b"]),
+            (
+                Text::Network,
+                &[
+                    "192.0.2.1",
+                    "192.0.2.0/24",
+                    "0.0.0.0/0",
+                    "::/0",
+                    "2001:db8::/32",
+                    "192.0.2.1/32",
+                    "::1/128",
+                ],
+                &["192.0.2.1/24", "192.0.2.0/33", "192.0.2.0/", "a/24", "2001:db8::1/32", "192.0.2.0/24/1"],
+            ),
+            (
+                Text::Remote,
+                &["api.example.com:443", "192.0.2.1:8443", "[2001:db8::1]:443"],
+                &[
+                    "api.example.com",
+                    "https://api.example.com:443",
+                    "*.example.com:443",
+                    "a:0",
+                    "10.0.0.256:1",
+                ],
+            ),
             (Text::Login, &["deploy", "_svc", "a-b1"], &["Deploy", "1a", "a b", "a@b"]),
         ] {
             for text in good {

@@ -36,7 +36,7 @@ pub struct Known {
     pub gates: Option<Vec<&'static str>>,
 }
 
-/// A service that `sizes` and `ports` may name.
+/// A service that `sizes`, `ports` and `egress` may name.
 #[derive(Debug, Clone)]
 pub struct KnownService {
     pub id: &'static str,
@@ -44,6 +44,8 @@ pub struct KnownService {
     pub ports: Cow<'static, [&'static str]>,
     /// Whether a site may choose how many of it run.
     pub scales: bool,
+    /// Whether it may connect to places outside the platform.
+    pub calls_out: bool,
 }
 
 /// What a site may name of this platform.
@@ -52,6 +54,7 @@ pub fn known(platform: &Platform) -> Known {
         id: service.id.0,
         ports: service.ports.iter().map(|port| port.name).collect(),
         scales: service.scales(),
+        calls_out: service.calls_out(),
     };
     Known {
         services: platform.services.iter().map(known).collect(),

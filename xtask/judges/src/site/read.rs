@@ -108,8 +108,30 @@ impl Reading<'_> {
             Some(note(line, key, not_yet(setting, engine)?))
         });
         let mut notes: Vec<Problem> = said.collect();
+        notes.extend(self.egress_is_open().map(|why| {
+            let line = Place::offset("", text, self.place("egress").start).line;
+            note(line, "egress", format!("not enforced here: {why}"))
+        }));
         notes.sort_by_key(|note| note.place.line);
         notes
+    }
+
+    /// Why nothing holds the services to what the file says of their egress.
+    fn egress_is_open(&self) -> Option<&'static str> {
+        let Environment { egress, firewall, tier, engine, .. } = &self.environment;
+        if egress.is_empty() {
+            None
+        } else if firewall.is_none() {
+            Some("the host's firewall holds services to it, and there is no [firewall]")
+        } else if *tier == Tier::Development {
+            Some("development has no firewall")
+        } else if *engine == EngineKind::Process && self.environment.runs_as_root() {
+            Some(
+                "the services run as root (hosts[].ssh_user), like the rest of the host; deploy as another user",
+            )
+        } else {
+            None
+        }
     }
 
     /// Whether the file says it, and with the right type.

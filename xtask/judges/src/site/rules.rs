@@ -21,6 +21,8 @@ pub fn check(reading: &mut Reading<'_>) {
         ports,
         unique_ports,
         listen,
+        firewall,
+        egress,
         replicas,
         tls,
         promotes_from,
@@ -173,6 +175,26 @@ fn listen(reading: &mut Reading<'_>) {
     } else if listen.http == listen.https {
         let key = if reading.seen.contains_key("listen.http") { "listen.http" } else { "listen.https" };
         refuse(reading, key, format!("{key}: {} is the port of both", listen.https), "another port for each");
+    }
+}
+
+fn firewall(reading: &mut Reading<'_>) {
+    if reading.environment.firewall.is_some() && reading.tier() == Some(Tier::Development) {
+        let expected = "firewall only in staging and production; remove the table";
+        refuse(reading, "firewall", "firewall: set in development", expected);
+    }
+}
+
+fn egress(reading: &mut Reading<'_>) {
+    let services = &reading.known.services;
+    let calls_out = |id: &str| services.iter().any(|known| known.id == id && known.calls_out);
+    let wrong: Vec<String> =
+        reading.environment.egress.keys().filter(|service| !calls_out(service)).cloned().collect();
+    let those: Vec<&str> = services.iter().filter(|known| known.calls_out).map(|known| known.id).collect();
+    let expected = format!("egress only for {}", those.join(", "));
+    for service in wrong {
+        let key = format!("egress.{service}");
+        refuse(reading, &key, format!("{key}: {service} connects to nothing outside"), expected.clone());
     }
 }
 

@@ -4,7 +4,7 @@
 
 use serde::Serialize;
 use vocabulary::model::environment::{
-    EngineKind, Environment, Host, Listen, LlmProvider, SecretsIn, Size, Tier, Tls,
+    EngineKind, Environment, Firewall, Host, Listen, LlmProvider, SecretsIn, Size, Tier, Tls,
 };
 
 use super::kind::{Kind, Text, Value};
@@ -373,6 +373,36 @@ pub static SETTINGS: &[Setting] = &[
         set: |environment, _, value| listen(environment).http = port(value),
     },
     Setting {
+        key: "firewall.ssh_from",
+        kind: Kind::List(Text::Network),
+        default: None,
+        needed: Needed::InOrBeside(&[]),
+        read_by: BOTH,
+        what: "From where operators log in to the host: the ruleset of `cargo xtask environment firewall` lets nobody else in.",
+        set: |environment, _, value| firewall(environment).ssh_from = value.names(),
+    },
+    Setting {
+        key: "firewall.ssh_port",
+        kind: PORT,
+        default: None,
+        needed: Needed::Never,
+        read_by: BOTH,
+        what: "The port of the host's SSH server; 22 unless it is set.",
+        set: |environment, _, value| firewall(environment).ssh_port = port(value),
+    },
+    Setting {
+        key: "egress.<service>",
+        kind: Kind::List(Text::Remote),
+        default: None,
+        needed: Needed::Never,
+        read_by: BOTH,
+        what: "The servers outside the platform that the service may connect to, besides llm.base_url. The host's firewall \
+               enforces it: see docs/security.md.",
+        set: |environment, at, value| {
+            environment.egress.insert(at.service.to_owned(), value.names());
+        },
+    },
+    Setting {
         key: "tls.acme_contact",
         kind: Kind::Text(Text::Email),
         default: None,
@@ -453,6 +483,10 @@ fn size<'a>(environment: &'a mut Environment, at: &Captured<'_>) -> &'a mut Size
 
 fn listen(environment: &mut Environment) -> &mut Listen {
     environment.listen.get_or_insert_default()
+}
+
+fn firewall(environment: &mut Environment) -> &mut Firewall {
+    environment.firewall.get_or_insert_default()
 }
 
 fn port(value: &Value) -> u16 {

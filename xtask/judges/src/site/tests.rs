@@ -6,9 +6,9 @@ use super::*;
 use vocabulary::model::environment::{EngineKind, Tier, Tls};
 
 const SERVICES: &[KnownService] = &[
-    KnownService { id: "node-red", ports: Cow::Borrowed(&["flows", "ready"]), scales: true },
-    KnownService { id: "postgres", ports: Cow::Borrowed(&["sql"]), scales: false },
-    KnownService { id: "migrate", ports: Cow::Borrowed(&[]), scales: false },
+    KnownService { id: "node-red", ports: Cow::Borrowed(&["flows", "ready"]), scales: true, calls_out: true },
+    KnownService { id: "postgres", ports: Cow::Borrowed(&["sql"]), scales: false, calls_out: false },
+    KnownService { id: "migrate", ports: Cow::Borrowed(&[]), scales: false, calls_out: false },
 ];
 
 fn known() -> Known {
@@ -118,7 +118,7 @@ fn each_fault_is_reported_with_place_expectation_and_nearest_name() {
             dev("domian = 'a'"),
             &[
                 "dev.toml:3:1: unknown key \"domian\"; expected one of name, tier, engine, domain, promotes_from, requires, hosts, sizes, contacts, \
-               retention, llm, ports, listen, tls, objectives; did you mean \"domain\"?",
+               retention, llm, ports, listen, firewall, egress, tls, objectives; did you mean \"domain\"?",
             ],
         ),
         (
@@ -126,7 +126,7 @@ fn each_fault_is_reported_with_place_expectation_and_nearest_name() {
             dev("logs_days = 3"),
             &[
                 "dev.toml:3:1: unknown key \"logs_days\"; expected one of name, tier, engine, domain, promotes_from, requires, hosts, sizes, \
-               contacts, retention, llm, ports, listen, tls, objectives; did you mean \"retention.logs_days\"?",
+               contacts, retention, llm, ports, listen, firewall, egress, tls, objectives; did you mean \"retention.logs_days\"?",
             ],
         ),
         (
@@ -229,7 +229,7 @@ fn each_fault_is_reported_with_place_expectation_and_nearest_name() {
                 "dev.toml:1:20: invalid literal string; expected `'`",
                 "dev.toml:2:10: string values must be quoted; expected literal string",
                 "dev.toml:3:1: unknown key \"domian\"; expected one of name, tier, engine, domain, promotes_from, requires, hosts, sizes, contacts, \
-                 retention, llm, ports, listen, tls, objectives; did you mean \"domain\"?",
+                 retention, llm, ports, listen, firewall, egress, tls, objectives; did you mean \"domain\"?",
                 "dev.toml:4:23: retention.logs_days: found a string; expected a whole number of days from 1 to 3650",
             ],
         ),
@@ -388,6 +388,30 @@ fn production_and_staging_are_strict() {
             "a port without its address",
             production("[tls]", "[listen]\nhttps = 8443\n[tls]"),
             &["16:2: missing listen.address, which [listen] must have"],
+        ),
+        (
+            "whom to let in",
+            production("[tls]", "[firewall]\nssh_port = 22\n[tls]"),
+            &["16:2: missing firewall.ssh_from, which [firewall] must have"],
+        ),
+        (
+            "nobody to let in",
+            production("[tls]", "firewall.ssh_from = []\n[tls]"),
+            &[
+                "15:21: firewall.ssh_from: found an empty array; expected an array, not empty, each of it an IP",
+            ],
+        ),
+        (
+            "a network by another address",
+            production("[tls]", "[firewall]\nssh_from = ['192.0.2.0/24', '192.0.2.1/24']\n[tls]"),
+            &["17:12: firewall.ssh_from: \"192.0.2.1/24\"; expected an array"],
+        ),
+        (
+            "egress of what stays inside",
+            production("[tls]", "[egress]\npostgres = ['a.example.com:443']\n[tls]"),
+            &[
+                "17:12: egress.postgres: postgres connects to nothing outside; expected egress only for node-red",
+            ],
         ),
         (
             "one replica",

@@ -11,6 +11,7 @@ mod deploys;
 mod edge;
 mod engine;
 mod engine_restart;
+mod firewall;
 mod flows;
 mod format;
 mod generated;
@@ -46,6 +47,7 @@ pub fn gates() -> Vec<Gate> {
         browser::gate(),
         smoke::gate(),
         deploys::gate(),
+        firewall::gate(),
         images::gate(),
         engine::gate(),
         rehearsal::gate(),

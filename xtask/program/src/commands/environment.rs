@@ -1,5 +1,7 @@
 //! `cargo xtask environment`: what the environments' files say, checked and with every default filled in.
 
+mod firewall;
+
 use anyhow::{Context as _, Result};
 use clap::{Args, Subcommand};
 use serde_json::json;
@@ -17,7 +19,8 @@ Examples:
   cargo xtask environment list
   cargo xtask environment show production --json
   cargo xtask environment check
-  cargo xtask environment settings")]
+  cargo xtask environment settings
+  cargo xtask environment firewall staging | ssh root@staging-1 nft -f -")]
 pub struct Options {
     #[command(subcommand)]
     what: What,
@@ -37,6 +40,8 @@ enum What {
     Check,
     /// List all settings: key, type, default, when it is required, meaning
     Settings,
+    /// Print the ruleset for the firewall of an environment's host, for nft
+    Firewall(firewall::Options),
 }
 
 /// # Errors
@@ -48,6 +53,7 @@ pub fn run(context: &Context, options: Options) -> Result<()> {
         What::Show { name } => show(context, &name, &known),
         What::Check => check(context, &known),
         What::Settings => settings(context),
+        What::Firewall(options) => firewall::run(context, &options, &known),
     }
 }
 
@@ -127,7 +133,7 @@ mod tests {
 
     use vocabulary::model::Platform;
     use vocabulary::model::environment::{
-        Contacts, EngineKind, Environment, Host, LlmProvider, SecretsIn, Tls,
+        Contacts, EngineKind, Environment, Firewall, Host, LlmProvider, SecretsIn, Tier, Tls,
     };
     use vocabulary::model::topology::{Scope, Topology};
 
@@ -157,7 +163,7 @@ mod tests {
             })
             .map(|(unit, command)| (unit.name(), resolver.variables(unit, command)))
             .collect();
-        format!("{:?} {told:?} {}", instance.ports, deployed(environment))
+        format!("{:?} {told:?} {}{}", instance.ports, deployed(environment), guarded(platform, environment))
     }
 
     /// What every engine reads outside development.
@@ -172,6 +178,16 @@ mod tests {
         format!("{certificate:?} {hosts:?} {asked:?} {:?}", environment.listen)
     }
 
+    /// What the host's firewall is.
+    fn guarded(platform: &Platform, environment: &Environment) -> String {
+        let staging = Environment { tier: Tier::Staging, ..environment.clone() };
+        let services = platform.services.iter();
+        let names = services.flat_map(|service| artifacts::firewall::remotes(environment, service));
+        let resolved = names.map(|remote| (remote.host, vec!["192.0.2.1".parse().unwrap()])).collect();
+        let prefix = platform.containers.network_prefix;
+        artifacts::firewall::ruleset(platform, &staging, prefix, &resolved).unwrap().unwrap()
+    }
+
     /// The same of one in containers.
     fn containers(platform: &Platform, environment: &Environment) -> String {
         let placement = variables::Placement {
@@ -183,9 +199,10 @@ mod tests {
         };
         let rendered = compose::rendered(&Topology::in_environment(platform, environment), "rendered/x");
         format!(
-            "{}{rendered:?}{}",
+            "{}{rendered:?}{}{}",
             variables::text(&variables::values(platform, environment, &placement)).unwrap(),
-            deployed(environment)
+            deployed(environment),
+            guarded(platform, &Environment { engine: EngineKind::Compose, ..environment.clone() })
         )
     }
 
@@ -226,6 +243,11 @@ mod tests {
         ("listen.address", |e| e.listen.get_or_insert_default().address = "10.0.0.9".into()),
         ("listen.http", |e| e.listen.get_or_insert_default().http = 7777),
         ("listen.https", |e| e.listen.get_or_insert_default().https = 7777),
+        ("firewall.ssh_from", |e| e.firewall.as_mut().unwrap().ssh_from = vec!["10.0.0.9".into()]),
+        ("firewall.ssh_port", |e| e.firewall.as_mut().unwrap().ssh_port = 7777),
+        ("egress.<service>", |e| {
+            e.egress.insert("flow-engine".into(), vec!["other.example.com:7777".into()]);
+        }),
         ("tls.acme_contact", |e| e.tls = Tls::Acme { acme_contact: "other@example.com".into() }),
         ("tls.certificate_file", |e| {
             e.tls = Tls::Files { certificate_file: "/other".into(), key_file: String::new() };
@@ -248,6 +270,7 @@ mod tests {
             hosts: vec![Host::default()],
             contacts: Some(Contacts::default()),
             llm: Some(LlmProvider::default()),
+            firewall: Some(Firewall { ssh_from: vec!["10.0.0.8".into()], ssh_port: 22 }),
             ..Environment::default()
         };
         let documented: BTreeMap<_, _> =

@@ -20,7 +20,7 @@ every! {
     Tool {
         Pip, Node, Postgres, Dbmate, OpenBao, Actionlint, Zizmor, Hadolint, Gitleaks, CargoAudit, Syft, Compose, Just, GitCliff,
         Go, KamalProxy, CargoLlvmCov, LlvmTools, Valgrind, Chromium,
-        Python, Cargo, Git, Gh, Compiler, Docker, Haproxy, HaproxyNext, Kubectl, Terraform,
+        Python, Cargo, Git, Gh, Compiler, Docker, Haproxy, HaproxyNext, Nft, Kubectl, Terraform,
     }
 }
 
@@ -32,7 +32,7 @@ every! {
         PgDump,
         Dbmate, OpenBao, Actionlint, Zizmor, Hadolint, Gitleaks, CargoAudit, Syft, Compose, Just, GitCliff,
         Go, KamalProxy, CargoLlvmCov, LlvmProfdata, LlvmCov, Valgrind, Chromium,
-        Python, Cargo, Git, Gh, Compiler, Docker, Haproxy, HaproxyNext, Kubectl, Terraform,
+        Python, Cargo, Git, Gh, Compiler, Docker, Haproxy, HaproxyNext, Nft, Kubectl, Terraform,
     }
 }
 
@@ -140,6 +140,11 @@ impl Tool {
                 name: "HAProxy 3",
                 purpose: "check the edge's configuration as its image reads it",
                 source: Source::SystemPackage { package: "haproxy", minimum: "3.2", suite: Some("forky") },
+            },
+            Tool::Nft => Entry {
+                name: "nftables",
+                purpose: "check the rulesets of the hosts' firewalls",
+                source: Source::SystemPackage { package: "nftables", minimum: "1.0", suite: None },
             },
             Tool::Python => {
                 own("Python", "install the pinned wheels", true, Some("3.11"), "python3", "python3")
@@ -266,6 +271,7 @@ impl Program {
             Program::Just => (Tool::Just, "bin/just", DASHES),
             Program::Haproxy => (Tool::Haproxy, "usr/sbin/haproxy", &["-v"][..]),
             Program::HaproxyNext => (Tool::HaproxyNext, "usr/sbin/haproxy", &["-v"][..]),
+            Program::Nft => (Tool::Nft, "usr/sbin/nft", DASHES),
             Program::Python => (Tool::Python, "python3", DASHES),
             Program::Cargo => (Tool::Cargo, "cargo", DASHES),
             Program::Git => (Tool::Git, "git", DASHES),

@@ -33,6 +33,12 @@ pub struct Environment {
     /// Where the edge serves other machines; `None`: nowhere.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub listen: Option<Listen>,
+    /// `None`: no ruleset for the host is made.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub firewall: Option<Firewall>,
+    /// Which places outside the platform a service may connect to, besides the model's provider: service id -> `host:port`.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub egress: BTreeMap<String, Vec<String>>,
     /// `None` only where nobody is on call, that is outside production.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub contacts: Option<Contacts>,
@@ -51,6 +57,12 @@ impl Environment {
     /// The port that the site fixed for `service.port`, if it did.
     pub fn port(&self, service: &str, port: &str) -> Option<u16> {
         self.ports.get(service)?.get(port).copied()
+    }
+
+    /// Whether processes that a deploy starts on a host belong to root.
+    #[must_use]
+    pub fn runs_as_root(&self) -> bool {
+        self.hosts.iter().any(|host| host.ssh_user == "root")
     }
 
     /// The site's overrides for a service; all `None` when there are none.
@@ -73,6 +85,52 @@ impl Default for Listen {
     /// The ports that clients ask by themselves.
     fn default() -> Self {
         Self { address: String::new(), http: 80, https: 443 }
+    }
+}
+
+/// Who may log in to the host.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Firewall {
+    /// Addresses, or networks such as `192.0.2.0/24`.
+    pub ssh_from: Vec<String>,
+    pub ssh_port: u16,
+}
+
+impl Default for Firewall {
+    fn default() -> Self {
+        Self { ssh_from: vec![], ssh_port: 22 }
+    }
+}
+
+/// A place outside the platform.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Remote {
+    /// IP address or DNS name.
+    pub host: String,
+    pub port: u16,
+}
+
+impl Remote {
+    /// Reads `host:port`, with an IPv6 address in brackets.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let (host, port) = text.rsplit_once(':')?;
+        let inner = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+        if inner.is_none() && host.contains(':') {
+            return None;
+        }
+        let port = port.parse().ok().filter(|port| *port != 0)?;
+        Some(Self { host: inner.unwrap_or(host).to_owned(), port })
+    }
+
+    /// The server of an address that begins with `http://` or `https://`.
+    #[must_use]
+    pub fn of_url(url: &str) -> Option<Self> {
+        let (scheme, rest) = url.split_once("://")?;
+        let authority = rest.split('/').next()?;
+        let port = if scheme == "http" { 80 } else { 443 };
+        let has_port = authority.rsplit(']').next()?.contains(':');
+        Self::parse(&if has_port { authority.to_owned() } else { format!("{authority}:{port}") })
     }
 }
 
@@ -253,4 +311,33 @@ pub struct Objectives {
     pub rpo_seconds: u32,
     /// The platform serves again within this time, in seconds.
     pub rto_seconds: u32,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Remote;
+
+    #[test]
+    fn places_outside_are_read_from_words_and_from_urls() {
+        let remote = |host: &str, port| Some(Remote { host: host.to_owned(), port });
+        for (text, read) in [
+            ("a.example.com:443", remote("a.example.com", 443)),
+            ("192.0.2.1:1", remote("192.0.2.1", 1)),
+            ("[2001:db8::1]:443", remote("2001:db8::1", 443)),
+            ("2001:db8::1:443", None),
+            ("a.example.com", None),
+            ("a.example.com:0", None),
+            ("a.example.com:65536", None),
+        ] {
+            assert_eq!(Remote::parse(text), read, "{text}");
+        }
+        for (url, read) in [
+            ("https://a.example.com/v1", remote("a.example.com", 443)),
+            ("http://a.example.com/v1", remote("a.example.com", 80)),
+            ("https://a.example.com:8443/v1", remote("a.example.com", 8443)),
+            ("https://[2001:db8::1]/v1", remote("2001:db8::1", 443)),
+        ] {
+            assert_eq!(Remote::of_url(url), read, "{url}");
+        }
+    }
 }

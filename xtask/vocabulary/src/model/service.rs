@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Alert, Container, Edge, Health, Image, Metric, Port, Process, Resources, SecretUse, ServiceId, Variable,
+    Alert, Container, Destination, Edge, Health, Image, Metric, Port, Process, Resources, SecretUse,
+    ServiceId, Variable,
 };
 
 /// One part of the platform, with everything that is known of it.
@@ -67,6 +68,12 @@ pub struct Volume {
 }
 
 impl Service {
+    /// Whether it may connect to places outside the platform.
+    #[must_use]
+    pub fn calls_out(&self) -> bool {
+        self.edges.iter().any(|edge| edge.to == Destination::Internet)
+    }
+
     /// With what it will first run, where no engine runs it yet; none where one does.
     #[must_use]
     pub fn not_yet(&self) -> Option<&'static str> {

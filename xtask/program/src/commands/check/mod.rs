@@ -4,6 +4,7 @@ mod advisories;
 mod compliance;
 mod edge;
 mod findings_file;
+mod firewall;
 mod flows;
 mod licences;
 mod npm_advisories;
@@ -20,6 +21,7 @@ Examples:
   cargo xtask check flows
   cargo xtask check flows ~/.node-red/flows.json
   cargo xtask check edge
+  cargo xtask check firewall
   cargo xtask check secrets
   cargo xtask check licences
   cargo xtask check advisories
@@ -36,6 +38,8 @@ enum What {
     Flows(flows::Options),
     /// Have HAProxy check the configuration of the edge
     Edge(edge::Options),
+    /// Have nftables check the rulesets of the environments' hosts; needs root
+    Firewall,
     /// Look for known vulnerabilities in the crates of Cargo.lock
     Advisories(advisories::Options),
     /// Ask the npm registry for known vulnerabilities in the production packages
@@ -66,6 +70,7 @@ pub fn run(context: &Context, options: Options) -> Result<()> {
     match options.what {
         What::Flows(options) => flows::run(context, &options),
         What::Edge(options) => edge::run(context, &options),
+        What::Firewall => firewall::run(context),
         What::Advisories(options) => advisories::run(context, &options),
         What::NpmAdvisories => npm_advisories::run(context),
         What::Licences => licences::run(context),

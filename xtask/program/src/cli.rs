@@ -106,11 +106,12 @@ impl Command {
 }
 
 /// What works on the sources, which a release has not: an operator is sent to a checkout with it.
-const FOR_CHECKOUTS: [&str; 21] = [
+const FOR_CHECKOUTS: [&str; 22] = [
     "bench",
     "check compliance",
     "check edge",
     "check firewall",
+    "check go-advisories",
     "check licences",
     "check secrets",
     "ci",

@@ -9,12 +9,12 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 /// A repository of its own.
-struct Tree {
+pub struct Tree {
     folder: TempDir,
 }
 
 impl Tree {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let tree = Self { folder: tempfile::tempdir().unwrap() };
         let repository = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
         fs::create_dir_all(tree.path("ops/environments")).unwrap();
@@ -27,11 +27,11 @@ impl Tree {
         tree
     }
 
-    fn path(&self, name: impl AsRef<Path>) -> PathBuf {
+    pub fn path(&self, name: impl AsRef<Path>) -> PathBuf {
         self.folder.path().join(name)
     }
 
-    fn write(&self, name: &str, text: &str) {
+    pub fn write(&self, name: &str, text: &str) {
         fs::create_dir_all(self.path(name).parent().unwrap()).unwrap();
         fs::write(self.path(name), text).unwrap();
     }
@@ -47,11 +47,11 @@ impl Tree {
         self.git(&["rev-parse", "HEAD"]).trim().to_owned()
     }
 
-    fn xtask(&self, arguments: &[&str]) -> Command {
+    pub fn xtask(&self, arguments: &[&str]) -> Command {
         xtask_in(self.folder.path(), arguments)
     }
 
-    fn run(&self, arguments: &[&str]) -> Run {
+    pub fn run(&self, arguments: &[&str]) -> Run {
         Run::of(self.xtask(arguments).output().unwrap())
     }
 
@@ -64,20 +64,20 @@ impl Tree {
 }
 
 #[derive(Debug)]
-struct Run {
-    code: Option<i32>,
-    out: String,
-    err: String,
+pub struct Run {
+    pub code: Option<i32>,
+    pub out: String,
+    pub err: String,
 }
 
 impl Run {
-    fn of(output: Output) -> Self {
+    pub fn of(output: Output) -> Self {
         let text = |bytes| String::from_utf8(bytes).unwrap();
         Self { code: output.status.code(), out: text(output.stdout), err: text(output.stderr) }
     }
 
     /// The exit code, and parts of what was shown on either stream.
-    fn expect(&self, code: i32, parts: &[&str]) -> &Self {
+    pub fn expect(&self, code: i32, parts: &[&str]) -> &Self {
         assert_eq!(self.code, Some(code), "{self:?}");
         let shown = self.shown();
         for part in parts {
@@ -406,7 +406,7 @@ fn licences_are_not_judged_without_packages_or_by_a_broken_policy() {
 }
 
 /// The policy of this repository.
-fn advisory_policy(tree: &Tree) -> String {
+pub fn advisory_policy(tree: &Tree) -> String {
     let name = "ops/ci/advisories.toml";
     let repository = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
     let text = fs::read_to_string(repository.join(name)).unwrap();
@@ -415,7 +415,7 @@ fn advisory_policy(tree: &Tree) -> String {
 }
 
 /// The day that lies so many days back, as `2026-11-24`.
-fn days_ago(days: u64) -> String {
+pub fn days_ago(days: u64) -> String {
     let date =
         Command::new("date").args(["--utc", "--date", &format!("{days} days ago"), "+%Y-%m-%d"]).output();
     Run::of(date.unwrap()).out.trim().to_owned()

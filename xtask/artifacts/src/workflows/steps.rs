@@ -189,7 +189,8 @@ fn bring(requirement: Requirement) -> Option<Step> {
         | Requirement::ContainerEngine
         | Requirement::Root
         | Requirement::AdvisoryDatabase
-        | Requirement::NpmAudits => None,
+        | Requirement::NpmAudits
+        | Requirement::GoAdvisories => None,
     }
 }
 

@@ -7,6 +7,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use vocabulary::problem::{Level, Place, Problem};
 
+use super::go_vulnerabilities::Reach;
 use super::licences::Kind;
 use foundation::shorten::shorten;
 
@@ -39,6 +40,7 @@ pub struct Policy {
     pub database: Ages,
     crates: Crates,
     npm: Npm,
+    pub go: Go,
     #[serde(default, rename = "tolerate")]
     tolerated: Vec<Tolerance>,
 }
@@ -86,6 +88,13 @@ struct Npm {
     fail_from: Severity,
 }
 
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Go {
+    /// The least that fails; what is below is told.
+    pub fail_from: Reach,
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum Severity {
@@ -101,7 +110,7 @@ enum Severity {
 #[serde(deny_unknown_fields)]
 pub struct Tolerance {
     pub kind: Kind,
-    /// `RUSTSEC-...`, `GHSA-...`, or `yanked`.
+    /// `RUSTSEC-...`, `GHSA-...`, `GO-...`, or `yanked`.
     pub id: String,
     pub package: String,
     /// The last day.
@@ -298,7 +307,7 @@ mod tests {
     use super::*;
 
     const POLICY: &str = "[database]\nold-after-days = 30\nuseless-after-days = 180\n[crates]\nunsound = \"fail\"\n\
-                          unmaintained = \"tell\"\nyanked = \"fail\"\nnotice = \"tell\"\n[npm]\nfail-from = \"moderate\"\n";
+                          unmaintained = \"tell\"\nyanked = \"fail\"\nnotice = \"tell\"\n[npm]\nfail-from = \"moderate\"\n[go]\nfail-from = \"package\"\n";
     const LOCK: &str = "version = 4\n\n[[package]]\nname = \"a\"\nversion = \"1.0.0\"\n";
 
     fn report() -> Vec<u8> {

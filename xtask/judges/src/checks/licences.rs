@@ -18,6 +18,7 @@ pub const POLICY: &str = "ops/ci/licences.toml";
 pub enum Kind {
     Crate,
     Npm,
+    Go,
 }
 
 impl fmt::Display for Kind {
@@ -25,6 +26,7 @@ impl fmt::Display for Kind {
         out.write_str(match self {
             Self::Crate => "crate",
             Self::Npm => "npm package",
+            Self::Go => "Go module",
         })
     }
 }

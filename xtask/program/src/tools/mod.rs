@@ -4,7 +4,7 @@
 //! [`Toolbox::invocation`] only look whether it is there.
 
 mod cache;
-mod go_program;
+pub mod go_program;
 mod install;
 mod manifest;
 mod npm;

@@ -101,7 +101,10 @@ pub fn programs_of(gate: &Gate) -> Vec<&'static str> {
         Requirement::NewerHaproxy => &["haproxy", "haproxy-next"],
         Requirement::ContainerEngine | Requirement::OwnEngine => &["docker"],
         // A user or an answer from outside is no version.
-        Requirement::Root | Requirement::AdvisoryDatabase | Requirement::NpmAudits => &[],
+        Requirement::Root
+        | Requirement::AdvisoryDatabase
+        | Requirement::NpmAudits
+        | Requirement::GoAdvisories => &[],
     });
     gate.programs().chain(required.copied()).collect()
 }

@@ -116,13 +116,15 @@ pub enum Requirement {
     AdvisoryDatabase,
     /// An npm registry that tells of advisories; mirrors often do not.
     NpmAudits,
+    /// A Go module proxy that has the Go vulnerability database.
+    GoAdvisories,
 }
 
 impl Requirement {
     /// Whether only somebody outside the machine can answer it.
     #[must_use]
     pub const fn is_outside(self) -> bool {
-        matches!(self, Self::AdvisoryDatabase | Self::NpmAudits)
+        matches!(self, Self::AdvisoryDatabase | Self::NpmAudits | Self::GoAdvisories)
     }
 
     /// Why a gate is not run without it.
@@ -138,6 +140,7 @@ impl Requirement {
             Self::NewerHaproxy => "no newer HAProxy",
             Self::AdvisoryDatabase => "no advisory database",
             Self::NpmAudits => "the npm registry answers no audits",
+            Self::GoAdvisories => "no Go vulnerability database",
         }
     }
 }

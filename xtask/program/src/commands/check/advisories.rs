@@ -16,7 +16,7 @@ use foundation::clock;
 use foundation::exit::{Reported, refused};
 use foundation::files::temporary;
 use foundation::stdout;
-use judges::checks::advisories::{self, CONTROL_ADVISORY, CONTROL_LOCK, CargoReport, POLICY};
+use judges::checks::advisories::{self, CONTROL_ADVISORY, CONTROL_LOCK, CargoReport, POLICY, Policy};
 use judges::checks::licences::Kind;
 
 #[derive(Debug, clap::Args)]
@@ -58,7 +58,6 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
     let found = report.findings(&policy, &lock, LOCK);
     let findings = advisories::judge(found, &policy, Kind::Crate, &today());
     let age = database.age_days();
-    let useless = age > policy.database.useless_after_days;
     let version = toolbox.locked_version(Tool::CargoAudit)?;
     findings_file::write(context, "advisories", TOOL, &version, &results(&findings))?;
     if context.json {
@@ -87,12 +86,19 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
         }
         stdout::text(&text)?;
     }
-    if useless || age > policy.database.old_after_days {
-        let limit = if useless { policy.database.useless_after_days } else { policy.database.old_after_days };
+    verdict(&findings, stale(age, &policy))
+}
+
+/// Whether a database of this age, in days, tells nothing any more. Warns when it is old.
+pub fn stale(age: u64, policy: &Policy) -> bool {
+    let limits = policy.database;
+    let useless = age > limits.useless_after_days;
+    if useless || age > limits.old_after_days {
+        let limit = if useless { limits.useless_after_days } else { limits.old_after_days };
         let word = if useless { "error" } else { "warning" };
         eprintln!("{word}: the database is older than {limit} days ({POLICY}): use a newer one");
     }
-    verdict(&findings, useless)
+    useless
 }
 
 /// As `2026-11-24`, UTC.

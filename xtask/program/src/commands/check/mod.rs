@@ -6,6 +6,7 @@ mod edge;
 mod findings_file;
 mod firewall;
 mod flows;
+mod go_advisories;
 mod licences;
 mod npm_advisories;
 mod secrets;
@@ -26,6 +27,7 @@ Examples:
   cargo xtask check licences
   cargo xtask check advisories
   cargo xtask check npm-advisories
+  cargo xtask check go-advisories
   cargo xtask check compliance D1 C7")]
 pub struct Options {
     #[command(subcommand)]
@@ -44,6 +46,8 @@ enum What {
     Advisories(advisories::Options),
     /// Ask the npm registry for known vulnerabilities in the production packages
     NpmAdvisories,
+    /// Look for known vulnerabilities in the services' programs that are written in Go
+    GoAdvisories,
     /// Check the licences of all crates and of the production npm packages
     Licences,
     /// Look for secrets in the git history and in uncommitted changes
@@ -73,6 +77,7 @@ pub fn run(context: &Context, options: Options) -> Result<()> {
         What::Firewall => firewall::run(context),
         What::Advisories(options) => advisories::run(context, &options),
         What::NpmAdvisories => npm_advisories::run(context),
+        What::GoAdvisories => go_advisories::run(context),
         What::Licences => licences::run(context),
         What::Secrets(options) => secrets::run(context, &options),
         What::Compliance(options) => compliance::run(context, &options),

@@ -11,7 +11,7 @@ use crate::engines::compose::project::name;
 use crate::engines::compose::rehearsal::TARGET;
 use crate::images::engine::Engine;
 use crate::images::own_engine::OwnEngine;
-use crate::judging::{advisory_database, npm_audit};
+use crate::judging::{advisory_database, go_database, npm_audit};
 use crate::tools::{Program, Tool, Toolbox, progress};
 
 /// Why a gate is not run, in a few words, and what exactly was found.
@@ -53,6 +53,7 @@ fn look(context: &Context, toolbox: &Toolbox, requirement: Requirement) -> Resul
             "configure npm with a registry that answers `npm audit`, such as registry.npmjs.org (`npm config set \
              registry`)",
         ),
+        Requirement::GoAdvisories => go_database::within_reach(toolbox),
         Requirement::LlvmTools => {
             toolbox.path(Program::LlvmProfdata).and_then(|_| toolbox.path(Program::LlvmCov)).map(|_| ())
         }

@@ -187,6 +187,68 @@ fn an_interrupted_deploy_shows_by_two_releases_and_by_what_is_held() {
 }
 
 #[test]
+fn a_deploy_that_holds_no_lock_is_held_off_all_the_same() {
+    let mut machine = Machine::new();
+    machine.history(&[(OLD, "done", None), (NEW, "done", None)]);
+    install(&machine, OLD, "1");
+    install(&machine, NEW, "2");
+    machine.supervise(&[("node-red-a", NEW)]);
+    // As it is before its plan begins, and after it was killed.
+    let socket = machine.folder().join("supervisor/ctl.sock");
+    let spec = json!({
+        "name": "deploy", "argv": ["sh", "-c", "exec sleep 1000", "--typed", "flowship deploy staging --bundle X"],
+        "cwd": "/", "log": { "path": machine.folder().join("deploy.log"), "max_bytes": 1000 },
+    });
+    ask(&socket, &json!({ "ask": "start", "spec": spec }));
+    // As the release's own program does it.
+    let tree = machine.folder().join("releases").join(NEW).join("tree");
+    let tree = tree.to_str().unwrap();
+    for arguments in [
+        &["down", "staging"][..],
+        &["--root", tree, "start", "staging"],
+        &["releases", "prune", "staging", "--keep", "1"],
+    ] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
+        if arguments[0] != "--root" {
+            command.arg("--root").arg(machine.root.path());
+        }
+        let output = command.args(arguments).env("FLOWSHIP_STATE", &machine.state).output().unwrap();
+        let error = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {error}");
+        let expected =
+            "`flowship deploy staging --bundle X` is already deploying to staging; wait until it has ended";
+        assert!(error.contains(expected), "{arguments:?}: {error}");
+    }
+    assert!(machine.folder().join("releases").join(OLD).exists());
+    assert!(machine.run(&["status", "staging"]).1.contains("node-red-a"));
+    ask(&socket, &json!({ "ask": "remove", "name": "deploy" }));
+    let (code, shown, error) = machine.run(&["releases", "prune", "staging", "--keep", "1"]);
+    assert_eq!((code, shown), (Some(0), format!("removed {OLD}\n")), "{error}");
+}
+
+#[test]
+fn a_record_that_cannot_be_read_is_no_record_of_some_engine() {
+    let machine = Machine::new();
+    machine.history(&[(NEW, "done", None)]);
+    for record in
+        ["{\"environment\": \"sta", "{\"environment\": \"staging\", \"engine\": \"other\", \"ports\": {}}"]
+    {
+        machine.write("instance.json", record);
+        for arguments in [&["status", "staging"][..], &["down", "staging"], &["releases", "prune", "staging"]]
+        {
+            let (code, _, error) = machine.run(arguments);
+            assert_eq!(code, Some(2), "{arguments:?}: {error}");
+            let file = machine.folder().join("instance.json");
+            assert!(error.contains(&format!("{}: ", file.display())), "{arguments:?}: {error}");
+            assert!(
+                error.contains("which engine") || error.contains("ENGINE is what runs it now"),
+                "{error}"
+            );
+        }
+    }
+}
+
+#[test]
 fn a_lock_names_its_holder_and_is_released_only_after_a_dead_one() {
     let mut machine = Machine::new();
     machine.history(&[]);

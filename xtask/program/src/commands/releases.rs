@@ -10,11 +10,9 @@ use crate::deployment::Deployed;
 use crate::deployment::history;
 use crate::deployment::releases;
 use crate::engines::{forget, running};
-use crate::session::host;
+use crate::session::{deployer, host};
 use foundation::columns;
-use foundation::program_name::command_line;
 use foundation::stdout;
-use runner::plan::lock::{Holder, Lock};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -125,8 +123,7 @@ fn list(context: &Context, deployed: &Deployed) -> Result<()> {
 
 fn prune(context: &Context, deployed: &Deployed, keep: usize, dry_run: bool) -> Result<()> {
     // No deploy begins meanwhile.
-    let lock =
-        (!dry_run).then(|| Lock::take(&deployed.lock(), &Holder::this(&command_line()))).transpose()?;
+    let lock = (!dry_run).then(|| deployer::hold_off(deployed)).transpose()?;
     let entries = history::read(&deployed.folder())?;
     let previous = history::previous(&entries).filter(|_| keep > 1);
     let mut kept: BTreeSet<String> =

@@ -209,13 +209,23 @@ pub fn forget(platform: &Platform, folder: &Path, ids: &[String]) -> Result<()> 
     }
 }
 
-/// What was recorded of a deployed environment; none when there is nothing, or by another version.
+/// What was recorded of the platform in this folder; none when there is nothing.
 ///
 /// # Errors
-/// It cannot be read.
+/// Refused when it is no record: which engine runs the platform is then unknown, and any guess might end the wrong one.
 pub fn record_in(folder: &Path) -> Result<Option<Record>> {
-    let record = files::if_there(files::text(&record_of(folder), files::TEXT))?;
-    Ok(record.and_then(|text| serde_json::from_str(&text).ok()))
+    let path = record_of(folder);
+    let Some(text) = files::if_there(files::text(&path, files::TEXT))? else { return Ok(None) };
+    let record = serde_json::from_str(&text).map_err(|error| {
+        let name = folder.file_name().unwrap_or_default().to_string_lossy();
+        refused(format!(
+            "{}: {error}; expected the record of what runs; restore it, or write {{\"environment\": \"{name}\", \
+             \"engine\": ENGINE, \"ports\": {{}}}} into it, where ENGINE is what runs it now: \"process\" or \"compose\"; \
+             then stop {name} and start it again",
+            path.display()
+        ))
+    })?;
+    Ok(Some(record))
 }
 
 /// The engine of a kind.

@@ -24,9 +24,9 @@ use foundation::files;
 use foundation::interrupt::Interrupt;
 use foundation::program_name::{PROGRAM, TYPED, command_line};
 use runner::plan::argument::Arg;
-use runner::plan::lock::{Holder, Lock};
+use runner::plan::lock::{self, Holder, Lock};
 use runner::plan::service::{LogFile, ProcessSpec, Restart, RestartPolicy, Stop, StopSignal};
-use runner::supervisor::protocol::State;
+use runner::supervisor::protocol::{ServiceStatus, State};
 use runner::supervisor::{Client, tail};
 
 /// What the supervisor calls it.
@@ -106,11 +106,29 @@ fn spec(deployed: &Deployed, installed: &Installed, site: &Path, wanted: &Wanted
     }
 }
 
-/// While the lock is held, no deploy begins.
+/// While the lock is held, no deploy begins, and none is at work. Every command takes it that changes what a deploy changes.
 ///
 /// # Errors
-/// Another command holds it.
+/// As [`refuse_at_work`].
 pub fn hold_off(deployed: &Deployed) -> Result<Lock> {
+    let lock = take(deployed)?;
+    refuse_at_work(deployed)?;
+    Ok(lock)
+}
+
+/// # Errors
+/// A deploy, or another command that changes the environment, is at work; the error names it. A deploy is also while its
+/// process holds no lock: before its plan begins, or when it was killed and is about to be started again.
+pub fn refuse_at_work(deployed: &Deployed) -> Result<()> {
+    lock::refuse_held(&deployed.lock())?;
+    let Some(client) = Client::connect(&supervisor_of(&deployed.folder()))? else { return Ok(()) };
+    match at_work(&client)? {
+        Some(other) => Err(already(deployed, &other)),
+        None => Ok(()),
+    }
+}
+
+fn take(deployed: &Deployed) -> Result<Lock> {
     let folder = deployed.folder().join("starting");
     fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
     Lock::take(&folder.join("lock"), &Holder::this(&command_line()))
@@ -118,25 +136,14 @@ pub fn hold_off(deployed: &Deployed) -> Result<Lock> {
 
 fn start(deployed: &Deployed, client: &Client, spec: &ProcessSpec) -> Result<()> {
     // Of two that begin at the same time, one finds the other at work.
-    let lock = hold_off(deployed)?;
-    let running = client.status()?.0.into_iter().find(|status| status.name.0 == NAME);
-    if running
-        .is_some_and(|status| matches!(status.state, State::Running | State::BackingOff | State::Stopping))
-    {
-        let other = client.spec(&spec.name)?;
-        if same(&other, spec) {
+    let lock = take(deployed)?;
+    match at_work(client)? {
+        Some(other) if same(&other, spec) => {
             eprintln!("this deploy is already running: following it");
             return Ok(());
         }
-        let typed = other.argv.iter().skip_while(|word| **word != Arg::from(TYPED)).nth(1);
-        let what = match typed {
-            Some(Arg::Literal(typed)) => typed,
-            _ => "another command",
-        };
-        return Err(refused(format!(
-            "`{what}` is already deploying to {}; wait until it has ended: `{PROGRAM} status {0}`",
-            deployed.name
-        )));
+        Some(other) => return Err(already(deployed, &other)),
+        None => {}
     }
     let result = result_in(&deployed.folder());
     if let Some(error) =
@@ -148,6 +155,26 @@ fn start(deployed: &Deployed, client: &Client, spec: &ProcessSpec) -> Result<()>
     client.start(spec)?;
     drop(lock);
     Ok(())
+}
+
+/// The deploy that runs, or is about to be started again.
+fn at_work(client: &Client) -> Result<Option<ProcessSpec>> {
+    let found = client.status()?.0.into_iter().find(|status| status.name.0 == NAME);
+    let lives =
+        |status: &ServiceStatus| matches!(status.state, State::Running | State::BackingOff | State::Stopping);
+    found.filter(lives).map(|status| client.spec(&status.name)).transpose()
+}
+
+fn already(deployed: &Deployed, other: &ProcessSpec) -> anyhow::Error {
+    let typed = other.argv.iter().skip_while(|word| **word != Arg::from(TYPED)).nth(1);
+    let what = match typed {
+        Some(Arg::Literal(typed)) => typed,
+        _ => "another command",
+    };
+    refused(format!(
+        "`{what}` is already deploying to {}; wait until it has ended: `{PROGRAM} status {0}`",
+        deployed.name
+    ))
 }
 
 /// Whether they do the same, whoever asked and with whatever words.

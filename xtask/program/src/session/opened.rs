@@ -1,22 +1,20 @@
 //! An opened platform of this checkout: its values, its folder and ports on this machine, its programs.
 
-use std::fs;
-use std::io::ErrorKind;
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use vocabulary::model::environment::{EngineKind, Environment, Tier};
 use vocabulary::model::{Platform, PortRef, Unit};
 
 use super::DEFAULT;
 use crate::context::Context;
-use crate::engines::process::instance::{Instance, Record, ReleaseId, Socket, record_of};
+use crate::engines::process::instance::{Instance, Record, ReleaseId, Socket};
 use crate::engines::process::lower::{BringUp, Inspect};
 use crate::engines::process::observe::program_names;
 use crate::engines::process::ports;
 use crate::engines::process::resolve::Resolver;
-use crate::engines::{AnyEngine, Intent, Lowered, Place, engine};
+use crate::engines::{AnyEngine, Intent, Lowered, Place, engine, record_in};
 use crate::tools::Toolbox;
 use foundation::exit::refused;
 use judges::site;
@@ -241,15 +239,4 @@ pub fn deployed_before(folder: &Path, environment: &Environment) -> Result<Optio
 pub fn recorded(context: &Context, target: &str) -> Result<Option<(PathBuf, Record)>> {
     let folder = context.state().join(target);
     Ok(record_in(&folder)?.map(|record| (folder, record)))
-}
-
-fn record_in(folder: &Path) -> Result<Option<Record>> {
-    let path = record_of(folder);
-    let text = match fs::read_to_string(&path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(error).with_context(|| path.display().to_string()),
-    };
-    // A record of another version is replaced when the platform is started.
-    Ok(serde_json::from_str(&text).ok())
 }

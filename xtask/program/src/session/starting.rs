@@ -10,6 +10,7 @@ use vocabulary::model::Lifetime;
 use vocabulary::model::environment::EngineKind;
 use vocabulary::problem::listing;
 
+use super::deployer;
 use super::deploying::By;
 use super::opened::Opened;
 use super::{dry_run, running};
@@ -25,7 +26,6 @@ use foundation::files;
 use foundation::interrupt::Interrupt;
 use foundation::program_name::PROGRAM;
 use foundation::stdout;
-use runner::plan::lock;
 use runner::plan::show::Show;
 use runner::supervisor::protocol::{HealthState, State};
 use serde_json::json;
@@ -42,7 +42,7 @@ pub fn stop(context: &Context, deployed: &Deployed, by: &By, only_show: bool) ->
     if only_show {
         return dry_run::show(&place, &plan);
     }
-    lock::refuse_held(&deployed.lock())?;
+    let _lock = deployer::hold_off(deployed)?;
     let (show, begun) = (Show::on_stderr(), Instant::now());
     running::recover(&place, name, &show)?;
     if running_in(context.platform, &deployed.folder())?.is_empty() {
@@ -76,7 +76,7 @@ pub fn start(context: &Context, deployed: &Deployed, by: &By) -> Result<()> {
         return Err(error).with_context(|| format!("cannot start {}", installed.program().display()));
     }
     let environment = deployed.judged(context.platform, files::read(&site, files::TEXT)?.bytes)?;
-    lock::refuse_held(&deployed.lock())?;
+    let _lock = deployer::hold_off(deployed)?;
     let place = Context::deployed(installed.tree(), deployed.state.clone(), context);
     refuse_containers(&place, name)?;
     let (show, begun) = (Show::on_stderr(), Instant::now());

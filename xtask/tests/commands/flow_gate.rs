@@ -82,6 +82,29 @@ fn each_planted_fault_ends_with_1_and_names_file_line_and_node() {
 }
 
 #[test]
+fn two_migrations_with_the_same_version_are_a_finding() {
+    let root = tree(FLOWS);
+    let write = |path: &str| {
+        let path = root.path().join("flows/migrations").join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, "-- migrate:up\n").unwrap();
+    };
+    write("20270101000001_add.sql");
+    write("contract/20270201000001_drop.sql");
+    assert!(check(root.path(), &[]).status.success());
+    write("contract/20270101000001_drop.sql");
+    let output = check(root.path(), &[]);
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    let expected = "flows/migrations/contract/20270101000001_drop.sql:1: [migration] \
+                    flows/migrations/20270101000001_add.sql has the version 20270101000001 too";
+    assert!(
+        text.starts_with(expected) && text.contains("give the newer of the two another number"),
+        "{text}"
+    );
+}
+
+#[test]
 fn json_has_the_same_findings() {
     let root = tree(&FLOWS.replacen("\"x\": 1, ", "", 1));
     let output = check(root.path(), &["--json"]);

@@ -10,5 +10,6 @@ pub mod go_vulnerabilities;
 pub mod instructions;
 pub mod leaks;
 pub mod licences;
+pub mod migrations;
 pub mod requests;
 pub mod sarif;

@@ -4,6 +4,7 @@ pub mod advisory_database;
 pub mod code;
 pub mod flows;
 pub mod go_database;
+pub mod migrations;
 pub mod npm_audit;
 
 use std::fs;

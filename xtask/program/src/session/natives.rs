@@ -13,7 +13,7 @@ use crate::engines::process::instance::held_in;
 use crate::engines::process::lower::{BringUp, Prepare};
 use crate::engines::process::secret_files;
 use crate::images::engine::Engine;
-use crate::judging::{code, flows};
+use crate::judging::{code, flows, migrations};
 use crate::tools::NpmProject;
 use crate::tools::programs::tools;
 use foundation::files;
@@ -40,10 +40,10 @@ pub fn perform(opened: &Opened, action: &BringUp, step: &StepContext) -> Result<
             // Packages may still be downloading: the launcher checks again before a flow starts.
             let refuses =
                 |finding: &Problem| finding.is_error() && Rule::of(finding) != Some(Rule::NotJudged);
-            let (errors, warnings): (Vec<_>, Vec<_>) =
-                flows::judge(root, opened.platform.draining.limit_seconds, None, Some(&engines))?
-                    .into_iter()
-                    .partition(refuses);
+            let mut findings =
+                flows::judge(root, opened.platform.draining.limit_seconds, None, Some(&engines))?;
+            findings.extend(migrations::judge(opened.platform, root)?);
+            let (errors, warnings): (Vec<_>, Vec<_>) = findings.into_iter().partition(refuses);
             for warning in warnings {
                 step.log.line(&warning.to_string());
             }

@@ -11,6 +11,7 @@ use super::findings_file;
 use crate::context::Context;
 use crate::judging::code;
 use crate::judging::flows::{CATALOGUE, judge, wanted};
+use crate::judging::migrations;
 use crate::tools::{NpmProject, Toolbox, progress};
 use foundation::exit::{Reported, refused};
 use foundation::files;
@@ -75,7 +76,8 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
     } else if options.stdin {
         judge(&context.root, edge_limit, Some(standard_input()?), Some(&engines))?
     } else {
-        let findings = judge(&context.root, edge_limit, None, Some(&engines))?;
+        let mut findings = judge(&context.root, edge_limit, None, Some(&engines))?;
+        findings.extend(migrations::judge(context.platform, &context.root)?);
         // A release has no gates that would collect them.
         if !context.is_bundle() {
             findings_file::write(context, "flows", TOOL, env!("CARGO_PKG_VERSION"), &findings)?;

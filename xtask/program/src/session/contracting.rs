@@ -15,7 +15,7 @@ use runner::plan::report::{self, Report};
 use runner::plan::show::Show;
 use vocabulary::problem::{Problem, listing};
 
-use super::deployed::State;
+use super::deployed::{CONTRACT, State};
 use super::deployer::{self, Ended};
 use super::deploying::{By, why};
 use super::opened::Opened;
@@ -26,6 +26,7 @@ use crate::deployment::releases::{self, Installed};
 use crate::deployment::{Deployed, STATE, contracted};
 use crate::engines::Intent;
 use crate::engines::process::contract::RUN;
+use crate::engines::roll::running::Running;
 
 /// Has the program of the release that runs do it: it takes the place of this process.
 ///
@@ -43,11 +44,7 @@ pub fn by_the_release(context: &Context, deployed: &Deployed, dry_run: bool, by:
         return Err(refused(format!("{name} was not touched:\n{}", listing(&problems))));
     }
     let mut command = Command::new(installed.program());
-    command
-        .arg("--root")
-        .arg(installed.tree())
-        .args(["contract", name, "--installed"])
-        .arg(&installed.folder);
+    command.arg("--root").arg(installed.tree()).args([CONTRACT, name, "--installed"]).arg(&installed.folder);
     command.args(dry_run.then_some("--dry-run")).args(context.json.then_some("--json")).args(by.words());
     let error = command.env(STATE, &deployed.state).exec();
     Err(error).with_context(|| format!("cannot start {}", installed.program().display()))
@@ -65,8 +62,12 @@ pub fn carry_out(
     by: &By,
 ) -> Result<()> {
     let name = &deployed.name;
-    // No deploy begins meanwhile.
-    let lock = (!dry_run).then(|| deployer::hold_off(deployed)).transpose()?;
+    let lock = if dry_run {
+        deployer::refuse_at_work(deployed)?;
+        None
+    } else {
+        Some(deployer::hold_off(deployed)?)
+    };
     let state = State::of(context, deployed)?;
     let own = context.platform.database.contract.map(|contract| contracted::of(installed, contract));
     let run: BTreeSet<&String> = state.history.iter().flat_map(|entry| &entry.migrations).collect();
@@ -134,13 +135,15 @@ fn problems(
     let again = |problem: Problem| {
         problem.remedy(format!("run `{PROGRAM} deploy {name} --version {}` first", installed.id))
     };
-    if state.deploying {
-        let seen = "another command is changing it";
-        problems.push(Problem::new(name, seen).remedy(format!("wait for it: `{PROGRAM} status {name}`")));
+    // What a killed run of this command has left is no problem: the plan begins with ending that.
+    let run = state.releases(context.platform);
+    if run.len() > 1 {
+        let run = run.into_iter().collect::<Vec<_>>().join(", ");
+        problems.push(again(Problem::new(name, format!("replicas run different releases: {run}"))));
     }
-    problems.extend(state.interrupted(context.platform).map(|seen| again(Problem::new(name, seen))));
     let workers = state.workers(context.platform);
-    if !workers.values().any(|worker| worker.release.as_deref() == Some(&installed.id)) {
+    let serves = |worker: &&Running| worker.release.as_deref() == Some(&installed.id) && !worker.held;
+    if !workers.into_values().any(|worker| serves(&worker)) {
         problems.push(again(Problem::new(name, format!("no replica of {} runs", installed.id))));
     }
     for other in releases::list(&deployed.releases())? {

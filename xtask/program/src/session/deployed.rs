@@ -24,6 +24,9 @@ use crate::engines::{process, running};
 /// How long a service may take to answer for its health.
 const PATIENCE: Duration = Duration::from_secs(3);
 
+/// The command that runs the contract migrations.
+pub const CONTRACT: &str = "contract";
+
 /// An environment as it was found.
 pub struct State {
     pub environment: Environment,
@@ -66,6 +69,11 @@ impl State {
         workers.map(|(name, running)| (name.as_str(), running)).collect()
     }
 
+    /// The releases that its replicas run: several after a deploy that did not come to its end.
+    pub fn releases(&self, platform: &Platform) -> BTreeSet<&str> {
+        self.workers(platform).into_values().filter_map(|running| running.release.as_deref()).collect()
+    }
+
     /// The port at which the edge serves the API; none when the edge does not run.
     pub fn edge_port(&self, platform: &Platform) -> Option<u16> {
         let https = platform.edge.https;
@@ -74,7 +82,7 @@ impl State {
         self.running.get(&edge.name())?.status.ports.get(https.name).copied()
     }
 
-    /// How one sees that a deploy did not come to its end and that no other one is at work; none otherwise.
+    /// How one sees that a deploy, or another change, did not come to its end and that no other one is at work; none otherwise.
     pub fn interrupted(&self, platform: &Platform) -> Option<String> {
         if self.deploying {
             return None;
@@ -83,9 +91,7 @@ impl State {
             Found::Dead(holder) => Some(format!("{holder} was killed")),
             Found::Free | Found::Held(_) => None,
         };
-        let workers = self.workers(platform);
-        let releases: BTreeSet<&str> =
-            workers.values().filter_map(|running| running.release.as_deref()).collect();
+        let (workers, releases) = (self.workers(platform), self.releases(platform));
         let several = (releases.len() > 1).then(|| {
             format!(
                 "replicas run different releases: {}",
@@ -96,12 +102,13 @@ impl State {
         let held = held.map(|(name, _)| format!("{name} is still held, but no deploy is running"));
         let seen: Vec<String> = killed.into_iter().chain(several).chain(held).collect();
         let name = &self.environment.name;
-        (!seen.is_empty()).then(|| {
-            format!(
-                "{}; deploy to {name} again (`{PROGRAM} history {name}` lists the deploys)",
-                seen.join("; ")
-            )
-        })
+        let again = match &self.lock {
+            Found::Dead(holder) if holder.command.split(' ').any(|word| word == CONTRACT) => {
+                format!("run `{PROGRAM} {CONTRACT} {name}` again")
+            }
+            _ => format!("deploy to {name} again (`{PROGRAM} history {name}` lists the deploys)"),
+        };
+        (!seen.is_empty()).then(|| format!("{}; {again}", seen.join("; ")))
     }
 }
 

@@ -15,6 +15,8 @@ struct Releases {
     second: PathBuf,
     /// May take away what every release needs.
     third: PathBuf,
+    /// Makes another table.
+    fourth: PathBuf,
 }
 
 impl Releases {
@@ -28,7 +30,12 @@ impl Releases {
         let second = site.package("second", "1.1.0");
         site.write(BREAKS, "-- migrate:up\nALTER TABLE flowship.tasks RENAME TO gone;\n\n-- migrate:down\n");
         let third = site.package("third", "1.2.0");
-        Self { first, second, third }
+        site.write(
+            "flows/migrations/20270401000001_more.sql",
+            "-- migrate:up\nCREATE TABLE flowship.more (id integer);\n\n-- migrate:down\nDROP TABLE flowship.more;\n",
+        );
+        let fourth = site.package("fourth", "1.3.0");
+        Self { first, second, third, fourth }
     }
 }
 
@@ -68,6 +75,7 @@ fn what_an_older_release_needs_goes_only_after_it() {
     assert_eq!(seen(), before, "a dry run changes nothing");
     assert!(has("later"));
 
+    killed_it_is_run_again(&site);
     let ran = site.done(&["contract", "qa"]);
     assert!(ran.out.starts_with(&format!("ran {LATER} in qa (took ")), "{ran:#?}");
     assert!(!has("later") && has("tasks"));
@@ -85,6 +93,19 @@ fn what_an_older_release_needs_goes_only_after_it() {
     the_running_release_must_bear_it(&site, &releases, &has);
 }
 
+/// Wherever it is killed, in the proof or when the real database changes: the same command again is enough.
+fn killed_it_is_run_again(site: &Site) {
+    for last in ["starts on the new schema", "record that releases without these migrations do not run"] {
+        let begun = site.begin(&["contract", "qa"]);
+        begun.await_line(last);
+        begun.kill();
+        let status = site.ends(1, &["status", "qa"]);
+        let line = status.out.lines().find(|line| line.starts_with("INTERRUPTED")).unwrap();
+        assert!(line.contains("was killed") && line.ends_with("contract qa` again"), "{line}");
+        assert_eq!(site.through_edge("qa", true), Some(200));
+    }
+}
+
 fn the_running_release_must_bear_it(site: &Site, releases: &Releases, has: &dyn Fn(&str) -> bool) {
     site.done(&site.deploy("qa", &releases.third));
     site.done(&["releases", "prune", "qa", "--keep", "1"]);
@@ -96,6 +117,9 @@ fn the_running_release_must_bear_it(site: &Site, releases: &Releases, has: &dyn 
     assert_eq!(site.through_edge("qa", true), Some(200));
     let last = site.history("qa").last().unwrap().clone();
     assert_eq!((&last["change"], &last["result"]), (&"contract".into(), &"rolled-back".into()), "{last:#}");
-    // It was not run, so what lacks it may still run.
+    // It was not run: a deploy proves the running release without it.
+    site.done(&site.deploy("qa", &releases.fourth));
+    assert!(has("more"));
+    // And what lacks it may still run.
     site.done(&[&site.deploy("qa", &releases.second)[..], &["--allow-downgrade"]].concat());
 }

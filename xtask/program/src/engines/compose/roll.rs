@@ -182,6 +182,8 @@ fn proof(
         instance: &seen.instance,
         running,
         place: name.clone(),
+        // What starts it ends that too.
+        vacate: None,
         migrate: once(&[migrations.id.0]),
         // None can have been run: nothing runs them on this engine.
         contract: None,

@@ -29,7 +29,9 @@ pub fn contract(platform: &Platform, environment: &Environment, seen: &Observed)
     let database = slots.iter().find(|unit| unit.service.id == platform.database.port.service);
     steps.extend(database.map(|unit| Step { needs: vec![], ..ready(around, unit) }));
     let workers = || slots.iter().filter(|unit| platform.is_worker(unit));
-    let free = workers().find(|unit| !seen.running.contains_key(&unit.name()));
+    // A killed run may have left the replica that was to give the proof.
+    let is_free = |unit: &&Unit<'_>| seen.running.get(&unit.name()).is_none_or(|running| running.held);
+    let free = workers().find(is_free);
     if let (Some(free), Some(release)) = (free, &seen.instance.release) {
         steps.extend(schema::proof(around, release, free));
     }
@@ -80,7 +82,8 @@ fn run(around: &Surroundings<'_>, migrations: &Unit<'_>, contract: Contract) -> 
 
 fn smoke(seen: &Observed, unit: &Unit<'_>) -> Option<Step<BringUp>> {
     let name = unit.name();
-    let release = seen.running.get(&name)?.release.clone()?;
+    let running = seen.running.get(&name).filter(|running| !running.held)?;
+    let release = running.release.clone()?;
     Some(Step {
         needs: vec![RUN.into()],
         remedy: Some(format!("read `{PROGRAM} logs {} {name}`", seen.target)),
@@ -106,7 +109,7 @@ mod tests {
     use crate::engines::roll::tests::healthy;
 
     /// Of a second platform, of which these replicas run.
-    fn plan(contract_of: Option<Contract>, serving: &[&str]) -> Plan<BringUp> {
+    fn plan(contract_of: Option<Contract>, serving: &[&str], held: &[&str]) -> Plan<BringUp> {
         let mut platform = second_platform::platform();
         platform.database.contract = contract_of;
         let environment =
@@ -118,7 +121,13 @@ mod tests {
             let (spec, identity) = (ProcessSpec::default(), Some(release.clone()));
             (
                 (*name).to_owned(),
-                Running { status, spec, release: Some(release.id.clone()), identity, held: false },
+                Running {
+                    status,
+                    spec,
+                    release: Some(release.id.clone()),
+                    identity,
+                    held: held.contains(name),
+                },
             )
         };
         let ports =
@@ -135,7 +144,7 @@ mod tests {
             programs: names.map(|name| (name, vec![format!("/bin/{name}")])).into(),
             edge: Some(configured(&platform, &slots).unwrap()),
             runs: true,
-            running: serving.iter().map(running).collect(),
+            running: serving.iter().chain(held).map(running).collect(),
             contracted: BTreeSet::from(["sql/contract/1.sql".to_owned()]),
             contract: BTreeSet::from(["sql/contract/1.sql".to_owned(), "sql/contract/2.sql".to_owned()]),
             ..Observed::default()
@@ -147,7 +156,7 @@ mod tests {
 
     #[test]
     fn the_real_database_changes_only_after_the_proof_and_the_record() {
-        let plan = plan(Some(CONTRACT), &["flow-engine-a"]);
+        let plan = plan(Some(CONTRACT), &["flow-engine-a"], &[]);
         assert_eq!(plan.validate(), [""; 0]);
         let step =
             |id: &str| plan.steps.iter().find(|step| step.id.0 == id).unwrap_or_else(|| panic!("{id}"));
@@ -166,19 +175,40 @@ mod tests {
         ] {
             assert_eq!(step(id).needs, [needs.into()], "{id}");
         }
-        let folder = r#""MIGRATIONS_DIR":"/state/qa/releases/2.0.0-b/tree/sql/contract""#;
-        assert!(text(RUN).contains(folder) && !text(RUN).contains("flowship_next"), "{}", text(RUN));
-        assert!(text("schema.contract").contains(folder), "{}", text("schema.contract"));
+        let tree = "/state/qa/releases/2.0.0-b/tree";
+        let folder = format!(r#""MIGRATIONS_DIR":"{tree}/sql/contract""#);
+        assert!(text(RUN).contains(&folder) && !text(RUN).contains("flowship_next"), "{}", text(RUN));
+        let both = ["1.sql", "2.sql"].map(|file| format!("{tree}/sql/contract/{file}"));
+        assert!(
+            both.iter().all(|file| text("schema.contract").contains(file)),
+            "{}",
+            text("schema.contract")
+        );
         assert!(text("schema.contract").contains("flowship_next"), "{}", text("schema.contract"));
-        assert!(!text("schema.migrate").contains(folder), "{}", text("schema.migrate"));
+        assert!(!text("schema.migrate").contains("sql/contract"), "{}", text("schema.migrate"));
         assert!(text(RECORD).contains(r"sql/contract/1.sql\nsql/contract/2.sql\n"), "{}", text(RECORD));
     }
 
     #[test]
+    fn what_a_killed_run_left_in_the_place_of_the_proof_is_ended_first() {
+        let plan = plan(Some(CONTRACT), &["flow-engine-a", "flow-engine-b"], &["flow-engine-c"]);
+        assert_eq!(plan.validate(), [""; 0]);
+        let index =
+            |id: &str| plan.steps.iter().position(|step| step.id.0 == id).unwrap_or_else(|| panic!("{id}"));
+        let vacate = &plan.steps[index("schema.vacate")];
+        assert!(
+            serde_json::to_string(&vacate.action).unwrap().contains(r#""remove":"flow-engine-c""#),
+            "{vacate:?}"
+        );
+        assert_eq!(plan.steps[index("schema.clear")].needs, ["schema.vacate".into()]);
+        assert!(!plan.steps.iter().any(|step| step.id.0 == "flow-engine-c.smoke"), "it does not serve");
+    }
+
+    #[test]
     fn without_a_place_for_the_proof_or_a_folder_nothing_is_run() {
-        let full = plan(Some(CONTRACT), &["flow-engine-a", "flow-engine-b", "flow-engine-c"]);
+        let full = plan(Some(CONTRACT), &["flow-engine-a", "flow-engine-b", "flow-engine-c"], &[]);
         assert_ne!(full.validate(), [""; 0], "the proof that it needs is missing");
-        let none = plan(None, &["flow-engine-a"]);
+        let none = plan(None, &["flow-engine-a"], &[]);
         assert!(!none.steps.iter().any(|step| step.id.0 == RUN || step.id.0 == "schema.contract"));
     }
 }

@@ -1,6 +1,6 @@
 //! The proof of a new schema, given by processes. Pure.
 
-use vocabulary::model::{Command, Contract, Unit, Value};
+use vocabulary::model::{Command, Unit, Value};
 
 use super::instance::{Instance, ReleaseId};
 use super::lower::{BringUp, Surroundings, argv_of, environment, id, process_of, spec};
@@ -10,6 +10,13 @@ use crate::engines::roll::schema::{Proof, scratch};
 use runner::plan::action::{Action, Exec, ServiceRequest, Supervise};
 use runner::plan::argument::Arg;
 use runner::plan::step::{Step, StepId};
+
+/// `VARIABLE FILE... -- COMMAND`: runs it with a folder of these files only, which goes with it.
+const ONLY: &str = r#"folder=$(mktemp -d) && trap 'rm -rf -- "$folder"' EXIT || exit 1
+while [ "$1" != -- ]; do cp -- "$1" "$folder" && shift || exit 1; done
+shift
+export "$0=$folder"
+"$@""#;
 
 /// The steps: the migrations of the instance's release, and then the contract migrations of the running one where they were
 /// run, or are to be. `running` is the release that runs, `place` where its replica can be started.
@@ -23,13 +30,11 @@ pub fn proof(around: &Surroundings<'_>, running: &ReleaseId, place: &Unit<'_>) -
     let named = |unit: &Unit<'_>| unit.service.variable(&Value::Text(database.name));
     let (Ok(of_migrations), Ok(of_workers)) = (named(migrations), named(place)) else { return vec![] };
     let old = old_instance(instance, running);
-    let run = |command: &Command, contract: Option<Contract>| {
-        let mut argv = argv_of(around, migrations, command, process_of(migrations).identity).into_iter();
+    let run = |command: &Command, before: Vec<String>| {
+        let argv = argv_of(around, migrations, command, process_of(migrations).identity);
+        let mut argv = before.into_iter().chain(argv);
         let mut env = environment(around, migrations, &process_of(migrations).commands[0]);
         env.insert(of_migrations.to_owned(), Arg::from(scratch.clone()));
-        if let Some(Contract { folder, variable }) = contract {
-            env.insert(variable.to_owned(), Arg::from(old.root.join(folder).display().to_string()));
-        }
         Action::Exec(Exec {
             program: argv.next().unwrap_or_default(),
             args: argv.map(Arg::from).collect(),
@@ -44,10 +49,15 @@ pub fn proof(around: &Surroundings<'_>, running: &ReleaseId, place: &Unit<'_>) -
         calls: vec![],
         variables: vec![],
     };
-    let discard = || run(&discard, None);
+    let discard = || run(&discard, vec![]);
     let migrate = &process_of(migrations).commands[0];
-    let contract =
-        database.contract.filter(|_| !(around.seen.contracted.is_empty() && around.seen.contract.is_empty()));
+    // Others of the release wait until somebody asks for them.
+    let of_contract: Vec<String> = around.seen.contracted.union(&around.seen.contract).cloned().collect();
+    let contract = database.contract.filter(|_| !of_contract.is_empty()).map(|contract| {
+        let files = of_contract.iter().map(|path| old.root.join(path).display().to_string());
+        let words = ["sh", "-c", ONLY, contract.variable].map(str::to_owned);
+        run(migrate, words.into_iter().chain(files).chain(["--".to_owned()]).collect())
+    });
     let resolver = Resolver { instance: &old, ..around.resolver };
     let mut process = spec(&Surroundings { resolver, ..*around }, place);
     process.env.insert(of_workers.to_owned(), Arg::from(scratch.clone()));
@@ -61,8 +71,9 @@ pub fn proof(around: &Surroundings<'_>, running: &ReleaseId, place: &Unit<'_>) -
         instance,
         running,
         place: name.clone(),
-        migrate: run(migrate, None),
-        contract: contract.map(|_| run(migrate, contract)),
+        vacate: around.seen.running.contains_key(&name).then(remove),
+        migrate: run(migrate, vec![]),
+        contract,
         discard: discard(),
         start: vec![supervise(ServiceRequest::Start(Box::new(process)))],
         stop: vec![remove()],

@@ -41,6 +41,8 @@ pub struct Proof<'a> {
     pub running: &'a ReleaseId,
     /// Where its replica is started.
     pub place: String,
+    /// Ends what a killed run has left there.
+    pub vacate: Option<Action<BringUp>>,
     /// Makes the scratch database with the new schema, and drops it.
     pub migrate: Action<BringUp>,
     /// Runs the contract migrations on it that the real one has, or is to have.
@@ -66,13 +68,16 @@ impl Proof<'_> {
         let native = |act: fn(Replica) -> Roll| {
             Action::Native(BringUp::Roll(act(Replica { name: place.clone(), release: running.id.clone() })))
         };
-        let mut steps = vec![
+        let left = self.vacate.clone();
+        let left = left.map(|end| step("vacate", format!("end what a killed run left as {place}"), end));
+        let mut steps: Vec<_> = left.into_iter().collect();
+        steps.extend([
             step("clear", format!("drop what is left of {scratch}"), discard.clone()),
             Step {
                 undo: Some(discard.clone()),
                 ..step("migrate", format!("make {scratch} with the new schema"), self.migrate.clone())
             },
-        ];
+        ]);
         let contract = self.contract.clone();
         steps.extend(
             contract.map(|contract| {

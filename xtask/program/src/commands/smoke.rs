@@ -9,7 +9,7 @@ use crate::context::Context;
 use crate::session::operations::Target;
 use crate::session::smoke::{self, SmokeReport};
 use crate::session::{DEFAULT, host, private};
-use foundation::exit::Reported;
+use foundation::exit::{Interrupted, Reported};
 use foundation::interrupt::Interrupt;
 use foundation::stdout;
 use runner::plan::show::Show;
@@ -78,6 +78,7 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
     }
     match (&options.url, &options.token_file) {
         (Some(url), Some(token_file)) => ask(&Target::at(url, token_file)),
-        _ => shown(smoke::environment(context, &options.environment, limit, &stop)?),
+        _ => smoke::environment(context, &options.environment, limit, &stop).and_then(shown),
     }
+    .map_err(|error| interrupt.signal().map_or(error, |signal| Interrupted { signal }.into()))
 }

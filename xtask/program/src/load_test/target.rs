@@ -132,7 +132,7 @@ impl<'a> Target<'a> {
     fn command(&self, packages: &Packages, arguments: &[&str]) -> Command {
         let mut command = Command::new(&packages.program);
         command.arg("--root").arg(&packages.tree).arg("--json").args(arguments);
-        command.args([&self.deployed.name, "--watch", &self.watch.as_secs().to_string()]);
+        command.arg(&self.deployed.name);
         command.env(STATE, &self.deployed.state).stdin(Stdio::null());
         command
     }
@@ -143,11 +143,11 @@ impl<'a> Target<'a> {
     /// It cannot be started, or the drill is interrupted.
     pub fn deploy(&self, packages: &Packages, release: &Path, kill: Option<Kill>) -> Result<Ended> {
         let mut command = self.command(packages, &["deploy"]);
-        command.arg("--unsigned").arg("--bundle").arg(release);
+        command.args(["--watch", &self.watch.as_secs().to_string(), "--unsigned", "--bundle"]).arg(release);
         self.finish(command, kill)
     }
 
-    /// Rolls back.
+    /// Rolls back, and watches the result for as long as users do: it is timed.
     ///
     /// # Errors
     /// As [`Target::deploy`].

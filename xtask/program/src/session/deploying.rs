@@ -24,9 +24,10 @@ use crate::deployment::releases::{self, Installed};
 use crate::deployment::{Deployed, STATE, contracted};
 use crate::engines::Intent;
 use crate::engines::compose::{self, preflight};
-use crate::engines::roll::WATCH;
+use crate::engines::process::{certificate, ports};
 use crate::engines::roll::running::{AllRunning, Running};
-use crate::engines::running as running_in;
+use crate::engines::roll::{WATCH, WATCH_OF_PROVEN};
+use crate::engines::{engine, record_in, running as running_in};
 use crate::tools::Toolbox;
 use foundation::clock::{millis, now_ms, utc};
 use foundation::exit::{self, Reported, ReportedAs, refused};
@@ -75,9 +76,8 @@ impl By {
 /// How a release is rolled out.
 #[derive(Debug, clap::Args)]
 pub struct How {
-    /// Seconds to watch the new replicas before the deploy counts as done
-    #[arg(long, value_name = "SECONDS", env = "FLOWSHIP_WATCH", default_value_t = WATCH.as_secs())]
-    watch: u64,
+    #[arg(long, value_name = "SECONDS", env = "FLOWSHIP_WATCH", help = watch_help())]
+    watch: Option<u64>,
     /// Only show the steps
     #[arg(long)]
     dry_run: bool,
@@ -88,11 +88,24 @@ pub struct How {
     instead: Option<String>,
 }
 
+fn watch_help() -> String {
+    format!(
+        "Seconds to watch the new replicas before the deploy counts as done [default: {}; for a rollback {}, because its \
+         release has served before]",
+        watch(Change::Deploy).as_secs(),
+        watch(Change::Rollback).as_secs()
+    )
+}
+
+fn watch(change: Change) -> Duration {
+    if change == Change::Rollback { WATCH_OF_PROVEN } else { WATCH }
+}
+
 impl How {
     pub fn wanted(&self, change: Change) -> Wanted {
         Wanted {
             change,
-            watch: Duration::from_secs(self.watch),
+            watch: self.watch.map_or_else(|| watch(change), Duration::from_secs),
             dry_run: self.dry_run,
             command: self.by.command(),
             instead: self.instead.clone(),
@@ -143,6 +156,12 @@ impl Wanted {
         words.extend(self.instead.iter().map(|why| format!("--instead={why}")));
         words.extend(self.typed());
         words
+    }
+
+    /// The release before takes its place again, because another one did not stay for this reason.
+    fn back(&self, why: String) -> Self {
+        let change = Change::Rollback;
+        Self { change, watch: self.watch.min(watch(change)), instead: Some(why), ..self.clone() }
     }
 
     /// What was typed, and by whom.
@@ -334,11 +353,17 @@ pub fn unable(
     environment: &Environment,
     release: Option<&Release>,
 ) -> Result<(Vec<Problem>, Option<PathBuf>)> {
+    let (platform, folder) = (context.platform, deployed.folder());
+    let file = format!("{}/{}.toml", site::FOLDER, environment.name);
+    let running = record_in(&folder)?.map(|record| record.ports).unwrap_or_default();
+    let sockets = engine(environment.engine)?.sockets(platform, environment);
+    let taken = ports::unavailable(&file, &sockets, &running).into_iter();
+    let mut problems: Vec<_> = taken.map(|problem| Problem::new("ports", problem)).collect();
     if environment.engine != EngineKind::Compose {
-        return Ok((vec![], None));
+        return Ok((problems, None));
     }
-    let (platform, toolbox) = (context.platform, Toolbox::open(context)?);
-    let (mut problems, images) = preflight::unable(&toolbox, platform, environment, &deployed.folder())?;
+    let (of_engine, images) = preflight::unable(&Toolbox::open(context)?, platform, environment, &folder);
+    problems.extend(of_engine);
     problems
         .extend(release.iter().flat_map(|release| compose::deployed::lacks(platform, environment, release)));
     Ok((problems, images))
@@ -451,7 +476,7 @@ fn go_back(deployed: &Deployed, entry: &Entry, wanted: &Wanted) -> Result<()> {
     }
     let why = entry.why.clone().unwrap_or_default();
     Show::on_stderr().say(&format!("{} did not stay: rolling {} out again", entry.to, from.id));
-    let back = Wanted { change: Change::Rollback, instead: Some(why), ..wanted.clone() };
+    let back = wanted.back(why);
     let argv = deployer::command(deployed, &from, &deployed.newest()?, &back);
     let error = Command::new(&argv[0]).args(&argv[1..]).env(STATE, &deployed.state).exec();
     Err(error).with_context(|| format!("cannot start {}", argv[0]))
@@ -483,6 +508,8 @@ fn act(
     if let Some(moved) = &opened.moved {
         show.say(moved);
     }
+    let doubt = certificate::doubt(&opened.environment, opened.instance.site_folder());
+    doubt.iter().for_each(|doubt| show.say(&format!("warning: {doubt}")));
     let entries = history::read(&deployed.folder())?;
     let from = history::current(&entries).map(str::to_owned);
     let (who, host) = wanted.by.rsplit_once('@').unwrap_or((&wanted.by, ""));
@@ -691,6 +718,36 @@ mod tests {
             let line = paragraph(&deployed, &entry);
             assert!(parts.iter().all(|part| line.contains(part)) && line.ends_with('\n'), "{line}");
         }
+    }
+
+    #[test]
+    fn what_served_before_is_watched_for_less_long() {
+        #[derive(clap::Parser)]
+        struct Line {
+            #[command(flatten)]
+            how: How,
+        }
+        let wanted = |words: &[&str], change| {
+            let line: Line = clap::Parser::parse_from([&["flowship"], words].concat());
+            line.how.wanted(change)
+        };
+        for (words, change, seconds, back) in [
+            (&[][..], Change::Deploy, WATCH.as_secs(), WATCH_OF_PROVEN.as_secs()),
+            (&[], Change::Promote, WATCH.as_secs(), WATCH_OF_PROVEN.as_secs()),
+            (&[], Change::Rollback, WATCH_OF_PROVEN.as_secs(), WATCH_OF_PROVEN.as_secs()),
+            (&["--watch", "1"], Change::Deploy, 1, 1),
+            (&["--watch", "60"], Change::Rollback, 60, WATCH_OF_PROVEN.as_secs()),
+        ] {
+            let wanted = wanted(words, change);
+            assert_eq!(wanted.watch.as_secs(), seconds, "{words:?} {change:?}");
+            let undone = wanted.back("no answer".to_owned());
+            assert_eq!(
+                (undone.watch.as_secs(), undone.change),
+                (back, Change::Rollback),
+                "{words:?} {change:?}"
+            );
+        }
+        assert!(WATCH_OF_PROVEN < WATCH);
     }
 
     #[test]

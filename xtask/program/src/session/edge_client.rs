@@ -23,20 +23,20 @@ const LIMIT: Duration = Duration::from_secs(10);
 /// # Errors
 /// A certificate cannot be read.
 pub fn trusting(certificates: &Path) -> Result<Agent> {
-    Ok(config(certificates)?.new_agent())
+    Ok(config(only(certificates)?).new_agent())
 }
 
-/// The same, which finds the edge at this address by whatever name it is called: the name that the certificate is for need not
-/// lead to this machine yet.
+/// A client of the edge at this address of this machine, by whatever name it is called: the name that the certificate is for
+/// need not lead here yet. That the edge serves that certificate is for [`certificate::is_served`] to say: this library trusts
+/// one only when its issuer is among the roots, which a site need not give.
 ///
-/// # Errors
-/// As [`trusting`], or the address is none.
-pub fn at(certificates: &Path, address: &str, port: u16) -> Result<Agent> {
-    let address = SocketAddr::new(address.parse()?, port);
-    Ok(Agent::with_parts(config(certificates)?, DefaultConnector::default(), Only(address)))
+/// [`certificate::is_served`]: crate::engines::process::certificate::is_served
+pub fn at(address: SocketAddr) -> Agent {
+    let tls = TlsConfig::builder().disable_verification(true).build();
+    Agent::with_parts(config(tls), DefaultConnector::default(), Only(address))
 }
 
-fn config(certificates: &Path) -> Result<Config> {
+fn only(certificates: &Path) -> Result<TlsConfig> {
     let pem = files::read(certificates, files::TEXT)?.bytes;
     let mut roots = Vec::new();
     for item in parse_pem(&pem) {
@@ -44,15 +44,18 @@ fn config(certificates: &Path) -> Result<Config> {
             roots.push(root);
         }
     }
-    let tls = TlsConfig::builder().root_certs(RootCerts::Specific(Arc::new(roots))).build();
-    Ok(Agent::config_builder()
+    Ok(TlsConfig::builder().root_certs(RootCerts::Specific(Arc::new(roots))).build())
+}
+
+fn config(tls: TlsConfig) -> Config {
+    Agent::config_builder()
         .tls_config(tls)
         .timeout_global(Some(LIMIT))
         .http_status_as_error(false)
         .max_redirects(0)
         .max_redirects_will_error(false)
         .proxy(None)
-        .build())
+        .build()
 }
 
 /// Every name leads to it.

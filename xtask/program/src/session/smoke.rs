@@ -1,6 +1,6 @@
 //! Runs the smoke checks of a running platform.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, anyhow};
 use vocabulary::model::Platform;
@@ -49,8 +49,10 @@ pub fn environment(
     limit: Duration,
     stop: &dyn Fn() -> bool,
 ) -> Result<SmokeReport> {
+    let until = Instant::now() + limit;
     let report = Target::of(context, name)?.ask(context.platform, limit, stop)?;
-    let edge = Deployed::found(name).map(|deployed| smoke_edge::check(context, &deployed)).transpose()?;
+    let edge = Deployed::found(name).map(|deployed| smoke_edge::check(context, &deployed, until, stop));
+    let edge = edge.transpose()?;
     Ok(match edge.flatten() {
         Some(check) => report.and(check),
         None => report,

@@ -1,11 +1,13 @@
 //! The smoke check that only a deployed environment has: the task of the end-to-end check again, sent as a client sends it,
 //! through the edge and over TLS. The other checks ask a replica itself.
 
+use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result, anyhow, bail, ensure};
 use serde_json::Value;
 use ureq::http::Response;
 use ureq::{Agent, Body};
@@ -24,11 +26,17 @@ use foundation::files;
 /// Between two looks at the task.
 const LOOK: Duration = Duration::from_millis(50);
 
-/// Runs it where the environment was deployed; none when no check of the platform submits a task.
+/// Runs it where the environment was deployed; none when no check of the platform submits a task. It fails when it has not
+/// passed until then.
 ///
 /// # Errors
-/// What runs there cannot be observed.
-pub fn check(context: &Context, deployed: &Deployed) -> Result<Option<Check>> {
+/// What runs there cannot be observed, or `stop` holds.
+pub fn check(
+    context: &Context,
+    deployed: &Deployed,
+    until: Instant,
+    stop: &dyn Fn() -> bool,
+) -> Result<Option<Check>> {
     let begun = Instant::now();
     let platform = context.platform;
     let steps = platform.smoke.checks.iter().flat_map(|check| &check.steps);
@@ -39,8 +47,14 @@ pub fn check(context: &Context, deployed: &Deployed) -> Result<Option<Check>> {
     let Some(task) = tasks.next() else { return Ok(None) };
     let state = State::of(context, deployed)?;
     let secrets = deployed.folder().join("secrets");
+    let until = until.min(begun + Duration::from_millis(platform.smoke.check_limit_ms.into()));
     let port = state.edge_port(platform).context("the edge does not run");
-    let result = port.and_then(|port| run(platform, &state.environment, &secrets, port, task));
+    let result = match port {
+        Ok(port) => {
+            apart(until, stop, move || run(platform, &state.environment, &secrets, port, task, until))?
+        }
+        Err(error) => Err(error),
+    };
     let (status, error) = match result {
         Ok(()) => (Status::Passed, None),
         Err(error) => (Status::Failed, Some(format!("{error:#}"))),
@@ -54,35 +68,56 @@ pub fn check(context: &Context, deployed: &Deployed) -> Result<Option<Check>> {
     }))
 }
 
+/// In a thread of its own, which ends with the program: neither a stop nor the limit waits for an answer.
+fn apart(
+    until: Instant,
+    stop: &dyn Fn() -> bool,
+    run: impl FnOnce() -> Result<()> + Send + 'static,
+) -> Result<Result<()>> {
+    let (sender, ended) = channel();
+    thread::Builder::new().name("edge".into()).spawn(move || sender.send(run()))?;
+    loop {
+        match ended.recv_timeout(LOOK) {
+            Ok(result) => return Ok(result),
+            Err(RecvTimeoutError::Disconnected) => bail!("a bug in this program: the check panicked"),
+            Err(RecvTimeoutError::Timeout) if stop() => bail!("stopped"),
+            Err(RecvTimeoutError::Timeout) if Instant::now() >= until + LOOK => {
+                return Ok(Err(anyhow!("no answer in time")));
+            }
+            Err(RecvTimeoutError::Timeout) => {}
+        }
+    }
+}
+
 fn run(
     platform: &Platform,
     environment: &Environment,
     secrets: &Path,
     port: u16,
     (workflow, input): (&str, &str),
+    until: Instant,
 ) -> Result<()> {
-    let begun = Instant::now();
-    let agent =
-        edge_client::at(&secrets.join(platform.edge.certificate.0), &edge_address(environment), port)?;
+    let at = SocketAddr::new(edge_address(environment).parse()?, port);
+    let domain = certificate::domain(environment);
+    certificate::is_served(&secrets.join(platform.edge.certificate.0), at, domain, until)?;
+    let agent = edge_client::at(at);
     let key = files::text(&secrets.join(platform.workers.api_key.0), files::TEXT)?;
     let bearer = format!("Bearer {}", key.trim());
-    let base = format!("https://{}:{port}", certificate::domain(environment));
+    let base = format!("https://{domain}:{port}");
     let url = format!("{base}/api/v1/workflows/{workflow}/tasks");
     let request = agent.post(&url).header("authorization", &bearer).content_type("application/json");
     let answer = request.send(format!("{{\"input\":{input}}}"));
     let accepted = read(answer.with_context(|| url.clone())?, 202).with_context(|| url.clone())?;
     let url = format!("{base}{}", accepted["location"].as_str().context("the answer has no location")?);
-    let limit = Duration::from_millis(platform.smoke.check_limit_ms.into());
     loop {
         let task = look(&agent, &url, &bearer)?;
         match task["status"].as_str() {
             Some("completed") => return Ok(()),
             Some("failed") => bail!("{url}: the task failed: {}", task["last_error"]),
             status => ensure!(
-                begun.elapsed() < limit,
-                "{url}: the task is {} after {} s",
-                status.unwrap_or("unknown"),
-                limit.as_secs()
+                Instant::now() < until,
+                "{url}: the task is still {} at the end of the time limit",
+                status.unwrap_or("unknown")
             ),
         }
         thread::sleep(LOOK);

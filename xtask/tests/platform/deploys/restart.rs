@@ -2,6 +2,8 @@
 
 use std::fs;
 use std::net::{TcpListener, TcpStream};
+use std::process::Command;
+use std::time::{Duration, Instant};
 
 use rustix::process::{Signal, kill_process};
 use serde_json::json;
@@ -74,20 +76,30 @@ fn what_was_deployed_is_stopped_and_started_again_also_after_the_machine_was_los
 
 /// On the address and the ports that its file names, and nothing else does.
 fn serves_other_machines(site: &Site, release: &std::path::Path) {
-    let settings = site.read(FILE);
+    let settings = site.read(FILE) + &private_authority(site);
     let (http, https) = (free(), free());
     let listen = |address: &str, https: u16| {
         let text = format!("{settings}\n[listen]\naddress = \"{address}\"\nhttp = {http}\nhttps = {https}\n");
         site.write(FILE, &text);
     };
-    let taken = TcpListener::bind("127.0.0.2:0").unwrap();
-    listen("127.0.0.2", taken.local_addr().unwrap().port());
-    let refused = site.run(&site.deploy("qa", release));
-    assert_ne!(refused.code, Some(0), "{refused:#?}");
-    refused.says(&["which it sets for listen.https", "is taken by"]);
+    let taken = [http, 0].map(|port| TcpListener::bind(("127.0.0.2", port)).unwrap());
+    listen("127.0.0.2", taken[1].local_addr().unwrap().port());
+    let refused = site.ends(1, &site.deploy("qa", release));
+    refused.says(&[
+        "nothing was changed in qa",
+        "which it sets for listen.https, is taken by",
+        "which it sets for listen.http, is taken by",
+    ]);
+    assert!(!site.state().exists(), "{:#?}", site.files());
+    drop(taken);
 
     listen("127.0.0.2", https);
-    site.done(&site.deploy("qa", release));
+    let deployed = site.done(&site.deploy("qa", release));
+    // Who trusts the authority needs nothing else, and others are refused.
+    deployed.says(&["certificate_file under [tls]", "its issuer (issuer=CN = authority)", "append it"]);
+    let smoke = site.done(&["smoke", "qa"]);
+    assert!(smoke.out.contains("6 of 6 checks passed"), "{smoke:#?}");
+    smoke_ends_with_its_limit_and_when_it_is_stopped(site);
     let reaches = |address: &str, port: u16| TcpStream::connect((address, port)).is_ok();
     assert!(reaches("127.0.0.2", http) && reaches("127.0.0.2", https));
     assert!(!reaches("127.0.0.1", http) && !reaches("127.0.0.1", https));
@@ -100,6 +112,46 @@ fn serves_other_machines(site: &Site, release: &std::path::Path) {
     }
     let shown = site.done(&["status", "qa"]).out;
     assert!(shown.contains(&format!("https://flows.example.com:{https}\n")), "{shown}");
+}
+
+/// Settings with a certificate of an authority that no machine knows; its file does not have that of the authority.
+fn private_authority(site: &Site) -> String {
+    let folder = site.path("tls");
+    fs::create_dir(&folder).unwrap();
+    fs::write(folder.join("ext"), "subjectAltName=DNS:flows.example.com\n").unwrap();
+    for words in [
+        "req -x509 -newkey rsa:2048 -nodes -keyout ca.key -out ca.pem -days 2 -subj /CN=authority",
+        "req -newkey rsa:2048 -nodes -keyout leaf.key -out leaf.csr -subj /CN=flows.example.com",
+        "x509 -req -in leaf.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -extfile ext -out leaf.pem",
+    ] {
+        let made = Command::new("openssl").args(words.split(' ')).current_dir(&folder).output().unwrap();
+        assert!(made.status.success(), "{made:#?}");
+    }
+    let path = |name: &str| folder.join(name).display().to_string();
+    format!("[tls]\ncertificate_file = \"{}\"\nkey_file = \"{}\"\n", path("leaf.pem"), path("leaf.key"))
+}
+
+/// Also while the edge does not answer: its processes stand still, and the kernel accepts connections for them.
+fn smoke_ends_with_its_limit_and_when_it_is_stopped(site: &Site) {
+    let pid = |line: &String| Pid(line.split(' ').next().unwrap().parse().unwrap());
+    let lines = running_in(&site.of("qa"));
+    let edge: Vec<Pid> = lines.iter().filter(|line| line.contains("haproxy")).map(pid).collect();
+    assert!(edge.len() > 1, "{lines:#?}");
+    edge.iter().for_each(|pid| pid.signal(Signal::STOP));
+    let begun = Instant::now();
+    let limited = site.ends(1, &["smoke", "qa", "--limit", "2"]);
+    assert!(limited.out.contains("5 of 6 checks passed"), "{limited:#?}");
+    assert!(begun.elapsed() < Duration::from_secs(8), "{limited:#?}");
+
+    let stopped = site.begin(&["smoke", "qa"]);
+    crate::until("it asks the edge", || {
+        let asks = running_in(&site.of("qa").join("secrets/edge-tls-pem"));
+        asks.iter().any(|line| line.contains("s_client")).then_some(())
+    });
+    stopped.pid().signal(Signal::INT);
+    stopped.ends(130);
+    edge.iter().for_each(|pid| pid.signal(Signal::CONT));
+    assert!(site.done(&["smoke", "qa"]).out.contains("6 of 6 checks passed"));
 }
 
 fn ask(site: &Site, method: &str, path: &str, body: Option<&str>) -> Option<Answer> {

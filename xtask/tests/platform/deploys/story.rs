@@ -46,6 +46,11 @@ fn whatever_happens_one_version_serves_at_the_end() {
     older_is_refused(&site, &releases.first);
     a_killed_command_is_followed(&site, &releases, &first);
     stopped_it_is_undone(&site, &first);
+    let shown = site.done(&["rollback", "qa", "--dry-run"]);
+    assert!(
+        shown.out.contains("watch it for 3 s: "),
+        "what served before is watched for less long: {shown:#?}"
+    );
     site.done(&["rollback", "qa", "--watch", "1"]);
     one_serves(&site, &second);
     damaged_is_no_target(&site, &releases, &first, &second);

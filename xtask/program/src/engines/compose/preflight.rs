@@ -4,14 +4,11 @@ use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-use anyhow::Result;
 use vocabulary::model::environment::Environment;
 use vocabulary::model::{Platform, User};
 use vocabulary::problem::Problem;
 
-use super::observe::{clients, sockets};
-use crate::engines::process::ports;
-use crate::engines::record_in;
+use super::observe::clients;
 use crate::tools::Toolbox;
 use judges::site;
 
@@ -19,15 +16,12 @@ use judges::site;
 const OLDEST: (u32, u32) = (20, 10);
 
 /// Every problem, and where the engine keeps its images, if that is here. `folder` is that of the environment.
-///
-/// # Errors
-/// What was recorded of it cannot be read.
 pub fn unable(
     toolbox: &Toolbox,
     platform: &Platform,
     environment: &Environment,
     folder: &Path,
-) -> Result<(Vec<Problem>, Option<PathBuf>)> {
+) -> (Vec<Problem>, Option<PathBuf>) {
     let (mut problems, images) = match clients(toolbox, false) {
         Ok(clients) => {
             let said = clients.engine.ask(&["info", "--format", "{{.DockerRootDir}}"]).ok();
@@ -42,12 +36,8 @@ pub fn unable(
         );
     }
     problems.extend(unreadable(platform, environment, folder));
-    let running = record_in(folder)?.map(|record| record.ports).unwrap_or_default();
-    let file = format!("{}/{}.toml", site::FOLDER, environment.name);
-    let taken = ports::unavailable(&file, &sockets(platform, environment), &running);
-    problems.extend(taken.into_iter().map(|problem| Problem::new("ports", problem)));
     let images = images.map(|said| PathBuf::from(said.stdout.trim())).filter(|folder| folder.is_dir());
-    Ok((problems, images))
+    (problems, images)
 }
 
 fn too_old(version: &str) -> Option<Problem> {

@@ -1,7 +1,10 @@
 //! The edge's certificate with its key, as one PEM file: what the site gives, or one that nobody but this machine trusts.
 
+use std::ffi::OsStr;
 use std::fs;
+use std::net::SocketAddr;
 use std::path::Path;
+use std::time::Instant;
 
 use anyhow::{Context as _, Result, bail};
 use vocabulary::model::environment::{Environment, Tls};
@@ -14,6 +17,9 @@ use foundation::clock::seconds;
 const VALID: &str = "365";
 /// One that ends within so many seconds is made anew: 30 days.
 const RENEWED_BEFORE: &str = "2592000";
+const INSTALL: &str = "openssl cannot be run: install openssl";
+/// What openssl says of a chain that does not end.
+const NO_ISSUER: &str = "issuer certificate";
 
 /// Makes the file, unless it is there and still right; whether it was made. Paths of the site are below `root`.
 ///
@@ -78,6 +84,59 @@ pub fn problem(environment: &Environment, root: &Path) -> Option<String> {
     }
 }
 
+/// Why clients may refuse the certificate of the site, which the edge serves all the same: whoever trusts the missing one does
+/// not need it.
+pub fn doubt(environment: &Environment, root: &Path) -> Option<String> {
+    let Tls::Files { certificate_file, .. } = &environment.tls else { return None };
+    let path = root.join(certificate_file);
+    let verify = |with: &str| {
+        openssl(["verify".as_ref(), with.as_ref(), path.as_os_str(), path.as_os_str()].to_vec(), "")
+    };
+    // Its chain ends in the file, or at what this machine trusts.
+    let missing = ["-CAfile", "-untrusted"]
+        .iter()
+        .all(|with| verify(with).is_err_and(|error| format!("{error:#}").contains(NO_ISSUER)));
+    missing.then(|| {
+        let words = ["x509", "-noout", "-issuer", "-in"].into_iter().map(AsRef::as_ref);
+        let issuer = openssl(words.chain([path.as_os_str()]).collect(), "");
+        format!(
+            "ops/environments/{}.toml: certificate_file under [tls]: {certificate_file} does not contain the certificate of \
+             its issuer ({}), and this machine does not trust it; clients that do not know it refuse the connection: append it",
+            environment.name,
+            issuer.unwrap_or_default().trim()
+        )
+    })
+}
+
+/// Whether the edge at this address serves the certificate in `pem`, for this name and now. It is trusted also where the file
+/// does not have the chain to its issuer: the site gave it.
+///
+/// # Errors
+/// It does not; or it gives no answer until then.
+pub fn is_served(pem: &Path, at: SocketAddr, name: &str, until: Instant) -> Result<()> {
+    let at = at.to_string();
+    let words = ["s_client", "-brief", "-verify_return_error", "-partial_chain", "-connect", &at];
+    let words = words.into_iter().chain(["-servername", name, "-verify_hostname", name, "-CAfile"]);
+    let argv = words.map(AsRef::as_ref).chain([pem.as_os_str()]);
+    let handle = duct::cmd("openssl", argv.collect::<Vec<&OsStr>>())
+        .stdin_null()
+        .stdout_null()
+        .stderr_capture()
+        .unchecked()
+        .start()
+        .context(INSTALL)?;
+    let Some(output) = handle.wait_deadline(until)? else {
+        handle.kill()?;
+        bail!("{at}: no answer to a TLS handshake in time");
+    };
+    if output.status.success() {
+        return Ok(());
+    }
+    let said = String::from_utf8_lossy(&output.stderr);
+    let why = said.lines().find(|line| line.contains("error")).unwrap_or("openssl says nothing");
+    bail!("{at} does not serve the certificate of this environment for {name}: {why}")
+}
+
 /// In PEM, as openssl reads it out of a file.
 fn public_key(path: &Path, argv: &[&str]) -> Result<String> {
     fs::File::open(path)?;
@@ -120,14 +179,14 @@ fn self_signed(domain: &str) -> Result<String> {
     openssl(words.map(AsRef::as_ref).collect(), &config)
 }
 
-fn openssl(argv: Vec<&std::ffi::OsStr>, input: &str) -> Result<String> {
+fn openssl(argv: Vec<&OsStr>, input: &str) -> Result<String> {
     let output = duct::cmd("openssl", argv)
         .stdin_bytes(input)
         .stdout_capture()
         .stderr_capture()
         .unchecked()
         .run()
-        .context("openssl cannot be run: install openssl")?;
+        .context(INSTALL)?;
     if !output.status.success() {
         let said = String::from_utf8_lossy(&output.stderr);
         bail!("openssl: {}: {}", output.status, said.trim());
@@ -177,6 +236,41 @@ mod tests {
             let mode = fs::metadata(&path).unwrap().permissions().mode() & 0o777;
             assert_eq!(mode, 0o644, "{engine}");
         }
+    }
+
+    /// A private authority, and a certificate of it: the files `ca.pem`, `leaf.pem` and `leaf.key`.
+    fn private_authority(folder: &Path) {
+        let place = |name: &str| folder.join(name);
+        fs::write(place("ext"), "subjectAltName=DNS:flows.example.com\n").unwrap();
+        for words in [
+            "req -x509 -newkey rsa:2048 -nodes -keyout ca.key -out ca.pem -days 2 -subj /CN=authority",
+            "req -newkey rsa:2048 -nodes -keyout leaf.key -out leaf.csr -subj /CN=leaf",
+            "x509 -req -in leaf.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -extfile ext -out leaf.pem",
+        ] {
+            let argv: Vec<&str> = words.split(' ').collect();
+            duct::cmd("openssl", argv).dir(folder).stderr_null().run().unwrap();
+        }
+    }
+
+    #[test]
+    fn a_certificate_whose_issuer_nobody_knows_is_doubted_by_name() {
+        let folder = tempfile::tempdir().unwrap();
+        private_authority(folder.path());
+        let read = |name: &str| fs::read_to_string(folder.path().join(name)).unwrap();
+        fs::write(folder.path().join("chain.pem"), read("leaf.pem") + &read("ca.pem")).unwrap();
+        let environment = |certificate: &str| Environment {
+            name: "qa".into(),
+            tls: Tls::Files { certificate_file: certificate.into(), key_file: "leaf.key".into() },
+            ..Environment::default()
+        };
+        let doubted = doubt(&environment("leaf.pem"), folder.path()).unwrap();
+        for part in ["ops/environments/qa.toml", "leaf.pem", "authority", "append it"] {
+            assert!(doubted.contains(part), "no {part} in {doubted}");
+        }
+        for whole in ["chain.pem", "ca.pem"] {
+            assert_eq!(doubt(&environment(whole), folder.path()), None, "{whole}");
+        }
+        assert_eq!(problem(&environment("leaf.pem"), folder.path()), None, "the edge serves it");
     }
 
     #[test]

@@ -112,6 +112,9 @@ fn sequence(slots: &[Slot], wanted: usize) -> Vec<Move> {
 
 /// How long a deploy watches what it has done, unless somebody asks for something else.
 pub const WATCH: Duration = Duration::from_secs(10);
+/// The same where the release that is rolled out served before, as in a rollback. Users suffer under the other one until it is
+/// over: it is to take less than 10 s in all, of which replacing two replicas takes 6.
+pub const WATCH_OF_PROVEN: Duration = Duration::from_secs(3);
 /// The step that looks at what a deploy has done.
 pub const WATCHED: &str = "watch";
 /// How long a replica may take until it has started and its checks pass. One that needs 20 s is slow, not broken.

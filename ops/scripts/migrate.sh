@@ -5,8 +5,15 @@ set -eu
 
 here=$(dirname "$0")
 
-PGPASSWORD=$(cat "$POSTGRES_SUPERUSER_PASSWORD_FILE")
-export PGPASSWORD
+# In no variable, which other processes of the user could read: in memory, under a name that is gone before the passwords come.
+passwords=$(mktemp /dev/shm/flowship.XXXXXX)
+exec 3>"$passwords"
+rm -- "$passwords"
+unset PGPASSWORD
+export PGPASSFILE=/proc/self/fd/3
+printf '*:*:*:postgres:%s\n' "$(sed 's/[\\:]/\\&/g' "$POSTGRES_SUPERUSER_PASSWORD_FILE")" >&3
+printf '*:*:*:flowship_owner:%s\n' "$(sed 's/[\\:]/\\&/g' "$POSTGRES_OWNER_PASSWORD_FILE")" >&3
+
 psql --quiet --no-psqlrc --host="$POSTGRES_HOST" --port="$POSTGRES_PORT" --username=postgres --dbname=postgres \
   --set=ON_ERROR_STOP=1 --set=database="$POSTGRES_DB" --file="$here/roles.sql"
 
@@ -18,8 +25,6 @@ if [ "${FLOWSHIP_TIER:-}" = development ] && [ -n "${CONTRACT_MIGRATIONS_DIR:-}"
   [ ! -e "$1" ] || contract=$CONTRACT_MIGRATIONS_DIR
 fi
 
-# dbmate's driver takes the password from the variable, so that none stands in an argument or in an address.
-PGPASSWORD=$(cat "$POSTGRES_OWNER_PASSWORD_FILE")
 for folder in "$MIGRATIONS_DIR" ${contract:+"$contract"}; do
   dbmate --no-dump-schema --migrations-dir="$folder" \
     --url="postgres://flowship_owner@$POSTGRES_HOST:$POSTGRES_PORT/$POSTGRES_DB?sslmode=${POSTGRES_SSLMODE:-disable}" \

@@ -22,7 +22,7 @@ const HANDED_BACK = Object.freeze({ code: 'handed_back', message: 'the replica t
 module.exports = (RED) => {
   RED.nodes.registerType('task-worker', function TaskWorker(definition) {
     RED.nodes.createNode(this, definition);
-    const { hold, labels, lifecycle, log, metrics } = launcherOf(RED, 'task-worker');
+    const { hide, hold, labels, lifecycle, log, metrics } = launcherOf(RED, 'task-worker');
     const postgres = RED.nodes.getNode(definition.database);
     const { attempts, database, queue } = postgres;
     let stopped = false;
@@ -102,8 +102,9 @@ module.exports = (RED) => {
       return undefined;
     };
 
-    const fail = async (job, task, failure) => {
-      if (failure === HANDED_BACK) return handBack(job, task);
+    const fail = async (job, task, found) => {
+      if (found === HANDED_BACK) return handBack(job, task);
+      const failure = { ...found, message: hide(found.message) };
       const error = { code: failure.code, message: failure.message, attempt: task.attempt };
       if (failure.permanent !== true && failure.retry_after_seconds != null) {
         // Its job is not this attempt's any more.

@@ -27,7 +27,7 @@ const { registerChecks } = require('./readiness-checks');
 const { createReadyListener } = require('./ready-listener');
 const { createRefusals } = require('./refusals');
 const { createRequests } = require('./requests');
-const { readSecret } = require('./secrets');
+const { hide, readSecret } = require('./secrets');
 const { createSmoke } = require('./smoke');
 const { createStorage } = require('./storage');
 const { closeWebSockets } = require('./web-sockets');
@@ -147,6 +147,7 @@ function initNodeRed({ config, labels, log, metrics, dependencies, lifecycle, ho
     flowship: Object.freeze({
       config,
       readSecret,
+      hide,
       metrics: pick(metrics, ['increment', 'observe', 'set', 'collect']),
       log: pick(log, ['debug', 'info', 'warn', 'error']),
       labels,

@@ -3,6 +3,7 @@
 
 const util = require('node:util');
 const pino = require('pino');
+const { hide } = require('./secrets');
 
 function createLog({ labelNames, labels, base, level, onLine, destination = pino.destination({ fd: 1, sync: true }) }) {
   const unknown = Object.fromEntries(labelNames.map((name) => [name, '']));
@@ -24,8 +25,14 @@ function createLog({ labelNames, labels, base, level, onLine, destination = pino
         },
       },
     },
-    destination,
+    withoutSecrets(destination),
   );
+}
+
+function withoutSecrets(destination) {
+  const write = destination.write.bind(destination);
+  destination.write = (line) => write(hide(line));
+  return destination;
 }
 
 const STACK = /^\w*Error: .*\n\s+at /;

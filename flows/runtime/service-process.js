@@ -30,6 +30,10 @@ function startService(program, { secretFiles = [] } = {}) {
     level: 'info',
   });
   captureConsole(log);
+  process.on('uncaughtException', (error) => {
+    log.fatal({ error }, `not caught: ${error?.message ?? error}`);
+    process.exit(1);
+  });
   return {
     host: values.HOST,
     port: values.PORT,

@@ -3,6 +3,7 @@
 // this holds it to the list and to the time limit of platform.json.
 
 const crypto = require('node:crypto');
+const { hide } = require('./secrets');
 
 class UnknownCheckError extends Error {}
 
@@ -28,7 +29,7 @@ function createSmoke({ definition: { checks: order, time_limit_ms: limitMs }, de
           name,
           status: error ? 'failed' : 'passed',
           duration_ms: Math.round(performance.now() - startedAt),
-          error: error ? String(error.message ?? error) : null,
+          error: error ? hide(String(error.message ?? error)) : null,
           detail,
         });
       };

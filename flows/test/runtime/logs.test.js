@@ -2,6 +2,7 @@
 // Every line is one JSON object with the five labels, and the labels follow the work.
 
 const assert = require('node:assert/strict');
+const fs = require('node:fs');
 const { test } = require('node:test');
 const { labels: LABELS } = require('../../platform.json');
 const { project, launched } = require('./launcher');
@@ -63,4 +64,29 @@ test('a healthy start says nothing above info', async (t) => {
   const running = await launched(t, project(t, { flows: wander }));
   await running.stop();
   assert.deepEqual(running.lines.filter((line) => line.level !== 'info'), []);
+});
+
+test('the value of a secret is in no line, whoever logs it and however it is encoded', async (t) => {
+  const key = `k-${'9Zq/+"\\'.repeat(3)}-ü end`;
+  const forms = `[key, JSON.stringify({ key }), JSON.stringify({ a: JSON.stringify({ key }) }), encodeURIComponent(key), Buffer.from(key).toString('hex'),
+    Buffer.from('user:' + key + '@').toString('base64'), Buffer.from('us:' + key).toString('base64url'), new URLSearchParams({ key }).toString()]`;
+  const log = fn('logger', 'log', `const key = msg.payload.key; for (const form of ${forms}) node.warn({ form }); node.error(new Error(key)); node.log(key);
+    node.warn('the end of it'); return msg;`);
+  const made = project(t, { flows: [...endpoint('log', 'post', '/log', [log]), ...endpoint('sabotage', 'post', '/sabotage', [node('saboteur', 'sabotage', 'fixture-saboteur')])] });
+  fs.writeFileSync(made.secret('llm'), `${key}\n`);
+  const running = await launched(t, made);
+  await running.post('flows', '/log', { key });
+  await running.post('flows', '/sabotage', { plant: 'secret crash' }).catch(() => {});
+  await running.exit;
+  assert.equal(running.ended.code, 1);
+
+  assert.ok(running.lines.some(({ message }) => message === 'the end of it'));
+  assert.ok(running.lines.some(({ level, message }) => level === 'fatal' && message.includes('not caught: planted: ***')));
+  const written = JSON.stringify(running.lines) + running.notJson.join() + running.stderr;
+  assert.ok(written.split('***').length > 8);
+  for (const part of ['9Zq', encodeURIComponent('9Zq/+'), Buffer.from('9Zq/+').toString('hex'), Buffer.from('9Zq/+"\\9Zq/').toString('base64').slice(0, 12)]) assert.ok(!written.includes(part), part);
+  for (const offset of [1, 2]) {
+    const middle = Buffer.from(' '.repeat(offset) + key.slice(2)).toString('base64').slice(4, 16);
+    assert.ok(!written.includes(middle), middle);
+  }
 });

@@ -42,6 +42,10 @@ fn generate(platform: &Platform) -> Made {
                     Setting::of("User", "root").because(
                         "systemd gives a home only to a user that is named; programs are cached below it",
                     ),
+                    Setting::of("LimitCORE", "1").because(
+                        "a core file would hold secrets; one byte also keeps collectors from being called, which 0 \
+                         does not",
+                    ),
                     Setting::of("ExecStart", format!("{PROGRAM} start %i")),
                     Setting::of("ExecStop", format!("{PROGRAM} down %i")),
                     Setting::of("Restart", "on-failure"),

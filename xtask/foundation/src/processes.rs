@@ -6,7 +6,7 @@
 use std::fs;
 use std::io;
 
-use rustix::process::{Pid, Signal, WaitId, WaitIdOptions};
+use rustix::process::{Pid, Resource, Rlimit, Signal, WaitId, WaitIdOptions, getrlimit, setrlimit};
 use serde::{Deserialize, Serialize};
 
 /// One process of one boot.
@@ -39,6 +39,15 @@ pub fn is_alive(process: &ProcessIdentity) -> bool {
 /// Names this boot of the machine.
 pub fn boot_id() -> String {
     read_trimmed("/proc/sys/kernel/random/boot_id")
+}
+
+/// From now on this process, and what it starts, leaves no core file when it crashes: it would hold the values of secrets.
+/// The limit is one byte and not none, because the kernel then does not call a program that collects cores either.
+pub fn leave_no_cores() {
+    if getrlimit(Resource::Core).maximum != Some(0) {
+        // A limit can always be lowered.
+        let _ = setrlimit(Resource::Core, Rlimit { current: Some(1), maximum: Some(1) });
+    }
 }
 
 /// The machine's name.

@@ -18,6 +18,7 @@ use vocabulary::model::Platform;
 
 /// Parses the command line, builds the context, dispatches, prints the error. Nothing else.
 pub fn run(platform: Platform) -> ExitCode {
+    foundation::processes::leave_no_cores();
     let cli = cli::parse();
     let context = if cli.command.needs_tree() { context::Context::new } else { context::Context::anywhere };
     // The model's texts live as long as the program, and so does the one platform that it is put together with.

@@ -141,7 +141,7 @@ fn complete(
 ) -> std::io::Result<()> {
     stream.set_read_timeout(Some(Duration::from_secs(10)))?;
     let mut reader = BufReader::new(&stream);
-    let (mut length, mut authorized) = (0, false);
+    let (mut length, mut given) = (0, String::new());
     loop {
         let mut line = String::new();
         reader.read_line(&mut line)?;
@@ -149,7 +149,7 @@ fn complete(
         match header.split_once(": ") {
             _ if header.is_empty() => break,
             Some(("content-length", value)) => length = value.parse().unwrap_or_default(),
-            Some(("authorization", value)) => authorized = value == expected,
+            Some(("authorization", value)) => value.clone_into(&mut given),
             _ => {}
         }
     }
@@ -164,11 +164,11 @@ fn complete(
         "choices": [{ "index": 0, "finish_reason": "stop", "message": { "role": "assistant", "content": "ready" } }],
         "usage": { "prompt_tokens": 5, "completion_tokens": 1, "total_tokens": 6 },
     });
-    let (status, answer) = if authorized {
+    let (status, answer) = if given == expected {
         answered.fetch_add(1, Ordering::SeqCst);
         ("200 OK", answer)
     } else {
-        ("401 Unauthorized", json!({ "error": { "message": "no such key" } }))
+        ("401 Unauthorized", json!({ "error": { "message": format!("no such key: {given}") } }))
     };
     let answer = answer.to_string();
     let head =

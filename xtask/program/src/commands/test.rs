@@ -99,6 +99,7 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
         inherits: Inherits::Everything,
         cwd: Some(context.path("flows")),
         stdin: None,
+        mask: mask.clone(),
     };
 
     let counts = Arc::new(Mutex::new(Counts::default()));

@@ -11,13 +11,14 @@ use ureq::http::Response;
 use ureq::{Agent, Body};
 
 use crate::session::edge_client;
+use runner::plan::mask::Resolved;
 
 /// A key, and connections of its own.
 pub struct Client {
     agent: Agent,
     /// `https://HOST:PORT`
     pub base: String,
-    key: String,
+    key: Resolved,
     /// What it trusts.
     pub certificate: PathBuf,
 }
@@ -39,7 +40,7 @@ struct Page {
 impl Client {
     /// # Errors
     /// The certificate cannot be read.
-    pub fn new(base: String, key: String, certificate: PathBuf) -> Result<Self> {
+    pub fn new(base: String, key: Resolved, certificate: PathBuf) -> Result<Self> {
         Ok(Self { agent: edge_client::trusting(&certificate)?, base, key, certificate })
     }
 
@@ -55,7 +56,7 @@ impl Client {
     /// No answer, or another than 200.
     pub fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T> {
         let request = self.agent.get(format!("{}{path}", self.base));
-        let answer = request.header("authorization", format!("Bearer {}", self.key)).call();
+        let answer = request.header("authorization", format!("Bearer {}", self.key.expose().trim())).call();
         read(answer.with_context(|| format!("GET {path}"))?, 200)
     }
 
@@ -63,7 +64,7 @@ impl Client {
     /// No answer, or another than 202.
     pub fn post<T: DeserializeOwned>(&self, path: &str, body: &Value) -> Result<T> {
         let request = self.agent.post(format!("{}{path}", self.base));
-        let request = request.header("authorization", format!("Bearer {}", self.key));
+        let request = request.header("authorization", format!("Bearer {}", self.key.expose().trim()));
         let answer = request.content_type("application/json").send(body.to_string());
         read(answer.with_context(|| format!("POST {path}"))?, 202)
     }

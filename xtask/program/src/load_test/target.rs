@@ -28,6 +28,7 @@ use foundation::files;
 use foundation::files::remove;
 use foundation::interrupt::Interrupt;
 use foundation::processes::signal_process;
+use runner::plan::mask::Mask;
 use runner::plan::register;
 use runner::plan::show::{OutputStyle, Show};
 use runner::supervisor;
@@ -263,10 +264,10 @@ impl<'a> Target<'a> {
         let platform = self.context.platform;
         let (environment, _) = self.units()?;
         let secrets = self.deployed.folder().join("secrets");
-        let key = files::text(&secrets.join(platform.workers.api_key.0), files::TEXT)?;
+        let key = Mask::default().read_file(&secrets.join(platform.workers.api_key.0))?;
         Client::new(
             format!("https://{}:{port}", environment.domain),
-            key.trim().to_owned(),
+            key,
             secrets.join(platform.edge.certificate.0),
         )
     }

@@ -3,7 +3,6 @@
 //! from what it finds.
 
 use std::collections::BTreeMap;
-use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -27,7 +26,7 @@ use runner::plan::argument::Arg;
 use runner::plan::lock::{self, Holder, Lock};
 use runner::plan::service::{LogFile, ProcessSpec, Restart, RestartPolicy, Stop, StopSignal};
 use runner::supervisor::protocol::{ServiceStatus, State};
-use runner::supervisor::{Client, tail};
+use runner::supervisor::{Client, outliving_variables, tail};
 
 /// What the supervisor calls it.
 pub const NAME: &str = "deploy";
@@ -89,8 +88,8 @@ pub fn run(deployed: &Deployed, installed: &Installed, site: &Path, wanted: &Wan
 }
 
 fn spec(deployed: &Deployed, installed: &Installed, site: &Path, wanted: &Wanted, log: &Path) -> ProcessSpec {
-    // As the command itself: proxies, caches and keys of whoever called it.
-    let mut env: BTreeMap<String, Arg> = env::vars_os()
+    // As the command itself: proxies and caches of whoever called it.
+    let mut env: BTreeMap<String, Arg> = outliving_variables()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, Arg::from(value.into_string().ok()?))))
         .collect();
     env.insert(STATE.to_owned(), deployed.state.display().to_string().into());

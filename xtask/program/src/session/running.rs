@@ -20,6 +20,7 @@ use foundation::exit::refused;
 use foundation::interrupt::Interrupt;
 use foundation::program_name::PROGRAM;
 use runner::plan::lock;
+use runner::plan::mask::Mask;
 use runner::plan::perform::StepContext;
 use runner::plan::report::{Outcome, Report};
 use runner::plan::runner::Runner;
@@ -137,7 +138,10 @@ pub fn carry_out(
     interrupt: &Interrupt,
 ) -> Result<Report> {
     let native = |action: &BringUp, step: &StepContext| natives::perform(opened, action, step);
-    runner(Runner::new(context.target(), interrupt.clone(), &native), show).run(plan)
+    let mask = Mask::default();
+    opened.resolver(&opened.units()).secret_places().iter().try_for_each(|place| mask.follow(place))?;
+    let with_mask = Runner { mask, ..Runner::new(context.target(), interrupt.clone(), &native) };
+    runner(with_mask, show).run(plan)
 }
 
 fn remove_others(context: &Context, opened: &Opened, show: &Show, interrupt: &Interrupt) -> Result<()> {

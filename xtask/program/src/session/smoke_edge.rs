@@ -21,7 +21,7 @@ use crate::context::Context;
 use crate::deployment::Deployed;
 use crate::engines::process::certificate;
 use crate::engines::process::instance::edge_address;
-use foundation::files;
+use runner::plan::mask::Mask;
 
 /// Between two looks at the task.
 const LOOK: Duration = Duration::from_millis(50);
@@ -49,15 +49,18 @@ pub fn check(
     let secrets = deployed.folder().join("secrets");
     let until = until.min(begun + Duration::from_millis(platform.smoke.check_limit_ms.into()));
     let port = state.edge_port(platform).context("the edge does not run");
+    let mask = Mask::default();
     let result = match port {
         Ok(port) => {
-            apart(until, stop, move || run(platform, &state.environment, &secrets, port, task, until))?
+            let mask = mask.clone();
+            let run = move || run(platform, &state.environment, (&secrets, &mask), port, task, until);
+            apart(until, stop, run)?
         }
         Err(error) => Err(error),
     };
     let (status, error) = match result {
         Ok(()) => (Status::Passed, None),
-        Err(error) => (Status::Failed, Some(format!("{error:#}"))),
+        Err(error) => (Status::Failed, Some(mask.hide(&format!("{error:#}")).into_owned())),
     };
     Ok(Some(Check {
         name: platform.edge.https.service.to_string(),
@@ -92,7 +95,7 @@ fn apart(
 fn run(
     platform: &Platform,
     environment: &Environment,
-    secrets: &Path,
+    (secrets, mask): (&Path, &Mask),
     port: u16,
     (workflow, input): (&str, &str),
     until: Instant,
@@ -101,8 +104,8 @@ fn run(
     let domain = certificate::domain(environment);
     certificate::is_served(&secrets.join(platform.edge.certificate.0), at, domain, until)?;
     let agent = edge_client::at(at);
-    let key = files::text(&secrets.join(platform.workers.api_key.0), files::TEXT)?;
-    let bearer = format!("Bearer {}", key.trim());
+    let key = mask.read_file(&secrets.join(platform.workers.api_key.0))?;
+    let bearer = format!("Bearer {}", key.expose().trim());
     let base = format!("https://{domain}:{port}");
     let url = format!("{base}/api/v1/workflows/{workflow}/tasks");
     let request = agent.post(&url).header("authorization", &bearer).content_type("application/json");

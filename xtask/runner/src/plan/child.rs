@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result};
 use rustix::process::Signal;
 
-use super::mask::Resolved;
+use super::mask::{Mask, Resolved};
 use foundation::processes;
 
 /// How often a wait looks whether it should stop.
@@ -24,6 +24,10 @@ const DRAIN: Duration = Duration::from_millis(500);
 const UNKILLABLE: Duration = Duration::from_secs(10);
 /// A line longer than this many bytes is cut into several.
 const LONGEST_LINE: usize = 64 * 1024;
+/// So long a look at the files of secrets holds.
+const LOOKED: Duration = Duration::from_millis(10);
+/// So many bytes before a cut stay with what follows: a secret that begins there may not be whole yet.
+const KEPT: usize = 4 * 1024;
 
 /// What a child heeds whose output is read by this program: it has no terminal, so it writes no colours. Some, such as
 /// rustfmt, only heed the kind of terminal.
@@ -44,6 +48,8 @@ pub struct Command {
     pub inherits: Inherits,
     pub cwd: Option<PathBuf>,
     pub stdin: Option<Resolved>,
+    /// Hides the values of secrets in what it writes, except in a standard output that is kept apart.
+    pub mask: Mask,
 }
 
 /// Which variables of this process a child gets.
@@ -76,14 +82,14 @@ impl Command {
     pub fn start(&self, lines: &Sink, stdout: Option<&Sink>) -> Result<Child> {
         let name = self.argv.first().map(ToString::to_string).unwrap_or_default();
         let mut drained = Vec::new();
-        let mut pipe = |sink: &Sink| -> Result<std::io::PipeWriter> {
+        let mut pipe = |sink: &Sink, mask: Mask| -> Result<std::io::PipeWriter> {
             let (reader, writer) = std::io::pipe().context("cannot make a pipe")?;
-            drained.push(pump(reader, Arc::clone(sink))?);
+            drained.push(pump(reader, Arc::clone(sink), mask)?);
             Ok(writer)
         };
-        let errors = pipe(lines)?;
+        let errors = pipe(lines, self.mask.clone())?;
         let output = match stdout {
-            Some(sink) => pipe(sink)?,
+            Some(sink) => pipe(sink, Mask::default())?,
             None => errors.try_clone().context("cannot make a pipe")?,
         };
         let words: Vec<_> = self.argv.iter().skip(1).map(Resolved::expose).collect();
@@ -201,11 +207,16 @@ impl Child {
 }
 
 /// Reads lines until every writer has closed the pipe. A carriage return ends a line too: progress bars use it.
-fn pump(mut pipe: PipeReader, sink: Sink) -> Result<Receiver<()>> {
+fn pump(mut pipe: PipeReader, sink: Sink, mask: Mask) -> Result<Receiver<()>> {
     let (sender, drained) = channel();
     thread::Builder::new().name("output".into()).spawn(move || {
         let mut buffer = [0_u8; 16 * 1024];
         let mut line: Vec<u8> = Vec::new();
+        let mut looked = None;
+        let put = |line: &mut Vec<u8>| {
+            sink(&mask.hide(&String::from_utf8_lossy(line)));
+            line.clear();
+        };
         loop {
             let count = match pipe.read(&mut buffer) {
                 Ok(0) => break,
@@ -213,28 +224,29 @@ fn pump(mut pipe: PipeReader, sink: Sink) -> Result<Receiver<()>> {
                 Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
                 Err(_) => break,
             };
+            // What the child writes, it may have read from a file a moment ago.
+            if looked.is_none_or(|at: Instant| at.elapsed() >= LOOKED) {
+                mask.refresh();
+                looked = Some(Instant::now());
+            }
             for byte in &buffer[..count] {
                 match byte {
-                    b'\n' => {
-                        sink(&String::from_utf8_lossy(&line));
-                        line.clear();
-                    }
+                    b'\n' => put(&mut line),
                     b'\r' if line.is_empty() => {}
-                    b'\r' => {
-                        sink(&String::from_utf8_lossy(&line));
-                        line.clear();
-                    }
-                    byte if line.len() >= LONGEST_LINE => {
-                        sink(&String::from_utf8_lossy(&line));
-                        line.clear();
-                        line.push(*byte);
-                    }
+                    b'\r' => put(&mut line),
                     byte => line.push(*byte),
+                }
+                if line.len() > LONGEST_LINE {
+                    let hidden = mask.hide(&String::from_utf8_lossy(&line)).into_owned();
+                    let wanted = hidden.len().saturating_sub(KEPT);
+                    let cut = (0..=wanted).rev().find(|at| hidden.is_char_boundary(*at)).unwrap_or(0);
+                    sink(&hidden[..cut]);
+                    line = hidden.as_bytes()[cut..].to_vec();
                 }
             }
         }
         if !line.is_empty() {
-            sink(&String::from_utf8_lossy(&line));
+            put(&mut line);
         }
         let _ = sender.send(());
     })?;

@@ -8,6 +8,7 @@ pub mod action;
 pub mod argument;
 pub mod audit;
 pub mod child;
+mod encodings;
 pub mod fingerprint;
 pub mod http;
 pub mod journal;

@@ -149,7 +149,8 @@ fn run_program(exec: &Exec, context: &StepContext) -> Result<Outputs> {
     env.insert(leftovers::MARK.to_owned(), context.resolve(&leftovers::mark().into())?);
     let stdin = exec.stdin.as_ref().map(|arg| context.resolve(arg)).transpose()?;
     let inherits = exec.inherits.clone().map_or(Inherits::Everything, Inherits::Only);
-    let command = Command { argv, env, inherits, cwd: exec.cwd.clone(), stdin };
+    let mask = context.mask.clone();
+    let command = Command { argv, env, inherits, cwd: exec.cwd.clone(), stdin, mask };
 
     let words: Vec<_> = command.argv.iter().map(ToString::to_string).collect();
     context.log.line(&format!("$ {}", words.join(" ")));

@@ -54,6 +54,7 @@ pub fn look(probe: &Probe, limit: Duration, mask: &Mask, stop: &dyn Fn() -> bool
                     .map(|(name, arg)| Ok((name.clone(), mask.resolve(arg, &none)?)))
                     .collect::<Result<_>>()?,
                 inherits: Inherits::Everything,
+                mask: mask.clone(),
                 ..Command::default()
             };
             let last = Arc::new(Mutex::new(String::new()));
@@ -64,7 +65,7 @@ pub fn look(probe: &Probe, limit: Duration, mask: &Mask, stop: &dyn Fn() -> bool
                 }
             });
             let end = command.start(&sink, None)?.finish(deadline, stop, GRACE)?;
-            let said = last.lock().map(|last| cut(&mask.hide(&last))).unwrap_or_default();
+            let said = last.lock().map(|last| cut(&last)).unwrap_or_default();
             let program = command.argv.first().map(ToString::to_string).unwrap_or_default();
             match end {
                 End::Exited(status) if status.success() => Ok(()),

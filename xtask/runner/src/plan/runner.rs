@@ -50,6 +50,8 @@ pub struct Runner<'a, N = NoNative> {
     pub native: &'a Perform<'a, N>,
     /// None where no step asks a supervisor.
     pub supervision: Option<&'a dyn Supervision>,
+    /// Secrets that programs of steps read themselves are hidden by it too.
+    pub mask: Mask,
 }
 
 /// The number of processors that this process may use.
@@ -105,6 +107,7 @@ impl<'a, N: Native> Runner<'a, N> {
             show: Show::on_stderr(),
             native,
             supervision: None,
+            mask: Mask::default(),
         }
     }
 
@@ -144,7 +147,7 @@ impl<'a, N: Native> Runner<'a, N> {
                 self.show.say(&format!("stopped {ended} processes that it left running"));
             }
         }
-        let mut run = Run::new(plan, folder, begun)?;
+        let mut run = Run::new(plan, folder, &self.mask, begun)?;
         self.carry_out(&mut run)?;
         let signal = self.interrupt.signal();
         let outcome = match signal {
@@ -260,6 +263,8 @@ impl<'a, N: Native> Runner<'a, N> {
             }
             run.journal.note_started(&step.id, &print)?;
         }
+        // A step before may have made secrets.
+        run.mask.refresh();
         let log = {
             let (show, id) = (self.show.clone(), step.id.clone());
             let path = log::path_in(&run.folder, &step.id);
@@ -392,7 +397,7 @@ impl<'a, N: Native> Runner<'a, N> {
 }
 
 impl<'a, N> Run<'a, N> {
-    fn new(plan: &'a Plan<N>, folder: PathBuf, begun: Instant) -> Result<Self> {
+    fn new(plan: &'a Plan<N>, folder: PathBuf, mask: &Mask, begun: Instant) -> Result<Self> {
         let reports = plan.steps.iter().map(|step| StepReport {
             id: step.id.clone(),
             title: step.title.clone(),
@@ -409,7 +414,7 @@ impl<'a, N> Run<'a, N> {
             reports: reports.collect(),
             plan,
             folder,
-            mask: Mask::default(),
+            mask: mask.clone(),
             outputs: BTreeMap::new(),
             fingerprints: BTreeMap::new(),
             waiting: (0..plan.steps.len()).collect(),

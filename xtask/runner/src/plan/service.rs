@@ -30,7 +30,7 @@ impl fmt::Display for ServiceName {
 /// One process under the supervisor. Write `ProcessSpec { name: .., argv: .., log: .., ..ProcessSpec::default() }`.
 ///
 /// It runs in a process group of its own, with nothing on standard input, both outputs in `log`, and only these
-/// variables: `env`, and `PATH HOME USER LOGNAME LANG TZ TMPDIR SSL_CERT_FILE NODE_EXTRA_CA_CERTS` of the supervisor.
+/// variables: `env`, and a few of the supervisor, such as `PATH` and `HOME`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ProcessSpec {
@@ -57,6 +57,10 @@ pub struct ProcessSpec {
     pub after: Vec<ServiceName>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub watch: Vec<Watch>,
+    /// Absolute: files of secrets, and folders of such files, that the process may read itself. Their values, also later
+    /// ones, are masked in its log.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub secrets: Vec<PathBuf>,
 }
 
 impl Default for ProcessSpec {
@@ -74,6 +78,7 @@ impl Default for ProcessSpec {
             ports: BTreeMap::new(),
             after: Vec::new(),
             watch: Vec::new(),
+            secrets: Vec::new(),
         }
     }
 }
@@ -97,6 +102,7 @@ impl ProcessSpec {
         expect(self.log.path.is_absolute(), "the path of the log is not absolute");
         expect(self.log.max_bytes > 0, "the log's size limit is 0 bytes");
         expect(!self.after.contains(&self.name), "it must stop before itself");
+        expect(self.secrets.iter().all(|file| file.is_absolute()), "a place of secrets is not absolute");
         if let Some(health) = &self.health {
             let supervised = matches!(health.probe, Probe::Supervised { .. });
             expect(!supervised, "its probe asks the supervisor about itself");

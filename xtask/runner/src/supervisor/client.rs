@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, anyhow, bail};
 
 use super::control;
+use super::inherited;
 use super::log_lines::short;
 use super::protocol::{Event, EventKind, HealthState, Reply, Request, ServiceStatus, State, VERSION};
 use super::tail::last_lines;
@@ -89,6 +90,7 @@ impl Client {
         let state = &std::path::absolute(state)?;
         let mut command = Command::new(program);
         command.arg("--root").arg(state).arg("supervise").arg("--state").arg(state);
+        command.env_clear().envs(inherited::variables());
         Self::start_with(state, command)
     }
 

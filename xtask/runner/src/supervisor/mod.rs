@@ -8,6 +8,7 @@ mod children;
 mod client;
 mod control;
 mod events;
+mod inherited;
 mod link;
 pub mod log_lines;
 pub mod protocol;
@@ -23,6 +24,7 @@ mod worker;
 mod tests;
 
 pub use client::Client;
+pub use inherited::variables as outliving_variables;
 pub use link::Link;
 pub use recover::{Recovered, recover};
 pub use serve::supervise;

@@ -13,6 +13,7 @@ use super::events::Events;
 use super::protocol::{HealthState, ServiceStatus, State};
 use super::watch::{self, Watching};
 use super::worker::{self, Order, Shared, new_status};
+use crate::plan::mask::Mask;
 use crate::plan::service::{ProcessSpec, ServiceName};
 
 /// The services of this supervisor.
@@ -32,6 +33,7 @@ struct Entries {
 
 struct Entry {
     spec: ProcessSpec,
+    mask: Mask,
     status: Arc<Mutex<ServiceStatus>>,
     orders: Sender<Order>,
     started: u64,
@@ -96,7 +98,7 @@ impl Services {
     }
 
     /// Starts a service; what runs already with the same spec stays as it is, with another it is replaced. Before whom it
-    /// ends is no part of the process.
+    /// ends, and what is hidden in its log, is no part of the process.
     ///
     /// # Errors
     /// When the spec is wrong, or the program cannot be started.
@@ -108,8 +110,12 @@ impl Services {
         let name = spec.name.clone();
         let same = self.entries()?.services.get_mut(&name).map(|entry| {
             entry.spec.after.clone_from(&spec.after);
-            entry.spec == spec
+            entry.spec.secrets.clone_from(&spec.secrets);
+            (entry.spec == spec, entry.mask.clone())
         });
+        let mask = same.as_ref().map(|(_, mask)| mask.clone()).unwrap_or_default();
+        spec.secrets.iter().try_for_each(|place| mask.follow(place))?;
+        let same = same.map(|(same, _)| same);
         if same == Some(false) {
             self.remove(&name)?;
         }
@@ -125,10 +131,12 @@ impl Services {
                 entry.started = started;
             } else {
                 let status = Arc::new(Mutex::new(new_status(&spec)));
-                let orders = worker::spawn(spec.clone(), self.shared.clone(), Arc::clone(&status))?;
-                entries
-                    .services
-                    .insert(name.clone(), Entry { spec, status, orders, started, watching: Vec::new() });
+                let orders =
+                    worker::spawn(spec.clone(), mask.clone(), self.shared.clone(), Arc::clone(&status))?;
+                entries.services.insert(
+                    name.clone(),
+                    Entry { spec, mask, status, orders, started, watching: Vec::new() },
+                );
             }
             let entry = entries.find(&name)?;
             entry.orders.send(Order::Start(reply)).map_err(|_| anyhow!("the thread of {name} has ended"))?;

@@ -288,12 +288,11 @@ fn carry_out(
             let open =
                 Mutex::new((RotatingLog::open(&file).context("cannot write its log")?, VecDeque::new()));
             let lines = Arc::new(open);
-            let (written, masked) = (Arc::clone(&lines), mask.clone());
+            let written = Arc::clone(&lines);
             let sink: Sink = Arc::new(move |line| {
                 if let Ok(mut open) = written.lock() {
-                    let line = masked.hide(line).into_owned();
-                    let _ = open.0.line(&line);
-                    open.1.push_back(line);
+                    let _ = open.0.line(line);
+                    open.1.push_back(line.to_owned());
                     if open.1.len() > SHOWN_LINES {
                         open.1.pop_front();
                     }
@@ -305,6 +304,7 @@ fn carry_out(
                 inherits: Inherits::Everything,
                 cwd: Some(cwd.clone()),
                 stdin: None,
+                mask: mask.clone(),
             };
             let deadline = Instant::now() + Duration::from_millis(*time_limit_ms);
             let end = command.start(&sink, None)?.finish(deadline, stop, GRACE)?;

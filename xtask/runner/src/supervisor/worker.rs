@@ -14,6 +14,7 @@ use rustix::process::Signal;
 
 use super::children::{Children, MARK, RecordedChild};
 use super::events::Events;
+use super::inherited;
 use super::protocol::{EventKind, HealthState, ServiceStatus, State};
 use super::rotate::RotatingLog;
 use crate::plan::child::{Child, Command, Inherits, Sink};
@@ -24,20 +25,6 @@ use foundation::clock::{now_ms, spell, utc};
 use foundation::processes;
 use foundation::processes::describe;
 
-/// Variables of the supervisor that its children get too.
-const INHERITED: &[&str] = &[
-    "PATH",
-    "HOME",
-    "USER",
-    "LOGNAME",
-    "LANG",
-    "TZ",
-    "TMPDIR",
-    "SSL_CERT_FILE",
-    "NODE_EXTRA_CA_CERTS",
-    "FLOWSHIP_CACHE",
-    "XDG_CACHE_HOME",
-];
 /// What the rest of a group may take to end after its leader has, milliseconds from TERM to KILL.
 const REST_GRACE: Duration = Duration::from_secs(1);
 
@@ -75,6 +62,8 @@ pub struct Shared {
 
 struct Worker {
     spec: ProcessSpec,
+    /// Hides the values of [`ProcessSpec::secrets`].
+    mask: Mask,
     shared: Shared,
     status: Arc<Mutex<ServiceStatus>>,
     orders: Sender<Order>,
@@ -114,11 +103,17 @@ pub fn new_status(spec: &ProcessSpec) -> ServiceStatus {
 ///
 /// # Errors
 /// When the system refuses a thread.
-pub fn spawn(spec: ProcessSpec, shared: Shared, status: Arc<Mutex<ServiceStatus>>) -> Result<Sender<Order>> {
+pub fn spawn(
+    spec: ProcessSpec,
+    mask: Mask,
+    shared: Shared,
+    status: Arc<Mutex<ServiceStatus>>,
+) -> Result<Sender<Order>> {
     let (orders, inbox) = channel();
     let name = format!("keep {}", spec.name);
     let worker = Worker {
         spec,
+        mask,
         shared,
         status,
         orders: orders.clone(),
@@ -193,7 +188,7 @@ impl Worker {
     }
 
     fn start(&mut self) -> Result<()> {
-        let mask = Mask::default();
+        let mask = self.mask.clone();
         let none = BTreeMap::new();
         let mut env = BTreeMap::new();
         for (name, arg) in &self.spec.env {
@@ -204,19 +199,19 @@ impl Worker {
         let log = RotatingLog::open(&self.spec.log)
             .with_context(|| format!("cannot write the log {}", self.spec.log.path.display()))?;
         let log = Mutex::new(log);
-        let masked = mask.clone();
         let sink: Sink = Arc::new(move |line| {
             if let Ok(mut log) = log.lock() {
                 // A full disk must not stop the service.
-                let _ = log.line(&masked.hide(line));
+                let _ = log.line(line);
             }
         });
         let command = Command {
             argv,
             env,
-            inherits: Inherits::Only(INHERITED.iter().map(|name| (*name).to_owned()).collect()),
+            inherits: Inherits::Only(inherited::SERVICES.iter().map(|name| (*name).to_owned()).collect()),
             cwd: Some(self.spec.cwd.clone()),
             stdin: None,
+            mask: mask.clone(),
         };
         let child = command.start(&sink, None)?;
         let pid = child.pid;

@@ -10,6 +10,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, anyhow, bail};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD as STANDARD;
+use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 use ureq::http::{self, Response};
 use ureq::{Body, SendBody};
@@ -29,11 +30,11 @@ const LONGEST: u64 = 4 << 20;
 pub struct Registry {
     /// `https://ghcr.io`; a registry of this machine speaks HTTP.
     base: String,
-    token: Option<String>,
+    token: Option<SecretString>,
     interrupt: Interrupt,
     agent: ureq::Agent,
     /// What the registry wants to see in the header `authorization`, once it has asked.
-    authorization: Mutex<Option<String>>,
+    authorization: Mutex<Option<SecretString>>,
 }
 
 /// An image in an archive of the OCI layout.
@@ -129,7 +130,7 @@ impl Registry {
         let config = if local { config.proxy(None) } else { config };
         Self {
             base: format!("{scheme}://{host}"),
-            token,
+            token: token.map(SecretString::from),
             interrupt: interrupt.clone(),
             agent: config.build().new_agent(),
             authorization: Mutex::new(None),
@@ -241,7 +242,7 @@ impl Registry {
         // An upload may go to another host, which has a signature in its address and must not see the credentials.
         let known = self.authorization.lock().map(|known| known.clone()).unwrap_or_default();
         if let Some(known) = known.filter(|_| url.starts_with(&format!("{}/", self.base))) {
-            request = request.header("authorization", known);
+            request = request.header("authorization", known.expose_secret());
         }
         match body {
             None => self.agent.run(request.body(())?).with_context(place),
@@ -260,14 +261,14 @@ impl Registry {
     }
 
     /// What to send, by what the registry asks for: `Bearer realm="..",service=".."`, or `Basic`.
-    fn authorization(&self, asks: &str, repository: &str) -> Result<String> {
-        let token = self.token.as_deref().with_context(|| {
+    fn authorization(&self, asks: &str, repository: &str) -> Result<SecretString> {
+        let token = self.token.as_ref().with_context(|| {
             format!("{} requires credentials: set GH_TOKEN to a token that may write packages", self.base)
         })?;
         // Whose token it is does not matter to ghcr.io; others take the name from the same variable.
         let user = std::env::var("GITHUB_ACTOR").unwrap_or_else(|_| "flowship".to_owned());
-        let basic = format!("Basic {}", STANDARD.encode(format!("{user}:{token}")));
-        let Some(rest) = asks.strip_prefix("Bearer ") else { return Ok(basic) };
+        let basic = format!("Basic {}", STANDARD.encode(format!("{user}:{}", token.expose_secret())));
+        let Some(rest) = asks.strip_prefix("Bearer ") else { return Ok(basic.into()) };
         let field = |name: &str| -> Option<String> {
             let begun = rest.split_once(&format!("{name}=\""))?.1;
             Some(begun.split_once('"')?.0.to_owned())
@@ -292,7 +293,7 @@ impl Registry {
         let text = answer.body_mut().with_config().limit(LONGEST).read_to_string()?;
         let granted: Granted =
             serde_json::from_str(&text).map_err(|_| anyhow!("{realm}: granted no token"))?;
-        Ok(format!("Bearer {}", granted.token))
+        Ok(format!("Bearer {}", granted.token).into())
     }
 }
 

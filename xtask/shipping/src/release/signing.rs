@@ -7,6 +7,8 @@ use std::path::Path;
 use anyhow::{Context as _, Result, anyhow};
 use minisign::{KeyPair, PublicKey, PublicKeyBox, SecretKey, SecretKeyBox, SignatureBox};
 
+use secrecy::{ExposeSecret as _, SecretString};
+
 use foundation::exit::refused;
 use foundation::files;
 
@@ -20,7 +22,7 @@ pub fn comment(version: &str, commit: &str) -> String {
 
 /// A new pair, as the texts of their files.
 pub struct Keys {
-    pub secret: String,
+    pub secret: SecretString,
     pub public: String,
     /// The public key alone: what begins with RW.
     pub line: String,
@@ -33,11 +35,11 @@ pub struct Keys {
 pub fn new_keys(password: Option<&Path>) -> Result<Keys> {
     let told = |error: minisign::PError| anyhow!("making keys: {error}");
     let KeyPair { pk, sk } = match password {
-        Some(file) => KeyPair::generate_encrypted_keypair(Some(one_line(own(file)?))).map_err(told)?,
+        Some(file) => KeyPair::generate_encrypted_keypair(Some(one_line(&own(file)?))).map_err(told)?,
         None => KeyPair::generate_unencrypted_keypair().map_err(told)?,
     };
     Ok(Keys {
-        secret: sk.to_box(Some("secret key of Flowship releases")).map_err(told)?.into_string(),
+        secret: sk.to_box(Some("secret key of Flowship releases")).map_err(told)?.into_string().into(),
         public: pk.to_box().map_err(told)?.into_string(),
         line: pk.to_base64(),
     })
@@ -49,10 +51,10 @@ pub fn new_keys(password: Option<&Path>) -> Result<Keys> {
 /// Refused when others can read it or its password, it is no secret key, or the password does not fit.
 pub fn secret_key(file: &Path, password: Option<&Path>) -> Result<SecretKey> {
     let text = own(file)?;
-    let key = SecretKeyBox::from_string(&text)
+    let key = SecretKeyBox::from_string(text.expose_secret())
         .map_err(|error| refused(format!("{}: {error}; expected a minisign secret key", file.display())))?;
     let key = match password {
-        Some(password) => key.into_secret_key(Some(one_line(own(password)?))),
+        Some(password) => key.into_secret_key(Some(one_line(&own(password)?))),
         None => key.into_unencrypted_secret_key(),
     };
     key.map_err(|error| {
@@ -67,12 +69,12 @@ pub fn secret_key(file: &Path, password: Option<&Path>) -> Result<SecretKey> {
 }
 
 /// A password without the end of its line.
-fn one_line(text: String) -> String {
-    text.trim_end_matches(['\n', '\r']).to_owned()
+fn one_line(text: &SecretString) -> String {
+    text.expose_secret().trim_end_matches(['\n', '\r']).to_owned()
 }
 
 /// A file that this user alone can read.
-fn own(path: &Path) -> Result<String> {
+fn own(path: &Path) -> Result<SecretString> {
     let place = || path.display().to_string();
     let mut file = files::open_within(path, files::KEY).map_err(|error| refused(error.to_string()))?;
     let facts = file.metadata().with_context(place)?;
@@ -86,7 +88,7 @@ fn own(path: &Path) -> Result<String> {
     }
     let mut text = String::new();
     file.read_to_string(&mut text).map_err(|error| refused(format!("{}: {error}", place())))?;
-    Ok(text)
+    Ok(text.into())
 }
 
 /// The signature's file.
@@ -209,7 +211,7 @@ mod tests {
         let password = own("password", "open sesame\n");
         for password in [None, Some(password.as_path())] {
             let keys = new_keys(password).unwrap();
-            let secret = secret_key(&own("key", &keys.secret), password).unwrap();
+            let secret = secret_key(&own("key", keys.secret.expose_secret()), password).unwrap();
             let public = public_of(&secret).unwrap();
             assert_eq!(public.to_base64(), keys.line);
             assert_eq!(public_key(&keys.public).unwrap().to_base64(), keys.line);
@@ -218,7 +220,8 @@ mod tests {
         }
         let wrong = own("wrong", "sesame\n");
         let keys = new_keys(Some(&password)).unwrap();
-        let error = secret_key(&own("key", &keys.secret), Some(&wrong)).unwrap_err().to_string();
+        let error =
+            secret_key(&own("key", keys.secret.expose_secret()), Some(&wrong)).unwrap_err().to_string();
         assert!(error.contains("is the password right?"), "{error}");
     }
 

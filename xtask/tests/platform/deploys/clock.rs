@@ -18,7 +18,7 @@ const SHIFT: &str = r#"
 #include <unistd.h>
 
 int clock_gettime(clockid_t id, struct timespec *now) {
-    const char *seconds = getenv("CLOCK_SHIFT_SECONDS");
+    const char *seconds = getenv("FLOWSHIP_TEST_CLOCK_SHIFT");
     int failed = syscall(SYS_clock_gettime, id, now);
     if (!failed && seconds && (id == CLOCK_REALTIME || id == CLOCK_REALTIME_COARSE)) now->tv_sec += atol(seconds);
     return failed;
@@ -59,7 +59,9 @@ impl<'a> Clocks<'a> {
 
     fn command(&self, seconds: i64, arguments: &[&str]) -> Command {
         let mut command = self.0.command(arguments);
-        command.env("LD_PRELOAD", self.0.path("shift.so")).env("CLOCK_SHIFT_SECONDS", seconds.to_string());
+        command
+            .env("LD_PRELOAD", self.0.path("shift.so"))
+            .env("FLOWSHIP_TEST_CLOCK_SHIFT", seconds.to_string());
         command
     }
 

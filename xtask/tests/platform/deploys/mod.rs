@@ -1,5 +1,6 @@
 //! Releases that are deployed to an environment, and what goes wrong.
 
+mod canary;
 mod clock;
 mod contract;
 mod edge;

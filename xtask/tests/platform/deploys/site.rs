@@ -26,6 +26,8 @@ const WATCH: &str = "1";
 pub struct Site {
     folder: TempDir,
     pub model: Provider,
+    /// What the caller of every command has besides.
+    pub variables: Vec<(&'static str, String)>,
 }
 
 /// How a client of an environment reaches it.
@@ -43,7 +45,7 @@ impl Site {
             .permissions(fs::Permissions::from_mode(0o755))
             .tempdir()
             .unwrap();
-        let site = Self { folder, model: Provider::serve(KEY) };
+        let site = Self { folder, model: Provider::serve(KEY), variables: Vec::new() };
         fs::write(site.path("provider-key"), KEY).unwrap();
         let stripped = Command::new("strip")
             .arg("-o")
@@ -146,6 +148,7 @@ impl Site {
             .args(arguments)
             .current_dir(self.repository())
             .stdin(Stdio::null())
+            .envs(self.variables.iter().cloned())
             .env("FLOWSHIP_STATE", self.state())
             .env_remove("FLOWSHIP_PUBLIC_KEY")
             .env_remove("GITHUB_ACTIONS");

@@ -435,9 +435,10 @@ fn service_yaml(service: &Service) -> Yaml {
     if let Some(mib) = service.shared_memory_mib {
         out.put("shm_size", Yaml::text(format!("{mib}m")));
     }
-    if let Some(files) = service.open_files {
-        out.put("ulimits", Yaml::mapping([("nofile", Yaml::Integer(i64::from(files)))]));
-    }
+    // A core file would hold secrets. One byte also keeps collectors of cores from being called, which 0 does not.
+    let core = [("core".to_owned(), Yaml::Integer(1))].into_iter();
+    let files = service.open_files.map(|files| ("nofile".to_owned(), Yaml::Integer(i64::from(files))));
+    out.put("ulimits", Yaml::Mapping(core.chain(files).collect()));
     out.put(
         "restart",
         Yaml::text(match service.restart {

@@ -101,7 +101,7 @@ fn run(planted: &Planted, step: &StepContext) -> Result<(std::process::ExitStatu
     let env = exec.env.iter().map(|(name, value)| Ok((name.clone(), step.resolve(value)?)));
     let env = env.collect::<Result<_>>()?;
     let (inherits, cwd) = (Inherits::Everything, exec.cwd.clone());
-    let command = Command { argv, env, inherits, cwd, stdin: None };
+    let command = Command { argv, env, inherits, cwd, ..Command::default() };
     let printed = Arc::new(Mutex::new(String::new()));
     let (log, kept) = (Arc::clone(&step.log), Arc::clone(&printed));
     let sink: Sink = Arc::new(move |line| {

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
+use secrecy::ExposeSecret as _;
 use serde_json::json;
 
 use crate::context::Context;
@@ -39,7 +40,9 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
         }
     }
     let keys = signing::new_keys(options.password_file.as_deref())?;
-    for (file, mode, text) in [(&secret, 0o600, &keys.secret), (&public, 0o644, &keys.public)] {
+    for (file, mode, text) in
+        [(&secret, 0o600, keys.secret.expose_secret()), (&public, 0o644, keys.public.as_str())]
+    {
         if !files::write::new(file, mode, text)? {
             return Err(there(file));
         }

@@ -3,6 +3,7 @@
 //! Compose acts on one replica at a time, and never on what it starts after: the others stay as they are.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use vocabulary::model::environment::Environment;
@@ -13,6 +14,7 @@ use super::lower::{UP_LIMIT_SECONDS, up, written};
 use super::observe::{ENGINE_VARIABLES, Observed};
 use super::project::Project;
 use crate::engines::process::lower::{BringUp, Prepare};
+use crate::engines::process::resolve::Resolver;
 use crate::engines::roll::edge::Edge;
 use crate::engines::roll::schema::{self, Proof};
 use crate::engines::roll::{Replicas, Slot, WATCHED, Workers, leaves};
@@ -381,6 +383,11 @@ impl Surroundings<'_> {
         Action::Supervise(Supervise { state: self.seen.instance.supervisor(), request })
     }
 
+    fn secret_places(&self) -> Vec<PathBuf> {
+        let (platform, environment, instance) = (self.platform, self.environment, &self.seen.instance);
+        Resolver { platform, environment, instance, units: &platform.units(environment) }.secret_places()
+    }
+
     /// What a container writes, as a log beside those of processes. The same whatever the release.
     fn follow(&self, name: &str, needs: Vec<StepId>) -> Step<BringUp> {
         let project = &self.seen.project;
@@ -396,6 +403,7 @@ impl Surroundings<'_> {
             restart: Restart { policy: RestartPolicy::Always, ..Restart::default() },
             stop: Stop { grace_ms: 2_000, ..Stop::default() },
             log: LogFile { path: self.seen.instance.log(name), ..LogFile::default() },
+            secrets: self.secret_places(),
             ..ProcessSpec::default()
         };
         Step {

@@ -400,6 +400,8 @@ pub(super) fn spec(around: &Surroundings<'_>, unit: &Unit<'_>) -> ProcessSpec {
         ports,
         after: after.map(|other| ServiceName(other.name())).collect(),
         watch: if around.watches { watches(around, unit) } else { vec![] },
+        // Not only its own: a database says which statement failed, and that may set another one's password.
+        secrets: around.resolver.secret_places(),
     }
 }
 

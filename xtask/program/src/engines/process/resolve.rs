@@ -1,5 +1,6 @@
 //! Values of the model as this engine places them. Pure.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use vocabulary::model::environment::{Environment, Tier};
@@ -71,6 +72,15 @@ impl Resolver<'_> {
         let own = || self.instance.secret(secret);
         given(self.platform, self.environment, secret)
             .map_or_else(own, |file| self.instance.site_folder().join(file))
+    }
+
+    /// Where secrets of the environment lie: its own folder, and the files that the site gives.
+    pub fn secret_places(&self) -> Vec<PathBuf> {
+        let used = self.units.iter().flat_map(|unit| &unit.service.secrets);
+        let files = used.map(|used| self.secret_file(used.secret));
+        let own = self.instance.secrets();
+        let given: BTreeSet<PathBuf> = files.filter(|file| !file.starts_with(&own)).collect();
+        std::iter::once(own).chain(given).collect()
     }
 
     /// The variables of a unit: what it is told, and where its secrets lie.

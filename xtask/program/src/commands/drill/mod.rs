@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, bail};
 
 use crate::context::Context;
-use crate::deployment::history::{self, Outcome};
+use crate::deployment::history::{self, Change, Entry, Outcome};
 use crate::load_test::client::Client;
 use crate::load_test::load::Seen;
 use crate::load_test::model::Model;
@@ -254,8 +254,11 @@ impl Drill<'_> {
             return Ok(Some(format!("exit code {:?}; expected 1: {}", ended.code, last(&ended.said))));
         }
         let entries = self.target.history()?;
-        let result = entries.last().map(|entry| entry.result);
-        if result != Some(Outcome::RolledBack) {
+        let last_entry = entries.last();
+        let result = last_entry.map(|entry| entry.result);
+        // What a killed deploy did, the one after it cannot undo: the release before is then rolled out again.
+        let again = |entry: &Entry| entry.change == Change::Rollback && entry.why.is_some();
+        if result != Some(Outcome::RolledBack) && !last_entry.is_some_and(again) {
             let words = result.map_or("nothing", Outcome::words);
             return Ok(Some(format!(
                 "the history says {words}; expected rolled back: {}",

@@ -120,6 +120,9 @@ pub const WATCHED: &str = "watch";
 /// How long a replica may take until it has started and its checks pass. One that needs 20 s is slow, not broken.
 pub const START_LIMIT_MS: u64 = 60_000;
 
+/// The same for one that had started before, and took requests: a killed deploy goes on, and it is as it was or broken.
+const AGAIN_LIMIT_MS: u64 = 10_000;
+
 /// The title of the step that ends what is in a slot.
 pub fn leaves(platform: &Platform, environment: &Environment, unit: &Unit<'_>) -> String {
     let limit = platform.stop_limit_seconds(unit.service, environment.tier);
@@ -190,7 +193,7 @@ impl<'a> Workers<'a> {
         let kinds = self.kinds();
         let mut steps = Vec::new();
         for (unit, _) in self.slots.iter().zip(&kinds).filter(|(_, kind)| **kind == Slot::Serving) {
-            let step = self.admit(unit, &after);
+            let step = Step { time_limit_ms: AGAIN_LIMIT_MS, ..self.admit(unit, &after) };
             after.push(step.id.clone());
             steps.push(step);
         }

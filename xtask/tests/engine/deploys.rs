@@ -361,7 +361,30 @@ fn releases_are_rolled_out_to_containers_and_a_broken_one_leaves_all_as_it_was()
     );
     site.done(&["drift", "qa"]);
     site.done(&["status", "qa"]);
+    no_container_shows_a_secret(&site);
     until("what it writes is followed", || {
         site.done(&["logs", "qa", &site.replica().0]).contains("smoke").then_some(())
     });
+}
+
+/// Neither in what the engine knows of it, nor in what it has written; and none leaves a core file.
+fn no_container_shows_a_secret(site: &Site) {
+    let files = fs::read_dir(site.path("state/qa/secrets")).unwrap().flatten();
+    let texts: Vec<String> = files.map(|file| fs::read_to_string(file.path()).unwrap()).collect();
+    let values: Vec<&str> =
+        texts.iter().flat_map(|text| text.lines()).filter(|line| line.len() >= 32).collect();
+    assert!(values.len() > 5);
+    let mut mounted = false;
+    for (name, facts) in site.containers() {
+        let known = docker(&site.client, &["inspect", &facts[0]]);
+        mounted |= known.contains("/run/secrets/");
+        let written = Command::new(&site.client).args(["logs", &facts[0]]).output().unwrap();
+        assert!(written.status.success(), "{name}");
+        let shown = known + &String::from_utf8_lossy(&[written.stdout, written.stderr].concat());
+        assert!(!values.iter().any(|value| shown.contains(value)), "{name}: {shown}");
+        let limits =
+            docker(&site.client, &["inspect", "--format", "{{json .HostConfig.Ulimits}}", &facts[0]]);
+        assert!(limits.contains(r#"{"Name":"core","Hard":1,"Soft":1}"#), "{name}: {limits}");
+    }
+    assert!(mounted, "they have secrets");
 }

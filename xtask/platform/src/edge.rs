@@ -22,13 +22,23 @@ const FOLDER: VolumeRef = VolumeRef { service: ID, name: "run" };
 /// Where the image looks for its configuration.
 const CONFIGURATION: &str = "/usr/local/etc/haproxy/haproxy.cfg";
 
+/// HAProxy 3.2 with 8,000 connections through TLS takes 26 KiB for each that is idle, and 51 KiB for each that has sent half of
+/// a request. The rest is for answers on their way.
+const CONNECTION_KIB: u32 = 64;
+/// The program with its configuration takes 30 MiB, and the counters of `max_addresses` 44 MiB.
+const BASE_MIB: u32 = 96;
+
 pub const POLICY: EdgePolicy = EdgePolicy {
     http: HTTP,
     https: HTTPS,
     certificate: secrets::EDGE_TLS_PEM,
     folder: FOLDER,
     path: "/api/",
-    max_connections: 4096,
+    workflows: "/api/v1/workflows/",
+    tasks: "/api/v1/tasks/",
+    // What 32 addresses may hold at `max_connections_of_address`; less than half of the open files that most systems
+    // allow a process.
+    max_connections: 8192,
     check_every_ms: 200,
     check_failures: 3,
     check_successes: 2,
@@ -39,10 +49,17 @@ pub const POLICY: EdgePolicy = EdgePolicy {
     strict_transport_seconds: 63_072_000,
     // As Node-RED has it; what the API takes is less.
     body_limit_bytes: 1 << 20,
+    body_limit_seconds: 10,
+    head_limit_bytes: 15 << 10,
+    max_headers: 100,
     max_streams: 100,
     // Far more than a caller that polls, far less than one replica serves.
     max_requests_of_address: 5_000,
+    // A few pools of connections behind one address.
+    max_connections_of_address: 256,
+    max_new_connections_of_address: 3_000,
     rate_seconds: 10,
+    max_addresses: 100_000,
 };
 
 pub fn service() -> Service {
@@ -99,7 +116,11 @@ pub fn service() -> Service {
         secrets: vec![SecretUse { secret: secrets::EDGE_TLS_PEM, variable: Some("EDGE_TLS_PEM_FILE") }],
         health: Some(Health::Http { port: STATS, path: "/healthz" }),
         stop: Stop { signal: "SIGUSR1", grace_seconds: 10 },
-        resources: Resources { memory_mib: 256, cpu_millis: 1000, pids: 64 },
+        resources: Resources {
+            memory_mib: BASE_MIB + POLICY.max_connections * CONNECTION_KIB / 1024,
+            cpu_millis: 1000,
+            pids: 64,
+        },
         volumes: vec![
             Volume { name: "acme", purpose: "the ACME account and its certificates", precious: true },
             Volume {

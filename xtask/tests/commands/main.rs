@@ -10,6 +10,9 @@ mod environments;
 mod firewall;
 mod flow_gate;
 mod generate;
+#[allow(dead_code, reason = "each binary reads its part")]
+#[path = "../fixtures/hostile.rs"]
+mod hostile;
 mod measures;
 #[path = "../fixtures/namespaces.rs"]
 mod namespaces;

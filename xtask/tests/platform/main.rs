@@ -7,6 +7,9 @@ mod control;
 #[path = "../fixtures/ended.rs"]
 mod ended;
 mod flow_files;
+#[allow(dead_code, reason = "each binary reads its part")]
+#[path = "../fixtures/hostile.rs"]
+mod hostile;
 #[path = "../fixtures/namespaces.rs"]
 mod namespaces;
 mod processes;

@@ -144,7 +144,7 @@ fn of_environment(platform: &Platform, environment: &Environment) -> Made {
     Ok([vec![variables], rendered(&topology, &folder)?].concat())
 }
 
-/// The files of an environment that the committed ones do not fit, because it has other units: the project, which names
+/// The files of an environment that the committed ones do not fit, because it has other units or another edge: the project, which names
 /// the others, first. `folder` is below the root.
 ///
 /// # Errors
@@ -152,12 +152,12 @@ fn of_environment(platform: &Platform, environment: &Environment) -> Made {
 pub fn rendered(topology: &Topology<'_>, folder: &str) -> Made {
     let platform = topology.platform;
     let names = |topology: &Topology<'_>| topology.units.iter().map(|unit| unit.name()).collect::<Vec<_>>();
-    if names(topology) == names(&Topology::of(platform, topology.scope)) {
+    if names(topology) == names(&Topology::of(platform, topology.scope)) && topology.edge.is_default() {
         return Ok(vec![]);
     }
     let mut project = of_topology(topology)?;
     let units: Vec<_> = topology.units.iter().map(|unit| unit.unit).collect();
-    let edge = super::edge::configured(platform, &units)?;
+    let edge = super::edge::configured(platform, &units, &topology.edge)?;
     let committed = in_project(&edge.path);
     let edge = Artifact { path: format!("{folder}/haproxy.cfg"), ..edge };
     let mut reads_edge = false;

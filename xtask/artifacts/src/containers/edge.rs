@@ -5,11 +5,12 @@ pub use vocabulary::formats::haproxy::Place;
 use vocabulary::formats::haproxy::{
     Acl, Backend, Bind, Check, Configuration, Ending, Frontend, Rule, Server, Setting, Tls,
 };
-use vocabulary::model::environment::Tier;
+use vocabulary::model::environment::{EdgeSettings, Tier, TlsProfile};
 use vocabulary::model::topology::{Scope, Topology, Unit as Container};
 use vocabulary::model::{EdgePolicy, Fact, Platform, PortRef, Service, Unit, Value};
 use vocabulary::problem::Problem;
 
+use super::edge_rules;
 use super::resolve::address;
 use crate::artifact::{Artifact, Committed, Made, banner, judged};
 
@@ -20,21 +21,33 @@ pub const FAMILY: Committed = Committed {
     make: generate,
 };
 
-/// TLS 1.2 with forward secrecy and authenticated ciphers only (Mozilla's "intermediate", version 5.7); what TLS 1.3
-/// offers is all sound.
+/// Mozilla's guideline for TLS on servers, version 5.7 (<https://ssl-config.mozilla.org/guidelines/5.7.json>). Of TLS 1.2, we
+/// leave out the ciphers with DHE: their parameters would be a file of their own, and every client that has them has
+/// elliptic curves too.
 const CIPHERS: &str = "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:\
                        ECDHE-RSA-AES256-GCM-SHA384:ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305";
 
+/// The same in both profiles.
+const CIPHER_SUITES: &str = "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256";
+const CURVES: &str = "X25519:prime256v1:secp384r1";
+/// What HAProxy keeps free in a buffer to rewrite the head of a request.
+const REWRITTEN_BYTES: u32 = 1024;
+
 fn generate(platform: &Platform) -> Made {
-    Ok(vec![configured(platform, &platform.units(&Scope::Production.environment()))?])
+    let environment = Scope::Production.environment();
+    Ok(vec![configured(platform, &platform.units(&environment), &environment.edge)?])
 }
 
 /// The configuration where these units run; it reads from variables where they are.
 ///
 /// # Errors
 /// What the edge or the workers lack.
-pub fn configured(platform: &Platform, units: &[Unit<'_>]) -> Result<Artifact, Vec<Problem>> {
-    placed(platform, units, &|unit| {
+pub fn configured(
+    platform: &Platform,
+    units: &[Unit<'_>],
+    settings: &EdgeSettings,
+) -> Result<Artifact, Vec<Problem>> {
+    placed(platform, units, settings, &|unit| {
         let [host, port, check_port] = place_variables(unit);
         Some(Place::Variables { host, port, check_port })
     })
@@ -47,6 +60,7 @@ pub fn configured(platform: &Platform, units: &[Unit<'_>]) -> Result<Artifact, V
 pub fn placed(
     platform: &Platform,
     units: &[Unit<'_>],
+    settings: &EdgeSettings,
     place: &dyn Fn(&Unit<'_>) -> Option<Place>,
 ) -> Result<Artifact, Vec<Problem>> {
     let edge = platform.edge_service()?;
@@ -63,7 +77,7 @@ pub fn placed(
     };
     let served = units.iter().filter(|unit| platform.is_worker(unit));
     let servers = served.filter_map(|unit| Some(Server { name: unit.name(), place: place(unit)? })).collect();
-    let configuration = configuration(platform, edge, servers)?;
+    let configuration = configuration(platform, edge, settings, servers)?;
     judged(path, configuration.validate())?;
     let mut header = banner("xtask/artifacts/src/containers/edge.rs and xtask/platform/src/edge.rs");
     header.push(
@@ -79,6 +93,7 @@ pub fn placed(
 fn configuration(
     platform: &Platform,
     edge: &Service,
+    settings: &EdgeSettings,
     servers: Vec<Server>,
 ) -> Result<Configuration, Problem> {
     let policy = &platform.edge;
@@ -95,23 +110,24 @@ fn configuration(
         },
         servers,
     };
-    let strict = format!("max-age={}", policy.strict_transport_seconds);
     Ok(Configuration {
-        global: global(platform, edge),
-        defaults: defaults(platform, &log(edge)?),
+        global: global(platform, edge, settings.tls_profile),
+        defaults: [defaults(platform, &log(edge)?), edge_rules::refusals(policy)].concat(),
+        tables: edge_rules::tables(policy),
         frontends: vec![
-            redirecting(platform, edge)?,
-            api(platform, edge, &backend, strict)?,
+            redirecting(platform, edge, settings)?,
+            api(platform, edge, &backend, settings)?,
             operations(platform, edge)?,
         ],
         backends: vec![backend],
     })
 }
 
-fn global(platform: &Platform, edge: &Service) -> Vec<Setting> {
+fn global(platform: &Platform, edge: &Service, profile: TlsProfile) -> Vec<Setting> {
+    let policy = &platform.edge;
     let stop_limit = platform.stop_limit_seconds(edge, Tier::Production);
     let hard_stop = format!("{}s", stop_limit.saturating_sub(1));
-    vec![
+    let general = vec![
         Setting::of(&["log", "stdout", "format", "raw", "local0", "info"]),
         Setting::of(&[
             "stats",
@@ -126,13 +142,34 @@ fn global(platform: &Platform, edge: &Service) -> Vec<Setting> {
         ])
         .because("in the folder that it works in, for its operator alone"),
         Setting::of(&["server-state-file", EdgePolicy::SERVER_STATES]),
-        Setting::of(&["maxconn", &platform.edge.max_connections.to_string()]),
+        Setting::of(&["maxconn", &policy.max_connections.to_string()]),
         Setting::of(&["hard-stop-after", &hard_stop]).because("before the engine would kill it"),
-        Setting::of(&["ssl-default-bind-options", "ssl-min-ver", "TLSv1.2", "no-tls-tickets"]),
-        Setting::of(&["ssl-default-bind-ciphers", CIPHERS]),
-        Setting::of(&["tune.ssl.default-dh-param", "2048"]),
-        Setting::of(&["tune.h2.max-concurrent-streams", &platform.edge.max_streams.to_string()]),
-    ]
+        Setting::of(&["tune.bufsize", &(policy.head_limit_bytes + REWRITTEN_BYTES).to_string()])
+            .because("the head of a request, and what is rewritten of it"),
+        Setting::of(&["tune.maxrewrite", &REWRITTEN_BYTES.to_string()]),
+        Setting::of(&["tune.http.maxhdr", &policy.max_headers.to_string()]),
+        Setting::of(&["tune.h2.max-concurrent-streams", &policy.max_streams.to_string()]),
+    ];
+    [general, tls(profile)].concat()
+}
+
+/// In our order of ciphers: the guideline leaves it to the client, since all of them are sound, but testssl.sh 3.0 calls that
+/// HIGH. Without tickets: whoever finds out their key could read what was recorded before.
+fn tls(profile: TlsProfile) -> Vec<Setting> {
+    let lowest = match profile {
+        TlsProfile::Intermediate => "TLSv1.2",
+        TlsProfile::Modern => "TLSv1.3",
+    };
+    let older = Setting::of(&["ssl-default-bind-ciphers", CIPHERS]);
+    let options = ["ssl-min-ver", lowest, "no-tls-tickets"];
+    [Setting::of(&[&["ssl-default-bind-options"][..], &options].concat())]
+        .into_iter()
+        .chain((profile == TlsProfile::Intermediate).then_some(older))
+        .chain([
+            Setting::of(&["ssl-default-bind-ciphersuites", CIPHER_SUITES]),
+            Setting::of(&["ssl-default-bind-curves", CURVES]),
+        ])
+        .collect()
 }
 
 fn defaults(platform: &Platform, log: &str) -> Vec<Setting> {
@@ -149,7 +186,7 @@ fn defaults(platform: &Platform, log: &str) -> Vec<Setting> {
         Setting::of(&["timeout", "check", "2s"])
             .because("a replica that is only slow is not down: without this, the answer has the time between two checks"),
         Setting::of(&["timeout", "http-request", &head])
-            .because("only for the head: a slow upload is not an attack"),
+            .because("only for the head: wait-for-body limits what comes after it"),
         Setting::of(&["timeout", "http-keep-alive", &head]),
         Setting::of(&["timeout", "queue", &head]),
         Setting::of(&["timeout", "client", &idle]),
@@ -158,6 +195,8 @@ fn defaults(platform: &Platform, log: &str) -> Vec<Setting> {
         Setting::of(&["timeout", "client-fin", "5s"]),
         Setting::of(&["option", "idle-close-on-response"])
             .because("after a reload, a connection that a client may just be using is closed by an answer"),
+        Setting::of(&["option", "http-restrict-req-hdr-names", "delete"])
+            .because("flowship_queue could be read as flowship-queue"),
         Setting::of(&["option", "http-no-delay"]).because("an event must not wait for the next one"),
         Setting::of(&["load-server-state-from-file", "global"])
             .because("a server that was taken out stays out after a reload"),
@@ -168,51 +207,56 @@ fn defaults(platform: &Platform, log: &str) -> Vec<Setting> {
     ]
 }
 
-/// One JSON object per request, with the five labels of every log line.
+/// One JSON object per request, with the five labels of every log line; those that are not known are empty.
 fn log(edge: &Service) -> Result<String, Problem> {
     let environment = edge.variable(&Value::Fact(Fact::Environment))?;
     Ok(format!(
         "{{\"time\":\"%[date,utime(%Y-%m-%dT%H:%M:%SZ)]\",\"level\":\"info\",\"message\":\"request\",\
-         \"workflow_id\":\"\",\"node_id\":\"\",\"task_id\":\"\",\"component\":\"{}\",\
+         \"workflow_id\":\"%{{-M}}[var(txn.{}),json(utf8s)]\",\"node_id\":\"\",\
+         \"task_id\":\"%{{-M}}[var(txn.{}),json(utf8s)]\",\"component\":\"{}\",\
          \"environment\":\"%[env({environment})]\",\
-         \"client\":\"%ci\",\"method\":\"%HM\",\"path\":\"%[capture.req.uri,json(utf8s)]\",\"status\":%ST,\"bytes\":%B,\
+         \"client\":\"%[src]\",\"method\":\"%HM\",\"path\":\"%[capture.req.uri,json(utf8s)]\",\"status\":%ST,\"bytes\":%B,\
          \"duration_ms\":%Ta,\"server\":\"%s\",\"ended\":\"%ts\"}}",
+        edge_rules::WORKFLOW,
+        edge_rules::TASK,
         edge.id
     ))
 }
 
-fn redirecting(platform: &Platform, edge: &Service) -> Result<Frontend, Problem> {
+fn redirecting(platform: &Platform, edge: &Service, settings: &EdgeSettings) -> Result<Frontend, Problem> {
+    let policy = &platform.edge;
     Ok(Frontend {
         name: "http",
         about: "Plain HTTP serves nothing but redirects.",
-        bind: bind(edge, platform.edge.http, None)?,
-        counts_seconds: 0,
-        rules: vec![],
+        bind: bind(edge, policy.http, None)?,
+        addresses: edge_rules::addresses(settings),
+        connections: edge_rules::connections(policy, settings),
+        rules: edge_rules::clients(policy, settings),
         otherwise: Ending::RedirectToHttps,
     })
 }
 
-fn api(platform: &Platform, edge: &Service, backend: &Backend, strict: String) -> Result<Frontend, Problem> {
+fn api(
+    platform: &Platform,
+    edge: &Service,
+    backend: &Backend,
+    settings: &EdgeSettings,
+) -> Result<Frontend, Problem> {
     let policy = &platform.edge;
     let tls = Tls { pem: edge.secret_variable(policy.certificate)?, protocols: vec!["h2", "http/1.1"] };
+    let rules = [
+        edge_rules::clients(policy, settings),
+        edge_rules::sound_requests(policy),
+        edge_rules::request_headers(),
+        edge_rules::response_headers(policy),
+    ];
     Ok(Frontend {
         name: "https",
         about: "The API of the replicas, and nothing else.",
         bind: bind(edge, policy.https, Some(tls))?,
-        counts_seconds: policy.rate_seconds,
-        rules: vec![
-            Rule::Deny { status: 429, when: Acl::RequestsAbove(policy.max_requests_of_address) },
-            Rule::Deny { status: 413, when: Acl::BodyAbove(policy.body_limit_bytes) },
-            Rule::Deny { status: 400, when: Acl::PathIsAmbiguous },
-            Rule::Deny { status: 404, when: Acl::PathBeginsNot(policy.path) },
-            // What a client says of itself is not what the replicas are told.
-            Rule::RemoveRequestHeader("forwarded"),
-            Rule::SetRequestHeader { name: "x-forwarded-for", format: "%[src]".to_owned() },
-            Rule::SetRequestHeader { name: "x-forwarded-proto", format: "https".to_owned() },
-            Rule::SetResponseHeader { name: "strict-transport-security", format: strict },
-            Rule::SetResponseHeader { name: "x-content-type-options", format: "nosniff".to_owned() },
-            Rule::RemoveResponseHeader("x-powered-by"),
-        ],
+        addresses: edge_rules::addresses(settings),
+        connections: edge_rules::connections(policy, settings),
+        rules: rules.concat(),
         otherwise: Ending::Backend(backend.handle()),
     })
 }
@@ -227,7 +271,8 @@ fn operations(platform: &Platform, edge: &Service) -> Result<Frontend, Problem> 
         name: "operations",
         about: "For Prometheus and for the engine's health check, on an address of their own.",
         bind: bind(edge, port, None)?,
-        counts_seconds: 0,
+        addresses: vec![],
+        connections: vec![],
         rules: vec![
             Rule::Metrics { when: Acl::Path(scrape.path) },
             Rule::Answer { status: 200, when: Acl::Path(health) },
@@ -279,7 +324,7 @@ pub fn deployed(topology: &Topology<'_>, prefix: &str) -> Result<Option<Artifact
         Some(Place::Fixed { host: format!("{prefix}.{tail}"), port, check_port })
     };
     let units: Vec<_> = topology.units.iter().map(|container| container.unit).collect();
-    placed(platform, &units, &place).map(Some)
+    placed(platform, &units, &topology.edge, &place).map(Some)
 }
 
 fn bind(edge: &Service, port: PortRef, tls: Option<Tls>) -> Result<Bind, Problem> {

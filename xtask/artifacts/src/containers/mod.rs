@@ -3,6 +3,7 @@
 pub mod compose;
 mod dockerfiles;
 pub mod edge;
+mod edge_rules;
 mod health;
 mod resolve;
 pub mod services;

@@ -25,6 +25,7 @@ pub fn check(reading: &mut Reading<'_>) {
         egress,
         replicas,
         tls,
+        edge,
         promotes_from,
         requires,
     ] {
@@ -235,6 +236,16 @@ fn tls(reading: &mut Reading<'_>) {
     } else if is_production(reading) && !acme && !certificate {
         let expected = "a table [tls] with acme_contact, or with certificate_file and key_file";
         refuse(reading, "tls", "missing tls, which production must set", expected);
+    }
+}
+
+/// Whoever trusts everybody lets every client choose its address.
+fn edge(reading: &mut Reading<'_>) {
+    let key = "edge.trusted_proxies";
+    let every = reading.environment.edge.trusted_proxies.iter().find(|network| network.ends_with("/0"));
+    if let Some(every) = every.cloned() {
+        let wrong = format!("{key}: \"{every}\" lets every client choose its address");
+        refuse(reading, key, wrong, "only the addresses of your load balancers");
     }
 }
 

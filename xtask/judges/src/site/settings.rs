@@ -4,7 +4,7 @@
 
 use serde::Serialize;
 use vocabulary::model::environment::{
-    EngineKind, Environment, Firewall, Host, Listen, LlmProvider, SecretsIn, Size, Tier, Tls,
+    EngineKind, Environment, Firewall, Host, Listen, LlmProvider, SecretsIn, Size, Tier, Tls, TlsProfile,
 };
 
 use super::kind::{Kind, Text, Value};
@@ -111,6 +111,7 @@ const TIERS: &[&str] = &[Tier::Development.name(), Tier::Staging.name(), Tier::P
 const ENGINES: &[&str] =
     &[EngineKind::Process.name(), EngineKind::Compose.name(), EngineKind::Kubernetes.name()];
 const STORES: &[&str] = &[SecretsIn::Files.name(), SecretsIn::Vault.name()];
+const TLS_PROFILES: &[&str] = &[TlsProfile::Intermediate.name(), TlsProfile::Modern.name()];
 const PRODUCTION: &[Tier] = &[Tier::Production];
 const SHARED: &[Tier] = &[Tier::Staging, Tier::Production];
 
@@ -445,6 +446,44 @@ pub static SETTINGS: &[Setting] = &[
         set: |environment, _, value| {
             environment.secret_store = named(&SecretsIn::ALL, SecretsIn::name, value)
         },
+    },
+    Setting {
+        key: "edge.tls_profile",
+        kind: Kind::Choice(TLS_PROFILES),
+        default: Some("\"intermediate\""),
+        needed: Needed::Never,
+        read_by: BOTH,
+        what: "Mozilla's TLS profile that the edge follows: intermediate speaks TLS 1.2 and 1.3, modern only 1.3.",
+        set: |environment, _, value| {
+            environment.edge.tls_profile = named(&TlsProfile::ALL, TlsProfile::name, value);
+        },
+    },
+    Setting {
+        key: "edge.allow",
+        kind: Kind::List(Text::Network),
+        default: None,
+        needed: Needed::Never,
+        read_by: BOTH,
+        what: "The clients that the edge serves; all if it is not set.",
+        set: |environment, _, value| environment.edge.allow = value.names(),
+    },
+    Setting {
+        key: "edge.deny",
+        kind: Kind::List(Text::Network),
+        default: None,
+        needed: Needed::Never,
+        read_by: BOTH,
+        what: "Clients that the edge does not serve, even if edge.allow contains them.",
+        set: |environment, _, value| environment.edge.deny = value.names(),
+    },
+    Setting {
+        key: "edge.trusted_proxies",
+        kind: Kind::List(Text::Network),
+        default: None,
+        needed: Needed::Never,
+        read_by: BOTH,
+        what: "Load balancers in front of the edge. From them alone, it takes the client's address from X-Forwarded-For.",
+        set: |environment, _, value| environment.edge.trusted_proxies = value.names(),
     },
     Setting {
         key: "objectives.rpo_seconds",

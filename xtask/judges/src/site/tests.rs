@@ -118,7 +118,7 @@ fn each_fault_is_reported_with_place_expectation_and_nearest_name() {
             dev("domian = 'a'"),
             &[
                 "dev.toml:3:1: unknown key \"domian\"; expected one of name, tier, engine, domain, promotes_from, requires, hosts, sizes, contacts, \
-               retention, llm, ports, listen, firewall, egress, tls, objectives; did you mean \"domain\"?",
+               retention, llm, ports, listen, firewall, egress, tls, secret_store, edge, objectives; did you mean \"domain\"?",
             ],
         ),
         (
@@ -126,7 +126,7 @@ fn each_fault_is_reported_with_place_expectation_and_nearest_name() {
             dev("logs_days = 3"),
             &[
                 "dev.toml:3:1: unknown key \"logs_days\"; expected one of name, tier, engine, domain, promotes_from, requires, hosts, sizes, \
-               contacts, retention, llm, ports, listen, firewall, egress, tls, objectives; did you mean \"retention.logs_days\"?",
+               contacts, retention, llm, ports, listen, firewall, egress, tls, secret_store, edge, objectives; did you mean \"retention.logs_days\"?",
             ],
         ),
         (
@@ -142,6 +142,15 @@ fn each_fault_is_reported_with_place_expectation_and_nearest_name() {
             dev("[[hosts]]\nname = 'a'\naddress = '10.0.0.1'\nssh-user = 'b'"),
             &["dev.toml:6:1: unknown key \"ssh-user\" in hosts; expected one of name, address, ssh_user; \
                did you mean \"ssh_user\"?"],
+        ),
+        (
+            "an edge that trusts everybody",
+            dev("[edge]\ntrusted_proxies = ['10.0.0.1', '::/0']\ntls_profile = 'old'"),
+            &[
+                "dev.toml:4:19: edge.trusted_proxies: \"::/0\" lets every client choose its address; expected only the addresses of your \
+               load balancers",
+                "dev.toml:5:15: edge.tls_profile: \"old\"; expected one of \"intermediate\", \"modern\"",
+            ],
         ),
         (
             "wrong types",
@@ -229,7 +238,7 @@ fn each_fault_is_reported_with_place_expectation_and_nearest_name() {
                 "dev.toml:1:20: invalid literal string; expected `'`",
                 "dev.toml:2:10: string values must be quoted; expected literal string",
                 "dev.toml:3:1: unknown key \"domian\"; expected one of name, tier, engine, domain, promotes_from, requires, hosts, sizes, contacts, \
-                 retention, llm, ports, listen, firewall, egress, tls, objectives; did you mean \"domain\"?",
+                 retention, llm, ports, listen, firewall, egress, tls, secret_store, edge, objectives; did you mean \"domain\"?",
                 "dev.toml:4:23: retention.logs_days: found a string; expected a whole number of days from 1 to 3650",
             ],
         ),
@@ -396,9 +405,9 @@ fn production_and_staging_are_strict() {
         ),
         (
             "nobody to let in",
-            production("[tls]", "firewall.ssh_from = []\n[tls]"),
+            production("[tls]", "[firewall]\nssh_from = []\n[tls]"),
             &[
-                "15:21: firewall.ssh_from: found an empty array; expected an array, not empty, each of it an IP",
+                "17:12: firewall.ssh_from: found an empty array; expected an array, not empty, each of it an IP",
             ],
         ),
         (

@@ -133,14 +133,14 @@ mod tests {
 
     use vocabulary::model::Platform;
     use vocabulary::model::environment::{
-        Contacts, EngineKind, Environment, Firewall, Host, LlmProvider, SecretsIn, Tier, Tls,
+        Contacts, EngineKind, Environment, Firewall, Host, LlmProvider, SecretsIn, Tier, Tls, TlsProfile,
     };
     use vocabulary::model::topology::{Scope, Topology};
 
     use super::*;
     use crate::engines::process::instance::{Instance, sockets};
     use crate::engines::process::resolve::Resolver;
-    use artifacts::containers::{compose, site as variables};
+    use artifacts::containers::{compose, edge, site as variables};
 
     /// Everything of a platform of processes that depends on the environment.
     fn processes(platform: &Platform, environment: &Environment) -> String {
@@ -174,8 +174,10 @@ mod tests {
         // Where it is deployed to, and what a deploy asks of a release.
         let hosts: Vec<_> = environment.hosts.iter().map(|host| (&host.address, &host.ssh_user)).collect();
         let asked = (&environment.promotes_from, &environment.requires);
-        // Where the edge serves other machines.
-        format!("{certificate:?} {hosts:?} {asked:?} {:?}", environment.listen)
+        let (platform, scope) = (second_platform::platform(), Scope::Production.environment());
+        let edge = edge::configured(&platform, &platform.units(&scope), &environment.edge).unwrap();
+        // Where the edge serves other machines, and its configuration.
+        format!("{certificate:?} {hosts:?} {asked:?} {:?} {}", environment.listen, edge.contents)
     }
 
     /// What the host's firewall is.
@@ -246,7 +248,7 @@ mod tests {
         ("firewall.ssh_from", |e| e.firewall.as_mut().unwrap().ssh_from = vec!["10.0.0.9".into()]),
         ("firewall.ssh_port", |e| e.firewall.as_mut().unwrap().ssh_port = 7777),
         ("egress.<service>", |e| {
-            e.egress.insert("flow-engine".into(), vec!["other.example.com:7777".into()]);
+            e.egress.insert("portal".into(), vec!["other.example.com:7777".into()]);
         }),
         ("tls.acme_contact", |e| e.tls = Tls::Acme { acme_contact: "other@example.com".into() }),
         ("tls.certificate_file", |e| {
@@ -256,6 +258,10 @@ mod tests {
             e.tls = Tls::Files { certificate_file: String::new(), key_file: "/other".into() };
         }),
         ("secret_store", |e| e.secret_store = SecretsIn::Vault),
+        ("edge.tls_profile", |e| e.edge.tls_profile = TlsProfile::Modern),
+        ("edge.allow", |e| e.edge.allow = vec!["10.0.0.0/8".into()]),
+        ("edge.deny", |e| e.edge.deny = vec!["10.0.0.0/8".into()]),
+        ("edge.trusted_proxies", |e| e.edge.trusted_proxies = vec!["10.0.0.0/8".into()]),
         ("objectives.rpo_seconds", |e| e.objectives.rpo_seconds = 77),
         ("objectives.rto_seconds", |e| e.objectives.rto_seconds = 77),
     ];
@@ -267,7 +273,7 @@ mod tests {
         let platform = second_platform::platform();
         let base = Environment {
             name: "dev".into(),
-            hosts: vec![Host::default()],
+            hosts: vec![Host { ssh_user: "flowship".into(), ..Host::default() }],
             contacts: Some(Contacts::default()),
             llm: Some(LlmProvider::default()),
             firewall: Some(Firewall { ssh_from: vec!["10.0.0.8".into()], ssh_port: 22 }),

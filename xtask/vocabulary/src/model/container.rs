@@ -180,6 +180,10 @@ pub struct EdgePolicy {
     pub folder: VolumeRef,
     /// Only what begins with this is sent on.
     pub path: &'static str,
+    /// Of a request to `WORKFLOWS/ID/...`, the edge logs the workflow.
+    pub workflows: &'static str,
+    /// Of a request to `TASKS/ID`, the edge logs the task.
+    pub tasks: &'static str,
     /// At once; each takes two open files.
     pub max_connections: u32,
     /// Milliseconds between two health checks of a replica.
@@ -198,11 +202,23 @@ pub struct EdgePolicy {
     pub strict_transport_seconds: u32,
     /// A request with a larger body is refused, in bytes; the replicas have limits of their own below it.
     pub body_limit_bytes: u32,
+    /// Time for a body, or for as much of it as the edge holds back (`head_limit_bytes`), to come, in seconds.
+    pub body_limit_seconds: u16,
+    /// The first line and all headers of a request, in bytes.
+    pub head_limit_bytes: u32,
+    pub max_headers: u16,
     /// Requests that one connection may have open at once.
     pub max_streams: u16,
-    /// Requests of one address in `rate_seconds`; more are refused.
+    /// Requests of one address in `rate_seconds`; more are refused. Here and below, an address is one of IPv4, or a network
+    /// of 64 bits of IPv6.
     pub max_requests_of_address: u32,
+    /// Connections that one address may have at once.
+    pub max_connections_of_address: u32,
+    /// Connections that one address may open in `rate_seconds`, since each costs a handshake.
+    pub max_new_connections_of_address: u32,
     pub rate_seconds: u16,
+    /// Addresses that are counted at once: it bounds the memory for them.
+    pub max_addresses: u32,
 }
 
 /// Names in its configuration and in its folder.

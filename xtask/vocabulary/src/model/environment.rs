@@ -50,6 +50,8 @@ pub struct Environment {
     pub tls: Tls,
     #[serde(skip_serializing_if = "SecretsIn::is_default")]
     pub secret_store: SecretsIn,
+    #[serde(skip_serializing_if = "EdgeSettings::is_default")]
+    pub edge: EdgeSettings,
     pub objectives: Objectives,
 }
 
@@ -301,6 +303,54 @@ impl SecretsIn {
 impl fmt::Display for SecretsIn {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str(self.name())
+    }
+}
+
+/// What the edge of a site lets in. Networks are in CIDR notation.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct EdgeSettings {
+    #[serde(skip_serializing_if = "TlsProfile::is_default")]
+    pub tls_profile: TlsProfile,
+    /// Clients that are served; empty for all.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub allow: Vec<String>,
+    /// Clients that are not served, also when they are allowed.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub deny: Vec<String>,
+    /// Load balancers in front of the edge: who they say they got a request from is the client.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub trusted_proxies: Vec<String>,
+}
+
+impl EdgeSettings {
+    pub fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// Which of Mozilla's profiles the edge follows.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TlsProfile {
+    /// TLS 1.2 and 1.3.
+    #[default]
+    Intermediate,
+    /// TLS 1.3 alone.
+    Modern,
+}
+
+impl TlsProfile {
+    pub const ALL: [Self; 2] = [Self::Intermediate, Self::Modern];
+
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Intermediate => "intermediate",
+            Self::Modern => "modern",
+        }
+    }
+
+    fn is_default(&self) -> bool {
+        *self == Self::default()
     }
 }
 

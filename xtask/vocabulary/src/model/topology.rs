@@ -9,7 +9,7 @@ use std::ops::Deref;
 
 use serde::Serialize;
 
-use super::environment::{EngineKind, Environment, LlmProvider, Tier};
+use super::environment::{EdgeSettings, EngineKind, Environment, LlmProvider, Tier};
 use super::{Destination, Exposure, Platform, Port, PortRef, ServiceId, Shape};
 use crate::problem::Problem;
 
@@ -121,6 +121,8 @@ pub struct Topology<'a> {
     /// Whether releases are rolled out to it: replicas can be held, and the host reaches their operations ports and the
     /// folder of the edge.
     pub deployed: bool,
+    /// What the site says of its edge.
+    pub edge: EdgeSettings,
     pub units: Vec<Unit<'a>>,
     pub networks: Vec<Network>,
 }
@@ -166,7 +168,8 @@ impl<'a> Topology<'a> {
         let units =
             units.into_iter().filter_map(|unit| Some(Unit { unit, shape: unit.service.container.shape()? }));
         let scope = Scope::of(&environment);
-        Topology { platform, scope, deployed, units: units.collect(), networks: vec![] }
+        let edge = environment.edge.clone();
+        Topology { platform, scope, deployed, edge, units: units.collect(), networks: vec![] }
     }
 
     #[must_use]

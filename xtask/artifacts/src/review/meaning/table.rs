@@ -196,8 +196,12 @@ pub const ROWS: &[(&str, Rule)] = &[
     ("draining/delay_ms", AtLeast),
     ("edge/http|https|path", ROUTE),
     ("edge/certificate|folder", SETTING),
+    ("edge/workflows|tasks", SETTING),
     ("edge/max_connections|max_streams|max_requests_of_address|body_limit_bytes", Bound),
-    ("edge/head_limit_seconds|tunnel_limit_seconds|answer_limit_seconds", Bound),
+    ("edge/max_connections_of_address|max_new_connections_of_address|max_headers|head_limit_bytes", Bound),
+    ("edge/head_limit_seconds|tunnel_limit_seconds|answer_limit_seconds|body_limit_seconds", Bound),
+    // Who is not counted is not limited.
+    ("edge/max_addresses", AtLeast),
     ("edge/check_every_ms|check_failures", Bound),
     // The same number of requests in less time is more.
     ("edge/check_successes|strict_transport_seconds|rate_seconds", AtLeast),

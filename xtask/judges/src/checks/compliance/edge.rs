@@ -149,7 +149,8 @@ fn tls(tree: &Tree) -> Verdict {
 }
 
 fn is_strict(front: &Section) -> bool {
-    front.all(&["http-response", "set-header"]).any(|line| {
+    let of = |phase: &'static str| front.lines.iter().filter(move |line| line.begins(&[phase, "set-header"]));
+    of("http-response").chain(of("http-after-response")).any(|line| {
         let header =
             line.words.get(2).is_some_and(|name| name.eq_ignore_ascii_case("strict-transport-security"));
         let age = line.words.get(3).and_then(|value| {
@@ -231,7 +232,7 @@ fn front_limits(look: &mut Inspection, sections: &[Section], front: &Section) {
     let tracks = front.lines.iter().any(|line| {
         line.begins(&["http-request"])
             && line.words.get(1).is_some_and(|word| word.starts_with("track-sc"))
-            && line.has("src")
+            && line.words.iter().any(|word| word.split(',').next() == Some("src"))
     });
     let refuses =
         denies("429", &["sc_http_req_rate(", "sc0_http_req_rate", "sc1_http_req_rate", "src_http_req_rate"]);

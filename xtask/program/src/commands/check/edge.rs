@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result, bail};
 use artifacts::containers::edge::{configured, place_variables};
 use clap::Args;
 use serde_json::json;
-use vocabulary::model::environment::Environment;
+use vocabulary::model::environment::{EdgeSettings, Environment, TlsProfile};
 use vocabulary::model::topology::Scope;
 use vocabulary::model::{EdgePolicy, Platform, Unit, Value};
 use vocabulary::problem::listing;
@@ -75,7 +75,7 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
         stdout::json(&json!({ "versions": versions, "findings": findings }))?;
     } else if findings.is_empty() {
         let names: Vec<_> = texts.iter().map(|(name, _)| name.as_str()).collect();
-        stdout::text(&format!("HAProxy {} accept {}\n", versions.join(" and "), names.join(" and ")))?;
+        stdout::text(&format!("HAProxy {} accept {}\n", versions.join(" and "), names.join(", ")))?;
     } else {
         findings.iter().for_each(|line| eprintln!("{line}"));
     }
@@ -86,7 +86,7 @@ fn read(file: &Path) -> Result<String> {
     fs::read_to_string(file).map_err(|error| refused(format!("{}: {error}; expected a file", file.display())))
 }
 
-/// The one of the repository, and the one that the process engine renders.
+/// The one of the repository, the one that the process engine renders, and one with everything that a site can set.
 fn configurations(
     context: &Context,
     environment: &Environment,
@@ -94,13 +94,30 @@ fn configurations(
 ) -> Result<Vec<(String, String)>> {
     let platform = context.platform;
     let refused = |problems: Vec<_>| refused(listing(&problems));
-    let committed = configured(platform, units).map_err(refused)?.path;
+    let committed = configured(platform, units, &environment.edge).map_err(refused)?.path;
     let sockets = sockets(units, environment).into_iter().map(|socket| socket.key);
     let ports: Ports = sockets.zip(FIRST_PORT..).collect();
-    let rendered =
-        edge_configuration(platform, units, &ports).map_err(refused)?.context("there is no edge")?;
+    let rendered = edge_configuration(platform, environment, units, &ports)
+        .map_err(refused)?
+        .context("there is no edge")?;
     let text = read(&context.path(&committed))?;
-    Ok(vec![(committed, text), ("that of the process engine".to_owned(), rendered.contents)])
+    let everything = configured(platform, units, &everything()).map_err(refused)?;
+    Ok(vec![
+        (committed, text),
+        ("that of the process engine".to_owned(), rendered.contents),
+        ("one with all settings of a site".to_owned(), everything.contents),
+    ])
+}
+
+/// As many networks as more than one line has room for.
+fn everything() -> EdgeSettings {
+    let networks = |first: u8| (0..40).map(|number| format!("10.{first}.{number}.0/24")).collect();
+    EdgeSettings {
+        tls_profile: TlsProfile::Modern,
+        allow: networks(1),
+        deny: networks(2),
+        trusted_proxies: networks(3),
+    }
 }
 
 /// What the configuration reads, with values that fit.

@@ -174,8 +174,20 @@ fn self_signed(domain: &str) -> Result<String> {
         "[req]\ndistinguished_name=dn\nx509_extensions=ext\nprompt=no\n[dn]\nCN={domain}\n[ext]\n\
          basicConstraints=critical,CA:FALSE\nsubjectAltName=DNS:{domain},DNS:localhost,IP:{ADDRESS}\n"
     );
-    let words = ["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", VALID, "-config", "/dev/stdin"];
-    let words = words.into_iter().chain(["-keyout", "/dev/stdout", "-out", "/dev/stdout"]);
+    // As Mozilla's guideline has it; a handshake takes a tenth of what RSA takes.
+    let words = [
+        "req",
+        "-x509",
+        "-newkey",
+        "ec",
+        "-pkeyopt",
+        "ec_paramgen_curve:prime256v1",
+        "-nodes",
+        "-days",
+        VALID,
+    ];
+    let files = ["-config", "/dev/stdin", "-keyout", "/dev/stdout", "-out", "/dev/stdout"];
+    let words = words.into_iter().chain(files);
     openssl(words.map(AsRef::as_ref).collect(), &config)
 }
 

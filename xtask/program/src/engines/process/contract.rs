@@ -142,7 +142,7 @@ mod tests {
             },
             target: "qa".to_owned(),
             programs: names.map(|name| (name, vec![format!("/bin/{name}")])).into(),
-            edge: Some(configured(&platform, &slots).unwrap()),
+            edge: Some(configured(&platform, &slots, &environment.edge).unwrap()),
             runs: true,
             running: serving.iter().chain(held).map(running).collect(),
             contracted: BTreeSet::from(["sql/contract/1.sql".to_owned()]),

@@ -550,7 +550,7 @@ mod tests {
         let slots = platform.slots(&environment);
         let wanted = sockets(&slots, &environment);
         let ports = wanted.into_iter().map(|socket| socket.key).zip(20_000..).collect();
-        let edge = edge_configuration(&platform, &slots, &ports).unwrap();
+        let edge = edge_configuration(&platform, &environment, &slots, &ports).unwrap();
         let (root, folder) = (Path::new("/tree").to_owned(), Path::new("/tree/.flowship/dev").to_owned());
         let names = ["dbmate", "haproxy", "initdb", "node", "pg_isready", "postgres", "psql", "sh", "xtask"];
         let seen = Observed {

@@ -85,7 +85,7 @@ impl Engine for Process {
             Intent::BringDown { .. } => Programs::new(),
         };
         let slots = platform.slots(environment);
-        let edge = edge_configuration(platform, &slots, place.ports);
+        let edge = edge_configuration(platform, environment, &slots, place.ports);
         let instance = Instance::of(place);
         let mut seen = Observed {
             edge: edge.map_err(|problems| refused(listing(&problems)))?,
@@ -154,6 +154,7 @@ fn status(supervisor: &Path, unit: &str) -> Result<ServiceStatus> {
 /// What the edge or the workers lack.
 pub fn edge_configuration(
     platform: &Platform,
+    environment: &Environment,
     slots: &[Unit<'_>],
     ports: &Ports,
 ) -> Result<Option<Artifact>, Vec<Problem>> {
@@ -164,7 +165,7 @@ pub fn edge_configuration(
         Some(Place::Fixed { host: ADDRESS.to_owned(), port, check_port })
     };
     let is_there = slots.iter().any(|unit| platform.is_edge(unit)) && !ports.is_empty();
-    is_there.then(|| placed(platform, slots, &place)).transpose()
+    is_there.then(|| placed(platform, slots, &environment.edge, &place)).transpose()
 }
 
 fn runs(instance: &Instance, slots: &[Unit<'_>]) -> Result<bool> {

@@ -205,7 +205,7 @@ mod tests {
     fn seen(platform: &Platform, environment: &Environment, serving: &[&str]) -> Observed {
         let slots = platform.slots(environment);
         let ports = sockets(&slots, environment).into_iter().map(|socket| socket.key).zip(20_000..).collect();
-        let edge = edge_configuration(platform, &slots, &ports).unwrap();
+        let edge = edge_configuration(platform, environment, &slots, &ports).unwrap();
         let of = |id: &str| ReleaseId { id: id.to_owned(), flows_rev: "f".repeat(64) };
         let running = |name: &&str| {
             let status = healthy(name);

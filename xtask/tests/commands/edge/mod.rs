@@ -1,18 +1,24 @@
 //! HAProxy with the configuration of the edge: what it refuses, and how it serves at the limits.
 
+mod attacks;
+mod clients;
+mod refused;
+
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use artifacts::containers::edge::{configured, place_variables};
 use serde_json::Value;
-use vocabulary::model::EdgePolicy;
+use vocabulary::model::environment::EdgeSettings;
 use vocabulary::model::topology::Scope;
+use vocabulary::model::{EdgePolicy, Platform};
 
 const CONFIGURATION: &str = "ops/edge/haproxy.cfg";
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -57,17 +63,55 @@ struct Edge {
     port: u16,
     /// Lets a stream of events go on.
     next: Sender<()>,
-    _folder: tempfile::TempDir,
+    /// The heads of the requests that reached the replica.
+    reached: Arc<Mutex<Vec<String>>>,
+    folder: tempfile::TempDir,
 }
+
+/// How an edge differs from the one of every environment.
+struct Setup {
+    /// As `doctor` knows it.
+    program: &'static str,
+    settings: EdgeSettings,
+    change: fn(&mut Platform),
+    /// Without it, the same rules hold on a listener in clear text: for bytes that are sent as they are.
+    tls: bool,
+    is_served: bool,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Self {
+            program: "haproxy",
+            settings: EdgeSettings::default(),
+            change: |_| (),
+            tls: true,
+            is_served: true,
+        }
+    }
+}
+
+/// The oldest version that runs it, and a newer one.
+const VERSIONS: [&str; 2] = ["haproxy", "haproxy-next"];
 
 impl Edge {
     fn start() -> Self {
+        Self::with(&Setup::default())
+    }
+
+    fn with(setup: &Setup) -> Self {
         let mut platform = platform::platform();
         platform.draining.limit_seconds = IDLE;
         platform.edge.tunnel_limit_seconds = TUNNEL;
+        (setup.change)(&mut platform);
         let environment = Scope::Production.environment();
         let units = platform.units(&environment);
-        let text = configured(&platform, &units).unwrap().contents;
+        let mut text = configured(&platform, &units, &setup.settings).unwrap().contents;
+        if !setup.tls {
+            let plain = text.replace(" ssl crt \"${EDGE_TLS_PEM_FILE}\" alpn h2,http/1.1", "");
+            assert_ne!(plain, text);
+            text = plain;
+        }
         let folder = tempfile::tempdir().unwrap();
         let pem = folder.path().join("edge.pem");
         let made = Command::new("openssl")
@@ -81,9 +125,10 @@ impl Edge {
         fs::write(folder.path().join("haproxy.cfg"), text).unwrap();
         fs::write(folder.path().join(EdgePolicy::SERVER_STATES), EdgePolicy::NO_SERVER_STATES).unwrap();
         let (next, goes_on) = channel();
-        let replica = replica(goes_on);
+        let reached = Arc::default();
+        let replica = if setup.is_served { replica(goes_on, Arc::clone(&reached)) } else { free::<1>()[0] };
         let [http, https, stats] = free();
-        let mut command = haproxy();
+        let mut command = haproxy(setup.program);
         command.args(["-db", "-f", "haproxy.cfg", "-C"]).arg(folder.path());
         command.env("EDGE_TLS_PEM_FILE", &pem).env("FLOWSHIP_ENVIRONMENT", "test");
         for (name, port) in [("HTTP", http), ("HTTPS", https), ("STATS", stats)] {
@@ -97,13 +142,56 @@ impl Edge {
                 .env(port, replica.to_string())
                 .env(check_port, replica.to_string());
         }
-        let child = command.stdout(Stdio::null()).spawn().unwrap();
+        let log = fs::File::create(folder.path().join("log")).unwrap();
+        let child = command.stdout(log).spawn().unwrap();
         let until = Instant::now() + PATIENCE;
         while TcpStream::connect(("127.0.0.1", https)).is_err() {
             assert!(Instant::now() < until, "HAProxy does not listen");
             thread::sleep(Duration::from_millis(20));
         }
-        Self { child, port: https, next, _folder: folder }
+        Self { child, port: https, next, reached, folder }
+    }
+
+    /// A connection in clear text from an address of this machine.
+    fn connect(&self, from: [u8; 4]) -> TcpStream {
+        use rustix::net::{AddressFamily, SocketType, bind, connect, socket};
+        let socket = socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
+        bind(&socket, &SocketAddr::from((from, 0))).unwrap();
+        connect(&socket, &SocketAddr::from((Ipv4Addr::LOCALHOST, self.port))).unwrap();
+        let stream = TcpStream::from(socket);
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream
+    }
+
+    /// What comes back on a connection that the client has nothing more to say on; nothing when it is refused.
+    fn send(&self, from: [u8; 4], bytes: &[u8]) -> String {
+        let mut stream = self.connect(from);
+        // Whoever is refused may not get everything sent.
+        let _ = stream.write_all(bytes);
+        let _ = stream.shutdown(std::net::Shutdown::Write);
+        let mut answer = Vec::new();
+        let _ = stream.read_to_end(&mut answer);
+        String::from_utf8_lossy(&answer).into_owned()
+    }
+
+    /// The same of a request that asks for nothing after it.
+    fn get(&self, from: [u8; 4], path: &str, headers: &str) -> String {
+        let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{headers}\r\n");
+        self.send(from, request.as_bytes())
+    }
+
+    /// What has reached the replica since this was asked last.
+    fn reached(&self) -> Vec<String> {
+        std::mem::take(&mut *self.reached.lock().unwrap())
+    }
+
+    /// The lines of its log so far.
+    fn log(&self) -> Vec<Value> {
+        let text = fs::read_to_string(self.folder.path().join("log")).unwrap();
+        text.lines()
+            .filter(|line| line.starts_with('{'))
+            .map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}")))
+            .collect()
     }
 
     /// A connection through TLS on which this was asked.
@@ -184,15 +272,29 @@ impl Drop for Client {
     }
 }
 
-fn haproxy() -> Command {
-    let output = xtask(&["doctor", "--install", "haproxy", "--json"]);
+fn haproxy(program: &str) -> Command {
+    let output = xtask(&["doctor", "--install", program, "--json"]);
     let findings: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{output:?}"));
-    let found = findings.as_array().unwrap().iter().find(|one| one["program"] == "haproxy").unwrap();
+    let found = findings.as_array().unwrap().iter().find(|one| one["program"] == program).unwrap();
     let path = Path::new(found["path"].as_str().unwrap_or_else(|| panic!("{found}")));
-    let usr = path.ancestors().nth(2).unwrap();
-    let mut command = Command::new(path);
-    command.env("LD_LIBRARY_PATH", usr.join(format!("lib/{}-linux-gnu", std::env::consts::ARCH)));
-    command
+    let libraries =
+        path.ancestors().nth(2).unwrap().join(format!("lib/{}-linux-gnu", std::env::consts::ARCH));
+    let loaders = libraries.read_dir().unwrap().flatten().map(|entry| entry.path());
+    // One of a later suite comes with its own C library.
+    let loader =
+        loaders.into_iter().find(|path| path.file_name().unwrap().to_string_lossy().starts_with("ld-linux"));
+    match loader {
+        Some(loader) => {
+            let mut command = Command::new(loader);
+            command.arg("--library-path").arg(&libraries).arg(path);
+            command
+        }
+        None => {
+            let mut command = Command::new(path);
+            command.env("LD_LIBRARY_PATH", &libraries);
+            command
+        }
+    }
 }
 
 fn free<const COUNT: usize>() -> [u16; COUNT] {
@@ -201,27 +303,42 @@ fn free<const COUNT: usize>() -> [u16; COUNT] {
 }
 
 /// Answers by its path; whoever asks for its health gets 200.
-fn replica(goes_on: Receiver<()>) -> u16 {
+fn replica(goes_on: Receiver<()>, reached: Arc<Mutex<Vec<String>>>) -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
-    let goes_on = std::sync::Arc::new(std::sync::Mutex::new(goes_on));
+    let goes_on = Arc::new(Mutex::new(goes_on));
     thread::spawn(move || {
         for stream in listener.incoming().flatten() {
-            let goes_on = std::sync::Arc::clone(&goes_on);
+            let (goes_on, reached) = (Arc::clone(&goes_on), Arc::clone(&reached));
             // Who has left needs no answer.
-            thread::spawn(move || answer(&stream, &goes_on));
+            thread::spawn(move || answer(&stream, &goes_on, &reached));
         }
     });
     port
 }
 
-fn answer(mut stream: &TcpStream, goes_on: &std::sync::Mutex<Receiver<()>>) -> std::io::Result<()> {
+fn answer(
+    mut stream: &TcpStream,
+    goes_on: &Mutex<Receiver<()>>,
+    reached: &Mutex<Vec<String>>,
+) -> std::io::Result<()> {
     let mut reader = BufReader::new(stream);
     let mut request = String::new();
-    reader.read_line(&mut request)?;
-    let mut line = String::new();
-    while reader.read_line(&mut line)? > 2 {
-        line.clear();
+    while !request.ends_with("\r\n\r\n") {
+        if reader.read_line(&mut request)? == 0 {
+            return Ok(());
+        }
+    }
+    // What is not read would reset the connection and the answer with it.
+    let length = request.lines().find_map(|line| line.strip_prefix("content-length: ")?.parse().ok());
+    reader.read_exact(&mut vec![0; length.unwrap_or(0)])?;
+    let mut body = String::new();
+    while request.contains("transfer-encoding: chunked")
+        && !body.ends_with("0\r\n\r\n")
+        && reader.read_line(&mut body)? > 0
+    {}
+    if !request.starts_with("GET /readyz ") {
+        reached.lock().unwrap().push(request.clone() + &body);
     }
     match request.split_whitespace().nth(1).unwrap_or_default() {
         "/api/socket" => {
@@ -246,6 +363,10 @@ fn answer(mut stream: &TcpStream, goes_on: &std::sync::Mutex<Receiver<()>>) -> s
             }
             Ok(())
         }
+        "/api/page" => stream.write_all(
+            b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\nConnection: close\r\nX-Frame-Options: SAMEORIGIN\r\n\
+              Server: Stand-in\r\nX-Powered-By: Stand-in\r\n\r\npage",
+        ),
         path => {
             if let Some(milliseconds) = path.strip_prefix("/api/after/") {
                 thread::sleep(Duration::from_millis(milliseconds.parse().unwrap()));

@@ -1,13 +1,18 @@
 //! HAProxy configurations as values, in what versions 2.6 and 3.x both read. What the place decides (addresses,
 //! paths) stays a reference to an environment variable ([`Word::Variable`]), so that one file serves every engine.
 
+mod rules;
+
 use std::collections::BTreeSet;
+
+pub use rules::{Acl, Addresses, ConnectionRule, Counted, Rule, Table};
 
 /// One configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Configuration {
     pub global: Vec<Setting>,
     pub defaults: Vec<Setting>,
+    pub tables: Vec<Table>,
     pub frontends: Vec<Frontend>,
     pub backends: Vec<Backend>,
 }
@@ -37,8 +42,10 @@ pub struct Frontend {
     pub name: &'static str,
     pub about: &'static str,
     pub bind: Bind,
-    /// Requests are counted for each address that they come from, over this many seconds; 0 for not at all.
-    pub counts_seconds: u16,
+    /// Those that its rules name.
+    pub addresses: Vec<Addresses>,
+    /// In order, before TLS.
+    pub connections: Vec<ConnectionRule>,
     /// In order; the first that ends a request ends it.
     pub rules: Vec<Rule>,
     pub otherwise: Ending,
@@ -59,48 +66,6 @@ pub struct Tls {
     pub pem: &'static str,
     /// In the order of preference.
     pub protocols: Vec<&'static str>,
-}
-
-/// Something that is done to a request or its response.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Rule {
-    Deny {
-        status: u16,
-        when: Acl,
-    },
-    Answer {
-        status: u16,
-        when: Acl,
-    },
-    /// Metrics for Prometheus.
-    Metrics {
-        when: Acl,
-    },
-    RemoveRequestHeader(&'static str),
-    SetRequestHeader {
-        name: &'static str,
-        format: String,
-    },
-    SetResponseHeader {
-        name: &'static str,
-        format: String,
-    },
-    RemoveResponseHeader(&'static str),
-}
-
-/// What a rule depends on.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Acl {
-    Path(&'static str),
-    PathBegins(&'static str),
-    PathBeginsNot(&'static str),
-    /// The path, decoded and in its simplest form, differs from the path as it was sent: two programs could
-    /// understand it in two ways.
-    PathIsAmbiguous,
-    /// The body is announced, or has begun, to be larger than so many bytes.
-    BodyAbove(u32),
-    /// The address has sent more requests in the time over which they are counted.
-    RequestsAbove(u32),
 }
 
 /// What becomes of a request that no rule has ended.
@@ -179,17 +144,16 @@ impl Configuration {
     pub fn validate(&self) -> Vec<String> {
         let mut problems = Vec::new();
         let mut names = BTreeSet::new();
-        for name in self.frontends.iter().map(|one| one.name).chain(self.backends.iter().map(|one| one.name))
-        {
+        let tables = self.tables.iter().map(|one| one.name);
+        let proxies =
+            self.frontends.iter().map(|one| one.name).chain(self.backends.iter().map(|one| one.name));
+        for name in proxies.chain(tables) {
             if !names.insert(name) {
                 problems.push(format!("{name}: the name is taken twice"));
             }
         }
         for frontend in &self.frontends {
-            let counted = |rule: &Rule| matches!(rule, Rule::Deny { when: Acl::RequestsAbove(_), .. });
-            if frontend.counts_seconds == 0 && frontend.rules.iter().any(counted) {
-                problems.push(format!("frontend {}: limits requests and does not count them", frontend.name));
-            }
+            problems.extend(self.missing(frontend));
             if let Ending::Backend(to) = &frontend.otherwise
                 && !self.backends.iter().any(|backend| backend.name == to.0)
             {
@@ -208,12 +172,42 @@ impl Configuration {
         problems
     }
 
+    /// What the rules of a frontend name and nobody has.
+    fn missing(&self, frontend: &Frontend) -> Vec<String> {
+        let say = |what: String| format!("frontend {}: {what}", frontend.name);
+        let tables: Vec<&str> = (frontend.connections.iter().filter_map(ConnectionRule::counts_in))
+            .chain(frontend.rules.iter().filter_map(Rule::counts_in))
+            .collect();
+        let no_table = tables.iter().filter(|name| !self.tables.iter().any(|table| table.name == **name));
+        let acls: Vec<&Acl> = (frontend.connections.iter().flat_map(ConnectionRule::acls))
+            .chain(frontend.rules.iter().filter_map(Rule::acl))
+            .collect();
+        let counted = |what: Counted| {
+            let used = self.tables.iter().filter(|table| tables.contains(&table.name));
+            used.into_iter().any(|table| table.counts.contains(&what))
+        };
+        let uncounted = acls.iter().filter_map(|acl| acl.reads()).filter(|what| !counted(*what));
+        let lists =
+            acls.iter().filter_map(|acl| acl.list()).chain(frontend.rules.iter().filter_map(Rule::list));
+        let known = |name: &str| frontend.addresses.iter().any(|list| list.name == name);
+        no_table
+            .map(|name| say(format!("counts in {name}, which no table is")))
+            .chain(uncounted.map(|what| say(format!("limits {what:?} and does not count them"))))
+            .chain(
+                lists.filter(|name| !known(name)).map(|name| say(format!("names {name}, which no list is"))),
+            )
+            .collect()
+    }
+
     /// `header` becomes comment lines at the top.
     #[must_use]
     pub fn write(&self, header: &[String]) -> String {
         let mut out: String = header.iter().map(|line| format!("# {line}\n")).collect();
         section(&mut out, "", "global", self.global.iter().flat_map(setting));
         section(&mut out, "", "defaults", self.defaults.iter().flat_map(setting));
+        for table in &self.tables {
+            section(&mut out, table.about, &format!("backend {}", table.name), [table.line()]);
+        }
         for frontend in &self.frontends {
             section(
                 &mut out,
@@ -296,55 +290,15 @@ fn frontend_lines(frontend: &Frontend) -> Vec<String> {
         format!(" ssl crt \"${{{}}}\" alpn {}", tls.pem, tls.protocols.join(","))
     });
     let mut lines = vec![format!("bind {}{tls}", socket(bind.host, bind.port))];
-    if frontend.counts_seconds > 0 {
-        // Room for 100,000 addresses, about 10 MB.
-        let seconds = frontend.counts_seconds;
-        lines.push(format!(
-            "stick-table type ipv6 size 100k expire {}s store http_req_rate({seconds}s)",
-            seconds * 2
-        ));
-        lines.push("http-request track-sc0 src".to_owned());
-    }
-    lines.extend(frontend.rules.iter().map(rule));
+    lines.extend(frontend.addresses.iter().flat_map(Addresses::lines));
+    lines.extend(frontend.connections.iter().map(ConnectionRule::line));
+    lines.extend(frontend.rules.iter().flat_map(Rule::lines));
     lines.push(match &frontend.otherwise {
         Ending::Backend(to) => format!("default_backend {}", to.0),
         Ending::Deny(status) => format!("http-request deny deny_status {status}"),
         Ending::RedirectToHttps => "http-request redirect scheme https code 308".to_owned(),
     });
     lines
-}
-
-fn rule(rule: &Rule) -> String {
-    match rule {
-        Rule::Deny { status, when } => {
-            format!("http-request deny deny_status {status} if {}", condition(when))
-        }
-        Rule::Answer { status, when } => {
-            format!("http-request return status {status} if {}", condition(when))
-        }
-        Rule::Metrics { when } => {
-            format!("http-request use-service prometheus-exporter if {}", condition(when))
-        }
-        Rule::RemoveRequestHeader(name) => format!("http-request del-header {name}"),
-        Rule::SetRequestHeader { name, format } => {
-            format!("http-request set-header {name} {}", plain(format))
-        }
-        Rule::SetResponseHeader { name, format } => {
-            format!("http-response set-header {name} {}", plain(format))
-        }
-        Rule::RemoveResponseHeader(name) => format!("http-response del-header {name}"),
-    }
-}
-
-fn condition(condition: &Acl) -> String {
-    match condition {
-        Acl::Path(path) => format!("{{ path {path} }}"),
-        Acl::PathBegins(path) => format!("{{ path_beg {path} }}"),
-        Acl::PathBeginsNot(path) => format!("!{{ path_beg {path} }}"),
-        Acl::PathIsAmbiguous => "{ path -m sub // /./ /../ % \\ ; }".to_owned(),
-        Acl::BodyAbove(bytes) => format!("{{ req.body_size gt {bytes} }}"),
-        Acl::RequestsAbove(count) => format!("{{ sc_http_req_rate(0) gt {count} }}"),
-    }
 }
 
 fn backend_lines(backend: &Backend) -> Vec<String> {
@@ -371,7 +325,8 @@ fn backend_lines(backend: &Backend) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::{
-        Acl, Backend, BackendRef, Bind, Check, Configuration, Ending, Frontend, Place, Rule, Server, Setting,
+        Acl, Addresses, Backend, BackendRef, Bind, Check, Configuration, ConnectionRule, Counted, Ending,
+        Frontend, Place, Rule, Server, Setting, Table,
     };
 
     fn configuration() -> Configuration {
@@ -399,13 +354,31 @@ mod tests {
             name: "https",
             about: "the way in",
             bind: Bind { host: "H", port: "P", tls: None },
-            counts_seconds: 10,
-            rules: vec![Rule::Deny { status: 404, when: Acl::PathBeginsNot("/api/") }],
+            addresses: vec![Addresses {
+                name: "bad",
+                networks: (0..17).map(|n| format!("10.0.{n}.0/24")).collect(),
+            }],
+            connections: vec![
+                ConnectionRule::Count { table: "clients" },
+                ConnectionRule::Reject { when: vec![Acl::ConnectionsAbove(9), Acl::ClientNotIn("bad")] },
+            ],
+            rules: vec![
+                Rule::Deny { status: 404, when: Acl::PathBeginsNot("/api/") },
+                Rule::Deny { status: 400, when: Acl::PathIsAmbiguous },
+                Rule::KeepPathPart { variable: "task", after: "/api/tasks/" },
+            ],
             otherwise: Ending::Backend(backend.handle()),
         };
         Configuration {
             global: vec![Setting::of(&["log-format", "it's \"so\""])],
             defaults: vec![],
+            tables: vec![Table {
+                name: "clients",
+                about: "",
+                clients: 100,
+                seconds: 10,
+                counts: vec![Counted::Connections, Counted::Requests],
+            }],
             frontends: vec![frontend],
             backends: vec![backend],
         }
@@ -415,12 +388,38 @@ mod tests {
     fn writes_sections() {
         assert_eq!(
             configuration().write(&["head".to_owned()]),
-            "# head\n\nglobal\n    log-format 'it'\\''s \"so\"'\n\ndefaults\n\n# the way in\nfrontend https\n    bind \
-             \"${H}:${P}\"\n    stick-table type ipv6 size 100k expire 20s store http_req_rate(10s)\n    http-request track-sc0 src\n    \
-             http-request deny deny_status 404 if !{ path_beg /api/ }\n    default_backend app\n\n\
-             backend app\n    # the least busy\n    balance leastconn\n    option httpchk\n    http-check send meth GET uri \
-             /readyz\n    http-check expect status 200\n    default-server check inter 200ms fall 3 rise 2\n    server a \
-             \"${A}:${A_PORT}\" port \"${A_READY}\"\n    server b 127.0.0.1:1880 port 1881\n"
+            r##"# head
+
+global
+    log-format 'it'\''s "so"'
+
+defaults
+
+backend clients
+    stick-table type ipv6 size 100 expire 20s store conn_cur,http_req_rate(10s)
+
+# the way in
+frontend https
+    bind "${H}:${P}"
+    acl bad src 10.0.0.0/24 10.0.1.0/24 10.0.2.0/24 10.0.3.0/24 10.0.4.0/24 10.0.5.0/24 10.0.6.0/24 10.0.7.0/24 10.0.8.0/24 10.0.9.0/24 10.0.10.0/24 10.0.11.0/24 10.0.12.0/24 10.0.13.0/24 10.0.14.0/24 10.0.15.0/24
+    acl bad src 10.0.16.0/24
+    tcp-request connection track-sc1 src,ipmask(32,64) table clients
+    tcp-request connection reject if { sc1_conn_cur gt 9 } !bad
+    http-request deny deny_status 404 if !{ path_beg /api/ }
+    http-request deny deny_status 400 if { path -m reg '//|/\.\.?(/|$)|[%\\;]' }
+    http-request set-var(txn.task) path,field(4,/) if { path_beg /api/tasks/ }
+    default_backend app
+
+backend app
+    # the least busy
+    balance leastconn
+    option httpchk
+    http-check send meth GET uri /readyz
+    http-check expect status 200
+    default-server check inter 200ms fall 3 rise 2
+    server a "${A}:${A_PORT}" port "${A_READY}"
+    server b 127.0.0.1:1880 port 1881
+"##
         );
         assert_eq!(
             configuration().variables().into_iter().collect::<Vec<_>>(),
@@ -439,14 +438,19 @@ mod tests {
         let mut unasked = configuration();
         unasked.backends[0].check.every_ms = 0;
         let mut uncounted = configuration();
-        uncounted.frontends[0].counts_seconds = 0;
         uncounted.frontends[0].rules.push(Rule::Deny { status: 429, when: Acl::RequestsAbove(1) });
+        uncounted.tables[0].counts.clear();
+        let mut unknown = configuration();
+        unknown.frontends[0].rules.push(Rule::BelieveForwarder { list: "hops" });
+        unknown.frontends[0].rules.push(Rule::Count { table: "others" });
         for (configuration, expected) in [
             (lost, "leads to nowhere"),
             (empty, "has no server"),
             (twice, "the name is taken twice"),
             (unasked, "numbers above 0"),
-            (uncounted, "does not count them"),
+            (uncounted, "limits Requests and does not count them"),
+            (unknown.clone(), "names hops, which no list is"),
+            (unknown, "counts in others, which no table is"),
         ] {
             let problems = configuration.validate().join("\n");
             assert!(problems.contains(expected), "{problems}");

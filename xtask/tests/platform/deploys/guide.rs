@@ -268,7 +268,8 @@ impl Operator {
                 let good = code == "0" || (code == "255" && text.ends_with(" reboot"));
                 assert!(good, "{PAGE}:{line}: {text}: exit code {code}\n{}", self.transcript);
                 let printed: Vec<&str> = printed.lines().collect();
-                if !is_shown(shown, &printed) {
+                let shown: Vec<String> = shown.iter().map(|line| self.here(line)).collect();
+                if !is_shown(&shown, &printed) {
                     self.unlike
                         .push(format!("{PAGE}:{line}: {text}\nshown: {shown:#?}\nprinted: {printed:#?}"));
                 }
@@ -346,7 +347,7 @@ fn every_command_of_the_guide_is_run_on_a_bare_host() {
     fs::copy(public, operator.join("release.pub")).unwrap();
     fs::copy(site.path("provider-key"), operator.join("llm-api-key")).unwrap();
 
-    let (ssh_port, api_port) = (free_port(), free_port());
+    let (ssh_port, https, http) = (free_port(), free_port(), free_port());
     let [home, root] = ["home", "host"].map(|name| site.path(name));
     for folder in [home.join(".ssh"), root.join("root/.ssh"), root.join("etc/ssh")] {
         fs::create_dir_all(folder).unwrap();
@@ -393,7 +394,11 @@ fn every_command_of_the_guide_is_run_on_a_bare_host() {
         input,
         lines,
         _shell: Apart(shell),
-        here: vec![("https://llm.example.com", site.model_url()), ("8443", api_port.to_string())],
+        here: vec![
+            ("8443", https.to_string()),
+            ("8080", http.to_string()),
+            ("https://llm.example.com", site.model_url()),
+        ],
         transcript: String::new(),
         unlike: vec![],
     };

@@ -12,6 +12,7 @@ mod node_red_settings;
 pub mod reference;
 pub mod review;
 pub mod secret_policies;
+pub mod secret_store;
 mod smoke_flow;
 mod systemd;
 pub mod workflows;

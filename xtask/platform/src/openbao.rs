@@ -1,15 +1,18 @@
 //! OpenBao: keeps the secrets (Vault API).
 
 use vocabulary::model::{
-    Container, Exposure, Health, Lifetime, Port, PortRef, Protocol, Resources, SecretStore, Service,
-    ServiceId, Stop, Volume,
+    Command, Container, Exposure, Health, Identity, Lifetime, Port, PortRef, Process, Protocol, Resources,
+    SecretStore, Service, ServiceId, Stop, Value, Volume, VolumeRef,
 };
 
 use super::pins;
 
 pub const ID: ServiceId = ServiceId("openbao");
 pub const API: PortRef = PortRef { service: ID, name: "api" };
-pub const STORE: SecretStore = SecretStore { api: API, mount: "flowship" };
+const CONFIGURATION: VolumeRef = VolumeRef { service: ID, name: "configuration" };
+const DATA: VolumeRef = VolumeRef { service: ID, name: "data" };
+pub const STORE: SecretStore =
+    SecretStore { api: API, mount: "flowship", configuration: CONFIGURATION, data: DATA };
 
 pub fn service() -> Service {
     Service {
@@ -28,13 +31,42 @@ pub fn service() -> Service {
         starts_after: vec![],
         variables: vec![],
         secrets: vec![],
-        health: Some(Health::Http { port: API, path: "/v1/sys/health?standbyok=true" }),
+        // Sealed, it is alive, and waits for its keys: whoever needs a secret says so.
+        health: Some(Health::Http {
+            port: API,
+            path: "/v1/sys/health?standbyok=true&sealedcode=200&uninitcode=200",
+        }),
         stop: Stop { signal: "SIGTERM", grace_seconds: 15 },
         resources: Resources { memory_mib: 256, cpu_millis: 500, pids: 64 },
-        volumes: vec![Volume { name: "data", purpose: "the sealed secrets", precious: true }],
+        volumes: vec![
+            Volume { name: DATA.name, purpose: "the sealed secrets", precious: true },
+            Volume {
+                name: CONFIGURATION.name,
+                purpose: "its configuration and its certificate",
+                precious: false,
+            },
+        ],
         metrics: vec![],
         alerts: vec![],
-        process: None,
+        process: Some(Process {
+            initialise: None,
+            commands: vec![Command {
+                program: "bao",
+                arguments: vec![
+                    Value::Text("server"),
+                    Value::Joined(vec![
+                        Value::Text("-config="),
+                        Value::Folder(CONFIGURATION),
+                        Value::Text("/"),
+                        Value::Text(SecretStore::CONFIGURATION),
+                    ]),
+                ],
+                calls: vec![],
+                variables: vec![],
+            }],
+            identity: Identity::Caller,
+            on_change: vec![],
+        }),
         container: Container::Later { with: "secrets" },
     }
 }

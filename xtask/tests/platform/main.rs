@@ -34,6 +34,7 @@ mod refused;
 mod reload;
 mod replicas;
 mod second_platform;
+mod secret_store;
 
 use std::time::{Duration, Instant};
 

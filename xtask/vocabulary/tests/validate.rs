@@ -6,8 +6,8 @@ use vocabulary::model::{
     Identity, Image, Initialise, Label, Lifetime, LlmEndpoint, Metric, MetricKind, MetricRef, Need, OnChange,
     PlantedArgument, PlantedFault, PlantedFile, Platform, Port, PortRef, Predicate, Probe, Process, Proof,
     Protocol, Reaction, Reads, Resources, RouteRule, Scrape, Scratch, Secret, SecretKind, SecretRef,
-    SecretSource, SecretUse, Service, ServiceId, Severity, Shape, SmokeCheck, SmokeStep, SmokeSuite, Stop,
-    Storage, Test, Value, Volume, VolumeRef, Workers,
+    SecretSource, SecretStore, SecretUse, Service, ServiceId, Severity, Shape, SmokeCheck, SmokeStep,
+    SmokeSuite, Stop, Storage, Test, Value, Volume, VolumeRef, Workers,
 };
 
 use second_platform::{edge, read, variable};
@@ -615,6 +615,14 @@ const RULES: &[(Change, &[&str])] = &[
     (
         |p| at(p, WEB).alerts[0].reads.clear(),
         &["alert WebIsAsked: it reads no metric; list those of its expression"],
+    ),
+    // The secret store.
+    (
+        |p| {
+            let data = VolumeRef { service: WEB, name: "x" };
+            p.secret_store = Some(SecretStore { api: HTTP, mount: "secrets", configuration: RUN, data });
+        },
+        &["secret_store: web/x is no volume of web; name one that is"],
     ),
     // Processes.
     (|p| process_at(p, SETUP).commands.clear(), &["service setup: its process runs no command"]),

@@ -441,8 +441,8 @@ pub static SETTINGS: &[Setting] = &[
         kind: Kind::Choice(STORES),
         default: Some("\"files\""),
         needed: Needed::Never,
-        read_by: NONE,
-        what: "Where secrets are kept: in files that only their owner can read, or (not yet) in the platform's OpenBao.",
+        read_by: &[EngineKind::Process],
+        what: "Where secrets are kept: in files that only their owner can read, or in OpenBao, which then runs beside the services.",
         set: |environment, _, value| {
             environment.secret_store = named(&SecretsIn::ALL, SecretsIn::name, value)
         },

@@ -1,4 +1,6 @@
-//! `secrets`: what an environment's secrets are like. Never their values.
+//! `secrets`: what an environment's secrets are like, and the store that keeps them. Never their values.
+
+mod store;
 
 use anyhow::Result;
 
@@ -18,6 +20,9 @@ use judges::site;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
+  cargo xtask secrets init production --shares 3 --threshold 2
+  cargo xtask secrets unseal production --key-file a.key --key-file b.key
+  cargo xtask secrets snapshot production secrets.snapshot
   cargo xtask secrets audit production
   cargo xtask secrets audit production --json | jq '.[] | select(.problem)'
 
@@ -36,12 +41,17 @@ enum What {
         #[arg(value_name = "ENV", default_value = DEFAULT)]
         environment: String,
     },
+    #[command(flatten)]
+    Store(store::Store),
 }
 
 /// # Errors
 /// Reported when a secret is not in order; refused when there is no such environment here.
 pub fn run(context: &Context, options: &Options) -> Result<()> {
-    let What::Audit { environment } = &options.what;
+    let environment = match &options.what {
+        What::Audit { environment } => environment,
+        What::Store(what) => return store::run(context, what),
+    };
     if let Some(done) = host::forwarded(context, environment, &[]) {
         return done;
     }

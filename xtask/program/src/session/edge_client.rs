@@ -2,18 +2,17 @@
 
 use std::net::SocketAddr;
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use ureq::config::Config;
 use ureq::http::Uri;
-use ureq::tls::{PemItem, RootCerts, TlsConfig, parse_pem};
+use ureq::tls::TlsConfig;
 use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::{DefaultConnector, NextTimeout};
 use ureq::{Agent, Error};
 
-use foundation::files;
+use runner::plan::http::trusting as trusting_only;
 
 /// An answer that takes longer counts as none.
 const LIMIT: Duration = Duration::from_secs(10);
@@ -23,7 +22,7 @@ const LIMIT: Duration = Duration::from_secs(10);
 /// # Errors
 /// A certificate cannot be read.
 pub fn trusting(certificates: &Path) -> Result<Agent> {
-    Ok(config(only(certificates)?).new_agent())
+    Ok(config(trusting_only(certificates)?).new_agent())
 }
 
 /// A client of the edge at this address of this machine, by whatever name it is called: the name that the certificate is for
@@ -34,17 +33,6 @@ pub fn trusting(certificates: &Path) -> Result<Agent> {
 pub fn at(address: SocketAddr) -> Agent {
     let tls = TlsConfig::builder().disable_verification(true).build();
     Agent::with_parts(config(tls), DefaultConnector::default(), Only(address))
-}
-
-fn only(certificates: &Path) -> Result<TlsConfig> {
-    let pem = files::read(certificates, files::TEXT)?.bytes;
-    let mut roots = Vec::new();
-    for item in parse_pem(&pem) {
-        if let PemItem::Certificate(root) = item.with_context(|| certificates.display().to_string())? {
-            roots.push(root);
-        }
-    }
-    Ok(TlsConfig::builder().root_certs(RootCerts::Specific(Arc::new(roots))).build())
 }
 
 fn config(tls: TlsConfig) -> Config {

@@ -19,6 +19,7 @@ pub mod rehearsal;
 mod rolling;
 pub mod running;
 pub mod secret_audit;
+pub mod secret_server;
 pub mod servers;
 mod settings;
 pub mod smoke;

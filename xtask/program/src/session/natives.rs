@@ -10,8 +10,8 @@ use super::opened::Opened;
 use super::rolling;
 use crate::engines::compose::deployed;
 use crate::engines::process::instance::held_in;
-use crate::engines::process::lower::{BringUp, Prepare};
-use crate::engines::process::secret_files;
+use crate::engines::process::lower::{BringUp, Prepare, store_certificate};
+use crate::engines::process::{certificate, secret_files, vault};
 use crate::images::engine::Engine;
 use crate::judging::{code, flows, migrations};
 use crate::tools::NpmProject;
@@ -65,8 +65,12 @@ pub fn perform(opened: &Opened, action: &BringUp, step: &StepContext) -> Result<
                 step.log.line(&deployed::load(&engine, image)?);
             }
         }
-        Prepare::MakeSecrets => {
+        Prepare::MakeSecrets | Prepare::ReadSecrets => {
             let units = opened.units();
+            if matches!(prepare, Prepare::ReadSecrets) {
+                let count = vault::read_all(&opened.resolver(&units))?;
+                step.log.line(&format!("read {count} secrets from the store"));
+            }
             for secret in secret_files::ensure(&opened.resolver(&units))? {
                 step.log.line(&format!("made {secret}"));
                 // An edge that does not run yet reads it when it starts.
@@ -116,6 +120,10 @@ fn record(opened: &Opened) -> Result<()> {
     }
     let units = if !opened.in_containers() { opened.slots() } else { vec![] };
     for unit in units {
+        if let Some(store) = opened.platform.secret_store.filter(|store| store.service() == unit.service.id) {
+            let units = opened.units();
+            certificate::own(&store_certificate(&opened.resolver(&units), &unit, &store))?;
+        }
         for volume in &unit.service.volumes {
             let path = folder.join("data").join(unit.name()).join(volume.name);
             // Initialisation creates its folder itself, completely or not at all.

@@ -4,7 +4,7 @@ use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use vocabulary::model::environment::{EngineKind, Environment, Tier};
+use vocabulary::model::environment::{EngineKind, Environment, SecretsIn, Tier};
 use vocabulary::model::{Platform, PortRef, Unit};
 
 use super::DEFAULT;
@@ -82,6 +82,10 @@ impl Opened {
         }
         // Other machines are served by what is deployed.
         environment.listen = None;
+        if options.any_ports {
+            // What runs once has nobody who could give the store its keys.
+            environment.secret_store = SecretsIn::Files;
+        }
         environment.engine = options.engine.unwrap_or(environment.engine);
         if environment.engine == EngineKind::Compose && environment.tier != Tier::Development {
             return Err(refused(format!(

@@ -126,6 +126,7 @@ impl Target {
             bearer: Some(known(&Arg::secret(platform.workers.operations_token.0, &self.token_file))?),
             headers: headers.map(|kind| ("content-type".to_owned(), kind)).into_iter().collect(),
             body,
+            trusts: None,
         };
         request.send(Instant::now() + limit, stop)
     }

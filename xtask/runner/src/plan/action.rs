@@ -93,7 +93,13 @@ pub struct WaitFor {
 #[serde(rename_all = "snake_case")]
 pub enum Probe {
     /// A GET answers with this status.
-    Http { url: String, status: u16 },
+    Http {
+        url: String,
+        status: u16,
+        /// Only a server that proves itself with a certificate of this PEM file is believed.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        trusts: Option<PathBuf>,
+    },
     /// The file exists.
     File { path: PathBuf },
     /// The supervisor says that the service is healthy (or running, when it has no probe). Ends at once with the

@@ -1,13 +1,17 @@
 //! One HTTP request, with a time limit that a stop can cut short.
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use ureq::http;
+use ureq::tls::{PemItem, RootCerts, TlsConfig, parse_pem};
 
 use super::mask::Resolved;
+use foundation::files;
 
 /// A body longer than this many bytes is an error.
 const LONGEST_BODY: u64 = 1024 * 1024;
@@ -20,6 +24,23 @@ pub struct Request {
     pub bearer: Option<Resolved>,
     pub headers: BTreeMap<String, Resolved>,
     pub body: Option<Resolved>,
+    /// Only a server that proves itself with a certificate of this PEM file is asked.
+    pub trusts: Option<PathBuf>,
+}
+
+/// Only servers with a certificate of this PEM file are believed. Keys in it are left alone.
+///
+/// # Errors
+/// The file cannot be read.
+pub fn trusting(certificates: &Path) -> Result<TlsConfig> {
+    let pem = files::read(certificates, files::TEXT)?.bytes;
+    let mut roots = Vec::new();
+    for item in parse_pem(&pem) {
+        if let PemItem::Certificate(root) = item.with_context(|| certificates.display().to_string())? {
+            roots.push(root);
+        }
+    }
+    Ok(TlsConfig::builder().root_certs(RootCerts::Specific(Arc::new(roots))).build())
 }
 
 /// What came back. Redirects are answers, not followed.
@@ -61,6 +82,10 @@ impl Request {
             .http_status_as_error(false)
             .max_redirects(0)
             .max_redirects_will_error(false);
+        let config = match &self.trusts {
+            Some(certificates) => config.tls_config(trusting(certificates)?),
+            None => config,
+        };
         // What runs on this machine is not behind a proxy.
         let agent = if local { config.proxy(None) } else { config }.build().new_agent();
         let mut request = http::Request::builder().method(self.method.as_str()).uri(uri);

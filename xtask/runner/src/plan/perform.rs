@@ -209,6 +209,7 @@ fn send_request(http: &Http, context: &StepContext) -> Result<Outputs> {
         bearer: http.bearer.as_ref().map(|bearer| context.resolve(bearer)).transpose()?,
         headers: context.resolve_all(&http.headers)?,
         body: http.body.as_ref().map(|body| context.resolve(body)).transpose()?,
+        trusts: None,
     };
     context.log.line(&format!("{} {}", request.method, request.url));
     let answer = request.send(context.deadline, context.stop)?;

@@ -147,7 +147,7 @@ fn parameters_text(parameters: &Value) -> String {
 
 fn probe_text(probe: &Probe) -> String {
     match probe {
-        Probe::Http { url, status } => format!("GET {url} answers {status}"),
+        Probe::Http { url, status, .. } => format!("GET {url} answers {status}"),
         Probe::File { path } => format!("{} exists", path.display()),
         Probe::Supervised { service, .. } => format!("service {service} is healthy"),
         Probe::Exec { argv, .. } => {

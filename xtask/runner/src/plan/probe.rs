@@ -23,10 +23,16 @@ const GRACE: Duration = Duration::from_millis(500);
 pub fn look(probe: &Probe, limit: Duration, mask: &Mask, stop: &dyn Fn() -> bool) -> Result<()> {
     let deadline = Instant::now() + limit;
     match probe {
-        Probe::Http { url, status } => {
+        Probe::Http { url, status, trusts } => {
             let url = mask.resolve(&url.as_str().into(), &BTreeMap::new())?;
-            let request =
-                Request { method: "GET".into(), url, bearer: None, headers: BTreeMap::new(), body: None };
+            let request = Request {
+                method: "GET".into(),
+                url,
+                bearer: None,
+                headers: BTreeMap::new(),
+                body: None,
+                trusts: trusts.clone(),
+            };
             let answer = request.send(deadline, stop)?;
             if answer.status != *status {
                 let body = answer.body.lines().next().unwrap_or_default();
@@ -95,7 +101,7 @@ mod tests {
         let mask = Mask::default();
         let limit = Duration::from_secs(5);
         let url = format!("http://{address}/readyz");
-        let asked = Probe::Http { url: url.clone(), status: 200 };
+        let asked = Probe::Http { url: url.clone(), status: 200, trusts: None };
         // The kernel accepts the connection; nobody answers.
         let error = look(&asked, Duration::from_millis(300), &mask, NEVER).unwrap_err();
         assert!(format!("{error:#}").contains(&format!("{url}: no answer within 0.3")), "{error:#}");

@@ -251,6 +251,7 @@ fn ask(
         bearer: bearer.map(|secret| mask.read(secret)).transpose()?,
         headers: json.into_iter().collect::<Result<_>>()?,
         body: body.map(|body| mask.resolve(&body.into(), &none)).transpose()?,
+        trusts: None,
     };
     request.send(Instant::now() + PATIENCE, stop)
 }

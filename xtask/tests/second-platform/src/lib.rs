@@ -34,6 +34,13 @@ const ASK: PortRef = PortRef { service: ORACLE, name: "ask" };
 const LEDGER: ServiceId = ServiceId("ledger");
 const BOOK: PortRef = PortRef { service: LEDGER, name: "book" };
 const WATCH: ServiceId = ServiceId("watch");
+const VAULT: ServiceId = ServiceId("vault");
+const STRONGROOM: SecretStore = SecretStore {
+    api: PortRef { service: VAULT, name: "door" },
+    mount: "strongroom",
+    configuration: VolumeRef { service: VAULT, name: "rules" },
+    data: VolumeRef { service: VAULT, name: "safe" },
+};
 const PAGES: PortRef = PortRef { service: WATCH, name: "pages" };
 
 const ROOT_PASSWORD: SecretRef = SecretRef("store-root");
@@ -60,7 +67,7 @@ const INITDB: [&str; 3] = ["--auth=scram-sha-256", "--encoding=UTF8", "--locale=
 pub fn platform() -> Platform {
     Platform {
         name: "harbour",
-        services: vec![portal(), ledger(), store(), schema(), engine(), oracle(), watch()],
+        services: vec![portal(), ledger(), store(), schema(), engine(), oracle(), watch(), vault()],
         secrets: secrets(),
         labels: ["workflow_id", "node_id", "task_id", "component", "environment"]
             .into_iter()
@@ -88,7 +95,7 @@ pub fn platform() -> Platform {
             contract: None,
         },
         tools: None,
-        secret_store: Some(SecretStore { api: PAGES, mount: "strongroom" }),
+        secret_store: Some(STRONGROOM),
         llm: LlmEndpoint { stand_in: ASK, path: "/v1", model: "oracle-small", key: MODEL_KEY },
         queue: queue(),
         containers: containers(),
@@ -495,6 +502,28 @@ fn watch() -> Service {
         edges: vec![scrapes(CONTROL), scrapes(STATE)],
         health: Some(Health::Http { port: PAGES, path: "/" }),
         ..service(WATCH, "reads the metrics", Lifetime::LongRunning { replicas: 1 })
+    }
+}
+
+/// Keeps the secrets, where a site wants that.
+fn vault() -> Service {
+    let arguments = vec![Value::Text("server"), Value::Folder(STRONGROOM.configuration)];
+    let command = Command { program: "bao", arguments, calls: vec![], variables: vec![] };
+    Service {
+        image: Image::Pending { reason: "nobody has chosen it yet" },
+        ports: vec![port("door", 8300, Protocol::Https, Exposure::Operator)],
+        health: Some(Health::Http { port: STRONGROOM.api, path: "/v1/sys/health" }),
+        volumes: vec![
+            Volume { name: "rules", purpose: "its configuration", precious: false },
+            Volume { name: "safe", purpose: "the sealed secrets", precious: true },
+        ],
+        process: Some(Process {
+            initialise: None,
+            commands: vec![command],
+            identity: Identity::Caller,
+            on_change: vec![],
+        }),
+        ..service(VAULT, "keeps the secrets", Lifetime::LongRunning { replicas: 1 })
     }
 }
 

@@ -11,11 +11,13 @@ pub enum Capability {
     Patch,
     Delete,
     List,
+    /// What the server lets only its administrators do.
+    Sudo,
 }
 
 impl Capability {
-    pub const ALL: [Self; 6] =
-        [Self::Create, Self::Read, Self::Update, Self::Patch, Self::Delete, Self::List];
+    pub const ALL: [Self; 7] =
+        [Self::Create, Self::Read, Self::Update, Self::Patch, Self::Delete, Self::List, Self::Sudo];
 
     /// As the server spells it.
     #[must_use]
@@ -27,6 +29,7 @@ impl Capability {
             Self::Patch => "patch",
             Self::Delete => "delete",
             Self::List => "list",
+            Self::Sudo => "sudo",
         }
     }
 }

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Architecture, EdgePolicy, Gate, GateCommand, Health, Platform, PortRef, SecretRef, Service, ServiceId,
-    Shape, Value,
+    Shape, Value, VolumeRef,
 };
 use crate::problem::Problem;
 
@@ -56,6 +56,22 @@ pub struct SecretStore {
     pub api: PortRef,
     /// The mount of its key-value engine, version 2, which holds each secret under its name.
     pub mount: &'static str,
+    /// The folder with its configuration and its certificate.
+    pub configuration: VolumeRef,
+    /// The folder with what it stores.
+    pub data: VolumeRef,
+}
+
+impl SecretStore {
+    /// The file that it reads, in the folder of its configuration.
+    pub const CONFIGURATION: &str = "server.json";
+    /// Its certificate with its key, one PEM file, beside that.
+    pub const CERTIFICATE: &str = "server.pem";
+
+    #[must_use]
+    pub fn service(&self) -> ServiceId {
+        self.api.service
+    }
 }
 
 /// A GitHub action that workflows may use: `uses` takes the commit, the version stands beside it as a comment.

@@ -1,6 +1,6 @@
 //! What runs: each service as often as an environment wants it. Decided here and nowhere else.
 
-use super::environment::{EngineKind, Environment, Tier};
+use super::environment::{EngineKind, Environment, SecretsIn, Tier};
 use super::{Destination, Lifetime, Platform, Service};
 
 /// One of the equal instances of a service, counted from 0.
@@ -66,7 +66,7 @@ impl Unit<'_> {
 
 impl Platform {
     /// Everything that runs in an environment on its engine, in the platform's order. The model's stand-in runs where the
-    /// site names no provider.
+    /// site names no provider, and the secret store where the site chose it.
     #[must_use]
     pub fn units(&self, environment: &Environment) -> Vec<Unit<'_>> {
         let runs = |service: &&Service| {
@@ -77,7 +77,12 @@ impl Platform {
             };
             let in_tier =
                 environment.tier != Tier::Development || shape.is_none_or(|shape| shape.in_development);
-            on_engine && in_tier && (service.lifetime != Lifetime::StandIn || environment.llm.is_none())
+            let is_store = self.secret_store.is_some_and(|store| store.service() == service.id);
+            let is_wanted = !is_store || environment.secret_store == SecretsIn::Vault;
+            on_engine
+                && in_tier
+                && is_wanted
+                && (service.lifetime != Lifetime::StandIn || environment.llm.is_none())
         };
         let running = self.services.iter().filter(runs);
         running

@@ -156,6 +156,8 @@ pub const ROWS: &[(&str, Rule)] = &[
     ("secret_store", GUARD),
     ("secret_store/api", ROUTE),
     ("secret_store/mount", SETTING),
+    ("secret_store/configuration", SETTING),
+    ("secret_store/data", SETTING),
     ("release/branch|required_check", SETTING),
     ("release/architectures/*", GUARD),
     // Whom operators believe.

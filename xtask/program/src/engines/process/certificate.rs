@@ -12,9 +12,12 @@ use vocabulary::model::environment::{Environment, Tls};
 use super::instance::ADDRESS;
 use super::secret_store::{self, Text};
 use foundation::clock::seconds;
+use foundation::files;
 
 /// Days.
 const VALID: &str = "365";
+/// Days of one that this program alone trusts, for a server that reads it when it starts: longer than any machine lives.
+const VALID_FOR_US: &str = "7300";
 /// One that ends within so many seconds is made anew: 30 days.
 const RENEWED_BEFORE: &str = "2592000";
 const INSTALL: &str = "openssl cannot be run: install openssl";
@@ -41,11 +44,22 @@ pub fn ensure(path: &Path, environment: &Environment, root: &Path) -> Result<boo
             if is_right(path, domain) {
                 return Ok(false);
             }
-            self_signed(domain)?
+            self_signed(domain, VALID)?
         }
     };
     secret_store::write_file(path, &Text::new(pem), environment.engine)?;
     Ok(true)
+}
+
+/// Makes a certificate with its key for a server that only this program asks, where there is none.
+///
+/// # Errors
+/// It cannot be written, or openssl fails.
+pub fn own(path: &Path) -> Result<()> {
+    if !path.exists() {
+        files::write::new(path, 0o600, self_signed("localhost", VALID_FOR_US)?)?;
+    }
+    Ok(())
 }
 
 /// The name that clients call the edge by.
@@ -169,7 +183,7 @@ fn is_right(path: &Path, domain: &str) -> bool {
         && path.to_str().is_some_and(|itself| says(&["verify", "-CAfile", itself], ": OK"))
 }
 
-fn self_signed(domain: &str) -> Result<String> {
+fn self_signed(domain: &str, days: &str) -> Result<String> {
     let config = format!(
         "[req]\ndistinguished_name=dn\nx509_extensions=ext\nprompt=no\n[dn]\nCN={domain}\n[ext]\n\
          basicConstraints=critical,CA:FALSE\nsubjectAltName=DNS:{domain},DNS:localhost,IP:{ADDRESS}\n"
@@ -184,7 +198,7 @@ fn self_signed(domain: &str) -> Result<String> {
         "ec_paramgen_curve:prime256v1",
         "-nodes",
         "-days",
-        VALID,
+        days,
     ];
     let files = ["-config", "/dev/stdin", "-keyout", "/dev/stdout", "-out", "/dev/stdout"];
     let words = words.into_iter().chain(files);
@@ -290,7 +304,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let place = |name: &str| folder.path().join(name);
         for name in ["one", "two"] {
-            let pem = self_signed("flows.example.com").unwrap();
+            let pem = self_signed("flows.example.com", VALID).unwrap();
             let (key, certificate) = pem.split_once("-----BEGIN CERTIFICATE").unwrap();
             fs::write(place(&format!("{name}.key")), key).unwrap();
             fs::write(place(&format!("{name}.crt")), format!("-----BEGIN CERTIFICATE{certificate}")).unwrap();

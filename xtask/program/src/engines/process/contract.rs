@@ -25,7 +25,7 @@ pub fn contract(platform: &Platform, environment: &Environment, seen: &Observed)
     let slots = platform.slots(environment);
     let resolver = Resolver { platform, environment, instance: &seen.instance, units: &slots };
     let around = &Surroundings { resolver, seen, watches: false, inspect: None };
-    let mut steps = prepare(seen);
+    let mut steps = prepare(around);
     let database = slots.iter().find(|unit| unit.service.id == platform.database.port.service);
     steps.extend(database.map(|unit| Step { needs: vec![], ..ready(around, unit) }));
     let workers = || slots.iter().filter(|unit| platform.is_worker(unit));

@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use artifacts::secret_store;
 use serde::Serialize;
 use serde_json::json;
-use vocabulary::model::environment::Environment;
+use vocabulary::model::environment::{Environment, SecretsIn};
 use vocabulary::model::{
     Command, Destination, Health, Identity, Initialise, Lifetime, Need, OnChange, Platform, PortRef, Process,
-    Reaction, ServiceId, Unit,
+    Reaction, SecretStore, ServiceId, Unit,
 };
 
 use super::instance::{ADDRESS, COMPILE_CACHE};
@@ -18,7 +19,7 @@ use crate::engines::compose::deployed::ReleasedImage;
 use crate::engines::roll::Roll;
 use crate::engines::roll::edge::Edge;
 use foundation::program_name::PROGRAM;
-use runner::plan::action::{Action, Exec, Native, Probe, ServiceRequest, Supervise, WaitFor};
+use runner::plan::action::{Action, Exec, Native, Probe, ServiceRequest, Supervise, WaitFor, Write};
 use runner::plan::argument::{Arg, Secret};
 use runner::plan::service::{
     Health as Checked, LogFile, ProcessSpec, Restart, RestartPolicy, ServiceName, Stop, StopSignal, Watch,
@@ -40,6 +41,8 @@ pub enum Prepare {
         images: Vec<ReleasedImage>,
     },
     MakeSecrets,
+    /// Each service's secrets, from the store to its files.
+    ReadSecrets,
     RecordInstance,
 }
 
@@ -85,6 +88,10 @@ impl Prepare {
                 "deploy the release again from its files".to_owned(),
             ),
             Self::MakeSecrets => (id::MAKE_SECRETS, "create the secrets", None, permissions()),
+            Self::ReadSecrets => {
+                let remedy = "do what it says, then run the command again".to_owned();
+                (id::MAKE_SECRETS, "read the secrets from the store", None, remedy)
+            }
             Self::RecordInstance => {
                 (id::RECORD, "record the ports and paths", Some(id::CHECK_FLOWS), permissions())
             }
@@ -115,7 +122,7 @@ pub struct Inspect {
 }
 
 /// The program whose scripts need the npm packages.
-const NODE: &str = "node";
+pub(super) const NODE: &str = "node";
 const READY_LIMIT_MS: u64 = 60_000;
 const QUIET_MS: u64 = 150;
 
@@ -130,7 +137,7 @@ pub fn bring_up(
     let units = platform.units(environment);
     let resolver = Resolver { platform, environment, instance: &seen.instance, units: &units };
     let around = &Surroundings { resolver, seen, watches, inspect };
-    let mut steps = prepare(seen);
+    let mut steps = prepare(around);
     steps.extend(edge_files(around));
     for unit in &units {
         match unit.service.lifetime {
@@ -138,6 +145,7 @@ pub fn bring_up(
             Lifetime::LongRunning { .. } | Lifetime::StandIn => steps.extend(long_running(around, unit)),
         }
     }
+    read_when_ready(around, &mut steps);
     Plan {
         intent: format!("bring up {}", environment.name),
         target: seen.target.clone(),
@@ -146,16 +154,66 @@ pub fn bring_up(
     }
 }
 
-/// What comes before anything is started.
-pub(super) fn prepare(seen: &Observed) -> Vec<Step<BringUp>> {
-    let programs = seen.programs.keys().copied().collect();
+/// What comes before anything is started, but the secret store.
+pub(super) fn prepare(around: &Surroundings<'_>) -> Vec<Step<BringUp>> {
+    let programs = around.seen.programs.keys().copied().collect();
+    let secrets = match around.resolver.environment.secret_store {
+        SecretsIn::Files => Prepare::MakeSecrets.step(),
+        SecretsIn::Vault => Prepare::ReadSecrets.step(),
+    };
     vec![
         Prepare::CheckFlows.step(),
         Prepare::InstallTools { programs }.step(),
         Prepare::InstallModules.step(),
-        Prepare::MakeSecrets.step(),
+        secrets,
         Prepare::RecordInstance.step(),
     ]
+}
+
+/// The secrets are read once the store runs.
+pub(super) fn read_when_ready(around: &Surroundings<'_>, steps: &mut [Step<BringUp>]) {
+    let ready = store(around).map(|(_, unit)| StepId(format!("{}.ready", unit.name())));
+    let reads = steps.iter_mut().filter(|step| step.id.0 == id::MAKE_SECRETS);
+    reads.for_each(|step| step.needs.extend(ready.clone()));
+}
+
+/// The secret store, where the environment runs one.
+fn store<'a>(around: &Surroundings<'a>) -> Option<(SecretStore, &'a Unit<'a>)> {
+    let Resolver { platform, units, .. } = around.resolver;
+    let store = platform.secret_store?;
+    Some((store, units.iter().find(|unit| unit.service.id == store.service())?))
+}
+
+fn is_store(around: &Surroundings<'_>, unit: &Unit<'_>) -> bool {
+    store(around).is_some_and(|(_, store)| store.service.id == unit.service.id)
+}
+
+/// Beside its configuration: one that nobody but this machine trusts.
+pub fn store_certificate(resolver: &Resolver<'_>, unit: &Unit<'_>, store: &SecretStore) -> PathBuf {
+    resolver.folder(unit, store.configuration).join(SecretStore::CERTIFICATE)
+}
+
+/// Writes what the server of the secret store reads.
+fn store_configuration(around: &Surroundings<'_>) -> Option<Step<BringUp>> {
+    let (store, unit) = store(around)?;
+    let folder = |volume| around.resolver.folder(unit, volume);
+    let configuration = folder(store.configuration);
+    let contents = secret_store::configuration(&secret_store::Place {
+        listens: &format!("{ADDRESS}:{}", around.resolver.own_port(unit, store.api)?),
+        data: &folder(store.data).display().to_string(),
+        certificate: &store_certificate(&around.resolver, unit, &store).display().to_string(),
+        node: &unit.name(),
+    });
+    let path = configuration.join(SecretStore::CONFIGURATION);
+    Some(Step {
+        needs: vec![id::RECORD.into()],
+        time_limit_ms: 30_000,
+        ..Step::new(
+            format!("{}.configure", unit.name()),
+            format!("write the configuration of {}", unit.name()),
+            Action::Write(Write { path, contents: contents.into(), mode: 0o600 }),
+        )
+    })
 }
 
 /// Ends everything, in reverse order, and the supervisor too.
@@ -178,6 +236,11 @@ pub(super) fn long_running(around: &Surroundings<'_>, unit: &Unit<'_>) -> Vec<St
     let process = process_of(unit);
     let mut steps = Vec::new();
     let mut needs = needs(around, unit);
+    if is_store(around, unit) {
+        let configured = store_configuration(around);
+        needs.extend(configured.iter().map(|step| step.id.clone()));
+        steps.extend(configured);
+    }
     if let Some(initialise) = &process.initialise {
         steps.extend(initialisation(around, unit, process, initialise));
         needs.push(format!("{name}.adopt").into());
@@ -318,8 +381,10 @@ pub(super) fn process_of<'a>(unit: &Unit<'a>) -> &'a Process {
 
 /// The steps that must be done before a unit can start.
 fn needs(around: &Surroundings<'_>, unit: &Unit<'_>) -> Vec<StepId> {
-    let mut needs: Vec<StepId> =
-        [id::CHECK_FLOWS, id::INSTALL_TOOLS, id::MAKE_SECRETS, id::RECORD].map(StepId::from).into();
+    let mut needs: Vec<StepId> = [id::CHECK_FLOWS, id::INSTALL_TOOLS, id::RECORD].map(StepId::from).into();
+    if !is_store(around, unit) {
+        needs.push(id::MAKE_SECRETS.into());
+    }
     let process = process_of(unit);
     if process.commands.iter().any(|command| command.program == NODE) {
         needs.push(id::INSTALL_MODULES.into());
@@ -410,7 +475,10 @@ fn checked(around: &Surroundings<'_>, unit: &Unit<'_>, health: &Health) -> Optio
         Health::Http { port, path } => {
             let number = around.resolver.own_port(unit, *port)?;
             let scheme = around.resolver.platform.port(*port)?.protocol.scheme();
-            Probe::Http { url: format!("{scheme}://{}:{number}{path}", ADDRESS), status: 200 }
+            let url = format!("{scheme}://{}:{number}{path}", ADDRESS);
+            let own = store(around).filter(|(store, _)| store.api == *port);
+            let trusts = own.map(|(store, _)| store_certificate(&around.resolver, unit, &store));
+            Probe::Http { url, status: 200, trusts }
         }
         Health::Command(command) => Probe::Exec {
             argv: argv_of(around, unit, command, Identity::Caller).into_iter().map(Arg::from).collect(),

@@ -13,5 +13,6 @@ pub mod roll;
 mod schema;
 pub mod secret_files;
 pub mod secret_store;
+pub mod vault;
 
 pub use observe::Process;

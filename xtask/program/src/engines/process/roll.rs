@@ -9,7 +9,8 @@ use vocabulary::model::{Lifetime, Platform, Unit};
 
 use super::instance::ReleaseId;
 use super::lower::{
-    BringUp, Surroundings, edge, edge_files, id, long_running, one_shot, prepare, process_of, ready, spec,
+    BringUp, NODE, Surroundings, edge, edge_files, id, long_running, one_shot, prepare, process_of,
+    read_when_ready, ready, spec,
 };
 use super::observe::Observed;
 use super::resolve::Resolver;
@@ -31,7 +32,7 @@ pub fn roll_out(
     let resolver = Resolver { platform, environment, instance: &seen.instance, units: &slots };
     let around = &Surroundings { resolver, seen, watches: false, inspect: None };
     let is_worker = |unit: &&Unit<'_>| platform.is_worker(unit);
-    let mut steps = prepare(seen);
+    let mut steps = prepare(around);
     steps.extend(edge_files(around));
     let mut others: Vec<StepId> = Vec::new();
     for unit in slots.iter().filter(|unit| !is_worker(unit)) {
@@ -60,6 +61,7 @@ pub fn roll_out(
             }
         }
     }
+    read_when_ready(around, &mut steps);
     let reload = edge(around).and_then(|edge| edge.reload(&format!("{}.ready", edge.unit.name())));
     others.extend(reload.map(|step| {
         let id = step.id.clone();
@@ -180,17 +182,19 @@ pub fn files(release: &Installed, unit: &Unit<'_>) -> Option<BTreeMap<String, St
     Some(files)
 }
 
-/// The paths of what a unit runs: when they are the same in two releases, it is the same.
+/// The paths of what a unit runs: when they are the same in two releases, it is the same. npm packages are Node's.
 fn sources<'a>(unit: &'a Unit<'_>) -> impl Iterator<Item = &'a str> {
-    let own = process_of(unit).on_change.iter().flat_map(|change| change.paths.iter().copied());
-    own.chain(["flows/package-lock.json"])
+    let process = process_of(unit);
+    let own = process.on_change.iter().flat_map(|change| change.paths.iter().copied());
+    let runs_node = process.commands.iter().any(|command| command.program == NODE);
+    own.chain(runs_node.then_some("flows/package-lock.json"))
 }
 
 /// Plans of a second platform: nothing here knows a service by its name.
 #[cfg(test)]
 mod tests {
     use runner::plan::service::LogFile;
-    use vocabulary::model::environment::{Size, Tier};
+    use vocabulary::model::environment::{SecretsIn, Size, Tier};
 
     use super::*;
     use crate::engines::process::instance::{Instance, sockets};
@@ -330,6 +334,34 @@ mod tests {
             let ids = done(&plan, Some(fails));
             let touched = |id: &&String| id.contains("flow-engine-a") || id.contains("flow-engine-b");
             assert_eq!(ids.iter().find(touched), None, "{fails}: {ids:?}");
+        }
+    }
+
+    #[test]
+    fn nothing_but_the_secret_store_starts_before_the_secrets_are_read() {
+        let platform = second_platform::platform();
+        let secret_store = SecretsIn::Vault;
+        let environment = Environment {
+            name: "qa".to_owned(),
+            tier: Tier::Staging,
+            secret_store,
+            ..Environment::default()
+        };
+        let seen = seen(&platform, &environment, &[]);
+        for plan in [
+            roll_out(&platform, &environment, &seen, WATCH),
+            super::super::lower::bring_up(&platform, &environment, &seen, false, None),
+        ] {
+            assert_eq!(plan.validate(), [""; 0]);
+            let ids = done(&plan, None);
+            let at =
+                |id: &str| ids.iter().position(|one| one == id).unwrap_or_else(|| panic!("{id}: {ids:?}"));
+            let read = at(id::MAKE_SECRETS);
+            assert!(at("vault.ready") < read, "{ids:?}");
+            // Undone or killed there, it has started the store alone.
+            let failed = done(&plan, Some(id::MAKE_SECRETS));
+            let started: Vec<_> = failed.iter().filter(|id| id.ends_with(".start")).collect();
+            assert_eq!(started, ["vault.start"], "{failed:?}");
         }
     }
 

@@ -5,6 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
+use vocabulary::model::environment::SecretsIn;
 use vocabulary::model::{Secret, SecretRef, Unit};
 
 use super::certificate;
@@ -21,11 +22,15 @@ pub fn ensure(resolver: &Resolver<'_>) -> Result<Vec<SecretRef>> {
     let store = secret_store::of(resolver)?;
     let mut made = Vec::new();
     for secret in read(resolver) {
+        let is_certificate = secret.name == resolver.platform.edge.certificate;
+        if resolver.environment.secret_store == SecretsIn::Vault && !is_certificate {
+            continue;
+        }
         let path = resolver.secret_file(secret.name);
         if path != resolver.instance.secret(secret.name) {
             continue;
         }
-        let is_new = if secret.name == resolver.platform.edge.certificate {
+        let is_new = if is_certificate {
             certificate::ensure(&path, resolver.environment, resolver.instance.site_folder())
         } else if store.read(secret.name)?.is_some() {
             Ok(false)
@@ -95,11 +100,19 @@ fn read<'a>(resolver: &'a Resolver<'_>) -> impl Iterator<Item = &'a Secret> {
     secrets.filter(move |secret| resolver.units.iter().any(|unit| is_read(unit, secret)))
 }
 
+/// Those that are kept for the environment: not what the site gives, nor the edge's certificate, which has its own sources.
+pub fn kept<'a>(resolver: &'a Resolver<'_>) -> impl Iterator<Item = &'a Secret> {
+    let is_own =
+        |secret: &&Secret| resolver.secret_file(secret.name) == resolver.instance.secret(secret.name);
+    let certificate = resolver.platform.edge.certificate;
+    read(resolver).filter(move |secret| is_own(secret) && secret.name != certificate)
+}
+
 /// Whether it was made; one that is there stays as it is.
 pub fn make(path: &Path, secret: &Secret) -> Result<bool> {
     secret_store::create_file(path, &generated(secret)?)
 }
 
-fn generated(secret: &Secret) -> Result<Text> {
+pub(super) fn generated(secret: &Secret) -> Result<Text> {
     Ok(Text::new(Text::random(secret.source.bytes())?.expose().to_owned() + "\n"))
 }

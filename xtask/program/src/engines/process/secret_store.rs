@@ -14,6 +14,7 @@ use vocabulary::model::SecretRef;
 use vocabulary::model::environment::{EngineKind, SecretsIn};
 
 use super::resolve::Resolver;
+use super::vault::Vault;
 use foundation::exit::refused;
 use foundation::{digest, files};
 
@@ -78,9 +79,13 @@ pub trait SecretStore {
 pub fn of<'a>(resolver: &Resolver<'a>) -> Result<Box<dyn SecretStore + 'a>> {
     match resolver.environment.secret_store {
         SecretsIn::Files => Ok(Box::new(Files { resolver: *resolver })),
+        SecretsIn::Vault if resolver.environment.engine == EngineKind::Process => {
+            Ok(Box::new(Vault::of(resolver)))
+        }
         SecretsIn::Vault => Err(refused(format!(
-            "ops/environments/{}.toml: secret_store = \"vault\"; no environment keeps its secrets there yet; expected \"files\"",
-            resolver.environment.name
+            "ops/environments/{}.toml: secret_store = \"vault\" on the {} engine, which runs no secret store yet; expected \
+             \"files\", or the process engine",
+            resolver.environment.name, resolver.environment.engine
         ))),
     }
 }

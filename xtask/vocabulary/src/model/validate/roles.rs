@@ -18,9 +18,6 @@ pub(super) fn judge(platform: &Platform, report: &mut Report) {
     if let Some(tools) = platform.tools {
         of(tools.service, &[tools], "tools", report);
     }
-    if let Some(store) = platform.secret_store {
-        of(store.api.service, &[store.api], "secret_store", report);
-    }
     read_by(platform, workers.service(), workers.operations_token, "workers", report);
     read_by(platform, workers.service(), workers.api_key, "workers", report);
     read_by(platform, workers.service(), database.password, "database", report);
@@ -33,6 +30,15 @@ pub(super) fn judge(platform: &Platform, report: &mut Report) {
         && (edge.folder.service != edge.service() || !is_own(edge.folder))
     {
         report.add("edge", format!("{} is no volume of {}; name one that is", edge.folder, edge.service()));
+    }
+    if let Some(store) = platform.secret_store {
+        of(store.service(), &[store.api], "secret_store", report);
+        for folder in [store.configuration, store.data] {
+            if folder.service != store.service() || !is_own(folder) {
+                let seen = format!("{folder} is no volume of {}; name one that is", store.service());
+                report.add("secret_store", seen);
+            }
+        }
     }
     let migrations = platform.service(database.migrations).map(|service| &service.lifetime);
     if migrations != Some(&Lifetime::OneShot) {

@@ -18,7 +18,7 @@ pub fn gate() -> Gate {
         after: vec![],
         requires: vec![Requirement::NewerHaproxy],
         reads: Reads::Files(vec!["ops/edge", "xtask"]),
-        negative_control: "xtask/tests/commands/edge.rs::what_haproxy_refuses_is_shown_with_its_version",
+        negative_control: "xtask/tests/commands/edge/mod.rs::what_haproxy_refuses_is_shown_with_its_version",
         remedy: "change xtask/artifacts/src/containers/edge.rs or xtask/platform/src/edge.rs, then `cargo xtask generate`",
         limit_seconds: 120,
     }

@@ -267,7 +267,9 @@ fn the_search_finds(site: &Site, values: &Values) {
     let crashed = Command::new("sh").args(["-c", "kill -SEGV $$"]).current_dir(&folder).status().unwrap();
     assert!(!crashed.success());
     let pattern = fs::read_to_string("/proc/sys/kernel/core_pattern").unwrap();
-    if !pattern.starts_with(['/', '|', '@']) && getrlimit(Resource::Core).current != Some(0) {
+    // `cargo xtask ci` gives what it runs the limit that is tested here.
+    let limited = getrlimit(Resource::Core).current.is_some_and(|bytes| bytes <= 1);
+    if !pattern.starts_with(['/', '|', '@']) && !limited {
         assert_eq!(cores_in(&folder).len(), 1, "{pattern}");
     }
 }

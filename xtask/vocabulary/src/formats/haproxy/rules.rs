@@ -21,6 +21,7 @@ pub struct Table {
     pub counts: Vec<Counted>,
 }
 
+/// What a table counts of each client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Counted {
     Requests,

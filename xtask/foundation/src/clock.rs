@@ -41,6 +41,11 @@ pub fn days(day: &str) -> Option<u64> {
     (year * 365 + year / 4 - year / 100 + year / 400 + day_of_year).checked_sub(719_468)
 }
 
+/// Days from a day, written as `2026-11-03`, to today in UTC; the most that there can be when it is no day.
+pub fn age_days(day: &str) -> u64 {
+    days(day).map_or(u64::MAX, |day| (now_ms() / 1000 / 86_400).saturating_sub(day))
+}
+
 /// Seconds since 1970 of a time as [`utc`] writes it; none when it is no such time.
 pub fn seconds(text: &str) -> Option<u64> {
     let (day, time) = text.strip_suffix('Z')?.split_once('T')?;

@@ -38,8 +38,7 @@ pub struct Database {
 impl Database {
     /// Days since its newest advisory.
     pub fn age_days(&self) -> u64 {
-        let today = clock::now_ms() / 1000 / 86_400;
-        clock::days(&self.newest).map_or(u64::MAX, |day| today.saturating_sub(day))
+        clock::age_days(&self.newest)
     }
 }
 

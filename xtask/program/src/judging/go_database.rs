@@ -93,12 +93,14 @@ pub fn obtain(toolbox: &Toolbox) -> Result<Database> {
 impl Database {
     /// Days since its newest change.
     pub fn age_days(&self) -> u64 {
-        clock::days(&self.newest)
-            .map_or(u64::MAX, |day| (clock::now_ms() / 1000 / 86_400).saturating_sub(day))
+        clock::age_days(&self.newest)
     }
 }
 
 /// Whether a program was built by Go.
+///
+/// # Errors
+/// There is no room for a temporary folder.
 pub fn is_go(toolbox: &Toolbox, program: &Path) -> Result<bool> {
     let scratch = temporary::folder("flowship-go-advisories-")?;
     Ok(go(toolbox, scratch.path(), &["version".as_ref(), program.as_os_str()])

@@ -132,15 +132,7 @@ pub fn ask(
     let port = service.ports.get(ready.name).or_else(|| service.ports.get(platform.workers.operations.name));
     let port = port.with_context(|| format!("{} has no port {}", service.name, ready.name))?;
     let url = Mask::default().resolve(&format!("http://{ADDRESS}:{port}{path}").into(), &BTreeMap::new())?;
-    let request = Request {
-        method: "GET".into(),
-        url,
-        bearer: None,
-        headers: BTreeMap::new(),
-        body: None,
-        trusts: None,
-    };
-    let answer = request.send(until, stop)?;
+    let answer = Request::get(url).send(until, stop)?;
     serde_json::from_str(&answer.body)
         .with_context(|| format!("{}: cannot parse its health report", service.name))
 }

@@ -28,6 +28,20 @@ pub struct Request {
     pub trusts: Option<PathBuf>,
 }
 
+impl Request {
+    /// Asks for what is at an address, without a token.
+    pub fn get(url: Resolved) -> Self {
+        Self {
+            method: "GET".to_owned(),
+            url,
+            bearer: None,
+            headers: BTreeMap::new(),
+            body: None,
+            trusts: None,
+        }
+    }
+}
+
 /// Only servers with a certificate of this PEM file are believed. Keys in it are left alone.
 ///
 /// # Errors

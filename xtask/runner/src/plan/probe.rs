@@ -25,14 +25,7 @@ pub fn look(probe: &Probe, limit: Duration, mask: &Mask, stop: &dyn Fn() -> bool
     match probe {
         Probe::Http { url, status, trusts } => {
             let url = mask.resolve(&url.as_str().into(), &BTreeMap::new())?;
-            let request = Request {
-                method: "GET".into(),
-                url,
-                bearer: None,
-                headers: BTreeMap::new(),
-                body: None,
-                trusts: trusts.clone(),
-            };
+            let request = Request { trusts: trusts.clone(), ..Request::get(url) };
             let answer = request.send(deadline, stop)?;
             if answer.status != *status {
                 let body = answer.body.lines().next().unwrap_or_default();

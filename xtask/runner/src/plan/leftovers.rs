@@ -69,8 +69,9 @@ pub fn end(dead: &ProcessIdentity, grace: Duration) -> Result<usize> {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Read as _;
     use std::os::unix::process::ExitStatusExt as _;
-    use std::process::Command;
+    use std::process::{Command, Stdio};
 
     use super::*;
 
@@ -82,10 +83,13 @@ mod tests {
         let other = ProcessIdentity { start_ticks: me.start_ticks + 8_888, ..me };
         let sleep = |mark: String| Command::new("sleep").arg("600").env(MARK, mark).spawn().unwrap();
         let mut stubborn = Command::new("sh")
-            .args(["-c", "trap '' TERM; while :; do sleep 0.05; done"])
+            .args(["-c", "trap '' TERM; echo; while :; do sleep 0.05; done"])
             .env(MARK, of(&dead))
+            .stdout(Stdio::piped())
             .spawn()
             .unwrap();
+        // Before the trap is set, it would end by TERM like the others.
+        stubborn.stdout.take().unwrap().read_exact(&mut [0]).unwrap();
         let mut inner = sleep(format!("{}{}", of(&dead), of(&other)));
         let mut foreign = sleep(of(&other));
         assert!(end(&dead, Duration::from_millis(300)).unwrap() >= 2);

@@ -128,7 +128,7 @@ fn three_replicas_are_rolled_behind_the_edge_without_a_failed_request() {
         let _ended = Ended(&load.ended);
         for name in names {
             let before = staging.pid(name);
-            load.goes_on();
+            load.goes_on(100);
             before.signal(Signal::TERM);
             until(&format!("{name} runs again"), || {
                 let now = staging.service(name);
@@ -136,7 +136,7 @@ fn three_replicas_are_rolled_behind_the_edge_without_a_failed_request() {
             });
             staging.await_served(name);
         }
-        load.goes_on();
+        load.goes_on(100);
     });
     let failed = load.failed.into_inner().unwrap();
     assert!(failed.is_empty(), "{} of {} failed: {failed:#?}", failed.len(), load.sent.into_inner());
@@ -176,9 +176,9 @@ fn another_certificate_is_served_without_a_restart(staging: &Staging, key: &str)
             scope.spawn(move || load.send(|| served(port, name).map(|_| ())));
         }
         let _ended = Ended(&load.ended);
-        load.goes_on();
+        load.goes_on(100);
         staging.checkout.done(&["dev", "qa", "--detach", "--no-watch"]);
-        load.goes_on();
+        load.goes_on(100);
     });
     let failed = load.failed.into_inner().unwrap();
     assert!(

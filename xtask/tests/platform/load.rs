@@ -35,9 +35,9 @@ impl Load {
         }
     }
 
-    /// Waits until a hundred more were sent.
-    pub fn goes_on(&self) {
-        let wanted = self.sent.load(Ordering::SeqCst) + 100;
+    /// Waits until so many more were sent.
+    pub fn goes_on(&self, more: usize) {
+        let wanted = self.sent.load(Ordering::SeqCst) + more;
         until("requests are sent", || (self.sent.load(Ordering::SeqCst) >= wanted).then_some(()));
     }
 }

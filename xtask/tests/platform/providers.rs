@@ -40,7 +40,7 @@ fn a_real_provider(checkout: &Checkout) {
     fs::write(checkout.path("provider-key"), "the-key\n").unwrap();
     let up = checkout.up();
     assert!(up.out.contains("the-real-one at http://127.0.0.1:"), "{up:#?}");
-    up.says(&["llm is no longer part of the platform"]);
+    up.says(&["llm is no longer used"]);
     assert_eq!(checkout.failed_checks(), [""; 0]);
     assert!(provider.answered() >= 2, "the model is asked by two checks");
     assert!(checkout.pids().iter().all(|(name, _)| name != "llm"), "the stand-in is not needed");

@@ -29,7 +29,7 @@ fn three_replicas_run_where_the_environment_wants_three() {
     // One of them goes: what the environment does not want any more is stopped.
     checkout.write("ops/environments/qa.toml", &format!("{dev}\n[sizes]\nnode-red.replicas = 2\n"));
     let fewer = checkout.done(&["dev", "qa", "--detach", "--no-watch"]);
-    fewer.says(&["node-red-c is no longer part of the platform"]);
+    fewer.says(&["node-red-c is no longer used"]);
     checkout.done(&["smoke", "qa"]);
     checkout.done(&["reset", "qa", "--yes"]);
     checkout.nothing_runs();

@@ -13,6 +13,7 @@ use crate::context::Context;
 use crate::deployment::Deployed;
 use crate::deployment::releases::Installed;
 use crate::engines::process::instance::ReleaseId;
+use crate::engines::process::places::idle;
 use crate::engines::process::roll::files;
 use crate::engines::roll::running::Running;
 use foundation::program_name::PROGRAM;
@@ -56,13 +57,14 @@ fn services(platform: &Platform, state: &State) -> Vec<Problem> {
         problem.remedy(format!("run `{PROGRAM} deploy {} --version VERSION`", environment.name))
     };
     let units = platform.units(environment);
+    let slots = platform.slots(environment);
     let stays = |unit: &&Unit<'_>| unit.service.lifetime != Lifetime::OneShot;
     let serves = |running: &Running| matches!(running.status.state, Process::Running | Process::BackingOff);
     let mut found = Vec::new();
     for unit in units.iter().filter(stays).filter(|unit| !platform.is_worker(unit)) {
-        let name = unit.name();
-        if !state.running.get(&name).is_some_and(serves) {
-            found.push(again(Problem::new(name, "not running").expected("a running service")));
+        let mut places = slots.iter().filter(|slot| slot.service.id == unit.service.id);
+        if !places.any(|place| state.running.get(&place.name()).is_some_and(serves)) {
+            found.push(again(Problem::new(unit.name(), "not running").expected("a running service")));
         }
     }
     let workers = state.workers(platform);
@@ -75,10 +77,12 @@ fn services(platform: &Platform, state: &State) -> Vec<Problem> {
     }
     let held = workers.iter().filter(|(_, running)| running.held);
     found.extend(held.map(|(name, _)| again(Problem::new(*name, "still held, but no deploy is running"))));
-    let slots = platform.slots(environment);
     let known: BTreeSet<String> = slots.iter().filter(stays).map(Unit::name).collect();
     let extra = state.running.keys().filter(|name| !known.contains(*name));
-    found.extend(extra.map(|name| again(Problem::new(name.as_str(), "not part of the last deploy"))));
+    let idle = idle(platform, environment, &state.running);
+    found.extend(
+        extra.chain(&idle).map(|name| again(Problem::new(name.as_str(), "not part of the last deploy"))),
+    );
     found
 }
 

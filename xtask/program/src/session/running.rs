@@ -14,6 +14,8 @@ use crate::context::Context;
 use crate::engines::process::instance::Ports;
 use crate::engines::process::instance::{Record, supervisor_of};
 use crate::engines::process::lower::BringUp;
+use crate::engines::process::observe::running as running_in;
+use crate::engines::process::places;
 use crate::engines::process::secret_files;
 use crate::engines::{self, Data, Intent, Place};
 use foundation::exit::refused;
@@ -121,7 +123,7 @@ pub fn bring_up(
         && let Err(error) = remove_others(context, opened, show, interrupt)
     {
         // What was wanted runs: nothing is undone for that.
-        show.say(&format!("warning: a service that is no longer part of the platform still runs: {error:#}"));
+        show.say(&format!("warning: a service that is no longer used still runs: {error:#}"));
     }
     Ok(report)
 }
@@ -146,7 +148,12 @@ pub fn carry_out(
 
 fn remove_others(context: &Context, opened: &Opened, show: &Show, interrupt: &Interrupt) -> Result<()> {
     let Some(client) = Client::connect(&supervisor(context, &opened.target))? else { return Ok(()) };
-    let wanted: Vec<_> = opened.slots().iter().map(vocabulary::model::Unit::name).collect();
+    let mut wanted: Vec<_> = opened.slots().iter().map(vocabulary::model::Unit::name).collect();
+    if !opened.in_containers() && opened.instance.release.is_some() {
+        let running = running_in(&opened.instance.folder)?;
+        let idle = places::idle(opened.platform, &opened.environment, &running);
+        wanted.retain(|name| !idle.contains(name));
+    }
     let is_other = |name: &ServiceName| name.0 != deployer::NAME && !wanted.contains(&name.0);
     let mut supervised: Vec<_> = client.status()?.0.into_iter().map(|service| service.name).collect();
     supervised.retain(is_other);
@@ -159,7 +166,7 @@ fn remove_others(context: &Context, opened: &Opened, show: &Show, interrupt: &In
         carry_out(context, opened, &plan, show, interrupt)?.into_result()?;
     }
     for name in supervised {
-        show.say(&format!("{name} is no longer part of the platform: stopped"));
+        show.say(&format!("{name} is no longer used: stopped"));
         client.remove(&name)?;
     }
     Ok(())

@@ -1,13 +1,13 @@
 //! Stops what is deployed to an environment of this machine, and starts it again as it was.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::process::CommandExt as _;
 use std::process::Command;
 use std::time::Instant;
 
 use anyhow::{Context as _, Result};
-use vocabulary::model::Lifetime;
 use vocabulary::model::environment::EngineKind;
+use vocabulary::model::{Lifetime, ServiceId, Unit};
 use vocabulary::problem::listing;
 
 use super::deployer;
@@ -121,29 +121,23 @@ fn refuse_containers(place: &Context, name: &str) -> Result<()> {
 /// Refused when a replica runs in a place of its own, and something else does not.
 fn runs(opened: &Opened, deployed: &Deployed) -> Result<bool> {
     let running = running_in(opened.platform, &deployed.folder())?;
-    let platform = opened.platform;
-    let units = opened.units();
-    let names = |workers: bool| {
-        units.iter().filter(move |unit| {
-            platform.is_worker(unit) == workers && unit.service.lifetime != Lifetime::OneShot
-        })
-    };
-    let slots = opened.slots();
-    let workers: BTreeSet<String> = slots
-        .iter()
-        .filter(|unit| platform.is_worker(unit) && running.contains_key(&unit.name()))
-        .map(vocabulary::model::Unit::name)
-        .collect();
-    let is_well = |name: &str| {
-        running.get(name).is_some_and(|Running { status, held, .. }| {
+    let (units, slots) = (opened.units(), opened.slots());
+    let is_well = |unit: &Unit<'_>| {
+        running.get(&unit.name()).is_some_and(|Running { status, held, .. }| {
             status.state == State::Running && status.health == HealthState::Healthy && !held
         })
     };
-    let well = workers.iter().filter(|name| is_well(name)).count();
-    if well >= names(true).count() && names(false).all(|unit| is_well(&unit.name())) {
+    let mut wanted = BTreeMap::<ServiceId, usize>::new();
+    for unit in units.iter().filter(|unit| unit.service.lifetime != Lifetime::OneShot) {
+        *wanted.entry(unit.service.id).or_default() += 1;
+    }
+    let well = |id: ServiceId| slots.iter().filter(|slot| slot.service.id == id && is_well(slot)).count();
+    if wanted.iter().all(|(id, wanted)| well(*id) >= *wanted) {
         return Ok(true);
     }
-    let elsewhere = workers.iter().find(|name| !names(true).any(|unit| unit.name() == **name));
+    let names: BTreeSet<String> = units.iter().map(Unit::name).collect();
+    let mut spare = slots.iter().map(Unit::name).filter(|name| !names.contains(name));
+    let elsewhere = spare.find(|name| running.contains_key(name));
     match elsewhere {
         None => Ok(false),
         Some(replica) => Err(refused(format!(

@@ -14,3 +14,4 @@ mod settings;
 mod site;
 mod sizes;
 mod story;
+mod tools;

@@ -34,14 +34,14 @@ fn more_and_fewer_replicas_are_a_reload_of_the_edge_and_fail_no_request() {
         }
         let _ended = Ended(&load.ended);
         for replicas in [3, 2] {
-            load.goes_on();
+            load.goes_on(100);
             site.write(file, &format!("{settings}\n[sizes]\nnode-red.replicas = {replicas}\n"));
             let deployed = site.done(&site.deploy("qa", &release));
             deployed.says(&["reads its new configuration"]);
             assert_eq!(site.replicas("qa").len(), replicas);
             assert_eq!(process(), before, "the edge was restarted");
         }
-        load.goes_on();
+        load.goes_on(100);
     });
     let failed = load.failed.into_inner().unwrap();
     assert!(failed.is_empty(), "{} of {} failed: {failed:#?}", failed.len(), load.sent.into_inner());

@@ -32,10 +32,11 @@ pub struct Unit<'a> {
 }
 
 impl Unit<'_> {
-    /// `postgres`, or `node-red-a` where the service scales, however many of it run.
+    /// `postgres`, or `node-red-a` where the service scales, however many of it run. In the spare place of one that does not,
+    /// `mcp-tools-b`.
     #[must_use]
     pub fn name(&self) -> String {
-        if self.service.scales() {
+        if self.service.scales() || !self.is_first() {
             format!("{}-{}", self.service.id, self.replica.name())
         } else {
             self.service.id.to_string()
@@ -92,17 +93,45 @@ impl Platform {
             .collect()
     }
 
-    /// The units, and beside the workers behind an edge a place for one more of them: a new one starts there before an old
-    /// one leaves. The edge knows all of them, and asks none that is not healthy.
+    /// The units, and behind an edge a spare place beside the workers: a new one starts there before an old one leaves. The
+    /// edge knows all of them, and asks none that is not healthy. A service that [runs beside
+    /// itself](Self::runs_beside_itself) has a spare place too.
     #[must_use]
     pub fn slots(&self, environment: &Environment) -> Vec<Unit<'_>> {
-        let mut slots = self.units(environment);
-        let last = slots.iter().rposition(|unit| self.is_worker(unit) && unit.service.scales());
-        if let Some(last) = last.filter(|_| slots.iter().any(|unit| self.is_edge(unit))) {
-            let spare = Unit { replica: Replica(slots[last].replica.0 + 1), ..slots[last] };
-            slots.insert(last + 1, spare);
+        let units = self.units(environment);
+        if !units.iter().any(|unit| self.is_edge(unit)) {
+            return units;
+        }
+        let has_spare = |unit: &Unit<'_>| {
+            let is_process = environment.engine == EngineKind::Process;
+            (self.is_worker(unit) && unit.service.scales())
+                || (is_process && self.runs_beside_itself(unit.service))
+        };
+        let mut slots = Vec::with_capacity(units.len() + 2);
+        for (index, unit) in units.iter().enumerate() {
+            slots.push(*unit);
+            let is_last = units.get(index + 1).is_none_or(|next| next.service.id != unit.service.id);
+            if is_last && has_spare(unit) {
+                slots.push(Unit { replica: Replica(unit.replica.0 + 1), ..*unit });
+            }
         }
         slots
+    }
+
+    /// Whether a new one of a service runs beside the old one while a release is rolled out: old workers use the old one, and
+    /// new workers the new one. For that it has no data, and no clients but the workers.
+    #[must_use]
+    pub fn runs_beside_itself(&self, service: &Service) -> bool {
+        let clients = self.services.iter().filter(|client| {
+            client
+                .edges
+                .iter()
+                .any(|edge| matches!(edge.to, Destination::Port(to) if to.service == service.id))
+        });
+        let clients: Vec<_> = clients.map(|client| client.id).collect();
+        service.lifetime == Lifetime::LongRunning { replicas: 1 }
+            && service.volumes.is_empty()
+            && clients == [self.workers.service()]
     }
 
     #[must_use]

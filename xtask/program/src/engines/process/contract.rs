@@ -6,6 +6,7 @@ use vocabulary::model::{Contract, Platform, Unit};
 
 use super::lower::{BringUp, Surroundings, one_shot, prepare, ready};
 use super::observe::Observed;
+use super::places;
 use super::resolve::Resolver;
 use super::schema;
 use crate::deployment::contracted;
@@ -22,7 +23,7 @@ const RECORD: &str = "contract.record";
 
 /// The plan, where the platform has contract migrations.
 pub fn contract(platform: &Platform, environment: &Environment, seen: &Observed) -> Plan<BringUp> {
-    let slots = platform.slots(environment);
+    let slots = places::now(platform, environment, &seen.running);
     let resolver = Resolver { platform, environment, instance: &seen.instance, units: &slots };
     let around = &Surroundings { resolver, seen, watches: false, inspect: None };
     let mut steps = prepare(around);

@@ -247,7 +247,7 @@ pub(super) fn long_running(around: &Surroundings<'_>, unit: &Unit<'_>) -> Vec<St
     }
     steps.push(Step {
         needs,
-        remedy: Some(format!("read `{PROGRAM} logs {name}`")),
+        remedy: Some(format!("read `{PROGRAM} logs {} {name}`", around.seen.target)),
         ..Step::new(
             format!("{name}.start"),
             format!("start {name}"),
@@ -267,7 +267,7 @@ pub(super) fn ready(around: &Surroundings<'_>, unit: &Unit<'_>) -> Step<BringUp>
     Step {
         needs: vec![format!("{name}.start").into()],
         time_limit_ms: READY_LIMIT_MS + 5_000,
-        remedy: Some(format!("read `{PROGRAM} logs {name}`")),
+        remedy: Some(format!("read `{PROGRAM} logs {} {name}`", around.seen.target)),
         ..Step::new(
             format!("{name}.ready"),
             format!("{name} is healthy"),

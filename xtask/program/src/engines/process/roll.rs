@@ -13,6 +13,7 @@ use super::lower::{
     read_when_ready, ready, spec,
 };
 use super::observe::Observed;
+use super::places;
 use super::resolve::Resolver;
 use super::schema;
 use crate::deployment::releases::Installed;
@@ -28,7 +29,7 @@ pub fn roll_out(
     seen: &Observed,
     watch: Duration,
 ) -> Plan<BringUp> {
-    let slots = platform.slots(environment);
+    let slots = places::next(platform, environment, &seen.running, &seen.unchanged);
     let resolver = Resolver { platform, environment, instance: &seen.instance, units: &slots };
     let around = &Surroundings { resolver, seen, watches: false, inspect: None };
     let is_worker = |unit: &&Unit<'_>| platform.is_worker(unit);
@@ -48,15 +49,18 @@ pub fn roll_out(
                     continue;
                 }
                 let mut started = long_running(around, unit);
-                if let Some(running) = seen.running.get(&unit.name()) {
-                    let again = Action::Supervise(Supervise {
-                        state: seen.instance.supervisor(),
-                        request: ServiceRequest::Start(Box::new(running.spec.clone())),
-                    });
-                    let id = format!("{}.start", unit.name());
-                    let starts = started.iter_mut().filter(|step| step.id.0 == id);
-                    starts.for_each(|step| step.undo = Some(again.clone()));
-                }
+                let name = unit.name();
+                let running = seen.running.get(&name);
+                let undo = match running.map(|running| Box::new(running.spec.clone())) {
+                    Some(spec) => Some(ServiceRequest::Start(spec)),
+                    None if platform.runs_beside_itself(unit.service) => {
+                        Some(ServiceRequest::Remove(name.as_str().into()))
+                    }
+                    None => None,
+                };
+                let id = format!("{name}.start");
+                let starts = started.iter_mut().filter(|step| step.id.0 == id);
+                starts.for_each(|step| step.undo = undo.clone().map(|request| around.supervise(request)));
                 steps.extend(started);
             }
         }
@@ -89,6 +93,9 @@ pub fn roll_out(
 fn proof(around: &Surroundings<'_>, workers: &Workers<'_>) -> Vec<Step<BringUp>> {
     let (seen, Resolver { platform, environment, .. }) = (around.seen, &around.resolver);
     let slots = &workers.slots;
+    // It uses what the running release uses.
+    let units = &places::now(platform, environment, &seen.running);
+    let around = &Surroundings { resolver: Resolver { units, ..around.resolver }, ..*around };
     let Some((free, old)) = roll::schema::places(workers) else { return vec![] };
     let running = seen.running.get(&slots[old].name()).and_then(|running| running.identity.as_ref());
     let changes =
@@ -325,6 +332,58 @@ mod tests {
                 "undo flow-engine-c.start",
             ]
         );
+    }
+
+    /// A roll while these workers use a ledger in this place; also where the new one is started, and the plan.
+    fn beside(used: &str, unchanged: &[&str], more: &[&str]) -> (Vec<String>, Plan<BringUp>) {
+        let platform = second_platform::platform();
+        let environment =
+            Environment { name: "qa".to_owned(), tier: Tier::Staging, ..Environment::default() };
+        let mut seen = seen(&platform, &environment, &[&["flow-engine-a", used], more].concat());
+        seen.running.get_mut("flow-engine-a").unwrap().spec.after = vec![used.into()];
+        seen.unchanged = unchanged.iter().map(|name| (*name).to_owned()).collect();
+        let plan = roll_out(&platform, &environment, &seen, WATCH);
+        assert_eq!(plan.validate(), [""; 0]);
+        let started = plan.steps.iter().map(|step| step.id.0.clone());
+        (started.filter(|id| id.starts_with("ledger") && id.ends_with(".start")).collect(), plan)
+    }
+
+    #[test]
+    fn a_service_of_the_workers_alone_is_replaced_beside_the_old_one() {
+        for (used, unchanged, more, started) in [
+            ("ledger", &[][..], &[][..], &["ledger-b.start"][..]),
+            ("ledger-b", &[], &[], &["ledger.start"]),
+            // As a killed deploy leaves it: of the same release, or of another one.
+            ("ledger", &["ledger-b"], &["ledger-b"], &[]),
+            ("ledger", &[], &["ledger-b"], &["ledger-b.start"]),
+            ("ledger", &["ledger"], &[], &[]),
+            ("ledger", &["ledger"], &["ledger-b"], &[]),
+        ] {
+            assert_eq!(beside(used, unchanged, more).0, started, "{used} {unchanged:?} {more:?}");
+        }
+        let (_, plan) = beside("ledger", &[], &[]);
+        let failed = done(&plan, Some("flow-engine-b.verify"));
+        let touched: Vec<_> = failed.iter().filter(|id| id.contains("ledger")).collect();
+        assert_eq!(touched, ["ledger-b.start", "ledger-b.ready", "undo ledger-b.start"], "{failed:?}");
+    }
+
+    #[test]
+    fn old_and_new_workers_use_their_own() {
+        let (_, plan) = beside("ledger", &[], &[]);
+        let uses = |id: &str| {
+            let step = plan.steps.iter().find(|step| step.id.0 == id).unwrap();
+            let Action::Supervise(Supervise { request: ServiceRequest::Start(spec), .. }) = &step.action
+            else {
+                panic!("{id}: {:?}", step.action)
+            };
+            spec.after
+                .iter()
+                .map(|name| name.0.clone())
+                .filter(|name| name.contains("ledger"))
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(uses("schema.start"), ["ledger"], "the proof is about what serves");
+        assert_eq!(uses("flow-engine-b.start"), ["ledger-b"]);
     }
 
     #[test]

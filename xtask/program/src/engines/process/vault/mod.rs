@@ -224,7 +224,7 @@ impl Client {
         while self.ask(None, "GET", "sys/health", None)?.status != 200 {
             if Instant::now() > give_up {
                 bail!(
-                    "the secret store of {0} is unsealed, and does not serve: `{PROGRAM} logs`",
+                    "the secret store of {0} is unsealed, and does not serve: `{PROGRAM} logs {0}`",
                     self.environment
                 );
             }

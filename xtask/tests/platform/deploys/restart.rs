@@ -1,16 +1,18 @@
 //! A deployed environment that is stopped, is started again, loses its machine, and serves other machines.
 
+use std::collections::BTreeSet;
 use std::fs;
-use std::net::{TcpListener, TcpStream};
+use std::net::{IpAddr, TcpListener, TcpStream};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Signal, kill_process};
 use serde_json::json;
+use vocabulary::model::{Exposure, Service};
 
 use super::site::Site;
 use crate::control::Control;
-use crate::processes::{Pid, running_in};
+use crate::processes::{Pid, listening, running_in};
 use crate::web::{self, Answer};
 
 const FILE: &str = "ops/environments/qa.toml";
@@ -110,6 +112,7 @@ fn serves_other_machines(site: &Site, release: &std::path::Path) {
             assert!(!reaches("127.0.0.2", port), "{service:#}");
         }
     }
+    only_what_is_declared_listens(site);
     let shown = site.done(&["status", "qa"]).out;
     assert!(shown.contains(&format!("https://flows.example.com:{https}\n")), "{shown}");
 }
@@ -152,6 +155,45 @@ fn smoke_ends_with_its_limit_and_when_it_is_stopped(site: &Site) {
     stopped.ends(130);
     edge.iter().for_each(|pid| pid.signal(Signal::CONT));
     assert!(site.done(&["smoke", "qa"]).out.contains("6 of 6 checks passed"));
+}
+
+/// The ports of the model, at the addresses that its engine promises. More cannot be told apart on one host: whatever runs
+/// there reaches all of them.
+fn only_what_is_declared_listens(site: &Site) {
+    let platform = platform::platform();
+    let mut declared: BTreeSet<(IpAddr, u16)> = BTreeSet::new();
+    let services = site.status("qa")["services"].as_array().unwrap().clone();
+    assert!(!services.is_empty());
+    for running in &services {
+        let name = running["name"].as_str().unwrap();
+        let of = |service: &&Service| {
+            name == service.id.0 || (service.scales() && name.starts_with(&format!("{}-", service.id)))
+        };
+        let service = platform.services.iter().find(of).unwrap();
+        let open: Vec<_> =
+            service.ports.iter().filter(|port| port.exposure != Exposure::Development).collect();
+        let shown: BTreeSet<&str> =
+            running["ports"].as_object().unwrap().keys().map(String::as_str).collect();
+        assert_eq!(shown, open.iter().map(|port| port.name).collect(), "{name}");
+        for port in open {
+            let public = port.exposure == Exposure::Public;
+            let address = if public { "127.0.0.2" } else { "127.0.0.1" }.parse().unwrap();
+            declared.insert((address, running["ports"][port.name].as_u64().unwrap().try_into().unwrap()));
+        }
+    }
+    let folder = site.of("qa");
+    assert_eq!(listening(&folder), declared);
+    // A service that opened one more would be noticed.
+    let opens = "import socket, time; s = socket.create_server(('0.0.0.0', 0)); time.sleep(600)";
+    let mut planted = Command::new("python3").args(["-c", opens]).current_dir(&folder).spawn().unwrap();
+    let more = crate::until("one more port is open", || {
+        let found = listening(&folder);
+        let more: Vec<_> = found.difference(&declared).copied().collect();
+        (!more.is_empty()).then_some(more)
+    });
+    planted.kill().unwrap();
+    planted.wait().unwrap();
+    assert!(more.len() == 1 && more[0].0.is_unspecified(), "{more:?}");
 }
 
 fn ask(site: &Site, method: &str, path: &str, body: Option<&str>) -> Option<Answer> {

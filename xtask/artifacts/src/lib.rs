@@ -8,6 +8,7 @@ mod environment_examples;
 pub mod firewall;
 mod flow_facts;
 mod model;
+pub mod network_policies;
 mod node_red_settings;
 pub mod reference;
 pub mod review;

@@ -10,6 +10,7 @@ pub mod haproxy;
 pub mod javascript;
 pub mod json;
 pub mod markdown;
+pub mod network_policy;
 pub mod nftables;
 pub mod node_red;
 pub mod npm;

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use vocabulary::formats::markdown::{Block, code, write};
 use vocabulary::model::topology::{Network, Scope, Topology, WayOut};
 use vocabulary::model::{
-    Destination, Exposure, Gate, Health, Image, Lifetime, MetricKind, Need, Platform, Proof, Reads,
-    SecretSource, Service, Severity,
+    Destination, EditorAccess, Exposure, Gate, Health, Image, Lifetime, MetricKind, Need, Platform, Proof,
+    Reads, SecretSource, Service, Severity,
 };
 use vocabulary::problem::Problem;
 
@@ -106,6 +106,23 @@ fn pages() -> Vec<Page> {
             source: "xtask/platform/src/secrets.rs",
             headers: vec!["secret", "purpose", "made by", "read by", "replaced after", "how it is replaced"],
             rows: |platform| Ok(secrets(platform)),
+        },
+        Page {
+            name: "access",
+            title: "Access",
+            about: "What people may do, by role. [security.md](../security.md#access-control) says what enforces each column.",
+            source: "xtask/platform/src/access.rs",
+            headers: vec![
+                "role",
+                "who",
+                "hosts",
+                "commands on environments",
+                "OpenBao",
+                "reviews on GitHub",
+                "Grafana",
+                "Node-RED's editor",
+            ],
+            rows: |platform| Ok(access(platform)),
         },
         Page {
             name: "labels",
@@ -335,6 +352,29 @@ fn secrets(platform: &Platform) -> Vec<Vec<String>> {
                 readers.join(", "),
                 format!("{} days", secret.rotate_after_days),
                 secret.kind.rotation().to_owned(),
+            ]
+        })
+        .collect()
+}
+
+fn access(platform: &Platform) -> Vec<Vec<String>> {
+    let listed = |words: Vec<String>| if words.is_empty() { "-".to_owned() } else { words.join(", ") };
+    platform
+        .access
+        .iter()
+        .map(|role| {
+            vec![
+                role.id.to_owned(),
+                role.who.to_owned(),
+                if role.login { "log in" } else { "-" }.to_owned(),
+                listed(role.commands.iter().map(|command| code(command)).collect()),
+                listed(role.secrets.iter().map(|right| right.words().to_owned()).collect()),
+                listed(role.approves.iter().map(|one| one.words().to_owned()).collect()),
+                role.dashboards.words().to_owned(),
+                match role.editor {
+                    EditorAccess::None => "-".to_owned(),
+                    EditorAccess::Development => "on their own machine".to_owned(),
+                },
             ]
         })
         .collect()

@@ -1,24 +1,30 @@
 //! `ops/secrets/policies/*.hcl`: for each service, which secrets it may read from the secret store, and nothing else. Two more are
-//! for the program itself: `PLATFORM-operator` changes secrets and seals the store, `PLATFORM-backup` takes snapshots of it.
+//! for the program itself: `PLATFORM-operator` changes secrets and seals the store, `PLATFORM-backup` takes snapshots of it. Those
+//! of people begin with `people-`.
 
 use vocabulary::formats::vault_policy::{Capability, Rule, write};
-use vocabulary::model::{Platform, SecretRef, SecretStore};
+use vocabulary::model::{Platform, Role, SecretRef, SecretRight, SecretStore};
 use vocabulary::problem::Problem;
 
 use super::artifact::{Artifact, Committed, Made, banner};
 
 pub const FAMILY: Committed = Committed {
     name: "secret-policies",
-    what: "ops/secrets/policies/*.hcl: what each service, operators and backups may do in OpenBao",
+    what: "ops/secrets/policies/*.hcl: what each service, operators, backups and people may do in OpenBao",
     source: file!(),
     make: generate,
 };
+
+/// How the names of people's policies begin, so that none is a service's.
+pub const PEOPLE: &str = "people-";
 
 /// What one reader of the store may do.
 #[derive(Debug, Clone)]
 pub struct Policy {
     /// Also that of the role that has it.
     pub name: String,
+    /// Where it is defined.
+    source: &'static str,
     pub rules: Vec<Rule>,
 }
 
@@ -28,7 +34,7 @@ impl Policy {
     /// # Errors
     /// A path that cannot be written.
     pub fn text(&self) -> Result<String, Vec<Problem>> {
-        let mut header = banner("xtask/platform/src (the services' secrets)");
+        let mut header = banner(self.source);
         header.push(format!("What {} may do. Everything else is denied.", self.name));
         write(&header, &self.rules)
     }
@@ -54,7 +60,7 @@ pub fn backup(platform: &Platform) -> String {
     format!("{}-backup", platform.name)
 }
 
-/// Of every service that reads secrets, and of the program itself.
+/// Of every service that reads secrets, and of the program itself: each has a role, and logs in from here.
 pub fn policies(platform: &Platform, store: &SecretStore) -> Vec<Policy> {
     let purpose = |secret| platform.secret(secret).map_or("", |secret| secret.purpose);
     let readers = platform.services.iter().filter(|service| !service.secrets.is_empty()).map(|service| {
@@ -66,22 +72,77 @@ pub fn policies(platform: &Platform, store: &SecretStore) -> Vec<Policy> {
     });
     let changes = platform.secrets.iter().flat_map(|secret| {
         let change = [Capability::Create, Capability::Read, Capability::Update];
-        let name = secret.name;
-        let age = format!("when {name} was changed");
-        [
-            rule(secret.purpose, path(store, name), &change),
-            rule(&age, metadata(store, name), &[Capability::Read]),
-        ]
+        [rule(secret.purpose, path(store, secret.name), &change), age(store, secret.name)]
     });
-    let seal = rule("seal the store at once", "sys/seal".to_owned(), &[Capability::Update, Capability::Sudo]);
-    let snapshot = "sys/storage/raft/snapshot".to_owned();
-    let snapshot = rule("everything as it is sealed", snapshot, &[Capability::Read]);
-    let own = [("renew", "keep its token alive"), ("revoke", "give its token back when it stops")];
-    let own = own.map(|(act, why)| rule(why, format!("auth/token/{act}-self"), &[Capability::Update]));
+    let backup_rules = vec![snapshot()];
     readers
-        .chain([(operator(platform), changes.chain([seal]).collect()), (backup(platform), vec![snapshot])])
-        .map(|(name, rules)| Policy { name, rules: [rules, own.to_vec()].concat() })
+        .chain([(operator(platform), changes.chain([seal()]).collect()), (backup(platform), backup_rules)])
+        .map(|(name, rules)| Policy {
+            name,
+            source: "xtask/platform/src (the services' secrets)",
+            rules: [rules, own()].concat(),
+        })
         .collect()
+}
+
+/// Of every role of people that has rights in the store. How they log in is for the site to set up.
+pub fn people(platform: &Platform, store: &SecretStore) -> Vec<Policy> {
+    let roles = platform.access.iter().filter(|role| !role.secrets.is_empty());
+    roles
+        .map(|role| Policy {
+            name: format!("{PEOPLE}{}", role.id),
+            source: "xtask/platform/src/access.rs",
+            rules: [rights(platform, store, role), own()].concat(),
+        })
+        .collect()
+}
+
+fn rights(platform: &Platform, store: &SecretStore, role: &Role) -> Vec<Rule> {
+    let may = |right| role.secrets.contains(&right);
+    let mut rules = Vec::new();
+    if may(SecretRight::List) {
+        rules.push(rule(
+            "the names of all secrets",
+            format!("{}/metadata/", store.mount),
+            &[Capability::List],
+        ));
+    }
+    for secret in &platform.secrets {
+        let rights = [
+            (Capability::Create, SecretRight::Replace),
+            (Capability::Read, SecretRight::Read),
+            (Capability::Update, SecretRight::Replace),
+        ];
+        let value: Vec<Capability> =
+            rights.into_iter().filter(|(_, right)| may(*right)).map(|(capability, _)| capability).collect();
+        if !value.is_empty() {
+            rules.push(rule(secret.purpose, path(store, secret.name), &value));
+        }
+        if may(SecretRight::List) {
+            rules.push(age(store, secret.name));
+        }
+    }
+    rules.extend(may(SecretRight::Snapshot).then(snapshot));
+    rules.extend(may(SecretRight::Seal).then(seal));
+    rules
+}
+
+fn age(store: &SecretStore, secret: SecretRef) -> Rule {
+    rule(&format!("when {secret} was changed"), metadata(store, secret), &[Capability::Read])
+}
+
+fn seal() -> Rule {
+    rule("seal the store at once", "sys/seal".to_owned(), &[Capability::Update, Capability::Sudo])
+}
+
+fn snapshot() -> Rule {
+    rule("everything as it is sealed", "sys/storage/raft/snapshot".to_owned(), &[Capability::Read])
+}
+
+/// What everybody may do with the token that they have.
+fn own() -> Vec<Rule> {
+    let own = [("renew", "keep its token alive"), ("revoke", "give its token back when it stops")];
+    own.map(|(act, why)| rule(why, format!("auth/token/{act}-self"), &[Capability::Update])).to_vec()
 }
 
 fn rule(why: &str, path: String, capabilities: &[Capability]) -> Rule {
@@ -93,5 +154,5 @@ fn generate(platform: &Platform) -> Made {
     let file = |policy: &Policy| {
         Ok(Artifact::file(format!("ops/secrets/policies/{}.hcl", policy.name), policy.text()?))
     };
-    policies(platform, store).iter().map(file).collect()
+    policies(platform, store).iter().chain(&people(platform, store)).map(file).collect()
 }

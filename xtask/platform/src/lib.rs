@@ -1,5 +1,6 @@
 //! This platform, spelled out in the model's types: what an adopter edits. One file per service.
 
+mod access;
 mod actions;
 mod alertmanager;
 mod barman;
@@ -73,6 +74,7 @@ pub fn platform() -> Platform {
         gates: gates::gates(),
         review: review::review(),
         release: release::policy(),
+        access: access::roles(),
         actions: actions::actions(),
     }
 }

@@ -16,6 +16,7 @@ mod hostile;
 mod measures;
 #[path = "../fixtures/namespaces.rs"]
 mod namespaces;
+mod people;
 mod review;
 mod second_platform;
 mod secret_policies;

@@ -8,9 +8,9 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use artifacts::secret_policies::{path, policies};
+use artifacts::secret_policies::{path, people, policies};
 use serde_json::{Value, json};
-use vocabulary::model::{Platform, SecretStore};
+use vocabulary::model::{Platform, Role, SecretRight, SecretStore};
 
 use crate::containers::repository;
 
@@ -135,8 +135,34 @@ fn readers(platform: &Platform) -> BTreeMap<String, Allowed> {
     let operator = changes.chain([("sys/seal".to_owned(), may(&["sudo", "update"]))]).collect();
     let backup = [("sys/storage/raft/snapshot".to_owned(), may(&["read"]))].into();
     let program = [("flowship-operator".to_owned(), operator), ("flowship-backup".to_owned(), backup)];
-    let all = services.chain(program);
+    let people = platform.access.iter().filter(|role| !role.secrets.is_empty());
+    let people = people.map(|role| (format!("people-{}", role.id), rights(platform, &store, role)));
+    let all = services.chain(program).chain(people);
     all.map(|(name, allowed)| (name, allowed.into_iter().chain(own.clone()).collect())).collect()
+}
+
+fn rights(platform: &Platform, store: &SecretStore, role: &Role) -> Allowed {
+    let may = |right| role.secrets.contains(&right);
+    let metadata = format!("{}/metadata/", store.mount);
+    let values = |capability, right| {
+        let places = platform.secrets.iter().map(|secret| path(store, secret.name));
+        places.filter(move |_| may(right)).map(move |place| (place, capability))
+    };
+    let ages = platform.secrets.iter().map(|secret| (format!("{metadata}{}", secret.name), "read"));
+    let at = |place: &str, capability, right| may(right).then(|| (place.to_owned(), capability));
+    let mut allowed = Allowed::new();
+    for (place, capability) in values("create", SecretRight::Replace)
+        .chain(values("read", SecretRight::Read))
+        .chain(values("update", SecretRight::Replace))
+        .chain(ages.filter(|_| may(SecretRight::List)))
+        .chain(at(&metadata, "list", SecretRight::List))
+        .chain(at("sys/storage/raft/snapshot", "read", SecretRight::Snapshot))
+        .chain(at("sys/seal", "sudo", SecretRight::Seal))
+        .chain(at("sys/seal", "update", SecretRight::Seal))
+    {
+        allowed.entry(place).or_default().push(capability.to_owned());
+    }
+    allowed
 }
 
 /// Everywhere that a reader could want to go.
@@ -193,7 +219,7 @@ fn differences(server: &Server, token: &str, allowed: &Allowed, places: &[String
 }
 
 #[test]
-fn every_service_reads_its_secrets_and_can_do_nothing_else() {
+fn every_service_and_every_person_may_do_what_the_model_says_and_nothing_else() {
     let platform = &platform::platform();
     let store = &platform.secret_store.unwrap();
     let server = Server::start(store);
@@ -202,7 +228,8 @@ fn every_service_reads_its_secrets_and_can_do_nothing_else() {
         server.done("POST", &path(store, secret.name), &value);
     }
     let (readers, places) = (readers(platform), places(platform));
-    let generated: Vec<String> = policies(platform, store).into_iter().map(|policy| policy.name).collect();
+    let generated = policies(platform, store).into_iter().chain(people(platform, store));
+    let generated: Vec<String> = generated.map(|policy| policy.name).collect();
     assert!(generated.iter().all(|name| readers.contains_key(name)), "{generated:?}");
     for (reader, allowed) in &readers {
         let token = server.token(reader, &read(&file(reader)));
@@ -229,8 +256,10 @@ fn every_service_reads_its_secrets_and_can_do_nothing_else() {
                 assert_eq!(status, expected, "{reader} {method} {place}: {answer}");
             }
         }
-        let list = format!("{}/metadata/?list=true", store.mount);
-        assert_eq!(server.ask(&token, "GET", &list, &Value::Null).0, 403, "{reader} lists");
+        let list = format!("{}/metadata/", store.mount);
+        let expected = if allowed.contains_key(&list) { 200 } else { 403 };
+        let list = server.ask(&token, "GET", &format!("{list}?list=true"), &Value::Null).0;
+        assert_eq!(list, expected, "{reader} lists");
         assert_eq!(server.ask(&token, "POST", "auth/token/renew-self", &json!({})).0, 200, "{reader} renews");
     }
     planted_faults_are_found(&server, &readers, &places);
@@ -238,21 +267,24 @@ fn every_service_reads_its_secrets_and_can_do_nothing_else() {
 
 fn planted_faults_are_found(server: &Server, readers: &BTreeMap<String, Allowed>, places: &[String]) {
     let store = platform::platform().secret_store.unwrap();
-    let several =
-        |(reader, allowed): &(&String, &Allowed)| allowed.len() > 3 && !reader.starts_with("flowship-");
-    let (reader, allowed) = readers.iter().find(several).unwrap();
-    let policy = read(&file(reader));
-    let more = |rule: &str| format!("{policy}\npath \"{rule}\" {{\n  capabilities = [\"read\"]\n}}\n");
-    let secret = allowed.keys().find(|place| place.starts_with(store.mount)).unwrap();
-    let faults = [
-        policy.replacen("[\"read\"]", "[\"read\", \"list\"]", 1),
-        policy.replacen(secret, "elsewhere", 1),
-        more("flowship/*"),
-        more("sys/mounts"),
-    ];
-    for (number, fault) in faults.iter().enumerate() {
-        let token = server.token("planted", fault);
-        assert!(!differences(server, &token, allowed, places).is_empty(), "fault {number} is not found");
+    for reader in ["node-red", "people-operator"] {
+        let (policy, allowed) = (read(&file(reader)), &readers[reader]);
+        let more = |rule: &str| format!("{policy}\npath \"{rule}\" {{\n  capabilities = [\"read\"]\n}}\n");
+        let secret = allowed.keys().find(|place| place.starts_with(store.mount)).unwrap();
+        let mut faults = vec![
+            policy.replacen("[\"read\"]", "[\"read\", \"list\"]", 1),
+            policy.replacen(secret, "elsewhere", 1),
+            more("flowship/*"),
+            more("sys/mounts"),
+        ];
+        if reader.starts_with("people-") {
+            faults.push(policy.replacen("[\"create\", \"update\"]", "[\"create\", \"read\", \"update\"]", 1));
+        }
+        for (number, fault) in faults.iter().enumerate() {
+            let token = server.token("planted", fault);
+            let found = differences(server, &token, allowed, places);
+            assert!(!found.is_empty(), "fault {number} of {reader} is not found");
+        }
     }
 }
 

@@ -236,8 +236,17 @@ fn changed_behind_its_back(site: &Site) {
     site.fails_closed(&["llm cannot read llm-api-key", "refuses the login of llm"]);
     site.as_root(&root, "DELETE", "flowship/metadata/api-key", &Value::Null);
     site.fails_closed(&["cannot read api-key: it is not in the store"]);
+    // Also to people: a policy is removed, and that of a role that there is no more is left.
+    site.as_root(&root, "DELETE", "sys/policies/acl/people-operator", &Value::Null);
+    site.as_root(&root, "POST", "sys/policies/acl/people-gone", &json!({ "policy": "path \"x\" {}" }));
     let before = site.checkout.read(&format!("{SECRETS}/api-key"));
-    again();
+    let done = again();
+    assert!(done.out.contains("the policy people-operator is in the store\n"), "{done:#?}");
+    let root = site.root();
+    let policies = site.as_root(&root, "GET", "sys/policies/acl?list=true", &Value::Null);
+    let people = policies["data"]["keys"].as_array().unwrap().iter().filter_map(Value::as_str);
+    let people: Vec<&str> = people.filter(|name| name.starts_with("people-")).collect();
+    assert_eq!(people, ["people-emergency", "people-operator"]);
     site.done(&["secrets", "render", "dev"], &[]);
     assert_eq!(site.checkout.read(&format!("{SECRETS}/api-key")), before, "what services use goes on");
 }

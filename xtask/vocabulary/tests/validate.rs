@@ -5,9 +5,9 @@ use vocabulary::model::{
     Draining, Edge, EdgePolicy, Evidence, Exposure, Fact, Folder, Gate, GateCommand, GateGroup, Health,
     Identity, Image, Initialise, Label, Lifetime, LlmEndpoint, Metric, MetricKind, MetricRef, Need, OnChange,
     PlantedArgument, PlantedFault, PlantedFile, Platform, Port, PortRef, Predicate, Probe, Process, Proof,
-    Protocol, Reaction, Reads, Resources, RouteRule, Scrape, Scratch, Secret, SecretKind, SecretRef,
-    SecretSource, SecretStore, SecretUse, Service, ServiceId, Severity, Shape, SmokeCheck, SmokeStep,
-    SmokeSuite, Stop, Storage, Test, Value, Volume, VolumeRef, Workers,
+    Protocol, Reaction, Reads, Resources, Role, RouteRule, Scrape, Scratch, Secret, SecretKind, SecretRef,
+    SecretRight, SecretSource, SecretStore, SecretUse, Service, ServiceId, Severity, Shape, SmokeCheck,
+    SmokeStep, SmokeSuite, Stop, Storage, Test, Value, Volume, VolumeRef, Workers,
 };
 
 use second_platform::{edge, read, variable};
@@ -244,6 +244,7 @@ fn platform() -> Platform {
             contract: None,
         },
         secret_store: None,
+        access: vec![role()],
         llm: LlmEndpoint { stand_in: ASK, path: "/v1", model: "stand-in", key: KEY },
         draining: Draining { delay_ms: 800, limit_seconds: 6, development_limit_seconds: 5 },
         edge: EdgePolicy {
@@ -273,6 +274,10 @@ fn platform() -> Platform {
         gates: vec![gate("format", vec![]), gate("tests", vec!["format"])],
         ..second
     }
+}
+
+fn role() -> Role {
+    Role { secrets: vec![], ..second_platform::platform().access[0].clone() }
 }
 
 fn exists() -> Predicate {
@@ -985,6 +990,11 @@ const RULES: &[(Change, &[&str])] = &[
     (
         |p| p.database.contract = Some(Contract { folder: "later", variable: "FOLDER" }),
         &["database: setup has no variable FOLDER; add it"],
+    ),
+    (|p| p.access.push(role()), &["role harbour-master: there are two of it; merge them"]),
+    (
+        |p| p.access[0].secrets.push(SecretRight::List),
+        &["role harbour-master: it has rights in a secret store, and the platform has none; remove them"],
     ),
     (|p| p.release.architectures.clear(), &["release: it is for no architecture; name at least one"]),
 ];

@@ -4,14 +4,14 @@
 //! Its programs are those of this repository, so that it can run.
 
 use vocabulary::model::{
-    Action, Alert, Architecture, ChangeClass, CheckTimes, Command, ConfigurationFile, Container,
-    ContainerPolicy, Database, Destination, Draining, Edge, EdgePolicy, Evidence, Exposure, Fact, Folder,
-    Gate, GateCommand, GateGroup, Health, Identity, Image, ImageLimits, Initialise, Label, Lifetime,
-    LlmEndpoint, Metric, MetricKind, MetricRef, Need, OnChange, Platform, Port, PortRef, Predicate, Probe,
-    Process, Proof, Protocol, QueuePolicy, Reaction, Reads, ReleasePolicy, Resources, Review, RouteRule,
-    Scrape, Scratch, Secret, SecretKind, SecretRef, SecretSource, SecretStore, SecretUse, Service, ServiceId,
-    Severity, Shape, SmokeCheck, SmokeStep, SmokeSuite, Stop, Storage, Test, User, Value, Variable, Volume,
-    VolumeRef, Workers,
+    Action, Alert, Approval, Architecture, ChangeClass, CheckTimes, Command, ConfigurationFile, Container,
+    ContainerPolicy, Dashboards, Database, Destination, Draining, Edge, EdgePolicy, EditorAccess, Evidence,
+    Exposure, Fact, Folder, Gate, GateCommand, GateGroup, Health, Identity, Image, ImageLimits, Initialise,
+    Label, Lifetime, LlmEndpoint, Metric, MetricKind, MetricRef, Need, OnChange, Platform, Port, PortRef,
+    Predicate, Probe, Process, Proof, Protocol, QueuePolicy, Reaction, Reads, ReleasePolicy, Resources,
+    Review, Role, RouteRule, Scrape, Scratch, Secret, SecretKind, SecretRef, SecretRight, SecretSource,
+    SecretStore, SecretUse, Service, ServiceId, Severity, Shape, SmokeCheck, SmokeStep, SmokeSuite, Stop,
+    Storage, Test, User, Value, Variable, Volume, VolumeRef, Workers,
 };
 
 const PORTAL: ServiceId = ServiceId("portal");
@@ -130,6 +130,7 @@ pub fn platform() -> Platform {
         smoke: smoke(),
         gates: gates(),
         review: Review { label: "harbour-master", asked_for: vec![ChangeClass::WidensReach] },
+        access: vec![harbour_master()],
         release: ReleasePolicy {
             branch: "trunk",
             required_check: "All",
@@ -624,6 +625,19 @@ fn smoke() -> SmokeSuite {
         ],
         check_limit_ms: 5_000,
         run_limit_ms: 10_000,
+    }
+}
+
+fn harbour_master() -> Role {
+    Role {
+        id: "harbour-master",
+        who: "decides who lands",
+        editor: EditorAccess::None,
+        secrets: vec![SecretRight::List, SecretRight::Replace],
+        dashboards: Dashboards::Viewer,
+        approves: vec![Approval::Release],
+        login: true,
+        commands: vec!["deploy"],
     }
 }
 

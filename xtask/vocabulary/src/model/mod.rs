@@ -3,6 +3,7 @@
 //!
 //! A [`Platform`] can be read back from its own serialisation, so that it can be had with one value left out.
 
+mod access;
 mod alert;
 mod architecture;
 mod container;
@@ -30,6 +31,7 @@ mod unit;
 mod validate;
 mod value;
 
+pub use access::{Approval, Dashboards, EditorAccess, Role, SecretRight};
 pub use alert::{Alert, Severity};
 pub use architecture::Architecture;
 pub use container::{

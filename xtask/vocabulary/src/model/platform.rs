@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Action, ContainerPolicy, Database, Destination, Draining, Edge, EdgePolicy, Gate, Label, LlmEndpoint,
-    Metric, MetricRef, Port, PortRef, QueuePolicy, ReleasePolicy, Review, Scrape, Secret, SecretRef,
+    Metric, MetricRef, Port, PortRef, QueuePolicy, ReleasePolicy, Review, Role, Scrape, Secret, SecretRef,
     SecretStore, Service, ServiceId, SmokeSuite, Workers,
 };
 
@@ -30,6 +30,8 @@ pub struct Platform {
     pub gates: Vec<Gate>,
     pub review: Review,
     pub release: ReleasePolicy,
+    /// What people may do, by role.
+    pub access: Vec<Role>,
     /// By name, so that each is pinned once.
     pub actions: Vec<Action>,
 }

@@ -160,6 +160,16 @@ pub const ROWS: &[(&str, Rule)] = &[
     ("secret_store/data", SETTING),
     ("release/branch|required_check", SETTING),
     ("release/architectures/*", GUARD),
+    // People
+    ("access/*", GRANT),
+    ("access/*/id", OTHER),
+    ("access/*/who", FREE),
+    ("access/*/editor", Towards(&["none", "development"], NewPermission)),
+    ("access/*/secrets/*", GRANT),
+    ("access/*/dashboards", Towards(&["none", "viewer", "editor", "admin"], NewPermission)),
+    ("access/*/approves/*", GRANT),
+    ("access/*/login", Towards(&["false", "true"], NewPermission)),
+    ("access/*/commands/*", GRANT),
     // Whom operators believe.
     ("release/public_key", OTHER),
     // Policies

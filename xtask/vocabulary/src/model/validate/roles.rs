@@ -51,8 +51,21 @@ pub(super) fn judge(platform: &Platform, report: &mut Report) {
         let seen = format!("{} has no variable {}; add it", database.migrations, contract.variable);
         report.add("database", seen);
     }
+    people(platform, report);
     if platform.release.architectures.is_empty() {
         report.add("release", "it is for no architecture; name at least one");
+    }
+}
+
+fn people(platform: &Platform, report: &mut Report) {
+    for (index, role) in platform.access.iter().enumerate() {
+        let subject = format!("role {}", role.id);
+        if platform.access[..index].iter().any(|other| other.id == role.id) {
+            report.add(&subject, "there are two of it; merge them");
+        }
+        if !role.secrets.is_empty() && platform.secret_store.is_none() {
+            report.add(&subject, "it has rights in a secret store, and the platform has none; remove them");
+        }
     }
 }
 

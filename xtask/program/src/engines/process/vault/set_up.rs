@@ -89,6 +89,29 @@ fn roles(client: &Client, resolver: &Resolver<'_>, root: &Text) -> Result<Vec<St
         files::remove(&client.login_file(gone))?;
         changed.push(format!("{gone} can no longer log in"));
     }
+    changed.extend(people(client, resolver, root)?);
+    Ok(changed)
+}
+
+/// A policy for each role of people, for the login that the site sets up.
+fn people(client: &Client, resolver: &Resolver<'_>, root: &Text) -> Result<Vec<String>> {
+    let mut changed = Vec::new();
+    let listed = client.done(Some(root), "LIST", "sys/policies/acl", None)?;
+    let listed = listed.body["data"]["keys"].as_array().into_iter().flatten().filter_map(Value::as_str);
+    let mut left: BTreeSet<&str> = listed.filter(|name| name.starts_with(secret_policies::PEOPLE)).collect();
+    for policy in secret_policies::people(resolver.platform, &client.model) {
+        left.remove(policy.name.as_str());
+        let path = format!("sys/policies/acl/{}", policy.name);
+        let text = json!(policy.text().map_err(|problems| anyhow!(listing(&problems)))?);
+        if client.ask(Some(root), "GET", &path, None)?.body["data"]["policy"] != text {
+            client.done(Some(root), "POST", &path, Some(&json!({ "policy": text })))?;
+            changed.push(format!("the policy {} is in the store", policy.name));
+        }
+    }
+    for gone in left {
+        client.done(Some(root), "DELETE", &format!("sys/policies/acl/{gone}"), None)?;
+        changed.push(format!("the policy {gone} is no longer in the store"));
+    }
     Ok(changed)
 }
 

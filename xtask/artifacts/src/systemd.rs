@@ -1,5 +1,4 @@
-//! `ops/systemd/flowship@.service`: starts an environment of the process engine with its machine, and stops it before that
-//! stops.
+//! `ops/systemd/flowship@.service`: starts a deployed environment with its machine, and stops it before that stops.
 
 use vocabulary::formats::systemd::{Setting, Unit};
 use vocabulary::model::Platform;
@@ -30,7 +29,8 @@ fn generate(platform: &Platform) -> Made {
                 vec![
                     Setting::of("Description", "Flowship environment %i"),
                     Setting::of("Wants", "network-online.target"),
-                    Setting::of("After", "network-online.target"),
+                    Setting::of("After", "network-online.target docker.service")
+                        .because("an environment on Compose needs the engine, also when it stops"),
                 ],
             ),
             (

@@ -11,6 +11,8 @@ use runner::plan::target::Target;
 
 /// A bundle describes itself in this file; a checkout has none.
 const BUNDLE_MARK: &str = "release.json";
+/// The folder for the state of a checkout.
+const STATE: &str = ".flowship";
 
 /// The options of every command.
 #[derive(Debug, Args)]
@@ -60,7 +62,7 @@ impl Context {
                 )
             })?,
         };
-        let target = Target::Here { state: root.join(".flowship") };
+        let target = Target::Here { state: root.join(STATE) };
         Ok(Self { root, target, json: global.json, platform })
     }
 
@@ -72,6 +74,11 @@ impl Context {
     /// Running state of this checkout: data folders, sockets, journals. Ignored by git, survives `cargo clean`.
     pub fn state(&self) -> &Path {
         self.target.state()
+    }
+
+    /// Whether the state is that of the environments that are deployed to this machine, and not of this checkout.
+    pub fn is_deployed(&self) -> bool {
+        self.state() != self.root.join(STATE)
     }
 
     /// This machine, with that state.

@@ -227,6 +227,20 @@ fn a_deploy_that_holds_no_lock_is_held_off_all_the_same() {
 }
 
 #[test]
+fn down_ends_what_a_killed_one_has_left() {
+    let mut machine = Machine::new();
+    machine.history(&[(NEW, "done", None)]);
+    install(&machine, NEW, "1");
+    let record = json!({ "environment": "staging", "engine": "process", "ports": {} });
+    machine.write("instance.json", &record.to_string());
+    machine.supervise(&[]);
+    let (code, shown, error) = machine.run(&["down", "staging"]);
+    assert!(code == Some(0) && shown.starts_with("staging is stopped"), "{shown}{error}");
+    machine.supervisor.take().unwrap().wait().unwrap();
+    assert_eq!(machine.run(&["down", "staging"]).1, "nothing of staging runs\n");
+}
+
+#[test]
 fn a_record_that_cannot_be_read_is_no_record_of_some_engine() {
     let machine = Machine::new();
     machine.history(&[(NEW, "done", None)]);
@@ -273,6 +287,11 @@ fn a_lock_names_its_holder_and_is_released_only_after_a_dead_one() {
     killed.kill().unwrap();
     killed.wait().unwrap();
     assert_eq!(machine.json(&["lock", "staging", "show"])["state"], "dead");
+    let mut holder: Value = serde_json::from_str(&living).unwrap();
+    holder["command"] = "flowship down staging".into();
+    machine.write("lock", &holder.to_string());
+    let (_, shown, error) = machine.run(&["status", "staging"]);
+    assert!(shown.contains("down staging` again"), "{shown}{error}");
     let (code, told, _) = machine.run(&["lock", "staging", "release"]);
     assert_eq!(code, Some(0));
     assert!(told.starts_with("staging: removed the lock of "), "{told}");

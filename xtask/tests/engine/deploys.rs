@@ -107,6 +107,42 @@ impl Site {
         assert!(output.status.success(), "git {arguments:?}: {output:#?}");
     }
 
+    /// Releases what the repository has with these migrations more, which its image has too.
+    fn package_with(&self, version: &str, migrations: &[(&str, &str)]) -> PathBuf {
+        let (name, folder) = (format!("flowship-test-migrate-{version}"), self.path("migrations"));
+        for (path, text) in migrations {
+            self.checkout.write(&format!("flows/migrations/{path}"), text.as_bytes());
+            let path = folder.join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        }
+        let quietly = |words: &[&str]| drop(Command::new(&self.client).args(words).output());
+        quietly(&["rm", "--force", &name]);
+        let image = self.image("migrate");
+        docker(&self.client, &["create", "--name", &name, &image]);
+        let within = format!("{name}:/srv/flowship/flows/migrations/");
+        docker(&self.client, &["cp", &format!("{}/.", folder.display()), &within]);
+        let tag = format!("flowship/migrate:test-{}-{version}", std::process::id());
+        docker(&self.client, &["commit", &name, &tag]);
+        quietly(&["rm", "--force", &name]);
+        self.checkout.change(".flowship/images/built.json", &image, &tag);
+        let saved = self.checkout.path("archives").display().to_string();
+        self.done(&["image", "save", "--output", &saved, "--only", "migrate"]);
+        self.checkout.change(".flowship/images/built.json", &tag, &image);
+        quietly(&["image", "rm", &tag]);
+        self.package(version, "all")
+    }
+
+    /// The tables of the database, each between two blanks.
+    fn tables(&self) -> String {
+        let database = self.containers()["postgres"][0].clone();
+        let password = fs::read_to_string(self.path("state/qa/secrets/postgres-superuser-password")).unwrap();
+        let asks = ["exec", "--env", &format!("PGPASSWORD={}", password.trim()), &database];
+        let psql = ["psql", "--host=127.0.0.1", "--username=postgres", "--no-psqlrc", "flowship"];
+        let list = ["--command", "\\dt flowship.*"];
+        docker(&self.client, &[&asks[..], &psql, &list].concat())
+    }
+
     /// Releases what the repository has, with the same images each time; the folder with the release's files.
     fn package(&self, version: &str, images: &str) -> PathBuf {
         let manifest = format!("[workspace]\nmembers = []\n\n[workspace.package]\nversion = \"{version}\"\n");
@@ -158,15 +194,30 @@ impl Site {
         serde_json::from_slice(&self.run(&[arguments, &["--json"]].concat()).stdout).unwrap()
     }
 
+    /// What follows the containers.
+    fn shut_down(&self) {
+        use std::io::{Read as _, Write as _};
+        let socket = self.path("state/qa/supervisor/ctl.sock");
+        if let Ok(mut stream) = std::os::unix::net::UnixStream::connect(&socket) {
+            let _ = stream.write_all(b"{\"ask\":\"shutdown\"}\n");
+            let _ = stream.read(&mut [0; 64]);
+        }
+    }
+
     fn label(&self) -> String {
+        self.found().expect("a container of this environment")
+    }
+
+    /// How its containers are found, while there are any.
+    fn found(&self) -> Option<String> {
         let short = |name: &str| name.strip_prefix("flowship-qa-").map(str::to_owned);
         let own = self.path("state/qa").display().to_string();
         let format = format!("{{{{.Label \"{PROJECT}\"}}}} {{{{.Label \"{PROJECT}.config_files\"}}}}");
         let all = docker(&self.client, &["ps", "--all", "--no-trunc", "--format", &format]);
-        let line = all.lines().find(|line| line.contains(&own)).expect("a container of this environment");
+        let line = all.lines().find(|line| line.contains(&own))?;
         let name = line.split(' ').next().unwrap();
         assert!(short(name).is_some(), "{name}");
-        format!("label={PROJECT}={name}")
+        Some(format!("label={PROJECT}={name}"))
     }
 
     /// By service: the id of the container, when it started, its image and its release.
@@ -207,14 +258,8 @@ impl Drop for Site {
             }
         }
         let quietly = |words: &[&str]| drop(Command::new(&self.client).args(words).output());
-        let socket = self.path("state/qa/supervisor/ctl.sock");
-        if let Ok(mut stream) = std::os::unix::net::UnixStream::connect(&socket) {
-            use std::io::{Read as _, Write as _};
-            let _ = stream.write_all(b"{\"ask\":\"shutdown\"}\n");
-            let _ = stream.read(&mut [0; 64]);
-        }
-        if self.path("state/qa/instance.json").is_file() {
-            let label = self.label();
+        self.shut_down();
+        if let Some(label) = self.found() {
             for (kind, remove) in [
                 (&["ps", "--all"][..], &["rm", "--force", "--volumes"][..]),
                 (&["network", "ls"], &["network", "rm"]),
@@ -241,8 +286,15 @@ struct Load {
     clients: Vec<JoinHandle<(u32, Vec<String>)>>,
 }
 
-impl Load {
-    fn begin(site: &Site) -> Self {
+/// How a client reaches the edge: each request finds its way anew.
+struct Client {
+    agent: Agent,
+    url: String,
+    bearer: String,
+}
+
+impl Client {
+    fn of(site: &Site) -> Self {
         let secret = |name: &str| fs::read_to_string(site.path("state/qa/secrets").join(name)).unwrap();
         let port = site.json(&["status", "qa"])["services"]
             .as_array()
@@ -252,26 +304,46 @@ impl Load {
             .expect("the edge's port");
         let certificate = Certificate::from_pem(secret("edge-tls-pem").as_bytes()).unwrap();
         let tls = TlsConfig::builder().root_certs(RootCerts::Specific(Arc::new(vec![certificate]))).build();
-        let agent: Agent = Agent::config_builder()
+        let agent = Agent::config_builder()
             .tls_config(tls)
             .timeout_global(Some(Duration::from_secs(20)))
             .http_status_as_error(false)
-            // Each request finds its way anew.
             .max_idle_connections(0)
             .proxy(None)
             .build()
             .new_agent();
-        let (stop, key) = (Arc::new(AtomicBool::new(false)), secret("api-key"));
-        let url = format!("https://127.0.0.1:{port}/api/v1/queues");
+        let bearer = format!("Bearer {}", secret("api-key").trim());
+        Self { agent, url: format!("https://127.0.0.1:{port}"), bearer }
+    }
+
+    fn get(&self, path: &str) -> Result<(u16, String), ureq::Error> {
+        let request = self.agent.get(format!("{}{path}", self.url)).header("authorization", &self.bearer);
+        let mut answer = request.call()?;
+        Ok((answer.status().as_u16(), answer.body_mut().read_to_string()?))
+    }
+
+    /// The id of a new task.
+    fn submit(&self) -> String {
+        let url = format!("{}/api/v1/workflows/answer-question/tasks", self.url);
+        let request = self.agent.post(url).header("authorization", &self.bearer);
+        let body = r#"{"input":{"question":"what remains?"}}"#;
+        let mut answer = request.header("content-type", "application/json").send(body).unwrap();
+        let said: Value = serde_json::from_str(&answer.body_mut().read_to_string().unwrap()).unwrap();
+        said["task_id"].as_str().unwrap_or_else(|| panic!("{said:#}")).to_owned()
+    }
+}
+
+impl Load {
+    fn begin(site: &Site) -> Self {
+        let (stop, reached) = (Arc::new(AtomicBool::new(false)), Arc::new(Client::of(site)));
         let client = || {
-            let (stop, agent, url) = (Arc::clone(&stop), agent.clone(), url.clone());
-            let bearer = format!("Bearer {}", key.trim());
+            let (stop, reached) = (Arc::clone(&stop), Arc::clone(&reached));
             thread::spawn(move || {
                 let (mut good, mut bad) = (0, Vec::new());
                 while !stop.load(Ordering::SeqCst) {
-                    match agent.get(&url).header("authorization", &bearer).call() {
-                        Ok(answer) if answer.status() == 200 => good += 1,
-                        Ok(answer) => bad.push(answer.status().to_string()),
+                    match reached.get("/api/v1/queues") {
+                        Ok((200, _)) => good += 1,
+                        Ok((status, _)) => bad.push(status.to_string()),
                         Err(error) => bad.push(error.to_string()),
                     }
                     thread::sleep(Duration::from_millis(50));
@@ -387,4 +459,148 @@ fn no_container_shows_a_secret(site: &Site) {
         assert!(limits.contains(r#"{"Name":"core","Hard":1,"Soft":1}"#), "{name}: {limits}");
     }
     assert!(mounted, "they have secrets");
+}
+
+/// The last change of the environment, and how it ended.
+fn last(site: &Site) -> (String, String) {
+    let history = site.json(&["history", "qa"]);
+    let last = history.as_array().unwrap().last().unwrap();
+    let text = |key: &str| last[key].as_str().unwrap().to_owned();
+    (text("change"), text("result"))
+}
+
+#[test]
+#[ignore = "needs a container engine: `cargo xtask ci engine` runs it"]
+fn what_was_deployed_is_stopped_and_started_and_gets_more_replicas() {
+    let site = Site::new();
+    let first = site.package("1.0.5", "all");
+    site.done(&site.deploy(&first));
+    gets_more_and_fewer_replicas(&site, &first);
+    is_stopped_and_started(&site);
+    has_its_schema_contracted(&site);
+}
+
+/// Of the environment's containers that are replicas.
+fn replicas(site: &Site) -> BTreeMap<String, [String; 4]> {
+    site.containers().into_iter().filter(|(name, _)| name.starts_with("node-red")).collect()
+}
+
+fn gets_more_and_fewer_replicas(site: &Site, release: &Path) {
+    const FILE: &str = "ops/environments/qa.toml";
+    let (before, replica) = (site.containers(), site.replica().0);
+    let load = Load::begin(site);
+    for (from, to) in [(1, 3), (3, 1)] {
+        site.checkout.change(FILE, &format!("replicas = {from}\n"), &format!("replicas = {to}\n"));
+        let said = site.done(&site.deploy(release));
+        assert!(said.contains("reads its new configuration"), "{said}");
+        let (now, serving) = (site.containers(), replicas(site));
+        assert_eq!(serving.len(), to, "{serving:#?}");
+        for service in ["postgres", "mcp-tools", "edge", &replica] {
+            assert_eq!(
+                now.get(service),
+                before.get(service),
+                "{service} is the container that it was: {said}"
+            );
+        }
+    }
+    load.lost_nothing();
+    site.done(&["drift", "qa"]);
+}
+
+/// Of the release before the one that runs.
+fn prunes_images_once_nobody_uses_them(site: &Site) {
+    let prune = || site.done(&["releases", "prune", "qa", "--keep", "1"]);
+    let tags = || {
+        let all = ["image", "ls", "--format", "{{.Repository}}:{{.Tag}}"];
+        let listed = docker(&site.client, &all);
+        listed.lines().filter(|tag| tag.contains(":1.0.6-")).map(str::to_owned).collect::<Vec<_>>()
+    };
+    let image = tags().into_iter().find(|tag| tag.contains("/migrate:")).expect("an image of 1.0.6");
+    let name = format!("flowship-test-uses-{}", std::process::id());
+    docker(&site.client, &["create", "--name", &name, &image]);
+    let said = prune();
+    docker(&site.client, &["rm", &name]);
+    assert!(said.contains("removed 1.0.6-") && said.contains(&format!("{image} stays")), "{said}");
+    assert_eq!(tags(), [image], "only that one is used");
+    assert!(!prune().contains("stays"));
+    assert_eq!(tags(), [""; 0]);
+}
+
+/// What an older release needs goes only after it, and what is in the way of this one never.
+fn has_its_schema_contracted(site: &Site) {
+    let before = site.containers();
+    let has = |table: &str| site.tables().contains(&format!(" {table} "));
+    let sql = |down: &str| format!("-- migrate:up\n{down}\n\n-- migrate:down\n");
+    let second = site.package_with(
+        "1.0.6",
+        &[
+            ("20991231000001_later.sql", &sql("CREATE TABLE flowship.later (id integer);")),
+            ("contract/20991231000002_later.sql", &sql("DROP TABLE flowship.later;")),
+        ],
+    );
+    site.done(&site.deploy(&second));
+    for service in ["postgres", "mcp-tools", "edge"] {
+        assert_eq!(site.containers()[service], before[service], "{service} has not changed");
+    }
+    assert!(has("later"), "no deploy runs them");
+    let refused = site.ends(2, &["contract", "qa"]);
+    assert!(refused.contains("releases prune qa --keep 1"), "{refused}");
+    site.done(&["releases", "prune", "qa", "--keep", "1"]);
+    let running = site.containers();
+    let ran = site.done(&["contract", "qa"]);
+    assert!(ran.contains("ran flows/migrations/contract/20991231000002_later.sql in qa"), "{ran}");
+    assert!(!has("later") && has("tasks"));
+    assert_eq!(last(site), ("contract".to_owned(), "done".to_owned()));
+
+    let breaks = sql("ALTER TABLE flowship.tasks RENAME TO gone;");
+    let third = site.package_with("1.0.7", &[("contract/20991231000003_breaks.sql", &breaks)]);
+    site.done(&site.deploy(&third));
+    prunes_images_once_nobody_uses_them(site);
+    let failed = site.ends(1, &["contract", "qa"]);
+    assert!(failed.contains("the database of qa was not changed"), "{failed}");
+    assert!(has("tasks") && !has("gone"));
+    assert_eq!(last(site), ("contract".to_owned(), "rolled-back".to_owned()));
+    assert_eq!(site.containers()["postgres"], running["postgres"]);
+    assert_eq!(Client::of(site).get("/api/v1/queues").unwrap().0, 200);
+}
+
+fn is_stopped_and_started(site: &Site) {
+    let (label, before, client) = (site.label(), site.replica(), Client::of(site));
+    let task = client.submit();
+    let stopped = site.done(&["down", "qa"]);
+    assert!(stopped.contains("qa is stopped"), "{stopped}");
+    for kind in [&["ps", "--all"][..], &["network", "ls"]] {
+        assert_eq!(docker(&site.client, &[kind, &["--quiet", "--filter", &label]].concat()), "", "{kind:?}");
+    }
+    assert_eq!(last(site), ("stop".to_owned(), "done".to_owned()));
+    let status = site.ends(2, &["status", "qa"]);
+    assert!(status.contains("start qa"), "{status}");
+    assert!(site.done(&["down", "qa"]).contains("nothing of qa runs"));
+
+    site.done(&["start", "qa"]);
+    assert_eq!(last(site), ("start".to_owned(), "done".to_owned()));
+    assert_eq!(site.replica().1, before.1);
+    site.done(&["drift", "qa"]);
+    let client = Client::of(site);
+    until("the task has a result", || {
+        let (_, body) = client.get(&format!("/api/v1/tasks/{task}")).ok()?;
+        body.contains("\"completed\"").then_some(())
+    });
+    assert!(site.done(&["start", "qa"]).contains("already runs"));
+
+    // As after a restart of the machine: one did not come back, and nobody follows the others.
+    let running = site.containers();
+    let (replica, _) = site.replica();
+    let starts = || site.done(&["logs", "qa", &replica]).matches("started: ready").count();
+    let started = starts();
+    docker(&site.client, &["stop", &running[&replica][0]]);
+    site.shut_down();
+    site.done(&["start", "qa"]);
+    let back = site.containers();
+    for service in ["postgres", "mcp-tools", "edge"] {
+        assert_eq!(back[service], running[service], "{service} was not touched");
+    }
+    assert_eq!((site.replica(), &back[&replica][0]), ((replica.clone(), before.1), &running[&replica][0]));
+    until("what it writes is followed again", || (starts() > started).then_some(()));
+    assert_eq!(client.get("/api/v1/queues").unwrap().0, 200);
 }

@@ -145,8 +145,13 @@ fn prune(context: &Context, deployed: &Deployed, keep: usize, dry_run: bool) -> 
     if !dry_run {
         releases::prune(&deployed.releases(), &going)?;
         releases::strip(&deployed.releases(), &needed)?;
-        if let Err(error) = forget(context.platform, &deployed.folder(), &going) {
-            eprintln!("warning: the engine may still have the images of these releases: {error:#}");
+        match forget(context.platform, &deployed.folder(), &going) {
+            Ok(stay) => stay.iter().for_each(|image| {
+                eprintln!("{image} stays: a container uses it; the next prune after that removes it");
+            }),
+            Err(error) => {
+                eprintln!("warning: the engine may still have the images of these releases: {error:#}");
+            }
         }
     }
     drop(lock);

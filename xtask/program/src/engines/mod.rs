@@ -196,16 +196,17 @@ pub fn running(platform: &Platform, folder: &Path) -> Result<AllRunning> {
     }
 }
 
-/// Removes what the engine keeps of releases that were removed from a deployed environment, whose folder this is.
+/// Removes what the engine keeps of releases that were removed from a deployed environment, whose folder this is. Returns the
+/// names of what it still needs.
 ///
 /// # Errors
 /// It cannot be removed.
-pub fn forget(platform: &Platform, folder: &Path, ids: &[String]) -> Result<()> {
+pub fn forget(platform: &Platform, folder: &Path, ids: &[String]) -> Result<Vec<String>> {
     match record_in(folder)? {
-        Some(record) if record.engine == EngineKind::Compose && !ids.is_empty() => {
-            compose::deployed::forget(platform, folder, ids)
+        Some(record) if record.engine == EngineKind::Compose => {
+            compose::deployed::forget(platform, folder, &record, ids)
         }
-        _ => Ok(()),
+        _ => Ok(vec![]),
     }
 }
 

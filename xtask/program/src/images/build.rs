@@ -128,11 +128,9 @@ pub fn references(
         Image::Built { target, .. } => {
             built.iter().find(|built| built.target == *target).map(|built| built.tag.clone())
         }
-        Image::Pinned { reference, .. } if on_stand_ins => stand_ins
-            .stand_ins
-            .iter()
-            .find(|locked| locked.stands_for == *reference)
-            .map(|locked| locked.tag.clone()),
+        Image::Pinned { reference, .. } if on_stand_ins => {
+            stand_ins.of(reference).map(|locked| locked.tag.clone())
+        }
         _ => None,
     };
     platform

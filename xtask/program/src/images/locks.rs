@@ -40,6 +40,13 @@ impl Default for StandIns {
     }
 }
 
+impl StandIns {
+    /// What stands in for an official image here.
+    pub fn of(&self, reference: &str) -> Option<&LockedStandIn> {
+        self.stand_ins.iter().find(|locked| locked.stands_for == reference)
+    }
+}
+
 /// The images that were built from this checkout.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -25,7 +25,7 @@ use crate::deployment::history::{self, Change, Entry, Outcome};
 use crate::deployment::releases::{self, Installed};
 use crate::deployment::{Deployed, STATE, contracted};
 use crate::engines::Intent;
-use crate::engines::process::contract::RUN;
+use crate::engines::roll::contract::RUN;
 use crate::engines::roll::running::Running;
 
 /// Has the program of the release that runs do it: it takes the place of this process.

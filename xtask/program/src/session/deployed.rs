@@ -102,11 +102,15 @@ impl State {
         let held = held.map(|(name, _)| format!("{name} is still held, but no deploy is running"));
         let seen: Vec<String> = killed.into_iter().chain(several).chain(held).collect();
         let name = &self.environment.name;
-        let again = match &self.lock {
-            Found::Dead(holder) if holder.command.split(' ').any(|word| word == CONTRACT) => {
-                format!("run `{PROGRAM} {CONTRACT} {name}` again")
+        let command = match &self.lock {
+            Found::Dead(holder) => {
+                holder.command.split(' ').find(|word| ["down", "start", CONTRACT].contains(word))
             }
-            _ => format!("deploy to {name} again (`{PROGRAM} history {name}` lists the deploys)"),
+            Found::Free | Found::Held(_) => None,
+        };
+        let again = match command {
+            Some(command) => format!("run `{PROGRAM} {command} {name}` again"),
+            None => format!("deploy to {name} again (`{PROGRAM} history {name}` lists the deploys)"),
         };
         (!seen.is_empty()).then(|| format!("{}; {again}", seen.join("; ")))
     }

@@ -46,7 +46,7 @@ pub fn remove(context: &Context) -> Result<()> {
             compose: clients.compose.clone(),
             ..Project::default()
         };
-        let plan = lower::bring_down(TARGET, supervisor_of(&folder), &project, true);
+        let plan = lower::bring_down(vec![], TARGET, supervisor_of(&folder), &project, true);
         running::take_down(context, &plan, &Show::on_stderr(), &Interrupt::listen()?)?;
     }
     files::remove(&context.path("rendered").join(TARGET))?;

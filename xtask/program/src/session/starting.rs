@@ -6,7 +6,6 @@ use std::process::Command;
 use std::time::Instant;
 
 use anyhow::{Context as _, Result};
-use vocabulary::model::environment::EngineKind;
 use vocabulary::model::{Lifetime, ServiceId, Unit};
 use vocabulary::problem::listing;
 
@@ -27,6 +26,7 @@ use foundation::interrupt::Interrupt;
 use foundation::program_name::PROGRAM;
 use foundation::stdout;
 use runner::plan::show::Show;
+use runner::supervisor::Client;
 use runner::supervisor::protocol::{HealthState, State};
 use serde_json::json;
 
@@ -37,17 +37,19 @@ use serde_json::json;
 pub fn stop(context: &Context, deployed: &Deployed, by: &By, only_show: bool) -> Result<()> {
     let name = &deployed.name;
     let place = Context::deployed(context.root.clone(), deployed.state.clone(), context);
-    refuse_containers(&place, name)?;
-    let plan = running::plan_down(&place, name, Data::Stay)?;
+    let plan = || running::plan_down(&place, name, Data::Stay);
     if only_show {
-        return dry_run::show(&place, &plan);
+        return dry_run::show(&place, &plan()?);
     }
     let _lock = deployer::hold_off(deployed)?;
     let (show, begun) = (Show::on_stderr(), Instant::now());
     running::recover(&place, name, &show)?;
-    if running_in(context.platform, &deployed.folder())?.is_empty() {
+    // The supervisor ends last: while it is there, an earlier run was killed before it was done.
+    let is_left = running::record(&place, name)?.is_some();
+    if running_in(context.platform, &deployed.folder())?.is_empty() && !is_left {
         return said(context, name, false, &format!("nothing of {name} runs\n"));
     }
+    let plan = plan()?;
     let ended = running::take_down(&place, &plan, &show, &Interrupt::listen()?);
     record(deployed, Change::Stop, by, begun, &ended)?;
     ended?;
@@ -78,17 +80,18 @@ pub fn start(context: &Context, deployed: &Deployed, by: &By) -> Result<()> {
     let environment = deployed.judged(context.platform, files::read(&site, files::TEXT)?.bytes)?;
     let _lock = deployer::hold_off(deployed)?;
     let place = Context::deployed(installed.tree(), deployed.state.clone(), context);
-    refuse_containers(&place, name)?;
     let (show, begun) = (Show::on_stderr(), Instant::now());
     running::recover(&place, name, &show)?;
     let intent = Intent::BringUp { watches: false, inspect: None };
     let opened = Opened::deployed(&place, environment, &installed.identity()?, intent)?;
-    if runs(&opened, deployed)? {
+    if runs(&opened, deployed)? && (!opened.in_containers() || are_followed(&place, deployed)?) {
         return said(context, name, false, &format!("{name} already runs {current}\n"));
     }
-    for unit in opened.units() {
-        // A deploy that ended with the machine may have left it.
+    // A container may run and wait: its engine's plan decides.
+    for unit in opened.units().iter().filter(|_| !opened.in_containers()) {
+        // A deploy that ended with the machine may have left them.
         files::remove(&opened.instance.held(&unit.name()))?;
+        files::remove(&opened.instance.withdrawn(&unit.name()))?;
     }
     let report = running::bring_up(&place, &opened, &opened.plan(), &show, &Interrupt::listen()?)?;
     let ended = report.into_result();
@@ -105,20 +108,10 @@ fn said(context: &Context, environment: &str, changed: bool, text: &str) -> Resu
     stdout::text(text)
 }
 
-fn refuse_containers(place: &Context, name: &str) -> Result<()> {
-    match running::engine(place, name)? {
-        EngineKind::Process => Ok(()),
-        engine => Err(refused(format!(
-            "{name} runs on the {engine} engine: `start` and `down` do not work there yet for a deployed environment; its \
-             containers start with the machine"
-        ))),
-    }
-}
-
 /// Whether everything runs and is healthy, wherever a roll has put the replicas.
 ///
 /// # Errors
-/// Refused when a replica runs in a place of its own, and something else does not.
+/// Refused when a process that is a replica runs in a place of its own, and something else does not.
 fn runs(opened: &Opened, deployed: &Deployed) -> Result<bool> {
     let running = running_in(opened.platform, &deployed.folder())?;
     let (units, slots) = (opened.units(), opened.slots());
@@ -139,12 +132,21 @@ fn runs(opened: &Opened, deployed: &Deployed) -> Result<bool> {
     let mut spare = slots.iter().map(Unit::name).filter(|name| !names.contains(name));
     let elsewhere = spare.find(|name| running.contains_key(name));
     match elsewhere {
-        None => Ok(false),
-        Some(replica) => Err(refused(format!(
+        Some(replica) if !opened.in_containers() => Err(refused(format!(
             "{replica} runs, and others do not: `{PROGRAM} down {0}` first, then `{PROGRAM} start {0}`",
             deployed.name
         ))),
+        _ => Ok(false),
     }
+}
+
+/// Whether the supervisor has all containers: those that the engine has started again are followed by nobody.
+fn are_followed(place: &Context, deployed: &Deployed) -> Result<bool> {
+    let Some(client) = Client::connect(&running::supervisor(place, &deployed.name))? else {
+        return Ok(false);
+    };
+    let followed: BTreeSet<String> = client.status()?.0.into_iter().map(|service| service.name.0).collect();
+    Ok(running_in(place.platform, &deployed.folder())?.keys().all(|name| followed.contains(name)))
 }
 
 fn record(deployed: &Deployed, change: Change, by: &By, begun: Instant, ended: &Result<()>) -> Result<()> {

@@ -93,7 +93,7 @@ fn rows(context: &Context, engine: Option<&Engine>) -> Result<Vec<Row>> {
         let row = match service.image {
             Image::Pinned { reference, digest } => {
                 let official = here(&format!("{reference}@{digest}"), false)?;
-                let locked = stand_ins.stand_ins.iter().find(|locked| locked.stands_for == reference);
+                let locked = stand_ins.of(reference);
                 let stand_in = match (&official, locked) {
                     (None, Some(locked)) => here(&locked.tag, true)?,
                     _ => None,

@@ -1,6 +1,8 @@
 //! What a roll needs to know of containers: those that run, the images of the release, and the project that it makes.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 
@@ -12,6 +14,7 @@ use vocabulary::model::topology::Topology;
 use vocabulary::model::{Image, Lifetime, Platform, ServiceId};
 use vocabulary::problem::{Problem, listing};
 
+use super::definition::{self, Networks};
 use super::observe::{Clients, port_lines, prefix};
 use super::project::{self, Project};
 use crate::deployment::releases::Installed;
@@ -52,6 +55,8 @@ pub struct Deploy {
     pub pulled: Vec<String>,
     /// What runs, by service.
     pub containers: BTreeMap<String, Container>,
+    /// Those that stay as they are, and the networks that they have to join.
+    pub stays: BTreeMap<String, Networks>,
     /// The configuration of the edge, and the one that it runs with, where that is another one.
     pub edge: Option<Artifact>,
     pub edge_before: Option<String>,
@@ -77,6 +82,8 @@ pub struct Container {
     pub file: PathBuf,
     /// The id of its image.
     pub image: String,
+    /// Those that it is in.
+    pub networks: Networks,
 }
 
 /// A name for the project of an environment, whatever the release.
@@ -98,22 +105,21 @@ pub fn running(platform: &Platform, folder: &Path, record: &Record) -> Result<Al
     let target = folder.file_name().unwrap_or_default().to_string_lossy();
     let found =
         containers(&Client::find()?, &project_name(platform, &target, folder), folder, &record.ports)?;
-    let stays = |name: &str| {
-        let of =
-            |id: ServiceId| name == id.0 || name.strip_prefix(id.0).is_some_and(|rest| rest.starts_with('-'));
-        let one_shot = |id: ServiceId| {
-            platform.services.iter().any(|one| one.id == id && one.lifetime == Lifetime::OneShot)
-        };
-        !platform.services.iter().any(|service| of(service.id) && one_shot(service.id))
-    };
+    let one_shots = || platform.services.iter().filter(|one| one.lifetime == Lifetime::OneShot);
+    let stays = |name: &str| !one_shots().any(|service| is_of(name, service.id));
     Ok(found.into_iter().filter(|(name, _)| stays(name)).map(|(name, one)| (name, one.running)).collect())
+}
+
+/// Whether a unit of this name is one of a service, whatever the environment.
+pub fn is_of(name: &str, service: ServiceId) -> bool {
+    name.strip_prefix(service.0).is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
 }
 
 /// The containers of a project by the names of their services.
 ///
 /// # Errors
 /// The engine does not answer.
-fn containers(
+pub fn containers(
     engine: &Client,
     project: &str,
     folder: &Path,
@@ -149,7 +155,12 @@ fn container(value: &Value, folder: &Path, ports: &Ports) -> Option<(String, Con
     let held = held_in(folder, &name).exists();
     let (status, spec) = (status(&name, value, folder, ports), ProcessSpec::default());
     let running = Running { status, spec, release, identity, held };
-    Some((name, Container { running, file, image: value["Image"].as_str()?.to_owned() }))
+    let networks = value["NetworkSettings"]["Networks"].as_object().into_iter().flatten();
+    let networks = networks.filter_map(|(network, one)| {
+        Some((network.clone(), one["IPAMConfig"]["IPv4Address"].as_str()?.to_owned()))
+    });
+    let (image, networks) = (value["Image"].as_str()?.to_owned(), networks.collect());
+    Some((name, Container { running, file, image, networks }))
 }
 
 fn status(name: &str, value: &Value, folder: &Path, ports: &Ports) -> ServiceStatus {
@@ -297,6 +308,7 @@ pub fn observe(
         env_file: folder.join(ENV_FILE),
         folder,
     };
+    seen.stays = definition::stays(&project, (&seen.project, &env), &seen.containers)?;
     Ok((seen, project, env))
 }
 
@@ -356,7 +368,7 @@ fn images(
                 }
             }
             Image::Pinned { reference, digest } => {
-                let stand_in = lock.stand_ins.iter().find(|locked| locked.stands_for == reference);
+                let stand_in = lock.of(reference);
                 let official = format!("{reference}@{digest}");
                 if engine.inspect(&official)?.is_some() {
                     continue;
@@ -432,25 +444,52 @@ pub fn load(engine: &Client, image: &ReleasedImage) -> Result<String> {
     Ok(format!("{tag}: loaded {id}"))
 }
 
-/// Removes what is kept of releases that were removed: their projects, and the names of their images in the engine. An image
-/// that a container uses, or another release, stays.
+/// Removes what is kept of releases that were removed, now or earlier: their projects, and the names of their images in the
+/// engine. An image that a container uses stays, and so does what leads to it: the next time, it is removed. Returns those.
 ///
 /// # Errors
 /// A folder cannot be removed, or no engine answers.
-pub fn forget(platform: &Platform, folder: &Path, ids: &[String]) -> Result<()> {
+pub fn forget(platform: &Platform, folder: &Path, record: &Record, ids: &[String]) -> Result<Vec<String>> {
     let engine = Client::find()?;
+    let used: Vec<_> = running(platform, folder, record)?.into_values().map(|one| one.release).collect();
+    let mut ids: BTreeSet<String> = ids.iter().cloned().chain(left_over(folder)?).collect();
+    // One of them may just be installed anew.
+    ids.retain(|id| !used.contains(&Some(id.clone())));
     let built = platform.services.iter().filter_map(|service| match service.image {
         Image::Built { target, .. } => Some(target),
         _ => None,
     });
     let targets: BTreeSet<&str> = built.collect();
+    let mut stay = Vec::new();
     for id in ids {
+        let before = stay.len();
         for target in &targets {
-            engine.ask(&["image", "rm", &tag(platform, target, id)])?;
+            let tag = tag(platform, target, &id);
+            engine.ask(&["image", "rm", &tag])?;
+            if engine.inspect(&tag)?.is_some() {
+                stay.push(tag);
+            }
         }
-        files::remove(&projects_in(folder).join(id))?;
+        if stay.len() == before {
+            files::remove(&projects_in(folder).join(id))?;
+        }
     }
-    Ok(())
+    Ok(stay)
+}
+
+/// The releases that were removed, and of which the engine still had an image.
+fn left_over(folder: &Path) -> Result<Vec<String>> {
+    let projects = projects_in(folder);
+    let entries = match fs::read_dir(&projects) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(vec![]),
+        entries => entries.with_context(|| projects.display().to_string())?,
+    };
+    let names: Vec<String> = entries
+        .map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()))
+        .collect::<Result<_>>()
+        .with_context(|| projects.display().to_string())?;
+    let releases = releases_in(folder);
+    Ok(names.into_iter().filter(|id| !Installed::at(&releases, id).folder.exists()).collect())
 }
 
 /// The name of a release's image in the engine.

@@ -108,9 +108,16 @@ pub fn written<N>(seen: &Observed) -> Vec<Step<N>> {
     std::iter::once(env).chain(of_release).chain(rendered).collect()
 }
 
-/// Stops everything, including the supervisor. Keeps the data, unless `volumes` says otherwise.
-pub fn bring_down(target: &str, supervisor: PathBuf, project: &Project, volumes: bool) -> Plan<BringUp> {
+/// Stops everything after these steps, including the supervisor. Keeps the data, unless `volumes` says otherwise.
+pub fn bring_down(
+    first: Vec<Step<BringUp>>,
+    target: &str,
+    supervisor: PathBuf,
+    project: &Project,
+    volumes: bool,
+) -> Plan<BringUp> {
     let stopped = Step {
+        needs: first.iter().map(|step| step.id.clone()).collect(),
         remedy: Some(format!("`docker ps --all --filter name={}` shows what is left", project.name)),
         ..Step::new("down", "stop and remove the containers", Action::Exec(project.down(volumes)))
     };
@@ -126,7 +133,7 @@ pub fn bring_down(target: &str, supervisor: PathBuf, project: &Project, volumes:
     Plan {
         intent: format!("bring down {target}"),
         target: target.to_owned(),
-        steps: vec![stopped, shutdown],
+        steps: first.into_iter().chain([stopped, shutdown]).collect(),
         on_failure: OnFailure::Keep,
     }
 }
@@ -224,25 +231,44 @@ fn spec(around: &Surroundings<'_>, unit: &Unit<'_>) -> ProcessSpec {
     if unit.is_first() && unit.service.container.shape().is_some_and(|shape| shape.debugger.is_some()) {
         ports.extend(around.resolver.instance.ports.get(DEBUGGER).map(|port| (DEBUGGER.to_owned(), *port)));
     }
-    let script = "test \"$(\"$0\" inspect --format '{{.State.Health.Status}}' \"$1\")\" = healthy || \
-                  { \"$0\" inspect --format '{{.State.Status}}, {{.State.Health.Status}}' \"$1\"; exit 1; }";
-    let health = ["sh", "-c", script, &around.seen.project.docker, &container].map(Arg::from).into();
     ProcessSpec {
-        name: ServiceName(name.clone()),
-        argv: words(around.seen.project.argv(&["logs", "--follow", "--no-color", "--no-log-prefix", &name])),
-        env: engine(around),
-        cwd: around.seen.project.folder.clone(),
-        health: Some(Checked {
-            start_interval_ms: 200,
-            ..Checked::of(Probe::Exec { argv: health, env: engine(around) })
-        }),
-        restart: Restart { policy: RestartPolicy::Always, ..Restart::default() },
-        stop: Stop { grace_ms: 2_000, ..Stop::default() },
-        log: LogFile { path: around.resolver.instance.log(&name), ..LogFile::default() },
+        health: Some(Checked { start_interval_ms: 200, ..Checked::of(is_healthy(around.seen, &container)) }),
         ports,
         watch: if around.watches { watches(around, unit) } else { vec![] },
+        ..follower(around.seen, &name)
+    }
+}
+
+/// Prints what a container writes from its start on, and goes on when it was ended and runs again. The engine's client ends
+/// with the container, and prints everything from the beginning when it is called again.
+const FOLLOW: &str = r#"since=$("$0" inspect --format '{{.State.StartedAt}}' "$1") || exit
+while "$0" logs --follow --since "$since" "$1"; do
+    since=$("$0" inspect --format '{{.State.FinishedAt}}' "$1") || exit
+    while runs=$("$0" inspect --format '{{.State.Running}}' "$1") || exit; [ "$runs" != true ]; do sleep 1; done
+done"#;
+
+/// What has the supervisor keep what a container writes as a log beside those of processes.
+pub fn follower(seen: &Observed, name: &str) -> ProcessSpec {
+    let project = &seen.project;
+    let argv = ["sh", "-c", FOLLOW, &project.docker, &project.container(name)].map(Arg::from);
+    ProcessSpec {
+        name: ServiceName(name.to_owned()),
+        argv: argv.into(),
+        env: engine(seen),
+        cwd: seen.instance.folder.clone(),
+        restart: Restart { policy: RestartPolicy::Always, ..Restart::default() },
+        stop: Stop { grace_ms: 2_000, ..Stop::default() },
+        log: LogFile { path: seen.instance.log(name), ..LogFile::default() },
         ..ProcessSpec::default()
     }
+}
+
+/// Whether the engine calls a container healthy.
+pub fn is_healthy(seen: &Observed, container: &str) -> Probe {
+    let script = "test \"$(\"$0\" inspect --format '{{.State.Health.Status}}' \"$1\")\" = healthy || \
+                  { \"$0\" inspect --format '{{.State.Status}}, {{.State.Health.Status}}' \"$1\"; exit 1; }";
+    let argv = ["sh", "-c", script, &seen.project.docker, container].map(Arg::from).into();
+    Probe::Exec { argv, env: engine(seen) }
 }
 
 /// What is watched for a container: its own sources, and those of the one-shot services that it starts after.
@@ -305,15 +331,16 @@ fn watch(around: &Surroundings<'_>, watcher: &Unit<'_>, changed: &Unit<'_>, chan
 fn exec(around: &Surroundings<'_>, argv: Vec<String>, log: &str) -> WatchAction {
     WatchAction::Exec {
         argv: words(argv),
-        env: engine(around),
+        env: engine(around.seen),
         cwd: around.resolver.instance.root.clone(),
         log: around.resolver.instance.log(log),
         time_limit_ms: 60_000,
     }
 }
 
-fn engine(around: &Surroundings<'_>) -> BTreeMap<String, Arg> {
-    around.seen.variables.iter().map(|(name, value)| (name.clone(), Arg::from(value.as_str()))).collect()
+/// Variables by which clients find the engine.
+fn engine(seen: &Observed) -> BTreeMap<String, Arg> {
+    seen.variables.iter().map(|(name, value)| (name.clone(), Arg::from(value.as_str()))).collect()
 }
 
 fn words(argv: Vec<String>) -> Vec<Arg> {

@@ -1,11 +1,10 @@
 //! Finds what a platform in containers needs besides what processes need: an engine, Compose, images, networks.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::net::Ipv4Addr;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
-use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow};
 use vocabulary::model::environment::{Environment, Tier};
@@ -16,8 +15,9 @@ use vocabulary::problem::listing;
 use super::deployed::{self, Deploy};
 use super::lower::{self, DEBUGGER};
 use super::project::{self, Project};
-use super::roll;
+use super::{contract, roll, starting};
 use crate::context::Context;
+use crate::deployment::contracted;
 use crate::engines::process::instance::{Instance, Ports, Socket, public, setting, socket};
 use crate::engines::process::lower::BringUp;
 use crate::engines::{Data, Engine, Intent, Place};
@@ -76,6 +76,10 @@ pub struct Observed {
     pub stand_ins: Vec<String>,
     /// What rolling a release out needs besides.
     pub deploy: Deploy,
+    /// The contract migrations that were run in the environment.
+    pub contracted: BTreeSet<String>,
+    /// Those of the release, where they are to be run.
+    pub contract: BTreeSet<String>,
 }
 
 impl Engine for Compose {
@@ -93,8 +97,9 @@ impl Engine for Compose {
         environment: &Environment,
     ) -> Result<Observed> {
         let toolbox = Toolbox::open(place.context)?;
-        let clients = clients(&toolbox, matches!(intent, Intent::BringUp { .. }))?;
-        let seen = Observed {
+        let builds = matches!(intent, Intent::BringUp { .. }) && place.release.is_none();
+        let clients = clients(&toolbox, builds)?;
+        let mut seen = Observed {
             instance: Instance::of(place),
             target: place.target.to_owned(),
             project: project(place, platform, environment, &clients),
@@ -102,15 +107,26 @@ impl Engine for Compose {
             ..Observed::default()
         };
         match intent {
-            Intent::BringUp { .. } => {
+            Intent::BringUp { .. } if builds => {
                 to_bring_up(place, platform, environment, &toolbox, &clients.engine, seen)
             }
-            Intent::RollOut { .. } => to_roll_out(place, platform, environment, &clients, seen),
-            Intent::Contract => Err(refused(format!(
-                "{}: contract migrations are not run on compose yet; expected engine = \"process\"",
-                environment.name
-            ))),
-            Intent::BringDown { .. } => Ok(seen),
+            Intent::BringUp { .. } | Intent::RollOut { .. } => {
+                to_roll_out(place, platform, environment, &clients, seen)
+            }
+            Intent::Contract => {
+                let seen = to_roll_out(place, platform, environment, &clients, seen)?;
+                let contract = platform.database.contract.zip(seen.instance.installed());
+                let contract = contract.map(|(contract, release)| contracted::of(&release, contract));
+                Ok(Observed { contract: contract.transpose()?.unwrap_or_default(), ..seen })
+            }
+            Intent::BringDown { .. } => {
+                if place.context.is_deployed() {
+                    let (name, folder) = (&seen.project.name, &seen.instance.folder);
+                    seen.deploy.containers =
+                        deployed::containers(&clients.engine, name, folder, place.ports)?;
+                }
+                Ok(seen)
+            }
         }
     }
 
@@ -122,12 +138,15 @@ impl Engine for Compose {
         seen: &Observed,
     ) -> Plan<BringUp> {
         match *intent {
+            Intent::BringUp { .. } if seen.instance.release.is_some() => {
+                starting::start(platform, environment, seen)
+            }
             Intent::BringUp { watches, .. } => lower::bring_up(platform, environment, seen, watches),
             Intent::RollOut { watch } => roll::roll_out(platform, environment, seen, watch),
-            // The same release again, if it were not refused when the world was looked at.
-            Intent::Contract => roll::roll_out(platform, environment, seen, Duration::ZERO),
+            Intent::Contract => contract::contract(platform, environment, seen),
             Intent::BringDown { data } => {
-                lower::bring_down(&seen.target, seen.instance.supervisor(), &seen.project, data == Data::Go)
+                let (first, supervisor) = (starting::finished(platform, seen), seen.instance.supervisor());
+                lower::bring_down(first, &seen.target, supervisor, &seen.project, data == Data::Go)
             }
         }
     }
@@ -214,6 +233,7 @@ fn to_roll_out(
 ) -> Result<Observed> {
     let (deploy, project, env) = deployed::observe(place, platform, environment, clients)?;
     seen.variables = engine_variables();
+    seen.contracted = contracted::read(&seen.instance.folder)?;
     (seen.deploy, seen.project, seen.env) = (deploy, project, env);
     seen.deploy.edge_before = roll::edge_before(platform, environment, &seen);
     Ok(seen)
@@ -229,7 +249,11 @@ fn project(place: &Place<'_>, platform: &Platform, environment: &Environment, cl
         Scope::Rehearsal => &[compose::PRODUCTION, compose::REHEARSAL],
     };
     Project {
-        name: project::name(platform.name, place.target, &context.root),
+        name: if context.is_deployed() {
+            deployed::project_name(platform, place.target, &context.state().join(place.target))
+        } else {
+            project::name(platform.name, place.target, &context.root)
+        },
         docker: clients.engine.client.display().to_string(),
         compose: clients.compose.clone(),
         folder: context.path(folder_of(committed[0])),
@@ -324,7 +348,7 @@ fn images_to_build(
     }
     for service in &platform.services {
         if let Image::Pinned { reference, .. } = service.image
-            && let Some(locked) = lock.stand_ins.iter().find(|locked| locked.stands_for == reference)
+            && let Some(locked) = lock.of(reference)
         {
             images.insert(service.id, locked.tag.clone());
         }
@@ -361,7 +385,7 @@ fn images_of_builds(
                 })
             }
             Image::Pinned { reference, .. } if !seen.stand_ins.is_empty() => {
-                let locked = lock.stand_ins.iter().find(|locked| locked.stands_for == reference);
+                let locked = lock.of(reference);
                 locked.map(|locked| locked.tag.clone()).ok_or_else(|| {
                     format!(
                         "no stand-in for {reference} is locked: run `{PROGRAM} image bases --from-packages`"

@@ -2,17 +2,19 @@
 //!
 //! Compose acts on one replica at a time, and never on what it starts after: the others stay as they are.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use vocabulary::model::environment::Environment;
 use vocabulary::model::{Lifetime, Platform, Service, Unit, Value};
 
-use super::deployed::{Deploy, project_of};
-use super::lower::{UP_LIMIT_SECONDS, up, written};
+use super::definition::{Networks, joining};
+use super::deployed::{Container, Deploy, project_of};
+use super::lower::{UP_LIMIT_SECONDS, follower, is_healthy, up, written};
 use super::observe::{ENGINE_VARIABLES, Observed};
 use super::project::Project;
+use crate::deployment::releases::Installed;
 use crate::engines::process::lower::{BringUp, Prepare};
 use crate::engines::process::resolve::Resolver;
 use crate::engines::roll::edge::Edge;
@@ -20,24 +22,19 @@ use crate::engines::roll::schema::{self, Proof};
 use crate::engines::roll::{Replicas, Slot, WATCHED, Workers, leaves};
 use artifacts::containers::tree;
 use foundation::program_name::PROGRAM;
-use runner::plan::action::{Action, Exec, ServiceRequest, Supervise};
+use runner::plan::action::{Action, Exec, ServiceRequest, Supervise, WaitFor};
 use runner::plan::argument::Arg;
-use runner::plan::service::{LogFile, ProcessSpec, Restart, RestartPolicy, ServiceName, Stop};
+use runner::plan::service::ProcessSpec;
 use runner::plan::step::{OnFailure, Plan, Step, StepId};
 use runner::supervisor::protocol::State;
+
+/// Where the schema service finds the contract migrations that it is to run, and no others.
+const ONLY: &str = "/contract";
 
 /// Ends a container by its own stop signal and within its own time, and removes it; there may be none. While Compose replaces
 /// one, another one has its name with an id before it.
 const REMOVE: &str = r#"found=$("$0" ps --all --quiet --no-trunc --filter "name=^/([0-9a-f]{12}_)?$1\$") || exit
 [ -z "$found" ] || { "$0" stop $found && "$0" rm --force $found; }"#;
-
-/// Prints what a container writes from its start on, and goes on when it was ended and runs again. The engine's client ends
-/// with the container, and prints everything from the beginning when it is called again.
-const FOLLOW: &str = r#"since=$("$0" inspect --format '{{.State.StartedAt}}' "$1") || exit
-while "$0" logs --follow --since "$since" "$1"; do
-    since=$("$0" inspect --format '{{.State.FinishedAt}}' "$1") || exit
-    while runs=$("$0" inspect --format '{{.State.Running}}' "$1") || exit; [ "$runs" != true ]; do sleep 1; done
-done"#;
 
 /// Runs a service that ends by itself, anew, and ends as it did.
 const RUN: &str = r#"client=$0 container=$1; shift
@@ -46,11 +43,11 @@ code=$("$client" wait "$container") || exit
 "$client" logs "$container" 2>&1
 exit "$code""#;
 
-struct Surroundings<'a> {
-    platform: &'a Platform,
-    environment: &'a Environment,
-    seen: &'a Observed,
-    deploy: &'a Deploy,
+pub(super) struct Surroundings<'a> {
+    pub platform: &'a Platform,
+    pub environment: &'a Environment,
+    pub seen: &'a Observed,
+    pub deploy: &'a Deploy,
 }
 
 /// The plan that replaces the replicas of the workers, and brings everything else up to date.
@@ -87,7 +84,8 @@ pub fn roll_out(
         steps.extend(more);
         needs.clone()
     };
-    let mut ready = go_on(&mut steps, vec![]);
+    let staged = go_on(&mut steps, vec![]);
+    let mut ready = go_on(&mut steps, joined(around, &slots, &staged));
     for unit in first {
         let started = started(around, unit, ready);
         ready = go_on(&mut steps, started);
@@ -142,43 +140,62 @@ pub fn remove_others(platform: &Platform, environment: &Environment, seen: &Obse
     others.map(removed).collect()
 }
 
-/// The proof that what serves can work with the new schema, where it has to be given. The replica for it is a container of the
-/// project that served so far, but for its database.
+/// The proof that what serves can work with the new schema, where it has to be given.
 fn proof(
     platform: &Platform,
     around: &Surroundings<'_>,
     workers: &Workers<'_>,
     needs: &[StepId],
 ) -> Vec<Step<BringUp>> {
-    let (seen, project) = (around.seen, &around.seen.project);
     let Some((free, old)) = schema::places(workers) else { return vec![] };
-    let (free, old) = (&workers.slots[free], around.deploy.containers.get(&workers.slots[old].name()));
-    let old = old.and_then(|old| Some((old, old.running.identity.as_ref()?)));
-    let Some((old, running)) =
-        old.filter(|(_, running)| schema::changes(platform, around.environment, &seen.instance, &running.id))
+    let old = around.deploy.containers.get(&workers.slots[old].name());
+    let changes = |old: &&Container| {
+        let running = old.running.identity.as_ref();
+        running.is_some_and(|running| {
+            schema::changes(platform, around.environment, &around.seen.instance, &running.id)
+        })
+    };
+    old.filter(changes).map_or_else(Vec::new, |old| proven(around, old, &workers.slots[free], needs))
+}
+
+/// The proof, by a replica in a free slot. It is a container of the project that made this one, which serves, but for its
+/// database.
+pub(super) fn proven(
+    around: &Surroundings<'_>,
+    old: &Container,
+    free: &Unit<'_>,
+    needs: &[StepId],
+) -> Vec<Step<BringUp>> {
+    let Surroundings { platform, seen, .. } = around;
+    let (project, before) = (&seen.project, project_of(old, &seen.project));
+    let migrations = platform.services.iter().find(|service| service.id == platform.database.migrations);
+    let named = |service: &Service| service.variable(&Value::Text(platform.database.name)).map(str::to_owned);
+    let (Some(running), Some(migrations), Ok(of_workers)) =
+        (&old.running.identity, migrations, named(free.service))
     else {
         return vec![];
     };
-    let migrations = platform.services.iter().find(|service| service.id == platform.database.migrations);
-    let named = |service: &Service| service.variable(&Value::Text(platform.database.name)).map(str::to_owned);
-    let (Some(migrations), Ok(of_workers)) = (migrations, named(free.service)) else { return vec![] };
     let Ok(of_migrations) = named(migrations) else { return vec![] };
     let scratch = schema::scratch(platform);
     let name = free.name();
-    // What an earlier run has left goes first.
-    let run = |project: &Project, container: &str, words: &[&str]| {
-        let script = format!("{{ {REMOVE}\n}} && shift && \"$@\"");
-        let mut argv = ["sh", "-c", &script, &project.docker, container].map(str::to_owned).to_vec();
-        argv.extend(project.argv(&[&["run", "--no-deps", "--name", container], words].concat()));
-        Action::Exec(exec(argv))
-    };
     let of = |variable: &str| format!("{variable}={scratch}");
-    let once = |words: &[&str]| {
-        let variable = of(&of_migrations);
-        let words = [&["--rm", "--no-TTY", "--env", &variable], words].concat();
-        run(project, &project.container("schema"), &words)
+    let once = |project: &Project, words: &[&str]| {
+        around.once(project, &[&["--env", &of(&of_migrations)], words].concat())
     };
     let discard = tree(&platform.containers, platform.database.discard);
+    // Others of the release wait until somebody asks for them.
+    let of_contract: Vec<_> = seen.contracted.union(&seen.contract).collect();
+    let contract = platform.database.contract.filter(|_| !of_contract.is_empty()).map(|contract| {
+        let tree = Installed::at(&seen.instance.releases(), &running.id).tree();
+        let mut words = vec!["--env".to_owned(), format!("{}={ONLY}", contract.variable)];
+        for path in of_contract {
+            let name = path.rsplit('/').next().unwrap_or_default();
+            let mounted = format!("{}:{ONLY}/{name}:ro", tree.join(path).display());
+            words.extend(["--volume".to_owned(), mounted]);
+        }
+        words.push(migrations.id.0.to_owned());
+        words
+    });
     Proof {
         platform,
         instance: &seen.instance,
@@ -186,13 +203,12 @@ fn proof(
         place: name.clone(),
         // What starts it ends that too.
         vacate: None,
-        migrate: once(&[migrations.id.0]),
-        // None can have been run: nothing runs them on this engine.
-        contract: None,
-        discard: once(&["--entrypoint", "sh", migrations.id.0, &discard]),
+        migrate: once(project, &[migrations.id.0]),
+        contract: contract.map(|words| once(&before, &words.iter().map(String::as_str).collect::<Vec<_>>())),
+        discard: once(project, &["--entrypoint", "sh", migrations.id.0, &discard]),
         start: vec![
-            run(
-                &project_of(old, project),
+            around.run(
+                &before,
                 &project.container(&name),
                 &["--detach", "--service-ports", "--env", &of(&of_workers), &name],
             ),
@@ -203,11 +219,15 @@ fn proof(
     .steps(needs.to_vec())
 }
 
-fn release(seen: &Observed) -> &str {
+pub(super) fn release(seen: &Observed) -> &str {
     seen.instance.release.as_ref().map_or("", |release| release.id.as_str())
 }
 
-fn edge<'a>(platform: &'a Platform, around: &Surroundings<'a>, slots: &'a [Unit<'a>]) -> Option<Edge<'a>> {
+pub(super) fn edge<'a>(
+    platform: &'a Platform,
+    around: &Surroundings<'a>,
+    slots: &'a [Unit<'a>],
+) -> Option<Edge<'a>> {
     let unit = slots.iter().find(|unit| platform.is_edge(unit))?;
     Some(Edge {
         platform,
@@ -227,7 +247,7 @@ pub fn edge_before(platform: &Platform, environment: &Environment, seen: &Observ
 }
 
 /// Everything that a roll needs is on this machine, and nothing of it runs yet.
-fn staged(around: &Surroundings<'_>) -> Vec<Step<BringUp>> {
+pub(super) fn staged(around: &Surroundings<'_>) -> Vec<Step<BringUp>> {
     let Surroundings { seen, deploy, .. } = around;
     let mut steps = vec![
         Prepare::InstallTools { programs: seen.programs.clone() }.step(),
@@ -258,15 +278,25 @@ const EDGE_STOP_SECONDS: u32 = 2;
 
 /// Starts a service, anew if its definition or image has changed, and follows what it writes. Undone, it is what it was: each
 /// service by the project that made its container, which may be of an earlier release than the replicas.
-fn started(around: &Surroundings<'_>, unit: &Unit<'_>, needs: Vec<StepId>) -> Vec<Step<BringUp>> {
+pub(super) fn started(around: &Surroundings<'_>, unit: &Unit<'_>, needs: Vec<StepId>) -> Vec<Step<BringUp>> {
     let name = unit.name();
+    if around.deploy.stays.contains_key(&name) {
+        return stays(around, unit, needs);
+    }
     let edge =
         around.platform.is_edge(unit).then(|| edge(around.platform, around, std::slice::from_ref(unit)));
     let stop = EDGE_STOP_SECONDS.to_string();
     let words = if edge.is_some() { vec!["--no-deps", "--timeout", &stop] } else { vec!["--no-deps"] };
     let with = |project: &Project| Exec { inherits: Some(inherited()), ..up(project, &words, Some(&name)) };
     let before = around.deploy.containers.get(&name);
-    let undo = before.map(|before| with(&project_of(before, &around.seen.project)));
+    let undo = before.map(|before| {
+        let again = with(&project_of(before, &around.seen.project));
+        // Those that it has joined since are not in that project.
+        let words = std::iter::once(Arg::from(again.program.clone())).chain(again.args.clone());
+        let argv = joining(&around.seen.project, &name, &before.networks, vec![]);
+        let joined = exec(argv);
+        Exec { program: joined.program, args: joined.args.into_iter().chain(words).collect(), ..again }
+    });
     let undo = undo.map(|exec| match edge.flatten() {
         // What it was may not be able to read what is there now.
         Some(edge) => reading(edge, exec),
@@ -287,6 +317,62 @@ fn started(around: &Surroundings<'_>, unit: &Unit<'_>, needs: Vec<StepId>) -> Ve
     vec![started, followed]
 }
 
+/// What has not changed goes on, in all networks that it is to be in.
+fn stays(around: &Surroundings<'_>, unit: &Unit<'_>, needs: Vec<StepId>) -> Vec<Step<BringUp>> {
+    let (name, project) = (unit.name(), &around.seen.project);
+    let ready = Step {
+        needs,
+        remedy: Some(format!("read `{PROGRAM} logs {} {name}`", around.environment.name)),
+        ..Step::new(
+            format!("{name}.start"),
+            format!("{name} has not changed, and is healthy"),
+            Action::WaitFor(WaitFor {
+                probe: is_healthy(around.seen, &project.container(&name)),
+                time_limit_ms: u64::from(UP_LIMIT_SECONDS) * 1000,
+                interval_ms: 200,
+            }),
+        )
+    };
+    let followed = around.follow(&name, vec![ready.id.clone()]);
+    vec![ready, followed]
+}
+
+/// The networks of replicas that there were not before, and those who talk to them in these.
+fn joined(around: &Surroundings<'_>, slots: &[Unit<'_>], needs: &[StepId]) -> Vec<Step<BringUp>> {
+    let (project, deploy) = (&around.seen.project, around.deploy);
+    let join: Vec<_> = deploy.stays.iter().filter(|(_, networks)| !networks.is_empty()).collect();
+    if join.is_empty() {
+        return vec![];
+    }
+    // Compose makes a network with the first container that is in it, even if that is never started. Where no place is free,
+    // all networks are there; and without a name, Compose would make everything anew.
+    let free: Vec<String> =
+        slots.iter().map(Unit::name).filter(|name| !deploy.containers.contains_key(name)).collect();
+    let words = ["up", "--no-start", "--no-deps", "--no-build"];
+    let words = words.into_iter().chain(free.iter().map(String::as_str)).collect::<Vec<_>>();
+    let script = r#"client=$0 containers=$1; shift; "$@" && "$client" rm --force $containers"#;
+    let containers: Vec<String> = free.iter().map(|name| project.container(name)).collect();
+    let argv = ["sh", "-c", script, &project.docker, &containers.join(" ")].map(str::to_owned);
+    let made = (!free.is_empty()).then(|| Step {
+        needs: needs.to_vec(),
+        ..Step::new(
+            "networks",
+            "make the networks of new replicas",
+            Action::Exec(exec(argv.into_iter().chain(project.argv(&words)).collect())),
+        )
+    });
+    let needs = made.as_ref().map_or_else(|| needs.to_vec(), |made| vec![made.id.clone()]);
+    let joins = join.into_iter().map(|(name, networks)| Step {
+        needs: needs.clone(),
+        ..Step::new(
+            format!("{name}.join"),
+            format!("{name} joins the networks of new replicas"),
+            Action::Exec(exec(joining(project, name, networks, vec!["true".to_owned()]))),
+        )
+    });
+    made.into_iter().chain(joins.collect::<Vec<_>>()).collect()
+}
+
 /// The same, once the edge's file is as it was before.
 fn reading(edge: Edge<'_>, exec: Exec) -> Exec {
     let Some(before) = edge.before else { return exec };
@@ -300,7 +386,7 @@ fn reading(edge: Edge<'_>, exec: Exec) -> Exec {
     }
 }
 
-fn one_shot(around: &Surroundings<'_>, unit: &Unit<'_>, needs: Vec<StepId>) -> Step<BringUp> {
+pub(super) fn one_shot(around: &Surroundings<'_>, unit: &Unit<'_>, needs: Vec<StepId>) -> Step<BringUp> {
     let (name, project) = (unit.name(), &around.seen.project);
     let mut argv = ["sh", "-c", RUN, &project.docker, &project.container(&name)].map(str::to_owned).to_vec();
     argv.extend(project.argv(&["up", "--detach", "--no-deps", "--no-build", "--force-recreate", &name]));
@@ -314,7 +400,9 @@ fn one_shot(around: &Surroundings<'_>, unit: &Unit<'_>, needs: Vec<StepId>) -> S
 impl Replicas for Surroundings<'_> {
     fn slot(&self, unit: &Unit<'_>) -> Slot {
         self.deploy.containers.get(&unit.name()).map_or(Slot::Free, |found| {
-            found.running.slot(release(self.seen), self.seen.project.files.contains(&found.file))
+            let stays = self.deploy.stays.get(&unit.name()).is_some_and(Networks::is_empty);
+            let as_wanted = stays || self.seen.project.files.contains(&found.file);
+            found.running.slot(release(self.seen), as_wanted)
         })
     }
 
@@ -367,13 +455,31 @@ impl Replicas for Surroundings<'_> {
 }
 
 impl Surroundings<'_> {
-    /// A container of its own, whatever was there.
-    fn create(&self, project: &Project, name: &str) -> Action<BringUp> {
-        let words = ["up", "--detach", "--no-deps", "--no-build", "--force-recreate", name];
-        Action::Exec(exec(project.argv(&words)))
+    /// A Compose command that makes a container of this name, whatever was there.
+    fn anew(&self, project: &Project, container: &str, words: &[&str]) -> Action<BringUp> {
+        let script = format!("{{ {REMOVE}\n}} && shift && \"$@\"");
+        let argv = ["sh", "-c", &script, &project.docker, container].map(str::to_owned);
+        Action::Exec(exec(argv.into_iter().chain(project.argv(words)).collect()))
     }
 
-    fn remove(&self, name: &str) -> Action<BringUp> {
+    /// Runs a service in a container of its own.
+    fn run(&self, project: &Project, container: &str, words: &[&str]) -> Action<BringUp> {
+        self.anew(project, container, &[&["run", "--no-deps", "--name", container], words].concat())
+    }
+
+    /// The same until it ends, of the service that changes the schema.
+    pub fn once(&self, project: &Project, words: &[&str]) -> Action<BringUp> {
+        let words = [&["--rm", "--no-TTY"], words].concat();
+        self.run(project, &self.seen.project.container("schema"), &words)
+    }
+
+    /// A replica. What was left of a proof has its name, and Compose would not replace that.
+    fn create(&self, project: &Project, name: &str) -> Action<BringUp> {
+        let words = ["up", "--detach", "--no-deps", "--no-build", "--force-recreate", name];
+        self.anew(project, &project.container(name), &words)
+    }
+
+    pub fn remove(&self, name: &str) -> Action<BringUp> {
         let project = &self.seen.project;
         let argv = ["sh", "-c", REMOVE, &project.docker, &project.container(name)];
         Action::Exec(exec(argv.map(str::to_owned).to_vec()))
@@ -390,22 +496,7 @@ impl Surroundings<'_> {
 
     /// What a container writes, as a log beside those of processes. The same whatever the release.
     fn follow(&self, name: &str, needs: Vec<StepId>) -> Step<BringUp> {
-        let project = &self.seen.project;
-        let argv = ["sh", "-c", FOLLOW, &project.docker, &project.container(name)].map(Arg::from);
-        let variables = self.seen.variables.iter();
-        let env: BTreeMap<String, Arg> =
-            variables.map(|(name, value)| (name.clone(), Arg::from(value.as_str()))).collect();
-        let spec = ProcessSpec {
-            name: ServiceName(name.to_owned()),
-            argv: argv.into(),
-            env,
-            cwd: self.seen.instance.folder.clone(),
-            restart: Restart { policy: RestartPolicy::Always, ..Restart::default() },
-            stop: Stop { grace_ms: 2_000, ..Stop::default() },
-            log: LogFile { path: self.seen.instance.log(name), ..LogFile::default() },
-            secrets: self.secret_places(),
-            ..ProcessSpec::default()
-        };
+        let spec = ProcessSpec { secrets: self.secret_places(), ..follower(self.seen, name) };
         Step {
             needs,
             remedy: Some(format!("read `{PROGRAM} logs {} {name}`", self.environment.name)),
@@ -419,13 +510,13 @@ impl Surroundings<'_> {
 }
 
 /// Nothing that the caller has set by chance takes the place of what is in the project's file of variables.
-fn inherited() -> Vec<String> {
+pub(super) fn inherited() -> Vec<String> {
     let own =
         ["PATH", "HOME", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy"];
     own.into_iter().chain(ENGINE_VARIABLES).map(str::to_owned).collect()
 }
 
-fn exec(argv: Vec<String>) -> Exec {
+pub(super) fn exec(argv: Vec<String>) -> Exec {
     let mut words = argv.into_iter();
     Exec {
         program: words.next().unwrap_or_default(),
@@ -437,7 +528,8 @@ fn exec(argv: Vec<String>) -> Exec {
 
 /// Plans of a second platform: nothing here knows a service by its name.
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
+    use std::collections::BTreeMap;
     use std::path::PathBuf;
 
     use artifacts::containers::edge::deployed;
@@ -445,34 +537,35 @@ mod tests {
     use vocabulary::model::topology::Topology;
 
     use super::*;
-    use crate::engines::compose::deployed::{Container, ReleasedImage};
+    use crate::engines::compose::deployed::ReleasedImage;
     use crate::engines::process::instance::{Instance, ReleaseId};
     use crate::engines::roll::WATCH;
     use crate::engines::roll::running::Running;
     use crate::engines::roll::tests::{done, healthy};
+    use runner::plan::service::ProcessSpec;
 
     fn of(id: &str) -> ReleaseId {
         ReleaseId { id: id.to_owned(), flows_rev: "f".repeat(64) }
     }
 
     /// A container of the first release.
-    fn serving(name: &str) -> (String, Container) {
+    pub fn serving(name: &str) -> (String, Container) {
         let status = healthy(name);
         let (release, identity) = (Some("1.0.0-a".to_owned()), Some(of("1.0.0-a")));
         let running = Running { status, spec: ProcessSpec::default(), release, identity, held: false };
         let file = "/state/qa/releases/1.0.0-a/compose/0/compose.yaml".into();
-        (name.to_owned(), Container { running, file, image: "sha256:0".to_owned() })
+        (
+            name.to_owned(),
+            Container { running, file, image: "sha256:0".to_owned(), networks: Networks::new() },
+        )
     }
 
     fn plan(found: &[&str]) -> Plan<BringUp> {
         planned(found.iter().map(|name| serving(name)).collect(), None).0
     }
 
-    /// The plan, and what ends what is no longer part of the platform.
-    fn planned(
-        containers: BTreeMap<String, Container>,
-        edge_before: Option<&str>,
-    ) -> (Plan<BringUp>, Vec<Step<BringUp>>) {
+    /// A second platform with two replicas.
+    pub fn qa() -> (Platform, Environment) {
         let platform = second_platform::platform();
         let replicas = Size { replicas: Some(2), ..Size::default() };
         let environment = Environment {
@@ -482,8 +575,13 @@ mod tests {
             sizes: [(platform.workers.service().to_string(), replicas)].into(),
             ..Environment::default()
         };
+        (platform, environment)
+    }
+
+    pub fn seen(containers: BTreeMap<String, Container>, edge_before: Option<&str>) -> Observed {
+        let (platform, environment) = qa();
         let folder = PathBuf::from("/state/qa/releases/2.0.0-b/compose/0");
-        let seen = Observed {
+        Observed {
             instance: Instance {
                 root: "/state/qa/releases/2.0.0-b/tree".into(),
                 folder: "/state/qa".into(),
@@ -513,7 +611,15 @@ mod tests {
                 ..Deploy::default()
             },
             ..Observed::default()
-        };
+        }
+    }
+
+    /// The plan, and what ends what is no longer part of the platform.
+    fn planned(
+        containers: BTreeMap<String, Container>,
+        edge_before: Option<&str>,
+    ) -> (Plan<BringUp>, Vec<Step<BringUp>>) {
+        let ((platform, environment), seen) = (qa(), seen(containers, edge_before));
         let plan = roll_out(&platform, &environment, &seen, WATCH);
         assert_eq!(plan.validate(), [""; 0]);
         (plan, remove_others(&platform, &environment, &seen))
@@ -528,7 +634,7 @@ mod tests {
         ids.iter().map(String::as_str).filter(|id| id.contains("flow-engine-")).collect()
     }
 
-    const TWO: [&str; 4] = ["flow-engine-a", "flow-engine-b", "store", "portal"];
+    pub const TWO: [&str; 4] = ["flow-engine-a", "flow-engine-b", "store", "portal"];
 
     #[test]
     fn images_and_the_schema_come_before_anything_that_serves_is_touched() {
@@ -560,6 +666,9 @@ mod tests {
         assert!(text.contains(
             "/1.0.0-a/compose/0/compose.yaml up --detach --no-deps --no-build --force-recreate flow-engine-a"
         ));
+        // A proof that was killed may have left a container with its name.
+        let start = plan.steps.iter().find(|step| step.id.0 == "flow-engine-c.start").unwrap();
+        assert!(serde_json::to_string(&start.action).unwrap().contains("rm --force"), "{start:?}");
     }
 
     #[test]
@@ -656,6 +765,52 @@ mod tests {
         let ids: Vec<&str> = others.iter().map(|step| step.id.0.as_str()).collect();
         assert_eq!(ids, ["flow-engine-d.stop", "mailer.stop"]);
         assert!(!plan.text().contains("flow-engine-d") && !plan.text().contains("mailer"));
+    }
+
+    #[test]
+    fn one_replica_more_is_started_and_nothing_that_serves_is_touched() {
+        let (platform, mut environment) = qa();
+        environment.sizes.get_mut(platform.workers.service().0).unwrap().replicas = Some(3);
+        let own = |(name, mut one): (String, Container)| {
+            one.running.release = Some("2.0.0-b".to_owned());
+            (name, one)
+        };
+        let mut seen = seen(TWO.iter().map(|name| own(serving(name))).collect(), Some("as before"));
+        let joins = Networks::from([("p_store--flow-engine-d".to_owned(), "10.210.1.2".to_owned())]);
+        seen.deploy.stays = TWO.iter().map(|name| ((*name).to_owned(), Networks::new())).collect();
+        seen.deploy.stays.insert("store".to_owned(), joins);
+        let plan = roll_out(&platform, &environment, &seen, WATCH);
+        assert_eq!(plan.validate(), [""; 0]);
+        let ids = done(&plan, None);
+        let at = |id: &str| ids.iter().position(|one| one == id).unwrap_or_else(|| panic!("{id}: {ids:?}"));
+        let order = ["networks", "store.join", "store.start", "portal.reload", "flow-engine-c.start"];
+        assert!(order.windows(2).all(|two| at(two[0]) < at(two[1])), "{ids:?}");
+        for touched in ["flow-engine-a.start", "flow-engine-a.stop", "flow-engine-b.stop", "portal.join"] {
+            assert!(!ids.iter().any(|id| id == touched), "{touched}: {ids:?}");
+        }
+        let text = |id: &str| {
+            serde_json::to_string(plan.steps.iter().find(|step| step.id.0 == id).unwrap()).unwrap()
+        };
+        assert!(text("networks").contains(r#""flow-engine-c","flow-engine-d""#), "{}", text("networks"));
+        assert!(text("store.join").contains("--ip 10.210.1.2 --alias store"), "{}", text("store.join"));
+        for id in ["store.start", "portal.start"] {
+            assert!(!text(id).contains(r#""up""#) && text(id).contains("wait_for"), "{}", text(id));
+        }
+        let failed = done(&plan, Some("flow-engine-c.verify"));
+        let undone: Vec<_> = failed.iter().filter(|id| id.starts_with("undo ")).collect();
+        assert!(!undone.iter().any(|id| id.contains("store") || id.contains("engine-a")), "{undone:?}");
+    }
+
+    #[test]
+    fn what_is_replaced_comes_back_in_the_networks_that_it_had_joined() {
+        let mut containers: BTreeMap<_, _> = TWO.iter().map(|name| serving(name)).collect();
+        let joined = ("p_store--flow-engine-c".to_owned(), "10.210.1.2".to_owned());
+        containers.get_mut("store").unwrap().networks = [joined].into();
+        let undo = undo_of(&planned(containers, None).0, "store.start");
+        assert!(
+            undo.contains("network connect --ip 10.210.1.2 --alias store p_store--flow-engine-c p-store-1")
+        );
+        assert!(undo.contains("/1.0.0-a/compose/0/compose.yaml"), "{undo}");
     }
 
     #[test]

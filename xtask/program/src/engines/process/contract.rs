@@ -1,5 +1,4 @@
-//! Runs the contract migrations of the release that runs: on a scratch database first, where a replica of it has to pass its
-//! smoke. Pure.
+//! Runs the contract migrations of the release that runs, by processes. Pure.
 
 use vocabulary::model::environment::Environment;
 use vocabulary::model::{Contract, Platform, Unit};
@@ -9,17 +8,11 @@ use super::observe::Observed;
 use super::places;
 use super::resolve::Resolver;
 use super::schema;
-use crate::deployment::contracted;
-use crate::engines::roll::schema::LAST;
-use crate::engines::roll::{Replica, Roll};
-use foundation::program_name::PROGRAM;
-use runner::plan::action::{Action, Write};
+use crate::engines::roll::Replica;
+use crate::engines::roll::contract::Contracting;
+use runner::plan::action::Action;
 use runner::plan::argument::Arg;
-use runner::plan::step::{OnFailure, Plan, Step};
-
-/// The step that changes the real database.
-pub const RUN: &str = "contract.run";
-const RECORD: &str = "contract.record";
+use runner::plan::step::{Plan, Step};
 
 /// The plan, where the platform has contract migrations.
 pub fn contract(platform: &Platform, environment: &Environment, seen: &Observed) -> Plan<BringUp> {
@@ -37,63 +30,29 @@ pub fn contract(platform: &Platform, environment: &Environment, seen: &Observed)
         steps.extend(schema::proof(around, release, free));
     }
     let migrations = slots.iter().find(|unit| unit.service.id == platform.database.migrations);
-    if let (Some(migrations), Some(contract)) = (migrations, platform.database.contract) {
-        steps.push(record(seen));
-        steps.push(run(around, migrations, contract));
+    let serving = workers().filter_map(|unit| {
+        let running = seen.running.get(&unit.name()).filter(|running| !running.held)?;
+        let release = running.release.clone()?;
+        Some(Replica { name: unit.name(), release })
+    });
+    Contracting {
+        environment,
+        instance: &seen.instance,
+        contracted: &seen.contracted,
+        contract: &seen.contract,
+        run: migrations.zip(platform.database.contract).map(|(unit, contract)| run(around, unit, contract)),
+        serving: serving.collect(),
     }
-    steps.extend(workers().filter_map(|unit| smoke(seen, unit)));
-    Plan {
-        intent: format!("run the contract migrations of {}", environment.name),
-        target: seen.target.clone(),
-        steps,
-        on_failure: OnFailure::Undo,
-    }
+    .plan(steps)
 }
 
-/// Without the proof, what it needs does not exist, and nothing is run.
-fn record(seen: &Observed) -> Step<BringUp> {
-    let lines = seen.contracted.union(&seen.contract).map(|path| format!("{path}\n"));
-    Step {
-        needs: vec![LAST.into()],
-        ..Step::new(
-            RECORD,
-            "record that releases without these migrations do not run here any more",
-            Action::Write(Write {
-                path: contracted::file(&seen.instance.folder),
-                contents: lines.collect::<String>().into(),
-                mode: 0o644,
-            }),
-        )
-    }
-}
-
-fn run(around: &Surroundings<'_>, migrations: &Unit<'_>, contract: Contract) -> Step<BringUp> {
-    let mut step = one_shot(around, migrations);
-    if let Action::Exec(exec) = &mut step.action {
+fn run(around: &Surroundings<'_>, migrations: &Unit<'_>, contract: Contract) -> Action<BringUp> {
+    let mut action = one_shot(around, migrations).action;
+    if let Action::Exec(exec) = &mut action {
         let folder = around.resolver.instance.root.join(contract.folder);
         exec.env.insert(contract.variable.to_owned(), Arg::from(folder.display().to_string()));
     }
-    Step {
-        id: RUN.into(),
-        title: "run the contract migrations".to_owned(),
-        needs: vec![RECORD.into()],
-        ..step
-    }
-}
-
-fn smoke(seen: &Observed, unit: &Unit<'_>) -> Option<Step<BringUp>> {
-    let name = unit.name();
-    let running = seen.running.get(&name).filter(|running| !running.held)?;
-    let release = running.release.clone()?;
-    Some(Step {
-        needs: vec![RUN.into()],
-        remedy: Some(format!("read `{PROGRAM} logs {} {name}`", seen.target)),
-        ..Step::new(
-            format!("{name}.smoke"),
-            format!("{name} passes its smoke on the contracted schema"),
-            Action::Native(BringUp::Roll(Roll::Smoke(Replica { name, release }))),
-        )
-    })
+    action
 }
 
 #[cfg(test)]
@@ -106,7 +65,9 @@ mod tests {
 
     use super::*;
     use crate::engines::process::instance::{Instance, ReleaseId, sockets};
+    use crate::engines::roll::contract::{RECORD, RUN};
     use crate::engines::roll::running::Running;
+    use crate::engines::roll::schema::LAST;
     use crate::engines::roll::tests::healthy;
 
     /// Of a second platform, of which these replicas run.

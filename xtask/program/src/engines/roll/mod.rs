@@ -3,6 +3,7 @@
 //!
 //! The order and the checks are the same everywhere. How a replica is started and ended is the engine's, see [`Replicas`].
 
+pub mod contract;
 pub mod edge;
 pub mod edge_socket;
 pub mod running;

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use vocabulary::formats::nftables::{
     Chain, Family, Hook, Key, Match, Networks, Rule, Set, Table, Verdict, refill, write,
 };
-use vocabulary::model::environment::{EngineKind, Environment, Remote, Tier};
+use vocabulary::model::environment::{EngineKind, Environment, Remote, Tier, Tls};
 use vocabulary::model::topology::{Topology, Unit, WayOut};
 use vocabulary::model::{Destination, Exposure, Fact, Platform, Protocol, Service, Value};
 use vocabulary::problem::Problem;
@@ -82,18 +82,22 @@ pub fn addresses(
 }
 
 /// Where a service may connect to outside of the platform.
-pub fn remotes(environment: &Environment, service: &Service) -> Vec<Remote> {
+pub fn remotes(platform: &Platform, environment: &Environment, service: &Service) -> Vec<Remote> {
     if !service.calls_out() {
         return vec![];
     }
     let asks_model = service.variables.iter().any(|one| one.value == Value::Fact(Fact::LlmBaseUrl));
     let model = environment.llm.as_ref().filter(|_| asks_model);
+    // No other engine fetches certificates yet.
+    let fetches = service.id == platform.edge.service() && environment.engine == EngineKind::Process;
+    let authority = match &environment.tls {
+        Tls::Acme(acme) if fetches => Some(acme.directory()),
+        _ => None,
+    };
     let listed = environment.egress.get(service.id.0).into_iter().flatten();
-    let mut remotes: Vec<Remote> = model
-        .and_then(|llm| Remote::of_url(&llm.base_url))
-        .into_iter()
-        .chain(listed.filter_map(|text| Remote::parse(text)))
-        .collect();
+    let addresses = model.map(|llm| llm.base_url.as_str()).into_iter().chain(authority);
+    let mut remotes: Vec<Remote> =
+        addresses.filter_map(Remote::of_url).chain(listed.filter_map(|text| Remote::parse(text))).collect();
     remotes.sort();
     remotes.dedup();
     remotes
@@ -229,7 +233,7 @@ fn of_user(platform: &Platform, environment: &Environment, resolved: &Resolved) 
         elements: vec![],
     });
     for unit in platform.units(environment).iter().filter(|unit| unit.is_first()) {
-        for remote in remotes(environment, unit.service) {
+        for remote in remotes(platform, environment, unit.service) {
             for address in resolved.get(&remote.host).into_iter().flatten() {
                 let element = vec![address.to_string(), remote.port.to_string()];
                 let elements = &mut sets[usize::from(address.is_ipv6())].elements;
@@ -311,7 +315,7 @@ fn published(topology: &Topology<'_>, prefix: &str) -> Set {
 fn egress(topology: &Topology<'_>, environment: &Environment, prefix: &str, resolved: &Resolved) -> Set {
     let mut elements = Vec::new();
     for unit in &topology.units {
-        for remote in remotes(environment, unit.service) {
+        for remote in remotes(topology.platform, environment, unit.service) {
             // The networks are of IPv4.
             let addresses = resolved.get(&remote.host).into_iter().flatten();
             for address in addresses.filter(|address| address.is_ipv4()) {

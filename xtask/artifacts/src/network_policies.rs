@@ -88,7 +88,7 @@ fn egress(
             ports: vec![(Transport::Tcp, port.number)],
         });
     }
-    let outside = remotes(environment, service);
+    let outside = remotes(platform, environment, service);
     if !all.is_empty() || !outside.is_empty() {
         all.push(names());
     }

@@ -1,11 +1,13 @@
 //! `ops/edge/haproxy.cfg`: how the edge terminates TLS, routes and asks for health.
 
+use std::path::Path;
+
 use vocabulary::formats::compose::Text;
 pub use vocabulary::formats::haproxy::Place;
 use vocabulary::formats::haproxy::{
-    Acl, Backend, Bind, Check, Configuration, Ending, Frontend, Rule, Server, Setting, Tls,
+    Acl, Authority, Backend, Bind, Check, Configuration, Ending, Frontend, Rule, Server, Setting, Tls as Ssl,
 };
-use vocabulary::model::environment::{EdgeSettings, Tier, TlsProfile};
+use vocabulary::model::environment::{Acme, EdgeSettings, Environment, Tier, Tls, TlsProfile};
 use vocabulary::model::topology::{Scope, Topology, Unit as Container};
 use vocabulary::model::{EdgePolicy, Fact, Platform, PortRef, Service, Unit, Value};
 use vocabulary::problem::Problem;
@@ -47,10 +49,30 @@ pub fn configured(
     units: &[Unit<'_>],
     settings: &EdgeSettings,
 ) -> Result<Artifact, Vec<Problem>> {
-    placed(platform, units, settings, &|unit| {
+    placed(platform, units, settings, None, &|unit| {
         let [host, port, check_port] = place_variables(unit);
         Some(Place::Variables { host, port, check_port })
     })
+}
+
+/// Who certifies the edge, and as what.
+#[derive(Debug, Clone, Copy)]
+pub struct Certified<'a> {
+    by: &'a Acme,
+    domain: &'a str,
+    /// What relative paths of the site begin at.
+    folder: &'a Path,
+}
+
+impl<'a> Certified<'a> {
+    /// Where the environment fetches its certificate from an ACME authority.
+    #[must_use]
+    pub fn of(environment: &'a Environment, folder: &'a Path) -> Option<Self> {
+        match &environment.tls {
+            Tls::Acme(by) => Some(Self { by, domain: &environment.domain, folder }),
+            Tls::SelfSigned | Tls::Files { .. } => None,
+        }
+    }
 }
 
 /// The configuration where these units run, which is where `place` says; what has no place is not served.
@@ -61,6 +83,7 @@ pub fn placed(
     platform: &Platform,
     units: &[Unit<'_>],
     settings: &EdgeSettings,
+    certified: Option<Certified<'_>>,
     place: &dyn Fn(&Unit<'_>) -> Option<Place>,
 ) -> Result<Artifact, Vec<Problem>> {
     let edge = platform.edge_service()?;
@@ -77,7 +100,7 @@ pub fn placed(
     };
     let served = units.iter().filter(|unit| platform.is_worker(unit));
     let servers = served.filter_map(|unit| Some(Server { name: unit.name(), place: place(unit)? })).collect();
-    let configuration = configuration(platform, edge, settings, servers)?;
+    let configuration = configuration(platform, edge, settings, certified, servers)?;
     judged(path, configuration.validate())?;
     let mut header = banner("xtask/artifacts/src/containers/edge.rs and xtask/platform/src/edge.rs");
     header.push(
@@ -94,6 +117,7 @@ fn configuration(
     platform: &Platform,
     edge: &Service,
     settings: &EdgeSettings,
+    certified: Option<Certified<'_>>,
     servers: Vec<Server>,
 ) -> Result<Configuration, Problem> {
     let policy = &platform.edge;
@@ -111,15 +135,21 @@ fn configuration(
         servers,
     };
     Ok(Configuration {
-        global: global(platform, edge, settings.tls_profile),
+        global: [global(platform, edge, settings.tls_profile), certified.map_or_else(Vec::new, acme)]
+            .concat(),
         defaults: [defaults(platform, &log(edge)?), edge_rules::refusals(policy)].concat(),
         tables: edge_rules::tables(policy),
         frontends: vec![
-            redirecting(platform, edge, settings)?,
-            api(platform, edge, &backend, settings)?,
+            redirecting(platform, edge, settings, certified)?,
+            api(platform, edge, &backend, settings, certified)?,
             operations(platform, edge)?,
         ],
         backends: vec![backend],
+        acme: certified.map(|certified| Authority {
+            directory: certified.by.directory().to_owned(),
+            contact: certified.by.acme_contact.clone(),
+            account_key: EdgePolicy::ACME_ACCOUNT,
+        }),
     })
 }
 
@@ -151,6 +181,19 @@ fn global(platform: &Platform, edge: &Service, profile: TlsProfile) -> Vec<Setti
         Setting::of(&["tune.h2.max-concurrent-streams", &policy.max_streams.to_string()]),
     ];
     [general, tls(profile)].concat()
+}
+
+/// What HAProxy needs to ask an ACME authority. It looks names up itself, and does not notice that a host has no IPv6.
+fn acme(certified: Certified<'_>) -> Vec<Setting> {
+    let trusted = certified.by.acme_ca_file.as_ref().map(|file| certified.folder.join(file));
+    let trusted = trusted.map(|file| Setting::of(&["httpclient.ssl.ca-file", &file.display().to_string()]));
+    [
+        Setting::of(&["expose-experimental-directives"]).because("ACME is one of them in version 3.2"),
+        Setting::of(&["httpclient.resolvers.prefer", "ipv4"]),
+    ]
+    .into_iter()
+    .chain(trusted)
+    .collect()
 }
 
 /// In our order of ciphers: the guideline leaves it to the client, since all of them are sound, but testssl.sh 3.0 calls that
@@ -223,15 +266,24 @@ fn log(edge: &Service) -> Result<String, Problem> {
     ))
 }
 
-fn redirecting(platform: &Platform, edge: &Service, settings: &EdgeSettings) -> Result<Frontend, Problem> {
+fn redirecting(
+    platform: &Platform,
+    edge: &Service,
+    settings: &EdgeSettings,
+    certified: Option<Certified<'_>>,
+) -> Result<Frontend, Problem> {
     let policy = &platform.edge;
+    let challenges = certified.map(|_| Rule::AnswerChallenges);
     Ok(Frontend {
         name: "http",
-        about: "Plain HTTP serves nothing but redirects.",
+        about: match certified {
+            Some(_) => "Plain HTTP serves nothing but redirects, and what the ACME authority asks for.",
+            None => "Plain HTTP serves nothing but redirects.",
+        },
         bind: bind(edge, policy.http, None)?,
         addresses: edge_rules::addresses(settings),
         connections: edge_rules::connections(policy, settings),
-        rules: edge_rules::clients(policy, settings),
+        rules: edge_rules::clients(policy, settings).into_iter().chain(challenges).collect(),
         otherwise: Ending::RedirectToHttps,
     })
 }
@@ -241,9 +293,14 @@ fn api(
     edge: &Service,
     backend: &Backend,
     settings: &EdgeSettings,
+    certified: Option<Certified<'_>>,
 ) -> Result<Frontend, Problem> {
     let policy = &platform.edge;
-    let tls = Tls { pem: edge.secret_variable(policy.certificate)?, protocols: vec!["h2", "http/1.1"] };
+    let tls = Ssl {
+        pem: edge.secret_variable(policy.certificate)?,
+        protocols: vec!["h2", "http/1.1"],
+        fetched_for: certified.map(|certified| certified.domain.to_owned()),
+    };
     let rules = [
         edge_rules::clients(policy, settings),
         edge_rules::sound_requests(policy),
@@ -324,10 +381,10 @@ pub fn deployed(topology: &Topology<'_>, prefix: &str) -> Result<Option<Artifact
         Some(Place::Fixed { host: format!("{prefix}.{tail}"), port, check_port })
     };
     let units: Vec<_> = topology.units.iter().map(|container| container.unit).collect();
-    placed(platform, &units, &topology.edge, &place).map(Some)
+    placed(platform, &units, &topology.edge, None, &place).map(Some)
 }
 
-fn bind(edge: &Service, port: PortRef, tls: Option<Tls>) -> Result<Bind, Problem> {
+fn bind(edge: &Service, port: PortRef, tls: Option<Ssl>) -> Result<Bind, Problem> {
     Ok(Bind {
         host: edge.variable(&Value::BindAddress(port))?,
         port: edge.variable(&Value::BindPort(port))?,

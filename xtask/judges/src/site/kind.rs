@@ -37,6 +37,7 @@ pub enum Text {
     Email,
     /// The base address of an OpenAI-compatible endpoint.
     LlmUrl,
+    HttpsUrl,
     Path,
     SlackChannel,
     /// A POSIX login name.
@@ -154,6 +155,7 @@ impl Text {
             Self::IpAddress => "an IP address, or \"0.0.0.0\" for all of the host",
             Self::Email => "an e-mail address",
             Self::LlmUrl => "an address that ends in /v1, such as \"https://llm.example.com/v1\"",
+            Self::HttpsUrl => "an address such as \"https://acme.example.com/directory\"",
             Self::Path => "the path of a file, absolute or from the repository's root",
             Self::SlackChannel => "a Slack channel such as \"#platform-alerts\"",
             Self::Login => "a login name",
@@ -172,7 +174,8 @@ impl Text {
                 Self::DnsName => is_dns_name(text),
                 Self::Address => text.parse::<IpAddr>().is_ok() || is_dns_name(text),
                 Self::Email => is_email(text),
-                Self::LlmUrl => is_llm_url(text),
+                Self::LlmUrl => text.strip_suffix("/v1").is_some_and(is_url),
+                Self::HttpsUrl => text.starts_with("https://") && is_url(text),
                 Self::Path => !text.ends_with('/') && !text.contains("://"),
                 Self::SlackChannel => text.strip_prefix('#').is_some_and(is_slack_name),
                 Self::Login => is_login(text),
@@ -221,9 +224,9 @@ fn is_email(text: &str) -> bool {
     })
 }
 
-fn is_llm_url(text: &str) -> bool {
+fn is_url(text: &str) -> bool {
     let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
-    rest.and_then(|rest| rest.strip_suffix("/v1")).is_some_and(|rest| {
+    rest.is_some_and(|rest| {
         !rest.is_empty()
             && !rest.starts_with('/')
             && !rest.contains(['@', '?', '#'])
@@ -277,6 +280,11 @@ mod tests {
                     "https://k:s@a/v1",
                     "https:///v1",
                 ],
+            ),
+            (
+                Text::HttpsUrl,
+                &["https://acme.example.com/directory", "https://127.0.0.1:14000/dir"],
+                &["http://acme.example.com/directory", "https://", "https://a b", "https://k:s@a/d"],
             ),
             (Text::Path, &["/etc/flowship/key", "secrets/key"], &["", "/etc/", "https://a/b"]),
             (Text::SlackChannel, &["#alerts", "#a_b-1"], &["alerts", "#", "#Alerts", "#a b"]),

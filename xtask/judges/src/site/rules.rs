@@ -223,7 +223,10 @@ fn tls(reading: &mut Reading<'_>) {
         (given("tls.acme_contact"), given("tls.certificate_file"), given("tls.key_file"));
     let domain_told = reading.sound("domain") || reading.tier() == Some(Tier::Development);
     let pair = "both tls.certificate_file and tls.key_file";
-    if acme && (certificate || key) {
+    let more = ["tls.acme_directory", "tls.acme_ca_file"].into_iter().find(|key| given(key));
+    if let Some(key) = more.filter(|_| !acme) {
+        refuse(reading, key, format!("{key}: without tls.acme_contact"), "tls.acme_contact too, or no ACME");
+    } else if acme && (certificate || key) {
         let wrong = "tls: an ACME contact and files at once";
         refuse(reading, "tls", wrong, "either tls.acme_contact, or tls.certificate_file and tls.key_file");
     } else if certificate && !key {
@@ -233,6 +236,14 @@ fn tls(reading: &mut Reading<'_>) {
     } else if acme && domain_told && !reading.environment.domain.contains('.') {
         let wrong = format!("tls.acme_contact: no authority certifies \"{}\"", reading.environment.domain);
         refuse(reading, "tls.acme_contact", wrong, "a domain that the authority can reach, or no tls");
+    } else if acme && given("edge.allow") {
+        let wrong = "tls.acme_contact: edge.allow keeps the authority out, which connects from anywhere";
+        refuse(
+            reading,
+            "tls.acme_contact",
+            wrong.to_owned(),
+            "no edge.allow, or certificate_file and key_file",
+        );
     } else if is_production(reading) && !acme && !certificate {
         let expected = "a table [tls] with acme_contact, or with certificate_file and key_file";
         refuse(reading, "tls", "missing tls, which production must set", expected);

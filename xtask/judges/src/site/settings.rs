@@ -4,7 +4,8 @@
 
 use serde::Serialize;
 use vocabulary::model::environment::{
-    EngineKind, Environment, Firewall, Host, Listen, LlmProvider, SecretsIn, Size, Tier, Tls, TlsProfile,
+    Acme, EngineKind, Environment, Firewall, Host, Listen, LlmProvider, SecretsIn, Size, Tier, Tls,
+    TlsProfile,
 };
 
 use super::kind::{Kind, Text, Value};
@@ -408,9 +409,33 @@ pub static SETTINGS: &[Setting] = &[
         kind: Kind::Text(Text::Email),
         default: None,
         needed: Needed::Never,
-        read_by: NONE,
+        read_by: &[EngineKind::Process],
         what: "Who the ACME authority writes to; setting it turns ACME on. Without tls the certificate is our own.",
-        set: |environment, _, value| environment.tls = Tls::Acme { acme_contact: value.text() },
+        set: |environment, _, value| {
+            environment.tls = Tls::Acme(Acme { acme_contact: value.text(), ..acme(environment) });
+        },
+    },
+    Setting {
+        key: "tls.acme_directory",
+        kind: Kind::Text(Text::HttpsUrl),
+        default: None,
+        needed: Needed::Never,
+        read_by: &[EngineKind::Process],
+        what: "The directory of an ACME authority other than Let's Encrypt; needs tls.acme_contact.",
+        set: |environment, _, value| {
+            environment.tls = Tls::Acme(Acme { acme_directory: Some(value.text()), ..acme(environment) });
+        },
+    },
+    Setting {
+        key: "tls.acme_ca_file",
+        kind: Kind::Text(Text::Path),
+        default: None,
+        needed: Needed::Never,
+        read_by: &[EngineKind::Process],
+        what: "The certificate (PEM) that the ACME authority's own server is trusted by, if the host does not trust it.",
+        set: |environment, _, value| {
+            environment.tls = Tls::Acme(Acme { acme_ca_file: Some(value.text()), ..acme(environment) });
+        },
     },
     Setting {
         key: "tls.certificate_file",
@@ -536,10 +561,17 @@ fn llm(environment: &mut Environment) -> &mut LlmProvider {
     environment.llm.get_or_insert_default()
 }
 
+fn acme(environment: &Environment) -> Acme {
+    match &environment.tls {
+        Tls::Acme(acme) => acme.clone(),
+        Tls::SelfSigned | Tls::Files { .. } => Acme::default(),
+    }
+}
+
 fn tls_files(environment: &Environment) -> (String, String) {
     match &environment.tls {
         Tls::Files { certificate_file, key_file } => (certificate_file.clone(), key_file.clone()),
-        Tls::SelfSigned | Tls::Acme { .. } => Default::default(),
+        Tls::SelfSigned | Tls::Acme(_) => Default::default(),
     }
 }
 

@@ -133,19 +133,21 @@ mod tests {
 
     use vocabulary::model::Platform;
     use vocabulary::model::environment::{
-        Contacts, EngineKind, Environment, Firewall, Host, LlmProvider, SecretsIn, Tier, Tls, TlsProfile,
+        Acme, Contacts, EngineKind, Environment, Firewall, Host, LlmProvider, SecretsIn, Tier, Tls,
+        TlsProfile,
     };
     use vocabulary::model::topology::{Scope, Topology};
 
     use super::*;
-    use crate::engines::process::instance::{Instance, sockets};
+    use crate::engines::process::instance::{Instance, sockets as sockets_of};
+    use crate::engines::process::observe::edge_configuration;
     use crate::engines::process::resolve::Resolver;
     use artifacts::containers::{compose, edge, site as variables};
 
     /// Everything of a platform of processes that depends on the environment.
     fn processes(platform: &Platform, environment: &Environment) -> String {
         let units = platform.units(environment);
-        let sockets = sockets(&units, environment);
+        let sockets = sockets_of(&units, environment);
         let ports = (20_000..)
             .zip(&sockets)
             .map(|(number, socket)| (socket.key.clone(), socket.fixed.unwrap_or(number)))
@@ -163,12 +165,24 @@ mod tests {
             })
             .map(|(unit, command)| (unit.name(), resolver.variables(unit, command)))
             .collect();
-        format!("{:?} {told:?} {}{}", instance.ports, deployed(environment), guarded(platform, environment))
+        let staging = Environment { tier: Tier::Staging, ..environment.clone() };
+        let slots = platform.slots(&staging);
+        let ports = sockets_of(&slots, &staging).into_iter().map(|socket| socket.key).zip(20_000..).collect();
+        let edge = edge_configuration(platform, &staging, &slots, &ports, Path::new("/"));
+        let (deployed, guarded) = (deployed(environment), guarded(platform, environment));
+        format!("{:?} {told:?} {deployed}{guarded} {edge:?}", instance.ports)
+    }
+
+    /// A certificate from an authority, of whose settings one differs.
+    fn fetched(change: fn(&mut Acme)) -> Tls {
+        let mut acme = Acme::default();
+        change(&mut acme);
+        Tls::Acme(acme)
     }
 
     /// What every engine reads outside development.
     fn deployed(environment: &Environment) -> String {
-        // The edge's certificate is made of these; nothing fetches one over ACME yet.
+        // The edge's certificate is made of these, or fetched by its configuration.
         let given = Some(&environment.tls).filter(|tls| matches!(tls, Tls::Files { .. }));
         let certificate = (&environment.domain, given);
         // Where it is deployed to, and what a deploy asks of a release.
@@ -184,7 +198,7 @@ mod tests {
     fn guarded(platform: &Platform, environment: &Environment) -> String {
         let staging = Environment { tier: Tier::Staging, ..environment.clone() };
         let services = platform.services.iter();
-        let names = services.flat_map(|service| artifacts::firewall::remotes(environment, service));
+        let names = services.flat_map(|service| artifacts::firewall::remotes(platform, environment, service));
         let resolved = names.map(|remote| (remote.host, vec!["192.0.2.1".parse().unwrap()])).collect();
         let prefix = platform.containers.network_prefix;
         artifacts::firewall::ruleset(platform, &staging, prefix, &resolved).unwrap().unwrap()
@@ -250,7 +264,11 @@ mod tests {
         ("egress.<service>", |e| {
             e.egress.insert("portal".into(), vec!["other.example.com:7777".into()]);
         }),
-        ("tls.acme_contact", |e| e.tls = Tls::Acme { acme_contact: "other@example.com".into() }),
+        ("tls.acme_contact", |e| e.tls = fetched(|acme| acme.acme_contact = "other@example.com".into())),
+        ("tls.acme_directory", |e| {
+            e.tls = fetched(|acme| acme.acme_directory = Some("https://a.example/dir".into()))
+        }),
+        ("tls.acme_ca_file", |e| e.tls = fetched(|acme| acme.acme_ca_file = Some("/other".into()))),
         ("tls.certificate_file", |e| {
             e.tls = Tls::Files { certificate_file: "/other".into(), key_file: String::new() };
         }),

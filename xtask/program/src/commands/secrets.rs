@@ -7,6 +7,7 @@ use anyhow::Result;
 use crate::context::Context;
 use crate::deployment::Deployed;
 use crate::session::deployed::State;
+use crate::session::fetched_certificate;
 use crate::session::opened::recorded;
 use crate::session::secret_audit::{Found, Place, audit};
 use crate::session::{DEFAULT, host};
@@ -69,6 +70,7 @@ fn found(context: &Context, name: &str) -> Result<Vec<Found>> {
     if let Some(deployed) = Deployed::found(name) {
         let environment = State::of(context, &deployed)?.environment;
         let folder = deployed.folder();
+        fetched_certificate::keep(platform, &environment, &folder)?;
         let place = Place { secrets: &folder.join("secrets"), site: &folder };
         return Ok(audit(platform, &environment, &place, now));
     }

@@ -8,6 +8,7 @@ pub mod deploying;
 pub mod drift;
 pub mod dry_run;
 pub mod edge_client;
+pub mod fetched_certificate;
 pub mod host;
 pub mod killed_runs;
 mod natives;

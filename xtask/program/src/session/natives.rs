@@ -6,6 +6,7 @@ use std::os::unix::fs::{PermissionsExt as _, chown};
 use anyhow::{Context as _, Result, bail};
 use vocabulary::problem::Problem;
 
+use super::fetched_certificate;
 use super::opened::Opened;
 use super::rolling;
 use crate::engines::compose::deployed;
@@ -71,6 +72,7 @@ pub fn perform(opened: &Opened, action: &BringUp, step: &StepContext) -> Result<
                 let count = vault::read_all(&opened.resolver(&units))?;
                 step.log.line(&format!("read {count} secrets from the store"));
             }
+            fetched_certificate::keep(opened.platform, &opened.environment, &opened.instance.folder)?;
             for secret in secret_files::ensure(&opened.resolver(&units))? {
                 step.log.line(&format!("made {secret}"));
                 // An edge that does not run yet reads it when it starts.

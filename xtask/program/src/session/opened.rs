@@ -201,7 +201,7 @@ impl Opened {
 
     /// The names of all programs that its services run or call.
     pub fn program_names(&self) -> Vec<&'static str> {
-        program_names(&self.units())
+        program_names(&self.units(), &self.environment)
     }
 
     pub fn record(&self) -> Record {

@@ -8,6 +8,7 @@ use serde::Deserialize;
 use vocabulary::model::{EdgePolicy, PortRef, Unit};
 
 use super::deployed;
+use super::fetched_certificate;
 use super::opened::Opened;
 use super::operations::Target;
 use crate::deployment::releases::Installed;
@@ -45,6 +46,7 @@ pub fn perform(opened: &Opened, action: &Roll, step: &StepContext) -> Result<Out
         }
         Roll::Withdraw(replica) => drain(opened, replica, step)?,
         Roll::ReloadEdge => reload_edge(opened, step)?,
+        Roll::FetchCertificate => fetched_certificate::fetch(opened, step)?,
         Roll::RestoreEdge { path, contents } => {
             files::write::whole(path, 0o644, contents)?;
             reload_edge(opened, step)?;
@@ -313,7 +315,7 @@ fn watch(opened: &Opened, replicas: &[Replica], window: Duration, step: &StepCon
 ///
 /// # Errors
 /// As `look`, or with what it said last when the step's time is over.
-fn until(step: &StepContext, look: &mut dyn FnMut() -> Result<Option<String>>) -> Result<()> {
+pub(super) fn until(step: &StepContext, look: &mut dyn FnMut() -> Result<Option<String>>) -> Result<()> {
     let mut last = String::new();
     loop {
         let Some(missing) = look()? else { return Ok(()) };

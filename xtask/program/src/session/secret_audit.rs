@@ -8,7 +8,7 @@ use std::time::UNIX_EPOCH;
 
 use anyhow::Result;
 use serde::Serialize;
-use vocabulary::model::environment::Environment;
+use vocabulary::model::environment::{Environment, Tls};
 use vocabulary::model::{Platform, Secret};
 
 use crate::engines::process::{certificate, resolve};
@@ -54,7 +54,7 @@ pub fn audit(platform: &Platform, environment: &Environment, place: &Place<'_>, 
         }
         let given = resolve::given(platform, environment, secret.name);
         let file = given.map_or_else(|| place.secrets.join(secret.name.0), |file| place.site.join(file));
-        let (changed, due, problem) = match look(platform, secret, &file) {
+        let (changed, due, problem) = match look(platform, secret, &file, &environment.tls) {
             Ok((changed, due)) => {
                 let late = (due <= now).then(|| format!("{} days overdue", (now - due) / SECONDS_OF_A_DAY));
                 (Some(changed), Some(due), others_can_read(&file).or(late))
@@ -68,11 +68,11 @@ pub fn audit(platform: &Platform, environment: &Environment, place: &Place<'_>, 
 }
 
 /// When it was written, and when it is due.
-fn look(platform: &Platform, secret: &Secret, file: &Path) -> Result<(u64, u64)> {
+fn look(platform: &Platform, secret: &Secret, file: &Path, tls: &Tls) -> Result<(u64, u64)> {
     let written = fs::metadata(file)?.modified()?.duration_since(UNIX_EPOCH)?.as_secs();
     // A certificate says so itself.
     if secret.name == platform.edge.certificate {
-        return Ok((written, certificate::due(file)?));
+        return Ok((written, certificate::due(file, tls)?));
     }
     Ok((written, written + u64::from(secret.rotate_after_days) * SECONDS_OF_A_DAY))
 }

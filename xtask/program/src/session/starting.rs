@@ -12,7 +12,7 @@ use vocabulary::problem::listing;
 use super::deployer;
 use super::deploying::By;
 use super::opened::Opened;
-use super::{dry_run, running};
+use super::{dry_run, fetched_certificate, running};
 use crate::context::Context;
 use crate::deployment::history::{self, Change, Entry, Outcome};
 use crate::deployment::releases::Installed;
@@ -50,6 +50,13 @@ pub fn stop(context: &Context, deployed: &Deployed, by: &By, only_show: bool) ->
         return said(context, name, false, &format!("nothing of {name} runs\n"));
     }
     let plan = plan()?;
+    let kept = deployed.site().and_then(|site| {
+        let environment = deployed.judged(context.platform, files::read(&site, files::TEXT)?.bytes)?;
+        fetched_certificate::keep(context.platform, &environment, &deployed.folder())
+    });
+    if let Err(error) = kept {
+        show.say(&format!("warning: the certificate that the edge has renewed is not kept: {error:#}"));
+    }
     let ended = running::take_down(&place, &plan, &show, &Interrupt::listen()?);
     record(deployed, Change::Stop, by, begun, &ended)?;
     ended?;

@@ -19,7 +19,7 @@ every! {
     /// What is installed, or found, as one thing; it brings one or more programs.
     Tool {
         Pip, Node, Postgres, Dbmate, OpenBao, Actionlint, Zizmor, Hadolint, Gitleaks, CargoAudit, Syft, Compose, Just, GitCliff,
-        Go, Govulncheck, KamalProxy, CargoLlvmCov, LlvmTools, Valgrind, Chromium,
+        Go, Govulncheck, KamalProxy, Pebble, CargoLlvmCov, LlvmTools, Valgrind, Chromium,
         Python, Cargo, Git, Gh, Compiler, Docker, Haproxy, HaproxyNext, Nft, Kubectl, Terraform,
     }
 }
@@ -31,7 +31,7 @@ every! {
         Postgres, Initdb, PgCtl, PgIsready, Psql, Pgbench, PgBasebackup, PgReceivewal, PgVerifybackup, PgCombinebackup,
         PgDump,
         Dbmate, OpenBao, Actionlint, Zizmor, Hadolint, Gitleaks, CargoAudit, Syft, Compose, Just, GitCliff,
-        Go, Govulncheck, KamalProxy, CargoLlvmCov, LlvmProfdata, LlvmCov, Valgrind, Chromium,
+        Go, Govulncheck, KamalProxy, Pebble, CargoLlvmCov, LlvmProfdata, LlvmCov, Valgrind, Chromium,
         Python, Cargo, Git, Gh, Compiler, Docker, Haproxy, HaproxyNext, Nft, Kubectl, Terraform,
     }
 }
@@ -106,6 +106,11 @@ impl Tool {
                 name: "kamal-proxy",
                 purpose: "compare deploys under load (`cargo xtask bench deploys`)",
                 source: Source::GoProgram { folder: "kamal-proxy" },
+            },
+            Tool::Pebble => Entry {
+                name: "Pebble",
+                purpose: "rehearse how certificates are fetched from an ACME authority",
+                source: Source::GoProgram { folder: "pebble" },
             },
             Tool::CargoLlvmCov => wheel(
                 "cargo-llvm-cov",
@@ -267,6 +272,7 @@ impl Program {
             Program::Go => (Tool::Go, "go/bin/go", &["version"][..]),
             Program::Govulncheck => (Tool::Govulncheck, "bin/govulncheck", &["-version"][..]),
             Program::KamalProxy => (Tool::KamalProxy, "bin/kamal-proxy", &["--help"][..]),
+            Program::Pebble => (Tool::Pebble, "bin/pebble", &["-version"][..]),
             Program::CargoLlvmCov => {
                 (Tool::CargoLlvmCov, "bin/cargo-llvm-cov", &["llvm-cov", "--version"][..])
             }

@@ -230,6 +230,9 @@ pub fn system_package(toolbox: &Toolbox, tool: Tool, progress: &dyn Progress) ->
             let from = suite.map_or("the system's packages".to_owned(), |suite| format!("Debian {suite}"));
             bail!("{subject} cannot be unpacked from {from}; {get}\n{}", pip::tail(&log, 8).trim_end());
         }
+        if suite.is_some() {
+            system_package::write_start(made, tool.program().location().file)?;
+        }
         let program = system_package::invocation(made, tool.program().location().file, suite);
         let argv = program.argv(tool.program().location().version);
         if !system_package::new_enough(&argv, minimum) {

@@ -4,6 +4,8 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs;
+use std::io;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use super::toolbox::Invocation;
@@ -39,7 +41,7 @@ pub fn can_unpack() -> bool {
 /// The name of the folder in the cache: another release of the system has other packages.
 pub fn key(package: &str, suite: Option<&str>) -> String {
     if let Some(suite) = suite {
-        return format!("{package}-debian-{suite}-{}", std::env::consts::ARCH);
+        return format!("{package}-debian-{suite}-{}-{START}", std::env::consts::ARCH);
     }
     let text = fs::read_to_string("/etc/os-release").unwrap_or_default();
     let release: BTreeMap<_, _> = text.lines().filter_map(|line| line.split_once('=')).collect();
@@ -47,19 +49,38 @@ pub fn key(package: &str, suite: Option<&str>) -> String {
     format!("{package}-{}-{}-{}", word("ID"), word("VERSION_ID"), std::env::consts::ARCH)
 }
 
-/// How a program of an unpacked package is started: with the libraries that came with it. They stay in force when it
-/// starts itself again; where its C library came with it, too, it must not do that.
+/// Starts the program of a suite, in its folder.
+const START: &str = "start";
+
+/// How a program of an unpacked package is started: with the libraries that came with it, also when it starts itself again.
 pub fn invocation(folder: &Path, file: &str, suite: Option<&str>) -> Invocation {
-    let triplet = format!("{}-linux-gnu", std::env::consts::ARCH);
-    let libraries = ["usr/lib", "lib"].map(|below| folder.join(below).join(&triplet).display().to_string());
     if suite.is_some() {
-        let loader = match std::env::consts::ARCH {
-            "aarch64" => "ld-linux-aarch64.so.1",
-            _ => "ld-linux-x86-64.so.2",
-        };
-        let args = ["--library-path".into(), libraries.join(":").into(), folder.join(file).into()];
-        return Invocation { program: folder.join("usr/lib").join(&triplet).join(loader), args: args.into() };
+        return Invocation { program: folder.join(START), args: vec![] };
     }
+    let libraries = libraries().map(|below| folder.join(below).display().to_string());
     let args = [OsString::from(format!("LD_LIBRARY_PATH={}", libraries.join(":"))), folder.join(file).into()];
     Invocation { program: "/usr/bin/env".into(), args: args.into() }
+}
+
+/// Where an unpacked package has its libraries.
+fn libraries() -> [String; 2] {
+    ["usr/lib", "lib"].map(|below| format!("{below}/{}-linux-gnu", std::env::consts::ARCH))
+}
+
+/// Writes what starts a program of a suite. It runs with the C library that came with it, and so by that library's loader.
+///
+/// # Errors
+/// The folder cannot be written.
+pub fn write_start(folder: &Path, file: &str) -> io::Result<()> {
+    let loader = match std::env::consts::ARCH {
+        "aarch64" => "ld-linux-aarch64.so.1",
+        _ => "ld-linux-x86-64.so.2",
+    };
+    let [own, other] = libraries();
+    let script = format!(
+        "#!/bin/sh\nfolder=$(dirname \"$0\")\nexec \"$folder/{own}/{loader}\" --argv0 \"$0\" --library-path \
+         \"$folder/{own}:$folder/{other}\" \"$folder/{file}\" \"$@\"\n"
+    );
+    fs::write(folder.join(START), script)?;
+    fs::set_permissions(folder.join(START), fs::Permissions::from_mode(0o755))
 }

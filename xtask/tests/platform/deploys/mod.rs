@@ -1,6 +1,7 @@
 //! Releases that are deployed to an environment, and what goes wrong.
 
 mod canary;
+mod certificate;
 mod clock;
 mod contract;
 mod edge;

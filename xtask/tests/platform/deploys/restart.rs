@@ -17,7 +17,7 @@ use crate::web::{self, Answer};
 
 const FILE: &str = "ops/environments/qa.toml";
 
-fn free() -> u16 {
+pub fn free() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 

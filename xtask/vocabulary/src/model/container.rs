@@ -233,6 +233,8 @@ impl EdgePolicy {
     pub const SERVER_STATES: &str = "servers.state";
     /// Such a file that says nothing of any server.
     pub const NO_SERVER_STATES: &str = "1\n";
+    /// The key of its account with an ACME authority.
+    pub const ACME_ACCOUNT: &str = "acme-account.key";
 }
 
 impl Container {

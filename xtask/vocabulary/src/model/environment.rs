@@ -262,10 +262,33 @@ pub enum Tls {
     /// A certificate of our own making, for development.
     #[default]
     SelfSigned,
-    /// An ACME authority; the e-mail address is the account's contact.
-    Acme { acme_contact: String },
+    /// Fetched from an ACME authority, and renewed.
+    Acme(Acme),
     /// Files on the host, PEM: the certificate with its chain, and its key.
     Files { certificate_file: String, key_file: String },
+}
+
+/// An account of an ACME authority (RFC 8555).
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Acme {
+    /// The e-mail address that the authority writes to.
+    pub acme_contact: String,
+    /// The address of its directory.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub acme_directory: Option<String>,
+    /// PEM on the host: who certified the authority's own server, where the host does not trust that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub acme_ca_file: Option<String>,
+}
+
+impl Acme {
+    /// Let's Encrypt.
+    pub const DIRECTORY: &str = "https://acme-v02.api.letsencrypt.org/directory";
+
+    #[must_use]
+    pub fn directory(&self) -> &str {
+        self.acme_directory.as_deref().unwrap_or(Self::DIRECTORY)
+    }
 }
 
 impl Tls {

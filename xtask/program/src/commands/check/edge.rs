@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result, bail};
 use artifacts::containers::edge::{configured, place_variables};
 use clap::Args;
 use serde_json::json;
-use vocabulary::model::environment::{EdgeSettings, Environment, TlsProfile};
+use vocabulary::model::environment::{Acme, EdgeSettings, Environment, Tls, TlsProfile};
 use vocabulary::model::topology::Scope;
 use vocabulary::model::{EdgePolicy, Platform, Unit, Value};
 use vocabulary::problem::listing;
@@ -59,11 +59,15 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
     certificate::ensure(&certificate, &Environment::default(), folder)?;
     fs::write(folder.join(EdgePolicy::SERVER_STATES), EdgePolicy::NO_SERVER_STATES)?;
     let variables = variables(platform, &units, &certificate);
+    let newer = match &options.file {
+        Some(_) => vec![],
+        None => vec![fetching(platform, &environment, &units)?],
+    };
     let (mut versions, mut findings) = (Vec::new(), Vec::new());
-    for (_, program) in READERS {
+    for (tool, program) in READERS {
         let version = toolbox.version(program)?.unwrap_or_default();
         let says = |text: &str| judged(&toolbox, program, folder, &variables, text);
-        for (name, text) in &texts {
+        for (name, text) in texts.iter().chain(newer.iter().filter(|_| tool == Tool::HaproxyNext)) {
             if !says(&format!("{text}{PLANTED}"))?.iter().any(|line| line.contains(PLANTED.trim())) {
                 bail!("HAProxy {version} accepts {name} with an unknown keyword: it checks nothing");
             }
@@ -74,8 +78,13 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
     if context.json {
         stdout::json(&json!({ "versions": versions, "findings": findings }))?;
     } else if findings.is_empty() {
-        let names: Vec<_> = texts.iter().map(|(name, _)| name.as_str()).collect();
-        stdout::text(&format!("HAProxy {} accept {}\n", versions.join(" and "), names.join(", ")))?;
+        let named = |texts: &[(String, String)]| {
+            texts.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>().join(", ")
+        };
+        stdout::text(&format!("HAProxy {} accept {}\n", versions.join(" and "), named(&texts)))?;
+        if let (false, Some(version)) = (newer.is_empty(), versions.last()) {
+            stdout::text(&format!("HAProxy {version} accepts {}\n", named(&newer)))?;
+        }
     } else {
         findings.iter().for_each(|line| eprintln!("{line}"));
     }
@@ -97,7 +106,7 @@ fn configurations(
     let committed = configured(platform, units, &environment.edge).map_err(refused)?.path;
     let sockets = sockets(units, environment).into_iter().map(|socket| socket.key);
     let ports: Ports = sockets.zip(FIRST_PORT..).collect();
-    let rendered = edge_configuration(platform, environment, units, &ports)
+    let rendered = edge_configuration(platform, environment, units, &ports, Path::new("/"))
         .map_err(refused)?
         .context("there is no edge")?;
     let text = read(&context.path(&committed))?;
@@ -107,6 +116,18 @@ fn configurations(
         ("that of the process engine".to_owned(), rendered.contents),
         ("one with all settings of a site".to_owned(), everything.contents),
     ])
+}
+
+/// One that fetches its certificate, which older versions cannot.
+fn fetching(platform: &Platform, environment: &Environment, units: &[Unit<'_>]) -> Result<(String, String)> {
+    let acme = Acme { acme_contact: "somebody@example.com".to_owned(), ..Acme::default() };
+    let domain = "flows.example.com".to_owned();
+    let fetching = Environment { domain, tls: Tls::Acme(acme), ..environment.clone() };
+    let ports = sockets(units, &fetching).into_iter().map(|socket| socket.key).zip(FIRST_PORT..).collect();
+    let made = edge_configuration(platform, &fetching, units, &ports, Path::new("/"))
+        .map_err(|problems| refused(listing(&problems)))?
+        .context("there is no edge")?;
+    Ok(("one that fetches its certificate".to_owned(), made.contents))
 }
 
 /// As many networks as more than one line has room for.

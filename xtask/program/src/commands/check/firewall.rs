@@ -71,7 +71,7 @@ fn of_each_engine() -> [Environment; 2] {
 fn made(context: &Context, environment: &Environment) -> Result<Option<String>> {
     let platform = context.platform;
     let documentation = ["192.0.2.77", "2001:db8::77"].map(|text| text.parse().expect("an address"));
-    let remotes = platform.services.iter().flat_map(|service| remotes(environment, service));
+    let remotes = platform.services.iter().flat_map(|service| remotes(platform, environment, service));
     let resolved: Resolved = remotes.map(|remote| (remote.host, documentation.to_vec())).collect();
     ruleset(platform, environment, platform.containers.network_prefix, &resolved)
         .map_err(|problems| refused(listing(&problems)))

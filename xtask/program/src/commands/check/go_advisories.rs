@@ -27,7 +27,10 @@ const LOCK: &str = "ops/ci/requirements.txt";
 pub fn run(context: &Context) -> Result<()> {
     let policy = advisory_policy(context)?;
     let toolbox = Toolbox::open(context)?;
-    let tools = programs::tools(program_names(&context.platform.units(&Environment::default())))?;
+    let tools = programs::tools(program_names(
+        &context.platform.units(&Environment::default()),
+        &Environment::default(),
+    ))?;
     let tools: Vec<Tool> = tools.into_iter().filter(|tool| tool.distribution().is_some()).collect();
     toolbox.ensure(&[&tools[..], &[Tool::Govulncheck]].concat(), progress::on_stderr().as_ref())?;
     let database = go_database::obtain(&toolbox)?;

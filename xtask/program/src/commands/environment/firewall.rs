@@ -49,7 +49,7 @@ pub fn run(context: &Context, options: &Options, known: &Known) -> Result<()> {
     let platform = context.platform;
     let (environment, notes) = site::load_with_notes(&context.root, &options.name, known)?;
     super::warn(&notes);
-    let names = platform.services.iter().flat_map(|service| remotes(&environment, service));
+    let names = platform.services.iter().flat_map(|service| remotes(platform, &environment, service));
     let resolved = resolve(names.map(|remote| remote.host))?;
     let prefix = options.network_prefix.as_deref().unwrap_or(platform.containers.network_prefix);
     let make = if options.addresses { addresses } else { ruleset };

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use anyhow::{Context as _, Result, bail};
-use vocabulary::model::environment::{Environment, Tls};
+use vocabulary::model::environment::{EngineKind, Environment, Tls};
 
 use super::instance::ADDRESS;
 use super::secret_store::{self, Text};
@@ -20,6 +20,8 @@ const VALID: &str = "365";
 const VALID_FOR_US: &str = "7300";
 /// One that ends within so many seconds is made anew: 30 days.
 const RENEWED_BEFORE: &str = "2592000";
+/// HAProxy renews a certificate of 47 days four days before it ends, and one of 90 days earlier: three days.
+const RENEWED_BY_EDGE: u64 = 259_200;
 const INSTALL: &str = "openssl cannot be run: install openssl";
 /// What openssl says of a chain that does not end.
 const NO_ISSUER: &str = "issuer certificate";
@@ -40,7 +42,11 @@ pub fn ensure(path: &Path, environment: &Environment, root: &Path) -> Result<boo
             }
             pem
         }
-        Tls::SelfSigned | Tls::Acme { .. } => {
+        Tls::Acme(_) if fs::read_to_string(path).is_ok_and(|pem| is_issued(&pem, domain)) => {
+            return Ok(false);
+        }
+        // Until an authority has issued one, the edge starts with our own.
+        Tls::SelfSigned | Tls::Acme(_) => {
             if is_right(path, domain) {
                 return Ok(false);
             }
@@ -72,11 +78,21 @@ pub fn problem(environment: &Environment, root: &Path) -> Option<String> {
     let file = format!("ops/environments/{}.toml", environment.name);
     match &environment.tls {
         Tls::SelfSigned => None,
-        Tls::Acme { .. } => Some(format!(
+        Tls::Acme(_) if environment.engine != EngineKind::Process => Some(format!(
             "{file}: acme_contact under [tls]: no certificate is fetched over ACME on the {} engine yet; expected \
              certificate_file and key_file, or no [tls] for a certificate that only this machine trusts",
             environment.engine
         )),
+        Tls::Acme(_) if environment.listen.is_none() => Some(format!(
+            "{file}: acme_contact under [tls]: the authority must be able to connect to port 80 of {}; expected a table \
+             [listen] that leads there",
+            environment.domain
+        )),
+        Tls::Acme(acme) => {
+            let trusted = acme.acme_ca_file.as_ref()?;
+            let wrong = public_key(&root.join(trusted), &["x509", "-noout", "-pubkey"]).err()?;
+            Some(format!("{file}: acme_ca_file under [tls]: {trusted}: {wrong:#}"))
+        }
         Tls::Files { certificate_file, key_file } => {
             let of = |setting: &str, name: &String, argv: &[&str]| {
                 let key = public_key(&root.join(name), argv);
@@ -159,16 +175,33 @@ fn public_key(path: &Path, argv: &[&str]) -> Result<String> {
         .context("openssl does not read it; expected PEM without a passphrase")
 }
 
-/// When the certificate in a file is to be made anew, in seconds since 1970: so long before its end as one of ours is.
+/// When the certificate in a file is to be made anew, in seconds since 1970: so long before its end as one of ours is, or when
+/// the edge should have renewed it.
 ///
 /// # Errors
 /// It is no certificate, or openssl is older than 3.0.
-pub fn due(path: &Path) -> Result<u64> {
+pub fn due(path: &Path, tls: &Tls) -> Result<u64> {
     let words = ["x509", "-noout", "-enddate", "-dateopt", "iso_8601", "-in"].into_iter().map(AsRef::as_ref);
     let said = openssl(words.chain([path.as_os_str()]).collect(), "")?;
     let end = said.trim().strip_prefix("notAfter=").map(|end| end.replacen(' ', "T", 1));
     let end = end.and_then(|end| seconds(&end)).with_context(|| format!("openssl says {said:?}"))?;
-    Ok(end.saturating_sub(RENEWED_BEFORE.parse()?))
+    let before = match tls {
+        Tls::Acme(_) => RENEWED_BY_EDGE,
+        Tls::SelfSigned | Tls::Files { .. } => RENEWED_BEFORE.parse()?,
+    };
+    Ok(end.saturating_sub(before))
+}
+
+/// Whether an authority has issued this certificate for the name, and it has not ended.
+pub fn is_issued(pem: &str, domain: &str) -> bool {
+    let says = |words: &[&str]| {
+        let words = ["x509", "-noout"].iter().chain(words).map(AsRef::as_ref);
+        openssl(words.collect(), pem).unwrap_or_default()
+    };
+    let name = |which: &str| says(&[which]).split_once('=').map(|(_, name)| name.trim().to_owned());
+    says(&["-checkend", "0"]).contains("will not expire")
+        && says(&["-checkhost", domain]).contains("does match certificate")
+        && name("-issuer") != name("-subject")
 }
 
 /// Whether a certificate of this name has begun, and goes on for a while. One that was made while the clock was ahead has
@@ -224,7 +257,7 @@ fn openssl(argv: Vec<&OsStr>, input: &str) -> Result<String> {
 mod tests {
     use std::os::unix::fs::PermissionsExt as _;
 
-    use vocabulary::model::environment::EngineKind;
+    use vocabulary::model::environment::{Acme, EngineKind, Listen};
 
     use super::*;
 
@@ -329,7 +362,21 @@ mod tests {
         assert!(!ensure(&pem, &right, folder.path()).unwrap());
         let text = fs::read_to_string(&pem).unwrap();
         assert!(text.contains("BEGIN CERTIFICATE") && text.contains("PRIVATE KEY"), "{text}");
-        let acme = Environment { tls: Tls::Acme { acme_contact: "a@b.c".into() }, ..right };
-        assert!(problem(&acme, folder.path()).unwrap().contains("ACME"));
+        let listen = Some(Listen::default());
+        let acme = Environment { tls: Tls::Acme(Acme::default()), listen, ..right };
+        assert_eq!(problem(&acme, folder.path()), None);
+        for (wrong, why) in [
+            (Environment { listen: None, ..acme.clone() }, "[listen]"),
+            (Environment { engine: EngineKind::Compose, ..acme.clone() }, "over ACME on the compose engine"),
+            (
+                Environment {
+                    tls: Tls::Acme(Acme { acme_ca_file: Some("none.pem".into()), ..Acme::default() }),
+                    ..acme.clone()
+                },
+                "acme_ca_file under [tls]: none.pem",
+            ),
+        ] {
+            assert!(problem(&wrong, folder.path()).unwrap().contains(why), "{why}");
+        }
     }
 }

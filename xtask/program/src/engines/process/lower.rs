@@ -13,7 +13,7 @@ use vocabulary::model::{
 };
 
 use super::instance::{ADDRESS, COMPILE_CACHE};
-use super::observe::Observed;
+use super::observe::{Observed, chosen};
 use super::resolve::Resolver;
 use crate::engines::compose::deployed::ReleasedImage;
 use crate::engines::roll::Roll;
@@ -567,7 +567,7 @@ pub(super) fn argv_of(
     if identity == Identity::NotRoot && around.seen.caller_is_root {
         argv.extend(["unshare", "--user", "--map-user=1000", "--map-group=1000", "--"].map(str::to_owned));
     }
-    match around.seen.programs.get(command.program) {
+    match around.seen.programs.get(chosen(command.program, around.resolver.environment)) {
         Some(start) => argv.extend(start.iter().cloned()),
         None => argv.push(command.program.to_owned()),
     }
@@ -618,7 +618,7 @@ mod tests {
         let slots = platform.slots(&environment);
         let wanted = sockets(&slots, &environment);
         let ports = wanted.into_iter().map(|socket| socket.key).zip(20_000..).collect();
-        let edge = edge_configuration(&platform, &environment, &slots, &ports).unwrap();
+        let edge = edge_configuration(&platform, &environment, &slots, &ports, Path::new("/site")).unwrap();
         let (root, folder) = (Path::new("/tree").to_owned(), Path::new("/tree/.flowship/dev").to_owned());
         let names = ["dbmate", "haproxy", "initdb", "node", "pg_isready", "postgres", "psql", "sh", "xtask"];
         let seen = Observed {

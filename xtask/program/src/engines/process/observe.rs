@@ -5,10 +5,10 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result};
 use artifacts::Artifact;
-use artifacts::containers::edge::{Place, placed};
+use artifacts::containers::edge::{Certified, Place, placed};
 use foundation::exit::refused;
 use rustix::process::geteuid;
-use vocabulary::model::environment::Environment;
+use vocabulary::model::environment::{Environment, Tls};
 use vocabulary::model::{Command, Health, Platform, PortRef, Unit};
 use vocabulary::problem::{Problem, listing};
 
@@ -79,14 +79,14 @@ impl Engine for Process {
         let context = place.context;
         let programs = match intent {
             Intent::BringUp { .. } | Intent::RollOut { .. } | Intent::Contract => {
-                let names = program_names(&platform.units(environment));
+                let names = program_names(&platform.units(environment), environment);
                 programs(&Toolbox::open(context)?, &context.root, names)?
             }
             Intent::BringDown { .. } => Programs::new(),
         };
         let slots = platform.slots(environment);
-        let edge = edge_configuration(platform, environment, &slots, place.ports);
         let instance = Instance::of(place);
+        let edge = edge_configuration(platform, environment, &slots, place.ports, instance.site_folder());
         let mut seen = Observed {
             edge: edge.map_err(|problems| refused(listing(&problems)))?,
             runs: runs(&instance, &slots)?,
@@ -148,7 +148,8 @@ fn status(supervisor: &Path, unit: &str) -> Result<ServiceStatus> {
     found.with_context(|| format!("the supervisor does not know {unit}"))
 }
 
-/// The configuration of the edge in front of these slots, where one of them is an edge. Pure.
+/// The configuration of the edge in front of these slots, where one of them is an edge; relative paths of the site begin at the
+/// folder. Pure.
 ///
 /// # Errors
 /// What the edge or the workers lack.
@@ -157,6 +158,7 @@ pub fn edge_configuration(
     environment: &Environment,
     slots: &[Unit<'_>],
     ports: &Ports,
+    site: &Path,
 ) -> Result<Option<Artifact>, Vec<Problem>> {
     let place = |worker: &Unit<'_>| {
         let (ready, _) = worker.service.health_over_http().ok()?;
@@ -165,7 +167,9 @@ pub fn edge_configuration(
         Some(Place::Fixed { host: ADDRESS.to_owned(), port, check_port })
     };
     let is_there = slots.iter().any(|unit| platform.is_edge(unit)) && !ports.is_empty();
-    is_there.then(|| placed(platform, slots, &environment.edge, &place)).transpose()
+    is_there
+        .then(|| placed(platform, slots, &environment.edge, Certified::of(environment, site), &place))
+        .transpose()
 }
 
 fn runs(instance: &Instance, slots: &[Unit<'_>]) -> Result<bool> {
@@ -209,8 +213,17 @@ pub fn running(folder: &Path) -> Result<AllRunning> {
     found.collect()
 }
 
+/// A program, and the newer one of its kind that fetches certificates.
+const WITH_ACME: [&str; 2] = ["haproxy", "haproxy-next"];
+
+/// What runs where a service names this program.
+pub fn chosen(program: &'static str, environment: &Environment) -> &'static str {
+    let [any, with_acme] = WITH_ACME;
+    if program == any && matches!(environment.tls, Tls::Acme(_)) { with_acme } else { program }
+}
+
 /// The names of all programs that the units run or call.
-pub fn program_names(units: &[Unit<'_>]) -> Vec<&'static str> {
+pub fn program_names(units: &[Unit<'_>], environment: &Environment) -> Vec<&'static str> {
     let commands = units.iter().flat_map(|unit| {
         let process = unit.service.process.as_ref();
         let own = process.into_iter().flat_map(|process| &process.commands);
@@ -223,5 +236,6 @@ pub fn program_names(units: &[Unit<'_>]) -> Vec<&'static str> {
     });
     commands
         .flat_map(|command: &Command| [command.program].into_iter().chain(command.calls.iter().copied()))
+        .map(|program| chosen(program, environment))
         .collect()
 }

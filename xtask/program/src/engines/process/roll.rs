@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use vocabulary::model::environment::Environment;
+use vocabulary::model::environment::{Environment, Tls};
 use vocabulary::model::{Lifetime, Platform, Unit};
 
 use super::instance::ReleaseId;
@@ -17,10 +17,14 @@ use super::places;
 use super::resolve::Resolver;
 use super::schema;
 use crate::deployment::releases::Installed;
-use crate::engines::roll::{self, Replicas, Slot, Workers, leaves};
+use crate::engines::roll::{self, Replicas, Roll, Slot, Workers, leaves};
+use foundation::program_name::PROGRAM;
 use runner::plan::action::{Action, ServiceRequest, Supervise};
 use runner::plan::service::ProcessSpec;
 use runner::plan::step::{OnFailure, Plan, Step, StepId};
+
+/// How long an authority may take: the edge asks again after 3, 9 and 27 s.
+const FETCH_LIMIT_MS: u64 = 90_000;
 
 /// The plan that replaces the replicas of the workers, and brings everything else up to date.
 pub fn roll_out(
@@ -72,6 +76,24 @@ pub fn roll_out(
         steps.push(step);
         id
     }));
+    if let (Some(edge), Tls::Acme(_)) = (edge(around), &environment.tls) {
+        let name = edge.unit.name();
+        let fetched = Step {
+            needs: others.iter().filter(|id| id.0.starts_with(&format!("{name}."))).cloned().collect(),
+            time_limit_ms: FETCH_LIMIT_MS,
+            remedy: Some(format!(
+                "let port 80 of {} lead to this machine; read `{PROGRAM} logs {} {name}`",
+                environment.domain, environment.name
+            )),
+            ..Step::new(
+                format!("{name}.certify"),
+                format!("{name} has a certificate for {} from its ACME authority", environment.domain),
+                Action::Native(BringUp::Roll(Roll::FetchCertificate)),
+            )
+        };
+        others.push(fetched.id.clone());
+        steps.push(fetched);
+    }
     let workers = Workers::of(platform, environment, &seen.instance, around);
     steps.extend(proof(around, &workers));
     if steps.iter().any(|step| step.id.0 == roll::schema::LAST) {
@@ -216,7 +238,7 @@ mod tests {
     fn seen(platform: &Platform, environment: &Environment, serving: &[&str]) -> Observed {
         let slots = platform.slots(environment);
         let ports = sockets(&slots, environment).into_iter().map(|socket| socket.key).zip(20_000..).collect();
-        let edge = edge_configuration(platform, environment, &slots, &ports).unwrap();
+        let edge = edge_configuration(platform, environment, &slots, &ports, Path::new("/site")).unwrap();
         let of = |id: &str| ReleaseId { id: id.to_owned(), flows_rev: "f".repeat(64) };
         let running = |name: &&str| {
             let status = healthy(name);

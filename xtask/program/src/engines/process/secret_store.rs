@@ -128,7 +128,7 @@ pub fn create_file(path: &Path, text: &Text) -> Result<bool> {
 ///
 /// # Errors
 /// It cannot be written.
-pub(super) fn write_file(path: &Path, text: &Text, engine: EngineKind) -> Result<()> {
+pub fn write_file(path: &Path, text: &Text, engine: EngineKind) -> Result<()> {
     let before = fs::metadata(path).ok();
     match before {
         // Containers have mounted this very file, and would not see another one of its name.

@@ -7,13 +7,14 @@ use std::io::{Read as _, Write as _};
 use std::net::Shutdown;
 use std::os::fd::AsRawFd as _;
 use std::os::unix::net::UnixStream;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use vocabulary::model::EdgePolicy;
 
+use crate::engines::process::secret_store::Text;
 use foundation::files;
 
 /// Between two looks at something that is waited for.
@@ -122,6 +123,44 @@ impl EdgeSocket {
         const COMMAND: &str = "show proc";
         let answer = self.ask(EdgePolicy::MASTER_SOCKET, COMMAND)?;
         processes(&answer).ok_or_else(|| self.unexpected(EdgePolicy::MASTER_SOCKET, COMMAND, &answer))
+    }
+
+    /// The certificate that it serves from this file, which it may have renewed since: PEM, with its key.
+    ///
+    /// # Errors
+    /// The edge does not answer, or has no such certificate.
+    pub fn certificate(&self, file: &Path) -> Result<Text> {
+        let command = format!("dump ssl cert {}", file.display());
+        let answer = self.ask(EdgePolicy::RUNTIME_SOCKET, &command)?;
+        // What is unexpected may be half a key.
+        if !answer.contains("-----BEGIN CERTIFICATE-----") {
+            return Err(self.unexpected(EdgePolicy::RUNTIME_SOCKET, &command, "no certificate"));
+        }
+        Ok(Text::new(answer))
+    }
+
+    /// Has the edge fetch the certificate of this file from its ACME authority.
+    ///
+    /// # Errors
+    /// The edge does not answer, or is not configured to.
+    pub fn fetch_certificate(&self, file: &Path) -> Result<()> {
+        let command = format!("acme renew {}", file.display());
+        let answer = self.ask(EdgePolicy::RUNTIME_SOCKET, &command)?;
+        if !answer.trim().is_empty() {
+            return Err(self.unexpected(EdgePolicy::RUNTIME_SOCKET, &command, &answer));
+        }
+        Ok(())
+    }
+
+    /// Whether it is about to.
+    ///
+    /// # Errors
+    /// The edge does not answer.
+    pub fn is_fetching(&self, file: &Path) -> Result<bool> {
+        let answer = self.ask(EdgePolicy::RUNTIME_SOCKET, "acme status")?;
+        let file = file.display().to_string();
+        let mut rows = answer.lines().map(|line| line.split('\t').collect::<Vec<_>>());
+        Ok(rows.any(|row| row.first() == Some(&file.as_str()) && row.get(2) == Some(&"Running")))
     }
 
     /// Has the edge read its configuration and its certificate again, in a new worker; the old one finishes what it has.

@@ -38,6 +38,8 @@ pub enum Roll {
     Withdraw(Replica),
     /// The edge reads its configuration again.
     ReloadEdge,
+    /// The edge fetches its certificate from an ACME authority, unless it has one.
+    FetchCertificate,
     /// The edge reads this configuration, its earlier one, again.
     RestoreEdge { path: PathBuf, contents: String },
     /// The edge sends it nothing new, if those that are to serve instead still do.

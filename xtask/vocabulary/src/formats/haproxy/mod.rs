@@ -15,6 +15,34 @@ pub struct Configuration {
     pub tables: Vec<Table>,
     pub frontends: Vec<Frontend>,
     pub backends: Vec<Backend>,
+    /// From version 3.2 on.
+    pub acme: Option<Authority>,
+}
+
+/// An ACME authority, which is asked for certificates by the challenge HTTP-01.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Authority {
+    pub directory: String,
+    pub contact: String,
+    /// Made when it is missing.
+    pub account_key: &'static str,
+}
+
+impl Authority {
+    const NAME: &str = "authority";
+    /// What the challenges are answered from.
+    const ANSWERS: &str = "virt@acme";
+
+    fn lines(&self) -> Vec<String> {
+        vec![
+            format!("directory {}", plain(&self.directory)),
+            format!("contact {}", plain(&self.contact)),
+            format!("account-key {}", self.account_key),
+            "challenge HTTP-01".to_owned(),
+            "keytype ECDSA".to_owned(),
+            format!("map {}", Self::ANSWERS),
+        ]
+    }
 }
 
 /// One line that has no type of its own: a keyword and its words.
@@ -66,6 +94,8 @@ pub struct Tls {
     pub pem: &'static str,
     /// In the order of preference.
     pub protocols: Vec<&'static str>,
+    /// The name for which it is fetched from the [`Authority`].
+    pub fetched_for: Option<String>,
 }
 
 /// What becomes of a request that no rule has ended.
@@ -219,6 +249,9 @@ impl Configuration {
         for backend in &self.backends {
             section(&mut out, backend.about, &format!("backend {}", backend.name), backend_lines(backend));
         }
+        if let Some(authority) = &self.acme {
+            section(&mut out, "", &format!("acme {}", Authority::NAME), authority.lines());
+        }
         out
     }
 
@@ -286,10 +319,18 @@ fn plain(text: &str) -> String {
 
 fn frontend_lines(frontend: &Frontend) -> Vec<String> {
     let bind = &frontend.bind;
-    let tls = bind.tls.as_ref().map_or(String::new(), |tls| {
-        format!(" ssl crt \"${{{}}}\" alpn {}", tls.pem, tls.protocols.join(","))
-    });
-    let mut lines = vec![format!("bind {}{tls}", socket(bind.host, bind.port))];
+    let mut lines = vec![format!("bind {}", socket(bind.host, bind.port))];
+    if let Some(Tls { pem, protocols, fetched_for }) = &bind.tls {
+        let certificate = format!("crt \"${{{pem}}}\"");
+        lines[0] += " ssl";
+        lines[0] += &fetched_for.as_ref().map_or_else(|| format!(" {certificate}"), |_| String::new());
+        lines[0] += &format!(" alpn {}", protocols.join(","));
+        lines.extend(
+            fetched_for.as_ref().map(|name| {
+                format!("ssl-f-use {certificate} acme {} domains {}", Authority::NAME, plain(name))
+            }),
+        );
+    }
     lines.extend(frontend.addresses.iter().flat_map(Addresses::lines));
     lines.extend(frontend.connections.iter().map(ConnectionRule::line));
     lines.extend(frontend.rules.iter().flat_map(Rule::lines));
@@ -381,6 +422,7 @@ mod tests {
             }],
             frontends: vec![frontend],
             backends: vec![backend],
+            acme: None,
         }
     }
 

@@ -49,6 +49,8 @@ pub enum Rule {
         status: u16,
         when: Acl,
     },
+    /// What an ACME authority asks for, to see who has the name: RFC 8555, section 8.3.
+    AnswerChallenges,
     /// Metrics for Prometheus.
     Metrics {
         when: Acl,
@@ -185,6 +187,11 @@ impl Rule {
             Self::Answer { status, when } => {
                 format!("http-request return status {status} if {}", condition(when))
             }
+            Self::AnswerChallenges => format!(
+                "http-request return status 200 content-type text/plain lf-string \"%[path,field(-1,/)].%[path,field(-1,/),map({})]\" \
+                 if {{ path_beg /.well-known/acme-challenge/ }}",
+                super::Authority::ANSWERS
+            ),
             Self::Metrics { when } => {
                 format!("http-request use-service prometheus-exporter if {}", condition(when))
             }

@@ -3,6 +3,7 @@
 mod attacks;
 mod clients;
 mod refused;
+mod tls;
 
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
@@ -77,6 +78,8 @@ struct Setup {
     /// Without it, the same rules hold on a listener in clear text: for bytes that are sent as they are.
     tls: bool,
     is_served: bool,
+    /// What of the configuration is something else.
+    planted: Option<[&'static str; 2]>,
 }
 
 impl Default for Setup {
@@ -87,6 +90,7 @@ impl Default for Setup {
             change: |_| (),
             tls: true,
             is_served: true,
+            planted: None,
         }
     }
 }
@@ -112,10 +116,16 @@ impl Edge {
             assert_ne!(plain, text);
             text = plain;
         }
+        if let Some([from, to]) = setup.planted {
+            assert!(text.contains(from), "{text}");
+            text = text.replace(from, to);
+        }
         let folder = tempfile::tempdir().unwrap();
         let pem = folder.path().join("edge.pem");
         let made = Command::new("openssl")
-            .args(["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-subj", "/CN=localhost"])
+            .args(["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "90", "-subj", "/CN=localhost"])
+            .args(["-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"])
+            .args(["-addext", "crlDistributionPoints=URI:http://localhost/crl"])
             .arg("-keyout")
             .arg(&pem)
             .output()

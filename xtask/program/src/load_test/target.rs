@@ -303,12 +303,25 @@ impl<'a> Target<'a> {
 
     /// The replicas as the edge sees them.
     fn servers(&self) -> Result<Vec<Server>> {
+        self.edge_socket()?.servers()
+    }
+
+    /// The process of the edge that serves.
+    ///
+    /// # Errors
+    /// The edge does not answer.
+    pub fn edge_process(&self) -> Result<u32> {
+        let processes = self.edge_socket()?.processes()?;
+        processes.workers.first().copied().context("the edge has no worker")
+    }
+
+    fn edge_socket(&self) -> Result<EdgeSocket> {
         let (environment, _) = self.units()?;
         let platform = self.context.platform;
         let units = platform.units(&environment);
         let edge = units.iter().find(|unit| platform.is_edge(unit)).context("no edge runs")?;
         let folder = self.deployed.folder().join("data").join(edge.name()).join(platform.edge.folder.name);
-        EdgeSocket { folder, limit: ANSWER }.servers()
+        Ok(EdgeSocket { folder, limit: ANSWER })
     }
 
     /// The replicas of the workers that the supervisor knows, and what each reports.

@@ -2,6 +2,7 @@
 //!
 //! Nothing here judges: machines are noisy, and a figure that is gated is soon a figure that is faked.
 
+mod attacks;
 mod builds;
 mod changelog;
 mod deploys;
@@ -32,6 +33,7 @@ Examples:
   cargo xtask bench tasks               the queue and its workers, about 90 seconds
   cargo xtask bench tasks --seconds 30 --queued 50000
   cargo xtask bench deploys             ten deploys, then ten with kamal-proxy, about twenty minutes
+  cargo xtask bench attacks             our edge and a stock HAProxy under attack, about four minutes
   cargo xtask bench --runs 9 --json
   cargo xtask bench --list")]
 pub struct Options {
@@ -95,6 +97,12 @@ const BENCHES: &[Bench] = &[
         name: "deploys",
         what: "deploys under load: failed requests, the longest gap, WebSockets, slow requests, compared with kamal-proxy",
         measure: deploys::measure,
+    },
+    Bench {
+        name: "attacks",
+        what: "answers of the edge while 5,000 slow connections, floods, oversize requests, streams and slow bodies attack it, \
+               compared with a stock HAProxy",
+        measure: attacks::measure,
     },
     Bench {
         name: "changelog",

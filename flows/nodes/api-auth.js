@@ -33,15 +33,17 @@ function limitHeaders({ request_limit: limit, requests, resets_seconds: resets }
 module.exports = (RED) => {
   RED.nodes.registerType('api-auth', function ApiAuth(definition) {
     RED.nodes.createNode(this, definition);
-    const { config, readSecret } = launcherOf(RED, 'api-auth');
+    const { config, acceptedSecrets } = launcherOf(RED, 'api-auth');
     const { database } = RED.nodes.getNode(definition.database);
 
     async function use(key) {
       const used = await useKey(database, key);
-      if (used !== undefined || !sameSecret(key, readSecret(config.apiKeyFile))) return used;
-      // The file was just rotated: the probe has not entered the new key yet.
-      await enterBootstrapKey(database, key);
-      return useKey(database, key);
+      if (used !== undefined || !acceptedSecrets(config.apiKeyFile).some((accepted) => sameSecret(key, accepted))) return used;
+      // The file is just being rotated, and the database knows one of the two keys: no request with the other one may come between.
+      return database.transaction(async (client) => {
+        await enterBootstrapKey(client, key);
+        return useKey(client, key);
+      });
     }
 
     this.on('input', async (message, send, done) => {

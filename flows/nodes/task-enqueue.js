@@ -14,7 +14,7 @@ const IDEMPOTENCY_KEY = /^[\x21-\x7e]{1,255}$/;
 module.exports = (RED) => {
   RED.nodes.registerType('task-enqueue', function TaskEnqueue(definition) {
     RED.nodes.createNode(this, definition);
-    const { config, labels, metrics, readSecret } = launcherOf(RED, 'task-enqueue');
+    const { config, labels, metrics, acceptedSecrets } = launcherOf(RED, 'task-enqueue');
     const postgres = RED.nodes.getNode(definition.database);
     let workflows;
     let limits;
@@ -23,7 +23,8 @@ module.exports = (RED) => {
     function queueFor(headers) {
       const wanted = headers['flowship-queue'];
       if (wanted === undefined) return queues.task;
-      const proven = sameSecret(headers['flowship-queue-proof'] ?? '', readSecret(config.opsTokenFile));
+      const proof = headers['flowship-queue-proof'] ?? '';
+      const proven = acceptedSecrets(config.opsTokenFile).some((accepted) => sameSecret(proof, accepted));
       return proven && wanted.startsWith(queues.smoke_prefix) ? wanted : undefined;
     }
 

@@ -3,7 +3,7 @@
 
 const crypto = require('node:crypto');
 const { sendProblem } = require('./problem');
-const { readSecret } = require('./secrets');
+const { acceptedSecrets } = require('./secrets');
 
 const digest = (value) => crypto.createHash('sha256').update(value).digest();
 
@@ -13,7 +13,7 @@ function sameSecret(given, expected) {
 
 function carriesBearer(req, tokenFile) {
   const [, given] = /^Bearer +(\S+) *$/i.exec(req.headers.authorization ?? '') ?? [];
-  return given !== undefined && sameSecret(given, readSecret(tokenFile));
+  return given !== undefined && acceptedSecrets(tokenFile).some((accepted) => sameSecret(given, accepted));
 }
 
 function requireBearer(tokenFile) {

@@ -27,7 +27,7 @@ const { registerChecks } = require('./readiness-checks');
 const { createReadyListener } = require('./ready-listener');
 const { createRefusals } = require('./refusals');
 const { createRequests } = require('./requests');
-const { hide, readSecret } = require('./secrets');
+const { acceptedSecrets, hide, readSecret } = require('./secrets');
 const { createSmoke } = require('./smoke');
 const { createStorage } = require('./storage');
 const { closeWebSockets } = require('./web-sockets');
@@ -146,6 +146,7 @@ function initNodeRed({ config, labels, log, metrics, dependencies, lifecycle, ho
     logging: nodeRedLogging({ log, metrics, failures, level: config.logLevel, translate: RED.log._ }),
     flowship: Object.freeze({
       config,
+      acceptedSecrets,
       readSecret,
       hide,
       metrics: pick(metrics, ['increment', 'observe', 'set', 'collect']),

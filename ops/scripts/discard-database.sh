@@ -8,7 +8,7 @@ exec 3>"$passwords"
 rm -- "$passwords"
 unset PGPASSWORD
 export PGPASSFILE=/proc/self/fd/3
-printf '*:*:*:postgres:%s\n' "$(sed 's/[\\:]/\\&/g' "$POSTGRES_SUPERUSER_PASSWORD_FILE")" >&3
+printf '*:*:*:postgres:%s\n' "$(sed -n 1p "$POSTGRES_SUPERUSER_PASSWORD_FILE" | sed 's/[\\:]/\\&/g')" >&3
 echo 'DROP DATABASE IF EXISTS :"database" WITH (FORCE)' |
   psql --quiet --no-psqlrc --host="$POSTGRES_HOST" --port="$POSTGRES_PORT" --username=postgres --dbname=postgres \
     --set=ON_ERROR_STOP=1 --set=database="$POSTGRES_DB"

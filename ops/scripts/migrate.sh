@@ -5,14 +5,22 @@ set -eu
 
 here=$(dirname "$0")
 
+# What was revoked stays refused until it is rotated.
+for file in "$POSTGRES_OWNER_PASSWORD_FILE" "$POSTGRES_APP_PASSWORD_FILE" "$POSTGRES_EXPORTER_PASSWORD_FILE" "$POSTGRES_BARMAN_PASSWORD_FILE"; do
+  if [ "$(sed -n 2p "$file")" = revoked ]; then
+    echo "$file: the value was revoked; rotate it first" >&2
+    exit 1
+  fi
+done
+
 # In no variable, which other processes of the user could read: in memory, under a name that is gone before the passwords come.
 passwords=$(mktemp /dev/shm/flowship.XXXXXX)
 exec 3>"$passwords"
 rm -- "$passwords"
 unset PGPASSWORD
 export PGPASSFILE=/proc/self/fd/3
-printf '*:*:*:postgres:%s\n' "$(sed 's/[\\:]/\\&/g' "$POSTGRES_SUPERUSER_PASSWORD_FILE")" >&3
-printf '*:*:*:flowship_owner:%s\n' "$(sed 's/[\\:]/\\&/g' "$POSTGRES_OWNER_PASSWORD_FILE")" >&3
+printf '*:*:*:postgres:%s\n' "$(sed -n 1p "$POSTGRES_SUPERUSER_PASSWORD_FILE" | sed 's/[\\:]/\\&/g')" >&3
+printf '*:*:*:flowship_owner:%s\n' "$(sed -n 1p "$POSTGRES_OWNER_PASSWORD_FILE" | sed 's/[\\:]/\\&/g')" >&3
 
 psql --quiet --no-psqlrc --host="$POSTGRES_HOST" --port="$POSTGRES_PORT" --username=postgres --dbname=postgres \
   --set=ON_ERROR_STOP=1 --set=database="$POSTGRES_DB" --file="$here/roles.sql"

@@ -1,24 +1,19 @@
 -- The database and its roles, each with the password of its secret. Safe to run again: a changed secret takes
--- effect, nothing else changes.
-\set owner_password `cat "$POSTGRES_OWNER_PASSWORD_FILE"`
-\set app_password `cat "$POSTGRES_APP_PASSWORD_FILE"`
-\set exporter_password `cat "$POSTGRES_EXPORTER_PASSWORD_FILE"`
-\set barman_password `cat "$POSTGRES_BARMAN_PASSWORD_FILE"`
+-- effect, nothing else changes. The value of a secret is the first line of its file.
+\set role flowship_owner
+\set login `sed -n 1p "$POSTGRES_OWNER_PASSWORD_FILE"`
+\ir login-role.sql
+\set role flowship_app
+\set login `sed -n 1p "$POSTGRES_APP_PASSWORD_FILE"`
+\ir login-role.sql
+\set role flowship_exporter
+\set login `sed -n 1p "$POSTGRES_EXPORTER_PASSWORD_FILE"`
+\ir login-role.sql
+\set role flowship_barman
+\set login `sed -n 1p "$POSTGRES_BARMAN_PASSWORD_FILE"`
+\ir login-role.sql
 
--- Passwords must not reach the server's log, whatever its settings.
-SET log_statement = 'none';
-SET log_min_duration_statement = -1;
-SET client_min_messages = warning;
-
-SELECT format('CREATE ROLE %I LOGIN', wanted.name)
-FROM (VALUES ('flowship_owner'), ('flowship_app'), ('flowship_exporter'), ('flowship_barman')) AS wanted (name)
-WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = wanted.name)
-\gexec
-
-ALTER ROLE flowship_owner LOGIN PASSWORD :'owner_password';
-ALTER ROLE flowship_app LOGIN PASSWORD :'app_password';
-ALTER ROLE flowship_exporter LOGIN PASSWORD :'exporter_password';
-ALTER ROLE flowship_barman LOGIN REPLICATION PASSWORD :'barman_password';
+ALTER ROLE flowship_barman REPLICATION;
 GRANT pg_monitor TO flowship_exporter;
 GRANT pg_checkpoint TO flowship_barman;
 

@@ -7,7 +7,7 @@ const { Failure } = require('./failure');
 
 const AWAY = new Set([
   'ECONNREFUSED', 'ECONNRESET', 'ENOTFOUND', 'EAI_AGAIN', 'EPIPE', 'ETIMEDOUT', 'EHOSTUNREACH', 'ENETUNREACH',
-  '57P01', '57P02', '57P03', '57P05', '53300', '25006', '28P01', '3D000',
+  '57P01', '57P02', '57P03', '57P05', '53300', '25006', '28000', '28P01', '3D000',
 ]);
 const AWAY_MESSAGE = /^(Connection terminated|timeout exceeded when trying to connect|Query read timeout|Client has encountered a connection error|Client was closed|the database system is)/;
 
@@ -27,14 +27,76 @@ function databaseFailure(error) {
   return error;
 }
 
+// How often a pool looks whether its login has changed, and for how long it then looks for connections with the former one.
+const LOOK_MS = 500;
+const REPLACING_MS = 60_000;
+
+// `USER:PASSWORD`, or the password of the role that the platform names.
+function loginOf(postgres, readSecret) {
+  const text = readSecret(postgres.passwordFile);
+  const colon = text.indexOf(':');
+  return colon < 0 ? { user: postgres.user, password: text } : { user: text.slice(0, colon), password: text.slice(colon + 1) };
+}
+
+// Reads its login when it connects: user and password change together, and need no restart.
+class LoginClient extends pg.Client {
+  #login;
+
+  constructor(settings) {
+    super(settings);
+    this.#login = settings.login;
+  }
+
+  connect(callback) {
+    try {
+      const { user, password } = this.#login();
+      this.user = user;
+      this.connectionParameters.user = user;
+      this.password = password;
+      this.connectionParameters.password = password;
+    } catch (error) {
+      if (callback === undefined) return Promise.reject(error);
+      process.nextTick(callback, error);
+      return undefined;
+    }
+    return super.connect(callback);
+  }
+}
+
+// Connections with a former login are closed while nobody uses them. Not by their age: a machine that is short of time would
+// have to connect all the time. -> a function that ends this
+function followLogin(pool, login) {
+  let user;
+  let until = 0;
+  const look = () => {
+    let now;
+    try {
+      now = login().user;
+    } catch {
+      return; // Who needs a connection hears of it.
+    }
+    if (user !== undefined && now !== user) until = Date.now() + REPLACING_MS;
+    user = now;
+    if (Date.now() > until) return;
+    for (let idle = pool.idleCount; idle > 0; idle -= 1) {
+      pool.connect().then((client) => client.release(client.user !== now), () => {});
+    }
+  };
+  look();
+  const looking = setInterval(look, LOOK_MS).unref();
+  return () => clearInterval(looking);
+}
+
 function connectionSettings(postgres, readSecret, applicationName) {
+  const login = () => loginOf(postgres, readSecret);
   return {
+    Client: LoginClient,
+    login,
     host: postgres.host,
     port: postgres.port,
     database: postgres.database,
     user: postgres.user,
-    // Read for each connection, so that a rotated password needs no restart.
-    password: async () => readSecret(postgres.passwordFile),
+    password: async () => login().password,
     application_name: applicationName,
     connectionTimeoutMillis: 2000,
     keepAlive: true,
@@ -50,6 +112,7 @@ class Database {
     });
     // An idle connection that breaks is replaced by the pool; unheard, the event would end the process.
     this.pool.on('error', (error) => this.report(error));
+    if (settings.login) this.stopFollowing = followLogin(this.pool, settings.login);
   }
 
   async query(text, values) {
@@ -98,6 +161,7 @@ class Database {
   }
 
   async close() {
+    this.stopFollowing?.();
     await this.pool.end();
   }
 }
@@ -116,4 +180,4 @@ async function untilDatabaseAnswers(work, signal, pauseMs = 500) {
   }
 }
 
-module.exports = { Database, connectionSettings, databaseFailure, isAway, untilDatabaseAnswers };
+module.exports = { Database, connectionSettings, databaseFailure, followLogin, isAway, untilDatabaseAnswers };

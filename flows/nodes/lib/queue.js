@@ -4,7 +4,7 @@
 const crypto = require('node:crypto');
 const { setTimeout: pause } = require('node:timers/promises');
 const { PgBoss } = require('pg-boss');
-const { databaseFailure } = require('./database');
+const { databaseFailure, followLogin } = require('./database');
 const { Failure } = require('./failure');
 const { queues } = require('./platform');
 
@@ -32,6 +32,7 @@ class Queue {
   #startFailure;
   #news = new Map();
   #listening;
+  #stopFollowing;
 
   constructor({ settings, log, hold, onUnavailable = () => {} }) {
     this.log = log;
@@ -50,6 +51,9 @@ class Queue {
       // Rebuilding an index needs its owner; the application is not.
       reindex: false,
     });
+    // pg-boss listens with clients of its own, for which it reads these settings each time; a login that was rotated ends them.
+    this.login = settings.login;
+    if (settings.login) Object.defineProperty(this.boss.getDb().config, 'user', { enumerable: true, get: () => settings.login().user });
     this.boss.on('error', (error) => {
       onUnavailable(error);
       this.log.warn({ queue_error: error.message }, 'the queue reports an error and goes on');
@@ -63,6 +67,7 @@ class Queue {
 
   async #start() {
     await this.boss.start();
+    if (this.login) this.#stopFollowing ??= followLogin(this.boss.getDb().pool, this.login);
     await this.#ensureQueues();
     await this.#listen();
     this.#started = true;
@@ -165,6 +170,7 @@ class Queue {
   async close(timeoutMs = 5000) {
     this.#stopping.abort();
     await this.ready.catch(() => {});
+    this.#stopFollowing?.();
     await this.#listening?.close();
     await this.boss.stop({ graceful: true, timeout: timeoutMs });
   }

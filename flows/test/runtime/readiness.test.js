@@ -3,6 +3,7 @@
 
 const assert = require('node:assert/strict');
 const fs = require('node:fs');
+const path = require('node:path');
 const { describe, test } = require('node:test');
 const { project, start, launched, failed, DEV } = require('./launcher');
 const { endpoint, node, tab } = require('./flow');
@@ -34,6 +35,17 @@ describe('a healthy replica', () => {
     assert.deepEqual(body.degraded, []);
     assert.equal((await running.get('ready', '/livez')).status, 200);
     assert.equal((await running.get('ready', '/metrics')).status, 404);
+  });
+
+  test('does not read what another Node-RED left in its user folder', async (t) => {
+    const made = project(t, { flows: BASE });
+    const user = path.join(made.folder, 'user');
+    const stale = JSON.stringify({ _credentialSecret: 'stale', instanceId: 'stale' });
+    fs.writeFileSync(path.join(user, '.config.runtime.json'), stale);
+    const running = await launched(t, made);
+    assert.equal((await running.get('ready', '/readyz')).status, 200);
+    assert.equal(fs.readFileSync(path.join(user, '.config.runtime.json'), 'utf8'), stale);
+    assert.deepEqual(fs.readdirSync(user).filter((name) => name.startsWith('.config')), ['.config.runtime.json']);
   });
 
   test('has no editor and no admin API outside dev', async (t) => {

@@ -61,6 +61,7 @@ pub fn platform() -> Platform {
             password: secrets::POSTGRES_APP_PASSWORD,
             migrations: migrate::ID,
             discard: "ops/scripts/discard-database.sh",
+            credential: "ops/scripts/database-credential.sh",
             contract: Some(migrate::CONTRACT),
         },
         tools: Some(mcp_tools::MCP),

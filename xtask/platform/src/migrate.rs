@@ -73,7 +73,12 @@ pub fn service() -> Service {
             }],
             identity: Identity::Caller,
             on_change: vec![OnChange {
-                paths: vec![FOLDER, "ops/scripts/migrate.sh", "ops/scripts/roles.sql"],
+                paths: vec![
+                    FOLDER,
+                    "ops/scripts/migrate.sh",
+                    "ops/scripts/login-role.sql",
+                    "ops/scripts/roles.sql",
+                ],
                 reaction: Reaction::RunAgain,
             }],
         }),
@@ -83,6 +88,8 @@ pub fn service() -> Service {
             sources: vec![
                 "ops/scripts/migrate.sh",
                 "ops/scripts/discard-database.sh",
+                "ops/scripts/database-credential.sh",
+                "ops/scripts/login-role.sql",
                 "ops/scripts/roles.sql",
                 FOLDER,
             ],

@@ -241,6 +241,7 @@ fn platform() -> Platform {
             password: WORK,
             migrations: SETUP,
             discard: "discard.sh",
+            credential: "credential.sh",
             contract: None,
         },
         secret_store: None,

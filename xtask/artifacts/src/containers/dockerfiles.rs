@@ -167,7 +167,7 @@ fn production(platform: &Platform) -> Result<Dockerfile, Problem> {
         "psql-files",
         "psql and the programs that the script calls, with the libraries they load.",
         POSTGRES,
-        &["psql", "sh", "dirname", "mktemp", "rm", "sed", "cat"],
+        &["psql", "sh", "dirname", "mktemp", "rm", "sed", "cat", "date", "sleep"],
         user,
     );
     let mut database = Stage {

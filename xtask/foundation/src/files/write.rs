@@ -60,6 +60,20 @@ pub fn link(path: &Path, to: &Path) -> Result<()> {
     Ok(Beside::link(folder, START, to)?.put(name)?)
 }
 
+/// Removes what writers that were killed have left in a folder; nobody else may write to it meanwhile.
+///
+/// # Errors
+/// The folder cannot be read, or a file not be removed.
+pub fn remove_left(folder: &Path) -> Result<()> {
+    for entry in fs::read_dir(folder).with_context(|| folder.display().to_string())? {
+        let path = entry?.path();
+        if path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(START)) {
+            fs::remove_file(&path).with_context(|| path.display().to_string())?;
+        }
+    }
+    Ok(())
+}
+
 /// Brings to disk which names a folder has, where its file system can do that.
 ///
 /// # Errors
@@ -121,6 +135,19 @@ mod tests {
 
     fn names(folder: &Path) -> usize {
         fs::read_dir(folder).unwrap().count()
+    }
+
+    #[test]
+    fn what_killed_writers_left_is_removed_and_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in [".tmp-0123", "file", ".hidden"] {
+            fs::write(folder.path().join(name), "a").unwrap();
+        }
+        remove_left(folder.path()).unwrap();
+        let mut left: Vec<_> =
+            fs::read_dir(folder.path()).unwrap().map(|one| one.unwrap().file_name()).collect();
+        left.sort();
+        assert_eq!(left, [".hidden", "file"]);
     }
 
     #[test]

@@ -7,7 +7,9 @@ use anyhow::Result;
 use crate::context::Context;
 use crate::deployment::Deployed;
 use crate::deployment::releases::Installed;
+use crate::session::by_the_release;
 use crate::session::contracting;
+use crate::session::deployed::CONTRACT;
 use crate::session::deploying::By;
 use crate::session::host;
 
@@ -53,5 +55,7 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
     if let Some(done) = host::forwarded(context, &deployed.name, &by.words()) {
         return done;
     }
-    contracting::by_the_release(context, &deployed, options.dry_run, by)
+    let installed = by_the_release::installed(&deployed)?;
+    let words = [CONTRACT, &deployed.name].into_iter().chain(options.dry_run.then_some("--dry-run"));
+    by_the_release::run(context, &deployed, &installed, words, by)
 }

@@ -1,15 +1,22 @@
-//! `secrets`: what an environment's secrets are like, and the store that keeps them. Never their values.
+//! `secrets`: what an environment's secrets are like, how they are replaced, and the store that keeps them. Never their values.
 
 mod store;
+
+use std::path::PathBuf;
 
 use anyhow::Result;
 
 use crate::context::Context;
 use crate::deployment::Deployed;
+use crate::deployment::releases::Installed;
+use crate::engines::roll::rotation::Change;
+use crate::session::by_the_release;
 use crate::session::deployed::State;
+use crate::session::deploying::By;
 use crate::session::fetched_certificate;
 use crate::session::opened::recorded;
 use crate::session::secret_audit::{Found, Place, audit};
+use crate::session::secret_changes::{self, Wanted};
 use crate::session::{DEFAULT, host};
 use foundation::clock::{now_ms, utc};
 use foundation::columns;
@@ -26,9 +33,15 @@ Examples:
   cargo xtask secrets snapshot production secrets.snapshot
   cargo xtask secrets audit production
   cargo xtask secrets audit production --json | jq '.[] | select(.problem)'
+  cargo xtask secrets check production
+  cargo xtask secrets rotate production ops-token postgres-app-password
+  cargo xtask secrets rotate production --all --dry-run
+  cargo xtask secrets revoke production --all       an outage, until you rotate
 
-Exit code 0 when every secret is in order, 1 when one is missing, due or can be read by other users, 2 when nothing \
-runs or is deployed there.")]
+A rotation writes the new value down beside the old one, has both accepted, changes over, and then has the old one \
+refused. If it is interrupted, run it again: it goes on. Deploys are refused until then.
+Exit code 0 when everything is in order or done, 1 when a secret is missing, due, readable by other users or refused, or \
+a step failed, 2 when nothing runs or is deployed there.")]
 pub struct Options {
     #[command(subcommand)]
     what: What,
@@ -42,8 +55,35 @@ enum What {
         #[arg(value_name = "ENV", default_value = DEFAULT)]
         environment: String,
     },
+    /// Prove that each value works: log in, send a request, make a TLS handshake
+    Check(Selected),
+    /// Replace values without an outage; the old ones are refused afterwards
+    Rotate(Selected),
+    /// Have values refused at once, even if that is an outage
+    Revoke(Selected),
     #[command(flatten)]
     Store(store::Store),
+}
+
+#[derive(Debug, clap::Args)]
+struct Selected {
+    /// The environment
+    #[arg(value_name = "ENV")]
+    environment: String,
+    /// Which secrets; `audit` lists them
+    #[arg(value_name = "NAME")]
+    names: Vec<String>,
+    /// All secrets of the environment
+    #[arg(long, conflicts_with = "names")]
+    all: bool,
+    /// Only show the steps
+    #[arg(long)]
+    dry_run: bool,
+    #[command(flatten)]
+    by: By,
+    /// The folder of the running release: how another program calls its own
+    #[arg(long, value_name = "DIR", hide = true)]
+    installed: Option<PathBuf>,
 }
 
 /// # Errors
@@ -51,6 +91,9 @@ enum What {
 pub fn run(context: &Context, options: &Options) -> Result<()> {
     let environment = match &options.what {
         What::Audit { environment } => environment,
+        What::Check(selected) => return change(context, "check", Change::Check, selected),
+        What::Rotate(selected) => return change(context, "rotate", Change::Rotate, selected),
+        What::Revoke(selected) => return change(context, "revoke", Change::Revoke, selected),
         What::Store(what) => return store::run(context, what),
     };
     if let Some(done) = host::forwarded(context, environment, &[]) {
@@ -63,6 +106,35 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
         stdout::text(&table(&found))?;
     }
     if found.iter().all(|secret| secret.problem.is_none()) { Ok(()) } else { Err(Reported.into()) }
+}
+
+fn change(context: &Context, what: &str, change: Change, selected: &Selected) -> Result<()> {
+    let Selected { environment, names, all, dry_run, by, installed } = selected;
+    if names.is_empty() && !all && change != Change::Check {
+        return Err(refused(format!(
+            "which secrets? name them, or give --all; `{PROGRAM} secrets audit {environment}` lists them"
+        )));
+    }
+    let deployed = Deployed::of(environment)?;
+    if let Some(folder) = installed {
+        let wanted = Wanted { change, names, dry_run: *dry_run };
+        return secret_changes::carry_out(context, &deployed, &Installed::in_folder(folder), &wanted);
+    }
+    if let Some(done) = host::forwarded(context, &deployed.name, &by.words()) {
+        return done;
+    }
+    let installed = by_the_release::installed(&deployed)?;
+    if !installed.tree().join(context.platform.database.credential).exists() {
+        return Err(refused(format!(
+            "{environment} runs {}, which cannot change its secrets while it runs; deploy a later release first",
+            installed.id
+        )));
+    }
+    let mut words = vec!["secrets", what, environment];
+    words.extend(names.iter().map(String::as_str));
+    words.extend(all.then_some("--all"));
+    words.extend(dry_run.then_some("--dry-run"));
+    by_the_release::run(context, &deployed, &installed, words, by)
 }
 
 fn found(context: &Context, name: &str) -> Result<Vec<Found>> {

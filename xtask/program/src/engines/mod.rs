@@ -17,6 +17,7 @@ use foundation::exit::refused;
 use foundation::files;
 use process::instance::{Ports, Record, ReleaseId, Socket, record_of};
 use process::lower::{BringUp, Inspect};
+use roll::rotation::Change;
 use roll::running::AllRunning;
 use runner::plan::step::{Plan, Step};
 use runner::supervisor::protocol::ServiceStatus;
@@ -37,6 +38,8 @@ pub enum Intent {
     },
     /// The contract migrations of the place's release, which runs, are run.
     Contract,
+    /// The secrets of what runs are proven, replaced or revoked.
+    ChangeSecrets(Change),
     /// Nothing runs.
     BringDown { data: Data },
 }

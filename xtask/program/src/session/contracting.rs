@@ -1,11 +1,9 @@
 //! The contract migrations of an environment on this machine: who may still need what they remove, and what came of them.
 
 use std::collections::BTreeSet;
-use std::os::unix::process::CommandExt as _;
-use std::process::Command;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use foundation::clock::{millis, now_ms, utc};
 use foundation::exit::{self, refused};
 use foundation::interrupt::Interrupt;
@@ -15,7 +13,7 @@ use runner::plan::report::{self, Report};
 use runner::plan::show::Show;
 use vocabulary::problem::{Problem, listing};
 
-use super::deployed::{CONTRACT, State};
+use super::deployed::State;
 use super::deployer::{self, Ended};
 use super::deploying::{By, why};
 use super::opened::Opened;
@@ -23,32 +21,10 @@ use super::{dry_run, running};
 use crate::context::Context;
 use crate::deployment::history::{self, Change, Entry, Outcome};
 use crate::deployment::releases::{self, Installed};
-use crate::deployment::{Deployed, STATE, contracted};
+use crate::deployment::{Deployed, contracted};
 use crate::engines::Intent;
 use crate::engines::roll::contract::RUN;
 use crate::engines::roll::running::Running;
-
-/// Has the program of the release that runs do it: it takes the place of this process.
-///
-/// # Errors
-/// Refused when nothing was deployed; otherwise when that program cannot be started.
-pub fn by_the_release(context: &Context, deployed: &Deployed, dry_run: bool, by: &By) -> Result<()> {
-    deployed.site()?;
-    let name = &deployed.name;
-    let entries = history::read(&deployed.folder())?;
-    let current = history::current(&entries);
-    let current = current.ok_or_else(|| refused(format!("no release has been deployed to {name}")))?;
-    let installed = Installed::at(&deployed.releases(), current);
-    let problems = installed.problems();
-    if !problems.is_empty() {
-        return Err(refused(format!("{name} was not touched:\n{}", listing(&problems))));
-    }
-    let mut command = Command::new(installed.program());
-    command.arg("--root").arg(installed.tree()).args([CONTRACT, name, "--installed"]).arg(&installed.folder);
-    command.args(dry_run.then_some("--dry-run")).args(context.json.then_some("--json")).args(by.words());
-    let error = command.env(STATE, &deployed.state).exec();
-    Err(error).with_context(|| format!("cannot start {}", installed.program().display()))
-}
 
 /// Runs the contract migrations of the release of this program, which runs.
 ///

@@ -15,6 +15,7 @@ use super::deployer::{self, Ended};
 use super::opened::{Opened, deployed_before};
 use super::prerequisites;
 use super::running;
+use super::secret_changes;
 use super::settings::Settings;
 use super::{dry_run, host};
 use crate::context::Context;
@@ -409,6 +410,15 @@ pub fn roll(
     wanted: &Wanted,
 ) -> Result<()> {
     contracted::refuse_without(deployed, installed)?;
+    // An older release would take both lines for the value, and would let a revoked one in again.
+    let unfinished = secret_changes::unfinished(deployed)?;
+    if !unfinished.is_empty() {
+        return Err(refused(format!(
+            "{name} was not touched: {}; run `{PROGRAM} secrets rotate {name} --all` first",
+            unfinished.join("; "),
+            name = deployed.name
+        )));
+    }
     if wanted.dry_run {
         let argv = deployer::command(deployed, installed, site, wanted);
         let mut command = Command::new(&argv[0]);

@@ -1,6 +1,7 @@
 //! An opened environment: its values, where it runs on this machine, and what commands do with it. Several commands need
 //! each part, and commands do not use each other.
 
+pub mod by_the_release;
 pub mod contracting;
 pub mod deployed;
 pub mod deployer;
@@ -18,8 +19,10 @@ mod prerequisites;
 pub mod private;
 pub mod rehearsal;
 mod rolling;
+pub mod rotating;
 pub mod running;
 pub mod secret_audit;
+pub mod secret_changes;
 pub mod secret_server;
 pub mod servers;
 mod settings;

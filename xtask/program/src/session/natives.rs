@@ -9,6 +9,7 @@ use vocabulary::problem::Problem;
 use super::fetched_certificate;
 use super::opened::Opened;
 use super::rolling;
+use super::rotating;
 use crate::engines::compose::deployed;
 use crate::engines::process::instance::held_in;
 use crate::engines::process::lower::{BringUp, Prepare, store_certificate};
@@ -30,6 +31,7 @@ use runner::plan::perform::StepContext;
 pub fn perform(opened: &Opened, action: &BringUp, step: &StepContext) -> Result<Outputs> {
     let prepare = match action {
         BringUp::Roll(roll) => return rolling::perform(opened, roll, step),
+        BringUp::Rotate(rotate) => return rotating::perform(opened, rotate, step).map(|()| Outputs::new()),
         BringUp::Prepare(prepare) => prepare,
     };
     match prepare {

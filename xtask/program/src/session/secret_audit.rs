@@ -1,5 +1,5 @@
-//! How old the secrets of an environment are, who reads them, and what is wrong with them. Observes, and changes nothing; the
-//! values are not read.
+//! How old the secrets of an environment are, who reads them, and what is wrong with them. Observes, and changes nothing;
+//! values are never shown.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -11,7 +11,10 @@ use serde::Serialize;
 use vocabulary::model::environment::{Environment, Tls};
 use vocabulary::model::{Platform, Secret};
 
+use crate::engines::process::secret_store::{Text, Value};
 use crate::engines::process::{certificate, resolve};
+use foundation::files;
+use foundation::program_name::PROGRAM;
 
 const SECONDS_OF_A_DAY: u64 = 86_400;
 
@@ -55,9 +58,9 @@ pub fn audit(platform: &Platform, environment: &Environment, place: &Place<'_>, 
         let given = resolve::given(platform, environment, secret.name);
         let file = given.map_or_else(|| place.secrets.join(secret.name.0), |file| place.site.join(file));
         let (changed, due, problem) = match look(platform, secret, &file, &environment.tls) {
-            Ok((changed, due)) => {
+            Ok((changed, due, state)) => {
                 let late = (due <= now).then(|| format!("{} days overdue", (now - due) / SECONDS_OF_A_DAY));
-                (Some(changed), Some(due), others_can_read(&file).or(late))
+                (Some(changed), Some(due), others_can_read(&file).or(state).or(late))
             }
             Err(error) => (None, None, Some(format!("{error:#}"))),
         };
@@ -67,14 +70,16 @@ pub fn audit(platform: &Platform, environment: &Environment, place: &Place<'_>, 
     platform.secrets.iter().filter_map(found).collect()
 }
 
-/// When it was written, and when it is due.
-fn look(platform: &Platform, secret: &Secret, file: &Path, tls: &Tls) -> Result<(u64, u64)> {
+/// When it was written, when it is due, and what its change has come to, if that is not finished.
+fn look(platform: &Platform, secret: &Secret, file: &Path, tls: &Tls) -> Result<(u64, u64, Option<String>)> {
     let written = fs::metadata(file)?.modified()?.duration_since(UNIX_EPOCH)?.as_secs();
     // A certificate says so itself.
     if secret.name == platform.edge.certificate {
-        return Ok((written, certificate::due(file, tls)?));
+        return Ok((written, certificate::due(file, tls)?, None));
     }
-    Ok((written, written + u64::from(secret.rotate_after_days) * SECONDS_OF_A_DAY))
+    let value = Value::parse(&Text::new(files::text(file, files::TEXT)?));
+    let state = value.problem().map(|why| format!("{why}: run `{PROGRAM} secrets rotate` for it"));
+    Ok((written, written + u64::from(secret.rotate_after_days) * SECONDS_OF_A_DAY, state))
 }
 
 /// Where every user of the machine can read a file: by its own permissions and those of all folders above it.

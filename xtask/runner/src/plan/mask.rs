@@ -60,6 +60,19 @@ impl fmt::Debug for Resolved {
     }
 }
 
+/// The value in the text of a secret's file, and while it is rotated what the second line says: `next VALUE`, `previous VALUE`
+/// or `revoked`.
+#[must_use]
+pub fn parts(text: &str) -> (&str, Option<(&str, &str)>) {
+    let text = text.trim();
+    let second =
+        text.split_once('\n').map(|(value, line)| (value, line.split_once(' ').unwrap_or((line, ""))));
+    match second {
+        Some((value, (marker @ ("next" | "previous" | "revoked"), other))) => (value, Some((marker, other))),
+        _ => (text, None),
+    }
+}
+
 /// The secret values that were read so far; clones share them. Hides them in text that comes from outside.
 #[derive(Clone, Default)]
 pub struct Mask {
@@ -102,19 +115,22 @@ fn seen_at(places: &BTreeSet<PathBuf>) -> std::io::Result<BTreeMap<PathBuf, Stam
 }
 
 impl Known {
-    fn add(&mut self, value: &str) {
+    fn add(&mut self, text: &str) {
         let before = self.forms.len();
-        let whole = value.trim();
-        let lines: Vec<&str> = whole.lines().map(str::trim).collect();
-        if let [line] = lines[..] {
-            if line.len() >= SHORTEST {
-                self.forms.extend(encodings::of(line));
+        let (value, other) = parts(text);
+        for value in std::iter::once(value).chain(other.map(|(_, value)| value)) {
+            let lines: Vec<&str> = value.lines().map(str::trim).collect();
+            if let [line] = lines[..] {
+                // Of USER:PASSWORD also the password alone.
+                let password = line.split_once(':').map(|(_, password)| password);
+                let secret = std::iter::once(line).chain(password).filter(|line| line.len() >= SHORTEST);
+                self.forms.extend(secret.flat_map(encodings::of));
+            } else {
+                // The frame of a PEM file is no secret.
+                let secret =
+                    lines.iter().filter(|line| line.len() >= SHORTEST_LINE && !line.starts_with("-----"));
+                self.forms.extend(secret.map(|line| line.as_bytes().to_vec()));
             }
-        } else {
-            // The frame of a PEM file is no secret.
-            let secret =
-                lines.iter().filter(|line| line.len() >= SHORTEST_LINE && !line.starts_with("-----"));
-            self.forms.extend(secret.map(|line| line.as_bytes().to_vec()));
         }
         if self.forms.len() > before {
             // The longest first, so that no value leaves the rest of one that contains it.
@@ -215,11 +231,11 @@ impl Mask {
     pub fn read(&self, secret: &Secret) -> Result<Resolved> {
         let text = fs::read_to_string(&secret.file)
             .with_context(|| format!("cannot read secret {} from {}", secret.name, secret.file.display()))?;
-        let value = text.trim_end_matches(['\n', '\r']);
+        let value = parts(&text).0;
         if value.is_empty() {
             bail!("secret {} is empty: put its value into {}", secret.name, secret.file.display());
         }
-        self.add(value);
+        self.add(&text);
         Ok(Resolved { value: value.into(), shown: HIDDEN.to_owned() })
     }
 
@@ -299,6 +315,19 @@ mod tests {
             mask.hide("-----BEGIN KEY----- MIIBabcdef of secret-longer secret, short"),
             "-----BEGIN KEY----- *** of *** ***, short"
         );
+    }
+
+    #[test]
+    fn both_values_of_a_rotation_are_hidden_and_the_first_is_used() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("login");
+        for line in ["next app_b:secret-two", "previous app_b:secret-two", "revoked", ""] {
+            fs::write(&file, format!("app_a:secret-one\n{line}\n")).unwrap();
+            let mask = Mask::default();
+            assert_eq!(mask.read_file(&file).unwrap().expose(), "app_a:secret-one", "{line}");
+            let two = if line.contains(':') { "***" } else { "secret-two" };
+            assert_eq!(mask.hide("app_a secret-one, secret-two"), format!("app_a ***, {two}"), "{line}");
+        }
     }
 
     #[test]

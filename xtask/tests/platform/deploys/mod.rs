@@ -11,6 +11,7 @@ mod host;
 mod in_flight;
 mod refused;
 mod restart;
+mod secrets;
 mod settings;
 mod site;
 mod sizes;

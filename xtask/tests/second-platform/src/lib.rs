@@ -92,6 +92,7 @@ pub fn platform() -> Platform {
             password: ENGINE_PASSWORD,
             migrations: SCHEMA,
             discard: "ops/scripts/discard-database.sh",
+            credential: "ops/scripts/database-credential.sh",
             contract: None,
         },
         tools: None,
@@ -433,7 +434,12 @@ fn store() -> Service {
 }
 
 fn schema() -> Service {
-    let sources = vec!["ops/scripts/migrate.sh", "ops/scripts/roles.sql", "flows/migrations"];
+    let sources = vec![
+        "ops/scripts/migrate.sh",
+        "ops/scripts/login-role.sql",
+        "ops/scripts/roles.sql",
+        "flows/migrations",
+    ];
     Service {
         image: Image::Built { dockerfile: PRODUCTION, target: "schema" },
         edges: vec![edge(QUERIES, Need::Start)],

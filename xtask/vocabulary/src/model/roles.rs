@@ -36,6 +36,9 @@ pub struct Database {
     pub migrations: ServiceId,
     /// A script of the tree that drops a database, with the variables that the migrations get.
     pub discard: &'static str,
+    /// A script of the tree that brings the database in line with a secret's file while that changes, with the variables that
+    /// the migrations get.
+    pub credential: &'static str,
     /// None where the platform has no contract migrations.
     pub contract: Option<Contract>,
 }

@@ -150,7 +150,7 @@ pub const ROWS: &[(&str, Rule)] = &[
     ("workers/flows|operations|editor", ROUTE),
     ("workers/operations_token|api_key", SETTING),
     ("database/port", ROUTE),
-    ("database/name|user|password|migrations|discard|contract", SETTING),
+    ("database/name|user|password|migrations|discard|credential|contract", SETTING),
     ("database/contract/folder|variable", SETTING),
     ("tools", ROUTE),
     ("secret_store", GUARD),

@@ -119,6 +119,10 @@ impl Engine for Compose {
                 let contract = contract.map(|(contract, release)| contracted::of(&release, contract));
                 Ok(Observed { contract: contract.transpose()?.unwrap_or_default(), ..seen })
             }
+            Intent::ChangeSecrets(_) => Err(refused(format!(
+                "{}: secrets are not checked, rotated or revoked on compose yet; expected engine = \"process\"",
+                environment.name
+            ))),
             Intent::BringDown { .. } => {
                 if place.context.is_deployed() {
                     let (name, folder) = (&seen.project.name, &seen.instance.folder);
@@ -143,7 +147,8 @@ impl Engine for Compose {
             }
             Intent::BringUp { watches, .. } => lower::bring_up(platform, environment, seen, watches),
             Intent::RollOut { watch } => roll::roll_out(platform, environment, seen, watch),
-            Intent::Contract => contract::contract(platform, environment, seen),
+            // To change secrets is refused when the world is looked at.
+            Intent::Contract | Intent::ChangeSecrets(_) => contract::contract(platform, environment, seen),
             Intent::BringDown { data } => {
                 let (first, supervisor) = (starting::finished(platform, seen), seen.instance.supervisor());
                 lower::bring_down(first, &seen.target, supervisor, &seen.project, data == Data::Go)

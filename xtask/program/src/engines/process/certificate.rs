@@ -4,6 +4,7 @@ use std::ffi::OsStr;
 use std::fs;
 use std::net::SocketAddr;
 use std::path::Path;
+use std::process::Output;
 use std::time::Instant;
 
 use anyhow::{Context as _, Result, bail};
@@ -31,30 +32,34 @@ const NO_ISSUER: &str = "issuer certificate";
 /// # Errors
 /// A file cannot be read or written, or openssl fails.
 pub fn ensure(path: &Path, environment: &Environment, root: &Path) -> Result<bool> {
-    let domain = domain(environment);
-    let pem = match &environment.tls {
+    let stays = match &environment.tls {
         Tls::Files { certificate_file, key_file } => {
-            let read = |file: &String| fs::read_to_string(root.join(file)).with_context(|| file.clone());
-            let (certificate, key) = (read(certificate_file)?, read(key_file)?);
-            let pem = format!("{}\n{}\n", certificate.trim_end(), key.trim_end());
-            if fs::read_to_string(path).is_ok_and(|found| found == pem) {
-                return Ok(false);
-            }
-            pem
+            let pem = joined(certificate_file, key_file, root)?;
+            fs::read_to_string(path).is_ok_and(|found| found == pem)
         }
-        Tls::Acme(_) if fs::read_to_string(path).is_ok_and(|pem| is_issued(&pem, domain)) => {
-            return Ok(false);
+        Tls::Acme(_) if fs::read_to_string(path).is_ok_and(|pem| is_issued(&pem, domain(environment))) => {
+            true
         }
         // Until an authority has issued one, the edge starts with our own.
-        Tls::SelfSigned | Tls::Acme(_) => {
-            if is_right(path, domain) {
-                return Ok(false);
-            }
-            self_signed(domain, VALID)?
-        }
+        Tls::SelfSigned | Tls::Acme(_) => is_right(path, domain(environment)),
     };
-    secret_store::write_file(path, &Text::new(pem), environment.engine)?;
+    if stays {
+        return Ok(false);
+    }
+    renew(path, environment, root)?;
     Ok(true)
+}
+
+/// Puts a pair into the file: what the site gives, or a new one of our own.
+///
+/// # Errors
+/// A file cannot be read or written, or openssl fails.
+pub fn renew(path: &Path, environment: &Environment, root: &Path) -> Result<()> {
+    let pem = match &environment.tls {
+        Tls::Files { certificate_file, key_file } => joined(certificate_file, key_file, root)?,
+        Tls::SelfSigned | Tls::Acme(_) => self_signed(domain(environment), VALID)?,
+    };
+    secret_store::write_file(path, &Text::new(pem), environment.engine)
 }
 
 /// Makes a certificate with its key for a server that only this program asks, where there is none.
@@ -66,6 +71,50 @@ pub fn own(path: &Path) -> Result<()> {
         files::write::new(path, 0o600, self_signed("localhost", VALID_FOR_US)?)?;
     }
     Ok(())
+}
+
+fn joined(certificate_file: &String, key_file: &String, root: &Path) -> Result<String> {
+    let read = |file: &String| fs::read_to_string(root.join(file)).with_context(|| file.clone());
+    let (certificate, key) = (read(certificate_file)?, read(key_file)?);
+    Ok(format!("{}\n{}\n", certificate.trim_end(), key.trim_end()))
+}
+
+/// The certificate that the edge is to serve: the site's own file says so before the edge's does.
+///
+/// # Errors
+/// The file cannot be read, or has no certificate.
+pub fn intended(path: &Path, environment: &Environment, root: &Path) -> Result<String> {
+    let path = match &environment.tls {
+        Tls::Files { certificate_file, .. } => root.join(certificate_file),
+        Tls::SelfSigned | Tls::Acme(_) => path.to_owned(),
+    };
+    let found = first(&files::text(&path, files::TEXT)?);
+    found.with_context(|| format!("{}: there is no certificate in it", path.display()))
+}
+
+/// The first certificate of a PEM text.
+fn first(pem: &str) -> Option<String> {
+    const END: &str = "-----END CERTIFICATE-----";
+    let begin = pem.find("-----BEGIN CERTIFICATE-----")?;
+    let end = begin + pem[begin..].find(END)? + END.len();
+    Some(pem[begin..end].lines().map(str::trim).collect::<Vec<_>>().join("\n"))
+}
+
+/// The certificate that the edge at this address serves for this name, trusted or not.
+///
+/// # Errors
+/// There is no handshake until then.
+pub fn served(at: SocketAddr, name: &str, until: Instant) -> Result<String> {
+    let at = at.to_string();
+    let argv = ["s_client", "-connect", &at, "-servername", name].map(AsRef::as_ref);
+    let output = handshake(&argv, &at, until)?;
+    first(&String::from_utf8_lossy(&output.stdout)).with_context(|| {
+        let said = String::from_utf8_lossy(&output.stderr);
+        format!(
+            "{at} serves no certificate for {name}: {}",
+            said.lines().next().unwrap_or("openssl says nothing")
+        )
+    })
 }
 
 /// The name that clients call the edge by.
@@ -148,23 +197,24 @@ pub fn is_served(pem: &Path, at: SocketAddr, name: &str, until: Instant) -> Resu
     let words = ["s_client", "-brief", "-verify_return_error", "-partial_chain", "-connect", &at];
     let words = words.into_iter().chain(["-servername", name, "-verify_hostname", name, "-CAfile"]);
     let argv = words.map(AsRef::as_ref).chain([pem.as_os_str()]);
-    let handle = duct::cmd("openssl", argv.collect::<Vec<&OsStr>>())
-        .stdin_null()
-        .stdout_null()
-        .stderr_capture()
-        .unchecked()
-        .start()
-        .context(INSTALL)?;
-    let Some(output) = handle.wait_deadline(until)? else {
-        handle.kill()?;
-        bail!("{at}: no answer to a TLS handshake in time");
-    };
+    let output = handshake(&argv.collect::<Vec<&OsStr>>(), &at, until)?;
     if output.status.success() {
         return Ok(());
     }
     let said = String::from_utf8_lossy(&output.stderr);
     let why = said.lines().find(|line| line.contains("error")).unwrap_or("openssl says nothing");
     bail!("{at} does not serve the certificate of this environment for {name}: {why}")
+}
+
+/// What openssl's client says, which ends the connection at once.
+fn handshake(argv: &[&OsStr], at: &str, until: Instant) -> Result<Output> {
+    let command = duct::cmd("openssl", argv).stdin_null().stdout_capture().stderr_capture().unchecked();
+    let handle = command.start().context(INSTALL)?;
+    let Some(output) = handle.wait_deadline(until)? else {
+        handle.kill()?;
+        bail!("{at}: no answer to a TLS handshake in time");
+    };
+    Ok(output.clone())
 }
 
 /// In PEM, as openssl reads it out of a file.

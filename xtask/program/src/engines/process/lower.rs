@@ -9,7 +9,7 @@ use serde_json::json;
 use vocabulary::model::environment::{Environment, SecretsIn};
 use vocabulary::model::{
     Command, Destination, Health, Identity, Initialise, Lifetime, Need, OnChange, Platform, PortRef, Process,
-    Reaction, SecretStore, ServiceId, Unit,
+    Reaction, SecretStore, ServiceId, Unit, Value,
 };
 
 use super::instance::{ADDRESS, COMPILE_CACHE};
@@ -18,6 +18,7 @@ use super::resolve::Resolver;
 use crate::engines::compose::deployed::ReleasedImage;
 use crate::engines::roll::Roll;
 use crate::engines::roll::edge::Edge;
+use crate::engines::roll::rotation::{self, Rotate};
 use foundation::program_name::PROGRAM;
 use runner::plan::action::{Action, Exec, Native, Probe, ServiceRequest, Supervise, WaitFor, Write};
 use runner::plan::argument::{Arg, Secret};
@@ -52,6 +53,7 @@ pub enum Prepare {
 pub enum BringUp {
     Prepare(Prepare),
     Roll(Roll),
+    Rotate(Rotate),
 }
 
 impl Native for BringUp {}
@@ -150,6 +152,43 @@ pub fn bring_up(
         intent: format!("bring up {}", environment.name),
         target: seen.target.clone(),
         steps,
+        on_failure: OnFailure::Keep,
+    }
+}
+
+/// What changes the secrets of what runs.
+pub fn change_secrets(
+    platform: &Platform,
+    environment: &Environment,
+    seen: &Observed,
+    change: rotation::Change,
+) -> Plan<BringUp> {
+    let slots = platform.slots(environment);
+    let resolver = Resolver { platform, environment, instance: &seen.instance, units: &slots };
+    let around = &Surroundings { resolver, seen, watches: false, inspect: None };
+    let migrations = slots.iter().find(|unit| unit.service.id == platform.database.migrations);
+    let database = |words: &[&'static str]| {
+        let Some(migrations) = migrations else { return Action::Exec(Exec::default()) };
+        let script = Value::Tree(platform.database.credential);
+        let command = Command {
+            program: "sh",
+            arguments: std::iter::once(script).chain(words.iter().copied().map(Value::Text)).collect(),
+            calls: vec![],
+            variables: vec![],
+        };
+        let mut argv = argv_of(around, migrations, &command, process_of(migrations).identity).into_iter();
+        Action::Exec(Exec {
+            program: argv.next().unwrap_or_default(),
+            args: argv.map(Arg::from).collect(),
+            env: self::environment(around, migrations, &process_of(migrations).commands[0]),
+            cwd: Some(seen.instance.root.clone()),
+            ..Exec::default()
+        })
+    };
+    Plan {
+        intent: format!("{change:?} the secrets of {}", environment.name).to_lowercase(),
+        target: seen.target.clone(),
+        steps: rotation::steps(platform, &slots, change, &database),
         on_failure: OnFailure::Keep,
     }
 }

@@ -78,7 +78,7 @@ impl Engine for Process {
     ) -> Result<Observed> {
         let context = place.context;
         let programs = match intent {
-            Intent::BringUp { .. } | Intent::RollOut { .. } | Intent::Contract => {
+            Intent::BringUp { .. } | Intent::RollOut { .. } | Intent::Contract | Intent::ChangeSecrets(_) => {
                 let names = program_names(&platform.units(environment), environment);
                 programs(&Toolbox::open(context)?, &context.root, names)?
             }
@@ -91,7 +91,9 @@ impl Engine for Process {
             edge: edge.map_err(|problems| refused(listing(&problems)))?,
             runs: runs(&instance, &slots)?,
             running: match intent {
-                Intent::RollOut { .. } | Intent::Contract => running(&instance.folder)?,
+                Intent::RollOut { .. } | Intent::Contract | Intent::ChangeSecrets(_) => {
+                    running(&instance.folder)?
+                }
                 Intent::BringUp { .. } | Intent::BringDown { .. } => AllRunning::new(),
             },
             contracted: contracted::read(&instance.folder)?,
@@ -129,6 +131,7 @@ impl Engine for Process {
             }
             Intent::RollOut { watch } => roll::roll_out(platform, environment, seen, watch),
             Intent::Contract => contract::contract(platform, environment, seen),
+            Intent::ChangeSecrets(change) => lower::change_secrets(platform, environment, seen, change),
             Intent::BringDown { .. } => lower::bring_down(seen),
         }
     }

@@ -17,6 +17,7 @@ use super::resolve::Resolver;
 use super::vault::Vault;
 use foundation::exit::refused;
 use foundation::{digest, files};
+use runner::plan::mask::parts;
 
 /// A text that nothing prints.
 #[derive(Clone, PartialEq, Eq)]
@@ -48,6 +49,56 @@ impl fmt::Debug for Text {
     }
 }
 
+/// What is written of a secret: on the first line the value that is used, and while it changes a second line. That line is the
+/// intent: after a kill, it says where the change goes on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Value {
+    pub in_use: Text,
+    pub other: Option<Other>,
+}
+
+/// The second line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Other {
+    /// The value that is to be used.
+    Next(Text),
+    /// The value that was used until just now.
+    Previous(Text),
+    /// The value in use was revoked, and nothing is in its place yet.
+    Revoked,
+}
+
+impl Value {
+    pub fn parse(text: &Text) -> Self {
+        let (in_use, other) = parts(text.expose());
+        let other = other.map(|(marker, value)| match marker {
+            "next" => Other::Next(Text::new(value)),
+            "previous" => Other::Previous(Text::new(value)),
+            _ => Other::Revoked,
+        });
+        Self { in_use: Text::new(in_use), other }
+    }
+
+    pub fn text(&self) -> Text {
+        let other = match &self.other {
+            Some(Other::Next(value)) => format!("next {}\n", value.expose()),
+            Some(Other::Previous(value)) => format!("previous {}\n", value.expose()),
+            Some(Other::Revoked) => "revoked\n".to_owned(),
+            None => String::new(),
+        };
+        Text::new(format!("{}\n{other}", self.in_use.expose()))
+    }
+
+    /// Why it cannot stay so.
+    pub fn problem(&self) -> Option<&'static str> {
+        match self.other {
+            None => None,
+            Some(Other::Revoked) => Some("revoked, and not replaced"),
+            Some(Other::Next(_) | Other::Previous(_)) => Some("its rotation was interrupted"),
+        }
+    }
+}
+
 /// One way to keep the secrets of an environment.
 pub trait SecretStore {
     /// What is kept under this name, as it was written; none where nothing is.
@@ -68,7 +119,6 @@ pub trait SecretStore {
     ///
     /// # Errors
     /// It cannot be kept; then the old text is.
-    #[expect(dead_code, reason = "rotation is the first to replace one")]
     fn write(&self, secret: SecretRef, text: &Text) -> Result<()>;
 }
 
@@ -166,6 +216,22 @@ mod tests {
     fn a_value_is_never_printed() {
         assert_eq!(format!("{:?}", Text::new("abcdef")), "***");
         assert_eq!(Text::random(24).unwrap().expose().len(), 48);
+    }
+
+    #[test]
+    fn a_value_is_read_as_it_was_written() {
+        let text = |text: &str| Text::new(text);
+        for (written, in_use, other, problem) in [
+            ("a\n", "a", None, false),
+            ("a:b\nnext c:d\n", "a:b", Some(Other::Next(text("c:d"))), true),
+            ("a\nprevious b\n", "a", Some(Other::Previous(text("b"))), true),
+            ("a\nrevoked\n", "a", Some(Other::Revoked), true),
+        ] {
+            let value = Value::parse(&text(written));
+            assert_eq!(value, Value { in_use: text(in_use), other }, "{written}");
+            assert_eq!(value.text().expose(), written);
+            assert_eq!(value.problem().is_some(), problem, "{written}");
+        }
     }
 
     #[test]

@@ -230,6 +230,10 @@ fn defaults(platform: &Platform, log: &str) -> Vec<Setting> {
             .because("a replica that is only slow is not down: without this, the answer has the time between two checks"),
         Setting::of(&["timeout", "http-request", &head])
             .because("only for the head: wait-for-body limits what comes after it"),
+        Setting::of(&[".if", "version_atleast(3.0)"]),
+        Setting::of(&["timeout", "client-hs", &head])
+            .because("for the TLS handshake; older versions know no limit but that of a silent client"),
+        Setting::of(&[".endif"]),
         Setting::of(&["timeout", "http-keep-alive", &head]),
         Setting::of(&["timeout", "queue", &head]),
         Setting::of(&["timeout", "client", &idle]),

@@ -178,3 +178,21 @@ fn a_connection_has_no_more_streams_than_it_may() {
         assert_eq!((refused, answered), (3, 5), "{program}");
     }
 }
+
+#[test]
+fn a_handshake_that_is_too_slow_ends() {
+    let change = |platform: &mut Platform| {
+        platform.edge.head_limit_seconds = SECONDS;
+        platform.draining.limit_seconds = 60;
+    };
+    let edge = Edge::with(&Setup { program: "haproxy-next", change, ..Setup::default() });
+    let mut stream = edge.connect(CLIENT);
+    stream.set_read_timeout(Some(Duration::from_millis(200))).unwrap();
+    let since = Instant::now();
+    // The rest of the hello that it begins never comes.
+    let mut hello = b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03".iter().chain(std::iter::repeat(&0));
+    while stream.write_all(&[*hello.next().unwrap()]).is_ok() && !matches!(stream.read(&mut [0]), Ok(0)) {
+        assert!(since.elapsed() < Duration::from_secs(15), "it goes on");
+    }
+    assert!(since.elapsed() >= Duration::from_secs(SECONDS.into()), "{:?}", since.elapsed());
+}

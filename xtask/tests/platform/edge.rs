@@ -274,7 +274,7 @@ fn what_is_ambiguous_or_internal_reaches_node_red_only_past_the_edge() {
 #[test]
 fn a_certificate_that_cannot_be_had_is_refused_before_anything_runs() {
     for (tls, told) in [
-        ("acme_contact = \"a@example.com\"", "no certificate is fetched over ACME on the process engine yet"),
+        ("acme_contact = \"a@example.com\"", "port 80 of flows.example.com; expected a table [listen]"),
         ("certificate_file = \"none.crt\"\nkey_file = \"none.key\"", "none.crt: No such file"),
     ] {
         let staging = Staging::with(&format!("[tls]\n{tls}\n"));

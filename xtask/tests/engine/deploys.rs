@@ -109,28 +109,33 @@ impl Site {
 
     /// Releases what the repository has with these migrations more, which its image has too.
     fn package_with(&self, version: &str, migrations: &[(&str, &str)]) -> PathBuf {
-        let (name, folder) = (format!("flowship-test-migrate-{version}"), self.path("migrations"));
-        for (path, text) in migrations {
-            self.checkout.write(&format!("flows/migrations/{path}"), text.as_bytes());
+        self.add_to("migrate", "flows/migrations", version, migrations);
+        self.package(version, "all")
+    }
+
+    /// Adds files to a folder of the repository, and to the image that has that folder.
+    fn add_to(&self, target: &str, to: &str, version: &str, files: &[(&str, &str)]) {
+        let (name, folder) = (format!("flowship-test-{target}-{version}"), self.path(target));
+        for (path, text) in files {
+            self.checkout.write(&format!("{to}/{path}"), text.as_bytes());
             let path = folder.join(path);
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             fs::write(path, text).unwrap();
         }
         let quietly = |words: &[&str]| drop(Command::new(&self.client).args(words).output());
         quietly(&["rm", "--force", &name]);
-        let image = self.image("migrate");
+        let image = self.image(target);
         docker(&self.client, &["create", "--name", &name, &image]);
-        let within = format!("{name}:/srv/flowship/flows/migrations/");
+        let within = format!("{name}:/srv/flowship/{to}/");
         docker(&self.client, &["cp", &format!("{}/.", folder.display()), &within]);
-        let tag = format!("flowship/migrate:test-{}-{version}", std::process::id());
+        let tag = format!("flowship/{target}:test-{}-{version}", std::process::id());
         docker(&self.client, &["commit", &name, &tag]);
         quietly(&["rm", "--force", &name]);
         self.checkout.change(".flowship/images/built.json", &image, &tag);
         let saved = self.checkout.path("archives").display().to_string();
-        self.done(&["image", "save", "--output", &saved, "--only", "migrate"]);
+        self.done(&["image", "save", "--output", &saved, "--only", target]);
         self.checkout.change(".flowship/images/built.json", &tag, &image);
         quietly(&["image", "rm", &tag]);
-        self.package(version, "all")
     }
 
     /// The tables of the database, each between two blanks.
@@ -373,6 +378,7 @@ fn releases_are_rolled_out_to_containers_and_a_broken_one_leaves_all_as_it_was()
     // Its image has the migrations of before; the proof is given because the release names another one.
     site.checkout
         .write("flows/migrations/20991231000000_of_the_test.sql", b"-- migrate:up\n-- migrate:down\n");
+    site.add_to("mcp-tools", "flows/mcp-tools", "1.0.2", &[("of-the-test.js", "// Another one.\n")]);
     let second = site.package("1.0.2", "all");
     let bare = site.package("1.0.3", "none");
     // The images have the flows of before.
@@ -405,9 +411,12 @@ fn releases_are_rolled_out_to_containers_and_a_broken_one_leaves_all_as_it_was()
     let rolled = site.containers();
     let (new, release) = site.replica();
     assert!(release.starts_with("1.0.2-") && new != old, "{new} {release}");
-    for service in ["postgres", "mcp-tools", "edge"] {
+    for service in ["postgres", "edge"] {
         assert_eq!(rolled[service], before[service], "{service} has not changed");
     }
+    // The new one came beside the one that the old replica used until it left.
+    assert!(before.contains_key("mcp-tools") && !before.contains_key("mcp-tools-b"), "{before:#?}");
+    assert!(rolled.contains_key("mcp-tools-b") && !rolled.contains_key("mcp-tools"), "{rolled:#?}");
 
     let said = site.ends(1, &site.deploy(&broken));
     assert!(said.contains("was rolled back") && said.contains("with flows"), "{said}");
@@ -426,6 +435,8 @@ fn releases_are_rolled_out_to_containers_and_a_broken_one_leaves_all_as_it_was()
     load.lost_nothing();
     let back = site.containers();
     assert!(site.replica().1.starts_with("1.0.1-"), "{back:#?}");
+    assert_eq!(back["mcp-tools"][2], before["mcp-tools"][2]);
+    assert!(!back.contains_key("mcp-tools-b"), "{back:#?}");
     assert_eq!(
         back[&site.replica().0][2],
         before[&old][2],

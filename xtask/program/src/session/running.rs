@@ -14,10 +14,9 @@ use crate::context::Context;
 use crate::engines::process::instance::Ports;
 use crate::engines::process::instance::{Record, supervisor_of};
 use crate::engines::process::lower::BringUp;
-use crate::engines::process::observe::running as running_in;
-use crate::engines::process::places;
 use crate::engines::process::secret_files;
-use crate::engines::{self, Data, Intent, Place};
+use crate::engines::roll::places;
+use crate::engines::{self, Data, Intent, Place, running as running_in};
 use foundation::exit::refused;
 use foundation::interrupt::Interrupt;
 use foundation::program_name::PROGRAM;
@@ -149,8 +148,8 @@ pub fn carry_out(
 fn remove_others(context: &Context, opened: &Opened, show: &Show, interrupt: &Interrupt) -> Result<()> {
     let Some(client) = Client::connect(&supervisor(context, &opened.target))? else { return Ok(()) };
     let mut wanted: Vec<_> = opened.slots().iter().map(vocabulary::model::Unit::name).collect();
-    if !opened.in_containers() && opened.instance.release.is_some() {
-        let running = running_in(&opened.instance.folder)?;
+    if opened.instance.release.is_some() {
+        let running = running_in(opened.platform, &opened.instance.folder)?;
         let idle = places::idle(opened.platform, &opened.environment, &running);
         wanted.retain(|name| !idle.contains(name));
     }

@@ -143,13 +143,20 @@ impl<'a> Topology<'a> {
     /// The containers of an environment.
     #[must_use]
     pub fn in_environment(platform: &'a Platform, environment: &Environment) -> Self {
-        Self::without_networks(platform, environment, false).joined()
+        let environment = in_containers(environment);
+        Self::without_networks(platform, &environment, platform.units(&environment), false).joined()
     }
 
     /// The containers of an environment that releases are rolled out to: one for each slot.
     #[must_use]
     pub fn deployed(platform: &'a Platform, environment: &Environment) -> Self {
-        Self::without_networks(platform, environment, true).joined()
+        Self::of_slots(platform, environment, platform.slots(&in_containers(environment)))
+    }
+
+    /// The same of some of its slots.
+    #[must_use]
+    pub fn of_slots(platform: &'a Platform, environment: &Environment, slots: Vec<super::Unit<'a>>) -> Self {
+        Self::without_networks(platform, &in_containers(environment), slots, true).joined()
     }
 
     fn joined(self) -> Self {
@@ -162,12 +169,15 @@ impl<'a> Topology<'a> {
         topology
     }
 
-    fn without_networks(platform: &'a Platform, environment: &Environment, deployed: bool) -> Self {
-        let environment = Environment { engine: EngineKind::Compose, ..environment.clone() };
-        let units = if deployed { platform.slots(&environment) } else { platform.units(&environment) };
+    fn without_networks(
+        platform: &'a Platform,
+        environment: &Environment,
+        units: Vec<super::Unit<'a>>,
+        deployed: bool,
+    ) -> Self {
         let units =
             units.into_iter().filter_map(|unit| Some(Unit { unit, shape: unit.service.container.shape()? }));
-        let scope = Scope::of(&environment);
+        let scope = Scope::of(environment);
         let edge = environment.edge.clone();
         Topology { platform, scope, deployed, edge, units: units.collect(), networks: vec![] }
     }
@@ -406,13 +416,19 @@ fn way_out(unit: &str) -> Ask {
     }
 }
 
+fn in_containers(environment: &Environment) -> Environment {
+    Environment { engine: EngineKind::Compose, ..environment.clone() }
+}
+
 /// A place for every network of every scope, which depends on its name: a new one moves no other, except for the rare
 /// two that would fall on the same place.
 fn slots(platform: &Platform, networks: &[Network]) -> BTreeMap<String, u16> {
     let mut places: BTreeMap<String, u16> =
         networks.iter().map(|network| (network.name.clone(), SLOTS)).collect();
     for scope in Scope::ALL {
-        let topology = Topology::without_networks(platform, &scope.environment(), false);
+        let environment = in_containers(&scope.environment());
+        let units = platform.units(&environment);
+        let topology = Topology::without_networks(platform, &environment, units, false);
         places.extend(topology.derive().into_iter().map(|network| (network.name, SLOTS)));
     }
     let mut taken = vec![false; usize::from(SLOTS)];

@@ -103,9 +103,7 @@ impl Platform {
             return units;
         }
         let has_spare = |unit: &Unit<'_>| {
-            let is_process = environment.engine == EngineKind::Process;
-            (self.is_worker(unit) && unit.service.scales())
-                || (is_process && self.runs_beside_itself(unit.service))
+            (self.is_worker(unit) && unit.service.scales()) || self.runs_beside_itself(unit.service)
         };
         let mut slots = Vec::with_capacity(units.len() + 2);
         for (index, unit) in units.iter().enumerate() {

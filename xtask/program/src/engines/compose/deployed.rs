@@ -11,7 +11,7 @@ use serde::Serialize;
 use serde_json::Value;
 use vocabulary::model::environment::{Environment, Tier};
 use vocabulary::model::topology::Topology;
-use vocabulary::model::{Image, Lifetime, Platform, ServiceId};
+use vocabulary::model::{Image, Lifetime, Platform, ServiceId, Unit};
 use vocabulary::problem::{Problem, listing};
 
 use super::definition::{self, Networks};
@@ -21,6 +21,7 @@ use crate::deployment::releases::Installed;
 use crate::engines::Place;
 use crate::engines::process::instance::{Instance, Ports, Record, held_in, releases_in};
 use crate::engines::process::roll::files as files_of;
+use crate::engines::roll::places;
 use crate::engines::roll::running::{AllRunning, Running, release_in};
 use crate::images::archive::Archive;
 use crate::images::engine::Engine as Client;
@@ -55,11 +56,22 @@ pub struct Deploy {
     pub pulled: Vec<String>,
     /// What runs, by service.
     pub containers: BTreeMap<String, Container>,
+    /// Slots that the release does not use: of a service that runs beside itself, the other one.
+    pub unused: BTreeSet<String>,
     /// Those that stay as they are, and the networks that they have to join.
     pub stays: BTreeMap<String, Networks>,
     /// The configuration of the edge, and the one that it runs with, where that is another one.
     pub edge: Option<Artifact>,
     pub edge_before: Option<String>,
+}
+
+impl Deploy {
+    /// The slots that the release uses.
+    pub fn slots<'a>(&self, platform: &'a Platform, environment: &Environment) -> Vec<Unit<'a>> {
+        let mut slots = platform.slots(environment);
+        slots.retain(|unit| !self.unused.contains(&unit.name()));
+        slots
+    }
 }
 
 /// An image of a release.
@@ -153,7 +165,9 @@ fn container(value: &Value, folder: &Path, ports: &Ports) -> Option<(String, Con
     let release = release_in(&file, &projects_in(folder));
     let identity = release.as_deref().and_then(|id| Installed::at(&releases, id).identity().ok());
     let held = held_in(folder, &name).exists();
-    let (status, spec) = (status(&name, value, folder, ports), ProcessSpec::default());
+    let after = value["Config"]["Env"].as_array().into_iter().flatten().filter_map(asked);
+    let spec = ProcessSpec { after: after.collect(), ..ProcessSpec::default() };
+    let status = status(&name, value, folder, ports);
     let running = Running { status, spec, release, identity, held };
     let networks = value["NetworkSettings"]["Networks"].as_object().into_iter().flatten();
     let networks = networks.filter_map(|(network, one)| {
@@ -161,6 +175,13 @@ fn container(value: &Value, folder: &Path, ports: &Ports) -> Option<(String, Con
     });
     let (image, networks) = (value["Image"].as_str()?.to_owned(), networks.collect());
     Some((name, Container { running, file, image, networks }))
+}
+
+/// Whom a container asks at the address in this variable.
+fn asked(variable: &Value) -> Option<ServiceName> {
+    let (_, rest) = variable.as_str()?.split_once("://")?;
+    let host = rest.split(['/', ':']).next().filter(|host| !host.is_empty())?;
+    Some(ServiceName(host.to_owned()))
 }
 
 fn status(name: &str, value: &Value, folder: &Path, ports: &Ports) -> ServiceStatus {
@@ -263,10 +284,35 @@ pub fn observe(
     if !lacks.is_empty() {
         return Err(refused(listing(&lacks)));
     }
-    let topology = Topology::deployed(platform, environment);
-    let mut seen =
-        Deploy { containers: containers(engine, &name, &instance.folder, place.ports)?, ..Deploy::default() };
-    let images = images(&topology, engine, place, &installed, (&release, environment.tier), &mut seen)?;
+    let containers = containers(engine, &name, &instance.folder, place.ports)?;
+    let running = containers.iter().map(|(name, one)| (name.clone(), one.running.clone())).collect();
+    let used = |slots: Vec<Unit<'_>>| {
+        rolled_out(place, platform, environment, clients, (&installed, &release), &containers, slots)
+    };
+    // What has not changed stays where it is.
+    let found = used(places::now(platform, environment, &running))?;
+    let unchanged = found.0.stays.keys().cloned().collect();
+    let next = places::next(platform, environment, &running, &unchanged);
+    if next.iter().any(|unit| found.0.unused.contains(&unit.name())) { used(next) } else { Ok(found) }
+}
+
+/// The same, where the release uses these slots.
+fn rolled_out(
+    place: &Place<'_>,
+    platform: &Platform,
+    environment: &Environment,
+    clients: &Clients,
+    (installed, release): (&Installed, &Release),
+    containers: &BTreeMap<String, Container>,
+    slots: Vec<Unit<'_>>,
+) -> Result<(Deploy, Project, String)> {
+    let (engine, instance) = (&clients.engine, Instance::of(place));
+    let name = project_name(platform, place.target, &instance.folder);
+    let mut unused: BTreeSet<String> = platform.slots(environment).iter().map(Unit::name).collect();
+    unused.retain(|name| !slots.iter().any(|unit| unit.name() == *name));
+    let topology = Topology::of_slots(platform, environment, slots);
+    let mut seen = Deploy { containers: containers.clone(), unused, ..Deploy::default() };
+    let images = images(&topology, engine, place, installed, (release, environment.tier), &mut seen)?;
     let prefix = prefix(engine, &name, &topology.networks)?;
     let mut its = environment.clone();
     if let Some(llm) = &mut its.llm {
@@ -339,8 +385,11 @@ fn images(
     let platform = topology.platform;
     let lock: StandIns = locks::read(&locks::stand_ins_file(place.context.state()))?;
     let mut images = BTreeMap::new();
-    for unit in topology.units.iter().filter(|unit| unit.is_first()) {
+    for unit in &topology.units {
         let id = unit.service.id;
+        if images.contains_key(&id) {
+            continue;
+        }
         match unit.service.image {
             Image::Built { target, .. } => {
                 let kept = seen.containers.get(&unit.name()).filter(|_| !platform.is_worker(unit));

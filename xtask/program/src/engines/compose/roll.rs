@@ -58,7 +58,7 @@ pub fn roll_out(
     watch: Duration,
 ) -> Plan<BringUp> {
     let around = &Surroundings { platform, environment, seen, deploy: &seen.deploy };
-    let (slots, project) = (platform.slots(environment), &seen.project);
+    let (slots, project) = (seen.deploy.slots(platform, environment), &seen.project);
     let mut steps = staged(around);
     let staged: Vec<StepId> = steps.iter().map(|step| step.id.clone()).collect();
     let edge = edge(platform, around, &slots);
@@ -131,10 +131,10 @@ pub fn roll_out(
 /// What ends the containers of replicas and services that are no longer part of the platform.
 pub fn remove_others(platform: &Platform, environment: &Environment, seen: &Observed) -> Vec<Step<BringUp>> {
     let around = Surroundings { platform, environment, seen, deploy: &seen.deploy };
-    let wanted: BTreeSet<_> = platform.slots(environment).iter().map(Unit::name).collect();
+    let wanted: BTreeSet<_> = seen.deploy.slots(platform, environment).iter().map(Unit::name).collect();
     let others = seen.deploy.containers.keys().filter(|name| !wanted.contains(*name));
     let removed = |name: &String| {
-        let title = format!("{name}, which is no longer part of the platform, finishes its work and stops");
+        let title = format!("{name}, which is no longer used, finishes its work and stops");
         Step::new(format!("{name}.stop"), title, around.remove(name))
     };
     others.map(removed).collect()
@@ -302,10 +302,11 @@ pub(super) fn started(around: &Surroundings<'_>, unit: &Unit<'_>, needs: Vec<Ste
         Some(edge) => reading(edge, exec),
         None => exec,
     });
+    let is_beside = before.is_none() && around.platform.runs_beside_itself(unit.service);
     let started = Step {
         needs,
         time_limit_ms: u64::from(UP_LIMIT_SECONDS + 30) * 1000,
-        undo: undo.map(Action::Exec),
+        undo: undo.map(Action::Exec).or_else(|| is_beside.then(|| around.remove(&name))),
         remedy: Some("fix what the last lines of the container name; see docs/containers.md".to_owned()),
         ..Step::new(
             format!("{name}.start"),
@@ -313,7 +314,8 @@ pub(super) fn started(around: &Surroundings<'_>, unit: &Unit<'_>, needs: Vec<Ste
             Action::Exec(with(&around.seen.project)),
         )
     };
-    let followed = around.follow(&name, vec![started.id.clone()]);
+    let left = is_beside.then(|| around.supervise(ServiceRequest::Remove(name.as_str().into())));
+    let followed = Step { undo: left, ..around.follow(&name, vec![started.id.clone()]) };
     vec![started, followed]
 }
 
@@ -606,6 +608,7 @@ pub(super) mod tests {
                     tag: "t".to_owned(),
                 }],
                 containers,
+                unused: ["ledger-b".to_owned()].into(),
                 edge: deployed(&Topology::deployed(&platform, &environment), "10.210").unwrap(),
                 edge_before: edge_before.map(str::to_owned),
                 ..Deploy::default()
@@ -672,12 +675,36 @@ pub(super) mod tests {
     }
 
     #[test]
+    fn a_service_of_the_workers_alone_is_replaced_beside_the_old_one() {
+        let (platform, environment) = qa();
+        let mut seen =
+            seen([&TWO[..], &["ledger"]].concat().iter().map(|name| serving(name)).collect(), None);
+        seen.deploy.unused = ["ledger".to_owned()].into();
+        let plan = roll_out(&platform, &environment, &seen, WATCH);
+        assert_eq!(plan.validate(), [""; 0]);
+        let failed = done(&plan, Some("flow-engine-c.verify"));
+        let touched: Vec<_> = failed.iter().filter(|id| id.contains("ledger")).collect();
+        let undone = ["undo ledger-b.follow", "undo ledger-b.start"];
+        assert_eq!(touched, [&["ledger-b.start", "ledger-b.follow"][..], &undone].concat());
+        let removed = remove_others(&platform, &environment, &seen);
+        assert_eq!(removed.iter().map(|step| step.id.0.as_str()).collect::<Vec<_>>(), ["ledger.stop"]);
+    }
+
+    #[test]
     fn a_first_release_has_nothing_to_prove_and_nothing_to_go_back_to() {
         let plan = plan(&[]);
         assert!(!plan.steps.iter().any(|step| step.id.0 == schema::LAST));
         let undone = done(&plan, Some("flow-engine-a.verify"));
         let undone: Vec<_> = undone.iter().filter(|id| id.starts_with("undo ")).collect();
-        assert_eq!(undone, ["undo flow-engine-a.follow", "undo flow-engine-a.start"]);
+        assert_eq!(
+            undone,
+            [
+                "undo flow-engine-a.follow",
+                "undo flow-engine-a.start",
+                "undo ledger.follow",
+                "undo ledger.start"
+            ]
+        );
     }
 
     #[test]

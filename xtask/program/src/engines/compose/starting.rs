@@ -14,7 +14,7 @@ use runner::plan::step::{OnFailure, Plan, Step, StepId};
 /// Starts the release that ran last: whatever the engine has started again by itself stays, wherever a roll has put it.
 pub fn start(platform: &Platform, environment: &Environment, seen: &Observed) -> Plan<BringUp> {
     let around = &Surroundings { platform, environment, seen, deploy: &seen.deploy };
-    let slots = platform.slots(environment);
+    let slots = seen.deploy.slots(platform, environment);
     let mut steps = staged(around);
     let edge = edge(platform, around, &slots);
     steps.extend(edge.map_or_else(Vec::new, |edge| edge.files()));

@@ -5,11 +5,11 @@ use vocabulary::model::{Contract, Platform, Unit};
 
 use super::lower::{BringUp, Surroundings, one_shot, prepare, ready};
 use super::observe::Observed;
-use super::places;
 use super::resolve::Resolver;
 use super::schema;
 use crate::engines::roll::Replica;
 use crate::engines::roll::contract::Contracting;
+use crate::engines::roll::places;
 use runner::plan::action::Action;
 use runner::plan::argument::Arg;
 use runner::plan::step::{Plan, Step};

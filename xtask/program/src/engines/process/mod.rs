@@ -6,7 +6,6 @@ pub mod editor_link;
 pub mod instance;
 pub mod lower;
 pub mod observe;
-pub mod places;
 mod port_holder;
 pub mod ports;
 pub mod resolve;

@@ -13,11 +13,10 @@ use super::lower::{
     read_when_ready, ready, spec,
 };
 use super::observe::Observed;
-use super::places;
 use super::resolve::Resolver;
 use super::schema;
 use crate::deployment::releases::Installed;
-use crate::engines::roll::{self, Replicas, Roll, Slot, Workers, leaves};
+use crate::engines::roll::{self, Replicas, Roll, Slot, Workers, leaves, places};
 use foundation::program_name::PROGRAM;
 use runner::plan::action::{Action, ServiceRequest, Supervise};
 use runner::plan::service::ProcessSpec;

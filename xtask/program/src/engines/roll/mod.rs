@@ -6,6 +6,7 @@
 pub mod contract;
 pub mod edge;
 pub mod edge_socket;
+pub mod places;
 pub mod rotation;
 pub mod running;
 pub mod schema;

@@ -2,23 +2,19 @@
 //! what it serves is written to its file whenever it might read that again.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use vocabulary::model::environment::{Environment, Tls};
 use vocabulary::model::{Platform, Unit};
 
 use super::opened::Opened;
-use super::rolling::until;
+use super::rolling::{ANSWER, until};
 use crate::engines::process::certificate::{domain, is_issued};
 use crate::engines::process::instance::Instance;
 use crate::engines::process::secret_store::write_file;
 use crate::engines::roll::edge_socket::EdgeSocket;
 use runner::plan::perform::StepContext;
 use runner::supervisor::last_lines;
-
-/// How long the edge may take for an answer.
-const ANSWER: Duration = Duration::from_secs(3);
 
 /// Writes the certificate that the edge of an environment serves to its file, where an authority has issued it. The folder is
 /// that of the environment.

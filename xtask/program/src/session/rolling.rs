@@ -29,7 +29,7 @@ const ERRORS: u64 = 5;
 /// How long the edge may take until the supervisor has started it again.
 const EDGE_RESTART: Duration = Duration::from_secs(3);
 /// How long a replica or the edge may take to answer.
-const ANSWER: Duration = Duration::from_secs(3);
+pub(super) const ANSWER: Duration = Duration::from_secs(3);
 
 /// Carries one action of a roll out.
 ///

@@ -1,16 +1,12 @@
 //! `contract`: runs the contract migrations of the release that runs.
 
-use std::path::PathBuf;
-
 use anyhow::Result;
 
 use crate::context::Context;
 use crate::deployment::Deployed;
-use crate::deployment::releases::Installed;
 use crate::session::by_the_release;
 use crate::session::contracting;
 use crate::session::deployed::CONTRACT;
-use crate::session::deploying::By;
 use crate::session::host;
 
 #[derive(Debug, clap::Args)]
@@ -28,34 +24,21 @@ pub struct Options {
     /// The environment
     #[arg(value_name = "ENV")]
     environment: String,
-    /// Only show the steps
-    #[arg(long)]
-    dry_run: bool,
     #[command(flatten)]
-    by: By,
-    /// The folder of the running release: how another program calls its own
-    #[arg(long, value_name = "DIR", hide = true)]
-    installed: Option<PathBuf>,
+    called: by_the_release::Called,
 }
 
 /// # Errors
 /// Refused when an installed release lacks them, or the running one is not whole; reported when they fail.
 pub fn run(context: &Context, options: &Options) -> Result<()> {
     let deployed = Deployed::of(&options.environment)?;
-    let by = &options.by;
-    if let Some(folder) = &options.installed {
-        return contracting::carry_out(
-            context,
-            &deployed,
-            &Installed::in_folder(folder),
-            options.dry_run,
-            by,
-        );
+    let by_the_release::Called { dry_run, by, .. } = &options.called;
+    if let Some(installed) = options.called.own() {
+        return contracting::carry_out(context, &deployed, &installed, *dry_run, by);
     }
     if let Some(done) = host::forwarded(context, &deployed.name, &by.words()) {
         return done;
     }
     let installed = by_the_release::installed(&deployed)?;
-    let words = [CONTRACT, &deployed.name].into_iter().chain(options.dry_run.then_some("--dry-run"));
-    by_the_release::run(context, &deployed, &installed, words, by)
+    by_the_release::run(context, &deployed, &installed, [CONTRACT, &deployed.name], &options.called)
 }

@@ -2,17 +2,13 @@
 
 mod store;
 
-use std::path::PathBuf;
-
 use anyhow::Result;
 
 use crate::context::Context;
 use crate::deployment::Deployed;
-use crate::deployment::releases::Installed;
 use crate::engines::roll::rotation::Change;
 use crate::session::by_the_release;
 use crate::session::deployed::State;
-use crate::session::deploying::By;
 use crate::session::fetched_certificate;
 use crate::session::opened::recorded;
 use crate::session::secret_audit::{Found, Place, audit};
@@ -76,14 +72,8 @@ struct Selected {
     /// All secrets of the environment
     #[arg(long, conflicts_with = "names")]
     all: bool,
-    /// Only show the steps
-    #[arg(long)]
-    dry_run: bool,
     #[command(flatten)]
-    by: By,
-    /// The folder of the running release: how another program calls its own
-    #[arg(long, value_name = "DIR", hide = true)]
-    installed: Option<PathBuf>,
+    called: by_the_release::Called,
 }
 
 /// # Errors
@@ -109,18 +99,18 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
 }
 
 fn change(context: &Context, what: &str, change: Change, selected: &Selected) -> Result<()> {
-    let Selected { environment, names, all, dry_run, by, installed } = selected;
+    let Selected { environment, names, all, called } = selected;
     if names.is_empty() && !all && change != Change::Check {
         return Err(refused(format!(
             "which secrets? name them, or give --all; `{PROGRAM} secrets audit {environment}` lists them"
         )));
     }
     let deployed = Deployed::of(environment)?;
-    if let Some(folder) = installed {
-        let wanted = Wanted { change, names, dry_run: *dry_run };
-        return secret_changes::carry_out(context, &deployed, &Installed::in_folder(folder), &wanted);
+    if let Some(installed) = called.own() {
+        let wanted = Wanted { change, names, dry_run: called.dry_run };
+        return secret_changes::carry_out(context, &deployed, &installed, &wanted);
     }
-    if let Some(done) = host::forwarded(context, &deployed.name, &by.words()) {
+    if let Some(done) = host::forwarded(context, &deployed.name, &called.by.words()) {
         return done;
     }
     let installed = by_the_release::installed(&deployed)?;
@@ -133,8 +123,7 @@ fn change(context: &Context, what: &str, change: Change, selected: &Selected) ->
     let mut words = vec!["secrets", what, environment];
     words.extend(names.iter().map(String::as_str));
     words.extend(all.then_some("--all"));
-    words.extend(dry_run.then_some("--dry-run"));
-    by_the_release::run(context, &deployed, &installed, words, by)
+    by_the_release::run(context, &deployed, &installed, words, called)
 }
 
 fn found(context: &Context, name: &str) -> Result<Vec<Found>> {

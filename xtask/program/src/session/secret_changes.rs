@@ -21,7 +21,7 @@ use crate::engines::roll::rotation::{self, Change};
 use foundation::exit::refused;
 use foundation::files;
 use foundation::interrupt::Interrupt;
-use foundation::nearest::nearest;
+use foundation::nearest::hint;
 use foundation::program_name::PROGRAM;
 use foundation::stdout;
 use runner::plan::report::{Outcome, Status};
@@ -122,12 +122,11 @@ pub fn carry_out(
 
 fn unknown(names: &[String], known: &BTreeSet<&str>) -> Result<()> {
     let Some(unknown) = names.iter().find(|name| !known.contains(name.as_str())) else { return Ok(()) };
-    let near = nearest(unknown, known.iter().copied());
-    let near = near.map_or_else(String::new, |near| format!("; did you mean {near}?"));
     let known: Vec<&str> = known.iter().copied().collect();
     Err(refused(format!(
-        "no service here reads a secret {unknown}; expected one of {}{near}",
-        known.join(", ")
+        "no service here reads a secret {unknown}; expected one of {}{}",
+        known.join(", "),
+        hint(unknown, known.iter().copied())
     )))
 }
 

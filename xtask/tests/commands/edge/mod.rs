@@ -287,24 +287,14 @@ fn haproxy(program: &str) -> Command {
     let findings: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{output:?}"));
     let found = findings.as_array().unwrap().iter().find(|one| one["program"] == program).unwrap();
     let path = Path::new(found["path"].as_str().unwrap_or_else(|| panic!("{found}")));
-    let libraries =
-        path.ancestors().nth(2).unwrap().join(format!("lib/{}-linux-gnu", std::env::consts::ARCH));
-    let loaders = libraries.read_dir().unwrap().flatten().map(|entry| entry.path());
+    let folder = path.ancestors().nth(3).unwrap();
     // One of a later suite comes with its own C library.
-    let loader =
-        loaders.into_iter().find(|path| path.file_name().unwrap().to_string_lossy().starts_with("ld-linux"));
-    match loader {
-        Some(loader) => {
-            let mut command = Command::new(loader);
-            command.arg("--library-path").arg(&libraries).arg(path);
-            command
-        }
-        None => {
-            let mut command = Command::new(path);
-            command.env("LD_LIBRARY_PATH", &libraries);
-            command
-        }
+    if folder.join("start").exists() {
+        return Command::new(folder.join("start"));
     }
+    let mut command = Command::new(path);
+    command.env("LD_LIBRARY_PATH", folder.join(format!("usr/lib/{}-linux-gnu", std::env::consts::ARCH)));
+    command
 }
 
 fn free<const COUNT: usize>() -> [u16; COUNT] {

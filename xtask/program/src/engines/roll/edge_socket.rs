@@ -84,11 +84,7 @@ impl EdgeSocket {
     /// # Errors
     /// No such server, or the edge does not answer; the error names socket, command and answer.
     pub fn set_state(&self, backend: &str, server: &str, state: ServerState) -> Result<()> {
-        let command = format!("set server {backend}/{server} state {state}");
-        let answer = self.ask(EdgePolicy::RUNTIME_SOCKET, &command)?;
-        if !answer.trim().is_empty() {
-            return Err(self.unexpected(EdgePolicy::RUNTIME_SOCKET, &command, &answer));
-        }
+        self.tell(&format!("set server {backend}/{server} state {state}"))?;
         self.save_states()
     }
 
@@ -144,12 +140,7 @@ impl EdgeSocket {
     /// # Errors
     /// The edge does not answer, or is not configured to.
     pub fn fetch_certificate(&self, file: &Path) -> Result<()> {
-        let command = format!("acme renew {}", file.display());
-        let answer = self.ask(EdgePolicy::RUNTIME_SOCKET, &command)?;
-        if !answer.trim().is_empty() {
-            return Err(self.unexpected(EdgePolicy::RUNTIME_SOCKET, &command, &answer));
-        }
-        Ok(())
+        self.tell(&format!("acme renew {}", file.display()))
     }
 
     /// Whether it is about to.
@@ -200,6 +191,15 @@ impl EdgeSocket {
     }
 
     /// The whole answer to one command.
+    /// A command whose answer is empty where it is carried out.
+    fn tell(&self, command: &str) -> Result<()> {
+        let answer = self.ask(EdgePolicy::RUNTIME_SOCKET, command)?;
+        if !answer.trim().is_empty() {
+            return Err(self.unexpected(EdgePolicy::RUNTIME_SOCKET, command, &answer));
+        }
+        Ok(())
+    }
+
     fn ask(&self, socket: &str, command: &str) -> Result<String> {
         let act = || -> Result<String> {
             let until = Instant::now() + self.limit;

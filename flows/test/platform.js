@@ -3,6 +3,7 @@
 // model's stand-in and the launcher with the real flows. Each part can be killed and started again.
 
 const { spawn } = require('node:child_process');
+const crypto = require('node:crypto');
 const { once } = require('node:events');
 const fs = require('node:fs');
 const http = require('node:http');
@@ -41,13 +42,21 @@ async function until(what, condition, limitMs = LIMIT_MS) {
   }
 }
 
+// Below the ports that the kernel hands out by itself: no listener on port 0 of a test beside this one may take it meanwhile.
 async function freePort() {
-  const server = net.createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address();
-  server.close();
-  await once(server, 'close');
-  return port;
+  for (;;) {
+    const server = net.createServer().listen(crypto.randomInt(15000, 32768), '127.0.0.1');
+    try {
+      await once(server, 'listening');
+    } catch (error) {
+      if (error.code === 'EADDRINUSE') continue;
+      throw error;
+    }
+    const { port } = server.address();
+    server.close();
+    await once(server, 'close');
+    return port;
+  }
 }
 
 // What makes a child tell which of its lines ran, where this is measured.

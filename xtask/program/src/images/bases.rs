@@ -7,7 +7,7 @@ use anyhow::Result;
 use serde::Serialize;
 
 use super::engine::Engine;
-use super::stand_in::{self, LEFT_OUT, SUITE, StandIn};
+use super::stand_in::{self, LEFT_OUT, SECURITY_UPDATES, SUITE, StandIn};
 use runner::plan::action::{Action, Exec, Native};
 use runner::plan::argument::Arg;
 use runner::plan::step::{OnFailure, Plan, Step, StepId};
@@ -216,6 +216,21 @@ fn root_steps(wanted: &Wanted<'_>) -> Vec<Step<MakeStandIns>> {
         },
         Step {
             needs: vec!["root-debootstrap".into()],
+            unless_exists: there(),
+            time_limit_ms: 1_800_000,
+            remedy: Some(
+                "check that Debian's security archive is reachable; beside a mirror that --mirror names, it is expected at \
+                 the same address with `-security` at its end"
+                    .to_owned(),
+            ),
+            ..Step::new(
+                "root-updates",
+                "install Debian's security updates in it",
+                exec("unshare", ["--mount", "chroot", &text(&made), "sh", "-euc", SECURITY_UPDATES].map(str::to_owned).into()),
+            )
+        },
+        Step {
+            needs: vec!["root-updates".into()],
             unless_exists: there(),
             ..Step::new("root-pack", "pack the root file system", exec("tar", tar.collect()))
         },

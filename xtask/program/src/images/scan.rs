@@ -18,14 +18,29 @@ use runner::plan::step::{OnFailure, Plan, Step, StepId};
 #[serde(tag = "name", content = "parameters", rename_all = "kebab-case")]
 pub enum ScanImages {
     InstallScanners,
-    ClearFolder { folder: PathBuf },
-    UnpackLayers { archive: PathBuf, folder: PathBuf },
+    ClearFolder {
+        folder: PathBuf,
+    },
+    UnpackLayers {
+        archive: PathBuf,
+        folder: PathBuf,
+    },
+    /// Puts out the base as [`BASE`] and what dpkg records as [`RECORDS`].
+    ListPackages {
+        archive: PathBuf,
+        layers: PathBuf,
+    },
 }
 
 impl Native for ScanImages {}
 
 /// Files beyond this many bytes are not looked through for secrets: they are programs and databases.
 pub const LARGEST_TEXT: u64 = 2 * 1024 * 1024;
+
+pub const BASE: &str = "base";
+pub const RECORDS: &str = "records";
+pub const UPDATES: &str = "pending Debian security updates";
+const SECURITY_UPDATES: &str = include_str!("security_updates.sh");
 
 /// How the scanners are started.
 #[derive(Debug)]
@@ -192,6 +207,33 @@ fn image_steps(
             )
         },
     ];
+    let output = |key: &str| Arg::output(id("packages"), key);
+    steps.push(Step {
+        needs: vec![id("unpack")],
+        ..Step::new(
+            id("packages"),
+            format!("list the Debian packages of {target}"),
+            Action::Native(ScanImages::ListPackages {
+                archive: places.archive.clone(),
+                layers: places.layers.clone(),
+            }),
+        )
+    });
+    let run_in_base = ["run", "--rm", "--interactive", "--user", "0", "--entrypoint", "sh"].map(Arg::from);
+    let script = ["-c", SECURITY_UPDATES].map(Arg::from);
+    steps.push(Step {
+        needs: vec![id("packages")],
+        ..Step::new(
+            id("updates"),
+            format!("ask Debian for security updates of {target}"),
+            Action::Exec(Exec {
+                args: [&run_in_base[..], &[output(BASE)], &script].concat(),
+                stdin: Some(output(RECORDS)),
+                capture_stdout: true,
+                ..engine.exec([] as [&str; 0])
+            }),
+        )
+    });
     if let Some(grype) = &scanners.grype {
         steps.push(Step {
             needs: vec![id("sbom")],
@@ -295,6 +337,29 @@ pub fn packages(sbom: &Value) -> usize {
     list(&sbom["components"]).iter().filter(|component| text(component, "type") != "file").count()
 }
 
+/// Every package record in the layers' dpkg databases, the topmost layer's for each package: whole databases, and the files
+/// of images without a package manager. The lowest layer comes first.
+pub fn package_records(databases: &[String]) -> String {
+    let mut records = BTreeMap::new();
+    for record in databases.iter().flat_map(|text| text.split("\n\n")) {
+        if let Some(name) = record.lines().find_map(|line| line.strip_prefix("Package: ")) {
+            records.insert(name, record.trim());
+        }
+    }
+    records.values().map(|record| format!("{record}\n\n")).collect()
+}
+
+/// What [`SECURITY_UPDATES`] printed, as a row.
+pub fn updates_row(subject: &str, printed: &str) -> Row {
+    let (first, found) = printed.split_once('\n').unwrap_or((printed, ""));
+    match first.strip_prefix("asked ") {
+        Some(suite) => {
+            Row::of(subject, UPDATES, format!("in {suite}"), found.lines().map(str::to_owned).collect())
+        }
+        None => Row::not_run(subject, UPDATES, if first.is_empty() { "apt said nothing" } else { first }),
+    }
+}
+
 /// grype's report: those of high and critical severity that a newer version mends.
 pub fn vulnerability_findings(report: &Value) -> Vec<String> {
     list(&report["matches"])
@@ -345,6 +410,26 @@ mod tests {
         };
         let report = json!({ "matches": [matched("High", "fixed"), matched("High", "wont-fix"), matched("Low", "fixed")] });
         assert_eq!(vulnerability_findings(&report), ["High CVE-1 in zlib 1; fixed in 2"]);
+    }
+
+    #[test]
+    fn the_topmost_record_of_a_package_counts() {
+        let record = |name: &str, version: &str| format!("Package: {name}\nVersion: {version}\n");
+        let whole = format!("{}\n{}\n", record("libc6", "1"), record("zlib1g", "1"));
+        let records = package_records(&[whole, record("libc6", "2")]);
+        assert_eq!(records, format!("{}\n{}\n", record("libc6", "2"), record("zlib1g", "1")));
+        assert_eq!(package_records(&[]), "");
+    }
+
+    #[test]
+    fn only_an_archive_that_was_asked_can_have_no_updates() {
+        let row = |printed: &str| updates_row("image", printed);
+        assert_eq!(row("asked bookworm-security").verdict, Verdict::Passed);
+        let found = row("asked bookworm-security\nzlib1g/oldstable-security 2 amd64 [upgradable from: 1]");
+        assert_eq!((found.verdict, found.findings.len()), (Verdict::Failed, 1));
+        for printed in ["", "could not ask: E: no address", "\nzlib1g"] {
+            assert_eq!(row(printed).verdict, Verdict::NotRun, "{printed}");
+        }
     }
 
     #[test]

@@ -25,6 +25,13 @@ const HOST: &str = "flowship.local/stand-in";
 /// The release of Debian below every stand-in, as that of the official images.
 pub const SUITE: &str = "bookworm";
 
+/// Installs in Debian's root file system what the security archive beside its mirror has; that archive stays in its sources.
+pub const SECURITY_UPDATES: &str = r#". /etc/os-release
+mirror=$(sed -n 's/^deb \([^ ]*\) .*/\1/p' /etc/apt/sources.list | head -n 1)
+echo "deb ${mirror%/}-security $VERSION_CODENAME-security main" >>/etc/apt/sources.list
+apt-get --quiet -o APT::Update::Error-Mode=any update
+DEBIAN_FRONTEND=noninteractive apt-get --quiet --yes dist-upgrade"#;
+
 /// What is left out of the root file system: nothing runs from it, and the official slim images leave it out too.
 pub const LEFT_OUT: &[&str] = &[
     "./usr/share/doc/*",
@@ -167,7 +174,9 @@ impl StandIn {
 
 /// The tag of the Debian root file system below all of them.
 pub fn root_tag(mirror: Option<&str>) -> String {
-    tag("debian", &[SUITE, mirror.unwrap_or_default(), std::env::consts::ARCH, &LEFT_OUT.join(" ")])
+    let inputs =
+        [SUITE, mirror.unwrap_or_default(), std::env::consts::ARCH, &LEFT_OUT.join(" "), SECURITY_UPDATES];
+    tag("debian", &inputs)
 }
 
 fn tag(name: &str, inputs: &[&str]) -> String {

@@ -115,6 +115,7 @@ fn a_scan_finds_what_was_planted_and_says_what_it_did_not_do() {
     ] {
         assert_eq!(verdict(&found, check), "passed", "{check}: {good:#?}");
     }
+    assert_eq!(verdict(&found, "pending Debian security updates"), "not-run", "no base, and no packages");
     if verdict(&found, "known vulnerabilities") == "not-run" {
         tree.image(&["scan"])
             .expect(good.code, &["NOT RUN known vulnerabilities: no vulnerability database"]);
@@ -132,11 +133,22 @@ fn a_scan_finds_what_was_planted_and_says_what_it_did_not_do() {
     tree.write("none.pem", "");
     tree.write("curl", "#!/bin/sh\n");
     fs::set_permissions(tree.path("curl"), fs::Permissions::from_mode(0o4755)).unwrap();
+    let record =
+        "Package: libpcre2-8-0\nStatus: install ok installed\nArchitecture: amd64\nVersion: 10.42-1\n";
+    tree.write("record", record);
+    let bases = docker(
+        &engine(),
+        &["image", "ls", "--format", "{{.Repository}}:{{.Tag}}", "flowship.local/stand-in/node"],
+    );
+    let base = bases.lines().next().expect("`cargo xtask image bases --from-packages` made one");
     let planted = CONTENTS.replace(
         "COPY flows/main.js /app/tools.js\nUSER 1000:1000\n",
         // A later layer hides the key; the layer below still has it.
-        "COPY key.pem /app/key.pem\nCOPY none.pem /app/key.pem\nCOPY curl /bin/curl\n\
-         COPY --chmod=666 flows/main.js /app/tools.js\nENV API_TOKEN=abcdef\nUSER root\n",
+        &format!(
+            "COPY record /var/lib/dpkg/status.d/\nLABEL org.opencontainers.image.base.name={base}\n\
+         COPY key.pem /app/key.pem\nCOPY none.pem /app/key.pem\nCOPY curl /bin/curl\n\
+         COPY --chmod=666 flows/main.js /app/tools.js\nENV API_TOKEN=abcdef\nUSER root\n"
+        ),
     );
     assert_ne!(planted, CONTENTS);
     tree.write(DOCKERFILE, &planted);
@@ -151,6 +163,7 @@ fn a_scan_finds_what_was_planted_and_says_what_it_did_not_do() {
         "only the allowed tools",
         "gitleaks",
         "hadolint",
+        "pending Debian security updates",
     ] {
         assert_eq!(verdict(&found, check), "failed", "{check}: {found:#}");
     }

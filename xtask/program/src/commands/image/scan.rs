@@ -43,6 +43,9 @@ pub struct Options {
     require_all: bool,
 }
 
+/// The label that a build gives its images.
+const BASE_NAME: &str = "org.opencontainers.image.base.name";
+
 const NO_DATABASE: &str =
     "no vulnerability database: grype is not on PATH, or `grype db status` finds no valid one";
 
@@ -135,6 +138,20 @@ fn perform(toolbox: &Toolbox, action: &ScanImages, step: &StepContext) -> Result
             let count = unpack(archive, folder, step)?;
             step.log.line(&format!("{count} files"));
         }
+        ScanImages::ListPackages { archive, layers } => {
+            let archive = Archive::open(archive)?;
+            let image = archive.only()?;
+            let Some(base) = image.config["config"]["Labels"][BASE_NAME].as_str() else {
+                bail!("nobody knows its base: it has no label {BASE_NAME}");
+            };
+            let records = scan::package_records(&databases(layers, image.layers.len())?);
+            if records.is_empty() {
+                bail!("it records no Debian packages, so nobody can say which updates it lacks");
+            }
+            return Ok([(scan::BASE, base.to_owned()), (scan::RECORDS, records)]
+                .map(|(key, value)| (key.to_owned(), value))
+                .into());
+        }
     }
     Ok(Outputs::new())
 }
@@ -166,6 +183,20 @@ fn unpack(archive: &Path, folder: &Path, step: &StepContext) -> Result<usize> {
     }
     fs::create_dir_all(folder)?;
     Ok(count)
+}
+
+/// What dpkg, or `minimal-root.sh` in its place, records in each layer.
+fn databases(layers: &Path, count: usize) -> Result<Vec<String>> {
+    let mut found = Vec::new();
+    for layer in 0..count {
+        let dpkg = layers.join(layer.to_string()).join("var/lib/dpkg");
+        let of_packages = fs::read_dir(dpkg.join("status.d")).into_iter().flatten();
+        let files = of_packages.map(|entry| Ok(entry?.path())).collect::<Result<Vec<_>>>()?;
+        for file in std::iter::once(dpkg.join("status")).chain(files).filter(|file| file.is_file()) {
+            found.push(fs::read_to_string(&file).with_context(|| file.display().to_string())?);
+        }
+    }
+    Ok(found)
 }
 
 fn lint_row(report: &Report, dockerfile: &str) -> Row {
@@ -216,6 +247,15 @@ fn image_rows(
             Vec::new(),
         ),
         None => failed(tag, SBOM),
+    });
+    let updates = report.steps.iter().find(|step| step.id.0 == format!("updates-{}", image.target));
+    rows.push(match updates.and_then(|step| step.outputs.get("stdout")).filter(|_| good("updates")) {
+        Some(printed) => scan::updates_row(tag, printed),
+        None => Row::not_run(
+            tag,
+            scan::UPDATES,
+            "its packages could not be listed, or its base not run; see its steps above",
+        ),
     });
     const VULNERABILITIES: &str = "known vulnerabilities";
     rows.push(if !looks_for_vulnerabilities {

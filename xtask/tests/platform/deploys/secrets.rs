@@ -3,11 +3,11 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Command, Stdio};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use super::site::Site;
 use super::story::path_of_the_migrations;
+use crate::load::{Ended, Load};
 use crate::until;
 use crate::web;
 
@@ -170,44 +170,33 @@ fn first_certificate(text: &str) -> String {
     text[from..].split_inclusive(END).next().unwrap().to_owned()
 }
 
-/// Requests through the edge that ask the database, and tasks, all the time; how many failed.
+/// Requests through the edge that ask the database, and tasks, all the time; none fails.
 fn under_load(running: &Running, work: impl FnOnce()) {
-    let (ends, asked, failed) = (AtomicBool::new(false), AtomicUsize::new(0), AtomicUsize::new(0));
+    let load = Load::default();
     let edge = running.site.edge("qa");
-    let load = |method: &'static str, path: &'static str, body: Option<&'static str>, good: u16| {
+    let send = |method: &'static str, path: &'static str, body: Option<&'static str>, good: u16| {
         // Its certificate changes, which is looked at apart.
         let client = web::unchecked();
         let url = format!("{}{path}", edge.url);
-        while !ends.load(Ordering::SeqCst) {
+        load.send(|| {
             let answer = web::ask_with(&client, method, &url, Some(&running.caller), body);
-            asked.fetch_add(1, Ordering::SeqCst);
-            if answer.as_ref().is_none_or(|answer| answer.status != good) {
-                eprintln!("{method} {path}: {answer:?}");
-                failed.fetch_add(1, Ordering::SeqCst);
-            }
-        }
+            let served = answer.as_ref().is_some_and(|answer| answer.status == good);
+            if served { Ok(()) } else { Err(format!("{method} {path}: {answer:?}")) }
+        });
     };
     std::thread::scope(|scope| {
-        let load = &load;
-        scope.spawn(move || load("GET", "/api/v1/queues", None, 200));
+        let send = &send;
+        scope.spawn(move || send("GET", "/api/v1/queues", None, 200));
         let task = r#"{"input":{"text":"a"}}"#;
-        scope.spawn(move || load("POST", "/api/v1/workflows/describe-text/tasks", Some(task), 202));
-        let guard = EndsOnDrop(&ends);
+        scope.spawn(move || send("POST", "/api/v1/workflows/describe-text/tasks", Some(task), 202));
+        let ended = Ended(&load.ended);
         work();
-        drop(guard);
+        drop(ended);
     });
-    let done = (asked.load(Ordering::SeqCst), failed.load(Ordering::SeqCst));
-    eprintln!("{} requests, {} failed", done.0, done.1);
-    assert!(done.0 > 100, "the load has run: {}", done.0);
-    assert_eq!(done.1, 0, "no request fails");
-}
-
-struct EndsOnDrop<'a>(&'a AtomicBool);
-
-impl Drop for EndsOnDrop<'_> {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::SeqCst);
-    }
+    let (sent, failed) = (load.sent.into_inner(), load.failed.into_inner().unwrap());
+    eprintln!("{sent} requests, {} failed", failed.len());
+    assert!(sent > 100, "the load has run: {sent}");
+    assert!(failed.is_empty(), "{failed:#?}");
 }
 
 /// Killed after each of its steps, the command is run again.

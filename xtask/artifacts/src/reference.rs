@@ -233,10 +233,8 @@ fn not_yet(platform: &Platform, rows: &[Vec<String>]) -> Option<String> {
     // Each code span is a service's name, or begins with it and a point.
     let spans = rows.iter().flatten().flat_map(|cell| cell.split('`').skip(1).step_by(2));
     let named: BTreeSet<&str> = spans.filter_map(|span| span.split('.').next()).collect();
-    let services = platform
-        .services
-        .iter()
-        .filter(|service| service.not_yet().is_some() && named.contains(service.id.0));
+    let services =
+        platform.services.iter().filter(|service| service.is_planned() && named.contains(service.id.0));
     let names: Vec<_> = services.map(|service| code(service.id.0)).collect();
     (!names.is_empty()).then(|| {
         format!("Not yet: no engine runs {}. What this page says about them is planned.", names.join(", "))
@@ -244,8 +242,11 @@ fn not_yet(platform: &Platform, rows: &[Vec<String>]) -> Option<String> {
 }
 
 fn lifetime(service: &Service) -> String {
-    if let Some(with) = service.not_yet() {
-        return format!("not yet: comes with {with}");
+    if service.is_planned() {
+        return service.group.map_or("not yet".to_owned(), |group| format!("not yet: comes with {group}"));
+    }
+    if let Some(group) = service.group {
+        return format!("optional: {group}");
     }
     match &service.lifetime {
         Lifetime::OneShot => "once, before its dependents".to_owned(),

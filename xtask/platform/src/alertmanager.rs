@@ -16,6 +16,7 @@ pub fn service() -> Service {
     Service {
         id: ID,
         purpose: "Alertmanager: delivers alerts to PagerDuty, Slack and e-mail",
+        group: Some(super::MONITORING),
         lifetime: Lifetime::LongRunning { replicas: 1 },
         image: pins::ALERTMANAGER,
         ports: vec![Port {
@@ -59,6 +60,6 @@ pub fn service() -> Service {
             remedy: "Check the secret of the integration in the label, and the connection to it.",
         }],
         process: None,
-        container: Container::Later { with: "monitoring" },
+        container: Container::Later,
     }
 }

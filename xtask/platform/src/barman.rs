@@ -1,8 +1,8 @@
 //! Barman: base backups and synchronous WAL streaming.
 
 use vocabulary::model::{
-    Command, Container, Destination, Edge, Health, Image, Lifetime, Need, Resources, SecretUse, Service,
-    ServiceId, Stop, Value, Volume,
+    Command, Container, Destination, Edge, Group, Health, Image, Lifetime, Need, Resources, SecretUse,
+    Service, ServiceId, Stop, Value, Volume,
 };
 
 use super::{images, postgres, secrets};
@@ -13,6 +13,7 @@ pub fn service() -> Service {
     Service {
         id: ID,
         purpose: "Barman: backups of PostgreSQL",
+        group: Some(Group("backups")),
         lifetime: Lifetime::LongRunning { replicas: 1 },
         image: Image::Built { dockerfile: images::PRODUCTION, target: "barman" },
         ports: vec![],
@@ -40,6 +41,6 @@ pub fn service() -> Service {
         metrics: vec![],
         alerts: vec![],
         process: None,
-        container: Container::Later { with: "backups" },
+        container: Container::Later,
     }
 }

@@ -66,6 +66,7 @@ pub fn service() -> Service {
     Service {
         id: ID,
         purpose: "HAProxy: TLS, ACME, limits, routing, draining",
+        group: None,
         lifetime: Lifetime::LongRunning { replicas: 1 },
         image: pins::HAPROXY,
         ports: vec![

@@ -14,6 +14,7 @@ pub fn service() -> Service {
     Service {
         id: ID,
         purpose: "Grafana: dashboards",
+        group: Some(super::MONITORING),
         lifetime: Lifetime::LongRunning { replicas: 1 },
         image: pins::GRAFANA,
         ports: vec![Port {
@@ -50,6 +51,6 @@ pub fn service() -> Service {
         metrics: vec![],
         alerts: vec![],
         process: None,
-        container: Container::Later { with: "monitoring" },
+        container: Container::Later,
     }
 }

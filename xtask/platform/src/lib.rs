@@ -28,7 +28,10 @@ mod secrets;
 mod smoke;
 mod victoria_logs;
 
-use vocabulary::model::{Database, Fact, Platform, ServiceId, Value, Variable};
+use vocabulary::model::{Database, Fact, Group, Platform, ServiceId, Value, Variable};
+
+/// Metrics, logs and alerts: runs where an environment asks for it.
+const MONITORING: Group = Group("monitoring");
 
 /// The platform that is shipped.
 pub fn platform() -> Platform {

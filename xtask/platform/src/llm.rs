@@ -20,6 +20,7 @@ pub fn service() -> Service {
     Service {
         id: ID,
         purpose: "OpenAI-compatible endpoint: a provider in production, a local stand-in while developing",
+        group: None,
         lifetime: Lifetime::StandIn,
         image: Image::Built { dockerfile: images::DEVELOPMENT, target: "llm-stand-in" },
         ports: vec![Port {

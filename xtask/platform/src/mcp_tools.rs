@@ -15,6 +15,7 @@ pub fn service() -> Service {
     Service {
         id: ID,
         purpose: "MCP server (Streamable HTTP) with the tools that workflows call",
+        group: None,
         lifetime: Lifetime::LongRunning { replicas: 1 },
         image: Image::Built { dockerfile: images::PRODUCTION, target: "mcp-tools" },
         ports: vec![Port {

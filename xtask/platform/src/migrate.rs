@@ -17,6 +17,7 @@ pub fn service() -> Service {
     Service {
         id: ID,
         purpose: "creates the database's roles and runs the migrations, including the queue's schema",
+        group: None,
         lifetime: Lifetime::OneShot,
         image: Image::Built { dockerfile: images::PRODUCTION, target: "migrate" },
         ports: vec![],

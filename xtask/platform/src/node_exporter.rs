@@ -16,6 +16,7 @@ pub fn service() -> Service {
     Service {
         id: ID,
         purpose: "node-exporter: metrics of the host",
+        group: Some(super::MONITORING),
         lifetime: Lifetime::LongRunning { replicas: 1 },
         image: pins::NODE_EXPORTER,
         ports: vec![Port {
@@ -59,6 +60,6 @@ pub fn service() -> Service {
             remedy: "Find what grows; shorten retention in ops/environments or enlarge the disk.",
         }],
         process: None,
-        container: Container::Later { with: "monitoring" },
+        container: Container::Later,
     }
 }

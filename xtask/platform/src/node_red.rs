@@ -30,6 +30,7 @@ pub fn service() -> Service {
     Service {
         id: ID,
         purpose: "Node-RED: the API and the workers, flows baked in",
+        group: None,
         lifetime: Lifetime::LongRunning { replicas: 2 },
         image: Image::Built { dockerfile: images::PRODUCTION, target: "node-red" },
         ports: ports(),

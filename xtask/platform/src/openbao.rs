@@ -1,8 +1,8 @@
 //! OpenBao: keeps the secrets (Vault API).
 
 use vocabulary::model::{
-    Command, Container, Exposure, Health, Identity, Lifetime, Port, PortRef, Process, Protocol, Resources,
-    SecretStore, Service, ServiceId, Stop, Value, Volume, VolumeRef,
+    Command, Container, Exposure, Group, Health, Identity, Lifetime, Port, PortRef, Process, Protocol,
+    Resources, SecretStore, Service, ServiceId, Stop, Value, Volume, VolumeRef,
 };
 
 use super::pins;
@@ -18,6 +18,7 @@ pub fn service() -> Service {
     Service {
         id: ID,
         purpose: "OpenBao: secrets",
+        group: Some(Group("secrets")),
         lifetime: Lifetime::LongRunning { replicas: 1 },
         image: pins::OPENBAO,
         ports: vec![Port {
@@ -67,6 +68,6 @@ pub fn service() -> Service {
             identity: Identity::Caller,
             on_change: vec![],
         }),
-        container: Container::Later { with: "secrets" },
+        container: Container::Later,
     }
 }

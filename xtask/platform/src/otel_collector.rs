@@ -15,6 +15,7 @@ pub fn service() -> Service {
     Service {
         id: ID,
         purpose: "OpenTelemetry collector: ships logs",
+        group: Some(super::MONITORING),
         lifetime: Lifetime::LongRunning { replicas: 1 },
         image: pins::OTEL_COLLECTOR,
         ports: vec![
@@ -49,6 +50,6 @@ pub fn service() -> Service {
         metrics: vec![],
         alerts: vec![],
         process: None,
-        container: Container::Later { with: "monitoring" },
+        container: Container::Later,
     }
 }

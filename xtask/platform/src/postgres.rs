@@ -32,6 +32,7 @@ pub fn service() -> Service {
     Service {
         id: ID,
         purpose: "PostgreSQL: tasks, results and the queue",
+        group: None,
         lifetime: Lifetime::LongRunning { replicas: 1 },
         image: pins::POSTGRES,
         ports: vec![Port {

@@ -16,6 +16,7 @@ pub fn service() -> Service {
     Service {
         id: ID,
         purpose: "postgres-exporter: metrics of PostgreSQL",
+        group: Some(super::MONITORING),
         lifetime: Lifetime::LongRunning { replicas: 1 },
         image: pins::POSTGRES_EXPORTER,
         ports: vec![Port {
@@ -67,6 +68,6 @@ pub fn service() -> Service {
             remedy: "Read the log of postgres; the replicas reconnect by themselves when it is back.",
         }],
         process: None,
-        container: Container::Later { with: "monitoring" },
+        container: Container::Later,
     }
 }

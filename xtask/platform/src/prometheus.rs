@@ -18,6 +18,7 @@ pub fn service() -> Service {
     Service {
         id: ID,
         purpose: "Prometheus: metrics and alert rules",
+        group: Some(super::MONITORING),
         lifetime: Lifetime::LongRunning { replicas: 1 },
         image: pins::PROMETHEUS,
         ports: vec![Port {
@@ -65,7 +66,7 @@ pub fn service() -> Service {
             remedy: "Check whether the service in the label is running and healthy; read its log.",
         }],
         process: None,
-        container: Container::Later { with: "monitoring" },
+        container: Container::Later,
     }
 }
 

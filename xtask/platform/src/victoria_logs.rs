@@ -14,6 +14,7 @@ pub fn service() -> Service {
     Service {
         id: ID,
         purpose: "VictoriaLogs: log store",
+        group: Some(super::MONITORING),
         lifetime: Lifetime::LongRunning { replicas: 1 },
         image: pins::VICTORIA_LOGS,
         ports: vec![Port {
@@ -34,6 +35,6 @@ pub fn service() -> Service {
         metrics: vec![],
         alerts: vec![],
         process: None,
-        container: Container::Later { with: "monitoring" },
+        container: Container::Later,
     }
 }

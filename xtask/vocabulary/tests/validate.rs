@@ -1,13 +1,14 @@
 //! Every invariant of a platform: what breaks it is found, named and, when there is more than one, found with the rest.
 
+use vocabulary::model::environment::{Environment, SecretsIn};
 use vocabulary::model::{
     Alert, ChangeClass, CheckTimes, Command, ConfigurationFile, Container, Contract, Database, Destination,
-    Draining, Edge, EdgePolicy, Evidence, Exposure, Fact, Folder, Gate, GateCommand, GateGroup, Health,
-    Identity, Image, Initialise, Label, Lifetime, LlmEndpoint, Metric, MetricKind, MetricRef, Need, OnChange,
-    PlantedArgument, PlantedFault, PlantedFile, Platform, Port, PortRef, Predicate, Probe, Process, Proof,
-    Protocol, Reaction, Reads, Resources, Role, RouteRule, Scrape, Scratch, Secret, SecretKind, SecretRef,
-    SecretRight, SecretSource, SecretStore, SecretUse, Service, ServiceId, Severity, Shape, SmokeCheck,
-    SmokeStep, SmokeSuite, Stop, Storage, Test, Value, Volume, VolumeRef, Workers,
+    Draining, Edge, EdgePolicy, Evidence, Exposure, Fact, Folder, Gate, GateCommand, GateGroup, Group,
+    Health, Identity, Image, Initialise, Label, Lifetime, LlmEndpoint, Metric, MetricKind, MetricRef, Need,
+    OnChange, PlantedArgument, PlantedFault, PlantedFile, Platform, Port, PortRef, Predicate, Probe, Process,
+    Proof, Protocol, Reaction, Reads, Resources, Role, RouteRule, Scrape, Scratch, Secret, SecretKind,
+    SecretRef, SecretRight, SecretSource, SecretStore, SecretUse, Service, ServiceId, Severity, Shape,
+    SmokeCheck, SmokeStep, SmokeSuite, Stop, Storage, Test, Value, Volume, VolumeRef, Workers,
 };
 
 use second_platform::{edge, read, variable};
@@ -296,8 +297,28 @@ fn process_at(platform: &mut Platform, id: ServiceId) -> &mut Process {
 fn shape_at(platform: &mut Platform, id: ServiceId) -> &mut Shape {
     match &mut at(platform, id).container {
         Container::Runs(shape) => shape,
-        Container::Later { .. } => panic!("{id} runs in no container"),
+        Container::Later => panic!("{id} runs in no container"),
     }
+}
+
+#[test]
+fn an_optional_part_runs_where_it_is_asked_for() {
+    let platform = second_platform::platform();
+    let optional = |environment: &Environment| {
+        let units = platform.units(environment);
+        let optional = units.iter().filter(|unit| unit.service.group.is_some());
+        optional.map(vocabulary::model::Unit::name).collect::<Vec<_>>()
+    };
+    let mut environment = Environment::default();
+    assert_eq!(optional(&environment), [""; 0]);
+    environment.with = vec!["lookout".into()];
+    assert_eq!(optional(&environment), ["watch"]);
+    // Who keeps secrets in files has no store.
+    environment.with = vec!["strongroom".into()];
+    assert_eq!(optional(&environment), [""; 0]);
+    environment.secret_store = SecretsIn::Vault;
+    assert_eq!(optional(&environment), ["vault"]);
+    assert_eq!(platform.groups().into_iter().collect::<Vec<_>>(), [Group("lookout")]);
 }
 
 type Change = fn(&mut Platform);
@@ -628,7 +649,10 @@ const RULES: &[(Change, &[&str])] = &[
             let data = VolumeRef { service: WEB, name: "x" };
             p.secret_store = Some(SecretStore { api: HTTP, mount: "secrets", configuration: RUN, data });
         },
-        &["secret_store: web/x is no volume of web; name one that is"],
+        &[
+            "secret_store: web runs where it is chosen, so it has a group of its own",
+            "secret_store: web/x is no volume of web; name one that is",
+        ],
     ),
     // Processes.
     (|p| process_at(p, SETUP).commands.clear(), &["service setup: its process runs no command"]),
@@ -851,10 +875,25 @@ const RULES: &[(Change, &[&str])] = &[
     (
         |p| {
             at(p, WEB).variables.push(variable("MODEL", Value::Url { port: ASK, path: "/" }));
-            at(p, MODEL).container = Container::Later { with: "models" };
+            at(p, MODEL).container = Container::Later;
         },
         &[
             "service web: as a container it asks where model.ask is, and model does not run as one; leave the value out",
+        ],
+    ),
+    (
+        |p| {
+            at(p, WEB).variables.push(variable("MODEL", Value::Url { port: ASK, path: "/" }));
+            at(p, MODEL).group = Some(Group("models"));
+        },
+        &["service web: it asks where model.ask is, and model runs only with models; leave the value out"],
+    ),
+    (
+        |p| at(p, DB).group = Some(Group("Data")),
+        &[
+            "edge web -> db.sql: it cannot start without db, which runs only with Data; let it do without",
+            "group Data: its name must be lower-case letters, digits and hyphens, at most 40 of them",
+            "edge setup -> db.sql: it cannot start without db, which runs only with Data; let it do without",
         ],
     ),
     (
@@ -890,7 +929,7 @@ const RULES: &[(Change, &[&str])] = &[
         &["service web: /tmp must be absolute, and used once in its container"],
     ),
     (
-        |p| at(p, DB).container = Container::Later { with: "the next parts" },
+        |p| at(p, DB).container = Container::Later,
         &[
             "service web: as a container it cannot start without db, which is not composed yet",
             "service setup: as a container it cannot start without db, which is not composed yet",

@@ -21,7 +21,7 @@ fn service<'a>(platform: &'a mut Platform, id: &str) -> &'a mut Service {
 fn shape<'a>(platform: &'a mut Platform, id: &str) -> &'a mut Shape {
     match &mut service(platform, id).container {
         Container::Runs(shape) => shape,
-        Container::Later { .. } => panic!("{id} is not composed yet"),
+        Container::Later => panic!("{id} is not composed yet"),
     }
 }
 
@@ -136,10 +136,7 @@ fn validate_finds_what_a_container_must_not_be() {
             |platform| shape(platform, "flow-engine").probe = vocabulary::model::Probe::Nothing,
             "nothing in its image can check",
         ),
-        (
-            |platform| service(platform, "store").container = Container::Later { with: "nothing" },
-            "not composed yet",
-        ),
+        (|platform| service(platform, "store").container = Container::Later, "not composed yet"),
         (|platform| platform.draining.delay_ms = 600, "before the edge has noticed"),
         (|platform| platform.draining.limit_seconds = 10, "before a drain"),
         (|platform| service(platform, "portal").stop.grace_seconds = 5, "still answers"),

@@ -32,6 +32,8 @@ pub const FOLDER: &str = "ops/environments";
 #[derive(Debug, Clone)]
 pub struct Known {
     pub services: Vec<KnownService>,
+    /// The optional parts that `with` may name.
+    pub groups: Vec<&'static str>,
     /// The names of its gates; none where another release, with other gates, may be meant.
     pub gates: Option<Vec<&'static str>>,
 }
@@ -58,6 +60,7 @@ pub fn known(platform: &Platform) -> Known {
     };
     Known {
         services: platform.services.iter().map(known).collect(),
+        groups: platform.groups().into_iter().map(|group| group.0).collect(),
         gates: Some(platform.gates.iter().map(|gate| gate.id).collect()),
     }
 }

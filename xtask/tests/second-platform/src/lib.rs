@@ -6,12 +6,12 @@
 use vocabulary::model::{
     Action, Alert, Approval, Architecture, ChangeClass, CheckTimes, Command, ConfigurationFile, Container,
     ContainerPolicy, Dashboards, Database, Destination, Draining, Edge, EdgePolicy, EditorAccess, Evidence,
-    Exposure, Fact, Folder, Gate, GateCommand, GateGroup, Health, Identity, Image, ImageLimits, Initialise,
-    Label, Lifetime, LlmEndpoint, Metric, MetricKind, MetricRef, Need, OnChange, Platform, Port, PortRef,
-    Predicate, Probe, Process, Proof, Protocol, QueuePolicy, Reaction, Reads, ReleasePolicy, Resources,
-    Review, Role, RouteRule, Scrape, Scratch, Secret, SecretKind, SecretRef, SecretRight, SecretSource,
-    SecretStore, SecretUse, Service, ServiceId, Severity, Shape, SmokeCheck, SmokeStep, SmokeSuite, Stop,
-    Storage, Test, User, Value, Variable, Volume, VolumeRef, Workers,
+    Exposure, Fact, Folder, Gate, GateCommand, GateGroup, Group, Health, Identity, Image, ImageLimits,
+    Initialise, Label, Lifetime, LlmEndpoint, Metric, MetricKind, MetricRef, Need, OnChange, Platform, Port,
+    PortRef, Predicate, Probe, Process, Proof, Protocol, QueuePolicy, Reaction, Reads, ReleasePolicy,
+    Resources, Review, Role, RouteRule, Scrape, Scratch, Secret, SecretKind, SecretRef, SecretRight,
+    SecretSource, SecretStore, SecretUse, Service, ServiceId, Severity, Shape, SmokeCheck, SmokeStep,
+    SmokeSuite, Stop, Storage, Test, User, Value, Variable, Volume, VolumeRef, Workers,
 };
 
 const PORTAL: ServiceId = ServiceId("portal");
@@ -147,6 +147,7 @@ pub fn service(id: ServiceId, purpose: &'static str, lifetime: Lifetime) -> Serv
     Service {
         id,
         purpose,
+        group: None,
         lifetime,
         image: Image::None,
         ports: vec![],
@@ -161,7 +162,7 @@ pub fn service(id: ServiceId, purpose: &'static str, lifetime: Lifetime) -> Serv
         metrics: vec![],
         alerts: vec![],
         process: None,
-        container: Container::Later { with: "the cranes" },
+        container: Container::Later,
     }
 }
 
@@ -506,8 +507,10 @@ fn watch() -> Service {
     Service {
         image: Image::Pending { reason: "nobody has chosen it yet" },
         ports: vec![port("pages", 9190, Protocol::Http, Exposure::Operator)],
-        edges: vec![scrapes(CONTROL), scrapes(STATE)],
+        edges: vec![scrapes(CONTROL), scrapes(STATE), scrapes(BOOK)],
+        group: Some(Group("lookout")),
         health: Some(Health::Http { port: PAGES, path: "/" }),
+        process: runs("node", "flows/llm-stand-in/main.js", vec![]),
         ..service(WATCH, "reads the metrics", Lifetime::LongRunning { replicas: 1 })
     }
 }
@@ -530,6 +533,7 @@ fn vault() -> Service {
             identity: Identity::Caller,
             on_change: vec![],
         }),
+        group: Some(Group("strongroom")),
         ..service(VAULT, "keeps the secrets", Lifetime::LongRunning { replicas: 1 })
     }
 }

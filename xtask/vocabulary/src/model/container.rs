@@ -8,12 +8,11 @@ use super::{Image, PortRef, SecretRef, Value, Variable, VolumeRef};
 /// A service on the engines that run containers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[serde(bound(deserialize = "'de: 'static"))]
 pub enum Container {
     Runs(Box<Shape>),
-    /// Not composed yet: it joins together with these other parts.
-    Later {
-        with: &'static str,
-    },
+    /// Not composed yet.
+    Later,
 }
 
 /// What a container is given besides what every service has.
@@ -242,7 +241,7 @@ impl Container {
     pub fn shape(&self) -> Option<&Shape> {
         match self {
             Container::Runs(shape) => Some(shape),
-            Container::Later { .. } => None,
+            Container::Later => None,
         }
     }
 }

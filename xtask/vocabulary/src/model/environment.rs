@@ -22,6 +22,9 @@ pub struct Environment {
     /// The gates that a release must have passed.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub requires: Vec<String>,
+    /// The optional parts of the platform that run there, besides the store of its secrets.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub with: Vec<String>,
     /// At least one; their names and addresses differ.
     pub hosts: Vec<Host>,
     /// Overrides of the platform's sizes, by service id.

@@ -48,7 +48,7 @@ pub use image::Image;
 pub use label::Label;
 pub use llm::LlmEndpoint;
 pub use metric::{Metric, MetricKind};
-pub use names::{MetricRef, PortRef, SecretRef, ServiceId, VolumeRef};
+pub use names::{Group, MetricRef, PortRef, SecretRef, ServiceId, VolumeRef};
 pub use platform::Platform;
 pub use port::{Exposure, Port, Protocol};
 pub use process::{Command, Identity, Initialise, OnChange, Process, Reaction};

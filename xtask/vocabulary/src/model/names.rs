@@ -25,6 +25,10 @@ pub struct SecretRef(pub &'static str);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct MetricRef(pub &'static str);
 
+/// An optional part of a platform: services that run where an environment asks for it. Lower-case words joined by hyphens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Group(pub &'static str);
+
 /// One data folder of one service, written `service/volume`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct VolumeRef {
@@ -56,6 +60,12 @@ impl fmt::Display for MetricRef {
     }
 }
 
+impl fmt::Display for Group {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(self.0)
+    }
+}
+
 impl fmt::Display for VolumeRef {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(out, "{}/{}", self.service, self.name)
@@ -72,7 +82,7 @@ macro_rules! serialize_as_shown {
     )*};
 }
 
-serialize_as_shown!(ServiceId, PortRef, SecretRef, MetricRef, VolumeRef);
+serialize_as_shown!(ServiceId, PortRef, SecretRef, MetricRef, VolumeRef, Group);
 
 /// The parts of a name as it is shown, `left` and `right` of the mark.
 fn parts<'de: 'static, D: Deserializer<'de>>(
@@ -108,4 +118,4 @@ macro_rules! deserialize_text {
     )*};
 }
 
-deserialize_text!(ServiceId, SecretRef, MetricRef);
+deserialize_text!(ServiceId, SecretRef, MetricRef, Group);

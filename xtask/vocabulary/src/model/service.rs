@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Alert, Container, Destination, Edge, Health, Image, Metric, Port, Process, Resources, SecretUse,
+    Alert, Container, Destination, Edge, Group, Health, Image, Metric, Port, Process, Resources, SecretUse,
     ServiceId, Variable,
 };
 
@@ -12,6 +12,8 @@ use super::{
 pub struct Service {
     pub id: ServiceId,
     pub purpose: &'static str,
+    /// The optional part of the platform that it belongs to; none where it always runs.
+    pub group: Option<Group>,
     pub lifetime: Lifetime,
     pub image: Image,
     pub ports: Vec<Port>,
@@ -74,12 +76,9 @@ impl Service {
         self.edges.iter().any(|edge| edge.to == Destination::Internet)
     }
 
-    /// With what it will first run, where no engine runs it yet; none where one does.
+    /// Whether no engine runs it yet.
     #[must_use]
-    pub fn not_yet(&self) -> Option<&'static str> {
-        match self.container {
-            Container::Later { with } if self.process.is_none() => Some(with),
-            _ => None,
-        }
+    pub fn is_planned(&self) -> bool {
+        self.container == Container::Later && self.process.is_none()
     }
 }

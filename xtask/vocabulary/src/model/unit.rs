@@ -1,7 +1,9 @@
 //! What runs: each service as often as an environment wants it. Decided here and nowhere else.
 
 use super::environment::{EngineKind, Environment, SecretsIn, Tier};
-use super::{Destination, Lifetime, Platform, Service};
+use std::collections::BTreeSet;
+
+use super::{Destination, Group, Lifetime, Platform, Service};
 
 /// One of the equal instances of a service, counted from 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -67,7 +69,7 @@ impl Unit<'_> {
 
 impl Platform {
     /// Everything that runs in an environment on its engine, in the platform's order. The model's stand-in runs where the
-    /// site names no provider, and the secret store where the site chose it.
+    /// site names no provider, and an optional part where the site asks for it.
     #[must_use]
     pub fn units(&self, environment: &Environment) -> Vec<Unit<'_>> {
         let runs = |service: &&Service| {
@@ -78,8 +80,7 @@ impl Platform {
             };
             let in_tier =
                 environment.tier != Tier::Development || shape.is_none_or(|shape| shape.in_development);
-            let is_store = self.secret_store.is_some_and(|store| store.service() == service.id);
-            let is_wanted = !is_store || environment.secret_store == SecretsIn::Vault;
+            let is_wanted = service.group.is_none_or(|group| self.asks_for(environment, group));
             on_engine
                 && in_tier
                 && is_wanted
@@ -91,6 +92,29 @@ impl Platform {
                 (0..service.replicas(environment)).map(move |index| Unit { service, replica: Replica(index) })
             })
             .collect()
+    }
+
+    /// Whether an environment asks for an optional part: by its name, or by keeping its secrets in the store that is one.
+    #[must_use]
+    pub fn asks_for(&self, environment: &Environment, group: Group) -> bool {
+        if self.store_group() == Some(group) {
+            return environment.secret_store == SecretsIn::Vault;
+        }
+        environment.with.iter().any(|name| *name == group.0)
+    }
+
+    /// The optional parts that an environment can ask for by their names: of each, some engine runs a service.
+    #[must_use]
+    pub fn groups(&self) -> BTreeSet<Group> {
+        let running = self.services.iter().filter(|service| !service.is_planned());
+        running
+            .filter_map(|service| service.group)
+            .filter(|group| self.store_group() != Some(*group))
+            .collect()
+    }
+
+    fn store_group(&self) -> Option<Group> {
+        self.service(self.secret_store?.service())?.group
     }
 
     /// The units, and behind an edge a spare place beside the workers: a new one starts there before an old one leaves. The
@@ -117,13 +141,15 @@ impl Platform {
     }
 
     /// Whether a new one of a service runs beside the old one while a release is rolled out: old workers use the old one, and
-    /// new workers the new one. For that it has no data, and no clients but the workers.
+    /// new workers the new one. For that it has no data, and no clients but the workers and who
+    /// reads its metrics.
     #[must_use]
     pub fn runs_beside_itself(&self, service: &Service) -> bool {
         let clients = self.services.iter().filter(|client| {
             client
                 .edges
                 .iter()
+                .filter(|edge| edge.scrape.is_none())
                 .any(|edge| matches!(edge.to, Destination::Port(to) if to.service == service.id))
         });
         let clients: Vec<_> = clients.map(|client| client.id).collect();

@@ -7,8 +7,8 @@ mod whole;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    Command, Destination, Edge, Fact, Health, Image, Lifetime, Metric, MetricKind, Need, Platform, PortRef,
-    Reaction, Scrape, SecretRef, Service, Value, VolumeRef,
+    Command, Destination, Edge, Fact, Group, Health, Image, Lifetime, Metric, MetricKind, Need, Platform,
+    PortRef, Reaction, Scrape, SecretRef, Service, Value, VolumeRef,
 };
 use crate::problem::Problem;
 
@@ -71,6 +71,9 @@ fn service_names(service: &Service, report: &mut Report) {
     }
     if service.lifetime == (Lifetime::LongRunning { replicas: 0 }) {
         report.add(subject(service), "none of it runs; let at least one");
+    }
+    if let Some(group) = service.group {
+        shape("group", group.0, report);
     }
     for volume in &service.volumes {
         shape(&format!("volume of {}", service.id), volume.name, report);
@@ -174,6 +177,17 @@ fn edges(platform: &Platform, service: &Service, report: &mut Report) {
                 );
             }
         }
+        if edge.need == Need::Start
+            && let Some(group) = platform.service(to.service).and_then(|other| may_be_missing(service, other))
+        {
+            report.add(
+                format!("edge {} -> {to}", service.id),
+                format!(
+                    "it cannot start without {}, which runs only with {group}; let it do without",
+                    to.service
+                ),
+            );
+        }
         if !seen.insert(to) {
             report.add(format!("edge {} -> {to}", service.id), "it is listed twice; remove one");
         }
@@ -275,6 +289,12 @@ fn runs_beside(platform: &Platform, service: &Service, port: PortRef, report: &m
     if service.edges.iter().any(needed) {
         return;
     }
+    if let Some(group) = may_be_missing(service, other) {
+        report.add(
+            subject(service),
+            format!("it asks where {port} is, and {} runs only with {group}; leave the value out", other.id),
+        );
+    }
     for (engine, runs, other_runs) in [
         ("a process", service.process.is_some(), other.process.is_some()),
         ("a container", service.container.shape().is_some(), other.container.shape().is_some()),
@@ -289,6 +309,11 @@ fn runs_beside(platform: &Platform, service: &Service, port: PortRef, report: &m
             );
         }
     }
+}
+
+/// The optional part without which the other does not run, where this one may run without it.
+fn may_be_missing(service: &Service, other: &Service) -> Option<Group> {
+    other.group.filter(|group| service.group != Some(*group))
 }
 
 fn values(platform: &Platform, service: &Service, report: &mut Report) {

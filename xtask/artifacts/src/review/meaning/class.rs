@@ -164,7 +164,7 @@ mod tests {
         for seldom in [
             "services/=1/lifetime/long-running/replicas",
             "services/=1/image/pending/reason",
-            "services/=1/container/later/with",
+            "services/=1/group",
             "services/=1/process/on_change/=1/reaction/reload-flows/gate",
             "gates/=1/commands/=1/sarif/instead/=1",
             "smoke/checks/=1/expects/=1/test/above",

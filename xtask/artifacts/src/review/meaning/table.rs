@@ -56,6 +56,8 @@ pub const ROWS: &[(&str, Rule)] = &[
     ("services/*", GUARD),
     ("services/*/id", SETTING),
     ("services/*/purpose", FREE),
+    // It runs where nobody asks for it, or no longer does.
+    ("services/*/group", SETTING),
     ("services/*/lifetime", SETTING),
     ("services/*/lifetime/long-running", SETTING),
     ("services/*/lifetime/long-running/replicas", AtLeast),
@@ -113,8 +115,7 @@ pub const ROWS: &[(&str, Rule)] = &[
     ("services/*/process/on_change/*/paths/*", FREE),
     ("services/*/process/on_change/**", SETTING),
     ("services/*/container", SETTING),
-    ("services/*/container/later|runs", SETTING),
-    ("services/*/container/later/with", FREE),
+    ("services/*/container/runs", SETTING),
     ("services/*/container/runs/in_development", FREE),
     ("services/*/container/runs/user", OTHER),
     ("services/*/container/runs/user/uid|gid", OTHER),

@@ -23,6 +23,7 @@ use runner::supervisor::Recovered;
 Examples:
   cargo xtask dev                   start the platform; Ctrl-C stops it
   cargo xtask dev -d                leave it running in the background; `cargo xtask down` stops it
+  cargo xtask dev --with PART     start an optional part of the platform, too
   cargo xtask dev --inspect         open the Node.js debugger on loopback
   cargo xtask dev --engine compose  use containers (docs/containers.md)
   cargo xtask dev --dry-run         only show the plan
@@ -38,6 +39,9 @@ pub struct Options {
     /// How to run the services [default: the engine that is running, else the environment's]
     #[arg(long, value_enum)]
     engine: Option<Choice>,
+    /// Also start optional parts of the platform, by their names [default: those that are running, else the environment's]
+    #[arg(long, value_name = "PART", value_delimiter = ',')]
+    with: Vec<String>,
     /// Leave the platform running in the background
     #[arg(short, long)]
     detach: bool,
@@ -91,6 +95,10 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
             watches: !options.no_watch,
             engine: engine.or_else(|| record.as_ref().map(|record| record.engine)),
             replicas: None,
+            with: match (&options.with[..], &record) {
+                ([], Some(record)) => &record.with,
+                (with, _) => with,
+            },
         };
         let opened = Opened::open(context, &wanted, record.as_ref());
         // Another run that brings it up has taken its ports: then that run is the cause, and not the ports.

@@ -42,7 +42,17 @@ pub struct Record {
     /// What runs it.
     #[serde(default)]
     pub engine: EngineKind,
+    /// The optional parts of the platform in it.
+    #[serde(default)]
+    pub with: Vec<String>,
     pub ports: Ports,
+}
+
+impl Record {
+    /// What the environment's file says, as it runs.
+    pub fn running(&self, environment: Environment) -> Environment {
+        Environment { engine: self.engine, with: self.with.clone(), ..environment }
+    }
 }
 
 /// The variable that names [`Instance::compile_cache`] to Node.js.

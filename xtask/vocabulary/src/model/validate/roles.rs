@@ -33,6 +33,12 @@ pub(super) fn judge(platform: &Platform, report: &mut Report) {
     }
     if let Some(store) = platform.secret_store {
         of(store.service(), &[store.api], "secret_store", report);
+        let group = platform.service(store.service()).map(|service| service.group);
+        let members = platform.services.iter().filter(|service| Some(service.group) == group).count();
+        if group == Some(None) || members > 1 {
+            let seen = format!("{} runs where it is chosen, so it has a group of its own", store.service());
+            report.add("secret_store", seen);
+        }
         for folder in [store.configuration, store.data] {
             if folder.service != store.service() || !is_own(folder) {
                 let seen = format!("{folder} is no volume of {}; name one that is", store.service());

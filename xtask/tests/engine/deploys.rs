@@ -19,28 +19,30 @@ use ureq::tls::{Certificate, RootCerts, TlsConfig};
 use super::compose::{Checkout, docker, engine, until};
 
 const PROJECT: &str = "com.docker.compose.project";
-/// The address of the host in the engine's own network.
-const BRIDGE: &str = "{{range .IPAM.Config}}{{.Gateway}}{{end}}";
+/// The address of the host in the engine's own network. Docker 20.10 says it only from its second start on; before, it has the
+/// first address.
+const BRIDGE: &str = "{{range .IPAM.Config}}{{or .Gateway .Subnet}}{{end}}";
 
 /// A repository whose images were built before, and a machine's folder that its releases are deployed to. Dropping it takes
 /// everything down.
-struct Site {
-    checkout: Checkout,
+pub struct Site {
+    pub checkout: Checkout,
     folder: TempDir,
-    client: PathBuf,
+    pub client: PathBuf,
     model: String,
 }
 
 impl Site {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let (checkout, client) = (Checkout::with_images(), engine());
         let folder = tempfile::tempdir().unwrap();
         let host = docker(&client, &["network", "inspect", "bridge", "--format", BRIDGE]);
-        let port = TcpListener::bind((host.trim(), 0)).unwrap().local_addr().unwrap().port();
+        let host = host.trim().replace(".0/16", ".1");
+        let port = TcpListener::bind((&*host, 0)).unwrap().local_addr().unwrap().port();
         let site = Self { model: format!("flowship-test-model-{port}"), checkout, folder, client };
         fs::create_dir(site.path("key")).unwrap();
         fs::write(site.path("key/model"), "the-key").unwrap();
-        let (model, published) = (site.image("llm-stand-in"), format!("{}:{port}:4200", host.trim()));
+        let (model, published) = (site.image("llm-stand-in"), format!("{host}:{port}:4200"));
         let key = format!("{}:/run/key:ro", site.path("key/model").display());
         let variables = ["HOST=0.0.0.0", "PORT=4200", "FLOWSHIP_ENVIRONMENT=qa", "FLOWSHIP_COMPONENT=llm"];
         let variables = variables.into_iter().chain(["LLM_API_KEY_FILE=/run/key"]);
@@ -60,7 +62,7 @@ impl Site {
             "tier = \"staging\"\nengine = \"compose\"\ndomain = \"flows.example.com\"\n\n[[hosts]]\nname = \"here\"\naddress = \
              \"localhost\"\n\n[sizes.node-red]\nreplicas = 1\n\n[llm]\nbase_url = \"http://{}:{port}/v1\"\nmodel = \
              \"stand-in\"\napi_key_file = \"{}\"\n",
-            host.trim(),
+            host,
             site.path("key/model").display()
         );
         for (path, text) in [
@@ -84,8 +86,12 @@ impl Site {
         site
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
+    }
+
+    pub fn secret(&self, name: &str) -> String {
+        fs::read_to_string(self.path("state/qa/secrets").join(name)).unwrap()
     }
 
     /// The tag of an image that was built here.
@@ -141,7 +147,7 @@ impl Site {
     /// The tables of the database, each between two blanks.
     fn tables(&self) -> String {
         let database = self.containers()["postgres"][0].clone();
-        let password = fs::read_to_string(self.path("state/qa/secrets/postgres-superuser-password")).unwrap();
+        let password = self.secret("postgres-superuser-password");
         let asks = ["exec", "--env", &format!("PGPASSWORD={}", password.trim()), &database];
         let psql = ["psql", "--host=127.0.0.1", "--username=postgres", "--no-psqlrc", "flowship"];
         let list = ["--command", "\\dt flowship.*"];
@@ -149,7 +155,7 @@ impl Site {
     }
 
     /// Releases what the repository has, with the same images each time; the folder with the release's files.
-    fn package(&self, version: &str, images: &str) -> PathBuf {
+    pub fn package(&self, version: &str, images: &str) -> PathBuf {
         let manifest = format!("[workspace]\nmembers = []\n\n[workspace.package]\nversion = \"{version}\"\n");
         self.checkout.write("Cargo.toml", manifest.as_bytes());
         self.git(&["add", "--all"]);
@@ -173,29 +179,29 @@ impl Site {
         made
     }
 
-    fn run(&self, arguments: &[&str]) -> Output {
+    pub fn run(&self, arguments: &[&str]) -> Output {
         let mut command = self.checkout.command(arguments);
         command.env("FLOWSHIP_STATE", self.path("state")).env_remove("FLOWSHIP_PUBLIC_KEY").output().unwrap()
     }
 
     /// What it printed.
     #[track_caller]
-    fn ends(&self, code: i32, arguments: &[&str]) -> String {
+    pub fn ends(&self, code: i32, arguments: &[&str]) -> String {
         let output = self.run(arguments);
         assert_eq!(output.status.code(), Some(code), "{arguments:?}: {output:#?}");
         String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned()
     }
 
     #[track_caller]
-    fn done(&self, arguments: &[&str]) -> String {
+    pub fn done(&self, arguments: &[&str]) -> String {
         self.ends(0, arguments)
     }
 
-    fn deploy<'a>(&self, files: &'a Path) -> [&'a str; 7] {
+    pub fn deploy<'a>(&self, files: &'a Path) -> [&'a str; 7] {
         ["deploy", "qa", "--unsigned", "--watch", "2", "--bundle", files.to_str().unwrap()]
     }
 
-    fn json(&self, arguments: &[&str]) -> Value {
+    pub fn json(&self, arguments: &[&str]) -> Value {
         serde_json::from_slice(&self.run(&[arguments, &["--json"]].concat()).stdout).unwrap()
     }
 
@@ -226,7 +232,7 @@ impl Site {
     }
 
     /// By service: the id of the container, when it started, its image and its release.
-    fn containers(&self) -> BTreeMap<String, [String; 4]> {
+    pub fn containers(&self) -> BTreeMap<String, [String; 4]> {
         let listed = docker(&self.client, &["ps", "--quiet", "--filter", &self.label()]);
         let ids: Vec<&str> = listed.split_whitespace().collect();
         let said = docker(&self.client, &[&["inspect"], &ids[..]].concat());
@@ -286,29 +292,37 @@ impl Drop for Site {
 }
 
 /// Clients of the edge, without retries, until they are stopped.
-struct Load {
+pub struct Load {
     stop: Arc<AtomicBool>,
     clients: Vec<JoinHandle<(u32, Vec<String>)>>,
 }
 
 /// How a client reaches the edge: each request finds its way anew.
-struct Client {
-    agent: Agent,
-    url: String,
-    bearer: String,
+pub struct Client {
+    pub agent: Agent,
+    pub url: String,
+    pub bearer: String,
 }
 
 impl Client {
     fn of(site: &Site) -> Self {
-        let secret = |name: &str| fs::read_to_string(site.path("state/qa/secrets").join(name)).unwrap();
+        let certificate = Certificate::from_pem(site.secret("edge-tls-pem").as_bytes()).unwrap();
+        let tls = TlsConfig::builder().root_certs(RootCerts::Specific(Arc::new(vec![certificate])));
+        Self::new(site, tls.build(), site.secret("api-key").trim())
+    }
+
+    /// One that trusts any certificate.
+    pub fn unchecked(site: &Site, key: &str) -> Self {
+        Self::new(site, TlsConfig::builder().disable_verification(true).build(), key)
+    }
+
+    fn new(site: &Site, tls: TlsConfig, key: &str) -> Self {
         let port = site.json(&["status", "qa"])["services"]
             .as_array()
             .unwrap()
             .iter()
             .find_map(|service| service["ports"]["https"].as_u64())
             .expect("the edge's port");
-        let certificate = Certificate::from_pem(secret("edge-tls-pem").as_bytes()).unwrap();
-        let tls = TlsConfig::builder().root_certs(RootCerts::Specific(Arc::new(vec![certificate]))).build();
         let agent = Agent::config_builder()
             .tls_config(tls)
             .timeout_global(Some(Duration::from_secs(20)))
@@ -317,11 +331,10 @@ impl Client {
             .proxy(None)
             .build()
             .new_agent();
-        let bearer = format!("Bearer {}", secret("api-key").trim());
-        Self { agent, url: format!("https://127.0.0.1:{port}"), bearer }
+        Self { agent, url: format!("https://127.0.0.1:{port}"), bearer: format!("Bearer {key}") }
     }
 
-    fn get(&self, path: &str) -> Result<(u16, String), ureq::Error> {
+    pub fn get(&self, path: &str) -> Result<(u16, String), ureq::Error> {
         let request = self.agent.get(format!("{}{path}", self.url)).header("authorization", &self.bearer);
         let mut answer = request.call()?;
         Ok((answer.status().as_u16(), answer.body_mut().read_to_string()?))
@@ -339,8 +352,8 @@ impl Client {
 }
 
 impl Load {
-    fn begin(site: &Site) -> Self {
-        let (stop, reached) = (Arc::new(AtomicBool::new(false)), Arc::new(Client::of(site)));
+    pub fn begin(client: Client) -> Self {
+        let (stop, reached) = (Arc::new(AtomicBool::new(false)), Arc::new(client));
         let client = || {
             let (stop, reached) = (Arc::clone(&stop), Arc::clone(&reached));
             thread::spawn(move || {
@@ -360,7 +373,7 @@ impl Load {
     }
 
     #[track_caller]
-    fn lost_nothing(self) {
+    pub fn lost_nothing(self) {
         self.stop.store(true, Ordering::SeqCst);
         let all: Vec<_> = self.clients.into_iter().map(|client| client.join().unwrap()).collect();
         let good: u32 = all.iter().map(|(good, _)| good).sum();
@@ -396,7 +409,7 @@ fn releases_are_rolled_out_to_containers_and_a_broken_one_leaves_all_as_it_was()
     let (old, release) = site.replica();
     assert!(release.starts_with("1.0.1-"), "{release}");
 
-    let load = Load::begin(&site);
+    let load = Load::begin(Client::of(&site));
     let plan = site.done(&[&site.deploy(&second)[..], &["--dry-run"]].concat());
     assert!(plan.contains("load the images"), "{plan}");
     assert_eq!(site.containers(), before, "a dry run changes nothing");
@@ -404,7 +417,7 @@ fn releases_are_rolled_out_to_containers_and_a_broken_one_leaves_all_as_it_was()
     assert!(said.contains("passes its smoke on the new schema"), "{said}");
     let databases = ["psql", "--host=127.0.0.1", "--username=postgres", "--no-psqlrc", "--list"];
     let database = site.containers()["postgres"][0].clone();
-    let password = fs::read_to_string(site.path("state/qa/secrets/postgres-superuser-password")).unwrap();
+    let password = site.secret("postgres-superuser-password");
     let asks = ["exec", "--env", &format!("PGPASSWORD={}", password.trim()), &database];
     let listed = docker(&site.client, &[&asks[..], &databases].concat());
     assert!(listed.contains("flowship") && !listed.contains("flowship_next"), "{listed}");
@@ -499,7 +512,7 @@ fn replicas(site: &Site) -> BTreeMap<String, [String; 4]> {
 fn gets_more_and_fewer_replicas(site: &Site, release: &Path) {
     const FILE: &str = "ops/environments/qa.toml";
     let (before, replica) = (site.containers(), site.replica().0);
-    let load = Load::begin(site);
+    let load = Load::begin(Client::of(site));
     for (from, to) in [(1, 3), (3, 1)] {
         site.checkout.change(FILE, &format!("replicas = {from}\n"), &format!("replicas = {to}\n"));
         let said = site.done(&site.deploy(release));

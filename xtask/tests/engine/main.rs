@@ -7,3 +7,4 @@ mod images;
 #[allow(dead_code)]
 #[path = "../releases/packages/fixture.rs"]
 mod repository;
+mod secrets;

@@ -2,7 +2,10 @@
 //! accept it.
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::net::SocketAddr;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
@@ -16,6 +19,7 @@ use crate::engines::process::certificate;
 use crate::engines::process::instance::{ADDRESS, edge_address};
 use crate::engines::process::secret_store::{self, Other, Text, Value};
 use crate::engines::roll::rotation::Rotate;
+use artifacts::containers::secret_file;
 use foundation::files;
 use foundation::program_name::PROGRAM;
 use runner::plan::http::Request;
@@ -90,7 +94,47 @@ impl Changing<'_> {
         secret_store::of(&self.opened.resolver(&units))?.write(name, &value.text())
     }
 
+    /// A container keeps the file that it was started with: if another one was put in its place, it would never see the new
+    /// value.
+    fn is_mounted(&self, name: SecretRef) -> Result<()> {
+        if !self.opened.in_containers() {
+            return Ok(());
+        }
+        let Opened { platform, .. } = self.opened;
+        let units = self.opened.slots();
+        let file = self.opened.resolver(&units).secret_file(name);
+        let of = |path: &Path| {
+            let found = fs::metadata(path).with_context(|| path.display().to_string())?;
+            Ok::<_, anyhow::Error>((found.dev(), found.ino()))
+        };
+        let own = of(&file)?;
+        let reads = |unit: &&Unit<'_>| {
+            (platform.is_worker(unit) || platform.is_edge(unit))
+                && unit.service.secrets.iter().any(|used| used.secret == name)
+        };
+        let mut others = Vec::new();
+        for unit in units.iter().filter(reads) {
+            // A free slot has no process.
+            let Some(pid) = self.opened.status(&unit.name()).ok().and_then(|status| status.pid) else {
+                continue;
+            };
+            let inside = format!("/proc/{pid}/root{}", secret_file(&platform.containers, name));
+            if of(Path::new(&inside))? != own {
+                others.push(unit.name());
+            }
+        }
+        ensure!(
+            others.is_empty(),
+            "{} was replaced by another file, which {} will not see; expected the same file with another content (`cat NEW > \
+             FILE`); restart these containers one by one with `docker restart`, then run the command again",
+            file.display(),
+            others.join(", ")
+        );
+        Ok(())
+    }
+
     fn intend(&self, name: SecretRef) -> Result<()> {
+        self.is_mounted(name)?;
         let value = self.read(name)?;
         if let Some(Other::Next(_) | Other::Previous(_)) = value.other {
             self.step.log.line("an interrupted rotation goes on");
@@ -135,6 +179,7 @@ impl Changing<'_> {
     }
 
     fn accepted(&self, name: SecretRef) -> Result<()> {
+        self.is_mounted(name)?;
         let value = self.read(name)?;
         let next = match &value.other {
             Some(Other::Next(next)) => Some(next),
@@ -242,6 +287,7 @@ impl Changing<'_> {
         if let Some(problem) = certificate::problem(environment, instance.site_folder()) {
             bail!("{problem}");
         }
+        self.is_mounted(name)?;
         let units = self.opened.units();
         let path = self.opened.resolver(&units).secret_file(name);
         certificate::renew(&path, environment, instance.site_folder())

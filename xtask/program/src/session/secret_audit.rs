@@ -8,7 +8,7 @@ use std::time::UNIX_EPOCH;
 
 use anyhow::Result;
 use serde::Serialize;
-use vocabulary::model::environment::{Environment, Tls};
+use vocabulary::model::environment::{EngineKind, Environment, Tls};
 use vocabulary::model::{Platform, Secret};
 
 use crate::engines::process::secret_store::{Text, Value};
@@ -60,7 +60,7 @@ pub fn audit(platform: &Platform, environment: &Environment, place: &Place<'_>, 
         let (changed, due, problem) = match look(platform, secret, &file, &environment.tls) {
             Ok((changed, due, state)) => {
                 let late = (due <= now).then(|| format!("{} days overdue", (now - due) / SECONDS_OF_A_DAY));
-                (Some(changed), Some(due), others_can_read(&file).or(state).or(late))
+                (Some(changed), Some(due), others_can_read(&file, environment.engine).or(state).or(late))
             }
             Err(error) => (None, None, Some(format!("{error:#}"))),
         };
@@ -82,15 +82,20 @@ fn look(platform: &Platform, secret: &Secret, file: &Path, tls: &Tls) -> Result<
     Ok((written, written + u64::from(secret.rotate_after_days) * SECONDS_OF_A_DAY, state))
 }
 
-/// Where every user of the machine can read a file: by its own permissions and those of all folders above it.
-fn others_can_read(file: &Path) -> Option<String> {
+/// Where every user of the machine can read a file: by its own permissions and those of all folders above it. Containers read
+/// the file itself, as several users.
+fn others_can_read(file: &Path, engine: EngineKind) -> Option<String> {
     const READ: u32 = 0o004;
     const ENTER: u32 = 0o001;
     let may =
         |path: &Path, bit: u32| fs::metadata(path).is_ok_and(|found| found.permissions().mode() & bit != 0);
     let open = may(file, READ)
         && file.ancestors().skip(1).all(|folder| folder.as_os_str().is_empty() || may(folder, ENTER));
-    open.then(|| format!("every user can read it: `chmod o-r {}`", file.display()))
+    let remedy = match (engine, file.parent()) {
+        (EngineKind::Compose, Some(folder)) => format!("chmod o-x {}", folder.display()),
+        _ => format!("chmod o-r {}", file.display()),
+    };
+    open.then(|| format!("every user can read it: `{remedy}`"))
 }
 
 #[cfg(test)]
@@ -114,7 +119,13 @@ mod tests {
             mode(folder.path(), outer);
             mode(&inner, inside);
             mode(&file, own);
-            assert_eq!(others_can_read(&file).is_some(), open, "{outer:o} {inside:o} {own:o}");
+            let said = others_can_read(&file, EngineKind::Process);
+            assert_eq!(said.is_some(), open, "{outer:o} {inside:o} {own:o}");
+            let said = [said, others_can_read(&file, EngineKind::Compose)];
+            let remedy = |said: &Option<String>, path: &Path| {
+                said.as_ref().is_none_or(|said| said.ends_with(&format!(" {}`", path.display())))
+            };
+            assert!(remedy(&said[0], &file) && remedy(&said[1], &inner), "{said:?}");
         }
     }
 }

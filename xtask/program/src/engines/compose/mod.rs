@@ -10,6 +10,7 @@ pub mod preflight;
 pub mod project;
 pub mod rehearsal;
 mod roll;
+mod secrets;
 mod starting;
 
 pub use observe::Compose;

@@ -15,7 +15,7 @@ use vocabulary::problem::listing;
 use super::deployed::{self, Deploy};
 use super::lower::{self, DEBUGGER};
 use super::project::{self, Project};
-use super::{contract, roll, starting};
+use super::{contract, roll, secrets, starting};
 use crate::context::Context;
 use crate::deployment::contracted;
 use crate::engines::process::instance::{Instance, Ports, Socket, public, setting, socket};
@@ -119,11 +119,7 @@ impl Engine for Compose {
                 let contract = contract.map(|(contract, release)| contracted::of(&release, contract));
                 Ok(Observed { contract: contract.transpose()?.unwrap_or_default(), ..seen })
             }
-            Intent::ChangeSecrets(_) => Err(refused(format!(
-                "{}: secrets are not checked, rotated or revoked on compose yet; expected engine = \"process\"",
-                environment.name
-            ))),
-            Intent::BringDown { .. } => {
+            Intent::ChangeSecrets(_) | Intent::BringDown { .. } => {
                 if place.context.is_deployed() {
                     let (name, folder) = (&seen.project.name, &seen.instance.folder);
                     seen.deploy.containers =
@@ -147,8 +143,8 @@ impl Engine for Compose {
             }
             Intent::BringUp { watches, .. } => lower::bring_up(platform, environment, seen, watches),
             Intent::RollOut { watch } => roll::roll_out(platform, environment, seen, watch),
-            // To change secrets is refused when the world is looked at.
-            Intent::Contract | Intent::ChangeSecrets(_) => contract::contract(platform, environment, seen),
+            Intent::Contract => contract::contract(platform, environment, seen),
+            Intent::ChangeSecrets(change) => secrets::change(platform, environment, seen, change),
             Intent::BringDown { data } => {
                 let (first, supervisor) = (starting::finished(platform, seen), seen.instance.supervisor());
                 lower::bring_down(first, &seen.target, supervisor, &seen.project, data == Data::Go)

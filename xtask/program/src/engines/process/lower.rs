@@ -185,12 +185,7 @@ pub fn change_secrets(
             ..Exec::default()
         })
     };
-    Plan {
-        intent: format!("{change:?} the secrets of {}", environment.name).to_lowercase(),
-        target: seen.target.clone(),
-        steps: rotation::steps(platform, &slots, change, &database),
-        on_failure: OnFailure::Keep,
-    }
+    rotation::plan(platform, environment, &seen.target, (&slots, change), &database)
 }
 
 /// What comes before anything is started, but the secret store.

@@ -3,12 +3,13 @@
 //! steps finish what was interrupted. Pure.
 
 use serde::Serialize;
+use vocabulary::model::environment::Environment;
 use vocabulary::model::{Platform, Secret, SecretKind, SecretRef, SecretUse, Unit};
 
 use super::super::process::lower::BringUp;
 use foundation::program_name::PROGRAM;
 use runner::plan::action::Action;
-use runner::plan::step::{Step, StepId};
+use runner::plan::step::{OnFailure, Plan, Step, StepId};
 
 /// What becomes of the secrets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,14 +51,15 @@ pub fn secret_of(step: &StepId) -> &str {
     step.0.split('.').next().unwrap_or_default()
 }
 
-/// The steps, one after the other; those of one secret begin with its name. `database` runs the script of
+/// The plan: one step after the other; those of one secret begin with its name. `database` runs the script of
 /// [`vocabulary::model::Database::credential`] with these words.
-pub fn steps(
+pub fn plan(
     platform: &Platform,
-    units: &[Unit<'_>],
-    change: Change,
+    environment: &Environment,
+    target: &str,
+    (units, change): (&[Unit<'_>], Change),
     database: &dyn Fn(&[&'static str]) -> Action<BringUp>,
-) -> Vec<Step<BringUp>> {
+) -> Plan<BringUp> {
     let is_read =
         |secret: &&Secret| units.iter().any(|unit| use_of(&unit.service.secrets, secret.name).is_some());
     let mut secrets: Vec<_> = platform.secrets.iter().filter(is_read).collect();
@@ -68,7 +70,12 @@ pub fn steps(
     let mut steps: Vec<_> =
         secrets.iter().flat_map(|secret| steps_of(platform, units, change, database, secret)).collect();
     chain(&mut steps);
-    steps
+    Plan {
+        intent: format!("{change:?} the secrets of {}", environment.name).to_lowercase(),
+        target: target.to_owned(),
+        steps,
+        on_failure: OnFailure::Keep,
+    }
 }
 
 /// Each step needs the one before it.

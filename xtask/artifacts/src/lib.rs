@@ -8,6 +8,7 @@ mod environment_examples;
 pub mod firewall;
 mod flow_facts;
 mod model;
+pub mod monitoring;
 pub mod network_policies;
 mod node_red_settings;
 pub mod reference;
@@ -41,7 +42,7 @@ pub const FAMILIES: &[Committed] = &[
 ];
 
 /// The rendered families.
-pub const RENDERED: &[Rendered] = &[containers::RENDERED, firewall::FAMILY];
+pub const RENDERED: &[Rendered] = &[containers::RENDERED, firewall::FAMILY, monitoring::FAMILY];
 
 /// Every file that one environment has of its own.
 ///

@@ -1,14 +1,17 @@
 //! Alertmanager: groups alerts and sends them to people.
 
 use vocabulary::model::{
-    Alert, Container, Destination, Edge, Exposure, Health, Lifetime, Metric, MetricKind, MetricRef, Need,
-    Port, PortRef, Protocol, Resources, SecretUse, Service, ServiceId, Severity, Stop, Volume,
+    Alert, Command, Container, Destination, Edge, Exposure, Health, Identity, Lifetime, Metric, MetricKind,
+    MetricRef, Need, Port, PortRef, Process, Protocol, Resources, SecretUse, Service, ServiceId, Severity,
+    Stop, Value, Volume, VolumeRef,
 };
 
-use super::{pins, secrets};
+use super::{pins, prometheus, secrets};
 
 pub const ID: ServiceId = ServiceId("alertmanager");
 pub const WEB: PortRef = PortRef { service: ID, name: "web" };
+pub const CONFIGURATION: VolumeRef = VolumeRef { service: ID, name: "configuration" };
+const DATA: VolumeRef = VolumeRef { service: ID, name: "data" };
 pub const ALERTMANAGER_NOTIFICATIONS_FAILED_TOTAL: MetricRef =
     MetricRef("alertmanager_notifications_failed_total");
 
@@ -42,7 +45,10 @@ pub fn service() -> Service {
         health: Some(Health::Http { port: WEB, path: "/-/healthy" }),
         stop: Stop { signal: "SIGTERM", grace_seconds: 15 },
         resources: Resources { memory_mib: 128, cpu_millis: 250, pids: 64 },
-        volumes: vec![Volume { name: "data", purpose: "silences and what was sent", precious: false }],
+        volumes: vec![
+            Volume { name: DATA.name, purpose: "silences and what was sent", precious: false },
+            Volume { name: CONFIGURATION.name, purpose: "its configuration", precious: false },
+        ],
         metrics: vec![Metric {
             name: ALERTMANAGER_NOTIFICATIONS_FAILED_TOTAL,
             kind: MetricKind::Counter,
@@ -59,7 +65,27 @@ pub fn service() -> Service {
             summary: "Alerts are not delivered through one of the channels.",
             remedy: "Check the secret of the integration in the label, and the connection to it.",
         }],
-        process: None,
+        process: Some(Process {
+            initialise: None,
+            commands: vec![Command {
+                program: "alertmanager",
+                arguments: vec![
+                    Value::Joined(vec![
+                        Value::Text("--config.file="),
+                        Value::Folder(CONFIGURATION),
+                        Value::Text("/alertmanager.yml"),
+                    ]),
+                    Value::Joined(vec![Value::Text("--storage.path="), Value::Folder(DATA)]),
+                    // It has no peers.
+                    Value::Text("--cluster.listen-address="),
+                    prometheus::listens(WEB),
+                ],
+                calls: vec![],
+                variables: vec![],
+            }],
+            identity: Identity::Caller,
+            on_change: vec![],
+        }),
         container: Container::Later,
     }
 }

@@ -28,7 +28,7 @@ mod secrets;
 mod smoke;
 mod victoria_logs;
 
-use vocabulary::model::{Database, Fact, Group, Platform, ServiceId, Value, Variable};
+use vocabulary::model::{Database, Fact, Group, Monitoring, Platform, ServiceId, Value, Variable};
 
 /// Metrics, logs and alerts: runs where an environment asks for it.
 const MONITORING: Group = Group("monitoring");
@@ -69,6 +69,15 @@ pub fn platform() -> Platform {
         },
         tools: Some(mcp_tools::MCP),
         secret_store: Some(openbao::STORE),
+        monitoring: Some(Monitoring {
+            scraper: prometheus::WEB,
+            scraper_configuration: prometheus::CONFIGURATION,
+            notifier: alertmanager::WEB,
+            notifier_configuration: alertmanager::CONFIGURATION,
+            paging_key: secrets::PAGERDUTY_ROUTING_KEY,
+            chat_webhook: secrets::SLACK_WEBHOOK_URL,
+            mail_password: secrets::SMTP_PASSWORD,
+        }),
         llm: llm::endpoint(),
         queue: queue::queue(),
         containers: images::policy(),

@@ -1,11 +1,11 @@
 //! The host's resources as metrics.
 
 use vocabulary::model::{
-    Alert, Container, Exposure, Health, Lifetime, Metric, MetricKind, MetricRef, Port, PortRef, Protocol,
-    Resources, Service, ServiceId, Severity, Stop,
+    Alert, Command, Container, Exposure, Health, Identity, Lifetime, Metric, MetricKind, MetricRef, Port,
+    PortRef, Process, Protocol, Resources, Service, ServiceId, Severity, Stop,
 };
 
-use super::pins;
+use super::{pins, prometheus};
 
 pub const ID: ServiceId = ServiceId("node-exporter");
 pub const METRICS: PortRef = PortRef { service: ID, name: "metrics" };
@@ -59,7 +59,17 @@ pub fn service() -> Service {
             summary: "Less than a tenth of a file system is free.",
             remedy: "Find what grows; shorten retention in ops/environments or enlarge the disk.",
         }],
-        process: None,
+        process: Some(Process {
+            initialise: None,
+            commands: vec![Command {
+                program: "node_exporter",
+                arguments: vec![prometheus::listens(METRICS)],
+                calls: vec![],
+                variables: vec![],
+            }],
+            identity: Identity::Caller,
+            on_change: vec![],
+        }),
         container: Container::Later,
     }
 }

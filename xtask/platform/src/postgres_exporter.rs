@@ -1,11 +1,12 @@
 //! PostgreSQL's statistics as metrics.
 
 use vocabulary::model::{
-    Alert, Container, Destination, Edge, Exposure, Health, Lifetime, Metric, MetricKind, MetricRef, Need,
-    Port, PortRef, Protocol, Resources, SecretUse, Service, ServiceId, Severity, Stop,
+    Alert, Command, Container, Destination, Edge, Exposure, Health, Identity, Lifetime, Metric, MetricKind,
+    MetricRef, Need, Port, PortRef, Process, Protocol, Resources, SecretUse, Service, ServiceId, Severity,
+    Stop, Value, Variable,
 };
 
-use super::{pins, postgres, secrets};
+use super::{migrate, pins, postgres, prometheus, secrets};
 
 pub const ID: ServiceId = ServiceId("postgres-exporter");
 pub const METRICS: PortRef = PortRef { service: ID, name: "metrics" };
@@ -32,8 +33,22 @@ pub fn service() -> Service {
             why: "reads statistics",
             scrape: None,
         }],
-        starts_after: vec![],
-        variables: vec![],
+        starts_after: vec![migrate::ID],
+        variables: vec![
+            Variable {
+                name: "DATA_SOURCE_URI",
+                value: Value::Joined(vec![
+                    Value::Host(postgres::SQL),
+                    Value::Text(":"),
+                    Value::Number(postgres::SQL),
+                    Value::Text("/"),
+                    Value::Text(postgres::DATABASE),
+                    // As all other clients: the network between them is internal.
+                    Value::Text("?sslmode=disable"),
+                ]),
+            },
+            Variable { name: "DATA_SOURCE_USER", value: Value::Text("flowship_exporter") },
+        ],
         secrets: vec![SecretUse {
             secret: secrets::POSTGRES_EXPORTER_PASSWORD,
             variable: Some("DATA_SOURCE_PASS_FILE"),
@@ -67,7 +82,17 @@ pub fn service() -> Service {
             summary: "PostgreSQL does not answer: tasks are refused with 503.",
             remedy: "Read the log of postgres; the replicas reconnect by themselves when it is back.",
         }],
-        process: None,
+        process: Some(Process {
+            initialise: None,
+            commands: vec![Command {
+                program: "postgres_exporter",
+                arguments: vec![prometheus::listens(METRICS)],
+                calls: vec![],
+                variables: vec![],
+            }],
+            identity: Identity::Caller,
+            on_change: vec![],
+        }),
         container: Container::Later,
     }
 }

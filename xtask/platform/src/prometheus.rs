@@ -1,8 +1,9 @@
 //! Prometheus: reads every metric, judges the alert rules.
 
 use vocabulary::model::{
-    Alert, Container, Destination, Edge, Exposure, Health, Lifetime, Metric, MetricKind, MetricRef, Need,
-    Port, PortRef, Protocol, Resources, Scrape, Service, ServiceId, Severity, Stop, Volume,
+    Alert, Command, Container, Destination, Edge, Exposure, Health, Identity, Lifetime, Metric, MetricKind,
+    MetricRef, Need, Port, PortRef, Process, Protocol, Resources, Scrape, Service, ServiceId, Severity, Stop,
+    Value, Volume, VolumeRef,
 };
 
 use super::{
@@ -12,6 +13,8 @@ use super::{
 
 pub const ID: ServiceId = ServiceId("prometheus");
 pub const WEB: PortRef = PortRef { service: ID, name: "web" };
+pub const CONFIGURATION: VolumeRef = VolumeRef { service: ID, name: "configuration" };
+const DATA: VolumeRef = VolumeRef { service: ID, name: "data" };
 pub const UP: MetricRef = MetricRef("up");
 
 pub fn service() -> Service {
@@ -48,7 +51,14 @@ pub fn service() -> Service {
         health: Some(Health::Http { port: WEB, path: "/-/healthy" }),
         stop: Stop { signal: "SIGTERM", grace_seconds: 15 },
         resources: Resources { memory_mib: 1024, cpu_millis: 1000, pids: 128 },
-        volumes: vec![Volume { name: "data", purpose: "the time series", precious: false }],
+        volumes: vec![
+            Volume { name: DATA.name, purpose: "the time series", precious: false },
+            Volume {
+                name: CONFIGURATION.name,
+                purpose: "its configuration, and a file for each target",
+                precious: false,
+            },
+        ],
         metrics: vec![Metric {
             name: UP,
             kind: MetricKind::Gauge,
@@ -65,9 +75,40 @@ pub fn service() -> Service {
             summary: "A service has not answered its scrapes for three minutes.",
             remedy: "Check whether the service in the label is running and healthy; read its log.",
         }],
-        process: None,
+        process: Some(Process {
+            initialise: None,
+            commands: vec![Command {
+                program: "prometheus",
+                arguments: vec![
+                    Value::Joined(vec![
+                        Value::Text("--config.file="),
+                        Value::Folder(CONFIGURATION),
+                        Value::Text("/prometheus.yml"),
+                    ]),
+                    // Rules and scrape configuration take effect without a restart.
+                    Value::Text("--config.auto-reload"),
+                    Value::Text("--config.auto-reload-interval=5s"),
+                    Value::Joined(vec![Value::Text("--storage.tsdb.path="), Value::Folder(DATA)]),
+                    listens(WEB),
+                ],
+                calls: vec![],
+                variables: vec![],
+            }],
+            identity: Identity::Caller,
+            on_change: vec![],
+        }),
         container: Container::Later,
     }
+}
+
+/// How programs of Prometheus' family are told where to listen.
+pub fn listens(port: PortRef) -> Value {
+    Value::Joined(vec![
+        Value::Text("--web.listen-address="),
+        Value::BindAddress(port),
+        Value::Text(":"),
+        Value::BindPort(port),
+    ])
 }
 
 fn scrapes(port: PortRef) -> Edge {

@@ -14,6 +14,7 @@ mod generate;
 #[path = "../fixtures/hostile.rs"]
 mod hostile;
 mod measures;
+mod monitoring;
 #[path = "../fixtures/namespaces.rs"]
 mod namespaces;
 mod people;

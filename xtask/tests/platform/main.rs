@@ -27,6 +27,7 @@ mod hanging;
 mod killed;
 mod lifecycle;
 mod load;
+mod monitoring;
 mod outage;
 mod ports;
 mod providers;

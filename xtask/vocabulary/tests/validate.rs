@@ -4,11 +4,12 @@ use vocabulary::model::environment::{Environment, SecretsIn};
 use vocabulary::model::{
     Alert, ChangeClass, CheckTimes, Command, ConfigurationFile, Container, Contract, Database, Destination,
     Draining, Edge, EdgePolicy, Evidence, Exposure, Fact, Folder, Gate, GateCommand, GateGroup, Group,
-    Health, Identity, Image, Initialise, Label, Lifetime, LlmEndpoint, Metric, MetricKind, MetricRef, Need,
-    OnChange, PlantedArgument, PlantedFault, PlantedFile, Platform, Port, PortRef, Predicate, Probe, Process,
-    Proof, Protocol, Reaction, Reads, Resources, Role, RouteRule, Scrape, Scratch, Secret, SecretKind,
-    SecretRef, SecretRight, SecretSource, SecretStore, SecretUse, Service, ServiceId, Severity, Shape,
-    SmokeCheck, SmokeStep, SmokeSuite, Stop, Storage, Test, Value, Volume, VolumeRef, Workers,
+    Health, Identity, Image, Initialise, Label, Lifetime, LlmEndpoint, Metric, MetricKind, MetricRef,
+    Monitoring, Need, OnChange, PlantedArgument, PlantedFault, PlantedFile, Platform, Port, PortRef,
+    Predicate, Probe, Process, Proof, Protocol, Reaction, Reads, Resources, Role, RouteRule, Scrape, Scratch,
+    Secret, SecretKind, SecretRef, SecretRight, SecretSource, SecretStore, SecretUse, Service, ServiceId,
+    Severity, Shape, SmokeCheck, SmokeStep, SmokeSuite, Stop, Storage, Test, Value, Volume, VolumeRef,
+    Workers,
 };
 
 use second_platform::{edge, read, variable};
@@ -246,6 +247,7 @@ fn platform() -> Platform {
             contract: None,
         },
         secret_store: None,
+        monitoring: None,
         access: vec![role()],
         llm: LlmEndpoint { stand_in: ASK, path: "/v1", model: "stand-in", key: KEY },
         draining: Draining { delay_ms: 800, limit_seconds: 6, development_limit_seconds: 5 },
@@ -312,7 +314,7 @@ fn an_optional_part_runs_where_it_is_asked_for() {
     let mut environment = Environment::default();
     assert_eq!(optional(&environment), [""; 0]);
     environment.with = vec!["lookout".into()];
-    assert_eq!(optional(&environment), ["watch"]);
+    assert_eq!(optional(&environment), ["watch", "herald"]);
     // Who keeps secrets in files has no store.
     environment.with = vec!["strongroom".into()];
     assert_eq!(optional(&environment), [""; 0]);
@@ -652,6 +654,25 @@ const RULES: &[(Change, &[&str])] = &[
         &[
             "secret_store: web runs where it is chosen, so it has a group of its own",
             "secret_store: web/x is no volume of web; name one that is",
+        ],
+    ),
+    // What watches.
+    (
+        |p| {
+            p.monitoring = Some(Monitoring {
+                scraper: HTTP,
+                scraper_configuration: DATA,
+                notifier: HTTPS,
+                notifier_configuration: RUN,
+                paging_key: TOKEN,
+                chat_webhook: KEY,
+                mail_password: PASSWORD,
+            });
+        },
+        &[
+            "monitoring: web.https is no port of web; name one that is",
+            "monitoring: db/data is no volume of web; name one that is",
+            "monitoring: web does not read the secret password; add the use",
         ],
     ),
     // Processes.

@@ -46,6 +46,8 @@ pub enum Text {
     Network,
     /// A server outside of the platform.
     Remote,
+    /// A part of the day.
+    Hours,
 }
 
 /// A value that its [`Kind`] accepted.
@@ -160,6 +162,7 @@ impl Text {
             Self::SlackChannel => "a Slack channel such as \"#platform-alerts\"",
             Self::Login => "a login name",
             Self::Network => "an IP address or a network such as \"192.0.2.0/24\"",
+            Self::Hours => "two times of the day such as \"22:00-07:00\"",
             Self::Remote => "a host and a port such as \"api.example.com:443\"",
         }
     }
@@ -180,6 +183,9 @@ impl Text {
                 Self::SlackChannel => text.strip_prefix('#').is_some_and(is_slack_name),
                 Self::Login => is_login(text),
                 Self::Network => is_network(text),
+                Self::Hours => text
+                    .split_once('-')
+                    .is_some_and(|(start, end)| start != end && is_time(start) && is_time(end)),
                 Self::Remote => Remote::parse(text).is_some_and(|remote| Self::Address.holds(&remote.host)),
             }
     }
@@ -212,6 +218,12 @@ fn is_network(text: &str) -> bool {
         }
         Err(_) => false,
     }
+}
+
+fn is_time(text: &str) -> bool {
+    let two = |text: &str| Some(text).filter(|text| text.len() == 2)?.parse::<u8>().ok();
+    let time = text.split_once(':').and_then(|(hour, minute)| Some((two(hour)?, two(minute)?)));
+    time.is_some_and(|(hour, minute)| hour < 24 && minute < 60)
 }
 
 fn is_email(text: &str) -> bool {
@@ -257,6 +269,11 @@ mod tests {
     fn shapes_of_text() {
         for (kind, good, bad) in [
             (Text::Words, &["Platform team", "x"][..], &["", " ", " x", "a\nb"][..]),
+            (
+                Text::Hours,
+                &["22:00-07:00", "00:00-23:59"],
+                &["22:00", "22-7", "24:00-07:00", "07:60-08:00", "07:00-07:00"],
+            ),
             (Text::Label, &["dev", "eu-1"], &["Dev", "1a", "-a", "a-", "a.b", "a_b"]),
             (
                 Text::DnsName,

@@ -263,7 +263,7 @@ pub static SETTINGS: &[Setting] = &[
         kind: Kind::Text(Text::Email),
         default: None,
         needed: Needed::InOrBeside(PRODUCTION),
-        read_by: NONE,
+        read_by: &[EngineKind::Process],
         what: "Where alerts are mailed.",
         set: |environment, _, value| environment.contacts.get_or_insert_default().email = value.text(),
     },
@@ -272,7 +272,7 @@ pub static SETTINGS: &[Setting] = &[
         kind: Kind::Text(Text::SlackChannel),
         default: None,
         needed: Needed::Never,
-        read_by: NONE,
+        read_by: &[EngineKind::Process],
         what: "Where warnings are posted.",
         set: |environment, _, value| {
             environment.contacts.get_or_insert_default().slack_channel = Some(value.text());
@@ -283,10 +283,43 @@ pub static SETTINGS: &[Setting] = &[
         kind: Kind::Text(Text::Words),
         default: None,
         needed: Needed::Never,
-        read_by: NONE,
+        read_by: &[EngineKind::Process],
         what: "The PagerDuty service that pages; its key is a secret and not set here.",
         set: |environment, _, value| {
             environment.contacts.get_or_insert_default().pagerduty_service = Some(value.text());
+        },
+    },
+    Setting {
+        key: "contacts.mail_server",
+        kind: Kind::Text(Text::Remote),
+        default: None,
+        needed: Needed::Never,
+        read_by: &[EngineKind::Process],
+        what: "The mail server that alerts are sent through, as contacts.email; its password is a secret. Without it, nothing is mailed.",
+        set: |environment, _, value| {
+            environment.contacts.get_or_insert_default().mail_server = Some(value.text());
+        },
+    },
+    Setting {
+        key: "contacts.heartbeat_url",
+        kind: Kind::Text(Text::HttpsUrl),
+        default: None,
+        needed: Needed::Never,
+        read_by: &[EngineKind::Process],
+        what: "The address of a dead man's switch, such as a service that pages when it has heard nothing for two minutes.",
+        set: |environment, _, value| {
+            environment.contacts.get_or_insert_default().heartbeat_url = Some(value.text());
+        },
+    },
+    Setting {
+        key: "contacts.quiet_hours",
+        kind: Kind::Text(Text::Hours),
+        default: None,
+        needed: Needed::Never,
+        read_by: &[EngineKind::Process],
+        what: "When only critical alerts are delivered, in UTC; the others follow afterwards.",
+        set: |environment, _, value| {
+            environment.contacts.get_or_insert_default().quiet_hours = Some(value.text());
         },
     },
     Setting {
@@ -303,7 +336,7 @@ pub static SETTINGS: &[Setting] = &[
         kind: days(1),
         default: Some("7"),
         needed: Needed::In(PRODUCTION),
-        read_by: NONE,
+        read_by: &[EngineKind::Process],
         what: "How long metrics are kept.",
         set: |environment, _, value| environment.retention.metrics_days = value.integer(),
     },

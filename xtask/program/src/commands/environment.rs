@@ -170,7 +170,8 @@ mod tests {
         let ports = sockets_of(&slots, &staging).into_iter().map(|socket| socket.key).zip(20_000..).collect();
         let edge = edge_configuration(platform, &staging, &slots, &ports, Path::new("/"));
         let (deployed, guarded) = (deployed(environment), guarded(platform, environment));
-        format!("{:?} {told:?} {deployed}{guarded} {edge:?}", instance.ports)
+        let watched = (artifacts::monitoring::FAMILY.make)(platform, environment).unwrap();
+        format!("{:?} {told:?} {deployed}{guarded} {edge:?} {watched:?}", instance.ports)
     }
 
     /// A certificate from an authority, of whose settings one differs.
@@ -248,6 +249,9 @@ mod tests {
         ("contacts.pagerduty_service", |e| {
             e.contacts.as_mut().unwrap().pagerduty_service = Some("other".into())
         }),
+        ("contacts.mail_server", |e| e.contacts.as_mut().unwrap().mail_server = Some("other:1".into())),
+        ("contacts.heartbeat_url", |e| e.contacts.as_mut().unwrap().heartbeat_url = Some("https://o".into())),
+        ("contacts.quiet_hours", |e| e.contacts.as_mut().unwrap().quiet_hours = Some("22:00-07:00".into())),
         ("retention.logs_days", |e| e.retention.logs_days = 77),
         ("retention.metrics_days", |e| e.retention.metrics_days = 77),
         ("retention.backups_days", |e| e.retention.backups_days = 77),
@@ -293,7 +297,10 @@ mod tests {
         let base = Environment {
             name: "dev".into(),
             hosts: vec![Host { ssh_user: "flowship".into(), ..Host::default() }],
-            contacts: Some(Contacts::default()),
+            contacts: Some(Contacts {
+                mail_server: Some("mail.example.com:587".into()),
+                ..Contacts::default()
+            }),
             llm: Some(LlmProvider::default()),
             firewall: Some(Firewall { ssh_from: vec!["10.0.0.8".into()], ssh_port: 22 }),
             ..Environment::default()

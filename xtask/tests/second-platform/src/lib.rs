@@ -7,11 +7,11 @@ use vocabulary::model::{
     Action, Alert, Approval, Architecture, ChangeClass, CheckTimes, Command, ConfigurationFile, Container,
     ContainerPolicy, Dashboards, Database, Destination, Draining, Edge, EdgePolicy, EditorAccess, Evidence,
     Exposure, Fact, Folder, Gate, GateCommand, GateGroup, Group, Health, Identity, Image, ImageLimits,
-    Initialise, Label, Lifetime, LlmEndpoint, Metric, MetricKind, MetricRef, Need, OnChange, Platform, Port,
-    PortRef, Predicate, Probe, Process, Proof, Protocol, QueuePolicy, Reaction, Reads, ReleasePolicy,
-    Resources, Review, Role, RouteRule, Scrape, Scratch, Secret, SecretKind, SecretRef, SecretRight,
-    SecretSource, SecretStore, SecretUse, Service, ServiceId, Severity, Shape, SmokeCheck, SmokeStep,
-    SmokeSuite, Stop, Storage, Test, User, Value, Variable, Volume, VolumeRef, Workers,
+    Initialise, Label, Lifetime, LlmEndpoint, Metric, MetricKind, MetricRef, Monitoring, Need, OnChange,
+    Platform, Port, PortRef, Predicate, Probe, Process, Proof, Protocol, QueuePolicy, Reaction, Reads,
+    ReleasePolicy, Resources, Review, Role, RouteRule, Scrape, Scratch, Secret, SecretKind, SecretRef,
+    SecretRight, SecretSource, SecretStore, SecretUse, Service, ServiceId, Severity, Shape, SmokeCheck,
+    SmokeStep, SmokeSuite, Stop, Storage, Test, User, Value, Variable, Volume, VolumeRef, Workers,
 };
 
 const PORTAL: ServiceId = ServiceId("portal");
@@ -41,6 +41,10 @@ const STRONGROOM: SecretStore = SecretStore {
     configuration: VolumeRef { service: VAULT, name: "rules" },
     data: VolumeRef { service: VAULT, name: "safe" },
 };
+const LIST: VolumeRef = VolumeRef { service: WATCH, name: "list" };
+const HERALD: ServiceId = ServiceId("herald");
+const HORN: PortRef = PortRef { service: HERALD, name: "horn" };
+const CALLS: VolumeRef = VolumeRef { service: HERALD, name: "calls" };
 const PAGES: PortRef = PortRef { service: WATCH, name: "pages" };
 
 const ROOT_PASSWORD: SecretRef = SecretRef("store-root");
@@ -53,6 +57,10 @@ const CLIENT_KEY: SecretRef = SecretRef("client-key");
 const CONTROL_TOKEN: SecretRef = SecretRef("control-token");
 const CERTIFICATE: SecretRef = SecretRef("portal-certificate");
 const LEDGER_KEY: SecretRef = SecretRef("ledger-key");
+
+const PAGING_KEY: SecretRef = SecretRef("paging-key");
+const CHAT_WEBHOOK: SecretRef = SecretRef("chat-webhook");
+const MAIL_PASSWORD: SecretRef = SecretRef("mail-password");
 
 const READY: MetricRef = MetricRef("harbour_ready");
 
@@ -67,7 +75,7 @@ const INITDB: [&str; 3] = ["--auth=scram-sha-256", "--encoding=UTF8", "--locale=
 pub fn platform() -> Platform {
     Platform {
         name: "harbour",
-        services: vec![portal(), ledger(), store(), schema(), engine(), oracle(), watch(), vault()],
+        services: vec![portal(), ledger(), store(), schema(), engine(), oracle(), watch(), herald(), vault()],
         secrets: secrets(),
         labels: ["workflow_id", "node_id", "task_id", "component", "environment"]
             .into_iter()
@@ -97,6 +105,15 @@ pub fn platform() -> Platform {
         },
         tools: None,
         secret_store: Some(STRONGROOM),
+        monitoring: Some(Monitoring {
+            scraper: PAGES,
+            scraper_configuration: LIST,
+            notifier: HORN,
+            notifier_configuration: CALLS,
+            paging_key: PAGING_KEY,
+            chat_webhook: CHAT_WEBHOOK,
+            mail_password: MAIL_PASSWORD,
+        }),
         llm: LlmEndpoint { stand_in: ASK, path: "/v1", model: "oracle-small", key: MODEL_KEY },
         queue: queue(),
         containers: containers(),
@@ -507,11 +524,28 @@ fn watch() -> Service {
     Service {
         image: Image::Pending { reason: "nobody has chosen it yet" },
         ports: vec![port("pages", 9190, Protocol::Http, Exposure::Operator)],
-        edges: vec![scrapes(CONTROL), scrapes(STATE), scrapes(BOOK)],
+        edges: vec![scrapes(CONTROL), scrapes(STATE), scrapes(BOOK), edge(HORN, Need::Run)],
+        volumes: vec![Volume { name: LIST.name, purpose: "whom it reads", precious: false }],
         group: Some(Group("lookout")),
         health: Some(Health::Http { port: PAGES, path: "/" }),
         process: runs("node", "flows/llm-stand-in/main.js", vec![]),
         ..service(WATCH, "reads the metrics", Lifetime::LongRunning { replicas: 1 })
+    }
+}
+
+/// Tells people what the watch has seen.
+fn herald() -> Service {
+    let file = |secret| SecretUse { secret, variable: None };
+    Service {
+        group: Some(Group("lookout")),
+        image: Image::Pending { reason: "nobody has chosen it yet" },
+        ports: vec![port("horn", 9193, Protocol::Http, Exposure::Operator)],
+        edges: vec![Edge { to: Destination::Internet, need: Need::Run, why: "calls", scrape: None }],
+        secrets: [PAGING_KEY, CHAT_WEBHOOK, MAIL_PASSWORD].map(file).into(),
+        health: Some(Health::Http { port: HORN, path: "/" }),
+        volumes: vec![Volume { name: CALLS.name, purpose: "whom it calls", precious: false }],
+        process: runs("node", "flows/llm-stand-in/main.js", vec![]),
+        ..service(HERALD, "tells people", Lifetime::LongRunning { replicas: 1 })
     }
 }
 
@@ -560,6 +594,9 @@ fn secrets() -> Vec<Secret> {
         made(CONTROL_TOKEN),
         given(CERTIFICATE, SecretKind::CertificatePair),
         Secret { kind: SecretKind::AccountPassword, ..made(LEDGER_KEY) },
+        given(PAGING_KEY, SecretKind::ProviderKey),
+        given(CHAT_WEBHOOK, SecretKind::ProviderKey),
+        given(MAIL_PASSWORD, SecretKind::ProviderKey),
     ]
 }
 

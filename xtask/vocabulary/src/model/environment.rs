@@ -237,6 +237,15 @@ pub struct Contacts {
     /// Name of the PagerDuty service; its key is a secret and not here.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pagerduty_service: Option<String>,
+    /// `host:port` of the server that takes mail from `email`, over TLS; without one nothing is mailed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mail_server: Option<String>,
+    /// Who outside notices that alerts are no longer delivered: it is asked every minute at most.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub heartbeat_url: Option<String>,
+    /// `HH:MM-HH:MM` in UTC, in which nothing but critical alerts is told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub quiet_hours: Option<String>,
 }
 
 /// How long data is kept, in days.

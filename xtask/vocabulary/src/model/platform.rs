@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Action, ContainerPolicy, Database, Destination, Draining, Edge, EdgePolicy, Gate, Label, LlmEndpoint,
-    Metric, MetricRef, Port, PortRef, QueuePolicy, ReleasePolicy, Review, Role, Scrape, Secret, SecretRef,
-    SecretStore, Service, ServiceId, SmokeSuite, Workers,
+    Metric, MetricRef, Monitoring, Port, PortRef, QueuePolicy, ReleasePolicy, Review, Role, Scrape, Secret,
+    SecretRef, SecretStore, Service, ServiceId, SmokeSuite, Workers,
 };
 
 /// Everything that is shipped, and how it is judged.
@@ -21,6 +21,8 @@ pub struct Platform {
     pub tools: Option<PortRef>,
     /// None where secrets are always files.
     pub secret_store: Option<SecretStore>,
+    /// None where nothing watches it.
+    pub monitoring: Option<Monitoring>,
     pub llm: LlmEndpoint,
     pub queue: QueuePolicy,
     pub containers: ContainerPolicy,

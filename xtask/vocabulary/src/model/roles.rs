@@ -77,6 +77,26 @@ impl SecretStore {
     }
 }
 
+/// The services that watch the others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(bound(deserialize = "'de: 'static"))]
+pub struct Monitoring {
+    /// Prometheus: over its edges it scrapes metrics, and it evaluates the alert rules.
+    pub scraper: PortRef,
+    /// The folder with its configuration and its targets.
+    pub scraper_configuration: VolumeRef,
+    /// Alertmanager: tells people of the alerts.
+    pub notifier: PortRef,
+    /// The folder with its configuration.
+    pub notifier_configuration: VolumeRef,
+    /// The routing key of `PagerDuty`.
+    pub paging_key: SecretRef,
+    /// The address of Slack's incoming webhook.
+    pub chat_webhook: SecretRef,
+    /// The password at the mail server.
+    pub mail_password: SecretRef,
+}
+
 /// A GitHub action that workflows may use: `uses` takes the commit, the version stands beside it as a comment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Action {

@@ -23,7 +23,8 @@ use runner::supervisor::Recovered;
 Examples:
   cargo xtask dev                   start the platform; Ctrl-C stops it
   cargo xtask dev -d                leave it running in the background; `cargo xtask down` stops it
-  cargo xtask dev --with PART     start an optional part of the platform, too
+  cargo xtask dev --with monitoring
+                                    start Prometheus and Alertmanager, too (docs/monitoring.md)
   cargo xtask dev --inspect         open the Node.js debugger on loopback
   cargo xtask dev --engine compose  use containers (docs/containers.md)
   cargo xtask dev --dry-run         only show the plan

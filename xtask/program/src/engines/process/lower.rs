@@ -13,6 +13,7 @@ use vocabulary::model::{
 };
 
 use super::instance::{ADDRESS, COMPILE_CACHE};
+use super::monitoring;
 use super::observe::{Observed, chosen};
 use super::resolve::Resolver;
 use crate::engines::compose::deployed::ReleasedImage;
@@ -141,6 +142,7 @@ pub fn bring_up(
     let around = &Surroundings { resolver, seen, watches, inspect };
     let mut steps = prepare(around);
     steps.extend(edge_files(around));
+    steps.extend(monitoring::files(around, &|_| true));
     for unit in &units {
         match unit.service.lifetime {
             Lifetime::OneShot => steps.push(one_shot(around, unit)),
@@ -435,6 +437,7 @@ fn needs(around: &Surroundings<'_>, unit: &Unit<'_>) -> Vec<StepId> {
     if around.resolver.platform.is_edge(unit) {
         needs.extend(edge_files(around).into_iter().map(|step| step.id));
     }
+    needs.extend(monitoring::needs(around, unit));
     for earlier in &unit.service.starts_after {
         needs.extend(step_of(*earlier, "run"));
     }
@@ -472,6 +475,7 @@ pub(super) fn spec(around: &Surroundings<'_>, unit: &Unit<'_>) -> ProcessSpec {
         }
         _ => None,
     }));
+    env.extend(monitoring::variable(around, unit));
     let Resolver { platform, environment, .. } = around.resolver;
     let stop_limit = platform.stop_limit_seconds(unit.service, environment.tier);
     ProcessSpec {

@@ -12,6 +12,7 @@ use super::lower::{
     BringUp, NODE, Surroundings, edge, edge_files, id, long_running, one_shot, prepare, process_of,
     read_when_ready, ready, spec,
 };
+use super::monitoring;
 use super::observe::Observed;
 use super::resolve::Resolver;
 use super::schema;
@@ -38,6 +39,8 @@ pub fn roll_out(
     let is_worker = |unit: &&Unit<'_>| platform.is_worker(unit);
     let mut steps = prepare(around);
     steps.extend(edge_files(around));
+    let runs = |unit: &Unit<'_>| seen.running.contains_key(&unit.name());
+    steps.extend(monitoring::files(around, &|unit| !platform.is_worker(unit) || runs(unit)));
     let mut others: Vec<StepId> = Vec::new();
     for unit in slots.iter().filter(|unit| !is_worker(unit)) {
         match unit.service.lifetime {
@@ -100,6 +103,7 @@ pub fn roll_out(
         let changes = steps.iter_mut().filter(|step| step.id.0 == migrations);
         changes.for_each(|step| step.needs.push(roll::schema::LAST.into()));
     }
+    others.extend(monitoring::keep_id(around));
     others.extend([id::RECORD, id::INSTALL_MODULES, id::MAKE_SECRETS].map(StepId::from));
     steps.extend(workers.roll(others, watch));
     Plan {
@@ -143,7 +147,7 @@ impl Replicas for Surroundings<'_> {
 
     fn start(&self, unit: &Unit<'_>, needs: Vec<StepId>) -> Vec<Step<BringUp>> {
         let name = unit.name();
-        vec![Step {
+        let started = Step {
             needs,
             undo: Some(self.supervise(ServiceRequest::Remove(name.as_str().into()))),
             ..Step::new(
@@ -151,13 +155,15 @@ impl Replicas for Surroundings<'_> {
                 format!("start {name} with {}", release(self.seen)),
                 self.supervise(ServiceRequest::Start(Box::new(spec(self, unit)))),
             )
-        }]
+        };
+        let target = monitoring::appears(self, unit, started.id.clone());
+        std::iter::once(started).chain(target.into_iter().map(|(_, step)| step)).collect()
     }
 
     fn stop(&self, unit: &Unit<'_>, needs: Vec<StepId>, comes_back: bool) -> Vec<Step<BringUp>> {
         let name = unit.name();
         let running = self.seen.running.get(&name).filter(|_| comes_back);
-        vec![Step {
+        let stopped = Step {
             needs,
             undo: running
                 .map(|running| self.supervise(ServiceRequest::Start(Box::new(running.spec.clone())))),
@@ -166,7 +172,9 @@ impl Replicas for Surroundings<'_> {
                 leaves(self.resolver.platform, self.resolver.environment, unit),
                 self.supervise(ServiceRequest::Remove(name.as_str().into())),
             )
-        }]
+        };
+        let target = monitoring::leaves(self, unit, stopped.id.clone());
+        std::iter::once(stopped).chain(target).collect()
     }
 }
 
@@ -386,6 +394,39 @@ mod tests {
         let failed = done(&plan, Some("flow-engine-b.verify"));
         let touched: Vec<_> = failed.iter().filter(|id| id.contains("ledger")).collect();
         assert_eq!(touched, ["ledger-b.start", "ledger-b.ready", "undo ledger-b.start"], "{failed:?}");
+    }
+
+    #[test]
+    fn a_replica_is_scraped_from_its_start_to_its_end() {
+        let platform = second_platform::platform();
+        let environment = Environment {
+            name: "qa".to_owned(),
+            tier: Tier::Staging,
+            with: vec!["lookout".to_owned()],
+            ..Environment::default()
+        };
+        let seen = seen(&platform, &environment, &["flow-engine-a", "ledger", "watch", "herald"]);
+        let plan = roll_out(&platform, &environment, &seen, WATCH);
+        assert_eq!(plan.validate(), [""; 0]);
+        let before = |id: &str| plan.steps.iter().position(|step| step.id.0 == id).unwrap_or(usize::MAX);
+        let order = [
+            "watch.keep",
+            "flow-engine-b.start",
+            "flow-engine-b.target-0",
+            "flow-engine-b.verify",
+            "flow-engine-a.stop",
+            "flow-engine-a.no-target-0",
+        ];
+        assert!(order.map(before).is_sorted(), "{:?}", order.map(before));
+        assert_ne!(before("flow-engine-a.no-target-0"), usize::MAX);
+        // The targets before that are those of what runs.
+        let keep = &plan.steps[before("watch.keep")];
+        let text = serde_json::to_string(&keep.action).unwrap();
+        assert!(text.contains("flow-engine.flow-engine-a.json"), "{text}");
+        assert!(!text.contains("flow-engine-b.json") && text.contains("ledger.ledger.json"), "{text}");
+        // If it fails, the new one is a target no more, and the old one is one again.
+        let failed = done(&plan, Some("flow-engine-b.verify"));
+        assert!(failed.contains(&"undo flow-engine-b.target-0".to_owned()), "{failed:?}");
     }
 
     #[test]

@@ -46,6 +46,24 @@ pub(super) fn judge(platform: &Platform, report: &mut Report) {
             }
         }
     }
+    if let Some(monitoring) = platform.monitoring {
+        let (scraper, notifier) = (monitoring.scraper, monitoring.notifier);
+        of(scraper.service, &[scraper], "monitoring", report);
+        of(notifier.service, &[notifier], "monitoring", report);
+        for (port, folder) in
+            [(scraper, monitoring.scraper_configuration), (notifier, monitoring.notifier_configuration)]
+        {
+            if folder.service != port.service || !is_own(folder) {
+                report.add(
+                    "monitoring",
+                    format!("{folder} is no volume of {}; name one that is", port.service),
+                );
+            }
+        }
+        for secret in [monitoring.paging_key, monitoring.chat_webhook, monitoring.mail_password] {
+            read_by(platform, notifier.service, secret, "monitoring", report);
+        }
+    }
     let migrations = platform.service(database.migrations).map(|service| &service.lifetime);
     if migrations != Some(&Lifetime::OneShot) {
         report

@@ -1,0 +1,156 @@
+//! What Alertmanager reads: who is told of which alert, from the contacts of the environment.
+//!
+//! A channel that fails is not replaced by another one: Alertmanager tries it again, and goes on to nothing else. So what wakes
+//! somebody goes through every channel that there is, at once; and each channel's failures are an alert of their own.
+
+use vocabulary::formats::yaml::{Yaml, write};
+use vocabulary::model::environment::{Contacts, Environment};
+use vocabulary::model::{Monitoring, SecretRef};
+
+use super::Places;
+use crate::artifact::banner;
+
+/// Its file.
+pub const FILE: &str = "alertmanager.yml";
+/// The alert that always fires.
+pub const WATCHDOG: &str = "Watchdog";
+
+/// Which alerts each severity's route waits for before it tells, tells again of the same group, and repeats what still fires.
+const TIMES: [(&str, [&str; 3]); 4] = [
+    ("critical", ["10s", "1m", "4h"]),
+    ("warning", ["1m", "10m", "24h"]),
+    ("business", ["5m", "1h", "24h"]),
+    // What is outside notices within two minutes that it has heard nothing.
+    ("heartbeat", ["0s", "30s", "30s"]),
+];
+/// The name of the hours in which nothing but what is critical is told.
+const QUIET: &str = "quiet-hours";
+
+/// The whole configuration.
+#[must_use]
+pub fn configuration(environment: &Environment, monitoring: &Monitoring, places: &dyn Places) -> String {
+    let nobody = Contacts::default();
+    let contacts = environment.contacts.as_ref().unwrap_or(&nobody);
+    let file = |secret: SecretRef| Yaml::text(places.secret(secret));
+    let resolved = ("send_resolved", Yaml::Boolean(true));
+    let page = contacts.pagerduty_service.as_ref().map(|service| {
+        let page = [
+            ("routing_key_file", file(monitoring.paging_key)),
+            ("client", Yaml::text(service)),
+            ("description", Yaml::text("{{ .GroupLabels.alertname }} in {{ .CommonLabels.environment }}: {{ .CommonAnnotations.summary }}")),
+            resolved.clone(),
+        ];
+        ("pagerduty_configs", Yaml::mapping(page))
+    });
+    let mail = contacts.mail_server.as_ref().map(|server| {
+        let mail = [
+            ("to", Yaml::text(&contacts.email)),
+            ("from", Yaml::text(&contacts.email)),
+            ("smarthost", Yaml::text(server)),
+            ("auth_username", Yaml::text(&contacts.email)),
+            ("auth_password_file", file(monitoring.mail_password)),
+            resolved.clone(),
+        ];
+        ("email_configs", Yaml::mapping(mail))
+    });
+    let chat = contacts.slack_channel.as_ref().map(|channel| {
+        let chat = [
+            ("api_url_file", file(monitoring.chat_webhook)),
+            ("channel", Yaml::text(channel)),
+            resolved.clone(),
+        ];
+        ("slack_configs", Yaml::mapping(chat))
+    });
+    let beat = contacts.heartbeat_url.as_ref().map(|url| {
+        (
+            "webhook_configs",
+            Yaml::mapping([("url", Yaml::text(url)), ("send_resolved", Yaml::Boolean(false))]),
+        )
+    });
+    let receivers = [
+        ("critical", vec![page, mail.clone(), chat.clone()]),
+        ("warning", vec![mail.clone(), chat]),
+        ("business", vec![mail]),
+        ("heartbeat", vec![beat]),
+    ];
+    let receivers = receivers.into_iter().map(|(name, channels)| {
+        let channels = channels.into_iter().flatten();
+        let channels = channels.map(|(kind, one)| (kind.to_owned(), Yaml::Sequence(vec![one])));
+        Yaml::Mapping(std::iter::once(("name".to_owned(), Yaml::text(name))).chain(channels).collect())
+    });
+    let quiet = contacts.quiet_hours.as_deref().map(quiet_hours);
+    let mut document = vec![("route".to_owned(), route(quiet.is_some()))];
+    document.push(("inhibit_rules".to_owned(), Yaml::Sequence(inhibitions())));
+    document.extend(quiet.map(|quiet| ("time_intervals".to_owned(), Yaml::Sequence(vec![quiet]))));
+    document.push(("receivers".to_owned(), Yaml::Sequence(receivers.collect())));
+    write(&banner(file!()), &Yaml::Mapping(document))
+}
+
+fn texts<const N: usize>(texts: [&str; N]) -> Yaml {
+    Yaml::Sequence(texts.map(Yaml::text).into())
+}
+
+/// The alert that always fires leaves by the first route, the others by their severities. What has no severity is a fault of the
+/// rules: it is told like a warning rather than to nobody.
+fn route(quiet: bool) -> Yaml {
+    let by_severity = TIMES.iter().map(|(receiver, [wait, again, repeat])| {
+        let matcher = if *receiver == "heartbeat" {
+            format!("alertname=\"{WATCHDOG}\"")
+        } else {
+            format!("severity=\"{receiver}\"")
+        };
+        let mut route = vec![
+            ("receiver".to_owned(), Yaml::text(*receiver)),
+            ("matchers".to_owned(), Yaml::Sequence(vec![Yaml::text(matcher)])),
+            ("group_wait".to_owned(), Yaml::text(*wait)),
+            ("group_interval".to_owned(), Yaml::text(*again)),
+            ("repeat_interval".to_owned(), Yaml::text(*repeat)),
+        ];
+        if quiet && ["warning", "business"].contains(receiver) {
+            route.push(("mute_time_intervals".to_owned(), texts([QUIET])));
+        }
+        Yaml::Mapping(route)
+    });
+    let mut routes: Vec<Yaml> = by_severity.collect();
+    routes.rotate_right(1);
+    Yaml::mapping([
+        ("receiver", Yaml::text("warning")),
+        // One page for one problem, however many replicas have it; another problem is another page.
+        ("group_by", texts(["environment", "alertname"])),
+        ("routes", Yaml::Sequence(routes)),
+    ])
+}
+
+fn inhibitions() -> Vec<Yaml> {
+    vec![
+        // The same problem, at its worse.
+        Yaml::mapping([
+            ("source_matchers", texts(["severity=\"critical\""])),
+            ("target_matchers", texts(["severity=\"warning\""])),
+            ("equal", texts(["environment", "alertname", "instance"])),
+        ]),
+        // What else is said of a target that nobody can scrape is old.
+        Yaml::mapping([
+            ("source_matchers", texts(["alertname=\"TargetDown\""])),
+            ("target_matchers", texts(["alertname!=\"TargetDown\"", "instance!=\"\""])),
+            ("equal", texts(["environment", "instance"])),
+        ]),
+    ]
+}
+
+/// `22:00-07:00`, in UTC; an interval of Alertmanager's ends at midnight.
+fn quiet_hours(hours: &str) -> Yaml {
+    let (start, end) = hours.split_once('-').unwrap_or((hours, hours));
+    let times = |start: &str, end: &str| {
+        Yaml::mapping([("start_time", Yaml::text(start)), ("end_time", Yaml::text(end))])
+    };
+    let times = if start < end {
+        vec![times(start, end)]
+    } else {
+        let tonight = (start < "24:00").then(|| times(start, "24:00"));
+        let morning = (end > "00:00").then(|| times("00:00", end));
+        tonight.into_iter().chain(morning).collect()
+    };
+    let intervals = Yaml::Sequence(vec![Yaml::mapping([("times", Yaml::Sequence(times))])]);
+    Yaml::mapping([("name", Yaml::text(QUIET)), ("time_intervals", intervals)])
+}

@@ -1,0 +1,190 @@
+//! What the services that watch the others read, as processes of this machine. Pure.
+
+use artifacts::monitoring::{Places, notifications, scraping};
+use foundation::digest::sha256;
+use vocabulary::model::{Monitoring, PortRef, SecretRef, Unit};
+
+use super::instance::ADDRESS;
+use super::lower::{BringUp, Surroundings, id};
+use super::resolve::Resolver;
+use runner::plan::action::{Action, Exec, Write};
+use runner::plan::argument::Arg;
+use runner::plan::step::{Step, StepId};
+
+/// Removes the targets of what no longer runs: every file of the folder but those that are named.
+const KEEP: &str = r#"mkdir -p -- "$0" && cd -- "$0" || exit
+for file in *; do
+  case " $* " in *" $file "*) ;; *) rm -f -- "$file" ;; esac
+done"#;
+
+/// Says to the notifier's process that it has to read another configuration: started with another value, it is started again.
+const CONFIGURATION: &str = "FLOWSHIP_CONFIGURATION";
+
+struct OnThisMachine<'a> {
+    resolver: Resolver<'a>,
+    scraper: &'a Unit<'a>,
+    monitoring: Monitoring,
+}
+
+impl Places for OnThisMachine<'_> {
+    fn address(&self, unit: &Unit<'_>, port: PortRef) -> Option<String> {
+        Some(format!("{ADDRESS}:{}", self.resolver.own_port(unit, port)?))
+    }
+
+    fn tree(&self, path: &str) -> String {
+        self.resolver.instance.root.join(path).display().to_string()
+    }
+
+    fn secret(&self, secret: SecretRef) -> String {
+        self.resolver.secret_file(secret).display().to_string()
+    }
+
+    fn targets(&self) -> String {
+        let folder = self.resolver.folder(self.scraper, self.monitoring.scraper_configuration);
+        folder.join("targets").display().to_string()
+    }
+}
+
+/// Where the files are; none where nothing scrapes.
+fn places<'a>(around: &Surroundings<'a>) -> Option<OnThisMachine<'a>> {
+    let resolver = around.resolver;
+    let monitoring = resolver.platform.monitoring?;
+    let scraper = resolver.units.iter().find(|unit| unit.service.id == monitoring.scraper.service)?;
+    Some(OnThisMachine { resolver, scraper, monitoring })
+}
+
+/// The step that leaves only the targets of what runs.
+pub fn keep_id(around: &Surroundings<'_>) -> Option<StepId> {
+    Some(format!("{}.keep", places(around)?.scraper.name()).into())
+}
+
+/// Writes what they read: the configurations, and the targets of these units.
+pub fn files(around: &Surroundings<'_>, is_target: &dyn Fn(&Unit<'_>) -> bool) -> Vec<Step<BringUp>> {
+    let Some(places) = places(around) else { return vec![] };
+    let mut steps = Vec::new();
+    let mut kept = vec![Arg::from("-c"), Arg::from(KEEP), Arg::from(places.targets())];
+    for unit in places.resolver.units.iter().filter(|unit| is_target(unit)) {
+        let written = appears(around, unit, id::RECORD.into());
+        kept.extend(written.iter().filter_map(|(file, _)| Some(Arg::from(file.rsplit('/').next()?))));
+        steps.extend(written.into_iter().map(|(_, step)| step));
+    }
+    let keep = Step {
+        needs: vec![id::RECORD.into()],
+        ..Step::new(
+            keep_id(around).unwrap_or_else(|| id::RECORD.into()),
+            "forget the targets of what no longer runs",
+            Action::Exec(Exec { program: "sh".to_owned(), args: kept, ..Exec::default() }),
+        )
+    };
+    steps.push(keep);
+    for unit in places.resolver.units {
+        if let Some((folder, file, contents)) = configuration(&places, unit) {
+            let path = places.resolver.folder(unit, folder).join(file);
+            steps.push(Step {
+                needs: vec![id::RECORD.into()],
+                ..Step::new(
+                    format!("{}.configure", unit.name()),
+                    format!("write the configuration of {}", unit.name()),
+                    Action::Write(Write { path, contents: contents.into(), mode: 0o600 }),
+                )
+            });
+        }
+    }
+    steps
+}
+
+/// What has to be written before one of them starts.
+pub fn needs(around: &Surroundings<'_>, unit: &Unit<'_>) -> Vec<StepId> {
+    let reads = places(around).is_some_and(|places| configuration(&places, unit).is_some());
+    let configured = reads.then(|| format!("{}.configure", unit.name()).into());
+    configured.into_iter().collect()
+}
+
+/// The variable with which it is started again when its configuration is another one. The scraper notices that by itself.
+pub fn variable(around: &Surroundings<'_>, unit: &Unit<'_>) -> Option<(String, Arg)> {
+    let places = places(around)?;
+    if unit.service.id == places.scraper.service.id {
+        return None;
+    }
+    let (_, _, contents) = configuration(&places, unit)?;
+    Some((CONFIGURATION.to_owned(), Arg::from(sha256(contents))))
+}
+
+fn configuration(
+    places: &OnThisMachine<'_>,
+    unit: &Unit<'_>,
+) -> Option<(vocabulary::model::VolumeRef, &'static str, String)> {
+    let OnThisMachine { resolver, monitoring, .. } = places;
+    if unit.service.id == monitoring.scraper.service {
+        let text = scraping::configuration(
+            resolver.platform,
+            resolver.environment,
+            monitoring,
+            resolver.units,
+            places,
+        );
+        return Some((monitoring.scraper_configuration, scraping::FILE, text));
+    }
+    let is_notifier = unit.service.id == monitoring.notifier.service;
+    is_notifier.then(|| {
+        let text = notifications::configuration(resolver.environment, monitoring, places);
+        (monitoring.notifier_configuration, notifications::FILE, text)
+    })
+}
+
+/// Makes a unit a target once this step is done: the files, and the steps that write them, one after the other.
+pub fn appears(
+    around: &Surroundings<'_>,
+    unit: &Unit<'_>,
+    mut after: StepId,
+) -> Vec<(String, Step<BringUp>)> {
+    let mut steps = Vec::new();
+    for (index, (path, text)) in targets(around, unit).into_iter().enumerate() {
+        let write = Write { path: path.clone().into(), contents: text.into(), mode: 0o644 };
+        let step = Step {
+            needs: vec![after],
+            undo: Some(removed(&path)),
+            ..Step::new(
+                format!("{}.target-{index}", unit.name()),
+                format!("{} is scraped", unit.name()),
+                Action::Write(write),
+            )
+        };
+        after = step.id.clone();
+        steps.push((path, step));
+    }
+    steps
+}
+
+/// The opposite.
+pub fn leaves(around: &Surroundings<'_>, unit: &Unit<'_>, mut after: StepId) -> Vec<Step<BringUp>> {
+    let mut steps = Vec::new();
+    for (index, (path, text)) in targets(around, unit).into_iter().enumerate() {
+        let write = Write { path: path.clone().into(), contents: text.into(), mode: 0o644 };
+        let step = Step {
+            needs: vec![after],
+            undo: Some(Action::Write(write)),
+            ..Step::new(
+                format!("{}.no-target-{index}", unit.name()),
+                format!("{} is no longer scraped", unit.name()),
+                removed(&path),
+            )
+        };
+        after = step.id.clone();
+        steps.push(step);
+    }
+    steps
+}
+
+/// The paths of the files that make a unit a target, and their texts.
+fn targets(around: &Surroundings<'_>, unit: &Unit<'_>) -> Vec<(String, String)> {
+    let Some(places) = places(around) else { return vec![] };
+    let Resolver { platform, environment, .. } = places.resolver;
+    let found = scraping::targets(platform, environment, unit, &places);
+    found.into_iter().map(|(name, text)| (format!("{}/{name}", places.targets()), text)).collect()
+}
+
+fn removed(path: &str) -> Action<BringUp> {
+    let args = ["-f", "--", path].map(Arg::from).into();
+    Action::Exec(Exec { program: "rm".to_owned(), args, ..Exec::default() })
+}

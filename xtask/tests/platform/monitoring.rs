@@ -1,0 +1,107 @@
+//! Real Prometheus and Alertmanager, with real targets.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use crate::checkout::Checkout;
+use crate::{until, web};
+
+const PART: [&str; 2] = ["--with", "monitoring"];
+
+fn ask(checkout: &Checkout, service: &str, path: &str) -> Option<Value> {
+    let answer = web::ask("GET", &checkout.url(service, "web", path), None, None)?;
+    serde_json::from_str(&answer.body).ok()
+}
+
+/// The health of each target, by its labels `job` and `instance`.
+fn targets(checkout: &Checkout) -> Option<BTreeMap<String, String>> {
+    let found = ask(checkout, "prometheus", "/api/v1/targets")?;
+    let target = |one: &Value| {
+        let labels = &one["labels"];
+        assert_eq!(labels["environment"], "dev", "{one:#}");
+        let name = format!("{}/{}", labels["job"].as_str()?, labels["instance"].as_str()?);
+        Some((name, one["health"].as_str()?.to_owned()))
+    };
+    found["data"]["activeTargets"].as_array()?.iter().map(target).collect()
+}
+
+#[test]
+#[ignore = "it waits for scrapes, and builds four programs where it runs first"]
+fn every_service_that_is_asked_for_runs_and_is_scraped() {
+    let checkout = Checkout::new();
+    let refused = checkout.run(&["dev", "--with", "monitring"]);
+    assert_eq!(refused.code, Some(2), "{refused:#?}");
+    refused.says(&["monitring", "expected one of monitoring; did you mean monitoring?"]);
+
+    checkout.done(&[&["dev", "--detach", "--no-watch"], &PART[..]].concat());
+    let up = until("every target is up", || {
+        targets(&checkout).filter(|found| !found.is_empty() && found.values().all(|health| health == "up"))
+    });
+    for name in [
+        "prometheus/prometheus",
+        "alertmanager/alertmanager",
+        "node-exporter/node-exporter",
+        "postgres-exporter/postgres-exporter",
+        "node-red/node-red-a",
+    ] {
+        assert!(up.contains_key(name), "{name}: {up:?}");
+    }
+    let database = ask(&checkout, "prometheus", "/api/v1/query?query=pg_up").unwrap();
+    assert_eq!(database["data"]["result"][0]["value"][1], "1", "{database:#}");
+    // The same label twice would be two.
+    let own = ask(&checkout, "prometheus", "/api/v1/query?query=flowship_ready").unwrap();
+    let own = &own["data"]["result"][0]["metric"];
+    assert!(own["replica"] == "a" && own.get("exported_replica").is_none(), "{own:#}");
+
+    is_inhibited(&checkout);
+
+    // Started again without saying so, it keeps what runs; a service that leaves is a target no more.
+    checkout.done(&["dev", "--detach", "--no-watch"]);
+    assert!(checkout.status().to_string().contains("alertmanager"));
+    checkout.done(&["down"]);
+    checkout.nothing_runs();
+    checkout.done(&["dev", "--detach", "--no-watch"]);
+    assert!(!checkout.status().to_string().contains("alertmanager"));
+    checkout.done(&["down"]);
+    checkout.nothing_runs();
+}
+
+/// What is said of a target that nobody can scrape is not told, nor a warning beside the same alert at its worse.
+fn is_inhibited(checkout: &Checkout) {
+    let alert = |name: &str, severity: &str, instance: &str| {
+        json!({ "labels": {
+        "alertname": name, "severity": severity, "instance": instance, "environment": "test"
+    } })
+    };
+    let alerts = json!([
+        alert("TargetDown", "critical", "one"),
+        alert("Slow", "warning", "one"),
+        alert("Slow", "warning", "two"),
+        alert("Full", "critical", "three"),
+        alert("Full", "warning", "three"),
+        alert("Full", "warning", "four"),
+    ]);
+    let url = checkout.url("alertmanager", "web", "/api/v2/alerts");
+    let sent = web::ask("POST", &url, None, Some(&alerts.to_string())).unwrap();
+    assert_eq!(sent.status, 200, "{}", sent.body);
+    let expected = [
+        ("Full critical three", false),
+        ("Full warning four", false),
+        ("Full warning three", true),
+        ("Slow warning one", true),
+        ("Slow warning two", false),
+        ("TargetDown critical one", false),
+    ];
+    until("two alerts are inhibited", || {
+        let found = ask(checkout, "alertmanager", "/api/v2/alerts?filter=environment%3D%22test%22")?;
+        let alerts = found.as_array()?.iter().map(|alert| {
+            let label = |name: &str| alert["labels"][name].as_str().unwrap_or_default();
+            let name = format!("{} {} {}", label("alertname"), label("severity"), label("instance"));
+            (name, !alert["status"]["inhibitedBy"].as_array().is_none_or(Vec::is_empty))
+        });
+        let alerts: BTreeMap<_, _> = alerts.collect();
+        let expected: BTreeMap<_, _> = expected.map(|(name, is)| (name.to_owned(), is)).into();
+        (alerts == expected).then_some(())
+    });
+}

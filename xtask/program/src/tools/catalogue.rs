@@ -19,7 +19,7 @@ every! {
     /// What is installed, or found, as one thing; it brings one or more programs.
     Tool {
         Pip, Node, Postgres, Dbmate, OpenBao, Actionlint, Zizmor, Hadolint, Gitleaks, CargoAudit, Syft, Compose, Just, GitCliff,
-        Go, Govulncheck, KamalProxy, Pebble, Prometheus, Alertmanager, NodeExporter, PostgresExporter, CargoLlvmCov, LlvmTools,
+        Go, Govulncheck, KamalProxy, Pebble, Prometheus, Alertmanager, NodeExporter, PostgresExporter, VictoriaLogs, OtelCollector, CargoLlvmCov, LlvmTools,
         Valgrind, Chromium,
         Python, Cargo, Git, Gh, Compiler, Docker, Haproxy, HaproxyNext, Nft, Kubectl, Terraform,
     }
@@ -32,7 +32,7 @@ every! {
         Postgres, Initdb, PgCtl, PgIsready, Psql, Pgbench, PgBasebackup, PgReceivewal, PgVerifybackup, PgCombinebackup,
         PgDump,
         Dbmate, OpenBao, Actionlint, Zizmor, Hadolint, Gitleaks, CargoAudit, Syft, Compose, Just, GitCliff,
-        Go, Govulncheck, KamalProxy, Pebble, Prometheus, Promtool, Alertmanager, Amtool, NodeExporter, PostgresExporter,
+        Go, Govulncheck, KamalProxy, Pebble, Prometheus, Promtool, Alertmanager, Amtool, NodeExporter, PostgresExporter, VictoriaLogs, OtelCollector,
         CargoLlvmCov, LlvmProfdata, LlvmCov, Valgrind, Chromium,
         Python, Cargo, Git, Gh, Compiler, Docker, Haproxy, HaproxyNext, Nft, Kubectl, Terraform,
     }
@@ -131,6 +131,15 @@ impl Tool {
             Tool::PostgresExporter => {
                 go_program("postgres-exporter", "export metrics of the database", "postgres-exporter", "")
             }
+            Tool::VictoriaLogs => {
+                go_program("VictoriaLogs", "keep and search log lines", "victoria-logs", "")
+            }
+            Tool::OtelCollector => go_program(
+                "OpenTelemetry collector",
+                "send log lines to where they are kept",
+                "otel-collector",
+                "",
+            ),
             Tool::CargoLlvmCov => wheel(
                 "cargo-llvm-cov",
                 "measure the coverage of the Rust tests",
@@ -298,6 +307,8 @@ impl Program {
             Program::Amtool => (Tool::Prometheus, "bin/amtool", DASHES),
             Program::NodeExporter => (Tool::NodeExporter, "bin/node_exporter", DASHES),
             Program::PostgresExporter => (Tool::PostgresExporter, "bin/postgres_exporter", DASHES),
+            Program::VictoriaLogs => (Tool::VictoriaLogs, "bin/victoria-logs", &["-version"][..]),
+            Program::OtelCollector => (Tool::OtelCollector, "bin/otel-collector", DASHES),
             Program::CargoLlvmCov => {
                 (Tool::CargoLlvmCov, "bin/cargo-llvm-cov", &["llvm-cov", "--version"][..])
             }

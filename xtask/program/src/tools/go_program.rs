@@ -1,12 +1,13 @@
-//! Programs that are built from Go modules: which ones a folder locks, the command line, and what its failures mean. Pure.
+//! Programs that are built from Go modules: which ones a folder locks, the command line, and what its failures mean.
 
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::path::Path;
 
 use super::pip::Failure;
 use foundation::digest::Hasher;
 
-/// The folders of the programs, each with a `go.mod` and a `go.sum`.
+/// The folders of the programs, each with a `go.mod`, a `go.sum` and, where the program is ours, its sources.
 pub const LOCKS: &str = "ops/ci/tools";
 
 /// Where the pinned Go is inside its tool.
@@ -24,34 +25,46 @@ pub struct Locked {
     pub key: String,
 }
 
-/// Reads a `go.mod` as `go get -tool PACKAGE@VERSION` writes it; `name` is the folder's, `go` the key of the pinned Go. The
-/// version is that of the first tool in it.
+/// Reads a `go.mod` as `go get -tool PACKAGE@VERSION` writes it; `name` is the folder's, `go` the key of the pinned Go, and
+/// `rest` what else the folder has. The version is that of the first tool in it; that of a program of ours, the one of the
+/// first module that it requires.
 ///
 /// # Errors
 /// It has no tool, or does not require the tool's module; what was expected.
-pub fn locked(name: &str, tags: &str, module: &str, sums: &str, go: &str) -> Result<Locked, String> {
+pub fn locked(name: &str, tags: &str, module: &str, rest: &str, go: &str) -> Result<Locked, String> {
     let words = || module.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
     let tool = words()
         .find_map(|line| if let ["tool", package] = line[..] { Some(package.to_owned()) } else { None })
         .ok_or("expected a line `tool PACKAGE`")?;
-    let required = words().filter_map(|line| match line[..] {
-        ["require", module, version, ..] | [module, version, ..] if version.starts_with('v') => {
-            Some((module.to_owned(), version.to_owned()))
-        }
-        _ => None,
-    });
+    let is_ours = words().any(|line| line[..] == ["module", tool.as_str()]);
+    let required = || {
+        words().filter_map(|line| match line[..] {
+            ["require", module, version, ..] | [module, version, ..] if version.starts_with('v') => {
+                Some((module.to_owned(), version.to_owned()))
+            }
+            _ => None,
+        })
+    };
     let holds = |module: &String| {
         tool.strip_prefix(module).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     };
-    let (_, version) = required
-        .filter(|(module, _)| holds(module))
-        .max_by_key(|(module, _)| module.len())
+    let nearest = || required().filter(|(module, _)| holds(module)).max_by_key(|(module, _)| module.len());
+    let (_, version) = if is_ours { required().next() } else { nearest() }
         .ok_or_else(|| format!("expected a requirement of the module of {tool}, with its version"))?;
     let version = version.trim_start_matches('v').to_owned();
     let mut hash = Hasher::default();
     let tags = Some(tags).filter(|tags| !tags.is_empty());
-    [module, sums, go, FLAGS].into_iter().chain(tags).for_each(|part| hash.part(part.as_bytes()));
+    [module, rest, go, FLAGS].into_iter().chain(tags).for_each(|part| hash.part(part.as_bytes()));
     Ok(Locked { key: format!("{name}-{version}-{}", &hash.finish()[..12]), version })
+}
+
+/// The sources in a folder, by name.
+pub fn sources(folder: &Path) -> BTreeSet<String> {
+    let names = std::fs::read_dir(folder).into_iter().flatten().flatten().filter_map(|entry| {
+        let name = entry.file_name().into_string().ok()?;
+        name.ends_with(".go").then_some(name)
+    });
+    names.collect()
 }
 
 /// Builds the tools that the `go.mod` of the current folder names with these tags, into a folder.
@@ -134,6 +147,9 @@ mod tests {
         ] {
             assert_ne!(locked("x", tags, module, sums, go).unwrap().key, found.key);
         }
+        let ours =
+            "module tools/x\ntool tools/x\nrequire (\n\texample.org/a v0.3.0\n\texample.org/b v0.4.0\n)\n";
+        assert_eq!(locked("x", "", ours, "", "").unwrap().version, "0.3.0");
         assert!(locked("x", "", "module x\n", "", "").unwrap_err().contains("`tool PACKAGE`"));
         let without = MODULE.replace("tool example.org/x/", "tool example.com/x/");
         assert!(locked("x", "", &without, "", "").unwrap_err().contains("the module of example.com/x/cmd/x"));

@@ -179,8 +179,9 @@ pub fn go_program(toolbox: &Toolbox, tool: Tool, progress: &dyn Progress) -> Res
         // A copy: the lock may be edited meanwhile.
         let (lock, work) = (entry.stage().join("lock"), entry.stage().join("work"));
         [&lock, &work].into_iter().try_for_each(fs::create_dir)?;
-        for name in ["go.mod", "go.sum"] {
-            fs::copy(toolbox.go_lock(folder).join(name), lock.join(name))?;
+        let folder = toolbox.go_lock(folder);
+        for name in ["go.mod", "go.sum"].map(str::to_owned).into_iter().chain(go_program::sources(&folder)) {
+            fs::copy(folder.join(&name), lock.join(name))?;
         }
         let variables = go_program::variables(&root, &work);
         let extra: Vec<_> = variables.iter().map(|(name, value)| (*name, value.as_os_str())).collect();

@@ -339,9 +339,12 @@ impl Toolbox {
             fs::read_to_string(&path)
                 .map_err(|error| refused(format!("{}: {error}; it locks a pinned program", path.display())))
         };
-        let (module, sums) = (read("go.mod")?, read("go.sum")?);
+        let (module, mut rest) = (read("go.mod")?, read("go.sum")?);
+        for source in go_program::sources(&at) {
+            rest += &read(&source)?;
+        }
         let go = key_of(&self.folder(Tool::Go)?);
-        go_program::locked(folder, tags, &module, &sums, &go)
+        go_program::locked(folder, tags, &module, &rest, &go)
             .map_err(|problem| refused(format!("{}: {problem}", at.join("go.mod").display())))
     }
 

@@ -258,7 +258,7 @@ fn defaults(platform: &Platform, log: &str) -> Vec<Setting> {
 fn log(edge: &Service) -> Result<String, Problem> {
     let environment = edge.variable(&Value::Fact(Fact::Environment))?;
     Ok(format!(
-        "{{\"time\":\"%[date,utime(%Y-%m-%dT%H:%M:%SZ)]\",\"level\":\"info\",\"message\":\"request\",\
+        "{{\"time\":\"%[date,utime(%Y-%m-%dT%H:%M:%S)].%[date(0,ms),mod(1000),add(1000),concat(),bytes(1,3)]Z\",\"level\":\"info\",\"message\":\"request\",\
          \"workflow_id\":\"%{{-M}}[var(txn.{}),json(utf8s)]\",\"node_id\":\"\",\
          \"task_id\":\"%{{-M}}[var(txn.{}),json(utf8s)]\",\"component\":\"{}\",\
          \"environment\":\"%[env({environment})]\",\

@@ -221,15 +221,25 @@ pub enum StopSignal {
 pub struct LogFile {
     /// Absolute; appended to.
     pub path: PathBuf,
-    /// When it grows beyond this many bytes it becomes `PATH.1`, and `PATH.1` is forgotten.
+    /// When it grows beyond this many bytes it becomes `PATH.1`, `PATH.1` becomes `PATH.2`, and so on.
     pub max_bytes: u64,
+    /// So many of these are kept.
+    #[serde(default = "one")]
+    pub older: u32,
+    /// Fields of each line. With some, a line is kept as a JSON object that also counts it; without, as it was written.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, String>,
 }
 
 impl Default for LogFile {
     /// 10 MiB, twice: no path yet.
     fn default() -> Self {
-        Self { path: PathBuf::new(), max_bytes: 10 * 1024 * 1024 }
+        Self { path: PathBuf::new(), max_bytes: 10 * 1024 * 1024, older: one(), labels: BTreeMap::new() }
     }
+}
+
+fn one() -> u32 {
+    1
 }
 
 /// What is done when files change. Compared by content: a file that is saved unchanged, or replaced by the same, does

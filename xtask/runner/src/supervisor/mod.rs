@@ -16,6 +16,7 @@ mod recover;
 mod rotate;
 mod serve;
 mod services;
+mod stamp;
 mod tail;
 mod watch;
 mod worker;

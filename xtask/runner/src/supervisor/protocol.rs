@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::plan::service::{ProcessSpec, ServiceName};
 
 /// Raised when a line changes its meaning: a client does not talk to a supervisor of another version.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// `{"ask": "restart", "name": "node-red-a"}`
 #[derive(Debug, Clone, Serialize, Deserialize)]

@@ -7,11 +7,12 @@ use std::path::{Path, PathBuf};
 
 use crate::plan::service::LogFile;
 
-/// An open log. `PATH` holds the newest lines, `PATH.1` those before them.
+/// An open log. `PATH` holds the newest lines, `PATH.1` those before them, `PATH.2` those before these.
 #[derive(Debug)]
 pub struct RotatingLog {
     path: PathBuf,
     max_bytes: u64,
+    older: u32,
     file: File,
     bytes: u64,
 }
@@ -27,7 +28,7 @@ impl RotatingLog {
         }
         let file = open(&log.path)?;
         let bytes = file.metadata()?.len();
-        Ok(Self { path: log.path.clone(), max_bytes: log.max_bytes, file, bytes })
+        Ok(Self { path: log.path.clone(), max_bytes: log.max_bytes, older: log.older, file, bytes })
     }
 
     /// Appends a line, in a new file when it does not fit.
@@ -37,7 +38,13 @@ impl RotatingLog {
     pub fn line(&mut self, text: &str) -> io::Result<()> {
         let size = text.len() as u64 + 1;
         if self.bytes > 0 && self.bytes + size > self.max_bytes {
-            fs::rename(&self.path, older(&self.path))?;
+            for number in (1..self.older).rev() {
+                match fs::rename(older(&self.path, number), older(&self.path, number + 1)) {
+                    Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                    _ => {}
+                }
+            }
+            fs::rename(&self.path, older(&self.path, 1))?;
             self.file = open(&self.path)?;
             self.bytes = 0;
         }
@@ -51,11 +58,19 @@ fn open(path: &Path) -> io::Result<File> {
     OpenOptions::new().append(true).create(true).mode(0o600).open(path)
 }
 
-/// Where the lines before the newest are.
-pub fn older(path: &Path) -> PathBuf {
+/// Where the lines before the newest are: 1 are those just before.
+fn older(path: &Path, number: u32) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
-    name.push(".1");
+    name.push(format!(".{number}"));
     name.into()
+}
+
+/// The files of the lines before the newest, the oldest first.
+pub fn all_older(path: &Path) -> Vec<PathBuf> {
+    let mut found: Vec<_> =
+        (1..).map(|number| older(path, number)).take_while(|path| path.exists()).collect();
+    found.reverse();
+    found
 }
 
 #[cfg(test)]
@@ -65,7 +80,8 @@ mod tests {
     #[test]
     fn the_log_holds_the_newest_lines_within_its_size() {
         let folder = tempfile::tempdir().unwrap();
-        let log = LogFile { path: folder.path().join("new/a.log"), max_bytes: 100 };
+        let path = folder.path().join("new/a.log");
+        let log = LogFile { path, max_bytes: 100, older: 3, ..LogFile::default() };
         for round in 0..2 {
             let mut open = RotatingLog::open(&log).unwrap();
             for number in 0..50 {
@@ -73,9 +89,14 @@ mod tests {
             }
         }
         let newest = fs::read_to_string(&log.path).unwrap();
-        let before = fs::read_to_string(older(&log.path)).unwrap();
-        assert!(newest.ends_with("round 1 line 49\n") && newest.len() <= 100 && before.len() <= 100);
-        assert_eq!((before + &newest).lines().next_back(), Some("round 1 line 49"));
-        assert_eq!(fs::read_dir(folder.path().join("new")).unwrap().count(), 2);
+        let before: Vec<_> =
+            all_older(&log.path).iter().map(|path| fs::read_to_string(path).unwrap()).collect();
+        assert!(newest.len() <= 100 && before.len() == 3 && before.iter().all(|text| text.len() <= 100));
+        let all = before.concat() + &newest;
+        let first = 50 - all.lines().count();
+        assert!(first < 40, "{all}");
+        let expected: String = (first..50).map(|number| format!("round 1 line {number}\n")).collect();
+        assert_eq!(all, expected);
+        assert_eq!(fs::read_dir(folder.path().join("new")).unwrap().count(), 4);
     }
 }

@@ -98,7 +98,7 @@ impl Services {
     }
 
     /// Starts a service; what runs already with the same spec stays as it is, with another it is replaced. Before whom it
-    /// ends, and what is hidden in its log, is no part of the process.
+    /// ends, and its log, are no part of the process.
     ///
     /// # Errors
     /// When the spec is wrong, or the program cannot be started.
@@ -111,6 +111,7 @@ impl Services {
         let same = self.entries()?.services.get_mut(&name).map(|entry| {
             entry.spec.after.clone_from(&spec.after);
             entry.spec.secrets.clone_from(&spec.secrets);
+            entry.spec.log.clone_from(&spec.log);
             (entry.spec == spec, entry.mask.clone())
         });
         let mask = same.as_ref().map(|(_, mask)| mask.clone()).unwrap_or_default();

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::fs::File;
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Read as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::thread;
@@ -10,24 +10,14 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 
-use super::rotate::older;
+use super::rotate::all_older;
 
 /// How often a followed log is looked at.
 const LOOK: Duration = Duration::from_millis(100);
 
-/// The last `count` lines of a log, from before its last rotation too where it has to.
+/// The last `count` lines of a log, from before its rotations too where it has to.
 pub fn last_lines(path: &Path, count: usize) -> Vec<String> {
-    let mut last = VecDeque::new();
-    for path in [older(path), path.to_owned()] {
-        let Ok(file) = File::open(path) else { continue };
-        for line in BufReader::new(file).split(b'\n').map_while(Result::ok) {
-            if last.len() == count {
-                last.pop_front();
-            }
-            last.push_back(String::from_utf8_lossy(&line).into_owned());
-        }
-    }
-    last.into_iter().take(count).collect()
+    last_lines_before(path, u64::MAX, count)
 }
 
 /// Gives `each` the last `count` lines, then with `follow` every new one, across rotations, until `stop` holds.
@@ -71,17 +61,20 @@ pub fn tail(
     Ok(())
 }
 
+/// Of the newest file only what is before this byte.
 fn last_lines_before(path: &Path, end: u64, count: usize) -> Vec<String> {
-    use std::io::Read as _;
-    let Ok(file) = File::open(path) else { return Vec::new() };
-    let mut last: VecDeque<String> = last_lines(&older(path), count).into();
-    for line in BufReader::new(file.take(end)).split(b'\n').map_while(Result::ok) {
-        last.push_back(String::from_utf8_lossy(&line).into_owned());
-        if last.len() > count {
-            last.pop_front();
+    let mut last = VecDeque::new();
+    let files = all_older(path).into_iter().map(|older| (older, u64::MAX)).chain([(path.to_owned(), end)]);
+    for (path, end) in files {
+        let Ok(file) = File::open(path) else { continue };
+        for line in BufReader::new(file.take(end)).split(b'\n').map_while(Result::ok) {
+            if last.len() == count {
+                last.pop_front();
+            }
+            last.push_back(String::from_utf8_lossy(&line).into_owned());
         }
     }
-    last.into()
+    last.into_iter().take(count).collect()
 }
 
 fn read_new(
@@ -121,7 +114,7 @@ mod tests {
     #[test]
     fn following_loses_no_line_over_a_rotation() {
         let folder = tempfile::tempdir().unwrap();
-        let log = LogFile { path: folder.path().join("a.log"), max_bytes: 60 };
+        let log = LogFile { path: folder.path().join("a.log"), max_bytes: 60, ..LogFile::default() };
         let mut open = RotatingLog::open(&log).unwrap();
         (0..3).for_each(|number| open.line(&format!("line {number}")).unwrap());
         let (sender, lines) = channel::<String>();

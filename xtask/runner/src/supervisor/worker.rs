@@ -17,6 +17,7 @@ use super::events::Events;
 use super::inherited;
 use super::protocol::{EventKind, HealthState, ServiceStatus, State};
 use super::rotate::RotatingLog;
+use super::stamp::Stamp;
 use crate::plan::child::{Child, Command, Inherits, Sink};
 use crate::plan::mask::Mask;
 use crate::plan::probe;
@@ -198,11 +199,17 @@ impl Worker {
         env.insert(MARK.to_owned(), mask.resolve(&self.mark().into(), &none)?);
         let log = RotatingLog::open(&self.spec.log)
             .with_context(|| format!("cannot write the log {}", self.spec.log.path.display()))?;
-        let log = Mutex::new(log);
+        let labels = &self.spec.log.labels;
+        let stamp = (!labels.is_empty()).then(|| Stamp::new(&self.spec.name, now_ms(), labels));
+        let log = Mutex::new((log, stamp));
         let sink: Sink = Arc::new(move |line| {
             if let Ok(mut log) = log.lock() {
+                let (log, stamp) = &mut *log;
                 // A full disk must not stop the service.
-                let _ = log.line(line);
+                let _ = match stamp {
+                    Some(stamp) => log.line(&stamp.line(line)),
+                    None => log.line(line),
+                };
             }
         });
         let command = Command {

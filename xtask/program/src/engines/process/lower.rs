@@ -8,8 +8,8 @@ use serde::Serialize;
 use serde_json::json;
 use vocabulary::model::environment::{Environment, SecretsIn};
 use vocabulary::model::{
-    Command, Destination, Health, Identity, Initialise, Lifetime, Need, OnChange, Platform, PortRef, Process,
-    Reaction, SecretStore, ServiceId, Unit, Value,
+    Command, Destination, Health, Identity, Initialise, Label, Lifetime, Need, OnChange, Platform, PortRef,
+    Process, Reaction, SecretStore, ServiceId, Unit, Value,
 };
 
 use super::instance::{ADDRESS, COMPILE_CACHE};
@@ -499,13 +499,27 @@ pub(super) fn spec(around: &Surroundings<'_>, unit: &Unit<'_>) -> ProcessSpec {
             },
             grace_ms: u64::from(stop_limit) * 1000,
         },
-        log: LogFile { path: around.resolver.instance.log(&name), ..LogFile::default() },
+        log: LogFile {
+            path: around.resolver.instance.log(&name),
+            labels: log_labels(platform, environment, unit),
+            ..LogFile::default()
+        },
         ports,
         after: after.map(|other| ServiceName(other.name())).collect(),
         watch: if around.watches { watches(around, unit) } else { vec![] },
         // Not only its own: a database says which statement failed, and that may set another one's password.
         secrets: around.resolver.secret_places(),
     }
+}
+
+/// The labels of a unit's log lines; those that only a line can know are empty.
+fn log_labels(platform: &Platform, environment: &Environment, unit: &Unit<'_>) -> BTreeMap<String, String> {
+    let value = |label: &Label| match label.name {
+        "component" => unit.service.id.to_string(),
+        "environment" => environment.name.clone(),
+        _ => String::new(),
+    };
+    platform.labels.iter().map(|label| (label.name.to_owned(), value(label))).collect()
 }
 
 fn checked(around: &Surroundings<'_>, unit: &Unit<'_>, health: &Health) -> Option<Probe> {

@@ -1,8 +1,8 @@
 //! The host's resources as metrics.
 
 use vocabulary::model::{
-    Alert, Command, Container, Exposure, Health, Identity, Lifetime, Metric, MetricKind, MetricRef, Port,
-    PortRef, Process, Protocol, Resources, Service, ServiceId, Severity, Stop,
+    Alert, Command, Container, Exposure, Fact, Health, Identity, Lifetime, Metric, MetricKind, MetricRef,
+    Port, PortRef, Process, Protocol, Resources, Service, ServiceId, Severity, Stop, Value,
 };
 
 use super::{pins, prometheus};
@@ -63,7 +63,13 @@ pub fn service() -> Service {
             initialise: None,
             commands: vec![Command {
                 program: "node_exporter",
-                arguments: vec![prometheus::listens(METRICS)],
+                arguments: vec![
+                    prometheus::listens(METRICS),
+                    Value::Joined(vec![
+                        Value::Text("--collector.textfile.directory="),
+                        Value::Fact(Fact::MetricsFolder),
+                    ]),
+                ],
                 calls: vec![],
                 variables: vec![],
             }],

@@ -41,7 +41,7 @@ pub fn service() -> Service {
             scrapes(otel_collector::METRICS),
             scrapes(victoria_logs::HTTP),
             Edge {
-                scrape: Some(Scrape { path: "/v1/sys/metrics", every_seconds: 30 }),
+                scrape: Some(Scrape { path: "/v1/sys/metrics?format=prometheus", every_seconds: 30 }),
                 ..scrapes(openbao::API)
             },
         ],

@@ -1,8 +1,9 @@
 //! What Prometheus and Alertmanager read in each environment, judged by promtool and amtool.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::sync::LazyLock;
 
 use tempfile::TempDir;
 use vocabulary::model::environment::Environment;
@@ -37,14 +38,18 @@ fn contacted() -> Environment {
     environment
 }
 
+fn judge(name: &str) -> Command {
+    static PROMETHEUS: LazyLock<PathBuf> = LazyLock::new(|| program("prometheus"));
+    Command::new(PROMETHEUS.with_file_name(name))
+}
+
 fn promtool(tree: &Path) -> Output {
-    let with = program("prometheus").with_file_name("promtool");
-    Command::new(with).args(["check", "config"]).arg(tree.join("prometheus.yml")).output().unwrap()
+    judge("promtool").args(["check", "config"]).arg(tree.join("prometheus.yml")).output().unwrap()
 }
 
 fn amtool(tree: &Path, words: &[&str], last: &[&str]) -> Output {
     let file = tree.join("alertmanager.yml");
-    let mut command = Command::new(program("prometheus").with_file_name("amtool"));
+    let mut command = judge("amtool");
     command.args(words);
     if words[0] == "config" {
         command.arg("--config.file");

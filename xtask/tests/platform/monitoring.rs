@@ -54,6 +54,13 @@ fn every_service_that_is_asked_for_runs_and_is_scraped() {
     let own = &own["data"]["result"][0]["metric"];
     assert!(own["replica"] == "a" && own.get("exported_replica").is_none(), "{own:#}");
 
+    // What has ended tells by a file.
+    checkout.write(".flowship/dev/metrics/ended.prom", "# TYPE ended_total counter\nended_total 3\n");
+    until("the metrics of the file arrive", || {
+        let found = ask(&checkout, "prometheus", "/api/v1/query?query=ended_total%3D%3D3")?;
+        (found["data"]["result"].as_array()?.len() == 1).then_some(())
+    });
+
     is_inhibited(&checkout);
 
     // Started again without saying so, it keeps what runs; a service that leaves is a target no more.

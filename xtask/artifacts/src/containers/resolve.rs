@@ -89,6 +89,8 @@ fn fact(topology: &Topology<'_>, unit: &Unit<'_>, fact: Fact) -> Option<Text> {
         Fact::Replica => Text::literal(unit.replica_name()),
         Fact::Release | Fact::HoldFile if !topology.deployed => return None,
         Fact::Release => site::RELEASE.required(),
+        // Nothing mounts it yet.
+        Fact::MetricsFolder => return None,
         Fact::HoldFile => Text::literal(format!("{HELD}/{}", unit.name())),
         Fact::LlmBaseUrl if in_development => site::LLM_BASE_URL.or(url(topology, llm.stand_in, llm.path)?),
         Fact::LlmBaseUrl => site::LLM_BASE_URL.required(),

@@ -22,6 +22,8 @@ pub trait Places {
     fn address(&self, unit: &Unit<'_>, port: PortRef) -> Option<String>;
     /// The path of a file of the repository.
     fn tree(&self, path: &str) -> String;
+    /// The path of the certificate that a port has, where nobody certified it.
+    fn certificate(&self, port: PortRef) -> Option<String>;
     /// The path of a secret's file.
     fn secret(&self, secret: vocabulary::model::SecretRef) -> String;
     /// The folder with one file for each target.
@@ -39,6 +41,10 @@ impl Places for Containers {
 
     fn tree(&self, path: &str) -> String {
         format!("/etc/monitoring/{path}")
+    }
+
+    fn certificate(&self, _port: PortRef) -> Option<String> {
+        None
     }
 
     fn secret(&self, secret: vocabulary::model::SecretRef) -> String {

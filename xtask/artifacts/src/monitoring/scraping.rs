@@ -137,6 +137,9 @@ fn scrape_config(platform: &Platform, job: &Job, places: &dyn Places) -> Yaml {
         ("scheme".to_owned(), Yaml::text(protocol.scheme())),
         ("metrics_path".to_owned(), Yaml::text(path)),
     ];
+    if let Some(certificate) = places.certificate(job.port) {
+        entries.push(("tls_config".to_owned(), Yaml::mapping([("ca_file", Yaml::text(certificate))])));
+    }
     let parameters = query.split('&').filter_map(|one| one.split_once('='));
     let parameters: Vec<_> =
         parameters.map(|(name, value)| (name.to_owned(), Yaml::Sequence(vec![Yaml::text(value)]))).collect();

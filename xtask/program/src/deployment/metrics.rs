@@ -1,7 +1,7 @@
 //! The history as metrics, in Prometheus' text format 0.0.4: for the textfile collector of node-exporter, which reads the
 //! files of a folder. A deploy ends long before anybody could scrape it.
 //!
-//! No service of the platform exports them, so they are not part of its model.
+//! No service of the platform makes them, so they are not part of its model.
 
 use std::fs;
 use std::path::Path;
@@ -12,9 +12,10 @@ use foundation::files;
 use vocabulary::model::{Metric, MetricKind, MetricRef};
 
 use super::history::{Entry, Outcome};
+use crate::engines::process::instance::METRICS;
 
-/// Below the folder of an environment.
-pub const FILE: &str = "metrics/deploys.prom";
+/// In the folder of the metrics of an environment.
+pub const FILE: &str = "deploys.prom";
 
 fn metrics() -> [Metric; 3] {
     let metric = |name, kind, help, labels| Metric { name: MetricRef(name), kind, help, labels, ours: true };
@@ -45,7 +46,7 @@ fn metrics() -> [Metric; 3] {
 /// # Errors
 /// The file cannot be written.
 pub fn write(folder: &Path, environment: &str, entries: &[Entry]) -> Result<()> {
-    let path = folder.join(FILE);
+    let path = folder.join(METRICS).join(FILE);
     let parent = path.parent().context("the file is in a folder")?;
     fs::create_dir_all(parent).with_context(|| parent.display().to_string())?;
     files::write::whole(&path, 0o644, text(environment, entries))

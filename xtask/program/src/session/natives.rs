@@ -116,6 +116,7 @@ fn folders_for_containers(opened: &Opened) -> Result<()> {
 
 /// Writes the instance file and creates the data folders.
 fn record(opened: &Opened) -> Result<()> {
+    fs::create_dir_all(opened.instance.metrics())?;
     let folder = &opened.instance.folder;
     fs::create_dir_all(folder)?;
     if opened.in_containers() {

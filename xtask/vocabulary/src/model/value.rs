@@ -55,6 +55,9 @@ pub enum Fact {
     Release,
     /// Absolute path of a file that holds the replica back while it exists, where a release was deployed; left out elsewhere.
     HoldFile,
+    /// Absolute path of the folder with the metrics of what has ended, such as deploys, as text files; left out where the engine
+    /// has none.
+    MetricsFolder,
     /// Base URL of the OpenAI-compatible endpoint, ending in `/v1`.
     LlmBaseUrl,
     LlmModel,

@@ -61,6 +61,9 @@ pub const COMPILE_CACHE: &str = "NODE_COMPILE_CACHE";
 /// The folder of the services' logs; those of a plan's steps lie elsewhere.
 pub const LOGS: &str = "services";
 
+/// The folder of the metrics of what has ended, below that of an environment.
+pub const METRICS: &str = "metrics";
+
 /// All sockets are bound here but those of [`public`]: nothing else can be reached from another machine.
 pub const ADDRESS: &str = "127.0.0.1";
 
@@ -195,6 +198,11 @@ impl Instance {
 
     pub fn log(&self, unit: &str) -> PathBuf {
         self.folder.join(LOGS).join(format!("{unit}.log"))
+    }
+
+    /// The metrics of what has ended.
+    pub fn metrics(&self) -> PathBuf {
+        self.folder.join(METRICS)
     }
 
     /// The supervisor's own folder.

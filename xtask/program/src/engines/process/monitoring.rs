@@ -5,7 +5,7 @@ use foundation::digest::sha256;
 use vocabulary::model::{Monitoring, PortRef, SecretRef, Unit};
 
 use super::instance::ADDRESS;
-use super::lower::{BringUp, Surroundings, id};
+use super::lower::{BringUp, Surroundings, id, store_certificate};
 use super::resolve::Resolver;
 use runner::plan::action::{Action, Exec, Write};
 use runner::plan::argument::Arg;
@@ -33,6 +33,12 @@ impl Places for OnThisMachine<'_> {
 
     fn tree(&self, path: &str) -> String {
         self.resolver.instance.root.join(path).display().to_string()
+    }
+
+    fn certificate(&self, port: PortRef) -> Option<String> {
+        let store = self.resolver.platform.secret_store.filter(|store| store.api == port)?;
+        let unit = self.resolver.units.iter().find(|unit| unit.service.id == port.service)?;
+        Some(store_certificate(&self.resolver, unit, &store).display().to_string())
     }
 
     fn secret(&self, secret: SecretRef) -> String {

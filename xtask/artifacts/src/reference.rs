@@ -125,6 +125,14 @@ fn pages() -> Vec<Page> {
             rows: |platform| Ok(access(platform)),
         },
         Page {
+            name: "operations",
+            title: "Operations",
+            about: "The operations of the API. The edge answers 413 to a larger body.",
+            source: "xtask/platform/src/operations.rs",
+            headers: vec!["method", "path", "what it does", "largest body"],
+            rows: |platform| Ok(operations(platform)),
+        },
+        Page {
             name: "labels",
             title: "Log labels",
             about: "The labels on every log line.",
@@ -356,6 +364,19 @@ fn secrets(platform: &Platform) -> Vec<Vec<String>> {
             ]
         })
         .collect()
+}
+
+fn operations(platform: &Platform) -> Vec<Vec<String>> {
+    let largest = |bytes: u32| match bytes {
+        0 => "none".to_owned(),
+        bytes if bytes % (1 << 20) == 0 => format!("{} MiB", bytes >> 20),
+        bytes => format!("{} KiB", f64::from(bytes) / 1024.0),
+    };
+    let rows = platform.operations.iter();
+    rows.map(|one| {
+        vec![one.method.to_owned(), code(one.path), one.purpose.to_owned(), largest(one.body_limit_bytes)]
+    })
+    .collect()
 }
 
 fn access(platform: &Platform) -> Vec<Vec<String>> {

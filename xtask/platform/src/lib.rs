@@ -16,6 +16,7 @@ mod node_exporter;
 mod node_red;
 mod node_red_metrics;
 mod openbao;
+mod operations;
 mod otel_collector;
 mod pins;
 mod postgres;
@@ -83,6 +84,7 @@ pub fn platform() -> Platform {
         containers: images::policy(),
         draining: node_red::DRAINING,
         edge: edge::POLICY,
+        operations: operations::operations(),
         smoke: smoke::smoke(),
         gates: gates::gates(),
         review: review::review(),

@@ -1,5 +1,6 @@
 //! `cargo xtask check flows` as its users run it.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::Write as _;
 use std::path::Path;
@@ -403,4 +404,26 @@ fn what_the_guide_adds_to_the_flows_is_good() {
     let tool = flows.iter_mut().find(|node| node["id"] == "review-count").unwrap();
     tool["wires"] = serde_json::json!([["review-axe"]]);
     assert!(judge(&flows).contains("output 1 is wired to review-axe"));
+}
+
+#[test]
+fn the_flows_carry_out_the_operations_that_the_model_has() {
+    let flows = Path::new(env!("CARGO_MANIFEST_DIR")).join("../flows/flows.json");
+    let flows = fs::read_to_string(flows).unwrap();
+    let nodes: Vec<serde_json::Value> = serde_json::from_str(&flows).unwrap();
+    let carried_out: BTreeSet<(String, String)> = nodes
+        .iter()
+        .filter(|node| node["type"] == "http in")
+        .map(|node| {
+            let text = |key: &str| node[key].as_str().unwrap();
+            let segments = text("url").split('/').map(|part| match part.strip_prefix(':') {
+                Some(name) => format!("{{{name}}}"),
+                None => part.to_owned(),
+            });
+            (text("method").to_uppercase(), segments.collect::<Vec<_>>().join("/"))
+        })
+        .collect();
+    let declared = platform::platform().operations;
+    let declared = declared.iter().map(|one| (one.method.to_owned(), one.path.to_owned()));
+    assert_eq!(declared.collect::<BTreeSet<_>>(), carried_out);
 }

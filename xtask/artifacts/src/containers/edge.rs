@@ -307,7 +307,7 @@ fn api(
     };
     let rules = [
         edge_rules::clients(policy, settings),
-        edge_rules::sound_requests(policy),
+        edge_rules::sound_requests(policy, &platform.operations),
         edge_rules::request_headers(),
         edge_rules::response_headers(policy),
     ];

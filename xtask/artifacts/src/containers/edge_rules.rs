@@ -2,8 +2,8 @@
 
 use serde_json::json;
 use vocabulary::formats::haproxy::{Acl, Addresses, ConnectionRule, Counted, Rule, Setting, Table};
-use vocabulary::model::EdgePolicy;
 use vocabulary::model::environment::EdgeSettings;
+use vocabulary::model::{EdgePolicy, Operation};
 
 /// Variables of a request, for the log.
 pub const WORKFLOW: &str = "workflow_id";
@@ -78,7 +78,7 @@ pub fn clients(policy: &EdgePolicy, settings: &EdgeSettings) -> Vec<Rule> {
 }
 
 /// Nothing that another program could understand in another way reaches a replica, and nothing before it is complete.
-pub fn sound_requests(policy: &EdgePolicy) -> Vec<Rule> {
+pub fn sound_requests(policy: &EdgePolicy, operations: &[Operation]) -> Vec<Rule> {
     let kept = [(WORKFLOW, policy.workflows), (TASK, policy.tasks)]
         .map(|(variable, after)| Rule::KeepPathPart { variable, after });
     let refused = [
@@ -94,7 +94,18 @@ pub fn sound_requests(policy: &EdgePolicy) -> Vec<Rule> {
     ]
     .map(|(status, when)| Rule::Deny { status, when });
     let body = Rule::AwaitBody { seconds: policy.body_limit_seconds };
-    kept.into_iter().chain(refused).chain([body]).collect()
+    // After the body: by then its size is known, also where it was not announced, if it is smaller than a buffer.
+    let of_operations =
+        operations.iter().filter(|operation| operation.body_limit_bytes < policy.body_limit_bytes);
+    let of_operations = of_operations.map(|operation| Rule::Deny {
+        status: 413,
+        when: Acl::BodyOfOperationAbove {
+            method: operation.method,
+            path: format!("^{}$", operation.path_with("[^/]+")),
+            bytes: operation.body_limit_bytes,
+        },
+    });
+    kept.into_iter().chain(refused).chain([body]).chain(of_operations).collect()
 }
 
 /// What a client says of itself is not what the replicas get.
@@ -137,7 +148,7 @@ pub fn refusals(policy: &EdgePolicy) -> Vec<Setting> {
         (
             413,
             "Content Too Large",
-            format!("A body may have {megabytes} MiB at most."),
+            format!("A body may have {megabytes} MiB at most, and less where the operation needs less."),
             Some(policy.rate_seconds),
         ),
         (

@@ -106,6 +106,37 @@ fn what_is_too_large_is_refused() {
     }
 }
 
+/// Announced or not: a chunk of the body has come before the edge decides.
+#[test]
+fn a_body_is_refused_that_its_operation_does_not_take() {
+    let announced = |size: usize| format!("Content-Length: {size}\r\n\r\n{}", "x".repeat(size));
+    let chunked = |size: usize| {
+        format!("Transfer-Encoding: chunked\r\n\r\n{size:x}\r\n{}\r\n0\r\n\r\n", "x".repeat(size))
+    };
+    for program in VERSIONS {
+        let edge = edge(program);
+        for (operation, largest) in [
+            ("GET /api/v1/queues", 0),
+            ("GET /api/v1/tasks/t-1", 0),
+            ("POST /api/v1/queues/tasks/drain", 4096),
+            ("POST /api/v1/queues/tasks/retry-failed", 4096),
+        ] {
+            let send = |body: String| {
+                let head = format!("{operation} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n");
+                edge.send(CLIENT, format!("{head}{body}").as_bytes())
+            };
+            for body in [announced(largest + 1), chunked(largest + 1)] {
+                is_problem(&send(body), 413, Some("60"));
+            }
+            assert!(send(announced(largest)).starts_with("HTTP/1.1 200 "), "{program}: {operation}");
+        }
+        // Others have the limit of all.
+        let other =
+            edge.send(CLIENT, format!("GET /api/x HTTP/1.1\r\nHost: a\r\n{}", announced(1)).as_bytes());
+        assert!(other.starts_with("HTTP/1.1 200 "), "{program}: {other}");
+    }
+}
+
 #[test]
 fn who_sends_too_slowly_is_refused_and_reaches_no_replica() {
     for program in VERSIONS {

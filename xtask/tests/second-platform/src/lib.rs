@@ -8,8 +8,8 @@ use vocabulary::model::{
     ContainerPolicy, Dashboards, Database, Destination, Draining, Edge, EdgePolicy, EditorAccess, Evidence,
     Exposure, Fact, Folder, Gate, GateCommand, GateGroup, Group, Health, Identity, Image, ImageLimits,
     Initialise, Label, Lifetime, LlmEndpoint, Metric, MetricKind, MetricRef, Monitoring, Need, OnChange,
-    Platform, Port, PortRef, Predicate, Probe, Process, Proof, Protocol, QueuePolicy, Reaction, Reads,
-    ReleasePolicy, Resources, Review, Role, RouteRule, Scrape, Scratch, Secret, SecretKind, SecretRef,
+    Operation, Platform, Port, PortRef, Predicate, Probe, Process, Proof, Protocol, QueuePolicy, Reaction,
+    Reads, ReleasePolicy, Resources, Review, Role, RouteRule, Scrape, Scratch, Secret, SecretKind, SecretRef,
     SecretRight, SecretSource, SecretStore, SecretUse, Service, ServiceId, Severity, Shape, SmokeCheck,
     SmokeStep, SmokeSuite, Stop, Storage, Test, User, Value, Variable, Volume, VolumeRef, Workers,
 };
@@ -148,6 +148,12 @@ pub fn platform() -> Platform {
         smoke: smoke(),
         gates: gates(),
         review: Review { label: "harbour-master", asked_for: vec![ChangeClass::WidensReach] },
+        operations: vec![Operation {
+            method: "GET",
+            path: "/api/ships/{ship}",
+            purpose: "where a ship is",
+            body_limit_bytes: 0,
+        }],
         access: vec![harbour_master()],
         release: ReleasePolicy {
             branch: "trunk",

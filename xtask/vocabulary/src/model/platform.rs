@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Action, ContainerPolicy, Database, Destination, Draining, Edge, EdgePolicy, Gate, Label, LlmEndpoint,
-    Metric, MetricRef, Monitoring, Port, PortRef, QueuePolicy, ReleasePolicy, Review, Role, Scrape, Secret,
-    SecretRef, SecretStore, Service, ServiceId, SmokeSuite, Workers,
+    Metric, MetricRef, Monitoring, Operation, Port, PortRef, QueuePolicy, ReleasePolicy, Review, Role,
+    Scrape, Secret, SecretRef, SecretStore, Service, ServiceId, SmokeSuite, Workers,
 };
 
 /// Everything that is shipped, and how it is judged.
@@ -28,6 +28,8 @@ pub struct Platform {
     pub containers: ContainerPolicy,
     pub draining: Draining,
     pub edge: EdgePolicy,
+    /// What the edge lets through to each; a path that is none of them has the limits of all.
+    pub operations: Vec<Operation>,
     pub smoke: SmokeSuite,
     pub gates: Vec<Gate>,
     pub review: Review,

@@ -165,6 +165,11 @@ pub const ROWS: &[(&str, Rule)] = &[
     ("secret_store/data", SETTING),
     ("release/branch|required_check", SETTING),
     ("release/architectures/*", GUARD),
+    // Without it, the limit of all requests counts.
+    ("operations/*", GUARD),
+    ("operations/*/method|path", SETTING),
+    ("operations/*/purpose", FREE),
+    ("operations/*/body_limit_bytes", Bound),
     // People
     ("access/*", GRANT),
     ("access/*/id", OTHER),

@@ -113,6 +113,12 @@ pub enum Acl {
     MethodIsNot(&'static [&'static str]),
     /// The body is announced, or has begun, to be larger than so many bytes.
     BodyAbove(u32),
+    /// The same for requests with this method and a path that matches this regular expression.
+    BodyOfOperationAbove {
+        method: &'static str,
+        path: String,
+        bytes: u32,
+    },
     /// The client has sent more requests in the time over which they are counted.
     RequestsAbove(u32),
     /// The client has more connections.
@@ -296,6 +302,9 @@ fn condition(condition: &Acl) -> String {
         }
         Acl::MethodIsNot(methods) => format!("!{{ method {} }}", methods.join(" ")),
         Acl::BodyAbove(bytes) => format!("{{ req.body_size gt {bytes} }}"),
+        Acl::BodyOfOperationAbove { method, path, bytes } => {
+            format!("{{ method {method} }} {{ path -m reg {} }} {{ req.body_size gt {bytes} }}", plain(path))
+        }
         Acl::RequestsAbove(count) => format!("{{ sc0_http_req_rate gt {count} }}"),
         Acl::ConnectionsAbove(count) => format!("{{ sc1_conn_cur gt {count} }}"),
         Acl::NewConnectionsAbove(count) => format!("{{ sc1_conn_rate gt {count} }}"),

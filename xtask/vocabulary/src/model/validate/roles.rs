@@ -1,5 +1,7 @@
 //! The parts that generators, engines and commands look for exist, and can do what is asked of them.
 
+use std::collections::BTreeSet;
+
 use super::Report;
 use crate::model::{Lifetime, Platform, PortRef, SecretRef, ServiceId, VolumeRef};
 
@@ -75,9 +77,39 @@ pub(super) fn judge(platform: &Platform, report: &mut Report) {
         let seen = format!("{} has no variable {}; add it", database.migrations, contract.variable);
         report.add("database", seen);
     }
+    operations(platform, report);
     people(platform, report);
     if platform.release.architectures.is_empty() {
         report.add("release", "it is for no architecture; name at least one");
+    }
+}
+
+fn operations(platform: &Platform, report: &mut Report) {
+    let (edge, mut seen) = (&platform.edge, BTreeSet::new());
+    for operation in &platform.operations {
+        let subject = format!("operation {} {}", operation.method, operation.path);
+        if !seen.insert((operation.method, operation.path)) {
+            report.add(&subject, "there are two of it; merge them");
+        }
+        if !operation.path.starts_with(edge.path) {
+            report.add(&subject, format!("it is not below {}; the edge sends on nothing else", edge.path));
+        }
+        let is_word = |text: &str| {
+            !text.is_empty() && text.chars().all(|one| one.is_ascii_alphanumeric() || "-_".contains(one))
+        };
+        for part in operation.path.split('/').skip(1) {
+            let name = part.strip_prefix('{').and_then(|part| part.strip_suffix('}'));
+            if !is_word(name.unwrap_or(part)) {
+                report.add(&subject, format!("`{part}` is neither a word nor a name in braces"));
+            }
+        }
+        if operation.body_limit_bytes > edge.body_limit_bytes {
+            let seen = format!(
+                "its body may have {} bytes; the edge lets {} through at most",
+                operation.body_limit_bytes, edge.body_limit_bytes
+            );
+            report.add(&subject, seen);
+        }
     }
 }
 

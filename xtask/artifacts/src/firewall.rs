@@ -88,10 +88,8 @@ pub fn remotes(platform: &Platform, environment: &Environment, service: &Service
     }
     let asks_model = service.variables.iter().any(|one| one.value == Value::Fact(Fact::LlmBaseUrl));
     let model = environment.llm.as_ref().filter(|_| asks_model);
-    // No other engine fetches certificates yet.
-    let fetches = service.id == platform.edge.service() && environment.engine == EngineKind::Process;
     let authority = match &environment.tls {
-        Tls::Acme(acme) if fetches => Some(acme.directory()),
+        Tls::Acme(acme) if service.id == platform.edge.service() => Some(acme.directory()),
         _ => None,
     };
     let listed = environment.egress.get(service.id.0).into_iter().flatten();

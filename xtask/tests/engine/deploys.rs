@@ -29,6 +29,8 @@ pub struct Site {
     pub checkout: Checkout,
     folder: TempDir,
     pub client: PathBuf,
+    /// The address of this machine in the engine's network.
+    pub host: String,
     model: String,
 }
 
@@ -39,7 +41,13 @@ impl Site {
         let host = docker(&client, &["network", "inspect", "bridge", "--format", BRIDGE]);
         let host = host.trim().replace(".0/16", ".1");
         let port = TcpListener::bind((&*host, 0)).unwrap().local_addr().unwrap().port();
-        let site = Self { model: format!("flowship-test-model-{port}"), checkout, folder, client };
+        let site = Self {
+            host: host.clone(),
+            model: format!("flowship-test-model-{port}"),
+            checkout,
+            folder,
+            client,
+        };
         fs::create_dir(site.path("key")).unwrap();
         fs::write(site.path("key/model"), "the-key").unwrap();
         let (model, published) = (site.image("llm-stand-in"), format!("{host}:{port}:4200"));

@@ -1,6 +1,8 @@
 //! The running platform as its users meet it: every test brings real services up through the binary, in a checkout of
 //! its own, and causes the fault that it is about.
 
+#[path = "../fixtures/authority.rs"]
+mod authority;
 mod background;
 mod checkout;
 mod control;

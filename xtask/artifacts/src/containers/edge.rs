@@ -1,7 +1,5 @@
 //! `ops/edge/haproxy.cfg`: how the edge terminates TLS, routes and asks for health.
 
-use std::path::Path;
-
 use vocabulary::formats::compose::Text;
 pub use vocabulary::formats::haproxy::Place;
 use vocabulary::formats::haproxy::{
@@ -60,16 +58,16 @@ pub fn configured(
 pub struct Certified<'a> {
     by: &'a Acme,
     domain: &'a str,
-    /// What relative paths of the site begin at.
-    folder: &'a Path,
+    /// What the authority's own server is trusted by, where the edge finds it.
+    trusted: Option<&'a str>,
 }
 
 impl<'a> Certified<'a> {
     /// Where the environment fetches its certificate from an ACME authority.
     #[must_use]
-    pub fn of(environment: &'a Environment, folder: &'a Path) -> Option<Self> {
+    pub fn of(environment: &'a Environment, trusted: Option<&'a str>) -> Option<Self> {
         match &environment.tls {
-            Tls::Acme(by) => Some(Self { by, domain: &environment.domain, folder }),
+            Tls::Acme(by) => Some(Self { by, domain: &environment.domain, trusted }),
             Tls::SelfSigned | Tls::Files { .. } => None,
         }
     }
@@ -185,8 +183,7 @@ fn global(platform: &Platform, edge: &Service, profile: TlsProfile) -> Vec<Setti
 
 /// What HAProxy needs to ask an ACME authority. It looks names up itself, and does not notice that a host has no IPv6.
 fn acme(certified: Certified<'_>) -> Vec<Setting> {
-    let trusted = certified.by.acme_ca_file.as_ref().map(|file| certified.folder.join(file));
-    let trusted = trusted.map(|file| Setting::of(&["httpclient.ssl.ca-file", &file.display().to_string()]));
+    let trusted = certified.trusted.map(|file| Setting::of(&["httpclient.ssl.ca-file", file]));
     [
         Setting::of(&["expose-experimental-directives"]).because("ACME is one of them in version 3.2"),
         Setting::of(&["httpclient.resolvers.prefer", "ipv4"]),
@@ -376,7 +373,11 @@ fn ports(platform: &Platform, worker: &Unit<'_>) -> Option<[u16; 2]> {
 ///
 /// # Errors
 /// As [`configured`].
-pub fn deployed(topology: &Topology<'_>, prefix: &str) -> Result<Option<Artifact>, Vec<Problem>> {
+pub fn deployed(
+    topology: &Topology<'_>,
+    prefix: &str,
+    certified: Option<Certified<'_>>,
+) -> Result<Option<Artifact>, Vec<Problem>> {
     let platform = topology.platform;
     let Some(edge) = topology.units.iter().find(|unit| platform.is_edge(unit)) else { return Ok(None) };
     let place = |worker: &Unit<'_>| {
@@ -385,7 +386,7 @@ pub fn deployed(topology: &Topology<'_>, prefix: &str) -> Result<Option<Artifact
         Some(Place::Fixed { host: format!("{prefix}.{tail}"), port, check_port })
     };
     let units: Vec<_> = topology.units.iter().map(|container| container.unit).collect();
-    placed(platform, &units, &topology.edge, None, &place).map(Some)
+    placed(platform, &units, &topology.edge, certified, &place).map(Some)
 }
 
 fn bind(edge: &Service, port: PortRef, tls: Option<Ssl>) -> Result<Bind, Problem> {

@@ -451,7 +451,7 @@ pub static SETTINGS: &[Setting] = &[
         kind: Kind::Text(Text::Email),
         default: None,
         needed: Needed::Never,
-        read_by: &[EngineKind::Process],
+        read_by: BOTH,
         what: "Who the ACME authority writes to; setting it turns ACME on. Without tls the certificate is our own.",
         set: |environment, _, value| {
             environment.tls = Tls::Acme(Acme { acme_contact: value.text(), ..acme(environment) });
@@ -462,7 +462,7 @@ pub static SETTINGS: &[Setting] = &[
         kind: Kind::Text(Text::HttpsUrl),
         default: None,
         needed: Needed::Never,
-        read_by: &[EngineKind::Process],
+        read_by: BOTH,
         what: "The directory of an ACME authority other than Let's Encrypt; needs tls.acme_contact.",
         set: |environment, _, value| {
             environment.tls = Tls::Acme(Acme { acme_directory: Some(value.text()), ..acme(environment) });
@@ -473,8 +473,8 @@ pub static SETTINGS: &[Setting] = &[
         kind: Kind::Text(Text::Path),
         default: None,
         needed: Needed::Never,
-        read_by: &[EngineKind::Process],
-        what: "The certificate (PEM) that the ACME authority's own server is trusted by, if the host does not trust it.",
+        read_by: BOTH,
+        what: "The certificate (PEM) that the ACME authority's own server is trusted by, if the host, or on Compose the edge's image, does not trust it.",
         set: |environment, _, value| {
             environment.tls = Tls::Acme(Acme { acme_ca_file: Some(value.text()), ..acme(environment) });
         },

@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
-use vocabulary::model::environment::{Environment, Tls};
+use vocabulary::model::environment::{EngineKind, Environment, Tls};
 use vocabulary::model::{Platform, Unit};
 
 use super::opened::Opened;
@@ -13,6 +13,7 @@ use crate::engines::process::certificate::{domain, is_issued};
 use crate::engines::process::instance::Instance;
 use crate::engines::process::secret_store::write_file;
 use crate::engines::roll::edge_socket::EdgeSocket;
+use artifacts::containers::secret_file;
 use runner::plan::perform::StepContext;
 use runner::supervisor::last_lines;
 
@@ -24,7 +25,7 @@ use runner::supervisor::last_lines;
 pub fn keep(platform: &Platform, environment: &Environment, folder: &Path) -> Result<()> {
     let Some(fetched) = Fetched::of(platform, environment, folder) else { return Ok(()) };
     // One that does not run, or runs with an earlier configuration, has none.
-    let Ok(served) = fetched.socket.certificate(&fetched.file) else { return Ok(()) };
+    let Ok(served) = fetched.socket.certificate(&fetched.name) else { return Ok(()) };
     if is_issued(served.expose(), domain(environment)) {
         write_file(&fetched.file, &served, environment.engine)?;
     }
@@ -37,16 +38,16 @@ pub fn keep(platform: &Platform, environment: &Environment, folder: &Path) -> Re
 /// It gets none; the error has the last line that it wrote about that.
 pub fn fetch(opened: &Opened, step: &StepContext) -> Result<()> {
     let (platform, environment, folder) = (opened.platform, &opened.environment, &opened.instance.folder);
-    let Fetched { socket, file, log } =
+    let Fetched { socket, name, log, .. } =
         Fetched::of(platform, environment, folder).context("no edge fetches a certificate here")?;
     // One that was just started may not answer yet.
-    until(step, &mut || Ok(socket.certificate(&file).err().map(|error| format!("{error:#}"))))?;
+    until(step, &mut || Ok(socket.certificate(&name).err().map(|error| format!("{error:#}"))))?;
     let is_served =
-        || Ok::<_, anyhow::Error>(is_issued(socket.certificate(&file)?.expose(), domain(environment)));
+        || Ok::<_, anyhow::Error>(is_issued(socket.certificate(&name)?.expose(), domain(environment)));
     if !is_served()? {
-        socket.fetch_certificate(&file)?;
+        socket.fetch_certificate(&name)?;
         until(step, &mut || {
-            Ok(socket.is_fetching(&file)?.then(|| "the authority has not issued it yet".to_owned()))
+            Ok(socket.is_fetching(&name)?.then(|| "the authority has not issued it yet".to_owned()))
         })
         .with_context(|| said(&log))?;
         if !is_served()? {
@@ -61,6 +62,8 @@ struct Fetched {
     socket: EdgeSocket,
     /// The certificate's, with its key.
     file: PathBuf,
+    /// The same, as the edge names it.
+    name: PathBuf,
     log: PathBuf,
 }
 
@@ -70,9 +73,15 @@ impl Fetched {
         let slots = platform.slots(environment);
         let edge: &Unit<'_> = slots.iter().find(|unit| platform.is_edge(unit))?;
         let instance = Instance { folder: folder.to_owned(), ..Instance::default() };
+        let file = instance.secret(platform.edge.certificate);
+        let name = match environment.engine {
+            EngineKind::Process => file.clone(),
+            _ => secret_file(&platform.containers, platform.edge.certificate).into(),
+        };
         Some(Self {
+            name,
             socket: EdgeSocket { folder: instance.volume(edge, platform.edge.folder), limit: ANSWER },
-            file: instance.secret(platform.edge.certificate),
+            file,
             log: instance.log(&edge.name()),
         })
     }

@@ -1,156 +1,28 @@
 //! A certificate from an ACME authority: a real one, which the edge asks by itself.
 
-use std::fs;
-use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
-
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::restart::free;
 use super::site::{Edge, Site};
+use crate::authority::{Authority, runtime};
 use crate::load::{Ended, Load};
 use crate::{until, web};
 
 const FILE: &str = "ops/environments/qa.toml";
-const DOMAIN: &str = "flows.example.com";
-
-/// Pebble, and the DNS server that it asks. Dropping it ends both.
-struct Authority {
-    children: [Child; 2],
-    folder: PathBuf,
-    directory: u16,
-    management: u16,
-    names: u16,
-}
-
-impl Authority {
-    /// It asks for its challenges on this port.
-    fn start(site: &Site, http: u16) -> Self {
-        let folder = site.path("authority");
-        fs::create_dir(&folder).unwrap();
-        let found = site.done(&["doctor", "--install", "pebble", "--json"]).json();
-        let pebble = found.as_array().unwrap().iter().find(|one| one["program"] == "pebble").unwrap();
-        let pebble = PathBuf::from(pebble["path"].as_str().unwrap());
-        // HAProxy compares an address with names only.
-        let names = "subjectAltName=DNS:127.0.0.1,IP:127.0.0.1";
-        let made = Command::new("openssl")
-            .args([
-                "req",
-                "-x509",
-                "-newkey",
-                "ec",
-                "-pkeyopt",
-                "ec_paramgen_curve:P-256",
-                "-nodes",
-                "-days",
-                "2",
-            ])
-            .args(["-subj", "/CN=127.0.0.1", "-addext", names, "-keyout", "server.key", "-out", "server.pem"])
-            .current_dir(&folder)
-            .output()
-            .unwrap();
-        assert!(made.status.success(), "{made:#?}");
-        let (directory, management, dns, names) = (free(), free(), free(), free());
-        let settings = json!({ "pebble": {
-            "listenAddress": format!("127.0.0.1:{directory}"),
-            "managementListenAddress": format!("127.0.0.1:{management}"),
-            "certificate": "server.pem",
-            "privateKey": "server.key",
-            "httpPort": http,
-            "tlsPort": 1,
-        } });
-        fs::write(folder.join("pebble.json"), settings.to_string()).unwrap();
-        let mut server = Command::new(pebble.with_file_name("pebble-challtestsrv"));
-        let none = ["-http01", "", "-https01", "", "-tlsalpn01", "", "-doh", "", "-defaultIPv6", ""];
-        server.args(none).args(["-dnsserver", &format!("127.0.0.1:{dns}")]);
-        server.args(["-management", &format!("127.0.0.1:{names}")]);
-        let mut authority = Command::new(pebble);
-        authority.args(["-config", "pebble.json", "-dnsserver", &format!("127.0.0.1:{dns}")]);
-        // It waits at random, and refuses sound requests at random.
-        authority.env("PEBBLE_VA_NOSLEEP", "1").env("PEBBLE_WFE_NONCEREJECT", "0");
-        let begin = |mut command: Command, log: &str| {
-            let log = fs::File::create(folder.join(log)).unwrap();
-            command.current_dir(&folder).stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log);
-            command.spawn().unwrap()
-        };
-        let children = [begin(server, "names.log"), begin(authority, "pebble.log")];
-        let started = Self { children, folder, directory, management, names };
-        until("the authority answers", || {
-            web::ask_with(&web::unchecked(), "GET", &started.root(), None, None)
-        });
-        started
-    }
-
-    fn root(&self) -> String {
-        format!("https://127.0.0.1:{}/roots/0", self.management)
-    }
-
-    /// Where all names lead.
-    fn leads_to(&self, address: &str) {
-        let url = format!("http://127.0.0.1:{}/set-default-ipv4", self.names);
-        let body = json!({ "ip": address }).to_string();
-        until("names lead elsewhere", || {
-            web::ask("POST", &url, None, Some(&body)).filter(|one| one.status == 200)
-        });
-    }
-
-    /// The serial number of the certificate that is served, for the right name and with its whole chain.
-    fn serial(&self, port: u16) -> String {
-        let root = web::ask_with(&web::unchecked(), "GET", &self.root(), None, None).unwrap();
-        fs::write(self.folder.join("root.pem"), root.body).unwrap();
-        let shown = Command::new("openssl")
-            .args(["s_client", "-connect", &format!("127.0.0.1:{port}"), "-servername", DOMAIN])
-            .args(["-verify_hostname", DOMAIN, "-verify_return_error", "-CAfile", "root.pem"])
-            .current_dir(&self.folder)
-            .stdin(Stdio::null())
-            .output()
-            .unwrap();
-        assert!(shown.status.success(), "{shown:#?}");
-        let file = self.folder.join("served.txt");
-        fs::write(&file, shown.stdout).unwrap();
-        let said =
-            Command::new("openssl").args(["x509", "-noout", "-serial", "-in"]).arg(&file).output().unwrap();
-        String::from_utf8(said.stdout).unwrap()
-    }
-}
-
-impl Drop for Authority {
-    fn drop(&mut self) {
-        for child in &mut self.children {
-            let _ = child.kill();
-            let _ = child.wait();
-        }
-        if std::thread::panicking() {
-            eprintln!("{}", fs::read_to_string(self.folder.join("pebble.log")).unwrap_or_default());
-        }
-    }
-}
-
-/// What the edge says to a command.
-fn runtime(site: &Site, command: &str) -> String {
-    use std::io::{Read as _, Write as _};
-    use std::os::unix::net::UnixStream;
-    let found = walkdir::WalkDir::new(site.of("qa").join("data"));
-    let socket = found.into_iter().flatten().find(|entry| entry.file_name() == "runtime.sock").unwrap();
-    let mut stream = UnixStream::connect(socket.path()).unwrap();
-    writeln!(stream, "{command}").unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    answer
-}
 
 #[test]
 fn the_edge_fetches_its_certificate_and_keeps_one_that_it_has_renewed() {
     let site = Site::new();
     let (http, https) = (free(), free());
-    let authority = Authority::start(&site, http);
+    let installed = site.done(&["doctor", "--install", "pebble", "--json"]).json();
+    let authority = Authority::start(&site.path(""), &installed, "127.0.0.1", http);
     let release = site.package("first", "1.0.0");
     let own = site.read(FILE);
     let listen = format!("\n[listen]\naddress = \"127.0.0.1\"\nhttp = {http}\nhttps = {https}\n");
     let acme = format!(
-        "\n[tls]\nacme_contact = \"a@example.com\"\nacme_directory = \"https://127.0.0.1:{}/dir\"\nacme_ca_file = \"{}\"\n",
+        "\n[tls]\nacme_contact = \"a@example.com\"\nacme_directory = \"{}\"\nacme_ca_file = \"{}\"\n",
         authority.directory,
-        authority.folder.join("server.pem").display()
+        authority.trusted()
     );
 
     // The authority must be able to ask this machine.
@@ -191,7 +63,10 @@ fn the_edge_fetches_its_certificate_and_keeps_one_that_it_has_renewed() {
         site.write(FILE, &format!("{own}{listen}{acme}\n[sizes]\nnode-red.replicas = 3\n"));
         site.done(&site.deploy("qa", &release)).says(&["reads its new configuration"]);
         assert_eq!(authority.serial(https), fetched);
-        runtime(&site, &format!("acme renew {}", site.of("qa").join("secrets/edge-tls-pem").display()));
+        runtime(
+            &site.of("qa"),
+            &format!("acme renew {}", site.of("qa").join("secrets/edge-tls-pem").display()),
+        );
         until("it is renewed", || (authority.serial(https) != fetched).then_some(()));
         load.goes_on(20);
     });

@@ -234,6 +234,8 @@ impl EdgePolicy {
     pub const NO_SERVER_STATES: &str = "1\n";
     /// The key of its account with an ACME authority.
     pub const ACME_ACCOUNT: &str = "acme-account.key";
+    /// What that authority's own server is trusted by, where a container could not see the site's file.
+    pub const ACME_TRUSTED: &str = "acme-trusted.pem";
 }
 
 impl Container {

@@ -307,6 +307,14 @@ impl Tls {
     pub fn is_self_signed(&self) -> bool {
         *self == Self::SelfSigned
     }
+
+    /// What the server of its ACME authority is trusted by, besides what the machine trusts.
+    pub fn acme_ca_file(&self) -> Option<&str> {
+        match self {
+            Self::Acme(acme) => acme.acme_ca_file.as_deref(),
+            Self::SelfSigned | Self::Files { .. } => None,
+        }
+    }
 }
 
 /// Where an environment keeps its secrets. Services read files in either case.

@@ -11,7 +11,7 @@ use serde::Serialize;
 use serde_json::Value;
 use vocabulary::model::environment::{Environment, Tier};
 use vocabulary::model::topology::Topology;
-use vocabulary::model::{Image, Lifetime, Platform, ServiceId, Unit};
+use vocabulary::model::{EdgePolicy, Image, Lifetime, Platform, ServiceId, Unit};
 use vocabulary::problem::{Problem, listing};
 
 use super::definition::{self, Networks};
@@ -27,7 +27,8 @@ use crate::images::archive::Archive;
 use crate::images::engine::Engine as Client;
 use crate::images::locks::{self, StandIns};
 use artifacts::Artifact;
-use artifacts::containers::{compose, edge, site};
+use artifacts::containers::edge::{self, Certified};
+use artifacts::containers::{compose, site};
 use foundation::digest;
 use foundation::exit::refused;
 use foundation::files;
@@ -63,6 +64,8 @@ pub struct Deploy {
     /// The configuration of the edge, and the one that it runs with, where that is another one.
     pub edge: Option<Artifact>,
     pub edge_before: Option<String>,
+    /// What the edge trusts its ACME authority's own server by: the site's file, which its container cannot see.
+    pub edge_trusts: Option<String>,
 }
 
 impl Deploy {
@@ -341,7 +344,10 @@ fn rolled_out(
     let env = site::text(&lines).map_err(|problems| refused(listing(&problems)))?;
     let made = compose::deployed(&topology).map_err(|problems: Vec<_>| refused(listing(&problems)))?;
     seen.project = made.into_iter().map(|artifact| artifact.contents).collect();
-    let configured = edge::deployed(&topology, &prefix);
+    let trusted = environment.tls.acme_ca_file().map(|file| instance.site_folder().join(file));
+    seen.edge_trusts = trusted.map(|file| files::text(&file, files::TEXT)).transpose()?;
+    let trusted = seen.edge_trusts.as_ref().map(|_| EdgePolicy::ACME_TRUSTED);
+    let configured = edge::deployed(&topology, &prefix, Certified::of(environment, trusted));
     seen.edge = configured.map_err(|problems: Vec<_>| refused(listing(&problems)))?;
     // Another file is another folder: a replica comes back as it was.
     let contents = digest::sha256(format!("{}\n{env}", seen.project).as_bytes());

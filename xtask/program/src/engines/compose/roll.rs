@@ -106,6 +106,9 @@ pub fn roll_out(
     if let Some(reload) = edge.and_then(|edge| edge.reload(&format!("{}.start", edge.unit.name()))) {
         ready = go_on(&mut steps, vec![reload]);
     }
+    if let Some(certified) = edge.and_then(|edge| edge.certified(environment, ready.clone())) {
+        ready = go_on(&mut steps, vec![certified]);
+    }
     let mut rolled = workers.roll(ready, watch);
     // What is watched includes the new edge.
     for unit in last {
@@ -236,6 +239,7 @@ pub(super) fn edge<'a>(
         configuration: around.deploy.edge.as_ref()?,
         runs: around.deploy.containers.contains_key(&unit.name()),
         before: around.deploy.edge_before.as_deref(),
+        trusted: around.deploy.edge_trusts.as_deref(),
     })
 }
 
@@ -609,7 +613,7 @@ pub(super) mod tests {
                 }],
                 containers,
                 unused: ["ledger-b".to_owned()].into(),
-                edge: deployed(&Topology::deployed(&platform, &environment), "10.210").unwrap(),
+                edge: deployed(&Topology::deployed(&platform, &environment), "10.210", None).unwrap(),
                 edge_before: edge_before.map(str::to_owned),
                 ..Deploy::default()
             },

@@ -10,6 +10,7 @@ use std::time::Instant;
 use anyhow::{Context as _, Result, bail};
 use vocabulary::model::environment::{EngineKind, Environment, Tls};
 
+use super::super::compose::deployed::is_public;
 use super::instance::ADDRESS;
 use super::secret_store::{self, Text};
 use foundation::clock::seconds;
@@ -127,12 +128,7 @@ pub fn problem(environment: &Environment, root: &Path) -> Option<String> {
     let file = format!("ops/environments/{}.toml", environment.name);
     match &environment.tls {
         Tls::SelfSigned => None,
-        Tls::Acme(_) if environment.engine != EngineKind::Process => Some(format!(
-            "{file}: acme_contact under [tls]: no certificate is fetched over ACME on the {} engine yet; expected \
-             certificate_file and key_file, or no [tls] for a certificate that only this machine trusts",
-            environment.engine
-        )),
-        Tls::Acme(_) if environment.listen.is_none() => Some(format!(
+        Tls::Acme(_) if environment.listen.is_none() && !publishes(environment) => Some(format!(
             "{file}: acme_contact under [tls]: the authority must be able to connect to port 80 of {}; expected a table \
              [listen] that leads there",
             environment.domain
@@ -161,6 +157,11 @@ pub fn problem(environment: &Environment, root: &Path) -> Option<String> {
             }
         }
     }
+}
+
+/// Whether containers are published at the ports that clients expect, without a table [listen].
+fn publishes(environment: &Environment) -> bool {
+    environment.engine == EngineKind::Compose && is_public(environment)
 }
 
 /// Why clients may refuse the certificate of the site, which the edge serves all the same: whoever trusts the missing one does
@@ -417,7 +418,6 @@ mod tests {
         assert_eq!(problem(&acme, folder.path()), None);
         for (wrong, why) in [
             (Environment { listen: None, ..acme.clone() }, "[listen]"),
-            (Environment { engine: EngineKind::Compose, ..acme.clone() }, "over ACME on the compose engine"),
             (
                 Environment {
                     tls: Tls::Acme(Acme { acme_ca_file: Some("none.pem".into()), ..Acme::default() }),

@@ -404,6 +404,7 @@ pub(super) fn edge<'a>(around: &Surroundings<'a>) -> Option<Edge<'a>> {
         configuration: seen.edge.as_ref()?,
         runs: seen.runs,
         before: seen.edge_before.as_deref(),
+        trusted: None,
     })
 }
 

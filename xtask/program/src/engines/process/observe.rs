@@ -170,9 +170,9 @@ pub fn edge_configuration(
         Some(Place::Fixed { host: ADDRESS.to_owned(), port, check_port })
     };
     let is_there = slots.iter().any(|unit| platform.is_edge(unit)) && !ports.is_empty();
-    is_there
-        .then(|| placed(platform, slots, &environment.edge, Certified::of(environment, site), &place))
-        .transpose()
+    let trusted = environment.tls.acme_ca_file().map(|file| site.join(file).display().to_string());
+    let certified = Certified::of(environment, trusted.as_deref());
+    is_there.then(|| placed(platform, slots, &environment.edge, certified, &place)).transpose()
 }
 
 fn runs(instance: &Instance, slots: &[Unit<'_>]) -> Result<bool> {

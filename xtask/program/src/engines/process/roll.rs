@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use vocabulary::model::environment::{Environment, Tls};
+use vocabulary::model::environment::Environment;
 use vocabulary::model::{Lifetime, Platform, Unit};
 
 use super::instance::ReleaseId;
@@ -17,14 +17,10 @@ use super::observe::Observed;
 use super::resolve::Resolver;
 use super::schema;
 use crate::deployment::releases::Installed;
-use crate::engines::roll::{self, Replicas, Roll, Slot, Workers, leaves, places};
-use foundation::program_name::PROGRAM;
+use crate::engines::roll::{self, Replicas, Slot, Workers, leaves, places};
 use runner::plan::action::{Action, ServiceRequest, Supervise};
 use runner::plan::service::ProcessSpec;
 use runner::plan::step::{OnFailure, Plan, Step, StepId};
-
-/// How long an authority may take: the edge asks again after 3, 9 and 27 s.
-const FETCH_LIMIT_MS: u64 = 90_000;
 
 /// The plan that replaces the replicas of the workers, and brings everything else up to date.
 pub fn roll_out(
@@ -78,23 +74,12 @@ pub fn roll_out(
         steps.push(step);
         id
     }));
-    if let (Some(edge), Tls::Acme(_)) = (edge(around), &environment.tls) {
-        let name = edge.unit.name();
-        let fetched = Step {
-            needs: others.iter().filter(|id| id.0.starts_with(&format!("{name}."))).cloned().collect(),
-            time_limit_ms: FETCH_LIMIT_MS,
-            remedy: Some(format!(
-                "let port 80 of {} lead to this machine; read `{PROGRAM} logs {} {name}`",
-                environment.domain, environment.name
-            )),
-            ..Step::new(
-                format!("{name}.certify"),
-                format!("{name} has a certificate for {} from its ACME authority", environment.domain),
-                Action::Native(BringUp::Roll(Roll::FetchCertificate)),
-            )
-        };
-        others.push(fetched.id.clone());
-        steps.push(fetched);
+    if let Some(edge) = edge(around) {
+        let own = format!("{}.", edge.unit.name());
+        let ready = others.iter().filter(|id| id.0.starts_with(&own)).cloned().collect();
+        let certified = edge.certified(environment, ready);
+        others.extend(certified.iter().map(|step| step.id.clone()));
+        steps.extend(certified);
     }
     let workers = Workers::of(platform, environment, &seen.instance, around);
     steps.extend(proof(around, &workers));

@@ -4,16 +4,21 @@ use std::fs;
 use std::path::PathBuf;
 
 use artifacts::Artifact;
+use vocabulary::model::environment::{Environment, Tls};
 use vocabulary::model::{EdgePolicy, Platform, Unit};
 
 use super::Roll;
 use crate::engines::process::instance::Instance;
 use crate::engines::process::lower::{BringUp, id};
+use foundation::program_name::PROGRAM;
 use runner::plan::action::{Action, Write};
-use runner::plan::step::Step;
+use runner::plan::step::{Step, StepId};
 
 /// In the edge's folder, from before its configuration is written until it has read that: the one that it runs with.
 pub const RELOAD_PENDING: &str = "reload.pending";
+
+/// How long an authority may take: the edge asks again after 3, 9 and 27 s.
+const FETCH_LIMIT_MS: u64 = 90_000;
 
 /// The edge of an environment, and the configuration that it is to have.
 #[derive(Clone, Copy)]
@@ -26,6 +31,8 @@ pub struct Edge<'a> {
     pub runs: bool,
     /// The configuration that it runs with, where that is another one.
     pub before: Option<&'a str>,
+    /// What its ACME authority's own server is trusted by, where it needs a file of its own.
+    pub trusted: Option<&'a str>,
 }
 
 impl<'a> Edge<'a> {
@@ -62,7 +69,8 @@ impl<'a> Edge<'a> {
             )
         };
         let configuration = (self.file_name(), self.configuration.contents.as_str());
-        let files = pending.into_iter().chain([configuration]).chain(states);
+        let trusted = self.trusted.map(|contents| (EdgePolicy::ACME_TRUSTED, contents));
+        let files = pending.into_iter().chain([configuration]).chain(trusted).chain(states);
         let mut steps: Vec<_> = files.map(write).collect();
         let back = self.before.map(|before| {
             let (path, contents) = (self.file(), before.to_owned());
@@ -86,6 +94,25 @@ impl<'a> Edge<'a> {
                 format!("{}.reload", self.unit.name()),
                 format!("{} reads its new configuration", self.unit.name()),
                 Action::Native(BringUp::Roll(Roll::ReloadEdge)),
+            )
+        })
+    }
+
+    /// Where it fetches its certificate: after these steps, it has one.
+    pub fn certified(&self, environment: &Environment, needs: Vec<StepId>) -> Option<Step<BringUp>> {
+        let Tls::Acme(_) = environment.tls else { return None };
+        let name = self.unit.name();
+        Some(Step {
+            needs,
+            time_limit_ms: FETCH_LIMIT_MS,
+            remedy: Some(format!(
+                "let port 80 of {} lead to this machine; read `{PROGRAM} logs {} {name}`",
+                environment.domain, environment.name
+            )),
+            ..Step::new(
+                format!("{name}.certify"),
+                format!("{name} has a certificate for {} from its ACME authority", environment.domain),
+                Action::Native(BringUp::Roll(Roll::FetchCertificate)),
             )
         })
     }

@@ -12,7 +12,7 @@ pub fn text(opened: &Opened, duration_ms: u64, detached: bool, inspects: bool) -
     let seconds = std::time::Duration::from_millis(duration_ms).as_secs_f64();
     let mut out = format!("\nFlowship {} is up ({seconds:.1} s)\n\n", opened.environment.name);
     let mut row = |name: String, address: String, purpose: &str| {
-        out.push_str(&format!("  {name:<20} {address:<32} {purpose}\n"));
+        out.push_str(&format!("  {name:<26} {address:<28} {purpose}\n"));
     };
     let workers = &opened.platform.workers;
     for unit in opened.units() {

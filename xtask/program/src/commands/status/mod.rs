@@ -116,20 +116,20 @@ fn editors(
 fn table(services: &[ServiceStatus]) -> String {
     let word = |value: serde_json::Value| value.as_str().unwrap_or_default().replace('_', " ");
     let mut out =
-        format!("{:<16} {:<12} {:<10} {:>8} {:>8}  PORTS\n", "SERVICE", "STATE", "HEALTH", "PID", "RESTARTS");
+        format!("{:<18} {:<12} {:<10} {:>8} {:>8}  PORTS\n", "SERVICE", "STATE", "HEALTH", "PID", "RESTARTS");
     for service in services {
         let ports: Vec<_> = service.ports.iter().map(|(name, port)| format!("{name}={port}")).collect();
         let state = word(serde_json::json!(service.state));
         let health = word(serde_json::json!(service.health));
         let pid = service.pid.map_or("-".to_owned(), |pid| pid.to_string());
         out.push_str(&format!(
-            "{:<16} {state:<12} {health:<10} {pid:>8} {:>8}  {}\n",
+            "{:<18} {state:<12} {health:<10} {pid:>8} {:>8}  {}\n",
             service.name.0,
             service.restarts,
             ports.join(" ")
         ));
         if let Some(reason) = service.reason.as_ref().filter(|_| service.health != HealthState::Healthy) {
-            out.push_str(&format!("{:<16} {reason}\n", ""));
+            out.push_str(&format!("{:<18} {reason}\n", ""));
         }
     }
     out

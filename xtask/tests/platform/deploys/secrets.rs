@@ -247,6 +247,7 @@ fn the_other_secrets_are_replaced_under_load_whenever_the_command_is_killed() {
         }
     });
     running.site.done(&["secrets", "check", "qa"]);
+    what_was_revoked_before_a_restart_is_brought_back(&running);
 }
 
 /// On disk it is nothing; only a handshake counts.
@@ -388,4 +389,24 @@ fn the_store_is_asked_before_anything_changes(running: &Running) {
     site.done(&rotate);
     assert_eq!(running.value("ops-token"), next, "it went on with what the store has");
     running.dies("ops-token", old.trim());
+}
+
+/// The database is started, but nothing that would let the revoked logins in again.
+fn what_was_revoked_before_a_restart_is_brought_back(running: &Running) {
+    let site = &running.site;
+    let logins = ["owner", "app", "exporter", "barman"].map(|name| format!("postgres-{name}-password"));
+    let old = logins.each_ref().map(|secret| running.value(secret));
+    site.done(&["secrets", "revoke", "qa", "--all"]);
+    site.done(&["down", "qa"]);
+    let refused = site.ends(1, &["start", "qa"]);
+    assert!(refused.errors.contains("was revoked; rotate it first"), "{refused:#?}");
+    let rotate =
+        [&["secrets", "rotate", "qa"][..], &logins.each_ref().map(|secret| secret.as_str())].concat();
+    site.done(&rotate);
+    site.done(&["start", "qa"]);
+    assert!(site.done(&["smoke", "qa"]).out.contains("6 of 6 checks passed"));
+    for (secret, old) in logins[..2].iter().zip(&old) {
+        running.dies(secret, old);
+    }
+    site.done(&["secrets", "check", "qa"]);
 }

@@ -72,7 +72,14 @@ pub fn files(around: &Surroundings<'_>, is_target: &dyn Fn(&Unit<'_>) -> bool) -
     for unit in places.resolver.units.iter().filter(|unit| is_target(unit)) {
         let written = appears(around, unit, id::RECORD.into());
         kept.extend(written.iter().filter_map(|(file, _)| Some(Arg::from(file.rsplit('/').next()?))));
-        steps.extend(written.into_iter().map(|(_, step)| step));
+        // A roll may write the same file later, where it replaces what runs there; what runs stays a target if that fails.
+        let known = |(_, step): (String, Step<BringUp>)| Step {
+            id: format!("{}.known", step.id.0).into(),
+            needs: vec![id::RECORD.into()],
+            undo: None,
+            ..step
+        };
+        steps.extend(written.into_iter().map(known));
     }
     let keep = Step {
         needs: vec![id::RECORD.into()],

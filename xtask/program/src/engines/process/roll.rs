@@ -388,30 +388,34 @@ mod tests {
             name: "qa".to_owned(),
             tier: Tier::Staging,
             with: vec!["lookout".to_owned()],
+            sizes: [("flow-engine".to_owned(), Size { replicas: Some(2), ..Size::default() })].into(),
             ..Environment::default()
         };
-        let seen = seen(&platform, &environment, &["flow-engine-a", "ledger", "watch", "herald"]);
+        let seen =
+            seen(&platform, &environment, &["flow-engine-a", "flow-engine-b", "ledger", "watch", "herald"]);
         let plan = roll_out(&platform, &environment, &seen, WATCH);
         assert_eq!(plan.validate(), [""; 0]);
         let before = |id: &str| plan.steps.iter().position(|step| step.id.0 == id).unwrap_or(usize::MAX);
         let order = [
             "watch.keep",
-            "flow-engine-b.start",
-            "flow-engine-b.target-0",
-            "flow-engine-b.verify",
+            "flow-engine-c.start",
+            "flow-engine-c.target-0",
+            "flow-engine-c.verify",
             "flow-engine-a.stop",
             "flow-engine-a.no-target-0",
+            "flow-engine-a.start",
+            "flow-engine-a.target-0",
         ];
         assert!(order.map(before).is_sorted(), "{:?}", order.map(before));
-        assert_ne!(before("flow-engine-a.no-target-0"), usize::MAX);
+        assert_ne!(before("flow-engine-a.target-0"), usize::MAX);
         // The targets before that are those of what runs.
         let keep = &plan.steps[before("watch.keep")];
         let text = serde_json::to_string(&keep.action).unwrap();
         assert!(text.contains("flow-engine.flow-engine-a.json"), "{text}");
-        assert!(!text.contains("flow-engine-b.json") && text.contains("ledger.ledger.json"), "{text}");
+        assert!(!text.contains("flow-engine-c.json") && text.contains("ledger.ledger.json"), "{text}");
         // If it fails, the new one is a target no more, and the old one is one again.
-        let failed = done(&plan, Some("flow-engine-b.verify"));
-        assert!(failed.contains(&"undo flow-engine-b.target-0".to_owned()), "{failed:?}");
+        let failed = done(&plan, Some("flow-engine-c.verify"));
+        assert!(failed.contains(&"undo flow-engine-c.target-0".to_owned()), "{failed:?}");
     }
 
     #[test]

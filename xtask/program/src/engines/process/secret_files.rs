@@ -5,7 +5,8 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
-use vocabulary::model::environment::SecretsIn;
+use artifacts::monitoring::notifications;
+use vocabulary::model::environment::{SecretsIn, Tier};
 use vocabulary::model::{Secret, SecretRef, Unit};
 
 use super::certificate;
@@ -24,6 +25,9 @@ pub fn ensure(resolver: &Resolver<'_>) -> Result<Vec<SecretRef>> {
     for secret in read(resolver) {
         let is_certificate = secret.name == resolver.platform.edge.certificate;
         if resolver.environment.secret_store == SecretsIn::Vault && !is_certificate {
+            continue;
+        }
+        if channel(resolver, secret.name).is_some() {
             continue;
         }
         let path = resolver.secret_file(secret.name);
@@ -60,6 +64,16 @@ pub fn open_to_containers(resolver: &Resolver<'_>) -> Result<()> {
     Ok(())
 }
 
+/// Whether a secret opens a channel to people: outside development none is made, because it would only look like one. With the
+/// setting that needs it, where one does.
+fn channel(resolver: &Resolver<'_>, secret: SecretRef) -> Option<Option<&'static str>> {
+    if resolver.environment.tier == Tier::Development {
+        return None;
+    }
+    let channels = notifications::channels(resolver.environment, &resolver.platform.monitoring?);
+    channels.into_iter().find(|(name, _)| *name == secret).map(|(_, setting)| setting)
+}
+
 /// Looks at the files that the site must give.
 ///
 /// # Errors
@@ -86,6 +100,21 @@ pub fn given(resolver: &Resolver<'_>) -> Result<()> {
             ))
         })
         .collect();
+    let in_files = resolver.environment.secret_store == SecretsIn::Files;
+    wrong.extend(read(resolver).filter(|_| in_files).filter_map(|secret| {
+        let setting = channel(resolver, secret.name)??;
+        let path = resolver.secret_file(secret.name);
+        let is_given = fs::read_to_string(&path).is_ok_and(|text| !text.trim().is_empty());
+        (!is_given).then(|| {
+            format!(
+                "{}: missing or empty; {setting} in ops/environments/{}.toml needs it: write {} into the file ({})",
+                path.display(),
+                resolver.environment.name,
+                secret.name,
+                secret.purpose
+            )
+        })
+    }));
     if read(resolver).any(|secret| secret.name == resolver.platform.edge.certificate) {
         wrong.extend(certificate::problem(resolver.environment, resolver.instance.site_folder()));
     }

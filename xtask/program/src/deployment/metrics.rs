@@ -93,7 +93,7 @@ mod tests {
         entries.push(entry(Change::Stop, "1", Outcome::Done));
         write(folder.path(), "staging", &entries).unwrap();
         assert_eq!(
-            fs::read_to_string(folder.path().join(FILE)).unwrap(),
+            fs::read_to_string(folder.path().join(METRICS).join(FILE)).unwrap(),
             "# HELP flowship_deploys_total Deploys, promotions and rollbacks, by result.\n\
              # TYPE flowship_deploys_total counter\n\
              flowship_deploys_total{environment=\"staging\",result=\"done\"} 1\n\

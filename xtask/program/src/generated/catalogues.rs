@@ -24,15 +24,10 @@ fn pages() -> Vec<Page> {
         Page {
             name: "settings",
             title: "Settings of an environment",
-            about: "The settings in `ops/environments/NAME.toml`. `cargo xtask environment check` checks the \
-                    files and lists \
-                    settings that have no effect yet; `cargo xtask environment show NAME` shows an \
-                    environment with all \
-                    defaults. The column `read by` lists the engines on which a setting has an effect. So \
-                    far Compose \
-                    runs only development environments, and `process` runs all of them. Settings with `not \
-                    yet` are \
-                    only checked.",
+            about: "The settings in `ops/environments/NAME.toml`. `cargo xtask environment check` checks the files and lists \
+                    settings that have no effect yet; `cargo xtask environment show NAME` shows an environment with all \
+                    defaults. The column `read by` lists the engines on which a setting has an effect. Settings with `not \
+                    yet` are only checked.",
             source: "xtask/judges/src/site/settings.rs",
             headers: vec!["setting", "what", "value", "default", "needed", "read by"],
             rows: |_| Ok(settings()),

@@ -2,6 +2,7 @@
 //!
 //! To add a family: a file here with a `FAMILY`, and a line below.
 
+pub mod alert_rules;
 mod artifact;
 pub mod containers;
 mod environment_examples;
@@ -36,6 +37,8 @@ pub const FAMILIES: &[Committed] = &[
     containers::COMPOSE,
     containers::EDGE,
     systemd::FAMILY,
+    alert_rules::RULES,
+    alert_rules::RUNBOOKS,
     workflows::FAMILY,
     reference::FAMILY,
     model::FAMILY,

@@ -6,7 +6,7 @@ use vocabulary::formats::markdown::{Block, code, write};
 use vocabulary::model::topology::{Network, Scope, Topology, WayOut};
 use vocabulary::model::{
     Destination, EditorAccess, Exposure, Gate, Health, Image, Lifetime, MetricKind, Need, Platform, Proof,
-    Reads, SecretSource, Service, Severity,
+    Reads, Recording, SecretSource, Service,
 };
 use vocabulary::problem::Problem;
 
@@ -151,10 +151,18 @@ fn pages() -> Vec<Page> {
         Page {
             name: "alerts",
             title: "Alerts",
-            about: "When an alert fires, what it means, and what to do first.",
+            about: "When an alert fires, what it means, and what to do first. Each links to its runbook.",
             source: "xtask/platform/src",
-            headers: vec!["alert", "severity", "about", "after", "meaning", "do first"],
+            headers: vec!["alert", "severity", "about", "after", "owner", "meaning", "do first"],
             rows: |platform| Ok(alerts(platform)),
+        },
+        Page {
+            name: "recordings",
+            title: "Recording rules",
+            about: "Metrics that Prometheus computes from others, such as those about the business.",
+            source: "xtask/platform/src/recordings.rs",
+            headers: vec!["metric", "what", "expression"],
+            rows: |platform| Ok(recordings(platform)),
         },
         Page {
             name: "smoke",
@@ -440,20 +448,24 @@ fn alerts(platform: &Platform) -> Vec<Vec<String>> {
         .iter()
         .flat_map(|service| service.alerts.iter().map(move |alert| (service, alert)))
         .map(|(service, alert)| {
-            let severity = match alert.severity {
-                Severity::Critical => "critical",
-                Severity::Warning => "warning",
-            };
             vec![
-                code(alert.name),
-                severity.to_owned(),
+                format!("[{}](../runbooks/{0}.md)", alert.name),
+                alert.severity.name().to_owned(),
                 code(service.id.0),
                 format!("{} min", alert.for_minutes),
-                alert.summary.to_owned(),
+                alert.owner.to_owned(),
+                alert.meaning.to_owned(),
                 alert.remedy.to_owned(),
             ]
         })
         .collect()
+}
+
+fn recordings(platform: &Platform) -> Vec<Vec<String>> {
+    let row = |recording: &Recording| {
+        vec![code(recording.name.0), recording.help.to_owned(), code(&recording.expression.to_string())]
+    };
+    platform.recordings.iter().map(row).collect()
 }
 
 fn smoke(platform: &Platform) -> Vec<Vec<String>> {

@@ -1,9 +1,9 @@
 //! Alertmanager: groups alerts and sends them to people.
 
 use vocabulary::model::{
-    Alert, Command, Container, Destination, Edge, Exposure, Health, Identity, Lifetime, Metric, MetricKind,
-    MetricRef, Need, Port, PortRef, Process, Protocol, Resources, SecretUse, Service, ServiceId, Severity,
-    Stop, Value, Volume, VolumeRef,
+    Command, Container, Destination, Edge, Exposure, Health, Identity, Lifetime, MetricKind, MetricRef, Need,
+    Port, PortRef, Process, Protocol, Resources, SecretUse, Service, ServiceId, Stop, Value, Volume,
+    VolumeRef,
 };
 
 use super::{pins, prometheus, secrets};
@@ -12,6 +12,8 @@ pub const ID: ServiceId = ServiceId("alertmanager");
 pub const WEB: PortRef = PortRef { service: ID, name: "web" };
 pub const CONFIGURATION: VolumeRef = VolumeRef { service: ID, name: "configuration" };
 const DATA: VolumeRef = VolumeRef { service: ID, name: "data" };
+pub const ALERTMANAGER_CONFIG_LAST_RELOAD_SUCCESSFUL: MetricRef =
+    MetricRef("alertmanager_config_last_reload_successful");
 pub const ALERTMANAGER_NOTIFICATIONS_FAILED_TOTAL: MetricRef =
     MetricRef("alertmanager_notifications_failed_total");
 
@@ -49,22 +51,21 @@ pub fn service() -> Service {
             Volume { name: DATA.name, purpose: "silences and what was sent", precious: false },
             Volume { name: CONFIGURATION.name, purpose: "its configuration", precious: false },
         ],
-        metrics: vec![Metric {
-            name: ALERTMANAGER_NOTIFICATIONS_FAILED_TOTAL,
-            kind: MetricKind::Counter,
-            help: "Notifications that could not be delivered",
-            labels: vec!["integration"],
-            ours: false,
-        }],
-        alerts: vec![Alert {
-            name: "NotificationsFail",
-            severity: Severity::Warning,
-            expression: "rate(alertmanager_notifications_failed_total[10m]) > 0",
-            reads: vec![ALERTMANAGER_NOTIFICATIONS_FAILED_TOTAL],
-            for_minutes: 5,
-            summary: "Alerts are not delivered through one of the channels.",
-            remedy: "Check the secret of the integration in the label, and the connection to it.",
-        }],
+        metrics: vec![
+            super::foreign(
+                ALERTMANAGER_NOTIFICATIONS_FAILED_TOTAL,
+                MetricKind::Counter,
+                "Notifications that could not be delivered",
+                &["integration", "reason", "receiver_name"],
+            ),
+            super::foreign(
+                ALERTMANAGER_CONFIG_LAST_RELOAD_SUCCESSFUL,
+                MetricKind::Gauge,
+                "1 when the newest configuration is in force",
+                &[],
+            ),
+        ],
+        alerts: super::alertmanager_alerts::alerts(),
         process: Some(Process {
             initialise: None,
             commands: vec![Command {

@@ -1,19 +1,20 @@
 //! The edge: HAProxy terminates TLS, limits, routes and drains.
 
 use vocabulary::model::{
-    Alert, Command, ConfigurationFile, Container, Destination, Edge, EdgePolicy, Exposure, Fact, Folder,
-    Health, Identity, Lifetime, Metric, MetricKind, MetricRef, Need, Port, PortRef, Probe, Process, Protocol,
-    Resources, SecretUse, Service, ServiceId, Severity, Shape, Stop, Storage, User, Value, Variable, Volume,
-    VolumeRef,
+    Command, ConfigurationFile, Container, Destination, Edge, EdgePolicy, Exposure, Fact, Folder, Health,
+    Identity, Lifetime, MetricKind, MetricRef, Need, Port, PortRef, Probe, Process, Protocol, Resources,
+    SecretUse, Service, ServiceId, Shape, Stop, Storage, User, Value, Variable, Volume, VolumeRef,
 };
 
 use super::{images, node_red, pins, secrets};
 
 pub const ID: ServiceId = ServiceId("edge");
+pub const HAPROXY_BACKEND_ACTIVE_SERVERS: MetricRef = MetricRef("haproxy_backend_active_servers");
+pub const HAPROXY_FRONTEND_CURRENT_SESSIONS: MetricRef = MetricRef("haproxy_frontend_current_sessions");
+pub const HAPROXY_FRONTEND_LIMIT_SESSIONS: MetricRef = MetricRef("haproxy_frontend_limit_sessions");
 pub const HTTP: PortRef = PortRef { service: ID, name: "http" };
 pub const HTTPS: PortRef = PortRef { service: ID, name: "https" };
 pub const STATS: PortRef = PortRef { service: ID, name: "stats" };
-pub const HAPROXY_SERVER_UP: MetricRef = MetricRef("haproxy_server_up");
 pub const HAPROXY_FRONTEND_HTTP_RESPONSES_TOTAL: MetricRef =
     MetricRef("haproxy_frontend_http_responses_total");
 
@@ -131,31 +132,32 @@ pub fn service() -> Service {
             },
         ],
         metrics: vec![
-            Metric {
-                name: HAPROXY_SERVER_UP,
-                kind: MetricKind::Gauge,
-                help: "1 when the server passes its health check",
-                labels: vec!["proxy", "server"],
-                ours: false,
-            },
-            Metric {
-                name: HAPROXY_FRONTEND_HTTP_RESPONSES_TOTAL,
-                kind: MetricKind::Counter,
-                help: "Responses by status class",
-                labels: vec!["proxy", "code"],
-                ours: false,
-            },
+            super::foreign(
+                HAPROXY_BACKEND_ACTIVE_SERVERS,
+                MetricKind::Gauge,
+                "Servers that take requests",
+                &["proxy"],
+            ),
+            super::foreign(
+                HAPROXY_FRONTEND_CURRENT_SESSIONS,
+                MetricKind::Gauge,
+                "Connections of clients",
+                &["proxy"],
+            ),
+            super::foreign(
+                HAPROXY_FRONTEND_LIMIT_SESSIONS,
+                MetricKind::Gauge,
+                "Connections that clients may have",
+                &["proxy"],
+            ),
+            super::foreign(
+                HAPROXY_FRONTEND_HTTP_RESPONSES_TOTAL,
+                MetricKind::Counter,
+                "Responses by status class",
+                &["proxy", "code"],
+            ),
         ],
-        alerts: vec![Alert {
-            name: "EdgeErrors",
-            severity: Severity::Critical,
-            expression: "sum(rate(haproxy_frontend_http_responses_total{code=\"5xx\"}[5m])) > 0.05 * \
-                         sum(rate(haproxy_frontend_http_responses_total[5m]))",
-            reads: vec![HAPROXY_FRONTEND_HTTP_RESPONSES_TOTAL],
-            for_minutes: 5,
-            summary: "More than one in twenty responses is a server error.",
-            remedy: "Find the replica that fails on /readyz; if it began with the last release, roll that back.",
-        }],
+        alerts: super::edge_alerts::alerts(),
         process: Some(Process {
             initialise: None,
             commands: vec![Command {

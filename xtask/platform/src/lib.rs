@@ -3,8 +3,10 @@
 mod access;
 mod actions;
 mod alertmanager;
+mod alertmanager_alerts;
 mod barman;
 mod edge;
+mod edge_alerts;
 mod gates;
 mod grafana;
 mod images;
@@ -13,23 +15,33 @@ mod llm;
 mod mcp_tools;
 mod migrate;
 mod node_exporter;
+mod node_exporter_alerts;
 mod node_red;
+mod node_red_alerts;
 mod node_red_metrics;
+mod objectives;
 mod openbao;
 mod operations;
 mod otel_collector;
 mod pins;
 mod postgres;
 mod postgres_exporter;
+mod postgres_exporter_alerts;
 mod prometheus;
+mod prometheus_alerts;
 mod queue;
+mod recordings;
 mod release;
 mod review;
+mod rule_tests;
 mod secrets;
 mod smoke;
 mod victoria_logs;
 
-use vocabulary::model::{Database, Fact, Group, Monitoring, Platform, ServiceId, Value, Variable};
+use vocabulary::model::{
+    Check, Database, Fact, Group, Metric, MetricKind, MetricRef, Monitoring, Platform, ServiceId, Value,
+    Variable,
+};
 
 /// Metrics, logs and alerts: runs where an environment asks for it.
 const MONITORING: Group = Group("monitoring");
@@ -55,6 +67,7 @@ pub fn platform() -> Platform {
             openbao::service(),
             barman::service(),
         ],
+        recordings: recordings::recordings(),
         secrets: secrets::secrets(),
         labels: labels::labels(),
         workers: node_red::WORKERS,
@@ -92,6 +105,16 @@ pub fn platform() -> Platform {
         access: access::roles(),
         actions: actions::actions(),
     }
+}
+
+/// Who answers for the rules about the platform itself.
+const OWNER: &str = "platform";
+const STATUS: Check = Check { command: "flowship status ENV", look_for: "a service that is not healthy" };
+const LOGS: Check = Check { command: "flowship logs ENV", look_for: "errors since the alert began" };
+
+/// A metric that a program exports by itself.
+fn foreign(name: MetricRef, kind: MetricKind, help: &'static str, labels: &[&'static str]) -> Metric {
+    Metric { name, kind, help, labels: labels.to_vec(), ours: false }
 }
 
 /// What every program of ours is told of itself.

@@ -1,9 +1,9 @@
 //! Node-RED: two replicas that take tasks over HTTP and work on them. Flows are baked in and read-only.
 
 use vocabulary::model::{
-    Alert, Command, Container, Destination, Draining, Edge, Exposure, Fact, Folder, Health, Identity, Image,
+    Command, Container, Destination, Draining, Edge, Exposure, Fact, Folder, Health, Identity, Image,
     Lifetime, Need, OnChange, Port, PortRef, Probe, Process, Protocol, Reaction, Resources, SecretUse,
-    Service, ServiceId, Severity, Shape, Stop, Storage, Value, Variable, Volume, VolumeRef, Workers,
+    Service, ServiceId, Shape, Stop, Storage, Value, Variable, Volume, VolumeRef, Workers,
 };
 
 use super::{component, images, llm, mcp_tools, migrate, node_red_metrics as metrics, postgres, secrets};
@@ -73,7 +73,7 @@ pub fn service() -> Service {
             precious: false,
         }],
         metrics: metrics::metrics(),
-        alerts: alerts(),
+        alerts: super::node_red_alerts::alerts(),
         process: Some(Process {
             initialise: None,
             commands: vec![Command {
@@ -201,57 +201,4 @@ fn variables() -> Vec<Variable> {
         ],
     ]
     .concat()
-}
-
-fn alerts() -> Vec<Alert> {
-    vec![
-        Alert {
-            name: "ReplicaNotReady",
-            severity: Severity::Critical,
-            expression: "flowship_ready == 0",
-            reads: vec![metrics::READY],
-            for_minutes: 2,
-            summary: "A Node-RED replica has not been ready for two minutes.",
-            remedy: "Read its /readyz: the body names the check that fails.",
-        },
-        Alert {
-            name: "DependencyDown",
-            severity: Severity::Critical,
-            expression: "flowship_dependency_up == 0",
-            reads: vec![metrics::DEPENDENCY_UP],
-            for_minutes: 2,
-            summary: "A replica cannot reach the database, the model or an MCP server.",
-            remedy: "Check the dependency in the label; the replicas recover by themselves when it is back.",
-        },
-        Alert {
-            name: "SmokeFailed",
-            severity: Severity::Critical,
-            expression: "flowship_smoke_check_passed == 0",
-            reads: vec![metrics::SMOKE_CHECK_PASSED],
-            for_minutes: 0,
-            summary: "A smoke check failed in the last run.",
-            remedy: "Run `cargo xtask smoke`: it shows the error of the check in the label.",
-        },
-        Alert {
-            name: "TasksFail",
-            severity: Severity::Warning,
-            expression: "sum by (workflow_id) (rate(flowship_tasks_finished_total{status=\"failed\"}[10m])) > 0.1 * \
-                         sum by (workflow_id) (rate(flowship_tasks_finished_total[10m]))",
-            reads: vec![metrics::TASKS_FINISHED_TOTAL],
-            for_minutes: 10,
-            summary: "More than a tenth of a workflow's tasks fail for good.",
-            remedy: "List the tasks with their errors: GET /api/v1/tasks?status=failed. Fix the cause, then run them \
-                     again: POST /api/v1/queues/tasks/retry-failed.",
-        },
-        Alert {
-            name: "QueueOld",
-            severity: Severity::Warning,
-            expression: "flowship_queue_oldest_job_age_seconds > 300",
-            reads: vec![metrics::QUEUE_OLDEST_JOB_AGE_SECONDS],
-            for_minutes: 5,
-            summary: "A task has waited for more than five minutes.",
-            remedy: "Compare flowship_tasks_in_flight with the limits of a replica and of the workflow; add a replica \
-                     or find what is slow.",
-        },
-    ]
 }

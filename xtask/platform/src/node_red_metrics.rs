@@ -32,6 +32,8 @@ pub const MCP_CALL_DURATION_SECONDS: MetricRef = MetricRef("flowship_mcp_call_du
 pub const ROUTED_MESSAGES_TOTAL: MetricRef = MetricRef("flowship_routed_messages_total");
 pub const SQL_QUERIES_TOTAL: MetricRef = MetricRef("flowship_sql_queries_total");
 pub const SQL_QUERY_DURATION_SECONDS: MetricRef = MetricRef("flowship_sql_query_duration_seconds");
+/// prom-client exports it by itself.
+pub const NODEJS_EVENTLOOP_LAG_P99_SECONDS: MetricRef = MetricRef("nodejs_eventloop_lag_p99_seconds");
 
 pub fn metrics() -> Vec<Metric> {
     vec![
@@ -256,5 +258,11 @@ pub fn metrics() -> Vec<Metric> {
             labels: vec![],
             ours: true,
         },
+        super::foreign(
+            NODEJS_EVENTLOOP_LAG_P99_SECONDS,
+            MetricKind::Gauge,
+            "By how much one in a hundred turns of the event loop is late",
+            &[],
+        ),
     ]
 }

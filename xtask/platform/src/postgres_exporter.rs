@@ -1,15 +1,19 @@
 //! PostgreSQL's statistics as metrics.
 
 use vocabulary::model::{
-    Alert, Command, Container, Destination, Edge, Exposure, Health, Identity, Lifetime, Metric, MetricKind,
-    MetricRef, Need, Port, PortRef, Process, Protocol, Resources, SecretUse, Service, ServiceId, Severity,
-    Stop, Value, Variable,
+    Command, Container, Destination, Edge, Exposure, Health, Identity, Lifetime, MetricKind, MetricRef, Need,
+    Port, PortRef, Process, Protocol, Resources, SecretUse, Service, ServiceId, Stop, Value, Variable,
 };
 
 use super::{migrate, pins, postgres, prometheus, secrets};
 
 pub const ID: ServiceId = ServiceId("postgres-exporter");
 pub const METRICS: PortRef = PortRef { service: ID, name: "metrics" };
+pub const PG_EXPORTER_LAST_SCRAPE_ERROR: MetricRef = MetricRef("pg_exporter_last_scrape_error");
+pub const PG_STAT_ACTIVITY_COUNT: MetricRef = MetricRef("pg_stat_activity_count");
+pub const PG_STAT_ACTIVITY_MAX_TX_DURATION: MetricRef = MetricRef("pg_stat_activity_max_tx_duration");
+pub const PG_SETTINGS_MAX_CONNECTIONS: MetricRef = MetricRef("pg_settings_max_connections");
+pub const PG_STAT_DATABASE_DEADLOCKS: MetricRef = MetricRef("pg_stat_database_deadlocks");
 pub const PG_UP: MetricRef = MetricRef("pg_up");
 pub const PG_STAT_REPLICATION_PG_WAL_LSN_DIFF: MetricRef = MetricRef("pg_stat_replication_pg_wal_lsn_diff");
 
@@ -58,30 +62,61 @@ pub fn service() -> Service {
         resources: Resources { memory_mib: 64, cpu_millis: 250, pids: 32 },
         volumes: vec![],
         metrics: vec![
-            Metric {
-                name: PG_UP,
-                kind: MetricKind::Gauge,
-                help: "1 when PostgreSQL answered the exporter",
-                labels: vec![],
-                ours: false,
-            },
-            Metric {
-                name: PG_STAT_REPLICATION_PG_WAL_LSN_DIFF,
-                kind: MetricKind::Gauge,
-                help: "Bytes of WAL that a receiver is behind",
-                labels: vec!["application_name"],
-                ours: false,
-            },
+            super::foreign(PG_UP, MetricKind::Gauge, "1 when PostgreSQL answered the exporter", &[]),
+            super::foreign(
+                PG_EXPORTER_LAST_SCRAPE_ERROR,
+                MetricKind::Gauge,
+                "1 when some statistics could not be read",
+                &[],
+            ),
+            super::foreign(
+                PG_STAT_ACTIVITY_COUNT,
+                MetricKind::Gauge,
+                "Connections, by what they do",
+                &[
+                    "datname",
+                    "state",
+                    "usename",
+                    "application_name",
+                    "backend_type",
+                    "wait_event_type",
+                    "wait_event",
+                ],
+            ),
+            super::foreign(
+                PG_STAT_ACTIVITY_MAX_TX_DURATION,
+                MetricKind::Gauge,
+                "Seconds since the oldest transaction began",
+                &[
+                    "datname",
+                    "state",
+                    "usename",
+                    "application_name",
+                    "backend_type",
+                    "wait_event_type",
+                    "wait_event",
+                ],
+            ),
+            super::foreign(
+                PG_SETTINGS_MAX_CONNECTIONS,
+                MetricKind::Gauge,
+                "Connections that PostgreSQL takes",
+                &["server"],
+            ),
+            super::foreign(
+                PG_STAT_DATABASE_DEADLOCKS,
+                MetricKind::Counter,
+                "Deadlocks that PostgreSQL ended",
+                &["datid", "datname"],
+            ),
+            super::foreign(
+                PG_STAT_REPLICATION_PG_WAL_LSN_DIFF,
+                MetricKind::Gauge,
+                "Bytes of WAL that a receiver is behind",
+                &["application_name", "client_addr", "state", "slot_name"],
+            ),
         ],
-        alerts: vec![Alert {
-            name: "PostgresDown",
-            severity: Severity::Critical,
-            expression: "pg_up == 0",
-            reads: vec![PG_UP],
-            for_minutes: 1,
-            summary: "PostgreSQL does not answer: tasks are refused with 503.",
-            remedy: "Read the log of postgres; the replicas reconnect by themselves when it is back.",
-        }],
+        alerts: super::postgres_exporter_alerts::alerts(),
         process: Some(Process {
             initialise: None,
             commands: vec![Command {

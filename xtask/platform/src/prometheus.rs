@@ -1,9 +1,8 @@
 //! Prometheus: reads every metric, judges the alert rules.
 
 use vocabulary::model::{
-    Alert, Command, Container, Destination, Edge, Exposure, Health, Identity, Lifetime, Metric, MetricKind,
-    MetricRef, Need, Port, PortRef, Process, Protocol, Resources, Scrape, Service, ServiceId, Severity, Stop,
-    Value, Volume, VolumeRef,
+    Command, Container, Destination, Edge, Exposure, Health, Identity, Lifetime, MetricKind, MetricRef, Need,
+    Port, PortRef, Process, Protocol, Resources, Scrape, Service, ServiceId, Stop, Value, Volume, VolumeRef,
 };
 
 use super::{
@@ -15,6 +14,17 @@ pub const ID: ServiceId = ServiceId("prometheus");
 pub const WEB: PortRef = PortRef { service: ID, name: "web" };
 pub const CONFIGURATION: VolumeRef = VolumeRef { service: ID, name: "configuration" };
 const DATA: VolumeRef = VolumeRef { service: ID, name: "data" };
+pub const PROCESS_START_TIME_SECONDS: MetricRef = MetricRef("process_start_time_seconds");
+pub const PROMETHEUS_CONFIG_LAST_RELOAD_SUCCESSFUL: MetricRef =
+    MetricRef("prometheus_config_last_reload_successful");
+pub const PROMETHEUS_RULE_EVALUATION_FAILURES_TOTAL: MetricRef =
+    MetricRef("prometheus_rule_evaluation_failures_total");
+pub const PROMETHEUS_NOTIFICATIONS_ALERTMANAGERS_DISCOVERED: MetricRef =
+    MetricRef("prometheus_notifications_alertmanagers_discovered");
+pub const PROMETHEUS_NOTIFICATIONS_DROPPED_TOTAL: MetricRef =
+    MetricRef("prometheus_notifications_dropped_total");
+pub const PROMETHEUS_TSDB_COMPACTIONS_FAILED_TOTAL: MetricRef =
+    MetricRef("prometheus_tsdb_compactions_failed_total");
 pub const UP: MetricRef = MetricRef("up");
 
 pub fn service() -> Service {
@@ -59,22 +69,46 @@ pub fn service() -> Service {
                 precious: false,
             },
         ],
-        metrics: vec![Metric {
-            name: UP,
-            kind: MetricKind::Gauge,
-            help: "1 when the last scrape succeeded",
-            labels: vec!["job", "instance"],
-            ours: false,
-        }],
-        alerts: vec![Alert {
-            name: "TargetDown",
-            severity: Severity::Critical,
-            expression: "up == 0",
-            reads: vec![UP],
-            for_minutes: 3,
-            summary: "A service has not answered its scrapes for three minutes.",
-            remedy: "Check whether the service in the label is running and healthy; read its log.",
-        }],
+        metrics: vec![
+            super::foreign(UP, MetricKind::Gauge, "1 when the last scrape succeeded", &[]),
+            super::foreign(
+                PROCESS_START_TIME_SECONDS,
+                MetricKind::Gauge,
+                "When a process started, in seconds since 1970; most services export it",
+                &[],
+            ),
+            super::foreign(
+                PROMETHEUS_CONFIG_LAST_RELOAD_SUCCESSFUL,
+                MetricKind::Gauge,
+                "1 when the newest configuration is in force",
+                &[],
+            ),
+            super::foreign(
+                PROMETHEUS_RULE_EVALUATION_FAILURES_TOTAL,
+                MetricKind::Counter,
+                "Evaluations of rules that failed",
+                &["rule_group"],
+            ),
+            super::foreign(
+                PROMETHEUS_NOTIFICATIONS_ALERTMANAGERS_DISCOVERED,
+                MetricKind::Gauge,
+                "Alertmanagers that are known",
+                &[],
+            ),
+            super::foreign(
+                PROMETHEUS_NOTIFICATIONS_DROPPED_TOTAL,
+                MetricKind::Counter,
+                "Alerts that were not handed over",
+                &[],
+            ),
+            super::foreign(
+                PROMETHEUS_TSDB_COMPACTIONS_FAILED_TOTAL,
+                MetricKind::Counter,
+                "Compactions that failed",
+                &[],
+            ),
+        ],
+        alerts: super::prometheus_alerts::alerts(),
         process: Some(Process {
             initialise: None,
             commands: vec![Command {

@@ -3,9 +3,9 @@
 use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::commands::{
-    bench, check, ci, contract, deploy, dev, doctor, down, drift, drill, environment, generate, history,
-    image, impact, keys, lock, logs, measure, promote, rehearse, release, releases, reset, rollback, secrets,
-    smoke, start, status, supervise, test, why,
+    alerts, bench, check, ci, contract, deploy, dev, doctor, down, drift, drill, environment, generate,
+    history, image, impact, keys, lock, logs, measure, promote, rehearse, release, releases, reset, rollback,
+    secrets, smoke, start, status, supervise, test, why,
 };
 use crate::context::Global;
 use foundation::program_name::{DEVELOPERS, OPERATORS, by_operator};
@@ -53,6 +53,8 @@ pub enum Command {
     Keys(keys::Options),
     /// Show who reads each secret, how old it is and when it must be replaced
     Secrets(secrets::Options),
+    /// List the alerts, check their rules and run the tests of the rules
+    Alerts(alerts::Options),
     /// Show the state of each service
     Status(status::Options),
     /// Print the services' logs
@@ -106,7 +108,9 @@ impl Command {
 }
 
 /// What works on the sources, which a release has not: an operator is sent to a checkout with it.
-const FOR_CHECKOUTS: [&str; 22] = [
+const FOR_CHECKOUTS: [&str; 24] = [
+    "alerts check",
+    "alerts test",
     "bench",
     "check compliance",
     "check edge",

@@ -1,15 +1,16 @@
 //! Every invariant of a platform: what breaks it is found, named and, when there is more than one, found with the rest.
 
 use vocabulary::model::environment::{Environment, SecretsIn};
+use vocabulary::model::expression::Expression;
 use vocabulary::model::{
-    Alert, ChangeClass, CheckTimes, Command, ConfigurationFile, Container, Contract, Database, Destination,
-    Draining, Edge, EdgePolicy, Evidence, Exposure, Fact, Folder, Gate, GateCommand, GateGroup, Group,
-    Health, Identity, Image, Initialise, Label, Lifetime, LlmEndpoint, Metric, MetricKind, MetricRef,
-    Monitoring, Need, OnChange, PlantedArgument, PlantedFault, PlantedFile, Platform, Port, PortRef,
-    Predicate, Probe, Process, Proof, Protocol, Reaction, Reads, Resources, Role, RouteRule, Scrape, Scratch,
-    Secret, SecretKind, SecretRef, SecretRight, SecretSource, SecretStore, SecretUse, Service, ServiceId,
-    Severity, Shape, SmokeCheck, SmokeStep, SmokeSuite, Stop, Storage, Test, Value, Volume, VolumeRef,
-    Workers,
+    Alert, ChangeClass, Check, CheckTimes, Command, ConfigurationFile, Container, Contract, Database,
+    Destination, Draining, Edge, EdgePolicy, Evidence, Expected, Exposure, Fact, Folder, Gate, GateCommand,
+    GateGroup, Group, Health, Identity, Image, Initialise, Label, Lifetime, LlmEndpoint, Metric, MetricKind,
+    MetricRef, Monitoring, Need, OnChange, PlantedArgument, PlantedFault, PlantedFile, Platform, Port,
+    PortRef, Predicate, Probe, Process, Proof, Protocol, Reaction, Reads, Recording, Resources, Role,
+    RouteRule, RuleTest, Samples, Scrape, Scratch, Secret, SecretKind, SecretRef, SecretRight, SecretSource,
+    SecretStore, SecretUse, Series, Service, ServiceId, Severity, Shape, SmokeCheck, SmokeStep, SmokeSuite,
+    Stop, Storage, Test, TestKind, Value, Volume, VolumeRef, Workers,
 };
 
 use second_platform::{edge, read, variable};
@@ -107,15 +108,7 @@ fn web() -> Service {
                 ours: true,
             },
         ],
-        alerts: vec![Alert {
-            name: "WebIsAsked",
-            severity: Severity::Warning,
-            expression: "rate(requests_total[5m]) > 0",
-            reads: vec![REQUESTS],
-            for_minutes: 5,
-            summary: "somebody asks",
-            remedy: "answer",
-        }],
+        alerts: vec![alert()],
         process: Some(Process {
             on_change: vec![OnChange {
                 paths: vec!["flows"],
@@ -137,6 +130,55 @@ fn web() -> Service {
         }),
         ..service(WEB, Lifetime::LongRunning { replicas: 2 })
     }
+}
+
+fn alert() -> Alert {
+    let test = |kind, expects: Vec<(u32, &[&'static str])>| RuleTest {
+        kind,
+        what: "somebody asks",
+        series: vec![Series {
+            metric: REQUESTS,
+            part: "",
+            labels: "code=\"200\",job=\"web\"",
+            samples: Samples::rising(0.0, 1.0, 10),
+        }],
+        expects: expects
+            .into_iter()
+            .map(|(minute, labels)| Expected { minute, labels: labels.to_vec(), values: vec![] })
+            .collect(),
+    };
+    Alert {
+        name: "WebIsAsked",
+        severity: Severity::Warning,
+        expression: REQUESTS.series().rate(5).sum(&["code"]).above(0.0),
+        for_minutes: 5,
+        owner: "web",
+        meaning: "somebody asks",
+        impact: "none",
+        checks: vec![Check { command: "flowship status ENV", look_for: "who" }],
+        remedy: "answer",
+        tests: vec![
+            test(TestKind::Firing, vec![(9, &["code=\"200\""])]),
+            test(TestKind::Silent, vec![(2, &[])]),
+            test(TestKind::Boundary, vec![(5, &[]), (6, &["code=\"200\""])]),
+        ],
+    }
+}
+
+fn recording() -> Recording {
+    Recording {
+        name: MetricRef("code:requests:rate5m"),
+        expression: REQUESTS.series().rate(5).sum(&["code"]),
+        help: "requests a second",
+        tests: vec![RuleTest {
+            expects: vec![Expected { minute: 9, labels: vec!["code=\"200\""], values: vec![0.02] }],
+            ..alert().tests[0].clone()
+        }],
+    }
+}
+
+fn of_web(platform: &mut Platform) -> &mut Alert {
+    &mut at(platform, WEB).alerts[0]
 }
 
 fn db() -> Service {
@@ -225,6 +267,7 @@ fn platform() -> Platform {
     Platform {
         name: "fixture",
         services: vec![web(), db(), setup(), model()],
+        recordings: vec![recording()],
         secrets: vec![
             secret(PASSWORD, SecretSource::Generated { bytes: 16 }),
             secret(TOKEN, SecretSource::Generated { bytes: 24 }),
@@ -632,19 +675,88 @@ const RULES: &[(Change, &[&str])] = &[
         &["metric request_seconds: the label task_id has no bound, so each value would be a series; drop it"],
     ),
     (
-        |p| {
-            at(p, WEB).alerts[0].reads.push(MetricRef("other"));
-            at(p, WEB).alerts[0].expression = "requests_total > other";
-        },
+        |p| of_web(p).expression = MetricRef("other").series().now().above(1.0),
         &["alert WebIsAsked: it reads other, which no service exports"],
     ),
     (
-        |p| at(p, WEB).alerts[0].reads.push(SECONDS),
-        &["alert WebIsAsked: it says to read request_seconds, and its expression does not"],
+        |p| of_web(p).expression = SECONDS.series().now().above(1.0),
+        &["alert WebIsAsked: it reads request_seconds, which no service exports"],
     ),
     (
-        |p| at(p, WEB).alerts[0].reads.clear(),
-        &["alert WebIsAsked: it reads no metric; list those of its expression"],
+        |p| {
+            of_web(p).expression =
+                SECONDS.buckets().rate(5).sum(&["le"]).quantile(0.9).above(REQUESTS.observations())
+        },
+        &["alert WebIsAsked: it reads requests_total_count, which no service exports"],
+    ),
+    (
+        |p| of_web(p).expression = REQUESTS.series().is("status", "200").now().above(1.0),
+        &["alert WebIsAsked: requests_total has no label status; it has code, instance, job"],
+    ),
+    (
+        |p| {
+            of_web(p).expression =
+                MetricRef("code:requests:rate5m").series().is("job", "web").now().above(1.0)
+        },
+        &["alert WebIsAsked: code:requests:rate5m has no label job; it has code"],
+    ),
+    (
+        |p| of_web(p).expression = REQUESTS.series().now().sum(&["status"]).above(1.0),
+        &["alert WebIsAsked: what it reads has no label status; it has code, instance, job"],
+    ),
+    (
+        |p| of_web(p).expression = REQUESTS.series().is("code", "\\").now().above(1.0),
+        &["alert WebIsAsked: code=\"\\\": a value has neither quotation marks nor backslashes"],
+    ),
+    (
+        |p| of_web(p).expression = Expression::Vector(1.0),
+        &["alert WebIsAsked: it reads no metric, so it always fires or never"],
+    ),
+    (|p| of_web(p).name = "../web", &["alert ../web: its name must be CamelCase, of letters and digits"]),
+    (
+        |p| of_web(p).checks.clear(),
+        &["alert WebIsAsked: it has no check: whoever is told must know where to look"],
+    ),
+    (|p| drop(of_web(p).tests.remove(2)), &["alert WebIsAsked: it has no boundary test"]),
+    (
+        |p| of_web(p).tests[1].expects[0].labels.push(""),
+        &["alert WebIsAsked: \"somebody asks\" does not show what a silent test shows"],
+    ),
+    (
+        |p| of_web(p).tests[2].expects.truncate(1),
+        &["alert WebIsAsked: \"somebody asks\" does not show what a boundary test shows"],
+    ),
+    (
+        |p| of_web(p).tests[0].series[0].metric = MetricRef("other"),
+        &["alert WebIsAsked: its test has other, which no service exports"],
+    ),
+    (
+        |p| of_web(p).tests[0].series[0].labels = "status=\"200\"",
+        &["alert WebIsAsked: requests_total has no label status; it has code, instance, job"],
+    ),
+    (
+        |p| of_web(p).tests[0].series[0].labels = "code",
+        &["alert WebIsAsked: its test has requests_total: expected one of =, !=, =~ and !~, found \"\""],
+    ),
+    (
+        |p| of_web(p).tests[0].expects[0].labels[0] = "code=200",
+        &["alert WebIsAsked: \"somebody asks\" expects expected a value in quotation marks*"],
+    ),
+    (
+        |p| p.recordings[0].name = MetricRef("requests"),
+        &["recording requests: its name is one of an exported metric; write level:metric:operation"],
+    ),
+    (
+        |p| p.recordings.push(p.recordings[0].clone()),
+        &["metric code:requests:rate5m: the name is taken twice; rename one"],
+    ),
+    (
+        |p| p.recordings[0].tests.clear(),
+        &["recording code:requests:rate5m: it has no test; add one with its value"],
+    ),
+    (
+        |p| p.recordings[0].tests[0].expects[0].values.clear(),
+        &["recording code:requests:rate5m: \"somebody asks\": each sample needs its value"],
     ),
     // The secret store.
     (

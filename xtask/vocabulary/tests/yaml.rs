@@ -15,6 +15,7 @@ fn expected(value: &Yaml) -> Read {
     match value {
         Yaml::Boolean(flag) => Read::Boolean(*flag),
         Yaml::Integer(number) => Read::Integer(*number),
+        Yaml::Decimal(number) => Read::Real(number.clone()),
         Yaml::Text(text) => Read::String(text.clone()),
         Yaml::Sequence(items) => Read::Array(items.iter().map(expected).collect()),
         Yaml::Mapping(entries) => Read::Hash(
@@ -35,6 +36,7 @@ fn everywhere(text: &str) {
     reads_back(&Yaml::Mapping(vec![
         (text.to_owned(), Yaml::Integer(1)),
         ("value".to_owned(), own()),
+        ("share".to_owned(), Yaml::Decimal("0.75".to_owned())),
         ("list".to_owned(), Yaml::Sequence(vec![own(), Yaml::Sequence(vec![own(), own()]), own()])),
         (
             "inner".to_owned(),

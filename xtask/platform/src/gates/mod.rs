@@ -1,6 +1,7 @@
 //! The quality gates of `cargo xtask ci`, one file per gate, in the order in which they are shown.
 
 mod advisories;
+mod alerts;
 mod benchmarks;
 mod browser;
 mod clippy;
@@ -36,6 +37,7 @@ pub fn gates() -> Vec<Gate> {
         workflows::gate(),
         containers::gate(),
         edge::gate(),
+        alerts::gate(),
         compliance::gate(),
         secrets_in_history::gate(),
         advisories::gate(),

@@ -56,7 +56,7 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
 }
 
 /// The value at an address; the address may be shortened to an end that only one has, such as
-/// `alert/EdgeErrors`.
+/// `alert/PostgresDown`.
 ///
 /// # Errors
 /// The nearest address, whole or by its end; nothing when none is like it.

@@ -1,5 +1,6 @@
 //! One module per subcommand: each states its intent and shows the result.
 
+pub mod alerts;
 pub mod bench;
 pub mod check;
 pub mod ci;
@@ -63,6 +64,7 @@ pub fn run(context: &Context, words: &str, command: Command) -> Result<()> {
         }
     }
     match command {
+        Command::Alerts(options) => alerts::run(context, &options),
         Command::Dev(options) => dev::run(context, &options),
         Command::Contract(options) => contract::run(context, &options),
         Command::Deploy(options) => deploy::run(context, &options),
@@ -101,6 +103,7 @@ pub fn run(context: &Context, words: &str, command: Command) -> Result<()> {
 /// The commands that make something for themselves only, such as a temporary folder, or run programs for long.
 fn is_registered(command: &Command) -> bool {
     match command {
+        Command::Alerts(options) => options.is_registered(),
         Command::Smoke(options) => options.is_private(),
         Command::Check(options) => options.is_registered(),
         Command::Measure(options) => options.is_registered(),

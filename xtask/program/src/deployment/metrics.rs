@@ -1,7 +1,5 @@
 //! The history as metrics, in Prometheus' text format 0.0.4: for the textfile collector of node-exporter, which reads the
 //! files of a folder. A deploy ends long before anybody could scrape it.
-//!
-//! No service of the platform makes them, so they are not part of its model.
 
 use std::fs;
 use std::path::Path;
@@ -9,37 +7,13 @@ use std::path::Path;
 use anyhow::{Context as _, Result};
 use foundation::clock;
 use foundation::files;
-use vocabulary::model::{Metric, MetricKind, MetricRef};
+use vocabulary::model::{Metric, MetricKind, MetricRef, deploy_metrics};
 
 use super::history::{Entry, Outcome};
 use crate::engines::process::instance::METRICS;
 
 /// In the folder of the metrics of an environment.
 pub const FILE: &str = "deploys.prom";
-
-fn metrics() -> [Metric; 3] {
-    let metric = |name, kind, help, labels| Metric { name: MetricRef(name), kind, help, labels, ours: true };
-    [
-        metric(
-            "flowship_deploys_total",
-            MetricKind::Counter,
-            "Deploys, promotions and rollbacks, by result.",
-            vec!["environment", "result"],
-        ),
-        metric(
-            "flowship_deploy_last_timestamp_seconds",
-            MetricKind::Gauge,
-            "When the last one with this result ended, in seconds since 1970.",
-            vec!["environment", "result"],
-        ),
-        metric(
-            "flowship_deploy_duration_seconds",
-            MetricKind::Gauge,
-            "How long the last one took.",
-            vec!["environment"],
-        ),
-    ]
-}
 
 /// Writes the metrics of a history, whole.
 ///
@@ -53,7 +27,7 @@ pub fn write(folder: &Path, environment: &str, entries: &[Entry]) -> Result<()> 
 }
 
 fn text(environment: &str, entries: &[Entry]) -> String {
-    let [total, last, duration] = &metrics();
+    let [total, last, duration] = &deploy_metrics();
     let entries: Vec<&Entry> = entries.iter().filter(|entry| entry.change.is_deploy()).collect();
     let of = |result: Outcome| entries.iter().filter(move |entry| entry.result == result);
     let labels = |result: Outcome| vec![environment, result.name()];

@@ -107,6 +107,8 @@ fn a_program_from_the_bundle_serves_an_operator_and_sends_developers_to_a_checko
         &["ci"][..],
         &["generate", "--check"],
         &["why", "README.md:1"],
+        &["alerts", "check"],
+        &["alerts", "test"],
         &["impact", "services/postgres"],
         &["bench"],
         &["rehearse", "compose"],

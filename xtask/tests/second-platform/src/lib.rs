@@ -4,14 +4,15 @@
 //! Its programs are those of this repository, so that it can run.
 
 use vocabulary::model::{
-    Action, Alert, Approval, Architecture, ChangeClass, CheckTimes, Command, ConfigurationFile, Container,
-    ContainerPolicy, Dashboards, Database, Destination, Draining, Edge, EdgePolicy, EditorAccess, Evidence,
-    Exposure, Fact, Folder, Gate, GateCommand, GateGroup, Group, Health, Identity, Image, ImageLimits,
-    Initialise, Label, Lifetime, LlmEndpoint, Metric, MetricKind, MetricRef, Monitoring, Need, OnChange,
-    Operation, Platform, Port, PortRef, Predicate, Probe, Process, Proof, Protocol, QueuePolicy, Reaction,
-    Reads, ReleasePolicy, Resources, Review, Role, RouteRule, Scrape, Scratch, Secret, SecretKind, SecretRef,
-    SecretRight, SecretSource, SecretStore, SecretUse, Service, ServiceId, Severity, Shape, SmokeCheck,
-    SmokeStep, SmokeSuite, Stop, Storage, Test, User, Value, Variable, Volume, VolumeRef, Workers,
+    Action, Alert, Approval, Architecture, ChangeClass, Check, CheckTimes, Command, ConfigurationFile,
+    Container, ContainerPolicy, Dashboards, Database, Destination, Draining, Edge, EdgePolicy, EditorAccess,
+    Evidence, Expected, Exposure, Fact, Folder, Gate, GateCommand, GateGroup, Group, Health, Identity, Image,
+    ImageLimits, Initialise, Label, Lifetime, LlmEndpoint, Metric, MetricKind, MetricRef, Monitoring, Need,
+    OnChange, Operation, Platform, Port, PortRef, Predicate, Probe, Process, Proof, Protocol, QueuePolicy,
+    Reaction, Reads, Recording, ReleasePolicy, Resources, Review, Role, RouteRule, RuleTest, Samples, Scrape,
+    Scratch, Secret, SecretKind, SecretRef, SecretRight, SecretSource, SecretStore, SecretUse, Series,
+    Service, ServiceId, Severity, Shape, SmokeCheck, SmokeStep, SmokeSuite, Stop, Storage, Test, TestKind,
+    User, Value, Variable, Volume, VolumeRef, Workers,
 };
 
 const PORTAL: ServiceId = ServiceId("portal");
@@ -75,6 +76,7 @@ const INITDB: [&str; 3] = ["--auth=scram-sha-256", "--encoding=UTF8", "--locale=
 pub fn platform() -> Platform {
     Platform {
         name: "harbour",
+        recordings: vec![recording()],
         services: vec![portal(), ledger(), store(), schema(), engine(), oracle(), watch(), herald(), vault()],
         secrets: secrets(),
         labels: ["workflow_id", "node_id", "task_id", "component", "environment"]
@@ -367,15 +369,7 @@ fn engine() -> Service {
         stop: Stop { signal: "SIGTERM", grace_seconds: 5 },
         volumes: vec![Volume { name: "scratch", purpose: "nothing that matters", precious: false }],
         metrics: metrics(),
-        alerts: vec![Alert {
-            name: "EngineNotReady",
-            severity: Severity::Critical,
-            expression: "harbour_ready == 0",
-            reads: vec![READY],
-            for_minutes: 2,
-            summary: "An engine is not ready.",
-            remedy: "Read its log.",
-        }],
+        alerts: vec![alert()],
         process: runs("node", "flows/runtime/main.js", vec![])
             .map(|process| Process { on_change: vec![reload], ..process }),
         container: Container::Runs(Box::new(Shape {
@@ -775,6 +769,56 @@ enum Kind {
     Counter,
     Gauge,
     Seconds,
+}
+
+fn alert() -> Alert {
+    let test = |kind, what, samples: Samples, expects: Vec<(u32, &[&'static str])>| RuleTest {
+        kind,
+        what,
+        series: vec![Series { metric: READY, part: "", labels: "instance=\"a\"", samples }],
+        expects: expects
+            .into_iter()
+            .map(|(minute, labels)| Expected { minute, labels: labels.to_vec(), values: vec![] })
+            .collect(),
+    };
+    let fails = || Samples::level(1.0, 5).then(&Samples::level(0.0, 10));
+    Alert {
+        name: "EngineNotReady",
+        severity: Severity::Critical,
+        expression: READY.series().now().equals(0.0),
+        for_minutes: 2,
+        owner: "harbour",
+        meaning: "An engine is not ready.",
+        impact: "Others do its work.",
+        checks: vec![Check { command: "flowship status ENV", look_for: "an engine that is not healthy" }],
+        remedy: "Read its log.",
+        tests: vec![
+            test(TestKind::Firing, "it ends", fails(), vec![(14, &["instance=\"a\""])]),
+            test(TestKind::Silent, "all is well", Samples::level(1.0, 15), vec![(14, &[])]),
+            test(TestKind::Boundary, "its time", fails(), vec![(6, &[]), (7, &["instance=\"a\""])]),
+        ],
+    }
+}
+
+fn recording() -> Recording {
+    const ENGINES: MetricRef = MetricRef("harbour:ready:sum");
+    let series = ["instance=\"a\"", "instance=\"b\""].map(|labels| Series {
+        metric: READY,
+        part: "",
+        labels,
+        samples: Samples::level(1.0, 2),
+    });
+    Recording {
+        name: ENGINES,
+        expression: READY.series().now().sum(&[]),
+        help: "Engines that are ready.",
+        tests: vec![RuleTest {
+            kind: TestKind::Firing,
+            what: "two",
+            series: series.to_vec(),
+            expects: vec![Expected { minute: 1, labels: vec![""], values: vec![2.0] }],
+        }],
+    }
 }
 
 fn metrics() -> Vec<Metric> {

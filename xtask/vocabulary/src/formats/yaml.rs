@@ -8,6 +8,8 @@
 pub enum Yaml {
     Boolean(bool),
     Integer(i64),
+    /// A number that need not be whole, as it is written.
+    Decimal(String),
     /// Quoted when it needs to be; of several lines, a literal block.
     Text(String),
     Sequence(Vec<Yaml>),
@@ -122,6 +124,7 @@ fn inline(value: &Yaml) -> String {
     match value {
         Yaml::Boolean(flag) => flag.to_string(),
         Yaml::Integer(number) => number.to_string(),
+        Yaml::Decimal(number) => number.clone(),
         Yaml::Text(text) => scalar(text),
         Yaml::Sequence(_) => "[]".to_owned(),
         Yaml::Mapping(_) => "{}".to_owned(),

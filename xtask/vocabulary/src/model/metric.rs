@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::MetricRef;
+use crate::model::expression::Selector;
 
 /// One metric. Task ids are never labels: their number has no bound.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -25,4 +26,53 @@ pub enum MetricKind {
     Histogram {
         buckets: Vec<f64>,
     },
+}
+
+impl MetricRef {
+    /// All its series.
+    #[must_use]
+    pub fn series(self) -> Selector {
+        Selector::of(self.0)
+    }
+
+    /// The buckets of a histogram.
+    #[must_use]
+    pub fn buckets(self) -> Selector {
+        Selector::of(format!("{}_bucket", self.0))
+    }
+
+    /// How often a histogram observed something.
+    #[must_use]
+    pub fn observations(self) -> Selector {
+        Selector::of(format!("{}_count", self.0))
+    }
+}
+
+/// How often a deploy ended, and how.
+pub const DEPLOYS_TOTAL: MetricRef = MetricRef("flowship_deploys_total");
+
+/// What each deploy leaves in a file of metrics: it ends long before anybody could scrape it.
+#[must_use]
+pub fn deploy_metrics() -> [Metric; 3] {
+    let metric = |name, kind, help, labels| Metric { name, kind, help, labels, ours: true };
+    [
+        metric(
+            DEPLOYS_TOTAL,
+            MetricKind::Counter,
+            "Deploys, promotions and rollbacks, by result.",
+            vec!["environment", "result"],
+        ),
+        metric(
+            MetricRef("flowship_deploy_last_timestamp_seconds"),
+            MetricKind::Gauge,
+            "When the last one with this result ended, in seconds since 1970.",
+            vec!["environment", "result"],
+        ),
+        metric(
+            MetricRef("flowship_deploy_duration_seconds"),
+            MetricKind::Gauge,
+            "How long the last one took.",
+            vec!["environment"],
+        ),
+    ]
 }

@@ -9,6 +9,7 @@ mod architecture;
 mod container;
 mod edge;
 pub mod environment;
+pub mod expression;
 mod gate;
 mod health;
 mod image;
@@ -33,7 +34,7 @@ mod validate;
 mod value;
 
 pub use access::{Approval, Dashboards, EditorAccess, Role, SecretRight};
-pub use alert::{Alert, Severity};
+pub use alert::{Alert, Check, Expected, Recording, RuleTest, Samples, Series, Severity, TestKind};
 pub use architecture::Architecture;
 pub use container::{
     CheckTimes, ConfigurationFile, Container, ContainerPolicy, Draining, EdgePolicy, Folder, ImageLimits,
@@ -48,7 +49,7 @@ pub use health::Health;
 pub use image::Image;
 pub use label::Label;
 pub use llm::LlmEndpoint;
-pub use metric::{Metric, MetricKind};
+pub use metric::{DEPLOYS_TOTAL, Metric, MetricKind, deploy_metrics};
 pub use names::{Group, MetricRef, PortRef, SecretRef, ServiceId, VolumeRef};
 pub use operation::Operation;
 pub use platform::Platform;

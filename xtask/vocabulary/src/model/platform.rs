@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Action, ContainerPolicy, Database, Destination, Draining, Edge, EdgePolicy, Gate, Label, LlmEndpoint,
-    Metric, MetricRef, Monitoring, Operation, Port, PortRef, QueuePolicy, ReleasePolicy, Review, Role,
-    Scrape, Secret, SecretRef, SecretStore, Service, ServiceId, SmokeSuite, Workers,
+    Metric, MetricRef, Monitoring, Operation, Port, PortRef, QueuePolicy, Recording, ReleasePolicy, Review,
+    Role, Scrape, Secret, SecretRef, SecretStore, Service, ServiceId, SmokeSuite, Workers,
 };
 
 /// Everything that is shipped, and how it is judged.
@@ -13,6 +13,8 @@ use super::{
 pub struct Platform {
     pub name: &'static str,
     pub services: Vec<Service>,
+    /// Metrics that are computed from others.
+    pub recordings: Vec<Recording>,
     pub secrets: Vec<Secret>,
     pub labels: Vec<Label>,
     pub workers: Workers,

@@ -2,6 +2,7 @@
 
 mod containers;
 mod roles;
+mod rules;
 mod whole;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -27,21 +28,15 @@ impl Platform {
             values(self, service, &mut report);
             secret_uses(self, service, &mut report);
             metrics(self, service, &mut report);
-            alerts(self, service, &mut report);
             process(self, service, &mut report);
             containers::container(self, service, &mut report);
         }
         unique("service", self.services.iter().map(|service| service.id.0), &mut report);
         unique("secret", self.secrets.iter().map(|secret| secret.name.0), &mut report);
         unique("label", self.labels.iter().map(|label| label.name), &mut report);
-        unique("metric", self.metrics().map(|(_, metric)| metric.name.0), &mut report);
-        unique(
-            "alert",
-            self.services.iter().flat_map(|service| &service.alerts).map(|alert| alert.name),
-            &mut report,
-        );
         whole::judge(self, &mut report);
         roles::judge(self, &mut report);
+        rules::judge(self, &mut report);
         containers::together(self, &mut report);
         report.0
     }
@@ -433,23 +428,6 @@ fn metric_shape(platform: &Platform, metric: &Metric, report: &mut Report) {
                 &subject,
                 format!("the label {} has no bound, so each value would be a series; drop it", label.name),
             );
-        }
-    }
-}
-
-fn alerts(platform: &Platform, service: &Service, report: &mut Report) {
-    for alert in &service.alerts {
-        let subject = format!("alert {}", alert.name);
-        for metric in &alert.reads {
-            if platform.metric(*metric).is_none() {
-                report.add(&subject, format!("it reads {metric}, which no service exports"));
-            }
-            if !alert.expression.contains(metric.0) {
-                report.add(&subject, format!("it says to read {metric}, and its expression does not"));
-            }
-        }
-        if alert.reads.is_empty() {
-            report.add(&subject, "it reads no metric; list those of its expression");
         }
     }
 }

@@ -239,7 +239,7 @@ mod tests {
             ("services/=x/alerts/=A/for_minutes", json!(5), json!(0), Neutral),
             ("services/=x/alerts/=A/expression", json!("a > 1"), json!("a > 9"), LoosensLimit),
             ("services/=x/alerts/=A/severity", json!("critical"), json!("warning"), LoosensLimit),
-            ("services/=x/alerts/=A/summary", json!("a"), json!("b"), Neutral),
+            ("services/=x/alerts/=A/meaning", json!("a"), json!("b"), Neutral),
             ("services/=x/metrics/=m", json!({ "name": "m" }), json!(null), LoosensLimit),
             ("services/=x/resources/memory_mib", json!(256), json!(512), LoosensLimit),
             ("services/=x/resources/memory_mib", json!(256), json!(0), LoosensLimit),

@@ -62,6 +62,10 @@ impl Deserializer<'static> for At<'_> {
         visitor.visit_borrowed_str("a.b/c")
     }
 
+    fn deserialize_string<V: Visitor<'static>>(self, visitor: V) -> Result<V::Value, Error> {
+        self.deserialize_str(visitor)
+    }
+
     fn deserialize_option<V: Visitor<'static>>(self, visitor: V) -> Result<V::Value, Error> {
         visitor.visit_some(self)
     }
@@ -103,7 +107,7 @@ impl Deserializer<'static> for At<'_> {
 
     forward_to_deserialize_any! {
         <W: Visitor<'static>>
-        i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char string bytes byte_buf unit unit_struct
+        i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char bytes byte_buf unit unit_struct
         newtype_struct tuple tuple_struct map identifier ignored_any
     }
 }

@@ -1,0 +1,199 @@
+//! Alerts about what clients see of the platform.
+
+use vocabulary::model::expression::Selector;
+use vocabulary::model::{Alert, Check, Samples, Severity, TestKind};
+
+use super::edge::{
+    HAPROXY_BACKEND_ACTIVE_SERVERS, HAPROXY_FRONTEND_CURRENT_SESSIONS, HAPROXY_FRONTEND_HTTP_RESPONSES_TOTAL,
+    HAPROXY_FRONTEND_LIMIT_SESSIONS,
+};
+use super::objectives::Objective;
+use super::rule_tests::{fire, level, levels, rates, rising, test};
+use super::{LOGS, OWNER, STATUS};
+
+/// The front end of the API: others answer probes and scrapes, which would hide its errors.
+const API: &str = "https";
+
+const AVAILABILITY: Objective = Objective {
+    names: ["EdgeErrorBudgetFastBurn", "EdgeErrorBudgetBurn", "EdgeErrorBudgetSlowBurn"],
+    budget: 0.001,
+    failed: || responses().is("code", "5xx"),
+    all: responses,
+    metric: HAPROXY_FRONTEND_HTTP_RESPONSES_TOTAL,
+    succeeds: ["proxy=\"https\",code=\"2xx\",instance=\"a\"", "proxy=\"https\",code=\"2xx\",instance=\"b\""],
+    fails: ["proxy=\"https\",code=\"5xx\",instance=\"a\"", "proxy=\"https\",code=\"5xx\",instance=\"b\""],
+    others: &[
+        "proxy=\"operations\",code=\"2xx\",instance=\"a\"",
+        "proxy=\"operations\",code=\"5xx\",instance=\"a\"",
+    ],
+    owner: OWNER,
+    meanings: [
+        "So many responses are server errors that the error budget of 30 days (0.1 %) is used up in two days.",
+        "So many responses are server errors that the error budget of 30 days (0.1 %) is used up in five days.",
+        "For three days so many responses were server errors that the error budget of 30 days (0.1 %) will be used up.",
+    ],
+    impact: "Clients get 5xx instead of an answer; tasks that they send are not accepted.",
+    checks,
+    remedy: "If it began with the last deploy, run `flowship rollback ENV`. Otherwise find the replica that fails: its \
+             /readyz names the check, its log the cause.",
+};
+
+fn responses() -> Selector {
+    HAPROXY_FRONTEND_HTTP_RESPONSES_TOTAL.series().is("proxy", API)
+}
+
+fn checks() -> Vec<Check> {
+    vec![
+        STATUS,
+        Check { command: "flowship history ENV", look_for: "a deploy just before the errors began" },
+        LOGS,
+    ]
+}
+
+pub fn alerts() -> Vec<Alert> {
+    [AVAILABILITY.alerts(), others()].concat()
+}
+
+fn others() -> Vec<Alert> {
+    let share = |minutes| {
+        let failed = responses().is("code", "5xx").increase(minutes).sum(&[]);
+        (failed.clone() / responses().increase(minutes).sum(&[])).above(0.5).and(failed.at_least(5.0))
+    };
+    vec![
+        Alert {
+            name: "EdgeMostlyFails",
+            severity: Severity::Critical,
+            expression: share(30),
+            for_minutes: 0,
+            owner: OWNER,
+            meaning: "Of the few requests of the last half hour, most were answered with a server error.",
+            impact: "The platform is as good as down, though too few ask for a burn rate to show it.",
+            checks: checks(),
+            remedy: "As for EdgeErrorBudgetFastBurn.",
+            tests: [
+                rates(
+                    5,
+                    0,
+                    "",
+                    &[
+                        rising(
+                            HAPROXY_FRONTEND_HTTP_RESPONSES_TOTAL,
+                            "proxy=\"https\",code=\"5xx\",instance=\"a\"",
+                            [0.0, 0.5, 0.5],
+                        ),
+                        rising(
+                            HAPROXY_FRONTEND_HTTP_RESPONSES_TOTAL,
+                            "proxy=\"https\",code=\"5xx\",instance=\"b\"",
+                            [0.0, 0.5, 0.5],
+                        ),
+                        rising(
+                            HAPROXY_FRONTEND_HTTP_RESPONSES_TOTAL,
+                            "proxy=\"https\",code=\"2xx\",instance=\"a\"",
+                            [1.0, 1.0, 0.9],
+                        ),
+                        // Probes and scrapes hide nothing.
+                        rising(
+                            HAPROXY_FRONTEND_HTTP_RESPONSES_TOTAL,
+                            "proxy=\"operations\",code=\"2xx\",instance=\"a\"",
+                            [8.0; 3],
+                        ),
+                        rising(
+                            HAPROXY_FRONTEND_HTTP_RESPONSES_TOTAL,
+                            "proxy=\"operations\",code=\"5xx\",instance=\"a\"",
+                            [3.0; 3],
+                        ),
+                    ],
+                ),
+                vec![
+                    test(
+                        TestKind::Firing,
+                        "one request in two minutes, and nine of ten fail",
+                        vec![
+                            (
+                                HAPROXY_FRONTEND_HTTP_RESPONSES_TOTAL,
+                                "proxy=\"https\",code=\"5xx\",instance=\"a\"",
+                                Samples::rising(3.0, 0.45, 40),
+                            ),
+                            (
+                                HAPROXY_FRONTEND_HTTP_RESPONSES_TOTAL,
+                                "proxy=\"https\",code=\"2xx\",instance=\"a\"",
+                                Samples::rising(100.0, 0.05, 40),
+                            ),
+                        ],
+                        vec![fire(39, &[""])],
+                    ),
+                    test(
+                        TestKind::Silent,
+                        "four failures, and nothing else",
+                        vec![(
+                            HAPROXY_FRONTEND_HTTP_RESPONSES_TOTAL,
+                            "proxy=\"https\",code=\"5xx\",instance=\"a\"",
+                            Samples::rising(0.0, 1.0, 5).then(&Samples::level(4.0, 40)),
+                        )],
+                        vec![fire(5, &[]), fire(31, &[]), fire(44, &[])],
+                    ),
+                ],
+            ]
+            .concat(),
+        },
+        Alert {
+            name: "NoReplicaBehindTheEdge",
+            severity: Severity::Critical,
+            expression: HAPROXY_BACKEND_ACTIVE_SERVERS.series().is("proxy", "replicas").now().equals(0.0),
+            for_minutes: 1,
+            owner: OWNER,
+            meaning: "The edge has no replica that takes requests.",
+            impact: "Each request is answered with 503.",
+            checks: checks(),
+            remedy: "Start what is down (`flowship start ENV`), or roll back. If a dependency is down, the replicas \
+                     are ready again when it is back.",
+            tests: levels(
+                1,
+                "proxy=\"replicas\",instance=\"edge:8404\"",
+                &[
+                    level(
+                        HAPROXY_BACKEND_ACTIVE_SERVERS,
+                        "proxy=\"replicas\",instance=\"edge:8404\"",
+                        [2.0, 1.0, 0.0],
+                    ),
+                    // Those that count clients have no servers at all.
+                    level(
+                        HAPROXY_BACKEND_ACTIVE_SERVERS,
+                        "proxy=\"requests_of_clients\",instance=\"edge:8404\"",
+                        [0.0, 0.0, 0.0],
+                    ),
+                ],
+            ),
+        },
+        Alert {
+            name: "EdgeNearItsConnections",
+            severity: Severity::Warning,
+            expression: (HAPROXY_FRONTEND_CURRENT_SESSIONS.series().now()
+                / HAPROXY_FRONTEND_LIMIT_SESSIONS.series())
+            .above(0.8),
+            for_minutes: 5,
+            owner: OWNER,
+            meaning: "The edge has more than 80 % of the connections that it may have.",
+            impact: "When it has all, new clients wait.",
+            checks: vec![LOGS],
+            remedy: "See in the log of the edge who has them. Deny an attacker's networks (`edge.deny` of the \
+                     environment), or raise `sizes.edge`.",
+            tests: levels(
+                5,
+                "proxy=\"https\",instance=\"edge:8404\"",
+                &[
+                    level(
+                        HAPROXY_FRONTEND_CURRENT_SESSIONS,
+                        "proxy=\"https\",instance=\"edge:8404\"",
+                        [100.0, 800.0, 801.0],
+                    ),
+                    level(
+                        HAPROXY_FRONTEND_LIMIT_SESSIONS,
+                        "proxy=\"https\",instance=\"edge:8404\"",
+                        [1000.0; 3],
+                    ),
+                ],
+            ),
+        },
+    ]
+}

@@ -1,0 +1,35 @@
+//! The rules of Prometheus, read and tested by promtool.
+
+use vocabulary::model::{Gate, GateCommand, GateGroup, Proof, Reads};
+
+use super::xtask;
+
+pub fn gate() -> Gate {
+    Gate {
+        id: "alerts",
+        group: GateGroup::Sources,
+        checks: "promtool accepts the rules of Prometheus, their tests pass, and these notice faults in the rules",
+        commands: vec![
+            GateCommand {
+                proof: Proof::InCommand("promtool must first refuse a rule that cannot be read"),
+                ..xtask(&["alerts", "check"])
+            },
+            GateCommand {
+                proof: Proof::InCommand(
+                    "the same tests must fail for rules with a fault, which the next command makes",
+                ),
+                ..xtask(&["alerts", "test"])
+            },
+            GateCommand {
+                proof: Proof::InCommand("the tests must notice 95 % of the faults"),
+                ..xtask(&["alerts", "test", "--mutants=100"])
+            },
+        ],
+        after: vec![],
+        requires: vec![],
+        reads: Reads::Files(vec!["ops/monitoring", "ops/ci/tools/prometheus", "xtask"]),
+        negative_control: "xtask/tests/gates/alerts.rs::rules_and_tests_with_a_fault_are_found",
+        remedy: "correct the rule or its tests in xtask/platform/src, then `cargo xtask generate`",
+        limit_seconds: 600,
+    }
+}

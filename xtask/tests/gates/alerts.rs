@@ -1,0 +1,108 @@
+//! `cargo xtask alerts`: promtool finds faults in rules and in tests, and each command of a runbook can be called.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+fn repository() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
+}
+
+fn xtask(root: &Path, arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
+    command.arg("--root").arg(root).args(arguments).output().unwrap()
+}
+
+fn said(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// A tree with the rules of one service, and their tests.
+fn tree() -> TempDir {
+    let tree = tempfile::tempdir().unwrap();
+    for folder in
+        ["ops/environments", "ops/ci/tools/prometheus", "ops/monitoring/rules", "ops/monitoring/tests"]
+    {
+        fs::create_dir_all(tree.path().join(folder)).unwrap();
+    }
+    for file in [
+        "ops/ci/requirements.txt",
+        "ops/ci/tools/prometheus/go.mod",
+        "ops/ci/tools/prometheus/go.sum",
+        "ops/monitoring/rules/alertmanager.yaml",
+        "ops/monitoring/rules/recordings.yaml",
+        "ops/monitoring/tests/alertmanager.yaml",
+    ] {
+        fs::copy(repository().join(file), tree.path().join(file)).unwrap();
+    }
+    tree
+}
+
+#[test]
+fn rules_and_tests_with_a_fault_are_found() {
+    let tree = tree();
+    let rules = tree.path().join("ops/monitoring/rules/alertmanager.yaml");
+    let good = fs::read_to_string(&rules).unwrap();
+    for command in [["alerts", "check"], ["alerts", "test"]] {
+        let output = xtask(tree.path(), &command);
+        assert!(output.status.success(), "{output:?}");
+    }
+
+    fs::write(&rules, good.replace("[10m]", "[10m")).unwrap();
+    let output = xtask(tree.path(), &["alerts", "check"]);
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    assert!(said(&output).contains("alertmanager.yaml"), "{}", said(&output));
+
+    // It is a rule, only another one.
+    let other = good.replace("[10m])) > 0", "[10m])) > 100");
+    assert_ne!(other, good);
+    fs::write(&rules, other).unwrap();
+    assert!(xtask(tree.path(), &["alerts", "check"]).status.success());
+    let output = xtask(tree.path(), &["alerts", "test"]);
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    assert!(said(&output).contains("NotificationsFail: just beyond the limit"), "{}", said(&output));
+
+    fs::remove_dir_all(tree.path().join("ops/monitoring/rules")).unwrap();
+    let output = xtask(tree.path(), &["alerts", "check"]);
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+    assert!(
+        said(&output).contains("ops/monitoring/rules: ") && said(&output).contains("generate"),
+        "{output:?}"
+    );
+}
+
+#[test]
+fn faults_in_a_rule_are_made_and_noticed() {
+    let output = xtask(repository(), &["alerts", "test", "--mutants", "ReplicaNotReady", "--json"]);
+    assert!(output.status.success(), "{output:?}");
+    let found: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert!(found["made"].as_u64().unwrap() >= 7 && found["made"] == found["noticed"], "{found}");
+    assert_eq!(found["kinds"]["for"], serde_json::json!([2, 2]));
+
+    let output = xtask(repository(), &["alerts", "test", "ReplicaNotRead"]);
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+    assert!(said(&output).contains("did you mean ReplicaNotReady?"), "{}", said(&output));
+    let output = xtask(repository(), &["alerts", "test", "--mutants=none"]);
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+}
+
+/// The options come before `--help`, so that one which is not known any more is refused.
+#[test]
+fn every_command_of_a_runbook_can_be_called() {
+    let mut commands = BTreeSet::new();
+    for entry in fs::read_dir(repository().join("docs/runbooks")).unwrap() {
+        let page = fs::read_to_string(entry.unwrap().path()).unwrap();
+        let spans = page.split('`').skip(1).step_by(2);
+        commands.extend(spans.filter_map(|span| span.strip_prefix("flowship ")).map(str::to_owned));
+    }
+    assert!(commands.len() >= 10, "{commands:?}");
+    for command in commands {
+        let words: Vec<_> = command.split(' ').chain(["--help"]).collect();
+        let output = xtask(repository(), &words);
+        assert!(output.status.success(), "flowship {command}: {}", said(&output));
+    }
+}

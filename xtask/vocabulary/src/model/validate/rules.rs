@@ -1,0 +1,146 @@
+//! Invariants of alerts, recording rules and their tests.
+
+use std::collections::BTreeSet;
+
+use super::{Report, unique};
+use crate::model::expression::{Expression, labels};
+use crate::model::{Alert, MetricKind, Platform, RuleTest, Severity, TestKind};
+
+/// What Prometheus adds to each series that it scrapes.
+const OF_TARGETS: [&str; 2] = ["job", "instance"];
+
+pub(super) fn judge(platform: &Platform, report: &mut Report) {
+    let alerts = || platform.services.iter().flat_map(|service| &service.alerts);
+    unique("alert", alerts().map(|alert| alert.name), report);
+    let exported = platform.metrics().map(|(_, metric)| metric.name.0);
+    unique("metric", exported.chain(platform.recordings.iter().map(|recording| recording.name.0)), report);
+    for alert in alerts() {
+        judge_alert(platform, alert, report);
+    }
+    for recording in &platform.recordings {
+        let subject = format!("recording {}", recording.name);
+        if !recording.name.0.contains(':') {
+            report.add(&subject, "its name is one of an exported metric; write level:metric:operation");
+        }
+        expression(platform, &subject, &recording.expression, report);
+        if recording.tests.is_empty() {
+            report.add(&subject, "it has no test; add one with its value");
+        }
+        for test in &recording.tests {
+            series(platform, &subject, test, report);
+            if test.expects.iter().any(|expected| expected.values.len() != expected.labels.len()) {
+                report.add(&subject, format!("{:?}: each sample needs its value", test.what));
+            }
+        }
+    }
+}
+
+fn judge_alert(platform: &Platform, alert: &Alert, report: &mut Report) {
+    let subject = format!("alert {}", alert.name);
+    // It is the name of a file.
+    if !alert.name.starts_with(|c: char| c.is_ascii_uppercase())
+        || !alert.name.chars().all(|c| c.is_ascii_alphanumeric())
+    {
+        report.add(&subject, "its name must be CamelCase, of letters and digits");
+    }
+    expression(platform, &subject, &alert.expression, report);
+    let heartbeat = alert.severity == Severity::Heartbeat;
+    if alert.expression.selectors().is_empty() && !heartbeat {
+        report.add(&subject, "it reads no metric, so it always fires or never");
+    }
+    if alert.checks.is_empty() {
+        report.add(&subject, "it has no check: whoever is told must know where to look");
+    }
+    let needed: &[TestKind] = if heartbeat {
+        &[TestKind::Firing]
+    } else {
+        &[TestKind::Firing, TestKind::Silent, TestKind::Boundary]
+    };
+    for kind in needed {
+        if !alert.tests.iter().any(|test| test.kind == *kind) {
+            report.add(&subject, format!("it has no {} test", format!("{kind:?}").to_lowercase()));
+        }
+    }
+    for test in &alert.tests {
+        series(platform, &subject, test, report);
+        let fires = test.expects.iter().any(|expected| !expected.labels.is_empty());
+        let silent = test.expects.iter().any(|expected| expected.labels.is_empty());
+        let shown = match test.kind {
+            TestKind::Firing => fires,
+            TestKind::Silent => silent && !fires,
+            TestKind::Boundary => silent && fires,
+        };
+        if !shown {
+            let kind = format!("{:?}", test.kind).to_lowercase();
+            report.add(&subject, format!("{:?} does not show what a {kind} test shows", test.what));
+        }
+    }
+}
+
+/// The labels that series of this name have; none where nothing exports them.
+fn labels_of(platform: &Platform, name: &str) -> Option<BTreeSet<&'static str>> {
+    let exported = |name: &str| platform.metrics().find(|(_, metric)| metric.name.0 == name);
+    if let Some(recording) = platform.recordings.iter().find(|recording| recording.name.0 == name) {
+        return Some(recording.expression.grouped_by().into_iter().collect());
+    }
+    let with = |of: &[&'static str], also: Option<&'static str>| {
+        of.iter().copied().chain(OF_TARGETS).chain(also).collect()
+    };
+    if let Some((_, metric)) = exported(name) {
+        // A histogram has no series of its own name.
+        return (!matches!(metric.kind, MetricKind::Histogram { .. })).then(|| with(&metric.labels, None));
+    }
+    let (part, whole) =
+        ["_bucket", "_sum", "_count"].into_iter().find_map(|part| Some((part, name.strip_suffix(part)?)))?;
+    exported(whole)
+        .filter(|(_, metric)| matches!(metric.kind, MetricKind::Histogram { .. }))
+        .map(|(_, metric)| with(&metric.labels, (part == "_bucket").then_some("le")))
+}
+
+fn expression(platform: &Platform, subject: &str, expression: &Expression, report: &mut Report) {
+    let mut all = BTreeSet::new();
+    for selector in expression.selectors() {
+        let Some(known) = labels_of(platform, &selector.metric) else {
+            report.add(subject, format!("it reads {}, which no service exports", selector.metric));
+            continue;
+        };
+        for matcher in &selector.matchers {
+            unknown_label(subject, &selector.metric, matcher.label, &known, report);
+            if matcher.value.contains(['"', '\\']) {
+                report
+                    .add(subject, format!("{matcher}: a value has neither quotation marks nor backslashes"));
+            }
+        }
+        all.extend(known);
+    }
+    for label in expression.grouped_by() {
+        unknown_label(subject, "what it reads", label, &all, report);
+    }
+}
+
+fn unknown_label(subject: &str, metric: &str, label: &str, known: &BTreeSet<&str>, report: &mut Report) {
+    if !known.contains(label) {
+        let known = known.iter().copied().collect::<Vec<_>>().join(", ");
+        report.add(subject, format!("{metric} has no label {label}; it has {known}"));
+    }
+}
+
+fn series(platform: &Platform, subject: &str, test: &RuleTest, report: &mut Report) {
+    for series in &test.series {
+        let name = format!("{}{}", series.metric, series.part);
+        match (labels_of(platform, &name), labels(series.labels)) {
+            (None, _) => report.add(subject, format!("its test has {name}, which no service exports")),
+            (_, Err(problem)) => report.add(subject, format!("its test has {name}: {problem}")),
+            (Some(known), Ok(given)) => {
+                for (label, _) in given {
+                    unknown_label(subject, &name, label, &known, report);
+                }
+            }
+        }
+    }
+    for expected in test.expects.iter().flat_map(|expected| &expected.labels) {
+        if let Err(problem) = labels(expected) {
+            report.add(subject, format!("{:?} expects {problem}", test.what));
+        }
+    }
+}

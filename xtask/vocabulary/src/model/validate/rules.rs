@@ -1,6 +1,6 @@
 //! Invariants of alerts, recording rules and their tests.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use super::{Report, unique};
 use crate::model::expression::{Expression, labels};
@@ -14,20 +14,21 @@ pub(super) fn judge(platform: &Platform, report: &mut Report) {
     unique("alert", alerts().map(|alert| alert.name), report);
     let exported = platform.metrics().map(|(_, metric)| metric.name.0);
     unique("metric", exported.chain(platform.recordings.iter().map(|recording| recording.name.0)), report);
+    let known = known(platform);
     for alert in alerts() {
-        judge_alert(platform, alert, report);
+        judge_alert(&known, alert, report);
     }
     for recording in &platform.recordings {
         let subject = format!("recording {}", recording.name);
         if !recording.name.0.contains(':') {
             report.add(&subject, "its name is one of an exported metric; write level:metric:operation");
         }
-        expression(platform, &subject, &recording.expression, report);
+        expression(&known, &subject, &recording.expression, report);
         if recording.tests.is_empty() {
             report.add(&subject, "it has no test; add one with its value");
         }
         for test in &recording.tests {
-            series(platform, &subject, test, report);
+            series(&known, &subject, test, report);
             if test.expects.iter().any(|expected| expected.values.len() != expected.labels.len()) {
                 report.add(&subject, format!("{:?}: each sample needs its value", test.what));
             }
@@ -35,7 +36,7 @@ pub(super) fn judge(platform: &Platform, report: &mut Report) {
     }
 }
 
-fn judge_alert(platform: &Platform, alert: &Alert, report: &mut Report) {
+fn judge_alert(known: &Known, alert: &Alert, report: &mut Report) {
     let subject = format!("alert {}", alert.name);
     // It is the name of a file.
     if !alert.name.starts_with(|c: char| c.is_ascii_uppercase())
@@ -43,7 +44,7 @@ fn judge_alert(platform: &Platform, alert: &Alert, report: &mut Report) {
     {
         report.add(&subject, "its name must be CamelCase, of letters and digits");
     }
-    expression(platform, &subject, &alert.expression, report);
+    expression(known, &subject, &alert.expression, report);
     let heartbeat = alert.severity == Severity::Heartbeat;
     if alert.expression.selectors().is_empty() && !heartbeat {
         report.add(&subject, "it reads no metric, so it always fires or never");
@@ -62,7 +63,7 @@ fn judge_alert(platform: &Platform, alert: &Alert, report: &mut Report) {
         }
     }
     for test in &alert.tests {
-        series(platform, &subject, test, report);
+        series(known, &subject, test, report);
         let fires = test.expects.iter().any(|expected| !expected.labels.is_empty());
         let silent = test.expects.iter().any(|expected| expected.labels.is_empty());
         let shown = match test.kind {
@@ -77,41 +78,44 @@ fn judge_alert(platform: &Platform, alert: &Alert, report: &mut Report) {
     }
 }
 
-/// The labels that series of this name have; none where nothing exports them.
-fn labels_of(platform: &Platform, name: &str) -> Option<BTreeSet<&'static str>> {
-    let exported = |name: &str| platform.metrics().find(|(_, metric)| metric.name.0 == name);
-    if let Some(recording) = platform.recordings.iter().find(|recording| recording.name.0 == name) {
-        return Some(recording.expression.grouped_by().into_iter().collect());
-    }
+/// The names of all series, with their labels.
+type Known = HashMap<String, BTreeSet<&'static str>>;
+
+fn known(platform: &Platform) -> Known {
     let with = |of: &[&'static str], also: Option<&'static str>| {
         of.iter().copied().chain(OF_TARGETS).chain(also).collect()
     };
-    if let Some((_, metric)) = exported(name) {
-        // A histogram has no series of its own name.
-        return (!matches!(metric.kind, MetricKind::Histogram { .. })).then(|| with(&metric.labels, None));
-    }
-    let (part, whole) =
-        ["_bucket", "_sum", "_count"].into_iter().find_map(|part| Some((part, name.strip_suffix(part)?)))?;
-    exported(whole)
-        .filter(|(_, metric)| matches!(metric.kind, MetricKind::Histogram { .. }))
-        .map(|(_, metric)| with(&metric.labels, (part == "_bucket").then_some("le")))
+    let exported = platform.metrics().flat_map(|(_, metric)| {
+        let name = metric.name.0;
+        match metric.kind {
+            // It has no series of its own name.
+            MetricKind::Histogram { .. } => [("_bucket", Some("le")), ("_sum", None), ("_count", None)]
+                .map(|(part, also)| (format!("{name}{part}"), with(&metric.labels, also)))
+                .into(),
+            _ => vec![(name.to_owned(), with(&metric.labels, None))],
+        }
+    });
+    let recorded = platform.recordings.iter().map(|recording| {
+        (recording.name.0.to_owned(), recording.expression.grouped_by().into_iter().collect())
+    });
+    exported.chain(recorded).collect()
 }
 
-fn expression(platform: &Platform, subject: &str, expression: &Expression, report: &mut Report) {
+fn expression(known: &Known, subject: &str, expression: &Expression, report: &mut Report) {
     let mut all = BTreeSet::new();
     for selector in expression.selectors() {
-        let Some(known) = labels_of(platform, &selector.metric) else {
+        let Some(known) = known.get(&*selector.metric) else {
             report.add(subject, format!("it reads {}, which no service exports", selector.metric));
             continue;
         };
         for matcher in &selector.matchers {
-            unknown_label(subject, &selector.metric, matcher.label, &known, report);
+            unknown_label(subject, &selector.metric, matcher.label, known, report);
             if matcher.value.contains(['"', '\\']) {
                 report
                     .add(subject, format!("{matcher}: a value has neither quotation marks nor backslashes"));
             }
         }
-        all.extend(known);
+        all.extend(known.iter().copied());
     }
     for label in expression.grouped_by() {
         unknown_label(subject, "what it reads", label, &all, report);
@@ -125,15 +129,15 @@ fn unknown_label(subject: &str, metric: &str, label: &str, known: &BTreeSet<&str
     }
 }
 
-fn series(platform: &Platform, subject: &str, test: &RuleTest, report: &mut Report) {
+fn series(known: &Known, subject: &str, test: &RuleTest, report: &mut Report) {
     for series in &test.series {
         let name = format!("{}{}", series.metric, series.part);
-        match (labels_of(platform, &name), labels(series.labels)) {
+        match (known.get(&name), labels(series.labels)) {
             (None, _) => report.add(subject, format!("its test has {name}, which no service exports")),
             (_, Err(problem)) => report.add(subject, format!("its test has {name}: {problem}")),
             (Some(known), Ok(given)) => {
                 for (label, _) in given {
-                    unknown_label(subject, &name, label, &known, report);
+                    unknown_label(subject, &name, label, known, report);
                 }
             }
         }

@@ -92,7 +92,7 @@ fn each_alert_goes_where_its_severity_says() {
         (&["alertname=PostgresDown", "severity=critical"][..], "critical"),
         (&["alertname=NotificationsFail", "severity=warning"], "warning"),
         (&["alertname=CostOfATask", "severity=business"], "business"),
-        (&["alertname=Watchdog", "severity=critical"], "heartbeat"),
+        (&["alertname=Watchdog", "severity=heartbeat"], "heartbeat"),
         // A fault of the rules is told to somebody.
         (&["alertname=Forgotten"], "warning"),
     ] {

@@ -5,23 +5,22 @@
 
 use vocabulary::formats::yaml::{Yaml, write};
 use vocabulary::model::environment::{Contacts, Environment};
-use vocabulary::model::{Monitoring, SecretRef};
+use vocabulary::model::{Monitoring, SecretRef, Severity};
 
 use super::Places;
 use crate::artifact::banner;
 
 /// Its file.
 pub const FILE: &str = "alertmanager.yml";
-/// The alert that always fires.
-pub const WATCHDOG: &str = "Watchdog";
 
-/// Which alerts each severity's route waits for before it tells, tells again of the same group, and repeats what still fires.
-const TIMES: [(&str, [&str; 3]); 4] = [
-    ("critical", ["10s", "1m", "4h"]),
-    ("warning", ["1m", "10m", "24h"]),
-    ("business", ["5m", "1h", "24h"]),
+/// How long the route of each severity waits for more alerts before it tells, before it tells again of the same group, and
+/// before it repeats what still fires.
+const TIMES: [(Severity, [&str; 3]); 4] = [
     // What is outside notices within two minutes that it has heard nothing.
-    ("heartbeat", ["0s", "30s", "30s"]),
+    (Severity::Heartbeat, ["0s", "30s", "30s"]),
+    (Severity::Critical, ["10s", "1m", "4h"]),
+    (Severity::Warning, ["1m", "10m", "24h"]),
+    (Severity::Business, ["5m", "1h", "24h"]),
 ];
 /// The name of the hours in which nothing but what is critical is told.
 const QUIET: &str = "quiet-hours";
@@ -68,15 +67,17 @@ pub fn configuration(environment: &Environment, monitoring: &Monitoring, places:
         )
     });
     let receivers = [
-        ("critical", vec![page, mail.clone(), chat.clone()]),
-        ("warning", vec![mail.clone(), chat]),
-        ("business", vec![mail]),
-        ("heartbeat", vec![beat]),
+        (Severity::Critical, vec![page, mail.clone(), chat.clone()]),
+        (Severity::Warning, vec![mail.clone(), chat]),
+        (Severity::Business, vec![mail]),
+        (Severity::Heartbeat, vec![beat]),
     ];
-    let receivers = receivers.into_iter().map(|(name, channels)| {
+    let receivers = receivers.into_iter().map(|(severity, channels)| {
         let channels = channels.into_iter().flatten();
         let channels = channels.map(|(kind, one)| (kind.to_owned(), Yaml::Sequence(vec![one])));
-        Yaml::Mapping(std::iter::once(("name".to_owned(), Yaml::text(name))).chain(channels).collect())
+        Yaml::Mapping(
+            std::iter::once(("name".to_owned(), Yaml::text(severity.name()))).chain(channels).collect(),
+        )
     });
     let quiet = contacts.quiet_hours.as_deref().map(quiet_hours);
     let mut document = vec![("route".to_owned(), route(quiet.is_some()))];
@@ -105,43 +106,40 @@ fn texts<const N: usize>(texts: [&str; N]) -> Yaml {
     Yaml::Sequence(texts.map(Yaml::text).into())
 }
 
-/// The alert that always fires leaves by the first route, the others by their severities. What has no severity is a fault of the
-/// rules: it is told like a warning rather than to nobody.
+/// What has no severity is a fault of the rules: it is told like a warning rather than to nobody.
 fn route(quiet: bool) -> Yaml {
-    let by_severity = TIMES.iter().map(|(receiver, [wait, again, repeat])| {
-        let matcher = if *receiver == "heartbeat" {
-            format!("alertname=\"{WATCHDOG}\"")
-        } else {
-            format!("severity=\"{receiver}\"")
-        };
+    let routes = TIMES.iter().map(|(severity, [wait, again, repeat])| {
+        let name = severity.name();
         let mut route = vec![
-            ("receiver".to_owned(), Yaml::text(*receiver)),
-            ("matchers".to_owned(), Yaml::Sequence(vec![Yaml::text(matcher)])),
+            ("receiver".to_owned(), Yaml::text(name)),
+            ("matchers".to_owned(), texts([&of(*severity)])),
             ("group_wait".to_owned(), Yaml::text(*wait)),
             ("group_interval".to_owned(), Yaml::text(*again)),
             ("repeat_interval".to_owned(), Yaml::text(*repeat)),
         ];
-        if quiet && ["warning", "business"].contains(receiver) {
+        if quiet && matches!(severity, Severity::Warning | Severity::Business) {
             route.push(("mute_time_intervals".to_owned(), texts([QUIET])));
         }
         Yaml::Mapping(route)
     });
-    let mut routes: Vec<Yaml> = by_severity.collect();
-    routes.rotate_right(1);
     Yaml::mapping([
-        ("receiver", Yaml::text("warning")),
+        ("receiver", Yaml::text(Severity::Warning.name())),
         // One page for one problem, however many replicas have it; another problem is another page.
         ("group_by", texts(["environment", "alertname"])),
-        ("routes", Yaml::Sequence(routes)),
+        ("routes", Yaml::Sequence(routes.collect())),
     ])
+}
+
+fn of(severity: Severity) -> String {
+    format!("severity=\"{}\"", severity.name())
 }
 
 fn inhibitions() -> Vec<Yaml> {
     vec![
         // The same problem, at its worse.
         Yaml::mapping([
-            ("source_matchers", texts(["severity=\"critical\""])),
-            ("target_matchers", texts(["severity=\"warning\""])),
+            ("source_matchers", texts([&of(Severity::Critical)])),
+            ("target_matchers", texts([&of(Severity::Warning)])),
             ("equal", texts(["environment", "alertname", "instance"])),
         ]),
         // What else is said of a target that nobody can scrape is old.

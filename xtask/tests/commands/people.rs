@@ -7,7 +7,7 @@ use std::process::Command;
 use crate::containers::repository;
 
 /// They change nothing of an environment, or only the developer's own.
-const ANYBODYS: [&str; 7] = ["check", "dev", "doctor", "environment", "help", "image", "reset"];
+const ANYBODYS: [&str; 8] = ["alerts", "check", "dev", "doctor", "environment", "help", "image", "reset"];
 
 #[test]
 fn each_command_on_environments_belongs_to_a_role() {

@@ -30,6 +30,6 @@ pub fn gate() -> Gate {
         reads: Reads::Files(vec!["ops/monitoring", "ops/ci/tools/prometheus", "xtask"]),
         negative_control: "xtask/tests/gates/alerts.rs::rules_and_tests_with_a_fault_are_found",
         remedy: "correct the rule or its tests in xtask/platform/src, then `cargo xtask generate`",
-        limit_seconds: 600,
+        limit_seconds: 1800,
     }
 }

@@ -40,6 +40,6 @@ pub fn gate() -> Gate {
         ]),
         negative_control: "xtask/tests/engine/images/gate.rs::the_gate_fails_on_a_failing_test_that_needs_an_engine",
         remedy: "run only the failing test: `cargo test -p xtask --test engine NAME -- --ignored`",
-        limit_seconds: 1800,
+        limit_seconds: 2700,
     }
 }

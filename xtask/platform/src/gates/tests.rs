@@ -32,7 +32,7 @@ pub fn gate() -> Gate {
         reads: Reads::Files(READ.to_vec()),
         negative_control: "xtask/tests/gates/faults.rs::tests_fails_on_a_failing_test",
         remedy: "run only the failing test: `cargo test NAME`",
-        limit_seconds: 1800,
+        limit_seconds: 3000,
     }
 }
 

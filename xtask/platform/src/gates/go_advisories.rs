@@ -22,6 +22,6 @@ pub fn gate() -> Gate {
         reads: Reads::World,
         negative_control: "xtask/tests/gates/go_advisories.rs::go_advisories_fails_on_a_vulnerable_program_and_passes_without",
         remedy: "update to a fixed version, or see docs/security.md",
-        limit_seconds: 600,
+        limit_seconds: 2700,
     }
 }

@@ -17,6 +17,10 @@ pub const PG_STAT_DATABASE_DEADLOCKS: MetricRef = MetricRef("pg_stat_database_de
 pub const PG_UP: MetricRef = MetricRef("pg_up");
 pub const PG_STAT_REPLICATION_PG_WAL_LSN_DIFF: MetricRef = MetricRef("pg_stat_replication_pg_wal_lsn_diff");
 
+/// The labels of what it says of connections.
+const ACTIVITY: &[&str] =
+    &["datname", "state", "usename", "application_name", "backend_type", "wait_event_type", "wait_event"];
+
 pub fn service() -> Service {
     Service {
         id: ID,
@@ -73,29 +77,13 @@ pub fn service() -> Service {
                 PG_STAT_ACTIVITY_COUNT,
                 MetricKind::Gauge,
                 "Connections, by what they do",
-                &[
-                    "datname",
-                    "state",
-                    "usename",
-                    "application_name",
-                    "backend_type",
-                    "wait_event_type",
-                    "wait_event",
-                ],
+                ACTIVITY,
             ),
             super::foreign(
                 PG_STAT_ACTIVITY_MAX_TX_DURATION,
                 MetricKind::Gauge,
                 "Seconds since the oldest transaction began",
-                &[
-                    "datname",
-                    "state",
-                    "usename",
-                    "application_name",
-                    "backend_type",
-                    "wait_event_type",
-                    "wait_event",
-                ],
+                ACTIVITY,
             ),
             super::foreign(
                 PG_SETTINGS_MAX_CONNECTIONS,

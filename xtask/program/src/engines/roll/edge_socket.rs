@@ -190,8 +190,7 @@ impl EdgeSocket {
         anyhow!("{}: `{command}`: the edge answered: {answer}", self.folder.join(socket).display())
     }
 
-    /// The whole answer to one command.
-    /// A command whose answer is empty where it is carried out.
+    /// Gives a command whose answer is empty where it is carried out.
     fn tell(&self, command: &str) -> Result<()> {
         let answer = self.ask(EdgePolicy::RUNTIME_SOCKET, command)?;
         if !answer.trim().is_empty() {
@@ -200,6 +199,7 @@ impl EdgeSocket {
         Ok(())
     }
 
+    /// The whole answer to one command.
     fn ask(&self, socket: &str, command: &str) -> Result<String> {
         let act = || -> Result<String> {
             let until = Instant::now() + self.limit;

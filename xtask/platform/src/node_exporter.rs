@@ -2,7 +2,7 @@
 
 use vocabulary::model::{
     Command, Container, Exposure, Fact, Health, Identity, Lifetime, MetricKind, MetricRef, Port, PortRef,
-    Process, Protocol, Resources, Service, ServiceId, Stop, Value, deploy_metrics,
+    Process, Protocol, Resources, Service, ServiceId, Stop, Value, command_metrics,
 };
 
 use super::{foreign, pins, prometheus};
@@ -44,7 +44,7 @@ pub fn service() -> Service {
         resources: Resources { memory_mib: 64, cpu_millis: 250, pids: 32 },
         volumes: vec![],
         metrics: [
-            deploy_metrics().to_vec(),
+            command_metrics(),
             vec![
                 foreign(
                     NODE_FILESYSTEM_AVAIL_BYTES,

@@ -1,7 +1,9 @@
 //! Alerts about the hosts, and about what commands leave there as metrics.
 
 use vocabulary::model::expression::Expression;
-use vocabulary::model::{Alert, Check, DEPLOYS_TOTAL, MetricRef, RuleTest, Samples, Severity, TestKind};
+use vocabulary::model::{
+    Alert, Check, DEPLOYS_TOTAL, MetricRef, RuleTest, SECRET_DUE, Samples, Severity, TestKind,
+};
 
 use super::node_exporter::*;
 use super::rule_tests::{fire, level, levels, rates, rising, test};
@@ -17,7 +19,7 @@ const DISK: &str = "fstype=\"ext4\",mountpoint=\"/\",device=\"a\",instance=\"h\"
 const DISKS: &str = "ext[234]|xfs|btrfs|zfs";
 
 pub fn alerts() -> Vec<Alert> {
-    [host(), deploys()].concat()
+    [host(), deploys(), vec![secret_overdue()]].concat()
 }
 
 fn free(available: MetricRef, size: MetricRef) -> Expression {
@@ -297,4 +299,61 @@ fn deploys() -> Vec<Alert> {
             tests: after(FAILED, "environment=\"staging\",result=\"failed\",instance=\"i\"", ROLLED_BACK),
         },
     ]
+}
+
+fn secret_overdue() -> Alert {
+    const HOST: &str = "environment=\"staging\",secret=\"jwt-key\",instance=\"h\"";
+    const OTHER: &str = "environment=\"staging\",secret=\"jwt-key\",instance=\"i\"";
+    const SECOND: &str = "environment=\"staging\",secret=\"smoke-token\",instance=\"h\"";
+    const FIRES: &str = "environment=\"staging\",secret=\"jwt-key\"";
+    const SECOND_FIRES: &str = "environment=\"staging\",secret=\"smoke-token\"";
+    // Half an hour after the beginning of a test, and long after its end.
+    let (soon, later) = (|| Samples::level(1800.0, 200), || Samples::level(1e9, 200));
+    Alert {
+        name: "SecretOverdue",
+        severity: Severity::Warning,
+        expression: (Expression::Time - SECRET_DUE.series().now().max(&["environment", "secret"])).above(0.0),
+        for_minutes: 60,
+        owner: OWNER,
+        meaning: "A secret is older than it may become, or a certificate ends within 30 days.",
+        impact: "Whoever once saw it can use it longer than was decided. When a certificate ends, no client connects.",
+        checks: vec![Check {
+            command: "flowship secrets audit ENV",
+            look_for: "which secret, since when, and who reads it",
+        }],
+        remedy: "Run `flowship secrets rotate ENV SECRET`, which needs no outage. It prints what you must do yourself for secrets \
+                 that others issue.",
+        tests: vec![
+            test(
+                TestKind::Firing,
+                "one is overdue, another is not",
+                vec![(SECRET_DUE, HOST, soon()), (SECRET_DUE, SECOND, later())],
+                vec![fire(150, &[FIRES])],
+            ),
+            test(
+                TestKind::Silent,
+                "none is due",
+                vec![(SECRET_DUE, HOST, later()), (SECRET_DUE, SECOND, later())],
+                vec![fire(150, &[])],
+            ),
+            test(
+                TestKind::Silent,
+                "replaced within the hour",
+                vec![(SECRET_DUE, HOST, Samples::level(1800.0, 80).then(&Samples::level(1e9, 120)))],
+                [79, 89, 91, 150].map(|minute| fire(minute, &[])).to_vec(),
+            ),
+            test(
+                TestKind::Silent,
+                "what another host still has of it is older",
+                vec![(SECRET_DUE, HOST, soon()), (SECRET_DUE, OTHER, later())],
+                vec![fire(150, &[])],
+            ),
+            test(
+                TestKind::Boundary,
+                "an hour after it is due, not before",
+                vec![(SECRET_DUE, HOST, soon()), (SECRET_DUE, SECOND, Samples::level(1799.5, 200))],
+                vec![fire(89, &[]), fire(90, &[SECOND_FIRES]), fire(91, &[FIRES, SECOND_FIRES])],
+            ),
+        ],
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 use crate::background::Background;
 use crate::checkout::{Checkout, Ended};
@@ -138,6 +138,11 @@ fn secrets(checkout: &Checkout) {
     assert!(!ended.out.contains(value.trim()), "a value is shown");
     let file = fs::File::options().write(true).open(&token).unwrap();
     let written = file.metadata().unwrap().modified().unwrap();
+    // What starts the platform says to the monitoring what `audit` says.
+    let due = written.duration_since(UNIX_EPOCH).unwrap().as_secs() + 30 * 86_400;
+    let metrics = fs::read_to_string(checkout.path(".flowship/dev/metrics/secrets.prom")).unwrap();
+    let sample = "flowship_secret_due_timestamp_seconds{environment=\"dev\",secret=\"ops-token\"}";
+    assert!(metrics.contains(&format!("{sample} {due}\n")), "{due}: {metrics}");
     file.set_modified(written - Duration::from_secs(33 * 86_400)).unwrap();
     fs::rename(&key, key.with_extension("away")).unwrap();
     let ended = audit();

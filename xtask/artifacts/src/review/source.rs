@@ -23,7 +23,7 @@ mod tests {
     use super::of_value;
     use crate::FAMILIES;
     use platform::platform;
-    use vocabulary::model::deploy_metrics;
+    use vocabulary::model::command_metrics;
 
     fn text(candidates: &[String]) -> String {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
@@ -41,9 +41,8 @@ mod tests {
             let id = service.id.0;
             let file = text(&of_value(&names(&["services", id])));
             assert!(file.contains(&format!("ServiceId = ServiceId(\"{id}\")")), "{id}");
-            // Those of deploys are made by commands, whatever the platform is.
-            let of_deploys = deploy_metrics();
-            for metric in service.metrics.iter().filter(|metric| !of_deploys.contains(metric)) {
+            let of_commands = command_metrics();
+            for metric in service.metrics.iter().filter(|metric| !of_commands.contains(metric)) {
                 let file = text(&of_value(&names(&["services", id, "metrics", metric.name.0])));
                 assert!(file.contains(metric.name.0), "{id}: {}", metric.name);
             }

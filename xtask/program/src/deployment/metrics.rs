@@ -1,5 +1,5 @@
-//! The history as metrics, in Prometheus' text format 0.0.4: for the textfile collector of node-exporter, which reads the
-//! files of a folder. A deploy ends long before anybody could scrape it.
+//! The history and the dates of secrets as metrics, in Prometheus' text format 0.0.4: for the textfile collector of
+//! node-exporter, which reads the files of a folder. A command ends long before anybody could scrape it.
 
 use std::fs;
 use std::path::Path;
@@ -7,26 +7,29 @@ use std::path::Path;
 use anyhow::{Context as _, Result};
 use foundation::clock;
 use foundation::files;
-use vocabulary::model::{Metric, MetricKind, MetricRef, deploy_metrics};
+use vocabulary::model::{Metric, MetricKind, MetricRef, deploy_metrics, secret_metrics};
 
 use super::history::{Entry, Outcome};
 use crate::engines::process::instance::METRICS;
 
 /// In the folder of the metrics of an environment.
-pub const FILE: &str = "deploys.prom";
+pub const DEPLOYS: &str = "deploys.prom";
+pub const SECRETS: &str = "secrets.prom";
 
-/// Writes the metrics of a history, whole.
+/// What is written of a secret.
+pub struct SecretDates {
+    pub name: &'static str,
+    /// In seconds since 1970.
+    pub changed: u64,
+    /// In seconds since 1970.
+    pub due: u64,
+}
+
+/// Writes the metrics of a history, whole, below the folder of its environment.
 ///
 /// # Errors
 /// The file cannot be written.
-pub fn write(folder: &Path, environment: &str, entries: &[Entry]) -> Result<()> {
-    let path = folder.join(METRICS).join(FILE);
-    let parent = path.parent().context("the file is in a folder")?;
-    fs::create_dir_all(parent).with_context(|| parent.display().to_string())?;
-    files::write::whole(&path, 0o644, text(environment, entries))
-}
-
-fn text(environment: &str, entries: &[Entry]) -> String {
+pub fn write_deploys(folder: &Path, environment: &str, entries: &[Entry]) -> Result<()> {
     let [total, last, duration] = &deploy_metrics();
     let entries: Vec<&Entry> = entries.iter().filter(|entry| entry.change.is_deploy()).collect();
     let of = |result: Outcome| entries.iter().filter(move |entry| entry.result == result);
@@ -34,8 +37,37 @@ fn text(environment: &str, entries: &[Entry]) -> String {
     let totals = Outcome::ALL.map(|result| (labels(result), of(result).count() as f64));
     let ended = |result| Some((labels(result), clock::seconds(&of(result).next_back()?.at)? as f64));
     let took = entries.last().map(|entry| (vec![environment], entry.duration_ms as f64 / 1000.0));
-    [family(total, totals), family(last, Outcome::ALL.into_iter().filter_map(ended)), family(duration, took)]
-        .concat()
+    write(
+        folder,
+        DEPLOYS,
+        &[
+            family(total, totals),
+            family(last, Outcome::ALL.into_iter().filter_map(ended)),
+            family(duration, took),
+        ],
+    )
+}
+
+/// Writes the dates of all secrets of an environment, whole, below its folder.
+///
+/// # Errors
+/// The file cannot be written.
+pub fn write_secrets(folder: &Path, environment: &str, secrets: &[SecretDates]) -> Result<()> {
+    let [changed, due] = &secret_metrics();
+    let of = |seconds: fn(&SecretDates) -> u64| {
+        secrets.iter().map(move |secret| (vec![environment, secret.name], seconds(secret) as f64))
+    };
+    write(
+        folder,
+        SECRETS,
+        &[family(changed, of(|secret| secret.changed)), family(due, of(|secret| secret.due))],
+    )
+}
+
+fn write(folder: &Path, file: &str, families: &[String]) -> Result<()> {
+    let folder = folder.join(METRICS);
+    fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
+    files::write::whole(&folder.join(file), 0o644, families.concat())
 }
 
 fn family<'a>(metric: &Metric, samples: impl IntoIterator<Item = (Vec<&'a str>, f64)>) -> String {
@@ -43,7 +75,7 @@ fn family<'a>(metric: &Metric, samples: impl IntoIterator<Item = (Vec<&'a str>, 
     let kind = if *kind == MetricKind::Counter { "counter" } else { "gauge" };
     let mut out = format!("# HELP {name} {help}\n# TYPE {name} {kind}\n");
     for (values, value) in samples {
-        // Names of environments and results need no escaping.
+        // Names of environments, results and secrets need no escaping.
         let labels: Vec<_> =
             labels.iter().zip(values).map(|(label, value)| format!("{label}=\"{value}\"")).collect();
         out.push_str(&format!("{name}{{{}}} {value}\n", labels.join(",")));
@@ -65,9 +97,9 @@ mod tests {
         entries[1].at = "2026-11-03T09:06:00Z".to_owned();
         entries[1].duration_ms = 2500;
         entries.push(entry(Change::Stop, "1", Outcome::Done));
-        write(folder.path(), "staging", &entries).unwrap();
+        write_deploys(folder.path(), "staging", &entries).unwrap();
         assert_eq!(
-            fs::read_to_string(folder.path().join(METRICS).join(FILE)).unwrap(),
+            fs::read_to_string(folder.path().join(METRICS).join(DEPLOYS)).unwrap(),
             "# HELP flowship_deploys_total Deploys, promotions and rollbacks, by result.\n\
              # TYPE flowship_deploys_total counter\n\
              flowship_deploys_total{environment=\"staging\",result=\"done\"} 1\n\
@@ -81,6 +113,22 @@ mod tests {
              # HELP flowship_deploy_duration_seconds How long the last one took.\n\
              # TYPE flowship_deploy_duration_seconds gauge\n\
              flowship_deploy_duration_seconds{environment=\"staging\"} 2.5\n"
+        );
+    }
+
+    #[test]
+    fn each_secret_has_its_dates() {
+        let folder = tempfile::tempdir().unwrap();
+        let secrets = [SecretDates { name: "jwt-key", changed: 1_700_000_000, due: 1_707_776_000 }];
+        write_secrets(folder.path(), "staging", &secrets).unwrap();
+        assert_eq!(
+            fs::read_to_string(folder.path().join(METRICS).join(SECRETS)).unwrap(),
+            "# HELP flowship_secret_changed_timestamp_seconds When a secret was last changed, in seconds since 1970.\n\
+             # TYPE flowship_secret_changed_timestamp_seconds gauge\n\
+             flowship_secret_changed_timestamp_seconds{environment=\"staging\",secret=\"jwt-key\"} 1700000000\n\
+             # HELP flowship_secret_due_timestamp_seconds When a secret is to be replaced, in seconds since 1970.\n\
+             # TYPE flowship_secret_due_timestamp_seconds gauge\n\
+             flowship_secret_due_timestamp_seconds{environment=\"staging\",secret=\"jwt-key\"} 1707776000\n"
         );
     }
 }

@@ -558,7 +558,7 @@ fn act(
         kept.err().iter().for_each(|error| warn("settings", error));
     }
     let written = history::read(&deployed.folder())
-        .and_then(|entries| metrics::write(&deployed.folder(), &deployed.name, &entries));
+        .and_then(|entries| metrics::write_deploys(&deployed.folder(), &deployed.name, &entries));
     if let Err(error) = written {
         warn("metrics", &error);
     }

@@ -10,6 +10,7 @@ use super::deployer;
 use super::natives;
 use super::opened::{Opened, recorded};
 use super::rolling;
+use super::secret_audit;
 use crate::context::Context;
 use crate::engines::process::instance::Ports;
 use crate::engines::process::instance::{Record, supervisor_of};
@@ -118,6 +119,9 @@ pub fn bring_up(
 ) -> Result<Report> {
     secret_files::given(&opened.resolver(&opened.units()))?;
     let report = carry_out(context, opened, plan, show, interrupt)?;
+    if let Err(error) = secret_audit::export(opened) {
+        show.say(&format!("warning: the monitoring is not told how old the secrets are: {error:#}"));
+    }
     if report.outcome == Outcome::Done
         && let Err(error) = remove_others(context, opened, show, interrupt)
     {

@@ -1,5 +1,5 @@
-//! How old the secrets of an environment are, who reads them, and what is wrong with them. Observes, and changes nothing;
-//! values are never shown.
+//! How old the secrets of an environment are, who reads them, and what is wrong with them. It changes none; values are never
+//! shown.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -11,8 +11,11 @@ use serde::Serialize;
 use vocabulary::model::environment::{EngineKind, Environment, Tls};
 use vocabulary::model::{Platform, Secret};
 
+use super::opened::Opened;
+use crate::deployment::metrics::{self, SecretDates};
 use crate::engines::process::secret_store::{Text, Value};
 use crate::engines::process::{certificate, resolve};
+use foundation::clock;
 use foundation::files;
 use foundation::program_name::PROGRAM;
 
@@ -68,6 +71,24 @@ pub fn audit(platform: &Platform, environment: &Environment, place: &Place<'_>, 
         Some(Found { name, purpose, readers, file, changed, due, problem })
     };
     platform.secrets.iter().filter_map(found).collect()
+}
+
+/// Leaves for the monitoring when each secret was changed and when it is due. A certificate that the edge renews by itself is
+/// left out: only a handshake tells.
+///
+/// # Errors
+/// The file cannot be written.
+pub fn export(opened: &Opened) -> Result<()> {
+    let (platform, environment, instance) = (opened.platform, &opened.environment, &opened.instance);
+    let place = Place { secrets: &instance.secrets(), site: instance.site_folder() };
+    let is_renewed = |name| matches!(environment.tls, Tls::Acme(_)) && name == platform.edge.certificate.0;
+    let found = audit(platform, environment, &place, clock::now_ms() / 1000);
+    let dates: Vec<SecretDates> = found
+        .into_iter()
+        .filter(|found| !is_renewed(found.name))
+        .filter_map(|found| Some(SecretDates { name: found.name, changed: found.changed?, due: found.due? }))
+        .collect();
+    metrics::write_secrets(&instance.folder, &environment.name, &dates)
 }
 
 /// When it was written, when it is due, and what its change has come to, if that is not finished.

@@ -11,7 +11,7 @@ use vocabulary::model::{Secret, SecretKind};
 
 use super::deployed::State;
 use super::opened::Opened;
-use super::{deployer, dry_run, running};
+use super::{deployer, dry_run, running, secret_audit};
 use crate::context::Context;
 use crate::deployment::Deployed;
 use crate::deployment::releases::Installed;
@@ -83,6 +83,7 @@ pub fn carry_out(
     let begun = Instant::now();
     files::write::remove_left(&opened.instance.secrets())?;
     let report = running::carry_out(&place, &opened, &plan, &Show::on_stderr(), &Interrupt::listen()?)?;
+    secret_audit::export(&opened)?;
     drop(lock);
     let seconds = begun.elapsed().as_secs_f64();
     let mut secrets: Vec<&str> = plan.steps.iter().map(|step| rotation::secret_of(&step.id)).collect();

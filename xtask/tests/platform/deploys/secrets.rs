@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use super::site::Site;
 use super::story::path_of_the_migrations;
@@ -315,6 +315,11 @@ fn an_interrupted_rotation_is_shown_and_no_deploy_begins(running: &Running) {
     assert!(refused.contains("ops-token: its rotation was interrupted"), "{refused}");
     site.done(&["secrets", "rotate", "qa", "ops-token"]);
     assert_eq!(running.value("ops-token"), "0".repeat(48), "it went on");
+    let changed =
+        fs::metadata(&file).unwrap().modified().unwrap().duration_since(UNIX_EPOCH).unwrap().as_secs();
+    let metrics = fs::read_to_string(site.of("qa").join("metrics/secrets.prom")).unwrap();
+    let sample = "flowship_secret_changed_timestamp_seconds{environment=\"qa\",secret=\"ops-token\"}";
+    assert!(metrics.contains(&format!("{sample} {changed}\n")), "{changed}: {metrics}");
     running.dies("ops-token", &token);
     site.done(&["secrets", "audit", "qa"]);
 }

@@ -49,7 +49,9 @@ pub use health::Health;
 pub use image::Image;
 pub use label::Label;
 pub use llm::LlmEndpoint;
-pub use metric::{DEPLOYS_TOTAL, Metric, MetricKind, deploy_metrics};
+pub use metric::{
+    DEPLOYS_TOTAL, Metric, MetricKind, SECRET_DUE, command_metrics, deploy_metrics, secret_metrics,
+};
 pub use names::{Group, MetricRef, PortRef, SecretRef, ServiceId, VolumeRef};
 pub use operation::Operation;
 pub use platform::Platform;

@@ -8,6 +8,8 @@ use vocabulary::formats::json::pretty;
 pub struct Place<'a> {
     /// Host and port that it listens on.
     pub listens: &'a str,
+    /// Host and port at which its clients find it.
+    pub answers: &'a str,
     /// The folder of what it stores.
     pub data: &'a str,
     /// One PEM file with its certificate and its key.
@@ -20,10 +22,9 @@ pub struct Place<'a> {
 /// remove one by its API; what it writes goes where the log goes, every secret hashed.
 #[must_use]
 pub fn configuration(place: &Place<'_>) -> String {
-    let address = format!("https://{}", place.listens);
     let value = json!({
         "ui": false,
-        "api_addr": address,
+        "api_addr": format!("https://{}", place.answers),
         // Nobody else is in the cluster: any port will do.
         "cluster_addr": "https://127.0.0.1:0",
         "storage": { "raft": { "path": place.data, "node_id": place.node } },

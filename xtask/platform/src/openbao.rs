@@ -1,13 +1,15 @@
 //! OpenBao: keeps the secrets (Vault API).
 
 use vocabulary::model::{
-    Command, Container, Exposure, Group, Health, Identity, Lifetime, Port, PortRef, Process, Protocol,
-    Resources, SecretStore, Service, ServiceId, Stop, Value, Volume, VolumeRef,
+    Command, Container, Exposure, Folder, Group, Health, Identity, Lifetime, Port, PortRef, Probe, Process,
+    Protocol, Resources, Scratch, SecretStore, Service, ServiceId, Shape, Stop, Storage, User, Value,
+    Variable, Volume, VolumeRef,
 };
 
-use super::pins;
+use super::{images, pins};
 
 pub const ID: ServiceId = ServiceId("openbao");
+const PROGRAM: &str = "bao";
 pub const API: PortRef = PortRef { service: ID, name: "api" };
 const CONFIGURATION: VolumeRef = VolumeRef { service: ID, name: "configuration" };
 const DATA: VolumeRef = VolumeRef { service: ID, name: "data" };
@@ -52,22 +54,50 @@ pub fn service() -> Service {
         process: Some(Process {
             initialise: None,
             commands: vec![Command {
-                program: "bao",
-                arguments: vec![
-                    Value::Text("server"),
-                    Value::Joined(vec![
-                        Value::Text("-config="),
-                        Value::Folder(CONFIGURATION),
-                        Value::Text("/"),
-                        Value::Text(SecretStore::CONFIGURATION),
-                    ]),
-                ],
+                program: PROGRAM,
+                arguments: arguments(),
                 calls: vec![],
                 variables: vec![],
             }],
             identity: Identity::Caller,
             on_change: vec![],
         }),
-        container: Container::Later,
+        container: Container::Runs(Box::new(Shape {
+            in_development: true,
+            // The user openbao of the official image.
+            user: User { uid: 100, gid: 1000 },
+            sources: vec![],
+            command: [vec![Value::Text(PROGRAM)], arguments()].concat(),
+            // The image's entry point gives its folders to its user, and its program a capability: nobody may do that here.
+            variables: ["SKIP_CHOWN", "SKIP_SETCAP"]
+                .map(|name| Variable { name, value: Value::Text("true") })
+                .into(),
+            folders: vec![
+                Folder { volume: DATA.name, path: "/openbao/file", storage: Storage::Volume },
+                Folder {
+                    volume: CONFIGURATION.name,
+                    path: "/openbao/config",
+                    storage: Storage::Memory { mib: 1 },
+                },
+            ],
+            scratch: vec![Scratch { path: "/openbao/logs", mib: 1 }, images::TEMPORARY],
+            configuration: vec![],
+            probe: Probe::Wget,
+            shared_memory_mib: None,
+            open_files: None,
+            debugger: None,
+        })),
     }
+}
+
+fn arguments() -> Vec<Value> {
+    vec![
+        Value::Text("server"),
+        Value::Joined(vec![
+            Value::Text("-config="),
+            Value::Folder(CONFIGURATION),
+            Value::Text("/"),
+            Value::Text(SecretStore::CONFIGURATION),
+        ]),
+    ]
 }

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::net::TcpListener;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::Arc;
@@ -48,7 +49,7 @@ impl Site {
             folder,
             client,
         };
-        fs::create_dir(site.path("key")).unwrap();
+        fs::DirBuilder::new().mode(0o700).create(site.path("key")).unwrap();
         fs::write(site.path("key/model"), "the-key").unwrap();
         let (model, published) = (site.image("llm-stand-in"), format!("{host}:{port}:4200"));
         let key = format!("{}:/run/key:ro", site.path("key/model").display());

@@ -10,6 +10,7 @@ mod images;
 #[allow(dead_code)]
 #[path = "../releases/packages/fixture.rs"]
 mod repository;
+mod secret_store;
 mod secrets;
 #[allow(dead_code, reason = "each binary reads its part")]
 #[path = "../platform/web.rs"]

@@ -3,36 +3,39 @@
 
 use std::fs;
 use std::io::{BufRead as _, BufReader};
-use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use super::compose::until;
 use super::deploys::{Client, Load, Site};
 
-const LOGIN: &str = "postgres-app-password";
+pub const LOGIN: &str = "postgres-app-password";
 const SUPERUSER: &str = "postgres-superuser-password";
 const CERTIFICATE: &str = "edge-tls-pem";
 /// How long an old value may be accepted after its rotation.
 const DEAD_WITHIN: Duration = Duration::from_secs(5);
 
-struct Running {
-    site: Site,
+pub struct Running {
+    pub site: Site,
     /// Of a caller of its own.
-    key: String,
+    pub key: String,
 }
 
 impl Running {
     fn new() -> Self {
         let site = Site::new();
-        fs::set_permissions(site.path("key"), fs::Permissions::from_mode(0o700)).unwrap();
         let release = site.package("1.0.8", "all");
         site.done(&site.deploy(&release));
+        Self::of(site)
+    }
+
+    /// What was deployed there.
+    pub fn of(site: Site) -> Self {
         let key = site.run(&["keys", "create", "qa", "caller"]).stdout;
         Self { key: String::from_utf8(key).unwrap().trim().to_owned(), site }
     }
 
-    fn value(&self, secret: &str) -> String {
+    pub fn value(&self, secret: &str) -> String {
         self.site.secret(secret).lines().next().unwrap().to_owned()
     }
 
@@ -57,7 +60,7 @@ impl Running {
     }
 
     /// Whether whoever asks for a secret accepts this value.
-    fn is_accepted(&self, secret: &str, value: &str) -> bool {
+    pub fn is_accepted(&self, secret: &str, value: &str) -> bool {
         let status = match secret {
             LOGIN => return self.logs_in("flowship_app", value),
             "postgres-owner-password" => return self.logs_in("flowship_owner", value),
@@ -93,7 +96,7 @@ impl Running {
     }
 
     #[track_caller]
-    fn dies(&self, secret: &str, old: &str) {
+    pub fn dies(&self, secret: &str, old: &str) {
         let begun = Instant::now();
         while self.is_accepted(secret, old) {
             assert!(begun.elapsed() < DEAD_WITHIN, "the old {secret} is still accepted");

@@ -2,7 +2,7 @@
 
 use vocabulary::formats::compose::Text;
 use vocabulary::model::topology::{Topology, Unit};
-use vocabulary::model::{ContainerPolicy, Health, Probe, Service, Value};
+use vocabulary::model::{ContainerPolicy, Health, Probe, Protocol, Service, Value};
 use vocabulary::problem::Problem;
 
 use super::resolve::{resolve, tree};
@@ -20,9 +20,14 @@ pub fn command(topology: &Topology<'_>, unit: &Unit<'_>) -> Result<Option<Vec<Te
         (Some(Health::Http { port, path }), Probe::Wget) => {
             let host = resolve(topology, unit, &Value::BindAddress(*port));
             let number = resolve(topology, unit, &Value::BindPort(*port));
+            let protocol = topology.platform.port(*port).map(|port| port.protocol);
+            // It asks itself: there is nobody else to trust.
+            let trusts = (protocol == Some(Protocol::Https)).then(|| "--no-check-certificate".into());
+            let scheme = protocol.map_or("http", Protocol::scheme);
             host.zip(number).map(|(host, number)| {
-                let url = Text::concat(["http://".into(), host, ":".into(), number]).then(*path);
-                vec!["wget".into(), "-q".into(), "-O".into(), "/dev/null".into(), url]
+                let url = Text::concat([scheme.into(), "://".into(), host, ":".into(), number]).then(*path);
+                let words = ["wget", "-q", "-O", "/dev/null"].map(Text::from);
+                words.into_iter().chain(trusts).chain([url]).collect()
             })
         }
         (Some(Health::Command(command)), _) => {

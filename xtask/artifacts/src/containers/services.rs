@@ -8,7 +8,8 @@ use vocabulary::formats::compose::{
 };
 use vocabulary::model::topology::{Scope, Topology, Unit, WayOut};
 use vocabulary::model::{
-    ConfigurationFile, Destination, Exposure, Fact, Lifetime, Need, Port, Protocol, ServiceId, Storage, Value,
+    ConfigurationFile, Destination, Exposure, Fact, Lifetime, Need, Port, Protocol, ServiceId, Storage,
+    Value, VolumeRef,
 };
 use vocabulary::problem::Problem;
 
@@ -183,13 +184,18 @@ fn ports(topology: &Topology<'_>, unit: &Unit<'_>) -> Vec<Published> {
     published.chain(debugger).collect()
 }
 
-/// Where releases are rolled out, the edge's folder is one of the host's: its configuration is replaced in it, and its
-/// sockets are used there.
-fn is_of_host(topology: &Topology<'_>, unit: &Unit<'_>, volume: &str) -> bool {
-    topology.deployed && topology.platform.is_edge(unit) && volume == topology.platform.edge.folder.name
+/// The variable with the folder of the host that a volume is. Where releases are rolled out, the edge's is one: its
+/// configuration is replaced in it, and its sockets are used there. That of the secret store's configuration always is.
+fn of_host(topology: &Topology<'_>, unit: &Unit<'_>, volume: &'static str) -> Option<Required> {
+    let volume = VolumeRef { service: unit.service.id, name: volume };
+    let store = topology.platform.secret_store.map(|store| store.configuration);
+    let edge = topology.deployed.then_some(topology.platform.edge.folder);
+    [(edge, site::EDGE_FOLDER), (store, site::STORE_FOLDER)]
+        .into_iter()
+        .find_map(|(folder, variable)| (folder == Some(volume)).then_some(variable))
 }
 
-/// The files that are mounted one by one: for that of an edge, see [`is_of_host`].
+/// The files that are mounted one by one: for that of an edge, see [`of_host`].
 pub fn configurations<'a>(
     topology: &Topology<'_>,
     unit: &Unit<'a>,
@@ -199,16 +205,21 @@ pub fn configurations<'a>(
 }
 
 fn folders_of_host(topology: &Topology<'_>, unit: &Unit<'_>) -> Vec<Mount> {
-    if !topology.deployed {
-        return vec![];
-    }
     let bind = |source: Required, target: &str, read_only| Mount::Bind {
         source: source.required(),
         target: target.to_owned(),
         read_only,
     };
-    let kept = unit.shape.folders.iter().filter(|folder| is_of_host(topology, unit, folder.volume));
-    let mut mounts: Vec<_> = kept.map(|folder| bind(site::EDGE_FOLDER, folder.path, false)).collect();
+    let kept = unit
+        .shape
+        .folders
+        .iter()
+        .filter_map(|folder| Some((of_host(topology, unit, folder.volume)?, folder.path)));
+    let mut mounts: Vec<_> =
+        kept.map(|(variable, path)| bind(variable, path, !topology.platform.is_edge(unit))).collect();
+    if !topology.deployed {
+        return mounts;
+    }
     if topology.platform.is_edge(unit) {
         let folders =
             unit.shape.configuration.iter().filter_map(|file| Path::new(file.path).parent()?.to_str());
@@ -222,7 +233,7 @@ fn folders_of_host(topology: &Topology<'_>, unit: &Unit<'_>) -> Vec<Mount> {
 
 fn volumes(topology: &Topology<'_>, unit: &Unit<'_>) -> Vec<Mount> {
     let kept = unit.shape.folders.iter().filter(|folder| folder.storage == Storage::Volume);
-    let kept = kept.filter(|folder| !is_of_host(topology, unit, folder.volume));
+    let kept = kept.filter(|folder| of_host(topology, unit, folder.volume).is_none());
     kept.map(|folder| Mount::Volume { name: volume(unit, folder.volume), target: folder.path.to_owned() })
         .collect()
 }
@@ -248,7 +259,7 @@ fn sources(topology: &Topology<'_>, unit: &Unit<'_>) -> Vec<Mount> {
 
 fn tmpfs(topology: &Topology<'_>, unit: &Unit<'_>, uid: &Text, gid: &Text) -> Vec<Tmpfs> {
     let in_memory = unit.shape.folders.iter().filter_map(|folder| match folder.storage {
-        _ if is_of_host(topology, unit, folder.volume) => None,
+        _ if of_host(topology, unit, folder.volume).is_some() => None,
         Storage::Memory { mib } => Some((folder.path, mib)),
         Storage::Volume => None,
     });

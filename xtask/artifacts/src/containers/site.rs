@@ -57,6 +57,12 @@ pub const EDGE_FOLDER: Required = Required {
     what: "absolute path of the folder of the edge",
     example: "/var/lib/flowship/staging/data/edge/run",
 };
+/// Where the secret store runs: with its configuration and its certificate.
+pub const STORE_FOLDER: Required = Required {
+    name: "FLOWSHIP_SECRET_STORE_FOLDER",
+    what: "absolute path of the folder with the configuration of the secret store",
+    example: "/var/lib/flowship/staging/data/openbao/configuration",
+};
 const REQUIRED: [Required; 5] = [ENVIRONMENT, SECRETS, PUBLIC_ADDRESS, LLM_BASE_URL, LLM_MODEL];
 /// The file of the model's key, if it is not in the folder of the other secrets.
 pub const LLM_API_KEY_FILE: &str = "FLOWSHIP_LLM_API_KEY_FILE";

@@ -508,7 +508,7 @@ pub static SETTINGS: &[Setting] = &[
         kind: Kind::Choice(STORES),
         default: Some("\"files\""),
         needed: Needed::Never,
-        read_by: &[EngineKind::Process],
+        read_by: BOTH,
         what: "Where secrets are kept: in files that only their owner can read, or in OpenBao, which then runs beside the services.",
         set: |environment, _, value| {
             environment.secret_store = named(&SecretsIn::ALL, SecretsIn::name, value)

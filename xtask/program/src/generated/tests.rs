@@ -249,7 +249,9 @@ fn a_second_platform_with_other_names_validates_and_generates_every_family() {
             "mcp-tools",
             "node_exporter",
             "victoria",
-            "openbao",
+            "openbao-",
+            "openbao.",
+            "\"openbao\"",
         ] {
             let lines = artifact.contents.lines().filter(|line| line.contains(name));
             let lines: Vec<_> = lines.collect();

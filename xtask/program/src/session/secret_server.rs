@@ -48,7 +48,8 @@ impl SecretServer {
                         "{name} was never started or deployed here; `{PROGRAM} secrets init {name}` starts its secret store"
                     ))
                 })?;
-                (site::load(&context.root, name, &site::known(platform))?, folder, record.ports)
+                let environment = site::load(&context.root, name, &site::known(platform))?;
+                (record.running(environment), folder, record.ports)
             }
         };
         // A deploy that changed to the store has failed until now, and left the earlier settings.
@@ -65,7 +66,12 @@ impl SecretServer {
         let answers = |server: Self| Ok(server.client()?.condition().is_ok());
         if Deployed::found(name).is_none() && !Self::of(context, name).and_then(answers).unwrap_or_default() {
             let running = running::record(context, name)?;
-            let options = OpenOptions { any_ports: false, environment: name, ..OpenOptions::private(name) };
+            let options = OpenOptions {
+                any_ports: false,
+                environment: name,
+                engine: running.as_ref().map(|record| record.engine),
+                ..OpenOptions::private(name)
+            };
             let opened = Opened::open(context, &options, running.as_ref())?;
             start(context, &opened)?;
         }

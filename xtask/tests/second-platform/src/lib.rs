@@ -552,9 +552,12 @@ fn herald() -> Service {
 /// Keeps the secrets, where a site wants that.
 fn vault() -> Service {
     let arguments = vec![Value::Text("server"), Value::Folder(STRONGROOM.configuration)];
-    let command = Command { program: "bao", arguments, calls: vec![], variables: vec![] };
+    let command = Command { program: "bao", arguments: arguments.clone(), calls: vec![], variables: vec![] };
     Service {
-        image: Image::Pending { reason: "nobody has chosen it yet" },
+        image: Image::Pinned {
+            reference: "ghcr.io/openbao/openbao:2.5.3",
+            digest: "sha256:fdc6da21ca6963560c32336fd7feb9cf2d5e52668f1a1647205a4b41171f0806",
+        },
         ports: vec![port("door", 8300, Protocol::Https, Exposure::Operator)],
         health: Some(Health::Http { port: STRONGROOM.api, path: "/v1/sys/health" }),
         volumes: vec![
@@ -567,6 +570,16 @@ fn vault() -> Service {
             identity: Identity::Caller,
             on_change: vec![],
         }),
+        container: Container::Runs(Box::new(Shape {
+            user: User { uid: 100, gid: 1000 },
+            command: [vec![Value::Text("bao")], arguments].concat(),
+            folders: vec![
+                Folder { volume: "safe", path: "/openbao/file", storage: Storage::Volume },
+                Folder { volume: "rules", path: "/openbao/config", storage: Storage::Memory { mib: 1 } },
+            ],
+            probe: Probe::Wget,
+            ..shape(vec![])
+        })),
         group: Some(Group("strongroom")),
         ..service(VAULT, "keeps the secrets", Lifetime::LongRunning { replicas: 1 })
     }

@@ -229,12 +229,15 @@ impl<'a> Topology<'a> {
         }
     }
 
-    /// Whether a port is published on the host's loopback address: for a developer, and for who rolls releases out.
+    /// Whether a port is published on the host's loopback address: for a developer, and for who rolls releases out and reads
+    /// the secrets for the containers.
     #[must_use]
     pub fn on_loopback(&self, unit: &super::Unit<'_>, port: &Port) -> bool {
-        let operations = self.platform.workers.operations;
+        let reference = PortRef { service: unit.service.id, name: port.name };
+        let asked =
+            [Some(self.platform.workers.operations), self.platform.secret_store.map(|store| store.api)];
         (self.scope == Scope::Development && self.is_open(port) && self.host_reaches(unit, port))
-            || (self.deployed && PortRef { service: unit.service.id, name: port.name } == operations)
+            || (self.deployed && asked.contains(&Some(reference)))
     }
 
     /// Where a unit binds a port that is open.

@@ -10,6 +10,7 @@ use artifacts::secret_policies::{backup, operator};
 use serde_json::json;
 
 use crate::context::Context;
+use crate::engines::process::secret_files::open_to_containers;
 use crate::engines::process::secret_store::Text;
 use crate::engines::process::vault::{Client, Condition, Shares, read_all, set_up};
 use crate::session::host;
@@ -119,7 +120,10 @@ pub fn run(context: &Context, what: &Store) -> Result<()> {
                 return done;
             }
             let server = SecretServer::of(context, environment)?;
-            let count = read_all(&server.resolver(&server.units()))?;
+            let units = server.units();
+            let resolver = server.resolver(&units);
+            let count = read_all(&resolver)?;
+            open_to_containers(&resolver)?;
             said(context, environment, true, &format!("{count} secrets are in their files"))
         }
         Store::Snapshot { environment, file } => {

@@ -15,7 +15,7 @@ use vocabulary::model::{EdgePolicy, Image, Lifetime, Platform, ServiceId, Unit};
 use vocabulary::problem::{Problem, listing};
 
 use super::definition::{self, Networks};
-use super::observe::{Clients, port_lines, prefix};
+use super::observe::{Clients, port_lines, prefix, store_line};
 use super::project::{self, Project};
 use crate::deployment::releases::Installed;
 use crate::engines::Place;
@@ -331,6 +331,7 @@ fn rolled_out(
     };
     let mut lines = site::values(platform, &its, &placement);
     lines.extend(port_lines(&topology, place.ports));
+    lines.extend(store_line(&topology, &instance));
     let slots = platform.slots(environment);
     let edge = slots.iter().find(|unit| platform.is_edge(unit));
     let folder = edge.map(|unit| instance.volume(unit, platform.edge.folder)).unwrap_or_default();

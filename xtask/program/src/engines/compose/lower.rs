@@ -9,6 +9,7 @@ use vocabulary::model::{Lifetime, OnChange, Platform, Reaction, Unit};
 use super::deployed::FILE;
 use super::observe::Observed;
 use super::project::Project;
+use super::store;
 use crate::engines::process::instance::ADDRESS;
 use crate::engines::process::lower::{BringUp, Prepare, id};
 use crate::engines::process::resolve::Resolver;
@@ -48,12 +49,25 @@ pub fn bring_up(
     let mut steps = vec![
         Prepare::CheckFlows.step(),
         Prepare::InstallTools { programs: seen.programs.clone() }.step(),
-        Prepare::MakeSecrets.step(),
         Prepare::RecordInstance.step(),
     ];
     let written = written(seen);
     let inputs = written.iter().map(|step| step.id.clone());
-    let inputs = inputs.chain([id::MAKE_SECRETS, id::RECORD, id::INSTALL_TOOLS].map(StepId::from));
+    let inputs: Vec<StepId> = inputs.chain([id::RECORD, id::INSTALL_TOOLS].map(StepId::from)).collect();
+    steps.extend(store::secrets(&resolver, &inputs, |unit, needs| {
+        let started = Step {
+            needs,
+            time_limit_ms: u64::from(UP_LIMIT_SECONDS + 30) * 1000,
+            ..Step::new(
+                format!("{}.start", unit.name()),
+                format!("start {}, and wait until healthy", unit.name()),
+                Action::Exec(up(&seen.project, &["--no-deps"], Some(&unit.name()))),
+            )
+        };
+        let followed = followed(around, unit, started.id.clone());
+        std::iter::once(started).chain(followed).collect()
+    }));
+    let inputs = inputs.into_iter().chain([id::MAKE_SECRETS.into()]);
     let built: Vec<StepId> = seen.builds.iter().map(|(name, _)| format!("build-{name}").into()).collect();
     for (name, exec) in &seen.builds {
         steps.push(Step {
@@ -80,9 +94,11 @@ pub fn bring_up(
         )
     });
     steps.extend(written);
-    for unit in units.iter().filter(|unit| unit.service.lifetime != Lifetime::OneShot) {
-        steps.extend(followed(around, unit));
-    }
+    let is_followed =
+        |unit: &Unit<'_>| steps.iter().any(|step| step.id.0 == format!("{}.follow", unit.name()));
+    let rest = units.iter().filter(|unit| unit.service.lifetime != Lifetime::OneShot && !is_followed(unit));
+    let rest: Vec<_> = rest.flat_map(|unit| followed(around, unit, "up".into())).collect();
+    steps.extend(rest);
     Plan {
         intent: format!("bring up {} in containers", environment.name),
         target: seen.target.clone(),
@@ -182,13 +198,13 @@ exit $code"#;
 }
 
 /// What the supervisor does for a container: its log, its health checks, its sources.
-fn followed(around: &Surroundings<'_>, unit: &Unit<'_>) -> [Step<BringUp>; 2] {
+fn followed(around: &Surroundings<'_>, unit: &Unit<'_>, runs: StepId) -> [Step<BringUp>; 2] {
     let name = unit.name();
     let state = around.resolver.instance.supervisor();
     let remedy = Some(format!("read `{PROGRAM} logs {name}`"));
     [
         Step {
-            needs: vec!["up".into()],
+            needs: vec![runs],
             remedy: remedy.clone(),
             ..Step::new(
                 format!("{name}.follow"),

@@ -12,5 +12,6 @@ pub mod rehearsal;
 mod roll;
 mod secrets;
 mod starting;
+mod store;
 
 pub use observe::Compose;

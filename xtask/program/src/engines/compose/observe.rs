@@ -303,6 +303,7 @@ fn to_bring_up(
         lines.extend(owner(&context.path("flows"))?);
     }
     lines.extend(port_lines(&topology, place.ports));
+    lines.extend(store_line(&topology, &seen.instance));
     seen.env = site::text(&lines).map_err(|problems| refused(listing(&problems)))?;
     seen.rendered =
         compose::rendered(&topology, &format!("rendered/{}", place.target)).map_err(|problems| {
@@ -420,6 +421,14 @@ pub fn port_lines(topology: &Topology<'_>, ports: &Ports) -> Vec<site::Line> {
         }
     }
     lines
+}
+
+/// Where the secret store finds its configuration, where it runs.
+pub fn store_line(topology: &Topology<'_>, instance: &Instance) -> Option<site::Line> {
+    let store = topology.platform.secret_store?;
+    let unit = topology.first(store.service()).ok()?;
+    let folder = instance.volume(unit, store.configuration);
+    Some(site::variable(site::STORE_FOLDER.name, folder.display().to_string()))
 }
 
 /// Variables of this process by which clients find the engine.

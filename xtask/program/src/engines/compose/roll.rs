@@ -14,6 +14,7 @@ use super::deployed::{Container, Deploy, project_of};
 use super::lower::{UP_LIMIT_SECONDS, follower, is_healthy, up, written};
 use super::observe::{ENGINE_VARIABLES, Observed};
 use super::project::Project;
+use super::store;
 use crate::deployment::releases::Installed;
 use crate::engines::process::lower::{BringUp, Prepare};
 use crate::engines::process::resolve::Resolver;
@@ -74,9 +75,8 @@ pub fn roll_out(
     steps.extend(files);
 
     // The database before its migrations, these before everything that reads it.
-    let others = || slots.iter().filter(|unit| !platform.is_worker(unit));
     let (one_shots, stay): (Vec<_>, Vec<_>) =
-        others().partition(|unit| unit.service.lifetime == Lifetime::OneShot);
+        others(platform, &slots).into_iter().partition(|unit| unit.service.lifetime == Lifetime::OneShot);
     let (first, later): (Vec<_>, Vec<_>) =
         stay.into_iter().partition(|unit: &&Unit<'_>| unit.service.id == platform.database.port.service);
     let mut go_on = |steps: &mut Vec<Step<BringUp>>, more: Vec<Step<BringUp>>| {
@@ -250,13 +250,12 @@ pub fn edge_before(platform: &Platform, environment: &Environment, seen: &Observ
     edge(platform, &around, &slots).filter(|edge| edge.runs)?.differs()
 }
 
-/// Everything that a roll needs is on this machine, and nothing of it runs yet.
+/// Everything that a roll needs is on this machine, and nothing of it runs yet but the secret store.
 pub(super) fn staged(around: &Surroundings<'_>) -> Vec<Step<BringUp>> {
     let Surroundings { seen, deploy, .. } = around;
     let mut steps = vec![
         Prepare::InstallTools { programs: seen.programs.clone() }.step(),
         Step { needs: vec![], ..Prepare::RecordInstance.step() },
-        Prepare::MakeSecrets.step(),
     ];
     if !deploy.images.is_empty() {
         steps.push(Prepare::LoadImages { images: deploy.images.clone() }.step());
@@ -274,7 +273,18 @@ pub(super) fn staged(around: &Surroundings<'_>) -> Vec<Step<BringUp>> {
         }
     }));
     steps.extend(written(seen));
+    let Surroundings { platform, environment, .. } = *around;
+    let units = platform.units(environment);
+    let resolver = Resolver { platform, environment, instance: &seen.instance, units: &units };
+    let needs: Vec<StepId> = steps.iter().map(|step| step.id.clone()).collect();
+    steps.extend(store::secrets(&resolver, &needs, |unit, needs| started(around, unit, needs)));
     steps
+}
+
+/// What is started beside the replicas of the workers, but the secret store, which [`staged`] has started.
+pub(super) fn others<'a>(platform: &Platform, slots: &'a [Unit<'a>]) -> Vec<&'a Unit<'a>> {
+    let store = platform.secret_store.map(|store| store.service());
+    slots.iter().filter(|unit| !platform.is_worker(unit) && Some(unit.service.id) != store).collect()
 }
 
 /// Seconds that the edge gets when it is replaced. Until it has ended, nobody listens; it would wait for open WebSockets.
@@ -539,12 +549,13 @@ pub(super) mod tests {
     use std::path::PathBuf;
 
     use artifacts::containers::edge::deployed;
-    use vocabulary::model::environment::{EngineKind, Size, Tier};
+    use vocabulary::model::environment::{EngineKind, SecretsIn, Size, Tier};
     use vocabulary::model::topology::Topology;
 
     use super::*;
     use crate::engines::compose::deployed::ReleasedImage;
-    use crate::engines::process::instance::{Instance, ReleaseId};
+    use crate::engines::process::instance::{Instance, ReleaseId, socket};
+    use crate::engines::process::lower::id;
     use crate::engines::roll::WATCH;
     use crate::engines::roll::running::Running;
     use crate::engines::roll::tests::{done, healthy};
@@ -692,6 +703,32 @@ pub(super) mod tests {
         assert_eq!(touched, [&["ledger-b.start", "ledger-b.follow"][..], &undone].concat());
         let removed = remove_others(&platform, &environment, &seen);
         assert_eq!(removed.iter().map(|step| step.id.0.as_str()).collect::<Vec<_>>(), ["ledger.stop"]);
+    }
+
+    #[test]
+    fn nothing_but_the_secret_store_starts_before_the_secrets_are_read() {
+        let (platform, mut environment) = qa();
+        environment.secret_store = SecretsIn::Vault;
+        let mut seen = seen([serving("vault")].into(), None);
+        let key = socket(&platform.units(&environment).pop().unwrap(), "door");
+        seen.instance.ports = [(key, 20_000)].into();
+        for plan in [
+            roll_out(&platform, &environment, &seen, WATCH),
+            super::super::starting::start(&platform, &environment, &seen),
+            super::super::lower::bring_up(&platform, &environment, &seen, false),
+        ] {
+            assert_eq!(plan.validate(), [""; 0]);
+            let failed = done(&plan, Some(id::MAKE_SECRETS));
+            let acts: Vec<_> = failed.iter().filter(|id| id.contains("vault") || *id == "up").collect();
+            // Undone, it would be sealed again.
+            let expected = ["vault.configure", "vault.start", "vault.follow"];
+            assert_eq!(acts[..3], expected, "{failed:?}");
+            assert!(!acts.iter().any(|id| *id == "up" || id.starts_with("undo")), "{failed:?}");
+            let others = ["store.start", "schema.run", "portal.start", "flow-engine-a.start", "ledger.start"];
+            assert!(!failed.iter().any(|id| others.contains(&id.as_str())), "{failed:?}");
+            let all = done(&plan, None);
+            assert_eq!(all.iter().filter(|id| id.starts_with("vault.start")).count(), 1, "{all:?}");
+        }
     }
 
     #[test]

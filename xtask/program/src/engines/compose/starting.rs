@@ -5,7 +5,7 @@ use vocabulary::model::{Lifetime, Platform, ServiceId, Unit};
 
 use super::deployed::is_of;
 use super::observe::Observed;
-use super::roll::{Surroundings, edge, exec, one_shot, release, staged, started};
+use super::roll::{Surroundings, edge, exec, one_shot, others, release, staged, started};
 use crate::engines::process::lower::BringUp;
 use crate::engines::roll::{Replica, Roll, Workers, leaves};
 use runner::plan::action::Action;
@@ -24,7 +24,7 @@ pub fn start(platform: &Platform, environment: &Environment, seen: &Observed) ->
         steps.extend(more);
         needs.clone()
     };
-    let others = || slots.iter().filter(|unit| !platform.is_worker(unit) && !platform.is_edge(unit));
+    let others = || others(platform, &slots).into_iter().filter(|unit| !platform.is_edge(unit));
     let is_database = |unit: &&Unit<'_>| unit.service.id == platform.database.port.service;
     let mut ready = go_on(&mut steps, vec![]);
     for unit in others().filter(is_database) {

@@ -70,6 +70,14 @@ pub mod id {
 }
 
 impl Prepare {
+    /// How an environment's secrets get into their files.
+    pub fn secrets(environment: &Environment) -> Self {
+        match environment.secret_store {
+            SecretsIn::Files => Self::MakeSecrets,
+            SecretsIn::Vault => Self::ReadSecrets,
+        }
+    }
+
     pub fn step(self) -> Step<BringUp> {
         let permissions = || "look at the permissions of the state folder".to_owned();
         let doctor = || format!("see `{PROGRAM} doctor`");
@@ -193,35 +201,30 @@ pub fn change_secrets(
 /// What comes before anything is started, but the secret store.
 pub(super) fn prepare(around: &Surroundings<'_>) -> Vec<Step<BringUp>> {
     let programs = around.seen.programs.keys().copied().collect();
-    let secrets = match around.resolver.environment.secret_store {
-        SecretsIn::Files => Prepare::MakeSecrets.step(),
-        SecretsIn::Vault => Prepare::ReadSecrets.step(),
-    };
     vec![
         Prepare::CheckFlows.step(),
         Prepare::InstallTools { programs }.step(),
         Prepare::InstallModules.step(),
-        secrets,
+        Prepare::secrets(around.resolver.environment).step(),
         Prepare::RecordInstance.step(),
     ]
 }
 
 /// The secrets are read once the store runs.
 pub(super) fn read_when_ready(around: &Surroundings<'_>, steps: &mut [Step<BringUp>]) {
-    let ready = store(around).map(|(_, unit)| StepId(format!("{}.ready", unit.name())));
+    let ready = store(&around.resolver).map(|(_, unit)| StepId(format!("{}.ready", unit.name())));
     let reads = steps.iter_mut().filter(|step| step.id.0 == id::MAKE_SECRETS);
     reads.for_each(|step| step.needs.extend(ready.clone()));
 }
 
 /// The secret store, where the environment runs one.
-fn store<'a>(around: &Surroundings<'a>) -> Option<(SecretStore, &'a Unit<'a>)> {
-    let Resolver { platform, units, .. } = around.resolver;
-    let store = platform.secret_store?;
-    Some((store, units.iter().find(|unit| unit.service.id == store.service())?))
+pub fn store<'a>(resolver: &Resolver<'a>) -> Option<(SecretStore, &'a Unit<'a>)> {
+    let store = resolver.platform.secret_store?;
+    Some((store, resolver.units.iter().find(|unit| unit.service.id == store.service())?))
 }
 
 fn is_store(around: &Surroundings<'_>, unit: &Unit<'_>) -> bool {
-    store(around).is_some_and(|(_, store)| store.service.id == unit.service.id)
+    store(&around.resolver).is_some_and(|(_, store)| store.service.id == unit.service.id)
 }
 
 /// Beside its configuration: one that nobody but this machine trusts.
@@ -230,26 +233,36 @@ pub fn store_certificate(resolver: &Resolver<'_>, unit: &Unit<'_>, store: &Secre
 }
 
 /// Writes what the server of the secret store reads.
-fn store_configuration(around: &Surroundings<'_>) -> Option<Step<BringUp>> {
-    let (store, unit) = store(around)?;
-    let folder = |volume| around.resolver.folder(unit, volume);
-    let configuration = folder(store.configuration);
-    let contents = secret_store::configuration(&secret_store::Place {
-        listens: &format!("{ADDRESS}:{}", around.resolver.own_port(unit, store.api)?),
-        data: &folder(store.data).display().to_string(),
-        certificate: &store_certificate(&around.resolver, unit, &store).display().to_string(),
-        node: &unit.name(),
-    });
-    let path = configuration.join(SecretStore::CONFIGURATION);
-    Some(Step {
+pub fn store_configuration(
+    resolver: &Resolver<'_>,
+    unit: &Unit<'_>,
+    store: &SecretStore,
+    (place, mode): (&secret_store::Place<'_>, u32),
+) -> Step<BringUp> {
+    let path = resolver.folder(unit, store.configuration).join(SecretStore::CONFIGURATION);
+    Step {
         needs: vec![id::RECORD.into()],
         time_limit_ms: 30_000,
         ..Step::new(
             format!("{}.configure", unit.name()),
             format!("write the configuration of {}", unit.name()),
-            Action::Write(Write { path, contents: contents.into(), mode: 0o600 }),
+            Action::Write(Write { path, contents: secret_store::configuration(place).into(), mode }),
         )
-    })
+    }
+}
+
+fn configured_store(around: &Surroundings<'_>) -> Option<Step<BringUp>> {
+    let resolver = &around.resolver;
+    let (store, unit) = store(resolver)?;
+    let listens = format!("{ADDRESS}:{}", resolver.own_port(unit, store.api)?);
+    let place = secret_store::Place {
+        listens: &listens,
+        answers: &listens,
+        data: &resolver.folder(unit, store.data).display().to_string(),
+        certificate: &store_certificate(resolver, unit, &store).display().to_string(),
+        node: &unit.name(),
+    };
+    Some(store_configuration(resolver, unit, &store, (&place, 0o600)))
 }
 
 /// Ends everything, in reverse order, and the supervisor too.
@@ -273,7 +286,7 @@ pub(super) fn long_running(around: &Surroundings<'_>, unit: &Unit<'_>) -> Vec<St
     let mut steps = Vec::new();
     let mut needs = needs(around, unit);
     if is_store(around, unit) {
-        let configured = store_configuration(around);
+        let configured = configured_store(around);
         needs.extend(configured.iter().map(|step| step.id.clone()));
         steps.extend(configured);
     }
@@ -529,7 +542,7 @@ fn checked(around: &Surroundings<'_>, unit: &Unit<'_>, health: &Health) -> Optio
             let number = around.resolver.own_port(unit, *port)?;
             let scheme = around.resolver.platform.port(*port)?.protocol.scheme();
             let url = format!("{scheme}://{}:{number}{path}", ADDRESS);
-            let own = store(around).filter(|(store, _)| store.api == *port);
+            let own = store(&around.resolver).filter(|(store, _)| store.api == *port);
             let trusts = own.map(|(store, _)| store_certificate(&around.resolver, unit, &store));
             Probe::Http { url, status: 200, trusts }
         }

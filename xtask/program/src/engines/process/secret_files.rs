@@ -6,7 +6,7 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result};
 use artifacts::monitoring::notifications;
-use vocabulary::model::environment::{SecretsIn, Tier};
+use vocabulary::model::environment::{EngineKind, SecretsIn, Tier};
 use vocabulary::model::{Secret, SecretRef, Unit};
 
 use super::certificate;
@@ -48,12 +48,15 @@ pub fn ensure(resolver: &Resolver<'_>) -> Result<Vec<SecretRef>> {
     Ok(made)
 }
 
-/// Containers run as several users and read the files, which the engine mounts one by one; the folder that only its
-/// owner can enter keeps everybody else out.
+/// Where services run in containers, as several users, they read the files, which the engine mounts one by one; the folder that
+/// only its owner can enter keeps everybody else out.
 ///
 /// # Errors
 /// When permissions cannot be changed.
 pub fn open_to_containers(resolver: &Resolver<'_>) -> Result<()> {
+    if resolver.environment.engine == EngineKind::Process {
+        return Ok(());
+    }
     for secret in read(resolver) {
         let path = resolver.secret_file(secret.name);
         if path == resolver.instance.secret(secret.name) {

@@ -129,12 +129,12 @@ pub trait SecretStore {
 pub fn of<'a>(resolver: &Resolver<'a>) -> Result<Box<dyn SecretStore + 'a>> {
     match resolver.environment.secret_store {
         SecretsIn::Files => Ok(Box::new(Files { resolver: *resolver })),
-        SecretsIn::Vault if resolver.environment.engine == EngineKind::Process => {
+        SecretsIn::Vault if resolver.environment.engine != EngineKind::Kubernetes => {
             Ok(Box::new(Vault::of(resolver)))
         }
         SecretsIn::Vault => Err(refused(format!(
             "ops/environments/{}.toml: secret_store = \"vault\" on the {} engine, which runs no secret store yet; expected \
-             \"files\", or the process engine",
+             \"files\", or the process or Compose engine",
             resolver.environment.name, resolver.environment.engine
         ))),
     }

@@ -8,6 +8,7 @@ pub mod containers;
 mod environment_examples;
 pub mod firewall;
 mod flow_facts;
+mod log_collector;
 mod model;
 pub mod monitoring;
 pub mod network_policies;
@@ -36,6 +37,7 @@ pub const FAMILIES: &[Committed] = &[
     containers::IMAGES,
     containers::COMPOSE,
     containers::EDGE,
+    log_collector::FAMILY,
     systemd::FAMILY,
     alert_rules::RULES,
     alert_rules::RUNBOOKS,

@@ -39,8 +39,8 @@ mod smoke;
 mod victoria_logs;
 
 use vocabulary::model::{
-    Check, Database, Fact, Group, Metric, MetricKind, MetricRef, Monitoring, Platform, ServiceId, Value,
-    Variable,
+    Check, Database, Fact, Group, LogStore, Metric, MetricKind, MetricRef, Monitoring, Platform, ServiceId,
+    Value, Variable,
 };
 
 /// Metrics, logs and alerts: runs where an environment asks for it.
@@ -83,6 +83,7 @@ pub fn platform() -> Platform {
         },
         tools: Some(mcp_tools::MCP),
         secret_store: Some(openbao::STORE),
+        log_store: Some(LogStore { api: victoria_logs::HTTP, collector: otel_collector::ID }),
         monitoring: Some(Monitoring {
             scraper: prometheus::WEB,
             scraper_configuration: prometheus::CONFIGURATION,

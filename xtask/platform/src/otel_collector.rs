@@ -1,8 +1,8 @@
 //! The OpenTelemetry collector: takes the containers' JSON lines to the log store.
 
 use vocabulary::model::{
-    Container, Destination, Edge, Exposure, Health, Lifetime, Need, Port, PortRef, Protocol, Resources,
-    Service, ServiceId, Stop, Volume,
+    Command, Container, Destination, Edge, Exposure, Fact, Health, Identity, Lifetime, LogStore, Need, Port,
+    PortRef, Process, Protocol, Resources, Service, ServiceId, Stop, Value, Variable, Volume, VolumeRef,
 };
 
 use super::{pins, victoria_logs};
@@ -10,6 +10,11 @@ use super::{pins, victoria_logs};
 pub const ID: ServiceId = ServiceId("otel-collector");
 pub const METRICS: PortRef = PortRef { service: ID, name: "metrics" };
 pub const HEALTH: PortRef = PortRef { service: ID, name: "health" };
+const POSITIONS: VolumeRef = VolumeRef { service: ID, name: "positions" };
+
+const fn variable(name: &'static str, value: Value) -> Variable {
+    Variable { name, value }
+}
 
 pub fn service() -> Service {
     Service {
@@ -36,20 +41,42 @@ pub fn service() -> Service {
         ],
         edges: vec![Edge {
             to: Destination::Port(victoria_logs::HTTP),
-            need: Need::Run,
+            need: Need::Start,
             why: "writes logs",
             scrape: None,
         }],
         starts_after: vec![],
-        variables: vec![],
+        variables: vec![
+            variable("LOG_FOLDER", Value::Fact(Fact::LogFolder)),
+            variable("LOG_STORE", Value::Url { port: victoria_logs::HTTP, path: "" }),
+            variable("POSITIONS", Value::Folder(POSITIONS)),
+            variable("HEALTH_HOST", Value::BindAddress(HEALTH)),
+            variable("HEALTH_PORT", Value::BindPort(HEALTH)),
+            variable("METRICS_HOST", Value::BindAddress(METRICS)),
+            variable("METRICS_PORT", Value::BindPort(METRICS)),
+        ],
         secrets: vec![],
         health: Some(Health::Http { port: HEALTH, path: "/" }),
         stop: Stop { signal: "SIGTERM", grace_seconds: 15 },
         resources: Resources { memory_mib: 256, cpu_millis: 500, pids: 64 },
-        volumes: vec![Volume { name: "positions", purpose: "how far each log was read", precious: false }],
+        volumes: vec![Volume { name: POSITIONS.name, purpose: "how far each log was read", precious: false }],
         metrics: vec![],
         alerts: vec![],
-        process: None,
+        process: Some(Process {
+            initialise: None,
+            commands: vec![Command {
+                program: "otel-collector",
+                arguments: vec![
+                    Value::Joined(vec![Value::Text("--config="), Value::Tree(LogStore::CONFIGURATION)]),
+                    // Lines are not collected before they are sent: those would be lost with the process.
+                    Value::Text("--feature-gates=stanza.synchronousLogEmitter"),
+                ],
+                calls: vec![],
+                variables: vec![],
+            }],
+            identity: Identity::Caller,
+            on_change: vec![],
+        }),
         container: Container::Later,
     }
 }

@@ -1,14 +1,15 @@
 //! VictoriaLogs: keeps and searches the structured logs; high-cardinality labels are indexed fields.
 
 use vocabulary::model::{
-    Container, Exposure, Health, Lifetime, Port, PortRef, Protocol, Resources, Service, ServiceId, Stop,
-    Volume,
+    Command, Container, Exposure, Fact, Health, Identity, Lifetime, Port, PortRef, Process, Protocol,
+    Resources, Service, ServiceId, Stop, Value, Volume, VolumeRef,
 };
 
 use super::pins;
 
 pub const ID: ServiceId = ServiceId("victoria-logs");
 pub const HTTP: PortRef = PortRef { service: ID, name: "http" };
+const DATA: VolumeRef = VolumeRef { service: ID, name: "data" };
 
 pub fn service() -> Service {
     Service {
@@ -31,10 +32,31 @@ pub fn service() -> Service {
         health: Some(Health::Http { port: HTTP, path: "/health" }),
         stop: Stop { signal: "SIGTERM", grace_seconds: 15 },
         resources: Resources { memory_mib: 512, cpu_millis: 1000, pids: 64 },
-        volumes: vec![Volume { name: "data", purpose: "the logs", precious: false }],
+        volumes: vec![Volume { name: DATA.name, purpose: "the logs", precious: false }],
         metrics: vec![],
         alerts: vec![],
-        process: None,
+        process: Some(Process {
+            initialise: None,
+            commands: vec![Command {
+                program: "victoria-logs",
+                arguments: vec![
+                    Value::Joined(vec![Value::Text("-storageDataPath="), Value::Folder(DATA)]),
+                    Value::Joined(vec![
+                        Value::Text("-httpListenAddr="),
+                        Value::BindAddress(HTTP),
+                        Value::Text(":"),
+                        Value::BindPort(HTTP),
+                    ]),
+                    Value::Joined(vec![Value::Text("-retentionPeriod="), Value::Fact(Fact::LogsKept)]),
+                    Value::Text("-memory.allowedBytes=256MiB"),
+                    Value::Text("-loggerFormat=json"),
+                ],
+                calls: vec![],
+                variables: vec![],
+            }],
+            identity: Identity::Caller,
+            on_change: vec![],
+        }),
         container: Container::Later,
     }
 }

@@ -109,13 +109,13 @@ fn settings_are_listed() {
 #[test]
 fn a_setting_without_effect_is_reported_where_it_is_set() {
     let text = format!(
-        "{GOOD}[sizes.node-red]\nmemory_mib = 600\nreplicas = 2\n[retention]\nlogs_days = 3\n[objectives]\nrto_seconds = 9\n"
+        "{GOOD}[sizes.node-red]\nmemory_mib = 600\nreplicas = 2\n[retention]\nbackups_days = 3\n[objectives]\nrto_seconds = 9\n"
     );
     let kubernetes = "tier = 'development'\nengine = 'kubernetes'\n\
                       [[hosts]]\nname = 'a'\naddress = '10.0.0.1'\n[[hosts]]\nname = 'b'\naddress = '10.0.0.2'\n";
     let root = tree(&[("dev.toml", &text), ("k.toml", kubernetes)]);
     let notes = "ops/environments/dev.toml:4: warning: [not-yet] sizes.node-red.memory_mib: the process engine does not read it; compose \
-                 does\nops/environments/dev.toml:7: warning: [not-yet] retention.logs_days: nothing reads it\n\
+                 does\nops/environments/dev.toml:7: warning: [not-yet] retention.backups_days: nothing reads it\n\
                  ops/environments/dev.toml:9: warning: [not-yet] objectives.rto_seconds: nothing reads it\n";
     let check = run(root.path(), &["environment", "check"]);
     assert!(check.status.success(), "{}", stderr(&check));
@@ -125,14 +125,14 @@ fn a_setting_without_effect_is_reported_where_it_is_set() {
     assert_eq!(stderr(&check), format!("{notes}{of_file}"));
     let show = run(root.path(), &["environment", "show", "dev"]);
     assert_eq!(stderr(&show), notes);
-    assert!(stdout(&show).contains("logs_days = 3"), "{}", stdout(&show));
+    assert!(stdout(&show).contains("backups_days = 3"), "{}", stdout(&show));
     let data = run(root.path(), &["environment", "check", "--json"]);
     let data: serde_json::Value = serde_json::from_slice(&data.stdout).unwrap();
     assert_eq!(data["not_yet"].as_array().unwrap().len(), 4, "{data:#}");
-    assert_eq!(data["not_yet"][1]["subject"], "retention.logs_days", "{data:#}");
+    assert_eq!(data["not_yet"][1]["subject"], "retention.backups_days", "{data:#}");
     // The table of settings says it too.
     let settings = stdout(&run(root.path(), &["environment", "settings"]));
-    assert!(settings.contains("How long logs are kept.\n    read by: not yet\n"), "{settings}");
+    assert!(settings.contains("How long logs are kept.\n    read by: process\n"), "{settings}");
 }
 
 #[test]

@@ -29,6 +29,7 @@ mod hanging;
 mod killed;
 mod lifecycle;
 mod load;
+mod log_store;
 mod monitoring;
 mod outage;
 mod ports;

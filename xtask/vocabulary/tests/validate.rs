@@ -5,9 +5,9 @@ use vocabulary::model::expression::Expression;
 use vocabulary::model::{
     Alert, ChangeClass, Check, CheckTimes, Command, ConfigurationFile, Container, Contract, Database,
     Destination, Draining, Edge, EdgePolicy, Evidence, Expected, Exposure, Fact, Folder, Gate, GateCommand,
-    GateGroup, Group, Health, Identity, Image, Initialise, Label, Lifetime, LlmEndpoint, Metric, MetricKind,
-    MetricRef, Monitoring, Need, OnChange, PlantedArgument, PlantedFault, PlantedFile, Platform, Port,
-    PortRef, Predicate, Probe, Process, Proof, Protocol, Reaction, Reads, Recording, Resources, Role,
+    GateGroup, Group, Health, Identity, Image, Initialise, Label, Lifetime, LlmEndpoint, LogStore, Metric,
+    MetricKind, MetricRef, Monitoring, Need, OnChange, PlantedArgument, PlantedFault, PlantedFile, Platform,
+    Port, PortRef, Predicate, Probe, Process, Proof, Protocol, Reaction, Reads, Recording, Resources, Role,
     RouteRule, RuleTest, Samples, Scrape, Scratch, Secret, SecretKind, SecretRef, SecretRight, SecretSource,
     SecretStore, SecretUse, Series, Service, ServiceId, Severity, Shape, SmokeCheck, SmokeStep, SmokeSuite,
     Stop, Storage, Test, TestKind, Value, Volume, VolumeRef, Workers,
@@ -290,6 +290,7 @@ fn platform() -> Platform {
             contract: None,
         },
         secret_store: None,
+        log_store: None,
         monitoring: None,
         operations: second.operations.clone(),
         access: vec![role()],
@@ -358,7 +359,7 @@ fn an_optional_part_runs_where_it_is_asked_for() {
     let mut environment = Environment::default();
     assert_eq!(optional(&environment), [""; 0]);
     environment.with = vec!["lookout".into()];
-    assert_eq!(optional(&environment), ["watch", "herald"]);
+    assert_eq!(optional(&environment), ["watch", "scribe", "herald"]);
     // Who keeps secrets in files has no store.
     environment.with = vec!["strongroom".into()];
     assert_eq!(optional(&environment), [""; 0]);
@@ -768,6 +769,11 @@ const RULES: &[(Change, &[&str])] = &[
             "secret_store: web runs where it is chosen, so it has a group of its own",
             "secret_store: web/x is no volume of web; name one that is",
         ],
+    ),
+    // The log store.
+    (
+        |p| p.log_store = Some(LogStore { api: PortRef { service: DB, name: "x" }, collector: WEB }),
+        &["log_store: db.x is no port of db; name one that is", "log_store: web has no edge to db.x; add it"],
     ),
     // What watches.
     (

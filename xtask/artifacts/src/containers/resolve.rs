@@ -96,6 +96,8 @@ fn fact(topology: &Topology<'_>, unit: &Unit<'_>, fact: Fact) -> Option<Text> {
         Fact::LlmBaseUrl => site::LLM_BASE_URL.required(),
         Fact::LlmModel if in_development => site::LLM_MODEL.or(Text::literal(llm.model)),
         Fact::LlmModel => site::LLM_MODEL.required(),
+        // What reads them is not composed yet.
+        Fact::LogFolder | Fact::LogsKept => return None,
         Fact::DrainLimit => {
             let seconds = topology.platform.draining.limit_seconds_in(topology.scope.tier());
             Text::literal((u32::from(seconds) * 1000).to_string())

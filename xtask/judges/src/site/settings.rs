@@ -327,7 +327,7 @@ pub static SETTINGS: &[Setting] = &[
         kind: days(1),
         default: Some("7"),
         needed: Needed::In(PRODUCTION),
-        read_by: NONE,
+        read_by: &[EngineKind::Process],
         what: "How long logs are kept.",
         set: |environment, _, value| environment.retention.logs_days = value.integer(),
     },

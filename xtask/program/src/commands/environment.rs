@@ -231,7 +231,7 @@ mod tests {
         ("domain", |e| e.domain = "other.example.com".into()),
         ("promotes_from", |e| e.promotes_from = Some("other".into())),
         ("requires", |e| e.requires = vec!["other".into()]),
-        ("with", |e| e.with = vec!["lookout".into()]),
+        ("with", |e| e.with = vec![]),
         ("hosts[].name", |e| e.hosts[0].name = "other".into()),
         ("hosts[].address", |e| e.hosts[0].address = "10.0.0.9".into()),
         ("hosts[].ssh_user", |e| e.hosts[0].ssh_user = "other".into()),
@@ -296,6 +296,7 @@ mod tests {
         let platform = second_platform::platform();
         let base = Environment {
             name: "dev".into(),
+            with: vec!["lookout".into()],
             hosts: vec![Host { ssh_user: "flowship".into(), ..Host::default() }],
             contacts: Some(Contacts {
                 mail_server: Some("mail.example.com:587".into()),

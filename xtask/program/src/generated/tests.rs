@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use vocabulary::model::{Exposure, Platform, Port, PortRef, Predicate, Protocol, ServiceId, SmokeStep, Test};
+use vocabulary::model::{
+    Exposure, LogStore, Platform, Port, PortRef, Predicate, Protocol, ServiceId, SmokeStep, Test,
+};
 
 use super::tree::{File, Observed};
 use super::{Difference, State, artifacts, compare, families, ledger, observe, prepare};
@@ -97,7 +99,12 @@ fn each_fact_reaches_the_files_that_contain_it() {
         (
             "a log label",
             |platform| platform.labels[0].name = "renamed_id",
-            &["docs/reference/labels.md", "docs/reference/platform.json", "flows/platform.json"],
+            &[
+                "docs/reference/labels.md",
+                "docs/reference/platform.json",
+                "flows/platform.json",
+                LogStore::CONFIGURATION,
+            ],
         ),
         (
             "a smoke check",

@@ -33,11 +33,6 @@ pub fn short(line: &str) -> String {
     format!("{time} {level:<5} {message}{reason}{labels}{frames}")
 }
 
-/// When a line of ours was written, in a form that sorts.
-pub fn time(line: &str) -> Option<String> {
-    Some(parsed(line)?.get("time")?.as_str()?.to_owned())
-}
-
 /// Text that stands after a name of this width.
 pub fn indented(text: &str, width: usize) -> String {
     text.replace('\n', &format!("\n{:width$} ", ""))

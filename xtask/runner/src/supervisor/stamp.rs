@@ -2,12 +2,14 @@
 //!
 //! A line that a service wrote as JSON stays as it is, and gets what it lacks in front; any other line becomes the
 //! `message`. With `start` and `seq` a reader can count: it finds lines that are missing, and those that came twice.
+//! Which service wrote it and where is known here: where a line says otherwise (programs written in Go call their parts
+//! components), its own word is kept as `exported_component`, as Prometheus does with labels.
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
 
+use serde::Deserializer as _;
 use serde::de::{IgnoredAny, MapAccess, Visitor};
-use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
 use crate::plan::service::ServiceName;
@@ -17,6 +19,7 @@ use foundation::clock::{now_ms, utc};
 const SEQ: &str = "seq";
 /// Names that process: `node-red-a.1795763258123`, with the milliseconds since 1970 at its start.
 const START: &str = "start";
+const EXPORTED: &str = "exported_";
 /// What other programs call our fields.
 const SAME: [(&str, &[&str]); 3] =
     [("time", &["@timestamp", "ts"]), ("level", &["@level"]), ("message", &["@message", "msg"])];
@@ -26,16 +29,15 @@ const SAME: [(&str, &[&str]); 3] =
 pub struct Stamp {
     start: String,
     seq: u64,
-    /// Each as `"name":"value",`.
-    labels: Vec<(String, String)>,
+    /// Those without a value are known by the line alone.
+    labels: BTreeMap<String, String>,
     /// Of the line before: the further lines of a message have none of their own.
     level: &'static str,
 }
 
 impl Stamp {
     pub fn new(name: &ServiceName, started_ms: u64, labels: &BTreeMap<String, String>) -> Self {
-        let labels = labels.iter().map(|(name, value)| (name.clone(), member(name, value))).collect();
-        Self { start: format!("{name}.{started_ms}"), seq: 0, labels, level: "info" }
+        Self { start: format!("{name}.{started_ms}"), seq: 0, labels: labels.clone(), level: "info" }
     }
 
     /// The line as it is kept.
@@ -47,11 +49,11 @@ impl Stamp {
         self.seq += 1;
         let mut line = format!("{{\"{SEQ}\":{},\"{START}\":\"{}\",", self.seq, self.start);
         let arrived = || format!("{}.{:03}Z", utc(now_ms / 1000).trim_end_matches('Z'), now_ms % 1000);
-        let Some(object) = text.starts_with('{').then(|| Object::read(text)).flatten() else {
+        let Some(object) = text.starts_with('{').then(|| Object::read(text, &self.labels)).flatten() else {
             self.level = level(text).unwrap_or(self.level);
             line += &member("time", &arrived());
             line += &member("level", self.level);
-            self.labels.iter().for_each(|(_, member)| line += member);
+            self.labels.iter().for_each(|(name, value)| line += &member(name, value));
             let _ = write!(line, "\"message\":{}}}", Value::from(text));
             return line;
         };
@@ -68,8 +70,8 @@ impl Stamp {
                 (None, _) => {}
             }
         }
-        let lacking = self.labels.iter().filter(|(name, _)| !object.names.contains(name));
-        lacking.for_each(|(_, member)| line += member);
+        let lacking = self.labels.iter().filter(|(name, _)| !object.names.contains(*name));
+        lacking.for_each(|(name, value)| line += &member(name, value));
         let rest = object.without_ours.as_deref().unwrap_or(text)[1..].trim_start();
         if rest.starts_with('}') {
             line.pop();
@@ -83,54 +85,65 @@ fn member(name: &str, value: &str) -> String {
 }
 
 /// What a line that is an object has.
+#[derive(Default)]
 struct Object {
     names: std::collections::BTreeSet<String>,
     /// Of [`SAME`].
     others: BTreeMap<String, Value>,
-    /// The line again, where it had a number of its own.
+    /// The line again, where it had a number or a label that is ours to give.
     without_ours: Option<String>,
 }
 
 impl Object {
-    fn read(text: &str) -> Option<Self> {
-        let mut read: Self = serde_json::from_str(text).ok()?;
-        if read.names.contains(SEQ) || read.names.contains(START) {
+    fn read(text: &str, labels: &BTreeMap<String, String>) -> Option<Self> {
+        let mut reader = serde_json::Deserializer::from_str(text);
+        let Members { mut read, foreign, .. } =
+            reader.deserialize_map(Members { labels, read: Self::default(), foreign: vec![] }).ok()?;
+        reader.end().ok()?;
+        if !foreign.is_empty() || read.names.contains(SEQ) || read.names.contains(START) {
             let mut fields: serde_json::Map<String, Value> = serde_json::from_str(text).ok()?;
             fields.retain(|name, _| name != SEQ && name != START);
+            for name in foreign {
+                let theirs = fields.shift_remove(&name)?;
+                read.names.remove(&name);
+                fields.insert(format!("{EXPORTED}{name}"), theirs);
+            }
             read.without_ours = serde_json::to_string(&fields).ok();
         }
         Some(read)
     }
 }
 
-impl<'de> Deserialize<'de> for Object {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        struct Members;
-        impl<'de> Visitor<'de> for Members {
-            type Value = Object;
+struct Members<'a> {
+    labels: &'a BTreeMap<String, String>,
+    read: Object,
+    /// Labels with another value than ours.
+    foreign: Vec<String>,
+}
 
-            fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-                out.write_str("an object")
+impl<'de> Visitor<'de> for Members<'_> {
+    type Value = Self;
+
+    fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<Self, A::Error> {
+        while let Some(name) = map.next_key::<String>()? {
+            if SAME.iter().any(|(_, others)| others.contains(&name.as_str())) {
+                self.read.others.insert(name, map.next_value()?);
+                continue;
             }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Object, A::Error> {
-                let mut read = Object {
-                    names: std::collections::BTreeSet::new(),
-                    others: BTreeMap::new(),
-                    without_ours: None,
-                };
-                while let Some(name) = map.next_key::<String>()? {
-                    if SAME.iter().any(|(_, others)| others.contains(&name.as_str())) {
-                        read.others.insert(name, map.next_value()?);
-                    } else {
-                        map.next_value::<IgnoredAny>()?;
-                        read.names.insert(name);
-                    }
+            match self.labels.get(&name).filter(|ours| !ours.is_empty()) {
+                Some(ours) if map.next_value::<Value>()? != **ours => self.foreign.push(name.clone()),
+                Some(_) => {}
+                None => {
+                    map.next_value::<IgnoredAny>()?;
                 }
-                Ok(read)
             }
+            self.read.names.insert(name);
         }
-        from.deserialize_map(Members)
+        Ok(self)
     }
 }
 
@@ -166,13 +179,21 @@ mod tests {
         let lacking = "\"component\":\"web\",\"task_id\":\"\",";
         for (line, kept) in [
             (
-                r#"{"time":"t","level":"warn","message":"m","component":"x","task_id":"1"}"#,
-                format!(r#"{{{ours}"time":"t","level":"warn","message":"m","component":"x","task_id":"1"}}"#),
+                r#"{"time":"t","level":"warn","message":"m","component":"web","task_id":"1"}"#,
+                format!(
+                    r#"{{{ours}"time":"t","level":"warn","message":"m","component":"web","task_id":"1"}}"#
+                ),
             ),
             (
-                r#"{"@timestamp":"t","@level":"error","@message":"m\"","component":"x"}"#,
+                r#"{"time":"t","component":"cache","level":"warn"}"#,
                 format!(
-                    r#"{{{ours}"time":"t","level":"error","message":"m\"","task_id":"","@timestamp":"t","@level":"error","@message":"m\"","component":"x"}}"#
+                    r#"{{{ours}"component":"web","task_id":"","time":"t","level":"warn","exported_component":"cache"}}"#
+                ),
+            ),
+            (
+                r#"{"@timestamp":"t","@level":"error","@message":"m\"","component":"web"}"#,
+                format!(
+                    r#"{{{ours}"time":"t","level":"error","message":"m\"","task_id":"","@timestamp":"t","@level":"error","@message":"m\"","component":"web"}}"#
                 ),
             ),
             (

@@ -7,12 +7,12 @@ use vocabulary::model::{
     Action, Alert, Approval, Architecture, ChangeClass, Check, CheckTimes, Command, ConfigurationFile,
     Container, ContainerPolicy, Dashboards, Database, Destination, Draining, Edge, EdgePolicy, EditorAccess,
     Evidence, Expected, Exposure, Fact, Folder, Gate, GateCommand, GateGroup, Group, Health, Identity, Image,
-    ImageLimits, Initialise, Label, Lifetime, LlmEndpoint, Metric, MetricKind, MetricRef, Monitoring, Need,
-    OnChange, Operation, Platform, Port, PortRef, Predicate, Probe, Process, Proof, Protocol, QueuePolicy,
-    Reaction, Reads, Recording, ReleasePolicy, Resources, Review, Role, RouteRule, RuleTest, Samples, Scrape,
-    Scratch, Secret, SecretKind, SecretRef, SecretRight, SecretSource, SecretStore, SecretUse, Series,
-    Service, ServiceId, Severity, Shape, SmokeCheck, SmokeStep, SmokeSuite, Stop, Storage, Test, TestKind,
-    User, Value, Variable, Volume, VolumeRef, Workers,
+    ImageLimits, Initialise, Label, Lifetime, LlmEndpoint, LogStore, Metric, MetricKind, MetricRef,
+    Monitoring, Need, OnChange, Operation, Platform, Port, PortRef, Predicate, Probe, Process, Proof,
+    Protocol, QueuePolicy, Reaction, Reads, Recording, ReleasePolicy, Resources, Review, Role, RouteRule,
+    RuleTest, Samples, Scrape, Scratch, Secret, SecretKind, SecretRef, SecretRight, SecretSource,
+    SecretStore, SecretUse, Series, Service, ServiceId, Severity, Shape, SmokeCheck, SmokeStep, SmokeSuite,
+    Stop, Storage, Test, TestKind, User, Value, Variable, Volume, VolumeRef, Workers,
 };
 
 const PORTAL: ServiceId = ServiceId("portal");
@@ -46,6 +46,10 @@ const LIST: VolumeRef = VolumeRef { service: WATCH, name: "list" };
 const HERALD: ServiceId = ServiceId("herald");
 const HORN: PortRef = PortRef { service: HERALD, name: "horn" };
 const CALLS: VolumeRef = VolumeRef { service: HERALD, name: "calls" };
+const SCRIBE: ServiceId = ServiceId("scribe");
+const INK: PortRef = PortRef { service: SCRIBE, name: "ink" };
+const PULSE: PortRef = PortRef { service: SCRIBE, name: "pulse" };
+const BOOKMARKS: VolumeRef = VolumeRef { service: SCRIBE, name: "bookmarks" };
 const PAGES: PortRef = PortRef { service: WATCH, name: "pages" };
 
 const ROOT_PASSWORD: SecretRef = SecretRef("store-root");
@@ -77,7 +81,18 @@ pub fn platform() -> Platform {
     Platform {
         name: "harbour",
         recordings: vec![recording()],
-        services: vec![portal(), ledger(), store(), schema(), engine(), oracle(), watch(), herald(), vault()],
+        services: vec![
+            portal(),
+            ledger(),
+            store(),
+            schema(),
+            engine(),
+            oracle(),
+            watch(),
+            scribe(),
+            herald(),
+            vault(),
+        ],
         secrets: secrets(),
         labels: ["workflow_id", "node_id", "task_id", "component", "environment"]
             .into_iter()
@@ -107,6 +122,7 @@ pub fn platform() -> Platform {
         },
         tools: None,
         secret_store: Some(STRONGROOM),
+        log_store: Some(LogStore { api: PAGES, collector: SCRIBE }),
         monitoring: Some(Monitoring {
             scraper: PAGES,
             scraper_configuration: LIST,
@@ -524,12 +540,40 @@ fn watch() -> Service {
     Service {
         image: Image::Pending { reason: "nobody has chosen it yet" },
         ports: vec![port("pages", 9190, Protocol::Http, Exposure::Operator)],
-        edges: vec![scrapes(CONTROL), scrapes(STATE), scrapes(BOOK), edge(HORN, Need::Run)],
+        edges: vec![scrapes(CONTROL), scrapes(STATE), scrapes(BOOK), scrapes(INK), edge(HORN, Need::Run)],
         volumes: vec![Volume { name: LIST.name, purpose: "whom it reads", precious: false }],
         group: Some(Group("lookout")),
         health: Some(Health::Http { port: PAGES, path: "/" }),
         process: runs("node", "flows/llm-stand-in/main.js", vec![]),
+        variables: vec![Variable { name: "KEPT", value: Value::Fact(Fact::LogsKept) }],
         ..service(WATCH, "reads the metrics", Lifetime::LongRunning { replicas: 1 })
+    }
+}
+
+/// Brings the log lines to the watch, which keeps them too.
+fn scribe() -> Service {
+    let variables = [
+        ("LINES", Value::Fact(Fact::LogFolder)),
+        ("SHELF", Value::Url { port: PAGES, path: "" }),
+        ("BOOKMARKS", Value::Folder(BOOKMARKS)),
+        ("PULSE_HOST", Value::BindAddress(PULSE)),
+        ("PULSE_PORT", Value::BindPort(PULSE)),
+        ("INK_HOST", Value::BindAddress(INK)),
+        ("INK_PORT", Value::BindPort(INK)),
+    ];
+    Service {
+        group: Some(Group("lookout")),
+        image: Image::Pending { reason: "nobody has chosen it yet" },
+        ports: vec![
+            port("pulse", 9194, Protocol::Http, Exposure::Operator),
+            port("ink", 9195, Protocol::Http, Exposure::Internal),
+        ],
+        edges: vec![edge(PAGES, Need::Run)],
+        health: Some(Health::Http { port: PULSE, path: "/" }),
+        volumes: vec![Volume { name: BOOKMARKS.name, purpose: "how far it has read", precious: false }],
+        process: runs("node", "flows/llm-stand-in/main.js", vec![]),
+        variables: variables.map(|(name, value)| Variable { name, value }).into(),
+        ..service(SCRIBE, "brings the log lines", Lifetime::LongRunning { replicas: 1 })
     }
 }
 

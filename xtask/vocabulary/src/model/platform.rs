@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Action, ContainerPolicy, Database, Destination, Draining, Edge, EdgePolicy, Gate, Label, LlmEndpoint,
-    Metric, MetricRef, Monitoring, Operation, Port, PortRef, QueuePolicy, Recording, ReleasePolicy, Review,
-    Role, Scrape, Secret, SecretRef, SecretStore, Service, ServiceId, SmokeSuite, Workers,
+    LogStore, Metric, MetricRef, Monitoring, Operation, Port, PortRef, QueuePolicy, Recording, ReleasePolicy,
+    Review, Role, Scrape, Secret, SecretRef, SecretStore, Service, ServiceId, SmokeSuite, Workers,
 };
 
 /// Everything that is shipped, and how it is judged.
@@ -23,6 +23,8 @@ pub struct Platform {
     pub tools: Option<PortRef>,
     /// None where secrets are always files.
     pub secret_store: Option<SecretStore>,
+    /// None where log lines are only in files.
+    pub log_store: Option<LogStore>,
     /// None where nothing watches it.
     pub monitoring: Option<Monitoring>,
     pub llm: LlmEndpoint,

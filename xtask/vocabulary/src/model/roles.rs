@@ -97,6 +97,19 @@ pub struct Monitoring {
     pub mail_password: SecretRef,
 }
 
+/// Where log lines are kept: a collector reads what the services write, and sends it to a store with the API of VictoriaLogs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(bound(deserialize = "'de: 'static"))]
+pub struct LogStore {
+    pub api: PortRef,
+    pub collector: ServiceId,
+}
+
+impl LogStore {
+    /// What the collector reads: a generated file of the tree.
+    pub const CONFIGURATION: &str = "ops/monitoring/otel-collector.yaml";
+}
+
 /// A GitHub action that workflows may use: `uses` takes the commit, the version stands beside it as a comment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Action {

@@ -61,6 +61,10 @@ pub enum Fact {
     /// Base URL of the OpenAI-compatible endpoint, ending in `/v1`.
     LlmBaseUrl,
     LlmModel,
+    /// Absolute path of the folder with the log files of all services.
+    LogFolder,
+    /// How long log lines are kept: `7d`.
+    LogsKept,
     /// Milliseconds for which a replica that leaves still listens: [`super::Draining::delay_ms`] behind an edge, 0 where there
     /// is none to notice.
     DrainDelay,

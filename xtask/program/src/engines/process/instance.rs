@@ -197,7 +197,11 @@ impl Instance {
     }
 
     pub fn log(&self, unit: &str) -> PathBuf {
-        self.folder.join(LOGS).join(format!("{unit}.log"))
+        self.logs().join(format!("{unit}.log"))
+    }
+
+    pub fn logs(&self) -> PathBuf {
+        self.folder.join(LOGS)
     }
 
     /// The metrics of what has ended.

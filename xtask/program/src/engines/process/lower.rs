@@ -515,6 +515,8 @@ pub(super) fn spec(around: &Surroundings<'_>, unit: &Unit<'_>) -> ProcessSpec {
         },
         log: LogFile {
             path: around.resolver.instance.log(&name),
+            // What the collector has not read while the store is away must still be there when it is back.
+            older: if is_collected(platform, &around.resolver) { 9 } else { 1 },
             labels: log_labels(platform, environment, unit),
             ..LogFile::default()
         },
@@ -524,6 +526,11 @@ pub(super) fn spec(around: &Surroundings<'_>, unit: &Unit<'_>) -> ProcessSpec {
         // Not only its own: a database says which statement failed, and that may set another one's password.
         secrets: around.resolver.secret_places(),
     }
+}
+
+fn is_collected(platform: &Platform, resolver: &Resolver<'_>) -> bool {
+    let runs = |id: ServiceId| resolver.units.iter().any(|unit| unit.service.id == id);
+    platform.log_store.is_some_and(|store| runs(store.collector))
 }
 
 /// The labels of a unit's log lines; those that only a line can know are empty.

@@ -111,6 +111,8 @@ impl Resolver<'_> {
             (Fact::LlmModel, Some(llm)) => llm.model.clone(),
             (Fact::LlmBaseUrl, None) => self.url(self.platform.llm.stand_in, self.platform.llm.path)?,
             (Fact::LlmModel, None) => self.platform.llm.model.to_owned(),
+            (Fact::LogFolder, _) => self.instance.logs().display().to_string(),
+            (Fact::LogsKept, _) => format!("{}d", self.environment.retention.logs_days),
             (Fact::DrainLimit, _) => {
                 let seconds = self.platform.draining.limit_seconds_in(self.environment.tier);
                 (u32::from(seconds) * 1000).to_string()

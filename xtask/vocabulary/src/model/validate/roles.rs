@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::Report;
-use crate::model::{Lifetime, Platform, PortRef, SecretRef, ServiceId, VolumeRef};
+use crate::model::{Destination, Lifetime, Platform, PortRef, SecretRef, ServiceId, VolumeRef};
 
 pub(super) fn judge(platform: &Platform, report: &mut Report) {
     let (workers, edge, database) = (&platform.workers, &platform.edge, &platform.database);
@@ -64,6 +64,16 @@ pub(super) fn judge(platform: &Platform, report: &mut Report) {
         }
         for secret in [monitoring.paging_key, monitoring.chat_webhook, monitoring.mail_password] {
             read_by(platform, notifier.service, secret, "monitoring", report);
+        }
+    }
+    if let Some(store) = platform.log_store {
+        of(store.api.service, &[store.api], "log_store", report);
+        let sends = platform.service(store.collector).is_some_and(|collector| {
+            collector.edges.iter().any(|edge| edge.to == Destination::Port(store.api))
+        });
+        if !sends {
+            let seen = format!("{} has no edge to {}; add it", store.collector, store.api);
+            report.add("log_store", seen);
         }
     }
     let migrations = platform.service(database.migrations).map(|service| &service.lifetime);

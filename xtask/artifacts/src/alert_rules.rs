@@ -3,7 +3,9 @@
 use vocabulary::formats::markdown::{self, Block, code};
 use vocabulary::formats::yaml::{self, Yaml};
 use vocabulary::model::expression::{duration, labels};
-use vocabulary::model::{Alert, Expected, MetricRef, Platform, Recording, RuleTest, Severity};
+use vocabulary::model::{
+    Alert, Expected, Fault, MetricRef, Monitoring, Platform, Recording, RuleTest, ServiceId, Severity,
+};
 use vocabulary::problem::Problem;
 
 use super::artifact::{Artifact, Committed, Made, banner};
@@ -23,6 +25,7 @@ pub const RUNBOOKS: Committed = Committed {
 };
 
 const FOLDER: &str = "ops/monitoring";
+const WATCH: &str = "monitoring";
 const RECORDINGS: &str = "recordings";
 const SOURCE: &str = "xtask/platform/src";
 
@@ -30,9 +33,14 @@ const SOURCE: &str = "xtask/platform/src";
 pub struct Group<'a> {
     /// Of the file, without its ending.
     pub name: &'a str,
+    /// The value of [`AREA`] for its alerts.
+    pub area: &'a str,
     pub recordings: &'a [Recording],
     pub alerts: &'a [Alert],
 }
+
+/// The label that says which part of the platform an alert is about: a service, or what watches the others.
+pub const AREA: &str = "area";
 
 impl Group<'_> {
     /// A file of rules.
@@ -44,7 +52,7 @@ impl Group<'_> {
                 ("expr", Yaml::text(recording.expression.to_string())),
             ])
         });
-        let rules = recorded.chain(self.alerts.iter().map(alert_rule)).collect();
+        let rules = recorded.chain(self.alerts.iter().map(|alert| alert_rule(alert, self.area))).collect();
         let group = Yaml::mapping([("name", Yaml::text(self.name)), ("rules", Yaml::Sequence(rules))]);
         yaml::write(&banner(SOURCE), &Yaml::mapping([("groups", Yaml::Sequence(vec![group]))]))
     }
@@ -64,7 +72,7 @@ impl Group<'_> {
         }
         for alert in self.alerts {
             for test in &alert.tests {
-                let expects = test.expects.iter().map(|expected| fires(alert, expected)).collect();
+                let expects = test.expects.iter().map(|expected| fires(alert, self.area, expected)).collect();
                 tests.push(rule_test(alert.name, test, "alert_rule_test", expects)?);
             }
         }
@@ -81,14 +89,23 @@ impl Group<'_> {
 /// The rules of a platform: those that record, and those of each service.
 #[must_use]
 pub fn groups(platform: &Platform) -> Vec<Group<'_>> {
-    let recorded = Group { name: RECORDINGS, recordings: &platform.recordings, alerts: &[] };
+    let recorded =
+        Group { name: RECORDINGS, area: RECORDINGS, recordings: &platform.recordings, alerts: &[] };
     let of_services = platform.services.iter().map(|service| Group {
         name: service.id.0,
+        area: area(platform, service.id),
         recordings: &[],
         alerts: &service.alerts,
     });
     let has_rules = |group: &Group<'_>| !group.recordings.is_empty() || !group.alerts.is_empty();
     std::iter::once(recorded).chain(of_services).filter(has_rules).collect()
+}
+
+/// What scrapes and what notifies are one area: the watch.
+#[must_use]
+pub fn area(platform: &Platform, service: ServiceId) -> &'static str {
+    let watches = |watch: Monitoring| [watch.scraper.service, watch.notifier.service].contains(&service);
+    if platform.monitoring.is_some_and(watches) { WATCH } else { service.0 }
 }
 
 fn rules(platform: &Platform) -> Made {
@@ -112,8 +129,13 @@ pub fn runbook(alert: &Alert) -> String {
 }
 
 /// What a rule adds to an alert that it fires.
-fn added(alert: &Alert) -> [(&'static str, String); 2] {
-    [("severity", alert.severity.name().to_owned()), ("owner", alert.owner.to_owned())]
+#[must_use]
+pub fn added(alert: &Alert, area: &str) -> [(&'static str, String); 3] {
+    [
+        ("severity", alert.severity.name().to_owned()),
+        (AREA, area.to_owned()),
+        ("owner", alert.owner.to_owned()),
+    ]
 }
 
 fn annotations(alert: &Alert) -> Yaml {
@@ -124,7 +146,7 @@ fn annotations(alert: &Alert) -> Yaml {
     ])
 }
 
-fn alert_rule(alert: &Alert) -> Yaml {
+fn alert_rule(alert: &Alert, area: &str) -> Yaml {
     let mut rule = vec![
         ("alert".to_owned(), Yaml::text(alert.name)),
         ("expr".to_owned(), Yaml::text(alert.expression.to_string())),
@@ -134,7 +156,7 @@ fn alert_rule(alert: &Alert) -> Yaml {
     }
     rule.push((
         "labels".to_owned(),
-        Yaml::mapping(added(alert).map(|(name, value)| (name, Yaml::text(value)))),
+        Yaml::mapping(added(alert, area).map(|(name, value)| (name, Yaml::text(value)))),
     ));
     rule.push(("annotations".to_owned(), annotations(alert)));
     Yaml::Mapping(rule)
@@ -155,11 +177,12 @@ fn rule_test(rule: &str, test: &RuleTest, kind: &str, expects: Result<Vec<Yaml>,
     ]))
 }
 
-fn fires(alert: &Alert, expected: &Expected) -> Entry {
+fn fires(alert: &Alert, area: &str, expected: &Expected) -> Entry {
     let mut alerts = Vec::new();
     for text in &expected.labels {
         let own = read(alert.name, text)?.into_iter().map(|(name, value)| (name, value.to_owned()));
-        let all = own.chain(added(alert)).map(|(name, value)| (name.to_owned(), Yaml::text(value))).collect();
+        let all =
+            own.chain(added(alert, area)).map(|(name, value)| (name.to_owned(), Yaml::text(value))).collect();
         alerts.push(Yaml::mapping([
             ("exp_labels", Yaml::Mapping(all)),
             ("exp_annotations", annotations(alert)),
@@ -222,8 +245,14 @@ fn page(alert: &Alert) -> String {
         Block::Table { headers: vec!["run", "look for"], rows: checks.collect() },
         heading("Remedy"),
         paragraph(alert.remedy),
-        heading("Last rehearsed"),
-        paragraph("Not rehearsed yet."),
+        heading("Rehearsal"),
+        Block::Paragraph(format!(
+            "{}. [The figures](../monitoring.md#the-fire-drill).",
+            match alert.fault {
+                Fault::NotCaused(why) => format!("Not rehearsed: {why}"),
+                fault => format!("`cargo xtask alerts fire {}`: {}", alert.name, fault.words()),
+            }
+        )),
     ]);
     markdown::write(&blocks)
 }

@@ -1,12 +1,12 @@
 //! Alerts about who is told of alerts.
 
-use vocabulary::model::{Alert, Check, Severity};
+use vocabulary::model::{Alert, Check, Fault, Severity};
 
 use super::alertmanager::{
-    ALERTMANAGER_CONFIG_LAST_RELOAD_SUCCESSFUL, ALERTMANAGER_NOTIFICATIONS_FAILED_TOTAL,
+    ALERTMANAGER_CONFIG_LAST_RELOAD_SUCCESSFUL, ALERTMANAGER_NOTIFICATIONS_FAILED_TOTAL, CONFIGURATION,
 };
 use super::rule_tests::{level, levels, rates, rising};
-use super::{OWNER, STATUS};
+use super::{OWNER, STATUS, postgres_exporter};
 
 const LOG: Check = Check { command: "flowship logs ENV alertmanager", look_for: "the channel and its error" };
 
@@ -33,6 +33,7 @@ pub fn alerts() -> Vec<Alert> {
             ],
             remedy: "Replace the secret of the channel if it is refused; otherwise wait for the provider to be back, \
                      and watch the list of alerts meanwhile.",
+            fault: Fault::PagingFails(postgres_exporter::ID),
             tests: rates(
                 1,
                 5,
@@ -66,6 +67,7 @@ pub fn alerts() -> Vec<Alert> {
             impact: "Alerts go to whom they went before.",
             checks: vec![LOG, STATUS],
             remedy: "Its log names the line. Correct the setting and deploy again.",
+            fault: Fault::Unreadable { volume: CONFIGURATION, file: "alertmanager.yml" },
             tests: levels(
                 5,
                 "instance=\"a\"",

@@ -1,7 +1,7 @@
 //! Alerts about what clients see of the platform.
 
 use vocabulary::model::expression::Selector;
-use vocabulary::model::{Alert, Check, Samples, Severity, TestKind};
+use vocabulary::model::{Alert, Check, Fault, Samples, Severity, TestKind};
 
 use super::edge::{
     HAPROXY_BACKEND_ACTIVE_SERVERS, HAPROXY_FRONTEND_CURRENT_SESSIONS, HAPROXY_FRONTEND_HTTP_RESPONSES_TOTAL,
@@ -26,6 +26,7 @@ const AVAILABILITY: Objective = Objective {
         "proxy=\"operations\",code=\"2xx\",instance=\"a\"",
         "proxy=\"operations\",code=\"5xx\",instance=\"a\"",
     ],
+    fault: Fault::NotCaused("a platform of development has no edge"),
     owner: OWNER,
     meanings: [
         "So many responses are server errors that the error budget of 30 days (0.1 %) is used up in two days.",
@@ -70,6 +71,7 @@ fn others() -> Vec<Alert> {
             impact: "The platform is as good as down, though too few ask for a burn rate to show it.",
             checks: checks(),
             remedy: "As for EdgeErrorBudgetFastBurn.",
+            fault: Fault::NotCaused("a platform of development has no edge"),
             tests: [
                 rates(
                     5,
@@ -147,6 +149,7 @@ fn others() -> Vec<Alert> {
             checks: checks(),
             remedy: "Start what is down (`flowship start ENV`), or roll back. If a dependency is down, the replicas \
                      are ready again when it is back.",
+            fault: Fault::NotCaused("a platform of development has no edge"),
             tests: levels(
                 1,
                 "proxy=\"replicas\",instance=\"edge:8404\"",
@@ -178,6 +181,7 @@ fn others() -> Vec<Alert> {
             checks: vec![LOGS],
             remedy: "See in the log of the edge who has them. Deny an attacker's networks (`edge.deny` of the \
                      environment), or raise `sizes.edge`.",
+            fault: Fault::NotCaused("a platform of development has no edge"),
             tests: levels(
                 5,
                 "proxy=\"https\",instance=\"edge:8404\"",

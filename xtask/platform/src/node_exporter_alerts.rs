@@ -2,7 +2,8 @@
 
 use vocabulary::model::expression::Expression;
 use vocabulary::model::{
-    Alert, Check, DEPLOYS_TOTAL, MetricRef, RuleTest, SECRET_DUE, Samples, Severity, TestKind,
+    Alert, Check, DEPLOYS_TOTAL, DiskState, Fault, MetricRef, RuleTest, SECRET_DUE, Samples, Severity,
+    TestKind,
 };
 
 use super::node_exporter::*;
@@ -51,6 +52,7 @@ fn host() -> Vec<Alert> {
             impact: "None yet.",
             checks: vec![RELEASES, STATUS],
             remedy: "Find what grows (`du -x -d 2 MOUNTPOINT`). Shorten `retention`, remove old releases, or enlarge the disk.",
+            fault: Fault::Disk(DiskState::Full),
             tests: left(30, NODE_FILESYSTEM_AVAIL_BYTES, NODE_FILESYSTEM_SIZE_BYTES, [500.0, 200.0, 199.0]),
         },
         Alert {
@@ -64,6 +66,7 @@ fn host() -> Vec<Alert> {
             checks: vec![RELEASES, STATUS],
             remedy: "Remove old releases (`flowship releases prune ENV --keep 2`) and old logs. Then shorten \
                      `retention`, or enlarge the disk.",
+            fault: Fault::Disk(DiskState::Full),
             tests: left(10, NODE_FILESYSTEM_AVAIL_BYTES, NODE_FILESYSTEM_SIZE_BYTES, [500.0, 100.0, 99.0]),
         },
         Alert {
@@ -76,6 +79,7 @@ fn host() -> Vec<Alert> {
             impact: "When it can take none, it is as if it were full.",
             checks: vec![RELEASES, STATUS],
             remedy: "Find the folder with the many files (`du --inodes -x -d 2 MOUNTPOINT`).",
+            fault: Fault::Disk(DiskState::NoInodes),
             tests: left(10, NODE_FILESYSTEM_FILES_FREE, NODE_FILESYSTEM_FILES, [500.0, 100.0, 99.0]),
         },
         Alert {
@@ -88,6 +92,7 @@ fn host() -> Vec<Alert> {
             impact: "What is stored there stops: PostgreSQL, logs, metrics.",
             checks: vec![STATUS],
             remedy: "Read `dmesg` on the host. Replace the disk and restore the newest backup.",
+            fault: Fault::Disk(DiskState::ReadOnly),
             tests: levels(
                 2,
                 DISK,
@@ -112,6 +117,7 @@ fn host() -> Vec<Alert> {
             impact: "The kernel is about to end a process.",
             checks: vec![STATUS],
             remedy: "Lower `sizes` in the environment, or give the host more memory.",
+            fault: Fault::NotCaused("it would take the memory of whatever else this machine does"),
             tests: levels(
                 10,
                 "instance=\"h\"",
@@ -131,6 +137,7 @@ fn host() -> Vec<Alert> {
             impact: "The process is started again; its tasks are repeated.",
             checks: vec![STATUS, LOGS],
             remedy: "`dmesg` on the host names the process. Raise its `sizes.SERVICE.memory_mib`.",
+            fault: Fault::NotCaused("it would take the memory of whatever else this machine does"),
             tests: rates(
                 1,
                 0,
@@ -153,6 +160,7 @@ fn host() -> Vec<Alert> {
             impact: "Everything on the host takes longer.",
             checks: vec![STATUS],
             remedy: "Find what is busy (`top`). Move a service to another host, or give this one more processors.",
+            fault: Fault::NotCaused("it would take all processors of this machine for minutes"),
             tests: rates(
                 1,
                 30,
@@ -188,6 +196,7 @@ fn host() -> Vec<Alert> {
             impact: "Certificates and API keys are judged by a wrong time, and times in logs do not fit together.",
             checks: vec![STATUS],
             remedy: "Start the host's time service: `systemctl enable --now systemd-timesyncd`.",
+            fault: Fault::NotCaused("it would set the clock of this machine"),
             tests: levels(
                 30,
                 "instance=\"h\"",
@@ -207,6 +216,7 @@ fn host() -> Vec<Alert> {
                 HISTORY,
             ],
             remedy: "Make the file readable for node-exporter. The next deploy writes it again.",
+            fault: Fault::UnreadableMetrics,
             tests: levels(
                 10,
                 "instance=\"h\"",
@@ -276,6 +286,7 @@ fn deploys() -> Vec<Alert> {
             impact: "None for clients. What the release should bring is missing.",
             checks: vec![HISTORY],
             remedy: "The history names the step that failed. Correct the release and deploy the next one.",
+            fault: Fault::NotCaused("`drill deploy` causes it, where nothing is watched"),
             tests: after(
                 ROLLED_BACK,
                 "environment=\"staging\",result=\"rolled-back\",instance=\"i\"",
@@ -296,6 +307,7 @@ fn deploys() -> Vec<Alert> {
                 Check { command: "flowship drift ENV", look_for: "what differs from what was deployed" },
             ],
             remedy: "Run the deploy again: it continues where it stopped. Or run `flowship rollback ENV`.",
+            fault: Fault::NotCaused("`drill deploy` causes it, where nothing is watched"),
             tests: after(FAILED, "environment=\"staging\",result=\"failed\",instance=\"i\"", ROLLED_BACK),
         },
     ]
@@ -323,6 +335,7 @@ fn secret_overdue() -> Alert {
         }],
         remedy: "Run `flowship secrets rotate ENV SECRET`, which needs no outage. It prints what you must do yourself for secrets \
                  that others issue.",
+        fault: Fault::NotCaused("the secrets of the drill are new"),
         tests: vec![
             test(
                 TestKind::Firing,

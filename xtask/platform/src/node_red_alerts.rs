@@ -1,12 +1,12 @@
 //! Alerts about replicas, tasks, the queue, models and tools.
 
 use vocabulary::model::expression::{Expression, Selector};
-use vocabulary::model::{Alert, Check, Expected, MetricRef, RuleTest, Samples, Severity, TestKind};
+use vocabulary::model::{Alert, Check, Expected, Fault, MetricRef, RuleTest, Samples, Severity, TestKind};
 
 use super::node_red_metrics::*;
 use super::objectives::Objective;
 use super::rule_tests::{Example, fire, level, levels, part, rates, rising, test};
-use super::{LOGS, OWNER, STATUS};
+use super::{LOGS, OWNER, STATUS, mcp_tools, node_red, postgres};
 
 /// The tests of a quantile of 0.95: of 100 observations a minute 95 end in the bucket up to the limit, then a little fewer.
 /// One replica is fast, the other one is not.
@@ -59,6 +59,7 @@ const SUCCESS: Objective = Objective {
         "workflow_id=\"w\",status=\"failed\",instance=\"b\"",
     ],
     others: &[],
+    fault: Fault::ModelAnswers(401),
     owner: WORKFLOWS,
     meanings: [
         "So many tasks fail for good that the error budget of 30 days (1 %) is used up in two days.",
@@ -113,6 +114,9 @@ fn replicas() -> Vec<Alert> {
             impact: "The other replicas do its work. If it is the last one, clients get 503.",
             checks: vec![STATUS, LOGS],
             remedy: "Read its /readyz: the body names the check that fails.",
+            fault: Fault::NotCaused(
+                "a replica that is not ready ends soon, and is then a target that is down",
+            ),
             tests: [
                 levels(
                     2,
@@ -152,6 +156,7 @@ fn replicas() -> Vec<Alert> {
             impact: "Tasks that need it wait, or fail when their attempts are used up.",
             checks: vec![STATUS, SMOKE],
             remedy: "Bring it back. The replicas recover by themselves, and the queue keeps the tasks.",
+            fault: Fault::Stopped(postgres::ID),
             tests: levels(
                 2,
                 "dependency=\"database\"",
@@ -173,6 +178,7 @@ fn replicas() -> Vec<Alert> {
             impact: "What the check stands for does not work for clients either.",
             checks: vec![SMOKE],
             remedy: "The smoke run shows the error of the check in the label. If it began with the last deploy, roll back.",
+            fault: Fault::SmokeWithout(mcp_tools::ID),
             tests: levels(
                 0,
                 "check=\"queue\"",
@@ -193,6 +199,7 @@ fn replicas() -> Vec<Alert> {
             impact: "The same task may have another result on another replica.",
             checks: vec![DRIFT, Check { command: "flowship lock ENV show", look_for: "a deploy that hangs" }],
             remedy: "Run the deploy again: it continues where it stopped.",
+            fault: Fault::NotCaused("a platform of development has one replica"),
             tests: vec![
                 differ(TestKind::Firing, "2", vec![fire(60, &[""])]),
                 differ(TestKind::Boundary, "2", vec![fire(39, &[]), fire(40, &[""])]),
@@ -209,6 +216,7 @@ fn replicas() -> Vec<Alert> {
             impact: "All requests and tasks of the replica wait meanwhile; the edge may take it out.",
             checks: vec![LOGS],
             remedy: "Look for a function node that computes for long, and split its work or move it into a tool.",
+            fault: Fault::Stutters { service: node_red::ID, milliseconds: 700 },
             tests: levels(
                 5,
                 "instance=\"a\"",
@@ -225,6 +233,7 @@ fn replicas() -> Vec<Alert> {
             impact: "Tasks fail or are repeated.",
             checks: vec![LOGS],
             remedy: "The log names node and error. Correct the flow, or give it a catch node for what may happen.",
+            fault: Fault::NotCaused("it needs a flow whose nodes fail; tasks that fail do not count as that"),
             tests: rates(
                 7,
                 0,
@@ -249,6 +258,7 @@ fn replicas() -> Vec<Alert> {
             impact: "Tasks fail or are repeated.",
             checks: vec![LOGS],
             remedy: "The log has the error of PostgreSQL. After a deploy it is often a migration that did not run.",
+            fault: Fault::Stopped(postgres::ID),
             tests: rates(
                 1,
                 5,
@@ -270,6 +280,7 @@ fn replicas() -> Vec<Alert> {
             impact: "Tasks take longer, and connections run out.",
             checks: vec![LOGS, STATUS],
             remedy: "Find the query in the log, and add the index that it needs.",
+            fault: Fault::Stutters { service: postgres::ID, milliseconds: 2_500 },
             tests: histogram!(SQL_QUERY_DURATION_SECONDS, 10, "", "", ["0.5", "1", "2.5"]),
         },
         Alert {
@@ -282,6 +293,7 @@ fn replicas() -> Vec<Alert> {
             impact: "Clients wait, and may give up.",
             checks: vec![STATUS, LOGS],
             remedy: "Look for a slow database (SqlSlow) or replica (EventLoopSlow); otherwise add replicas.",
+            fault: Fault::Stutters { service: postgres::ID, milliseconds: 2_500 },
             tests: histogram!(
                 HTTP_REQUEST_DURATION_SECONDS,
                 10,
@@ -345,6 +357,7 @@ fn tasks() -> Vec<Alert> {
             impact: "The workflow is as good as down, though other workflows, or few tasks, hide it from burn rates.",
             checks: task_checks(),
             remedy: FAILED,
+            fault: Fault::ModelAnswers(401),
             tests: [
                 rates(
                     5,
@@ -396,6 +409,9 @@ fn tasks() -> Vec<Alert> {
             checks: vec![STATUS, SMOKE],
             remedy: "Compare flowship_tasks_in_flight with the limits of a replica and of the workflow; add a replica \
                      or find what is slow.",
+            fault: Fault::NotCaused(
+                "it takes five minutes of real time, and the drill does not wait for them yet",
+            ),
             tests: levels(
                 5,
                 "queue=\"tasks\"",
@@ -427,6 +443,9 @@ fn tasks() -> Vec<Alert> {
             checks: vec![STATUS, SMOKE, LOGS],
             remedy: "Look whether somebody drains the queue (GET /api/v1/queues), whether the model answers, and \
                      whether a replica is ready. Start the replicas again if they hang.",
+            fault: Fault::NotCaused(
+                "it takes two minutes of real time, and the drill does not wait for them yet",
+            ),
             tests: [
                 rates(
                     5,
@@ -496,6 +515,7 @@ fn tasks() -> Vec<Alert> {
             impact: "Results come late, and later with each minute.",
             checks: vec![STATUS],
             remedy: "Add replicas (`sizes.node-red.replicas`), or limit the caller that sends them: `flowship keys list ENV`.",
+            fault: Fault::NotCaused("it needs load that the drill does not make yet"),
             tests: levels(
                 10,
                 "queue=\"tasks\"",
@@ -520,6 +540,7 @@ fn tasks() -> Vec<Alert> {
             impact: "These tasks come late.",
             checks: vec![LOGS],
             remedy: "Ask the provider for a higher limit, or lower the concurrency of the workflow.",
+            fault: Fault::NotCaused("it needs load that the drill does not make yet"),
             tests: levels(
                 15,
                 "queue=\"tasks\"",
@@ -540,6 +561,7 @@ fn tasks() -> Vec<Alert> {
             impact: "Their callers have no result.",
             checks: vec![LOGS],
             remedy: FAILED,
+            fault: Fault::ModelAnswers(401),
             tests: levels(
                 60,
                 "queue=\"tasks\"",
@@ -561,6 +583,7 @@ fn tasks() -> Vec<Alert> {
             checks: vec![STATUS, LOGS],
             remedy: "Replicas hang or lose the database for longer than a heartbeat: look for EventLoopSlow and \
                      PostgresDown.",
+            fault: Fault::NotCaused("it needs load that the drill does not make yet"),
             tests: rates(
                 6,
                 0,
@@ -601,6 +624,7 @@ fn calls() -> Vec<Alert> {
             checks: vec![SMOKE, LOGS],
             remedy: "Look at the provider's status page. Add a second provider to the node `llm-provider`, to which \
                      calls go when the first fails.",
+            fault: Fault::ModelAnswers(401),
             tests: rates(
                 1,
                 5,
@@ -639,6 +663,7 @@ fn calls() -> Vec<Alert> {
             impact: "Results come late; tasks may exceed their time limit.",
             checks: vec![SMOKE],
             remedy: "Look at the provider's status page; use a smaller model or fewer tokens where that is enough.",
+            fault: Fault::NotCaused("it needs load that the drill does not make yet"),
             tests: histogram!(
                 LLM_REQUEST_DURATION_SECONDS,
                 10,
@@ -660,6 +685,7 @@ fn calls() -> Vec<Alert> {
             checks: vec![LOGS],
             remedy: "The label `reason` of flowship_llm_retries_total says why. Lower the workflow's concurrency where \
                      it is a limit of the provider.",
+            fault: Fault::ModelAnswers(503),
             tests: rates(
                 1,
                 10,
@@ -708,6 +734,7 @@ fn calls() -> Vec<Alert> {
             impact: "Tasks that need the tool are repeated or fail.",
             checks: vec![SMOKE, LOGS],
             remedy: "The log has the tool's error. Start its server again if it hangs.",
+            fault: Fault::NotCaused("it needs load that the drill does not make yet"),
             tests: rates(
                 1,
                 5,
@@ -746,6 +773,7 @@ fn calls() -> Vec<Alert> {
             impact: "Results come late.",
             checks: vec![LOGS],
             remedy: "Find out what the tool waits for; give it more processors or replicas.",
+            fault: Fault::NotCaused("it needs load that the drill does not make yet"),
             tests: histogram!(
                 MCP_CALL_DURATION_SECONDS,
                 10,
@@ -770,6 +798,7 @@ fn business() -> Vec<Alert> {
             impact: "Those who wait for results notice.",
             checks: task_checks(),
             remedy: "Look for QueueOld, ModelSlow and ToolSlow: one of them says where the time goes.",
+            fault: Fault::NotCaused("it needs load that the drill does not make yet"),
             tests: histogram!(
                 TASK_DURATION_SECONDS,
                 15,
@@ -798,6 +827,7 @@ fn business() -> Vec<Alert> {
                 STATUS,
             ],
             remedy: "Ask the caller. At night and on holidays this may be as it should be: silence it.",
+            fault: Fault::NotCaused("it takes a day of traffic, then two hours of none"),
             tests: quiet(),
         },
     ]

@@ -2,7 +2,7 @@
 //! burn rates, as in <https://sre.google/workbook/alerting-on-slos/>.
 
 use vocabulary::model::expression::{Expression, Selector};
-use vocabulary::model::{Alert, Check, MetricRef, RuleTest, Samples, Severity, TestKind};
+use vocabulary::model::{Alert, Check, Fault, MetricRef, RuleTest, Samples, Severity, TestKind};
 
 use super::rule_tests::{fire, test};
 
@@ -20,6 +20,7 @@ pub struct Objective {
     pub fails: [&'static str; 2],
     /// Series that say nothing about it, and are many.
     pub others: &'static [&'static str],
+    pub fault: Fault,
     pub owner: &'static str,
     pub meanings: [&'static str; 3],
     pub impact: &'static str,
@@ -48,6 +49,7 @@ impl Objective {
             impact: self.impact,
             checks: (self.checks)(),
             remedy: self.remedy,
+            fault: self.fault,
             tests: self.tests(self.limit(rate), short),
         };
         WINDOWS.into_iter().enumerate().map(alert).collect()

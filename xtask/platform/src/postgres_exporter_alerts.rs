@@ -1,13 +1,13 @@
 //! Alerts about the database.
 
-use vocabulary::model::{Alert, Check, Severity};
+use vocabulary::model::{Alert, Check, Fault, Severity};
 
 use super::postgres_exporter::{
     PG_EXPORTER_LAST_SCRAPE_ERROR, PG_SETTINGS_MAX_CONNECTIONS, PG_STAT_ACTIVITY_COUNT,
     PG_STAT_ACTIVITY_MAX_TX_DURATION, PG_STAT_DATABASE_DEADLOCKS, PG_STAT_REPLICATION_PG_WAL_LSN_DIFF, PG_UP,
 };
 use super::rule_tests::{level, levels, rates, rising};
-use super::{OWNER, STATUS};
+use super::{OWNER, STATUS, postgres};
 
 const DATABASE: Check =
     Check { command: "flowship logs ENV postgres", look_for: "FATAL, PANIC and what stands before them" };
@@ -24,6 +24,7 @@ pub fn alerts() -> Vec<Alert> {
             impact: "New tasks are refused with 503, and no task gets a result. What was accepted is kept.",
             checks: vec![STATUS, DATABASE],
             remedy: "Start it (`flowship start ENV`). The replicas reconnect by themselves when it is back.",
+            fault: Fault::Stopped(postgres::ID),
             tests: levels(1, "instance=\"a\"", &[level(PG_UP, "instance=\"a\"", [1.0, 1.0, 0.0])]),
         },
         Alert {
@@ -39,6 +40,7 @@ pub fn alerts() -> Vec<Alert> {
             checks: vec![STATUS, DATABASE],
             remedy: "Look for who holds them: `SELECT usename, state, count(*) FROM pg_stat_activity GROUP BY 1, 2`. \
                      Run fewer replicas, or raise max_connections.",
+            fault: Fault::Sessions { sessions: 85, sql: "SELECT 1" },
             tests: levels(
                 5,
                 "instance=\"a\"",
@@ -80,6 +82,7 @@ pub fn alerts() -> Vec<Alert> {
             checks: vec![DATABASE],
             remedy: "Find it in pg_stat_activity and end it with pg_terminate_backend(pid). If a flow left it open, \
                      correct the flow.",
+            fault: Fault::Sessions { sessions: 1, sql: "BEGIN; SELECT 1" },
             tests: levels(
                 5,
                 "usename=\"app\"",
@@ -113,6 +116,7 @@ pub fn alerts() -> Vec<Alert> {
             impact: "The transactions that it ended are repeated or fail.",
             checks: vec![DATABASE],
             remedy: "The log of postgres names both statements. Have them lock rows in the same order.",
+            fault: Fault::NotCaused("it needs load that the drill does not make yet"),
             tests: rates(
                 6,
                 0,
@@ -147,6 +151,7 @@ pub fn alerts() -> Vec<Alert> {
                      holds up each commit.",
             checks: vec![STATUS, DATABASE],
             remedy: "Look whether its disk is full or slow, and start the receiver again.",
+            fault: Fault::NotCaused("a platform of development has no WAL receiver"),
             tests: levels(
                 5,
                 "application_name=\"barman_receive_wal\"",
@@ -182,6 +187,7 @@ pub fn alerts() -> Vec<Alert> {
                 Check { command: "flowship secrets check ENV", look_for: "the exporter's password: refused" },
             ],
             remedy: "Replace its password (`flowship secrets rotate ENV`), or give its role the right that it lacks.",
+            fault: Fault::Stopped(postgres::ID),
             tests: levels(
                 10,
                 "instance=\"a\"",

@@ -122,6 +122,9 @@ pub fn service() -> Service {
                     // Rules and scrape configuration take effect without a restart.
                     Value::Text("--config.auto-reload"),
                     Value::Text("--config.auto-reload-interval=5s"),
+                    // Alertmanager takes an alert for ended four times as long after Prometheus last sent it. So it stops to beat
+                    // the dead man's switch 40 s after the end of Prometheus, not four minutes.
+                    Value::Text("--rules.alert.resend-delay=10s"),
                     Value::Joined(vec![Value::Text("--storage.tsdb.path="), Value::Folder(DATA)]),
                     listens(WEB),
                 ],

@@ -1,10 +1,10 @@
 //! Alerts about the monitoring itself.
 
 use vocabulary::model::expression::Expression;
-use vocabulary::model::{Alert, Check, MetricRef, RuleTest, Samples, Severity, TestKind};
+use vocabulary::model::{Alert, Check, Fault, MetricRef, RuleTest, Samples, Severity, TestKind};
 
 use super::prometheus::{
-    PROCESS_START_TIME_SECONDS, PROMETHEUS_CONFIG_LAST_RELOAD_SUCCESSFUL,
+    CONFIGURATION, PROCESS_START_TIME_SECONDS, PROMETHEUS_CONFIG_LAST_RELOAD_SUCCESSFUL,
     PROMETHEUS_NOTIFICATIONS_ALERTMANAGERS_DISCOVERED, PROMETHEUS_NOTIFICATIONS_DROPPED_TOTAL,
     PROMETHEUS_RULE_EVALUATION_FAILURES_TOTAL, PROMETHEUS_TSDB_COMPACTIONS_FAILED_TOTAL, UP,
 };
@@ -81,6 +81,7 @@ pub fn alerts() -> Vec<Alert> {
             impact: "None. When the receiver outside no longer gets it, nobody would be told of anything else.",
             checks: vec![STATUS],
             remedy: "When it stops, start Prometheus and Alertmanager, and read their logs.",
+            fault: Fault::Nothing,
             tests: vec![test(TestKind::Firing, "always", vec![], vec![fire(0, &[""]), fire(60, &[""])])],
         },
         Alert {
@@ -93,6 +94,7 @@ pub fn alerts() -> Vec<Alert> {
             impact: "It is down, or cannot be watched: other alerts about it cannot fire.",
             checks: vec![STATUS, LOGS],
             remedy: "Start the service in the label `job` (`flowship start ENV`); its log says why it ended.",
+            fault: Fault::Stopped(node_exporter::ID),
             tests: [
                 levels(
                     3,
@@ -128,6 +130,9 @@ pub fn alerts() -> Vec<Alert> {
                 Check { command: "flowship drift ENV", look_for: "a file of Prometheus that differs" },
             ],
             remedy: "Deploy again, which writes the scrape configuration.",
+            fault: Fault::NotCaused(
+                "a target that stops stays one that is down; only a service that is left out is missing",
+            ),
             tests: absence_tests(),
         },
         Alert {
@@ -140,6 +145,7 @@ pub fn alerts() -> Vec<Alert> {
             impact: "Between two starts it does nothing; tasks are repeated.",
             checks: vec![STATUS, LOGS],
             remedy: "Its log ends with why. If it began with the last deploy, run `flowship rollback ENV`.",
+            fault: Fault::Killed { service: node_exporter::ID, times: 4 },
             tests: [
                 rates(
                     3,
@@ -177,6 +183,7 @@ pub fn alerts() -> Vec<Alert> {
             impact: "New rules and targets are not watched.",
             checks: vec![LOGS],
             remedy: "Its log names the file and the line. Correct the setting and deploy again.",
+            fault: Fault::Unreadable { volume: CONFIGURATION, file: "prometheus.yml" },
             tests: levels(
                 5,
                 "job=\"prometheus\",instance=\"a\"",
@@ -201,6 +208,7 @@ pub fn alerts() -> Vec<Alert> {
             impact: "The alerts of the group in the label cannot fire.",
             checks: vec![LOGS],
             remedy: "Its log names the rule and the error; most often two series of one name meet in it.",
+            fault: Fault::NotCaused("it needs load that the drill does not make yet"),
             tests: rates(
                 1,
                 5,
@@ -234,6 +242,7 @@ pub fn alerts() -> Vec<Alert> {
             impact: "Nobody is told of anything. Only the receiver outside, which misses the Watchdog, notices.",
             checks: vec![STATUS, LOGS],
             remedy: "Start Alertmanager (`flowship start ENV`).",
+            fault: Fault::NotCaused("it leaves nobody to tell; the test of the dead man's switch causes it"),
             tests: levels(
                 5,
                 "instance=\"a\"",
@@ -254,6 +263,7 @@ pub fn alerts() -> Vec<Alert> {
             impact: "Somebody may not be told of an alert.",
             checks: vec![STATUS, LOGS],
             remedy: "The log of Prometheus says why Alertmanager refuses or does not answer.",
+            fault: Fault::NotCaused("it leaves nobody to tell while it lasts"),
             tests: rates(
                 1,
                 5,
@@ -271,6 +281,7 @@ pub fn alerts() -> Vec<Alert> {
             impact: "Its disk fills, and old metrics may be lost.",
             checks: vec![LOGS],
             remedy: "Look for a full disk. If its data are broken, the log names the block: move that folder away.",
+            fault: Fault::NotCaused("it takes three hours until data are compacted"),
             tests: rates(
                 1,
                 5,

@@ -108,8 +108,10 @@ impl Command {
 }
 
 /// What works on the sources, which a release has not: an operator is sent to a checkout with it.
-const FOR_CHECKOUTS: [&str; 24] = [
+const FOR_CHECKOUTS: [&str; 26] = [
     "alerts check",
+    "alerts fire",
+    "alerts route",
     "alerts test",
     "bench",
     "check compliance",

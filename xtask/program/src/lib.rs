@@ -1,5 +1,6 @@
 //! Flowship's program, for whichever platform it is put together with.
 
+pub mod alert_receivers;
 mod cli;
 mod commands;
 mod context;

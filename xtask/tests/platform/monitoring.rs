@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::checkout::Checkout;
 use crate::{until, web};
@@ -61,8 +61,6 @@ fn every_service_that_is_asked_for_runs_and_is_scraped() {
         (found["data"]["result"].as_array()?.len() == 1).then_some(())
     });
 
-    is_inhibited(&checkout);
-
     // Started again without saying so, it keeps what runs; a service that leaves is a target no more.
     checkout.done(&["dev", "--detach", "--no-watch"]);
     assert!(checkout.status().to_string().contains("alertmanager"));
@@ -72,43 +70,4 @@ fn every_service_that_is_asked_for_runs_and_is_scraped() {
     assert!(!checkout.status().to_string().contains("alertmanager"));
     checkout.done(&["down"]);
     checkout.nothing_runs();
-}
-
-/// What is said of a target that nobody can scrape is not told, nor a warning beside the same alert at its worse.
-fn is_inhibited(checkout: &Checkout) {
-    let alert = |name: &str, severity: &str, instance: &str| {
-        json!({ "labels": {
-        "alertname": name, "severity": severity, "instance": instance, "environment": "test"
-    } })
-    };
-    let alerts = json!([
-        alert("TargetDown", "critical", "one"),
-        alert("Slow", "warning", "one"),
-        alert("Slow", "warning", "two"),
-        alert("Full", "critical", "three"),
-        alert("Full", "warning", "three"),
-        alert("Full", "warning", "four"),
-    ]);
-    let url = checkout.url("alertmanager", "web", "/api/v2/alerts");
-    let sent = web::ask("POST", &url, None, Some(&alerts.to_string())).unwrap();
-    assert_eq!(sent.status, 200, "{}", sent.body);
-    let expected = [
-        ("Full critical three", false),
-        ("Full warning four", false),
-        ("Full warning three", true),
-        ("Slow warning one", true),
-        ("Slow warning two", false),
-        ("TargetDown critical one", false),
-    ];
-    until("two alerts are inhibited", || {
-        let found = ask(checkout, "alertmanager", "/api/v2/alerts?filter=environment%3D%22test%22")?;
-        let alerts = found.as_array()?.iter().map(|alert| {
-            let label = |name: &str| alert["labels"][name].as_str().unwrap_or_default();
-            let name = format!("{} {} {}", label("alertname"), label("severity"), label("instance"));
-            (name, !alert["status"]["inhibitedBy"].as_array().is_none_or(Vec::is_empty))
-        });
-        let alerts: BTreeMap<_, _> = alerts.collect();
-        let expected: BTreeMap<_, _> = expected.map(|(name, is)| (name.to_owned(), is)).into();
-        (alerts == expected).then_some(())
-    });
 }

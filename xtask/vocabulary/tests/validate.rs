@@ -4,13 +4,13 @@ use vocabulary::model::environment::{Environment, SecretsIn};
 use vocabulary::model::expression::Expression;
 use vocabulary::model::{
     Alert, ChangeClass, Check, CheckTimes, Command, ConfigurationFile, Container, Contract, Database,
-    Destination, Draining, Edge, EdgePolicy, Evidence, Expected, Exposure, Fact, Folder, Gate, GateCommand,
-    GateGroup, Group, Health, Identity, Image, Initialise, Label, Lifetime, LlmEndpoint, LogStore, Metric,
-    MetricKind, MetricRef, Monitoring, Need, OnChange, PlantedArgument, PlantedFault, PlantedFile, Platform,
-    Port, PortRef, Predicate, Probe, Process, Proof, Protocol, Reaction, Reads, Recording, Resources, Role,
-    RouteRule, RuleTest, Samples, Scrape, Scratch, Secret, SecretKind, SecretRef, SecretRight, SecretSource,
-    SecretStore, SecretUse, Series, Service, ServiceId, Severity, Shape, SmokeCheck, SmokeStep, SmokeSuite,
-    Stop, Storage, Test, TestKind, Value, Volume, VolumeRef, Workers,
+    Destination, Draining, Edge, EdgePolicy, Evidence, Expected, Exposure, Fact, Fault, Folder, Gate,
+    GateCommand, GateGroup, Group, Health, Identity, Image, Initialise, Label, Lifetime, LlmEndpoint,
+    LogStore, Metric, MetricKind, MetricRef, Monitoring, Need, OnChange, PlantedArgument, PlantedFault,
+    PlantedFile, Platform, Port, PortRef, Predicate, Probe, Process, Proof, Protocol, Reaction, Reads,
+    Recording, Resources, Role, RouteRule, RuleTest, Samples, Scrape, Scratch, Secret, SecretKind, SecretRef,
+    SecretRight, SecretSource, SecretStore, SecretUse, Series, Service, ServiceId, Severity, Shape,
+    SmokeCheck, SmokeStep, SmokeSuite, Stop, Storage, Test, TestKind, Value, Volume, VolumeRef, Workers,
 };
 
 use second_platform::{edge, read, variable};
@@ -157,6 +157,7 @@ fn alert() -> Alert {
         impact: "none",
         checks: vec![Check { command: "flowship status ENV", look_for: "who" }],
         remedy: "answer",
+        fault: Fault::Nothing,
         tests: vec![
             test(TestKind::Firing, vec![(9, &["code=\"200\""])]),
             test(TestKind::Silent, vec![(2, &[])]),

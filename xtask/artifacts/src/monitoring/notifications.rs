@@ -3,11 +3,14 @@
 //! A channel that fails is not replaced by another one: Alertmanager tries it again, and goes on to nothing else. So what wakes
 //! somebody goes through every channel that there is, at once; and each channel's failures are an alert of their own.
 
+use std::collections::BTreeMap;
+
 use vocabulary::formats::yaml::{Yaml, write};
 use vocabulary::model::environment::{Contacts, Environment};
 use vocabulary::model::{Monitoring, SecretRef, Severity};
 
 use super::Places;
+use crate::alert_rules::AREA;
 use crate::artifact::banner;
 
 /// Its file.
@@ -16,12 +19,35 @@ pub const FILE: &str = "alertmanager.yml";
 /// How long the route of each severity waits for more alerts before it tells, before it tells again of the same group, and
 /// before it repeats what still fires.
 const TIMES: [(Severity, [&str; 3]); 4] = [
-    // What is outside notices within two minutes that it has heard nothing.
-    (Severity::Heartbeat, ["0s", "30s", "30s"]),
+    // Every 15 s: it looks at each interval of the group, and repeats at the first look after the last one. What is outside
+    // notices a minute of silence.
+    (Severity::Heartbeat, ["0s", "5s", "14s"]),
     (Severity::Critical, ["10s", "1m", "4h"]),
     (Severity::Warning, ["1m", "10m", "24h"]),
     (Severity::Business, ["5m", "1h", "24h"]),
 ];
+/// What a page, a message and a mail are about, in one line.
+const TITLE: &str = r#"[{{ .Status | toUpper }}{{ if .Alerts.Firing }}:{{ len .Alerts.Firing }}{{ end }}] {{ $some := .Alerts.Resolved }}{{ if .Alerts.Firing }}{{ $some = .Alerts.Firing }}{{ end }}{{ with index $some 0 }}{{ .Labels.alertname }}{{ end }}{{ if gt (len $some) 1 }} and others{{ end }} in {{ .CommonLabels.environment }}: {{ with index $some 0 }}{{ .Annotations.summary }}{{ end }}"#;
+/// A line for each alert; a page has all of them in its details anyway.
+const TEXT: &str = r#"{{ range .Alerts.Firing }}FIRING {{ .Labels.alertname }} {{ .Labels.instance }}: {{ .Annotations.summary }} {{ .Annotations.impact }} {{ .Annotations.runbook }}{{ "\n" }}{{ end }}{{ range .Alerts.Resolved }}RESOLVED {{ .Labels.alertname }} {{ .Labels.instance }}: {{ .Annotations.summary }}{{ "\n" }}{{ end }}"#;
+/// How long the first message of a group waits for more alerts.
+#[must_use]
+pub fn wait(severity: Severity) -> &'static str {
+    times(severity)[0]
+}
+
+/// How long a group waits until it tells of what has changed.
+#[must_use]
+pub fn again(severity: Severity) -> &'static str {
+    times(severity)[1]
+}
+
+fn times(severity: Severity) -> [&'static str; 3] {
+    TIMES.into_iter().find(|(of, _)| *of == severity).map_or([""; 3], |(_, times)| times)
+}
+
+/// What is not told in quiet hours.
+const MUTED: [Severity; 2] = [Severity::Warning, Severity::Business];
 /// The name of the hours in which nothing but what is critical is told.
 const QUIET: &str = "quiet-hours";
 
@@ -36,10 +62,14 @@ pub fn configuration(environment: &Environment, monitoring: &Monitoring, places:
         let page = [
             ("routing_key_file", file(monitoring.paging_key)),
             ("client", Yaml::text(service)),
-            ("description", Yaml::text("{{ .GroupLabels.alertname }} in {{ .CommonLabels.environment }}: {{ .CommonAnnotations.summary }}")),
+            ("description", Yaml::text(TITLE)),
             resolved.clone(),
         ];
-        ("pagerduty_configs", Yaml::mapping(page))
+        let at = contacts.pagerduty_url.as_ref().map(|url| ("url", Yaml::text(url)));
+        (
+            "pagerduty_configs",
+            Yaml::Mapping(page.into_iter().chain(at).map(|(key, value)| (key.to_owned(), value)).collect()),
+        )
     });
     let mail = contacts.mail_server.as_ref().map(|server| {
         let mail = [
@@ -48,6 +78,11 @@ pub fn configuration(environment: &Environment, monitoring: &Monitoring, places:
             ("smarthost", Yaml::text(server)),
             ("auth_username", Yaml::text(&contacts.email)),
             ("auth_password_file", file(monitoring.mail_password)),
+            // A relay on the machine itself has no certificate.
+            ("require_tls", Yaml::Boolean(!is_here(server))),
+            ("headers", Yaml::mapping([("Subject", Yaml::text(TITLE))])),
+            ("html", Yaml::text("")),
+            ("text", Yaml::text(TEXT)),
             resolved.clone(),
         ];
         ("email_configs", Yaml::mapping(mail))
@@ -56,6 +91,8 @@ pub fn configuration(environment: &Environment, monitoring: &Monitoring, places:
         let chat = [
             ("api_url_file", file(monitoring.chat_webhook)),
             ("channel", Yaml::text(channel)),
+            ("title", Yaml::text(TITLE)),
+            ("text", Yaml::text(TEXT)),
             resolved.clone(),
         ];
         ("slack_configs", Yaml::mapping(chat))
@@ -102,6 +139,12 @@ pub fn channels(
     ]
 }
 
+/// Whether a `host:port` is this machine.
+fn is_here(server: &str) -> bool {
+    let host = server.rsplit_once(':').map_or(server, |(host, _)| host);
+    ["localhost", "::1", "[::1]"].contains(&host) || host.starts_with("127.")
+}
+
 fn texts<const N: usize>(texts: [&str; N]) -> Yaml {
     Yaml::Sequence(texts.map(Yaml::text).into())
 }
@@ -117,14 +160,18 @@ fn route(quiet: bool) -> Yaml {
             ("group_interval".to_owned(), Yaml::text(*again)),
             ("repeat_interval".to_owned(), Yaml::text(*repeat)),
         ];
-        if quiet && matches!(severity, Severity::Warning | Severity::Business) {
+        if quiet && MUTED.contains(severity) {
             route.push(("mute_time_intervals".to_owned(), texts([QUIET])));
+        }
+        if *severity == Severity::Critical {
+            // However much goes wrong at once, somebody is woken once for each area and not for each alert.
+            route.push(("group_by".to_owned(), texts(["environment", AREA])));
         }
         Yaml::Mapping(route)
     });
     Yaml::mapping([
         ("receiver", Yaml::text(Severity::Warning.name())),
-        // One page for one problem, however many replicas have it; another problem is another page.
+        // One message for one problem, however many replicas have it.
         ("group_by", texts(["environment", "alertname"])),
         ("routes", Yaml::Sequence(routes.collect())),
     ])
@@ -134,21 +181,77 @@ fn of(severity: Severity) -> String {
     format!("severity=\"{}\"", severity.name())
 }
 
+/// While an alert with the labels of the source fires, no alert with those of the target is told that has the same values of
+/// `equal`.
+pub struct Inhibition {
+    /// Matchers, `label="value"` or `label!="value"`.
+    pub source: &'static [&'static str],
+    pub target: &'static [&'static str],
+    pub equal: &'static [&'static str],
+}
+
+/// All of them.
+pub const INHIBITIONS: [Inhibition; 2] = [
+    // The same problem, at its worse.
+    Inhibition {
+        source: &["severity=\"critical\""],
+        target: &["severity=\"warning\""],
+        equal: &["environment", "alertname", "instance"],
+    },
+    // What else is said of a target that nobody can scrape is old.
+    Inhibition {
+        source: &["alertname=\"TargetDown\""],
+        target: &["alertname!=\"TargetDown\"", "instance!=\"\""],
+        equal: &["environment", "instance"],
+    },
+];
+
+impl Inhibition {
+    /// Whether it can keep an alert with these labels from being told.
+    #[must_use]
+    pub fn concerns(&self, labels: &BTreeMap<String, String>) -> bool {
+        self.target.iter().all(|matcher| {
+            let (name, value) = matcher.split_once('=').unwrap_or((matcher, ""));
+            let not = name.ends_with('!');
+            let found = labels.get(name.trim_end_matches('!')).map_or("", String::as_str);
+            (found == value.trim_matches('"')) != not
+        })
+    }
+}
+
 fn inhibitions() -> Vec<Yaml> {
-    vec![
-        // The same problem, at its worse.
+    let texts = |texts: &[&str]| Yaml::Sequence(texts.iter().map(|text| Yaml::text(*text)).collect());
+    let rule = |one: &Inhibition| {
         Yaml::mapping([
-            ("source_matchers", texts([&of(Severity::Critical)])),
-            ("target_matchers", texts([&of(Severity::Warning)])),
-            ("equal", texts(["environment", "alertname", "instance"])),
-        ]),
-        // What else is said of a target that nobody can scrape is old.
-        Yaml::mapping([
-            ("source_matchers", texts(["alertname=\"TargetDown\""])),
-            ("target_matchers", texts(["alertname!=\"TargetDown\"", "instance!=\"\""])),
-            ("equal", texts(["environment", "instance"])),
-        ]),
-    ]
+            ("source_matchers", texts(one.source)),
+            ("target_matchers", texts(one.target)),
+            ("equal", texts(one.equal)),
+        ])
+    };
+    INHIBITIONS.iter().map(rule).collect()
+}
+
+/// Whom a receiver tells, for people; nobody where the environment has no such contact.
+#[must_use]
+pub fn told(environment: &Environment, receiver: &str) -> Vec<String> {
+    let nobody = Contacts::default();
+    let contacts = environment.contacts.as_ref().unwrap_or(&nobody);
+    let of = |severity: Severity| severity.name() == receiver;
+    let page = contacts.pagerduty_service.as_ref().filter(|_| of(Severity::Critical));
+    let mail = contacts.mail_server.as_ref().filter(|_| !of(Severity::Heartbeat)).map(|_| &contacts.email);
+    let chat = contacts.slack_channel.as_ref();
+    let chat = chat.filter(|_| of(Severity::Critical) || of(Severity::Warning));
+    let beat = contacts.heartbeat_url.as_ref().filter(|_| of(Severity::Heartbeat));
+    let channels = [("PagerDuty", page), ("e-mail", mail), ("Slack", chat), ("dead man's switch", beat)];
+    channels.into_iter().filter_map(|(kind, to)| Some(format!("{kind} {}", to?))).collect()
+}
+
+/// The hours in which an alert with these labels is not told.
+#[must_use]
+pub fn quiet<'a>(environment: &'a Environment, labels: &BTreeMap<String, String>) -> Option<&'a str> {
+    let severity = labels.get("severity").map(String::as_str);
+    let kept = MUTED.iter().any(|muted| Some(muted.name()) == severity);
+    environment.contacts.as_ref()?.quiet_hours.as_deref().filter(|_| kept)
 }
 
 /// `22:00-07:00`, in UTC; an interval of Alertmanager's ends at midnight.

@@ -20,7 +20,7 @@ pub const RULES: &str = "ops/monitoring/rules/*.yaml";
 /// How it scrapes itself, over no edge.
 const OWN: Scrape = Scrape { path: "/metrics", every_seconds: 15 };
 /// Seconds between two evaluations of the rules.
-const EVALUATION_SECONDS: i64 = 15;
+pub const EVALUATION_SECONDS: i64 = 10;
 
 /// What is scraped in the same way.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -290,6 +290,17 @@ pub static SETTINGS: &[Setting] = &[
         },
     },
     Setting {
+        key: "contacts.pagerduty_url",
+        kind: Kind::Text(Text::HttpsUrl),
+        default: None,
+        needed: Needed::Never,
+        read_by: &[EngineKind::Process],
+        what: "Where events for PagerDuty go, such as its European region's https://events.eu.pagerduty.com/v2/enqueue, instead of its usual address.",
+        set: |environment, _, value| {
+            environment.contacts.get_or_insert_default().pagerduty_url = Some(value.text());
+        },
+    },
+    Setting {
         key: "contacts.mail_server",
         kind: Kind::Text(Text::Remote),
         default: None,
@@ -306,7 +317,7 @@ pub static SETTINGS: &[Setting] = &[
         default: None,
         needed: Needed::Never,
         read_by: &[EngineKind::Process],
-        what: "The address of a dead man's switch, such as a service that pages when it has heard nothing for two minutes.",
+        what: "The address of a dead man's switch, such as a service that pages when it has heard nothing for 60 s.",
         set: |environment, _, value| {
             environment.contacts.get_or_insert_default().heartbeat_url = Some(value.text());
         },

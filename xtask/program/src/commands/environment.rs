@@ -249,6 +249,7 @@ mod tests {
         ("contacts.pagerduty_service", |e| {
             e.contacts.as_mut().unwrap().pagerduty_service = Some("other".into())
         }),
+        ("contacts.pagerduty_url", |e| e.contacts.as_mut().unwrap().pagerduty_url = Some("https://o".into())),
         ("contacts.mail_server", |e| e.contacts.as_mut().unwrap().mail_server = Some("other:1".into())),
         ("contacts.heartbeat_url", |e| e.contacts.as_mut().unwrap().heartbeat_url = Some("https://o".into())),
         ("contacts.quiet_hours", |e| e.contacts.as_mut().unwrap().quiet_hours = Some("22:00-07:00".into())),
@@ -299,6 +300,7 @@ mod tests {
             with: vec!["lookout".into()],
             hosts: vec![Host { ssh_user: "flowship".into(), ..Host::default() }],
             contacts: Some(Contacts {
+                pagerduty_service: Some("platform".into()),
                 mail_server: Some("mail.example.com:587".into()),
                 ..Contacts::default()
             }),

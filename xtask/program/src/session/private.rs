@@ -33,14 +33,28 @@ pub fn run(
 ) -> Result<()> {
     let name = register::own(purpose);
     let opened = Opened::open(context, &OpenOptions { replicas, ..OpenOptions::private(&name) }, None)?;
+    run_opened(context, &opened, show, interrupt, work)
+}
+
+/// The same with one that was opened for it, as [`OpenOptions::private`].
+///
+/// # Errors
+/// As [`run`].
+pub fn run_opened(
+    context: &Context,
+    opened: &Opened,
+    show: &Show,
+    interrupt: &Interrupt,
+    work: &mut dyn FnMut(&Opened) -> Result<()>,
+) -> Result<()> {
     let plan = opened.plan();
-    let worked = running::bring_up(context, &opened, &plan, show, interrupt).and_then(|report| {
+    let worked = running::bring_up(context, opened, &plan, show, interrupt).and_then(|report| {
         if report.outcome != Outcome::Done {
             return report.into_result();
         }
-        work(&opened)
+        work(opened)
     });
-    let down = running::bring_down(context, &name, show, &interrupt.heeded());
+    let down = running::bring_down(context, &opened.target, show, &interrupt.heeded());
     if down.is_ok() {
         if worked.is_err() {
             let kept = keep_logs(context, &opened.instance.folder)?;

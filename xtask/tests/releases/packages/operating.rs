@@ -109,6 +109,8 @@ fn a_program_from_the_bundle_serves_an_operator_and_sends_developers_to_a_checko
         &["why", "README.md:1"],
         &["alerts", "check"],
         &["alerts", "test"],
+        &["alerts", "fire"],
+        &["alerts", "route", "production", "severity=critical"],
         &["impact", "services/postgres"],
         &["bench"],
         &["rehearse", "compose"],

@@ -6,8 +6,8 @@
 use vocabulary::model::{
     Action, Alert, Approval, Architecture, ChangeClass, Check, CheckTimes, Command, ConfigurationFile,
     Container, ContainerPolicy, Dashboards, Database, Destination, Draining, Edge, EdgePolicy, EditorAccess,
-    Evidence, Expected, Exposure, Fact, Folder, Gate, GateCommand, GateGroup, Group, Health, Identity, Image,
-    ImageLimits, Initialise, Label, Lifetime, LlmEndpoint, LogStore, Metric, MetricKind, MetricRef,
+    Evidence, Expected, Exposure, Fact, Fault, Folder, Gate, GateCommand, GateGroup, Group, Health, Identity,
+    Image, ImageLimits, Initialise, Label, Lifetime, LlmEndpoint, LogStore, Metric, MetricKind, MetricRef,
     Monitoring, Need, OnChange, Operation, Platform, Port, PortRef, Predicate, Probe, Process, Proof,
     Protocol, QueuePolicy, Reaction, Reads, Recording, ReleasePolicy, Resources, Review, Role, RouteRule,
     RuleTest, Samples, Scrape, Scratch, Secret, SecretKind, SecretRef, SecretRight, SecretSource,
@@ -849,6 +849,7 @@ fn alert() -> Alert {
         impact: "Others do its work.",
         checks: vec![Check { command: "flowship status ENV", look_for: "an engine that is not healthy" }],
         remedy: "Read its log.",
+        fault: Fault::Stopped(ENGINE),
         tests: vec![
             test(TestKind::Firing, "it ends", fails(), vec![(14, &["instance=\"a\""])]),
             test(TestKind::Silent, "all is well", Samples::level(1.0, 15), vec![(14, &[])]),

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::MetricRef;
+use super::{MetricRef, ServiceId, VolumeRef};
 use crate::model::expression::Expression;
 
 /// One alert rule.
@@ -23,7 +23,51 @@ pub struct Alert {
     pub checks: Vec<Check>,
     /// What ends it.
     pub remedy: &'static str,
+    /// What the fire drill does to make it fire.
+    pub fault: Fault,
     pub tests: Vec<RuleTest>,
+}
+
+/// What really goes wrong on a running platform, until it is undone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Fault {
+    /// Nothing: the alert always fires.
+    Nothing,
+    /// The service is stopped.
+    Stopped(ServiceId),
+    /// The service is killed so many times, and comes back each time.
+    Killed { service: ServiceId, times: u8 },
+    /// The service stands still for so many milliseconds, runs for 100, and so on.
+    Stutters { service: ServiceId, milliseconds: u16 },
+    /// The service reads this file, and cannot.
+    Unreadable { volume: VolumeRef, file: &'static str },
+    /// A command leaves a file of metrics that cannot be read.
+    UnreadableMetrics,
+    /// The smoke checks run while the service is stopped.
+    SmokeWithout(ServiceId),
+    /// The model answers every request with this status.
+    ModelAnswers(u16),
+    /// So many tasks are sent while the service is stopped.
+    TasksWithout { service: ServiceId, tasks: u16 },
+    /// So many sessions of the database have run this SQL and stay open.
+    Sessions { sessions: u16, sql: &'static str },
+    /// A small disk is mounted in this state.
+    Disk(DiskState),
+    /// PagerDuty answers 500 while the service is stopped.
+    PagingFails(ServiceId),
+    /// The drill does not cause it, and why.
+    NotCaused(&'static str),
+}
+
+/// What is wrong with a disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DiskState {
+    Full,
+    /// Of its files it can take no more.
+    NoInodes,
+    ReadOnly,
 }
 
 /// One recording rule: its result is a metric.
@@ -139,6 +183,33 @@ impl Samples {
     #[must_use]
     pub fn gone(self) -> Self {
         Self(format!("{} stale", self.0))
+    }
+}
+
+impl Fault {
+    /// In words, as in `stop postgres`.
+    #[must_use]
+    pub fn words(&self) -> String {
+        match self {
+            Self::Nothing => "none: it always fires".to_owned(),
+            Self::Stopped(service) => format!("stop {service}"),
+            Self::Killed { service, times } => format!("kill {service} {times} times"),
+            Self::Stutters { service, milliseconds } => {
+                format!("freeze {service} for {milliseconds} ms again and again")
+            }
+            Self::Unreadable { volume, file } => format!("garbage in {file} of {}", volume.service),
+            Self::UnreadableMetrics => "garbage in a file of metrics".to_owned(),
+            Self::SmokeWithout(service) => format!("stop {service}, then run smoke"),
+            Self::ModelAnswers(status) => format!("the model answers {status}"),
+            Self::TasksWithout { service, tasks } => format!("stop {service}, then send {tasks} tasks"),
+            Self::Sessions { sessions: 1, sql } => format!("a session that ran {sql}"),
+            Self::Sessions { sessions, sql } => format!("{sessions} sessions that ran {sql}"),
+            Self::Disk(DiskState::Full) => "fill a disk image".to_owned(),
+            Self::Disk(DiskState::NoInodes) => "use up the inodes of a disk image".to_owned(),
+            Self::Disk(DiskState::ReadOnly) => "remount a disk image read-only".to_owned(),
+            Self::PagingFails(service) => format!("PagerDuty answers 500, stop {service}"),
+            Self::NotCaused(why) => format!("not caused: {why}"),
+        }
     }
 }
 

@@ -237,6 +237,9 @@ pub struct Contacts {
     /// Name of the PagerDuty service; its key is a secret and not here.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pagerduty_service: Option<String>,
+    /// Where its events go instead of PagerDuty's usual address: that of its European region, or of a proxy.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pagerduty_url: Option<String>,
     /// `host:port` of the server that takes mail from `email`, over TLS; without one nothing is mailed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mail_server: Option<String>,

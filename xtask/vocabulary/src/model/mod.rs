@@ -34,7 +34,9 @@ mod validate;
 mod value;
 
 pub use access::{Approval, Dashboards, EditorAccess, Role, SecretRight};
-pub use alert::{Alert, Check, Expected, Recording, RuleTest, Samples, Series, Severity, TestKind};
+pub use alert::{
+    Alert, Check, DiskState, Expected, Fault, Recording, RuleTest, Samples, Series, Severity, TestKind,
+};
 pub use architecture::Architecture;
 pub use container::{
     CheckTimes, ConfigurationFile, Container, ContainerPolicy, Draining, EdgePolicy, Folder, ImageLimits,

@@ -110,6 +110,7 @@ pub const ROWS: &[(&str, Rule)] = &[
     ),
     ("services/*/alerts/*/for_minutes", AtMost),
     ("services/*/alerts/*/owner|meaning|impact|remedy", FREE),
+    ("services/*/alerts/*/fault/**", SETTING),
     ("services/*/alerts/*/checks/*", GUARD),
     ("services/*/alerts/*/checks/*/command|look_for", FREE),
     // What a rule was shown to do.

@@ -1,7 +1,9 @@
 //! `cargo xtask alerts`: the alert rules, judged by promtool, and what their tests are worth.
 
+mod fire;
 mod mutants;
 mod promtool;
+mod route;
 
 use anyhow::{Result, bail};
 use clap::{Args, Subcommand};
@@ -25,8 +27,12 @@ Examples:
   cargo xtask alerts test --mutants           every fault that somebody could make in a rule
   cargo xtask alerts test --mutants=100       a hundred of them
   cargo xtask alerts test --mutants QueueOld
+  cargo xtask alerts route production alertname=PostgresDown
+  cargo xtask alerts route production severity=warning instance=node-red-a
+  cargo xtask alerts fire PostgresDown TargetDown
+  cargo xtask alerts fire --json              all of them; it takes about half an hour
 
-Exit code 0 when nothing is found, 1 when a rule is refused, a test fails or too few faults are noticed, 2 when there is no
+Exit code 0 when nothing is found, 1 when a rule is refused, a test fails too few faults are noticed or an alert does not reach its receivers, 2 when there is no
 such alert.")]
 pub struct Options {
     #[command(subcommand)]
@@ -41,6 +47,10 @@ enum What {
     Check,
     /// Have promtool run the tests of the rules
     Test(TestOptions),
+    /// Show who would be told of an alert with these labels, and what would keep it from being told
+    Route(route::RouteOptions),
+    /// Cause the real fault of each alert on a platform of its own, and see who is told and when
+    Fire(fire::FireOptions),
 }
 
 #[derive(Debug, Args)]
@@ -67,6 +77,8 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
         What::List => list(context),
         What::Check => check(context),
         What::Test(options) => test(context, options),
+        What::Route(options) => route::run(context, options),
+        What::Fire(options) => fire::run(context, options),
     }
 }
 

@@ -50,7 +50,8 @@ impl Rule {
     pub fn write(&self, folder: &Path, name: &str) -> Result<PathBuf> {
         // A recording rule has a colon in its name.
         let name = name.replace(':', "-");
-        let group = Group { name: "rules", recordings: &self.recordings, alerts: &self.alerts };
+        let group =
+            Group { name: "rules", area: "rules", recordings: &self.recordings, alerts: &self.alerts };
         let rules = format!("{name}.rules.yaml");
         let tests =
             group.tests(std::slice::from_ref(&rules)).map_err(|problems| refused(listing(&problems)))?;

@@ -1,0 +1,326 @@
+//! Causes a fault on the drill's platform, and undoes it. Acts.
+
+use std::fs;
+use std::io::Write as _;
+use std::net::Ipv4Addr;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, anyhow, bail};
+use runner::plan::service::ServiceName;
+use runner::supervisor::Client;
+use rustix::process::Signal;
+use tiny_http::{Response, Server};
+use vocabulary::model::{DiskState, Fault, ServiceId, VolumeRef};
+
+use super::load::Load;
+use crate::alert_receivers::Receivers;
+use crate::session::opened::Opened;
+use crate::session::smoke;
+use crate::tools::Program;
+use foundation::files::temporary;
+use foundation::processes::{signal_group, signal_process};
+
+/// Between two looks.
+const LOOK: Duration = Duration::from_millis(50);
+/// How long a service may take to be back.
+const BACK: Duration = Duration::from_secs(60);
+
+/// The platform under drill.
+pub struct Ground<'a> {
+    pub opened: &'a Opened,
+    pub client: &'a Client,
+    pub receivers: &'a Receivers,
+    pub load: &'a Load,
+    /// Between two scrapes.
+    pub interval: Duration,
+}
+
+type Step<'a> = Box<dyn FnOnce() -> Result<()> + 'a>;
+
+/// What was done, to be undone, also when the drill ends early.
+#[derive(Default)]
+pub struct Caused<'a>(Vec<Step<'a>>);
+
+impl Caused<'_> {
+    /// # Errors
+    /// Something cannot be undone.
+    pub fn undo(mut self) -> Result<()> {
+        self.all()
+    }
+
+    fn all(&mut self) -> Result<()> {
+        let mut result = Ok(());
+        while let Some(step) = self.0.pop() {
+            result = result.and(step());
+        }
+        result
+    }
+}
+
+impl Drop for Caused<'_> {
+    fn drop(&mut self) {
+        // The platform goes down then anyway.
+        let _ = self.all();
+    }
+}
+
+impl<'a> Ground<'a> {
+    /// # Errors
+    /// It cannot be caused here; nothing of it remains.
+    pub fn cause(&'a self, fault: Fault) -> Result<Caused<'a>> {
+        let mut caused = Caused::default();
+        match fault {
+            Fault::Nothing => {}
+            Fault::Stopped(service) => self.stop(service, &mut caused)?,
+            Fault::Killed { service, times } => {
+                for _ in 0..times {
+                    self.kill(service)?;
+                }
+            }
+            Fault::Stutters { service, milliseconds } => self.stutter(service, milliseconds, &mut caused)?,
+            Fault::Unreadable { volume, file } => self.spoil(volume, file, &mut caused)?,
+            Fault::UnreadableMetrics => {
+                let file = self.opened.instance.metrics().join("fire-drill.prom");
+                fs::write(&file, "not { a metric\n")?;
+                caused.0.push(Box::new(move || Ok(fs::remove_file(file)?)));
+            }
+            Fault::SmokeWithout(service) => {
+                // Once all is well again, it is run once more.
+                caused.0.push(Box::new(|| self.smoke(true)));
+                self.stop(service, &mut caused)?;
+                self.smoke(false)?;
+            }
+            Fault::ModelAnswers(status) => self.answer_for_the_model(status, &mut caused)?,
+            Fault::TasksWithout { service, tasks } => {
+                self.stop(service, &mut caused)?;
+                for _ in 0..tasks {
+                    self.load.submit();
+                }
+            }
+            Fault::Sessions { sessions, sql } => self.open_sessions(sessions, sql, &mut caused)?,
+            Fault::Disk(state) => mount(state, &mut caused)?,
+            Fault::PagingFails(service) => {
+                self.receivers.fail_pagerduty(true);
+                caused.0.push(Box::new(|| {
+                    self.receivers.fail_pagerduty(false);
+                    Ok(())
+                }));
+                self.stop(service, &mut caused)?;
+            }
+            Fault::NotCaused(why) => bail!("{why}"),
+        }
+        Ok(caused)
+    }
+
+    fn names(&self, service: ServiceId) -> Vec<ServiceName> {
+        let units = self.opened.units();
+        let of_service = units.iter().filter(|unit| unit.service.id == service);
+        of_service.map(|unit| unit.name().as_str().into()).collect()
+    }
+
+    fn stop(&'a self, service: ServiceId, caused: &mut Caused<'a>) -> Result<()> {
+        let names = self.names(service);
+        if names.is_empty() {
+            bail!("no {service} runs on a platform of development");
+        }
+        for name in names {
+            let spec = self.client.spec(&name)?;
+            self.client.stop(&name)?;
+            caused.0.push(Box::new(move || {
+                self.client.start(&spec)?;
+                self.client.wait_healthy(&name, BACK, &|| false).map(|_| ())
+            }));
+        }
+        Ok(())
+    }
+
+    fn pid(&self, name: &ServiceName) -> Result<Option<u32>> {
+        let (services, _) = self.client.status()?;
+        Ok(services.into_iter().find(|status| status.name == *name).and_then(|status| status.pid))
+    }
+
+    /// Kills it, and waits until it was seen to have started again.
+    fn kill(&self, service: ServiceId) -> Result<()> {
+        for name in self.names(service) {
+            let before = self.pid(&name)?.with_context(|| format!("{name} does not run"))?;
+            signal_group(before, Signal::KILL);
+            let give_up = Instant::now() + BACK;
+            while self.pid(&name)?.is_none_or(|pid| pid == before) {
+                if Instant::now() >= give_up {
+                    bail!("{name} did not start again within {} s", BACK.as_secs());
+                }
+                thread::sleep(LOOK);
+            }
+            self.client.wait_healthy(&name, BACK, &|| false)?;
+            // Each start counts only when it is scraped.
+            thread::sleep(self.interval * 3 / 2);
+        }
+        Ok(())
+    }
+
+    fn stutter(&'a self, service: ServiceId, milliseconds: u16, caused: &mut Caused<'a>) -> Result<()> {
+        let name = self.names(service).into_iter().next().with_context(|| format!("no {service} runs"))?;
+        let pid = self.pid(&name)?.with_context(|| format!("{name} does not run"))?;
+        let ends = Arc::new(AtomicBool::new(false));
+        let ended = Arc::clone(&ends);
+        let stutters = thread::spawn(move || {
+            while !ended.load(Ordering::SeqCst) {
+                let family = family(pid);
+                for process in &family {
+                    signal_process(*process, Signal::STOP);
+                }
+                thread::sleep(Duration::from_millis(milliseconds.into()));
+                for process in &family {
+                    signal_process(*process, Signal::CONT);
+                }
+                thread::sleep(Duration::from_millis(100));
+            }
+        });
+        caused.0.push(Box::new(move || {
+            ends.store(true, Ordering::SeqCst);
+            stutters.join().map_err(|_| anyhow!("the thread that freezes {name} ended early"))
+        }));
+        Ok(())
+    }
+
+    fn spoil(&'a self, volume: VolumeRef, file: &str, caused: &mut Caused<'a>) -> Result<()> {
+        let units = self.opened.units();
+        let unit = units.iter().find(|unit| unit.service.id == volume.service);
+        let unit = unit.with_context(|| format!("no {} runs", volume.service))?;
+        let name: ServiceName = unit.name().as_str().into();
+        let path = self.opened.resolver(&units).folder(unit, volume).join(file);
+        let good = fs::read(&path).with_context(|| path.display().to_string())?;
+        let reload = move || -> Result<()> {
+            let pid = self.pid(&name)?.with_context(|| format!("{name} does not run"))?;
+            signal_process(pid, Signal::HUP);
+            Ok(())
+        };
+        // YAML, with a key that the service does not know.
+        fs::write(&path, [&good[..], b"\nfire_drill: true\n"].concat())?;
+        reload()?;
+        caused.0.push(Box::new(move || {
+            fs::write(&path, good)?;
+            reload()
+        }));
+        Ok(())
+    }
+
+    fn smoke(&self, passes: bool) -> Result<()> {
+        let platform = self.opened.platform;
+        let report = smoke::target(self.opened)?.ask(platform, smoke::limit(platform), &|| false)?;
+        if report.passed() != passes {
+            bail!(
+                "the smoke checks {}",
+                if passes { "still fail" } else { "pass although a service is stopped" }
+            );
+        }
+        Ok(())
+    }
+
+    fn answer_for_the_model(&'a self, status: u16, caused: &mut Caused<'a>) -> Result<()> {
+        let stand_in = self.opened.platform.llm.stand_in;
+        let port = self.opened.instance.port(stand_in, &self.opened.units());
+        let port = port.context("the stand-in for the model has no port")?;
+        self.stop(stand_in.service, caused)?;
+        let server =
+            Server::http((Ipv4Addr::LOCALHOST, port)).map_err(|error| anyhow!("port {port}: {error}"))?;
+        let server = Arc::new(server);
+        let answers = Arc::clone(&server);
+        let thread = thread::spawn(move || {
+            for request in answers.incoming_requests() {
+                let body = r#"{"error":{"message":"fire drill","type":"error","code":null}}"#;
+                // A client that leaves is its own affair.
+                let _ = request.respond(Response::from_string(body).with_status_code(status));
+            }
+        });
+        caused.0.push(Box::new(move || {
+            server.unblock();
+            drop(server);
+            thread.join().map_err(|_| anyhow!("the model's place was left early"))
+        }));
+        Ok(())
+    }
+
+    fn open_sessions(&'a self, sessions: u16, sql: &str, caused: &mut Caused<'a>) -> Result<()> {
+        let database = &self.opened.platform.database;
+        let units = self.opened.units();
+        let port = self.opened.instance.port(database.port, &units).context("the database has no port")?;
+        let password = fs::read_to_string(self.opened.instance.secret(database.password))?;
+        let psql = self.opened.toolbox.path(Program::Psql)?;
+        for _ in 0..sessions {
+            let mut child = Command::new(&psql)
+                .args(["-XAtq", "-h", "127.0.0.1", "-U", database.user, "-d", database.name])
+                .args(["-p", &port.to_string()])
+                .env("PGPASSWORD", password.trim())
+                .stdin(Stdio::piped())
+                .stdout(Stdio::null())
+                .stderr(Stdio::null())
+                .spawn()
+                .context("psql")?;
+            let mut input = child.stdin.take().context("psql takes no input")?;
+            writeln!(input, "{sql};")?;
+            caused.0.push(Box::new(move || {
+                drop(input);
+                child.wait()?;
+                Ok(())
+            }));
+        }
+        Ok(())
+    }
+}
+
+/// A process and all that it has started.
+fn family(pid: u32) -> Vec<u32> {
+    let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+    let children = children.split_whitespace().filter_map(|child| child.parse().ok());
+    std::iter::once(pid).chain(children.flat_map(family)).collect()
+}
+
+fn command(program: &str, arguments: &[&str]) -> Result<()> {
+    let output = Command::new(program).args(arguments).output().with_context(|| program.to_owned())?;
+    if !output.status.success() {
+        let said = String::from_utf8_lossy(&output.stderr);
+        bail!("{program} {}: {} (only root may mount a disk)", arguments.join(" "), said.trim());
+    }
+    Ok(())
+}
+
+fn mount<'a>(state: DiskState, caused: &mut Caused<'a>) -> Result<()> {
+    let folder = temporary::folder("flowship-fire-disk-")?;
+    let [image, at] = ["image", "disk"].map(|name| folder.path().join(name));
+    fs::create_dir(&at)?;
+    fs::File::create(&image)?.set_len(24 << 20)?;
+    let [image, place] = [&image, &at].map(|path| path.display().to_string());
+    command("mkfs.ext4", &["-q", "-F", "-N", "64", &image])?;
+    command("mount", &["-o", "loop", &image, &place])?;
+    caused.0.push(Box::new(move || {
+        command("umount", &[&place])?;
+        Ok(folder.close()?)
+    }));
+    match state {
+        DiskState::Full => {
+            fill(&at.join("full"));
+            Ok(())
+        }
+        DiskState::NoInodes => {
+            let mut number = 0;
+            while fs::write(at.join(format!("file-{number}")), "").is_ok() {
+                number += 1;
+            }
+            Ok(())
+        }
+        DiskState::ReadOnly => command("mount", &["-o", "remount,ro", &at.display().to_string()]),
+    }
+}
+
+/// Writes until the disk is full.
+fn fill(path: &Path) {
+    if let Ok(mut file) = fs::File::create(path) {
+        while file.write_all(&[1; 1 << 16]).is_ok() {}
+    }
+}

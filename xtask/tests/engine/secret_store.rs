@@ -87,6 +87,9 @@ fn containers_have_their_secrets_from_a_store_and_nothing_starts_without_it() {
     load.lost_nothing();
     assert_eq!(site.containers(), before, "no container was replaced");
 
+    docker(&site.client, &["stop", &before[STORE][0]]);
+    fails_closed(site, &["secrets", "render", "qa"], "does not answer");
+
     site.done(&["down", "qa"]);
     fails_closed(site, &["start", "qa"], "is sealed: `flowship secrets unseal qa`");
     assert_eq!(names(site), [STORE], "nothing else was started");

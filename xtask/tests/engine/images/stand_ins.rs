@@ -51,6 +51,7 @@ fn the_contract_holds() {
     node(&client, &tag("node"));
     haproxy(&client, &tree, &tag("haproxy"));
     postgres(&client, &tree, &tag("postgres"));
+    openbao(&client, &tree, &tag("openbao"));
 }
 
 fn node(client: &Path, image: &str) {
@@ -90,6 +91,21 @@ fn haproxy(client: &Path, tree: &Tree, image: &str) {
         docker(client, &["inspect", "--format", "{{.State.ExitCode}} {{.Config.StopSignal}}", &name]),
         "0 SIGUSR1"
     );
+}
+
+fn openbao(client: &Path, tree: &Tree, image: &str) {
+    let name = format!("flowship-test-openbao-{}", std::process::id());
+    let _remove = remove_container(client, &name);
+    let listens = r#"{"listener": [{"tcp": {"address": "127.0.0.1:8200", "tls_disable": true}}], "storage": {"inmem": {}}}"#;
+    tree.write("openbao/local.json", listens);
+    let mount = format!("{}:/openbao/config:ro", tree.path("openbao").display());
+    let run = ["run", "--detach", "--name", &name, "--read-only", "--cap-drop=ALL", "--volume", &mount];
+    docker(client, &[&run[..], &[image, "server"]].concat());
+    let url = "http://127.0.0.1:8200/v1/sys/health?uninitcode=200";
+    let asks = ["exec", &name, "wget", "-q", "--no-check-certificate", "-O", "/dev/null", url];
+    until("its health can be asked as in the official image", || succeeds(client, &asks));
+    assert_eq!(docker(client, &["exec", &name, "sh", "-c", "id -u; id -g"]), "100\n1000");
+    docker(client, &["exec", &name, "test", "-w", "/openbao/file"]);
 }
 
 fn postgres(client: &Path, tree: &Tree, image: &str) {

@@ -353,6 +353,7 @@ fn images_to_build(
             && let Some(locked) = lock.of(reference)
         {
             images.insert(service.id, locked.tag.clone());
+            seen.stand_ins.extend(topology.first(service.id).is_ok().then(|| reference.to_owned()));
         }
     }
     if !problems.is_empty() {

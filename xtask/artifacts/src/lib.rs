@@ -5,6 +5,7 @@
 pub mod alert_rules;
 mod artifact;
 pub mod containers;
+pub mod dashboards;
 mod environment_examples;
 pub mod firewall;
 mod flow_facts;
@@ -41,6 +42,7 @@ pub const FAMILIES: &[Committed] = &[
     systemd::FAMILY,
     alert_rules::RULES,
     alert_rules::RUNBOOKS,
+    dashboards::FAMILY,
     workflows::FAMILY,
     reference::FAMILY,
     model::FAMILY,

@@ -5,6 +5,7 @@ mod actions;
 mod alertmanager;
 mod alertmanager_alerts;
 mod barman;
+mod dashboards;
 mod edge;
 mod edge_alerts;
 mod gates;
@@ -68,6 +69,7 @@ pub fn platform() -> Platform {
             barman::service(),
         ],
         recordings: recordings::recordings(),
+        dashboards: dashboards::dashboards(),
         secrets: secrets::secrets(),
         labels: labels::labels(),
         workers: node_red::WORKERS,

@@ -17,7 +17,7 @@ const RELEASES: Check =
 const DISK: &str = "fstype=\"ext4\",mountpoint=\"/\",device=\"a\",instance=\"h\"";
 
 /// File systems on disks; others are full by nature.
-const DISKS: &str = "ext[234]|xfs|btrfs|zfs";
+pub const DISKS: &str = "ext[234]|xfs|btrfs|zfs";
 
 pub fn alerts() -> Vec<Alert> {
     [host(), deploys(), vec![secret_overdue()]].concat()

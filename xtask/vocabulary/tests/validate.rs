@@ -3,14 +3,15 @@
 use vocabulary::model::environment::{Environment, SecretsIn};
 use vocabulary::model::expression::Expression;
 use vocabulary::model::{
-    Alert, ChangeClass, Check, CheckTimes, Command, ConfigurationFile, Container, Contract, Database,
-    Destination, Draining, Edge, EdgePolicy, Evidence, Expected, Exposure, Fact, Fault, Folder, Gate,
-    GateCommand, GateGroup, Group, Health, Identity, Image, Initialise, Label, Lifetime, LlmEndpoint,
-    LogStore, Metric, MetricKind, MetricRef, Monitoring, Need, OnChange, PlantedArgument, PlantedFault,
-    PlantedFile, Platform, Port, PortRef, Predicate, Probe, Process, Proof, Protocol, Reaction, Reads,
-    Recording, Resources, Role, RouteRule, RuleTest, Samples, Scrape, Scratch, Secret, SecretKind, SecretRef,
-    SecretRight, SecretSource, SecretStore, SecretUse, Series, Service, ServiceId, Severity, Shape,
-    SmokeCheck, SmokeStep, SmokeSuite, Stop, Storage, Test, TestKind, Value, Volume, VolumeRef, Workers,
+    Alert, ChangeClass, Check, CheckTimes, Command, ConfigurationFile, Container, Contract, Dashboard,
+    Database, Destination, DisplayUnit, Draining, Edge, EdgePolicy, Evidence, Expected, Exposure, Fact,
+    Fault, Folder, Gate, GateCommand, GateGroup, Group, Health, Identity, Image, Initialise, Label, Lifetime,
+    LlmEndpoint, LogStore, Metric, MetricKind, MetricRef, Monitoring, Need, OnChange, Panel, PlantedArgument,
+    PlantedFault, PlantedFile, Platform, Port, PortRef, Predicate, Probe, Process, Proof, Protocol, Query,
+    Reaction, Reads, Recording, Resources, Role, RouteRule, RuleTest, Samples, Scrape, Scratch, Secret,
+    SecretKind, SecretRef, SecretRight, SecretSource, SecretStore, SecretUse, Series, Service, ServiceId,
+    Severity, Shape, SmokeCheck, SmokeStep, SmokeSuite, Stop, Storage, Test, TestKind, Value, Volume,
+    VolumeRef, Workers,
 };
 
 use second_platform::{edge, read, variable};
@@ -178,6 +179,13 @@ fn recording() -> Recording {
     }
 }
 
+fn dashboard() -> Dashboard {
+    let queries =
+        vec![Query { expression: REQUESTS.series().rate(5).sum(&["code"]), legend: "status {{code}}" }];
+    let panel = Panel { title: "Requests", about: "all", unit: DisplayUnit::PerSecond, queries };
+    Dashboard { id: "overview", title: "Overview", about: "all", panels: vec![panel] }
+}
+
 fn of_web(platform: &mut Platform) -> &mut Alert {
     &mut at(platform, WEB).alerts[0]
 }
@@ -269,6 +277,7 @@ fn platform() -> Platform {
         name: "fixture",
         services: vec![web(), db(), setup(), model()],
         recordings: vec![recording()],
+        dashboards: vec![dashboard()],
         secrets: vec![
             secret(PASSWORD, SecretSource::Generated { bytes: 16 }),
             secret(TOKEN, SecretSource::Generated { bytes: 24 }),
@@ -759,6 +768,27 @@ const RULES: &[(Change, &[&str])] = &[
     (
         |p| p.recordings[0].tests[0].expects[0].values.clear(),
         &["recording code:requests:rate5m: \"somebody asks\": each sample needs its value"],
+    ),
+    // Dashboards.
+    (|p| p.dashboards.push(dashboard()), &["dashboard overview: the name is taken twice; rename one"]),
+    (|p| p.dashboards[0].panels.clear(), &["dashboard overview: it has no panel"]),
+    (
+        |p| p.dashboards[0].panels.push(dashboard().panels.remove(0)),
+        &["panel of dashboard overview Requests: the name is taken twice; rename one"],
+    ),
+    (
+        |p| p.dashboards[0].panels[0].queries.clear(),
+        &["dashboard overview: \"Requests\": it has no query, so it is always empty"],
+    ),
+    (
+        |p| {
+            p.dashboards[0].panels[0].queries[0].expression = MetricRef("requests").series().now();
+        },
+        &["dashboard overview: \"Requests\": it reads requests, which no service exports"],
+    ),
+    (
+        |p| p.dashboards[0].panels[0].queries[0].legend = "{{status}}",
+        &["dashboard overview: \"Requests\": its legend names status; the result has \"code\""],
     ),
     // The secret store.
     (

@@ -8,6 +8,7 @@ mod clippy;
 mod compliance;
 mod containers;
 mod coverage;
+mod dashboards;
 mod deploys;
 mod edge;
 mod engine;
@@ -38,6 +39,7 @@ pub fn gates() -> Vec<Gate> {
         containers::gate(),
         edge::gate(),
         alerts::gate(),
+        dashboards::gate(),
         compliance::gate(),
         secrets_in_history::gate(),
         advisories::gate(),

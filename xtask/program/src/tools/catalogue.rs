@@ -19,7 +19,7 @@ every! {
     /// What is installed, or found, as one thing; it brings one or more programs.
     Tool {
         Pip, Node, Postgres, Dbmate, OpenBao, Actionlint, Zizmor, Hadolint, Gitleaks, CargoAudit, Syft, Compose, Just, GitCliff,
-        Go, Govulncheck, KamalProxy, Pebble, Prometheus, Alertmanager, NodeExporter, PostgresExporter, VictoriaLogs, OtelCollector, CargoLlvmCov, LlvmTools,
+        Go, Govulncheck, KamalProxy, Pebble, Prometheus, Alertmanager, NodeExporter, PostgresExporter, VictoriaLogs, OtelCollector, DashboardCheck, CargoLlvmCov, LlvmTools,
         Valgrind, Chromium,
         Python, Cargo, Git, Gh, Compiler, Docker, Haproxy, HaproxyNext, Nft, Kubectl, Terraform,
     }
@@ -33,7 +33,7 @@ every! {
         PgDump,
         Dbmate, OpenBao, Actionlint, Zizmor, Hadolint, Gitleaks, CargoAudit, Syft, Compose, Just, GitCliff,
         Go, Govulncheck, KamalProxy, Pebble, Prometheus, Promtool, Alertmanager, Amtool, NodeExporter, PostgresExporter, VictoriaLogs, OtelCollector,
-        CargoLlvmCov, LlvmProfdata, LlvmCov, Valgrind, Chromium,
+        DashboardCheck, CargoLlvmCov, LlvmProfdata, LlvmCov, Valgrind, Chromium,
         Python, Cargo, Git, Gh, Compiler, Docker, Haproxy, HaproxyNext, Nft, Kubectl, Terraform,
     }
 }
@@ -140,6 +140,7 @@ impl Tool {
                 "otel-collector",
                 "",
             ),
+            Tool::DashboardCheck => go_program("Grafana's schema", "check dashboards", "dashboard-check", ""),
             Tool::CargoLlvmCov => wheel(
                 "cargo-llvm-cov",
                 "measure the coverage of the Rust tests",
@@ -309,6 +310,7 @@ impl Program {
             Program::PostgresExporter => (Tool::PostgresExporter, "bin/postgres_exporter", DASHES),
             Program::VictoriaLogs => (Tool::VictoriaLogs, "bin/victoria-logs", &["-version"][..]),
             Program::OtelCollector => (Tool::OtelCollector, "bin/otel-collector", DASHES),
+            Program::DashboardCheck => (Tool::DashboardCheck, "bin/dashboard-check", DASHES),
             Program::CargoLlvmCov => {
                 (Tool::CargoLlvmCov, "bin/cargo-llvm-cov", &["llvm-cov", "--version"][..])
             }

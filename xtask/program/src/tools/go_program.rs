@@ -32,7 +32,8 @@ pub struct Locked {
 /// # Errors
 /// It has no tool, or does not require the tool's module; what was expected.
 pub fn locked(name: &str, tags: &str, module: &str, rest: &str, go: &str) -> Result<Locked, String> {
-    let words = || module.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
+    let lines = || module.lines().filter(|line| !line.trim_start().starts_with("//"));
+    let words = || lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
     let tool = words()
         .find_map(|line| if let ["tool", package] = line[..] { Some(package.to_owned()) } else { None })
         .ok_or("expected a line `tool PACKAGE`")?;
@@ -129,7 +130,7 @@ pub fn failure(log: &str) -> Failure {
 mod tests {
     use super::*;
 
-    const MODULE: &str = "// What for.\nmodule tools/x\n\ngo 1.27\n\ntool example.org/x/cmd/x\n\nrequire (\n\t\
+    const MODULE: &str = "// The version, as it is.\nmodule tools/x\n\ngo 1.27\n\ntool example.org/x/cmd/x\n\nrequire (\n\t\
                           example.org/x v0.9.2 // indirect\n\texample.org/x/cmd v1.2.3-rc.1\n\texample.org/xy v2.0.0\n)\n";
 
     #[test]

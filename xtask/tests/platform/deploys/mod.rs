@@ -9,6 +9,7 @@ mod faults;
 mod guide;
 mod host;
 mod in_flight;
+mod monitoring;
 mod refused;
 mod restart;
 mod secrets;

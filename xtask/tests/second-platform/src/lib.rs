@@ -5,14 +5,15 @@
 
 use vocabulary::model::{
     Action, Alert, Approval, Architecture, ChangeClass, Check, CheckTimes, Command, ConfigurationFile,
-    Container, ContainerPolicy, Dashboards, Database, Destination, Draining, Edge, EdgePolicy, EditorAccess,
-    Evidence, Expected, Exposure, Fact, Fault, Folder, Gate, GateCommand, GateGroup, Group, Health, Identity,
-    Image, ImageLimits, Initialise, Label, Lifetime, LlmEndpoint, LogStore, Metric, MetricKind, MetricRef,
-    Monitoring, Need, OnChange, Operation, Platform, Port, PortRef, Predicate, Probe, Process, Proof,
-    Protocol, QueuePolicy, Reaction, Reads, Recording, ReleasePolicy, Resources, Review, Role, RouteRule,
-    RuleTest, Samples, Scrape, Scratch, Secret, SecretKind, SecretRef, SecretRight, SecretSource,
-    SecretStore, SecretUse, Series, Service, ServiceId, Severity, Shape, SmokeCheck, SmokeStep, SmokeSuite,
-    Stop, Storage, Test, TestKind, User, Value, Variable, Volume, VolumeRef, Workers,
+    Container, ContainerPolicy, Dashboard, Dashboards, Database, Destination, DisplayUnit, Draining, Edge,
+    EdgePolicy, EditorAccess, Evidence, Expected, Exposure, Fact, Fault, Folder, Gate, GateCommand,
+    GateGroup, Group, Health, Identity, Image, ImageLimits, Initialise, Label, Lifetime, LlmEndpoint,
+    LogStore, Metric, MetricKind, MetricRef, Monitoring, Need, OnChange, Operation, Panel, Platform, Port,
+    PortRef, Predicate, Probe, Process, Proof, Protocol, Query, QueuePolicy, Reaction, Reads, Recording,
+    ReleasePolicy, Resources, Review, Role, RouteRule, RuleTest, Samples, Scrape, Scratch, Secret,
+    SecretKind, SecretRef, SecretRight, SecretSource, SecretStore, SecretUse, Series, Service, ServiceId,
+    Severity, Shape, SmokeCheck, SmokeStep, SmokeSuite, Stop, Storage, Test, TestKind, User, Value, Variable,
+    Volume, VolumeRef, Workers,
 };
 
 const PORTAL: ServiceId = ServiceId("portal");
@@ -93,6 +94,7 @@ pub fn platform() -> Platform {
             herald(),
             vault(),
         ],
+        dashboards: vec![dashboard()],
         secrets: secrets(),
         labels: ["workflow_id", "node_id", "task_id", "component", "environment"]
             .into_iter()
@@ -856,6 +858,12 @@ fn alert() -> Alert {
             test(TestKind::Boundary, "its time", fails(), vec![(6, &[]), (7, &["instance=\"a\""])]),
         ],
     }
+}
+
+fn dashboard() -> Dashboard {
+    let queries = vec![Query { expression: READY.series().now().sum(&[]), legend: "ready" }];
+    let panel = Panel { title: "Engines", about: "that are ready", unit: DisplayUnit::Number, queries };
+    Dashboard { id: "engines", title: "Engines", about: "Whether they run.", panels: vec![panel] }
 }
 
 fn recording() -> Recording {

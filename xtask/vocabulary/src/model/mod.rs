@@ -7,6 +7,7 @@ mod access;
 mod alert;
 mod architecture;
 mod container;
+mod dashboard;
 mod edge;
 pub mod environment;
 pub mod expression;
@@ -42,6 +43,7 @@ pub use container::{
     CheckTimes, ConfigurationFile, Container, ContainerPolicy, Draining, EdgePolicy, Folder, ImageLimits,
     Probe, Scratch, Shape, Storage, User,
 };
+pub use dashboard::{Dashboard, DisplayUnit, Panel, Query};
 pub use edge::{Destination, Edge, Need, Scrape};
 pub use gate::{
     Evidence, Gate, GateCommand, GateGroup, PlantedArgument, PlantedFault, PlantedFile, Proof, Reads,

@@ -3,9 +3,10 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Action, ContainerPolicy, Database, Destination, Draining, Edge, EdgePolicy, Gate, Label, LlmEndpoint,
-    LogStore, Metric, MetricRef, Monitoring, Operation, Port, PortRef, QueuePolicy, Recording, ReleasePolicy,
-    Review, Role, Scrape, Secret, SecretRef, SecretStore, Service, ServiceId, SmokeSuite, Workers,
+    Action, ContainerPolicy, Dashboard, Database, Destination, Draining, Edge, EdgePolicy, Gate, Label,
+    LlmEndpoint, LogStore, Metric, MetricRef, Monitoring, Operation, Port, PortRef, QueuePolicy, Recording,
+    ReleasePolicy, Review, Role, Scrape, Secret, SecretRef, SecretStore, Service, ServiceId, SmokeSuite,
+    Workers,
 };
 
 /// Everything that is shipped, and how it is judged.
@@ -15,6 +16,8 @@ pub struct Platform {
     pub services: Vec<Service>,
     /// Metrics that are computed from others.
     pub recordings: Vec<Recording>,
+    /// What people look at.
+    pub dashboards: Vec<Dashboard>,
     pub secrets: Vec<Secret>,
     pub labels: Vec<Label>,
     pub workers: Workers,

@@ -2,6 +2,7 @@
 
 mod advisories;
 mod compliance;
+mod dashboards;
 mod edge;
 mod findings_file;
 mod firewall;
@@ -22,6 +23,7 @@ Examples:
   cargo xtask check flows
   cargo xtask check flows ~/.node-red/flows.json
   cargo xtask check edge
+  cargo xtask check dashboards
   cargo xtask check firewall
   cargo xtask check secrets
   cargo xtask check licences
@@ -40,6 +42,8 @@ enum What {
     Flows(flows::Options),
     /// Have HAProxy check the configuration of the edge
     Edge(edge::Options),
+    /// Have Grafana's own schema check the dashboards
+    Dashboards,
     /// Have nftables check the rulesets of the environments' hosts; needs root
     Firewall,
     /// Look for known vulnerabilities in the crates of Cargo.lock
@@ -74,6 +78,7 @@ pub fn run(context: &Context, options: Options) -> Result<()> {
     match options.what {
         What::Flows(options) => flows::run(context, &options),
         What::Edge(options) => edge::run(context, &options),
+        What::Dashboards => dashboards::run(context),
         What::Firewall => firewall::run(context),
         What::Advisories(options) => advisories::run(context, &options),
         What::NpmAdvisories => npm_advisories::run(context),

@@ -235,6 +235,19 @@ impl Expression {
             _ => vec![],
         }
     }
+
+    /// The labels of the result where an aggregation says them; none where it has those of the series.
+    #[must_use]
+    pub fn labels_left(&self) -> Option<Vec<&'static str>> {
+        match self {
+            Self::Aggregate(_, by, _) => Some(by.clone()),
+            Self::Quantile(_, of) => {
+                of.labels_left().map(|by| by.into_iter().filter(|label| *label != "le").collect())
+            }
+            Self::Binary(_, left, right) => left.labels_left().or_else(|| right.labels_left()),
+            _ => None,
+        }
+    }
 }
 
 impl From<f64> for Expression {

@@ -1,4 +1,4 @@
-//! Invariants of alerts, recording rules and their tests.
+//! Invariants of alerts, recording rules and their tests, and of dashboards.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -18,6 +18,7 @@ pub(super) fn judge(platform: &Platform, report: &mut Report) {
     for alert in alerts() {
         judge_alert(&known, alert, report);
     }
+    judge_dashboards(platform, &known, report);
     for recording in &platform.recordings {
         let subject = format!("recording {}", recording.name);
         if !recording.name.0.contains(':') {
@@ -31,6 +32,33 @@ pub(super) fn judge(platform: &Platform, report: &mut Report) {
             series(&known, &subject, test, report);
             if test.expects.iter().any(|expected| expected.values.len() != expected.labels.len()) {
                 report.add(&subject, format!("{:?}: each sample needs its value", test.what));
+            }
+        }
+    }
+}
+
+fn judge_dashboards(platform: &Platform, known: &Known, report: &mut Report) {
+    unique("dashboard", platform.dashboards.iter().map(|dashboard| dashboard.id), report);
+    for dashboard in &platform.dashboards {
+        let of = format!("panel of dashboard {}", dashboard.id);
+        unique(&of, dashboard.panels.iter().map(|panel| panel.title), report);
+        if dashboard.panels.is_empty() {
+            report.add(format!("dashboard {}", dashboard.id), "it has no panel");
+        }
+        for panel in &dashboard.panels {
+            let subject = format!("dashboard {}: {:?}", dashboard.id, panel.title);
+            if panel.queries.is_empty() {
+                report.add(&subject, "it has no query, so it is always empty");
+            }
+            for query in &panel.queries {
+                expression(known, &subject, &query.expression, report);
+                let left = query.expression.labels_left();
+                for label in
+                    query.labels().filter(|label| left.as_ref().is_some_and(|left| !left.contains(label)))
+                {
+                    let left = left.as_ref().map(|left| left.join(", ")).unwrap_or_default();
+                    report.add(&subject, format!("its legend names {label}; the result has {left:?}"));
+                }
             }
         }
     }

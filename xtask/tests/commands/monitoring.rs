@@ -385,3 +385,12 @@ fn route_says_who_would_be_told_and_what_would_prevent_it() {
     assert_eq!(refused.status.code(), Some(2), "{}", text(&refused));
     assert!(text(&refused).contains("expected LABEL=VALUE"), "{}", text(&refused));
 }
+
+#[test]
+fn a_drill_of_an_alert_that_there_is_not_begins_with_nothing() {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
+    let refused =
+        command.arg("--root").arg(repository()).args(["alerts", "fire", "PostgresDwn"]).output().unwrap();
+    assert_eq!(refused.status.code(), Some(2), "{}", text(&refused));
+    assert!(text(&refused).contains("did you mean PostgresDown?"), "{}", text(&refused));
+}

@@ -58,7 +58,7 @@ pub struct FireOptions {
     /// Divide every `for`, window and interval of the rules and of Alertmanager by this; thresholds stay as they are
     #[arg(long, value_name = "N", default_value_t = 15, value_parser = clap::value_parser!(u32).range(1..=30))]
     speed: u32,
-    /// Do not stop Prometheus and Alertmanager themselves at the end, which takes four minutes
+    /// For the alert that always fires, do not stop Prometheus and Alertmanager themselves at the end, which takes four minutes
     #[arg(long)]
     no_dead_man: bool,
 }
@@ -235,7 +235,8 @@ impl Drill<'_> {
             }
             self.await_ends(wanted)?;
         }
-        if !self.options.no_dead_man && self.options.alerts.is_empty() {
+        let beats = wanted.iter().any(|alert| alert.severity == Severity::Heartbeat);
+        if beats && !self.options.no_dead_man {
             for port in [monitoring.scraper, monitoring.notifier] {
                 self.die(opened, client, port)?;
             }

@@ -50,8 +50,11 @@ fn every_panel_has_data(site: &Site) {
         found["data"]["result"].as_array().is_none_or(Vec::is_empty)
     };
     until("every panel has data", || {
+        let before = queries.len();
         queries.retain(|(_, query)| is_empty(query));
-        queries.iter().for_each(|(place, query)| println!("empty: {place}: {query}"));
+        if queries.len() < before {
+            println!("still empty: {queries:#?}");
+        }
         queries.is_empty().then_some(())
     });
 }

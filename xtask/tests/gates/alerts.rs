@@ -24,15 +24,24 @@ fn said(output: &Output) -> String {
 /// A tree with the rules of one service, and their tests.
 fn tree() -> TempDir {
     let tree = tempfile::tempdir().unwrap();
-    for folder in
-        ["ops/environments", "ops/ci/tools/prometheus", "ops/monitoring/rules", "ops/monitoring/tests"]
-    {
+    for folder in [
+        "ops/environments",
+        "ops/ci/tools/otel-collector",
+        "ops/ci/tools/prometheus",
+        "ops/monitoring/rules",
+        "ops/monitoring/tests",
+    ] {
         fs::create_dir_all(tree.path().join(folder)).unwrap();
     }
     for file in [
         "ops/ci/requirements.txt",
+        "ops/ci/tools/otel-collector/go.mod",
+        "ops/ci/tools/otel-collector/go.sum",
+        "ops/ci/tools/otel-collector/main.go",
+        "ops/ci/tools/otel-collector/saved_positions.go",
         "ops/ci/tools/prometheus/go.mod",
         "ops/ci/tools/prometheus/go.sum",
+        "ops/monitoring/otel-collector.yaml",
         "ops/monitoring/rules/alertmanager.yaml",
         "ops/monitoring/rules/recordings.yaml",
         "ops/monitoring/tests/alertmanager.yaml",
@@ -51,6 +60,23 @@ fn rules_and_tests_with_a_fault_are_found() {
         let output = xtask(tree.path(), &command);
         assert!(output.status.success(), "{output:?}");
     }
+
+    let collector = tree.path().join("ops/monitoring/otel-collector.yaml");
+    let configuration = fs::read_to_string(&collector).unwrap();
+    for (good, bad, found) in [
+        ("start_at:", "strat_at:", "strat_at"),
+        ("directory: \"${env:POSITIONS}\"", "directory: \"\"", "directory, metrics and settle must be set"),
+        ("exporters:\n        - otlp_http", "exporters:\n        - nobody", "nobody"),
+    ] {
+        let other = configuration.replace(good, bad);
+        assert_ne!(other, configuration, "{good}");
+        fs::write(&collector, other).unwrap();
+        let output = xtask(tree.path(), &["alerts", "check"]);
+        assert_eq!(output.status.code(), Some(1), "{bad}: {output:?}");
+        let said = said(&output);
+        assert!(said.contains("ops/monitoring/otel-collector.yaml: ") && said.contains(found), "{said}");
+    }
+    fs::write(&collector, &configuration).unwrap();
 
     fs::write(&rules, good.replace("[10m]", "[10m")).unwrap();
     let output = xtask(tree.path(), &["alerts", "check"]);

@@ -8,10 +8,11 @@ pub fn gate() -> Gate {
     Gate {
         id: "alerts",
         group: GateGroup::Sources,
-        checks: "promtool accepts the rules of Prometheus, their tests pass, and these notice faults in the rules",
+        checks: "promtool accepts the rules of Prometheus, the log collector its configuration, the rules' tests pass, and these \
+                 notice faults in the rules",
         commands: vec![
             GateCommand {
-                proof: Proof::InCommand("promtool must first refuse a rule that cannot be read"),
+                proof: Proof::InCommand("promtool and the collector must first refuse a fault each"),
                 ..xtask(&["alerts", "check"])
             },
             GateCommand {
@@ -27,7 +28,12 @@ pub fn gate() -> Gate {
         ],
         after: vec![],
         requires: vec![],
-        reads: Reads::Files(vec!["ops/monitoring", "ops/ci/tools/prometheus", "xtask"]),
+        reads: Reads::Files(vec![
+            "ops/monitoring",
+            "ops/ci/tools/otel-collector",
+            "ops/ci/tools/prometheus",
+            "xtask",
+        ]),
         negative_control: "xtask/tests/gates/alerts.rs::rules_and_tests_with_a_fault_are_found",
         remedy: "correct the rule or its tests in xtask/platform/src, then `cargo xtask generate`",
         limit_seconds: 1800,

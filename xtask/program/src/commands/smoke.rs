@@ -67,7 +67,7 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
     let ask = |target: &Target| shown(target.ask(platform, limit, &stop)?);
     if options.private {
         let show = Show::on_stderr();
-        return private::run(context, "smoke", None, &show, &interrupt, &mut |opened| {
+        return private::run(context, "smoke", None, &[], &show, &interrupt, &mut |opened| {
             ask(&smoke::target(opened)?)
         });
     }

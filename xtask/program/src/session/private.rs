@@ -19,7 +19,7 @@ use runner::plan::show::Show;
 pub const FAILED: &str = "smoke-failed";
 
 /// Runs `work` while such a platform is up. Its name starts with `purpose`; `replicas` is the number of workers, unless
-/// the environment sets it.
+/// the environment sets it; `with` are optional parts of the platform.
 ///
 /// # Errors
 /// When the platform does not come up or go down, or as `work` says.
@@ -27,12 +27,13 @@ pub fn run(
     context: &Context,
     purpose: &str,
     replicas: Option<u32>,
+    with: &[String],
     show: &Show,
     interrupt: &Interrupt,
     work: &mut dyn FnMut(&Opened) -> Result<()>,
 ) -> Result<()> {
     let name = register::own(purpose);
-    let opened = Opened::open(context, &OpenOptions { replicas, ..OpenOptions::private(&name) }, None)?;
+    let opened = Opened::open(context, &OpenOptions { replicas, with, ..OpenOptions::private(&name) }, None)?;
     run_opened(context, &opened, show, interrupt, work)
 }
 

@@ -1,5 +1,6 @@
 //! `cargo xtask alerts`: the alert rules, judged by promtool, and what their tests are worth.
 
+mod collector;
 mod fire;
 mod mutants;
 mod promtool;
@@ -43,7 +44,7 @@ pub struct Options {
 enum What {
     /// List the alerts
     List,
-    /// Have promtool check the rules in ops/monitoring
+    /// Have promtool check the rules in ops/monitoring, and the log collector its configuration
     Check,
     /// Have promtool run the tests of the rules
     Test(TestOptions),
@@ -123,7 +124,8 @@ fn check(context: &Context) -> Result<()> {
     let promtool = Promtool::open(context)?;
     let files = promtool::files(context, "rules")?;
     promtool.must_refuse_a_fault()?;
-    let judged = promtool.run("check", &files)?;
+    let mut judged = promtool.run("check", &files)?;
+    judged.findings.extend(collector::judge(context)?);
     let rules = alerts(context).count() + context.platform.recordings.len();
     if context.json {
         stdout::json(&json!({
@@ -139,7 +141,7 @@ fn check(context: &Context) -> Result<()> {
     }
     if !context.json {
         stdout::text(&format!(
-            "promtool {} accepts {rules} rules in {} files\n",
+            "promtool {} accepts {rules} rules in {} files, and the log collector its configuration\n",
             promtool.version,
             files.len()
         ))?;

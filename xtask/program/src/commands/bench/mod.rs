@@ -9,6 +9,7 @@ mod deploys;
 mod first_smoke;
 mod gates;
 mod generation;
+mod logs;
 mod release_archive;
 mod sample;
 mod tasks;
@@ -32,6 +33,7 @@ Examples:
   cargo xtask bench first-smoke
   cargo xtask bench tasks               the queue and its workers, about 90 seconds
   cargo xtask bench tasks --seconds 30 --queued 50000
+  cargo xtask bench logs --runs 3       what logs and metrics cost, about three minutes
   cargo xtask bench deploys             ten deploys, then ten with kamal-proxy, about twenty minutes
   cargo xtask bench attacks             our edge and a stock HAProxy under attack, about four minutes
   cargo xtask bench --runs 9 --json
@@ -43,12 +45,15 @@ pub struct Options {
     /// Number of measured runs of each command, after a warm-up run
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
     runs: u32,
-    /// For `tasks`: how many seconds to measure each figure
+    /// For `tasks` and `logs`: how many seconds to measure each figure
     #[arg(long, default_value_t = 6, value_parser = clap::value_parser!(u32).range(2..=600))]
     seconds: u32,
     /// For `tasks`: how many tasks are queued while the API is measured
     #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     queued: u32,
+    /// For `logs`: how many lines go through the collector
+    #[arg(long, default_value_t = 1_000_000, value_parser = clap::value_parser!(u32).range(1000..=100_000_000))]
+    lines: u32,
     /// For `deploys`: how many releases each side deploys
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=1000))]
     deploys: u32,
@@ -92,6 +97,11 @@ const BENCHES: &[Bench] = &[
         name: "tasks",
         what: "tasks through the whole chain, models of 0 and 2 s, one and two replicas, compared with a bare pg-boss worker",
         measure: tasks::measure,
+    },
+    Bench {
+        name: "logs",
+        what: "tasks with and without monitoring; a million log lines through the collector into the store",
+        measure: logs::measure,
     },
     Bench {
         name: "deploys",

@@ -49,23 +49,22 @@ pub fn timed(work: &mut dyn FnMut() -> Result<()>) -> Result<Duration> {
 /// # Panics
 /// When there is no time.
 pub fn figure(what: &str, times: &[Duration], beside: Option<&Figure>) -> Figure {
-    let mut seconds: Vec<f64> = times.iter().map(Duration::as_secs_f64).collect();
-    seconds.sort_by(f64::total_cmp);
-    let median = seconds[seconds.len() / 2];
-    Figure {
-        what: what.to_owned(),
-        unit: Unit::Seconds,
-        minimum: seconds[0],
-        median,
-        maximum: seconds[seconds.len() - 1],
-        beside: beside.map(|peer| (peer.what.clone(), median / peer.median)),
-    }
+    of(what, Unit::Seconds, &times.iter().map(Duration::as_secs_f64).collect::<Vec<_>>(), beside)
+}
+
+/// # Panics
+/// When there is no value.
+pub fn of(what: &str, unit: Unit, values: &[f64], beside: Option<&Figure>) -> Figure {
+    let mut values = values.to_vec();
+    values.sort_by(f64::total_cmp);
+    let (minimum, median, maximum) = (values[0], values[values.len() / 2], values[values.len() - 1]);
+    let beside = beside.map(|peer| (peer.what.clone(), median / peer.median));
+    Figure { what: what.to_owned(), unit, minimum, median, maximum, beside }
 }
 
 /// A figure that one run has.
 pub fn once(what: String, unit: Unit, value: f64, beside: Option<&Figure>) -> Figure {
-    let beside = beside.map(|peer| (peer.what.clone(), value / peer.median));
-    Figure { what, unit, minimum: value, median: value, maximum: value, beside }
+    of(&what, unit, &[value], beside)
 }
 
 pub fn table(figures: &[Figure]) -> String {

@@ -48,11 +48,11 @@ struct Bare {
 }
 
 #[derive(Deserialize)]
-struct Offered {
+pub(super) struct Offered {
     accepted: u32,
-    stored: u32,
-    submits_per_second: f64,
-    tasks_per_second: f64,
+    pub(super) stored: u32,
+    pub(super) submits_per_second: f64,
+    pub(super) tasks_per_second: f64,
     overhead_p50: f64,
     overhead_p99: f64,
 }
@@ -72,15 +72,15 @@ struct Queued {
 }
 
 /// What is offered, and for how long.
-struct Load {
-    what: String,
-    workflow: &'static str,
-    input: Value,
+pub(super) struct Load {
+    pub(super) what: String,
+    pub(super) workflow: &'static str,
+    pub(super) input: Value,
     /// Tasks a second; 0 for as many as are accepted.
-    rate: f64,
-    seconds: u32,
+    pub(super) rate: f64,
+    pub(super) seconds: u32,
     /// Of the model.
-    delay_seconds: f64,
+    pub(super) delay_seconds: f64,
 }
 
 pub fn measure(context: &Context, options: &Options, interrupt: &Interrupt) -> Result<Vec<Figure>> {
@@ -91,7 +91,7 @@ pub fn measure(context: &Context, options: &Options, interrupt: &Interrupt) -> R
     let mut peer = None;
     for replicas in [1, 2] {
         eprintln!("  bringing up a platform with {replicas} of {}", context.platform.workers.service());
-        private::run(context, "bench", Some(replicas), &show, interrupt, &mut |opened| {
+        private::run(context, "bench", Some(replicas), &[], &show, interrupt, &mut |opened| {
             let bench = Bench { context, opened, interrupt };
             let peer = match &peer {
                 Some(peer) => peer,
@@ -104,10 +104,10 @@ pub fn measure(context: &Context, options: &Options, interrupt: &Interrupt) -> R
 }
 
 /// A platform that runs for the figures, and is gone afterwards.
-struct Bench<'a> {
-    context: &'a Context,
-    opened: &'a Opened,
-    interrupt: &'a Interrupt,
+pub(super) struct Bench<'a> {
+    pub(super) context: &'a Context,
+    pub(super) opened: &'a Opened,
+    pub(super) interrupt: &'a Interrupt,
 }
 
 impl Bench<'_> {
@@ -215,7 +215,7 @@ impl Bench<'_> {
         Ok(found)
     }
 
-    fn offer(&self, load: &Load) -> Result<Offered> {
+    pub(super) fn offer(&self, load: &Load) -> Result<Offered> {
         eprintln!("  {}: {} s of tasks", load.what, load.seconds);
         self.load(
             "offer",
@@ -284,7 +284,7 @@ impl Bench<'_> {
     }
 
     /// Processor seconds so far, by service and replica.
-    fn processor(&self) -> Result<BTreeMap<String, f64>> {
+    pub(super) fn processor(&self) -> Result<BTreeMap<String, f64>> {
         let client = running::client(self.context, &self.opened.target)?;
         let (services, _) = client.status()?;
         let pids = services.into_iter().filter_map(|service| Some((service.name.0, service.pid?)));

@@ -119,7 +119,7 @@ fn pause(duration: Duration, interrupt: &Interrupt) -> Result<()> {
     Ok(())
 }
 
-fn memory_mib(process: u32) -> Result<f64> {
+pub(super) fn memory_mib(process: u32) -> Result<f64> {
     let path = format!("/proc/{process}/status");
     let text = fs::read_to_string(&path).with_context(|| path.clone())?;
     let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));

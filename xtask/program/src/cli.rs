@@ -108,13 +108,14 @@ impl Command {
 }
 
 /// What works on the sources, which a release has not: an operator is sent to a checkout with it.
-const FOR_CHECKOUTS: [&str; 26] = [
+const FOR_CHECKOUTS: [&str; 27] = [
     "alerts check",
     "alerts fire",
     "alerts route",
     "alerts test",
     "bench",
     "check compliance",
+    "check dashboards",
     "check edge",
     "check firewall",
     "check go-advisories",

@@ -10,6 +10,7 @@ mod generated;
 mod images;
 mod judging;
 mod load_test;
+pub mod open_pages;
 mod session;
 mod tools;
 

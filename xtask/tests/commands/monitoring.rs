@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use artifacts::alert_rules::{added, area};
 use artifacts::monitoring::notifications::INHIBITIONS;
 use program::alert_receivers::{Channel, Notification, ROUTING_KEY, Receivers};
+use program::open_pages::resolve;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use vocabulary::model::Severity;
@@ -314,6 +315,67 @@ fn what_pagerduty_refuses_has_been_told_through_the_other_channels() {
         let titles = delivery.receivers.titles();
         assert!(titles.contains(&(channel, title.clone())), "{channel:?}: {titles:#?}");
     }
+}
+
+#[test]
+fn a_page_whose_alert_ended_in_silence_is_shown_and_can_be_ended() {
+    let delivery = Delivery::begin();
+    let alert = |name: &str, area: &str| json!({ "alertname": name, "severity": "critical", "area": area, "environment": "production" });
+    let silenced = alert("PostgresDown", "postgres-exporter");
+    delivery.post(&[silenced.clone(), alert("NoReplicaReady", "node-red")], false);
+    delivery.until("two pages", || (delivery.receivers.open_incidents().len() == 2).then_some(()));
+    let matcher = json!({ "name": "alertname", "value": "PostgresDown", "isRegex": false, "isEqual": true });
+    let silence = json!({
+        "matchers": [matcher], "startsAt": "2026-01-01T00:00:00Z", "endsAt": "2099-01-01T00:00:00Z",
+        "createdBy": "a person", "comment": "known",
+    });
+    let url = format!("{}/silences", delivery.url);
+    ureq::post(url).content_type("application/json").send(silence.to_string()).unwrap();
+    let fires = |what: &str| {
+        let alerts = delivery.get(what).unwrap();
+        alerts.as_array().unwrap().len()
+    };
+    delivery.until("it is silenced", || (fires("/alerts?silenced=false") == 1).then_some(()));
+
+    let tree = tempfile::tempdir().unwrap();
+    for folder in ["ops/environments", ".flowship/production"] {
+        fs::create_dir_all(tree.path().join(folder)).unwrap();
+    }
+    let file = "ops/environments/production.toml";
+    fs::copy(repository().join(file), tree.path().join(file)).unwrap();
+    let port: u16 = delivery.url.split([':', '/']).nth(4).unwrap().parse().unwrap();
+    let record =
+        json!({ "environment": "production", "engine": "process", "ports": { "alertmanager.web": port } });
+    fs::write(tree.path().join(".flowship/production/instance.json"), record.to_string()).unwrap();
+    let list = |words: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
+        command.arg("--root").arg(tree.path()).args(["alerts", "list", "production"]).args(words);
+        command.output().unwrap()
+    };
+    let found = || -> Value {
+        let output = list(&["--json"]);
+        serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{output:?}"))
+    };
+    assert_eq!(found()["may_be_open"], json!([]), "it fires");
+    let shown = text(&list(&[]));
+    assert!(shown.contains("no: silenced") && shown.contains("NoReplicaReady"), "{shown}");
+
+    delivery.post(&[silenced], true);
+    delivery.until("it has ended", || (fires("/alerts") == 1 && fires("/alerts/groups") == 1).then_some(()));
+    // As the issue says: nobody tells PagerDuty.
+    assert_eq!(delivery.receivers.open_incidents().len(), 2);
+    assert_eq!(found()["may_be_open"], json!(["postgres-exporter"]));
+    assert!(text(&list(&[])).contains("postgres-exporter: PagerDuty may still have its page open"));
+    let refused = list(&["--resolve"]);
+    assert_eq!(refused.status.code(), Some(2), "{}", text(&refused));
+    assert!(text(&refused).contains("secrets/pagerduty-routing-key"), "{}", text(&refused));
+
+    let events = delivery.receivers.pagerduty_url();
+    resolve(&events, ROUTING_KEY, "production", "postgres-exporter").unwrap();
+    assert_eq!(delivery.receivers.open_incidents().len(), 1, "the other one stays open");
+    resolve(&events, ROUTING_KEY, "production", "postgres-exporter").unwrap();
+    delivery.receivers.fail_pagerduty(true);
+    assert!(resolve(&events, ROUTING_KEY, "production", "node-red").unwrap_err().to_string().contains("500"));
 }
 
 #[test]

@@ -3,6 +3,7 @@
 mod collector;
 mod fire;
 mod mutants;
+mod open;
 mod promtool;
 mod route;
 
@@ -23,6 +24,7 @@ use promtool::Promtool;
 Examples:
   cargo xtask alerts list
   cargo xtask alerts list --json | jq '.[] | select(.severity == \"critical\") | .name'
+  cargo xtask alerts list production
   cargo xtask alerts check
   cargo xtask alerts test
   cargo xtask alerts test --mutants           every fault that somebody could make in a rule
@@ -42,8 +44,8 @@ pub struct Options {
 
 #[derive(Debug, Subcommand)]
 enum What {
-    /// List the alerts
-    List,
+    /// List the alerts, or those that fire in an environment
+    List(ListOptions),
     /// Have promtool check the rules in ops/monitoring, and the log collector its configuration
     Check,
     /// Have promtool run the tests of the rules
@@ -52,6 +54,16 @@ enum What {
     Route(route::RouteOptions),
     /// Cause the real fault of each alert on a platform of its own, and see who is told and when
     Fire(fire::FireOptions),
+}
+
+#[derive(Debug, Args)]
+struct ListOptions {
+    /// What fires in this environment, and the pages that may be open although nothing fires any more
+    #[arg(value_name = "ENV")]
+    environment: Option<String>,
+    /// End these pages at PagerDuty
+    #[arg(long, requires = "environment")]
+    resolve: bool,
 }
 
 #[derive(Debug, Args)]
@@ -67,7 +79,7 @@ struct TestOptions {
 impl Options {
     /// See [`runner::plan::register`].
     pub fn is_registered(&self) -> bool {
-        !matches!(self.what, What::List)
+        !matches!(self.what, What::List(_))
     }
 }
 
@@ -75,7 +87,10 @@ impl Options {
 /// Reported when promtool finds something; refused when an alert is unknown.
 pub fn run(context: &Context, options: &Options) -> Result<()> {
     match &options.what {
-        What::List => list(context),
+        What::List(ListOptions { environment: Some(environment), resolve }) => {
+            open::run(context, environment, *resolve)
+        }
+        What::List(_) => list(context),
         What::Check => check(context),
         What::Test(options) => test(context, options),
         What::Route(options) => route::run(context, options),

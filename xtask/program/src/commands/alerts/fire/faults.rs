@@ -226,6 +226,8 @@ impl<'a> Ground<'a> {
         let stand_in = self.opened.platform.llm.stand_in;
         let port = self.opened.instance.port(stand_in, &self.opened.units());
         let port = port.context("the stand-in for the model has no port")?;
+        // What failed meanwhile stays so until somebody has it run again.
+        caused.0.push(Box::new(|| self.load.retry_failed()));
         self.stop(stand_in.service, caused)?;
         let server =
             Server::http((Ipv4Addr::LOCALHOST, port)).map_err(|error| anyhow!("port {port}: {error}"))?;

@@ -26,7 +26,8 @@ pub struct Load {
 
 struct Client {
     agent: Agent,
-    url: String,
+    tasks: String,
+    retry: String,
     key: String,
     body: String,
 }
@@ -50,7 +51,8 @@ impl Load {
             Agent::config_builder().timeout_global(Some(LIMIT)).http_status_as_error(false).proxy(None);
         let client = Arc::new(Client {
             agent: agent.build().into(),
-            url: format!("http://{ADDRESS}:{port}/api/v1/workflows/{workflow}/tasks"),
+            tasks: format!("http://{ADDRESS}:{port}/api/v1/workflows/{workflow}/tasks"),
+            retry: format!("http://{ADDRESS}:{port}/api/v1/queues/{}/retry-failed", platform.queue.task),
             key: format!("Bearer {}", key.trim()),
             body: json!({ "input": input }).to_string(),
         });
@@ -69,12 +71,23 @@ impl Load {
     pub fn submit(&self) {
         self.client.submit();
     }
+
+    /// Has the tasks that failed run again, as their runbook asks for once the cause is gone.
+    ///
+    /// # Errors
+    /// It is refused.
+    pub fn retry_failed(&self) -> Result<()> {
+        let Client { agent, retry, key, .. } = &*self.client;
+        let answer = agent.post(retry).header("authorization", key).send_empty()?;
+        anyhow::ensure!(answer.status() == 200, "{retry} answers {}", answer.status());
+        Ok(())
+    }
 }
 
 impl Client {
     /// What is refused while something is wrong is refused.
     fn submit(&self) {
-        let request = self.agent.post(&self.url).header("authorization", &self.key);
+        let request = self.agent.post(&self.tasks).header("authorization", &self.key);
         let _ = request.content_type("application/json").send(&self.body);
     }
 }

@@ -23,7 +23,16 @@ pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) ->
 
 /// The same as the end of an error: `; did you mean NAME?`, or nothing.
 pub fn hint<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> String {
-    nearest(name, candidates).map_or_else(String::new, |near| format!("; did you mean {near}?"))
+    question(nearest(name, candidates))
+}
+
+/// The same with the [`closest`] candidate, for a name that must be one of a list too long to print.
+pub fn closest_hint<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> String {
+    question(closest(name, candidates))
+}
+
+fn question(meant: Option<&str>) -> String {
+    meant.map_or_else(String::new, |name| format!("; did you mean {name}?"))
 }
 
 /// The nearest candidate, and where none is near the one that looks most alike, if any does.

@@ -1,4 +1,4 @@
-//! `cargo xtask alerts`: the alert rules, judged by promtool, and what their tests are worth.
+//! `cargo xtask alerts`: the alert rules, judged by promtool, what their tests are worth, who is told of an alert, and what fires.
 
 mod collector;
 mod fire;
@@ -15,7 +15,7 @@ use vocabulary::model::{Alert, Service};
 use crate::context::Context;
 use foundation::columns;
 use foundation::exit::{Reported, refused};
-use foundation::nearest::closest;
+use foundation::nearest::closest_hint;
 use foundation::stdout;
 use promtool::Promtool;
 
@@ -35,8 +35,8 @@ Examples:
   cargo xtask alerts fire PostgresDown TargetDown
   cargo xtask alerts fire --json              all of them; it takes about half an hour
 
-Exit code 0 when nothing is found, 1 when a rule is refused, a test fails too few faults are noticed or an alert does not reach its receivers, 2 when there is no
-such alert.")]
+Exit code 0 when nothing is found; 1 when a rule is refused, a test fails, too few faults are noticed, an alert does not \
+reach its receivers or a page cannot be ended; 2 when there is no such alert.")]
 pub struct Options {
     #[command(subcommand)]
     what: What,
@@ -171,10 +171,9 @@ fn test(context: &Context, options: &TestOptions) -> Result<()> {
         .collect();
     for rule in &options.rules {
         if !names.contains(&rule.as_str()) {
-            let meant = closest(rule, names.iter().copied());
-            let meant = meant.map_or_else(String::new, |name| format!("; did you mean {name}?"));
             return Err(refused(format!(
-                "there is no rule {rule}{meant}; `cargo xtask alerts list` lists the alerts"
+                "there is no rule {rule}{}; `cargo xtask alerts list` lists the alerts",
+                closest_hint(rule, names.iter().copied())
             )));
         }
     }

@@ -33,7 +33,7 @@ use foundation::clock::{now_ms, seconds};
 use foundation::columns;
 use foundation::exit::{Reported, refused};
 use foundation::interrupt::Interrupt;
-use foundation::nearest::closest;
+use foundation::nearest::closest_hint;
 use foundation::stdout;
 use load::Load;
 
@@ -122,10 +122,9 @@ pub fn run(context: &Context, options: &FireOptions) -> Result<()> {
     let all: Vec<&'static Alert> = super::alerts(context).map(|(_, alert)| alert).collect();
     for name in &options.alerts {
         if !all.iter().any(|alert| alert.name == *name) {
-            let meant = closest(name, all.iter().map(|alert| alert.name));
-            let meant = meant.map_or_else(String::new, |name| format!("; did you mean {name}?"));
             return Err(refused(format!(
-                "there is no alert {name}{meant}; `cargo xtask alerts list` lists them"
+                "there is no alert {name}{}; `cargo xtask alerts list` lists them",
+                closest_hint(name, all.iter().map(|alert| alert.name))
             )));
         }
     }

@@ -15,7 +15,8 @@ CREATE UNLOGGED TABLE flowship.api_key_minutes (
 );
 
 -- Counts a request of a key. No row: it is not known, or was revoked. A minute begins with the first request after the last
--- one ended; one that began in the future, because the clock was set back, has ended too.
+-- one ended; one that began in the future, because the clock was set back, has ended too. The time is read once the row is
+-- locked: now() is that of the transaction's start, which is in the past of a minute that another request just began.
 CREATE FUNCTION flowship.use_key(the_sha256 text) RETURNS TABLE (
     holder text, workflows text[], expired boolean, request_limit integer, requests integer, resets_seconds integer
 )
@@ -32,13 +33,13 @@ BEGIN
     expired := coalesce(known.expires_at <= now(), false);
     request_limit := known.requests_per_minute;
     IF request_limit IS NOT NULL AND NOT expired THEN
-        INSERT INTO flowship.api_key_minutes AS m (name, began_at, requests) VALUES (holder, now(), 1)
+        INSERT INTO flowship.api_key_minutes AS m (name, began_at, requests) VALUES (holder, clock_timestamp(), 1)
         ON CONFLICT (name) DO UPDATE SET (began_at, requests) = (
-            SELECT CASE WHEN goes_on THEN m.began_at ELSE now() END,
+            SELECT CASE WHEN goes_on THEN m.began_at ELSE clock_timestamp() END,
                 CASE WHEN goes_on THEN least(m.requests, request_limit) + 1 ELSE 1 END
-            FROM (SELECT m.began_at > now() - interval '1 minute' AND m.began_at <= now() AS goes_on) minute
+            FROM (SELECT m.began_at > clock_timestamp() - interval '1 minute' AND m.began_at <= clock_timestamp() AS goes_on) minute
         )
-        RETURNING m.requests, greatest(1, ceil(extract(epoch FROM m.began_at + interval '1 minute' - now())))::integer
+        RETURNING m.requests, greatest(1, ceil(extract(epoch FROM m.began_at + interval '1 minute' - clock_timestamp())))::integer
         INTO requests, resets_seconds;
     END IF;
     RETURN NEXT;

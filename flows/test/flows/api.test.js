@@ -249,6 +249,12 @@ describe('keys', () => {
       const again = await platform.request('GET', '/api/v1/tasks', { key });
       assert.deepEqual([again.status, again.headers.get('x-ratelimit-remaining')], [200, '5'], began);
     }
+    const began = await platform.postgres.query(`
+      DO $$ BEGIN
+        UPDATE flowship.api_key_minutes SET began_at = clock_timestamp(), requests = 3 WHERE name = 'limited';
+        PERFORM flowship.use_key(key_sha256) FROM flowship.api_keys WHERE name = 'limited';
+      END $$`).then(() => platform.postgres.query("SELECT requests FROM flowship.api_key_minutes WHERE name = 'limited'"));
+    assert.deepEqual(began, [{ requests: 4 }], 'the minute began after this transaction did');
     await platform.postgres.query("UPDATE flowship.api_keys SET expires_at = now() WHERE name = 'limited'");
     assertProblem(await platform.request('GET', '/api/v1/tasks', { key }), 401, /expired/);
     await second.child.stop();

@@ -19,6 +19,8 @@ pub const PROMETHEUS_CONFIG_LAST_RELOAD_SUCCESSFUL: MetricRef =
     MetricRef("prometheus_config_last_reload_successful");
 pub const PROMETHEUS_RULE_EVALUATION_FAILURES_TOTAL: MetricRef =
     MetricRef("prometheus_rule_evaluation_failures_total");
+pub const PROMETHEUS_TARGET_SCRAPE_POOL_TARGETS: MetricRef =
+    MetricRef("prometheus_target_scrape_pool_targets");
 pub const PROMETHEUS_NOTIFICATIONS_ALERTMANAGERS_DISCOVERED: MetricRef =
     MetricRef("prometheus_notifications_alertmanagers_discovered");
 pub const PROMETHEUS_NOTIFICATIONS_DROPPED_TOTAL: MetricRef =
@@ -88,6 +90,12 @@ pub fn service() -> Service {
                 MetricKind::Counter,
                 "Evaluations of rules that failed",
                 &["rule_group"],
+            ),
+            super::foreign(
+                PROMETHEUS_TARGET_SCRAPE_POOL_TARGETS,
+                MetricKind::Gauge,
+                "Targets of a job in the configuration",
+                &["scrape_job"],
             ),
             super::foreign(
                 PROMETHEUS_NOTIFICATIONS_ALERTMANAGERS_DISCOVERED,

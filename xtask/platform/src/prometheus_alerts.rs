@@ -1,73 +1,16 @@
 //! Alerts about the monitoring itself.
 
 use vocabulary::model::expression::Expression;
-use vocabulary::model::{Alert, Check, Fault, MetricRef, RuleTest, Samples, Severity, TestKind};
+use vocabulary::model::{Alert, Check, Fault, Samples, Severity, TestKind};
 
 use super::prometheus::{
     CONFIGURATION, PROCESS_START_TIME_SECONDS, PROMETHEUS_CONFIG_LAST_RELOAD_SUCCESSFUL,
     PROMETHEUS_NOTIFICATIONS_ALERTMANAGERS_DISCOVERED, PROMETHEUS_NOTIFICATIONS_DROPPED_TOTAL,
-    PROMETHEUS_RULE_EVALUATION_FAILURES_TOTAL, PROMETHEUS_TSDB_COMPACTIONS_FAILED_TOTAL, UP,
+    PROMETHEUS_RULE_EVALUATION_FAILURES_TOTAL, PROMETHEUS_TARGET_SCRAPE_POOL_TARGETS,
+    PROMETHEUS_TSDB_COMPACTIONS_FAILED_TOTAL, UP,
 };
 use super::rule_tests::{fire, level, levels, rates, rising, test};
-use super::{LOGS, OWNER, STATUS, alertmanager, edge, node_exporter, node_red, postgres_exporter};
-
-/// Without these somebody would sleep through an outage.
-const WATCHED: [&str; 5] =
-    [edge::ID.0, node_red::ID.0, postgres_exporter::ID.0, node_exporter::ID.0, alertmanager::ID.0];
-
-fn watched() -> Expression {
-    let absent = |job: &'static str| UP.series().is("job", job).absent();
-    let [first, others @ ..] = WATCHED;
-    others.into_iter().fold(absent(first), |all, job| all.or(absent(job)))
-}
-
-/// Each of the watched jobs has a target, but those that are left out.
-fn targets(missing: &[&str], samples: &Samples) -> Vec<(MetricRef, &'static str, Samples)> {
-    [
-        "job=\"edge\",instance=\"a\"",
-        "job=\"node-red\",instance=\"b\"",
-        "job=\"postgres-exporter\",instance=\"c\"",
-        "job=\"node-exporter\",instance=\"d\"",
-        "job=\"alertmanager\",instance=\"e\"",
-    ]
-    .into_iter()
-    .map(|labels| {
-        let gone = missing.iter().any(|job| labels.starts_with(&format!("job=\"{job}\"")));
-        let all = if gone { Samples::level(1.0, 5).gone() } else { samples.clone() };
-        (UP, labels, all)
-    })
-    .collect()
-}
-
-fn absence_tests() -> Vec<RuleTest> {
-    let up = Samples::level(1.0, 40);
-    let mut tests: Vec<_> = [
-        ("edge", "job=\"edge\""),
-        ("node-red", "job=\"node-red\""),
-        ("postgres-exporter", "job=\"postgres-exporter\""),
-        ("node-exporter", "job=\"node-exporter\""),
-        ("alertmanager", "job=\"alertmanager\""),
-    ]
-    .into_iter()
-    .map(|(job, labels)| {
-        let expects = vec![fire(9, &[]), fire(10, &[labels]), fire(30, &[labels])];
-        test(TestKind::Boundary, "a job has no target any more", targets(&[job], &up), expects)
-    })
-    .collect();
-    tests.push(test(
-        TestKind::Firing,
-        "two jobs have none",
-        targets(&["edge", "alertmanager"], &up),
-        vec![fire(30, &["job=\"edge\"", "job=\"alertmanager\""])],
-    ));
-    tests.push(test(
-        TestKind::Silent,
-        "all are scraped, whether they answer or not",
-        targets(&[], &Samples::level(0.0, 40)),
-        vec![fire(30, &[])],
-    ));
-    tests
-}
+use super::{LOGS, OWNER, STATUS, node_exporter};
 
 pub fn alerts() -> Vec<Alert> {
     vec![
@@ -120,20 +63,33 @@ pub fn alerts() -> Vec<Alert> {
         Alert {
             name: "TargetsMissing",
             severity: Severity::Critical,
-            expression: watched(),
+            expression: PROMETHEUS_TARGET_SCRAPE_POOL_TARGETS.series().now().below(1.0),
             for_minutes: 5,
             owner: OWNER,
-            meaning: "Prometheus scrapes no replica of the service in the label `job`.",
+            meaning: "Prometheus scrapes no replica of the service in the label `scrape_job`, which should run.",
             impact: "Alerts about that service cannot fire, whatever happens to it.",
             checks: vec![
                 STATUS,
                 Check { command: "flowship drift ENV", look_for: "a file of Prometheus that differs" },
             ],
             remedy: "Deploy again, which writes the scrape configuration.",
-            fault: Fault::NotCaused(
-                "a target that stops stays one that is down; only a service that is left out is missing",
+            fault: Fault::NotScraped(node_exporter::ID),
+            tests: levels(
+                5,
+                "scrape_job=\"edge\",instance=\"a\"",
+                &[
+                    level(
+                        PROMETHEUS_TARGET_SCRAPE_POOL_TARGETS,
+                        "scrape_job=\"edge\",instance=\"a\"",
+                        [2.0, 1.0, 0.0],
+                    ),
+                    level(
+                        PROMETHEUS_TARGET_SCRAPE_POOL_TARGETS,
+                        "scrape_job=\"node-red\",instance=\"a\"",
+                        [2.0; 3],
+                    ),
+                ],
             ),
-            tests: absence_tests(),
         },
         Alert {
             name: "ProcessRestarts",

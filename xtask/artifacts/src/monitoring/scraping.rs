@@ -14,6 +14,8 @@ use crate::artifact::banner;
 
 /// Its file.
 pub const FILE: &str = "prometheus.yml";
+/// The folder of the files of targets, beside it.
+pub const TARGETS: &str = "targets";
 /// The rules that it evaluates.
 pub const RULES: &str = "ops/monitoring/rules/*.yaml";
 

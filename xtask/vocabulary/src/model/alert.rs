@@ -42,6 +42,8 @@ pub enum Fault {
     Stutters { service: ServiceId, milliseconds: u16 },
     /// The service reads this file, and cannot.
     Unreadable { volume: VolumeRef, file: &'static str },
+    /// The service's targets are taken from Prometheus.
+    NotScraped(ServiceId),
     /// A command leaves a file of metrics that cannot be read.
     UnreadableMetrics,
     /// The smoke checks run while the service is stopped.
@@ -198,6 +200,7 @@ impl Fault {
                 format!("freeze {service} for {milliseconds} ms again and again")
             }
             Self::Unreadable { volume, file } => format!("garbage in {file} of {}", volume.service),
+            Self::NotScraped(service) => format!("remove {service} from the targets"),
             Self::UnreadableMetrics => "garbage in a file of metrics".to_owned(),
             Self::SmokeWithout(service) => format!("stop {service}, then run smoke"),
             Self::ModelAnswers(status) => format!("the model answers {status}"),

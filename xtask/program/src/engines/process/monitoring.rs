@@ -47,7 +47,7 @@ impl Places for OnThisMachine<'_> {
 
     fn targets(&self) -> String {
         let folder = self.resolver.folder(self.scraper, self.monitoring.scraper_configuration);
-        folder.join("targets").display().to_string()
+        folder.join(scraping::TARGETS).display().to_string()
     }
 }
 

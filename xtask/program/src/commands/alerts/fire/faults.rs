@@ -3,7 +3,7 @@
 use std::fs;
 use std::io::Write as _;
 use std::net::Ipv4Addr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,6 +11,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, anyhow, bail};
+use artifacts::monitoring::scraping;
 use runner::plan::service::ServiceName;
 use runner::supervisor::Client;
 use rustix::process::Signal;
@@ -84,6 +85,7 @@ impl<'a> Ground<'a> {
             }
             Fault::Stutters { service, milliseconds } => self.stutter(service, milliseconds, &mut caused)?,
             Fault::Unreadable { volume, file } => self.spoil(volume, file, &mut caused)?,
+            Fault::NotScraped(service) => self.take_from_targets(service, &mut caused)?,
             Fault::UnreadableMetrics => {
                 let file = self.opened.instance.metrics().join("fire-drill.prom");
                 fs::write(&file, "not { a metric\n")?;
@@ -189,11 +191,8 @@ impl<'a> Ground<'a> {
     }
 
     fn spoil(&'a self, volume: VolumeRef, file: &str, caused: &mut Caused<'a>) -> Result<()> {
-        let units = self.opened.units();
-        let unit = units.iter().find(|unit| unit.service.id == volume.service);
-        let unit = unit.with_context(|| format!("no {} runs", volume.service))?;
-        let name: ServiceName = unit.name().as_str().into();
-        let path = self.opened.resolver(&units).folder(unit, volume).join(file);
+        let (name, folder) = self.folder(volume)?;
+        let path = folder.join(file);
         let good = fs::read(&path).with_context(|| path.display().to_string())?;
         let reload = move || -> Result<()> {
             let pid = self.pid(&name)?.with_context(|| format!("{name} does not run"))?;
@@ -207,6 +206,28 @@ impl<'a> Ground<'a> {
             fs::write(&path, good)?;
             reload()
         }));
+        Ok(())
+    }
+
+    /// The service that has the volume, and the folder.
+    fn folder(&self, volume: VolumeRef) -> Result<(ServiceName, PathBuf)> {
+        let units = self.opened.units();
+        let unit = units.iter().find(|unit| unit.service.id == volume.service);
+        let unit = unit.with_context(|| format!("no {} runs", volume.service))?;
+        Ok((unit.name().as_str().into(), self.opened.resolver(&units).folder(unit, volume)))
+    }
+
+    fn take_from_targets(&self, service: ServiceId, caused: &mut Caused<'a>) -> Result<()> {
+        let monitoring = self.opened.platform.monitoring.context("nothing scrapes")?;
+        let (_, folder) = self.folder(monitoring.scraper_configuration)?;
+        for file in fs::read_dir(folder.join(scraping::TARGETS))? {
+            let file = file?;
+            if file.file_name().to_string_lossy().starts_with(&format!("{service}.")) {
+                let good = fs::read(file.path())?;
+                fs::remove_file(file.path())?;
+                caused.0.push(Box::new(move || Ok(fs::write(file.path(), good)?)));
+            }
+        }
         Ok(())
     }
 

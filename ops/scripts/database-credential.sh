@@ -68,11 +68,13 @@ SELECT count(pg_terminate_backend(pid, 5000)) FROM pg_stat_activity WHERE usenam
 SQL
 }
 
-# All logins of the role but this one.
+# All logins of the role but this one; the others may be added.
 shut_out_others() {
-  for user in "$role" "${role}_a" "${role}_b"; do
+  stays=$1
+  shift
+  for user in "$role" "${role}_a" "${role}_b" "$@"; do
     exists=$(echo "SELECT count(*) FROM pg_roles WHERE rolname = '$user'" | as_superuser)
-    if [ "$user" != "$1" ] && [ "$exists" -gt 0 ]; then shut_out "$user"; fi
+    if [ "$user" != "$stays" ] && [ "$exists" -gt 0 ]; then shut_out "$user"; fi
   done
 }
 
@@ -88,7 +90,19 @@ SQL
   logs_in "$(marked next)"
 }
 
+# The logins that take turns, and an administrator of them who cannot act as them, for the database engine of a secret store.
+prepare() {
+  {
+    cat <<'SQL'
+\set role `printf %s "$role"`
+\set database `printf %s "$POSTGRES_DB"`
+SQL
+    cat "$here/login-administrator.sql"
+  } | as_superuser
+}
+
 case $act in
+prepare) prepare ;;
 check) logs_in "$(in_use "$file")" ;;
 apply) if [ -n "$(marked next)" ]; then let_in; fi ;;
 # Readers connect anew while nobody uses a connection; who does not is cut off when the login is shut out.
@@ -114,11 +128,11 @@ retire)
   is_refused "$before"
   ;;
 revoke)
-  shut_out_others ""
+  shut_out_others "" "${role}_admin"
   is_refused "$(in_use "$file")"
   ;;
 *)
-  echo "unknown act $act; expected check, apply, drained, retire or revoke" >&2
+  echo "unknown act $act; expected prepare, check, apply, drained, retire or revoke" >&2
   exit 2
   ;;
 esac

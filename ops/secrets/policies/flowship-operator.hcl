@@ -131,6 +131,61 @@ path "flowship/metadata/smtp-password" {
   capabilities = ["read"]
 }
 
+# how the engine connects
+path "flowship-database/config/logins" {
+  capabilities = ["create", "update"]
+}
+
+# a new password for its administrator
+path "flowship-database/rotate-root/logins" {
+  capabilities = ["update"]
+}
+
+# how it connects until it has one
+path "flowship-database/config/set-up" {
+  capabilities = ["create", "update", "delete"]
+}
+
+# the administrator's first password
+path "flowship-database/static-roles/flowship_app_admin" {
+  capabilities = ["create", "update", "delete"]
+}
+
+# the password of flowship_app_admin
+path "flowship-database/static-creds/flowship_app_admin" {
+  capabilities = ["read"]
+}
+
+# make flowship_app_a known
+path "flowship-database/static-roles/flowship_app_a" {
+  capabilities = ["create", "read", "update"]
+}
+
+# a new password for flowship_app_a
+path "flowship-database/rotate-role/flowship_app_a" {
+  capabilities = ["update"]
+}
+
+# the password of flowship_app_a
+path "flowship-database/static-creds/flowship_app_a" {
+  capabilities = ["read"]
+}
+
+# make flowship_app_b known
+path "flowship-database/static-roles/flowship_app_b" {
+  capabilities = ["create", "read", "update"]
+}
+
+# a new password for flowship_app_b
+path "flowship-database/rotate-role/flowship_app_b" {
+  capabilities = ["update"]
+}
+
+# the password of flowship_app_b
+path "flowship-database/static-creds/flowship_app_b" {
+  capabilities = ["read"]
+}
+
 # seal the store at once
 path "sys/seal" {
   capabilities = ["update", "sudo"]

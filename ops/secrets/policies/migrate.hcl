@@ -16,6 +16,16 @@ path "flowship/data/postgres-app-password" {
   capabilities = ["read"]
 }
 
+# the password of flowship_app_a
+path "flowship-database/static-creds/flowship_app_a" {
+  capabilities = ["read"]
+}
+
+# the password of flowship_app_b
+path "flowship-database/static-creds/flowship_app_b" {
+  capabilities = ["read"]
+}
+
 # PostgreSQL role flowship_exporter: reads statistics (pg_monitor)
 path "flowship/data/postgres-exporter-password" {
   capabilities = ["read"]

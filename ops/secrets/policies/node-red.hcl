@@ -6,6 +6,16 @@ path "flowship/data/postgres-app-password" {
   capabilities = ["read"]
 }
 
+# the password of flowship_app_a
+path "flowship-database/static-creds/flowship_app_a" {
+  capabilities = ["read"]
+}
+
+# the password of flowship_app_b
+path "flowship-database/static-creds/flowship_app_b" {
+  capabilities = ["read"]
+}
+
 # bearer key of the OpenAI-compatible endpoint
 path "flowship/data/llm-api-key" {
   capabilities = ["read"]

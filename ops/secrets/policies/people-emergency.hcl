@@ -31,6 +31,16 @@ path "flowship/data/postgres-app-password" {
   capabilities = ["create", "read", "update"]
 }
 
+# the password of flowship_app_a
+path "flowship-database/static-creds/flowship_app_a" {
+  capabilities = ["read"]
+}
+
+# the password of flowship_app_b
+path "flowship-database/static-creds/flowship_app_b" {
+  capabilities = ["read"]
+}
+
 # when postgres-app-password was changed
 path "flowship/metadata/postgres-app-password" {
   capabilities = ["read"]

@@ -3,7 +3,7 @@
 //! of people begin with `people-`.
 
 use vocabulary::formats::vault_policy::{Capability, Rule, write};
-use vocabulary::model::{Platform, Role, SecretRef, SecretRight, SecretStore};
+use vocabulary::model::{Destination, Platform, Role, Secret, SecretRef, SecretRight, SecretStore};
 use vocabulary::problem::Problem;
 
 use super::artifact::{Artifact, Committed, Made, banner};
@@ -50,6 +50,82 @@ pub fn metadata(store: &SecretStore, secret: SecretRef) -> String {
     format!("{}/metadata/{secret}", store.mount)
 }
 
+/// The store's database engine. It makes the passwords of the logins that take turns, and changes them in the database.
+#[derive(Debug, Clone)]
+pub struct DatabaseEngine {
+    pub mount: String,
+    /// The logins whose passwords it makes.
+    pub logins: Vec<String>,
+    /// As whom it connects to the database. It alone knows the password, which it makes itself.
+    pub administrator: String,
+}
+
+impl DatabaseEngine {
+    /// How it connects, as its administrator.
+    pub const CONNECTION: &str = "logins";
+    /// How it connects while it has no administrator yet: as the superuser.
+    pub const SET_UP: &str = "set-up";
+
+    /// None where the store does not connect to the database.
+    #[must_use]
+    pub fn of(platform: &Platform, store: &SecretStore) -> Option<Self> {
+        let server = platform.service(store.service())?;
+        let database = Destination::Port(platform.database.port);
+        server.edges.iter().find(|edge| edge.to == database)?;
+        let logins: Vec<String> =
+            platform.secrets.iter().filter_map(|secret| secret.kind.logins()).flatten().collect();
+        let administrator = format!("{}_admin", platform.database.user);
+        (!logins.is_empty()).then(|| Self {
+            mount: format!("{}-database", store.mount),
+            logins,
+            administrator,
+        })
+    }
+
+    /// `what` is one of the engine's own words for what it keeps.
+    #[must_use]
+    pub fn path(&self, what: &str, name: &str) -> String {
+        format!("{}/{what}/{name}", self.mount)
+    }
+
+    fn reads(&self, login: &str) -> Rule {
+        rule(&format!("the password of {login}"), self.path("static-creds", login), &[Capability::Read])
+    }
+
+    /// What the operator does with it when a login takes its turn.
+    fn operating(&self) -> Vec<Rule> {
+        use Capability::{Create, Delete, Read, Update};
+        let at = |why: &str, what, name: &str, may: &[Capability]| rule(why, self.path(what, name), may);
+        let administrator = self.administrator.as_str();
+        let mut rules = vec![
+            at("how the engine connects", "config", Self::CONNECTION, &[Create, Update]),
+            at("a new password for its administrator", "rotate-root", Self::CONNECTION, &[Update]),
+            at("how it connects until it has one", "config", Self::SET_UP, &[Create, Update, Delete]),
+            at(
+                "the administrator's first password",
+                "static-roles",
+                administrator,
+                &[Create, Update, Delete],
+            ),
+            self.reads(administrator),
+        ];
+        for login in &self.logins {
+            rules.extend([
+                at(&format!("make {login} known"), "static-roles", login, &[Create, Read, Update]),
+                at(&format!("a new password for {login}"), "rotate-role", login, &[Update]),
+                self.reads(login),
+            ]);
+        }
+        rules
+    }
+}
+
+/// The passwords that a secret has from the database engine.
+fn passwords(platform: &Platform, store: &SecretStore, secret: &Secret) -> Vec<Rule> {
+    let Some(engine) = DatabaseEngine::of(platform, store) else { return vec![] };
+    secret.kind.logins().iter().flatten().map(|login| engine.reads(login)).collect()
+}
+
 /// The role that changes secrets, and seals the store.
 pub fn operator(platform: &Platform) -> String {
     format!("{}-operator", platform.name)
@@ -64,19 +140,24 @@ pub fn backup(platform: &Platform) -> String {
 pub fn policies(platform: &Platform, store: &SecretStore) -> Vec<Policy> {
     let purpose = |secret| platform.secret(secret).map_or("", |secret| secret.purpose);
     let readers = platform.services.iter().filter(|service| !service.secrets.is_empty()).map(|service| {
-        let reads = service
-            .secrets
-            .iter()
-            .map(|used| rule(purpose(used.secret), path(store, used.secret), &[Capability::Read]));
+        let reads = service.secrets.iter().flat_map(|used| {
+            let value = rule(purpose(used.secret), path(store, used.secret), &[Capability::Read]);
+            let passwords = platform.secret(used.secret).map(|secret| passwords(platform, store, secret));
+            [vec![value], passwords.unwrap_or_default()].concat()
+        });
         (service.id.to_string(), reads.collect::<Vec<_>>())
     });
     let changes = platform.secrets.iter().flat_map(|secret| {
         let change = [Capability::Create, Capability::Read, Capability::Update];
         [rule(secret.purpose, path(store, secret.name), &change), age(store, secret.name)]
     });
+    let engine = DatabaseEngine::of(platform, store).map(|engine| engine.operating()).unwrap_or_default();
     let backup_rules = vec![snapshot()];
     readers
-        .chain([(operator(platform), changes.chain([seal()]).collect()), (backup(platform), backup_rules)])
+        .chain([
+            (operator(platform), changes.chain(engine).chain([seal()]).collect()),
+            (backup(platform), backup_rules),
+        ])
         .map(|(name, rules)| Policy {
             name,
             source: "xtask/platform/src (the services' secrets)",
@@ -117,6 +198,9 @@ fn rights(platform: &Platform, store: &SecretStore, role: &Role) -> Vec<Rule> {
             rights.into_iter().filter(|(_, right)| may(*right)).map(|(capability, _)| capability).collect();
         if !value.is_empty() {
             rules.push(rule(secret.purpose, path(store, secret.name), &value));
+        }
+        if may(SecretRight::Read) {
+            rules.extend(passwords(platform, store, secret));
         }
         if may(SecretRight::List) {
             rules.push(age(store, secret.name));

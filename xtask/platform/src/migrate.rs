@@ -77,6 +77,7 @@ pub fn service() -> Service {
                 paths: vec![
                     FOLDER,
                     "ops/scripts/migrate.sh",
+                    "ops/scripts/login-administrator.sql",
                     "ops/scripts/login-role.sql",
                     "ops/scripts/roles.sql",
                 ],
@@ -90,6 +91,7 @@ pub fn service() -> Service {
                 "ops/scripts/migrate.sh",
                 "ops/scripts/discard-database.sh",
                 "ops/scripts/database-credential.sh",
+                "ops/scripts/login-administrator.sql",
                 "ops/scripts/login-role.sql",
                 "ops/scripts/roles.sql",
                 FOLDER,

@@ -1,12 +1,12 @@
 //! OpenBao: keeps the secrets (Vault API).
 
 use vocabulary::model::{
-    Command, Container, Exposure, Folder, Group, Health, Identity, Lifetime, Port, PortRef, Probe, Process,
-    Protocol, Resources, Scratch, SecretStore, Service, ServiceId, Shape, Stop, Storage, User, Value,
-    Variable, Volume, VolumeRef,
+    Command, Container, Destination, Edge, Exposure, Folder, Group, Health, Identity, Lifetime, Need, Port,
+    PortRef, Probe, Process, Protocol, Resources, Scratch, SecretStore, Service, ServiceId, Shape, Stop,
+    Storage, User, Value, Variable, Volume, VolumeRef,
 };
 
-use super::{images, pins};
+use super::{images, pins, postgres};
 
 pub const ID: ServiceId = ServiceId("openbao");
 const PROGRAM: &str = "bao";
@@ -30,7 +30,12 @@ pub fn service() -> Service {
             exposure: Exposure::Operator,
             purpose: "the Vault API",
         }],
-        edges: vec![],
+        edges: vec![Edge {
+            to: Destination::Port(postgres::SQL),
+            need: Need::Run,
+            why: "gives the application's logins new passwords",
+            scrape: None,
+        }],
         starts_after: vec![],
         variables: vec![],
         secrets: vec![],

@@ -14,6 +14,10 @@ use vocabulary::model::{Platform, Role, SecretRight, SecretStore};
 
 use crate::containers::repository;
 
+/// The mount of the database engine, and whose passwords it makes.
+const ENGINE: &str = "flowship-database";
+const LOGINS: [&str; 2] = ["flowship_app_a", "flowship_app_b"];
+
 const ROOT: &str = "root-of-the-test";
 const LIMIT: Duration = Duration::from_secs(30);
 
@@ -126,13 +130,30 @@ fn readers(platform: &Platform) -> BTreeMap<String, Allowed> {
     let reading = platform.services.iter().filter(|service| !service.secrets.is_empty());
     let services = reading.map(|service| {
         let reads = service.secrets.iter().map(|used| (path(&store, used.secret), may(&["read"])));
-        (service.id.to_string(), reads.collect::<Allowed>())
+        let logs_in = service.secrets.iter().any(|used| used.secret == platform.database.password);
+        let logins = LOGINS.iter().filter(|_| logs_in);
+        let passwords = logins.map(|login| (format!("{ENGINE}/static-creds/{login}"), may(&["read"])));
+        (service.id.to_string(), reads.chain(passwords).collect::<Allowed>())
     });
     let changes = platform.secrets.iter().flat_map(|secret| {
         let metadata = format!("{}/metadata/{}", store.mount, secret.name);
         [(path(&store, secret.name), may(&["create", "read", "update"])), (metadata, may(&["read"]))]
     });
-    let operator = changes.chain([("sys/seal".to_owned(), may(&["sudo", "update"]))]).collect();
+    let engine = [
+        ("config/logins", &["create", "update"][..]),
+        ("rotate-root/logins", &["update"]),
+        ("config/set-up", &["create", "delete", "update"]),
+        ("static-roles/flowship_app_admin", &["create", "delete", "update"]),
+        ("static-creds/flowship_app_admin", &["read"]),
+        ("static-roles/flowship_app_a", &["create", "read", "update"]),
+        ("rotate-role/flowship_app_a", &["update"]),
+        ("static-creds/flowship_app_a", &["read"]),
+        ("static-roles/flowship_app_b", &["create", "read", "update"]),
+        ("rotate-role/flowship_app_b", &["update"]),
+        ("static-creds/flowship_app_b", &["read"]),
+    ];
+    let engine = engine.map(|(place, rights)| (format!("{ENGINE}/{place}"), may(rights)));
+    let operator = changes.chain(engine).chain([("sys/seal".to_owned(), may(&["sudo", "update"]))]).collect();
     let backup = [("sys/storage/raft/snapshot".to_owned(), may(&["read"]))].into();
     let program = [("flowship-operator".to_owned(), operator), ("flowship-backup".to_owned(), backup)];
     let people = platform.access.iter().filter(|role| !role.secrets.is_empty());
@@ -149,11 +170,13 @@ fn rights(platform: &Platform, store: &SecretStore, role: &Role) -> Allowed {
         places.filter(move |_| may(right)).map(move |place| (place, capability))
     };
     let ages = platform.secrets.iter().map(|secret| (format!("{metadata}{}", secret.name), "read"));
+    let passwords = LOGINS.iter().map(|login| (format!("{ENGINE}/static-creds/{login}"), "read"));
     let at = |place: &str, capability, right| may(right).then(|| (place.to_owned(), capability));
     let mut allowed = Allowed::new();
     for (place, capability) in values("create", SecretRight::Replace)
         .chain(values("read", SecretRight::Read))
         .chain(values("update", SecretRight::Replace))
+        .chain(passwords.filter(|_| may(SecretRight::Read)))
         .chain(ages.filter(|_| may(SecretRight::List)))
         .chain(at(&metadata, "list", SecretRight::List))
         .chain(at("sys/storage/raft/snapshot", "read", SecretRight::Snapshot))
@@ -203,6 +226,13 @@ fn places(platform: &Platform) -> Vec<String> {
         "sys/wrapping/wrap",
     ];
     places.extend(fixed.map(str::to_owned));
+    for what in
+        ["config", "roles", "creds", "static-roles", "static-creds", "rotate-role", "rotate-root", "reset"]
+    {
+        let names = LOGINS.iter().chain(&["flowship_app_admin", "flowship_app", "logins", "set-up", "x", ""]);
+        places.extend(names.map(|name| format!("{ENGINE}/{what}/{name}")));
+    }
+    places.push(format!("sys/mounts/{ENGINE}"));
     places.extend([format!("{mount}/data/"), format!("{mount}/metadata/"), format!("{mount}/config")]);
     places
 }
@@ -276,6 +306,8 @@ fn planted_faults_are_found(server: &Server, readers: &BTreeMap<String, Allowed>
             policy.replacen(secret, "elsewhere", 1),
             more("flowship/*"),
             more("sys/mounts"),
+            more("flowship-database/static-creds/flowship_app_admin"),
+            more("flowship-database/creds/*"),
         ];
         if reader.starts_with("people-") {
             faults.push(policy.replacen("[\"create\", \"update\"]", "[\"create\", \"read\", \"update\"]", 1));

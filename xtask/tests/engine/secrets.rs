@@ -112,7 +112,7 @@ impl Running {
     }
 
     /// Rotates a secret with a kill after each step: the next command goes on.
-    fn survives_every_kill(&self, secret: &str) {
+    pub fn survives_every_kill(&self, secret: &str) {
         let steps = self.steps(secret);
         let (old, begun) = (self.site.secret(secret), Instant::now());
         for step in &steps[..steps.len() - 1] {

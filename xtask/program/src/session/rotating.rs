@@ -9,7 +9,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
-use vocabulary::model::{Secret, SecretKind, SecretRef, Unit};
+use vocabulary::model::{Secret, SecretRef, Unit};
 
 use super::edge_client;
 use super::fetched_certificate;
@@ -141,13 +141,33 @@ impl Changing<'_> {
             // A store is written before the file that services read.
             return self.write(name, &value);
         }
-        let next = new_value(self.secret(name)?, &value.in_use)?;
+        let next = self.new_value(name, &value.in_use)?;
         self.hide(&next);
         self.write(name, &Value { other: Some(Other::Next(next)), ..value })
     }
 
+    /// That of a login comes from the store's database engine, where it has one.
+    fn new_value(&self, name: SecretRef, before: &Text) -> Result<Text> {
+        let secret = self.secret(name)?;
+        let random = new_value(secret, before)?;
+        let Some((login, _)) = random.expose().split_once(':').filter(|_| secret.kind.logins().is_some())
+        else {
+            return Ok(random);
+        };
+        let units = self.opened.units();
+        let issued = secret_store::of(&self.opened.resolver(&units))?.issue(name, login)?;
+        Ok(issued.map_or(random.clone(), |password| Text::new(format!("{login}:{}", password.expose()))))
+    }
+
     fn switch(&self, name: SecretRef) -> Result<()> {
         let value = self.read(name)?;
+        let units = self.opened.units();
+        let file = self.opened.resolver(&units).secret_file(name);
+        ensure!(
+            Value::parse(&Text::new(files::text(&file, files::TEXT)?)) == value,
+            "{}: the store has another value meanwhile; run the command again",
+            file.display()
+        );
         let Some(Other::Next(next)) = value.other else { return Ok(()) };
         self.write(name, &Value { in_use: next, other: Some(Other::Previous(value.in_use)) })
     }
@@ -341,21 +361,20 @@ fn verdict(url: &str, status: u16) -> Result<bool> {
 /// A new value in the place of this one.
 fn new_value(secret: &Secret, before: &Text) -> Result<Text> {
     let random = Text::random(secret.source.bytes())?;
-    Ok(match secret.kind {
-        SecretKind::DatabaseLogin { role } => {
-            let first = format!("{role}_a");
+    Ok(match secret.kind.logins() {
+        Some([first, second]) => {
             let user = before.expose().split_once(':').map(|(user, _)| user);
-            let next = if user == Some(&first) { format!("{role}_b") } else { first };
+            let next = if user == Some(&first) { second } else { first };
             Text::new(format!("{next}:{}", random.expose()))
         }
-        _ => random,
+        None => random,
     })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use vocabulary::model::SecretSource;
+    use vocabulary::model::{SecretKind, SecretSource};
 
     #[test]
     fn two_logins_take_turns() {

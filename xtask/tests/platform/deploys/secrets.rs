@@ -250,6 +250,55 @@ fn the_other_secrets_are_replaced_under_load_whenever_the_command_is_killed() {
     what_was_revoked_before_a_restart_is_brought_back(&running);
 }
 
+#[test]
+#[ignore = "takes two minutes: `cargo test -p xtask --test platform deploys::secrets -- --ignored`"]
+fn the_database_engine_of_the_store_lets_logins_take_turns_whenever_the_command_is_killed() {
+    let running = Running::new(Store::Vault);
+    under_load(&running, || {
+        survives_every_kill(&running, LOGIN);
+        an_administrator_who_is_shut_out_begins_again(&running);
+    });
+    the_store_alone_makes_its_passwords(&running);
+    let before = running.text(LOGIN);
+    running.site.done(&["secrets", "render", "qa"]);
+    assert_eq!(running.text(LOGIN), before, "the readers find in the store what is in the file");
+}
+
+/// As after the database came back from a backup.
+fn an_administrator_who_is_shut_out_begins_again(running: &Running) {
+    let before = running.value(LOGIN);
+    let other = "ALTER ROLE flowship_app_admin PASSWORD 'other'";
+    running.psql("postgres", &running.value(SUPERUSER), other).unwrap();
+    running.site.done(&["secrets", "rotate", "qa", LOGIN]);
+    running.dies(LOGIN, &before);
+    let may = "SELECT pg_has_role('flowship_app_admin', 'flowship_app', 'USAGE') \
+               OR pg_has_role('flowship_app_admin', 'flowship_app_a', 'SET')";
+    assert_eq!(running.psql("postgres", &running.value(SUPERUSER), may).unwrap(), "f", "it acts as nobody");
+}
+
+fn the_store_alone_makes_its_passwords(running: &Running) {
+    let (site, login) = (&running.site, running.value(LOGIN));
+    let (user, password) = login.split_once(':').unwrap();
+    let base = format!("https://127.0.0.1:{}/v1", site.service("qa", "openbao")["ports"]["api"]);
+    let client = web::unchecked();
+    let role = fs::read_to_string(site.of("qa").join("roles/flowship-operator.json")).unwrap();
+    let ask = |request: ureq::http::Request<String>| -> serde_json::Value {
+        let mut answer = client.run(request).unwrap();
+        serde_json::from_str(&answer.body_mut().read_to_string().unwrap()).unwrap()
+    };
+    let log_in = ureq::http::Request::post(format!("{base}/auth/approle/login")).body(role).unwrap();
+    let token = ask(log_in)["auth"]["client_token"].as_str().unwrap().to_owned();
+    let read = |path: &str| {
+        let request = ureq::http::Request::get(format!("{base}/{path}")).header("x-vault-token", &token);
+        ask(request.body(String::new()).unwrap())["data"].take()
+    };
+    let kept = read(&format!("flowship/data/{LOGIN}"))["data"]["value"].take();
+    assert_eq!(kept, format!("{user}:\n"), "it keeps whose turn it is");
+    assert_eq!(read(&format!("flowship-database/static-creds/{user}"))["password"], *password);
+    let log = fs::read_to_string(site.of("qa").join("services/postgres.log")).unwrap();
+    assert!(!log.contains(password), "the database has logged a password");
+}
+
 /// On disk it is nothing; only a handshake counts.
 fn a_certificate_of_the_site_is_renewed(running: &Running) {
     let site = &running.site;

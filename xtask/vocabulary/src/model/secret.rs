@@ -36,6 +36,15 @@ pub enum SecretKind {
 }
 
 impl SecretKind {
+    /// The login roles that take turns.
+    #[must_use]
+    pub fn logins(self) -> Option<[String; 2]> {
+        match self {
+            Self::DatabaseLogin { role } => Some(["a", "b"].map(|turn| format!("{role}_{turn}"))),
+            _ => None,
+        }
+    }
+
     /// How it is replaced, in words.
     #[must_use]
     pub fn rotation(self) -> &'static str {

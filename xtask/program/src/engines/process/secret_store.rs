@@ -120,6 +120,14 @@ pub trait SecretStore {
     /// # Errors
     /// It cannot be kept; then the old text is.
     fn write(&self, secret: SecretRef, text: &Text) -> Result<()>;
+
+    /// A new password for a login of the database that nobody uses; none where this store does not make them.
+    ///
+    /// # Errors
+    /// The store does not make one; the login's password may be another one then.
+    fn issue(&self, _secret: SecretRef, _login: &str) -> Result<Option<Text>> {
+        Ok(None)
+    }
 }
 
 /// The store that the environment chose.

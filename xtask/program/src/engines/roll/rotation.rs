@@ -2,8 +2,9 @@
 //! both are valid, then the new one is used, then the old one dies. The file of the secret says how far that is, so the same
 //! steps finish what was interrupted. Pure.
 
+use artifacts::secret_policies::DatabaseEngine;
 use serde::Serialize;
-use vocabulary::model::environment::Environment;
+use vocabulary::model::environment::{Environment, SecretsIn};
 use vocabulary::model::{Platform, Secret, SecretKind, SecretRef, SecretUse, Unit};
 
 use super::super::process::lower::BringUp;
@@ -67,8 +68,10 @@ pub fn plan(
         // The database goes last: without it, nobody can say whether other values are refused.
         secrets.reverse();
     }
-    let mut steps: Vec<_> =
-        secrets.iter().flat_map(|secret| steps_of(platform, units, change, database, secret)).collect();
+    let mut steps: Vec<_> = secrets
+        .iter()
+        .flat_map(|secret| steps_of((platform, environment), units, change, database, secret))
+        .collect();
     chain(&mut steps);
     Plan {
         intent: format!("{change:?} the secrets of {}", environment.name).to_lowercase(),
@@ -91,7 +94,7 @@ fn use_of(uses: &[SecretUse], secret: SecretRef) -> Option<&SecretUse> {
 }
 
 fn steps_of(
-    platform: &Platform,
+    (platform, environment): (&Platform, &Environment),
     units: &[Unit<'_>],
     change: Change,
     database: &dyn Fn(&[&'static str]) -> Action<BringUp>,
@@ -120,9 +123,18 @@ fn steps_of(
     let file = migrations.and_then(|unit| use_of(&unit.service.secrets, name)?.variable).unwrap_or_default();
     let of_database =
         |act: &'static str, title: &str, role: &'static str| step(act, title, database(&[act, file, role]));
+    let by_engine = environment.secret_store == SecretsIn::Vault
+        && platform.secret_store.is_some_and(|store| DatabaseEngine::of(platform, &store).is_some());
     let rotated = |role, drains: bool| {
-        let mut steps =
-            vec![intend(), of_database("apply", "the database accepts the new value too", role), switch()];
+        let mut steps = vec![];
+        if drains && by_engine {
+            steps.push(of_database("prepare", "the store can change its logins in the database", role));
+        }
+        steps.extend([
+            intend(),
+            of_database("apply", "the database accepts the new value too", role),
+            switch(),
+        ]);
         steps.extend(drains.then(|| {
             of_database("drained", "wait until no session uses the old login (80 s at most)", role)
         }));

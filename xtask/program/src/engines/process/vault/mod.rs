@@ -1,5 +1,6 @@
 //! The secret store as a client sees it: the API that OpenBao and HashiCorp Vault share.
 
+mod database;
 mod read;
 mod set_up;
 

@@ -11,8 +11,8 @@ use vocabulary::model::{SecretRef, Service, ServiceId};
 
 use super::super::resolve::Resolver;
 use super::super::secret_files;
-use super::super::secret_store::{SecretStore, Text, create_file, write_file};
-use super::{Answer, Client};
+use super::super::secret_store::{SecretStore, Text, Value, create_file, write_file};
+use super::{Answer, Client, database};
 use foundation::clock::seconds;
 use foundation::files;
 use foundation::program_name::PROGRAM;
@@ -45,7 +45,7 @@ pub fn read_all(resolver: &Resolver<'_>) -> Result<usize> {
     }
     let (mut found, mut problems) = (BTreeMap::new(), Vec::new());
     for (reader, secrets) in wanted {
-        match client.read_as(reader, &secrets) {
+        match client.read_as(resolver, reader, &secrets) {
             Ok(values) => found.extend(values),
             Err(error) => problems.push(format!("{error:#}")),
         }
@@ -87,10 +87,22 @@ fn put(resolver: &Resolver<'_>, secret: SecretRef, kept: &Kept) -> Result<()> {
 }
 
 impl Client {
-    fn read_as(&self, reader: ServiceId, secrets: &[SecretRef]) -> Result<Vec<(SecretRef, Kept)>> {
+    fn read_as(
+        &self,
+        resolver: &Resolver<'_>,
+        reader: ServiceId,
+        secrets: &[SecretRef],
+    ) -> Result<Vec<(SecretRef, Kept)>> {
         let names = || secrets.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
         let token = self.log_in(reader.0).with_context(|| format!("{reader} cannot read {}", names()))?;
-        let one = |secret: &SecretRef| Ok((*secret, self.value(&token, reader, *secret)?));
+        let one = |secret: &SecretRef| {
+            let mut kept = self.value(&token, reader, *secret)?;
+            if let Some(engine) = database::of(resolver, *secret) {
+                let whole = database::with_passwords((self, &token), &engine, &kept.text);
+                kept.text = whole.with_context(|| format!("{reader} cannot read {secret}"))?;
+            }
+            Ok((*secret, kept))
+        };
         let values: Result<Vec<_>> = secrets.iter().map(one).collect();
         self.log_out(&token);
         values
@@ -155,7 +167,12 @@ impl SecretStore for Vault<'_> {
         self.act(secret, |client, token, path| {
             let answer = client.ask(Some(token), "GET", path, None)?;
             match answer.status {
-                200 => Ok(Some(answer.kept()?.text)),
+                200 => {
+                    let text = answer.kept()?.text;
+                    let engine = database::of(&self.resolver, secret);
+                    let whole = |engine| database::with_passwords((client, token), &engine, &text);
+                    engine.map_or_else(|| Ok(text.clone()), whole).map(Some)
+                }
                 404 => Ok(None),
                 _ => bail!("{}", answer.errors()),
             }
@@ -171,8 +188,25 @@ impl SecretStore for Vault<'_> {
     }
 
     fn write(&self, secret: SecretRef, text: &Text) -> Result<()> {
-        let body = json!({ "data": { "value": text.expose() } });
-        self.act(secret, |client, token, path| client.done(Some(token), "POST", path, Some(&body)))?;
+        self.act(secret, |client, token, path| {
+            let kept = match database::of(&self.resolver, secret) {
+                Some(engine) => database::without_passwords((client, token), &engine, text)?,
+                None => text.clone(),
+            };
+            let body = json!({ "data": { "value": kept.expose() } });
+            client.done(Some(token), "POST", path, Some(&body))
+        })?;
         put(&self.resolver, secret, &Kept { text: text.clone(), at: None })
+    }
+
+    fn issue(&self, secret: SecretRef, login: &str) -> Result<Option<Text>> {
+        let Some(engine) = database::of(&self.resolver, secret) else { return Ok(None) };
+        let superuser = database::superuser(&self.resolver)?;
+        let password = self.read(superuser)?.with_context(|| format!("{superuser} has no value"))?;
+        let password = Value::parse(&password).in_use;
+        let made = self.act(secret, |client, token, _| {
+            database::issue((client, token), (&self.resolver, &engine), login, &password)
+        })?;
+        Ok(Some(made))
     }
 }

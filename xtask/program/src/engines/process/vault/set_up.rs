@@ -6,10 +6,11 @@ use std::fs;
 use std::os::unix::fs::DirBuilderExt as _;
 
 use anyhow::{Context as _, Result, anyhow, bail};
-use artifacts::secret_policies::{self, Policy};
+use artifacts::secret_policies::{self, DatabaseEngine, Policy};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use serde_json::{Value, json};
+use vocabulary::model::Platform;
 use vocabulary::problem::listing;
 
 use super::super::resolve::Resolver;
@@ -34,7 +35,7 @@ const TOKEN_LIFE: &str = "10m";
 /// # Errors
 /// The server does not do something, or a file cannot be written.
 pub fn set_up(client: &Client, resolver: &Resolver<'_>, root: &Text) -> Result<Vec<String>> {
-    let result = engines(client, root).and_then(|mut changed| {
+    let result = engines(client, resolver.platform, root).and_then(|mut changed| {
         changed.extend(roles(client, resolver, root)?);
         changed.extend(values(client, resolver, root)?);
         Ok(changed)
@@ -45,7 +46,7 @@ pub fn set_up(client: &Client, resolver: &Resolver<'_>, root: &Text) -> Result<V
     Ok(changed)
 }
 
-fn engines(client: &Client, root: &Text) -> Result<Vec<String>> {
+fn engines(client: &Client, platform: &Platform, root: &Text) -> Result<Vec<String>> {
     let mut changed = Vec::new();
     let mount = client.model.mount;
     let list =
@@ -56,7 +57,15 @@ fn engines(client: &Client, root: &Text) -> Result<Vec<String>> {
         client.done(Some(root), "POST", "sys/audit/file", Some(&device))?;
         changed.push("the store audits to its log".to_owned());
     }
-    match &list("sys/mounts")?[format!("{mount}/")] {
+    let mounts = list("sys/mounts")?;
+    if let Some(engine) = DatabaseEngine::of(platform, &client.model)
+        && mounts[format!("{}/", engine.mount)].is_null()
+    {
+        let database = json!({ "type": "database" });
+        client.done(Some(root), "POST", &format!("sys/mounts/{}", engine.mount), Some(&database))?;
+        changed.push(format!("passwords of the database's logins are made in {}/", engine.mount));
+    }
+    match &mounts[format!("{mount}/")] {
         Value::Null => {
             let engine = json!({ "type": "kv", "options": { "version": "2" } });
             client.done(Some(root), "POST", &format!("sys/mounts/{mount}"), Some(&engine))?;

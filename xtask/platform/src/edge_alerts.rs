@@ -9,7 +9,7 @@ use super::edge::{
 };
 use super::objectives::Objective;
 use super::rule_tests::{fire, level, levels, rates, rising, test};
-use super::{LOGS, OWNER, STATUS};
+use super::{LOGS, OWNER, STATUS, node_red};
 
 /// The front end of the API: others answer probes and scrapes, which would hide its errors.
 const API: &str = "https";
@@ -26,7 +26,7 @@ const AVAILABILITY: Objective = Objective {
         "proxy=\"operations\",code=\"2xx\",instance=\"a\"",
         "proxy=\"operations\",code=\"5xx\",instance=\"a\"",
     ],
-    fault: Fault::NotCaused("a platform of development has no edge"),
+    fault: Fault::Stopped(node_red::ID),
     owner: OWNER,
     meanings: [
         "So many responses are server errors that the error budget of 30 days (0.1 %) is used up in two days.",
@@ -71,7 +71,7 @@ fn others() -> Vec<Alert> {
             impact: "The platform is as good as down, though too few ask for a burn rate to show it.",
             checks: checks(),
             remedy: "As for EdgeErrorBudgetFastBurn.",
-            fault: Fault::NotCaused("a platform of development has no edge"),
+            fault: Fault::Stopped(node_red::ID),
             tests: [
                 rates(
                     5,
@@ -149,7 +149,7 @@ fn others() -> Vec<Alert> {
             checks: checks(),
             remedy: "Start what is down (`flowship start ENV`), or roll back. If a dependency is down, the replicas \
                      are ready again when it is back.",
-            fault: Fault::NotCaused("a platform of development has no edge"),
+            fault: Fault::Stopped(node_red::ID),
             tests: levels(
                 1,
                 "proxy=\"replicas\",instance=\"edge:8404\"",
@@ -181,7 +181,7 @@ fn others() -> Vec<Alert> {
             checks: vec![LOGS],
             remedy: "See in the log of the edge who has them. Deny an attacker's networks (`edge.deny` of the \
                      environment), or raise `sizes.edge`.",
-            fault: Fault::NotCaused("a platform of development has no edge"),
+            fault: Fault::Connections { percent: 95 },
             tests: levels(
                 5,
                 "proxy=\"https\",instance=\"edge:8404\"",

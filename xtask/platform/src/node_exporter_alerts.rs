@@ -8,7 +8,7 @@ use vocabulary::model::{
 
 use super::node_exporter::*;
 use super::rule_tests::{fire, level, levels, rates, rising, test};
-use super::{LOGS, OWNER, STATUS};
+use super::{LOGS, OWNER, STATUS, secrets};
 
 const HISTORY: Check =
     Check { command: "flowship history ENV", look_for: "the last deploy: its result and its error" };
@@ -335,7 +335,7 @@ fn secret_overdue() -> Alert {
         }],
         remedy: "Run `flowship secrets rotate ENV SECRET`, which needs no outage. It prints what you must do yourself for secrets \
                  that others issue.",
-        fault: Fault::NotCaused("the secrets of the drill are new"),
+        fault: Fault::SecretOld(secrets::OPS_TOKEN),
         tests: vec![
             test(
                 TestKind::Firing,

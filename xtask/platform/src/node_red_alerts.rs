@@ -6,7 +6,7 @@ use vocabulary::model::{Alert, Check, Expected, Fault, MetricRef, RuleTest, Samp
 use super::node_red_metrics::*;
 use super::objectives::Objective;
 use super::rule_tests::{Example, fire, level, levels, part, rates, rising, test};
-use super::{LOGS, OWNER, STATUS, mcp_tools, node_red, postgres};
+use super::{LOGS, OWNER, STATUS, llm, mcp_tools, node_red, postgres, secrets};
 
 /// The tests of a quantile of 0.95: of 100 observations a minute 95 end in the bucket up to the limit, then a little fewer.
 /// One replica is fast, the other one is not.
@@ -71,6 +71,9 @@ const SUCCESS: Objective = Objective {
     remedy: FAILED,
 };
 
+/// More than 1,000 tasks wait, for longer than any result should take.
+const FLOOD: Fault = Fault::Drained { tasks: 1_100, seconds: 340 };
+
 const FAILED: &str = "List the tasks with their errors: GET /api/v1/tasks?status=failed. Fix the cause (a model, a tool, \
                       the last deploy), then run them again: POST /api/v1/queues/tasks/retry-failed.";
 
@@ -114,9 +117,7 @@ fn replicas() -> Vec<Alert> {
             impact: "The other replicas do its work. If it is the last one, clients get 503.",
             checks: vec![STATUS, LOGS],
             remedy: "Read its /readyz: the body names the check that fails.",
-            fault: Fault::NotCaused(
-                "a replica that is not ready ends soon, and is then a target that is down",
-            ),
+            fault: Fault::SecretMissing(secrets::API_KEY),
             tests: [
                 levels(
                     2,
@@ -199,7 +200,7 @@ fn replicas() -> Vec<Alert> {
             impact: "The same task may have another result on another replica.",
             checks: vec![DRIFT, Check { command: "flowship lock ENV show", look_for: "a deploy that hangs" }],
             remedy: "Run the deploy again: it continues where it stopped.",
-            fault: Fault::NotCaused("a platform of development has one replica"),
+            fault: Fault::NotCaused("both replicas of the drill run the same flows"),
             tests: vec![
                 differ(TestKind::Firing, "2", vec![fire(60, &[""])]),
                 differ(TestKind::Boundary, "2", vec![fire(39, &[]), fire(40, &[""])]),
@@ -409,9 +410,7 @@ fn tasks() -> Vec<Alert> {
             checks: vec![STATUS, SMOKE],
             remedy: "Compare flowship_tasks_in_flight with the limits of a replica and of the workflow; add a replica \
                      or find what is slow.",
-            fault: Fault::NotCaused(
-                "it takes five minutes of real time, and the drill does not wait for them yet",
-            ),
+            fault: FLOOD,
             tests: levels(
                 5,
                 "queue=\"tasks\"",
@@ -443,9 +442,7 @@ fn tasks() -> Vec<Alert> {
             checks: vec![STATUS, SMOKE, LOGS],
             remedy: "Look whether somebody drains the queue (GET /api/v1/queues), whether the model answers, and \
                      whether a replica is ready. Start the replicas again if they hang.",
-            fault: Fault::NotCaused(
-                "it takes two minutes of real time, and the drill does not wait for them yet",
-            ),
+            fault: FLOOD,
             tests: [
                 rates(
                     5,
@@ -515,7 +512,7 @@ fn tasks() -> Vec<Alert> {
             impact: "Results come late, and later with each minute.",
             checks: vec![STATUS],
             remedy: "Add replicas (`sizes.node-red.replicas`), or limit the caller that sends them: `flowship keys list ENV`.",
-            fault: Fault::NotCaused("it needs load that the drill does not make yet"),
+            fault: FLOOD,
             tests: levels(
                 10,
                 "queue=\"tasks\"",
@@ -540,7 +537,7 @@ fn tasks() -> Vec<Alert> {
             impact: "These tasks come late.",
             checks: vec![LOGS],
             remedy: "Ask the provider for a higher limit, or lower the concurrency of the workflow.",
-            fault: Fault::NotCaused("it needs load that the drill does not make yet"),
+            fault: Fault::ModelAsksToWait { seconds: 90, tasks: 150 },
             tests: levels(
                 15,
                 "queue=\"tasks\"",
@@ -583,7 +580,7 @@ fn tasks() -> Vec<Alert> {
             checks: vec![STATUS, LOGS],
             remedy: "Replicas hang or lose the database for longer than a heartbeat: look for EventLoopSlow and \
                      PostgresDown.",
-            fault: Fault::NotCaused("it needs load that the drill does not make yet"),
+            fault: Fault::TakenOver { tasks: 60, seconds: 17 },
             tests: rates(
                 6,
                 0,
@@ -663,7 +660,7 @@ fn calls() -> Vec<Alert> {
             impact: "Results come late; tasks may exceed their time limit.",
             checks: vec![SMOKE],
             remedy: "Look at the provider's status page; use a smaller model or fewer tokens where that is enough.",
-            fault: Fault::NotCaused("it needs load that the drill does not make yet"),
+            fault: Fault::Frozen(llm::ID),
             tests: histogram!(
                 LLM_REQUEST_DURATION_SECONDS,
                 10,
@@ -734,7 +731,7 @@ fn calls() -> Vec<Alert> {
             impact: "Tasks that need the tool are repeated or fail.",
             checks: vec![SMOKE, LOGS],
             remedy: "The log has the tool's error. Start its server again if it hangs.",
-            fault: Fault::NotCaused("it needs load that the drill does not make yet"),
+            fault: Fault::Frozen(mcp_tools::ID),
             tests: rates(
                 1,
                 5,
@@ -773,7 +770,7 @@ fn calls() -> Vec<Alert> {
             impact: "Results come late.",
             checks: vec![LOGS],
             remedy: "Find out what the tool waits for; give it more processors or replicas.",
-            fault: Fault::NotCaused("it needs load that the drill does not make yet"),
+            fault: Fault::Frozen(mcp_tools::ID),
             tests: histogram!(
                 MCP_CALL_DURATION_SECONDS,
                 10,
@@ -798,7 +795,7 @@ fn business() -> Vec<Alert> {
             impact: "Those who wait for results notice.",
             checks: task_checks(),
             remedy: "Look for QueueOld, ModelSlow and ToolSlow: one of them says where the time goes.",
-            fault: Fault::NotCaused("it needs load that the drill does not make yet"),
+            fault: FLOOD,
             tests: histogram!(
                 TASK_DURATION_SECONDS,
                 15,
@@ -827,7 +824,7 @@ fn business() -> Vec<Alert> {
                 STATUS,
             ],
             remedy: "Ask the caller. At night and on holidays this may be as it should be: silence it.",
-            fault: Fault::NotCaused("it takes a day of traffic, then two hours of none"),
+            fault: Fault::NoTasks,
             tests: quiet(),
         },
     ]

@@ -82,9 +82,7 @@ pub fn alerts() -> Vec<Alert> {
             checks: vec![DATABASE],
             remedy: "Find it in pg_stat_activity and end it with pg_terminate_backend(pid). If a flow left it open, \
                      correct the flow.",
-            fault: Fault::NotCaused(
-                "it takes five minutes of real time, and the drill does not wait for them yet",
-            ),
+            fault: Fault::ForgottenTransaction { seconds: 300 },
             tests: levels(
                 5,
                 "usename=\"app\"",
@@ -118,7 +116,7 @@ pub fn alerts() -> Vec<Alert> {
             impact: "The transactions that it ended are repeated or fail.",
             checks: vec![DATABASE],
             remedy: "The log of postgres names both statements. Have them lock rows in the same order.",
-            fault: Fault::NotCaused("it needs load that the drill does not make yet"),
+            fault: Fault::Deadlocks(8),
             tests: rates(
                 6,
                 0,
@@ -153,7 +151,7 @@ pub fn alerts() -> Vec<Alert> {
                      holds up each commit.",
             checks: vec![STATUS, DATABASE],
             remedy: "Look whether its disk is full or slow, and start the receiver again.",
-            fault: Fault::NotCaused("a platform of development has no WAL receiver"),
+            fault: Fault::NotCaused("nothing receives WAL on the process engine yet"),
             tests: levels(
                 5,
                 "application_name=\"barman_receive_wal\"",

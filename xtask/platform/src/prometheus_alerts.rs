@@ -3,6 +3,7 @@
 use vocabulary::model::expression::Expression;
 use vocabulary::model::{Alert, Check, Fault, Samples, Severity, TestKind};
 
+use super::node_red_metrics::NODEJS_EVENTLOOP_LAG_P99_SECONDS;
 use super::prometheus::{
     CONFIGURATION, PROCESS_START_TIME_SECONDS, PROMETHEUS_CONFIG_LAST_RELOAD_SUCCESSFUL,
     PROMETHEUS_NOTIFICATIONS_ALERTMANAGERS_DISCOVERED, PROMETHEUS_NOTIFICATIONS_DROPPED_TOTAL,
@@ -10,7 +11,7 @@ use super::prometheus::{
     PROMETHEUS_TSDB_COMPACTIONS_FAILED_TOTAL, UP,
 };
 use super::rule_tests::{fire, level, levels, rates, rising, test};
-use super::{LOGS, OWNER, STATUS, node_exporter};
+use super::{LOGS, OWNER, STATUS, alertmanager, node_exporter};
 
 pub fn alerts() -> Vec<Alert> {
     vec![
@@ -164,7 +165,7 @@ pub fn alerts() -> Vec<Alert> {
             impact: "The alerts of the group in the label cannot fire.",
             checks: vec![LOGS],
             remedy: "Its log names the rule and the error; most often two series of one name meet in it.",
-            fault: Fault::NotCaused("it needs load that the drill does not make yet"),
+            fault: Fault::SeriesMeet(NODEJS_EVENTLOOP_LAG_P99_SECONDS),
             tests: rates(
                 1,
                 5,
@@ -219,7 +220,10 @@ pub fn alerts() -> Vec<Alert> {
             impact: "Somebody may not be told of an alert.",
             checks: vec![STATUS, LOGS],
             remedy: "The log of Prometheus says why Alertmanager refuses or does not answer.",
-            fault: Fault::NotCaused("it leaves nobody to tell while it lasts"),
+            fault: Fault::StoppedUntil {
+                service: alertmanager::ID,
+                counts: PROMETHEUS_NOTIFICATIONS_DROPPED_TOTAL,
+            },
             tests: rates(
                 1,
                 5,

@@ -52,6 +52,8 @@ pub struct OpenOptions<'a> {
     pub replicas: Option<u32>,
     /// Optional parts of the platform, besides the environment's.
     pub with: &'a [String],
+    /// Instead of the environment's: a platform of development has no edge.
+    pub tier: Option<Tier>,
 }
 
 impl<'a> OpenOptions<'a> {
@@ -66,6 +68,7 @@ impl<'a> OpenOptions<'a> {
             engine: None,
             replicas: None,
             with: &[],
+            tier: None,
         }
     }
 }
@@ -85,6 +88,7 @@ impl Opened {
                 options.replicas;
         }
         add_parts(platform, &mut environment, options.with)?;
+        environment.tier = options.tier.unwrap_or(environment.tier);
         // Other machines are served by what is deployed.
         environment.listen = None;
         if options.any_ports {

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{MetricRef, ServiceId, VolumeRef};
+use super::{MetricRef, SecretRef, ServiceId, VolumeRef};
 use crate::model::expression::Expression;
 
 /// One alert rule.
@@ -50,10 +50,33 @@ pub enum Fault {
     SmokeWithout(ServiceId),
     /// The model answers every request with this status.
     ModelAnswers(u16),
-    /// So many tasks are sent while the service is stopped.
-    TasksWithout { service: ServiceId, tasks: u16 },
+    /// The model answers every request with 429 and asks to be left alone for so many seconds, and so many tasks are sent.
+    ModelAsksToWait { seconds: u16, tasks: u16 },
+    /// The first replica of the service stands still.
+    Frozen(ServiceId),
+    /// So many tasks of some seconds are sent; then one replica of the workers stands still for so many seconds, and another one
+    /// takes its tasks over.
+    TakenOver { tasks: u16, seconds: u16 },
+    /// An operator drains the queue, so many tasks are sent, and after so many seconds the operator lets them be worked on.
+    Drained { tasks: u16, seconds: u16 },
+    /// No client sends tasks any more.
+    NoTasks,
+    /// So many pairs of transactions wait for each other.
+    Deadlocks(u8),
+    /// A transaction stays open for so many seconds and longer.
+    ForgottenTransaction { seconds: u16 },
+    /// A command leaves two series of this metric that differ only in a label that rules set.
+    SeriesMeet(MetricRef),
+    /// The secret was written a year ago.
+    SecretOld(SecretRef),
+    /// The file of the secret is gone.
+    SecretMissing(SecretRef),
+    /// The service is stopped until this counter rises.
+    StoppedUntil { service: ServiceId, counts: MetricRef },
     /// So many sessions of the database have run this SQL and stay open.
     Sessions { sessions: u16, sql: &'static str },
+    /// Clients hold so much of the connections that the edge may have, from many addresses.
+    Connections { percent: u8 },
     /// A small disk is mounted in this state.
     Disk(DiskState),
     /// PagerDuty answers 500 while the service is stopped.
@@ -189,6 +212,15 @@ impl Samples {
 }
 
 impl Fault {
+    /// Seconds of real time until it can show: what the metrics measure is not faster in a drill.
+    #[must_use]
+    pub const fn shows_after(&self) -> u16 {
+        match self {
+            Self::Drained { seconds, .. } | Self::ForgottenTransaction { seconds } => *seconds,
+            _ => 0,
+        }
+    }
+
     /// In words, as in `stop postgres`.
     #[must_use]
     pub fn words(&self) -> String {
@@ -204,9 +236,30 @@ impl Fault {
             Self::UnreadableMetrics => "garbage in a file of metrics".to_owned(),
             Self::SmokeWithout(service) => format!("stop {service}, then run smoke"),
             Self::ModelAnswers(status) => format!("the model answers {status}"),
-            Self::TasksWithout { service, tasks } => format!("stop {service}, then send {tasks} tasks"),
+            Self::ModelAsksToWait { seconds, tasks } => {
+                format!("the model answers 429 and asks to wait for {seconds} s, send {tasks} tasks")
+            }
+            Self::Frozen(service) => format!("freeze {service}"),
+            Self::TakenOver { tasks, seconds } => {
+                format!("send {tasks} tasks, then freeze one replica for {seconds} s")
+            }
+            Self::Drained { tasks, seconds } => {
+                format!("drain the queue for {seconds} s and send {tasks} tasks")
+            }
+            Self::NoTasks => "no client sends tasks".to_owned(),
+            Self::Deadlocks(pairs) => format!("{pairs} pairs of transactions that wait for each other"),
+            Self::ForgottenTransaction { .. } => "a session that ran BEGIN; SELECT 1".to_owned(),
+            Self::SeriesMeet(metric) => {
+                format!("two series of {metric} that differ only in their label severity")
+            }
+            Self::SecretOld(secret) => format!("{secret} was written 400 days ago"),
+            Self::SecretMissing(secret) => format!("remove the file of {secret}"),
+            Self::StoppedUntil { service, counts } => format!("stop {service} until {counts} rises"),
             Self::Sessions { sessions: 1, sql } => format!("a session that ran {sql}"),
             Self::Sessions { sessions, sql } => format!("{sessions} sessions that ran {sql}"),
+            Self::Connections { percent } => {
+                format!("clients hold {percent} % of the connections of the edge")
+            }
             Self::Disk(DiskState::Full) => "fill a disk image".to_owned(),
             Self::Disk(DiskState::NoInodes) => "use up the inodes of a disk image".to_owned(),
             Self::Disk(DiskState::ReadOnly) => "remount a disk image read-only".to_owned(),

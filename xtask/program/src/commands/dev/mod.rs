@@ -100,6 +100,7 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
                 ([], Some(record)) => &record.with,
                 (with, _) => with,
             },
+            tier: None,
         };
         let opened = Opened::open(context, &wanted, record.as_ref());
         // Another run that brings it up has taken its ports: then that run is the cause, and not the ports.

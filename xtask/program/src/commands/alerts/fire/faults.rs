@@ -2,11 +2,12 @@
 
 use std::fs;
 use std::io::Write as _;
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddrV4};
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -14,14 +15,16 @@ use anyhow::{Context as _, Result, anyhow, bail};
 use artifacts::monitoring::scraping;
 use runner::plan::service::ServiceName;
 use runner::supervisor::Client;
+use rustix::net;
 use rustix::process::Signal;
-use tiny_http::{Response, Server};
+use tiny_http::{Header, Response, Server};
 use vocabulary::model::{DiskState, Fault, ServiceId, VolumeRef};
 
+use super::Prometheus;
 use super::load::Load;
 use crate::alert_receivers::Receivers;
 use crate::session::opened::Opened;
-use crate::session::smoke;
+use crate::session::{secret_audit, smoke};
 use crate::tools::Program;
 use foundation::files::temporary;
 use foundation::processes::{signal_group, signal_process};
@@ -30,6 +33,14 @@ use foundation::processes::{signal_group, signal_process};
 const LOOK: Duration = Duration::from_millis(50);
 /// How long a service may take to be back.
 const BACK: Duration = Duration::from_secs(60);
+/// How long a counter may take to rise: Prometheus repeats what fires once a minute.
+const RISES: Duration = Duration::from_secs(90);
+/// How long the model takes for a task that is to be taken over: less than it may.
+const TASK_MS: u32 = 5_000;
+/// As many tasks as a busy workflow has.
+const BUSY: u16 = 150;
+/// How old a secret is that should have been replaced.
+const AGE: Duration = Duration::from_secs(400 * 86_400);
 
 /// The platform under drill.
 pub struct Ground<'a> {
@@ -37,6 +48,7 @@ pub struct Ground<'a> {
     pub client: &'a Client,
     pub receivers: &'a Receivers,
     pub load: &'a Load,
+    pub prometheus: &'a Prometheus,
     /// Between two scrapes.
     pub interval: Duration,
 }
@@ -86,25 +98,78 @@ impl<'a> Ground<'a> {
             Fault::Stutters { service, milliseconds } => self.stutter(service, milliseconds, &mut caused)?,
             Fault::Unreadable { volume, file } => self.spoil(volume, file, &mut caused)?,
             Fault::NotScraped(service) => self.take_from_targets(service, &mut caused)?,
-            Fault::UnreadableMetrics => {
-                let file = self.opened.instance.metrics().join("fire-drill.prom");
-                fs::write(&file, "not { a metric\n")?;
-                caused.0.push(Box::new(move || Ok(fs::remove_file(file)?)));
-            }
+            Fault::UnreadableMetrics => self.leave_metrics("not { a metric\n", &mut caused)?,
             Fault::SmokeWithout(service) => {
                 // Once all is well again, it is run once more.
                 caused.0.push(Box::new(|| self.smoke(true)));
                 self.stop(service, &mut caused)?;
                 self.smoke(false)?;
             }
-            Fault::ModelAnswers(status) => self.answer_for_the_model(status, &mut caused)?,
-            Fault::TasksWithout { service, tasks } => {
-                self.stop(service, &mut caused)?;
-                for _ in 0..tasks {
-                    self.load.submit();
+            Fault::ModelAnswers(status) => self.answer_for_the_model(status, None, &mut caused)?,
+            Fault::ModelAsksToWait { seconds, tasks } => {
+                self.answer_for_the_model(429, Some(seconds), &mut caused)?;
+                self.load.submit(tasks);
+            }
+            Fault::Frozen(service) => {
+                // What failed meanwhile stays so until somebody has it run again.
+                caused.0.push(Box::new(|| self.load.retry_failed()));
+                self.freeze(service, &mut caused)?;
+            }
+            Fault::TakenOver { tasks, seconds } => {
+                self.load.submit_slow(tasks, TASK_MS);
+                let mut frozen = Caused::default();
+                self.freeze(self.opened.platform.workers.service(), &mut frozen)?;
+                thread::sleep(Duration::from_secs(seconds.into()));
+                frozen.undo()?;
+            }
+            Fault::Drained { tasks, seconds } => self.drain(tasks, seconds, &mut caused)?,
+            Fault::NoTasks => {
+                // Those before are seen by a scrape of their own.
+                thread::sleep(self.interval * 3 / 2);
+                self.load.submit(BUSY);
+                self.load.pause(true);
+                caused.0.push(Box::new(|| {
+                    self.load.pause(false);
+                    Ok(())
+                }));
+            }
+            Fault::Deadlocks(pairs) => self.deadlock(pairs)?,
+            Fault::ForgottenTransaction { .. } => self.open_sessions(1, "BEGIN; SELECT 1", &mut caused)?,
+            Fault::SeriesMeet(metric) => {
+                let series = ["a", "b"].map(|value| format!("{metric}{{severity=\"{value}\"}} 1e9\n"));
+                self.leave_metrics(&series.concat(), &mut caused)?;
+            }
+            Fault::SecretOld(secret) => {
+                let file = fs::File::options().write(true).open(self.opened.instance.secret(secret))?;
+                let written = file.metadata()?.modified()?;
+                file.set_modified(written - AGE)?;
+                caused.0.push(Box::new(move || {
+                    file.set_modified(written)?;
+                    secret_audit::export(self.opened)
+                }));
+                secret_audit::export(self.opened)?;
+            }
+            Fault::SecretMissing(secret) => {
+                let file = self.opened.instance.secret(secret);
+                let away = file.with_extension("away");
+                fs::rename(&file, &away)?;
+                caused.0.push(Box::new(move || Ok(fs::rename(away, file)?)));
+            }
+            Fault::StoppedUntil { service, counts } => {
+                let before = self.prometheus.sum(counts);
+                let mut stopped = Caused::default();
+                self.stop(service, &mut stopped)?;
+                let give_up = Instant::now() + RISES;
+                while self.prometheus.sum(counts) <= before {
+                    if Instant::now() >= give_up {
+                        bail!("{counts} did not rise within {} s", RISES.as_secs());
+                    }
+                    thread::sleep(LOOK);
                 }
+                stopped.undo()?;
             }
             Fault::Sessions { sessions, sql } => self.open_sessions(sessions, sql, &mut caused)?,
+            Fault::Connections { percent } => self.connect(percent, &mut caused)?,
             Fault::Disk(state) => mount(state, &mut caused)?,
             Fault::PagingFails(service) => {
                 self.receivers.fail_pagerduty(true);
@@ -128,7 +193,7 @@ impl<'a> Ground<'a> {
     fn stop(&'a self, service: ServiceId, caused: &mut Caused<'a>) -> Result<()> {
         let names = self.names(service);
         if names.is_empty() {
-            bail!("no {service} runs on a platform of development");
+            bail!("no {service} runs on the drill's platform");
         }
         for name in names {
             let spec = self.client.spec(&name)?;
@@ -162,6 +227,22 @@ impl<'a> Ground<'a> {
             // Each start counts only when it is scraped.
             thread::sleep(self.interval * 3 / 2);
         }
+        Ok(())
+    }
+
+    fn freeze(&self, service: ServiceId, caused: &mut Caused<'a>) -> Result<()> {
+        let name = self.names(service).into_iter().next().with_context(|| format!("no {service} runs"))?;
+        let family = family(self.pid(&name)?.with_context(|| format!("{name} does not run"))?);
+        let signal = move |signal| {
+            for process in &family {
+                signal_process(*process, signal);
+            }
+        };
+        signal(Signal::STOP);
+        caused.0.push(Box::new(move || {
+            signal(Signal::CONT);
+            Ok(())
+        }));
         Ok(())
     }
 
@@ -243,7 +324,7 @@ impl<'a> Ground<'a> {
         Ok(())
     }
 
-    fn answer_for_the_model(&'a self, status: u16, caused: &mut Caused<'a>) -> Result<()> {
+    fn answer_for_the_model(&'a self, status: u16, wait: Option<u16>, caused: &mut Caused<'a>) -> Result<()> {
         let stand_in = self.opened.platform.llm.stand_in;
         let port = self.opened.instance.port(stand_in, &self.opened.units());
         let port = port.context("the stand-in for the model has no port")?;
@@ -257,8 +338,14 @@ impl<'a> Ground<'a> {
         let thread = thread::spawn(move || {
             for request in answers.incoming_requests() {
                 let body = r#"{"error":{"message":"fire drill","type":"error","code":null}}"#;
+                let mut answer = Response::from_string(body).with_status_code(status);
+                if let Some(Ok(header)) =
+                    wait.map(|seconds| Header::from_bytes(*b"Retry-After", seconds.to_string()))
+                {
+                    answer.add_header(header);
+                }
                 // A client that leaves is its own affair.
-                let _ = request.respond(Response::from_string(body).with_status_code(status));
+                let _ = request.respond(answer);
             }
         });
         caused.0.push(Box::new(move || {
@@ -269,22 +356,96 @@ impl<'a> Ground<'a> {
         Ok(())
     }
 
-    fn open_sessions(&'a self, sessions: u16, sql: &str, caused: &mut Caused<'a>) -> Result<()> {
+    fn psql(&self) -> Result<Command> {
         let database = &self.opened.platform.database;
         let units = self.opened.units();
         let port = self.opened.instance.port(database.port, &units).context("the database has no port")?;
         let password = fs::read_to_string(self.opened.instance.secret(database.password))?;
-        let psql = self.opened.toolbox.path(Program::Psql)?;
+        let mut command = Command::new(self.opened.toolbox.path(Program::Psql)?);
+        command.args(["-XAtq", "-h", "127.0.0.1", "-U", database.user, "-d", database.name]);
+        command.args(["-p", &port.to_string()]).env("PGPASSWORD", password.trim());
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        Ok(command)
+    }
+
+    /// One transaction of each pair is ended by the database.
+    fn deadlock(&self, pairs: u8) -> Result<()> {
+        let mut sessions = Vec::new();
+        for pair in 0..pairs {
+            for [first, second] in [[1, 2], [2, 1]] {
+                let lock = |number: i32| format!("SELECT pg_advisory_xact_lock({pair}, {number});");
+                let sql = format!("BEGIN; {} SELECT pg_sleep(1); {} COMMIT;", lock(first), lock(second));
+                sessions.push(self.psql()?.args(["-c", &sql]).spawn().context("psql")?);
+            }
+        }
+        sessions.into_iter().try_for_each(|mut session| Ok(session.wait().map(drop)?))
+    }
+
+    fn drain(&'a self, tasks: u16, seconds: u16, caused: &mut Caused<'a>) -> Result<()> {
+        self.load.drain()?;
+        // Where the drill ends early, the platform goes down with its queue.
+        let (ends, ended) = mpsc::channel::<()>();
+        let resume = self.load.resumes();
+        let resumes = thread::spawn(move || {
+            // Ended early, or not.
+            let _ = ended.recv_timeout(Duration::from_secs(seconds.into()));
+            resume()
+        });
+        caused.0.push(Box::new(move || {
+            drop(ends);
+            resumes.join().map_err(|_| anyhow!("the thread that ends the draining ended early"))?
+        }));
+        self.load.submit(tasks);
+        Ok(())
+    }
+
+    fn leave_metrics(&self, text: &str, caused: &mut Caused<'a>) -> Result<()> {
+        let file = self.opened.instance.metrics().join("fire-drill.prom");
+        fs::write(&file, text)?;
+        caused.0.push(Box::new(move || Ok(fs::remove_file(file)?)));
+        Ok(())
+    }
+
+    /// Each is closed by the edge when it says nothing for too long, and opened again before.
+    fn connect(&self, percent: u8, caused: &mut Caused<'a>) -> Result<()> {
+        let policy = &self.opened.platform.edge;
+        let port = self.opened.instance.port(policy.https, &self.opened.units());
+        let to = SocketAddrV4::new(Ipv4Addr::LOCALHOST, port.context("the edge has no port")?);
+        let wanted = policy.max_connections * u32::from(percent) / 100;
+        // Each address is limited too, and those of before may still count.
+        let of_address = policy.max_connections_of_address * 2 / 5;
+        let open = move |number: u32| -> Result<OwnedFd> {
+            let from = Ipv4Addr::from(u32::from(Ipv4Addr::LOCALHOST) + 1 + number / of_address);
+            let socket = net::socket(net::AddressFamily::INET, net::SocketType::STREAM, None)?;
+            net::bind(&socket, &SocketAddrV4::new(from, 0))?;
+            net::connect(&socket, &to)?;
+            Ok(socket)
+        };
+        let mut sockets = (0..wanted).map(open).collect::<Result<Vec<_>>>().with_context(|| {
+            format!("{wanted} connections at once; as many open files must be allowed: `ulimit -n`")
+        })?;
+        let again = Duration::from_secs(u64::from(policy.head_limit_seconds) / 5);
+        let (ends, ended) = mpsc::channel::<()>();
+        let holds = thread::spawn(move || {
+            while ended.recv_timeout(again) == Err(mpsc::RecvTimeoutError::Timeout) {
+                for (number, socket) in (0..).zip(&mut sockets) {
+                    // One that is refused is missing until the next time.
+                    if let Ok(next) = open(number) {
+                        *socket = next;
+                    }
+                }
+            }
+        });
+        caused.0.push(Box::new(move || {
+            drop(ends);
+            holds.join().map_err(|_| anyhow!("the thread that holds connections ended early"))
+        }));
+        Ok(())
+    }
+
+    fn open_sessions(&'a self, sessions: u16, sql: &str, caused: &mut Caused<'a>) -> Result<()> {
         for _ in 0..sessions {
-            let mut child = Command::new(&psql)
-                .args(["-XAtq", "-h", "127.0.0.1", "-U", database.user, "-d", database.name])
-                .args(["-p", &port.to_string()])
-                .env("PGPASSWORD", password.trim())
-                .stdin(Stdio::piped())
-                .stdout(Stdio::null())
-                .stderr(Stdio::null())
-                .spawn()
-                .context("psql")?;
+            let mut child = self.psql()?.stdin(Stdio::piped()).spawn().context("psql")?;
             let mut input = child.stdin.take().context("psql takes no input")?;
             writeln!(input, "{sql};")?;
             caused.0.push(Box::new(move || {

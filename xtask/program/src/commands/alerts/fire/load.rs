@@ -1,5 +1,6 @@
-//! What goes on meanwhile: two tasks a second, as any client sends them. Acts.
+//! What goes on meanwhile: two tasks a second, as any client sends them, and what operators do with their queue. Acts.
 
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
@@ -10,26 +11,27 @@ use serde_json::{Value, json};
 use ureq::Agent;
 use vocabulary::model::SmokeStep;
 
-use crate::engines::process::instance::ADDRESS;
+use crate::engines::process::certificate;
+use crate::session::edge_client;
 use crate::session::opened::Opened;
 
 const PAUSE: Duration = Duration::from_millis(500);
-/// A client that waits longer gives up.
-const LIMIT: Duration = Duration::from_secs(10);
 
 /// It ends with this value.
 pub struct Load {
     client: Arc<Client>,
     ends: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
+    input: Value,
 }
 
 struct Client {
     agent: Agent,
     tasks: String,
-    retry: String,
+    queue: String,
     key: String,
     body: String,
+    pauses: AtomicBool,
 }
 
 impl Load {
@@ -43,33 +45,52 @@ impl Load {
             _ => None,
         });
         let (workflow, input) = task.context("no smoke check sends a task")?;
-        let port = opened.instance.port(platform.workers.flows, &opened.units());
-        let port = port.context("the workers have no port")?;
+        let port = opened.instance.port(platform.edge.https, &opened.units());
+        let port = port.context("the edge has no port")?;
+        let api = format!("https://{}:{port}/api/v1", certificate::domain(&opened.environment));
         let key = std::fs::read_to_string(opened.instance.secret(platform.workers.api_key))?;
         let input: Value = serde_json::from_str(input).unwrap_or_else(|_| json!({ "text": input }));
-        let agent =
-            Agent::config_builder().timeout_global(Some(LIMIT)).http_status_as_error(false).proxy(None);
         let client = Arc::new(Client {
-            agent: agent.build().into(),
-            tasks: format!("http://{ADDRESS}:{port}/api/v1/workflows/{workflow}/tasks"),
-            retry: format!("http://{ADDRESS}:{port}/api/v1/queues/{}/retry-failed", platform.queue.task),
+            agent: edge_client::at((Ipv4Addr::LOCALHOST, port).into()),
+            tasks: format!("{api}/workflows/{workflow}/tasks"),
+            queue: format!("{api}/queues/{}", platform.queue.task),
             key: format!("Bearer {}", key.trim()),
             body: json!({ "input": input }).to_string(),
+            pauses: AtomicBool::new(false),
         });
         let ends = Arc::new(AtomicBool::new(false));
         let (sends, ended) = (Arc::clone(&client), Arc::clone(&ends));
         let thread = thread::spawn(move || {
             while !ended.load(Ordering::SeqCst) {
-                sends.submit();
+                if !sends.pauses.load(Ordering::SeqCst) {
+                    sends.submit(&sends.body);
+                }
                 thread::sleep(PAUSE);
             }
         });
-        Ok(Self { client, ends, thread: Some(thread) })
+        Ok(Self { client, ends, thread: Some(thread), input })
     }
 
-    /// One task more.
-    pub fn submit(&self) {
-        self.client.submit();
+    /// So many tasks more.
+    pub fn submit(&self, tasks: u16) {
+        (0..tasks).for_each(|_| self.client.submit(&self.client.body));
+    }
+
+    /// So many tasks more, whose model takes so long to answer.
+    pub fn submit_slow(&self, tasks: u16, milliseconds: u32) {
+        let mut input = self.input.clone();
+        for text in input.as_object_mut().into_iter().flat_map(|fields| fields.values_mut()) {
+            if let Value::String(text) = text {
+                text.push_str(&format!(" answer after {milliseconds} ms"));
+            }
+        }
+        let body = json!({ "input": input }).to_string();
+        (0..tasks).for_each(|_| self.client.submit(&body));
+    }
+
+    /// Sends none until it is told otherwise.
+    pub fn pause(&self, pauses: bool) {
+        self.client.pauses.store(pauses, Ordering::SeqCst);
     }
 
     /// Has the tasks that failed run again, as their runbook asks for once the cause is gone.
@@ -77,18 +98,37 @@ impl Load {
     /// # Errors
     /// It is refused.
     pub fn retry_failed(&self) -> Result<()> {
-        let Client { agent, retry, key, .. } = &*self.client;
-        let answer = agent.post(retry).header("authorization", key).send_empty()?;
-        anyhow::ensure!(answer.status() == 200, "{retry} answers {}", answer.status());
-        Ok(())
+        self.client.operate("retry-failed", &json!({}))
+    }
+
+    /// Has no task taken from the queue.
+    ///
+    /// # Errors
+    /// It is refused.
+    pub fn drain(&self) -> Result<()> {
+        self.client.operate("drain", &json!({ "wait_seconds": 0 }))
+    }
+
+    /// What has them taken again.
+    pub fn resumes(&self) -> impl FnOnce() -> Result<()> + Send + 'static {
+        let client = Arc::clone(&self.client);
+        move || client.operate("drain", &json!({ "resume": true }))
     }
 }
 
 impl Client {
     /// What is refused while something is wrong is refused.
-    fn submit(&self) {
+    fn submit(&self, body: &str) {
         let request = self.agent.post(&self.tasks).header("authorization", &self.key);
-        let _ = request.content_type("application/json").send(&self.body);
+        let _ = request.content_type("application/json").send(body);
+    }
+
+    fn operate(&self, operation: &str, body: &Value) -> Result<()> {
+        let url = format!("{}/{operation}", self.queue);
+        let request = self.agent.post(&url).header("authorization", &self.key);
+        let answer = request.content_type("application/json").send(body.to_string())?;
+        anyhow::ensure!(answer.status() == 200, "{url} answers {}", answer.status());
+        Ok(())
     }
 }
 

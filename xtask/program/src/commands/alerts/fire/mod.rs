@@ -5,6 +5,7 @@ mod faults;
 mod load;
 mod speed;
 
+use std::cmp::Reverse;
 use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::DirBuilderExt as _;
@@ -20,8 +21,8 @@ use runner::plan::show::Show;
 use runner::supervisor::Client;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use vocabulary::model::environment::Contacts;
-use vocabulary::model::{Alert, Fault, Monitoring, PortRef, Severity};
+use vocabulary::model::environment::{Contacts, Tier};
+use vocabulary::model::{Alert, Fault, MetricRef, Monitoring, PortRef, Severity};
 
 use crate::alert_receivers::{Channel, Notification, ROUTING_KEY, Receivers};
 use crate::context::Context;
@@ -48,6 +49,8 @@ const SILENCE: Duration = Duration::from_secs(60);
 /// Within which it must page.
 const DEAD: Duration = Duration::from_secs(120);
 const LOOK: Duration = Duration::from_millis(200);
+/// Of the workers: one can take over what another one had.
+const REPLICAS: u32 = 2;
 const ON_CALL: &str = "oncall@example.com";
 
 #[derive(Debug, clap::Args)]
@@ -100,7 +103,16 @@ struct Answer {
 
 #[derive(Deserialize)]
 struct Data {
+    #[serde(default)]
     alerts: Vec<Active>,
+    #[serde(default)]
+    result: Vec<Sample>,
+}
+
+/// One series of a query: the time and the value.
+#[derive(Deserialize)]
+struct Sample {
+    value: (f64, String),
 }
 
 /// An alert as Prometheus has it.
@@ -139,8 +151,16 @@ pub fn run(context: &Context, options: &FireOptions) -> Result<()> {
     let show = Show::on_stderr();
     let receivers = Receivers::start()?;
     let name = register::own("fire");
-    let mut opened =
-        Opened::open(context, &OpenOptions { with: &with, ..OpenOptions::private(&name) }, None)?;
+    let mut opened = Opened::open(
+        context,
+        &OpenOptions {
+            with: &with,
+            replicas: Some(REPLICAS),
+            tier: Some(Tier::Staging),
+            ..OpenOptions::private(&name)
+        },
+        None,
+    )?;
     opened.environment.contacts = Some(Contacts {
         on_call: "the drill".to_owned(),
         email: ON_CALL.to_owned(),
@@ -214,6 +234,7 @@ impl Drill<'_> {
                 client,
                 receivers: self.receivers,
                 load: &load,
+                prometheus: &prometheus,
                 interval: Duration::from_millis(speed::SCRAPE),
             };
             let mut groups: Vec<(Fault, Vec<&'static Alert>)> = Vec::new();
@@ -223,8 +244,10 @@ impl Drill<'_> {
                     None => groups.push((alert.fault, vec![alert])),
                 }
             }
+            // What is seen for longest first: its end comes while others are caused.
+            groups.sort_by_key(|(_, alerts)| Reverse(alerts.iter().map(|alert| window(alert)).max()));
             for (fault, alerts) in &groups {
-                if let Err(error) = self.fire(&ground, &prometheus, *fault, alerts) {
+                if let Err(error) = self.fire(&ground, *fault, alerts) {
                     if self.interrupt.raised() {
                         self.show.say("interrupted: the result so far follows");
                         return Ok(());
@@ -253,25 +276,23 @@ impl Drill<'_> {
     }
 
     /// Causes one fault and looks at all alerts that it is to fire.
-    fn fire(
-        &mut self,
-        ground: &Ground<'_>,
-        prometheus: &Prometheus,
-        fault: Fault,
-        alerts: &[&'static Alert],
-    ) -> Result<()> {
+    fn fire(&mut self, ground: &Ground<'_>, fault: Fault, alerts: &[&'static Alert]) -> Result<()> {
         let mut rows: Vec<Row> = alerts.iter().map(|alert| self.row(alert)).collect();
         if let Fault::NotCaused(why) = fault {
             rows.iter_mut().for_each(|row| row.not_caused = Some(why));
             self.rows.extend(rows);
             return Ok(());
         }
-        // Another fault may have fired one of them: it must have ended.
-        let still = |all: &[Notification]| {
-            alerts.iter().any(|alert| fault != Fault::Nothing && is_open(all, alert.name))
+        // Another fault may have fired one of them, or something is late at the beginning: it must have ended.
+        let still = |all: &[Notification], active: &[Active]| {
+            let is_active = |name| active.iter().any(|one| one.labels.alertname == name);
+            alerts.iter().any(|alert| is_open(all, alert.name) || is_active(alert.name))
         };
         let give_up = Instant::now() + SHOWS * 4;
-        while still(&self.receivers.notifications()) && Instant::now() < give_up {
+        while fault != Fault::Nothing
+            && still(&self.receivers.notifications(), &ground.prometheus.alerts())
+            && Instant::now() < give_up
+        {
             self.pause(LOOK)?;
         }
         self.show.say(&format!("{}: {}", fault.words(), names(alerts)));
@@ -287,9 +308,11 @@ impl Drill<'_> {
             }
         };
         let longest = alerts.iter().map(|alert| self.limit(alert)).max().unwrap_or_default();
-        let give_up = Instant::now() + SHOWS + longest;
+        let longest_window = alerts.iter().map(|alert| window(alert)).max().unwrap_or_default();
+        let real = Duration::from_secs(fault.shows_after().into());
+        let give_up = Instant::now() + real + SHOWS + longest_window / self.options.speed + longest;
         loop {
-            for active in prometheus.alerts() {
+            for active in ground.prometheus.alerts() {
                 let row = rows.iter_mut().find(|row| row.alert == active.labels.alertname);
                 if let (Some(row), Some(held)) = (row, milliseconds(&active.active_at))
                     && row.held_after_ms.is_none()
@@ -340,14 +363,15 @@ impl Drill<'_> {
     /// Every alert that was told must be told to have ended, once its window has passed.
     fn await_ends(&mut self, wanted: &[&'static Alert]) -> Result<()> {
         self.show.say("waiting for the ends of the alerts");
+        // Another fault may have kept it.
+        let undone_last = self.rows.iter().map(|row| row.undone_ms).max().unwrap_or_default();
         for row in self.rows.iter_mut().filter(|row| row.fired) {
             let Some(alert) = wanted.iter().find(|alert| alert.name == row.alert) else { continue };
             if alert.severity == Severity::Heartbeat {
                 continue;
             }
             let again = speed::milliseconds(notifications::again(alert.severity)).unwrap_or_default();
-            let window = speed::shortest_window(&alert.expression.to_string());
-            let after = Duration::from_millis((window + again) / u64::from(self.options.speed)) + SHOWS;
+            let after = (window(alert) + Duration::from_millis(again)) / self.options.speed + SHOWS;
             let (undone, expected) = (row.undone_ms, expected(alert, Fault::Nothing));
             let ended = |all: &[Notification]| {
                 let at = |channel: &Channel| {
@@ -361,7 +385,7 @@ impl Drill<'_> {
                 };
                 expected.iter().map(at).collect::<Option<Vec<_>>>().and_then(|all| all.into_iter().max())
             };
-            let passed = Duration::from_millis(now_ms().saturating_sub(undone));
+            let passed = Duration::from_millis(now_ms().saturating_sub(undone_last));
             let give_up = Instant::now() + after.saturating_sub(passed);
             loop {
                 if let Some(at) = ended(&self.receivers.notifications()) {
@@ -525,6 +549,11 @@ fn expected(alert: &Alert, fault: Fault) -> BTreeSet<Channel> {
     channels
 }
 
+/// So long its expression still sees what has ended.
+fn window(alert: &Alert) -> Duration {
+    Duration::from_millis(speed::shortest_window(&alert.expression.to_string()))
+}
+
 /// Whether the last that was said of an alert is that it fires.
 fn is_open(all: &[Notification], alert: &str) -> bool {
     all.iter().rev().find(|one| one.alert == alert).is_some_and(|one| !one.resolved)
@@ -542,24 +571,34 @@ fn milliseconds(time: &str) -> Option<u64> {
     Some(seconds(&format!("{whole}Z"))? * 1000 + fraction.parse::<u64>().ok()?)
 }
 
+/// What scrapes and evaluates the rules.
 struct Prometheus {
     agent: ureq::Agent,
-    url: String,
+    api: String,
 }
 
 impl Prometheus {
     fn at(port: u16) -> Self {
         let agent =
             ureq::Agent::config_builder().timeout_global(Some(Duration::from_secs(5))).proxy(None).build();
-        Self { agent: agent.into(), url: format!("http://{ADDRESS}:{port}/api/v1/alerts") }
+        Self { agent: agent.into(), api: format!("http://{ADDRESS}:{port}/api/v1") }
+    }
+
+    fn ask(&self, path: &str) -> Option<Data> {
+        let mut answer = self.agent.get(format!("{}/{path}", self.api)).call().ok()?;
+        let body = answer.body_mut().read_to_string().ok()?;
+        Some(serde_json::from_str::<Answer>(&body).ok()?.data)
     }
 
     /// Pending and firing; none while it does not answer, which the alerts that do not come show.
     fn alerts(&self) -> Vec<Active> {
-        let body =
-            self.agent.get(&self.url).call().ok().and_then(|mut got| got.body_mut().read_to_string().ok());
-        let answer = body.and_then(|body| serde_json::from_str::<Answer>(&body).ok());
-        answer.map_or_else(Vec::new, |answer| answer.data.alerts)
+        self.ask("alerts").map_or_else(Vec::new, |data| data.alerts)
+    }
+
+    /// Of all series of a metric; 0 while it does not answer.
+    fn sum(&self, metric: MetricRef) -> f64 {
+        let series = self.ask(&format!("query?query={metric}")).map_or_else(Vec::new, |data| data.result);
+        series.iter().filter_map(|sample| sample.value.1.parse::<f64>().ok()).sum()
     }
 }
 

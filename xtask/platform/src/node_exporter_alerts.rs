@@ -137,7 +137,7 @@ fn host() -> Vec<Alert> {
             impact: "The process is started again; its tasks are repeated.",
             checks: vec![STATUS, LOGS],
             remedy: "`dmesg` on the host names the process. Raise its `sizes.SERVICE.memory_mib`.",
-            fault: Fault::NotCaused("it would take the memory of whatever else this machine does"),
+            fault: Fault::KilledForMemory,
             tests: rates(
                 1,
                 0,
@@ -286,7 +286,7 @@ fn deploys() -> Vec<Alert> {
             impact: "None for clients. What the release should bring is missing.",
             checks: vec![HISTORY],
             remedy: "The history names the step that failed. Correct the release and deploy the next one.",
-            fault: Fault::NotCaused("`drill deploy` causes it, where nothing is watched"),
+            fault: Fault::BrokenRelease,
             tests: after(
                 ROLLED_BACK,
                 "environment=\"staging\",result=\"rolled-back\",instance=\"i\"",
@@ -307,7 +307,7 @@ fn deploys() -> Vec<Alert> {
                 Check { command: "flowship drift ENV", look_for: "what differs from what was deployed" },
             ],
             remedy: "Run the deploy again: it continues where it stopped. Or run `flowship rollback ENV`.",
-            fault: Fault::NotCaused("`drill deploy` causes it, where nothing is watched"),
+            fault: Fault::NotCaused("it needs a deploy whose way back fails too"),
             tests: after(FAILED, "environment=\"staging\",result=\"failed\",instance=\"i\"", ROLLED_BACK),
         },
     ]

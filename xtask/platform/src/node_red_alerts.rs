@@ -71,6 +71,17 @@ const SUCCESS: Objective = Objective {
     remedy: FAILED,
 };
 
+/// A flow whose function fails twice a second, and no Catch node.
+const FAILING: &str = r#"[
+    {"id": "drill", "type": "tab", "label": "Fire drill", "disabled": false, "info": ""},
+    {"id": "drill-often", "type": "inject", "z": "drill", "name": "", "props": [{"p": "payload"}], "repeat": "0.5",
+     "crontab": "", "once": true, "onceDelay": 0.1, "topic": "", "payload": "", "payloadType": "date",
+     "x": 100, "y": 100, "wires": [["drill-fails"]]},
+    {"id": "drill-fails", "type": "function", "z": "drill", "name": "", "func": "throw new Error('fire drill');",
+     "outputs": 1, "timeout": 0, "noerr": 0, "initialize": "", "finalize": "", "libs": [],
+     "x": 300, "y": 100, "wires": [[]]}
+]"#;
+
 /// More than 1,000 tasks wait, for longer than any result should take.
 const FLOOD: Fault = Fault::Drained { tasks: 1_100, seconds: 340 };
 
@@ -200,7 +211,7 @@ fn replicas() -> Vec<Alert> {
             impact: "The same task may have another result on another replica.",
             checks: vec![DRIFT, Check { command: "flowship lock ENV show", look_for: "a deploy that hangs" }],
             remedy: "Run the deploy again: it continues where it stopped.",
-            fault: Fault::NotCaused("both replicas of the drill run the same flows"),
+            fault: Fault::MoreNodes(FAILING),
             tests: vec![
                 differ(TestKind::Firing, "2", vec![fire(60, &[""])]),
                 differ(TestKind::Boundary, "2", vec![fire(39, &[]), fire(40, &[""])]),
@@ -234,7 +245,7 @@ fn replicas() -> Vec<Alert> {
             impact: "Tasks fail or are repeated.",
             checks: vec![LOGS],
             remedy: "The log names node and error. Correct the flow, or give it a catch node for what may happen.",
-            fault: Fault::NotCaused("it needs a flow whose nodes fail; tasks that fail do not count as that"),
+            fault: Fault::MoreNodes(FAILING),
             tests: rates(
                 7,
                 0,

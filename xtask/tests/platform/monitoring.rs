@@ -71,3 +71,30 @@ fn every_service_that_is_asked_for_runs_and_is_scraped() {
     checkout.done(&["down"]);
     checkout.nothing_runs();
 }
+
+#[test]
+#[ignore = "it starts a platform with monitoring and waits for an alert and its end"]
+fn the_fire_drill_shows_who_is_told_of_a_fault_and_when() {
+    let checkout = Checkout::new();
+    let refused = checkout.run(&["alerts", "fire", "TargtDown"]);
+    assert_eq!(refused.code, Some(2), "{refused:#?}");
+    refused.says(&["there is no alert TargtDown; did you mean TargetDown?"]);
+
+    let drill = checkout.done(&["alerts", "fire", "TargetDown", "AlertmanagerNotFound", "--json"]).json();
+    let count = |name: &str| drill[name].as_u64().unwrap();
+    assert_eq!((count("proven"), count("failed"), count("not_caused")), (1, 0, 1), "{drill:#}");
+    let row = drill["alerts"].as_array().unwrap().iter().find(|row| row["alert"] == "TargetDown").unwrap();
+    assert_eq!(row["fault"], "stop node-exporter");
+    assert_eq!(row["told"], serde_json::json!(["pagerduty", "slack", "mail"]), "{row:#}");
+    let time = |name: &str| row[name].as_u64().unwrap_or_else(|| panic!("{name}: {row:#}"));
+    assert!(time("held_after_ms") > 0 && time("ended_after_ms") > 0, "{row:#}");
+    // It must hold for three minutes, 15 times faster, and no receiver may know before.
+    assert!((12_000..=time("limit_ms")).contains(&time("told_after_ms")), "{row:#}");
+    let all = drill["notifications"].as_array().unwrap();
+    for channel in ["pagerduty", "slack", "mail"] {
+        let of = |one: &&Value| one["channel"] == channel && one["alert"] == "TargetDown";
+        let told: Vec<_> = all.iter().filter(of).map(|one| &one["resolved"]).collect();
+        assert!(told.first() == Some(&&false.into()) && told.last() == Some(&&true.into()), "{drill:#}");
+    }
+    checkout.nothing_runs();
+}

@@ -1,6 +1,7 @@
 //! The environment that the drill deploys to: its own, on free ports, gone at the end.
 
 use std::fs::File;
+use std::os::unix::fs::symlink;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -17,7 +18,7 @@ use crate::context::Context;
 use crate::deployment::history::{self, Entry};
 use crate::deployment::releases::Installed;
 use crate::deployment::{Deployed, STATE};
-use crate::engines::process::instance::{Instance, LOGS, Record, socket};
+use crate::engines::process::instance::{Instance, LOGS, METRICS, Record, socket};
 use crate::engines::roll::edge_socket::{EdgeSocket, Server};
 use crate::engines::roll::running::Running;
 use crate::session::deployed::{State, report};
@@ -128,6 +129,16 @@ impl<'a> Target<'a> {
         packages.change(&|tree| files::write::whole(&tree.join(&file), 0o644, &settings))?;
         let deployed = Deployed { name, state: context.state().to_owned() };
         Ok(Self { context, interrupt, deployed, watch })
+    }
+
+    /// Has its commands leave their metrics in this folder, which somebody watches.
+    ///
+    /// # Errors
+    /// It has some of its own already.
+    pub fn leave_metrics_in(&self, folder: &Path) -> Result<()> {
+        let own = self.deployed.folder();
+        std::fs::create_dir_all(&own)?;
+        Ok(symlink(folder, own.join(METRICS))?)
     }
 
     fn command(&self, packages: &Packages, arguments: &[&str]) -> Command {

@@ -59,6 +59,8 @@ pub enum Fault {
     TakenOver { tasks: u16, seconds: u16 },
     /// An operator drains the queue, so many tasks are sent, and after so many seconds the operator lets them be worked on.
     Drained { tasks: u16, seconds: u16 },
+    /// One replica of the workers has these nodes of Node-RED too, as JSON.
+    MoreNodes(&'static str),
     /// No client sends tasks any more.
     NoTasks,
     /// So many pairs of transactions wait for each other.
@@ -79,6 +81,10 @@ pub enum Fault {
     Connections { percent: u8 },
     /// A small disk is mounted in this state.
     Disk(DiskState),
+    /// A release whose replicas end at once is deployed, to an environment of its own on the same machine.
+    BrokenRelease,
+    /// A process takes more memory than its control group may.
+    KilledForMemory,
     /// PagerDuty answers 500 while the service is stopped.
     PagingFails(ServiceId),
     /// The drill does not cause it, and why.
@@ -246,6 +252,7 @@ impl Fault {
             Self::Drained { tasks, seconds } => {
                 format!("drain the queue for {seconds} s and send {tasks} tasks")
             }
+            Self::MoreNodes(_) => "one replica has a flow more, whose node fails".to_owned(),
             Self::NoTasks => "no client sends tasks".to_owned(),
             Self::Deadlocks(pairs) => format!("{pairs} pairs of transactions that wait for each other"),
             Self::ForgottenTransaction { .. } => "a session that ran BEGIN; SELECT 1".to_owned(),
@@ -263,6 +270,8 @@ impl Fault {
             Self::Disk(DiskState::Full) => "fill a disk image".to_owned(),
             Self::Disk(DiskState::NoInodes) => "use up the inodes of a disk image".to_owned(),
             Self::Disk(DiskState::ReadOnly) => "remount a disk image read-only".to_owned(),
+            Self::BrokenRelease => "deploy a release that crashes at start".to_owned(),
+            Self::KilledForMemory => "a process takes more memory than its control group may".to_owned(),
             Self::PagingFails(service) => format!("PagerDuty answers 500, stop {service}"),
             Self::NotCaused(why) => format!("not caused: {why}"),
         }

@@ -4,6 +4,7 @@ use std::fs;
 use std::io::Write as _;
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,22 +12,30 @@ use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, anyhow, bail};
+use anyhow::{Context as _, Result, anyhow, bail, ensure};
 use artifacts::monitoring::scraping;
 use runner::plan::service::ServiceName;
+use runner::plan::show::Show;
 use runner::supervisor::Client;
 use rustix::net;
 use rustix::process::Signal;
+use serde_json::Value;
 use tiny_http::{Header, Response, Server};
 use vocabulary::model::{DiskState, Fault, ServiceId, VolumeRef};
 
 use super::Prometheus;
 use super::load::Load;
 use crate::alert_receivers::Receivers;
+use crate::context::Context;
+use crate::deployment::metrics::DEPLOYS;
+use crate::load_test::model::Model;
+use crate::load_test::packages::Packages;
+use crate::load_test::target::Target;
 use crate::session::opened::Opened;
 use crate::session::{secret_audit, smoke};
 use crate::tools::Program;
 use foundation::files::temporary;
+use foundation::interrupt::Interrupt;
 use foundation::processes::{signal_group, signal_process};
 
 /// Between two looks.
@@ -37,6 +46,12 @@ const BACK: Duration = Duration::from_secs(60);
 const RISES: Duration = Duration::from_secs(90);
 /// How long the model takes for a task that is to be taken over: less than it may.
 const TASK_MS: u32 = 5_000;
+/// In the tree.
+const FLOWS: &str = "flows";
+/// What a replica runs first.
+const LAUNCHER: &str = "flows/runtime/main.js";
+/// How long a deploy looks at what it has rolled out.
+const WATCH: Duration = Duration::from_secs(3);
 /// As many tasks as a busy workflow has.
 const BUSY: u16 = 150;
 /// How old a secret is that should have been replaced.
@@ -44,6 +59,9 @@ const AGE: Duration = Duration::from_secs(400 * 86_400);
 
 /// The platform under drill.
 pub struct Ground<'a> {
+    pub context: &'a Context,
+    pub interrupt: &'a Interrupt,
+    pub show: &'a Show,
     pub opened: &'a Opened,
     pub client: &'a Client,
     pub receivers: &'a Receivers,
@@ -123,9 +141,9 @@ impl<'a> Ground<'a> {
                 frozen.undo()?;
             }
             Fault::Drained { tasks, seconds } => self.drain(tasks, seconds, &mut caused)?,
+            Fault::MoreNodes(nodes) => self.add_nodes(nodes, &mut caused)?,
             Fault::NoTasks => {
-                // Those before are seen by a scrape of their own.
-                thread::sleep(self.interval * 3 / 2);
+                self.await_scrape();
                 self.load.submit(BUSY);
                 self.load.pause(true);
                 caused.0.push(Box::new(|| {
@@ -133,7 +151,10 @@ impl<'a> Ground<'a> {
                     Ok(())
                 }));
             }
-            Fault::Deadlocks(pairs) => self.deadlock(pairs)?,
+            Fault::Deadlocks(pairs) => {
+                self.await_scrape();
+                self.deadlock(pairs)?;
+            }
             Fault::ForgottenTransaction { .. } => self.open_sessions(1, "BEGIN; SELECT 1", &mut caused)?,
             Fault::SeriesMeet(metric) => {
                 let series = ["a", "b"].map(|value| format!("{metric}{{severity=\"{value}\"}} 1e9\n"));
@@ -171,6 +192,11 @@ impl<'a> Ground<'a> {
             Fault::Sessions { sessions, sql } => self.open_sessions(sessions, sql, &mut caused)?,
             Fault::Connections { percent } => self.connect(percent, &mut caused)?,
             Fault::Disk(state) => mount(state, &mut caused)?,
+            Fault::BrokenRelease => self.deploy_broken(&mut caused)?,
+            Fault::KilledForMemory => {
+                self.await_scrape();
+                exhaust_memory(&mut caused)?;
+            }
             Fault::PagingFails(service) => {
                 self.receivers.fail_pagerduty(true);
                 caused.0.push(Box::new(|| {
@@ -182,6 +208,11 @@ impl<'a> Ground<'a> {
             Fault::NotCaused(why) => bail!("{why}"),
         }
         Ok(caused)
+    }
+
+    /// A counter only counts what rises between two scrapes.
+    fn await_scrape(&self) {
+        thread::sleep(self.interval * 3 / 2);
     }
 
     fn names(&self, service: ServiceId) -> Vec<ServiceName> {
@@ -224,8 +255,7 @@ impl<'a> Ground<'a> {
                 thread::sleep(LOOK);
             }
             self.client.wait_healthy(&name, BACK, &|| false)?;
-            // Each start counts only when it is scraped.
-            thread::sleep(self.interval * 3 / 2);
+            self.await_scrape();
         }
         Ok(())
     }
@@ -381,6 +411,70 @@ impl<'a> Ground<'a> {
         sessions.into_iter().try_for_each(|mut session| Ok(session.wait().map(drop)?))
     }
 
+    fn add_nodes(&'a self, nodes: &str, caused: &mut Caused<'a>) -> Result<()> {
+        let folder = temporary::folder("flowship-fire-flows-")?;
+        let flows = self.opened.instance.root.join(FLOWS);
+        for entry in fs::read_dir(&flows)? {
+            let entry = entry?;
+            symlink(entry.path(), folder.path().join(entry.file_name()))?;
+        }
+        let file = folder.path().join("flows.json");
+        let all: Value = serde_json::from_str(&fs::read_to_string(&file)?)?;
+        let more: Value = serde_json::from_str(nodes)?;
+        fs::remove_file(&file)?;
+        let both = [all, more].into_iter().filter_map(|nodes| nodes.as_array().cloned()).flatten();
+        fs::write(&file, Value::Array(both.collect()).to_string())?;
+        let names = self.names(self.opened.platform.workers.service());
+        let name = names.last().context("no replica runs")?.clone();
+        let usual = self.client.spec(&name)?;
+        let mut changed = usual.clone();
+        changed.env.insert("FLOWS_DIR".to_owned(), folder.path().display().to_string().into());
+        let replace = move |spec| -> Result<()> {
+            self.client.stop(&name)?;
+            self.client.start(&spec)?;
+            self.client.wait_healthy(&name, BACK, &|| false).map(|_| ())
+        };
+        replace(changed)?;
+        caused.0.push(Box::new(move || {
+            replace(usual)?;
+            Ok(folder.close()?)
+        }));
+        Ok(())
+    }
+
+    /// The environment is gone when it returns; what its deploys have left as metrics stays until it is undone.
+    fn deploy_broken(&'a self, caused: &mut Caused<'a>) -> Result<()> {
+        let folder = temporary::folder("flowship-fire-deploy-")?;
+        let mut packages = Packages::begin(self.context, folder.path())?;
+        let model = Model::start(self.context, folder.path())?;
+        let target = Target::begin(self.context, self.interrupt, "fire-deploy", &packages, &model, WATCH)?;
+        let metrics = self.opened.instance.metrics();
+        target.leave_metrics_in(&metrics)?;
+        caused.0.push(Box::new(move || {
+            fs::remove_file(metrics.join(DEPLOYS))?;
+            // The deploy has left its own.
+            secret_audit::export(self.opened)
+        }));
+        let crash = |tree: &Path| -> Result<()> {
+            let file = tree.join(LAUNCHER);
+            let text = fs::read_to_string(&file)?;
+            Ok(fs::write(file, format!("throw new Error('broken by the drill');\n{text}"))?)
+        };
+        let mut deploy = || -> Result<()> {
+            let good = packages.get("first", &|_| Ok(()))?;
+            let broken = packages.get("broken", &crash)?;
+            for (release, expected) in [(good, 0), (broken, 1)] {
+                let ended = target.deploy(&packages, &release, None)?;
+                ensure!(ended.code == Some(expected), "a deploy ended with {:?}: {}", ended.code, ended.said);
+                self.await_scrape();
+            }
+            Ok(())
+        };
+        let deployed = deploy();
+        target.end(false, self.show)?;
+        deployed
+    }
+
     fn drain(&'a self, tasks: u16, seconds: u16, caused: &mut Caused<'a>) -> Result<()> {
         self.load.drain()?;
         // Where the drill ends early, the platform goes down with its queue.
@@ -470,6 +564,27 @@ fn command(program: &str, arguments: &[&str]) -> Result<()> {
     if !output.status.success() {
         let said = String::from_utf8_lossy(&output.stderr);
         bail!("{program} {}: {} (only root may mount a disk)", arguments.join(" "), said.trim());
+    }
+    Ok(())
+}
+
+/// Only the process in the group is killed; it ends by itself where there is no limit.
+fn exhaust_memory(caused: &mut Caused<'_>) -> Result<()> {
+    let root = Path::new("/sys/fs/cgroup");
+    // Version 1 has a hierarchy for memory alone.
+    let memory = root.join("memory");
+    let (parent, limit) =
+        if memory.exists() { (memory, "memory.limit_in_bytes") } else { (root.into(), "memory.max") };
+    let group = parent.join(format!("flowship-fire-{}", std::process::id()));
+    fs::create_dir(&group).with_context(|| format!("{}: only root may make one", group.display()))?;
+    let removed = group.clone();
+    caused.0.push(Box::new(move || Ok(fs::remove_dir(removed)?)));
+    fs::write(group.join(limit), "33554432").context("control groups do not limit memory here")?;
+    // Of a line without an end, `tail` keeps everything.
+    let script = r#"echo $$ > "$0/cgroup.procs" && head -c 256M /dev/zero | tail > /dev/null"#;
+    let status = Command::new("sh").args(["-c", script]).arg(&group).stderr(Stdio::null()).status()?;
+    if status.success() {
+        bail!("the kernel did not end a process that took more memory than {limit} allows");
     }
     Ok(())
 }

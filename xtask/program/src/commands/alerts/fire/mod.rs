@@ -182,7 +182,7 @@ pub fn run(context: &Context, options: &FireOptions) -> Result<()> {
     };
     let up = &mut |opened: &Opened| {
         let client = running::client(context, &opened.target)?;
-        drill.carry_out(opened, &client, monitoring, &wanted)
+        drill.carry_out(context, opened, &client, monitoring, &wanted)
     };
     private::run_opened(context, &opened, &show, &interrupt, up)?;
     drill.print(context)
@@ -214,6 +214,7 @@ struct Drill<'a> {
 impl Drill<'_> {
     fn carry_out(
         &mut self,
+        context: &Context,
         opened: &Opened,
         client: &Client,
         monitoring: Monitoring,
@@ -230,6 +231,9 @@ impl Drill<'_> {
         {
             let load = Load::begin(opened)?;
             let ground = Ground {
+                context,
+                interrupt: self.interrupt,
+                show: self.show,
                 opened,
                 client,
                 receivers: self.receivers,
@@ -244,6 +248,8 @@ impl Drill<'_> {
                     None => groups.push((alert.fault, vec![alert])),
                 }
             }
+            // What was not there while it was started again is scraped once more.
+            self.pause(ground.interval * 3 / 2)?;
             // What is seen for longest first: its end comes while others are caused.
             groups.sort_by_key(|(_, alerts)| Reverse(alerts.iter().map(|alert| window(alert)).max()));
             for (fault, alerts) in &groups {

@@ -9,7 +9,7 @@ pub mod dashboards;
 mod environment_examples;
 pub mod firewall;
 mod flow_facts;
-mod log_collector;
+pub mod log_collector;
 mod model;
 pub mod monitoring;
 pub mod network_policies;

@@ -1,12 +1,12 @@
 //! Alertmanager: groups alerts and sends them to people.
 
 use vocabulary::model::{
-    Command, Container, Destination, Edge, Exposure, Health, Identity, Lifetime, MetricKind, MetricRef, Need,
-    Port, PortRef, Process, Protocol, Resources, SecretUse, Service, ServiceId, Stop, Value, Volume,
-    VolumeRef,
+    Command, Container, Destination, Edge, Exposure, Folder, Health, Identity, Lifetime, MetricKind,
+    MetricRef, Need, Port, PortRef, Process, Protocol, Resources, SecretUse, Service, ServiceId, Shape, Stop,
+    Storage, Value, Volume, VolumeRef,
 };
 
-use super::{pins, prometheus, secrets};
+use super::{images, pins, prometheus, secrets};
 
 pub const ID: ServiceId = ServiceId("alertmanager");
 pub const WEB: PortRef = PortRef { service: ID, name: "web" };
@@ -70,23 +70,33 @@ pub fn service() -> Service {
             initialise: None,
             commands: vec![Command {
                 program: "alertmanager",
-                arguments: vec![
-                    Value::Joined(vec![
-                        Value::Text("--config.file="),
-                        Value::Folder(CONFIGURATION),
-                        Value::Text("/alertmanager.yml"),
-                    ]),
-                    Value::Joined(vec![Value::Text("--storage.path="), Value::Folder(DATA)]),
-                    // It has no peers.
-                    Value::Text("--cluster.listen-address="),
-                    prometheus::listens(WEB),
-                ],
+                arguments: arguments(),
                 calls: vec![],
                 variables: vec![],
             }],
             identity: Identity::Caller,
             on_change: vec![],
         }),
-        container: Container::Later,
+        container: Container::Runs(Box::new(Shape {
+            folders: vec![
+                images::configuration(CONFIGURATION.name, "/etc/alertmanager"),
+                Folder { volume: DATA.name, path: "/alertmanager", storage: Storage::Volume },
+            ],
+            ..images::plain(images::NOBODY, arguments())
+        })),
     }
+}
+
+fn arguments() -> Vec<Value> {
+    vec![
+        Value::Joined(vec![
+            Value::Text("--config.file="),
+            Value::Folder(CONFIGURATION),
+            Value::Text("/alertmanager.yml"),
+        ]),
+        Value::Joined(vec![Value::Text("--storage.path="), Value::Folder(DATA)]),
+        // It has no peers.
+        Value::Text("--cluster.listen-address="),
+        prometheus::listens(WEB),
+    ]
 }

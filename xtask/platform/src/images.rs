@@ -1,6 +1,8 @@
 //! Our images, and what holds for every container.
 
-use vocabulary::model::{CheckTimes, ContainerPolicy, ImageLimits, Scratch, User};
+use vocabulary::model::{
+    CheckTimes, ContainerPolicy, Folder, ImageLimits, Probe, Scratch, Shape, Storage, User, Value,
+};
 
 use super::pins;
 
@@ -11,7 +13,33 @@ pub const EDGE_CONFIGURATION: &str = "ops/edge/haproxy.cfg";
 /// As whom our programs run: a user of no name, so that it owns nothing in any base.
 pub const USER: User = User { uid: 10_001, gid: 10_001 };
 
+/// The user nobody of images that are built on BusyBox, such as those of Prometheus.
+pub const NOBODY: User = User { uid: 65_534, gid: 65_534 };
+
 pub const TEMPORARY: Scratch = Scratch { path: "/tmp", mib: 16 };
+
+/// What a container has that only runs a program of its own.
+pub fn plain(user: User, command: Vec<Value>) -> Shape {
+    Shape {
+        in_development: true,
+        user,
+        sources: vec![],
+        command,
+        variables: vec![],
+        folders: vec![],
+        scratch: vec![],
+        configuration: vec![],
+        probe: Probe::Wget,
+        shared_memory_mib: None,
+        open_files: None,
+        debugger: None,
+    }
+}
+
+/// A folder of the host's, which holds a service's configuration: the service only reads it.
+pub fn configuration(volume: &'static str, path: &'static str) -> Folder {
+    Folder { volume, path, storage: Storage::Memory { mib: 1 } }
+}
 
 pub fn policy() -> ContainerPolicy {
     ContainerPolicy {

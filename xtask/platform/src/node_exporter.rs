@@ -5,7 +5,7 @@ use vocabulary::model::{
     Process, Protocol, Resources, Service, ServiceId, Stop, Value, command_metrics,
 };
 
-use super::{foreign, pins, prometheus};
+use super::{foreign, images, pins, prometheus};
 
 pub const ID: ServiceId = ServiceId("node-exporter");
 pub const METRICS: PortRef = PortRef { service: ID, name: "metrics" };
@@ -110,19 +110,28 @@ pub fn service() -> Service {
             initialise: None,
             commands: vec![Command {
                 program: "node_exporter",
-                arguments: vec![
-                    prometheus::listens(METRICS),
-                    Value::Joined(vec![
-                        Value::Text("--collector.textfile.directory="),
-                        Value::Fact(Fact::MetricsFolder),
-                    ]),
-                ],
+                arguments: arguments(),
                 calls: vec![],
                 variables: vec![],
             }],
             identity: Identity::Caller,
             on_change: vec![],
         }),
-        container: Container::Later,
+        container: Container::Runs(Box::new(images::plain(
+            images::NOBODY,
+            // Of the host, as its documentation says for containers.
+            [
+                arguments(),
+                vec![Value::Joined(vec![Value::Text("--path.rootfs="), Value::Fact(Fact::HostRoot)])],
+            ]
+            .concat(),
+        ))),
     }
+}
+
+fn arguments() -> Vec<Value> {
+    vec![
+        prometheus::listens(METRICS),
+        Value::Joined(vec![Value::Text("--collector.textfile.directory="), Value::Fact(Fact::MetricsFolder)]),
+    ]
 }

@@ -1,11 +1,12 @@
 //! The OpenTelemetry collector: takes the containers' JSON lines to the log store.
 
 use vocabulary::model::{
-    Command, Container, Destination, Edge, Exposure, Fact, Health, Identity, Lifetime, LogStore, Need, Port,
-    PortRef, Process, Protocol, Resources, Service, ServiceId, Stop, Value, Variable, Volume, VolumeRef,
+    Command, Container, Destination, Edge, Exposure, Fact, Folder, Health, Identity, Lifetime, LogStore,
+    Need, Port, PortRef, Process, Protocol, Resources, Service, ServiceId, Shape, Stop, Storage, Value,
+    Variable, Volume, VolumeRef,
 };
 
-use super::{pins, victoria_logs};
+use super::{images, pins, victoria_logs};
 
 pub const ID: ServiceId = ServiceId("otel-collector");
 pub const METRICS: PortRef = PortRef { service: ID, name: "metrics" };
@@ -22,7 +23,7 @@ pub fn service() -> Service {
         purpose: "OpenTelemetry collector: ships logs",
         group: Some(super::MONITORING),
         lifetime: Lifetime::LongRunning { replicas: 1 },
-        image: pins::OTEL_COLLECTOR,
+        image: pins::BUSYBOX,
         ports: vec![
             Port {
                 name: "metrics",
@@ -66,17 +67,25 @@ pub fn service() -> Service {
             initialise: None,
             commands: vec![Command {
                 program: "otel-collector",
-                arguments: vec![
-                    Value::Joined(vec![Value::Text("--config="), Value::Tree(LogStore::CONFIGURATION)]),
-                    // Lines are not collected before they are sent: those would be lost with the process.
-                    Value::Text("--feature-gates=stanza.synchronousLogEmitter"),
-                ],
+                arguments: arguments(),
                 calls: vec![],
                 variables: vec![],
             }],
             identity: Identity::Caller,
             on_change: vec![],
         }),
-        container: Container::Later,
+        container: Container::Runs(Box::new(Shape {
+            // The only folder of the image in which anybody may write, which a new volume takes over.
+            folders: vec![Folder { volume: POSITIONS.name, path: "/tmp", storage: Storage::Volume }],
+            ..images::plain(images::USER, [vec![Value::Text(LogStore::PROGRAM)], arguments()].concat())
+        })),
     }
+}
+
+fn arguments() -> Vec<Value> {
+    vec![
+        Value::Joined(vec![Value::Text("--config="), Value::Tree(LogStore::CONFIGURATION)]),
+        // Lines are not collected before they are sent: those would be lost with the process.
+        Value::Text("--feature-gates=stanza.synchronousLogEmitter"),
+    ]
 }

@@ -26,8 +26,10 @@ pub const NODE_EXPORTER: Image = Image::Pinned {
     reference: "prom/node-exporter:v1.11.1",
     digest: "sha256:fbd8062b4529e166e902bd62cd93de2f48b36d50af942620d419657265bc20b1",
 };
-pub const POSTGRES_EXPORTER: Image =
-    Image::Pending { reason: "no digest of prometheuscommunity/postgres-exporter has been seen yet" };
+pub const POSTGRES_EXPORTER: Image = Image::Pinned {
+    reference: "prometheuscommunity/postgres-exporter:v0.19.1",
+    digest: "sha256:e96064f876226d94bb6ce48a4c4b3dd76edba91168ec1ab024e5c4b959310b0f",
+};
 pub const GRAFANA: Image = Image::Pinned {
     reference: "grafana/grafana:13.1.0",
     digest: "sha256:121a7a9ece6dc10b969f1f96eed64b4f07dfac0d0b8abc070f7cb83bbde86f63",
@@ -36,9 +38,10 @@ pub const VICTORIA_LOGS: Image = Image::Pinned {
     reference: "victoriametrics/victoria-logs:v1.52.0",
     digest: "sha256:47b820890d64c4575a2a0a46415dcd8a4fd59a0f1fcd6a377693d7aea639442e",
 };
-pub const OTEL_COLLECTOR: Image = Image::Pinned {
-    reference: "otel/opentelemetry-collector-contrib:0.153.0",
-    digest: "sha256:93aad750175cbf1a973ae1c5886c3371f4d800f61be25cdd26870b8441ffe9fa",
+/// What a program of ours that needs nothing runs in.
+pub const BUSYBOX: Image = Image::Pinned {
+    reference: "busybox:1.37.0-musl",
+    digest: "sha256:5cec3fc171c87218698e85a52af7087de727372aae264a787b8112901a5b0092",
 };
 pub const OPENBAO: Image = Image::Pinned {
     reference: "ghcr.io/openbao/openbao:2.5.3",

@@ -5,7 +5,7 @@ use vocabulary::model::{
     Port, PortRef, Process, Protocol, Resources, SecretUse, Service, ServiceId, Stop, Value, Variable,
 };
 
-use super::{migrate, pins, postgres, prometheus, secrets};
+use super::{images, migrate, pins, postgres, prometheus, secrets};
 
 pub const ID: ServiceId = ServiceId("postgres-exporter");
 pub const METRICS: PortRef = PortRef { service: ID, name: "metrics" };
@@ -116,6 +116,9 @@ pub fn service() -> Service {
             identity: Identity::Caller,
             on_change: vec![],
         }),
-        container: Container::Later,
+        container: Container::Runs(Box::new(images::plain(
+            images::NOBODY,
+            vec![prometheus::listens(METRICS)],
+        ))),
     }
 }

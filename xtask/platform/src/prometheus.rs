@@ -1,13 +1,14 @@
 //! Prometheus: reads every metric, judges the alert rules.
 
 use vocabulary::model::{
-    Command, Container, Destination, Edge, Exposure, Health, Identity, Lifetime, MetricKind, MetricRef, Need,
-    Port, PortRef, Process, Protocol, Resources, Scrape, Service, ServiceId, Stop, Value, Volume, VolumeRef,
+    Command, Container, Destination, Edge, Exposure, Folder, Health, Identity, Lifetime, MetricKind,
+    MetricRef, Need, Port, PortRef, Process, Protocol, Resources, Scrape, Service, ServiceId, Shape, Stop,
+    Storage, Value, Volume, VolumeRef,
 };
 
 use super::{
-    alertmanager, edge, grafana, node_exporter, node_red, openbao, otel_collector, pins, postgres_exporter,
-    victoria_logs,
+    alertmanager, edge, grafana, images, node_exporter, node_red, openbao, otel_collector, pins,
+    postgres_exporter, victoria_logs,
 };
 
 pub const ID: ServiceId = ServiceId("prometheus");
@@ -121,29 +122,39 @@ pub fn service() -> Service {
             initialise: None,
             commands: vec![Command {
                 program: "prometheus",
-                arguments: vec![
-                    Value::Joined(vec![
-                        Value::Text("--config.file="),
-                        Value::Folder(CONFIGURATION),
-                        Value::Text("/prometheus.yml"),
-                    ]),
-                    // Rules and scrape configuration take effect without a restart.
-                    Value::Text("--config.auto-reload"),
-                    Value::Text("--config.auto-reload-interval=5s"),
-                    // Alertmanager takes an alert for ended four times as long after Prometheus last sent it. So it stops to beat
-                    // the dead man's switch 40 s after the end of Prometheus, not four minutes.
-                    Value::Text("--rules.alert.resend-delay=10s"),
-                    Value::Joined(vec![Value::Text("--storage.tsdb.path="), Value::Folder(DATA)]),
-                    listens(WEB),
-                ],
+                arguments: arguments(),
                 calls: vec![],
                 variables: vec![],
             }],
             identity: Identity::Caller,
             on_change: vec![],
         }),
-        container: Container::Later,
+        container: Container::Runs(Box::new(Shape {
+            folders: vec![
+                images::configuration(CONFIGURATION.name, "/etc/prometheus"),
+                Folder { volume: DATA.name, path: "/prometheus", storage: Storage::Volume },
+            ],
+            ..images::plain(images::NOBODY, arguments())
+        })),
     }
+}
+
+fn arguments() -> Vec<Value> {
+    vec![
+        Value::Joined(vec![
+            Value::Text("--config.file="),
+            Value::Folder(CONFIGURATION),
+            Value::Text("/prometheus.yml"),
+        ]),
+        // Rules and scrape configuration take effect without a restart.
+        Value::Text("--config.auto-reload"),
+        Value::Text("--config.auto-reload-interval=5s"),
+        // Alertmanager takes an alert for ended four times as long after Prometheus last sent it. So it stops to beat
+        // the dead man's switch 40 s after the end of Prometheus, not four minutes.
+        Value::Text("--rules.alert.resend-delay=10s"),
+        Value::Joined(vec![Value::Text("--storage.tsdb.path="), Value::Folder(DATA)]),
+        listens(WEB),
+    ]
 }
 
 /// How programs of Prometheus' family are told where to listen.

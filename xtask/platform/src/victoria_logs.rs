@@ -1,11 +1,11 @@
 //! VictoriaLogs: keeps and searches the structured logs; high-cardinality labels are indexed fields.
 
 use vocabulary::model::{
-    Command, Container, Exposure, Fact, Health, Identity, Lifetime, Port, PortRef, Process, Protocol,
-    Resources, Service, ServiceId, Stop, Value, Volume, VolumeRef,
+    Command, Container, Exposure, Fact, Folder, Health, Identity, Lifetime, Port, PortRef, Process, Protocol,
+    Resources, Service, ServiceId, Shape, Stop, Storage, Value, Volume, VolumeRef,
 };
 
-use super::pins;
+use super::{images, pins};
 
 pub const ID: ServiceId = ServiceId("victoria-logs");
 pub const HTTP: PortRef = PortRef { service: ID, name: "http" };
@@ -39,24 +39,32 @@ pub fn service() -> Service {
             initialise: None,
             commands: vec![Command {
                 program: "victoria-logs",
-                arguments: vec![
-                    Value::Joined(vec![Value::Text("-storageDataPath="), Value::Folder(DATA)]),
-                    Value::Joined(vec![
-                        Value::Text("-httpListenAddr="),
-                        Value::BindAddress(HTTP),
-                        Value::Text(":"),
-                        Value::BindPort(HTTP),
-                    ]),
-                    Value::Joined(vec![Value::Text("-retentionPeriod="), Value::Fact(Fact::LogsKept)]),
-                    Value::Text("-memory.allowedBytes=256MiB"),
-                    Value::Text("-loggerFormat=json"),
-                ],
+                arguments: arguments(),
                 calls: vec![],
                 variables: vec![],
             }],
             identity: Identity::Caller,
             on_change: vec![],
         }),
-        container: Container::Later,
+        container: Container::Runs(Box::new(Shape {
+            // The image has no folder for it. In this one anybody may write, and a new volume takes that over.
+            folders: vec![Folder { volume: DATA.name, path: "/var/tmp", storage: Storage::Volume }],
+            ..images::plain(images::USER, arguments())
+        })),
     }
+}
+
+fn arguments() -> Vec<Value> {
+    vec![
+        Value::Joined(vec![Value::Text("-storageDataPath="), Value::Folder(DATA)]),
+        Value::Joined(vec![
+            Value::Text("-httpListenAddr="),
+            Value::BindAddress(HTTP),
+            Value::Text(":"),
+            Value::BindPort(HTTP),
+        ]),
+        Value::Joined(vec![Value::Text("-retentionPeriod="), Value::Fact(Fact::LogsKept)]),
+        Value::Text("-memory.allowedBytes=256MiB"),
+        Value::Text("-loggerFormat=json"),
+    ]
 }

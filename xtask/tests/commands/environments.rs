@@ -132,7 +132,7 @@ fn a_setting_without_effect_is_reported_where_it_is_set() {
     assert_eq!(data["not_yet"][1]["subject"], "retention.backups_days", "{data:#}");
     // The table of settings says it too.
     let settings = stdout(&run(root.path(), &["environment", "settings"]));
-    assert!(settings.contains("How long logs are kept.\n    read by: process\n"), "{settings}");
+    assert!(settings.contains("How long logs are kept.\n    read by: process, compose\n"), "{settings}");
 }
 
 #[test]

@@ -350,7 +350,7 @@ impl Client {
     }
 
     /// The id of a new task.
-    fn submit(&self) -> String {
+    pub fn submit(&self) -> String {
         let url = format!("{}/api/v1/workflows/answer-question/tasks", self.url);
         let request = self.agent.post(url).header("authorization", &self.bearer);
         let body = r#"{"input":{"question":"what remains?"}}"#;

@@ -7,6 +7,7 @@ mod certificate;
 mod compose;
 mod deploys;
 mod images;
+mod monitoring;
 #[allow(dead_code)]
 #[path = "../releases/packages/fixture.rs"]
 mod repository;

@@ -43,7 +43,7 @@ fn no_value_is_shown(site: &Site) {
 }
 
 /// The longest line of each: of a pair, a part of the key.
-fn secrets(folder: &Path) -> Vec<(String, String)> {
+pub fn secrets(folder: &Path) -> Vec<(String, String)> {
     let files = fs::read_dir(folder).unwrap().map(|file| file.unwrap().path());
     let longest = |path: &Path| {
         let text = fs::read_to_string(path).unwrap();

@@ -9,6 +9,12 @@ use super::site;
 
 /// Where the files of replicas that are held lie, where releases are rolled out.
 pub const HELD: &str = "/run/held";
+/// The folder with what the containers have written, as whoever follows them keeps it.
+pub const LOGS: &str = "/run/logs";
+/// The folder with the metrics of what has ended.
+pub const METRICS: &str = "/run/metrics";
+/// The file system of the host.
+pub const HOST: &str = "/host";
 
 /// None where it depends on a port or a service that this scope does not have.
 pub fn resolve(topology: &Topology<'_>, unit: &Unit<'_>, value: &Value) -> Option<Text> {
@@ -89,15 +95,15 @@ fn fact(topology: &Topology<'_>, unit: &Unit<'_>, fact: Fact) -> Option<Text> {
         Fact::Replica => Text::literal(unit.replica_name()),
         Fact::Release | Fact::HoldFile if !topology.deployed => return None,
         Fact::Release => site::RELEASE.required(),
-        // Nothing mounts it yet.
-        Fact::MetricsFolder => return None,
+        Fact::MetricsFolder => Text::literal(METRICS),
+        Fact::HostRoot => Text::literal(HOST),
         Fact::HoldFile => Text::literal(format!("{HELD}/{}", unit.name())),
         Fact::LlmBaseUrl if in_development => site::LLM_BASE_URL.or(url(topology, llm.stand_in, llm.path)?),
         Fact::LlmBaseUrl => site::LLM_BASE_URL.required(),
         Fact::LlmModel if in_development => site::LLM_MODEL.or(Text::literal(llm.model)),
         Fact::LlmModel => site::LLM_MODEL.required(),
-        // What reads them is not composed yet.
-        Fact::LogFolder | Fact::LogsKept => return None,
+        Fact::LogFolder => Text::literal(LOGS),
+        Fact::LogsKept => site::LOGS_KEPT.required(),
         Fact::DrainLimit => {
             let seconds = topology.platform.draining.limit_seconds_in(topology.scope.tier());
             Text::literal((u32::from(seconds) * 1000).to_string())

@@ -8,18 +8,21 @@ use vocabulary::formats::compose::{
 };
 use vocabulary::model::topology::{Scope, Topology, Unit, WayOut};
 use vocabulary::model::{
-    ConfigurationFile, Destination, Exposure, Fact, Lifetime, Need, Port, Protocol, ServiceId, Storage,
-    Value, VolumeRef,
+    ConfigurationFile, Destination, Exposure, Fact, Lifetime, LogStore, Need, Port, Protocol, SecretUse,
+    ServiceId, Storage, Value, VolumeRef,
 };
 use vocabulary::problem::Problem;
 
 use super::compose::built_in_development;
-use super::resolve::{HELD, address, resolve, secret_file, tree};
+use super::resolve::{HELD, HOST, LOGS, METRICS, address, resolve, secret_file, tree};
 use super::site::{self, Limit, Required};
 use super::{dockerfiles, edge, health};
 
 /// Where the repository lies, seen from the folder of the project.
 pub const ROOT_OF_TREE: &str = "../../..";
+
+/// Says to a service that it has to read another configuration.
+const CONFIGURATION: &str = "FLOWSHIP_CONFIGURATION";
 
 /// # Errors
 /// What it lacks to run in a container.
@@ -41,7 +44,7 @@ pub fn service(topology: &Topology<'_>, unit: &Unit<'_>) -> Result<Service, Prob
         depends_on: depends_on(topology, unit),
         networks: networks(topology, unit),
         ports: ports(topology, unit),
-        secrets: unit.service.secrets.iter().map(|used| used.secret.to_string()).collect(),
+        secrets: secrets(topology, unit).map(|used| used.secret.to_string()).collect(),
         configs: configurations(topology, unit)
             .map(|file| (file.name.to_owned(), file.path.to_owned()))
             .collect(),
@@ -116,7 +119,7 @@ fn environment(topology: &Topology<'_>, unit: &Unit<'_>) -> Vec<(String, Text)> 
     let told = told
         .filter_map(|variable| Some((variable.name.to_owned(), resolve(topology, unit, &variable.value)?)));
     let policy = &topology.platform.containers;
-    let secrets = unit.service.secrets.iter().filter_map(|used| {
+    let secrets = secrets(topology, unit).filter_map(|used| {
         Some((used.variable?.to_owned(), Text::literal(secret_file(policy, used.secret))))
     });
     let debugger = debugger(topology, unit).into_iter().filter_map(|number| {
@@ -124,7 +127,14 @@ fn environment(topology: &Topology<'_>, unit: &Unit<'_>) -> Vec<(String, Text)> 
         let listens = Text::concat(["--inspect=".into(), address(topology, unit, outside)?, ":".into()]);
         Some(("NODE_OPTIONS".to_owned(), listens.then(number.to_string())))
     });
-    told.chain(edge::places(topology, unit)).chain(secrets).chain(debugger).collect()
+    let configured = is_configured_once(topology, unit)
+        .then(|| (CONFIGURATION.to_owned(), Text::or(site::digest_variable(unit.service.id), "")));
+    told.chain(edge::places(topology, unit)).chain(secrets).chain(debugger).chain(configured).collect()
+}
+
+/// Those that there are.
+fn secrets<'a>(topology: &Topology<'_>, unit: &Unit<'a>) -> impl Iterator<Item = &'a SecretUse> {
+    unit.service.secrets.iter().filter(|used| !topology.without.contains(&used.secret))
 }
 
 /// The debugger's port, where it is open: of the first replica.
@@ -185,14 +195,22 @@ fn ports(topology: &Topology<'_>, unit: &Unit<'_>) -> Vec<Published> {
 }
 
 /// The variable with the folder of the host that a volume is. Where releases are rolled out, the edge's is one: its
-/// configuration is replaced in it, and its sockets are used there. That of the secret store's configuration always is.
+/// configuration is replaced in it, and its sockets are used there. Those of the configurations of the secret store and of what
+/// watches the others always are.
 fn of_host(topology: &Topology<'_>, unit: &Unit<'_>, volume: &'static str) -> Option<Required> {
     let volume = VolumeRef { service: unit.service.id, name: volume };
     let store = topology.platform.secret_store.map(|store| store.configuration);
+    let monitoring = topology.platform.monitoring;
+    let scraper = monitoring.map(|monitoring| monitoring.scraper_configuration);
+    let notifier = monitoring.map(|monitoring| monitoring.notifier_configuration);
     let edge = topology.deployed.then_some(topology.platform.edge.folder);
-    [(edge, site::EDGE_FOLDER), (store, site::STORE_FOLDER)]
-        .into_iter()
-        .find_map(|(folder, variable)| (folder == Some(volume)).then_some(variable))
+    let folders = [
+        (edge, site::EDGE_FOLDER),
+        (store, site::STORE_FOLDER),
+        (scraper, site::SCRAPER_FOLDER),
+        (notifier, site::NOTIFIER_FOLDER),
+    ];
+    folders.into_iter().find_map(|(folder, variable)| (folder == Some(volume)).then_some(variable))
 }
 
 /// The files that are mounted one by one: for that of an edge, see [`of_host`].
@@ -217,6 +235,24 @@ fn folders_of_host(topology: &Topology<'_>, unit: &Unit<'_>) -> Vec<Mount> {
         .filter_map(|folder| Some((of_host(topology, unit, folder.volume)?, folder.path)));
     let mut mounts: Vec<_> =
         kept.map(|(variable, path)| bind(variable, path, !topology.platform.is_edge(unit))).collect();
+    let reads = |fact| reads(unit.service, fact);
+    if reads(Fact::LogFolder) {
+        mounts.push(bind(site::LOGS, LOGS, true));
+    }
+    if reads(Fact::MetricsFolder) {
+        mounts.push(bind(site::METRICS, METRICS, true));
+    }
+    if reads(Fact::HostRoot) {
+        let propagation = Text::or(site::PROPAGATION, site::FOLLOWS_HOST);
+        let source = Text::or(site::HOST_ROOT, "/");
+        mounts.push(Mount::Host { source, target: HOST.to_owned(), propagation });
+    }
+    if collects(topology, unit) {
+        let folder = tree(&topology.platform.containers, LogStore::CONFIGURATION);
+        let folder = Path::new(&folder).parent().and_then(Path::to_str).unwrap_or_default().to_owned();
+        mounts.push(bind(site::COLLECTOR_FOLDER, &folder, true));
+        mounts.push(bind(site::COLLECTOR, LogStore::PROGRAM, true));
+    }
     if !topology.deployed {
         return mounts;
     }
@@ -229,6 +265,25 @@ fn folders_of_host(topology: &Topology<'_>, unit: &Unit<'_>) -> Vec<Mount> {
         mounts.push(bind(site::HELD, HELD, true));
     }
     mounts
+}
+
+/// Whether a service is told this in its container, wherever in its variables or its command that is.
+pub fn reads(service: &vocabulary::model::Service, fact: Fact) -> bool {
+    let Some(shape) = service.container.shape() else { return false };
+    let told = service.variables.iter().chain(&shape.variables).map(|variable| &variable.value);
+    told.chain(&shape.command).flat_map(Value::walk).any(|value| *value == Value::Fact(fact))
+}
+
+/// Whether a unit collects the logs of the others.
+fn collects(topology: &Topology<'_>, unit: &Unit<'_>) -> bool {
+    topology.platform.log_store.is_some_and(|store| store.collector == unit.service.id)
+}
+
+/// Whether a unit reads files of the host that it does not notice by itself when they change.
+fn is_configured_once(topology: &Topology<'_>, unit: &Unit<'_>) -> bool {
+    let notifies =
+        topology.platform.monitoring.is_some_and(|monitoring| monitoring.notifier.service == unit.service.id);
+    notifies || collects(topology, unit)
 }
 
 fn volumes(topology: &Topology<'_>, unit: &Unit<'_>) -> Vec<Mount> {

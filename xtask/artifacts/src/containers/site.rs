@@ -63,10 +63,55 @@ pub const STORE_FOLDER: Required = Required {
     what: "absolute path of the folder with the configuration of the secret store",
     example: "/var/lib/flowship/staging/data/openbao/configuration",
 };
+/// Where logs are collected: whoever follows the containers keeps there what they write.
+pub const LOGS: Required = Required {
+    name: "FLOWSHIP_LOGS",
+    what: "absolute path of the folder with the logs of the containers",
+    example: "/var/lib/flowship/staging/services",
+};
+pub const LOGS_KEPT: Required =
+    Required { name: "FLOWSHIP_LOGS_KEPT", what: "how long log lines are kept", example: "7d" };
+/// Where the host is watched: with the metrics of what has ended, such as deploys.
+pub const METRICS: Required = Required {
+    name: "FLOWSHIP_METRICS",
+    what: "absolute path of the folder with the metrics of what has ended",
+    example: "/var/lib/flowship/staging/metrics",
+};
+/// Where metrics are scraped: with the configuration of what scrapes, its rules and its targets.
+pub const SCRAPER_FOLDER: Required = Required {
+    name: "FLOWSHIP_SCRAPER_FOLDER",
+    what: "absolute path of the folder with the configuration of what scrapes metrics",
+    example: "/var/lib/flowship/staging/data/prometheus/configuration",
+};
+/// Where alerts are delivered.
+pub const NOTIFIER_FOLDER: Required = Required {
+    name: "FLOWSHIP_NOTIFIER_FOLDER",
+    what: "absolute path of the folder with the configuration of what delivers alerts",
+    example: "/var/lib/flowship/staging/data/alertmanager/configuration",
+};
+/// Where logs are collected: the program that does, which is no part of any image.
+pub const COLLECTOR: Required = Required {
+    name: "FLOWSHIP_LOG_COLLECTOR",
+    what: "absolute path of the program that collects logs",
+    example: "/root/.cache/flowship/tools/otel-collector/bin/otel-collector",
+};
+/// The folder with its configuration.
+pub const COLLECTOR_FOLDER: Required = Required {
+    name: "FLOWSHIP_LOG_COLLECTOR_FOLDER",
+    what: "absolute path of the folder with the configuration of what collects logs",
+    example: "/var/lib/flowship/staging/data/otel-collector/configuration",
+};
 const REQUIRED: [Required; 5] = [ENVIRONMENT, SECRETS, PUBLIC_ADDRESS, LLM_BASE_URL, LLM_MODEL];
 /// The file of the model's key, if it is not in the folder of the other secrets.
 pub const LLM_API_KEY_FILE: &str = "FLOWSHIP_LLM_API_KEY_FILE";
 pub const NETWORK_PREFIX: &str = "FLOWSHIP_NETWORK_PREFIX";
+/// The folder with the file systems that whoever watches the host sees: all, with the default.
+pub const HOST_ROOT: &str = "FLOWSHIP_HOST_ROOT";
+/// Whether it sees what is mounted there later: with the default, which needs a host whose root is a shared mount, as systemd
+/// makes it.
+pub const PROPAGATION: &str = "FLOWSHIP_HOST_PROPAGATION";
+pub const FOLLOWS_HOST: &str = "rslave";
+pub const IGNORES_HOST: &str = "rprivate";
 /// As whom containers write into the developer's files.
 pub const UID: &str = "FLOWSHIP_UID";
 pub const GID: &str = "FLOWSHIP_GID";
@@ -114,6 +159,11 @@ pub fn network_prefix(platform: &Platform) -> Text {
 /// The variable that names the image of a service.
 pub fn image_variable(service: ServiceId) -> String {
     format!("FLOWSHIP_IMAGE_{}", upper(service.0))
+}
+
+/// The variable with the digest of what a service reads from the host: another one has it started anew.
+pub fn digest_variable(service: ServiceId) -> String {
+    format!("FLOWSHIP_{}_CONFIGURATION", upper(service.0))
 }
 
 /// The variable with the host's number of a published port.

@@ -24,6 +24,10 @@ pub trait Places {
     fn tree(&self, path: &str) -> String;
     /// The path of the certificate that a port has, where nobody certified it.
     fn certificate(&self, port: PortRef) -> Option<String>;
+    /// The name in that certificate, where `address` is another one.
+    fn certified_name(&self) -> Option<&'static str> {
+        None
+    }
     /// The path of a secret's file.
     fn secret(&self, secret: vocabulary::model::SecretRef) -> String;
     /// The folder with one file for each target.

@@ -124,21 +124,6 @@ pub fn configuration(environment: &Environment, monitoring: &Monitoring, places:
     write(&banner(file!()), &Yaml::Mapping(document))
 }
 
-/// The secrets of the channels to people, with the setting by which an environment has the channel, where it has it.
-#[must_use]
-pub fn channels(
-    environment: &Environment,
-    monitoring: &Monitoring,
-) -> [(SecretRef, Option<&'static str>); 3] {
-    let contacts = environment.contacts.as_ref();
-    let has = |setting, is_set: fn(&Contacts) -> bool| contacts.is_some_and(is_set).then_some(setting);
-    [
-        (monitoring.paging_key, has("contacts.pagerduty_service", |one| one.pagerduty_service.is_some())),
-        (monitoring.chat_webhook, has("contacts.slack_channel", |one| one.slack_channel.is_some())),
-        (monitoring.mail_password, has("contacts.mail_server", |one| one.mail_server.is_some())),
-    ]
-}
-
 /// Whether a `host:port` is this machine.
 fn is_here(server: &str) -> bool {
     let host = server.rsplit_once(':').map_or(server, |(host, _)| host);

@@ -140,7 +140,9 @@ fn scrape_config(platform: &Platform, job: &Job, places: &dyn Places) -> Yaml {
         ("metrics_path".to_owned(), Yaml::text(path)),
     ];
     if let Some(certificate) = places.certificate(job.port) {
-        entries.push(("tls_config".to_owned(), Yaml::mapping([("ca_file", Yaml::text(certificate))])));
+        let mut trusted = vec![("ca_file".to_owned(), Yaml::text(certificate))];
+        trusted.extend(places.certified_name().map(|name| ("server_name".to_owned(), Yaml::text(name))));
+        entries.push(("tls_config".to_owned(), Yaml::Mapping(trusted)));
     }
     let parameters = query.split('&').filter_map(|one| one.split_once('='));
     let parameters: Vec<_> =

@@ -182,7 +182,7 @@ pub static SETTINGS: &[Setting] = &[
         kind: Kind::List(Text::Label),
         default: None,
         needed: Needed::Never,
-        read_by: &[EngineKind::Process],
+        read_by: BOTH,
         what: "Optional parts of the platform that run there too, by their names.",
         set: |environment, _, value| environment.with = value.names(),
     },
@@ -263,7 +263,7 @@ pub static SETTINGS: &[Setting] = &[
         kind: Kind::Text(Text::Email),
         default: None,
         needed: Needed::InOrBeside(PRODUCTION),
-        read_by: &[EngineKind::Process],
+        read_by: BOTH,
         what: "Where alerts are mailed.",
         set: |environment, _, value| environment.contacts.get_or_insert_default().email = value.text(),
     },
@@ -272,7 +272,7 @@ pub static SETTINGS: &[Setting] = &[
         kind: Kind::Text(Text::SlackChannel),
         default: None,
         needed: Needed::Never,
-        read_by: &[EngineKind::Process],
+        read_by: BOTH,
         what: "Where warnings are posted.",
         set: |environment, _, value| {
             environment.contacts.get_or_insert_default().slack_channel = Some(value.text());
@@ -283,7 +283,7 @@ pub static SETTINGS: &[Setting] = &[
         kind: Kind::Text(Text::Words),
         default: None,
         needed: Needed::Never,
-        read_by: &[EngineKind::Process],
+        read_by: BOTH,
         what: "The PagerDuty service that pages; its key is a secret and not set here.",
         set: |environment, _, value| {
             environment.contacts.get_or_insert_default().pagerduty_service = Some(value.text());
@@ -294,7 +294,7 @@ pub static SETTINGS: &[Setting] = &[
         kind: Kind::Text(Text::HttpsUrl),
         default: None,
         needed: Needed::Never,
-        read_by: &[EngineKind::Process],
+        read_by: BOTH,
         what: "Where events for PagerDuty go, such as its European region's https://events.eu.pagerduty.com/v2/enqueue, instead of its usual address.",
         set: |environment, _, value| {
             environment.contacts.get_or_insert_default().pagerduty_url = Some(value.text());
@@ -305,7 +305,7 @@ pub static SETTINGS: &[Setting] = &[
         kind: Kind::Text(Text::Remote),
         default: None,
         needed: Needed::Never,
-        read_by: &[EngineKind::Process],
+        read_by: BOTH,
         what: "The mail server that alerts are sent through, as contacts.email; its password is a secret. Without it, nothing is mailed.",
         set: |environment, _, value| {
             environment.contacts.get_or_insert_default().mail_server = Some(value.text());
@@ -316,7 +316,7 @@ pub static SETTINGS: &[Setting] = &[
         kind: Kind::Text(Text::HttpsUrl),
         default: None,
         needed: Needed::Never,
-        read_by: &[EngineKind::Process],
+        read_by: BOTH,
         what: "The address of a dead man's switch, such as a service that pages when it has heard nothing for 60 s.",
         set: |environment, _, value| {
             environment.contacts.get_or_insert_default().heartbeat_url = Some(value.text());
@@ -327,7 +327,7 @@ pub static SETTINGS: &[Setting] = &[
         kind: Kind::Text(Text::Hours),
         default: None,
         needed: Needed::Never,
-        read_by: &[EngineKind::Process],
+        read_by: BOTH,
         what: "When only critical alerts are delivered, in UTC; the others follow afterwards.",
         set: |environment, _, value| {
             environment.contacts.get_or_insert_default().quiet_hours = Some(value.text());
@@ -338,7 +338,7 @@ pub static SETTINGS: &[Setting] = &[
         kind: days(1),
         default: Some("7"),
         needed: Needed::In(PRODUCTION),
-        read_by: &[EngineKind::Process],
+        read_by: BOTH,
         what: "How long logs are kept.",
         set: |environment, _, value| environment.retention.logs_days = value.integer(),
     },
@@ -347,7 +347,7 @@ pub static SETTINGS: &[Setting] = &[
         kind: days(1),
         default: Some("7"),
         needed: Needed::In(PRODUCTION),
-        read_by: &[EngineKind::Process],
+        read_by: BOTH,
         what: "How long metrics are kept.",
         set: |environment, _, value| environment.retention.metrics_days = value.integer(),
     },

@@ -139,6 +139,8 @@ mod tests {
     use vocabulary::model::topology::{Scope, Topology};
 
     use super::*;
+    use crate::engines::compose::monitoring;
+    use crate::engines::compose::observe::Observed;
     use crate::engines::process::instance::{Instance, sockets as sockets_of};
     use crate::engines::process::observe::edge_configuration;
     use crate::engines::process::resolve::Resolver;
@@ -215,8 +217,15 @@ mod tests {
             scope: Scope::Development,
         };
         let rendered = compose::rendered(&Topology::in_environment(platform, environment), "rendered/x");
+        let composed = Environment { engine: EngineKind::Compose, ..environment.clone() };
+        let units = platform.units(&composed);
+        let seen = Observed { prefix: "10.77".into(), ..Observed::default() };
+        let resolver = Resolver { platform, environment, instance: &seen.instance, units: &units };
+        let host = monitoring::Host { collector: Some("/collector".into()), is_shared: true };
+        let lines = monitoring::lines(resolver, &seen.prefix, &host).unwrap();
+        let watched = (monitoring::files(resolver, &seen, &|_| true), variables::text(&lines).unwrap());
         format!(
-            "{}{rendered:?}{}{}",
+            "{}{rendered:?}{watched:?}{}{}",
             variables::text(&variables::values(platform, environment, &placement)).unwrap(),
             deployed(environment),
             guarded(platform, &Environment { engine: EngineKind::Compose, ..environment.clone() })

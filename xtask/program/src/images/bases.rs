@@ -328,7 +328,7 @@ pub fn choose(
                 &format!("{:?}", stand_in.wheel),
             ]);
             let made_of =
-                [Some(format!("Debian {}", stand_in::SUITE)), wheel.map(|wheel| format!("wheel {wheel}"))];
+                [Some(format!("Debian {}", stand_in::SUITE)), wheel.map(|tool| format!("the locked {tool}"))];
             let certificates = ca.map(|_| "a bundle of certificates given with --ca".to_owned());
             Ok(Chosen {
                 stand_in: *stand_in,
@@ -357,7 +357,8 @@ mod tests {
     }
 
     fn made(present: bool, root_present: bool, refresh: bool) -> Plan<MakeStandIns> {
-        let stand_ins = stand_ins(&second_platform::platform());
+        let mut stand_ins = stand_ins(&second_platform::platform());
+        stand_ins.retain(|stand_in| stand_in.group.is_none());
         let wheels = [("node", "nodejs-1".to_owned()), ("postgres", "pg-1".to_owned())].into();
         let chosen = choose(&stand_ins, &wheels, None, "root:1", |_| Ok(present)).unwrap();
         plan(&Wanted {

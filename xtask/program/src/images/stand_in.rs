@@ -6,7 +6,7 @@
 
 use std::ops::Deref;
 
-use vocabulary::model::{Image, Platform};
+use vocabulary::model::{Group, Image, Platform};
 
 use crate::tools::Tool;
 use foundation::digest::Hasher;
@@ -54,6 +54,8 @@ pub struct StandIn {
     pub recipe: &'static Recipe,
     pub reference: &'static str,
     pub digest: &'static str,
+    /// The optional part of the platform that needs it.
+    pub group: Option<Group>,
 }
 
 /// How a stand-in is made.
@@ -135,16 +137,83 @@ const RECIPES: &[Recipe] = &[
             "the entrypoint has no development server, and gives folders and capabilities to nobody",
         ],
     },
+    Recipe {
+        name: "prometheus",
+        dockerfile: PROGRAM,
+        entrypoint: "#!/bin/sh\nexec prometheus \"$@\"\n",
+        wheel: Some(Wheel { tool: Tool::Prometheus, parts: &[("bin/prometheus", "bin/prometheus")] }),
+        differs: &[
+            "Prometheus is built by the pinned Go, of the version in ops/ci/tools",
+            "Debian below it, not BusyBox",
+        ],
+    },
+    Recipe {
+        name: "alertmanager",
+        dockerfile: PROGRAM,
+        entrypoint: "#!/bin/sh\nexec alertmanager \"$@\"\n",
+        wheel: Some(Wheel { tool: Tool::Alertmanager, parts: &[("bin/alertmanager", "bin/alertmanager")] }),
+        differs: &[
+            "Alertmanager is built by the pinned Go, of the version in ops/ci/tools",
+            "Debian below it, not BusyBox",
+        ],
+    },
+    Recipe {
+        name: "node-exporter",
+        dockerfile: PROGRAM,
+        entrypoint: "#!/bin/sh\nexec node_exporter \"$@\"\n",
+        wheel: Some(Wheel { tool: Tool::NodeExporter, parts: &[("bin/node_exporter", "bin/node_exporter")] }),
+        differs: &[
+            "node_exporter is built by the pinned Go, of the version in ops/ci/tools",
+            "Debian below it, not BusyBox",
+        ],
+    },
+    Recipe {
+        name: "postgres-exporter",
+        dockerfile: PROGRAM,
+        entrypoint: "#!/bin/sh\nexec postgres_exporter \"$@\"\n",
+        wheel: Some(Wheel {
+            tool: Tool::PostgresExporter,
+            parts: &[("bin/postgres_exporter", "bin/postgres_exporter")],
+        }),
+        differs: &[
+            "postgres_exporter is built by the pinned Go, of the version in ops/ci/tools",
+            "Debian below it, not BusyBox",
+        ],
+    },
+    Recipe {
+        name: "victoria-logs",
+        dockerfile: PROGRAM,
+        entrypoint: "#!/bin/sh\nexec victoria-logs \"$@\"\n",
+        wheel: Some(Wheel { tool: Tool::VictoriaLogs, parts: &[("bin/victoria-logs", "bin/victoria-logs")] }),
+        differs: &[
+            "VictoriaLogs is built by the pinned Go, of the version in ops/ci/tools",
+            "Debian below it, not Alpine",
+        ],
+    },
+    Recipe {
+        name: "busybox",
+        dockerfile: PROGRAM,
+        entrypoint: "#!/bin/sh\nexec \"$@\"\n",
+        wheel: None,
+        differs: &["Debian with wget, and not BusyBox"],
+    },
 ];
+
+/// For images of a single program.
+const PROGRAM: &str = include_str!("stand_in/program.Dockerfile");
 
 /// The stand-ins of images that the platform pins.
 pub fn stand_ins(platform: &Platform) -> Vec<StandIn> {
-    let images =
-        || [&platform.containers.node].into_iter().chain(platform.services.iter().map(|one| &one.image));
+    let groups = platform.groups();
+    let images = || {
+        let of_services = platform.services.iter().map(|one| (&one.image, one.group));
+        [(&platform.containers.node, None)].into_iter().chain(of_services)
+    };
     let of = |recipe: &'static Recipe| {
-        images().find_map(|image| match *image {
+        images().find_map(|(image, group)| match *image {
             Image::Pinned { reference, digest } if name_of(reference) == Some(recipe.name) => {
-                Some(StandIn { recipe, reference, digest })
+                let group = group.filter(|group| groups.contains(group));
+                Some(StandIn { recipe, reference, digest, group })
             }
             _ => None,
         })
@@ -214,7 +283,18 @@ mod tests {
 
     #[test]
     fn every_stand_in_is_of_a_pinned_image_with_a_name_of_its_own() {
-        let all = stand_ins(&platform());
+        let mut platform = platform();
+        assert_eq!(
+            stand_ins(&platform).iter().map(|one| one.name).collect::<Vec<_>>(),
+            ["node", "postgres", "haproxy", "openbao", "prometheus", "alertmanager", "busybox"]
+        );
+        // Those of a part that the platform runs otherwise.
+        for recipe in RECIPES {
+            let reference = Box::leak(format!("elsewhere/{}:1", recipe.name).into_boxed_str());
+            let image = Image::Pinned { reference, digest: "sha256:" };
+            platform.services.push(vocabulary::model::Service { image, ..platform.services[0].clone() });
+        }
+        let all = stand_ins(&platform);
         assert_eq!(all.len(), RECIPES.len());
         for stand_in in &all {
             assert_eq!(all.iter().filter(|other| other.name == stand_in.name).count(), 1);

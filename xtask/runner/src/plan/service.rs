@@ -229,12 +229,21 @@ pub struct LogFile {
     /// Fields of each line. With some, a line is kept as a JSON object that also counts it; without, as it was written.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<String, String>,
+    /// Whether other users of the machine may read it, as far as its folder lets them.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub others_read: bool,
 }
 
 impl Default for LogFile {
     /// 10 MiB, twice: no path yet.
     fn default() -> Self {
-        Self { path: PathBuf::new(), max_bytes: 10 * 1024 * 1024, older: one(), labels: BTreeMap::new() }
+        Self {
+            path: PathBuf::new(),
+            max_bytes: 10 * 1024 * 1024,
+            older: one(),
+            labels: BTreeMap::new(),
+            others_read: false,
+        }
     }
 }
 

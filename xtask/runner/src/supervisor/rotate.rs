@@ -2,7 +2,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use crate::plan::service::LogFile;
@@ -13,6 +13,7 @@ pub struct RotatingLog {
     path: PathBuf,
     max_bytes: u64,
     older: u32,
+    others_read: bool,
     file: File,
     bytes: u64,
 }
@@ -26,9 +27,16 @@ impl RotatingLog {
         if let Some(folder) = log.path.parent() {
             fs::create_dir_all(folder)?;
         }
-        let file = open(&log.path)?;
+        let file = open(&log.path, log.others_read)?;
         let bytes = file.metadata()?.len();
-        Ok(Self { path: log.path.clone(), max_bytes: log.max_bytes, older: log.older, file, bytes })
+        Ok(Self {
+            path: log.path.clone(),
+            max_bytes: log.max_bytes,
+            older: log.older,
+            others_read: log.others_read,
+            file,
+            bytes,
+        })
     }
 
     /// Appends a line, in a new file when it does not fit.
@@ -45,7 +53,7 @@ impl RotatingLog {
                 }
             }
             fs::rename(&self.path, older(&self.path, 1))?;
-            self.file = open(&self.path)?;
+            self.file = open(&self.path, self.others_read)?;
             self.bytes = 0;
         }
         self.file.write_all(format!("{text}\n").as_bytes())?;
@@ -54,8 +62,13 @@ impl RotatingLog {
     }
 }
 
-fn open(path: &Path) -> io::Result<File> {
-    OpenOptions::new().append(true).create(true).mode(0o600).open(path)
+fn open(path: &Path, others_read: bool) -> io::Result<File> {
+    let file = OpenOptions::new().append(true).create(true).mode(0o600).open(path)?;
+    if others_read {
+        // One that was there before may have been for its owner alone.
+        file.set_permissions(fs::Permissions::from_mode(0o644))?;
+    }
+    Ok(file)
 }
 
 /// Where the lines before the newest are: 1 are those just before.

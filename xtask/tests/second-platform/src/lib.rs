@@ -540,7 +540,8 @@ fn watch() -> Service {
     let scrapes =
         |to| Edge { scrape: Some(Scrape { path: "/metrics", every_seconds: 20 }), ..edge(to, Need::Run) };
     Service {
-        image: Image::Pending { reason: "nobody has chosen it yet" },
+        image: pinned("prom/prometheus:v3.13.0"),
+        container: keeps(LIST, Storage::Memory { mib: 1 }),
         ports: vec![port("pages", 9190, Protocol::Http, Exposure::Operator)],
         edges: vec![scrapes(CONTROL), scrapes(STATE), scrapes(BOOK), scrapes(INK), edge(HORN, Need::Run)],
         volumes: vec![Volume { name: LIST.name, purpose: "whom it reads", precious: false }],
@@ -550,6 +551,20 @@ fn watch() -> Service {
         variables: vec![Variable { name: "KEPT", value: Value::Fact(Fact::LogsKept) }],
         ..service(WATCH, "reads the metrics", Lifetime::LongRunning { replicas: 1 })
     }
+}
+
+fn pinned(reference: &'static str) -> Image {
+    let digest = "sha256:fdc6da21ca6963560c32336fd7feb9cf2d5e52668f1a1647205a4b41171f0806";
+    Image::Pinned { reference, digest }
+}
+
+/// A container with one folder.
+fn keeps(volume: VolumeRef, storage: Storage) -> Container {
+    Container::Runs(Box::new(Shape {
+        folders: vec![Folder { volume: volume.name, path: "/kept", storage }],
+        probe: Probe::Wget,
+        ..shape(vec![])
+    }))
 }
 
 /// Brings the log lines to the watch, which keeps them too.
@@ -565,7 +580,8 @@ fn scribe() -> Service {
     ];
     Service {
         group: Some(Group("lookout")),
-        image: Image::Pending { reason: "nobody has chosen it yet" },
+        image: pinned("busybox:1.37.0-musl"),
+        container: keeps(BOOKMARKS, Storage::Volume),
         ports: vec![
             port("pulse", 9194, Protocol::Http, Exposure::Operator),
             port("ink", 9195, Protocol::Http, Exposure::Internal),
@@ -584,7 +600,8 @@ fn herald() -> Service {
     let file = |secret| SecretUse { secret, variable: None };
     Service {
         group: Some(Group("lookout")),
-        image: Image::Pending { reason: "nobody has chosen it yet" },
+        image: pinned("prom/alertmanager:v0.33.0"),
+        container: keeps(CALLS, Storage::Memory { mib: 1 }),
         ports: vec![port("horn", 9193, Protocol::Http, Exposure::Operator)],
         edges: vec![Edge { to: Destination::Internet, need: Need::Run, why: "calls", scrape: None }],
         secrets: [PAGING_KEY, CHAT_WEBHOOK, MAIL_PASSWORD].map(file).into(),

@@ -104,8 +104,21 @@ pub struct Published {
 /// Something of the host, or a named volume, in a container.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Mount {
-    Bind { source: Text, target: String, read_only: bool },
-    Volume { name: String, target: String },
+    Bind {
+        source: Text,
+        target: String,
+        read_only: bool,
+    },
+    Volume {
+        name: String,
+        target: String,
+    },
+    /// The file system of the host, read-only; the propagation says whether what is mounted there later appears too.
+    Host {
+        source: Text,
+        target: String,
+        propagation: Text,
+    },
 }
 
 /// A folder in memory. Nothing in it can be executed.
@@ -484,6 +497,13 @@ fn mount_yaml(mount: &Mount) -> Yaml {
             ("read_only", Yaml::Boolean(*read_only)),
             // A source that is missing is told instead of made, as root, in its place.
             ("bind", Yaml::mapping([("create_host_path", Yaml::Boolean(false))])),
+        ]),
+        Mount::Host { source, target, propagation } => Yaml::mapping([
+            ("type", Yaml::text("bind")),
+            ("source", text(source)),
+            ("target", Yaml::text(target.clone())),
+            ("read_only", Yaml::Boolean(true)),
+            ("bind", Yaml::mapping([("propagation", text(propagation))])),
         ]),
         Mount::Volume { name, target } => Yaml::mapping([
             ("type", Yaml::text("volume")),

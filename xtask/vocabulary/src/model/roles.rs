@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::environment::{Contacts, Environment};
 use super::{
     Architecture, EdgePolicy, Gate, GateCommand, Health, Platform, PortRef, SecretRef, Service, ServiceId,
     Shape, Value, VolumeRef,
@@ -97,6 +98,20 @@ pub struct Monitoring {
     pub mail_password: SecretRef,
 }
 
+impl Monitoring {
+    /// The secrets of the channels to people, with the setting by which an environment has the channel, where it has it.
+    #[must_use]
+    pub fn channels(&self, environment: &Environment) -> [(SecretRef, Option<&'static str>); 3] {
+        let contacts = environment.contacts.as_ref();
+        let has = |setting, is_set: fn(&Contacts) -> bool| contacts.is_some_and(is_set).then_some(setting);
+        [
+            (self.paging_key, has("contacts.pagerduty_service", |one| one.pagerduty_service.is_some())),
+            (self.chat_webhook, has("contacts.slack_channel", |one| one.slack_channel.is_some())),
+            (self.mail_password, has("contacts.mail_server", |one| one.mail_server.is_some())),
+        ]
+    }
+}
+
 /// Where log lines are kept: a collector reads what the services write, and sends it to a store with the API of VictoriaLogs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(bound(deserialize = "'de: 'static"))]
@@ -108,6 +123,8 @@ pub struct LogStore {
 impl LogStore {
     /// What the collector reads: a generated file of the tree.
     pub const CONFIGURATION: &str = "ops/monitoring/otel-collector.yaml";
+    /// Where the collector's program is in its container. It is ours and in nobody's image: the host has it.
+    pub const PROGRAM: &str = "/usr/local/bin/log-collector";
 }
 
 /// A GitHub action that workflows may use: `uses` takes the commit, the version stands beside it as a comment.

@@ -10,7 +10,7 @@ use std::ops::Deref;
 use serde::Serialize;
 
 use super::environment::{EdgeSettings, EngineKind, Environment, LlmProvider, Tier};
-use super::{Destination, Exposure, Platform, Port, PortRef, ServiceId, Shape};
+use super::{Destination, Exposure, Platform, Port, PortRef, SecretRef, ServiceId, Shape};
 use crate::problem::Problem;
 
 /// Which services run.
@@ -123,6 +123,8 @@ pub struct Topology<'a> {
     pub deployed: bool,
     /// What the site says of its edge.
     pub edge: EdgeSettings,
+    /// Secrets of channels to people that the site does not have: there is no file of them.
+    pub without: Vec<SecretRef>,
     pub units: Vec<Unit<'a>>,
     pub networks: Vec<Network>,
 }
@@ -179,7 +181,11 @@ impl<'a> Topology<'a> {
             units.into_iter().filter_map(|unit| Some(Unit { unit, shape: unit.service.container.shape()? }));
         let scope = Scope::of(environment);
         let edge = environment.edge.clone();
-        Topology { platform, scope, deployed, edge, units: units.collect(), networks: vec![] }
+        // In development all secrets are made.
+        let channels = platform.monitoring.filter(|_| environment.tier != Tier::Development);
+        let channels = channels.into_iter().flat_map(|monitoring| monitoring.channels(environment));
+        let without = channels.filter(|(_, setting)| setting.is_none()).map(|(secret, _)| secret).collect();
+        Topology { platform, scope, deployed, edge, without, units: units.collect(), networks: vec![] }
     }
 
     #[must_use]
@@ -229,13 +235,19 @@ impl<'a> Topology<'a> {
         }
     }
 
-    /// Whether a port is published on the host's loopback address: for a developer, and for who rolls releases out and reads
-    /// the secrets for the containers.
+    /// Whether a port is published on the host's loopback address: for a developer, and for who rolls releases out, reads
+    /// the secrets for the containers, and asks what was logged and what fires.
     #[must_use]
     pub fn on_loopback(&self, unit: &super::Unit<'_>, port: &Port) -> bool {
         let reference = PortRef { service: unit.service.id, name: port.name };
-        let asked =
-            [Some(self.platform.workers.operations), self.platform.secret_store.map(|store| store.api)];
+        let monitoring = self.platform.monitoring;
+        let asked = [
+            Some(self.platform.workers.operations),
+            self.platform.secret_store.map(|store| store.api),
+            self.platform.log_store.map(|store| store.api),
+            monitoring.map(|monitoring| monitoring.scraper),
+            monitoring.map(|monitoring| monitoring.notifier),
+        ];
         (self.scope == Scope::Development && self.is_open(port) && self.host_reaches(unit, port))
             || (self.deployed && asked.contains(&Some(reference)))
     }
@@ -354,7 +366,9 @@ impl<'a> Topology<'a> {
                 host,
             })
             .collect();
-        let by_host = host && (asks.is_empty() || self.scope == Scope::Development);
+        // In a network of the service's clients, the engine publishes nothing.
+        let alone = asks.is_empty() || self.scope == Scope::Development || self.on_loopback(unit, port);
+        let by_host = host && alone;
         if port.exposure == Exposure::Public || (by_host && self.has_way_out(unit)) {
             asks.push(way_out(&name));
         } else if by_host {
@@ -429,7 +443,9 @@ fn slots(platform: &Platform, networks: &[Network]) -> BTreeMap<String, u16> {
     let mut places: BTreeMap<String, u16> =
         networks.iter().map(|network| (network.name.clone(), SLOTS)).collect();
     for scope in Scope::ALL {
-        let environment = in_containers(&scope.environment());
+        // Whatever a site asks for: what it adds later moves nothing.
+        let with = platform.groups().into_iter().map(|group| group.0.to_owned()).collect();
+        let environment = Environment { with, ..in_containers(&scope.environment()) };
         let units = platform.units(&environment);
         let topology = Topology::without_networks(platform, &environment, units, false);
         places.extend(topology.derive().into_iter().map(|network| (network.name, SLOTS)));

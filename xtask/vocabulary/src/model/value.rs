@@ -58,6 +58,8 @@ pub enum Fact {
     /// Absolute path of the folder with the metrics of what has ended, such as deploys, as text files; left out where the engine
     /// has none.
     MetricsFolder,
+    /// The machine's own `/`, as the service finds it: it reads the state of the whole machine.
+    HostRoot,
     /// Base URL of the OpenAI-compatible endpoint, ending in `/v1`.
     LlmBaseUrl,
     LlmModel,

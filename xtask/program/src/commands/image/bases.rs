@@ -31,14 +31,18 @@ Examples:
   cargo xtask image bases
   cargo xtask image bases --from-packages
   cargo xtask image bases --from-packages --ca /etc/ssl/certs/ca-certificates.crt
+  cargo xtask image bases --from-packages --with monitoring
   cargo xtask image bases --from-packages --only node --dry-run")]
 pub struct Options {
-    /// Build stand-ins from Debian packages and locked wheels [default: only list them]
+    /// Build stand-ins from Debian packages and locked programs [default: only list them]
     #[arg(long)]
     from_packages: bool,
     /// Only this stand-in; can be repeated
     #[arg(long, value_name = "NAME")]
     only: Vec<String>,
+    /// Also the images of this optional part of the platform, such as monitoring; can be repeated
+    #[arg(long, value_name = "PART")]
+    with: Vec<String>,
     /// Certificates (PEM) that programs in the stand-ins trust, for sites with a private CA
     #[arg(long, value_name = "FILE", requires = "from_packages")]
     ca: Option<PathBuf>,
@@ -54,7 +58,7 @@ pub struct Options {
 }
 
 pub fn run(context: &Context, options: &Options) -> Result<()> {
-    let stand_ins = named(context, &options.only)?;
+    let stand_ins = named(context, &options.only, &options.with)?;
     if !options.from_packages {
         return show(context, &stand_ins);
     }
@@ -110,8 +114,16 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
     report.into_result()
 }
 
-/// The stand-ins of these names, all for none.
-fn named(context: &Context, names: &[String]) -> Result<Vec<StandIn>> {
+/// The stand-ins of these names; for none, all that are needed with these optional parts.
+fn named(context: &Context, names: &[String], with: &[String]) -> Result<Vec<StandIn>> {
+    let groups = context.platform.groups();
+    if let Some(unknown) = with.iter().find(|name| !groups.iter().any(|group| group.0 == name.as_str())) {
+        let known: Vec<_> = groups.iter().map(|group| group.0).collect();
+        return Err(refused(format!(
+            "--with {unknown}: there is no such part; expected one of {}",
+            known.join(", ")
+        )));
+    }
     let all = stand_ins(context.platform);
     let known: Vec<_> = all.iter().map(|stand_in| stand_in.name).collect();
     let unknown: Vec<_> = names.iter().filter(|name| !known.contains(&name.as_str())).collect();
@@ -122,7 +134,10 @@ fn named(context: &Context, names: &[String]) -> Result<Vec<StandIn>> {
     }
     Ok(all
         .into_iter()
-        .filter(|known| names.is_empty() || names.iter().any(|name| name == known.name))
+        .filter(|known| {
+            let is_wanted = known.group.is_none_or(|group| with.iter().any(|name| name == group.0));
+            (names.is_empty() && is_wanted) || names.iter().any(|name| name == known.name)
+        })
         .collect())
 }
 
@@ -281,13 +296,13 @@ fn show(context: &Context, stand_ins: &[StandIn]) -> Result<()> {
     }
     for stand_in in stand_ins {
         let StandIn { reference, digest, .. } = *stand_in;
-        stdout::text(&format!("{:<9} {reference}@{digest}\n", stand_in.name))?;
+        stdout::text(&format!("{:<17} {reference}@{digest}\n", stand_in.name))?;
         let locked = lock.stand_ins.iter().find(|locked| locked.name == stand_in.name);
         let line = locked.map_or_else(
             || format!("no stand-in; `{PROGRAM} image bases --from-packages` builds one"),
             |locked| format!("stand-in {}", locked.tag),
         );
-        stdout::text(&format!("          {line}\n"))?;
+        stdout::text(&format!("                  {line}\n"))?;
     }
     if !lock.stand_ins.is_empty() {
         stdout::text(&format!("{WARNING}\n"))?;

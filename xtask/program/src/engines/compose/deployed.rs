@@ -15,11 +15,13 @@ use vocabulary::model::{EdgePolicy, Image, Lifetime, Platform, ServiceId, Unit};
 use vocabulary::problem::{Problem, listing};
 
 use super::definition::{self, Networks};
+use super::monitoring;
 use super::observe::{Clients, port_lines, prefix, store_line};
 use super::project::{self, Project};
 use crate::deployment::releases::Installed;
 use crate::engines::Place;
 use crate::engines::process::instance::{Instance, Ports, Record, held_in, releases_in};
+use crate::engines::process::resolve::Resolver;
 use crate::engines::process::roll::files as files_of;
 use crate::engines::roll::places;
 use crate::engines::roll::running::{AllRunning, Running, release_in};
@@ -55,6 +57,8 @@ pub struct Deploy {
     pub images: Vec<ReleasedImage>,
     /// Other people's images that the engine has to pull, by digest.
     pub pulled: Vec<String>,
+    /// The first two numbers of the addresses of the project's networks.
+    pub prefix: String,
     /// What runs, by service.
     pub containers: BTreeMap<String, Container>,
     /// Slots that the release does not use: of a service that runs beside itself, the other one.
@@ -333,6 +337,8 @@ fn rolled_out(
     lines.extend(port_lines(&topology, place.ports));
     lines.extend(store_line(&topology, &instance));
     let slots = platform.slots(environment);
+    let resolver = Resolver { platform, environment, instance: &instance, units: &slots };
+    lines.extend(monitoring::lines(resolver, &prefix, &clients.host)?);
     let edge = slots.iter().find(|unit| platform.is_edge(unit));
     let folder = edge.map(|unit| instance.volume(unit, platform.edge.folder)).unwrap_or_default();
     for (variable, value) in [
@@ -361,6 +367,7 @@ fn rolled_out(
         env_file: folder.join(ENV_FILE),
         folder,
     };
+    seen.prefix = prefix;
     seen.stays = definition::stays(&project, (&seen.project, &env), &seen.containers)?;
     Ok((seen, project, env))
 }

@@ -9,9 +9,9 @@ use vocabulary::model::{Lifetime, OnChange, Platform, Reaction, Unit};
 use super::deployed::FILE;
 use super::observe::Observed;
 use super::project::Project;
-use super::store;
+use super::{monitoring, store};
 use crate::engines::process::instance::ADDRESS;
-use crate::engines::process::lower::{BringUp, Prepare, id};
+use crate::engines::process::lower::{BringUp, Prepare, id, is_collected, log_labels};
 use crate::engines::process::resolve::Resolver;
 use foundation::program_name::PROGRAM;
 use runner::plan::action::{Action, Exec, Probe, ServiceRequest, Supervise, WaitFor, Write};
@@ -51,7 +51,8 @@ pub fn bring_up(
         Prepare::InstallTools { programs: seen.programs.clone() }.step(),
         Prepare::RecordInstance.step(),
     ];
-    let written = written(seen);
+    let mut written = written(seen);
+    written.extend(monitoring::files(resolver, seen, &|_| true));
     let inputs = written.iter().map(|step| step.id.clone());
     let inputs: Vec<StepId> = inputs.chain([id::RECORD, id::INSTALL_TOOLS].map(StepId::from)).collect();
     steps.extend(store::secrets(&resolver, &inputs, |unit, needs| {
@@ -67,7 +68,9 @@ pub fn bring_up(
         let followed = followed(around, unit, started.id.clone());
         std::iter::once(started).chain(followed).collect()
     }));
+    let trusted = monitoring::trusted(resolver, &seen.prefix, id::MAKE_SECRETS.into());
     let inputs = inputs.into_iter().chain([id::MAKE_SECRETS.into()]);
+    let inputs = inputs.chain(trusted.iter().map(|step| step.id.clone()));
     let built: Vec<StepId> = seen.builds.iter().map(|(name, _)| format!("build-{name}").into()).collect();
     for (name, exec) in &seen.builds {
         steps.push(Step {
@@ -94,6 +97,7 @@ pub fn bring_up(
         )
     });
     steps.extend(written);
+    steps.extend(trusted);
     let is_followed =
         |unit: &Unit<'_>| steps.iter().any(|step| step.id.0 == format!("{}.follow", unit.name()));
     let rest = units.iter().filter(|unit| unit.service.lifetime != Lifetime::OneShot && !is_followed(unit));
@@ -251,7 +255,7 @@ fn spec(around: &Surroundings<'_>, unit: &Unit<'_>) -> ProcessSpec {
         health: Some(Checked { start_interval_ms: 200, ..Checked::of(is_healthy(around.seen, &container)) }),
         ports,
         watch: if around.watches { watches(around, unit) } else { vec![] },
-        ..follower(around.seen, &name)
+        ..follower(&around.resolver, around.seen, &name)
     }
 }
 
@@ -264,8 +268,10 @@ while "$0" logs --follow --since "$since" "$1"; do
 done"#;
 
 /// What has the supervisor keep what a container writes as a log beside those of processes.
-pub fn follower(seen: &Observed, name: &str) -> ProcessSpec {
-    let project = &seen.project;
+pub fn follower(resolver: &Resolver<'_>, seen: &Observed, name: &str) -> ProcessSpec {
+    let (project, platform, environment) = (&seen.project, resolver.platform, resolver.environment);
+    let is_collected = is_collected(platform, resolver);
+    let unit = platform.slots(environment).into_iter().find(|unit| unit.name() == name);
     let argv = ["sh", "-c", FOLLOW, &project.docker, &project.container(name)].map(Arg::from);
     ProcessSpec {
         name: ServiceName(name.to_owned()),
@@ -274,7 +280,14 @@ pub fn follower(seen: &Observed, name: &str) -> ProcessSpec {
         cwd: seen.instance.folder.clone(),
         restart: Restart { policy: RestartPolicy::Always, ..Restart::default() },
         stop: Stop { grace_ms: 2_000, ..Stop::default() },
-        log: LogFile { path: seen.instance.log(name), ..LogFile::default() },
+        log: LogFile {
+            path: seen.instance.log(name),
+            older: if is_collected { 9 } else { 1 },
+            labels: unit.map_or_else(BTreeMap::new, |unit| log_labels(platform, environment, &unit)),
+            // The folder of the environment keeps people out.
+            others_read: is_collected,
+            ..LogFile::default()
+        },
         ..ProcessSpec::default()
     }
 }

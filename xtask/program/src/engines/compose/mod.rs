@@ -5,6 +5,7 @@ mod contract;
 mod definition;
 pub mod deployed;
 pub mod lower;
+pub mod monitoring;
 pub mod observe;
 pub mod preflight;
 pub mod project;

@@ -14,12 +14,14 @@ use vocabulary::problem::listing;
 
 use super::deployed::{self, Deploy};
 use super::lower::{self, DEBUGGER};
+use super::monitoring::Host;
 use super::project::{self, Project};
-use super::{contract, roll, secrets, starting};
+use super::{contract, monitoring, roll, secrets, starting};
 use crate::context::Context;
 use crate::deployment::contracted;
 use crate::engines::process::instance::{Instance, Ports, Socket, public, setting, socket};
 use crate::engines::process::lower::BringUp;
+use crate::engines::process::resolve::Resolver;
 use crate::engines::{Data, Engine, Intent, Place};
 use crate::images::build::{self, Build, Wanted};
 use crate::images::engine::{self, Engine as Client};
@@ -98,7 +100,17 @@ impl Engine for Compose {
     ) -> Result<Observed> {
         let toolbox = Toolbox::open(place.context)?;
         let builds = matches!(intent, Intent::BringUp { .. }) && place.release.is_none();
-        let clients = clients(&toolbox, builds)?;
+        let mut clients = clients(&toolbox, builds)?;
+        if matches!(intent, Intent::BringUp { .. } | Intent::RollOut { .. } | Intent::Contract)
+            && let Some(collector) = monitoring::program(platform, environment)
+        {
+            clients.programs.push(collector);
+            let argv = programs(&toolbox, &place.context.root, [collector])?.remove(collector);
+            clients.host = Host {
+                collector: argv.and_then(|argv| argv.into_iter().next()),
+                is_shared: is_shared(&fs::read_to_string("/proc/self/mountinfo")?),
+            };
+        }
         let mut seen = Observed {
             instance: Instance::of(place),
             target: place.target.to_owned(),
@@ -108,7 +120,7 @@ impl Engine for Compose {
         };
         match intent {
             Intent::BringUp { .. } if builds => {
-                to_bring_up(place, platform, environment, &toolbox, &clients.engine, seen)
+                to_bring_up(place, platform, environment, &toolbox, &clients, seen)
             }
             Intent::BringUp { .. } | Intent::RollOut { .. } => {
                 to_roll_out(place, platform, environment, &clients, seen)
@@ -165,11 +177,22 @@ impl Engine for Compose {
     }
 }
 
+/// Whether the root of the tables of mounts (proc_pid_mountinfo(5)) propagates mounts. Pure.
+fn is_shared(mounts: &str) -> bool {
+    let fields = mounts.lines().map(|line| line.split(' ').collect::<Vec<_>>());
+    let root = fields.rev().find(|fields| fields.get(4) == Some(&"/"));
+    let optional = root.into_iter().flat_map(|fields| fields.into_iter().skip(6));
+    optional
+        .take_while(|field| *field != "-")
+        .any(|field| field.starts_with("shared:") || field.starts_with("master:"))
+}
+
 /// The engine's client, Compose, and what has to be installed for it.
 pub struct Clients {
     pub engine: Client,
     pub compose: Vec<String>,
     pub programs: Vec<&'static str>,
+    pub host: Host,
 }
 
 /// Checks for everything that no plan can install; `builds` when images are built.
@@ -187,7 +210,9 @@ pub fn clients(toolbox: &Toolbox, builds: bool) -> Result<Clients> {
     let programs = if plugin.is_some() { vec![] } else { vec![COMPOSE] };
     let compose = plugin.map_or_else(pinned, Ok).map_err(|error| problems.push(format!("{error:#}"))).ok();
     match (engine, compose) {
-        (Some(engine), Some(compose)) if problems.is_empty() => Ok(Clients { engine, compose, programs }),
+        (Some(engine), Some(compose)) if problems.is_empty() => {
+            Ok(Clients { engine, compose, programs, host: Host::default() })
+        }
         _ => Err(anyhow!("{}", problems.join("\n"))),
     }
 }
@@ -235,6 +260,7 @@ fn to_roll_out(
     let (deploy, project, env) = deployed::observe(place, platform, environment, clients)?;
     seen.variables = engine_variables();
     seen.contracted = contracted::read(&seen.instance.folder)?;
+    seen.prefix.clone_from(&deploy.prefix);
     (seen.deploy, seen.project, seen.env) = (deploy, project, env);
     seen.deploy.edge_before = roll::edge_before(platform, environment, &seen);
     Ok(seen)
@@ -273,10 +299,10 @@ fn to_bring_up(
     platform: &Platform,
     environment: &Environment,
     toolbox: &Toolbox,
-    client: &Client,
+    clients: &Clients,
     mut seen: Observed,
 ) -> Result<Observed> {
-    let context = place.context;
+    let (context, client) = (place.context, &clients.engine);
     let topology = Topology::in_environment(platform, environment);
     let images = if topology.scope == Scope::Development {
         images_to_build(context, &topology, client, &mut seen)?
@@ -304,6 +330,9 @@ fn to_bring_up(
     }
     lines.extend(port_lines(&topology, place.ports));
     lines.extend(store_line(&topology, &seen.instance));
+    let units = platform.units(&environment);
+    let resolver = Resolver { platform, environment: &environment, instance: &seen.instance, units: &units };
+    lines.extend(monitoring::lines(resolver, &seen.prefix, &clients.host)?);
     seen.env = site::text(&lines).map_err(|problems| refused(listing(&problems)))?;
     seen.rendered =
         compose::rendered(&topology, &format!("rendered/{}", place.target)).map_err(|problems| {
@@ -390,8 +419,10 @@ fn images_of_builds(
             Image::Pinned { reference, .. } if !seen.stand_ins.is_empty() => {
                 let locked = lock.of(reference);
                 locked.map(|locked| locked.tag.clone()).ok_or_else(|| {
+                    let with = unit.service.group.filter(|group| topology.platform.groups().contains(group));
+                    let with = with.map_or_else(String::new, |group| format!(" --with {}", group.0));
                     format!(
-                        "no stand-in for {reference} is locked: run `{PROGRAM} image bases --from-packages`"
+                        "no stand-in for {reference} is locked: run `{PROGRAM} image bases --from-packages{with}`"
                     )
                 })
             }
@@ -533,6 +564,17 @@ fn folder_of(file: &str) -> &Path {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_newest_root_says_whether_mounts_propagate() {
+        let line = |more: &str| {
+            format!(
+                "29 1 254:0 / / rw,relatime {more}- ext4 /dev/root rw\n30 29 0:5 / /dev rw shared:2 - x x rw"
+            )
+        };
+        assert!(!is_shared(&line("")) && is_shared(&line("shared:1 ")) && is_shared(&line("master:7 ")));
+        assert!(!is_shared(&format!("{}\n{}", line("shared:1 "), line(""))));
+    }
 
     #[test]
     fn networks_that_are_there_keep_their_addresses_or_nothing_is_done() {

@@ -3,7 +3,6 @@
 //! Compose acts on one replica at a time, and never on what it starts after: the others stay as they are.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use vocabulary::model::environment::Environment;
@@ -14,9 +13,9 @@ use super::deployed::{Container, Deploy, project_of};
 use super::lower::{UP_LIMIT_SECONDS, follower, is_healthy, up, written};
 use super::observe::{ENGINE_VARIABLES, Observed};
 use super::project::Project;
-use super::store;
+use super::{monitoring, store};
 use crate::deployment::releases::Installed;
-use crate::engines::process::lower::{BringUp, Prepare};
+use crate::engines::process::lower::{BringUp, Prepare, id};
 use crate::engines::process::resolve::Resolver;
 use crate::engines::roll::edge::Edge;
 use crate::engines::roll::schema::{self, Proof};
@@ -70,7 +69,10 @@ pub fn roll_out(
         found.is_some_and(|found| found.running.status.state == State::Running)
     };
     let edge_is_last = edge.is_some_and(|edge| serves(&edge) && edge.before.is_none());
-    let files = edge.map_or_else(Vec::new, |edge| edge.files());
+    let mut files = edge.map_or_else(Vec::new, |edge| edge.files());
+    let is_target =
+        |unit: &Unit<'_>| !platform.is_worker(unit) || seen.deploy.containers.contains_key(&unit.name());
+    files.extend(watching_files(around, &slots, &is_target));
     let mut needs: Vec<StepId> = staged.into_iter().chain(files.iter().map(|step| step.id.clone())).collect();
     steps.extend(files);
 
@@ -129,6 +131,18 @@ pub fn roll_out(
         steps,
         on_failure: OnFailure::Undo,
     }
+}
+
+/// What the services that watch the others read, with these units as targets.
+pub(super) fn watching_files(
+    around: &Surroundings<'_>,
+    slots: &[Unit<'_>],
+    is_target: &dyn Fn(&Unit<'_>) -> bool,
+) -> Vec<Step<BringUp>> {
+    let resolver = around.resolver(slots);
+    let mut files = monitoring::files(resolver, around.seen, is_target);
+    files.extend(monitoring::trusted(resolver, &around.seen.prefix, id::MAKE_SECRETS.into()));
+    files
 }
 
 /// What ends the containers of replicas and services that are no longer part of the platform.
@@ -442,7 +456,11 @@ impl Replicas for Surroundings<'_> {
             undo: Some(self.supervise(ServiceRequest::Remove(name.as_str().into()))),
             ..self.follow(&name, vec![started.id.clone()])
         };
-        vec![started, followed]
+        let slots = self.platform.slots(self.environment);
+        let watching = monitoring::watching(self.resolver(&slots), &self.seen.prefix);
+        let target = watching.into_iter().flat_map(|watching| watching.appears(unit, followed.id.clone()));
+        let target: Vec<_> = target.map(|(_, step)| step).collect();
+        [vec![started, followed], target].concat()
     }
 
     fn stop(&self, unit: &Unit<'_>, needs: Vec<StepId>, comes_back: bool) -> Vec<Step<BringUp>> {
@@ -466,7 +484,10 @@ impl Replicas for Surroundings<'_> {
                 self.supervise(ServiceRequest::Remove(name.as_str().into())),
             )
         };
-        vec![stopped, left]
+        let slots = self.platform.slots(self.environment);
+        let watching = monitoring::watching(self.resolver(&slots), &self.seen.prefix);
+        let target = watching.map_or_else(Vec::new, |watching| watching.leaves(unit, stopped.id.clone()));
+        [vec![stopped, left], target].concat()
     }
 }
 
@@ -505,14 +526,16 @@ impl Surroundings<'_> {
         Action::Supervise(Supervise { state: self.seen.instance.supervisor(), request })
     }
 
-    fn secret_places(&self) -> Vec<PathBuf> {
+    fn resolver<'a>(&'a self, units: &'a [Unit<'a>]) -> Resolver<'a> {
         let (platform, environment, instance) = (self.platform, self.environment, &self.seen.instance);
-        Resolver { platform, environment, instance, units: &platform.units(environment) }.secret_places()
+        Resolver { platform, environment, instance, units }
     }
 
     /// What a container writes, as a log beside those of processes. The same whatever the release.
     fn follow(&self, name: &str, needs: Vec<StepId>) -> Step<BringUp> {
-        let spec = ProcessSpec { secrets: self.secret_places(), ..follower(self.seen, name) };
+        let units = self.platform.units(self.environment);
+        let resolver = self.resolver(&units);
+        let spec = ProcessSpec { secrets: resolver.secret_places(), ..follower(&resolver, self.seen, name) };
         Step {
             needs,
             remedy: Some(format!("read `{PROGRAM} logs {} {name}`", self.environment.name)),

@@ -5,7 +5,7 @@ use vocabulary::model::{Lifetime, Platform, ServiceId, Unit};
 
 use super::deployed::is_of;
 use super::observe::Observed;
-use super::roll::{Surroundings, edge, exec, one_shot, others, release, staged, started};
+use super::roll::{Surroundings, edge, exec, one_shot, others, release, staged, started, watching_files};
 use crate::engines::process::lower::BringUp;
 use crate::engines::roll::{Replica, Roll, Workers, leaves};
 use runner::plan::action::Action;
@@ -18,6 +18,12 @@ pub fn start(platform: &Platform, environment: &Environment, seen: &Observed) ->
     let mut steps = staged(around);
     let edge = edge(platform, around, &slots);
     steps.extend(edge.map_or_else(Vec::new, |edge| edge.files()));
+    let workers = Workers::of(platform, environment, &seen.instance, around);
+    let (serve, leave) = places(&workers, around);
+    let is_target = |unit: &Unit<'_>| {
+        !platform.is_worker(unit) || serve.iter().any(|serving| serving.name() == unit.name())
+    };
+    steps.extend(watching_files(around, &slots, &is_target));
     let mut needs = ids(&steps);
     let mut go_on = |steps: &mut Vec<Step<BringUp>>, more: Vec<Step<BringUp>>| {
         needs.extend(ids(&more));
@@ -35,8 +41,6 @@ pub fn start(platform: &Platform, environment: &Environment, seen: &Observed) ->
     }
     let later = others().filter(|unit| unit.service.lifetime != Lifetime::OneShot && !is_database(unit));
     ready = go_on(&mut steps, later.flat_map(|unit| started(around, unit, ready.clone())).collect());
-    let workers = Workers::of(platform, environment, &seen.instance, around);
-    let (serve, leave) = places(&workers, around);
     let leave = leave.into_iter().map(|unit| {
         let title = leaves(platform, environment, unit);
         Step {

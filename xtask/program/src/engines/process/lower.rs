@@ -150,7 +150,7 @@ pub fn bring_up(
     let around = &Surroundings { resolver, seen, watches, inspect };
     let mut steps = prepare(around);
     steps.extend(edge_files(around));
-    steps.extend(monitoring::files(around, &|_| true));
+    steps.extend(monitoring::watching(around).map_or_else(Vec::new, |watching| watching.files(&|_| true)));
     for unit in &units {
         match unit.service.lifetime {
             Lifetime::OneShot => steps.push(one_shot(around, unit)),
@@ -528,13 +528,17 @@ pub(super) fn spec(around: &Surroundings<'_>, unit: &Unit<'_>) -> ProcessSpec {
     }
 }
 
-fn is_collected(platform: &Platform, resolver: &Resolver<'_>) -> bool {
+pub fn is_collected(platform: &Platform, resolver: &Resolver<'_>) -> bool {
     let runs = |id: ServiceId| resolver.units.iter().any(|unit| unit.service.id == id);
     platform.log_store.is_some_and(|store| runs(store.collector))
 }
 
 /// The labels of a unit's log lines; those that only a line can know are empty.
-fn log_labels(platform: &Platform, environment: &Environment, unit: &Unit<'_>) -> BTreeMap<String, String> {
+pub fn log_labels(
+    platform: &Platform,
+    environment: &Environment,
+    unit: &Unit<'_>,
+) -> BTreeMap<String, String> {
     let value = |label: &Label| match label.name {
         "component" => unit.service.id.to_string(),
         "environment" => environment.name.clone(),

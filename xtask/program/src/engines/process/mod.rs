@@ -5,7 +5,7 @@ mod contract;
 pub mod editor_link;
 pub mod instance;
 pub mod lower;
-mod monitoring;
+pub mod monitoring;
 pub mod observe;
 mod port_holder;
 pub mod ports;

@@ -107,6 +107,7 @@ impl Resolver<'_> {
                 self.instance.held(&unit.name()).display().to_string()
             }
             (Fact::MetricsFolder, _) => self.instance.metrics().display().to_string(),
+            (Fact::HostRoot, _) => "/".to_owned(),
             (Fact::LlmBaseUrl, Some(llm)) => llm.base_url.clone(),
             (Fact::LlmModel, Some(llm)) => llm.model.clone(),
             (Fact::LlmBaseUrl, None) => self.url(self.platform.llm.stand_in, self.platform.llm.path)?,

@@ -36,7 +36,9 @@ pub fn roll_out(
     let mut steps = prepare(around);
     steps.extend(edge_files(around));
     let runs = |unit: &Unit<'_>| seen.running.contains_key(&unit.name());
-    steps.extend(monitoring::files(around, &|unit| !platform.is_worker(unit) || runs(unit)));
+    let watching = monitoring::watching(around);
+    let is_target = |unit: &Unit<'_>| !platform.is_worker(unit) || runs(unit);
+    steps.extend(watching.iter().flat_map(|watching| watching.files(&is_target)));
     let mut others: Vec<StepId> = Vec::new();
     for unit in slots.iter().filter(|unit| !is_worker(unit)) {
         match unit.service.lifetime {
@@ -88,7 +90,7 @@ pub fn roll_out(
         let changes = steps.iter_mut().filter(|step| step.id.0 == migrations);
         changes.for_each(|step| step.needs.push(roll::schema::LAST.into()));
     }
-    others.extend(monitoring::keep_id(around));
+    others.extend(watching.map(|watching| watching.keep_id()));
     others.extend([id::RECORD, id::INSTALL_MODULES, id::MAKE_SECRETS].map(StepId::from));
     steps.extend(workers.roll(others, watch));
     Plan {
@@ -141,8 +143,10 @@ impl Replicas for Surroundings<'_> {
                 self.supervise(ServiceRequest::Start(Box::new(spec(self, unit)))),
             )
         };
-        let target = monitoring::appears(self, unit, started.id.clone());
-        std::iter::once(started).chain(target.into_iter().map(|(_, step)| step)).collect()
+        let watching = monitoring::watching(self);
+        let target = watching.into_iter().flat_map(|watching| watching.appears(unit, started.id.clone()));
+        let target: Vec<_> = target.map(|(_, step)| step).collect();
+        std::iter::once(started).chain(target).collect()
     }
 
     fn stop(&self, unit: &Unit<'_>, needs: Vec<StepId>, comes_back: bool) -> Vec<Step<BringUp>> {
@@ -158,7 +162,8 @@ impl Replicas for Surroundings<'_> {
                 self.supervise(ServiceRequest::Remove(name.as_str().into())),
             )
         };
-        let target = monitoring::leaves(self, unit, stopped.id.clone());
+        let watching = monitoring::watching(self);
+        let target = watching.map_or_else(Vec::new, |watching| watching.leaves(unit, stopped.id.clone()));
         std::iter::once(stopped).chain(target).collect()
     }
 }

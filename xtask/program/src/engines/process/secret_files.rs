@@ -5,7 +5,6 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
-use artifacts::monitoring::notifications;
 use vocabulary::model::environment::{EngineKind, SecretsIn, Tier};
 use vocabulary::model::{Secret, SecretRef, Unit};
 
@@ -59,7 +58,8 @@ pub fn open_to_containers(resolver: &Resolver<'_>) -> Result<()> {
     }
     for secret in read(resolver) {
         let path = resolver.secret_file(secret.name);
-        if path == resolver.instance.secret(secret.name) {
+        let is_unused = channel(resolver, secret.name) == Some(None) && !path.exists();
+        if path == resolver.instance.secret(secret.name) && !is_unused {
             fs::set_permissions(&path, fs::Permissions::from_mode(0o644))
                 .with_context(|| path.display().to_string())?;
         }
@@ -73,7 +73,7 @@ fn channel(resolver: &Resolver<'_>, secret: SecretRef) -> Option<Option<&'static
     if resolver.environment.tier == Tier::Development {
         return None;
     }
-    let channels = notifications::channels(resolver.environment, &resolver.platform.monitoring?);
+    let channels = resolver.platform.monitoring?.channels(resolver.environment);
     channels.into_iter().find(|(name, _)| *name == secret).map(|(_, setting)| setting)
 }
 

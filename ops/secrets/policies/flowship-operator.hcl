@@ -186,6 +186,226 @@ path "flowship-database/static-creds/flowship_app_b" {
   capabilities = ["read"]
 }
 
+# make a new login of edge
+path "auth/approle/role/edge/custom-secret-id" {
+  capabilities = ["update"]
+}
+
+# look at the login of edge
+path "auth/approle/role/edge/secret-id/lookup" {
+  capabilities = ["update"]
+}
+
+# find the logins of edge
+path "auth/approle/role/edge/secret-id" {
+  capabilities = ["list"]
+}
+
+# end an old login of edge
+path "auth/approle/role/edge/secret-id-accessor/destroy" {
+  capabilities = ["update"]
+}
+
+# make a new login of node-red
+path "auth/approle/role/node-red/custom-secret-id" {
+  capabilities = ["update"]
+}
+
+# look at the login of node-red
+path "auth/approle/role/node-red/secret-id/lookup" {
+  capabilities = ["update"]
+}
+
+# find the logins of node-red
+path "auth/approle/role/node-red/secret-id" {
+  capabilities = ["list"]
+}
+
+# end an old login of node-red
+path "auth/approle/role/node-red/secret-id-accessor/destroy" {
+  capabilities = ["update"]
+}
+
+# make a new login of postgres
+path "auth/approle/role/postgres/custom-secret-id" {
+  capabilities = ["update"]
+}
+
+# look at the login of postgres
+path "auth/approle/role/postgres/secret-id/lookup" {
+  capabilities = ["update"]
+}
+
+# find the logins of postgres
+path "auth/approle/role/postgres/secret-id" {
+  capabilities = ["list"]
+}
+
+# end an old login of postgres
+path "auth/approle/role/postgres/secret-id-accessor/destroy" {
+  capabilities = ["update"]
+}
+
+# make a new login of migrate
+path "auth/approle/role/migrate/custom-secret-id" {
+  capabilities = ["update"]
+}
+
+# look at the login of migrate
+path "auth/approle/role/migrate/secret-id/lookup" {
+  capabilities = ["update"]
+}
+
+# find the logins of migrate
+path "auth/approle/role/migrate/secret-id" {
+  capabilities = ["list"]
+}
+
+# end an old login of migrate
+path "auth/approle/role/migrate/secret-id-accessor/destroy" {
+  capabilities = ["update"]
+}
+
+# make a new login of llm
+path "auth/approle/role/llm/custom-secret-id" {
+  capabilities = ["update"]
+}
+
+# look at the login of llm
+path "auth/approle/role/llm/secret-id/lookup" {
+  capabilities = ["update"]
+}
+
+# find the logins of llm
+path "auth/approle/role/llm/secret-id" {
+  capabilities = ["list"]
+}
+
+# end an old login of llm
+path "auth/approle/role/llm/secret-id-accessor/destroy" {
+  capabilities = ["update"]
+}
+
+# make a new login of alertmanager
+path "auth/approle/role/alertmanager/custom-secret-id" {
+  capabilities = ["update"]
+}
+
+# look at the login of alertmanager
+path "auth/approle/role/alertmanager/secret-id/lookup" {
+  capabilities = ["update"]
+}
+
+# find the logins of alertmanager
+path "auth/approle/role/alertmanager/secret-id" {
+  capabilities = ["list"]
+}
+
+# end an old login of alertmanager
+path "auth/approle/role/alertmanager/secret-id-accessor/destroy" {
+  capabilities = ["update"]
+}
+
+# make a new login of grafana
+path "auth/approle/role/grafana/custom-secret-id" {
+  capabilities = ["update"]
+}
+
+# look at the login of grafana
+path "auth/approle/role/grafana/secret-id/lookup" {
+  capabilities = ["update"]
+}
+
+# find the logins of grafana
+path "auth/approle/role/grafana/secret-id" {
+  capabilities = ["list"]
+}
+
+# end an old login of grafana
+path "auth/approle/role/grafana/secret-id-accessor/destroy" {
+  capabilities = ["update"]
+}
+
+# make a new login of postgres-exporter
+path "auth/approle/role/postgres-exporter/custom-secret-id" {
+  capabilities = ["update"]
+}
+
+# look at the login of postgres-exporter
+path "auth/approle/role/postgres-exporter/secret-id/lookup" {
+  capabilities = ["update"]
+}
+
+# find the logins of postgres-exporter
+path "auth/approle/role/postgres-exporter/secret-id" {
+  capabilities = ["list"]
+}
+
+# end an old login of postgres-exporter
+path "auth/approle/role/postgres-exporter/secret-id-accessor/destroy" {
+  capabilities = ["update"]
+}
+
+# make a new login of barman
+path "auth/approle/role/barman/custom-secret-id" {
+  capabilities = ["update"]
+}
+
+# look at the login of barman
+path "auth/approle/role/barman/secret-id/lookup" {
+  capabilities = ["update"]
+}
+
+# find the logins of barman
+path "auth/approle/role/barman/secret-id" {
+  capabilities = ["list"]
+}
+
+# end an old login of barman
+path "auth/approle/role/barman/secret-id-accessor/destroy" {
+  capabilities = ["update"]
+}
+
+# make a new login of flowship-operator
+path "auth/approle/role/flowship-operator/custom-secret-id" {
+  capabilities = ["update"]
+}
+
+# look at the login of flowship-operator
+path "auth/approle/role/flowship-operator/secret-id/lookup" {
+  capabilities = ["update"]
+}
+
+# find the logins of flowship-operator
+path "auth/approle/role/flowship-operator/secret-id" {
+  capabilities = ["list"]
+}
+
+# end an old login of flowship-operator
+path "auth/approle/role/flowship-operator/secret-id-accessor/destroy" {
+  capabilities = ["update"]
+}
+
+# make a new login of flowship-backup
+path "auth/approle/role/flowship-backup/custom-secret-id" {
+  capabilities = ["update"]
+}
+
+# look at the login of flowship-backup
+path "auth/approle/role/flowship-backup/secret-id/lookup" {
+  capabilities = ["update"]
+}
+
+# find the logins of flowship-backup
+path "auth/approle/role/flowship-backup/secret-id" {
+  capabilities = ["list"]
+}
+
+# end an old login of flowship-backup
+path "auth/approle/role/flowship-backup/secret-id-accessor/destroy" {
+  capabilities = ["update"]
+}
+
 # seal the store at once
 path "sys/seal" {
   capabilities = ["update", "sudo"]

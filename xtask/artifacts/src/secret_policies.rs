@@ -152,10 +152,13 @@ pub fn policies(platform: &Platform, store: &SecretStore) -> Vec<Policy> {
         [rule(secret.purpose, path(store, secret.name), &change), age(store, secret.name)]
     });
     let engine = DatabaseEngine::of(platform, store).map(|engine| engine.operating()).unwrap_or_default();
+    let services = platform.services.iter().filter(|service| !service.secrets.is_empty());
+    let roles = services.map(|service| service.id.to_string()).chain([operator(platform), backup(platform)]);
+    let logins = roles.flat_map(|role| login(&role));
     let backup_rules = vec![snapshot()];
     readers
         .chain([
-            (operator(platform), changes.chain(engine).chain([seal()]).collect()),
+            (operator(platform), changes.chain(engine).chain(logins).chain([seal()]).collect()),
             (backup(platform), backup_rules),
         ])
         .map(|(name, rules)| Policy {
@@ -213,6 +216,19 @@ fn rights(platform: &Platform, store: &SecretStore, role: &Role) -> Vec<Rule> {
 
 fn age(store: &SecretStore, secret: SecretRef) -> Rule {
     rule(&format!("when {secret} was changed"), metadata(store, secret), &[Capability::Read])
+}
+
+/// What it takes to replace what a role logs in with.
+fn login(role: &str) -> Vec<Rule> {
+    let rules = [
+        ("make a new login of", "custom-secret-id", Capability::Update),
+        ("look at the login of", "secret-id/lookup", Capability::Update),
+        ("find the logins of", "secret-id", Capability::List),
+        ("end an old login of", "secret-id-accessor/destroy", Capability::Update),
+    ];
+    let rule =
+        |(why, what, may)| rule(&format!("{why} {role}"), format!("auth/approle/role/{role}/{what}"), &[may]);
+    rules.map(rule).to_vec()
 }
 
 fn seal() -> Rule {

@@ -1,6 +1,8 @@
 //! What the server of the secret store reads when it starts. It is written where the server runs: the places are its engine's.
 
-use serde_json::json;
+use std::net::SocketAddr;
+
+use serde_json::{Value, json};
 use vocabulary::formats::json::pretty;
 
 /// Where the server of an environment is.
@@ -43,4 +45,11 @@ pub fn configuration(place: &Place<'_>) -> String {
         "audit": [{ "type": "file", "path": "log", "options": { "file_path": "stdout" } }],
     });
     pretty(&value, 2)
+}
+
+/// Where clients find the server that has this configuration.
+#[must_use]
+pub fn answers(configuration: &str) -> Option<SocketAddr> {
+    let value: Value = serde_json::from_str(configuration).ok()?;
+    value["api_addr"].as_str()?.strip_prefix("https://")?.parse().ok()
 }

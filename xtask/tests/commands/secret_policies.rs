@@ -14,6 +14,14 @@ use vocabulary::model::{Platform, Role, SecretRight, SecretStore};
 
 use crate::containers::repository;
 
+/// What replaces what a role logs in with.
+const LOGIN_RIGHTS: [(&str, &str); 4] = [
+    ("custom-secret-id", "update"),
+    ("secret-id/lookup", "update"),
+    ("secret-id", "list"),
+    ("secret-id-accessor/destroy", "update"),
+];
+
 /// The mount of the database engine, and whose passwords it makes.
 const ENGINE: &str = "flowship-database";
 const LOGINS: [&str; 2] = ["flowship_app_a", "flowship_app_b"];
@@ -153,7 +161,17 @@ fn readers(platform: &Platform) -> BTreeMap<String, Allowed> {
         ("static-creds/flowship_app_b", &["read"]),
     ];
     let engine = engine.map(|(place, rights)| (format!("{ENGINE}/{place}"), may(rights)));
-    let operator = changes.chain(engine).chain([("sys/seal".to_owned(), may(&["sudo", "update"]))]).collect();
+    let roles = ["flowship-operator".to_owned(), "flowship-backup".to_owned()];
+    let reading_roles = platform.services.iter().filter(|service| !service.secrets.is_empty());
+    let roles = roles.into_iter().chain(reading_roles.map(|service| service.id.to_string()));
+    let logins = roles.flat_map(|role| {
+        LOGIN_RIGHTS.map(|(what, right)| (format!("auth/approle/role/{role}/{what}"), may(&[right])))
+    });
+    let operator = changes
+        .chain(engine)
+        .chain(logins)
+        .chain([("sys/seal".to_owned(), may(&["sudo", "update"]))])
+        .collect();
     let backup = [("sys/storage/raft/snapshot".to_owned(), may(&["read"]))].into();
     let program = [("flowship-operator".to_owned(), operator), ("flowship-backup".to_owned(), backup)];
     let people = platform.access.iter().filter(|role| !role.secrets.is_empty());
@@ -211,7 +229,6 @@ fn places(platform: &Platform) -> Vec<String> {
         "auth/token/renew-self",
         "auth/token/revoke",
         "auth/token/revoke-self",
-        "auth/approle/role/x",
         "cubbyhole/x",
         "identity/entity",
         "secret/data/x",
@@ -233,6 +250,17 @@ fn places(platform: &Platform) -> Vec<String> {
         places.extend(names.map(|name| format!("{ENGINE}/{what}/{name}")));
     }
     places.push(format!("sys/mounts/{ENGINE}"));
+    let roles = platform.services.iter().map(|service| service.id.0).chain([
+        "flowship-operator",
+        "flowship-backup",
+        "x",
+    ]);
+    for role in roles {
+        let below = ["role-id", "secret-id/destroy", "secret-id-accessor/lookup", "policies"];
+        let below = below.into_iter().chain(LOGIN_RIGHTS.map(|(what, _)| what));
+        places.push(format!("auth/approle/role/{role}"));
+        places.extend(below.map(|what| format!("auth/approle/role/{role}/{what}")));
+    }
     places.extend([format!("{mount}/data/"), format!("{mount}/metadata/"), format!("{mount}/config")]);
     places
 }

@@ -224,7 +224,7 @@ impl Site {
         }
     }
 
-    fn label(&self) -> String {
+    pub fn label(&self) -> String {
         self.found().expect("a container of this environment")
     }
 

@@ -111,6 +111,28 @@ impl Running {
         steps.map(|step| step["title"].as_str().unwrap().to_owned()).collect()
     }
 
+    pub fn comes_back_after_everything_was_revoked(&self) {
+        let site = &self.site;
+        let secrets = [LOGIN, "postgres-owner-password", SUPERUSER, "ops-token", "api-key"];
+        let old = secrets.map(|secret| (secret, self.value(secret)));
+        let begun = Instant::now();
+        site.done(&["secrets", "revoke", "qa", "--all"]);
+        eprintln!("revoked in {:.1} s", begun.elapsed().as_secs_f64());
+        for (secret, value) in &old {
+            // Without the database, nobody can say whether a key is one.
+            if *secret != "api-key" {
+                assert!(!self.is_accepted(secret, value), "{secret}");
+            }
+        }
+        let client = Client::unchecked(site, &self.key);
+        assert_ne!(client.get("/api/v1/queues").unwrap().0, 200, "nothing works without them");
+        let begun = Instant::now();
+        site.done(&["secrets", "rotate", "qa", "--all"]);
+        until("the API answers", || (client.get("/api/v1/queues").ok()?.0 == 200).then_some(()));
+        eprintln!("back {:.1} s after everything was revoked", begun.elapsed().as_secs_f64());
+        old.iter().for_each(|(secret, value)| self.dies(secret, value));
+    }
+
     /// Rotates a secret with a kill after each step: the next command goes on.
     pub fn survives_every_kill(&self, secret: &str) {
         let steps = self.steps(secret);
@@ -155,24 +177,7 @@ fn secrets_of_containers_are_replaced_under_load_and_what_was_revoked_is_dead() 
     site.done(&["secrets", "check", "qa"]);
     a_key_that_no_container_sees_is_no_proof(site);
 
-    let secrets = [LOGIN, "postgres-owner-password", SUPERUSER, "ops-token", "api-key"];
-    let old = secrets.map(|secret| (secret, running.value(secret)));
-    let begun = Instant::now();
-    site.done(&["secrets", "revoke", "qa", "--all"]);
-    eprintln!("revoked in {:.1} s", begun.elapsed().as_secs_f64());
-    for (secret, value) in &old {
-        // Without the database, nobody can say whether a key is one.
-        if *secret != "api-key" {
-            assert!(!running.is_accepted(secret, value), "{secret}");
-        }
-    }
-    let client = Client::unchecked(site, &running.key);
-    assert_ne!(client.get("/api/v1/queues").unwrap().0, 200, "nothing works without them");
-    let begun = Instant::now();
-    site.done(&["secrets", "rotate", "qa", "--all"]);
-    until("the API answers", || (client.get("/api/v1/queues").ok()?.0 == 200).then_some(()));
-    eprintln!("back {:.1} s after everything was revoked", begun.elapsed().as_secs_f64());
-    old.iter().for_each(|(secret, value)| running.dies(secret, value));
+    running.comes_back_after_everything_was_revoked();
     assert_eq!(site.containers(), before, "no container was replaced");
     site.done(&["secrets", "audit", "qa"]);
 }

@@ -4,7 +4,7 @@ use std::fs;
 use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::Stdio;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use serde_json::{Value, json};
 
@@ -140,6 +140,7 @@ fn services_read_their_secrets_from_a_store_and_nothing_starts_without_them() {
     first_set_up(&site);
     sealed(&site);
     changed_behind_its_back(&site);
+    what_opens_it_is_replaced(&site);
     a_snapshot_brings_everything_back(&site);
     the_platform_runs_on_it(&site);
     unreachable(&site);
@@ -249,6 +250,70 @@ fn changed_behind_its_back(site: &Site) {
     assert_eq!(people, ["people-emergency", "people-operator"]);
     site.done(&["secrets", "render", "dev"], &[]);
     assert_eq!(site.checkout.read(&format!("{SECRETS}/api-key")), before, "what services use goes on");
+}
+
+/// Logins, also when that is interrupted anywhere, and unseal keys.
+fn what_opens_it_is_replaced(site: &Site) {
+    let logs_in = |text: &str| {
+        site.api("", "POST", "auth/approle/login", &serde_json::from_str(text).unwrap()).0 == 200
+    };
+    let renew = ["secrets", "renew-logins", "dev"];
+    let roles = fs::read_dir(site.checkout.path(".flowship/dev/roles")).unwrap();
+    let roles: Vec<String> =
+        roles.map(|file| format!(".flowship/dev/roles/{}", file.unwrap().file_name().display())).collect();
+    let mut interrupted = 0;
+    assert!(!roles.iter().any(|role| role.contains("/.")), "{roles:?}");
+    for delay in (0..).map(|step| Duration::from_millis(250 * step)) {
+        let before: Vec<String> = roles.iter().map(|role| site.checkout.read(role)).collect();
+        let mut child = site.checkout.command(&renew).stdout(Stdio::null()).spawn().unwrap();
+        std::thread::sleep(delay);
+        let has_ended = child.try_wait().unwrap().is_some();
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let half = roles.iter().filter(|role| {
+            site.checkout.read(role).contains("\"previous\"") || site.checkout.read(role).contains("\"next\"")
+        });
+        interrupted += half.clone().count();
+        let audit = site.with(&["secrets", "audit", "dev"], &[]).out;
+        assert_eq!(audit.contains("its change was interrupted"), half.count() > 0, "{audit}");
+        site.done(&["secrets", "render", "dev"], &[]);
+        site.done(&renew, &[]);
+        for (role, before) in roles.iter().zip(&before) {
+            let login: Value = serde_json::from_str(&site.checkout.read(role)).unwrap();
+            assert_eq!(login.as_object().unwrap().len(), 2, "{role}: nothing is left over");
+            assert!(logs_in(&login.to_string()) && !logs_in(before), "{role}");
+        }
+        if has_ended {
+            break;
+        }
+    }
+    assert!(interrupted > 0, "no kill came in between");
+    let audit = site.with(&["secrets", "audit", "dev"], &[]).out;
+    assert!(audit.contains("login-node-red ") && audit.contains("unseal-keys "), "{audit}");
+
+    // Somebody made new keys, and was interrupted before they were proven: the old ones hold.
+    let root = site.root();
+    let wanted = json!({ "secret_shares": 1, "secret_threshold": 1, "require_verification": true });
+    let begun = site.as_root(&root, "POST", "sys/rotate/root/init", &wanted);
+    for key in &KEYS[..2] {
+        let given = json!({ "key": site.checkout.read(key).trim(), "nonce": begun["data"]["nonce"] });
+        site.as_root(&root, "POST", "sys/rotate/root/update", &given);
+    }
+    let new = ["four.key", "five.key", "six.key"].map(|name| ["--new-key-file".to_owned(), site.path(name)]);
+    let rekey = ["secrets", "rekey", "dev", "--shares", "3", "--threshold", "2"];
+    let too_few = site.with(&rekey, &[&new[..], &[site.key(0)]].concat());
+    assert_eq!(too_few.code, Some(1), "{too_few:#?}");
+    let done = site.done(&rekey, &[&new[..], &[site.key(0), site.key(1)]].concat());
+    for name in ["four.key", "five.key", "six.key"] {
+        assert!(!format!("{done:?}").contains(site.checkout.read(name).trim()), "a key was printed");
+    }
+    site.done(&["secrets", "seal", "dev"], &[]);
+    let old = site.with(&["secrets", "unseal", "dev"], &[site.key(0), site.key(1)]);
+    assert_eq!(old.code, Some(2), "the old keys are refused: {old:#?}");
+    for (old, new) in KEYS.iter().zip(["four.key", "five.key", "six.key"]) {
+        fs::rename(site.checkout.path(new), site.checkout.path(old)).unwrap();
+    }
+    site.done(&["secrets", "unseal", "dev"], &[site.key(2), site.key(1)]);
 }
 
 fn a_snapshot_brings_everything_back(site: &Site) {

@@ -18,7 +18,7 @@ pub const SECRETS: &str = "secrets.prom";
 
 /// What is written of a secret.
 pub struct SecretDates {
-    pub name: &'static str,
+    pub name: String,
     /// In seconds since 1970.
     pub changed: u64,
     /// In seconds since 1970.
@@ -55,7 +55,7 @@ pub fn write_deploys(folder: &Path, environment: &str, entries: &[Entry]) -> Res
 pub fn write_secrets(folder: &Path, environment: &str, secrets: &[SecretDates]) -> Result<()> {
     let [changed, due] = &secret_metrics();
     let of = |seconds: fn(&SecretDates) -> u64| {
-        secrets.iter().map(move |secret| (vec![environment, secret.name], seconds(secret) as f64))
+        secrets.iter().map(move |secret| (vec![environment, secret.name.as_str()], seconds(secret) as f64))
     };
     write(
         folder,
@@ -119,7 +119,8 @@ mod tests {
     #[test]
     fn each_secret_has_its_dates() {
         let folder = tempfile::tempdir().unwrap();
-        let secrets = [SecretDates { name: "jwt-key", changed: 1_700_000_000, due: 1_707_776_000 }];
+        let secrets =
+            [SecretDates { name: "jwt-key".to_owned(), changed: 1_700_000_000, due: 1_707_776_000 }];
         write_secrets(folder.path(), "staging", &secrets).unwrap();
         assert_eq!(
             fs::read_to_string(folder.path().join(METRICS).join(SECRETS)).unwrap(),

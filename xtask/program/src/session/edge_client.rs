@@ -5,14 +5,12 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Result;
+use ureq::Agent;
 use ureq::config::Config;
-use ureq::http::Uri;
 use ureq::tls::TlsConfig;
-use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
-use ureq::unversioned::transport::{DefaultConnector, NextTimeout};
-use ureq::{Agent, Error};
+use ureq::unversioned::transport::DefaultConnector;
 
-use runner::plan::http::trusting as trusting_only;
+use runner::plan::http::{Only, trusting as trusting_only};
 
 /// An answer that takes longer counts as none.
 const LIMIT: Duration = Duration::from_secs(10);
@@ -44,16 +42,4 @@ fn config(tls: TlsConfig) -> Config {
         .max_redirects_will_error(false)
         .proxy(None)
         .build()
-}
-
-/// Every name leads to it.
-#[derive(Debug)]
-struct Only(SocketAddr);
-
-impl Resolver for Only {
-    fn resolve(&self, _: &Uri, _: &Config, _: NextTimeout) -> Result<ResolvedSocketAddrs, Error> {
-        let mut found = self.empty();
-        found.push(self.0);
-        Ok(found)
-    }
 }

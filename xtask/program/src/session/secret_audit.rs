@@ -8,24 +8,30 @@ use std::time::UNIX_EPOCH;
 
 use anyhow::Result;
 use serde::Serialize;
-use vocabulary::model::environment::{EngineKind, Environment, Tls};
+use vocabulary::model::environment::{EngineKind, Environment, SecretsIn, Tls};
 use vocabulary::model::{Platform, Secret};
 
 use super::opened::Opened;
+use super::secret_server::KEYS;
 use crate::deployment::metrics::{self, SecretDates};
 use crate::engines::process::secret_store::{Text, Value};
+use crate::engines::process::vault::{ROLES, is_changing};
 use crate::engines::process::{certificate, resolve};
 use foundation::clock;
 use foundation::files;
 use foundation::program_name::PROGRAM;
 
 const SECONDS_OF_A_DAY: u64 = 86_400;
+/// After which what a role logs in to the secret store with is replaced.
+const LOGIN_DAYS: u64 = 90;
+/// After which the keys that unseal it are.
+const KEY_DAYS: u64 = 365;
 
 /// One secret, as it was found.
 #[derive(Debug, Serialize)]
 pub struct Found {
-    pub name: &'static str,
-    pub purpose: &'static str,
+    pub name: String,
+    pub purpose: String,
     /// The services that read it.
     pub readers: Vec<String>,
     pub file: PathBuf,
@@ -62,15 +68,53 @@ pub fn audit(platform: &Platform, environment: &Environment, place: &Place<'_>, 
         let file = given.map_or_else(|| place.secrets.join(secret.name.0), |file| place.site.join(file));
         let (changed, due, problem) = match look(platform, secret, &file, &environment.tls) {
             Ok((changed, due, state)) => {
-                let late = (due <= now).then(|| format!("{} days overdue", (now - due) / SECONDS_OF_A_DAY));
-                (Some(changed), Some(due), others_can_read(&file, environment.engine).or(state).or(late))
+                let state = others_can_read(&file, environment.engine).or(state);
+                (Some(changed), Some(due), state.or_else(|| overdue(due, now)))
             }
             Err(error) => (None, None, Some(format!("{error:#}"))),
         };
-        let (name, purpose) = (secret.name.0, secret.purpose);
+        let (name, purpose) = (secret.name.to_string(), secret.purpose.to_owned());
         Some(Found { name, purpose, readers, file, changed, due, problem })
     };
-    platform.secrets.iter().filter_map(found).collect()
+    platform.secrets.iter().filter_map(found).chain(of_store(environment, place, now)).collect()
+}
+
+/// What opens the secret store: what each role logs in with, and the keys that unseal it, which people have.
+fn of_store(environment: &Environment, place: &Place<'_>, now: u64) -> Vec<Found> {
+    let Some(folder) = place.secrets.parent().filter(|_| environment.secret_store == SecretsIn::Vault) else {
+        return vec![];
+    };
+    let found = |(name, reader, file, days): (String, String, PathBuf, u64), state: Option<String>| {
+        let changed = modified(&file).ok();
+        let due = changed.map(|changed| changed + days * SECONDS_OF_A_DAY);
+        let late = due.and_then(|due| overdue(due, now));
+        let purpose = "opens the secret store".to_owned();
+        Found { name, purpose, readers: vec![reader], file, changed, due, problem: state.or(late) }
+    };
+    let files = fs::read_dir(folder.join(ROLES)).into_iter().flatten().flatten().map(|entry| entry.path());
+    let mut files: Vec<PathBuf> =
+        files.filter(|file| file.extension().is_some_and(|end| end == "json")).collect();
+    files.sort();
+    let logins = files.into_iter().map(|file| {
+        let role = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        let state = match is_changing(&file) {
+            Ok(false) => None,
+            Ok(true) => Some(format!("its change was interrupted: run `{PROGRAM} secrets renew-logins`")),
+            Err(error) => Some(format!("{error:#}")),
+        };
+        found((format!("login-{role}"), role, file, LOGIN_DAYS), state)
+    });
+    let keys = Some(folder.join(KEYS)).filter(|file| file.is_file());
+    let keys = keys.map(|file| found((KEYS.to_owned(), "their holders".to_owned(), file, KEY_DAYS), None));
+    logins.chain(keys).collect()
+}
+
+fn modified(file: &Path) -> Result<u64> {
+    Ok(fs::metadata(file)?.modified()?.duration_since(UNIX_EPOCH)?.as_secs())
+}
+
+fn overdue(due: u64, now: u64) -> Option<String> {
+    (due <= now).then(|| format!("{} days overdue", (now - due) / SECONDS_OF_A_DAY))
 }
 
 /// Leaves for the monitoring when each secret was changed and when it is due. A certificate that the edge renews by itself is
@@ -81,11 +125,12 @@ pub fn audit(platform: &Platform, environment: &Environment, place: &Place<'_>, 
 pub fn export(opened: &Opened) -> Result<()> {
     let (platform, environment, instance) = (opened.platform, &opened.environment, &opened.instance);
     let place = Place { secrets: &instance.secrets(), site: instance.site_folder() };
-    let is_renewed = |name| matches!(environment.tls, Tls::Acme(_)) && name == platform.edge.certificate.0;
+    let is_renewed =
+        |name: &str| matches!(environment.tls, Tls::Acme(_)) && name == platform.edge.certificate.0;
     let found = audit(platform, environment, &place, clock::now_ms() / 1000);
     let dates: Vec<SecretDates> = found
         .into_iter()
-        .filter(|found| !is_renewed(found.name))
+        .filter(|found| !is_renewed(&found.name))
         .filter_map(|found| Some(SecretDates { name: found.name, changed: found.changed?, due: found.due? }))
         .collect();
     metrics::write_secrets(&instance.folder, &environment.name, &dates)
@@ -93,7 +138,7 @@ pub fn export(opened: &Opened) -> Result<()> {
 
 /// When it was written, when it is due, and what its change has come to, if that is not finished.
 fn look(platform: &Platform, secret: &Secret, file: &Path, tls: &Tls) -> Result<(u64, u64, Option<String>)> {
-    let written = fs::metadata(file)?.modified()?.duration_since(UNIX_EPOCH)?.as_secs();
+    let written = modified(file)?;
     // A certificate says so itself.
     if secret.name == platform.edge.certificate {
         return Ok((written, certificate::due(file, tls)?, None));

@@ -12,7 +12,7 @@ use crate::context::Context;
 use crate::deployment::Deployed;
 use crate::engines::process::instance::Instance;
 use crate::engines::process::resolve::Resolver;
-use crate::engines::process::vault::Client;
+use crate::engines::process::vault::{Client, Shares};
 use crate::engines::record_in;
 use foundation::exit::refused;
 use foundation::files;
@@ -20,6 +20,9 @@ use foundation::interrupt::Interrupt;
 use foundation::program_name::PROGRAM;
 use judges::site;
 use runner::plan::show::Show;
+
+/// The file that is as old as the keys that unseal the store, below the folder of an environment.
+pub const KEYS: &str = "unseal-keys";
 
 /// An environment whose secrets are kept in the store, or are about to be.
 pub struct SecretServer {
@@ -84,6 +87,15 @@ impl SecretServer {
 
     pub fn resolver<'a>(&'a self, units: &'a [Unit<'a>]) -> Resolver<'a> {
         Resolver { platform: self.platform, environment: &self.environment, instance: &self.instance, units }
+    }
+
+    /// Leaves when the keys were made.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn keys_are_new(&self, shares: Shares) -> Result<()> {
+        let text = format!("{} keys, of which {} unseal\n", shares.count, shares.threshold);
+        files::write::whole(&self.instance.folder.join(KEYS), 0o600, text)
     }
 
     /// # Errors

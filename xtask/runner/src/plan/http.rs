@@ -1,14 +1,18 @@
 //! One HTTP request, with a time limit that a stop can cut short.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, anyhow, bail};
-use ureq::http;
+use ureq::config::Config;
+use ureq::http::{self, Uri};
 use ureq::tls::{PemItem, RootCerts, TlsConfig, parse_pem};
+use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
+use ureq::unversioned::transport::NextTimeout;
 
 use super::mask::Resolved;
 use foundation::files;
@@ -55,6 +59,18 @@ pub fn trusting(certificates: &Path) -> Result<TlsConfig> {
         }
     }
     Ok(TlsConfig::builder().root_certs(RootCerts::Specific(Arc::new(roots))).build())
+}
+
+/// Every name leads to this address.
+#[derive(Debug)]
+pub struct Only(pub SocketAddr);
+
+impl Resolver for Only {
+    fn resolve(&self, _: &Uri, _: &Config, _: NextTimeout) -> Result<ResolvedSocketAddrs, ureq::Error> {
+        let mut found = self.empty();
+        found.push(self.0);
+        Ok(found)
+    }
 }
 
 /// What came back. Redirects are answers, not followed.

@@ -235,21 +235,23 @@ impl<'a> Topology<'a> {
         }
     }
 
-    /// Whether a port is published on the host's loopback address: for a developer, and for who rolls releases out, reads
-    /// the secrets for the containers, and asks what was logged and what fires.
+    /// Whether a port is published on the host's loopback address: for a developer, and for who rolls releases out, and asks what
+    /// was logged and what fires. The secret store's is not: its network would need a way out. Who reads the secrets for the
+    /// containers asks the container itself.
     #[must_use]
     pub fn on_loopback(&self, unit: &super::Unit<'_>, port: &Port) -> bool {
         let reference = PortRef { service: unit.service.id, name: port.name };
         let monitoring = self.platform.monitoring;
         let asked = [
             Some(self.platform.workers.operations),
-            self.platform.secret_store.map(|store| store.api),
             self.platform.log_store.map(|store| store.api),
             monitoring.map(|monitoring| monitoring.scraper),
             monitoring.map(|monitoring| monitoring.notifier),
         ];
-        (self.scope == Scope::Development && self.is_open(port) && self.host_reaches(unit, port))
-            || (self.deployed && asked.contains(&Some(reference)))
+        let is_store = self.platform.secret_store.is_some_and(|store| store.api == reference);
+        let by_developer =
+            self.scope == Scope::Development && self.is_open(port) && self.host_reaches(unit, port);
+        (by_developer && !is_store) || (self.deployed && asked.contains(&Some(reference)))
     }
 
     /// Where a unit binds a port that is open.

@@ -68,6 +68,30 @@ pub enum Store {
         #[command(flatten)]
         environment: Environment,
     },
+    /// Replace what each service logs in to the secret store with; the old logins are refused afterwards
+    RenewLogins {
+        #[command(flatten)]
+        environment: Environment,
+    },
+    /// Replace the keys that unseal the secret store
+    ///
+    /// The old keys hold until the new ones are written down and proven. If it is interrupted, the old ones hold; run it again.
+    Rekey {
+        #[command(flatten)]
+        environment: Environment,
+        /// Number of new keys
+        #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u8).range(1..))]
+        shares: u8,
+        /// Number of keys that unseal it together
+        #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u8).range(1..))]
+        threshold: u8,
+        /// The file for one new key, which must not exist; repeat the option for each key [default: show them on the terminal, and
+        /// ask for them]
+        #[arg(long = "new-key-file", value_name = "FILE")]
+        new_key_files: Vec<PathBuf>,
+        #[command(flatten)]
+        keys: Keys,
+    },
     /// Write each service's secrets from the store to the files that it reads, as a start or a deploy does
     Render {
         #[command(flatten)]
@@ -126,6 +150,23 @@ pub fn run(context: &Context, what: &Store) -> Result<()> {
             open_to_containers(&resolver)?;
             said(context, environment, true, &format!("{count} secrets are in their files"))
         }
+        Store::RenewLogins { environment: Environment { environment } } => {
+            if let Some(done) = host::forwarded(context, environment, &[]) {
+                return done;
+            }
+            let client = SecretServer::of(context, environment)?.client()?;
+            let renewed = client.renew_logins(&operator(context.platform))?;
+            said(
+                context,
+                environment,
+                true,
+                &format!("{} logins are new: {}", renewed.len(), renewed.join(", ")),
+            )
+        }
+        Store::Rekey { environment, shares, threshold, new_key_files, keys } => {
+            let shares = Shares { count: *shares, threshold: *threshold };
+            rekey(context, here(context, environment)?, shares, new_key_files, keys)
+        }
         Store::Snapshot { environment, file } => {
             let name = here(context, environment)?;
             let bytes = SecretServer::of(context, name)?.client()?.snapshot(&backup(context.platform))?;
@@ -170,6 +211,7 @@ fn init(context: &Context, name: &str, shares: Shares, new: &[PathBuf], keys: &K
             prepare(shares, new)?;
             let (made, root) = client.initialise(shares)?;
             hand_out(&made, new)?;
+            server.keys_are_new(shares)?;
             client.unseal(&made[..usize::from(shares.threshold)])?;
             root
         }
@@ -249,6 +291,35 @@ fn unseal(context: &Context, name: &str, keys: &Keys) -> Result<()> {
             said(context, name, true, &format!("the secret store of {name} is open"))
         }
     }
+}
+
+fn rekey(context: &Context, name: &str, shares: Shares, new: &[PathBuf], keys: &Keys) -> Result<()> {
+    judge(shares)?;
+    let server = SecretServer::of(context, name)?;
+    let client = server.client()?;
+    if let Some(missing) = client.missing()? {
+        return Err(refused(format!("the secret store of {name} {missing}")));
+    }
+    let keys = keys.read()?;
+    let root = client.root(&keys)?;
+    let done = prepare(shares, new).and_then(|()| {
+        client.rekey(&root, (shares, &keys), |made| {
+            hand_out(made, new)?;
+            let held = Keys { files: new.to_vec() }.read()?;
+            Ok(held.into_iter().take(shares.threshold.into()).collect())
+        })
+    });
+    client.log_out(&root);
+    done?;
+    server.keys_are_new(shares)?;
+    said(
+        context,
+        name,
+        true,
+        &format!(
+            "the secret store of {name} has new keys; the old ones unseal nothing but snapshots from before: take a new one"
+        ),
+    )
 }
 
 fn restore(context: &Context, name: &str, file: PathBuf, keys: &Keys) -> Result<()> {

@@ -18,6 +18,7 @@ use super::definition::{self, Networks};
 use super::monitoring;
 use super::observe::{Clients, port_lines, prefix, store_line};
 use super::project::{self, Project};
+use super::store;
 use crate::deployment::releases::Installed;
 use crate::engines::Place;
 use crate::engines::process::instance::{Instance, Ports, Record, held_in, releases_in};
@@ -70,6 +71,8 @@ pub struct Deploy {
     pub edge_before: Option<String>,
     /// What the edge trusts its ACME authority's own server by: the site's file, which its container cannot see.
     pub edge_trusts: Option<String>,
+    /// The address of the secret store, where it runs.
+    pub store: Option<String>,
 }
 
 impl Deploy {
@@ -354,6 +357,7 @@ fn rolled_out(
     let trusted = environment.tls.acme_ca_file().map(|file| instance.site_folder().join(file));
     seen.edge_trusts = trusted.map(|file| files::text(&file, files::TEXT)).transpose()?;
     let trusted = seen.edge_trusts.as_ref().map(|_| EdgePolicy::ACME_TRUSTED);
+    seen.store = store::address(&topology, &prefix);
     let configured = edge::deployed(&topology, &prefix, Certified::of(environment, trusted));
     seen.edge = configured.map_err(|problems: Vec<_>| refused(listing(&problems)))?;
     // Another file is another folder: a replica comes back as it was.

@@ -55,7 +55,7 @@ pub fn bring_up(
     written.extend(monitoring::files(resolver, seen, &|_| true));
     let inputs = written.iter().map(|step| step.id.clone());
     let inputs: Vec<StepId> = inputs.chain([id::RECORD, id::INSTALL_TOOLS].map(StepId::from)).collect();
-    steps.extend(store::secrets(&resolver, &inputs, |unit, needs| {
+    steps.extend(store::secrets(&resolver, seen.deploy.store.as_deref(), &inputs, |unit, needs| {
         let started = Step {
             needs,
             time_limit_ms: u64::from(UP_LIMIT_SECONDS + 30) * 1000,

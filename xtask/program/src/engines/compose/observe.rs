@@ -16,7 +16,7 @@ use super::deployed::{self, Deploy};
 use super::lower::{self, DEBUGGER};
 use super::monitoring::Host;
 use super::project::{self, Project};
-use super::{contract, monitoring, roll, secrets, starting};
+use super::{contract, monitoring, roll, secrets, starting, store};
 use crate::context::Context;
 use crate::deployment::contracted;
 use crate::engines::process::instance::{Instance, Ports, Socket, public, setting, socket};
@@ -312,6 +312,7 @@ fn to_bring_up(
     seen.stand_ins.sort();
     seen.stand_ins.dedup();
     seen.prefix = free_prefix(client, &seen.project.name)?;
+    seen.deploy.store = store::address(&topology, &seen.prefix);
     let mut environment = environment.clone();
     if let Some(llm) = &mut environment.llm {
         llm.api_key_file = context.path(&llm.api_key_file).display().to_string();

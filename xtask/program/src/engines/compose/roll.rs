@@ -291,7 +291,9 @@ pub(super) fn staged(around: &Surroundings<'_>) -> Vec<Step<BringUp>> {
     let units = platform.units(environment);
     let resolver = Resolver { platform, environment, instance: &seen.instance, units: &units };
     let needs: Vec<StepId> = steps.iter().map(|step| step.id.clone()).collect();
-    steps.extend(store::secrets(&resolver, &needs, |unit, needs| started(around, unit, needs)));
+    steps.extend(store::secrets(&resolver, deploy.store.as_deref(), &needs, |unit, needs| {
+        started(around, unit, needs)
+    }));
     steps
 }
 

@@ -2,26 +2,29 @@
 
 mod database;
 mod read;
+mod renew;
 mod set_up;
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, anyhow, bail};
+use artifacts::secret_store;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use ureq::Agent;
 use ureq::http::Request;
+use ureq::unversioned::transport::DefaultConnector;
 use vocabulary::model::SecretStore as Model;
 
-use super::instance::ADDRESS;
 use super::lower::store_certificate;
 use super::resolve::Resolver;
 use super::secret_store::Text;
 use foundation::exit::refused;
 use foundation::files;
 use foundation::program_name::PROGRAM;
-use runner::plan::http::trusting;
+use runner::plan::http::{Only, trusting};
 
 pub use read::{Vault, read_all};
 pub use set_up::{Shares, set_up};
@@ -36,6 +39,7 @@ const INTERVAL: Duration = Duration::from_millis(50);
 pub struct Client {
     agent: Agent,
     base: String,
+    at: SocketAddr,
     /// For the commands that are named.
     pub environment: String,
     pub model: Model,
@@ -58,11 +62,16 @@ pub enum Condition {
     Open,
 }
 
-/// What a role logs in with.
-#[derive(Serialize, Deserialize)]
+/// What a role logs in with. While that changes, it says how far the change is: the next one may not be known to the store yet,
+/// and the previous one may still be accepted.
+#[derive(Clone, Serialize, Deserialize)]
 struct Login {
     role_id: String,
     secret_id: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    next: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    previous: Option<String>,
 }
 
 impl Answer {
@@ -91,20 +100,24 @@ impl Client {
         let environment = &resolver.environment.name;
         let model = resolver.platform.secret_store.context("the platform has no secret store")?;
         let unit = resolver.units.iter().find(|unit| unit.service.id == model.service());
-        let port = unit.and_then(|unit| resolver.own_port(unit, model.api));
-        let (Some(unit), Some(port)) = (unit, port) else {
+        let Some(unit) = unit else {
             return Err(refused(format!(
                 "{environment} has no secret store; set secret_store = \"vault\" in ops/environments/{environment}.toml, \
                  and start or deploy it"
             )));
         };
         let certificate = store_certificate(resolver, unit, &model);
-        if !certificate.is_file() {
-            return Err(refused(format!(
-                "{}: no such file; the secret store of {environment} was never started",
-                certificate.display()
-            )));
+        let configuration = certificate.with_file_name(Model::CONFIGURATION);
+        for file in [&certificate, &configuration] {
+            if !file.is_file() {
+                return Err(refused(format!(
+                    "{}: no such file; the secret store of {environment} was never started",
+                    file.display()
+                )));
+            }
         }
+        let at = secret_store::answers(&files::text(&configuration, files::TEXT)?)
+            .with_context(|| format!("{}: it has no address", configuration.display()))?;
         let agent = Agent::config_builder()
             .tls_config(trusting(&certificate)?)
             .timeout_global(Some(LIMIT))
@@ -113,11 +126,12 @@ impl Client {
             .max_redirects(0)
             .max_redirects_will_error(false)
             .proxy(None)
-            .build()
-            .new_agent();
-        let base = format!("https://{ADDRESS}:{port}/v1");
-        let roles = resolver.instance.folder.join("roles");
-        Ok(Self { agent, base, environment: environment.clone(), model, roles })
+            .build();
+        // The certificate is for this name. A container answers at an address of its own.
+        let agent = Agent::with_parts(agent, DefaultConnector::default(), Only(at));
+        let base = format!("https://localhost:{}/v1", at.port());
+        let roles = resolver.instance.folder.join(ROLES);
+        Ok(Self { agent, base, at, environment: environment.clone(), model, roles })
     }
 
     /// Asks, with a token where one is needed.
@@ -148,7 +162,7 @@ impl Client {
             request = request.header("x-vault-token", token.expose());
         }
         let answer = self.agent.run(request.body(body)?);
-        let mut answer = answer.map_err(|error| anyhow!("{} does not answer: {error}", self.base))?;
+        let mut answer = answer.map_err(|error| anyhow!("{} does not answer: {error}", self.at))?;
         let bytes = answer.body_mut().with_config().limit(Self::LONGEST).read_to_vec()?;
         Ok((answer.status().as_u16(), bytes))
     }
@@ -248,7 +262,13 @@ impl Client {
         let login: Login = read_login(&file).with_context(|| {
             format!("{}: what {role} logs in to the store with cannot be read; {again}", file.display())
         })?;
-        let answer = self.ask(None, "POST", "auth/approle/login", Some(&json!(login)))?;
+        self.log_in_with(role, &login)
+    }
+
+    fn log_in_with(&self, role: &str, login: &Login) -> Result<Text> {
+        let again = format!("`{PROGRAM} secrets init {}` makes a new one", self.environment);
+        let sent = json!({ "role_id": login.role_id, "secret_id": login.secret_id });
+        let answer = self.ask(None, "POST", "auth/approle/login", Some(&sent))?;
         if answer.status >= 300 {
             if let Some(missing) = self.missing()? {
                 bail!("the secret store of {} {missing}", self.environment);
@@ -301,6 +321,18 @@ impl Client {
         }
         Ok(())
     }
+}
+
+/// The folder with what each role logs in with, below that of an environment.
+pub const ROLES: &str = "roles";
+
+/// Whether a change of what a role logs in with was interrupted.
+///
+/// # Errors
+/// The file cannot be read.
+pub fn is_changing(file: &Path) -> Result<bool> {
+    let login = read_login(file)?;
+    Ok(login.next.is_some() || login.previous.is_some())
 }
 
 fn read_login(file: &Path) -> Result<Login> {

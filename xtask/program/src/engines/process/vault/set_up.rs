@@ -230,18 +230,22 @@ impl Client {
         let login = Login {
             role_id: role.text("/data/role_id")?.expose().to_owned(),
             secret_id: secret.text("/data/secret_id")?.expose().to_owned(),
+            next: None,
+            previous: None,
         };
         files::write::whole(&self.login_file(name), 0o600, json!(login).to_string())?;
         Ok(true)
     }
 
     /// The roles that can log in from here.
-    fn known_roles(&self) -> Result<Vec<String>> {
+    pub(super) fn known_roles(&self) -> Result<Vec<String>> {
         let mut names = Vec::new();
         for entry in fs::read_dir(&self.roles).with_context(|| self.roles.display().to_string())? {
             let path = entry?.path();
             let name = path.file_stem().and_then(|name| name.to_str());
-            names.extend(name.filter(|_| read_login(&path).is_ok()).map(str::to_owned));
+            names.extend(
+                name.filter(|name| !name.starts_with('.') && read_login(&path).is_ok()).map(str::to_owned),
+            );
         }
         Ok(names)
     }

@@ -140,6 +140,7 @@ fn services_read_their_secrets_from_a_store_and_nothing_starts_without_them() {
     first_set_up(&site);
     sealed(&site);
     changed_behind_its_back(&site);
+    secrets_are_in_memory(&site);
     what_opens_it_is_replaced(&site);
     a_snapshot_brings_everything_back(&site);
     the_platform_runs_on_it(&site);
@@ -250,6 +251,26 @@ fn changed_behind_its_back(site: &Site) {
     assert_eq!(people, ["people-emergency", "people-operator"]);
     site.done(&["secrets", "render", "dev"], &[]);
     assert_eq!(site.checkout.read(&format!("{SECRETS}/api-key")), before, "what services use goes on");
+}
+
+/// Where the machine has a `tmpfs` that lasts. A restart of the machine empties it.
+fn secrets_are_in_memory(site: &Site) {
+    const TMPFS: u64 = 0x0102_1994;
+    let is_tmpfs = |path: &str| rustix::fs::statfs(path).unwrap().f_type as u64 == TMPFS;
+    let lasts =
+        rustix::process::geteuid().as_raw() < 1000 && ["/run", "/dev/shm"].iter().any(|path| is_tmpfs(path));
+    let folder = site.checkout.path(SECRETS);
+    assert_eq!(is_tmpfs(folder.to_str().unwrap()), lasts);
+    let rendered = site.done(&["secrets", "render", "dev"], &[]).out;
+    assert!(rendered.contains(if lasts { "in memory" } else { "on disk" }), "{rendered}");
+    if lasts {
+        let before: Vec<_> = site.files().into_iter().map(|(name, text, _)| (name, text)).collect();
+        fs::remove_dir_all(fs::read_link(&folder).unwrap().parent().unwrap()).unwrap();
+        assert!(site.files().is_empty());
+        site.done(&["secrets", "render", "dev"], &[]);
+        let after: Vec<_> = site.files().into_iter().map(|(name, text, _)| (name, text)).collect();
+        assert_eq!(after, before);
+    }
 }
 
 /// Logins, also when that is interrupted anywhere, and unseal keys.

@@ -1,11 +1,13 @@
 //! `cargo xtask reset`: stops the platform and removes its data, secrets and logs.
 
+use std::fs;
 use std::io::{BufRead as _, IsTerminal as _, Write as _};
 
 use anyhow::{Result, bail};
 
 use crate::context::Context;
 use crate::engines::Data;
+use crate::engines::process::secret_memory::forget;
 use crate::session::killed_runs;
 use crate::session::{DEFAULT, private, rehearsal, running};
 use foundation::exit::refused;
@@ -56,6 +58,9 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
     }
     rehearsal::remove(context)?;
     for folder in folders {
+        if let Ok(in_memory) = fs::read_link(folder.join("secrets")) {
+            forget(&in_memory)?;
+        }
         remove(&folder)?;
         show.say(&format!("removed {}", folder.display()));
     }

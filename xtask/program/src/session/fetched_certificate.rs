@@ -11,6 +11,7 @@ use super::opened::Opened;
 use super::rolling::{ANSWER, until};
 use crate::engines::process::certificate::{domain, is_issued};
 use crate::engines::process::instance::Instance;
+use crate::engines::process::secret_memory::keep_certificate;
 use crate::engines::process::secret_store::write_file;
 use crate::engines::roll::edge_socket::EdgeSocket;
 use artifacts::containers::secret_file;
@@ -28,6 +29,7 @@ pub fn keep(platform: &Platform, environment: &Environment, folder: &Path) -> Re
     let Ok(served) = fetched.socket.certificate(&fetched.name) else { return Ok(()) };
     if is_issued(served.expose(), domain(environment)) {
         write_file(&fetched.file, &served, environment.engine)?;
+        keep_certificate(&fetched.file, &served)?;
     }
     Ok(())
 }

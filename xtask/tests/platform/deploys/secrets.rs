@@ -262,6 +262,23 @@ fn the_database_engine_of_the_store_lets_logins_take_turns_whenever_the_command_
     let before = running.text(LOGIN);
     running.site.done(&["secrets", "render", "qa"]);
     assert_eq!(running.text(LOGIN), before, "the readers find in the store what is in the file");
+    an_environment_leaves_the_store(&running);
+}
+
+/// Its secrets were in memory alone.
+fn an_environment_leaves_the_store(running: &Running) {
+    let (site, folder) = (&running.site, running.site.of("qa").join("secrets"));
+    let values =
+        || ["ops-token", "api-key", SUPERUSER, LOGIN, "edge-tls-pem"].map(|secret| running.text(secret));
+    let before = values();
+    let in_memory = fs::read_link(&folder).ok();
+    site.write(FILE, &site.read(FILE).replace("secret_store = \"vault\"\n", ""));
+    let release = site.package("second", "1.0.1");
+    site.done(&site.deploy("qa", &release));
+    assert_eq!(values(), before);
+    assert!(folder.is_dir() && !folder.is_symlink());
+    assert!(in_memory.is_none_or(|folder| !folder.exists()), "they are still in memory");
+    assert!(site.done(&["smoke", "qa"]).out.contains("6 of 6 checks passed"));
 }
 
 /// As after the database came back from a backup.

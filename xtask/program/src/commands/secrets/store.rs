@@ -11,6 +11,7 @@ use serde_json::json;
 
 use crate::context::Context;
 use crate::engines::process::secret_files::open_to_containers;
+use crate::engines::process::secret_memory::is_used;
 use crate::engines::process::secret_store::Text;
 use crate::engines::process::vault::{Client, Condition, Shares, read_all, set_up};
 use crate::session::host;
@@ -148,7 +149,14 @@ pub fn run(context: &Context, what: &Store) -> Result<()> {
             let resolver = server.resolver(&units);
             let count = read_all(&resolver)?;
             open_to_containers(&resolver)?;
-            said(context, environment, true, &format!("{count} secrets are in their files"))
+            let folder = resolver.instance.secrets();
+            let rest = if is_used(&folder) { "in memory" } else { "on disk" };
+            said(
+                context,
+                environment,
+                true,
+                &format!("{count} secrets are in their files, {rest}: {}", folder.display()),
+            )
         }
         Store::RenewLogins { environment: Environment { environment } } => {
             if let Some(done) = host::forwarded(context, environment, &[]) {

@@ -12,6 +12,7 @@ use vocabulary::model::environment::{EngineKind, Environment, Tls};
 
 use super::super::compose::deployed::is_public;
 use super::instance::ADDRESS;
+use super::secret_memory;
 use super::secret_store::{self, Text};
 use foundation::clock::seconds;
 use foundation::files;
@@ -60,7 +61,9 @@ pub fn renew(path: &Path, environment: &Environment, root: &Path) -> Result<()> 
         Tls::Files { certificate_file, key_file } => joined(certificate_file, key_file, root)?,
         Tls::SelfSigned | Tls::Acme(_) => self_signed(domain(environment), VALID)?,
     };
-    secret_store::write_file(path, &Text::new(pem), environment.engine)
+    let pem = Text::new(pem);
+    secret_store::write_file(path, &pem, environment.engine)?;
+    secret_memory::keep_certificate(path, &pem)
 }
 
 /// Makes a certificate with its key for a server that only this program asks, where there is none.

@@ -13,6 +13,7 @@ pub mod resolve;
 pub mod roll;
 mod schema;
 pub mod secret_files;
+pub mod secret_memory;
 pub mod secret_store;
 pub mod vault;
 

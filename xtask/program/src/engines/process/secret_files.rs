@@ -10,6 +10,7 @@ use vocabulary::model::{Secret, SecretRef, Unit};
 
 use super::certificate;
 use super::resolve::Resolver;
+use super::secret_memory;
 use super::secret_store::{self, Text};
 use foundation::exit::refused;
 
@@ -19,6 +20,7 @@ use foundation::exit::refused;
 /// # Errors
 /// When a file cannot be written.
 pub fn ensure(resolver: &Resolver<'_>) -> Result<Vec<SecretRef>> {
+    secret_memory::leave(resolver)?;
     let store = secret_store::of(resolver)?;
     let mut made = Vec::new();
     for secret in read(resolver) {

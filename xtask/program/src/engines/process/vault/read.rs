@@ -11,6 +11,7 @@ use vocabulary::model::{SecretRef, Service, ServiceId};
 
 use super::super::resolve::Resolver;
 use super::super::secret_files;
+use super::super::secret_memory;
 use super::super::secret_store::{SecretStore, Text, Value, create_file, write_file};
 use super::{Answer, Client, database};
 use foundation::clock::seconds;
@@ -53,6 +54,7 @@ pub fn read_all(resolver: &Resolver<'_>) -> Result<usize> {
     if !problems.is_empty() {
         bail!("{}", problems.join("\n"));
     }
+    secret_memory::make(resolver)?;
     for (secret, kept) in &found {
         put(resolver, *secret, kept)?;
     }

@@ -65,7 +65,8 @@ fn everything_shown(site: &Site) -> String {
 
 /// Of the environment and the volumes of its containers, but those that are there to hold secrets.
 fn files_of(site: &Site) -> Vec<PathBuf> {
-    let kept = ["secrets", "roles"].map(|name| site.path("state/qa").join(name));
+    // The certificate of the edge is in no store.
+    let kept = ["secrets", "roles", "edge-tls-pem"].map(|name| site.path("state/qa").join(name));
     let volumes = docker(&site.client, &["volume", "ls", "--quiet", "--filter", &site.label()]);
     let volumes: Vec<&str> = volumes.split_whitespace().collect();
     let places =

@@ -1,7 +1,5 @@
 //! What the server of the secret store reads when it starts. It is written where the server runs: the places are its engine's.
 
-use std::net::SocketAddr;
-
 use serde_json::{Value, json};
 use vocabulary::formats::json::pretty;
 
@@ -47,9 +45,9 @@ pub fn configuration(place: &Place<'_>) -> String {
     pretty(&value, 2)
 }
 
-/// Where clients find the server that has this configuration.
+/// Host and port at which clients find the server that has this configuration.
 #[must_use]
-pub fn answers(configuration: &str) -> Option<SocketAddr> {
+pub fn answers(configuration: &str) -> Option<String> {
     let value: Value = serde_json::from_str(configuration).ok()?;
-    value["api_addr"].as_str()?.strip_prefix("https://")?.parse().ok()
+    Some(value["api_addr"].as_str()?.strip_prefix("https://")?.to_owned())
 }

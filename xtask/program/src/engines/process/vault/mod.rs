@@ -117,6 +117,7 @@ impl Client {
             }
         }
         let at = secret_store::answers(&files::text(&configuration, files::TEXT)?)
+            .and_then(|at| at.parse().ok())
             .with_context(|| format!("{}: it has no address", configuration.display()))?;
         let agent = Agent::config_builder()
             .tls_config(trusting(&certificate)?)

@@ -15,7 +15,8 @@ pub const PG_STAT_ACTIVITY_MAX_TX_DURATION: MetricRef = MetricRef("pg_stat_activ
 pub const PG_SETTINGS_MAX_CONNECTIONS: MetricRef = MetricRef("pg_settings_max_connections");
 pub const PG_STAT_DATABASE_DEADLOCKS: MetricRef = MetricRef("pg_stat_database_deadlocks");
 pub const PG_UP: MetricRef = MetricRef("pg_up");
-pub const PG_STAT_REPLICATION_PG_WAL_LSN_DIFF: MetricRef = MetricRef("pg_stat_replication_pg_wal_lsn_diff");
+/// That of pg_stat_replication is none for a receiver that applies nothing, as those of backups.
+pub const PG_REPLICATION_SLOTS_PG_WAL_LSN_DIFF: MetricRef = MetricRef("pg_replication_slots_pg_wal_lsn_diff");
 
 /// The labels of what it says of connections.
 const ACTIVITY: &[&str] =
@@ -98,10 +99,10 @@ pub fn service() -> Service {
                 &["datid", "datname"],
             ),
             super::foreign(
-                PG_STAT_REPLICATION_PG_WAL_LSN_DIFF,
+                PG_REPLICATION_SLOTS_PG_WAL_LSN_DIFF,
                 MetricKind::Gauge,
-                "Bytes of WAL that a receiver is behind",
-                &["application_name", "client_addr", "state", "slot_name"],
+                "Bytes of WAL that the receiver of a replication slot is behind",
+                &["slot_name", "database", "server"],
             ),
         ],
         alerts: super::postgres_exporter_alerts::alerts(),

@@ -3,11 +3,11 @@
 use vocabulary::model::{Alert, Check, Fault, Severity};
 
 use super::postgres_exporter::{
-    PG_EXPORTER_LAST_SCRAPE_ERROR, PG_SETTINGS_MAX_CONNECTIONS, PG_STAT_ACTIVITY_COUNT,
-    PG_STAT_ACTIVITY_MAX_TX_DURATION, PG_STAT_DATABASE_DEADLOCKS, PG_STAT_REPLICATION_PG_WAL_LSN_DIFF, PG_UP,
+    PG_EXPORTER_LAST_SCRAPE_ERROR, PG_REPLICATION_SLOTS_PG_WAL_LSN_DIFF, PG_SETTINGS_MAX_CONNECTIONS,
+    PG_STAT_ACTIVITY_COUNT, PG_STAT_ACTIVITY_MAX_TX_DURATION, PG_STAT_DATABASE_DEADLOCKS, PG_UP,
 };
 use super::rule_tests::{level, levels, rates, rising};
-use super::{OWNER, STATUS, postgres};
+use super::{OWNER, STATUS, postgres, secrets};
 
 const DATABASE: Check =
     Check { command: "flowship logs ENV postgres", look_for: "FATAL, PANIC and what stands before them" };
@@ -139,36 +139,38 @@ pub fn alerts() -> Vec<Alert> {
         Alert {
             name: "WalReceiverBehind",
             severity: Severity::Critical,
-            expression: PG_STAT_REPLICATION_PG_WAL_LSN_DIFF
+            expression: PG_REPLICATION_SLOTS_PG_WAL_LSN_DIFF
                 .series()
                 .now()
-                .max(&["application_name"])
+                .max(&["slot_name"])
                 .above(67_108_864.0),
             for_minutes: 5,
             owner: OWNER,
-            meaning: "The receiver in the label, such as that of the backups, is more than 64 MiB of WAL behind.",
+            meaning: "The receiver of the replication slot in the label, such as that of the backups, is more than 64 MiB of WAL \
+                      behind, or gone.",
             impact: "If the database is lost now, so is what the receiver does not have. A synchronous receiver also \
-                     holds up each commit.",
+                     holds up each commit. PostgreSQL keeps the WAL for it until the disk is full.",
             checks: vec![STATUS, DATABASE],
-            remedy: "Look whether its disk is full or slow, and start the receiver again.",
-            fault: Fault::NotCaused("nothing receives WAL on the process engine yet"),
+            remedy: "Look whether its disk is full or slow, and start the receiver again. If nobody needs the slot any more, \
+                     drop it: `SELECT pg_drop_replication_slot('NAME')`.",
+            fault: Fault::ReceiverFrozen { password: secrets::POSTGRES_BARMAN_PASSWORD, mebibytes: 80 },
             tests: levels(
                 5,
-                "application_name=\"barman_receive_wal\"",
+                "slot_name=\"barman\"",
                 &[
                     level(
-                        PG_STAT_REPLICATION_PG_WAL_LSN_DIFF,
-                        "application_name=\"barman_receive_wal\",instance=\"a\"",
+                        PG_REPLICATION_SLOTS_PG_WAL_LSN_DIFF,
+                        "slot_name=\"barman\",instance=\"a\"",
                         [0.0, 67_108_864.0, 70_000_000.0],
                     ),
                     level(
-                        PG_STAT_REPLICATION_PG_WAL_LSN_DIFF,
-                        "application_name=\"barman_receive_wal\",instance=\"b\"",
+                        PG_REPLICATION_SLOTS_PG_WAL_LSN_DIFF,
+                        "slot_name=\"barman\",instance=\"b\"",
                         [0.0; 3],
                     ),
                     level(
-                        PG_STAT_REPLICATION_PG_WAL_LSN_DIFF,
-                        "application_name=\"other\",instance=\"a\"",
+                        PG_REPLICATION_SLOTS_PG_WAL_LSN_DIFF,
+                        "slot_name=\"other\",instance=\"a\"",
                         [0.0; 3],
                     ),
                 ],

@@ -67,6 +67,8 @@ pub enum Fault {
     Deadlocks(u8),
     /// A transaction stays open for so many seconds and longer.
     ForgottenTransaction { seconds: u16 },
+    /// Who has the role of this password receives WAL and stands still while so much more is written.
+    ReceiverFrozen { password: SecretRef, mebibytes: u16 },
     /// A command leaves two series of this metric that differ only in a label that rules set.
     SeriesMeet(MetricRef),
     /// The secret was written a year ago.
@@ -256,6 +258,9 @@ impl Fault {
             Self::NoTasks => "no client sends tasks".to_owned(),
             Self::Deadlocks(pairs) => format!("{pairs} pairs of transactions that wait for each other"),
             Self::ForgottenTransaction { .. } => "a session that ran BEGIN; SELECT 1".to_owned(),
+            Self::ReceiverFrozen { mebibytes, .. } => {
+                format!("freeze a receiver of WAL, then write {mebibytes} MiB")
+            }
             Self::SeriesMeet(metric) => {
                 format!("two series of {metric} that differ only in their label severity")
             }

@@ -5,6 +5,7 @@ use std::io::Write as _;
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::symlink;
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -21,7 +22,7 @@ use rustix::net;
 use rustix::process::Signal;
 use serde_json::Value;
 use tiny_http::{Header, Response, Server};
-use vocabulary::model::{DiskState, Fault, ServiceId, VolumeRef};
+use vocabulary::model::{DiskState, Fault, SecretKind, SecretRef, ServiceId, VolumeRef};
 
 use super::Prometheus;
 use super::load::Load;
@@ -156,6 +157,9 @@ impl<'a> Ground<'a> {
                 self.deadlock(pairs)?;
             }
             Fault::ForgottenTransaction { .. } => self.open_sessions(1, "BEGIN; SELECT 1", &mut caused)?,
+            Fault::ReceiverFrozen { password, mebibytes } => {
+                self.freeze_receiver(password, mebibytes, &mut caused)?;
+            }
             Fault::SeriesMeet(metric) => {
                 let series = ["a", "b"].map(|value| format!("{metric}{{severity=\"{value}\"}} 1e9\n"));
                 self.leave_metrics(&series.concat(), &mut caused)?;
@@ -386,16 +390,70 @@ impl<'a> Ground<'a> {
         Ok(())
     }
 
-    fn psql(&self) -> Result<Command> {
-        let database = &self.opened.platform.database;
-        let units = self.opened.units();
-        let port = self.opened.instance.port(database.port, &units).context("the database has no port")?;
-        let password = fs::read_to_string(self.opened.instance.secret(database.password))?;
-        let mut command = Command::new(self.opened.toolbox.path(Program::Psql)?);
-        command.args(["-XAtq", "-h", "127.0.0.1", "-U", database.user, "-d", database.name]);
-        command.args(["-p", &port.to_string()]).env("PGPASSWORD", password.trim());
+    /// A program that connects to the database as `user`.
+    fn client_of_database(&self, program: Program, user: &str, password: SecretRef) -> Result<Command> {
+        let port = self.opened.instance.port(self.opened.platform.database.port, &self.opened.units());
+        let port = port.context("the database has no port")?;
+        let password = fs::read_to_string(self.opened.instance.secret(password))?;
+        let mut command = Command::new(self.opened.toolbox.path(program)?);
+        command.args(["-h", "127.0.0.1", "-p", &port.to_string(), "-U", user]);
+        command.env("PGPASSWORD", password.trim());
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         Ok(command)
+    }
+
+    fn psql(&self) -> Result<Command> {
+        let database = &self.opened.platform.database;
+        let mut command = self.client_of_database(Program::Psql, database.user, database.password)?;
+        command.args(["-XAtq", "-v", "ON_ERROR_STOP=1", "-d", database.name]);
+        Ok(command)
+    }
+
+    fn freeze_receiver(&'a self, password: SecretRef, mebibytes: u16, caused: &mut Caused<'a>) -> Result<()> {
+        const SLOT: &str = "--slot=fire_drill";
+        let secret = self.opened.platform.secrets.iter().find(|secret| secret.name == password);
+        let Some(SecretKind::DatabasePassword { role }) = secret.map(|secret| secret.kind) else {
+            bail!("{password} is the password of no role of the database");
+        };
+        let receiver = move |argument: &str| -> Result<Command> {
+            let mut command = self.client_of_database(Program::PgReceivewal, role, password)?;
+            command.args([SLOT, argument]);
+            Ok(command)
+        };
+        let succeeds = |mut command: Command, what: &str| -> Result<()> {
+            ensure!(command.status()?.success(), "{what} failed");
+            Ok(())
+        };
+        succeeds(receiver("--create-slot")?, "pg_receivewal --create-slot")?;
+        caused.0.push(Box::new(move || succeeds(receiver("--drop-slot")?, "pg_receivewal --drop-slot")));
+        let folder = temporary::folder("flowship-fire-wal-")?;
+        let mut receives = receiver("--no-loop")?;
+        // In a group of its own: the kernel may send SIGHUP to a group with a process that stands still.
+        receives.arg("-D").arg(folder.path()).process_group(0);
+        let mut child = receives.spawn().context("pg_receivewal")?;
+        let pid = child.id();
+        let received = folder.path().to_owned();
+        caused.0.push(Box::new(move || {
+            child.kill()?;
+            child.wait()?;
+            Ok(folder.close()?)
+        }));
+        let give_up = Instant::now() + BACK;
+        while fs::read_dir(&received)?.next().is_none() {
+            if Instant::now() >= give_up {
+                bail!("no WAL was received within {} s", BACK.as_secs());
+            }
+            thread::sleep(LOOK);
+        }
+        signal_process(pid, Signal::STOP);
+        let mut writes = self.psql()?;
+        writes.args([
+            "-c",
+            &format!(
+                "SELECT pg_logical_emit_message(false, 'fire drill', repeat('x', 1048576)) FROM generate_series(1, {mebibytes})"
+            ),
+        ]);
+        succeeds(writes, "writing WAL")
     }
 
     /// One transaction of each pair is ended by the database.

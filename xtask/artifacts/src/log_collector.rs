@@ -2,7 +2,8 @@
 //!
 //! One file for every environment: what differs is in variables of the collector. No line is lost: the receiver tells a
 //! file's position only after the store has answered (no queue between them, and it tries without end), and the extension
-//! `saved_positions` (ops/ci/tools/otel-collector) writes a position only after the store has saved what was read.
+//! `saved_positions` (ops/ci/tools/otel-collector) writes a position only after the store has saved what was read. Its other
+//! extension, `served_certificate`, has metrics of the certificate that the edge presents.
 
 use vocabulary::formats::yaml::{Yaml, write};
 use vocabulary::model::{Fact, Health, LogStore, Platform, PortRef, Service, Value, VolumeRef};
@@ -40,6 +41,7 @@ fn document(platform: &Platform, store: &LogStore, collector: &Service) -> Resul
     let variable = |value: &Value| collector.variable(value).map(|name| format!("${{env:{name}}}"));
     let logs = variable(&Value::Fact(Fact::LogFolder))?;
     let url = variable(&Value::Url { port: store.api, path: "" })?;
+    let edge = variable(&Value::Url { port: platform.edge.https, path: "" })?;
     let positions =
         collector.volumes.first().map(|volume| VolumeRef { service: collector.id, name: volume.name });
     let positions = positions.ok_or_else(|| {
@@ -120,6 +122,7 @@ fn document(platform: &Platform, store: &LogStore, collector: &Service) -> Resul
         (
             "extensions",
             Yaml::mapping([
+                ("served_certificate", Yaml::mapping([("url", Yaml::Text(edge))])),
                 (
                     "saved_positions",
                     Yaml::mapping([
@@ -134,7 +137,10 @@ fn document(platform: &Platform, store: &LogStore, collector: &Service) -> Resul
         (
             "service",
             Yaml::mapping([
-                ("extensions", texts(vec!["saved_positions".into(), "health_check".into()])),
+                (
+                    "extensions",
+                    texts(vec!["served_certificate".into(), "saved_positions".into(), "health_check".into()]),
+                ),
                 (
                     "telemetry",
                     Yaml::mapping([

@@ -7,6 +7,7 @@ use super::edge::*;
 use super::node_exporter::*;
 use super::node_exporter_alerts::DISKS;
 use super::node_red_metrics::*;
+use super::otel_collector::TLS_CERTIFICATE_ENDS_SECONDS;
 use super::postgres_exporter::*;
 use super::prometheus::UP;
 use super::recordings::{COMPLETED, SUCCESS, TIME_TO_RESULT, TOKENS_PER_TASK};
@@ -240,6 +241,15 @@ fn edge() -> Dashboard {
                 "By backend. None means that its clients get 503.",
                 DisplayUnit::Number,
                 vec![query("{{proxy}}", HAPROXY_BACKEND_ACTIVE_SERVERS.series().now().sum(&["proxy"]))],
+            ),
+            panel(
+                "Certificate",
+                "Until the one that the edge presents ends, as a handshake shows.",
+                DisplayUnit::SecondsUntil,
+                vec![query(
+                    "{{instance}}",
+                    TLS_CERTIFICATE_ENDS_SECONDS.series().now().min(&["instance"]) - Expression::Time,
+                )],
             ),
             panel(
                 "Requests of the flows",

@@ -1,13 +1,16 @@
 //! Alerts about what clients see of the platform.
 
-use vocabulary::model::expression::Selector;
-use vocabulary::model::{Alert, Check, Fault, Samples, Severity, TestKind};
+use vocabulary::model::expression::{Expression, Selector};
+use vocabulary::model::{Alert, Check, Fault, MetricRef, Samples, Severity, TestKind};
 
 use super::edge::{
     HAPROXY_BACKEND_ACTIVE_SERVERS, HAPROXY_FRONTEND_CURRENT_SESSIONS, HAPROXY_FRONTEND_HTTP_RESPONSES_TOTAL,
     HAPROXY_FRONTEND_LIMIT_SESSIONS,
 };
 use super::objectives::Objective;
+use super::otel_collector::{
+    TLS_CERTIFICATE_BEGINS_SECONDS, TLS_CERTIFICATE_ENDS_SECONDS, TLS_HANDSHAKE_SUCCEEDS,
+};
 use super::rule_tests::{fire, level, levels, rates, rising, test};
 use super::{LOGS, OWNER, STATUS, node_red};
 
@@ -52,7 +55,7 @@ fn checks() -> Vec<Check> {
 }
 
 pub fn alerts() -> Vec<Alert> {
-    [AVAILABILITY.alerts(), others()].concat()
+    [AVAILABILITY.alerts(), others(), tls()].concat()
 }
 
 fn others() -> Vec<Alert> {
@@ -200,4 +203,85 @@ fn others() -> Vec<Alert> {
             ),
         },
     ]
+}
+
+/// What a TLS handshake shows.
+fn tls() -> Vec<Alert> {
+    vec![
+        Alert {
+            name: "EdgeRefusesTls",
+            severity: Severity::Critical,
+            expression: TLS_HANDSHAKE_SUCCEEDS.series().now().equals(0.0),
+            for_minutes: 3,
+            owner: OWNER,
+            meaning: "No TLS handshake with the edge has succeeded for three minutes.",
+            impact: "No client reaches the platform.",
+            checks: vec![STATUS, LOGS],
+            remedy: "Start the edge (`flowship start ENV`). If it runs, its log says what is wrong with the certificate.",
+            fault: Fault::Stopped(super::edge::ID),
+            tests: levels(
+                3,
+                "instance=\"a\"",
+                &[level(TLS_HANDSHAKE_SUCCEEDS, "instance=\"a\"", [1.0, 1.0, 0.0])],
+            ),
+        },
+        certificate_ends(),
+    ]
+}
+
+/// HAProxy renews over ACME when a twelfth of the certificate's life is left (`acme_will_expire` in its `src/acme.c`), so at a
+/// twentieth it has failed for days.
+fn certificate_ends() -> Alert {
+    const INSTANCE: &str = "instance=\"a\"";
+    let (ends, begins) =
+        (|| TLS_CERTIFICATE_ENDS_SECONDS.series().now(), TLS_CERTIFICATE_BEGINS_SECONDS.series());
+    // 1,000 minutes of life, of which 100 are left when a test begins.
+    let certificate = |ends: Samples, begins: Samples| -> Vec<(MetricRef, &'static str, Samples)> {
+        vec![
+            (TLS_CERTIFICATE_ENDS_SECONDS, INSTANCE, ends),
+            (TLS_CERTIFICATE_BEGINS_SECONDS, INSTANCE, begins),
+        ]
+    };
+    let old = |minutes| (Samples::level(6_000.0, minutes), Samples::level(-54_000.0, minutes));
+    let (first, second) = (old(120), old(54));
+    let renewed = (Samples::level(64_000.0, 60), Samples::level(4_000.0, 60));
+    Alert {
+        name: "CertificateEnds",
+        severity: Severity::Critical,
+        expression: ((ends() - Expression::Time) / (ends() - begins.now())).below(0.05),
+        for_minutes: 5,
+        owner: OWNER,
+        meaning: "The certificate that the edge presents has less than a twentieth of its life left: 4.5 days of 90.",
+        impact: "When it ends, no client connects any more. It should have been replaced long ago.",
+        checks: vec![
+            Check {
+                command: "flowship secrets audit ENV",
+                look_for: "when the certificate in the file ends, if it is from a file",
+            },
+            LOGS,
+        ],
+        remedy: "Over ACME, the edge's log says why the authority refuses. From a file, run `flowship secrets rotate ENV \
+                 edge-tls-pem`. If the file is new and the alert stays, the edge still presents the old one: deploy again.",
+        fault: Fault::NotCaused("its certificate is new"),
+        tests: vec![
+            test(
+                TestKind::Firing,
+                "it has ended",
+                certificate(first.0.clone(), first.1.clone()),
+                vec![fire(119, &[INSTANCE])],
+            ),
+            test(
+                TestKind::Boundary,
+                "five minutes after less than a twentieth is left, not before",
+                certificate(first.0, first.1),
+                vec![fire(50, &[]), fire(55, &[]), fire(56, &[INSTANCE])],
+            ),
+            test(
+                TestKind::Silent,
+                "it is replaced in time",
+                certificate(second.0.then(&renewed.0), second.1.then(&renewed.1)),
+                [53, 54, 56, 60, 110].map(|minute| fire(minute, &[])).to_vec(),
+            ),
+        ],
+    }
 }

@@ -38,6 +38,7 @@ mod rule_tests;
 mod secrets;
 mod smoke;
 mod victoria_logs;
+mod victoria_logs_alerts;
 
 use vocabulary::model::{
     Check, Database, Fact, Group, LogStore, Metric, MetricKind, MetricRef, Monitoring, Platform, ServiceId,

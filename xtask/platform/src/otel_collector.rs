@@ -2,15 +2,18 @@
 
 use vocabulary::model::{
     Command, Container, Destination, Edge, Exposure, Fact, Folder, Health, Identity, Lifetime, LogStore,
-    Need, Port, PortRef, Process, Protocol, Resources, Service, ServiceId, Shape, Stop, Storage, Value,
-    Variable, Volume, VolumeRef,
+    MetricKind, MetricRef, Need, Port, PortRef, Process, Protocol, Resources, Service, ServiceId, Shape,
+    Stop, Storage, Value, Variable, Volume, VolumeRef,
 };
 
-use super::{images, pins, victoria_logs};
+use super::{edge, images, pins, victoria_logs};
 
 pub const ID: ServiceId = ServiceId("otel-collector");
 pub const METRICS: PortRef = PortRef { service: ID, name: "metrics" };
 pub const HEALTH: PortRef = PortRef { service: ID, name: "health" };
+pub const TLS_HANDSHAKE_SUCCEEDS: MetricRef = MetricRef("flowship_tls_handshake_succeeds");
+pub const TLS_CERTIFICATE_BEGINS_SECONDS: MetricRef = MetricRef("flowship_tls_certificate_begins_seconds");
+pub const TLS_CERTIFICATE_ENDS_SECONDS: MetricRef = MetricRef("flowship_tls_certificate_ends_seconds");
 const POSITIONS: VolumeRef = VolumeRef { service: ID, name: "positions" };
 
 const fn variable(name: &'static str, value: Value) -> Variable {
@@ -20,7 +23,7 @@ const fn variable(name: &'static str, value: Value) -> Variable {
 pub fn service() -> Service {
     Service {
         id: ID,
-        purpose: "OpenTelemetry collector: ships logs",
+        purpose: "OpenTelemetry collector: ships logs, looks at the edge's certificate",
         group: Some(super::MONITORING),
         lifetime: Lifetime::LongRunning { replicas: 1 },
         image: pins::BUSYBOX,
@@ -40,16 +43,25 @@ pub fn service() -> Service {
                 purpose: "/ answers when it runs",
             },
         ],
-        edges: vec![Edge {
-            to: Destination::Port(victoria_logs::HTTP),
-            need: Need::Start,
-            why: "writes logs",
-            scrape: None,
-        }],
+        edges: vec![
+            Edge {
+                to: Destination::Port(victoria_logs::HTTP),
+                need: Need::Start,
+                why: "writes logs",
+                scrape: None,
+            },
+            Edge {
+                to: Destination::Port(edge::HTTPS),
+                need: Need::Run,
+                why: "looks at the certificate",
+                scrape: None,
+            },
+        ],
         starts_after: vec![],
         variables: vec![
             variable("LOG_FOLDER", Value::Fact(Fact::LogFolder)),
             variable("LOG_STORE", Value::Url { port: victoria_logs::HTTP, path: "" }),
+            variable("EDGE_URL", Value::Url { port: edge::HTTPS, path: "" }),
             variable("POSITIONS", Value::Folder(POSITIONS)),
             variable("HEALTH_HOST", Value::BindAddress(HEALTH)),
             variable("HEALTH_PORT", Value::BindPort(HEALTH)),
@@ -61,7 +73,26 @@ pub fn service() -> Service {
         stop: Stop { signal: "SIGTERM", grace_seconds: 15 },
         resources: Resources { memory_mib: 256, cpu_millis: 500, pids: 64 },
         volumes: vec![Volume { name: POSITIONS.name, purpose: "how far each log was read", precious: false }],
-        metrics: vec![],
+        metrics: vec![
+            super::foreign(
+                TLS_HANDSHAKE_SUCCEEDS,
+                MetricKind::Gauge,
+                "1 when the edge completed a TLS handshake",
+                &[],
+            ),
+            super::foreign(
+                TLS_CERTIFICATE_BEGINS_SECONDS,
+                MetricKind::Gauge,
+                "When the certificate that the edge presents begins, in seconds since 1970",
+                &[],
+            ),
+            super::foreign(
+                TLS_CERTIFICATE_ENDS_SECONDS,
+                MetricKind::Gauge,
+                "When the certificate that the edge presents ends, in seconds since 1970",
+                &[],
+            ),
+        ],
         alerts: vec![],
         process: Some(Process {
             initialise: None,

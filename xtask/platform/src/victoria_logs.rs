@@ -1,14 +1,18 @@
 //! VictoriaLogs: keeps and searches the structured logs; high-cardinality labels are indexed fields.
 
 use vocabulary::model::{
-    Command, Container, Exposure, Fact, Folder, Health, Identity, Lifetime, Port, PortRef, Process, Protocol,
-    Resources, Service, ServiceId, Shape, Stop, Storage, Value, Volume, VolumeRef,
+    Command, Container, Exposure, Fact, Folder, Health, Identity, Lifetime, MetricKind, MetricRef, Port,
+    PortRef, Process, Protocol, Resources, Service, ServiceId, Shape, Stop, Storage, Value, Volume,
+    VolumeRef,
 };
 
 use super::{images, pins};
 
 pub const ID: ServiceId = ServiceId("victoria-logs");
 pub const HTTP: PortRef = PortRef { service: ID, name: "http" };
+pub const VL_ROWS_INGESTED_TOTAL: MetricRef = MetricRef("vl_rows_ingested_total");
+pub const VL_ROWS_DROPPED_TOTAL: MetricRef = MetricRef("vl_rows_dropped_total");
+pub const VL_STORAGE_IS_READ_ONLY: MetricRef = MetricRef("vl_storage_is_read_only");
 const DATA: VolumeRef = VolumeRef { service: ID, name: "data" };
 
 pub fn service() -> Service {
@@ -33,8 +37,22 @@ pub fn service() -> Service {
         stop: Stop { signal: "SIGTERM", grace_seconds: 15 },
         resources: Resources { memory_mib: 512, cpu_millis: 1000, pids: 64 },
         volumes: vec![Volume { name: DATA.name, purpose: "the logs", precious: false }],
-        metrics: vec![],
-        alerts: vec![],
+        metrics: vec![
+            super::foreign(VL_ROWS_INGESTED_TOTAL, MetricKind::Counter, "Log lines that arrived", &["type"]),
+            super::foreign(
+                VL_ROWS_DROPPED_TOTAL,
+                MetricKind::Counter,
+                "Log lines that arrived and were not kept, by reason",
+                &["reason"],
+            ),
+            super::foreign(
+                VL_STORAGE_IS_READ_ONLY,
+                MetricKind::Gauge,
+                "1 while the disk is so full that no lines are taken",
+                &["path"],
+            ),
+        ],
+        alerts: super::victoria_logs_alerts::alerts(),
         process: Some(Process {
             initialise: None,
             commands: vec![Command {

@@ -24,29 +24,27 @@ fn said(output: &Output) -> String {
 /// A tree with the rules of one service, and their tests.
 fn tree() -> TempDir {
     let tree = tempfile::tempdir().unwrap();
-    for folder in [
-        "ops/environments",
-        "ops/ci/tools/otel-collector",
-        "ops/ci/tools/prometheus",
-        "ops/monitoring/rules",
-        "ops/monitoring/tests",
-    ] {
+    let copy = |file: &str| {
+        fs::copy(repository().join(file), tree.path().join(file)).unwrap();
+    };
+    fs::create_dir_all(tree.path().join("ops/environments")).unwrap();
+    for folder in ["ops/monitoring/rules", "ops/monitoring/tests"] {
         fs::create_dir_all(tree.path().join(folder)).unwrap();
+    }
+    for folder in ["ops/ci/tools/otel-collector", "ops/ci/tools/prometheus"] {
+        fs::create_dir_all(tree.path().join(folder)).unwrap();
+        for file in fs::read_dir(repository().join(folder)).unwrap() {
+            copy(&format!("{folder}/{}", file.unwrap().file_name().into_string().unwrap()));
+        }
     }
     for file in [
         "ops/ci/requirements.txt",
-        "ops/ci/tools/otel-collector/go.mod",
-        "ops/ci/tools/otel-collector/go.sum",
-        "ops/ci/tools/otel-collector/main.go",
-        "ops/ci/tools/otel-collector/saved_positions.go",
-        "ops/ci/tools/prometheus/go.mod",
-        "ops/ci/tools/prometheus/go.sum",
         "ops/monitoring/otel-collector.yaml",
         "ops/monitoring/rules/alertmanager.yaml",
         "ops/monitoring/rules/recordings.yaml",
         "ops/monitoring/tests/alertmanager.yaml",
     ] {
-        fs::copy(repository().join(file), tree.path().join(file)).unwrap();
+        copy(file);
     }
     tree
 }

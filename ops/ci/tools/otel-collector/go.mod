@@ -1,4 +1,4 @@
-// The OpenTelemetry collector of environments with monitoring: our own choice of its parts, and `saved_positions.go`.
+// The OpenTelemetry collector of environments with monitoring: our own choice of its parts, and two extensions of ours.
 // `go.sum` has the hashes. The parts have one version number, those of contrib may be a patch ahead. To bump it, change
 // these, then:
 //
@@ -24,6 +24,7 @@ require (
 	go.opentelemetry.io/collector/otelcol v0.165.0
 	go.opentelemetry.io/collector/receiver v1.71.0
 	go.opentelemetry.io/collector/service v0.165.0
+	go.opentelemetry.io/otel/metric v1.47.0
 	go.uber.org/zap v1.28.0
 )
 
@@ -184,7 +185,6 @@ require (
 	go.opentelemetry.io/otel/exporters/stdout/stdoutmetric v1.47.0 // indirect
 	go.opentelemetry.io/otel/exporters/stdout/stdouttrace v1.47.0 // indirect
 	go.opentelemetry.io/otel/log v1.47.0 // indirect
-	go.opentelemetry.io/otel/metric v1.47.0 // indirect
 	go.opentelemetry.io/otel/sdk v1.47.0 // indirect
 	go.opentelemetry.io/otel/sdk/log v1.47.0 // indirect
 	go.opentelemetry.io/otel/sdk/metric v1.47.0 // indirect

@@ -29,7 +29,8 @@ func factories() (otelcol.Factories, error) {
 	if err != nil {
 		return otelcol.Factories{}, err
 	}
-	extensions, err := otelcol.MakeFactoryMap[extension.Factory](healthcheckextension.NewFactory(), newFactory())
+	extensions, err := otelcol.MakeFactoryMap[extension.Factory](
+		healthcheckextension.NewFactory(), savedPositionsFactory(), servedCertificateFactory())
 	return otelcol.Factories{
 		Receivers:  receivers,
 		Exporters:  exporters,

@@ -48,7 +48,7 @@ func (c *config) Validate() error {
 	return nil
 }
 
-func newFactory() extension.Factory {
+func savedPositionsFactory() extension.Factory {
 	create := func(_ context.Context, set extension.Settings, c component.Config) (extension.Extension, error) {
 		return &positions{config: c.(*config), logger: set.Logger}, nil
 	}

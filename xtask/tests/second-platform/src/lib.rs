@@ -572,6 +572,7 @@ fn scribe() -> Service {
     let variables = [
         ("LINES", Value::Fact(Fact::LogFolder)),
         ("SHELF", Value::Url { port: PAGES, path: "" }),
+        ("PORTAL", Value::Url { port: TLS, path: "" }),
         ("BOOKMARKS", Value::Folder(BOOKMARKS)),
         ("PULSE_HOST", Value::BindAddress(PULSE)),
         ("PULSE_PORT", Value::BindPort(PULSE)),
@@ -586,7 +587,7 @@ fn scribe() -> Service {
             port("pulse", 9194, Protocol::Http, Exposure::Operator),
             port("ink", 9195, Protocol::Http, Exposure::Internal),
         ],
-        edges: vec![edge(PAGES, Need::Run)],
+        edges: vec![edge(PAGES, Need::Run), edge(TLS, Need::Run)],
         health: Some(Health::Http { port: PULSE, path: "/" }),
         volumes: vec![Volume { name: BOOKMARKS.name, purpose: "how far it has read", precious: false }],
         process: runs("node", "flows/llm-stand-in/main.js", vec![]),

@@ -44,6 +44,8 @@ pub enum Fault {
     Unreadable { volume: VolumeRef, file: &'static str },
     /// The service's targets are taken from Prometheus.
     NotScraped(ServiceId),
+    /// A file among the logs has a line of the year 2001.
+    OldLogLine,
     /// A command leaves a file of metrics that cannot be read.
     UnreadableMetrics,
     /// The smoke checks run while the service is stopped.
@@ -241,6 +243,7 @@ impl Fault {
             }
             Self::Unreadable { volume, file } => format!("garbage in {file} of {}", volume.service),
             Self::NotScraped(service) => format!("remove {service} from the targets"),
+            Self::OldLogLine => "a log line of the year 2001".to_owned(),
             Self::UnreadableMetrics => "garbage in a file of metrics".to_owned(),
             Self::SmokeWithout(service) => format!("stop {service}, then run smoke"),
             Self::ModelAnswers(status) => format!("the model answers {status}"),

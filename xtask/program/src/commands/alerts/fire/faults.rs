@@ -74,6 +74,13 @@ pub struct Ground<'a> {
 
 type Step<'a> = Box<dyn FnOnce() -> Result<()> + 'a>;
 
+fn leave(file: &Path, text: &str, caused: &mut Caused<'_>) -> Result<()> {
+    fs::write(file, text)?;
+    let file = file.to_owned();
+    caused.0.push(Box::new(move || Ok(fs::remove_file(file)?)));
+    Ok(())
+}
+
 /// What was done, to be undone, also when the drill ends early.
 #[derive(Default)]
 pub struct Caused<'a>(Vec<Step<'a>>);
@@ -117,6 +124,10 @@ impl<'a> Ground<'a> {
             Fault::Stutters { service, milliseconds } => self.stutter(service, milliseconds, &mut caused)?,
             Fault::Unreadable { volume, file } => self.spoil(volume, file, &mut caused)?,
             Fault::NotScraped(service) => self.take_from_targets(service, &mut caused)?,
+            Fault::OldLogLine => {
+                let line = "{\"time\":\"2001-01-01T00:00:00Z\",\"level\":\"info\"}\n";
+                leave(&self.opened.instance.logs().join("fire-drill.log"), line, &mut caused)?;
+            }
             Fault::UnreadableMetrics => self.leave_metrics("not { a metric\n", &mut caused)?,
             Fault::SmokeWithout(service) => {
                 // Once all is well again, it is run once more.
@@ -552,10 +563,7 @@ impl<'a> Ground<'a> {
     }
 
     fn leave_metrics(&self, text: &str, caused: &mut Caused<'a>) -> Result<()> {
-        let file = self.opened.instance.metrics().join("fire-drill.prom");
-        fs::write(&file, text)?;
-        caused.0.push(Box::new(move || Ok(fs::remove_file(file)?)));
-        Ok(())
+        leave(&self.opened.instance.metrics().join("fire-drill.prom"), text, caused)
     }
 
     /// Each is closed by the edge when it says nothing for too long, and opened again before.

@@ -579,7 +579,7 @@ pub(super) mod tests {
 
     use super::*;
     use crate::engines::compose::deployed::ReleasedImage;
-    use crate::engines::process::instance::{Instance, ReleaseId, socket};
+    use crate::engines::process::instance::{Instance, ReleaseId};
     use crate::engines::process::lower::id;
     use crate::engines::roll::WATCH;
     use crate::engines::roll::running::Running;
@@ -735,8 +735,7 @@ pub(super) mod tests {
         let (platform, mut environment) = qa();
         environment.secret_store = SecretsIn::Vault;
         let mut seen = seen([serving("vault")].into(), None);
-        let key = socket(&platform.units(&environment).pop().unwrap(), "door");
-        seen.instance.ports = [(key, 20_000)].into();
+        seen.deploy.store = Some("10.0.0.2".to_owned());
         for plan in [
             roll_out(&platform, &environment, &seen, WATCH),
             super::super::starting::start(&platform, &environment, &seen),

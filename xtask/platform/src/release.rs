@@ -7,6 +7,6 @@ pub fn policy() -> ReleasePolicy {
         branch: "main",
         required_check: "Required",
         architectures: vec![Architecture::X86_64, Architecture::Aarch64],
-        public_key: None,
+        public_keys: vec![],
     }
 }

@@ -60,7 +60,7 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
     }
     if options.version.is_some() {
         let site = ["--site".to_owned(), "-".to_owned()];
-        let more = [&site[..], &options.demands.given_key()?, &wanted.typed()].concat();
+        let more = [&site[..], &options.demands.given_keys()?, &wanted.typed()].concat();
         if let Some(done) = host::forwarded(context, &deployed.name, &more) {
             return done;
         }

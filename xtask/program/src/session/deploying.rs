@@ -118,9 +118,9 @@ impl How {
 /// Which releases are trusted.
 #[derive(Debug, clap::Args)]
 pub struct Demands {
-    /// The public key of the releases: a minisign file, or its line that begins with RW
-    #[arg(long, value_name = "KEY", env = "FLOWSHIP_PUBLIC_KEY")]
-    public_key: Option<String>,
+    /// A public key of the releases: a minisign file, or its line that begins with RW; several, with commas between
+    #[arg(long, value_name = "KEY", env = "FLOWSHIP_PUBLIC_KEY", value_delimiter = ',')]
+    public_key: Vec<String>,
     /// Deploy an unsigned release; refused in production
     #[arg(long)]
     unsigned: bool,
@@ -172,28 +172,30 @@ impl Wanted {
 }
 
 impl Demands {
-    /// The key that was given on this machine, as words for a host: its file may be here only.
+    /// The keys that were given on this machine, as words for a host: their files may be here only.
     ///
     /// # Errors
-    /// Refused when it is no key.
-    pub fn given_key(&self) -> Result<Vec<String>> {
-        let Some(given) = self.public_key.as_deref().filter(|_| !self.unsigned) else {
+    /// Refused when one is no key.
+    pub fn given_keys(&self) -> Result<Vec<String>> {
+        if self.public_key.is_empty() || self.unsigned {
             return Ok(Vec::new());
-        };
-        Ok(vec!["--public-key".to_owned(), signing::trusted(None, Some(given))?.to_base64()])
+        }
+        Ok(trusting(&signing::trusted(&[], &self.public_key)?))
     }
 
-    /// The same for another program of ours. A key is told itself: its file may be on this machine only. `ran_in` is where
+    /// The same for another program of ours. Keys are told themselves: their files may be on this machine only. `ran_in` is where
     /// this release ran, if that was found out.
-    pub fn words(&self, key: Option<&PublicKey>, ran_in: Option<&str>) -> Vec<String> {
-        let mut words = match key {
-            Some(key) => vec!["--public-key".to_owned(), key.to_base64()],
-            None => vec!["--unsigned".to_owned()],
-        };
+    pub fn words(&self, keys: Option<&[PublicKey]>, ran_in: Option<&str>) -> Vec<String> {
+        let mut words = keys.map_or_else(|| vec!["--unsigned".to_owned()], trusting);
         words.extend(self.allow_downgrade.then(|| "--allow-downgrade".to_owned()));
         words.extend(ran_in.map(|from| format!("--ran-in={from}")));
         words
     }
+}
+
+fn trusting(keys: &[PublicKey]) -> Vec<String> {
+    let lines: Vec<_> = keys.iter().map(PublicKey::to_base64).collect();
+    vec!["--public-key".to_owned(), lines.join(",")]
 }
 
 /// Checks a release, installs it and rolls it out: here when the text of the environment's file is given, otherwise where its
@@ -256,7 +258,7 @@ fn environment(context: &Context, deployed: &Deployed, bytes: &[u8]) -> Result<E
     Ok(environment)
 }
 
-/// Judges the files of a release, wherever they are to run: the verdict, the key that it rests on, and every problem.
+/// Judges the files of a release, wherever they are to run: the verdict, the keys that it rests on, and every problem.
 ///
 /// # Errors
 /// There is no key to trust, or a file cannot be read.
@@ -265,21 +267,21 @@ pub fn judged(
     environment: &Environment,
     source: &Path,
     demands: &Demands,
-) -> Result<(Verdict, Option<PublicKey>, Vec<Problem>)> {
-    let key = if demands.unsigned {
+) -> Result<(Verdict, Option<Vec<PublicKey>>, Vec<Problem>)> {
+    let keys = if demands.unsigned {
         None
     } else {
-        Some(signing::trusted(context.platform.release.public_key, demands.public_key.as_deref())?)
+        Some(signing::trusted(&context.platform.release.public_keys, &demands.public_key)?)
     };
     let mut problems = Vec::new();
-    if key.is_none() && environment.tier == Tier::Production {
+    if keys.is_none() && environment.tier == Tier::Production {
         problems.push(Problem::new("signature", "--unsigned in production").expected("a signed release"));
     }
-    let verdict = judge::release(source, None, &Trust { key: key.clone(), installed: None }, &utc)?;
+    let verdict = judge::release(source, None, &Trust { keys: keys.clone(), installed: None }, &utc)?;
     for check in &verdict.checks {
         problems.extend(check.problems.iter().map(|problem| Problem::new(check.what, problem.as_str())));
     }
-    Ok((verdict, key, problems))
+    Ok((verdict, keys, problems))
 }
 
 /// Shows why nothing is done; nothing when there is no problem.

@@ -132,17 +132,24 @@ pub fn public_key(text: &str) -> Result<PublicKey, String> {
     })
 }
 
-/// The key to trust: the given one, or the one that is built into the program.
+/// The keys to trust: the given ones, or those that are built into the program.
 ///
 /// # Errors
-/// Refused when there is neither, or it is no key.
-pub fn trusted(built_in: Option<&str>, given: Option<&str>) -> Result<PublicKey> {
-    let Some(given) = given.or(built_in) else {
+/// Refused when there are neither, or one is no key.
+pub fn trusted(built_in: &[&str], given: &[String]) -> Result<Vec<PublicKey>> {
+    if given.is_empty() && built_in.is_empty() {
         return Err(refused(
             "no public key: this program has none built in; pass --public-key FILE with the key of the project that \
              makes the releases, or --unsigned to check everything else",
         ));
-    };
+    }
+    match given {
+        [] => built_in.iter().map(|line| read_key(line)).collect(),
+        _ => given.iter().map(|given| read_key(given)).collect(),
+    }
+}
+
+fn read_key(given: &str) -> Result<PublicKey> {
     if let Ok(key) = public_key(given) {
         return Ok(key);
     }
@@ -154,14 +161,21 @@ pub fn trusted(built_in: Option<&str>, given: Option<&str>) -> Result<PublicKey>
     public_key(&text).map_err(|problem| refused(format!("--public-key {given}: {problem}")))
 }
 
-/// The comment that the signature covers, when it is this key's over these sums.
+/// The comment that the signature covers, when it is one of these keys' over these sums.
 ///
 /// # Errors
-/// What is wrong with it.
-pub fn verify(key: &PublicKey, sums: &[u8], signature: &str) -> Result<String, String> {
+/// What is wrong with it, for the last key.
+pub fn verify(keys: &[PublicKey], sums: &[u8], signature: &str) -> Result<String, String> {
     let told = |error: minisign::PError| format!("{FILE}: {error}");
     let signature = SignatureBox::from_string(signature).map_err(told)?;
-    minisign::verify(key, &signature, Cursor::new(sums), true, false, false).map_err(told)?;
+    let mut verified = Err(format!("{FILE}: there is no key to trust"));
+    for key in keys {
+        verified = minisign::verify(key, &signature, Cursor::new(sums), true, false, false).map_err(told);
+        if verified.is_ok() {
+            break;
+        }
+    }
+    verified?;
     signature.trusted_comment().map_err(told)
 }
 
@@ -185,15 +199,19 @@ mod tests {
         let KeyPair { pk, sk } = KeyPair::generate_unencrypted_keypair().unwrap();
         let other = KeyPair::generate_unencrypted_keypair().unwrap().pk;
         let signature = sign(&sk, b"sums", &comment("1.0.0", "abc")).unwrap();
-        assert_eq!(verify(&pk, b"sums", &signature).unwrap(), "flowship 1.0.0 of commit abc");
-        assert!(verify(&pk, b"sumz", &signature).is_err());
-        assert!(verify(&other, b"sums", &signature).is_err());
-        assert!(
-            verify(&pk, b"sums", &signature.replace("1.0.0", "1.0.1")).is_err(),
-            "the comment is covered"
-        );
-        assert!(verify(&pk, b"sums", "").is_err());
-        for text in [pk.to_base64(), pk.to_box().unwrap().to_string()] {
+        let (pk, other) = (&[pk], &[other]);
+        assert_eq!(verify(pk, b"sums", &signature).unwrap(), "flowship 1.0.0 of commit abc");
+        assert!(verify(pk, b"sumz", &signature).is_err());
+        assert!(verify(other, b"sums", &signature).is_err());
+        assert!(verify(pk, b"sums", &signature.replace("1.0.0", "1.0.1")).is_err(), "the comment is covered");
+        assert!(verify(pk, b"sums", "").is_err());
+        for both in [[pk[0].clone(), other[0].clone()], [other[0].clone(), pk[0].clone()]] {
+            assert!(verify(&both, b"sums", &signature).is_ok());
+            assert!(verify(&both, b"sumz", &signature).is_err());
+        }
+        assert!(verify(&[], b"sums", &signature).is_err());
+        let pk = &pk[0];
+        for text in [pk.to_base64(), pk.clone().to_box().unwrap().to_string()] {
             assert_eq!(public_key(&text).unwrap().to_base64(), pk.to_base64());
         }
         assert!(public_key("RWx").unwrap_err().contains("expected a minisign public key"));
@@ -216,7 +234,7 @@ mod tests {
             assert_eq!(public.to_base64(), keys.line);
             assert_eq!(public_key(&keys.public).unwrap().to_base64(), keys.line);
             let signature = sign(&secret, b"sums", "x").unwrap();
-            assert_eq!(verify(&public, b"sums", &signature).unwrap(), "x");
+            assert_eq!(verify(&[public], b"sums", &signature).unwrap(), "x");
         }
         let wrong = own("wrong", "sesame\n");
         let keys = new_keys(Some(&password)).unwrap();

@@ -84,6 +84,17 @@ fn a_release_is_signed_on_another_machine_than_it_is_made() {
     made.sign(&other);
     assert!(sign(&made, &key).status.success());
     good(&made);
+    // While a new key takes over, both are believed; then the old one is not any more.
+    let both = format!("{},{}", key.public.display(), other.public.display());
+    for signer in [&key, &other] {
+        made.sign(signer);
+        let output = made.verify(&repository, &["--public-key", &both]);
+        assert!(output.status.success(), "{}", text(&output));
+    }
+    made.refused(&repository, &key, "it is not what the owner of a trusted key signed");
+    made.sign(&Key::new());
+    let output = made.verify(&repository, &["--public-key", &both]);
+    assert_eq!(output.status.code(), Some(1), "{}", text(&output));
 
     let made = Made::of(&repository);
     let mut bytes = made.read(BUNDLE);

@@ -182,7 +182,7 @@ fn what_is_not_signed_by_the_trusted_key_is_not_published() {
     fs::copy(other.path(signature), workshop.path(signature)).unwrap();
     let ended = workshop.run(&PUBLISH);
     assert_eq!(ended.code, Some(1), "{ended:#?}");
-    ended.says(&["it is not what the owner of this key signed", "nothing was done"]);
+    ended.says(&["it is not what the owner of a trusted key signed", "nothing was done"]);
     fs::remove_file(workshop.path(signature)).unwrap();
     let ended = workshop.run(&PUBLISH);
     assert_eq!(ended.code, Some(1), "{ended:#?}");

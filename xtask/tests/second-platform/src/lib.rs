@@ -179,7 +179,7 @@ pub fn platform() -> Platform {
             branch: "trunk",
             required_check: "All",
             architectures: vec![Architecture::Aarch64],
-            public_key: None,
+            public_keys: vec![],
         },
         actions: actions(),
     }

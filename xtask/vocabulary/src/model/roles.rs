@@ -145,9 +145,9 @@ pub struct ReleasePolicy {
     /// What operators' machines are. The bundle of a release is for the first and is packaged on such a machine; for each
     /// other there is an archive with the operator's program.
     pub architectures: Vec<Architecture>,
-    /// The project's minisign public key, the line that begins with `RW`: `release verify` believes it and no other. None
-    /// while the project has no key; then the operator says whom to believe.
-    pub public_key: Option<&'static str>,
+    /// The project's minisign public keys, the lines that begin with `RW`: `release verify` believes them and no other. Two while
+    /// a new one takes over from an old one. Empty while the project has no key; then the operator says whom to believe.
+    pub public_keys: Vec<&'static str>,
 }
 
 impl ReleasePolicy {

@@ -279,7 +279,7 @@ mod tests {
             ("queue/retry_backoff", json!(true), json!(false), LoosensLimit),
             ("queue/in_flight", json!(256), json!(512), LoosensLimit),
             ("workers/flows", json!("x.y"), json!("x.admin"), WidensReach),
-            ("release/public_key", json!("RWa"), json!("RWb"), NewPermission),
+            ("release/public_keys/=RWb", json!(null), json!("RWb"), NewPermission),
             ("containers/limits/=x/tools/=sh", json!(null), json!("sh"), LoosensLimit),
             ("edge/body_limit_bytes", json!(1_048_576), json!(0), LoosensLimit),
             ("edge/check_successes", json!(2), json!(1), LoosensLimit),

@@ -208,7 +208,7 @@ pub const ROWS: &[(&str, Rule)] = &[
     ("access/*/login", Towards(&["false", "true"], NewPermission)),
     ("access/*/commands/*", GRANT),
     // Whom operators believe.
-    ("release/public_key", OTHER),
+    ("release/public_keys/*", GRANT),
     // Policies
     ("llm/**", SETTING),
     ("queue|containers|draining|edge|smoke", SETTING),

@@ -49,12 +49,12 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
     let text = files::read(&sums, files::TEXT).map_err(|error| refused(error.to_string()))?.bytes;
     let public = signing::public_of(&key)?;
     if let Some(signature) = signing::read(&folder)?
-        && signing::verify(&public, &text, &signature).is_ok()
+        && signing::verify(&[public], &text, &signature).is_ok()
     {
         eprintln!("{} is already signed with this key", folder.display());
         return Ok(());
     }
-    let verdict = judge::release(&folder, None, &Trust { key: None, installed: None }, &utc)?;
+    let verdict = judge::release(&folder, None, &Trust { keys: None, installed: None }, &utc)?;
     let Some(manifest) = verdict.manifest.as_ref().filter(|_| verdict.is_good()) else {
         stdout::text(&table(&verdict))?;
         return Err(Reported.into());

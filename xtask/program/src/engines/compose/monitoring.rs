@@ -123,7 +123,8 @@ pub fn program(platform: &Platform, environment: &Environment) -> Option<&'stati
     Some(unit.service.process.as_ref()?.commands.first()?.program)
 }
 
-/// The variables of the project that say where these files are. ///
+/// The variables of the project that say where these files are.
+///
 /// # Errors
 /// The collector's path is not known, or what they read cannot be generated.
 pub fn lines(resolver: Resolver<'_>, prefix: &str, host: &Host) -> Result<Vec<site::Line>> {

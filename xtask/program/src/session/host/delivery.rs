@@ -107,7 +107,7 @@ pub fn deliver(
     let interrupt = Interrupt::listen()?;
     let connection = Connection::to(host);
     let to = connection.name();
-    let (verdict, key, mut problems) = deploying::judged(context, environment, source, demands)?;
+    let (verdict, keys, mut problems) = deploying::judged(context, environment, source, demands)?;
     // Another machine than the host has to be asked from here.
     let from = environment.promotes_from.as_deref().filter(|from| super::is_apart(context, from, host));
     if from.is_some() {
@@ -133,7 +133,7 @@ pub fn deliver(
     let mut words = vec![format!("{tree}/{OPERATOR}"), "--root".to_owned(), tree];
     words.extend(["deploy", &environment.name, "--bundle"].map(str::to_owned));
     words.extend([format!("{incoming}/files"), "--site".to_owned(), "-".to_owned()]);
-    words.extend(demands.words(key.as_ref(), from));
+    words.extend(demands.words(keys.as_deref(), from));
     words.extend(context.json.then(|| "--json".to_owned()));
     words.extend(wanted.words());
     if !found.whole {

@@ -23,7 +23,7 @@ use foundation::files;
 /// Whom to believe, and what must not be gone behind.
 pub struct Trust {
     /// None: whoever made it, for trying.
-    pub key: Option<PublicKey>,
+    pub keys: Option<Vec<PublicKey>>,
     /// A release that is older is refused.
     pub installed: Option<Version>,
 }
@@ -100,25 +100,25 @@ pub fn release(
     };
     let mut comment = None;
     let mut files = Sums::from([(sums::FILE.to_owned(), digest::sha256(text.as_bytes()))]);
-    match &trust.key {
+    match &trust.keys {
         None => {
             verdict.note("signature", Vec::new());
             verdict.remark(true, "NOT CHECKED: anybody could have made this release".to_owned());
         }
-        Some(key) => {
+        Some(keys) => {
             let problems = match signing::read(folder) {
                 Err(error) => vec![error.to_string()],
                 Ok(None) => vec![format!("{} is missing: the release is not signed", signing::FILE)],
                 Ok(Some(signature)) => {
                     let sha256 = digest::sha256(signature.as_bytes());
                     files.insert(signing::FILE.to_owned(), sha256);
-                    match signing::verify(key, text.as_bytes(), &signature) {
+                    match signing::verify(keys, text.as_bytes(), &signature) {
                         Ok(told) => {
                             comment = Some(told);
                             Vec::new()
                         }
                         Err(problem) => {
-                            vec![format!("{problem}; it is not what the owner of this key signed")]
+                            vec![format!("{problem}; it is not what the owner of a trusted key signed")]
                         }
                     }
                 }

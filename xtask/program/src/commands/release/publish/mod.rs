@@ -43,9 +43,9 @@ pub struct Options {
     /// Run the steps; without this they are only shown
     #[arg(long)]
     execute: bool,
-    /// The key that must have signed the release: a minisign public key file, or its line that begins with RW
-    #[arg(long, value_name = "KEY", env = "FLOWSHIP_PUBLIC_KEY")]
-    public_key: Option<String>,
+    /// A key that may have signed the release: a minisign public key file, or its line that begins with RW
+    #[arg(long, value_name = "KEY", env = "FLOWSHIP_PUBLIC_KEY", value_delimiter = ',')]
+    public_key: Vec<String>,
     /// Sign the tag, the way git is configured
     #[arg(long)]
     sign_tag: bool,

@@ -52,8 +52,8 @@ pub fn look(context: &Context, options: &Options, folder: &Path, interrupt: &Int
             folder.display()
         ))
     };
-    let key = signing::trusted(context.platform.release.public_key, options.public_key.as_deref())?;
-    let verdict = judge::release(folder, None, &Trust { key: Some(key), installed: None }, &utc)?;
+    let keys = signing::trusted(&context.platform.release.public_keys, &options.public_key)?;
+    let verdict = judge::release(folder, None, &Trust { keys: Some(keys), installed: None }, &utc)?;
     let mut problems = unverified(&verdict);
     problems.extend(verdict.ledger.as_ref().and_then(unproven));
     // From here on the folder is not asked again: `release package` may put another release into its place any time. What

@@ -34,9 +34,9 @@ pub struct Options {
     /// The folder with the release's files, or one of them [default: target/release-artifacts]
     #[arg(value_name = "DIR|FILE")]
     what: Option<PathBuf>,
-    /// The key to trust: a minisign public key file, or its line that begins with RW
-    #[arg(long, value_name = "KEY", env = "FLOWSHIP_PUBLIC_KEY")]
-    public_key: Option<String>,
+    /// A key to trust: a minisign public key file, or its line that begins with RW; several, with commas between, while a new one takes over
+    #[arg(long, value_name = "KEY", env = "FLOWSHIP_PUBLIC_KEY", value_delimiter = ',')]
+    public_key: Vec<String>,
     /// Check everything except who made the release, even if a key is given; for `release package --unsigned`
     #[arg(long)]
     unsigned: bool,
@@ -66,7 +66,7 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
     if options.rebuild && only.is_some() {
         return Err(refused("--rebuild compares a whole release: pass its folder"));
     }
-    let trust = Trust { key: key(context, options)?, installed: installed(options.installed.as_deref())? };
+    let trust = Trust { keys: keys(context, options)?, installed: installed(options.installed.as_deref())? };
     let verdict = judge::release(&folder, only.as_deref(), &trust, &utc)?;
     let mut rebuilt = None;
     let good = verdict.is_good();
@@ -107,11 +107,11 @@ fn place(what: &Path) -> Result<(PathBuf, Option<String>)> {
     Ok((folder.to_owned(), Some(name.to_string_lossy().into_owned())))
 }
 
-fn key(context: &Context, options: &Options) -> Result<Option<minisign::PublicKey>> {
+fn keys(context: &Context, options: &Options) -> Result<Option<Vec<minisign::PublicKey>>> {
     if options.unsigned {
         Ok(None)
     } else {
-        signing::trusted(context.platform.release.public_key, options.public_key.as_deref()).map(Some)
+        signing::trusted(&context.platform.release.public_keys, &options.public_key).map(Some)
     }
 }
 

@@ -1,9 +1,12 @@
 //! Which ports a platform gets: a stable block for each checkout, so that two checkouts run side by side.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, ErrorKind};
 use std::net::{IpAddr, Ipv4Addr, TcpListener};
+use std::os::linux::net::SocketAddrExt as _;
+use std::os::unix::net::{SocketAddr, UnixListener};
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Result, bail};
 
@@ -44,7 +47,8 @@ pub fn per_checkout(
     sockets: &[Socket],
     running: &Ports,
 ) -> Result<(Ports, Option<String>)> {
-    let is_free = |number: u16| running.values().any(|own| *own == number) || is_free(number);
+    let is_kept = |number: u16| running.values().any(|own| *own == number);
+    let is_free = |number: u16| is_kept(number) || is_free(number);
     let taken = unavailable(file, sockets, running);
     if !taken.is_empty() {
         bail!("{}", taken.join("\n"));
@@ -52,10 +56,20 @@ pub fn per_checkout(
     let mut moved = None;
     let size = size(sockets.len());
     for choice in 0..ALL / size {
-        let ports = placed(block(root, size, choice), sockets, running);
+        let first = block(root, size, choice);
+        let ports = placed(first, sockets, running);
         let clash = ports.iter().find(|(_, number)| !is_free(**number));
         match clash {
-            None => return Ok((ports, moved)),
+            None if ports.values().all(|number| is_kept(*number)) || reserve(first, size) => {
+                return Ok((ports, moved));
+            }
+            None => {
+                moved.get_or_insert_with(|| {
+                    format!(
+                        "another environment takes the ports from {first} on: taking another block of ports"
+                    )
+                });
+            }
             Some((key, number)) if choice == 0 => {
                 let by = name_of(*number);
                 moved =
@@ -136,6 +150,24 @@ fn is_free(number: u16) -> bool {
     TcpListener::bind((Ipv4Addr::LOCALHOST, number)).is_ok()
 }
 
+/// Keeps other commands from taking a block before its services listen, until this one ends. The names are those of abstract
+/// sockets: of all users of this network, like ports, and gone with the process.
+fn reserve(first: u16, size: u16) -> bool {
+    static HELD: Mutex<BTreeMap<u16, UnixListener>> = Mutex::new(BTreeMap::new());
+    let mut held = HELD.lock().unwrap_or_else(PoisonError::into_inner);
+    (first..first + size).step_by(BLOCK).all(|number| {
+        let bound = || {
+            let name = SocketAddr::from_abstract_name(format!("flowship-ports-{number}"))?;
+            UnixListener::bind_addr(&name)
+        };
+        held.contains_key(&number)
+            || match bound() {
+                Ok(listener) => held.insert(number, listener).is_none(),
+                Err(error) => error.kind() != ErrorKind::AddrInUse,
+            }
+    })
+}
+
 fn name_of(number: u16) -> String {
     holder(number).unwrap_or_else(|| "a process of somebody else".to_owned())
 }
@@ -143,9 +175,13 @@ fn name_of(number: u16) -> String {
 #[cfg(test)]
 mod tests {
     use std::net::{Ipv4Addr, TcpListener};
+    use std::os::linux::net::SocketAddrExt as _;
     use std::path::Path;
 
-    use super::{ALL, ErrorKind, FIRST, any_free, block, per_checkout, placed, size, unavailable, why};
+    use super::{
+        ALL, ErrorKind, FIRST, SocketAddr, UnixListener, any_free, block, per_checkout, placed, size,
+        unavailable, why,
+    };
     use crate::engines::process::instance::{Ports, Socket};
 
     fn socket(key: &str, fixed: Option<u16>) -> Socket {
@@ -221,6 +257,23 @@ mod tests {
         for part in ["ip_unprivileged_port_start=443", "above 1023", "root"] {
             assert!(told.contains(part), "no {part} in {told}");
         }
+    }
+
+    #[test]
+    fn a_block_that_another_command_takes_is_left_to_it() {
+        let (sockets, root) = ([socket("a", None)], Path::new("/left-to-another"));
+        let first = block(root, size(1), 0);
+        let name = SocketAddr::from_abstract_name(format!("flowship-ports-{first}")).unwrap();
+        let other = UnixListener::bind_addr(&name).unwrap();
+        let take = |running: &Ports| per_checkout(root, "dev.toml", &sockets, running).unwrap();
+        let (ports, moved) = take(&Ports::new());
+        assert!(ports["a"] >= first + 30 || ports["a"] < first, "{ports:?}");
+        assert!(moved.unwrap().contains(&format!("the ports from {first} on")));
+        let kept = Ports::from([("a".to_owned(), first)]);
+        assert_eq!(take(&kept).0, kept);
+        drop(other);
+        assert_eq!(take(&Ports::new()).0["a"], first);
+        assert_eq!(take(&Ports::new()).0["a"], first, "this command has it already");
     }
 
     #[test]

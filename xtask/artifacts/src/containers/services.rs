@@ -17,12 +17,10 @@ use super::compose::built_in_development;
 use super::resolve::{HELD, HOST, LOGS, METRICS, address, resolve, secret_file, tree};
 use super::site::{self, Limit, Required};
 use super::{dockerfiles, edge, health};
+use crate::monitoring::CONFIGURATION;
 
 /// Where the repository lies, seen from the folder of the project.
 pub const ROOT_OF_TREE: &str = "../../..";
-
-/// Says to a service that it has to read another configuration.
-const CONFIGURATION: &str = "FLOWSHIP_CONFIGURATION";
 
 /// # Errors
 /// What it lacks to run in a container.

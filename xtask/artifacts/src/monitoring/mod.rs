@@ -16,6 +16,9 @@ pub const FAMILY: Rendered = Rendered {
     make: generate,
 };
 
+/// The variable that says to a service that it has to read another configuration: with another value, it is started again.
+pub const CONFIGURATION: &str = "FLOWSHIP_CONFIGURATION";
+
 /// Where an engine places what the files name.
 pub trait Places {
     /// `host:port` at which a port of a unit is found; none where it is not opened.

@@ -36,6 +36,25 @@ pub struct Keys {
     files: Vec<PathBuf>,
 }
 
+#[derive(Debug, clap::Args)]
+pub struct NewKeys {
+    /// Number of new keys
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u8).range(1..))]
+    shares: u8,
+    /// Number of keys that unseal it together
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u8).range(1..))]
+    threshold: u8,
+    /// The file for one new key, which must not exist; repeat the option for each key [default: show them on the terminal]
+    #[arg(long = "new-key-file", value_name = "FILE")]
+    new_key_files: Vec<PathBuf>,
+}
+
+impl NewKeys {
+    fn shares(&self) -> Shares {
+        Shares { count: self.shares, threshold: self.threshold }
+    }
+}
+
 #[derive(Debug, clap::Subcommand)]
 pub enum Store {
     /// Set up the secret store: keys, policies, a role for each service, a value for each secret
@@ -45,15 +64,8 @@ pub enum Store {
     Init {
         #[command(flatten)]
         environment: Environment,
-        /// Number of keys that a new store gets
-        #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u8).range(1..))]
-        shares: u8,
-        /// Number of keys that unseal it together
-        #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u8).range(1..))]
-        threshold: u8,
-        /// The file for one new key, which must not exist; repeat the option for each key [default: show them on the terminal]
-        #[arg(long = "new-key-file", value_name = "FILE")]
-        new_key_files: Vec<PathBuf>,
+        #[command(flatten)]
+        new: NewKeys,
         #[command(flatten)]
         keys: Keys,
     },
@@ -76,20 +88,12 @@ pub enum Store {
     },
     /// Replace the keys that unseal the secret store
     ///
-    /// The old keys hold until the new ones are written down and proven. If it is interrupted, the old ones hold; run it again.
+    /// The old keys hold until the new ones are written down and proven: those shown on the terminal are asked for. If it is interrupted, the old ones hold; run it again.
     Rekey {
         #[command(flatten)]
         environment: Environment,
-        /// Number of new keys
-        #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u8).range(1..))]
-        shares: u8,
-        /// Number of keys that unseal it together
-        #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u8).range(1..))]
-        threshold: u8,
-        /// The file for one new key, which must not exist; repeat the option for each key [default: show them on the terminal, and
-        /// ask for them]
-        #[arg(long = "new-key-file", value_name = "FILE")]
-        new_key_files: Vec<PathBuf>,
+        #[command(flatten)]
+        new: NewKeys,
         #[command(flatten)]
         keys: Keys,
     },
@@ -120,9 +124,8 @@ pub enum Store {
 /// Refused when keys are missing or wrong; otherwise when the store does not answer or does not do it.
 pub fn run(context: &Context, what: &Store) -> Result<()> {
     match what {
-        Store::Init { environment, shares, threshold, new_key_files, keys } => {
-            let shares = Shares { count: *shares, threshold: *threshold };
-            init(context, here(context, environment)?, shares, new_key_files, keys)
+        Store::Init { environment, new, keys } => {
+            init(context, here(context, environment)?, new.shares(), &new.new_key_files, keys)
         }
         Store::Unseal { environment, keys } => unseal(context, here(context, environment)?, keys),
         Store::Seal { environment: Environment { environment } } => {
@@ -171,9 +174,8 @@ pub fn run(context: &Context, what: &Store) -> Result<()> {
                 &format!("{} logins are new: {}", renewed.len(), renewed.join(", ")),
             )
         }
-        Store::Rekey { environment, shares, threshold, new_key_files, keys } => {
-            let shares = Shares { count: *shares, threshold: *threshold };
-            rekey(context, here(context, environment)?, shares, new_key_files, keys)
+        Store::Rekey { environment, new, keys } => {
+            rekey(context, here(context, environment)?, new.shares(), &new.new_key_files, keys)
         }
         Store::Snapshot { environment, file } => {
             let name = here(context, environment)?;

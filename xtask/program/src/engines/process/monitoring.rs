@@ -1,6 +1,6 @@
 //! What the services that watch the others read. Pure.
 
-use artifacts::monitoring::{Places, notifications, scraping};
+use artifacts::monitoring::{CONFIGURATION, Places, notifications, scraping};
 use foundation::digest::sha256;
 use vocabulary::model::{Monitoring, PortRef, SecretRef, Unit, VolumeRef};
 
@@ -16,9 +16,6 @@ const KEEP: &str = r#"mkdir -p -- "$0" && cd -- "$0" || exit
 for file in *; do
   case " $* " in *" $file "*) ;; *) rm -f -- "$file" ;; esac
 done"#;
-
-/// Says to the notifier's process that it has to read another configuration: started with another value, it is started again.
-const CONFIGURATION: &str = "FLOWSHIP_CONFIGURATION";
 
 struct OnThisMachine<'a> {
     resolver: Resolver<'a>,

@@ -262,7 +262,7 @@ fn certificate_ends() -> Alert {
         ],
         remedy: "Over ACME, the edge's log says why the authority refuses. From a file, run `flowship secrets rotate ENV \
                  edge-tls-pem`. If the file is new and the alert stays, the edge still presents the old one: deploy again.",
-        fault: Fault::NotCaused("the life of a new certificate is as good as unused"),
+        fault: Fault::CertificateOld,
         tests: vec![
             test(
                 TestKind::Firing,

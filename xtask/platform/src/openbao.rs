@@ -1,16 +1,19 @@
 //! OpenBao: keeps the secrets (Vault API).
 
 use vocabulary::model::{
-    Command, Container, Destination, Edge, Exposure, Folder, Group, Health, Identity, Lifetime, Need, Port,
-    PortRef, Probe, Process, Protocol, Resources, Scratch, SecretStore, Service, ServiceId, Shape, Stop,
-    Storage, User, Value, Variable, Volume, VolumeRef,
+    Alert, Check, Command, Container, Destination, Edge, Exposure, Fault, Folder, Group, Health, Identity,
+    Lifetime, MetricKind, MetricRef, Need, Port, PortRef, Probe, Process, Protocol, Resources, Samples,
+    Scratch, SecretStore, Service, ServiceId, Severity, Shape, Stop, Storage, TestKind, User, Value,
+    Variable, Volume, VolumeRef,
 };
 
+use super::rule_tests::{fire, level, levels, test};
 use super::{images, pins, postgres};
 
 pub const ID: ServiceId = ServiceId("openbao");
 const PROGRAM: &str = "bao";
 pub const API: PortRef = PortRef { service: ID, name: "api" };
+pub const VAULT_CORE_UNSEALED: MetricRef = MetricRef("vault_core_unsealed");
 const CONFIGURATION: VolumeRef = VolumeRef { service: ID, name: "configuration" };
 const DATA: VolumeRef = VolumeRef { service: ID, name: "data" };
 pub const STORE: SecretStore =
@@ -54,8 +57,13 @@ pub fn service() -> Service {
                 precious: false,
             },
         ],
-        metrics: vec![],
-        alerts: vec![],
+        metrics: vec![super::foreign(
+            VAULT_CORE_UNSEALED,
+            MetricKind::Gauge,
+            "1 when the store gives out secrets; one series before it has been unsealed, another one afterwards",
+            &["cluster"],
+        )],
+        alerts: vec![sealed()],
         process: Some(Process {
             initialise: None,
             commands: vec![Command {
@@ -92,6 +100,67 @@ pub fn service() -> Service {
             open_files: None,
             debugger: None,
         })),
+    }
+}
+
+fn sealed() -> Alert {
+    const INSTANCE: &str = "instance=\"a\"";
+    Alert {
+        name: "SecretStoreSealed",
+        severity: Severity::Warning,
+        // What it exported before it was unsealed stays for five minutes.
+        expression: VAULT_CORE_UNSEALED.series().now().max(&["instance"]).equals(0.0),
+        for_minutes: 10,
+        owner: super::OWNER,
+        meaning: "The secret store is sealed: it gives out no secret until people with keys unseal it. It is after each start.",
+        impact: "None for clients: services go on with the secrets that they have read, and are restarted with them. Deploys, \
+                 rotations and new keys are refused, and after a restart of the machine nothing starts.",
+        checks: vec![
+            super::STATUS,
+            Check { command: "flowship logs ENV openbao", look_for: "when it started, or who sealed it" },
+        ],
+        remedy: "Find out why first: somebody who seals it may have seen an attack. Then as many people as it needs run \
+                 `flowship secrets unseal ENV --key-file FILE` with their keys.",
+        fault: Fault::NotCaused(
+            "the drill's platform has its secrets in files; a test seals a real store and reads the metric",
+        ),
+        tests: [
+            levels(
+                10,
+                INSTANCE,
+                &[
+                    level(VAULT_CORE_UNSEALED, "cluster=\"\",instance=\"a\"", [0.0; 3]),
+                    level(VAULT_CORE_UNSEALED, "cluster=\"vault-1\",instance=\"a\"", [1.0, 1.0, 0.0]),
+                    level(VAULT_CORE_UNSEALED, "cluster=\"vault-2\",instance=\"b\"", [1.0; 3]),
+                ],
+            ),
+            vec![
+                test(
+                    TestKind::Firing,
+                    "it was started and never unsealed",
+                    vec![(VAULT_CORE_UNSEALED, "cluster=\"\",instance=\"a\"", Samples::level(0.0, 30))],
+                    vec![fire(9, &[]), fire(29, &[INSTANCE])],
+                ),
+                test(
+                    TestKind::Silent,
+                    "people unseal it in time",
+                    vec![
+                        (
+                            VAULT_CORE_UNSEALED,
+                            "cluster=\"\",instance=\"a\"",
+                            Samples::level(0.0, 14).then(&Samples::missing(20)),
+                        ),
+                        (
+                            VAULT_CORE_UNSEALED,
+                            "cluster=\"vault-1\",instance=\"a\"",
+                            Samples::missing(9).then(&Samples::level(1.0, 25)),
+                        ),
+                    ],
+                    [8, 9, 11, 14, 33].map(|minute| fire(minute, &[])).to_vec(),
+                ),
+            ],
+        ]
+        .concat(),
     }
 }
 

@@ -201,8 +201,23 @@ fn first_set_up(site: &Site) {
     assert_eq!(site.checkout.read(&format!("{SECRETS}/ops-token")), "rotated\n");
 }
 
+/// What the rule of the alert reads, as Prometheus does.
+fn says_unsealed(site: &Site) -> bool {
+    let url = format!(
+        "https://127.0.0.1:{}/v1/sys/metrics?format=prometheus",
+        site.checkout.port("openbao", "api")
+    );
+    let text = site.agent().get(url).call().unwrap().body_mut().read_to_string().unwrap();
+    let series = text.lines().filter(|line| line.starts_with("vault_core_unsealed{"));
+    let values: Vec<_> = series.filter_map(|line| line.rsplit(' ').next()).collect();
+    assert!(!values.is_empty() && values.iter().all(|value| ["0", "1"].contains(value)), "{text}");
+    values.contains(&"1")
+}
+
 fn sealed(site: &Site) {
+    assert!(says_unsealed(site));
     site.done(&["secrets", "seal", "dev"], &[]);
+    assert!(!says_unsealed(site));
     site.fails_closed(&["ops-token", "is sealed: `cargo xtask secrets unseal dev`"]);
     let too_few = site.with(&["secrets", "unseal", "dev"], &[site.key(1)]);
     assert_eq!(too_few.code, Some(2), "{too_few:#?}");
@@ -218,6 +233,7 @@ fn sealed(site: &Site) {
     let keys = format!("{}{}", site.checkout.read(KEYS[2]), site.checkout.read(KEYS[1]));
     child.stdin.take().unwrap().write_all(keys.as_bytes()).unwrap();
     assert!(child.wait().unwrap().success());
+    assert!(says_unsealed(site));
     site.done(&["secrets", "render", "dev"], &[]);
 }
 

@@ -159,6 +159,25 @@ impl<'a> Target<'a> {
         self.finish(command, kill)
     }
 
+    /// Removes the files of the release that runs as soon as a replica of another one answers.
+    ///
+    /// # Errors
+    /// None answers before `given_up`, or they cannot be removed.
+    pub fn lose_release(&self, given_up: &dyn Fn() -> bool) -> Result<()> {
+        let history = self.history()?;
+        let current = history::current(&history).context("nothing was deployed")?;
+        let is_other = |(_, said): &(String, Option<Said>)| {
+            said.as_ref().and_then(|said| said.release.as_deref()).is_some_and(|release| release != current)
+        };
+        while !self.workers()?.iter().any(is_other) {
+            if given_up() {
+                bail!("no replica of another release than {current} answered");
+            }
+            std::thread::sleep(LOOK);
+        }
+        remove(&Installed::at(&self.deployed.releases(), current).folder)
+    }
+
     /// Rolls back, and watches the result for as long as users do: it is timed.
     ///
     /// # Errors

@@ -87,6 +87,11 @@ pub enum Fault {
     Disk(DiskState),
     /// A release whose replicas end at once is deployed, to an environment of its own on the same machine.
     BrokenRelease,
+    /// A release of which only one replica can run is deployed in the same way, and the files of the release before are removed
+    /// meanwhile.
+    NoWayBack,
+    /// The edge serves a certificate that ends tomorrow.
+    CertificateOld,
     /// A process takes more memory than its control group may.
     KilledForMemory,
     /// PagerDuty answers 500 while the service is stopped.
@@ -279,6 +284,10 @@ impl Fault {
             Self::Disk(DiskState::NoInodes) => "use up the inodes of a disk image".to_owned(),
             Self::Disk(DiskState::ReadOnly) => "remount a disk image read-only".to_owned(),
             Self::BrokenRelease => "deploy a release that crashes at start".to_owned(),
+            Self::NoWayBack => {
+                "deploy a release whose second replica crashes at start, remove the one before".to_owned()
+            }
+            Self::CertificateOld => "the edge serves a certificate that ends tomorrow".to_owned(),
             Self::KilledForMemory => "a process takes more memory than its control group may".to_owned(),
             Self::PagingFails(service) => format!("PagerDuty answers 500, stop {service}"),
             Self::NotCaused(why) => format!("not caused: {why}"),

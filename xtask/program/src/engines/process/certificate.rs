@@ -14,7 +14,7 @@ use super::super::compose::deployed::is_public;
 use super::instance::ADDRESS;
 use super::secret_memory;
 use super::secret_store::{self, Text};
-use foundation::clock::seconds;
+use foundation::clock::{now_ms, seconds, utc};
 use foundation::files;
 
 /// Days.
@@ -25,6 +25,8 @@ const VALID_FOR_US: &str = "7300";
 const RENEWED_BEFORE: &str = "2592000";
 /// HAProxy renews a certificate of 47 days four days before it ends, and one of 90 days earlier: three days.
 const RENEWED_BY_EDGE: u64 = 259_200;
+/// Seconds.
+const DAY: u64 = 86_400;
 const INSTALL: &str = "openssl cannot be run: install openssl";
 /// What openssl says of a chain that does not end.
 const NO_ISSUER: &str = "issuer certificate";
@@ -75,6 +77,37 @@ pub fn own(path: &Path) -> Result<()> {
         files::write::new(path, 0o600, self_signed("localhost", VALID_FOR_US)?)?;
     }
     Ok(())
+}
+
+/// A certificate with its key, of our own, that began 300 days ago and ends tomorrow.
+///
+/// # Errors
+/// openssl fails.
+pub fn old(domain: &str) -> Result<String> {
+    // Only this command of openssl 3.0 lets a certificate begin in the past.
+    let folder = files::temporary::folder("flowship-certificate-")?;
+    let place = |name: &str| folder.path().join(name).display().to_string();
+    let [config, database, key, request] = ["config", "database", "key", "request"].map(place);
+    let settings = format!(
+        "[req]\ndistinguished_name=dn\nprompt=no\n[dn]\nCN={domain}\n[ca]\ndefault_ca=own\n[own]\ndatabase={database}\n\
+         new_certs_dir={}\nrand_serial=yes\ndefault_md=sha256\npolicy=any\nx509_extensions=ext\n[any]\ncommonName=supplied\n\
+         [ext]\n{}",
+        folder.path().display(),
+        extensions(domain)
+    );
+    fs::write(&config, settings)?;
+    fs::write(&database, "")?;
+    let run = |words: &[&str]| openssl(words.iter().map(AsRef::as_ref).collect(), "");
+    let key_words = ["req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"];
+    run(&[&key_words[..], &["-config", &config, "-keyout", &key, "-out", &request]].concat())?;
+    let now = now_ms() / 1000;
+    let time = |seconds: u64| utc(seconds).replace(['-', ':', 'T'], "");
+    let (begins, ends) = (time(now - 300 * DAY), time(now + DAY));
+    let dates = ["-startdate", &begins, "-enddate", &ends];
+    let signs =
+        ["ca", "-batch", "-notext", "-selfsign", "-config", &config, "-in", &request, "-keyfile", &key];
+    let certificate = run(&[&signs[..], &dates].concat())?;
+    Ok(certificate + &fs::read_to_string(&key)?)
 }
 
 fn joined(certificate_file: &String, key_file: &String, root: &Path) -> Result<String> {
@@ -272,8 +305,8 @@ fn is_right(path: &Path, domain: &str) -> bool {
 
 fn self_signed(domain: &str, days: &str) -> Result<String> {
     let config = format!(
-        "[req]\ndistinguished_name=dn\nx509_extensions=ext\nprompt=no\n[dn]\nCN={domain}\n[ext]\n\
-         basicConstraints=critical,CA:FALSE\nsubjectAltName=DNS:{domain},DNS:localhost,IP:{ADDRESS}\n"
+        "[req]\ndistinguished_name=dn\nx509_extensions=ext\nprompt=no\n[dn]\nCN={domain}\n[ext]\n{}",
+        extensions(domain)
     );
     // As Mozilla's guideline has it; a handshake takes a tenth of what RSA takes.
     let words = [
@@ -290,6 +323,10 @@ fn self_signed(domain: &str, days: &str) -> Result<String> {
     let files = ["-config", "/dev/stdin", "-keyout", "/dev/stdout", "-out", "/dev/stdout"];
     let words = words.into_iter().chain(files);
     openssl(words.map(AsRef::as_ref).collect(), &config)
+}
+
+fn extensions(domain: &str) -> String {
+    format!("basicConstraints=critical,CA:FALSE\nsubjectAltName=DNS:{domain},DNS:localhost,IP:{ADDRESS}\n")
 }
 
 fn openssl(argv: Vec<&OsStr>, input: &str) -> Result<String> {

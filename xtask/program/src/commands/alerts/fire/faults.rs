@@ -29,13 +29,15 @@ use super::load::Load;
 use crate::alert_receivers::Receivers;
 use crate::context::Context;
 use crate::deployment::metrics::DEPLOYS;
+use crate::engines::process::certificate;
+use crate::engines::roll::edge_socket::EdgeSocket;
 use crate::load_test::model::Model;
 use crate::load_test::packages::Packages;
 use crate::load_test::target::Target;
 use crate::session::opened::Opened;
 use crate::session::{secret_audit, smoke};
 use crate::tools::Program;
-use foundation::files::temporary;
+use foundation::files::{self, temporary};
 use foundation::interrupt::Interrupt;
 use foundation::processes::{signal_group, signal_process};
 
@@ -207,7 +209,9 @@ impl<'a> Ground<'a> {
             Fault::Sessions { sessions, sql } => self.open_sessions(sessions, sql, &mut caused)?,
             Fault::Connections { percent } => self.connect(percent, &mut caused)?,
             Fault::Disk(state) => mount(state, &mut caused)?,
-            Fault::BrokenRelease => self.deploy_broken(&mut caused)?,
+            Fault::BrokenRelease => self.deploy_broken(false, &mut caused)?,
+            Fault::NoWayBack => self.deploy_broken(true, &mut caused)?,
+            Fault::CertificateOld => self.serve_old_certificate(&mut caused)?,
             Fault::KilledForMemory => {
                 self.await_scrape();
                 exhaust_memory(&mut caused)?;
@@ -512,7 +516,7 @@ impl<'a> Ground<'a> {
     }
 
     /// The environment is gone when it returns; what its deploys have left as metrics stays until it is undone.
-    fn deploy_broken(&'a self, caused: &mut Caused<'a>) -> Result<()> {
+    fn deploy_broken(&'a self, loses_release: bool, caused: &mut Caused<'a>) -> Result<()> {
         let folder = temporary::folder("flowship-fire-deploy-")?;
         let mut packages = Packages::begin(self.context, folder.path())?;
         let model = Model::start(self.context, folder.path())?;
@@ -524,24 +528,61 @@ impl<'a> Ground<'a> {
             // The deploy has left its own.
             secret_audit::export(self.opened)
         }));
+        // The first replica of a release that can have one replaces another one, which is then missed.
+        let breaks = if loses_release {
+            let socket = folder.path().join("only-one");
+            format!("require('node:net').createServer().listen('{}').unref();", socket.display())
+        } else {
+            "throw new Error('broken by the drill');".to_owned()
+        };
         let crash = |tree: &Path| -> Result<()> {
             let file = tree.join(LAUNCHER);
             let text = fs::read_to_string(&file)?;
-            Ok(fs::write(file, format!("throw new Error('broken by the drill');\n{text}"))?)
+            Ok(fs::write(file, format!("{breaks}\n{text}"))?)
         };
         let mut deploy = || -> Result<()> {
             let good = packages.get("first", &|_| Ok(()))?;
             let broken = packages.get("broken", &crash)?;
-            for (release, expected) in [(good, 0), (broken, 1)] {
-                let ended = target.deploy(&packages, &release, None)?;
+            let deploy = |release: &Path, expected| -> Result<()> {
+                let ended = target.deploy(&packages, release, None)?;
                 ensure!(ended.code == Some(expected), "a deploy ended with {:?}: {}", ended.code, ended.said);
-                self.await_scrape();
+                Ok(())
+            };
+            deploy(&good, 0)?;
+            self.await_scrape();
+            if !loses_release {
+                return deploy(&broken, 1);
             }
-            Ok(())
+            let ended = AtomicBool::new(false);
+            thread::scope(|scope| {
+                let loses = scope.spawn(|| target.lose_release(&|| ended.load(Ordering::SeqCst)));
+                let deployed = deploy(&broken, 1);
+                ended.store(true, Ordering::SeqCst);
+                let lost =
+                    loses.join().map_err(|_| anyhow!("the thread that removes a release ended early"))?;
+                deployed.and(lost)
+            })
         };
-        let deployed = deploy();
+        let deployed = deploy().inspect(|()| self.await_scrape());
         target.end(false, self.show)?;
         deployed
+    }
+
+    fn serve_old_certificate(&'a self, caused: &mut Caused<'a>) -> Result<()> {
+        let platform = self.opened.platform;
+        let units = self.opened.units();
+        let edge = units.iter().find(|unit| platform.is_edge(unit)).context("no edge runs")?;
+        let folder = self.opened.instance.volume(edge, platform.edge.folder);
+        let file = self.opened.instance.secret(platform.edge.certificate);
+        let before = fs::read(&file)?;
+        let serve = move |pem: &[u8]| -> Result<()> {
+            files::write::whole(&file, 0o600, pem)?;
+            EdgeSocket { folder: folder.clone(), limit: BACK }.reload()
+        };
+        let old = certificate::old(certificate::domain(&self.opened.environment))?;
+        serve(old.as_bytes())?;
+        caused.0.push(Box::new(move || serve(&before)));
+        Ok(())
     }
 
     fn drain(&'a self, tasks: u16, seconds: u16, caused: &mut Caused<'a>) -> Result<()> {

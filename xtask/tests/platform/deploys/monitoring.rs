@@ -11,11 +11,21 @@ use crate::{until, web};
 
 const FILE: &str = "ops/environments/qa.toml";
 
+fn ask(site: &Site, path: &str) -> Option<Value> {
+    let port = &site.service("qa", "prometheus")["ports"]["web"];
+    let answer = web::ask("GET", &format!("http://127.0.0.1:{port}/api/v1/{path}"), None, None)?;
+    serde_json::from_str(&answer.body).ok()
+}
+
+/// The series that Prometheus has for this.
+fn query(site: &Site, expression: &str) -> Option<Vec<Value>> {
+    let encoded: String = expression.bytes().map(|byte| format!("%{byte:02X}")).collect();
+    ask(site, &format!("query?query={encoded}"))?["data"]["result"].as_array().cloned()
+}
+
 /// The health of each target, by its instance.
 fn targets(site: &Site) -> Option<BTreeMap<String, String>> {
-    let port = &site.service("qa", "prometheus")["ports"]["web"];
-    let answer = web::ask("GET", &format!("http://127.0.0.1:{port}/api/v1/targets"), None, None)?;
-    let found: Value = serde_json::from_str(&answer.body).ok()?;
+    let found = ask(site, "targets")?;
     let target = |one: &Value| {
         Some((one["labels"]["instance"].as_str()?.to_owned(), one["health"].as_str()?.to_owned()))
     };
@@ -40,15 +50,7 @@ fn every_panel_has_data(site: &Site) {
     }
     queries.retain(|(_, query)| !OF_ERRORS.iter().any(|rare| query.contains(rare)));
     assert!(queries.len() >= 40, "{queries:#?}");
-    let port = site.service("qa", "prometheus")["ports"]["web"].clone();
-    let is_empty = |query: &str| {
-        let encoded: String = query.bytes().map(|byte| format!("%{byte:02X}")).collect();
-        let url = format!("http://127.0.0.1:{port}/api/v1/query?query={encoded}");
-        let found =
-            web::ask("GET", &url, None, None).and_then(|answer| serde_json::from_str(&answer.body).ok());
-        let found: Value = found.unwrap_or_default();
-        found["data"]["result"].as_array().is_none_or(Vec::is_empty)
-    };
+    let is_empty = |expression: &str| query(site, expression).is_none_or(|series| series.is_empty());
     until("every panel has data", || {
         let before = queries.len();
         queries.retain(|(_, query)| is_empty(query));
@@ -57,6 +59,16 @@ fn every_panel_has_data(site: &Site) {
         }
         queries.is_empty().then_some(())
     });
+}
+
+/// Counters began again with each replica, and the series of those before have ended.
+fn nobody_was_told(site: &Site) {
+    let resets = query(site, "count(count by (replica) (count_over_time(flowship_ready[1h])))").unwrap();
+    assert!(resets[0]["value"][1].as_str().unwrap().parse::<u8>().unwrap() >= 3, "{resets:#?}");
+    let fired =
+        query(site, "count by (alertname) (count_over_time(ALERTS{alertstate=\"firing\"}[1h]))").unwrap();
+    let names: Vec<_> = fired.iter().map(|series| series["metric"]["alertname"].as_str().unwrap()).collect();
+    assert_eq!(names, ["Watchdog"], "{fired:#?}");
 }
 
 #[test]
@@ -94,12 +106,9 @@ fn targets_follow_the_replicas_of_a_roll() {
     let file = fs::read_to_string(site.of("qa").join("metrics/deploys.prom")).unwrap();
     assert!(file.contains("flowship_deploys_total"), "{file}");
     until("the deploys are counted", || {
-        let port = &site.service("qa", "prometheus")["ports"]["web"];
-        let query = "flowship_deploys_total%7Bresult%3D%22done%22%7D%3D%3D2";
-        let url = format!("http://127.0.0.1:{port}/api/v1/query?query={query}");
-        let found: Value = serde_json::from_str(&web::ask("GET", &url, None, None)?.body).ok()?;
-        (found["data"]["result"].as_array()?.len() == 1).then_some(())
+        (query(&site, "flowship_deploys_total{result=\"done\"} == 2")?.len() == 1).then_some(())
     });
     every_panel_has_data(&site);
+    nobody_was_told(&site);
     site.done(&["drift", "qa"]);
 }

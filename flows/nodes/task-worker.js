@@ -17,6 +17,8 @@ const { TaskLoop } = require('./lib/task-loop');
 const PATIENCE_MS = 10_000;
 const RELEASE_MS = 1_000;
 
+const ageSeconds = (task) => (performance.now() - task.accepted) / 1000;
+
 const HANDED_BACK = Object.freeze({ code: 'handed_back', message: 'the replica that worked on it stops; another one goes on' });
 
 module.exports = (RED) => {
@@ -141,7 +143,7 @@ module.exports = (RED) => {
     };
 
     const park = async (job, task, failure) => {
-      const seconds = parkSeconds(failure.retry_after_seconds, task.parks, (Date.now() - task.created_at.getTime()) / 1000);
+      const seconds = parkSeconds(failure.retry_after_seconds, task.parks, ageSeconds(task));
       if (seconds === undefined) return false;
       const notBefore = await putBack(job, seconds, failure.message);
       if (notBefore === null) {
@@ -158,7 +160,7 @@ module.exports = (RED) => {
       metrics.increment('flowship_task_attempts_total', { workflow_id, outcome: stored ? status : 'lost' });
       if (!stored) return;
       metrics.increment('flowship_tasks_finished_total', { workflow_id, status });
-      metrics.observe('flowship_task_duration_seconds', { workflow_id, status }, (Date.now() - task.created_at.getTime()) / 1000);
+      metrics.observe('flowship_task_duration_seconds', { workflow_id, status }, ageSeconds(task));
     }
 
     let shown;

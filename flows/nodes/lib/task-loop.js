@@ -90,7 +90,8 @@ class TaskLoop {
     try {
       const limits = this.limits();
       const { rows } = await this.database.query(
-        'SELECT * FROM flowship.take_tasks($1, $2, $3, $4, $5, $6)',
+        `SELECT taken.*, (extract(epoch FROM clock_timestamp() - created_at) * 1000)::float AS age_ms
+         FROM flowship.take_tasks($1, $2, $3, $4, $5, $6) taken`,
         [this.name, room, numbers(this.#running), numbers(this.#turns), JSON.stringify(limits), queues.concurrency],
       );
       this.#turn += 1;
@@ -115,7 +116,8 @@ class TaskLoop {
       taskId: row.task_id,
       workflowId: row.workflow_id,
       // A task that has ended before has no more to it.
-      task: row.created_at === null ? undefined : { input: JSON.parse(row.input), created_at: row.created_at, parks: row.parks },
+      // Its age is the database's: the clock of this machine may be off.
+      task: row.created_at === null ? undefined : { input: JSON.parse(row.input), accepted: performance.now() - row.age_ms, parks: row.parks },
       signal: controller.signal,
     };
     const characters = row.input?.length ?? 0;

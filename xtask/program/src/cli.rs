@@ -3,9 +3,9 @@
 use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::commands::{
-    alerts, bench, check, ci, contract, deploy, dev, doctor, down, drift, drill, environment, generate,
-    history, image, impact, keys, lock, logs, measure, promote, rehearse, release, releases, reset, rollback,
-    secrets, smoke, start, status, supervise, test, why,
+    alerts, bench, check, ci, contract, dashboards, deploy, dev, doctor, down, drift, drill, environment,
+    generate, history, image, impact, keys, lock, logs, measure, promote, rehearse, release, releases, reset,
+    rollback, secrets, smoke, start, status, supervise, test, why,
 };
 use crate::context::Global;
 use foundation::program_name::{DEVELOPERS, OPERATORS, by_operator};
@@ -55,6 +55,8 @@ pub enum Command {
     Secrets(secrets::Options),
     /// List the alerts, check their rules and run the tests of the rules
     Alerts(alerts::Options),
+    /// List the dashboards, and draw them as pictures of an environment
+    Dashboards(dashboards::Options),
     /// Show the state of each service
     Status(status::Options),
     /// Print the services' logs

@@ -4,6 +4,7 @@ pub mod alert_receivers;
 mod cli;
 mod commands;
 mod context;
+mod dashboard_pictures;
 mod deployment;
 mod engines;
 mod generated;

@@ -4,6 +4,7 @@ mod architecture;
 mod as_workflow;
 mod compliance;
 mod containers;
+mod dashboards;
 mod deployed;
 mod edge;
 mod environments;

@@ -1,4 +1,5 @@
-//! `cargo xtask check dashboards`: Grafana's schema finds what Grafana would not read, also where it would only leave it out.
+//! `cargo xtask check dashboards`: Grafana's schema finds what Grafana would not read, also where it would only leave it
+//! out, and pictures that show what the dashboards no longer are.
 
 use std::fs;
 use std::path::Path;
@@ -51,6 +52,29 @@ fn what_grafana_would_not_read_is_found() {
         assert_eq!(output.status.code(), Some(1), "{output:?}");
         assert!(said.contains("overview.json") && said.contains(told), "{told}: {said}");
     }
+    fs::write(&page, good).unwrap();
+
+    // Pictures: of another state of the dashboard, and of none.
+    let pictures = tree.path().join("docs/pictures");
+    fs::create_dir_all(&pictures).unwrap();
+    let repository = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let drawn = fs::read_to_string(repository.join("docs/pictures/overview.svg")).unwrap();
+    let (_, mark) = drawn.split_once("<metadata>dashboard overview sha256 ").unwrap();
+    for (name, mark, finding) in [
+        ("overview.svg", &mark[..64], None),
+        ("overview.svg", &"0".repeat(64), Some("draw ENV overview")),
+        ("overvew.svg", &mark[..64], Some("there is no dashboard overvew")),
+    ] {
+        let picture = pictures.join(name);
+        fs::write(&picture, format!("<svg><metadata>dashboard overview sha256 {mark}</metadata></svg>"))
+            .unwrap();
+        let output = check(&tree);
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(i32::from(finding.is_some())), "{output:?}");
+        assert!(finding.is_none_or(|finding| said.contains(finding)), "{said}");
+        fs::remove_file(&picture).unwrap();
+    }
+
     fs::remove_file(&page).unwrap();
     let output = check(&tree);
     let said = String::from_utf8_lossy(&output.stderr).into_owned();

@@ -5,6 +5,7 @@ pub mod bench;
 pub mod check;
 pub mod ci;
 pub mod contract;
+pub mod dashboards;
 pub mod deploy;
 pub mod dev;
 pub mod doctor;
@@ -65,6 +66,7 @@ pub fn run(context: &Context, words: &str, command: Command) -> Result<()> {
     }
     match command {
         Command::Alerts(options) => alerts::run(context, &options),
+        Command::Dashboards(options) => dashboards::run(context, &options),
         Command::Dev(options) => dev::run(context, &options),
         Command::Contract(options) => contract::run(context, &options),
         Command::Deploy(options) => deploy::run(context, &options),

@@ -139,7 +139,7 @@ fn a_program_from_the_bundle_serves_an_operator_and_sends_developers_to_a_checko
     for (command, listed) in [
         (
             &[][..],
-            "alerts check contract deploy dev doctor down drift environment help history image keys lock logs promote release releases reset \
+            "alerts check contract dashboards deploy dev doctor down drift environment help history image keys lock logs promote release releases reset \
              rollback secrets smoke start status",
         ),
         (&["release"], "help key sign verify"),

@@ -42,7 +42,7 @@ enum What {
     Flows(flows::Options),
     /// Have HAProxy check the configuration of the edge
     Edge(edge::Options),
-    /// Have Grafana's own schema check the dashboards
+    /// Have Grafana's own schema check the dashboards, and find pictures of the docs that are out of date
     Dashboards,
     /// Have nftables check the rulesets of the environments' hosts; needs root
     Firewall,

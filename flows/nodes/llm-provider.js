@@ -24,6 +24,7 @@ module.exports = (RED) => {
       name: source || 'default',
       baseUrl: found.baseUrl.replace(/\/+$/, ''),
       model: found.model,
+      prices: found.prices,
       keyVariable: found.keyVariable,
       dependency: source === '' ? 'llm_provider' : `llm_provider_${source}`,
       apiKey: () => readSecret(found.apiKeyFile),

@@ -4,6 +4,7 @@ const { launcherOf } = require('./lib/launcher');
 const { chatCompletion } = require('./lib/chat-completion');
 const { Failure, failMessage } = require('./lib/failure');
 const { bodyFields, inOrder } = require('./lib/provider-settings');
+const { knownWorkflows } = require('./lib/workflows');
 const { fillTemplate, templateProblem } = require('./lib/template');
 
 function numberOr(value, fallback) {
@@ -26,10 +27,21 @@ module.exports = (RED) => {
     }
     if (problems.length > 0) throw new Error(`the request of ${place} cannot work: ${problems.join('; ')}`);
 
-    // Providers that are asked next have their own models.
-    const providers = () => inOrder(RED.nodes.getNode(definition.provider), (id) => RED.nodes.getNode(id)).map(({ provider }, index) => (
-      { ...provider, model: (index === 0 && definition.model) || provider.model }
-    ));
+    // Providers that are asked next have their own models. The prices are those of the provider's own model.
+    const providers = () => inOrder(RED.nodes.getNode(definition.provider), (id) => RED.nodes.getNode(id)).map(({ provider }, index) => {
+      const model = (index === 0 && definition.model) || provider.model;
+      return { ...provider, model, prices: model === provider.model ? provider.prices : null };
+    });
+
+    const accountTokens = ({ name, model, prices }, tokens, workflowId) => {
+      for (const [kind, count] of Object.entries(tokens)) {
+        metrics.increment('flowship_llm_tokens_total', { provider: name, model, kind }, count);
+        if (prices === null) continue;
+        // What a message says can be anything, and must not become a label.
+        const workflow_id = knownWorkflows(RED).has(workflowId) ? workflowId : '';
+        metrics.increment('flowship_llm_cost_total', { provider: name, model, workflow_id }, (count * (prices[kind] ?? 0)) / 1e6);
+      }
+    };
 
     const account = (provider, failure, seconds) => {
       const labels = { provider: provider.name, model: provider.model, outcome: failure === null ? 'ok' : failure.code };
@@ -70,9 +82,7 @@ module.exports = (RED) => {
           signal: closing.signal,
         });
         const { tokens, cleaned } = message.llm;
-        for (const [kind, count] of Object.entries(tokens)) {
-          metrics.increment('flowship_llm_tokens_total', { provider: answered.name, model: answered.model, kind }, count);
-        }
+        accountTokens(answered, tokens, message.workflow_id);
         if (cleaned !== undefined) log.warn({ cleaned }, 'the answer of the model could not be stored as it was: these places were changed');
         message.payload = message.llm.text;
         send(message);

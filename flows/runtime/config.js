@@ -4,13 +4,15 @@
 const fs = require('node:fs');
 const path = require('node:path');
 const {
-  EnvironmentError, readEnvironment, text, oneOf, name, tier, integer, port, httpUrl, namedUrls, argv, secretFile, absolutePath, optional,
+  EnvironmentError, readEnvironment, text, oneOf, name, tier, integer, amount, port, httpUrl, namedUrls, argv, secretFile, absolutePath, optional,
 } = require('./environment');
 
 // Providers beside the first one: LLM_BACKUP_BASE_URL, LLM_BACKUP_MODEL and LLM_BACKUP_API_KEY_FILE make `backup`.
 const OTHER_PROVIDER = /^LLM_([A-Z][A-Z0-9]*)_BASE_URL$/;
 const LLM_BASE_URL = httpUrl('an http(s) URL that ends in /v1', (url) => url.pathname.endsWith('/v1'));
 const LLM_MODEL = text('the name of a model');
+// Of a million tokens.
+const PRICE = optional(amount(), null);
 
 const HOST = text('a host name or address to listen on');
 
@@ -42,6 +44,8 @@ const VARIABLES = {
   POSTGRES_PASSWORD_FILE: secretFile(),
   LLM_BASE_URL,
   LLM_MODEL,
+  LLM_PROMPT_PRICE: PRICE,
+  LLM_COMPLETION_PRICE: PRICE,
   LLM_API_KEY_FILE: secretFile(),
   MCP_SERVERS: optional(namedUrls('name=url[,name=url], as tools=http://127.0.0.1:4100/mcp'), {}),
   OPS_TOKEN_FILE: secretFile(),
@@ -74,11 +78,16 @@ function otherProviders(env) {
 }
 
 function providerVariables(name) {
-  return { [`LLM_${name}_BASE_URL`]: LLM_BASE_URL, [`LLM_${name}_MODEL`]: LLM_MODEL, [`LLM_${name}_API_KEY_FILE`]: secretFile() };
+  return {
+    [`LLM_${name}_BASE_URL`]: LLM_BASE_URL, [`LLM_${name}_MODEL`]: LLM_MODEL, [`LLM_${name}_API_KEY_FILE`]: secretFile(),
+    [`LLM_${name}_PROMPT_PRICE`]: PRICE, [`LLM_${name}_COMPLETION_PRICE`]: PRICE,
+  };
 }
 
 function provider(v, prefix) {
+  const prices = { prompt: v[`${prefix}_PROMPT_PRICE`], completion: v[`${prefix}_COMPLETION_PRICE`] };
   return {
+    prices: prices.prompt === null && prices.completion === null ? null : prices,
     baseUrl: v[`${prefix}_BASE_URL`], model: v[`${prefix}_MODEL`], apiKeyFile: v[`${prefix}_API_KEY_FILE`], keyVariable: `${prefix}_API_KEY_FILE`,
   };
 }

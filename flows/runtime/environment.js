@@ -47,6 +47,13 @@ function integer(smallest, largest) {
   };
 }
 
+function amount() {
+  return {
+    expected: 'a number such as 0.15',
+    parse: (value) => (/^\d+(\.\d+)?$/.test(value) ? Number(value) : undefined),
+  };
+}
+
 // Port 0 lets the kernel choose; the launcher logs what it got.
 function port() {
   return { ...integer(0, 65535), expected: 'a port number' };
@@ -126,4 +133,4 @@ function readEnvironment(env, table) {
   return { values, problems };
 }
 
-module.exports = { EnvironmentError, readEnvironment, text, oneOf, name, tier, integer, port, httpUrl, namedUrls, argv, secretFile, absolutePath, optional };
+module.exports = { EnvironmentError, readEnvironment, text, oneOf, name, tier, integer, amount, port, httpUrl, namedUrls, argv, secretFile, absolutePath, optional };

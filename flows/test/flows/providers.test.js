@@ -16,7 +16,7 @@ before(async () => {
     for await (const part of request) text += part;
     if (request.method !== 'POST') return response.end('{}');
     backup.requests.push({ headers: request.headers, body: JSON.parse(text) });
-    response.end(JSON.stringify({ choices: [{ message: { content: 'From the backup.', tool_calls: [{ id: 'c1' }] } }], usage: { prompt_tokens: 5 } }));
+    response.end(JSON.stringify({ choices: [{ message: { content: 'From the backup.', tool_calls: [{ id: 'c1' }] } }], usage: { prompt_tokens: 5, completion_tokens: 10 } }));
   }).listen(0, '127.0.0.1');
   await once(backup.server, 'listening');
   const folder = fs.mkdtempSync('/tmp/flowship-providers-');
@@ -25,6 +25,7 @@ before(async () => {
   platform = await startPlatform({
     env: {
       LLM_BACKUP_BASE_URL: `http://127.0.0.1:${backup.server.address().port}/v1`, LLM_BACKUP_MODEL: 'small', LLM_BACKUP_API_KEY_FILE: `${folder}/key`,
+      LLM_BACKUP_PROMPT_PRICE: '20', LLM_BACKUP_COMPLETION_PRICE: '40',
     },
     edit(byId, nodes) {
       byId.llm.fallback = 'llm-backup';
@@ -64,7 +65,9 @@ test('the next provider answers with its own settings; result and metrics name i
     /flowship_llm_requests_total\{provider="backup",model="small",outcome="ok"\} 1/,
     /flowship_llm_tokens_total\{provider="backup",model="small",kind="prompt"\} 5/,
     /flowship_dependency_up\{dependency="llm_provider_backup"\} 1/,
+    /flowship_llm_cost_total\{provider="backup",model="small",workflow_id="answer-question"\} 0\.0005\b/,
   ]) assert.match(metrics, expected);
+  assert.doesNotMatch(metrics, /flowship_llm_cost_total\{provider="default"/, 'it has no price');
 });
 
 test('a request that is wrong is not asked twice', { timeout: 60_000 }, async () => {

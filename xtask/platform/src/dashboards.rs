@@ -10,7 +10,7 @@ use super::node_red_metrics::*;
 use super::otel_collector::TLS_CERTIFICATE_ENDS_SECONDS;
 use super::postgres_exporter::*;
 use super::prometheus::UP;
-use super::recordings::{COMPLETED, SUCCESS, TIME_TO_RESULT, TOKENS_PER_TASK};
+use super::recordings::{COMPLETED, COST_PER_TASK, SUCCESS, TIME_TO_RESULT, TOKENS_PER_TASK};
 
 /// Minutes over which rates are taken: five scrapes.
 const RATE: u32 = 5;
@@ -188,6 +188,18 @@ fn models() -> Dashboard {
                 "Of the tasks that ended within an hour.",
                 DisplayUnit::Number,
                 vec![query("tokens", TOKENS_PER_TASK.series().now())],
+            ),
+            panel(
+                "Cost",
+                "Of an hour, by model, in the currency of `llm.prompt_price` and `llm.completion_price`. Empty without them.",
+                DisplayUnit::Number,
+                vec![query("{{model}}", LLM_COST_TOTAL.series().increase(60).sum(&["model"]))],
+            ),
+            panel(
+                "Cost per task",
+                "By workflow, of the tasks that ended within an hour.",
+                DisplayUnit::Number,
+                vec![query("{{workflow_id}}", COST_PER_TASK.series().now())],
             ),
             panel(
                 "Calls of tools",

@@ -191,6 +191,8 @@ fn variables() -> Vec<Variable> {
             Variable { name: "POSTGRES_USER", value: Value::Text(postgres::APPLICATION_ROLE) },
             Variable { name: "LLM_BASE_URL", value: Value::Fact(Fact::LlmBaseUrl) },
             Variable { name: "LLM_MODEL", value: Value::Fact(Fact::LlmModel) },
+            Variable { name: "LLM_PROMPT_PRICE", value: Value::Fact(Fact::LlmPromptPrice) },
+            Variable { name: "LLM_COMPLETION_PRICE", value: Value::Fact(Fact::LlmCompletionPrice) },
             Variable {
                 name: "MCP_SERVERS",
                 value: Value::Joined(vec![

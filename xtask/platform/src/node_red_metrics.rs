@@ -26,6 +26,7 @@ pub const QUEUE_OLDEST_JOB_AGE_SECONDS: MetricRef = MetricRef("flowship_queue_ol
 pub const LLM_REQUESTS_TOTAL: MetricRef = MetricRef("flowship_llm_requests_total");
 pub const LLM_REQUEST_DURATION_SECONDS: MetricRef = MetricRef("flowship_llm_request_duration_seconds");
 pub const LLM_RETRIES_TOTAL: MetricRef = MetricRef("flowship_llm_retries_total");
+pub const LLM_COST_TOTAL: MetricRef = MetricRef("flowship_llm_cost_total");
 pub const LLM_TOKENS_TOTAL: MetricRef = MetricRef("flowship_llm_tokens_total");
 pub const MCP_CALLS_TOTAL: MetricRef = MetricRef("flowship_mcp_calls_total");
 pub const MCP_CALL_DURATION_SECONDS: MetricRef = MetricRef("flowship_mcp_call_duration_seconds");
@@ -217,6 +218,14 @@ pub fn metrics() -> Vec<Metric> {
             kind: MetricKind::Counter,
             help: "Tokens that the provider reported, by kind: prompt or completion.",
             labels: vec!["provider", "model", "kind"],
+            ours: true,
+        },
+        Metric {
+            name: LLM_COST_TOTAL,
+            kind: MetricKind::Counter,
+            help: "What the tokens cost at the prices that the environment sets, in their currency. Models without a price \
+                   are not counted. The workflow is empty outside of tasks.",
+            labels: vec!["provider", "model", "workflow_id"],
             ours: true,
         },
         Metric {

@@ -2,12 +2,15 @@
 
 use vocabulary::model::{Expected, MetricRef, Recording, RuleTest, Samples, Series, TestKind};
 
-use super::node_red_metrics::{LLM_TOKENS_TOTAL, TASK_DURATION_SECONDS, TASKS_FINISHED_TOTAL};
+use super::node_red_metrics::{
+    LLM_COST_TOTAL, LLM_TOKENS_TOTAL, TASK_DURATION_SECONDS, TASKS_FINISHED_TOTAL,
+};
 
 pub const COMPLETED: MetricRef = MetricRef("workflow:flowship_tasks_completed:increase1h");
 pub const SUCCESS: MetricRef = MetricRef("workflow:flowship_tasks_success:ratio1h");
 pub const TIME_TO_RESULT: MetricRef = MetricRef("workflow:flowship_time_to_result_seconds:p95_1h");
 pub const TOKENS_PER_TASK: MetricRef = MetricRef("platform:flowship_tokens_per_task:ratio1h");
+pub const COST_PER_TASK: MetricRef = MetricRef("workflow:flowship_cost_per_task:ratio1h");
 
 const HOUR: u32 = 60;
 
@@ -68,6 +71,26 @@ pub fn recordings() -> Vec<Recording> {
                 ]
                 .concat(),
                 vec![("", 100.0)],
+            )],
+        },
+        Recording {
+            name: COST_PER_TASK,
+            expression: LLM_COST_TOTAL.series().increase(HOUR).sum(&["workflow_id"])
+                / TASKS_FINISHED_TOTAL.series().increase(HOUR).sum(&["workflow_id"]),
+            help: "Cost of all models per task that ended within the last hour, in the currency of the environment's prices.",
+            tests: vec![recorded(
+                "each workflow by itself, all its models, and what no task caused left out",
+                [
+                    tasks(),
+                    vec![
+                        counter(LLM_COST_TOTAL, "provider=\"p\",model=\"m\",workflow_id=\"w\"", 6.0),
+                        counter(LLM_COST_TOTAL, "provider=\"q\",model=\"n\",workflow_id=\"w\"", 2.0),
+                        counter(LLM_COST_TOTAL, "provider=\"p\",model=\"m\",workflow_id=\"v\"", 0.5),
+                        counter(LLM_COST_TOTAL, "provider=\"p\",model=\"m\",workflow_id=\"\"", 3.0),
+                    ],
+                ]
+                .concat(),
+                vec![("workflow_id=\"v\"", 0.5), ("workflow_id=\"w\"", 1.0)],
             )],
         },
     ]

@@ -102,6 +102,8 @@ fn fact(topology: &Topology<'_>, unit: &Unit<'_>, fact: Fact) -> Option<Text> {
         Fact::LlmBaseUrl => site::LLM_BASE_URL.required(),
         Fact::LlmModel if in_development => site::LLM_MODEL.or(Text::literal(llm.model)),
         Fact::LlmModel => site::LLM_MODEL.required(),
+        Fact::LlmPromptPrice => Text::or(site::LLM_PROMPT_PRICE, ""),
+        Fact::LlmCompletionPrice => Text::or(site::LLM_COMPLETION_PRICE, ""),
         Fact::LogFolder => Text::literal(LOGS),
         Fact::LogsKept => site::LOGS_KEPT.required(),
         Fact::DrainLimit => {

@@ -102,6 +102,9 @@ pub const COLLECTOR_FOLDER: Required = Required {
     example: "/var/lib/flowship/staging/data/otel-collector/configuration",
 };
 const REQUIRED: [Required; 5] = [ENVIRONMENT, SECRETS, PUBLIC_ADDRESS, LLM_BASE_URL, LLM_MODEL];
+/// Prices of a million tokens, where the site names them.
+pub const LLM_PROMPT_PRICE: &str = "FLOWSHIP_LLM_PROMPT_PRICE";
+pub const LLM_COMPLETION_PRICE: &str = "FLOWSHIP_LLM_COMPLETION_PRICE";
 /// The file of the model's key, if it is not in the folder of the other secrets.
 pub const LLM_API_KEY_FILE: &str = "FLOWSHIP_LLM_API_KEY_FILE";
 pub const NETWORK_PREFIX: &str = "FLOWSHIP_NETWORK_PREFIX";
@@ -226,6 +229,13 @@ pub fn decided(topology: &Topology<'_>, environment: &Environment) -> Vec<Line> 
             put(LLM_BASE_URL.name, llm.base_url.clone());
             put(LLM_MODEL.name, llm.model.clone());
             put(LLM_API_KEY_FILE, llm.api_key_file.clone());
+            for (name, price) in
+                [(LLM_PROMPT_PRICE, &llm.prompt_price), (LLM_COMPLETION_PRICE, &llm.completion_price)]
+            {
+                if let Some(price) = price {
+                    put(name, price.clone());
+                }
+            }
         }
         None => {
             let stand_in = platform.llm.stand_in;

@@ -176,6 +176,8 @@ fn an_environment_becomes_the_variables_that_the_files_ask_for() {
             base_url: "https://llm.example.com/v1".to_owned(),
             model: "small-chat".to_owned(),
             api_key_file: "/etc/key".to_owned(),
+            prompt_price: Some("0.15".to_owned()),
+            completion_price: None,
         }),
         ..Environment::default()
     };
@@ -189,8 +191,8 @@ fn an_environment_becomes_the_variables_that_the_files_ask_for() {
     assert_eq!(
         write(&values(&platform, &environment, &placement(Scope::Production))).unwrap(),
         "FLOWSHIP_ENVIRONMENT=staging\nFLOWSHIP_LLM_BASE_URL=https://llm.example.com/v1\n\
-         FLOWSHIP_LLM_MODEL=small-chat\nFLOWSHIP_LLM_API_KEY_FILE=/etc/key\nFLOWSHIP_FLOW_ENGINE_MEMORY_MIB=768\n\
-         FLOWSHIP_FLOW_ENGINE_CPUS=1.500\nFLOWSHIP_SECRETS=/run/flowship/secrets\nFLOWSHIP_PUBLIC_ADDRESS=192.0.2.1\n\
+         FLOWSHIP_LLM_MODEL=small-chat\nFLOWSHIP_LLM_API_KEY_FILE=/etc/key\nFLOWSHIP_LLM_PROMPT_PRICE=0.15\n\
+         FLOWSHIP_FLOW_ENGINE_MEMORY_MIB=768\nFLOWSHIP_FLOW_ENGINE_CPUS=1.500\nFLOWSHIP_SECRETS=/run/flowship/secrets\nFLOWSHIP_PUBLIC_ADDRESS=192.0.2.1\n\
          FLOWSHIP_NETWORK_PREFIX=10.77\nFLOWSHIP_IMAGE_FLOW_ENGINE=harbour/flow-engine:1\n"
     );
     let rehearsed = Environment { llm: None, ..environment };

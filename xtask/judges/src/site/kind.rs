@@ -14,6 +14,11 @@ pub enum Kind {
         max: i64,
         unit: &'static str,
     },
+    /// A number from 0 to `max`, with decimals if need be.
+    Amount {
+        max: u32,
+        unit: &'static str,
+    },
     /// One of these words.
     Choice(&'static [&'static str]),
     Text(Text),
@@ -90,6 +95,7 @@ impl Kind {
                 format!("a whole number from {min} to {max}")
             }
             Self::Integer { min, max, unit } => format!("a whole number of {unit} from {min} to {max}"),
+            Self::Amount { max, unit } => format!("a number from 0 to {max}, {unit}"),
             Self::Choice(words) => {
                 format!(
                     "one of {}",
@@ -111,6 +117,19 @@ impl Kind {
                         .map(Value::Integer)
                         .map_err(|_| format!("{number} is out of range")),
                     _ => Err(format!("{integer} is out of range")),
+                }
+            }
+            (Self::Amount { max, .. }, DeValue::Integer(_) | DeValue::Float(_)) => {
+                let written = match value {
+                    DeValue::Float(float) => float.as_str(),
+                    DeValue::Integer(integer) if integer.radix() == 10 => integer.as_str(),
+                    _ => "",
+                };
+                match written.parse::<f64>() {
+                    Ok(number) if (0.0..=f64::from(*max)).contains(&number) => {
+                        Ok(Value::Text((number + 0.0).to_string()))
+                    }
+                    _ => Err(format!("{} is out of range", if written.is_empty() { "it" } else { written })),
                 }
             }
             (Self::Choice(words), DeValue::String(text)) if words.contains(&text.as_ref()) => {

@@ -120,6 +120,7 @@ const fn days(min: i64) -> Kind {
     Kind::Integer { min, max: 3650, unit: "days" }
 }
 
+const PRICE: Kind = Kind::Amount { max: 1_000_000, unit: "such as 0.15" };
 const PORT: Kind = Kind::Integer { min: 1, max: 65_535, unit: "" };
 
 pub static SETTINGS: &[Setting] = &[
@@ -386,6 +387,24 @@ pub static SETTINGS: &[Setting] = &[
         read_by: BOTH,
         what: "The file with the provider's key; the key itself is never a setting.",
         set: |environment, _, value| llm(environment).api_key_file = value.text(),
+    },
+    Setting {
+        key: "llm.prompt_price",
+        kind: PRICE,
+        default: None,
+        needed: Needed::Never,
+        read_by: BOTH,
+        what: "What the provider charges for a million tokens of prompts. Costs are shown in the same currency.",
+        set: |environment, _, value| llm(environment).prompt_price = Some(value.text()),
+    },
+    Setting {
+        key: "llm.completion_price",
+        kind: PRICE,
+        default: None,
+        needed: Needed::Never,
+        read_by: BOTH,
+        what: "What it charges for a million tokens of answers.",
+        set: |environment, _, value| llm(environment).completion_price = Some(value.text()),
     },
     Setting {
         key: "ports.<service>.<port>",

@@ -165,6 +165,24 @@ fn each_fault_is_reported_with_place_expectation_and_nearest_name() {
             ],
         ),
         (
+            "prices that are none",
+            dev("[llm]\nbase_url = 'https://a/v1'\nmodel = 'm'\napi_key_file = '/k'\nprompt_price = -0.1\n\
+                 completion_price = nan"),
+            &[
+                "dev.toml:7:16: llm.prompt_price: -0.1 is out of range; expected a number from 0 to 1000000, such as 0.15",
+                "dev.toml:8:20: llm.completion_price: nan is out of range; expected a number from 0 to 1000000, such as 0.15",
+            ],
+        ),
+        (
+            "a price in quotes",
+            dev("[llm]\nbase_url = 'https://a/v1'\nmodel = 'm'\napi_key_file = '/k'\nprompt_price = '1'\n\
+                 completion_price = 1e99"),
+            &[
+                "dev.toml:7:16: llm.prompt_price: found a string; expected a number from 0 to 1000000, such as 0.15",
+                "dev.toml:8:20: llm.completion_price: 1e99 is out of range; expected a number from 0 to 1000000, such as 0.15",
+            ],
+        ),
+        (
             "a host that is no table",
             dev("hosts = ['a']"),
             &["dev.toml:3:10: hosts[0]: found a string; expected a table with name, address, ssh_user"],

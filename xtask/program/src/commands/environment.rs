@@ -267,6 +267,8 @@ mod tests {
         ("retention.backups_days", |e| e.retention.backups_days = 77),
         ("llm.base_url", |e| e.llm.as_mut().unwrap().base_url = "https://other.example.com/v1".into()),
         ("llm.model", |e| e.llm.as_mut().unwrap().model = "other".into()),
+        ("llm.prompt_price", |e| e.llm.as_mut().unwrap().prompt_price = Some("7".into())),
+        ("llm.completion_price", |e| e.llm.as_mut().unwrap().completion_price = Some("7".into())),
         ("llm.api_key_file", |e| e.llm.as_mut().unwrap().api_key_file = "/other".into()),
         ("ports.<service>.<port>", |e| {
             e.ports.entry("store".into()).or_default().insert("queries".into(), 7777);

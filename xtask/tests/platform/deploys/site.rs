@@ -93,7 +93,8 @@ impl Site {
             &format!("ops/environments/{name}.toml"),
             &format!(
                 "tier = \"{tier}\"\nengine = \"process\"\ndomain = \"flows.example.com\"\n\n[llm]\nbase_url = \
-                 \"http://127.0.0.1:{}/v1\"\nmodel = \"the-real-one\"\napi_key_file = \"{}\"\n",
+                 \"http://127.0.0.1:{}/v1\"\nmodel = \"the-real-one\"\napi_key_file = \"{}\"\nprompt_price = \
+                 0.5\ncompletion_price = 2\n",
                 self.model.port,
                 self.path("provider-key").display()
             ),

@@ -345,6 +345,8 @@ fn engine() -> Service {
         ("POSTGRES_USER", Value::Text("flowship_app")),
         ("LLM_BASE_URL", Value::Fact(Fact::LlmBaseUrl)),
         ("LLM_MODEL", Value::Fact(Fact::LlmModel)),
+        ("PROMPT_PRICE", Value::Fact(Fact::LlmPromptPrice)),
+        ("COMPLETION_PRICE", Value::Fact(Fact::LlmCompletionPrice)),
         ("LEDGER_URL", Value::Url { port: BOOK, path: "/v1" }),
     ];
     let reload = OnChange {

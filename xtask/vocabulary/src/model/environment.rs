@@ -268,6 +268,12 @@ pub struct LlmProvider {
     pub model: String,
     /// Path of the file with the key; the key itself is never a setting.
     pub api_key_file: String,
+    /// For a million tokens of prompts: a decimal number, in any currency.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub prompt_price: Option<String>,
+    /// For a million tokens of answers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub completion_price: Option<String>,
 }
 
 /// Where the edge's certificate comes from.

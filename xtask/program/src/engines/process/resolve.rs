@@ -110,6 +110,8 @@ impl Resolver<'_> {
             (Fact::HostRoot, _) => "/".to_owned(),
             (Fact::LlmBaseUrl, Some(llm)) => llm.base_url.clone(),
             (Fact::LlmModel, Some(llm)) => llm.model.clone(),
+            (Fact::LlmPromptPrice, llm) => llm.as_ref()?.prompt_price.clone()?,
+            (Fact::LlmCompletionPrice, llm) => llm.as_ref()?.completion_price.clone()?,
             (Fact::LlmBaseUrl, None) => self.url(self.platform.llm.stand_in, self.platform.llm.path)?,
             (Fact::LlmModel, None) => self.platform.llm.model.to_owned(),
             (Fact::LogFolder, _) => self.instance.logs().display().to_string(),

@@ -306,9 +306,7 @@ fn deploys() -> Vec<Alert> {
                 STATUS,
                 Check { command: "flowship drift ENV", look_for: "what differs from what was deployed" },
             ],
-            remedy: "If the history ends with a rollback that is done, the release before was rolled out again: nothing is \
-                     left to do. Otherwise run the deploy again: it continues where it stopped. Or run `flowship \
-                     rollback ENV`.",
+            remedy: "Run the deploy again: it continues where it stopped. Or run `flowship rollback ENV`.",
             fault: Fault::NoWayBack,
             tests: after(FAILED, "environment=\"staging\",result=\"failed\",instance=\"i\"", ROLLED_BACK),
         },

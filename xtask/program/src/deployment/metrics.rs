@@ -9,7 +9,7 @@ use foundation::clock;
 use foundation::files;
 use vocabulary::model::{Metric, MetricKind, MetricRef, deploy_metrics, secret_metrics};
 
-use super::history::{Entry, Outcome};
+use super::history::{Change, Entry, Outcome};
 use crate::engines::process::instance::METRICS;
 
 /// In the folder of the metrics of an environment.
@@ -32,20 +32,35 @@ pub struct SecretDates {
 pub fn write_deploys(folder: &Path, environment: &str, entries: &[Entry]) -> Result<()> {
     let [total, last, duration] = &deploy_metrics();
     let entries: Vec<&Entry> = entries.iter().filter(|entry| entry.change.is_deploy()).collect();
-    let of = |result: Outcome| entries.iter().filter(move |entry| entry.result == result);
+    let ended: Vec<Outcome> =
+        (0..).zip(&entries).map(|(at, entry)| ended(entry, entries.get(at + 1))).collect();
+    let of = |result: Outcome| {
+        let all = entries.iter().zip(&ended);
+        all.filter(move |(_, ended)| **ended == result).map(|(entry, _)| entry)
+    };
     let labels = |result: Outcome| vec![environment, result.name()];
     let totals = Outcome::ALL.map(|result| (labels(result), of(result).count() as f64));
-    let ended = |result| Some((labels(result), clock::seconds(&of(result).next_back()?.at)? as f64));
+    let last_ended = |result| Some((labels(result), clock::seconds(&of(result).next_back()?.at)? as f64));
     let took = entries.last().map(|entry| (vec![environment], entry.duration_ms as f64 / 1000.0));
     write(
         folder,
         DEPLOYS,
         &[
             family(total, totals),
-            family(last, Outcome::ALL.into_iter().filter_map(ended)),
+            family(last, Outcome::ALL.into_iter().filter_map(last_ended)),
             family(duration, took),
         ],
     )
+}
+
+/// A deploy that failed was rolled back all the same when the release before was rolled out again at once.
+fn ended(entry: &Entry, next: Option<&&Entry>) -> Outcome {
+    let is_back =
+        |next: &&Entry| next.change == Change::Rollback && next.why.is_some() && next.result == Outcome::Done;
+    if entry.result == Outcome::Failed && next.is_some_and(is_back) {
+        return Outcome::RolledBack;
+    }
+    entry.result
 }
 
 /// Writes the dates of all secrets of an environment, whole, below its folder.
@@ -85,7 +100,6 @@ fn family<'a>(metric: &Metric, samples: impl IntoIterator<Item = (Vec<&'a str>, 
 
 #[cfg(test)]
 mod tests {
-    use super::super::history::Change;
     use super::super::history::tests::entry;
     use super::*;
 
@@ -114,6 +128,33 @@ mod tests {
              # TYPE flowship_deploy_duration_seconds gauge\n\
              flowship_deploy_duration_seconds{environment=\"staging\"} 2.5\n"
         );
+    }
+
+    #[test]
+    fn a_deploy_that_failed_counts_as_rolled_back_once_the_release_before_runs_again() {
+        let failed = || entry(Change::Deploy, "2", Outcome::Failed);
+        let again = |change, result, why: Option<&str>| Entry {
+            why: why.map(str::to_owned),
+            ..entry(change, "1", result)
+        };
+        for (next, counts) in [
+            (None, [0, 0, 1]),
+            (Some(again(Change::Rollback, Outcome::Done, Some("no answer"))), [1, 1, 0]),
+            (Some(again(Change::Rollback, Outcome::Failed, Some("no answer"))), [0, 0, 2]),
+            // Somebody typed it, later.
+            (Some(again(Change::Rollback, Outcome::Done, None)), [1, 0, 1]),
+            (Some(again(Change::Deploy, Outcome::Done, Some("no answer"))), [1, 0, 1]),
+        ] {
+            let folder = tempfile::tempdir().unwrap();
+            let entries: Vec<Entry> = std::iter::once(failed()).chain(next).collect();
+            write_deploys(folder.path(), "staging", &entries).unwrap();
+            let text = fs::read_to_string(folder.path().join(METRICS).join(DEPLOYS)).unwrap();
+            for (result, count) in Outcome::ALL.into_iter().zip(counts) {
+                let line =
+                    format!("_total{{environment=\"staging\",result=\"{}\"}} {count}\n", result.name());
+                assert!(text.contains(&line), "{entries:#?}: no {line} in {text}");
+            }
+        }
     }
 
     #[test]

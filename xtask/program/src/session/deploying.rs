@@ -459,9 +459,13 @@ pub fn carry_out(
     }
     let ended = match act(context, deployed, installed, site, wanted) {
         Ok((entry, report)) => {
-            if entry.result == Outcome::Failed && wanted.instead.is_none() {
-                go_back(deployed, &entry, wanted)?;
-            }
+            let fails = entry.result == Outcome::Failed && wanted.instead.is_none();
+            let stays = if fails { go_back(deployed, &entry, wanted) } else { Ok(()) };
+            // Not before: nobody is to be told of what the release before puts right.
+            let written = history::read(&deployed.folder())
+                .and_then(|entries| metrics::write_deploys(&deployed.folder(), &deployed.name, &entries));
+            written.err().iter().for_each(|error| warn("metrics", error));
+            stays?;
             let code = report.clone().into_result().err().as_ref().map_or(0, exit::code);
             Ended {
                 report: Some(serde_json::to_value(&report)?),
@@ -549,22 +553,18 @@ fn act(
         duration_ms: millis(begun.elapsed()),
     };
     history::append(&deployed.folder(), &entry)?;
-    // What runs is as it is: nothing is undone for these.
-    let warn = |what: &str, error: &anyhow::Error| {
-        show.say(&format!("warning: the {what} of this deploy are not written: {error:#}"));
-    };
     if entry.result == Outcome::Done {
         let kept = files::write::whole(&installed.settings(), 0o644, &text)
             .and_then(|()| deployed.keep(&text, newer.as_deref()))
             .and_then(|()| deployed.starts_with(&installed.program()));
         kept.err().iter().for_each(|error| warn("settings", error));
     }
-    let written = history::read(&deployed.folder())
-        .and_then(|entries| metrics::write_deploys(&deployed.folder(), &deployed.name, &entries));
-    if let Err(error) = written {
-        warn("metrics", &error);
-    }
     Ok((entry, report))
+}
+
+/// What runs is as it is: nothing is undone for these.
+fn warn(what: &str, error: &anyhow::Error) {
+    Show::on_stderr().say(&format!("warning: the {what} of this deploy are not written: {error:#}"));
 }
 
 /// How it ended. When nobody can say what runs now, that is no success either.

@@ -14,9 +14,9 @@ use vocabulary::model::{Dashboard, Panel, Query};
 
 use crate::context::Context;
 use crate::dashboard_pictures::{Drawn, Series, Shown, draw};
-use crate::deployment::Deployed;
 use crate::engines::process::instance::ADDRESS;
 use crate::engines::record_in;
+use crate::session::deployed::folder_of;
 use crate::session::{DEFAULT, host};
 use foundation::clock::{now_ms, utc};
 use foundation::columns;
@@ -25,7 +25,6 @@ use foundation::files;
 use foundation::nearest::hint;
 use foundation::program_name::PROGRAM;
 use foundation::stdout;
-use judges::site;
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -96,13 +95,7 @@ fn pictures(context: &Context, options: &DrawOptions) -> Result<()> {
         return done;
     }
     let monitoring = context.platform.monitoring.context("the platform has no monitoring")?;
-    let folder = match Deployed::found(name) {
-        Some(deployed) => deployed.folder(),
-        None => {
-            site::named(&context.root, name)?;
-            context.state().join(name)
-        }
-    };
+    let folder = folder_of(context, name)?;
     let service = monitoring.scraper.service;
     let port =
         record_in(&folder)?.and_then(|record| record.ports.get(&monitoring.scraper.to_string()).copied());

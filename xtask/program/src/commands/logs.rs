@@ -16,6 +16,7 @@ use crate::context::Context;
 use crate::deployment::Deployed;
 use crate::engines::process::instance::{ADDRESS, LOGS};
 use crate::engines::record_in;
+use crate::session::deployed::folder_of;
 use crate::session::{DEFAULT, host};
 use foundation::exit::refused;
 use foundation::interrupt::Interrupt;
@@ -73,7 +74,7 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
     if let Some(done) = host::forwarded(context, environment, &[]) {
         return done;
     }
-    let place = folder(context, environment)?;
+    let place = folder_of(context, environment)?;
     let logs = chosen(&place.join(LOGS), environment, service)?;
     let width = logs.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
     let single = logs.len() == 1;
@@ -247,18 +248,6 @@ fn asked<'a>(context: &Context, options: &'a Options) -> Result<(&'a str, Option
             "--environment {environment} and two words more: expected the environment once, and a service"
         ))),
     }
-}
-
-/// Of the environment.
-fn folder(context: &Context, environment: &str) -> Result<PathBuf> {
-    let place = match Deployed::found(environment) {
-        Some(deployed) => deployed.folder(),
-        None => {
-            site::named(&context.root, environment)?;
-            context.state().join(environment)
-        }
-    };
-    Ok(place)
 }
 
 fn chosen(folder: &Path, environment: &str, service: Option<&str>) -> Result<Vec<(String, PathBuf)>> {

@@ -1,11 +1,13 @@
 //! What is deployed to an environment of this machine, and what runs of it. Observes, and changes nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 use foundation::files;
 use foundation::program_name::PROGRAM;
+use judges::site;
 use runner::plan::http::Request;
 use runner::plan::lock::{self, Found};
 use runner::plan::mask::Mask;
@@ -26,6 +28,19 @@ const PATIENCE: Duration = Duration::from_secs(3);
 
 /// The command that runs the contract migrations.
 pub const CONTRACT: &str = "contract";
+
+/// The folder of what runs: of what was deployed to the environment on this machine, else of what a checkout runs under
+/// its name.
+///
+/// # Errors
+/// Refused when there is no such environment.
+pub fn folder_of(context: &Context, name: &str) -> Result<PathBuf> {
+    if let Some(deployed) = Deployed::found(name) {
+        return Ok(deployed.folder());
+    }
+    site::named(&context.root, name)?;
+    Ok(context.state().join(name))
+}
 
 /// An environment as it was found.
 pub struct State {

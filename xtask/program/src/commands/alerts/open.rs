@@ -1,7 +1,6 @@
 //! `cargo xtask alerts list ENV`: what fires there, and what PagerDuty may still have open.
 
 use std::fs;
-use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
 use serde_json::json;
@@ -13,7 +12,7 @@ use crate::deployment::Deployed;
 use crate::engines::process::instance::ADDRESS;
 use crate::engines::record_in;
 use crate::open_pages::{EVENTS, Firing, look, resolve};
-use crate::session::deployed::State;
+use crate::session::deployed::{State, folder_of};
 use crate::session::host;
 use foundation::columns;
 use foundation::exit::{Reported, refused};
@@ -28,7 +27,8 @@ pub fn run(context: &Context, name: &str, resolves: bool) -> Result<()> {
         return done;
     }
     let monitoring = context.platform.monitoring.context("the platform has no monitoring")?;
-    let (environment, folder) = found(context, name)?;
+    let folder = folder_of(context, name)?;
+    let environment = environment_of(context, name)?;
     let port =
         record_in(&folder)?.and_then(|record| record.ports.get(&monitoring.notifier.to_string()).copied());
     let port = port.ok_or_else(|| {
@@ -58,12 +58,11 @@ pub fn run(context: &Context, name: &str, resolves: bool) -> Result<()> {
     if failed.is_empty() { Ok(()) } else { Err(Reported.into()) }
 }
 
-fn found(context: &Context, name: &str) -> Result<(Environment, PathBuf)> {
-    if let Some(deployed) = Deployed::found(name) {
-        return Ok((State::of(context, &deployed)?.environment, deployed.folder()));
+fn environment_of(context: &Context, name: &str) -> Result<Environment> {
+    match Deployed::found(name) {
+        Some(deployed) => Ok(State::of(context, &deployed)?.environment),
+        None => site::load(&context.root, name, &site::known(context.platform)),
     }
-    let environment = site::load(&context.root, name, &site::known(context.platform))?;
-    Ok((environment, context.state().join(name)))
 }
 
 /// Where events go, and the key that they carry.

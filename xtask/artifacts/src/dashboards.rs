@@ -1,8 +1,9 @@
-//! `ops/monitoring/dashboards`: the dashboards of Grafana, which asks for its source of metrics when they are imported.
+//! `ops/monitoring/dashboards`: the dashboards of Grafana, which asks for its source of metrics when they are imported. And what
+//! an environment's own Grafana reads.
 
 use serde_json::{Value, json};
 use vocabulary::formats::json::pretty;
-use vocabulary::model::{Dashboard, Panel, Platform};
+use vocabulary::model::{Dashboard, Panel, Platform, Viewer};
 
 use super::artifact::{Artifact, Committed, Made};
 
@@ -26,6 +27,28 @@ fn generate(platform: &Platform) -> Made {
         Artifact::file(format!("{FOLDER}/{}.json", dashboard.id), pretty(&page(platform, dashboard), 2))
     };
     Ok(platform.dashboards.iter().map(file).collect())
+}
+
+/// What Grafana reads in its configuration's folder, which it finds at `folder`: paths below it, and texts. The dashboards
+/// choose a source of the type Prometheus by themselves, and this is the only one. JSON is YAML too.
+///
+/// <https://grafana.com/docs/grafana/v13.1/administration/provisioning/>
+#[must_use]
+pub fn provisioned(platform: &Platform, folder: &str) -> Vec<(String, String)> {
+    let source = json!({ "apiVersion": 1, "prune": true, "datasources": [{
+        "name": "Prometheus", "uid": format!("{}-metrics", platform.name), "type": "prometheus", "access": "proxy",
+        "url": format!("${}", Viewer::SOURCE), "isDefault": true, "editable": false, "jsonData": { "httpMethod": "POST" },
+    }] });
+    let pages = json!({ "apiVersion": 1, "providers": [{
+        "name": platform.name, "type": "file", "disableDeletion": true, "allowUiUpdates": false,
+        "options": { "path": format!("{folder}/pages") },
+    }] });
+    let page = |one: &Dashboard| (format!("pages/{}.json", one.id), pretty(&page(platform, one), 2));
+    [("datasources", source), ("dashboards", pages)]
+        .into_iter()
+        .map(|(kind, value)| (format!("provisioning/{kind}/{kind}.yaml"), pretty(&value, 2)))
+        .chain(platform.dashboards.iter().map(page))
+        .collect()
 }
 
 fn source() -> Value {

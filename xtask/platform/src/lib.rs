@@ -42,11 +42,13 @@ mod victoria_logs_alerts;
 
 use vocabulary::model::{
     Check, Database, Fact, Group, LogStore, Metric, MetricKind, MetricRef, Monitoring, Platform, ServiceId,
-    Value, Variable,
+    Value, Variable, Viewer,
 };
 
 /// Metrics, logs and alerts: runs where an environment asks for it.
 const MONITORING: Group = Group("monitoring");
+/// Apart from the others: its image is large, and nothing else depends on it.
+const GRAFANA: Group = Group("grafana");
 
 /// The platform that is shipped.
 pub fn platform() -> Platform {
@@ -95,6 +97,7 @@ pub fn platform() -> Platform {
             paging_key: secrets::PAGERDUTY_ROUTING_KEY,
             chat_webhook: secrets::SLACK_WEBHOOK_URL,
             mail_password: secrets::SMTP_PASSWORD,
+            viewer: Some(Viewer { web: grafana::WEB, configuration: grafana::CONFIGURATION }),
         }),
         llm: llm::endpoint(),
         queue: queue::queue(),

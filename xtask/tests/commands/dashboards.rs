@@ -1,4 +1,5 @@
-//! Pictures of dashboards, drawn from what a Prometheus answers: here one that speaks its HTTP API, and says what it is told to.
+//! Pictures of dashboards, drawn from what a Prometheus answers: here one that speaks its HTTP API, and says what it is told
+//! to. And Grafana as the engine would run it: its image is not had here, so Compose judges it and nobody starts it.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpListener;
@@ -9,6 +10,8 @@ use std::{fs, thread};
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use vocabulary::model::environment::Environment;
+use vocabulary::model::topology::Topology;
 
 struct Checkout {
     root: TempDir,
@@ -264,4 +267,96 @@ fn dashboards_are_listed() {
             "{listed_json:#}"
         );
     }
+}
+
+/// The project of an environment that asks for Grafana, as Compose understands it.
+fn project_with_grafana() -> Value {
+    let platform = platform::platform();
+    let known = judges::site::known(&platform);
+    let staging = judges::site::load(crate::containers::repository(), "staging", &known).unwrap();
+    let environment = Environment { with: vec!["grafana".into()], ..staging };
+    let made =
+        artifacts::containers::compose::deployed(&Topology::deployed(&platform, &environment)).unwrap();
+    let text = &made[0].contents;
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("compose.yaml"), text).unwrap();
+    // Each variable that has no default.
+    let required = text.split("${").skip(1).filter_map(|rest| Some(rest.split_once(":?")?.0));
+    let required = required.filter(|name| name.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_'));
+    let lines = required.map(|name| match name {
+        "FLOWSHIP_PUBLIC_ADDRESS" => format!("{name}=192.0.2.10\n"),
+        _ => format!("{name}=/of/{name}\n"),
+    });
+    fs::write(folder.path().join("run.env"), lines.collect::<String>()).unwrap();
+    let output = Command::new(crate::containers::program("docker-compose"))
+        .current_dir(folder.path())
+        .args(["--env-file", "run.env", "config", "--format", "json"])
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{output:?}");
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+#[test]
+fn grafana_is_closed_and_brings_what_it_reads() {
+    let project = project_with_grafana();
+    let grafana = &project["services"]["grafana"];
+    assert!(project["services"].get("prometheus").is_some());
+    assert_eq!(grafana["depends_on"]["prometheus"]["condition"], "service_healthy", "{grafana:#}");
+    assert_eq!((&grafana["user"], &grafana["read_only"]), (&json!("472:472"), &json!(true)), "{grafana:#}");
+    assert_eq!((&grafana["cap_drop"], &grafana["ports"].as_array().unwrap().len()), (&json!(["ALL"]), &1));
+    assert_eq!(grafana["ports"][0]["host_ip"], "127.0.0.1", "{grafana:#}");
+    let mounts = grafana["volumes"].as_array().unwrap();
+    let folder = mounts.iter().find(|mount| mount["target"] == "/etc/dashboards").unwrap();
+    assert_eq!(
+        (&folder["source"], &folder["read_only"]),
+        (&json!("/of/FLOWSHIP_VIEWER_FOLDER"), &json!(true))
+    );
+    let variables = grafana["environment"].as_object().unwrap();
+    for (name, value) in [
+        ("GF_SECURITY_ADMIN_PASSWORD__FILE", "/run/secrets/grafana-admin-password"),
+        ("GF_PATHS_PROVISIONING", "/etc/dashboards/provisioning"),
+        ("GF_USERS_ALLOW_SIGN_UP", "false"),
+        ("GF_ANALYTICS_REPORTING_ENABLED", "false"),
+        ("GF_PLUGINS_PREINSTALL_DISABLED", "true"),
+    ] {
+        assert_eq!(variables[name], value, "{name}");
+    }
+    assert_eq!(grafana["secrets"][0]["source"], "grafana-admin-password", "{grafana:#}");
+
+    // What it is provisioned with: the source that its process is told, and each dashboard as it is committed.
+    let platform = platform::platform();
+    let files = artifacts::dashboards::provisioned(&platform, "/etc/dashboards");
+    let (pages, others): (Vec<_>, Vec<_>) = files.iter().partition(|(path, _)| path.starts_with("pages/"));
+    for (path, text) in &pages {
+        let committed = path.replace("pages/", "ops/monitoring/dashboards/");
+        assert_eq!(*text, fs::read_to_string(crate::containers::repository().join(committed)).unwrap());
+    }
+    assert_eq!(pages.len(), platform.dashboards.len());
+    let read = |path: &str| -> Value {
+        serde_json::from_str(&others.iter().find(|(own, _)| own == path).unwrap().1).unwrap()
+    };
+    let source = &read("provisioning/datasources/datasources.yaml")["datasources"][0];
+    let variable = source["url"].as_str().unwrap().strip_prefix('$').unwrap();
+    assert_eq!(
+        (&variables[variable], &source["type"]),
+        (&json!("http://prometheus:9090"), &json!("prometheus"))
+    );
+    let provider = &read("provisioning/dashboards/dashboards.yaml")["providers"][0];
+    assert_eq!(provider["options"]["path"], "/etc/dashboards/pages");
+}
+
+#[test]
+fn no_process_is_grafana() {
+    let checkout = Checkout::new(None);
+    let output = checkout.run(&["dev", "--detach", "--with", "grafana"]);
+    let said = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    assert!(said.contains("nothing of it runs on the process engine; add --engine compose"), "{said}");
+    let file = checkout.path("ops/environments/dev.toml");
+    fs::write(&file, format!("with = [\"grafana\"]\n{}", fs::read_to_string(&file).unwrap())).unwrap();
+    let output = checkout.run(&["environment", "check"]);
+    let said = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    assert!(said.contains("nothing of \"grafana\" runs with engine = \"process\""), "{said}");
 }

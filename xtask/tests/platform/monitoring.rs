@@ -32,7 +32,7 @@ fn every_service_that_is_asked_for_runs_and_is_scraped() {
     let checkout = Checkout::new();
     let refused = checkout.run(&["dev", "--with", "monitring"]);
     assert_eq!(refused.code, Some(2), "{refused:#?}");
-    refused.says(&["monitring", "expected one of monitoring; did you mean monitoring?"]);
+    refused.says(&["monitring", "expected one of grafana, monitoring; did you mean monitoring?"]);
 
     checkout.done(&[&["dev", "--detach", "--no-watch"], &PART[..]].concat());
     let up = until("every target is up", || {

@@ -10,7 +10,7 @@ use vocabulary::model::{
     PlantedFault, PlantedFile, Platform, Port, PortRef, Predicate, Probe, Process, Proof, Protocol, Query,
     Reaction, Reads, Recording, Resources, Role, RouteRule, RuleTest, Samples, Scrape, Scratch, Secret,
     SecretKind, SecretRef, SecretRight, SecretSource, SecretStore, SecretUse, Series, Service, ServiceId,
-    Severity, Shape, SmokeCheck, SmokeStep, SmokeSuite, Stop, Storage, Test, TestKind, Value, Volume,
+    Severity, Shape, SmokeCheck, SmokeStep, SmokeSuite, Stop, Storage, Test, TestKind, Value, Viewer, Volume,
     VolumeRef, Workers,
 };
 
@@ -376,6 +376,35 @@ fn an_optional_part_runs_where_it_is_asked_for() {
     environment.secret_store = SecretsIn::Vault;
     assert_eq!(optional(&environment), ["vault"]);
     assert_eq!(platform.groups().into_iter().collect::<Vec<_>>(), [Group("lookout")]);
+}
+
+#[test]
+fn an_optional_part_brings_what_it_cannot_start_without() {
+    let mut platform = second_platform::platform();
+    let watch = platform.monitoring.unwrap().scraper;
+    let asked = Environment { with: vec!["horn".into()], ..Environment::default() };
+    for (need, expected) in [(Need::Run, &["herald"][..]), (Need::Start, &["watch", "scribe", "herald"])] {
+        let herald = platform.services.iter_mut().find(|service| service.id.0 == "herald").unwrap();
+        herald.group = Some(Group("horn"));
+        herald.edges = vec![Edge { to: Destination::Port(watch), need, why: "asks", scrape: None }];
+        let units = platform.units(&asked);
+        let optional = units.iter().filter(|unit| unit.service.group.is_some());
+        assert_eq!(optional.map(vocabulary::model::Unit::name).collect::<Vec<_>>(), expected);
+    }
+    let problems = platform.validate();
+    assert!(
+        problems.iter().all(|problem| !problem.to_string().contains("cannot start without")),
+        "{problems:?}"
+    );
+    // Nothing brings the secret store: it runs where secrets are kept in it.
+    let store = platform.secret_store.unwrap().api;
+    let herald = platform.services.iter_mut().find(|service| service.id.0 == "herald").unwrap();
+    herald.edges[0].to = Destination::Port(store);
+    let problems = platform.validate();
+    assert!(
+        problems.iter().any(|problem| problem.to_string().contains("cannot start without")),
+        "{problems:?}"
+    );
 }
 
 type Change = fn(&mut Platform);
@@ -817,10 +846,12 @@ const RULES: &[(Change, &[&str])] = &[
                 paging_key: TOKEN,
                 chat_webhook: KEY,
                 mail_password: PASSWORD,
+                viewer: Some(Viewer { web: HTTP, configuration: DATA }),
             });
         },
         &[
             "monitoring: web.https is no port of web; name one that is",
+            "monitoring: db/data is no volume of web; name one that is",
             "monitoring: db/data is no volume of web; name one that is",
             "monitoring: web does not read the secret password; add the use",
         ],

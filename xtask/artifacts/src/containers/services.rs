@@ -201,12 +201,14 @@ fn of_host(topology: &Topology<'_>, unit: &Unit<'_>, volume: &'static str) -> Op
     let monitoring = topology.platform.monitoring;
     let scraper = monitoring.map(|monitoring| monitoring.scraper_configuration);
     let notifier = monitoring.map(|monitoring| monitoring.notifier_configuration);
+    let viewer = monitoring.and_then(|monitoring| monitoring.viewer).map(|viewer| viewer.configuration);
     let edge = topology.deployed.then_some(topology.platform.edge.folder);
     let folders = [
         (edge, site::EDGE_FOLDER),
         (store, site::STORE_FOLDER),
         (scraper, site::SCRAPER_FOLDER),
         (notifier, site::NOTIFIER_FOLDER),
+        (viewer, site::VIEWER_FOLDER),
     ];
     folders.into_iter().find_map(|(folder, variable)| (folder == Some(volume)).then_some(variable))
 }

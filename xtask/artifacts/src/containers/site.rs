@@ -89,6 +89,12 @@ pub const NOTIFIER_FOLDER: Required = Required {
     what: "absolute path of the folder with the configuration of what delivers alerts",
     example: "/var/lib/flowship/staging/data/alertmanager/configuration",
 };
+/// Where dashboards are shown.
+pub const VIEWER_FOLDER: Required = Required {
+    name: "FLOWSHIP_VIEWER_FOLDER",
+    what: "absolute path of the folder with the dashboards and with what shows them reads besides",
+    example: "/var/lib/flowship/staging/data/grafana/configuration",
+};
 /// Where logs are collected: the program that does, which is no part of any image.
 pub const COLLECTOR: Required = Required {
     name: "FLOWSHIP_LOG_COLLECTOR",

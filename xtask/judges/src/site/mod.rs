@@ -14,7 +14,7 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::Result;
-use vocabulary::model::environment::Environment;
+use vocabulary::model::environment::{EngineKind, Environment};
 use vocabulary::model::{Platform, Service};
 use vocabulary::problem::Problem;
 
@@ -34,6 +34,8 @@ pub struct Known {
     pub services: Vec<KnownService>,
     /// The optional parts that `with` may name.
     pub groups: Vec<&'static str>,
+    /// Those of which nothing runs on the process engine.
+    pub only_in_containers: Vec<&'static str>,
     /// The names of its gates; none where another release, with other gates, may be meant.
     pub gates: Option<Vec<&'static str>>,
 }
@@ -58,9 +60,12 @@ pub fn known(platform: &Platform) -> Known {
         scales: service.scales(),
         calls_out: service.calls_out(),
     };
+    let groups: Vec<_> = platform.groups().into_iter().map(|group| group.0).collect();
+    let is_contained = |group: &&&str| !platform.has_part_on(EngineKind::Process, group);
     Known {
+        only_in_containers: groups.iter().filter(is_contained).copied().collect(),
         services: platform.services.iter().map(known).collect(),
-        groups: platform.groups().into_iter().map(|group| group.0).collect(),
+        groups,
         gates: Some(platform.gates.iter().map(|gate| gate.id).collect()),
     }
 }

@@ -276,7 +276,15 @@ fn requires(reading: &mut Reading<'_>) {
 }
 
 fn with(reading: &mut Reading<'_>) {
-    names(reading, "with", "optional part", &reading.environment.with.clone(), &reading.known.groups);
+    let key = "with";
+    names(reading, key, "optional part", &reading.environment.with.clone(), &reading.known.groups);
+    let is_contained = |name: &&String| reading.known.only_in_containers.contains(&name.as_str());
+    if let Some(name) = reading.environment.with.iter().find(is_contained)
+        && reading.environment.engine == EngineKind::Process
+    {
+        let wrong = format!("{key}: nothing of \"{name}\" runs with engine = \"process\"");
+        refuse(reading, key, wrong, "engine = \"compose\", or without it");
+    }
 }
 
 /// Refuses each name that the platform does not have.

@@ -12,7 +12,12 @@ const SERVICES: &[KnownService] = &[
 ];
 
 fn known() -> Known {
-    Known { services: SERVICES.to_vec(), groups: vec!["monitoring"], gates: Some(vec!["tests", "smoke"]) }
+    Known {
+        services: SERVICES.to_vec(),
+        groups: vec!["monitoring", "pages"],
+        only_in_containers: vec!["pages"],
+        gates: Some(vec!["tests", "smoke"]),
+    }
 }
 
 const DEVELOPMENT: &str = "tier = 'development'\nengine = 'process'\n";
@@ -274,7 +279,14 @@ fn each_fault_is_reported_with_place_expectation_and_nearest_name() {
             "unknown part",
             dev("with = ['monitoring', 'monitring']\n"),
             &[
-                "dev.toml:3:8: with: unknown optional part \"monitring\"; expected one of monitoring; did you mean \"monitoring\"?",
+                "dev.toml:3:8: with: unknown optional part \"monitring\"; expected one of monitoring, pages; did you mean \"monitoring\"?",
+            ],
+        ),
+        (
+            "part of another engine",
+            dev("with = ['monitoring', 'pages']\n"),
+            &[
+                "dev.toml:3:8: with: nothing of \"pages\" runs with engine = \"process\"; expected engine = \"compose\", or without it",
             ],
         ),
         (

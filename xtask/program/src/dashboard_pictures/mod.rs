@@ -159,7 +159,7 @@ type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 fn write(area: &Area<'_>, text: &str, at: (u32, u32), size: u32, colour: &RGBColor) -> anyhow::Result<()> {
     let style = ("sans-serif", size).into_text_style(area).color(colour);
     let at = (i32::try_from(at.0)?, i32::try_from(at.1)?);
-    Ok(area.draw_text(&escape::name(text), &style, at)?)
+    Ok(area.draw_text(text, &style, at)?)
 }
 
 /// A panel's curves that have a point, and their axis.

@@ -96,6 +96,12 @@ impl Opened {
             environment.secret_store = SecretsIn::Files;
         }
         environment.engine = options.engine.unwrap_or(environment.engine);
+        if let Some(part) = options.with.iter().find(|part| !platform.has_part_on(environment.engine, part)) {
+            return Err(refused(format!(
+                "--with {part}: nothing of it runs on the {} engine; add --engine compose",
+                environment.engine
+            )));
+        }
         if environment.engine == EngineKind::Compose && environment.tier != Tier::Development {
             return Err(refused(format!(
                 "ops/environments/{}.toml: tier {}, engine compose; expected a development environment on process or \

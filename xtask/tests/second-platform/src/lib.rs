@@ -133,6 +133,7 @@ pub fn platform() -> Platform {
             paging_key: PAGING_KEY,
             chat_webhook: CHAT_WEBHOOK,
             mail_password: MAIL_PASSWORD,
+            viewer: None,
         }),
         llm: LlmEndpoint { stand_in: ASK, path: "/v1", model: "oracle-small", key: MODEL_KEY },
         queue: queue(),

@@ -64,7 +64,9 @@ pub use process::{Command, Identity, Initialise, OnChange, Process, Reaction};
 pub use queue::QueuePolicy;
 pub use resources::Resources;
 pub use review::{ChangeClass, Review};
-pub use roles::{Action, Contract, Database, LogStore, Monitoring, ReleasePolicy, SecretStore, Workers};
+pub use roles::{
+    Action, Contract, Database, LogStore, Monitoring, ReleasePolicy, SecretStore, Viewer, Workers,
+};
 pub use secret::{Secret, SecretKind, SecretSource, SecretUse};
 pub use service::{Lifetime, Service, Stop, Volume};
 pub use smoke::{Predicate, RouteRule, SmokeCheck, SmokeStep, SmokeSuite, Test};

@@ -96,6 +96,22 @@ pub struct Monitoring {
     pub chat_webhook: SecretRef,
     /// The password at the mail server.
     pub mail_password: SecretRef,
+    /// Grafana, where there is one: shows the dashboards.
+    pub viewer: Option<Viewer>,
+}
+
+/// What shows dashboards.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(bound(deserialize = "'de: 'static"))]
+pub struct Viewer {
+    pub web: PortRef,
+    /// The folder with its provisioning files and the dashboards.
+    pub configuration: VolumeRef,
+}
+
+impl Viewer {
+    /// The variable of its process with the address of the scraper.
+    pub const SOURCE: &str = "METRICS_URL";
 }
 
 impl Monitoring {

@@ -247,6 +247,7 @@ impl<'a> Topology<'a> {
             self.platform.log_store.map(|store| store.api),
             monitoring.map(|monitoring| monitoring.scraper),
             monitoring.map(|monitoring| monitoring.notifier),
+            monitoring.and_then(|monitoring| monitoring.viewer).map(|viewer| viewer.web),
         ];
         let is_store = self.platform.secret_store.is_some_and(|store| store.api == reference);
         let by_developer =

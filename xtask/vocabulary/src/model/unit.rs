@@ -3,7 +3,7 @@
 use super::environment::{EngineKind, Environment, SecretsIn, Tier};
 use std::collections::BTreeSet;
 
-use super::{Destination, Group, Lifetime, Platform, Service};
+use super::{Destination, Group, Lifetime, Need, Platform, Service};
 
 /// One of the equal instances of a service, counted from 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -67,6 +67,13 @@ impl Unit<'_> {
     }
 }
 
+fn runs_on(service: &Service, engine: EngineKind) -> bool {
+    match engine {
+        EngineKind::Process => service.process.is_some(),
+        EngineKind::Compose | EngineKind::Kubernetes => service.container.shape().is_some(),
+    }
+}
+
 impl Platform {
     /// Everything that runs in an environment on its engine, in the platform's order. The model's stand-in runs where the
     /// site names no provider, and an optional part where the site asks for it.
@@ -74,10 +81,7 @@ impl Platform {
     pub fn units(&self, environment: &Environment) -> Vec<Unit<'_>> {
         let runs = |service: &&Service| {
             let shape = service.container.shape();
-            let on_engine = match environment.engine {
-                EngineKind::Process => service.process.is_some(),
-                EngineKind::Compose | EngineKind::Kubernetes => shape.is_some(),
-            };
+            let on_engine = runs_on(service, environment.engine);
             let in_tier =
                 environment.tier != Tier::Development || shape.is_none_or(|shape| shape.in_development);
             let is_wanted = service.group.is_none_or(|group| self.asks_for(environment, group));
@@ -94,13 +98,25 @@ impl Platform {
             .collect()
     }
 
-    /// Whether an environment asks for an optional part: by its name, or by keeping its secrets in the store that is one.
+    /// Whether an environment asks for an optional part: by its name, by the name of another one that cannot start without
+    /// it, or by keeping its secrets in the store that is one.
     #[must_use]
     pub fn asks_for(&self, environment: &Environment, group: Group) -> bool {
         if self.store_group() == Some(group) {
             return environment.secret_store == SecretsIn::Vault;
         }
-        environment.with.iter().any(|name| *name == group.0)
+        let is_named = |group: Group| environment.with.iter().any(|name| *name == group.0);
+        let is_in = |to: Destination| match to {
+            Destination::Port(port) => {
+                self.service(port.service).is_some_and(|other| other.group == Some(group))
+            }
+            Destination::Internet => false,
+        };
+        let needs_it = |service: &Service| {
+            service.group.is_some_and(is_named)
+                && service.edges.iter().any(|edge| edge.need == Need::Start && is_in(edge.to))
+        };
+        is_named(group) || self.services.iter().any(needs_it)
     }
 
     /// The optional parts that an environment can ask for by their names: of each, some engine runs a service.
@@ -111,6 +127,13 @@ impl Platform {
             .filter_map(|service| service.group)
             .filter(|group| self.store_group() != Some(*group))
             .collect()
+    }
+
+    /// Whether an engine runs anything of an optional part.
+    #[must_use]
+    pub fn has_part_on(&self, engine: EngineKind, group: &str) -> bool {
+        let is_in = |service: &&Service| service.group.is_some_and(|own| own.0 == group);
+        self.services.iter().filter(is_in).any(|service| runs_on(service, engine))
     }
 
     fn store_group(&self) -> Option<Group> {

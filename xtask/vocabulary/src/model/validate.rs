@@ -7,6 +7,7 @@ mod whole;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::environment::Environment;
 use super::{
     Command, Destination, Edge, Fact, Group, Health, Image, Lifetime, Metric, MetricKind, Need, Platform,
     PortRef, Reaction, Scrape, SecretRef, Service, Value, VolumeRef,
@@ -174,6 +175,7 @@ fn edges(platform: &Platform, service: &Service, report: &mut Report) {
         }
         if edge.need == Need::Start
             && let Some(group) = platform.service(to.service).and_then(|other| may_be_missing(service, other))
+            && !brings(platform, service, group)
         {
             report.add(
                 format!("edge {} -> {to}", service.id),
@@ -304,6 +306,13 @@ fn runs_beside(platform: &Platform, service: &Service, port: PortRef, report: &m
             );
         }
     }
+}
+
+/// Whether an environment that asks for the part of this service gets the other part, too.
+fn brings(platform: &Platform, service: &Service, other: Group) -> bool {
+    service.group.is_some_and(|own| {
+        platform.asks_for(&Environment { with: vec![own.0.to_owned()], ..Environment::default() }, other)
+    })
 }
 
 /// The optional part without which the other does not run, where this one may run without it.

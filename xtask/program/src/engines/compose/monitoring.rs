@@ -6,7 +6,7 @@ use anyhow::Result;
 use artifacts::containers::{secret_file, services, site};
 use artifacts::monitoring::Places;
 use artifacts::monitoring::scraping::TARGETS;
-use artifacts::{Artifact, alert_rules, log_collector};
+use artifacts::{Artifact, alert_rules, dashboards, log_collector};
 use vocabulary::model::environment::{Environment, Tier};
 use vocabulary::model::topology::{Binding, Topology};
 use vocabulary::model::{Fact, LogStore, Platform, PortRef, SecretRef, SecretStore, Unit};
@@ -105,6 +105,15 @@ pub fn watching<'a>(resolver: Resolver<'a>, prefix: &'a str) -> Option<Watching<
     Some(Watching { resolver, scraper, monitoring, places: Box::new(places), mode: 0o644 })
 }
 
+/// The folder of what shows the dashboards, on this machine, and the files in it: paths below it, and texts.
+fn of_viewer(resolver: &Resolver<'_>) -> Option<(PathBuf, Vec<(String, String)>)> {
+    let configuration = resolver.platform.monitoring?.viewer?.configuration;
+    let unit = resolver.units.iter().find(|unit| unit.service.id == configuration.service)?;
+    let mut folders = unit.service.container.shape()?.folders.iter();
+    let there = folders.find(|folder| folder.volume == configuration.name)?.path;
+    Some((resolver.folder(unit, configuration), dashboards::provisioned(resolver.platform, there)))
+}
+
 /// Where the log collector finds its configuration, on this machine.
 fn of_collector(resolver: &Resolver<'_>) -> Option<(PathBuf, String)> {
     let store = resolver.platform.log_store?;
@@ -158,6 +167,9 @@ pub fn lines(resolver: Resolver<'_>, prefix: &str, host: &Host) -> Result<Vec<si
         put(site::COLLECTOR_FOLDER.name, folder.display().to_string());
         put(&site::digest_variable(store.collector), sha256(text));
     }
+    if let Some((folder, _)) = of_viewer(&resolver) {
+        put(site::VIEWER_FOLDER.name, folder.display().to_string());
+    }
     let Some(watching) = watching(resolver, prefix) else { return Ok(lines) };
     let monitoring = watching.monitoring;
     for unit in units {
@@ -203,6 +215,13 @@ pub fn files(
             (own.join(RULES).join(rules.path.rsplit('/').next().unwrap_or_default()), rules.contents)
         }));
         steps.extend(watching.files(is_target));
+    }
+    if let Some((own, texts)) = of_viewer(&resolver) {
+        // Grafana wants all folders of its provisioning, also without anything in them.
+        folders.extend(["pages", "provisioning"].map(|below| own.join(below)));
+        let kinds = ["alerting", "dashboards", "datasources", "plugins"];
+        folders.extend(kinds.map(|kind| own.join("provisioning").join(kind)));
+        files.extend(texts.into_iter().map(|(below, text)| (own.join(below), text)));
     }
     if folders.is_empty() {
         return vec![];

@@ -52,8 +52,14 @@ pub(super) fn judge(platform: &Platform, report: &mut Report) {
         let (scraper, notifier) = (monitoring.scraper, monitoring.notifier);
         of(scraper.service, &[scraper], "monitoring", report);
         of(notifier.service, &[notifier], "monitoring", report);
+        let viewer = monitoring.viewer.map(|viewer| (viewer.web, viewer.configuration));
+        if let Some((web, _)) = viewer {
+            of(web.service, &[web], "monitoring", report);
+        }
         for (port, folder) in
             [(scraper, monitoring.scraper_configuration), (notifier, monitoring.notifier_configuration)]
+                .into_iter()
+                .chain(viewer)
         {
             if folder.service != port.service || !is_own(folder) {
                 report.add(

@@ -130,3 +130,31 @@ fn every_command_of_a_runbook_can_be_called() {
         assert!(output.status.success(), "flowship {command}: {}", said(&output));
     }
 }
+
+/// A fault that changed is drilled again before its figures are published.
+#[test]
+fn the_guide_has_figures_of_every_fault_that_the_drill_causes() {
+    let guide = fs::read_to_string(repository().join("docs/monitoring.md")).unwrap();
+    let (mut all, mut caused) = (0, 0);
+    for entry in fs::read_dir(repository().join("docs/runbooks")).unwrap() {
+        let runbook = fs::read_to_string(entry.unwrap().path()).unwrap();
+        all += 1;
+        let Some((_, fault)) = runbook.split_once("\n`cargo xtask alerts fire ") else { continue };
+        caused += 1;
+        let (name, fault) = fault.split_once("`: ").unwrap();
+        let (fault, _) = fault.split_once(". [The figures]").unwrap();
+        let is_row =
+            |line: &str| line.starts_with(&format!("| {name} ")) && line.contains(&format!("| {fault} |"));
+        assert!(
+            name == "Watchdog" || guide.lines().any(is_row),
+            "docs/monitoring.md: {name}, {fault}: no figures"
+        );
+    }
+    for row in [
+        format!("| alerts | {all} |"),
+        format!("promtool | {all} |"),
+        format!("causes | {caused} of {all} |"),
+    ] {
+        assert!(guide.contains(&row), "docs/monitoring.md: expected {row}");
+    }
+}

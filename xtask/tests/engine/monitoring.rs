@@ -207,6 +207,13 @@ fn containers_are_watched_and_what_they_write_is_found() {
         let found = prometheus(site, deploys)?;
         (found["data"]["result"].as_array()?.len() == 1).then_some(())
     });
+    let drawn = site.json(&["dashboards", "draw", "qa", "overview"]);
+    let picture = &drawn["pictures"][0];
+    assert_eq!(
+        (&picture["failed"], picture["path"].is_string()),
+        (&serde_json::json!([]), true),
+        "{drawn:#}"
+    );
 
     let first = story(&running);
     let listed = site.done(&["logs", "qa", "--task", &first]);

@@ -387,7 +387,9 @@ impl Drill<'_> {
                             && one.alert == alert.name
                             && one.at_ms >= row.began_ms
                     };
-                    all.iter().rev().find(one).map(|one| one.at_ms)
+                    let told: Vec<u64> = all.iter().filter(one).map(|one| one.at_ms).collect();
+                    // A later fault may have caused it again.
+                    told.iter().find(|at| **at >= undone).or(told.last()).copied()
                 };
                 expected.iter().map(at).collect::<Option<Vec<_>>>().and_then(|all| all.into_iter().max())
             };

@@ -122,7 +122,10 @@ impl Client {
                 answer.errors()
             ),
             404 => {
-                bail!("{reader} cannot read {secret}: it is not in the store; {init} makes what is missing")
+                bail!(
+                    "{reader} cannot read {secret}: it is not in the store; {init} makes what is missing for the parts \
+                     that `with` in the environment's file names"
+                )
             }
             _ => bail!("{reader} cannot read {secret}: {}", answer.errors()),
         };

@@ -38,9 +38,9 @@ fn prometheus(site: &Site, path: &str) -> Option<Value> {
 
 /// These and no others are scraped, and each is up.
 #[track_caller]
-fn all_up(site: &Site, replica: &str) {
-    let all = SCRAPED.iter().map(|name| format!("{name}/{name}")).chain([format!("node-red/{replica}")]);
-    let wanted: BTreeSet<String> = all.collect();
+fn all_up(site: &Site, others: &[&str]) {
+    let all = SCRAPED.iter().map(|name| format!("{name}/{name}"));
+    let wanted: BTreeSet<String> = all.chain(others.iter().map(|name| (*name).to_owned())).collect();
     let mut seen = String::new();
     let mut look = || {
         let found = prometheus(site, "/api/v1/targets")?;
@@ -196,7 +196,7 @@ fn containers_are_watched_and_what_they_write_is_found() {
     site.done(&site.deploy(&release));
     let running = Running::of(site);
     let site = &running.site;
-    all_up(site, "node-red-a");
+    all_up(site, &["node-red/node-red-a"]);
     closed(site, "node-red-a");
     until("the dead man's switch beats", || {
         let listed = String::from_utf8(site.run(&["alerts", "list", "qa"]).stdout).unwrap();
@@ -230,7 +230,7 @@ fn containers_are_watched_and_what_they_write_is_found() {
     kill(site, "victoria-logs");
     kill(site, "otel-collector");
     kill(site, "prometheus");
-    all_up(site, "node-red-a");
+    all_up(site, &["node-red/node-red-a"]);
     all_stored(site, &written);
     all_stored(site, &in_files(site));
     for id in [first, second_task] {
@@ -243,10 +243,40 @@ fn containers_are_watched_and_what_they_write_is_found() {
     // Another replica takes its place, and everything else stays.
     let containers = site.containers();
     site.done(&site.deploy(&second));
-    all_up(site, "node-red-b");
+    all_up(site, &["node-red/node-red-b"]);
     closed(site, "node-red-b");
     let now = site.containers();
     for name in SCRAPED {
         assert_eq!(now[name], containers[name], "{name} was replaced");
     }
+}
+
+#[test]
+#[ignore = "it deploys seven more programs and a secret store, which takes minutes"]
+fn a_secret_store_is_watched_and_those_who_watch_have_their_secrets_from_it() {
+    let site = Site::new();
+    let settings = format!("with = [\"monitoring\"]\nsecret_store = \"vault\"\n{}", site.checkout.read(FILE));
+    site.checkout.write(FILE, settings.as_bytes());
+    let release = site.package("1.0.22", "all");
+    site.ends(1, &site.deploy(&release));
+    let key = site.path("one.key").display().to_string();
+    site.done(&["secrets", "init", "qa", "--shares", "1", "--threshold", "1", "--new-key-file", &key]);
+    site.done(&site.deploy(&release));
+    let running = Running::of(site);
+    let site = &running.site;
+    all_up(site, &["node-red/node-red-a", "openbao/openbao"]);
+    let unsealed = |value: u8| {
+        let path = format!("/api/v1/query?query=max(vault_core_unsealed)%3D%3D{value}");
+        until(&format!("the metric of the alert SecretStoreSealed is {value}"), || {
+            (prometheus(site, &path)?["data"]["result"].as_array()?.len() == 1).then_some(())
+        });
+    };
+    unsealed(1);
+    site.done(&["secrets", "seal", "qa"]);
+    unsealed(0);
+    site.done(&["secrets", "unseal", "qa", "--key-file", &key]);
+    unsealed(1);
+    let task = story(&running);
+    let listed = site.done(&["logs", "qa", "--task", &task]);
+    assert!(listed.contains("edge") && listed.contains("node-red-a"), "{listed}");
 }

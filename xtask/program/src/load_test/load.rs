@@ -123,3 +123,40 @@ fn micros(number: u64, rate: u32) -> Duration {
 fn whole(duration: Duration) -> u64 {
     u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use anyhow::ensure;
+    use runner::plan::mask::Resolved;
+
+    use super::*;
+
+    #[test]
+    fn requests_are_due_at_their_rate_and_each_is_an_answer_or_a_failure() {
+        let trusted = tempfile::NamedTempFile::new().unwrap();
+        let nobody = Client::new(String::new(), Resolved::default(), trusted.path().to_owned()).unwrap();
+        let asked = Arc::new(AtomicU64::new(0));
+        let count = Arc::clone(&asked);
+        let mut load = Load::begin();
+        let one = move |_: &Client| {
+            let number = count.fetch_add(1, Ordering::SeqCst);
+            ensure!(!number.is_multiple_of(4), "refused");
+            Ok(Some(number.to_string()))
+        };
+        load.ask(&nobody, 200, one).unwrap();
+        while asked.load(Ordering::SeqCst) < 20 {
+            thread::sleep(Duration::from_millis(1));
+        }
+        let seen = load.end();
+        let all = asked.load(Ordering::SeqCst);
+        assert_eq!((seen.failures.len() + seen.answers.len()) as u64, all);
+        assert_eq!(seen.failures.len() as u64, all.div_ceil(4));
+        assert_eq!(seen.accepted.len(), seen.answers.len());
+        assert!(seen.failures.iter().all(|failure| failure.what == "refused"));
+        assert!(seen.failures.is_sorted_by_key(|failure| failure.due_ms));
+        assert!(seen.answers.is_sorted_by_key(|answer| answer.came));
+        for answer in seen.answers {
+            assert!(answer.due.is_multiple_of(5_000) && answer.came >= answer.due, "{answer:?}");
+        }
+    }
+}

@@ -34,11 +34,11 @@ module.exports = (RED) => {
     });
 
     const accountTokens = ({ name, model, prices }, tokens, workflowId) => {
+      // What a message says can be anything, and must not become a label.
+      const workflow_id = prices !== null && knownWorkflows(RED).has(workflowId) ? workflowId : '';
       for (const [kind, count] of Object.entries(tokens)) {
         metrics.increment('flowship_llm_tokens_total', { provider: name, model, kind }, count);
         if (prices === null) continue;
-        // What a message says can be anything, and must not become a label.
-        const workflow_id = knownWorkflows(RED).has(workflowId) ? workflowId : '';
         metrics.increment('flowship_llm_cost_total', { provider: name, model, workflow_id }, (count * (prices[kind] ?? 0)) / 1e6);
       }
     };

@@ -2,6 +2,25 @@
 
 use vocabulary::model::{Approval, Dashboards, EditorAccess, Role, SecretRight};
 
+/// What whoever operates an environment runs.
+const OPERATES: [&str; 15] = [
+    "status",
+    "logs",
+    "dashboards",
+    "history",
+    "drift",
+    "smoke",
+    "lock",
+    "releases",
+    "start",
+    "down",
+    "deploy",
+    "rollback",
+    "contract",
+    "keys",
+    "secrets",
+];
+
 pub fn roles() -> Vec<Role> {
     vec![
         Role {
@@ -32,23 +51,7 @@ pub fn roles() -> Vec<Role> {
             dashboards: Dashboards::Editor,
             approves: vec![Approval::Staging],
             login: true,
-            commands: vec![
-                "status",
-                "logs",
-                "dashboards",
-                "history",
-                "drift",
-                "smoke",
-                "lock",
-                "releases",
-                "start",
-                "down",
-                "deploy",
-                "rollback",
-                "contract",
-                "keys",
-                "secrets",
-            ],
+            commands: OPERATES.to_vec(),
         },
         Role {
             id: "release-manager",
@@ -74,24 +77,7 @@ pub fn roles() -> Vec<Role> {
             dashboards: Dashboards::Admin,
             approves: vec![Approval::Staging, Approval::Production],
             login: true,
-            commands: vec![
-                "status",
-                "logs",
-                "dashboards",
-                "history",
-                "drift",
-                "smoke",
-                "lock",
-                "releases",
-                "start",
-                "down",
-                "deploy",
-                "promote",
-                "rollback",
-                "contract",
-                "keys",
-                "secrets",
-            ],
+            commands: [&OPERATES[..], &["promote"]].concat(),
         },
     ]
 }

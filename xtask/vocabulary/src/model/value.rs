@@ -63,9 +63,9 @@ pub enum Fact {
     /// Base URL of the OpenAI-compatible endpoint, ending in `/v1`.
     LlmBaseUrl,
     LlmModel,
-    /// For a million tokens of prompts; empty where the environment names no price.
+    /// For a million tokens of prompts; left out or empty where the environment names no price.
     LlmPromptPrice,
-    /// For a million tokens of answers; empty where the environment names no price.
+    /// For a million tokens of answers; left out or empty where the environment names no price.
     LlmCompletionPrice,
     /// Absolute path of the folder with the log files of all services.
     LogFolder,

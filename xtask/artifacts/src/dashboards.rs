@@ -40,7 +40,7 @@ pub fn provisioned(platform: &Platform, folder: &str) -> Vec<(String, String)> {
         "url": format!("${}", Viewer::SOURCE), "isDefault": true, "editable": false, "jsonData": { "httpMethod": "POST" },
     }] });
     let pages = json!({ "apiVersion": 1, "providers": [{
-        "name": platform.name, "type": "file", "disableDeletion": true, "allowUiUpdates": false,
+        "name": platform.name, "type": "file", "disableDeletion": false, "allowUiUpdates": false,
         "options": { "path": format!("{folder}/pages") },
     }] });
     let page = |one: &Dashboard| (format!("pages/{}.json", one.id), pretty(&page(platform, one), 2));

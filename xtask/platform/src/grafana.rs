@@ -1,6 +1,8 @@
 //! Grafana: shows the dashboards. It reads what it is provisioned with, and asks nobody outside.
 //!
-//! 13.1 is the last version that has the data source Prometheus in itself; from 13.2 on, it is a plugin that is fetched.
+//! 13.1 is the last version that has the data source Prometheus in itself. From 13.2 on, it is one of 13 plugins in the image,
+//! each a process: the limits below are not for them. `PREINSTALL_DISABLED` also keeps Grafana from replacing these at its
+//! start, which fails with a read-only root and loses them: <https://github.com/grafana/grafana/issues/132528>.
 
 use vocabulary::model::{
     Container, Destination, Edge, Exposure, Folder, Health, Lifetime, Need, Port, PortRef, Protocol,

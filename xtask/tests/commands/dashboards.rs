@@ -319,6 +319,8 @@ fn grafana_is_closed_and_brings_what_it_reads() {
         ("GF_USERS_ALLOW_SIGN_UP", "false"),
         ("GF_ANALYTICS_REPORTING_ENABLED", "false"),
         ("GF_PLUGINS_PREINSTALL_DISABLED", "true"),
+        // Grafana reads its provisioning once: another one has it started anew.
+        (artifacts::monitoring::CONFIGURATION, ""),
     ] {
         assert_eq!(variables[name], value, "{name}");
     }
@@ -344,6 +346,8 @@ fn grafana_is_closed_and_brings_what_it_reads() {
     );
     let provider = &read("provisioning/dashboards/dashboards.yaml")["providers"][0];
     assert_eq!(provider["options"]["path"], "/etc/dashboards/pages");
+    // One whose file is gone would stay otherwise, and anybody could change it.
+    assert_eq!(provider["disableDeletion"], false);
 }
 
 #[test]

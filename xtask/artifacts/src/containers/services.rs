@@ -281,9 +281,11 @@ fn collects(topology: &Topology<'_>, unit: &Unit<'_>) -> bool {
 
 /// Whether a unit reads files of the host that it does not notice by itself when they change.
 fn is_configured_once(topology: &Topology<'_>, unit: &Unit<'_>) -> bool {
-    let notifies =
-        topology.platform.monitoring.is_some_and(|monitoring| monitoring.notifier.service == unit.service.id);
-    notifies || collects(topology, unit)
+    let watches = topology.platform.monitoring.is_some_and(|monitoring| {
+        let viewer = monitoring.viewer.map(|viewer| viewer.web.service);
+        monitoring.notifier.service == unit.service.id || viewer == Some(unit.service.id)
+    });
+    watches || collects(topology, unit)
 }
 
 fn volumes(topology: &Topology<'_>, unit: &Unit<'_>) -> Vec<Mount> {

@@ -1,5 +1,6 @@
 //! What the services that watch the others read, in containers: folders of this machine that are mounted there. Pure.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use anyhow::Result;
@@ -9,13 +10,13 @@ use artifacts::monitoring::scraping::TARGETS;
 use artifacts::{Artifact, alert_rules, dashboards, log_collector};
 use vocabulary::model::environment::{Environment, Tier};
 use vocabulary::model::topology::{Binding, Topology};
-use vocabulary::model::{Fact, LogStore, Platform, PortRef, SecretRef, SecretStore, Unit};
+use vocabulary::model::{Fact, LogStore, Platform, PortRef, SecretRef, SecretStore, ServiceId, Unit};
 use vocabulary::problem::listing;
 
 use super::observe::Observed;
 use crate::engines::process::instance::ADDRESS;
 use crate::engines::process::lower::{BringUp, id, store_certificate};
-use crate::engines::process::monitoring::{Watching, scraper};
+use crate::engines::process::monitoring::{Watching, keep, scraper};
 use crate::engines::process::resolve::Resolver;
 use foundation::digest::sha256;
 use foundation::exit::refused;
@@ -25,6 +26,8 @@ use runner::plan::step::{Step, StepId};
 
 /// The folder of the rules, in that of the scraper's configuration.
 const RULES: &str = "rules";
+/// The dashboards, in the folder of what shows them.
+const PAGES: &str = "pages";
 /// The certificate of the secret store, without its key.
 const TRUSTED: &str = "secret-store.pem";
 /// Makes folders that the users of containers may read, in one that keeps everybody else out.
@@ -105,13 +108,14 @@ pub fn watching<'a>(resolver: Resolver<'a>, prefix: &'a str) -> Option<Watching<
     Some(Watching { resolver, scraper, monitoring, places: Box::new(places), mode: 0o644 })
 }
 
-/// The folder of what shows the dashboards, on this machine, and the files in it: paths below it, and texts.
-fn of_viewer(resolver: &Resolver<'_>) -> Option<(PathBuf, Vec<(String, String)>)> {
+/// What shows the dashboards, its folder on this machine, and the files in it: paths below it, and texts.
+fn of_viewer(resolver: &Resolver<'_>) -> Option<(ServiceId, PathBuf, BTreeMap<String, String>)> {
     let configuration = resolver.platform.monitoring?.viewer?.configuration;
     let unit = resolver.units.iter().find(|unit| unit.service.id == configuration.service)?;
     let mut folders = unit.service.container.shape()?.folders.iter();
     let there = folders.find(|folder| folder.volume == configuration.name)?.path;
-    Some((resolver.folder(unit, configuration), dashboards::provisioned(resolver.platform, there)))
+    let texts = dashboards::provisioned(resolver.platform, there).into_iter().collect();
+    Some((configuration.service, resolver.folder(unit, configuration), texts))
 }
 
 /// Where the log collector finds its configuration, on this machine.
@@ -167,8 +171,10 @@ pub fn lines(resolver: Resolver<'_>, prefix: &str, host: &Host) -> Result<Vec<si
         put(site::COLLECTOR_FOLDER.name, folder.display().to_string());
         put(&site::digest_variable(store.collector), sha256(text));
     }
-    if let Some((folder, _)) = of_viewer(&resolver) {
+    if let Some((viewer, folder, texts)) = of_viewer(&resolver) {
         put(site::VIEWER_FOLDER.name, folder.display().to_string());
+        let once = texts.iter().filter(|(below, _)| !below.starts_with(PAGES));
+        put(&site::digest_variable(viewer), sha256(once.map(|(_, text)| text.as_str()).collect::<String>()));
     }
     let Some(watching) = watching(resolver, prefix) else { return Ok(lines) };
     let monitoring = watching.monitoring;
@@ -203,6 +209,8 @@ pub fn files(
         .into_iter()
         .collect();
     let mut steps = Vec::new();
+    // Their readers take whatever is there.
+    let mut whole = Vec::new();
     if let Some(watching) = &watching {
         let own = resolver.folder(watching.scraper, watching.monitoring.scraper_configuration);
         let notifier = resolver.units.iter().filter_map(|unit| {
@@ -211,14 +219,16 @@ pub fn files(
         });
         folders.extend(notifier);
         folders.extend([own.join(TARGETS), own.join(RULES)]);
+        whole.push(own.join(RULES));
         files.extend(rules(resolver.platform).into_iter().map(|rules| {
             (own.join(RULES).join(rules.path.rsplit('/').next().unwrap_or_default()), rules.contents)
         }));
         steps.extend(watching.files(is_target));
     }
-    if let Some((own, texts)) = of_viewer(&resolver) {
+    if let Some((_, own, texts)) = of_viewer(&resolver) {
         // Grafana wants all folders of its provisioning, also without anything in them.
-        folders.extend(["pages", "provisioning"].map(|below| own.join(below)));
+        folders.extend([PAGES, "provisioning"].map(|below| own.join(below)));
+        whole.push(own.join(PAGES));
         let kinds = ["alerting", "dashboards", "datasources", "plugins"];
         folders.extend(kinds.map(|kind| own.join("provisioning").join(kind)));
         files.extend(texts.into_iter().map(|(below, text)| (own.join(below), text)));
@@ -235,6 +245,14 @@ pub fn files(
             shell(FOLDERS, &instance.folder.display().to_string(), folders),
         )
     };
+    let kept = whole.iter().map(|folder| {
+        let name = folder.file_name().unwrap_or_default().display();
+        let names = files.iter().filter(|(path, _)| path.parent() == Some(folder));
+        let names = names.filter_map(|(path, _)| Some(path.file_name()?.display().to_string()));
+        let title = format!("forget the {name} of other releases");
+        Step::new(format!("{name}-kept"), title, keep(&folder.display().to_string(), names))
+    });
+    let mut kept: Vec<_> = kept.collect();
     for (path, contents) in files {
         let name = path.file_name().unwrap_or_default().display();
         steps.push(Step::new(
@@ -246,7 +264,10 @@ pub fn files(
     for step in &mut steps {
         step.needs = vec![made.id.clone()];
     }
-    std::iter::once(made).chain(steps).collect()
+    for step in &mut kept {
+        step.needs = steps.iter().map(|step| step.id.clone()).collect();
+    }
+    std::iter::once(made).chain(steps).chain(kept).collect()
 }
 
 /// Lets the scraper know the certificate of the secret store, which is there after this step.
@@ -276,4 +297,61 @@ fn rules(platform: &Platform) -> Vec<Artifact> {
     let all = (alert_rules::RULES.make)(platform).unwrap_or_default();
     let folder = artifacts::monitoring::scraping::RULES.trim_end_matches("*.yaml");
     all.into_iter().filter(|artifact| artifact.path.starts_with(folder)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::fs;
+    use std::path::Path;
+    use std::process::Command;
+
+    use vocabulary::model::Viewer;
+
+    use super::super::roll::tests::qa;
+    use super::*;
+    use crate::engines::process::instance::Instance;
+
+    #[test]
+    fn rules_and_dashboards_of_another_release_go() {
+        let (mut platform, mut environment) = qa();
+        environment.with.push("lookout".to_owned());
+        let watched = platform.monitoring.as_mut().unwrap();
+        watched.viewer = Some(Viewer { web: watched.scraper, configuration: watched.scraper_configuration });
+        let state = tempfile::tempdir().unwrap();
+        let instance = Instance { folder: state.path().into(), ..Instance::default() };
+        let seen = Observed { instance, ..Observed::default() };
+        let units = platform.units(&environment);
+        let resolver = Resolver {
+            platform: &platform,
+            environment: &environment,
+            instance: &seen.instance,
+            units: &units,
+        };
+        let steps = files(resolver, &seen, &|_| true);
+        let listed = |folder: &Path| -> BTreeSet<PathBuf> {
+            fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect()
+        };
+        for (name, old) in [(RULES, "old.yaml"), (PAGES, "old.json")] {
+            let kept = steps.iter().find(|step| step.id.0 == format!("{name}-kept")).unwrap();
+            let Action::Exec(exec) = &kept.action else { panic!("{kept:?}") };
+            let words: Vec<_> = exec.args.iter().map(|word| format!("{word}")).collect();
+            let folder = Path::new(&words[2]);
+            fs::create_dir_all(folder).unwrap();
+            let mut written = BTreeSet::new();
+            for step in &steps {
+                if let Action::Write(write) = &step.action
+                    && write.path.parent() == Some(folder)
+                {
+                    assert!(kept.needs.contains(&step.id), "{}: {kept:?}", step.id.0);
+                    fs::write(&write.path, "").unwrap();
+                    written.insert(write.path.clone());
+                }
+            }
+            assert!(!written.is_empty(), "{name}: {steps:?}");
+            fs::write(folder.join(old), "").unwrap();
+            assert!(Command::new(&exec.program).args(&words).status().unwrap().success());
+            assert_eq!(listed(folder), written);
+        }
+    }
 }

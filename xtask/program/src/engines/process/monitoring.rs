@@ -11,7 +11,7 @@ use runner::plan::action::{Action, Exec, Write};
 use runner::plan::argument::Arg;
 use runner::plan::step::{Step, StepId};
 
-/// Removes the targets of what no longer runs: every file of the folder but those that are named.
+/// Removes every file of a folder but those that are named.
 const KEEP: &str = r#"mkdir -p -- "$0" && cd -- "$0" || exit
 for file in *; do
   case " $* " in *" $file "*) ;; *) rm -f -- "$file" ;; esac
@@ -99,10 +99,10 @@ impl Watching<'_> {
     /// Writes what they read: the configurations, and the targets of these units.
     pub fn files(&self, is_target: &dyn Fn(&Unit<'_>) -> bool) -> Vec<Step<BringUp>> {
         let mut steps = Vec::new();
-        let mut kept = vec![Arg::from("-c"), Arg::from(KEEP), Arg::from(self.targets_folder())];
+        let mut kept = Vec::new();
         for unit in self.resolver.units.iter().filter(|unit| is_target(unit)) {
             let written = self.appears(unit, id::RECORD.into());
-            kept.extend(written.iter().filter_map(|(file, _)| Some(Arg::from(file.rsplit('/').next()?))));
+            kept.extend(written.iter().filter_map(|(file, _)| Some(file.rsplit('/').next()?.to_owned())));
             // A roll may write the same file later, where it replaces what runs there; what runs stays a target if that fails.
             let known = |(_, step): (String, Step<BringUp>)| Step {
                 id: format!("{}.known", step.id.0).into(),
@@ -117,7 +117,7 @@ impl Watching<'_> {
             ..Step::new(
                 self.keep_id(),
                 "forget the targets of what no longer runs",
-                Action::Exec(Exec { program: "sh".to_owned(), args: kept, ..Exec::default() }),
+                keep(&self.targets_folder(), kept),
             )
         };
         steps.push(keep);
@@ -206,6 +206,12 @@ impl Watching<'_> {
         let folder = self.targets_folder();
         found.into_iter().map(|(name, text)| (format!("{folder}/{name}"), text)).collect()
     }
+}
+
+/// Removes every file of a folder but those with these names.
+pub fn keep(folder: &str, names: impl IntoIterator<Item = String>) -> Action<BringUp> {
+    let args = ["-c", KEEP, folder].map(Arg::from).into_iter().chain(names.into_iter().map(Arg::from));
+    Action::Exec(Exec { program: "sh".to_owned(), args: args.collect(), ..Exec::default() })
 }
 
 fn removed(path: &str) -> Action<BringUp> {

@@ -1,6 +1,11 @@
 //! A certificate from an ACME authority: a real one, which the edge asks by itself.
 
+use std::path::Path;
+use std::process::Command;
+
 use serde_json::Value;
+use vocabulary::model::EdgePolicy;
+use walkdir::WalkDir;
 
 use super::restart::free;
 use super::site::{Edge, Site};
@@ -10,7 +15,17 @@ use crate::{until, web};
 
 const FILE: &str = "ops/environments/qa.toml";
 
+/// The key of the edge's account.
+fn account(state: &Path) -> String {
+    let mut files = WalkDir::new(state).into_iter().flatten();
+    let key = files.find(|file| file.file_name() == EdgePolicy::ACME_ACCOUNT).unwrap();
+    let shown =
+        Command::new("openssl").args(["pkey", "-noout", "-text", "-in"]).arg(key.path()).output().unwrap();
+    String::from_utf8(shown.stdout).unwrap()
+}
+
 #[test]
+#[ignore = "slow: `cargo xtask ci slow-tests` runs it"]
 fn the_edge_fetches_its_certificate_and_keeps_one_that_it_has_renewed() {
     let site = Site::new();
     let (http, https) = (free(), free());
@@ -45,6 +60,10 @@ fn the_edge_fetches_its_certificate_and_keeps_one_that_it_has_renewed() {
     authority.leads_to("127.0.0.1");
     site.done(&site.deploy("qa", &release));
     let fetched = authority.serial(https);
+    assert!(
+        account(&site.of("qa")).contains("modulus"),
+        "one account in 128 with another key is refused for ever"
+    );
     let smoke = site.done(&["smoke", "qa"]);
     assert!(smoke.out.contains("6 of 6 checks passed"), "{smoke:#?}");
 

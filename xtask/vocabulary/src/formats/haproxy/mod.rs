@@ -32,6 +32,11 @@ impl Authority {
     const NAME: &str = "authority";
     /// What the challenges are answered from.
     const ANSWERS: &str = "virt@acme";
+    /// For the account and the certificates; 2048 bits. An account with an elliptic curve's key is refused for ever where a
+    /// coordinate begins with a zero byte, which one key in 128 has: HAProxy leaves that byte out (`bn2base64url` in
+    /// `src/jws.c` up to 3.5-dev5), but RFC 7518, section 6.2.1.2, asks for it. A signature takes 0.3 ms; with HAProxy's default
+    /// curve P-384, 0.9 ms.
+    const KEYS: &str = "RSA";
 
     fn lines(&self) -> Vec<String> {
         vec![
@@ -39,7 +44,7 @@ impl Authority {
             format!("contact {}", plain(&self.contact)),
             format!("account-key {}", self.account_key),
             "challenge HTTP-01".to_owned(),
-            "keytype ECDSA".to_owned(),
+            format!("keytype {}", Self::KEYS),
             format!("map {}", Self::ANSWERS),
         ]
     }

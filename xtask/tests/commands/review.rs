@@ -93,6 +93,7 @@ fn workflows_and_compose_files() -> Vec<String> {
 }
 
 #[test]
+#[ignore = "slow: `cargo xtask ci slow-tests` runs it"]
 fn why_answers_for_every_line_of_workflows_and_compose_files() {
     let paths = workflows_and_compose_files();
     for expected in

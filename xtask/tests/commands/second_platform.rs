@@ -39,6 +39,7 @@ fn tree() -> tempfile::TempDir {
 }
 
 #[test]
+#[ignore = "slow: `cargo xtask ci slow-tests` runs it"]
 fn the_judges_accept_a_second_platform() {
     let tree = tree();
     let judge = |name: &str, folder: &str, arguments: &[&str]| {

@@ -216,80 +216,6 @@ impl Drop for Foreground {
 }
 
 #[test]
-#[ignore = "needs a container engine: `cargo xtask ci engine` runs it"]
-fn development_in_containers_is_development() {
-    let client = engine();
-    let checkout = Checkout::new();
-    checkout.ends(&["dev", "--engine", "compose", "--detach"], 0);
-    let smoke: Value = serde_json::from_str(&checkout.ends(&["smoke", "--json"], 0).out).unwrap();
-    assert_eq!(smoke["checks"].as_array().unwrap().len(), 5, "{smoke:#}");
-    let before = checkout.containers(&client);
-    assert_eq!(before.len(), 5, "with the one that migrated");
-
-    // Breakpoints: in a node, while a request is answered.
-    let file = "flows/nodes/api-auth.js";
-    let line = checkout.read(file).lines().position(|line| line.contains("const key = bearerOf(")).unwrap();
-    let stopped = checkout.stopped_at("api-auth.js", line, "message.req.url", "/api/v1/queues");
-    assert_eq!((&stopped["line"], &stopped["seen"]), (&json!(line), &json!("/api/v1/queues")), "{stopped:#}");
-    assert_eq!(stopped["status"], 401, "it goes on: {stopped:#}");
-
-    // A node: another answer for the same request, without any command.
-    let problem = "flows/nodes/lib/problem.js";
-    let node = if checkout.path(problem).is_file() { problem } else { "flows/nodes/api-auth.js" };
-    let text = checkout.read(node);
-    checkout.write(node, format!("console.log('the node is another one now');\n{text}").as_bytes());
-    checkout.logged("node-red-a", "the node is another one now");
-    until("it is ready again", || checkout.get("node-red-a.ready", "/readyz").filter(|found| found.0 == 200));
-
-    // The flows: a route that was not there.
-    assert_eq!(checkout.get("node-red-a.flows", "/api/v1/queues-renamed").unwrap().0, 404);
-    checkout.change("flows/flows.json", "\"/api/v1/queues\"", "\"/api/v1/queues-renamed\"");
-    until("the route is there", || {
-        checkout.get("node-red-a.flows", "/api/v1/queues-renamed").filter(|found| found.0 == 401)
-    });
-    checkout.change("flows/flows.json", "\"/api/v1/queues-renamed\"", "\"/api/v1/queues\"");
-
-    // A migration: it runs, in the container that migrated before.
-    let sql = "-- migrate:up\nCREATE TABLE public.of_the_test (id int);\n-- migrate:down\nDROP TABLE public.of_the_test;\n";
-    checkout.write("flows/migrations/20991231000000_of_the_test.sql", sql.as_bytes());
-    checkout.logged("migrate", "Applied: 20991231000000_of_the_test.sql");
-
-    // Again: images take up what has changed since, and then what runs stays as it is.
-    checkout.ends(&["dev", "--detach"], 0);
-    let before = checkout.containers(&client);
-    checkout.ends(&["dev", "--detach"], 0);
-    assert_eq!(checkout.containers(&client), before);
-    checkout.ends(&["smoke"], 0);
-    let refused = checkout.ends(&["dev", "--engine", "process", "--detach"], 2);
-    assert!(refused.errors.contains("runs on the compose engine"), "{}", refused.errors);
-
-    checkout.ends(&["down"], 0);
-    assert_eq!(checkout.containers(&client), [""; 0]);
-    checkout.ends(&["status"], 2);
-
-    // In the foreground, until it is told to end; the data are still there.
-    let log = fs::File::create(checkout.path("foreground.log")).unwrap();
-    let mut dev = checkout.command(&["dev", "--engine", "compose"]);
-    let mut dev = Foreground(dev.stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap());
-    until("it is up", || {
-        let said = checkout.read("foreground.log");
-        assert!(dev.0.try_wait().unwrap().is_none(), "{said}");
-        said.contains("take effect when you save them").then_some(())
-    });
-    checkout.logged("migrate", "Applied: 20991231000000_of_the_test.sql");
-    let pid = rustix::process::Pid::from_child(&dev.0);
-    rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
-    assert_eq!(dev.0.wait().unwrap().code(), Some(0), "{}", checkout.read("foreground.log"));
-    assert_eq!(checkout.containers(&client), [""; 0]);
-    let volumes = || docker(&client, &["volume", "ls", "--quiet"]);
-    let project: Vec<String> = volumes().lines().map(str::to_owned).collect();
-    checkout.ends(&["reset", "--yes"], 0);
-    let left = volumes();
-    let removed = project.iter().filter(|name| !left.contains(name.as_str())).count();
-    assert!(removed >= 1, "reset removes the data too: {left}");
-}
-
-#[test]
 fn everything_that_is_missing_is_reported_at_once() {
     let checkout = Checkout::new();
     let path = checkout.path("bin");
@@ -357,42 +283,6 @@ fn a_production_file_that_breaks_its_promises_is_found_out() {
 
 #[test]
 #[ignore = "needs a container engine: `cargo xtask ci engine` runs it"]
-fn a_service_that_stays_dead_or_does_not_wait_is_found_out() {
-    let checkout = Checkout::with_images();
-    // The first replica is not started again, and asks nobody whether there is a database.
-    let text = checkout.read(PRODUCTION);
-    let (before, replica) = text.split_once("\n  node-red-a:\n").unwrap();
-    let waits = "    depends_on:\n      migrate:\n        condition: service_completed_successfully\n";
-    let broken = replica.replacen("restart: always", "restart: \"no\"", 1).replacen(waits, "", 1);
-    assert_ne!(broken, replica);
-    checkout.write(PRODUCTION, format!("{before}\n  node-red-a:\n{broken}").as_bytes());
-    let broken = checkout.ends(&["rehearse", "compose", "--only", "oom", "--only", "late-dependency"], 1);
-    for words in [
-        "node-red-a-1 used up its memory of 512 MiB and is \"exited\"",
-        "(OOMKilled: true): it was not restarted",
-        "node-red-a started before postgres was healthy",
-    ] {
-        assert!(broken.errors.contains(words), "{words}: {}", broken.errors);
-    }
-}
-
-#[test]
-#[ignore = "needs a container engine: `cargo xtask ci engine` runs it"]
-fn production_that_stays_down_with_the_engine_is_found_out() {
-    let checkout = Checkout::with_images();
-    // What a clean stop of the engine leaves down: the edge ends with 0.
-    let text = checkout.read(PRODUCTION);
-    let (before, edge) = text.split_once("\n  edge:\n").unwrap();
-    let broken = edge.replacen("restart: always", "restart: on-failure:5", 1);
-    assert_ne!(broken, edge);
-    checkout.write(PRODUCTION, format!("{before}\n  edge:\n{broken}").as_bytes());
-    let broken = checkout.ends(&["rehearse", "compose", "--only", "engine-restart"], 1);
-    let words = "after a clean stop of the engine production is not back: edge is exited (0)";
-    assert!(broken.errors.contains(words), "{}", broken.errors);
-}
-
-#[test]
-#[ignore = "needs a container engine: `cargo xtask ci engine` runs it"]
 fn an_engine_that_others_use_is_not_restarted() {
     let checkout = Checkout::with_images();
     let docker = |arguments: &[&str]| Command::new("docker").args(arguments).output().unwrap();
@@ -425,4 +315,125 @@ fn a_container_that_its_memory_is_too_small_for_is_named_with_its_limit() {
     let broken = checkout.ends(&["rehearse", "compose", "--only", "smoke"], 1);
     let words = "mcp-tools-1 was killed for its memory: its limit is 16777216 bytes";
     assert!(broken.errors.contains(words), "{}", broken.errors);
+}
+
+mod slow {
+    use super::*;
+
+    #[test]
+    #[ignore = "slow, and needs a container engine: `cargo xtask ci slow-engine` runs it"]
+    fn development_in_containers_is_development() {
+        let client = engine();
+        let checkout = Checkout::new();
+        checkout.ends(&["dev", "--engine", "compose", "--detach"], 0);
+        let smoke: Value = serde_json::from_str(&checkout.ends(&["smoke", "--json"], 0).out).unwrap();
+        assert_eq!(smoke["checks"].as_array().unwrap().len(), 5, "{smoke:#}");
+        let before = checkout.containers(&client);
+        assert_eq!(before.len(), 5, "with the one that migrated");
+
+        // Breakpoints: in a node, while a request is answered.
+        let file = "flows/nodes/api-auth.js";
+        let line =
+            checkout.read(file).lines().position(|line| line.contains("const key = bearerOf(")).unwrap();
+        let stopped = checkout.stopped_at("api-auth.js", line, "message.req.url", "/api/v1/queues");
+        assert_eq!(
+            (&stopped["line"], &stopped["seen"]),
+            (&json!(line), &json!("/api/v1/queues")),
+            "{stopped:#}"
+        );
+        assert_eq!(stopped["status"], 401, "it goes on: {stopped:#}");
+
+        // A node: another answer for the same request, without any command.
+        let problem = "flows/nodes/lib/problem.js";
+        let node = if checkout.path(problem).is_file() { problem } else { "flows/nodes/api-auth.js" };
+        let text = checkout.read(node);
+        checkout.write(node, format!("console.log('the node is another one now');\n{text}").as_bytes());
+        checkout.logged("node-red-a", "the node is another one now");
+        until("it is ready again", || {
+            checkout.get("node-red-a.ready", "/readyz").filter(|found| found.0 == 200)
+        });
+
+        // The flows: a route that was not there.
+        assert_eq!(checkout.get("node-red-a.flows", "/api/v1/queues-renamed").unwrap().0, 404);
+        checkout.change("flows/flows.json", "\"/api/v1/queues\"", "\"/api/v1/queues-renamed\"");
+        until("the route is there", || {
+            checkout.get("node-red-a.flows", "/api/v1/queues-renamed").filter(|found| found.0 == 401)
+        });
+        checkout.change("flows/flows.json", "\"/api/v1/queues-renamed\"", "\"/api/v1/queues\"");
+
+        // A migration: it runs, in the container that migrated before.
+        let sql = "-- migrate:up\nCREATE TABLE public.of_the_test (id int);\n-- migrate:down\nDROP TABLE public.of_the_test;\n";
+        checkout.write("flows/migrations/20991231000000_of_the_test.sql", sql.as_bytes());
+        checkout.logged("migrate", "Applied: 20991231000000_of_the_test.sql");
+
+        // Again: images take up what has changed since, and then what runs stays as it is.
+        checkout.ends(&["dev", "--detach"], 0);
+        let before = checkout.containers(&client);
+        checkout.ends(&["dev", "--detach"], 0);
+        assert_eq!(checkout.containers(&client), before);
+        checkout.ends(&["smoke"], 0);
+        let refused = checkout.ends(&["dev", "--engine", "process", "--detach"], 2);
+        assert!(refused.errors.contains("runs on the compose engine"), "{}", refused.errors);
+
+        checkout.ends(&["down"], 0);
+        assert_eq!(checkout.containers(&client), [""; 0]);
+        checkout.ends(&["status"], 2);
+
+        // In the foreground, until it is told to end; the data are still there.
+        let log = fs::File::create(checkout.path("foreground.log")).unwrap();
+        let mut dev = checkout.command(&["dev", "--engine", "compose"]);
+        let mut dev = Foreground(dev.stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap());
+        until("it is up", || {
+            let said = checkout.read("foreground.log");
+            assert!(dev.0.try_wait().unwrap().is_none(), "{said}");
+            said.contains("take effect when you save them").then_some(())
+        });
+        checkout.logged("migrate", "Applied: 20991231000000_of_the_test.sql");
+        let pid = rustix::process::Pid::from_child(&dev.0);
+        rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
+        assert_eq!(dev.0.wait().unwrap().code(), Some(0), "{}", checkout.read("foreground.log"));
+        assert_eq!(checkout.containers(&client), [""; 0]);
+        let volumes = || docker(&client, &["volume", "ls", "--quiet"]);
+        let project: Vec<String> = volumes().lines().map(str::to_owned).collect();
+        checkout.ends(&["reset", "--yes"], 0);
+        let left = volumes();
+        let removed = project.iter().filter(|name| !left.contains(name.as_str())).count();
+        assert!(removed >= 1, "reset removes the data too: {left}");
+    }
+
+    #[test]
+    #[ignore = "slow, and needs a container engine: `cargo xtask ci slow-engine` runs it"]
+    fn a_service_that_stays_dead_or_does_not_wait_is_found_out() {
+        let checkout = Checkout::with_images();
+        // The first replica is not started again, and asks nobody whether there is a database.
+        let text = checkout.read(PRODUCTION);
+        let (before, replica) = text.split_once("\n  node-red-a:\n").unwrap();
+        let waits = "    depends_on:\n      migrate:\n        condition: service_completed_successfully\n";
+        let broken = replica.replacen("restart: always", "restart: \"no\"", 1).replacen(waits, "", 1);
+        assert_ne!(broken, replica);
+        checkout.write(PRODUCTION, format!("{before}\n  node-red-a:\n{broken}").as_bytes());
+        let broken = checkout.ends(&["rehearse", "compose", "--only", "oom", "--only", "late-dependency"], 1);
+        for words in [
+            "node-red-a-1 used up its memory of 512 MiB and is \"exited\"",
+            "(OOMKilled: true): it was not restarted",
+            "node-red-a started before postgres was healthy",
+        ] {
+            assert!(broken.errors.contains(words), "{words}: {}", broken.errors);
+        }
+    }
+
+    #[test]
+    #[ignore = "slow, and needs a container engine: `cargo xtask ci slow-engine` runs it"]
+    fn production_that_stays_down_with_the_engine_is_found_out() {
+        let checkout = Checkout::with_images();
+        // What a clean stop of the engine leaves down: the edge ends with 0.
+        let text = checkout.read(PRODUCTION);
+        let (before, edge) = text.split_once("\n  edge:\n").unwrap();
+        let broken = edge.replacen("restart: always", "restart: on-failure:5", 1);
+        assert_ne!(broken, edge);
+        checkout.write(PRODUCTION, format!("{before}\n  edge:\n{broken}").as_bytes());
+        let broken = checkout.ends(&["rehearse", "compose", "--only", "engine-restart"], 1);
+        let words = "after a clean stop of the engine production is not back: edge is exited (0)";
+        assert!(broken.errors.contains(words), "{}", broken.errors);
+    }
 }

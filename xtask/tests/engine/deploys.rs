@@ -392,86 +392,6 @@ impl Load {
     }
 }
 
-#[test]
-#[ignore = "needs a container engine: `cargo xtask ci engine` runs it"]
-fn releases_are_rolled_out_to_containers_and_a_broken_one_leaves_all_as_it_was() {
-    let site = Site::new();
-    let first = site.package("1.0.1", "all");
-    // Its image has the migrations of before; the proof is given because the release names another one.
-    site.checkout
-        .write("flows/migrations/20991231000000_of_the_test.sql", b"-- migrate:up\n-- migrate:down\n");
-    site.add_to("mcp-tools", "flows/mcp-tools", "1.0.2", &[("of-the-test.js", "// Another one.\n")]);
-    let second = site.package("1.0.2", "all");
-    let bare = site.package("1.0.3", "none");
-    // The images have the flows of before.
-    site.checkout.change("flows/flows.json", "\"/api/v1/queues\"", "\"/api/v1/queues-renamed\"");
-    let broken = site.package("1.0.4", "all");
-
-    let refused = site.ends(1, &site.deploy(&bare));
-    for part in ["nothing was changed in qa", "1.0.3 has no image of node-red", "--images all"] {
-        assert!(refused.contains(part), "{part}: {refused}");
-    }
-    assert!(!site.path("state/qa").exists(), "nothing was begun");
-
-    site.done(&site.deploy(&first));
-    let before = site.containers();
-    let (old, release) = site.replica();
-    assert!(release.starts_with("1.0.1-"), "{release}");
-
-    let load = Load::begin(Client::of(&site));
-    let plan = site.done(&[&site.deploy(&second)[..], &["--dry-run"]].concat());
-    assert!(plan.contains("load the images"), "{plan}");
-    assert_eq!(site.containers(), before, "a dry run changes nothing");
-    let said = site.done(&site.deploy(&second));
-    assert!(said.contains("passes its smoke on the new schema"), "{said}");
-    let databases = ["psql", "--host=127.0.0.1", "--username=postgres", "--no-psqlrc", "--list"];
-    let database = site.containers()["postgres"][0].clone();
-    let password = site.secret("postgres-superuser-password");
-    let asks = ["exec", "--env", &format!("PGPASSWORD={}", password.trim()), &database];
-    let listed = docker(&site.client, &[&asks[..], &databases].concat());
-    assert!(listed.contains("flowship") && !listed.contains("flowship_next"), "{listed}");
-    let rolled = site.containers();
-    let (new, release) = site.replica();
-    assert!(release.starts_with("1.0.2-") && new != old, "{new} {release}");
-    for service in ["postgres", "edge"] {
-        assert_eq!(rolled[service], before[service], "{service} has not changed");
-    }
-    // The new one came beside the one that the old replica used until it left.
-    assert!(before.contains_key("mcp-tools") && !before.contains_key("mcp-tools-b"), "{before:#?}");
-    assert!(rolled.contains_key("mcp-tools-b") && !rolled.contains_key("mcp-tools"), "{rolled:#?}");
-
-    let said = site.ends(1, &site.deploy(&broken));
-    assert!(said.contains("was rolled back") && said.contains("with flows"), "{said}");
-    assert_eq!(site.containers(), rolled, "every container is the one that it was, since when it was");
-    let history = site.json(&["history", "qa"]);
-    let last = history.as_array().unwrap().last().unwrap();
-    assert_eq!(last["result"], "rolled-back", "{history:#}");
-
-    // Another image under the tags that a release's image has here.
-    let tags =
-        docker(&site.client, &["image", "ls", "--format", "{{.Repository}}:{{.Tag}}", "flowship/node-red"]);
-    for tag in tags.lines().filter(|tag| tag.contains(":1.0.1-")) {
-        docker(&site.client, &["tag", &site.image("llm-stand-in"), tag]);
-    }
-    site.done(&["rollback", "qa", "--watch", "2"]);
-    load.lost_nothing();
-    let back = site.containers();
-    assert!(site.replica().1.starts_with("1.0.1-"), "{back:#?}");
-    assert_eq!(back["mcp-tools"][2], before["mcp-tools"][2]);
-    assert!(!back.contains_key("mcp-tools-b"), "{back:#?}");
-    assert_eq!(
-        back[&site.replica().0][2],
-        before[&old][2],
-        "the image is the one of the release, whatever its tag"
-    );
-    site.done(&["drift", "qa"]);
-    site.done(&["status", "qa"]);
-    no_container_shows_a_secret(&site);
-    until("what it writes is followed", || {
-        site.done(&["logs", "qa", &site.replica().0]).contains("smoke").then_some(())
-    });
-}
-
 /// Neither in what the engine knows of it, nor in what it has written; and none leaves a core file.
 fn no_container_shows_a_secret(site: &Site) {
     let files = fs::read_dir(site.path("state/qa/secrets")).unwrap().flatten();
@@ -636,4 +556,90 @@ fn is_stopped_and_started(site: &Site) {
     assert_eq!((site.replica(), &back[&replica][0]), ((replica.clone(), before.1), &running[&replica][0]));
     until("what it writes is followed again", || (starts() > started).then_some(()));
     assert_eq!(client.get("/api/v1/queues").unwrap().0, 200);
+}
+
+mod slow {
+    use super::*;
+
+    #[test]
+    #[ignore = "slow, and needs a container engine: `cargo xtask ci slow-engine` runs it"]
+    fn releases_are_rolled_out_to_containers_and_a_broken_one_leaves_all_as_it_was() {
+        let site = Site::new();
+        let first = site.package("1.0.1", "all");
+        // Its image has the migrations of before; the proof is given because the release names another one.
+        site.checkout
+            .write("flows/migrations/20991231000000_of_the_test.sql", b"-- migrate:up\n-- migrate:down\n");
+        site.add_to("mcp-tools", "flows/mcp-tools", "1.0.2", &[("of-the-test.js", "// Another one.\n")]);
+        let second = site.package("1.0.2", "all");
+        let bare = site.package("1.0.3", "none");
+        // The images have the flows of before.
+        site.checkout.change("flows/flows.json", "\"/api/v1/queues\"", "\"/api/v1/queues-renamed\"");
+        let broken = site.package("1.0.4", "all");
+
+        let refused = site.ends(1, &site.deploy(&bare));
+        for part in ["nothing was changed in qa", "1.0.3 has no image of node-red", "--images all"] {
+            assert!(refused.contains(part), "{part}: {refused}");
+        }
+        assert!(!site.path("state/qa").exists(), "nothing was begun");
+
+        site.done(&site.deploy(&first));
+        let before = site.containers();
+        let (old, release) = site.replica();
+        assert!(release.starts_with("1.0.1-"), "{release}");
+
+        let load = Load::begin(Client::of(&site));
+        let plan = site.done(&[&site.deploy(&second)[..], &["--dry-run"]].concat());
+        assert!(plan.contains("load the images"), "{plan}");
+        assert_eq!(site.containers(), before, "a dry run changes nothing");
+        let said = site.done(&site.deploy(&second));
+        assert!(said.contains("passes its smoke on the new schema"), "{said}");
+        let databases = ["psql", "--host=127.0.0.1", "--username=postgres", "--no-psqlrc", "--list"];
+        let database = site.containers()["postgres"][0].clone();
+        let password = site.secret("postgres-superuser-password");
+        let asks = ["exec", "--env", &format!("PGPASSWORD={}", password.trim()), &database];
+        let listed = docker(&site.client, &[&asks[..], &databases].concat());
+        assert!(listed.contains("flowship") && !listed.contains("flowship_next"), "{listed}");
+        let rolled = site.containers();
+        let (new, release) = site.replica();
+        assert!(release.starts_with("1.0.2-") && new != old, "{new} {release}");
+        for service in ["postgres", "edge"] {
+            assert_eq!(rolled[service], before[service], "{service} has not changed");
+        }
+        // The new one came beside the one that the old replica used until it left.
+        assert!(before.contains_key("mcp-tools") && !before.contains_key("mcp-tools-b"), "{before:#?}");
+        assert!(rolled.contains_key("mcp-tools-b") && !rolled.contains_key("mcp-tools"), "{rolled:#?}");
+
+        let said = site.ends(1, &site.deploy(&broken));
+        assert!(said.contains("was rolled back") && said.contains("with flows"), "{said}");
+        assert_eq!(site.containers(), rolled, "every container is the one that it was, since when it was");
+        let history = site.json(&["history", "qa"]);
+        let last = history.as_array().unwrap().last().unwrap();
+        assert_eq!(last["result"], "rolled-back", "{history:#}");
+
+        // Another image under the tags that a release's image has here.
+        let tags = docker(
+            &site.client,
+            &["image", "ls", "--format", "{{.Repository}}:{{.Tag}}", "flowship/node-red"],
+        );
+        for tag in tags.lines().filter(|tag| tag.contains(":1.0.1-")) {
+            docker(&site.client, &["tag", &site.image("llm-stand-in"), tag]);
+        }
+        site.done(&["rollback", "qa", "--watch", "2"]);
+        load.lost_nothing();
+        let back = site.containers();
+        assert!(site.replica().1.starts_with("1.0.1-"), "{back:#?}");
+        assert_eq!(back["mcp-tools"][2], before["mcp-tools"][2]);
+        assert!(!back.contains_key("mcp-tools-b"), "{back:#?}");
+        assert_eq!(
+            back[&site.replica().0][2],
+            before[&old][2],
+            "the image is the one of the release, whatever its tag"
+        );
+        site.done(&["drift", "qa"]);
+        site.done(&["status", "qa"]);
+        no_container_shows_a_secret(&site);
+        until("what it writes is followed", || {
+            site.done(&["logs", "qa", &site.replica().0]).contains("smoke").then_some(())
+        });
+    }
 }

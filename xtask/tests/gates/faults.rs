@@ -47,10 +47,10 @@ impl Tree {
         );
         tree.write(
             "xtask/Cargo.toml",
-            "[package]\nname = \"fixture\"\nversion = \"0.1.0\"\nedition = \"2024\"\n",
+            "[package]\nname = \"xtask\"\nversion = \"0.1.0\"\nedition = \"2024\"\n",
         );
         // An input of gates: it must not come into being while they run.
-        tree.write("Cargo.lock", "version = 4\n\n[[package]]\nname = \"fixture\"\nversion = \"0.1.0\"\n");
+        tree.write("Cargo.lock", "version = 4\n\n[[package]]\nname = \"xtask\"\nversion = \"0.1.0\"\n");
         tree.write(LIB, GOOD_LIB);
         tree.write(NODE_TEST, "require('node:test').test('works', () => {});\n");
         tree.write(
@@ -232,6 +232,20 @@ fn tests_fails_on_a_failing_test() {
     tree.change(LIB, "assert_eq!(twice(2), 4);", "assert_eq!(twice(2), 5);");
     let shown = tree.only_fails("tests");
     assert!(shown.contains("test result: FAILED. 0 passed; 1 failed"), "{shown}");
+}
+
+#[test]
+fn slow_tests_fails_on_a_failing_slow_test() {
+    let tree = Tree::new();
+    let test = |body: &str| format!("#[test]\n#[ignore = \"slow\"]\nfn judged() {{ {body} }}\n");
+    for suite in ["commands", "gates", "platform", "releases"] {
+        tree.write(&format!("xtask/tests/{suite}.rs"), &test(""));
+    }
+    assert_eq!(tree.judge(&["slow-tests"]).passed(), 1);
+    tree.write("xtask/tests/platform.rs", &test("panic!(\"planted\")"));
+    let judgement = tree.judge(&["slow-tests"]);
+    assert_eq!(judgement.failed(), ["slow-tests"], "{}", judgement.shown);
+    assert!(judgement.shown.contains("test judged ... FAILED"), "{}", judgement.shown);
 }
 
 #[test]
@@ -448,6 +462,7 @@ fn node_fails_when_its_tests_run_too_few_lines() {
 
 /// The attack gets through where nobody looks at who asks.
 #[test]
+#[ignore = "slow: `cargo xtask ci slow-tests` runs it"]
 fn browser_fails_when_the_editor_answers_other_pages() {
     let tree = Tree::new();
     tree.copy("flows/test");

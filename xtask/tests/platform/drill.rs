@@ -15,6 +15,7 @@ fn checkout() -> Checkout {
 }
 
 #[test]
+#[ignore = "slow: `cargo xtask ci slow-tests` runs it"]
 fn a_drill_without_draining_shows_what_it_loses_and_leaves_nothing() {
     let checkout = checkout();
     let ended = checkout.run(&["drill", "deploy", "--count", "1", "--without-drain", "--json"]);

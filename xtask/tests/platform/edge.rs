@@ -82,6 +82,7 @@ impl Drop for Staging {
 }
 
 #[test]
+#[ignore = "slow: `cargo xtask ci slow-tests` runs it"]
 fn three_replicas_are_rolled_behind_the_edge_without_a_failed_request() {
     let staging = Staging::with("[sizes]\nnode-red.replicas = 3\n");
     let checkout = &staging.checkout;

@@ -16,6 +16,7 @@ fn healths(checkout: &Checkout) -> Vec<(String, String, String)> {
 }
 
 #[test]
+#[ignore = "slow: `cargo xtask ci slow-tests` runs it"]
 fn a_service_that_hangs_is_unhealthy_until_it_goes_on() {
     let checkout = Checkout::new();
     checkout.up();

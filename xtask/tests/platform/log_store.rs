@@ -105,7 +105,7 @@ fn running(checkout: &Checkout, service: &str) -> Pid {
 }
 
 #[test]
-#[ignore = "it writes and kills for 20 s, and builds six programs where it runs first"]
+#[ignore = "slow: `cargo xtask ci slow-tests` runs it"]
 fn no_line_is_lost_each_is_read_once_and_has_the_right_ids() {
     let checkout = Checkout::new();
     checkout.done(&["dev", "--detach", "--no-watch", "--with", "monitoring"]);

@@ -27,7 +27,7 @@ fn targets(checkout: &Checkout) -> Option<BTreeMap<String, String>> {
 }
 
 #[test]
-#[ignore = "it waits for scrapes, and builds four programs where it runs first"]
+#[ignore = "slow: `cargo xtask ci slow-tests` runs it"]
 fn every_service_that_is_asked_for_runs_and_is_scraped() {
     let checkout = Checkout::new();
     let refused = checkout.run(&["dev", "--with", "monitring"]);
@@ -73,7 +73,7 @@ fn every_service_that_is_asked_for_runs_and_is_scraped() {
 }
 
 #[test]
-#[ignore = "it starts a platform with monitoring and waits for an alert and its end"]
+#[ignore = "slow: `cargo xtask ci slow-tests` runs it"]
 fn the_fire_drill_shows_who_is_told_of_a_fault_and_when() {
     let checkout = Checkout::new();
     let refused = checkout.run(&["alerts", "fire", "TargtDown"]);

@@ -1,4 +1,4 @@
-//! `ci.yml`: a job for each group of gates, and one that needs them all.
+//! `ci.yml`: a job for each group of gates but the slow ones, and one that needs them all.
 //!
 //! It does not start when a label changes: that would end a run that is under way and judge the same files again. What
 //! depends on labels has a workflow of its own, `review.yml`.
@@ -18,7 +18,8 @@ use super::steps::{
 pub const SOURCE: &str = file!();
 
 pub fn workflow(platform: &Platform, actions: &Actions<'_>) -> Workflow {
-    let groups: BTreeSet<_> = platform.gates.iter().map(|gate| gate.group).collect();
+    let groups = platform.gates.iter().map(|gate| gate.group).filter(|group| *group != GateGroup::Slow);
+    let groups: BTreeSet<_> = groups.collect();
     let changes = changes(actions, &groups);
     let judged: Vec<_> = groups.iter().map(|group| gates(platform, actions, *group, &changes)).collect();
     let required = required(platform, &changes, &judged);
@@ -58,7 +59,7 @@ fn gates(platform: &Platform, actions: &Actions<'_>, group: GateGroup, changes: 
     let mut steps = vec![check_out(actions, history), set_up_python(actions)];
     // Root leaves files that the caches, which belong to the caller, could not save.
     steps.extend((!root).then(|| caches(actions)).into_iter().flatten());
-    steps.extend(judge(platform, actions, group));
+    steps.extend(judge(platform, actions, group, None));
     let touched = Test::Equals(Expression::Job(changes.output(group.name())), "true");
     Job {
         permissions: vec![READS_SOURCES],
@@ -75,6 +76,7 @@ fn title(group: GateGroup) -> &'static str {
         GateGroup::Node => "Node.js",
         GateGroup::Security => "Security",
         GateGroup::Containers => "Containers",
+        GateGroup::Slow => "Slow",
     }
 }
 

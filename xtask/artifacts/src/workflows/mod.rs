@@ -7,6 +7,7 @@ mod record;
 mod release;
 mod review;
 mod security;
+mod slow;
 mod steps;
 
 use vocabulary::formats::github::Workflow;
@@ -45,6 +46,7 @@ fn definitions(platform: &Platform) -> Result<Vec<Definition>, Problem> {
         definition("review", review::SOURCE, Some(review::workflow(platform, actions))),
         definition("rollback", deploy::SOURCE, Some(deploy::roll_back(platform, actions))),
         definition("security", security::SOURCE, security::workflow(platform, actions)),
+        definition("slow", slow::SOURCE, slow::workflow(platform, actions)),
     ])
 }
 

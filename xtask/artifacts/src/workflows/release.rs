@@ -131,7 +131,7 @@ impl Release<'_> {
         let mut steps = vec![check_out(self.actions, History::Whole), set_up_python(self.actions)];
         steps.extend(brought(platform.gates.iter()));
         steps.extend([
-            run("Run every gate", as_root("cargo xtask ci --keep-going --require-all"), vec![]),
+            run("Run every gate", as_root("cargo xtask ci --slow --keep-going --require-all"), vec![]),
             own_again(),
             uses(
                 "Download the programs for other machines",

@@ -20,7 +20,7 @@ pub fn workflow(platform: &Platform, actions: &Actions<'_>) -> Option<Workflow> 
     of_group(platform, GateGroup::Security).next()?;
     let mut steps = vec![check_out(actions, History::Whole), set_up_python(actions)];
     steps.extend(caches(actions));
-    steps.extend(judge(platform, actions, GateGroup::Security));
+    steps.extend(judge(platform, actions, GateGroup::Security, None));
     let with = vec![("sarif_file", FINDINGS.into()), ("category", platform.name.into())];
     steps.push(Step {
         when: Condition::NotCancelled,

@@ -138,10 +138,16 @@ pub fn caches(actions: &Actions<'_>) -> [Step; 2] {
     [uses("Cache the Rust build", actions.cache_rust, vec![]), uses("Cache the tools", actions.cache, tools)]
 }
 
-/// The steps that run the gates of a group and keep what they found.
-pub fn judge(platform: &Platform, actions: &Actions<'_>, group: GateGroup) -> Vec<Step> {
+/// The steps that run the gates of a group, after `first`, and keep what they found.
+pub fn judge(
+    platform: &Platform,
+    actions: &Actions<'_>,
+    group: GateGroup,
+    first: Option<&Gate>,
+) -> Vec<Step> {
+    let first = first.map_or_else(String::new, |gate| format!("{} ", gate.id));
     // A gate that this machine cannot run is a gate that judged nothing.
-    let command = format!("cargo xtask ci --group {} --keep-going --require-all", group.name());
+    let command = format!("cargo xtask ci {first}--group {} --keep-going --require-all", group.name());
     let mut steps = brought(of_group(platform, group));
     if needs_root(platform, group) {
         steps.extend([run("Run the gates", as_root(&command), vec![]), own_again()]);

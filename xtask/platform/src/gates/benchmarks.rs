@@ -26,6 +26,8 @@ pub fn gate() -> Gate {
             "images",
             "engine",
             "rehearsal",
+            "slow-tests",
+            "slow-engine",
             "engine-restart",
         ],
         requires: vec![Requirement::Valgrind],

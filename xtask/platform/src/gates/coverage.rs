@@ -7,7 +7,7 @@ use super::{tests, xtask};
 pub fn gate() -> Gate {
     Gate {
         id: "coverage",
-        group: GateGroup::Rust,
+        group: GateGroup::Slow,
         checks: "the fast Rust tests cover as many lines, overall and per module, as ops/ci/coverage.toml requires, \
                  and at most 2 points fewer than recorded",
         commands: vec![GateCommand {

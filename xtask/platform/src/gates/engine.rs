@@ -4,6 +4,14 @@ use vocabulary::model::{Evidence, Gate, GateCommand, GateGroup, Reads, Requireme
 
 use super::{cargo, tests};
 
+/// One at a time: they share the engine, its addresses and its disk.
+pub const TESTS: [&str; 7] =
+    ["test", "--package=xtask", "--test=engine", "--no-fail-fast", "--", "--ignored", "--test-threads=1"];
+
+/// What the Rust tests that need an engine read.
+pub const READ: [&str; 8] =
+    [".cargo", ".dockerignore", "Cargo.lock", "Cargo.toml", "flows", "ops", "rust-toolchain.toml", "xtask"];
+
 pub fn gate() -> Gate {
     Gate {
         id: "engine",
@@ -12,35 +20,12 @@ pub fn gate() -> Gate {
                  rehearsal must find",
         commands: vec![GateCommand {
             evidence: Evidence::CargoTests,
-            // One at a time: they share the engine, its addresses and its disk.
-            ..cargo(
-                &[
-                    "test",
-                    "--package=xtask",
-                    "--test=engine",
-                    "--no-fail-fast",
-                    "--",
-                    "--ignored",
-                    // It builds six programs and takes four minutes: ops/ci/ignored-tests.toml says when to run it.
-                    "--skip=monitoring::",
-                    "--test-threads=1",
-                ],
-                tests::failing(),
-            )
+            ..cargo(&[&TESTS[..], &["--skip=slow::"]].concat(), tests::failing())
         }],
         after: vec!["images"],
         requires: vec![Requirement::ContainerEngine, Requirement::Root],
-        reads: Reads::Files(vec![
-            ".cargo",
-            ".dockerignore",
-            "Cargo.lock",
-            "Cargo.toml",
-            "flows",
-            "ops",
-            "rust-toolchain.toml",
-            "xtask",
-        ]),
-        negative_control: "xtask/tests/engine/images/gate.rs::the_gate_fails_on_a_failing_test_that_needs_an_engine",
+        reads: Reads::Files(READ.to_vec()),
+        negative_control: "xtask/tests/engine/images/gate.rs::the_gates_fail_on_a_failing_test_that_needs_an_engine",
         remedy: "run only the failing test: `cargo test -p xtask --test engine NAME -- --ignored`",
         limit_seconds: 2700,
     }

@@ -24,6 +24,8 @@ mod node;
 mod npm_advisories;
 mod rehearsal;
 mod secrets_in_history;
+mod slow_engine;
+mod slow_tests;
 mod smoke;
 mod tests;
 mod workflows;
@@ -57,6 +59,8 @@ pub fn gates() -> Vec<Gate> {
         images::gate(),
         engine::gate(),
         rehearsal::gate(),
+        slow_tests::gate(),
+        slow_engine::gate(),
         engine_restart::gate(),
         benchmarks::gate(),
     ]

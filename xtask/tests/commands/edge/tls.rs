@@ -106,6 +106,7 @@ fn patient(platform: &mut Platform) {
 }
 
 #[test]
+#[ignore = "slow: `cargo xtask ci slow-tests` runs it"]
 fn testssl_finds_nothing_at_or_above_low() {
     let testssl = match Testssl::find() {
         Ok(testssl) => testssl,

@@ -1,4 +1,4 @@
-//! The gate `engine`, on a tree whose tests it must judge.
+//! The gates `engine` and `slow-engine`, on a tree whose tests they must judge.
 
 use std::fs;
 use std::path::Path;
@@ -6,7 +6,7 @@ use std::process::Command;
 
 #[test]
 #[ignore = "needs a container engine: `cargo xtask ci engine`"]
-fn the_gate_fails_on_a_failing_test_that_needs_an_engine() {
+fn the_gates_fail_on_a_failing_test_that_needs_an_engine() {
     let tree = tempfile::tempdir().unwrap();
     let write = |name: &str, text: &str| {
         let path = tree.path().join(name);
@@ -22,18 +22,25 @@ fn the_gate_fails_on_a_failing_test_that_needs_an_engine() {
     write("Cargo.lock", "version = 4\n\n[[package]]\nname = \"xtask\"\nversion = \"0.1.0\"\n");
     write("xtask/Cargo.toml", "[package]\nname = \"xtask\"\nversion = \"0.1.0\"\nedition = \"2024\"\n");
     write("xtask/src/lib.rs", "//! A fixture.\n");
-    let judge = |body: &str| {
+    let judge = |gate: &str, fast: &str, slow: &str| {
         let test = |name: &str, body: &str| format!("#[test]\n#[ignore = \"x\"]\nfn {name}() {{ {body} }}\n");
-        write("xtask/tests/engine.rs", &(test("good", "") + &test("judged", body)));
+        write(
+            "xtask/tests/engine.rs",
+            &format!("{}mod slow {{\n{}}}\n", test("fast", fast), test("slow", slow)),
+        );
         let mut ci = Command::new(env!("CARGO_BIN_EXE_xtask"));
-        ci.args(["ci", "engine", "--require-all", "--root"]).arg(tree.path());
-        ci.env_remove("CARGO_TARGET_DIR").output().unwrap()
+        ci.args(["ci", gate, "--require-all", "--root"]).arg(tree.path());
+        let output = ci.env_remove("CARGO_TARGET_DIR").output().unwrap();
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
     };
-    let good = judge("");
-    let told = String::from_utf8_lossy(&good.stderr);
-    assert!(good.status.success(), "{told}");
-    let bad = judge("panic!(\"planted\")");
-    let told = String::from_utf8_lossy(&bad.stderr);
-    assert_eq!(bad.status.code(), Some(1), "{told}");
-    assert!(told.contains("test judged ... FAILED"), "{told}");
+    let fails = "panic!(\"planted\")";
+    for (gate, fast, slow, test) in
+        [("engine", fails, "", "test fast"), ("slow-engine", "", fails, "test slow::slow")]
+    {
+        let (code, told) = judge(gate, slow, fast);
+        assert_eq!(code, Some(0), "{gate}: {told}");
+        let (code, told) = judge(gate, fast, slow);
+        assert_eq!(code, Some(1), "{gate}: {told}");
+        assert!(told.contains(&format!("{test} ... FAILED")), "{gate}: {told}");
+    }
 }

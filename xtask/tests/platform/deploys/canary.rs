@@ -27,6 +27,7 @@ const CALLERS_TOKEN: &str = "canary-caller-2f9c4e77b1d05a63";
 const LOOK: Duration = Duration::from_millis(20);
 
 #[test]
+#[ignore = "slow: `cargo xtask ci slow-tests` runs it"]
 fn no_secret_is_written_down() {
     let mut site = Site::new();
     leaking_flow(&site);

@@ -85,6 +85,7 @@ fn one_serves(site: &Site, release: &str) {
 }
 
 #[test]
+#[ignore = "slow: `cargo xtask ci slow-tests` runs it"]
 fn a_clock_that_is_an_hour_off_changes_what_is_shown_and_nothing_else() {
     let site = Site::new();
     let files = ["1.0.0", "1.1.0"].map(|version| site.package(version, version));

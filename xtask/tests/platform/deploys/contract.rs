@@ -40,6 +40,7 @@ impl Releases {
 }
 
 #[test]
+#[ignore = "slow: `cargo xtask ci slow-tests` runs it"]
 fn what_an_older_release_needs_goes_only_after_it() {
     let site = Site::new();
     let releases = Releases::of(&site);

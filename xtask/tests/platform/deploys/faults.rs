@@ -50,6 +50,7 @@ impl Releases {
 }
 
 #[test]
+#[ignore = "slow: `cargo xtask ci slow-tests` runs it"]
 fn what_is_slow_is_waited_for_and_what_is_wrong_leaves() {
     let site = Site::new();
     let releases = Releases::of(&site);

@@ -327,6 +327,7 @@ fn free_port() -> u16 {
 }
 
 #[test]
+#[ignore = "slow: `cargo xtask ci slow-tests` runs it"]
 fn every_command_of_the_guide_is_run_on_a_bare_host() {
     if !rustix::process::geteuid().is_root() {
         eprintln!("not run: only root can make a host with users of its own");

@@ -129,6 +129,7 @@ impl Drop for Host {
 }
 
 #[test]
+#[ignore = "slow: `cargo xtask ci slow-tests` runs it"]
 fn a_lost_connection_costs_nothing() {
     let host = Host::new();
     let site = &host.site;

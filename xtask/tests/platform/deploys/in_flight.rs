@@ -36,7 +36,7 @@ fn slow(site: &Site) {
 }
 
 #[test]
-#[ignore = "four minutes: requests and model calls that take 60 s"]
+#[ignore = "slow: `cargo xtask ci slow-tests` runs it"]
 fn requests_and_tasks_of_a_minute_survive_a_deploy() {
     let site = Site::new();
     slow(&site);

@@ -72,7 +72,7 @@ fn nobody_was_told(site: &Site) {
 }
 
 #[test]
-#[ignore = "it waits for scrapes, and builds four programs where it runs first"]
+#[ignore = "slow: `cargo xtask ci slow-tests` runs it"]
 fn targets_follow_the_replicas_of_a_roll() {
     let site = Site::new();
     let first = site.package("first", "1.0.0");

@@ -221,6 +221,7 @@ fn survives_every_kill(running: &Running, secret: &str) {
 }
 
 #[test]
+#[ignore = "slow: `cargo xtask ci slow-tests` runs it"]
 fn secrets_are_replaced_under_load_whenever_the_command_is_killed() {
     let running = Running::new(Store::Files);
     let site = &running.site;
@@ -238,7 +239,7 @@ fn secrets_are_replaced_under_load_whenever_the_command_is_killed() {
 }
 
 #[test]
-#[ignore = "takes a minute more: `cargo test -p xtask --test platform deploys::secrets -- --ignored`"]
+#[ignore = "slow: `cargo xtask ci slow-tests` runs it"]
 fn the_other_secrets_are_replaced_under_load_whenever_the_command_is_killed() {
     let running = Running::new(Store::Files);
     under_load(&running, || {
@@ -251,7 +252,7 @@ fn the_other_secrets_are_replaced_under_load_whenever_the_command_is_killed() {
 }
 
 #[test]
-#[ignore = "takes two minutes: `cargo test -p xtask --test platform deploys::secrets -- --ignored`"]
+#[ignore = "slow: `cargo xtask ci slow-tests` runs it"]
 fn the_database_engine_of_the_store_lets_logins_take_turns_whenever_the_command_is_killed() {
     let running = Running::new(Store::Vault);
     under_load(&running, || {
@@ -391,6 +392,7 @@ fn an_interrupted_rotation_is_shown_and_no_deploy_begins(running: &Running) {
 }
 
 #[test]
+#[ignore = "slow: `cargo xtask ci slow-tests` runs it"]
 fn what_was_revoked_is_dead_until_it_is_rotated() {
     let running = Running::new(Store::Vault);
     let site = &running.site;

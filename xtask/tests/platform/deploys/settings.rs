@@ -7,6 +7,7 @@ use super::site::Site;
 const SETTING: &str = "pagerduty_service";
 
 #[test]
+#[ignore = "slow: `cargo xtask ci slow-tests` runs it"]
 fn a_release_that_does_not_know_a_newer_setting_runs_with_its_own() {
     let site = Site::new();
     // An older program: it calls the setting something else.

@@ -7,6 +7,7 @@ use crate::web;
 const QUEUES: &str = "/api/v1/queues";
 
 #[test]
+#[ignore = "slow: `cargo xtask ci slow-tests` runs it"]
 fn more_and_fewer_replicas_are_a_reload_of_the_edge_and_fail_no_request() {
     let site = Site::new();
     let release = site.package("first", "1.0.0");

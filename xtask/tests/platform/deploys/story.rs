@@ -36,6 +36,7 @@ impl Releases {
 }
 
 #[test]
+#[ignore = "slow: `cargo xtask ci slow-tests` runs it"]
 fn whatever_happens_one_version_serves_at_the_end() {
     let site = Site::new();
     let releases = Releases::of(&site);

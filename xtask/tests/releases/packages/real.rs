@@ -7,7 +7,7 @@ use super::fixture::{FOLDER, Key, text};
 use super::operating::Machine;
 
 #[test]
-#[ignore = "builds the operator's program twice: five minutes"]
+#[ignore = "slow: `cargo xtask ci slow-tests` runs it"]
 fn the_real_program_is_the_same_wherever_it_is_built_and_serves_a_machine_without_cargo() {
     let key = Key::new();
     let folder = tempfile::tempdir().unwrap();

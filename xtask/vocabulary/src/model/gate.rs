@@ -48,6 +48,8 @@ pub enum GateGroup {
     Security,
     /// Containers run.
     Containers,
+    /// What takes too long for every change: it runs each week and before a release.
+    Slow,
 }
 
 impl GateGroup {
@@ -60,6 +62,7 @@ impl GateGroup {
             Self::Node => "node",
             Self::Security => "security",
             Self::Containers => "containers",
+            Self::Slow => "slow",
         }
     }
 }

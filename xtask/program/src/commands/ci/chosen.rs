@@ -1,7 +1,7 @@
 //! Which gates are asked for: by name, by group, by what has changed.
 
 use anyhow::Result;
-use vocabulary::model::{Gate, Platform, Reads};
+use vocabulary::model::{Gate, GateGroup, Platform, Reads};
 
 use foundation::exit::refused;
 use foundation::nearest::hint;
@@ -19,11 +19,17 @@ const OF_ALL: [&str; 9] = [
     "xtask",
 ];
 
-/// The named gates and those of the named groups, in the platform's order; all when none is named.
+/// The named gates and those of the named groups, in the platform's order; all when none is named, the slow ones only if they
+/// are asked for.
 ///
 /// # Errors
 /// Refused when a name is unknown, with the nearest.
-pub fn chosen<'a>(platform: &'a Platform, names: &[String], groups: &[String]) -> Result<Vec<&'a Gate>> {
+pub fn chosen<'a>(
+    platform: &'a Platform,
+    names: &[String],
+    groups: &[String],
+    slow: bool,
+) -> Result<Vec<&'a Gate>> {
     let known: Vec<_> = platform.gates.iter().map(|gate| gate.id).collect();
     let known_groups = self::groups(platform);
     let mut problems = Vec::new();
@@ -41,7 +47,9 @@ pub fn chosen<'a>(platform: &'a Platform, names: &[String], groups: &[String]) -
     }
     let all = names.is_empty() && groups.is_empty();
     let wanted = |gate: &&Gate| {
-        all || names.iter().any(|name| name == gate.id) || groups.iter().any(|name| name == gate.group.name())
+        all && (slow || gate.group != GateGroup::Slow)
+            || names.iter().any(|name| name == gate.id)
+            || groups.iter().any(|name| name == gate.group.name())
     };
     Ok(platform.gates.iter().filter(wanted).collect())
 }
@@ -110,7 +118,7 @@ mod tests {
         let platform = platform();
         let ids = |names: &[&str], groups: &[&str]| {
             let owned = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>();
-            let gates = chosen(&platform, &owned(names), &owned(groups));
+            let gates = chosen(&platform, &owned(names), &owned(groups), false);
             gates
                 .map(|gates| gates.iter().map(|gate| gate.id).collect::<Vec<_>>())
                 .map_err(|error| error.to_string())
@@ -118,6 +126,10 @@ mod tests {
         assert_eq!(ids(&[], &["security"]).unwrap(), ["customs"]);
         assert_eq!(ids(&["berths"], &["security"]).unwrap(), ["berths", "customs"]);
         assert_eq!(ids(&[], &[]).unwrap(), ["berths", "customs"]);
+        let mut slow = platform.clone();
+        slow.gates[1].group = GateGroup::Slow;
+        let count = |names: &[String], too| chosen(&slow, names, &[], too).unwrap().len();
+        assert_eq!((count(&[], false), count(&[], true), count(&["customs".to_owned()], false)), (1, 2, 1));
         let refusal = ids(&["berth"], &["securty"]).unwrap_err();
         assert!(refusal.contains("unknown gate berth; did you mean berths?"), "{refusal}");
         assert!(refusal.contains("unknown group securty; did you mean security?"), "{refusal}");

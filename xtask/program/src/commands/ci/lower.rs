@@ -431,9 +431,10 @@ mod tests {
         for gate in platform().gates {
             let (file, test) = gate.negative_control.split_once("::").unwrap();
             let text = std::fs::read_to_string(repository.join(file)).unwrap();
-            let (before, _) = text.split_once(&format!("\nfn {test}() {{")).unwrap_or_default();
-            let mut attributes = before.lines().rev().take_while(|line| line.starts_with("#["));
-            assert!(attributes.any(|line| line == "#[test]"), "{}: {file} has no test {test}", gate.id);
+            let lines: Vec<_> = text.lines().map(str::trim).collect();
+            let at = lines.iter().position(|line| *line == format!("fn {test}() {{")).unwrap_or_default();
+            let mut attributes = lines[..at].iter().rev().take_while(|line| line.starts_with("#["));
+            assert!(attributes.any(|line| *line == "#[test]"), "{}: {file} has no test {test}", gate.id);
         }
     }
 

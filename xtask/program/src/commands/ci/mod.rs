@@ -44,7 +44,8 @@ use runner::plan::show::Show;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
-  cargo xtask ci                          run every gate
+  cargo xtask ci                          run every gate that a change must pass
+  cargo xtask ci --slow                   also run the slow ones, as before a release
   cargo xtask ci format flows             run only these
   cargo xtask ci --group sources          run only the gates of a group
   cargo xtask ci --keep-going             continue after a failure
@@ -53,7 +54,7 @@ Examples:
   cargo xtask ci --as-workflow sources    run the steps of this GitHub job
   cargo xtask ci --list")]
 pub struct Options {
-    /// Only these gates [default: all]
+    /// Only these gates [default: all but the slow ones]
     #[arg(value_name = "GATE")]
     gates: Vec<String>,
     /// Only the gates of this group; can be repeated
@@ -62,11 +63,14 @@ pub struct Options {
     #[command(flatten)]
     list: list::List,
     /// Run the commands of this GitHub job here, in order; JOB or WORKFLOW/JOB
-    #[arg(long, value_name = "JOB", conflicts_with_all = ["gates", "group", "list", "keep_going", "require_all", "jobs"])]
+    #[arg(long, value_name = "JOB", conflicts_with_all = ["gates", "group", "slow", "list", "keep_going", "require_all", "jobs"])]
     as_workflow: Option<String>,
     /// Continue with the other gates after a failure
     #[arg(long)]
     keep_going: bool,
+    /// Also run the gates of the group slow, which takes another hour
+    #[arg(long, conflicts_with_all = ["gates", "group"])]
+    slow: bool,
     /// Also run gates whose inputs have not changed since they passed (always in CI)
     #[arg(long)]
     fresh: bool,
@@ -91,7 +95,7 @@ pub fn run(context: &Context, options: &Options) -> Result<()> {
         return as_workflow::run(context, job, options.dry_run);
     }
     let platform = context.platform;
-    let asked = chosen::chosen(platform, &options.gates, &options.group)?;
+    let asked = chosen::chosen(platform, &options.gates, &options.group, options.slow || options.list.list)?;
     if options.list.list {
         return list::run(context, platform, &asked, &options.list);
     }

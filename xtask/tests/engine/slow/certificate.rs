@@ -7,9 +7,9 @@ use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
-use super::compose::{docker, until};
-use super::deploys::{Client, Load, Site};
 use crate::authority::{Authority, runtime};
+use crate::compose::{docker, until};
+use crate::deploys::{Client, Load, Site};
 
 const FILE: &str = "ops/environments/qa.toml";
 /// The stand-in of the edge's image is older than the version that can do this. Debian's package refuses a user whose number
@@ -42,7 +42,7 @@ fn with_newer_edge(site: &Site) {
 }
 
 #[test]
-#[ignore = "needs a container engine: `cargo xtask ci engine` runs it"]
+#[ignore = "slow, and needs a container engine: `cargo xtask ci slow-engine` runs it"]
 fn the_edge_fetches_its_certificate_in_its_container_and_keeps_one_that_it_has_renewed() {
     let site = Site::new();
     with_newer_edge(&site);

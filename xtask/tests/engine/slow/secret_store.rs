@@ -5,9 +5,9 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use super::compose::docker;
-use super::deploys::{Client, Load, Site};
 use super::secrets::{LOGIN, Running};
+use crate::compose::docker;
+use crate::deploys::{Client, Load, Site};
 
 const FILE: &str = "ops/environments/qa.toml";
 const STORE: &str = "openbao";
@@ -220,7 +220,7 @@ pub fn secrets(folder: &Path) -> Vec<(String, String)> {
 }
 
 #[test]
-#[ignore = "needs a container engine: `cargo xtask ci engine` runs it"]
+#[ignore = "slow, and needs a container engine: `cargo xtask ci slow-engine` runs it"]
 fn containers_have_their_secrets_from_a_store_and_nothing_starts_without_it() {
     let site = Site::new();
     let settings = format!("secret_store = \"vault\"\n{}", site.checkout.read(FILE));

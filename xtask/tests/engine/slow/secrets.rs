@@ -6,8 +6,8 @@ use std::io::{BufRead as _, BufReader};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use super::compose::until;
-use super::deploys::{Client, Load, Site};
+use crate::compose::until;
+use crate::deploys::{Client, Load, Site};
 
 pub const LOGIN: &str = "postgres-app-password";
 const SUPERUSER: &str = "postgres-superuser-password";
@@ -161,7 +161,7 @@ impl Running {
 }
 
 #[test]
-#[ignore = "needs a container engine: `cargo xtask ci engine` runs it"]
+#[ignore = "slow, and needs a container engine: `cargo xtask ci slow-engine` runs it"]
 fn secrets_of_containers_are_replaced_under_load_and_what_was_revoked_is_dead() {
     let running = Running::new();
     let site = &running.site;

@@ -7,11 +7,11 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use super::compose::{docker, until};
-use super::deploys::{Client, Site};
 use super::secret_store::secrets;
 use super::secrets::Running;
-use super::web;
+use crate::compose::{docker, until};
+use crate::deploys::{Client, Site};
+use crate::web;
 
 const FILE: &str = "ops/environments/qa.toml";
 /// All that is scraped besides the replicas.
@@ -187,7 +187,7 @@ fn kill(site: &Site, service: &str) {
 }
 
 #[test]
-#[ignore = "it deploys six more programs and kills them, which takes four minutes"]
+#[ignore = "slow, and needs a container engine: `cargo xtask ci slow-engine` runs it"]
 fn containers_are_watched_and_what_they_write_is_found() {
     let site = Site::new();
     let settings = format!("with = [\"monitoring\"]\n{}", site.checkout.read(FILE));
@@ -252,7 +252,7 @@ fn containers_are_watched_and_what_they_write_is_found() {
 }
 
 #[test]
-#[ignore = "it deploys seven more programs and a secret store, which takes minutes"]
+#[ignore = "slow, and needs a container engine: `cargo xtask ci slow-engine` runs it"]
 fn a_secret_store_is_watched_and_those_who_watch_have_their_secrets_from_it() {
     let site = Site::new();
     let settings = format!("with = [\"monitoring\"]\nsecret_store = \"vault\"\n{}", site.checkout.read(FILE));

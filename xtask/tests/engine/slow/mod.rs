@@ -1,0 +1,6 @@
+//! What takes minutes: for the gate `slow-engine`.
+
+mod certificate;
+mod monitoring;
+mod secret_store;
+mod secrets;

@@ -424,13 +424,10 @@ fn last(site: &Site) -> (String, String) {
 
 #[test]
 #[ignore = "needs a container engine: `cargo xtask ci engine` runs it"]
-fn what_was_deployed_is_stopped_and_started_and_gets_more_replicas() {
+fn what_was_deployed_is_stopped_and_started() {
     let site = Site::new();
-    let first = site.package("1.0.5", "all");
-    site.done(&site.deploy(&first));
-    gets_more_and_fewer_replicas(&site, &first);
+    site.done(&site.deploy(&site.package("1.0.5", "all")));
     is_stopped_and_started(&site);
-    has_its_schema_contracted(&site);
 }
 
 /// Of the environment's containers that are replicas.
@@ -560,6 +557,16 @@ fn is_stopped_and_started(site: &Site) {
 
 mod slow {
     use super::*;
+
+    #[test]
+    #[ignore = "slow, and needs a container engine: `cargo xtask ci slow-engine` runs it"]
+    fn what_was_deployed_gets_more_replicas_and_its_schema_is_contracted() {
+        let site = Site::new();
+        let first = site.package("1.0.5", "all");
+        site.done(&site.deploy(&first));
+        gets_more_and_fewer_replicas(&site, &first);
+        has_its_schema_contracted(&site);
+    }
 
     #[test]
     #[ignore = "slow, and needs a container engine: `cargo xtask ci slow-engine` runs it"]

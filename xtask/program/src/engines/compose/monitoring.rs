@@ -255,8 +255,10 @@ pub fn files(
     let mut kept: Vec<_> = kept.collect();
     for (path, contents) in files {
         let name = path.file_name().unwrap_or_default().display();
+        let of = path.parent().filter(|folder| whole.iter().any(|one| one == folder));
+        let of = of.and_then(|folder| folder.file_name()?.to_str()).unwrap_or("configuration");
         steps.push(Step::new(
-            format!("configuration-{name}"),
+            format!("{of}-{name}"),
             format!("write {name}"),
             Action::Write(Write { contents: contents.into(), mode: 0o644, path: path.clone() }),
         ));
@@ -268,6 +270,12 @@ pub fn files(
         step.needs = steps.iter().map(|step| step.id.clone()).collect();
     }
     std::iter::once(made).chain(steps).chain(kept).collect()
+}
+
+/// Whether a step changes what those that watch take over at once: what they scrape, the rules, the dashboards.
+pub fn is_taken_over(step: &Step<BringUp>, watching: &Watching<'_>) -> bool {
+    let of = step.id.0.split_once('-').map(|(of, _)| of);
+    step.id == watching.configure_id() || [RULES, PAGES].map(Some).contains(&of)
 }
 
 /// Lets the scraper know the certificate of the secret store, which is there after this step.

@@ -64,15 +64,21 @@ pub fn roll_out(
     let edge = edge(platform, around, &slots);
     // With the same configuration, it is replaced when the new replicas serve. An edge that is not there, or has to find other
     // replicas, comes before them.
-    let serves = |edge: &Edge<'_>| {
-        let found = seen.deploy.containers.get(&edge.unit.name());
+    let serves = |unit: &Unit<'_>| {
+        let found = seen.deploy.containers.get(&unit.name());
         found.is_some_and(|found| found.running.status.state == State::Running)
     };
-    let edge_is_last = edge.is_some_and(|edge| serves(&edge) && edge.before.is_none());
+    let edge_is_last = edge.is_some_and(|edge| serves(edge.unit) && edge.before.is_none());
     let mut files = edge.map_or_else(Vec::new, |edge| edge.files());
     let is_target =
         |unit: &Unit<'_>| !platform.is_worker(unit) || seen.deploy.containers.contains_key(&unit.name());
-    files.extend(watching_files(around, &slots, &is_target));
+    let watching = monitoring::watching(around.resolver(&slots), &seen.prefix);
+    let watches = watching.filter(|watching| serves(watching.scraper));
+    // A release that is rolled back must not have brought its rules.
+    let (mut brought_last, first): (Vec<_>, Vec<_>) = watching_files(around, &slots, &is_target)
+        .into_iter()
+        .partition(|step| watches.as_ref().is_some_and(|watching| monitoring::is_taken_over(step, watching)));
+    files.extend(first);
     let mut needs: Vec<StepId> = staged.into_iter().chain(files.iter().map(|step| step.id.clone())).collect();
     steps.extend(files);
 
@@ -120,6 +126,11 @@ pub fn roll_out(
         rolled.splice(watched..watched, started);
     }
     steps.extend(rolled);
+    let served: Vec<StepId> = steps.iter().map(|step| step.id.clone()).collect();
+    for step in &mut brought_last {
+        step.needs.extend(served.iter().cloned());
+    }
+    steps.extend(brought_last);
     Plan {
         intent: format!(
             "roll {} out to {} in containers of {}",
@@ -678,6 +689,28 @@ pub(super) mod tests {
     }
 
     pub const TWO: [&str; 4] = ["flow-engine-a", "flow-engine-b", "store", "portal"];
+
+    #[test]
+    fn rules_are_brought_before_what_watches_starts_and_otherwise_when_all_else_is_done() {
+        let (platform, mut environment) = qa();
+        environment.with.push("lookout".to_owned());
+        let scraper = platform.monitoring.unwrap().scraper.service.to_string();
+        let rolled = |watches: bool, fails| {
+            let found = TWO.iter().copied().chain(watches.then_some(scraper.as_str()));
+            let seen = seen(found.map(serving).collect(), None);
+            let plan = roll_out(&platform, &environment, &seen, WATCH);
+            assert_eq!(plan.validate(), [""; 0]);
+            done(&plan, fails)
+        };
+        let of_release = |id: &String| id.starts_with("rules-") || *id == format!("{scraper}.configure");
+        let first = rolled(false, None);
+        let starts = first.iter().position(|id| *id == format!("{scraper}.start")).unwrap();
+        assert!(first.iter().rposition(of_release).unwrap() < starts, "{first:?}");
+        let later = rolled(true, None);
+        let begins = later.iter().position(of_release).unwrap();
+        assert!(later[begins..].iter().all(of_release) && later[begins..].len() > 2, "{later:?}");
+        assert!(!rolled(true, Some(WATCHED)).iter().any(of_release));
+    }
 
     #[test]
     fn images_and_the_schema_come_before_anything_that_serves_is_touched() {

@@ -96,6 +96,11 @@ impl Watching<'_> {
         format!("{}.keep", self.scraper.name()).into()
     }
 
+    /// The step that writes the configuration of what scrapes, which takes it over at once.
+    pub fn configure_id(&self) -> StepId {
+        format!("{}.configure", self.scraper.name()).into()
+    }
+
     /// Writes what they read: the configurations, and the targets of these units.
     pub fn files(&self, is_target: &dyn Fn(&Unit<'_>) -> bool) -> Vec<Step<BringUp>> {
         let mut steps = Vec::new();

@@ -12,7 +12,7 @@ use super::lower::{
     BringUp, NODE, Surroundings, edge, edge_files, id, long_running, one_shot, prepare, process_of,
     read_when_ready, ready, spec,
 };
-use super::monitoring;
+use super::monitoring::{self, Watching};
 use super::observe::Observed;
 use super::resolve::Resolver;
 use super::schema;
@@ -90,9 +90,16 @@ pub fn roll_out(
         let changes = steps.iter_mut().filter(|step| step.id.0 == migrations);
         changes.for_each(|step| step.needs.push(roll::schema::LAST.into()));
     }
-    others.extend(watching.map(|watching| watching.keep_id()));
+    others.extend(watching.iter().map(|watching| watching.keep_id()));
     others.extend([id::RECORD, id::INSTALL_MODULES, id::MAKE_SECRETS].map(StepId::from));
     steps.extend(workers.roll(others, watch));
+    let scraper_runs = |watching: &Watching<'_>| seen.unchanged.contains(&watching.scraper.name());
+    if let Some(configure) = watching.filter(scraper_runs).map(|watching| watching.configure_id()) {
+        // A release that is rolled back must not have brought its rules.
+        let (last, served): (Vec<_>, Vec<_>) = steps.iter_mut().partition(|step| step.id == configure);
+        let served: Vec<_> = served.into_iter().map(|step| step.id.clone()).collect();
+        last.into_iter().for_each(|step| step.needs.extend(served.iter().cloned()));
+    }
     Plan {
         intent: format!("roll {} out to {}", release(seen), environment.name),
         target: seen.target.clone(),
@@ -265,15 +272,40 @@ mod tests {
         }
     }
 
-    fn plan(serving: &[&str]) -> Plan<BringUp> {
+    fn qa() -> (Platform, Environment) {
         let platform = second_platform::platform();
         let replicas = Size { replicas: Some(2), ..Size::default() };
         let sizes = [(platform.workers.service().to_string(), replicas)].into();
         let environment =
             Environment { name: "qa".to_owned(), tier: Tier::Staging, sizes, ..Environment::default() };
+        (platform, environment)
+    }
+
+    fn plan(serving: &[&str]) -> Plan<BringUp> {
+        let (platform, environment) = qa();
         let plan = roll_out(&platform, &environment, &seen(&platform, &environment, serving), WATCH);
         assert_eq!(plan.validate(), [""; 0]);
         plan
+    }
+
+    #[test]
+    fn what_scrapes_is_configured_before_it_starts_and_otherwise_when_all_else_is_done() {
+        let (platform, mut environment) = qa();
+        environment.with.push("lookout".to_owned());
+        let scraper = platform.monitoring.unwrap().scraper.service.to_string();
+        let configure = format!("{scraper}.configure");
+        let rolled = |unchanged: bool, fails| {
+            let seen = seen(&platform, &environment, &["flow-engine-a", &scraper]);
+            let unchanged = unchanged.then(|| scraper.clone()).into_iter().collect();
+            let plan = roll_out(&platform, &environment, &Observed { unchanged, ..seen }, WATCH);
+            assert_eq!(plan.validate(), [""; 0]);
+            done(&plan, fails)
+        };
+        let first = rolled(false, None);
+        let at = |id: &str| first.iter().position(|one| one == id).unwrap();
+        assert!(at(&configure) < at(&format!("{scraper}.start")), "{first:?}");
+        assert_eq!(rolled(true, None).last(), Some(&configure));
+        assert!(!rolled(true, Some("watch")).contains(&configure));
     }
 
     fn of_workers(ids: Vec<String>) -> Vec<String> {

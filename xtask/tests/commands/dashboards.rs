@@ -8,6 +8,7 @@ use std::process::{Command, Output};
 use std::sync::{Arc, Mutex};
 use std::{fs, thread};
 
+use crate::free_ports;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use vocabulary::model::environment::Environment;
@@ -191,7 +192,7 @@ fn decoded(value: &str) -> String {
 #[test]
 fn what_cannot_be_drawn_is_said() {
     let draw = ["dashboards", "draw", "dev"];
-    let free = TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port();
+    let [free] = free_ports::free();
     let silent = Checkout::new(None);
     silent.record(&json!({ "prometheus.web": free }));
     let unmonitored = Checkout::new(None);

@@ -10,6 +10,8 @@ mod edge;
 mod environments;
 mod firewall;
 mod flow_gate;
+#[path = "../fixtures/free_ports.rs"]
+mod free_ports;
 mod generate;
 #[allow(dead_code, reason = "each binary reads its part")]
 #[path = "../fixtures/hostile.rs"]

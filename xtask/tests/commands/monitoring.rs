@@ -16,6 +16,7 @@ use vocabulary::model::Severity;
 use vocabulary::model::environment::Environment;
 
 use crate::containers::{program, repository};
+use crate::free_ports;
 
 /// The files of an environment's monitoring.
 fn rendered(environment: &Environment) -> TempDir {
@@ -183,7 +184,7 @@ impl Delivery {
             .replace(waits[0], "group_wait: 1s")
             .replace(waits[1], "group_interval: 1s");
         fs::write(&file, change(configuration)).unwrap();
-        let port = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port();
+        let [port] = free_ports::free();
         let alertmanager = Command::new(program("alertmanager"))
             .arg(format!("--config.file={}", file.display()))
             .arg(format!("--storage.path={}", tree.path().join("data").display()))

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread;
@@ -13,6 +12,7 @@ use serde_json::{Value, json};
 use vocabulary::model::{Platform, Role, SecretRight, SecretStore};
 
 use crate::containers::repository;
+use crate::free_ports;
 
 /// What replaces what a role logs in with.
 const LOGIN_RIGHTS: [(&str, &str); 4] = [
@@ -37,7 +37,7 @@ struct Server {
 
 impl Server {
     fn start(store: &SecretStore) -> Self {
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let [port] = free_ports::free();
         let child = Command::new(program())
             .args(["server", "-dev", "-dev-no-store-token", "-log-level=error"])
             .arg(format!("-dev-listen-address=127.0.0.1:{port}"))

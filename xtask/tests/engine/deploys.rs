@@ -3,7 +3,6 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::net::TcpListener;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -18,6 +17,7 @@ use ureq::Agent;
 use ureq::tls::{Certificate, RootCerts, TlsConfig};
 
 use super::compose::{Checkout, docker, engine, until};
+use crate::free_ports;
 
 const PROJECT: &str = "com.docker.compose.project";
 /// The address of the host in the engine's own network. Docker 20.10 says it only from its second start on; before, it has the
@@ -41,7 +41,7 @@ impl Site {
         let folder = tempfile::tempdir().unwrap();
         let host = docker(&client, &["network", "inspect", "bridge", "--format", BRIDGE]);
         let host = host.trim().replace(".0/16", ".1");
-        let port = TcpListener::bind((&*host, 0)).unwrap().local_addr().unwrap().port();
+        let [port] = free_ports::free();
         let site = Self {
             host: host.clone(),
             model: format!("flowship-test-model-{port}"),

@@ -5,6 +5,8 @@
 mod authority;
 mod compose;
 mod deploys;
+#[path = "../fixtures/free_ports.rs"]
+mod free_ports;
 mod images;
 #[allow(dead_code)]
 #[path = "../releases/packages/fixture.rs"]

@@ -25,6 +25,8 @@ mod drill;
 mod edge;
 mod editor;
 mod foreground;
+#[path = "../fixtures/free_ports.rs"]
+mod free_ports;
 mod hanging;
 mod killed;
 mod lifecycle;

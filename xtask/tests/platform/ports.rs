@@ -6,6 +6,7 @@ use rustix::process::Signal;
 
 use crate::background::Background;
 use crate::checkout::Checkout;
+use crate::free_ports;
 use crate::web::get;
 
 const DEV: &str = "ops/environments/dev.toml";
@@ -61,7 +62,7 @@ fn of_two_at_once_the_loser_names_the_other_and_nothing_besides() {
     let checkout = Checkout::new();
     let before = checkout.read(DEV);
     for fixed in [false, true] {
-        let free = TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port();
+        let [free] = free_ports::free();
         if fixed {
             checkout.write(DEV, &format!("{before}\n[ports]\nllm.api = {free}\n"));
         }
@@ -93,7 +94,7 @@ fn the_debugger_opens_without_moving_the_rest(checkout: &Checkout) {
     assert!(table.contains(&format!("inspect={port}")), "{table}");
     let inspected = get(&debugger(checkout)).unwrap();
     assert!(inspected.status == 200 && inspected.body.contains("node.js"), "{inspected:?}");
-    let free = TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port();
+    let [free] = free_ports::free();
     let json = checkout.done(&["dev", "--detach", "--json", "--inspect", &free.to_string()]).json();
     assert_eq!(json["debugger_port"], free, "{json:#}");
     let inspected = get(&format!("http://127.0.0.1:{free}/json/version")).unwrap();

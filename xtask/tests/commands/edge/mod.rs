@@ -15,6 +15,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::free_ports::free;
 use artifacts::containers::edge::{configured, place_variables};
 use serde_json::Value;
 use vocabulary::model::environment::EdgeSettings;
@@ -295,11 +296,6 @@ fn haproxy(program: &str) -> Command {
     let mut command = Command::new(path);
     command.env("LD_LIBRARY_PATH", folder.join(format!("usr/lib/{}-linux-gnu", std::env::consts::ARCH)));
     command
-}
-
-fn free<const COUNT: usize>() -> [u16; COUNT] {
-    let held = [(); COUNT].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
-    held.map(|listener| listener.local_addr().unwrap().port())
 }
 
 /// Answers by its path; whoever asks for its health gets 200.

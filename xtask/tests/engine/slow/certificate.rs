@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::io::Write as _;
-use std::net::TcpListener;
 use std::process::{Command, Stdio};
 
 use serde_json::Value;
@@ -10,6 +9,7 @@ use serde_json::Value;
 use crate::authority::{Authority, runtime};
 use crate::compose::{docker, until};
 use crate::deploys::{Client, Load, Site};
+use crate::free_ports;
 
 const FILE: &str = "ops/environments/qa.toml";
 /// The stand-in of the edge's image is older than the version that can do this. Debian's package refuses a user whose number
@@ -46,8 +46,7 @@ fn with_newer_edge(site: &Site) {
 fn the_edge_fetches_its_certificate_in_its_container_and_keeps_one_that_it_has_renewed() {
     let site = Site::new();
     with_newer_edge(&site);
-    let ports = [0, 0].map(|_| TcpListener::bind("127.0.0.1:0").unwrap());
-    let [http, https] = ports.map(|port| port.local_addr().unwrap().port());
+    let [http, https] = free_ports::free();
     site.done(&["doctor", "--install", "pebble"]);
     let installed = site.json(&["doctor"]);
     let authority = Authority::start(&site.path(""), &installed, &site.host, http);

@@ -7,9 +7,9 @@ use serde_json::Value;
 use vocabulary::model::EdgePolicy;
 use walkdir::WalkDir;
 
-use super::restart::free;
 use super::site::{Edge, Site};
 use crate::authority::{Authority, runtime};
+use crate::free_ports::free;
 use crate::load::{Ended, Load};
 use crate::{until, web};
 
@@ -28,7 +28,7 @@ fn account(state: &Path) -> String {
 #[ignore = "slow: `cargo xtask ci slow-tests` runs it"]
 fn the_edge_fetches_its_certificate_and_keeps_one_that_it_has_renewed() {
     let site = Site::new();
-    let (http, https) = (free(), free());
+    let [http, https] = free();
     let installed = site.done(&["doctor", "--install", "pebble", "--json"]).json();
     let authority = Authority::start(&site.path(""), &installed, "127.0.0.1", http);
     let release = site.package("first", "1.0.0");

@@ -5,7 +5,6 @@
 use std::fmt::Write as _;
 use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};
-use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
@@ -15,6 +14,7 @@ use rustix::process::Signal;
 
 use super::host;
 use super::site::Site;
+use crate::free_ports;
 use crate::processes::Pid;
 use crate::{PATIENCE, until};
 
@@ -322,10 +322,6 @@ fn lend_cache(to: &Path) {
     assert!(status.success());
 }
 
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
-}
-
 #[test]
 #[ignore = "slow: `cargo xtask ci slow-tests` runs it"]
 fn every_command_of_the_guide_is_run_on_a_bare_host() {
@@ -348,7 +344,7 @@ fn every_command_of_the_guide_is_run_on_a_bare_host() {
     fs::copy(public, operator.join("release.pub")).unwrap();
     fs::copy(site.path("provider-key"), operator.join("llm-api-key")).unwrap();
 
-    let (ssh_port, https, http) = (free_port(), free_port(), free_port());
+    let [ssh_port, https, http] = free_ports::free();
     let [home, root] = ["home", "host"].map(|name| site.path(name));
     for folder in [home.join(".ssh"), root.join("root/.ssh"), root.join("etc/ssh")] {
         fs::create_dir_all(folder).unwrap();

@@ -1,7 +1,6 @@
 //! A host that is reached over a real `sshd`, and connections that are lost.
 
 use std::fs;
-use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -11,6 +10,7 @@ use rustix::process::Signal;
 
 use super::site::Site;
 use crate::ended::Ended;
+use crate::free_ports;
 use crate::processes::Pid;
 use crate::until;
 
@@ -42,7 +42,7 @@ impl Host {
                 .status();
             assert!(made.unwrap().success());
         }
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let [port] = free_ports::free();
         let user = Command::new("id").arg("-un").output().unwrap().stdout;
         let user = String::from_utf8(user).unwrap().trim().to_owned();
         let write = |name: &str, text: String| fs::write(site.path(name), text).unwrap();

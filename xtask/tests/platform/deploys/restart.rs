@@ -12,14 +12,11 @@ use vocabulary::model::{Exposure, Service};
 
 use super::site::Site;
 use crate::control::Control;
+use crate::free_ports::free;
 use crate::processes::{Pid, listening, running_in};
 use crate::web::{self, Answer};
 
 const FILE: &str = "ops/environments/qa.toml";
-
-pub fn free() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
-}
 
 #[test]
 fn what_was_deployed_is_stopped_and_started_again_also_after_the_machine_was_lost() {
@@ -79,7 +76,7 @@ fn what_was_deployed_is_stopped_and_started_again_also_after_the_machine_was_los
 /// On the address and the ports that its file names, and nothing else does.
 fn serves_other_machines(site: &Site, release: &std::path::Path) {
     let settings = site.read(FILE) + &private_authority(site);
-    let (http, https) = (free(), free());
+    let [http, https] = free();
     let listen = |address: &str, https: u16| {
         let text = format!("{settings}\n[listen]\naddress = \"{address}\"\nhttp = {http}\nhttps = {https}\n");
         site.write(FILE, &text);

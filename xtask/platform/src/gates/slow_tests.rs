@@ -1,4 +1,4 @@
-//! The Rust tests of programs as they run, as far as they take minutes.
+//! The Rust tests that take minutes and need no container engine.
 
 use vocabulary::model::{Evidence, Gate, GateCommand, GateGroup, Reads};
 
@@ -8,8 +8,8 @@ pub fn gate() -> Gate {
     Gate {
         id: "slow-tests",
         group: GateGroup::Slow,
-        checks: "the slow Rust tests pass: deploys, rotations and drills of a whole platform, monitoring, an operator's \
-                 program built twice, and what asks a judge for minutes",
+        checks: "the slow Rust tests pass: deploys, rotations and drills of a whole platform, monitoring, a \
+                 rebuilt operator's program, testssl",
         commands: vec![GateCommand {
             evidence: Evidence::CargoTests,
             ..cargo(

@@ -19,7 +19,7 @@ use crate::engines::process::lower::{BringUp, Prepare, id};
 use crate::engines::process::resolve::Resolver;
 use crate::engines::roll::edge::Edge;
 use crate::engines::roll::schema::{self, Proof};
-use crate::engines::roll::{Replicas, Slot, WATCHED, Workers, leaves};
+use crate::engines::roll::{Replicas, Slot, WATCHED, Workers, come_last, leaves};
 use artifacts::containers::tree;
 use foundation::program_name::PROGRAM;
 use runner::plan::action::{Action, Exec, ServiceRequest, Supervise, WaitFor};
@@ -75,9 +75,11 @@ pub fn roll_out(
     let watching = monitoring::watching(around.resolver(&slots), &seen.prefix);
     let watches = watching.filter(|watching| serves(watching.scraper));
     // A release that is rolled back must not have brought its rules.
-    let (mut brought_last, first): (Vec<_>, Vec<_>) = watching_files(around, &slots, &is_target)
-        .into_iter()
-        .partition(|step| watches.as_ref().is_some_and(|watching| monitoring::is_taken_over(step, watching)));
+    let is_last = |step: &Step<BringUp>| {
+        watches.as_ref().is_some_and(|watching| monitoring::is_taken_over(step, watching))
+    };
+    let (last_files, first): (Vec<_>, Vec<_>) =
+        watching_files(around, &slots, &is_target).into_iter().partition(&is_last);
     files.extend(first);
     let mut needs: Vec<StepId> = staged.into_iter().chain(files.iter().map(|step| step.id.clone())).collect();
     steps.extend(files);
@@ -126,11 +128,8 @@ pub fn roll_out(
         rolled.splice(watched..watched, started);
     }
     steps.extend(rolled);
-    let served: Vec<StepId> = steps.iter().map(|step| step.id.clone()).collect();
-    for step in &mut brought_last {
-        step.needs.extend(served.iter().cloned());
-    }
-    steps.extend(brought_last);
+    steps.extend(last_files);
+    come_last(&mut steps, is_last);
     Plan {
         intent: format!(
             "roll {} out to {} in containers of {}",

@@ -96,9 +96,7 @@ pub fn roll_out(
     let scraper_runs = |watching: &Watching<'_>| seen.unchanged.contains(&watching.scraper.name());
     if let Some(configure) = watching.filter(scraper_runs).map(|watching| watching.configure_id()) {
         // A release that is rolled back must not have brought its rules.
-        let (last, served): (Vec<_>, Vec<_>) = steps.iter_mut().partition(|step| step.id == configure);
-        let served: Vec<_> = served.into_iter().map(|step| step.id.clone()).collect();
-        last.into_iter().for_each(|step| step.needs.extend(served.iter().cloned()));
+        roll::come_last(&mut steps, |step| step.id == configure);
     }
     Plan {
         intent: format!("roll {} out to {}", release(seen), environment.name),

@@ -134,6 +134,13 @@ pub fn leaves(platform: &Platform, environment: &Environment, unit: &Unit<'_>) -
     format!("{} finishes its work and stops (at most {limit} s)", unit.name())
 }
 
+/// Lets these steps wait for all others.
+pub fn come_last(steps: &mut [Step<BringUp>], is_last: impl Fn(&Step<BringUp>) -> bool) {
+    let (last, others): (Vec<_>, Vec<_>) = steps.iter_mut().partition(|step| is_last(step));
+    let others: Vec<StepId> = others.into_iter().map(|step| step.id.clone()).collect();
+    last.into_iter().for_each(|step| step.needs.extend(others.iter().cloned()));
+}
+
 /// How long an earlier worker of the edge may take to finish what it has: longer than the edge gives it.
 pub fn old_edge_ends_ms(platform: &Platform, environment: &Environment) -> u64 {
     let edge = platform.service(platform.edge.service());

@@ -694,14 +694,17 @@ pub(super) mod tests {
         let (platform, mut environment) = qa();
         environment.with.push("lookout".to_owned());
         let scraper = platform.monitoring.unwrap().scraper.service.to_string();
+        let of_release = |id: &String| id.starts_with("rules-") || *id == format!("{scraper}.configure");
         let rolled = |watches: bool, fails| {
             let found = TWO.iter().copied().chain(watches.then_some(scraper.as_str()));
             let seen = seen(found.map(serving).collect(), None);
             let plan = roll_out(&platform, &environment, &seen, WATCH);
             assert_eq!(plan.validate(), [""; 0]);
+            for step in plan.steps.iter().filter(|step| of_release(&step.id.0)) {
+                assert_eq!(step.needs.contains(&WATCHED.into()), watches, "{step:?}");
+            }
             done(&plan, fails)
         };
-        let of_release = |id: &String| id.starts_with("rules-") || *id == format!("{scraper}.configure");
         let first = rolled(false, None);
         let starts = first.iter().position(|id| *id == format!("{scraper}.start")).unwrap();
         assert!(first.iter().rposition(of_release).unwrap() < starts, "{first:?}");
